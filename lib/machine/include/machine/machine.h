@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole machine from a description: NUMA nodes, the IOMMU, accelerators, and the engine threads
+ * that run them. lib/machine knows no kernel: the embedder supplies the memory and drives the
+ * functions through PciFunction.
+ */
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "machine/pci_function.h"
+#include "machine/physical_memory.h"
+
+namespace wd::machine
+{
+
+class IommuUnit;
+
+/** One NUMA node. distances[i] is the ACPI SLIT distance to node i of the same machine. */
+struct NumaNode {
+	int id = 0;
+	std::vector<int> cpus;
+	uint64_t memoryBytes = 0;
+	std::string memoryKind = "ddr"; /**< "ddr", "hbm" or "none" */
+	std::vector<int> distances;
+};
+
+struct PciAddress {
+	uint16_t domain = 0;
+	uint8_t bus = 0, device = 0, function = 0;
+};
+
+enum class DoorbellMode { Shared, Trapped };
+
+struct AcceleratorDescription {
+	PciAddress address;
+	int numaNode = 0;
+	unsigned revision = 0x30;
+	unsigned queues = 1024;
+	std::vector<std::string> algorithms = {"zlib", "gzip", "deflate"};
+	DoorbellMode doorbells = DoorbellMode::Shared;
+};
+
+struct IommuDescription {
+	PciAddress address;
+	int numaNode = 0;
+	unsigned hostAddressWidth = 52; /**< bits */
+	/** Raw CAP/ECAP overrides for tests; 0 = the model's default. */
+	uint64_t cap = 0, ecap = 0;
+};
+
+/** What a machine is made of. Value type. */
+struct MachineDescription {
+	std::string name;
+	std::vector<NumaNode> nodes;
+	IommuDescription iommu;
+	std::vector<AcceleratorDescription> accelerators;
+	/** Threads that run the accelerators' engines; 0 = half of the processors, at least 1. */
+	unsigned engineThreads = 0;
+
+	/** @throws std::system_error (invalid_argument) that names the offending JSON field. */
+	static MachineDescription fromJson(std::string_view text);
+	static MachineDescription fromFile(const std::string &path);
+	/** Presets that ship with the project: "two-socket". */
+	static MachineDescription preset(std::string_view name);
+	static std::vector<std::string> presetNames();
+	std::string toJson() const;
+};
+
+/** One function with its place in the machine. */
+struct MachineFunction {
+	PciAddress address;
+	int numaNode = -1;
+	PciFunction *function = nullptr;
+};
+
+/**
+ * The running machine. Constructed stopped; start() begins the engine threads; the destructor
+ * stops them. Thread-safe after construction.
+ */
+class Machine
+{
+      public:
+	Machine(MachineDescription description, PhysicalMemory &memory);
+	~Machine();
+	Machine(const Machine &) = delete;
+	Machine &operator=(const Machine &) = delete;
+
+	void start();
+	void stop();
+
+	const MachineDescription &description() const;
+	/** Every PCI function, the IOMMU's own included, in bus order. */
+	const std::vector<MachineFunction> &functions() const;
+	IommuUnit &iommu();
+
+      private:
+	struct Impl;
+	std::unique_ptr<Impl> impl_;
+};
+
+} // namespace wd::machine

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A PCI function as its bus sees it: configuration space, BARs, interrupts, reset. This is the
+ * whole surface of a device model: the hosted kernel and the vfio-user server use nothing else.
+ */
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "machine/types.h"
+
+namespace wd::machine
+{
+
+/** Where interrupts go. signal() is called from any thread and must not block. */
+class InterruptSink
+{
+      public:
+	virtual ~InterruptSink() = default;
+	virtual void signal(unsigned vector) noexcept = 0;
+};
+
+/** Pages of a BAR that are plain shared memory: whoever maps them talks to the model, untrapped. */
+struct SharedPages {
+	int fd = -1;	      /**< memfd that holds the pages; owned by the function */
+	uint64_t offset = 0;  /**< byte offset of the pages in fd, page aligned */
+	size_t length = 0;    /**< bytes, multiple of the page size */
+	void *address = nullptr; /**< the same pages, mapped in this process */
+};
+
+/** Size 0 means that the BAR does not exist. */
+struct BarInfo {
+	uint64_t size = 0;
+	bool is64 = false;
+	bool prefetchable = false;
+};
+
+constexpr unsigned kBarCount = 6;
+constexpr unsigned kConfigSize = 4096;
+
+/** Offsets and identities of the standard configuration header and capabilities we use. */
+namespace pci
+{
+constexpr unsigned kVendorId = 0x00, kDeviceId = 0x02, kCommand = 0x04, kStatus = 0x06;
+constexpr unsigned kRevisionId = 0x08, kClassCode = 0x09, kHeaderType = 0x0e, kBar0 = 0x10;
+constexpr unsigned kSubsystemVendorId = 0x2c, kSubsystemId = 0x2e, kCapabilityPointer = 0x34;
+constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4;
+constexpr uint8_t kCapMsi = 0x05, kCapVendor = 0x09, kCapExpress = 0x10, kCapMsix = 0x11;
+constexpr uint16_t kExtCapPasid = 0x1b;
+} // namespace pci
+
+/**
+ * Base of every device model. Thread-safe: config and BAR accesses may come from any thread.
+ *
+ * Configuration space is declared, not programmed (everything is read-only until declared): value,
+ * writable mask and write-1-to-clear mask per byte. See Documentation/machine/pci.rst for the
+ * vendor-specific capability that every function of the machine carries.
+ */
+class PciFunction
+{
+      public:
+	PciFunction(uint16_t vendor, uint16_t device, uint8_t revision, uint32_t classCode);
+	virtual ~PciFunction() = default;
+	PciFunction(const PciFunction &) = delete;
+	PciFunction &operator=(const PciFunction &) = delete;
+
+	/** Little-endian access of 1, 2 or 4 bytes; out of range or bad size reads all ones. */
+	uint32_t configRead(unsigned offset, unsigned size) const;
+	void configWrite(unsigned offset, uint32_t value, unsigned size);
+
+	const BarInfo &bar(unsigned index) const;
+
+	/** Trapped access of 1, 2, 4 or 8 bytes. Reads of nothing return 0, writes are ignored. */
+	virtual uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) = 0;
+	virtual void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) = 0;
+
+	/** The shared pages that hold exactly [@offset, +@length) of @bar, if all of it is shared. */
+	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
+
+	/** Function-level reset: everything back to power-on, except BAR placement and the sink. */
+	void reset();
+
+	/** Number of messages of each kind; 0 = the function has no such capability. */
+	unsigned msiVectors() const { return msiVectors_; }
+	unsigned msixVectors() const { return msixVectors_; }
+
+	/** nullptr disconnects. The sink must outlive the connection; this waits for running calls. */
+	void setInterruptSink(InterruptSink *sink);
+
+	/** Requester id that software wrote into the vendor capability, if it marked it valid. */
+	std::optional<Rid> routing() const;
+	bool busMaster() const;
+
+      protected:
+	/** Append a capability of @length bytes (header included). @return its config offset. */
+	unsigned addCapability(uint8_t id, unsigned length);
+	unsigned addExtendedCapability(uint16_t id, uint8_t version, unsigned length);
+	void addMsi(unsigned vectors);
+	/** MSI-X with its table and PBA in @tableBar (which must exist, at least 4 KiB). */
+	void addMsix(unsigned vectors, unsigned tableBar);
+	void addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset);
+	void setBar(unsigned index, const BarInfo &info);
+
+	void configSet(unsigned offset, uint32_t value, unsigned size);
+	void configWritable(unsigned offset, uint32_t mask, unsigned size);
+
+	/** Send message @vector if the function's MSI or MSI-X enable bits allow it. Any thread. */
+	void raiseInterrupt(unsigned vector) noexcept;
+
+	/** Called with no lock held after a config write or a reset, for subclasses that care. */
+	virtual void configChanged() {}
+	virtual void resetDevice() = 0;
+
+      private:
+	mutable std::mutex configMutex_;
+	std::array<uint8_t, kConfigSize> value_{}, writable_{}, initial_{};
+	std::array<BarInfo, kBarCount> bars_{};
+	unsigned nextCapability_ = 0x40, lastCapability_ = 0;
+	unsigned nextExtended_ = 0x100, lastExtended_ = 0;
+	unsigned msi_ = 0, msix_ = 0, vendor_ = 0;
+	unsigned msiVectors_ = 0, msixVectors_ = 0;
+	/** Cached from config space so that raiseInterrupt() and busMaster() take no lock. */
+	std::atomic<bool> busMaster_{false}, msiEnabled_{false}, msixEnabled_{false};
+	std::atomic<uint32_t> routing_{0}; /**< bit 16 = valid, bits 15:0 = requester id */
+	std::mutex sinkMutex_;
+	InterruptSink *sink_ = nullptr;
+};
+
+} // namespace wd::machine
