@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Services of the IOMMU layer beyond Linux 6.1's own: PASID attach of kernel-managed I/O page
+ * tables, with attach records per device and per domain. Proposal of July 2021; the user-managed
+ * half (bind, invalidate, faults) joins here.
+ *
+ * Exported names carry the wd_ prefix, since later kernels export some of the proposal's names
+ * with other signatures; the code of this project uses the proposal's names, mapped below.
+ */
+#ifndef _WD_IOMMU_PASID_H
+#define _WD_IOMMU_PASID_H
+
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/types.h>
+
+/* Value of "no PASID": the requester id alone (Linux >= 6.6 calls it so too). */
+#ifndef IOMMU_NO_PASID
+#define IOMMU_NO_PASID 0
+#endif
+
+/**
+ * struct wd_iommu_hw_info - what GET_HW_INFO reports of a device's IOMMU
+ * @type: enum iommu_hw_info_type
+ * @len: bytes used in @data
+ * @data: type specific, as in <linux/iommufd.h>
+ * @max_pasid_log2: width of the PASID space usable by the device, 0 = none
+ * @capabilities: enum iommufd_hw_capabilities
+ */
+struct wd_iommu_hw_info {
+	u32 type;
+	u32 len;
+	u8 data[64];
+	u8 max_pasid_log2;
+	u64 capabilities;
+};
+
+/**
+ * struct wd_iommu_ops - operations of an IOMMU driver beside its struct iommu_ops
+ * @owner: module
+ * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
+ *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
+ * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before
+ * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches
+ *	memory through it, and every cache has forgotten it. Must not fail
+ * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
+ * @hw_info: fill @info; the layer has zeroed it
+ *
+ * All are called with a reference to the device's claim held and may sleep.
+ */
+struct wd_iommu_ops {
+	struct module *owner;
+	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags);
+	int (*set_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+	u32 (*max_pasids)(struct device *dev);
+	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
+};
+
+/**
+ * struct wd_iommu_attach - one attach record, as handed to a walk
+ * @dev: the device
+ * @domain: the domain
+ * @pasid: PASID, or IOMMU_NO_PASID for the requester id itself
+ */
+struct wd_iommu_attach {
+	struct device *dev;
+	struct iommu_domain *domain;
+	ioasid_t pasid;
+};
+
+/* --- for IOMMU drivers --- */
+int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops);
+/* Waits for calls in flight. Every PASID attachment must be gone (WARN otherwise). */
+void wd_iommu_unregister(struct iommu_device *iommu);
+/* The driver's attach_dev tells the layer which domain the requester id uses now (NULL: none). */
+int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
+/* The driver's release_device: every PASID of @dev is detached, its records go. */
+void wd_iommu_device_released(struct device *dev);
+/* The driver's domain free: WARNs if records are left. */
+void wd_iommu_domain_released(struct iommu_domain *domain);
+
+/* --- for users of the layer; all may sleep --- */
+struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
+int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+u32 wd_iommu_max_pasids(struct device *dev);
+int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
+int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);
+
+#define iommu_attach_device_pasid(domain, dev, pasid) \
+	wd_iommu_attach_device_pasid(domain, dev, pasid)
+#define iommu_detach_device_pasid(domain, dev, pasid) \
+	wd_iommu_detach_device_pasid(domain, dev, pasid)
+
+#endif /* _WD_IOMMU_PASID_H */

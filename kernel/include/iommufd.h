@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * In-kernel consumer API of /dev/iommu, for drivers that expose devices (iommufd-uapi sheet,
+ * section 4). All functions may sleep. Exported GPL-only.
+ */
+#ifndef _WD_IOMMUFD_H
+#define _WD_IOMMUFD_H
+
+#include <linux/iommu.h>
+#include <linux/types.h>
+
+struct device;
+struct file;
+struct iommufd_ctx;
+struct iommufd_device;
+
+struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
+void iommufd_ctx_get(struct iommufd_ctx *ictx);
+void iommufd_ctx_put(struct iommufd_ctx *ictx);
+
+/* Exclusive: claims DMA ownership of the device's group (sheet 3.3). */
+struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id);
+
+/*
+ * Shared: the requester id stays with the calling driver and its default domain; only PASIDs may be
+ * attached (RID attach: -EPERM). The same device may be bound so by many contexts at once, and
+ * several times by one.
+ */
+struct iommufd_device *iommufd_device_bind_shared(struct iommufd_ctx *ictx, struct device *dev,
+						  u32 *id);
+void iommufd_device_unbind(struct iommufd_device *idev);
+
+int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
+int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
+void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid);
+
+struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
+u32 iommufd_device_to_id(struct iommufd_device *idev);
+
+#endif /* _WD_IOMMUFD_H */

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The hosted kernel from outside: boot it on a set of PCI functions, enter it as a caller, shut it
+ * down. Programs do not use this directly: lib/wd's hosted Host does.
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <sys/types.h>
+#include <vector>
+
+#include "machine/pci_function.h"
+#include "machine/physical_memory.h"
+
+struct pollfd;
+
+namespace wd::hostkernel
+{
+
+/** A PCI function and the place where the hosted kernel's PCI core finds it. */
+struct PciSlot {
+	uint16_t domain = 0;
+	uint8_t bus = 0, device = 0, function = 0;
+	int numaNode = -1;
+	machine::PciFunction *pciFunction = nullptr;
+};
+
+/** What /sys/devices/system/node shows. */
+struct NodeInfo {
+	int id = 0;
+	std::vector<int> cpus;
+	uint64_t memoryBytes = 0;
+	std::string memoryKind;
+	std::vector<int> distances;
+};
+
+struct BootConfig {
+	std::vector<PciSlot> pci;
+	std::vector<NodeInfo> nodes;
+	/** If not empty: sysfs is also kept as a real directory tree below this (existing) folder. */
+	std::string sysfsDirectory;
+};
+
+/** What was still there when the kernel went down; all zero in a correct run. */
+struct LeakReport {
+	uint64_t openFiles = 0;
+	uint64_t pinnedPages = 0;
+	uint64_t kernelAllocations = 0;
+	uint64_t kernelBytes = 0;
+	uint64_t dmaAllocations = 0;
+	uint64_t devices = 0;
+	bool clean() const
+	{
+		return !(openFiles | pinnedPages | kernelAllocations | dmaAllocations | devices);
+	}
+};
+
+/**
+ * The memory that devices and the IOMMU see in this host. Physical address = process address for
+ * this process (id 0); addresses of another caller's memory carry its mm id above bit 47.
+ * Valid for the whole life of the process, before boot and after shutdown too.
+ */
+machine::PhysicalMemory &physicalMemory();
+
+/**
+ * Boot: register the PCI functions, then run every module_init in link order. One kernel per
+ * process at a time; may boot again after shutdown().
+ * @throws std::system_error naming the module whose init failed (everything is undone).
+ */
+void boot(const BootConfig &config);
+
+/** Close every file of every caller, run module_exit in reverse order, stop every kernel thread. */
+LeakReport shutdown();
+
+bool booted();
+
+/** Capability numbers of <linux/capability.h> that the hosted kernel tests. */
+enum class Capability : unsigned { SysAdmin = 21, SysResource = 24, IpcLock = 14, SysRawio = 17 };
+
+/**
+ * A process as the hosted kernel sees it: its mm, file table, credentials and limits (`current`
+ * while one of its calls runs). Thread-safe. The destructor is the process's exit: it closes all
+ * its files, in any order, with DMA in flight.
+ */
+class Caller
+{
+      public:
+	/** This process. Root of its own machine: every capability, unlimited RLIMIT_MEMLOCK. */
+	static std::shared_ptr<Caller> self();
+	/** A further caller with this process's memory but an own mm object, files and limits. */
+	static std::shared_ptr<Caller> create(unsigned uid);
+	/** A caller whose memory is process @pid's, reached with process_vm_readv/writev only. */
+	static std::shared_ptr<Caller> remote(pid_t pid, unsigned uid);
+
+	virtual ~Caller() = default;
+
+	virtual void setCapability(Capability capability, bool enabled) = 0;
+	/** @bytes of RLIMIT_MEMLOCK. */
+	virtual void setMemlockLimit(uint64_t bytes) = 0;
+	/** Pages charged by drivers to this caller (VmPin), and to its user (locked_vm). */
+	virtual uint64_t pinnedPages() const = 0;
+	virtual uint64_t lockedPages() const = 0;
+
+	/* System calls: result >= 0, or -errno. @path is a device path such as "/dev/iommu". */
+	virtual int open(const std::string &path, int flags) = 0;
+	virtual int close(int fd) = 0;
+	virtual long ioctl(int fd, unsigned long request, uintptr_t argument) = 0;
+	virtual ssize_t read(int fd, void *buffer, size_t count) = 0;
+	virtual ssize_t write(int fd, const void *buffer, size_t count) = 0;
+	virtual int poll(struct pollfd *fds, unsigned count, int timeoutMs) = 0;
+	/** A real mapping in this process; -ENODEV for a remote caller. Page-aligned @offset. */
+	virtual int mmap(size_t length, int prot, int flags, int fd, uint64_t offset,
+			 void **out) = 0;
+	/** Exactly one earlier mmap. The mapping holds the file until then, as in Linux. */
+	virtual int munmap(void *address, size_t length) = 0;
+	/** As dup(2)/SCM_RIGHTS: another reference to the open file, in @to's table. */
+	virtual int dupTo(int fd, Caller &to) = 0;
+};
+
+/* sysfs, by absolute path below /sys ("/sys/class/uacce/hisi_zip-0/api"). 0 or -errno. */
+int sysfsRead(const std::string &path, std::string &out);
+int sysfsWrite(const std::string &path, const std::string &value);
+/** Names in a directory, sorted; symbolic links are followed. */
+int sysfsList(const std::string &path, std::vector<std::string> &out);
+/** Canonical path after following links. */
+int sysfsResolve(const std::string &path, std::string &out);
+
+/**
+ * Fault injection: the @nth next call (1 = the next) of the kind fails once, on any thread that
+ * runs on behalf of a caller. 0 switches off. @return calls of the kind seen since the last set.
+ */
+enum class FailPoint { Allocation, CopyUser, Pin };
+uint64_t failNth(FailPoint point, uint64_t nth);
+
+/** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
+std::vector<std::string> kernelLog();
+
+} // namespace wd::hostkernel
