@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * Queues of HiSilicon's Queue Manager (ZIP and its sister accelerators) on a uacce file.
+ *
+ * Layouts and numbers are those of mainline Linux; extensions of this project are marked.
+ */
+#ifndef _UAPI_MISC_HISI_QM_H
+#define _UAPI_MISC_HISI_QM_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/*
+ * struct hisi_qp_ctx - argument of UACCE_CMD_QM_SET_QP_CTX
+ * @id: out: number of the hardware queue; it is what doorbells and completions carry
+ * @qc_type: in: what the queue does: for ZIP 0 = compress, 1 = decompress
+ */
+struct hisi_qp_ctx {
+	__u16 id;
+	__u16 qc_type;
+};
+
+/*
+ * struct hisi_qp_info - argument of UACCE_CMD_QM_SET_QP_INFO
+ * @sqe_size: out: bytes of one request descriptor
+ * @sq_depth: out: descriptors in the submission ring, which starts at offset 0 of the DUS region
+ * @cq_depth: out: entries of 16 bytes in the completion ring, which starts behind it
+ * @reserved: out: 0
+ */
+struct hisi_qp_info {
+	__u32 sqe_size;
+	__u16 sq_depth;
+	__u16 cq_depth;
+	__u64 reserved;
+};
+
+/* Values of the sysfs attribute "api". */
+#define HISI_QM_API_VER_BASE "hisi_qm_v1"
+#define HISI_QM_API_VER2_BASE "hisi_qm_v2"
+#define HISI_QM_API_VER3_BASE "hisi_qm_v3"
+
+/*
+ * UACCE_CMD_QM_SET_QP_CTX - choose what the queue does, learn its number
+ *
+ * Takes effect with the next UACCE_CMD_START_Q. Return 0, -EFAULT, or -EINVAL for an unknown
+ * qc_type, and for any change of a started queue (extension).
+ */
+#define UACCE_CMD_QM_SET_QP_CTX _IOWR('H', 10, struct hisi_qp_ctx)
+
+/* UACCE_CMD_QM_SET_QP_INFO - ask for the queue's dimensions. Return 0 or -EFAULT. */
+#define UACCE_CMD_QM_SET_QP_INFO _IOWR('H', 11, struct hisi_qp_info)
+
+/*
+ * The last two words of the DUS region, written by the kernel; offsets from the region's end.
+ * Once 1 they stay 1 until the queue is started again.
+ */
+#define HISI_QM_DUS_TX_STOP 4 /* extension: __u32, 1: ring no submission doorbell any more */
+#define HISI_QM_DUS_RX_STOP 8 /* extension: __u32, 1: wait for no further completion */
+
+/* Offset in the MMIO region of the 64-bit doorbell word that the device executes at each write. */
+#define HISI_QM_DOORBELL 0x1000 /* extension (the number is mainline's, the name is ours) */
+
+/*
+ * Extension: doorbell words. A device with the sysfs attribute "doorbell_words" (a decimal offset
+ * in the MMIO region; absent otherwise) also polls one 64-bit word per kind, which user space
+ * writes with release order instead of HISI_QM_DOORBELL. Word @kind of queue @id lies
+ * HISI_QM_DOORBELL_WORD(id, kind) bytes behind that offset.
+ */
+#define HISI_QM_WORD_SQ 0     /* bits 15:0 new tail */
+#define HISI_QM_WORD_CQ 1     /* bits 15:0 new head */
+#define HISI_QM_WORD_CQ_ARM 2 /* bits 15:0 head, 63:16 a counter that grows with every request */
+#define HISI_QM_DOORBELL_WORD(id, kind) ((((id) % 32) * 128) + (kind)*8)
+
+#endif /* _UAPI_MISC_HISI_QM_H */

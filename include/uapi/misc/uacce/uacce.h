@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/*
+ * Accelerator queues in user space: one open file of /dev/<accelerator> is one hardware queue.
+ *
+ * The command numbers, the region numbers and UACCE_DEV_SVA are those of mainline Linux, so that
+ * programs built against either header run on both. What this project adds is marked "extension".
+ *
+ * A queue goes through these states:
+ *
+ *	INIT     after open(): a hardware queue is taken
+ *	STARTED  after UACCE_CMD_START_Q: the hardware works on it
+ *	ZOMBIE   the device went away or the hardware could not stop the queue; every ioctl
+ *		 returns -ENXIO, existing mappings stay readable until munmap()
+ *
+ * Extension: the memory that a queue's requests may reach is an address space of /dev/iommu. It is
+ * chosen before START_Q, with the VFIO_DEVICE_{BIND,ATTACH,DETACH}* commands of
+ * <linux/vfio_cdev.h> on this same file.
+ */
+#ifndef _UAPI_MISC_UACCE_H
+#define _UAPI_MISC_UACCE_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+/*
+ * UACCE_CMD_START_Q - let the hardware begin
+ *
+ * Return 0, or
+ *	-EINVAL      the queue is started already
+ *	-EOPNOTSUPP  no address space is attached, and the device offers no other (extension)
+ *	-EBUSY, -ETIMEDOUT, -EIO  the hardware refused
+ */
+#define UACCE_CMD_START_Q _IO('W', 0)
+
+/*
+ * UACCE_CMD_PUT_Q - stop the queue after the requests it holds, back to INIT
+ *
+ * Return 0, also for a queue that is not started.
+ */
+#define UACCE_CMD_PUT_Q _IO('W', 1)
+
+/* Bits of the sysfs attribute "flags". */
+#define UACCE_DEV_SVA (1 << 0)	   /* requests use addresses of the process */
+#define UACCE_DEV_IOMMUFD (1 << 8) /* extension: requests use an address space of /dev/iommu */
+
+/*
+ * enum uacce_qfrt - regions of a queue file
+ * @UACCE_QFRT_MMIO: doorbells of the queue, device memory
+ * @UACCE_QFRT_DUS: rings and status words, shared by device, kernel ("down") and user
+ *
+ * Region n is mapped with mmap() at file offset n pages, whole, MAP_SHARED, once per file.
+ * Lengths: sysfs attributes region_mmio_size and region_dus_size.
+ */
+enum uacce_qfrt {
+	UACCE_QFRT_MMIO = 0,
+	UACCE_QFRT_DUS = 1,
+};
+
+#endif /* _UAPI_MISC_UACCE_H */
