@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the kselftest-style programs and reads their KTAP strictly.
+
+A program fails if its plan and its result lines do not agree, if any line is "not ok", or if it
+exits with anything but 0 (4 = everything skipped, as in kselftest).
+"""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT  # pylint: disable=import-error
+
+FOLDERS = ("iommufd", "hisi_qm")
+RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")
+
+
+def programs():
+    """Every executable that the kselftest folders build."""
+    top = os.environ.get("WD_BUILD") or str(ROOT / "build")
+    found = []
+    for folder in FOLDERS:
+        path = os.path.join(top, "selftests", folder)
+        for name in sorted(os.listdir(path)) if os.path.isdir(path) else []:
+            full = os.path.join(path, name)
+            if os.path.isfile(full) and os.access(full, os.X_OK) and "." not in name:
+                found.append(full)
+    return found
+
+
+def parse(text):
+    """KTAP text to (planned, [(ok, number, description)]) of the top level."""
+    planned, results = None, []
+    for line in text.splitlines():
+        plan = re.match(r"^1\.\.(\d+)", line)
+        if plan:
+            assert planned is None, "two plans"
+            planned = int(plan.group(1))
+        result = RESULT.match(line)
+        if result:
+            results.append((result.group(1) == "ok", int(result.group(2)), result.group(3) or ""))
+    return planned, results
+
+
+def test_parser_rejects_what_a_broken_program_prints():
+    """The check itself must be able to fail."""
+    planned, results = parse("TAP version 13\n1..2\nok 1 a\nnot ok 2 b\n")
+    assert planned == 2 and [r[0] for r in results] == [True, False]
+    assert parse("ok 1 a\n")[0] is None
+
+
+def test_there_are_programs():
+    names = {os.path.basename(p) for p in programs()}
+    assert len(names) >= 4, f"only {names} were built"
+
+
+@pytest.mark.parametrize("program", programs(), ids=os.path.basename)
+def test_ktap_program(program, host_env):
+    run = subprocess.run([program], env=host_env, capture_output=True, text=True, timeout=600,
+                         check=False)
+    planned, results = parse(run.stdout)
+    detail = run.stdout[-6000:] + run.stderr[-6000:]
+    assert planned is not None and planned > 0, "no plan\n" + detail
+    assert [r[1] for r in results] == list(range(1, planned + 1)), "plan not kept\n" + detail
+    bad = [r[2] for r in results if not r[0]]
+    assert not bad, f"not ok: {bad}\n" + detail
+    if run.returncode == 4:
+        pytest.skip(results[0][2])
+    assert run.returncode == 0, f"exit status {run.returncode}\n" + detail

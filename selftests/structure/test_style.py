@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Licences, file sizes, formatting, and what must never stand in the repository."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from conftest import ROOT  # pylint: disable=import-error
+
+CODE = (".c", ".h", ".cpp", ".hpp")
+LINES_MAX = 900
+
+
+def tracked():
+    """Files git tracks or would track, as paths below the project."""
+    out = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, check=True,
+                         capture_output=True, text=True).stdout
+    return [p for p in out.splitlines() if (ROOT / p).is_file()]
+
+
+def licence_of(path):
+    if path.startswith("include/uapi/"):
+        return "GPL-2.0-only WITH Linux-syscall-note"
+    if path.startswith(("kernel/", "lib/hostkernel/")):
+        return "GPL-2.0-only"
+    return "Apache-2.0"
+
+
+def test_spdx_lines():
+    bad = []
+    for path in tracked():
+        if path.endswith((".json", ".md")) or os.path.basename(path) in (".gitignore",):
+            continue
+        head = (ROOT / path).read_text(encoding="utf-8", errors="replace").splitlines()[:3]
+        wanted = "SPDX-License-Identifier: " + licence_of(path)
+        line = next((h for h in head if "SPDX-License-Identifier:" in h), "")
+        # " */" ends a C comment; anything else after the name would be another licence.
+        if line.split("SPDX-License-Identifier:")[-1].replace("*/", "").strip() != \
+                wanted.split(": ", 1)[1]:
+            bad.append(path)
+    assert not bad
+
+
+def test_files_have_one_subject():
+    long = {p: n for p in tracked() if p.endswith(CODE)
+            and (n := len((ROOT / p).read_text(encoding="utf-8").splitlines())) > LINES_MAX}
+    assert not long
+
+
+def test_no_absolute_machine_paths():
+    bad = []
+    pattern = re.compile(r"/(root|home/\w+|work)/[\w.-]+")
+    for path in tracked():
+        text = (ROOT / path).read_text(encoding="utf-8", errors="replace")
+        if pattern.search(text) and path != "selftests/structure/test_style.py":
+            bad.append(path)
+    assert not bad
+
+
+def test_no_unfinished_marks():
+    pattern = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b")
+    bad = [p for p in tracked() if p.endswith(CODE + (".py", ".rst", ".build"))
+           and pattern.search((ROOT / p).read_text(encoding="utf-8"))
+           and p != "selftests/structure/test_style.py"]
+    assert not bad
+
+
+def test_clang_format():
+    if not shutil.which("clang-format"):
+        pytest.fail("clang-format is not installed (scripts/packages test)")
+    files = [p for p in tracked() if p.endswith(CODE)]
+    run = subprocess.run(["clang-format", "--dry-run", "-Werror", *files], cwd=ROOT, check=False,
+                         capture_output=True, text=True)
+    bad = sorted({line.split(":")[0] for line in run.stderr.splitlines() if "error:" in line})
+    assert not bad and run.returncode == 0
