@@ -21,16 +21,16 @@ namespace wd::machine
 /** Where interrupts go. signal() is called from any thread and must not block. */
 class InterruptSink
 {
-      public:
+public:
 	virtual ~InterruptSink() = default;
 	virtual void signal(unsigned vector) noexcept = 0;
 };
 
 /** Pages of a BAR that are plain shared memory: whoever maps them talks to the model, untrapped. */
 struct SharedPages {
-	int fd = -1;	      /**< memfd that holds the pages; owned by the function */
-	uint64_t offset = 0;  /**< byte offset of the pages in fd, page aligned */
-	size_t length = 0;    /**< bytes, multiple of the page size */
+	int fd = -1;		 /**< memfd that holds the pages; owned by the function */
+	uint64_t offset = 0;	 /**< byte offset of the pages in fd, page aligned */
+	size_t length = 0;	 /**< bytes, multiple of the page size */
 	void *address = nullptr; /**< the same pages, mapped in this process */
 };
 
@@ -58,13 +58,14 @@ constexpr uint16_t kExtCapPasid = 0x1b;
 /**
  * Base of every device model. Thread-safe: config and BAR accesses may come from any thread.
  *
- * Configuration space is declared, not programmed (everything is read-only until declared): value,
- * writable mask and write-1-to-clear mask per byte. See Documentation/machine/pci.rst for the
- * vendor-specific capability that every function of the machine carries.
+ * Configuration space is declared, not programmed (everything is read-only until declared): value
+ * and writable mask per byte. Setting "initiate function level reset" in a PCI Express capability
+ * resets the function. See Documentation/machine/pci.rst for the vendor-specific capability that
+ * every function of the machine carries.
  */
 class PciFunction
 {
-      public:
+public:
 	PciFunction(uint16_t vendor, uint16_t device, uint8_t revision, uint32_t classCode);
 	virtual ~PciFunction() = default;
 	PciFunction(const PciFunction &) = delete;
@@ -80,7 +81,8 @@ class PciFunction
 	virtual uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) = 0;
 	virtual void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) = 0;
 
-	/** The shared pages that hold exactly [@offset, +@length) of @bar, if all of it is shared. */
+	/** The shared pages that hold exactly [@offset, +@length) of @bar, if all of it is shared.
+	 */
 	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
 
 	/** Function-level reset: everything back to power-on, except BAR placement and the sink. */
@@ -90,14 +92,15 @@ class PciFunction
 	unsigned msiVectors() const { return msiVectors_; }
 	unsigned msixVectors() const { return msixVectors_; }
 
-	/** nullptr disconnects. The sink must outlive the connection; this waits for running calls. */
+	/** nullptr disconnects. The sink must outlive the connection; this waits for running calls.
+	 */
 	void setInterruptSink(InterruptSink *sink);
 
 	/** Requester id that software wrote into the vendor capability, if it marked it valid. */
 	std::optional<Rid> routing() const;
 	bool busMaster() const;
 
-      protected:
+protected:
 	/** Append a capability of @length bytes (header included). @return its config offset. */
 	unsigned addCapability(uint8_t id, unsigned length);
 	unsigned addExtendedCapability(uint16_t id, uint8_t version, unsigned length);
@@ -110,24 +113,32 @@ class PciFunction
 	void configSet(unsigned offset, uint32_t value, unsigned size);
 	void configWritable(unsigned offset, uint32_t mask, unsigned size);
 
-	/** Send message @vector if the function's MSI or MSI-X enable bits allow it. Any thread. */
+	/**
+	 * Send message @vector if the function's MSI or MSI-X enable bits allow it; a message that
+	 * is masked (MSI mask bits, MSI-X function mask) stays pending until it is unmasked. The
+	 * MSI-X table itself is storage: its mask bits are not looked at. Any thread.
+	 */
 	void raiseInterrupt(unsigned vector) noexcept;
 
 	/** Called with no lock held after a config write or a reset, for subclasses that care. */
 	virtual void configChanged() {}
 	virtual void resetDevice() = 0;
 
-      private:
+private:
+	uint32_t refreshCached();
+	void deliver(uint32_t vectors) noexcept;
+
 	mutable std::mutex configMutex_;
 	std::array<uint8_t, kConfigSize> value_{}, writable_{}, initial_{};
 	std::array<BarInfo, kBarCount> bars_{};
 	unsigned nextCapability_ = 0x40, lastCapability_ = 0;
 	unsigned nextExtended_ = 0x100, lastExtended_ = 0;
-	unsigned msi_ = 0, msix_ = 0, vendor_ = 0;
+	unsigned msi_ = 0, msix_ = 0, vendor_ = 0, express_ = 0;
 	unsigned msiVectors_ = 0, msixVectors_ = 0;
 	/** Cached from config space so that raiseInterrupt() and busMaster() take no lock. */
 	std::atomic<bool> busMaster_{false}, msiEnabled_{false}, msixEnabled_{false};
 	std::atomic<uint32_t> routing_{0}; /**< bit 16 = valid, bits 15:0 = requester id */
+	std::atomic<uint32_t> masked_{0}, pending_{0}; /**< one bit per message */
 	std::mutex sinkMutex_;
 	InterruptSink *sink_ = nullptr;
 };

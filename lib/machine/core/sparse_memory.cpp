@@ -1,0 +1,312 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The lock protects which pages exist; the bytes themselves are accessed with relaxed atomics under
+ * the shared lock, because devices and processors share them as on a real machine.
+ */
+#include "machine/sparse_memory.h"
+
+#include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
+#include <mutex>
+#include <new>
+#include <stdexcept>
+
+namespace wd::machine
+{
+
+namespace
+{
+
+static_assert(std::endian::native == std::endian::little);
+
+template <typename T>
+T loadWord(void *p, int order)
+{
+	return __atomic_load_n(static_cast<T *>(p), order);
+}
+
+void copyOut(char *dst, char *page, size_t len)
+{
+	while (len) {
+		const bool whole = len >= 8 && reinterpret_cast<uintptr_t>(page) % 8 == 0;
+		const size_t step = whole ? 8 : 1;
+
+		if (whole) {
+			const uint64_t word = loadWord<uint64_t>(page, __ATOMIC_RELAXED);
+
+			std::memcpy(dst, &word, 8);
+		} else {
+			*dst = loadWord<char>(page, __ATOMIC_RELAXED);
+		}
+		dst += step;
+		page += step;
+		len -= step;
+	}
+}
+
+void copyIn(char *page, const char *src, size_t len)
+{
+	while (len) {
+		const bool whole = len >= 8 && reinterpret_cast<uintptr_t>(page) % 8 == 0;
+		const size_t step = whole ? 8 : 1;
+
+		if (whole) {
+			uint64_t word;
+
+			std::memcpy(&word, src, 8);
+			__atomic_store_n(reinterpret_cast<uint64_t *>(page), word,
+					 __ATOMIC_RELAXED);
+		} else {
+			__atomic_store_n(page, *src, __ATOMIC_RELAXED);
+		}
+		src += step;
+		page += step;
+		len -= step;
+	}
+}
+
+void checkRange(uint64_t base, uint64_t length)
+{
+	if ((base | length) % SparseMemory::kPageSize || base + length < base)
+		throw std::invalid_argument("sparse memory range is not whole pages");
+}
+
+bool naturallyAligned(uint64_t pa, unsigned size)
+{
+	return (size == 1 || size == 2 || size == 4 || size == 8) && pa % size == 0;
+}
+
+} // namespace
+
+SparseMemory::SparseMemory() = default;
+SparseMemory::~SparseMemory() = default;
+
+SparseMemory::SparseMemory(uint64_t base, uint64_t length)
+{
+	addRange(base, length);
+}
+
+void SparseMemory::addRange(uint64_t base, uint64_t length)
+{
+	checkRange(base, length);
+	if (!length)
+		return;
+	std::unique_lock lock(mutex_);
+	uint64_t first = base / kPageSize, last = first + length / kPageSize;
+	auto next = ranges_.upper_bound(first);
+
+	if (next != ranges_.begin() && std::prev(next)->second >= first)
+		--next;
+	while (next != ranges_.end() && next->first <= last) {
+		first = std::min(first, next->first);
+		last = std::max(last, next->second);
+		next = ranges_.erase(next);
+	}
+	ranges_[first] = last;
+}
+
+void SparseMemory::removeRange(uint64_t base, uint64_t length)
+{
+	checkRange(base, length);
+	if (!length)
+		return;
+	std::unique_lock lock(mutex_);
+	const uint64_t first = base / kPageSize, last = first + length / kPageSize;
+	auto next = ranges_.upper_bound(first);
+
+	if (next != ranges_.begin() && std::prev(next)->second > first)
+		--next;
+	while (next != ranges_.end() && next->first < last) {
+		const auto [start, end] = *next;
+
+		next = ranges_.erase(next);
+		if (start < first)
+			ranges_[start] = first;
+		if (end > last)
+			ranges_[last] = end;
+	}
+	std::erase_if(pages_, [&](const auto &p) { return p.first >= first && p.first < last; });
+}
+
+size_t SparseMemory::residentPages() const
+{
+	std::shared_lock lock(mutex_);
+
+	return pages_.size();
+}
+
+bool SparseMemory::covered(uint64_t page) const
+{
+	auto next = ranges_.upper_bound(page);
+
+	return next != ranges_.begin() && std::prev(next)->second > page;
+}
+
+SparseMemory::Page *SparseMemory::findPage(uint64_t page) const
+{
+	auto found = pages_.find(page);
+
+	return found == pages_.end() ? nullptr : found->second.get();
+}
+
+/* The shared lock, with a page behind every covered byte up to the first hole; ok = no hole. */
+std::shared_lock<std::shared_mutex> SparseMemory::lockForWrite(uint64_t pa, size_t len, bool &ok)
+{
+	const uint64_t first = pa / kPageSize, last = len ? (pa + len - 1) / kPageSize : first;
+	auto present = [&] {
+		for (uint64_t page = first; page <= last; page++)
+			if (!findPage(page))
+				return false;
+		return true;
+	};
+	ok = pa + len >= pa;
+	std::shared_lock shared(mutex_);
+
+	if (!ok || present())
+		return shared;
+	for (;;) {
+		shared.unlock();
+		{
+			std::unique_lock lock(mutex_);
+
+			for (uint64_t page = first; page <= last; page++) {
+				if (!covered(page)) {
+					ok = false;
+					break;
+				}
+				auto &slot = pages_[page];
+
+				if (!slot)
+					slot = std::make_unique<Page>();
+			}
+		}
+		shared.lock();
+		if (!ok || present())
+			return shared;
+	}
+}
+
+bool SparseMemory::read(uint64_t pa, void *dst, size_t len) noexcept
+{
+	std::shared_lock lock(mutex_);
+	auto *out = static_cast<char *>(dst);
+
+	if (pa + len < pa)
+		return false;
+	while (len) {
+		const uint64_t offset = pa % kPageSize;
+		const size_t step = std::min<uint64_t>(len, kPageSize - offset);
+		Page *page = findPage(pa / kPageSize);
+
+		if (page)
+			copyOut(out, reinterpret_cast<char *>(page) + offset, step);
+		else if (covered(pa / kPageSize))
+			std::memset(out, 0, step);
+		else
+			return false;
+		out += step;
+		pa += step;
+		len -= step;
+	}
+	return true;
+}
+
+bool SparseMemory::write(uint64_t pa, const void *src, size_t len) noexcept
+{
+	bool ok;
+	auto lock = lockForWrite(pa, len, ok);
+	auto *in = static_cast<const char *>(src);
+
+	while (len) {
+		const uint64_t offset = pa % kPageSize;
+		const size_t step = std::min<uint64_t>(len, kPageSize - offset);
+		Page *page = findPage(pa / kPageSize);
+
+		if (!page)
+			return false;
+		copyIn(reinterpret_cast<char *>(page) + offset, in, step);
+		in += step;
+		pa += step;
+		len -= step;
+	}
+	return ok;
+}
+
+bool SparseMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
+{
+	if (!naturallyAligned(pa, size))
+		return false;
+	std::shared_lock lock(mutex_);
+	Page *page = findPage(pa / kPageSize);
+
+	value = 0;
+	if (!page)
+		return covered(pa / kPageSize);
+	char *p = reinterpret_cast<char *>(page) + pa % kPageSize;
+
+	switch (size) {
+	case 1:
+		value = loadWord<uint8_t>(p, __ATOMIC_ACQUIRE);
+		break;
+	case 2:
+		value = loadWord<uint16_t>(p, __ATOMIC_ACQUIRE);
+		break;
+	case 4:
+		value = loadWord<uint32_t>(p, __ATOMIC_ACQUIRE);
+		break;
+	default:
+		value = loadWord<uint64_t>(p, __ATOMIC_ACQUIRE);
+		break;
+	}
+	return true;
+}
+
+bool SparseMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
+{
+	if (!naturallyAligned(pa, size))
+		return false;
+	bool ok;
+	auto lock = lockForWrite(pa, size, ok);
+
+	if (!ok)
+		return false;
+	char *p = reinterpret_cast<char *>(findPage(pa / kPageSize)) + pa % kPageSize;
+
+	switch (size) {
+	case 1:
+		__atomic_store_n(reinterpret_cast<uint8_t *>(p), value, __ATOMIC_RELEASE);
+		break;
+	case 2:
+		__atomic_store_n(reinterpret_cast<uint16_t *>(p), value, __ATOMIC_RELEASE);
+		break;
+	case 4:
+		__atomic_store_n(reinterpret_cast<uint32_t *>(p), value, __ATOMIC_RELEASE);
+		break;
+	default:
+		__atomic_store_n(reinterpret_cast<uint64_t *>(p), value, __ATOMIC_RELEASE);
+		break;
+	}
+	return true;
+}
+
+bool SparseMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
+				   bool &exchanged) noexcept
+{
+	if (!naturallyAligned(pa, 8))
+		return false;
+	bool ok;
+	auto lock = lockForWrite(pa, 8, ok);
+
+	if (!ok)
+		return false;
+	auto *word = reinterpret_cast<uint64_t *>(
+		reinterpret_cast<char *>(findPage(pa / kPageSize)) + pa % kPageSize);
+
+	exchanged = __atomic_compare_exchange_n(word, &expected, desired, false, __ATOMIC_ACQ_REL,
+						__ATOMIC_ACQUIRE);
+	return true;
+}
+
+} // namespace wd::machine
