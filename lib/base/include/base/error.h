@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one shape of an exception that leaves a function of the machine set-up or the host kernel:
+ * std::system_error with a text that says what was tried on which object.
+ */
+#pragma once
+
+#include <cerrno>
+#include <string>
+#include <system_error>
+
+namespace wd
+{
+
+/** @error is a positive errno. @what: "object: what was tried". */
+[[noreturn]] inline void throwErrno(int error, const std::string &what)
+{
+	throw std::system_error(error, std::generic_category(), what);
+}
+
+/** The same with the current errno, which is read before anything else runs. */
+[[noreturn]] inline void throwLastError(const std::string &what)
+{
+	const int error = errno;
+	throwErrno(error, what);
+}
+
+} // namespace wd
