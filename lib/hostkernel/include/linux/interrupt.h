@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Interrupt requests (Linux 6.1 names). Interrupts of the hosted kernel are messages of PCI
+ * functions (MSI, MSI-X); their numbers come from pci_irq_vector(). Both the hard and the threaded
+ * handler of a device run in that device's interrupt thread, the hard one in atomic context.
+ */
+#ifndef _LINUX_INTERRUPT_H
+#define _LINUX_INTERRUPT_H
+
+#include <linux/irqreturn.h>
+#include <linux/types.h>
+
+struct device;
+struct cpumask;
+
+#define IRQF_TRIGGER_NONE 0x00000000
+#define IRQF_TRIGGER_RISING 0x00000001
+#define IRQF_TRIGGER_FALLING 0x00000002
+#define IRQF_TRIGGER_HIGH 0x00000004
+#define IRQF_TRIGGER_LOW 0x00000008
+#define IRQF_SHARED 0x00000080
+#define IRQF_NOBALANCING 0x00000800
+#define IRQF_ONESHOT 0x00002000
+#define IRQF_NO_SUSPEND 0x00004000
+#define IRQF_NO_THREAD 0x00010000
+#define IRQF_NO_AUTOEN 0x00080000
+
+#define IRQ_NOTCONNECTED (1U << 31)
+
+typedef irqreturn_t (*irq_handler_t)(int irq, void *dev_id);
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * request_threaded_irq() - install a handler
+ * @irq: number from pci_irq_vector()
+ * @handler: hard handler (atomic); NULL: only wake @thread_fn
+ * @thread_fn: threaded handler (may sleep); NULL: none
+ * @flags: IRQF_*; IRQF_SHARED lets several handlers share the number
+ * @name: for the log
+ * @dev_id: cookie of the handlers; not NULL with IRQF_SHARED
+ *
+ * Return: 0; -EINVAL for a number that does not exist, for no handler at all, or for a shared
+ * request without cookie; -EBUSY if somebody has the number and one of both will not share;
+ * -ENOTCONN for IRQ_NOTCONNECTED.
+ */
+int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t thread_fn,
+			 unsigned long flags, const char *name, void *dev_id);
+
+static inline int request_irq(unsigned int irq, irq_handler_t handler, unsigned long flags,
+			      const char *name, void *dev_id)
+{
+	return request_threaded_irq(irq, handler, NULL, flags, name, dev_id);
+}
+
+/**
+ * free_irq() - remove a handler; returns when it does not run any more
+ *
+ * Return: the name given when it was requested, or NULL (with a warning) if there is none.
+ */
+const void *free_irq(unsigned int irq, void *dev_id);
+
+int devm_request_threaded_irq(struct device *dev, unsigned int irq, irq_handler_t handler,
+			      irq_handler_t thread_fn, unsigned long irqflags, const char *devname,
+			      void *dev_id);
+
+static inline int devm_request_irq(struct device *dev, unsigned int irq, irq_handler_t handler,
+				   unsigned long irqflags, const char *devname, void *dev_id)
+{
+	return devm_request_threaded_irq(dev, irq, handler, NULL, irqflags, devname, dev_id);
+}
+
+void devm_free_irq(struct device *dev, unsigned int irq, void *dev_id);
+
+/* Nesting. A message that arrives while disabled is delivered once after enabling. */
+void disable_irq_nosync(unsigned int irq);
+void disable_irq(unsigned int irq);
+void enable_irq(unsigned int irq);
+
+/* Wait until no handler of @irq runs. */
+void synchronize_irq(unsigned int irq);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* _LINUX_INTERRUPT_H */

@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * PCI functions and their drivers (Linux 6.1 names and errors). The functions are the
+ * machine::PciFunction objects that the embedder named at boot.
+ */
+#ifndef _LINUX_PCI_H
+#define _LINUX_PCI_H
+
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/errno.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/ioport.h>
+#include <linux/list.h>
+#include <linux/mod_devicetable.h>
+#include <linux/module.h>
+#include <linux/pci_ids.h>
+#include <linux/pci_regs.h>
+#include <linux/types.h>
+
+#ifndef PCI_ANY_ID
+#define PCI_ANY_ID (~0)
+#endif
+
+#define PCI_DEVFN(slot, func) ((((slot)&0x1f) << 3) | ((func)&0x07))
+#define PCI_SLOT(devfn) (((devfn) >> 3) & 0x1f)
+#define PCI_FUNC(devfn) ((devfn)&0x07)
+#define PCI_DEVID(bus, devfn) ((((u16)(bus)) << 8) | (devfn))
+#define PCI_BUS_NUM(x) (((x) >> 8) & 0xff)
+
+#define PCI_STD_RESOURCES 0
+#define PCI_ROM_RESOURCE 6
+#define PCI_NUM_RESOURCES 7
+#define DEVICE_COUNT_RESOURCE PCI_NUM_RESOURCES
+
+#define PCI_IRQ_LEGACY (1 << 0)
+#define PCI_IRQ_MSI (1 << 1)
+#define PCI_IRQ_MSIX (1 << 2)
+#define PCI_IRQ_AFFINITY (1 << 3)
+#define PCI_IRQ_ALL_TYPES (PCI_IRQ_LEGACY | PCI_IRQ_MSI | PCI_IRQ_MSIX)
+
+typedef unsigned int pci_channel_state_t;
+enum {
+	pci_channel_io_normal = 1,
+	pci_channel_io_frozen = 2,
+	pci_channel_io_perm_failure = 3,
+};
+
+typedef unsigned int pci_ers_result_t;
+enum pci_ers_result {
+	PCI_ERS_RESULT_NONE = 1,
+	PCI_ERS_RESULT_CAN_RECOVER = 2,
+	PCI_ERS_RESULT_NEED_RESET = 3,
+	PCI_ERS_RESULT_DISCONNECT = 4,
+	PCI_ERS_RESULT_RECOVERED = 5,
+	PCI_ERS_RESULT_NO_AER_DRIVER = 6,
+};
+
+struct pci_bus;
+struct pci_dev;
+struct irq_affinity;
+
+/**
+ * struct pci_error_handlers - callbacks around errors and resets
+ * @reset_prepare, @reset_done: called by pci_reset_function(), with the device lock held
+ *
+ * The machine's bus reports no errors, so the others are never called.
+ */
+struct pci_error_handlers {
+	pci_ers_result_t (*error_detected)(struct pci_dev *dev, pci_channel_state_t error);
+	pci_ers_result_t (*mmio_enabled)(struct pci_dev *dev);
+	pci_ers_result_t (*slot_reset)(struct pci_dev *dev);
+	void (*reset_prepare)(struct pci_dev *dev);
+	void (*reset_done)(struct pci_dev *dev);
+	void (*resume)(struct pci_dev *dev);
+};
+
+/**
+ * struct pci_ops - configuration accesses below a bus
+ */
+struct pci_ops {
+	int (*read)(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 *val);
+	int (*write)(struct pci_bus *bus, unsigned int devfn, int where, int size, u32 val);
+};
+
+/**
+ * struct pci_bus - a root bus: the machine's functions are root-complex integrated endpoints
+ * @self: the bridge to it, always NULL
+ */
+struct pci_bus {
+	struct list_head node;
+	struct pci_bus *parent;
+	struct list_head devices;
+	struct pci_dev *self;
+	struct pci_ops *ops;
+	void *sysdata;
+	unsigned char number;
+	int domain_nr;
+	char name[48];
+	struct device dev;
+};
+
+/**
+ * struct pci_dev - a PCI function
+ * @class: class, subclass, programming interface (pci_class in C++)
+ *
+ * Fields have their Linux meaning. @sysdata belongs to the hosted bus.
+ */
+struct pci_dev {
+	struct list_head bus_list;
+	struct pci_bus *bus;
+	struct pci_bus *subordinate;
+	void *sysdata;
+
+	unsigned int devfn;
+	unsigned short vendor;
+	unsigned short device;
+	unsigned short subsystem_vendor;
+	unsigned short subsystem_device;
+#ifdef __cplusplus
+	unsigned int pci_class;
+#else
+	unsigned int class;
+#endif
+	u8 revision;
+	u8 hdr_type;
+	u8 pcie_cap;
+	u8 msi_cap;
+	u8 msix_cap;
+
+	struct pci_driver *driver;
+	u64 dma_mask;
+	struct device_dma_parameters dma_parms;
+	pci_channel_state_t error_state;
+	struct device dev;
+	int cfg_size;
+
+	unsigned int irq;
+	struct resource resource[DEVICE_COUNT_RESOURCE];
+
+	unsigned int multifunction : 1;
+	unsigned int is_busmaster : 1;
+	unsigned int msi_enabled : 1;
+	unsigned int msix_enabled : 1;
+	unsigned int ats_enabled : 1;
+	unsigned int pasid_enabled : 1;
+	unsigned int pri_enabled : 1;
+	unsigned int eetlp_prefix_path : 1;
+	unsigned int is_managed : 1;
+	unsigned int state_saved : 1;
+	unsigned int is_physfn : 1;
+	unsigned int is_virtfn : 1;
+	unsigned int untrusted : 1;
+	atomic_t enable_cnt;
+	u16 ats_cap;
+	u16 pasid_cap;
+	u16 pasid_features;
+	u32 saved_config_space[PCI_CFG_SPACE_EXP_SIZE / 4];
+	const char *driver_override;
+};
+
+/**
+ * struct pci_driver - driver of PCI functions
+ * @driver_managed_dma: the driver does not use the kernel's DMA API for the device, so binding it
+ *	does not count as an owner of the IOMMU group
+ */
+struct pci_driver {
+	struct list_head node;
+	const char *name;
+	const struct pci_device_id *id_table;
+	int (*probe)(struct pci_dev *dev, const struct pci_device_id *id);
+	void (*remove)(struct pci_dev *dev);
+	void (*shutdown)(struct pci_dev *dev);
+	int (*sriov_configure)(struct pci_dev *dev, int num_vfs);
+	const struct pci_error_handlers *err_handler;
+	const struct attribute_group **groups;
+	const struct attribute_group **dev_groups;
+	struct device_driver driver;
+	bool driver_managed_dma;
+};
+
+#define PCI_DEVICE(vend, dev) \
+	.vendor = (vend), .device = (dev), .subvendor = (__u32)PCI_ANY_ID, \
+	.subdevice = (__u32)PCI_ANY_ID
+#define PCI_DEVICE_SUB(vend, dev, subvend, subdev) \
+	.vendor = (vend), .device = (dev), .subvendor = (subvend), .subdevice = (subdev)
+#define PCI_VDEVICE(vend, dev) PCI_DEVICE(PCI_VENDOR_ID_##vend, dev)
+#define PCI_DEVICE_DATA(vend, dev, data) \
+	PCI_DEVICE(PCI_VENDOR_ID_##vend, PCI_DEVICE_ID_##vend##_##dev), .driver_data = \
+										(unsigned long)(data)
+#ifndef __cplusplus
+#define PCI_DEVICE_CLASS(dev_class, dev_class_mask) \
+	.vendor = (__u32)PCI_ANY_ID, .device = (__u32)PCI_ANY_ID, \
+	.subvendor = (__u32)PCI_ANY_ID, .subdevice = (__u32)PCI_ANY_ID, .class = (dev_class), \
+	.class_mask = (dev_class_mask)
+#endif
+
+#define to_pci_dev(n) container_of(n, struct pci_dev, dev)
+#define to_pci_bus(n) container_of(n, struct pci_bus, dev)
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+extern struct bus_type pci_bus_type;
+#define dev_is_pci(d) ((d)->bus == &pci_bus_type)
+#define dev_is_pf(d) ((void)(d), false)
+
+static inline struct pci_driver *to_pci_driver(struct device_driver *drv)
+{
+	return drv ? container_of(drv, struct pci_driver, driver) : NULL;
+}
+
+static inline u16 pci_dev_id(struct pci_dev *dev)
+{
+	return PCI_DEVID(dev->bus->number, dev->devfn);
+}
+
+static inline int pci_domain_nr(struct pci_bus *bus)
+{
+	return bus->domain_nr;
+}
+
+static inline bool pci_is_root_bus(struct pci_bus *bus)
+{
+	return !bus->parent;
+}
+
+static inline bool pci_is_pcie(struct pci_dev *dev)
+{
+	return dev->pcie_cap != 0;
+}
+
+static inline struct pci_dev *pci_physfn(struct pci_dev *dev)
+{
+	return dev;
+}
+
+static inline const char *pci_name(const struct pci_dev *pdev)
+{
+	return dev_name(&pdev->dev);
+}
+
+static inline void *pci_get_drvdata(struct pci_dev *pdev)
+{
+	return dev_get_drvdata(&pdev->dev);
+}
+
+static inline void pci_set_drvdata(struct pci_dev *pdev, void *data)
+{
+	dev_set_drvdata(&pdev->dev, data);
+}
+
+static inline int pci_channel_offline(struct pci_dev *pdev)
+{
+	return pdev->error_state != pci_channel_io_normal;
+}
+
+/* --- drivers --- */
+
+int __pci_register_driver(struct pci_driver *drv, struct module *owner, const char *mod_name);
+void pci_unregister_driver(struct pci_driver *drv);
+#define pci_register_driver(driver) __pci_register_driver(driver, THIS_MODULE, KBUILD_MODNAME)
+#define module_pci_driver(__pci_driver) \
+	module_driver(__pci_driver, pci_register_driver, pci_unregister_driver)
+
+const struct pci_device_id *pci_match_id(const struct pci_device_id *ids, struct pci_dev *dev);
+
+/* --- finding functions --- */
+
+struct pci_dev *pci_dev_get(struct pci_dev *dev);
+void pci_dev_put(struct pci_dev *dev);
+/* Drops @from, returns the next match with a reference, or NULL. */
+struct pci_dev *pci_get_device(unsigned int vendor, unsigned int device, struct pci_dev *from);
+struct pci_dev *pci_get_domain_bus_and_slot(int domain, unsigned int bus, unsigned int devfn);
+struct pci_dev *pci_get_slot(struct pci_bus *bus, unsigned int devfn);
+struct pci_bus *pci_find_bus(int domain, int busnr);
+#define for_each_pci_dev(d) while ((d = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, d)) != NULL)
+
+/* Hot removal and re-discovery of the functions given at boot. */
+void pci_stop_and_remove_bus_device_locked(struct pci_dev *dev);
+unsigned int pci_rescan_bus(struct pci_bus *bus);
+
+/* --- configuration space: 0, or a positive PCIBIOS code --- */
+
+#define PCIBIOS_SUCCESSFUL 0x00
+#define PCIBIOS_FUNC_NOT_SUPPORTED 0x81
+#define PCIBIOS_BAD_VENDOR_ID 0x83
+#define PCIBIOS_DEVICE_NOT_FOUND 0x86
+#define PCIBIOS_BAD_REGISTER_NUMBER 0x87
+#define PCIBIOS_SET_FAILED 0x88
+#define PCIBIOS_BUFFER_TOO_SMALL 0x89
+int pcibios_err_to_errno(int err);
+
+int pci_read_config_byte(const struct pci_dev *dev, int where, u8 *val);
+int pci_read_config_word(const struct pci_dev *dev, int where, u16 *val);
+int pci_read_config_dword(const struct pci_dev *dev, int where, u32 *val);
+int pci_write_config_byte(const struct pci_dev *dev, int where, u8 val);
+int pci_write_config_word(const struct pci_dev *dev, int where, u16 val);
+int pci_write_config_dword(const struct pci_dev *dev, int where, u32 val);
+int pcie_capability_read_word(struct pci_dev *dev, int pos, u16 *val);
+int pcie_capability_read_dword(struct pci_dev *dev, int pos, u32 *val);
+int pcie_capability_write_word(struct pci_dev *dev, int pos, u16 val);
+
+u8 pci_find_capability(struct pci_dev *dev, int cap);
+u8 pci_find_next_capability(struct pci_dev *dev, u8 pos, int cap);
+u16 pci_find_ext_capability(struct pci_dev *dev, int cap);
+u16 pci_find_next_ext_capability(struct pci_dev *dev, u16 pos, int cap);
+
+/* --- enabling --- */
+
+int pci_enable_device(struct pci_dev *dev);
+int pci_enable_device_mem(struct pci_dev *dev);
+int pcim_enable_device(struct pci_dev *pdev);
+void pci_disable_device(struct pci_dev *dev);
+static inline int pci_is_enabled(struct pci_dev *pdev)
+{
+	return atomic_read(&pdev->enable_cnt) > 0;
+}
+static inline int pci_is_managed(struct pci_dev *pdev)
+{
+	return pdev->is_managed;
+}
+void pci_set_master(struct pci_dev *dev);
+void pci_clear_master(struct pci_dev *dev);
+
+int pci_save_state(struct pci_dev *dev);
+void pci_restore_state(struct pci_dev *dev);
+/* -ENOTTY if the function cannot reset itself. The _locked form: the caller has the device lock. */
+int pcie_flr(struct pci_dev *dev);
+int pcie_reset_flr(struct pci_dev *dev, bool probe);
+int pci_reset_function(struct pci_dev *dev);
+int pci_reset_function_locked(struct pci_dev *dev);
+int pci_try_reset_function(struct pci_dev *dev);
+
+/* --- BARs --- */
+
+#define pci_resource_start(dev, bar) ((dev)->resource[(bar)].start)
+#define pci_resource_end(dev, bar) ((dev)->resource[(bar)].end)
+#define pci_resource_flags(dev, bar) ((dev)->resource[(bar)].flags)
+#define pci_resource_len(dev, bar) \
+	((pci_resource_end((dev), (bar)) == 0) ? \
+		 0 : \
+		 (pci_resource_end((dev), (bar)) - pci_resource_start((dev), (bar)) + 1))
+
+int pci_select_bars(struct pci_dev *dev, unsigned long flags);
+int pci_request_region(struct pci_dev *pdev, int bar, const char *name);
+void pci_release_region(struct pci_dev *pdev, int bar);
+int pci_request_selected_regions(struct pci_dev *pdev, int bars, const char *name);
+void pci_release_selected_regions(struct pci_dev *pdev, int bars);
+int pci_request_regions(struct pci_dev *pdev, const char *name);
+void pci_release_regions(struct pci_dev *pdev);
+
+static inline int pci_request_mem_regions(struct pci_dev *pdev, const char *name)
+{
+	return pci_request_selected_regions(pdev, pci_select_bars(pdev, IORESOURCE_MEM), name);
+}
+
+static inline void pci_release_mem_regions(struct pci_dev *pdev)
+{
+	pci_release_selected_regions(pdev, pci_select_bars(pdev, IORESOURCE_MEM));
+}
+
+void __iomem *pci_iomap(struct pci_dev *dev, int bar, unsigned long maxlen);
+void __iomem *pci_iomap_range(struct pci_dev *dev, int bar, unsigned long offset,
+			      unsigned long maxlen);
+void pci_iounmap(struct pci_dev *dev, void __iomem *addr);
+void __iomem *pci_ioremap_bar(struct pci_dev *pdev, int bar);
+void __iomem *pcim_iomap(struct pci_dev *pdev, int bar, unsigned long maxlen);
+void pcim_iounmap(struct pci_dev *pdev, void __iomem *addr);
+int pcim_iomap_regions(struct pci_dev *pdev, int mask, const char *name);
+void pcim_iounmap_regions(struct pci_dev *pdev, int mask);
+void __iomem *const *pcim_iomap_table(struct pci_dev *pdev);
+
+/* --- interrupts --- */
+
+/**
+ * pci_alloc_irq_vectors_affinity() - enable MSI-X or MSI and allocate interrupt numbers
+ * @min_vecs: fewest acceptable, at least 1
+ * @max_vecs: most wanted
+ * @flags: PCI_IRQ_MSIX, PCI_IRQ_MSI; both: MSI-X is tried first
+ *
+ * Return: number allocated; -ERANGE for a bad range; -ENOSPC if the function has fewer than
+ * @min_vecs, or none of the kinds; -EINVAL if vectors are allocated already.
+ */
+int pci_alloc_irq_vectors_affinity(struct pci_dev *dev, unsigned int min_vecs,
+				   unsigned int max_vecs, unsigned int flags,
+				   struct irq_affinity *affd);
+static inline int pci_alloc_irq_vectors(struct pci_dev *dev, unsigned int min_vecs,
+					unsigned int max_vecs, unsigned int flags)
+{
+	return pci_alloc_irq_vectors_affinity(dev, min_vecs, max_vecs, flags, NULL);
+}
+/* Interrupt number of vector @nr, or -EINVAL. */
+int pci_irq_vector(struct pci_dev *dev, unsigned int nr);
+/* Every handler must be gone; warns otherwise. */
+void pci_free_irq_vectors(struct pci_dev *dev);
+int pci_msi_vec_count(struct pci_dev *dev);
+int pci_msix_vec_count(struct pci_dev *dev);
+
+static inline bool pci_dev_msi_enabled(struct pci_dev *pci_dev)
+{
+	return pci_dev->msi_enabled || pci_dev->msix_enabled;
+}
+
+static inline int pci_num_vf(struct pci_dev *dev)
+{
+	return 0;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#define pci_printk(level, pdev, fmt, arg...) dev_printk(level, &(pdev)->dev, fmt, ##arg)
+#define pci_err(pdev, fmt, arg...) dev_err(&(pdev)->dev, fmt, ##arg)
+#define pci_warn(pdev, fmt, arg...) dev_warn(&(pdev)->dev, fmt, ##arg)
+#define pci_notice(pdev, fmt, arg...) dev_notice(&(pdev)->dev, fmt, ##arg)
+#define pci_info(pdev, fmt, arg...) dev_info(&(pdev)->dev, fmt, ##arg)
+#define pci_dbg(pdev, fmt, arg...) dev_dbg(&(pdev)->dev, fmt, ##arg)
+
+#endif /* _LINUX_PCI_H */

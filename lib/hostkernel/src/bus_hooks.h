@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the bus half of the hosted kernel (PCI, interrupts, MMIO, DMA, IOMMU core) offers to the
+ * boot code and to the memory map.
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+
+#include "machine/pci_function.h"
+
+namespace wd::hostkernel
+{
+
+struct BootConfig;
+
+/**
+ * Register the platform-independent buses, give every function of @config its BAR addresses, and
+ * add the PCI devices. To be called once per boot after the device model is up and before the
+ * first module_init.
+ * @return 0 or -errno (everything is undone).
+ */
+int hostkernel_bus_init(const BootConfig &config);
+
+/** After the last module_exit: remove the PCI devices, stop the interrupt threads. */
+void hostkernel_bus_exit();
+
+/** DMA allocations and streaming mappings that nobody has released yet (LeakReport). */
+uint64_t hostkernel_bus_dma_allocations();
+
+/**
+ * The shared memory behind [@phys, +@length) of a BAR, for mmap of device pages.
+ * @return nothing if the range is no BAR, crosses one, or is trapped there.
+ */
+std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, size_t length);
+
+/** Whether @phys lies in the window of BAR addresses (which is no memory). */
+bool hostkernel_bus_is_mmio(uint64_t phys);
+
+} // namespace wd::hostkernel
