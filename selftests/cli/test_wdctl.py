@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""wdctl as a user and as a script meets it: output, errors, exit statuses."""
+
+import json
+import os
+import subprocess
+
+import pytest
+
+TIMEOUT_S = 300
+TEXT = b"".join(b"%d bottles of beer on the wall\n" % i for i in range(20000))
+
+
+@pytest.fixture(name="wdctl")
+def fixture_wdctl(build, host_env):
+    """Runs wdctl; the result has returncode, stdout and stderr."""
+    def run(*arguments, env=None, timeout=TIMEOUT_S):
+        return subprocess.run([build / "tools/wdctl/wdctl", *map(str, arguments)],
+                              env={**host_env, **(env or {})}, capture_output=True, text=True,
+                              timeout=timeout, check=False)
+    return run
+
+
+@pytest.fixture(name="text_file")
+def fixture_text_file(tmp_path):
+    path = tmp_path / "text"
+    path.write_bytes(TEXT)
+    return path
+
+
+def one_line(run, *words):
+    """The failed run says one line on stderr that has all @words."""
+    assert run.returncode == 1, run.stdout + run.stderr
+    assert run.stdout == ""
+    lines = run.stderr.splitlines()
+    assert len(lines) == 1 and lines[0].startswith("wdctl: "), run.stderr
+    for word in words:
+        assert word in lines[0], lines[0]
+
+
+def test_topology_text(wdctl):
+    run = wdctl("topology")
+    assert run.returncode == 0, run.stderr
+    assert "hisi_zip-0" in run.stdout and "hisi_zip-1" in run.stdout
+    marked = [line for line in run.stdout.splitlines() if line.lstrip().startswith("* hisi")
+              or line.lstrip().startswith("*  hisi")]
+    assert len(marked) == 1 and "hisi_zip-0" in marked[0]
+    assert "* nearest: hisi_zip-0" in run.stdout
+
+
+def test_topology_json(wdctl):
+    value = json.loads(wdctl("topology", "--json").stdout)
+    assert value["host"] == "hosted" and value["here"] == 0
+    assert [n["id"] for n in value["nodes"]] == [0, 1, 2, 3]
+    for node in value["nodes"]:
+        assert len(node["distances"]) == 4 and node["distances"][node["id"]] == 10
+        assert node["memory_bytes"] > 0
+    by_name = {a["name"]: a for a in value["accelerators"]}
+    assert by_name["hisi_zip-0"]["node"] != by_name["hisi_zip-1"]["node"]
+    assert by_name["hisi_zip-0"]["nearest"] and not by_name["hisi_zip-1"]["nearest"]
+    assert set(by_name["hisi_zip-0"]["algorithms"]) >= {"zlib", "gzip", "deflate"}
+    assert 0 < by_name["hisi_zip-0"]["queues_free"] <= 1024
+    assert value["skipped"] == []
+
+
+def test_nearest_depends_on_where_one_looks_from(wdctl):
+    nodes = {a["name"]: a["node"] for a in
+             json.loads(wdctl("topology", "--json").stdout)["accelerators"]}
+    for name, node in nodes.items():
+        run = wdctl("topology", "--nearest", "--alg", "zlib", "--from", node)
+        assert (run.returncode, run.stdout) == (0, name + "\n")
+    run = wdctl("topology", "--nearest", "--alg", "zlib", env={"WD_NODE": "2"})
+    assert nodes[run.stdout.strip()] == 2
+
+
+def test_topology_errors(wdctl):
+    one_line(wdctl("topology", "--nearest", "--alg", "rot13"), "rot13")
+    one_line(wdctl("topology", "--alg", "rot13"), "rot13")
+    one_line(wdctl("topology", "--from", "9"), "node 9")
+    one_line(wdctl("topology", "--machine", "/no/such.json"), "/no/such.json")
+    one_line(wdctl("topology", "--machine", "no-such-preset"), "no-such-preset")
+
+
+def test_machine_without_accelerators(wdctl, tmp_path):
+    machine = tmp_path / "bare.json"
+    machine.write_text("{broken")
+    one_line(wdctl("topology", "--machine", machine))
+
+
+def test_usage_errors_have_status_2(wdctl):
+    for arguments in ([], ["no-such-verb"], ["topology", "--no-such-option"], ["attach"],
+                      ["bench"], ["bench", "--input", "x", "--queues", "0"],
+                      ["bench", "--input", "x", "--block", "1T"],
+                      ["attach", "--device", "hisi_zip-0", "--ioas-size", "lots"]):
+        run = wdctl(*arguments)
+        assert run.returncode == 2, (arguments, run.stdout, run.stderr)
+        assert len(run.stderr.splitlines()) == 1
+
+
+def test_help_names_every_verb(wdctl):
+    run = wdctl("--help")
+    assert run.returncode == 0
+    for verb in ("topology", "attach", "bench"):
+        assert verb in run.stdout
+
+
+def test_attach_proves_the_routing(wdctl):
+    run = wdctl("attach", "--device", "hisi_zip-0", "--pasid", "auto", "--json")
+    assert run.returncode == 0, run.stderr
+    value = json.loads(run.stdout)
+    assert value["device"] == "hisi_zip-0" and value["ioas_bytes"] == 64 << 20
+    assert len({value["ioas_id"], value["hwpt_id"]}) == 2
+    (one,) = value["attachments"]
+    assert one["pasid"] >= 1 and 0 < one["dma_inside_bytes_written"] < 4096
+    fault = one["fault"]
+    assert fault["pasid"] == one["pasid"] and fault["access"] == "read"
+    assert fault["rid"] == value["pci_address"]
+    assert fault["address"] == one["dma_outside_address"]
+    assert not value["iova"] <= fault["address"] < value["iova"] + value["ioas_bytes"]
+
+
+def test_attach_text_and_chosen_pasids(wdctl):
+    run = wdctl("attach", "--device", "hisi_zip-1", "--pasid", "77", "--pasid", "0x4d2",
+                "--ioas-size", "1M")
+    assert run.returncode == 0, run.stderr
+    assert "PASID 77]" in run.stdout and "PASID 1234]" in run.stdout
+    assert run.stdout.count("faulted as it must") == 2
+
+
+def test_attach_errors(wdctl):
+    attach = ("attach", "--device", "hisi_zip-0", "--pasid")
+    one_line(wdctl("attach", "--device", "hisi_zip-9"), "hisi_zip-9", "hisi_zip-0")
+    one_line(wdctl(*attach, "5", "--pasid", "5"), "PASID 5", "taken")
+    for pasid in ("0", "1048576", "-1", "4294967296", "x", "5x", ""):
+        one_line(wdctl(*attach, pasid), "hisi_zip-0", "PASID")
+    error = json.loads(wdctl("attach", "--device", "nope", "--json").stdout)["error"]
+    assert error["object"] == "nope" and error["remedy"] and error["errno"] > 0
+
+
+def test_attach_runs_a_command_and_returns_its_status(wdctl):
+    run = wdctl("attach", "--device", "hisi_zip-0", "--pasid", "9", "--ioas-size", "1M", "--",
+                "sh", "-c", "echo got $WD_ATTACH_DEVICE $WD_ATTACH_PASID; exit 7")
+    assert run.returncode == 7 and "got hisi_zip-0 9" in run.stdout
+    run = wdctl("attach", "--device", "hisi_zip-0", "--ioas-size", "1M", "--", "/no/such/program")
+    assert run.returncode == 1 and "/no/such/program" in run.stderr
+
+
+@pytest.mark.parametrize("algorithm", ["zlib", "gzip", "deflate"])
+def test_bench(wdctl, text_file, algorithm):
+    run = wdctl("bench", "--input", text_file, "--alg", algorithm, "--queues", "3", "--depth", "4",
+                "--block", "16K", "--time", "0.2", "--json")
+    assert run.returncode == 0, run.stderr
+    value = json.loads(run.stdout)
+    assert value["verified"] and value["file_bytes"] == len(TEXT)
+    assert len(set(value["pasids"])) == 3
+    assert value["ratio"] == pytest.approx(len(TEXT) / value["compressed_bytes"])
+    assert value["ratio"] > 2
+    for way in ("compress", "decompress"):
+        assert value[way]["requests"] > 0
+        assert value[way]["mb_per_s"] == pytest.approx(
+            value[way]["bytes"] / value[way]["seconds"] / 1e6)
+        assert 0 < value[way]["latency_p50_ns"] <= value[way]["latency_p99_ns"]
+    names = [c["name"] for c in value["cpu"]]
+    assert len(names) == 2 and "zlib" in names[0]
+    assert all(c[way]["bytes"] > 0 for c in value["cpu"] for way in ("compress", "decompress"))
+
+
+def test_bench_text_output_and_progress(wdctl, text_file):
+    run = wdctl("bench", "--input", text_file, "--time", "0.1", "--progress", "always")
+    assert run.returncode == 0, run.stderr
+    assert "MB/s" in run.stdout and "compared byte for byte" in run.stdout
+    assert "progress: compress" in run.stderr and "progress: decompress" in run.stderr
+    quiet = wdctl("bench", "--input", text_file, "--time", "0.1")
+    assert quiet.returncode == 0 and quiet.stderr == ""
+
+
+@pytest.mark.parametrize("data", [b"x", b"\0" * 70000, os.urandom(65537)],
+                         ids=["one byte", "zeros", "random"])
+def test_bench_odd_files(wdctl, tmp_path, data):
+    path = tmp_path / "odd"
+    path.write_bytes(data)
+    run = wdctl("bench", "--input", path, "--time", "0.05", "--json")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["file_bytes"] == len(data)
+
+
+def test_bench_errors(wdctl, tmp_path, text_file):
+    empty = tmp_path / "empty"
+    empty.touch()
+    one_line(wdctl("bench", "--input", empty), str(empty), "empty")
+    one_line(wdctl("bench", "--input", tmp_path / "none"), "none")
+    one_line(wdctl("bench", "--input", tmp_path), str(tmp_path), "regular file")
+    one_line(wdctl("bench", "--input", text_file, "--alg", "rot13"), "rot13", "zlib")
+    one_line(wdctl("bench", "--input", text_file, "--device", "nope"), "nope", "hisi_zip-0")
+    one_line(wdctl("bench", "--input", text_file, "--queues", "5000", "--depth", "1"), "hisi_zip-0")
+
+
+def test_hosted_run_leaves_no_file_behind(wdctl, tmp_path):
+    """Temporary folders and shared memory look as before."""
+    env = {"TMPDIR": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)}
+    before = set(os.listdir("/dev/shm"))
+    run = wdctl("attach", "--device", "hisi_zip-0", "--ioas-size", "1M", env=env)
+    assert run.returncode == 0, run.stderr
+    assert not os.listdir(tmp_path)
+    assert set(os.listdir("/dev/shm")) <= before

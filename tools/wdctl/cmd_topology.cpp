@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: Apache-2.0
+/* wdctl topology: what the machine has, and which accelerator is nearest. */
+#include <algorithm>
+#include <fmt/format.h>
+#include <iostream>
+#include <optional>
+
+#include "command.hpp"
+#include "wd/accelerator.hpp"
+
+namespace wdctl
+{
+namespace
+{
+
+struct TopologyOptions {
+	bool nearest = false;
+	std::string algorithm;
+	std::optional<int> from;
+};
+
+std::string join(const std::vector<std::string> &words, const char *separator)
+{
+	return fmt::format("{}", fmt::join(words, separator));
+}
+
+/** Accelerators in the order of the listing: nearest first. */
+std::vector<const wd::Accelerator *> ordered(const wd::Topology &topology,
+					     const TopologyOptions &options, int from)
+{
+	std::vector<const wd::Accelerator *> list;
+
+	for (const auto &accelerator : topology.accelerators())
+		if (options.algorithm.empty() || accelerator.supports(options.algorithm))
+			list.push_back(&accelerator);
+	std::stable_sort(list.begin(), list.end(), [&](const auto *a, const auto *b) {
+		return topology.distance(from, a->node).value_or(INT32_MAX) <
+		       topology.distance(from, b->node).value_or(INT32_MAX);
+	});
+	return list;
+}
+
+/** The one to mark: usable, and first in the order. */
+const wd::Accelerator *nearestOf(const std::vector<const wd::Accelerator *> &list)
+{
+	auto usable = std::find_if(list.begin(), list.end(), [](const auto *accelerator) {
+		return !accelerator->isolated && accelerator->available > 0;
+	});
+
+	return usable == list.end() ? nullptr : *usable;
+}
+
+std::string distanceText(const wd::Topology &topology, int from, const wd::Accelerator &accelerator)
+{
+	auto distance = topology.distance(from, accelerator.node);
+
+	return distance ? fmt::format("{}", *distance) : "unknown";
+}
+
+void printText(const wd::Host &host, const wd::Topology &topology, const TopologyOptions &options,
+	       int from)
+{
+	auto list = ordered(topology, options, from);
+	const auto *nearest = nearestOf(list);
+	std::vector<std::vector<std::string>> rows{{"", "NODE", "CPUS", "MEMORY", "DISTANCES"}};
+
+	fmt::print("Host: {}\n\nNUMA nodes\n", host.kind());
+	for (const auto &node : topology.nodes()) {
+		auto memory = humanBytes(node.memoryBytes);
+
+		if (!node.memoryKind.empty())
+			memory += " " + node.memoryKind;
+		rows.push_back({node.id == from ? ">" : "", fmt::format("{}", node.id),
+				cpuList(node.cpus), memory,
+				fmt::format("{}", fmt::join(node.distances, " "))});
+	}
+	fmt::print("{}\nAccelerators{}\n", table(rows, "  "),
+		   options.algorithm.empty() ? "" : " for " + options.algorithm);
+	rows = {{"", "NAME", "NODE", "DISTANCE", "QUEUES FREE", "ALGORITHMS", "PCI ADDRESS"}};
+	for (const auto *accelerator : list) {
+		auto queues = fmt::format("{}", accelerator->available);
+
+		if (accelerator->total)
+			queues += fmt::format(" of {}", *accelerator->total);
+		rows.push_back({accelerator == nearest ? "*" : "", accelerator->name,
+				fmt::format("{}", accelerator->node),
+				distanceText(topology, from, *accelerator), queues,
+				join(accelerator->algorithms, " "), accelerator->pciAddress});
+	}
+	fmt::print("{}", list.empty() ? "  none\n" : table(rows, "  "));
+	for (const auto &skipped : topology.skipped())
+		fmt::print("  {} is not usable: {}\n", skipped.name, skipped.reason);
+	fmt::print("\n> here (node {}), * nearest{}\n", from,
+		   nearest ? ": " + nearest->name : ": none has a free queue");
+}
+
+nlohmann::ordered_json toJson(const wd::Host &host, const wd::Topology &topology,
+			      const TopologyOptions &options, int from)
+{
+	auto list = ordered(topology, options, from);
+	const auto *nearest = nearestOf(list);
+	nlohmann::ordered_json value;
+
+	value["host"] = host.kind();
+	value["here"] = from;
+	value["nodes"] = nlohmann::ordered_json::array();
+	for (const auto &node : topology.nodes())
+		value["nodes"].push_back({{"id", node.id},
+					  {"cpus", node.cpus},
+					  {"memory_bytes", node.memoryBytes},
+					  {"memory_kind", node.memoryKind},
+					  {"distances", node.distances}});
+	value["accelerators"] = nlohmann::ordered_json::array();
+	for (const auto *accelerator : list) {
+		nlohmann::ordered_json entry{{"name", accelerator->name},
+					     {"pci_address", accelerator->pciAddress},
+					     {"node", accelerator->node}};
+		auto distance = topology.distance(from, accelerator->node);
+
+		entry["distance"] = distance ? nlohmann::ordered_json(*distance) : nullptr;
+		entry["algorithms"] = accelerator->algorithms;
+		entry["api"] = accelerator->api;
+		entry["queues_free"] = accelerator->available;
+		entry["queues_total"] =
+			accelerator->total ? nlohmann::ordered_json(*accelerator->total) : nullptr;
+		entry["isolated"] = accelerator->isolated;
+		entry["nearest"] = accelerator == nearest;
+		value["accelerators"].push_back(entry);
+	}
+	value["skipped"] = nlohmann::ordered_json::array();
+	for (const auto &skipped : topology.skipped())
+		value["skipped"].push_back({{"name", skipped.name}, {"reason", skipped.reason}});
+	return value;
+}
+
+int runTopology(const Globals &globals, const TopologyOptions &options)
+{
+	auto host = globals.openHost();
+	auto topology = wd::Topology::discover(*host);
+	int from = options.from.value_or(topology.here());
+	bool known = std::any_of(topology.nodes().begin(), topology.nodes().end(),
+				 [&](const auto &node) { return node.id == from; });
+
+	if (!known && (options.from || !topology.nodes().empty()))
+		throw wd::Error(EINVAL, fmt::format("node {}", from), "look from there",
+				"name a node that wdctl topology lists");
+	if (options.nearest) {
+		const auto *nearest = nearestOf(ordered(topology, options, from));
+
+		if (!nearest && options.algorithm.empty())
+			throw wd::Error(EBUSY, "accelerators", "find one with a free queue",
+					"wait until one is released");
+		const auto &found = nearest ? *nearest : topology.require(options.algorithm, from);
+
+		if (globals.json)
+			printJson({{"nearest", found.name}});
+		else
+			fmt::print("{}\n", found.name);
+		return kOk;
+	}
+	if (!options.algorithm.empty())
+		if (ordered(topology, options, from).empty())
+			topology.require(options.algorithm, from); /* throws: nobody knows it */
+	if (globals.json)
+		printJson(toJson(*host, topology, options, from));
+	else
+		printText(*host, topology, options, from);
+	return kOk;
+}
+
+} // namespace
+
+void addTopology(CLI::App &app, Globals &globals, Action &action)
+{
+	auto options = std::make_shared<TopologyOptions>();
+	auto *verb =
+		app.add_subcommand("topology", "NUMA nodes, accelerators, and the nearest one");
+
+	verb->add_flag("--nearest", options->nearest, "print the nearest accelerator's name only");
+	verb->add_option("--alg", options->algorithm, "only accelerators for this algorithm");
+	verb->add_option("--from", options->from, "node to look from (default: here)");
+	verb->callback([&globals, &action, options] {
+		action = [&globals, options] { return runTopology(globals, *options); };
+	});
+}
+
+} // namespace wdctl

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * wdctl: find, attach and measure accelerators. Parses the command line, runs one verb, and is the
+ * only place that turns an exception into a line for the user.
+ */
+#include <fmt/format.h>
+#include <iostream>
+
+#include "command.hpp"
+
+namespace
+{
+
+/** The error as the user asked for it. @return the exit status. */
+int report(const wdctl::Globals &globals, const std::string &object, const std::string &message,
+	   const std::string &line, const std::string &remedy, int error)
+{
+	if (globals.json) {
+		nlohmann::ordered_json value;
+
+		value["error"] = {{"object", object},
+				  {"message", message},
+				  {"remedy", remedy},
+				  {"errno", error}};
+		wdctl::printJson(value);
+	} else {
+		std::cerr << "wdctl: " << line << '\n';
+	}
+	return wdctl::kFailed;
+}
+
+int run(int argc, char **argv)
+{
+	CLI::App app{"Find, attach and measure accelerators behind /dev/iommu"};
+	wdctl::Globals globals;
+	wdctl::Action action;
+
+	app.require_subcommand(1);
+	app.fallthrough();
+	app.set_version_flag("--version", WDCTL_VERSION);
+	app.add_option(
+		"--host", globals.host,
+		"where /dev/iommu is: auto, native or hosted (default: $WD_HOST, else auto)");
+	app.add_option(
+		"--machine", globals.machine,
+		"hosted: preset or description file (default: $WD_MACHINE, else two-socket)");
+	app.add_flag("--json", globals.json, "print JSON, errors too");
+	wdctl::addTopology(app, globals, action);
+	wdctl::addAttach(app, globals, action);
+	wdctl::addBench(app, globals, action);
+
+	try {
+		app.parse(argc, argv);
+	} catch (const CLI::Success &wanted) { /* --help, --version */
+		return app.exit(wanted);
+	} catch (const CLI::ParseError &wrong) {
+		std::cerr << "wdctl: " << wrong.what() << "; see wdctl --help\n";
+		return wdctl::kUsage;
+	}
+	try {
+		return action();
+	} catch (const wd::Error &error) {
+		return report(globals, error.object(), error.what(), error.line(), error.remedy(),
+			      error.error());
+	} catch (const std::system_error &error) {
+		return report(globals, "", error.what(), error.what(), "", error.code().value());
+	} catch (const std::bad_alloc &) {
+		return report(globals, "memory", "out of memory",
+			      "out of memory; try a smaller file or fewer queues",
+			      "try a smaller file or fewer queues", ENOMEM);
+	}
+}
+
+} // namespace
+
+int main(int argc, char **argv)
+{
+	try {
+		return run(argc, argv);
+	} catch (const std::exception &error) {
+		std::cerr << "wdctl: internal error: " << error.what() << '\n';
+		return wdctl::kFailed;
+	}
+}

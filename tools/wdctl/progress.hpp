@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A progress bar on a terminal's stderr; whole lines when forced onto something else. Thread-bound.
+ */
+#pragma once
+
+#include <chrono>
+#include <string>
+
+namespace wdctl
+{
+
+enum class ProgressMode { Auto, Always, Never };
+
+class Progress
+{
+public:
+	explicit Progress(ProgressMode mode);
+	~Progress();
+	Progress(const Progress &) = delete;
+	Progress &operator=(const Progress &) = delete;
+
+	/** A new phase begins at 0. */
+	void phase(const std::string &name);
+	/** @fraction 0..1. Cheap when nothing is due: draws at most ten times a second. */
+	void update(double fraction);
+	/** Take the bar away. */
+	void clear();
+
+private:
+	void draw(double fraction);
+
+	bool bar_, lines_;
+	std::string phase_;
+	std::chrono::steady_clock::time_point next_{};
+	bool drawn_ = false;
+};
+
+} // namespace wdctl
