@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "machine/dma.h"
+#include "machine/fault_reason.h"
 #include "machine/pci_function.h"
 #include "machine/physical_memory.h"
 
@@ -18,15 +19,23 @@ namespace wd::machine
 
 /** Capabilities and limits of a unit, fixed at construction. */
 struct IommuCapabilities {
-	/** VT-d sheet 1.3/1.4 "suggested model values", less what this model does not offer yet. */
+	/**
+	 * CAP and ECAP as they shall read. The unit clears what it does not model (NEST, interrupt
+	 * remapping, caching mode, ...) and what lacks its precondition (VT-d sheet 1.4).
+	 */
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
 	unsigned hostAddressWidth = 52; /**< bits, 39..52 */
+	/** VT-d sheet 1.4 "suggested model values", less device TLBs and nested translation. */
 	static IommuCapabilities defaults();
 };
 
-/** Translation caches drop nothing until told (finds missing flushes), or hold nothing. */
-enum class CacheMode { Maximal, None };
+/** What the translation caches keep. Changing it empties them. */
+enum class CacheMode {
+	Normal,	 /**< bounded: entries that were not used lately make room */
+	Maximal, /**< nothing is dropped until software says so: finds missing flushes */
+	None,	 /**< nothing is kept: every request walks */
+};
 
 /** Switches that make the unit misbehave, for tests that prove that another test can fail. */
 struct IommuMisbehaviour {
@@ -39,28 +48,40 @@ struct TranslationRequest {
 	StreamId stream;
 	uint64_t address = 0;
 	Access access = Access::Read;
-	bool privileged = false;
+	bool privileged = false; /**< PR; without PASID the context entry decides instead */
+	uint64_t length = 8;	 /**< bytes, not beyond the page; 0 is a zero-length read */
 };
-
-/** FaultReason values are VT-d fault reason codes (sheet 7.1); 0 is success. */
-enum class FaultReason : uint8_t;
 
 struct TranslationResult {
-	FaultReason reason{};
+	FaultReason reason = FaultReason::None;
 	uint64_t address = 0;	 /**< host physical address of the request's first byte */
 	uint64_t contiguous = 0; /**< bytes from there to the end of the page that was used */
+	/** The request ends in the unit (interrupt range without PASID); @address means nothing. */
+	bool consumed = false;
 };
 
-/** Event counters since reset; monotonic, readable from any thread. */
+/** Event counters since construction; monotonic, readable from any thread. */
 struct IommuCounters {
-	uint64_t iotlbHits = 0, iotlbMisses = 0, faults = 0, invalidations = 0;
-	uint64_t entryReads = 0; /**< table entries read from memory by walks */
+	uint64_t iotlbHits = 0, iotlbMisses = 0;
+	uint64_t faults = 0;	    /**< blocked requests, recorded or not */
+	uint64_t invalidations = 0; /**< descriptors executed, waits not counted */
+	/** Root, context, directory, PASID and paging entries read from memory by walks. */
+	uint64_t entryReads = 0;
 };
 
-/** Thread-safe. Agents are thread-bound (dma.h). */
+/**
+ * Thread-safe. Agents are thread-bound (dma.h). A register write must not be made from inside a
+ * burst of one of the unit's own agents: it may wait for that burst. Interrupts are raised from the
+ * thread whose register write or request caused them, with no lock of the unit held.
+ */
 class IommuUnit : public PciFunction, public DmaRoute
 {
-      public:
+public:
+	/**
+	 * @memory must outlive the unit.
+	 * @throws std::system_error (invalid_argument) if the width is not in 39..52 or the
+	 * register blocks that CAP.FRO and ECAP.IRO place do not fit.
+	 */
 	IommuUnit(const IommuCapabilities &capabilities, PhysicalMemory &memory);
 	~IommuUnit() override;
 
@@ -72,17 +93,18 @@ class IommuUnit : public PciFunction, public DmaRoute
 	void setCacheMode(CacheMode mode);
 	void setMisbehaviour(const IommuMisbehaviour &misbehaviour);
 	IommuCounters counters() const;
+	/** As CAP and ECAP read. */
 	const IommuCapabilities &capabilities() const;
 
 	/** Registers are in BAR0 (sheet 1.2). Accesses are executed before the call returns. */
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 
-      protected:
+protected:
 	void resetDevice() override;
 	void configChanged() override;
 
-      private:
+private:
 	struct Impl;
 	std::unique_ptr<Impl> impl_;
 };

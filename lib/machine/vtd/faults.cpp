@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "faults.h"
+
+#include "bits.h"
+
+namespace wd::machine::vtd
+{
+namespace
+{
+
+constexpr uint32_t kRecordFull = 1u << 31; /* F, in the top word of a record */
+
+/* T1 is bit 126, T2 bit 92 of the record (sheet 7.3). */
+uint64_t typeBits(Access access)
+{
+	switch (access) {
+	case Access::Write:
+		return 0;
+	case Access::Read:
+		return bit(62);
+	case Access::Atomic:
+		return bit(62) | bit(28);
+	}
+	return 0;
+}
+
+} // namespace
+
+bool isQualified(FaultReason reason)
+{
+	switch (reason) {
+	case FaultReason::InterruptRangeRequest:
+	case FaultReason::ContextNotReadable:
+	case FaultReason::DirectoryNotReadable:
+	case FaultReason::PasidEntryNotReadable:
+		return false;
+	default:
+		return reason >= FaultReason::ContextNotReadable;
+	}
+}
+
+bool FaultLog::covers(unsigned offset) const
+{
+	return offset >= slot(0) && offset < slot(features_.recordCount);
+}
+
+bool FaultLog::occupied(unsigned index) const
+{
+	return registers_.read(slot(index) + 12) & kRecordFull;
+}
+
+void FaultLog::fill(unsigned index, const FaultRecord &fault)
+{
+	uint64_t high = fault.stream.rid.value | typeBits(fault.access) |
+			uint64_t{static_cast<uint8_t>(fault.reason)} << 32;
+
+	if (fault.stream.hasPasid) {
+		high |= bit(31) | uint64_t{fault.stream.pasid & 0xfffff} << 40;
+		if (fault.privileged)
+			high |= bit(29);
+	}
+	registers_.set64(slot(index), fault.address & features_.faultAddressMask());
+	registers_.set64(slot(index) + 8, high | bit(63));
+}
+
+/* Sheet 7.2, without the optional compression. */
+void FaultLog::record(const FaultRecord &fault)
+{
+	const uint32_t status = registers_.read(reg::kFsts);
+
+	if (status & kFstsPfo)
+		return;
+	if (occupied(index_)) {
+		/* Blocks further events, but is none itself (sheet 1.9 rule 5). */
+		registers_.setBits(reg::kFsts, kFstsPfo);
+		return;
+	}
+	fill(index_, fault);
+	if (!(status & kFstsPpf)) {
+		registers_.clearBits(reg::kFsts, kFstsFri);
+		event_.raise(kFstsPpf | index_ << 8);
+	}
+	index_ = (index_ + 1) % features_.recordCount;
+}
+
+void FaultLog::recordsWritten()
+{
+	for (unsigned i = 0; i < features_.recordCount; i++)
+		if (occupied(i))
+			return;
+	registers_.clearBits(reg::kFsts, kFstsPpf | kFstsFri);
+	event_.statusCleared();
+}
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Fault reasons and the fault recording registers (VT-d sheet 7). */
+#pragma once
+
+#include <cstdint>
+
+#include "capabilities.h"
+#include "events.h"
+#include "machine/fault_reason.h"
+#include "machine/types.h"
+
+namespace wd::machine::vtd
+{
+
+/** FPD in a table entry keeps only qualified faults out of the record (sheet 7.1, 7.4). */
+bool isQualified(FaultReason reason);
+
+/** What a record tells about the request. */
+struct FaultRecord {
+	StreamId stream;
+	uint64_t address = 0;
+	Access access = Access::Read;
+	bool privileged = false;
+	FaultReason reason = FaultReason::None;
+};
+
+/** FRCD[0..NFR] with PPF, PFO and FRI. Not thread-safe: the register mutex covers it. */
+class FaultLog
+{
+public:
+	FaultLog(const Features &features, RegisterFile &registers, EventLine &event)
+		: features_(features),
+		  registers_(registers),
+		  event_(event)
+	{
+	}
+
+	void record(const FaultRecord &fault);
+
+	/** True if @offset is in the recording registers. */
+	bool covers(unsigned offset) const;
+	/** Software wrote a recording register: F bits may have gone. */
+	void recordsWritten();
+
+	/** TES and IRES are 0 (sheet 1.5). */
+	void resetIndex() { index_ = 0; }
+
+private:
+	unsigned slot(unsigned index) const { return features_.recordOffset + 16 * index; }
+	bool occupied(unsigned index) const;
+	void fill(unsigned index, const FaultRecord &fault);
+
+	const Features &features_;
+	RegisterFile &registers_;
+	EventLine &event_;
+	unsigned index_ = 0;
+};
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "first_stage.h"
+
+namespace wd::machine::vtd
+{
+namespace
+{
+
+constexpr uint64_t kPresent = bit(0), kWrite = bit(1), kUser = bit(2), kAccessed = bit(5);
+constexpr uint64_t kDirty = bit(6), kPageSizeBit = bit(7), kExtendedAccessed = bit(10);
+
+constexpr uint32_t kCachedUser = 1, kCachedWrite = 2;
+
+struct Position {
+	uint64_t table;
+	unsigned level;
+	bool user = true, write = true;
+};
+
+bool isLeaf(uint64_t entry, unsigned level)
+{
+	return level == 1 || ((level == 2 || level == 3) && (entry & kPageSizeBit));
+}
+
+/* Sheet 3.2. Bit 12 of a large leaf is PAT; bit 63 is nobody's business. */
+uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
+{
+	uint64_t reserved = features.entryAboveHaw;
+
+	if (level > 3)
+		return reserved | kPageSizeBit;
+	if (!isLeaf(entry, level))
+		return reserved;
+	if (level == 2)
+		reserved |= mask(20, 13);
+	if (level == 3)
+		reserved |= mask(29, 13) | (features.offersCap(cap::kFs1gp) ? 0 : kPageSizeBit);
+	return reserved;
+}
+
+FaultReason checkEntry(const Features &features, TableSpace &space, uint64_t entry, unsigned level)
+{
+	if (!(entry & kPresent))
+		return FaultReason::FirstStageNotPresent;
+	if (entry & reservedBits(features, entry, level))
+		return FaultReason::FirstStageReserved;
+	if (!space.contains(entry & mask(51, 12)))
+		return FaultReason::FirstStageAddressWidth;
+	return FaultReason::None;
+}
+
+/* Sheet 3.3: may this request write, given the rights of the whole walk? */
+bool mayWrite(const FirstStageTable &table, bool user, bool write)
+{
+	if (table.privileged)
+		return write || !table.writeProtect;
+	return user && write;
+}
+
+uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position &at, bool forWrite)
+{
+	uint64_t bits = kAccessed | (table.extendedAccessed ? kExtendedAccessed : 0);
+
+	if (forWrite && isLeaf(entry, at.level) &&
+	    mayWrite(table, at.user && (entry & kUser), at.write && (entry & kWrite)))
+		bits |= kDirty;
+	return bits;
+}
+
+/* Check @entry of address @where and set its A, EA and D bits. */
+FaultReason useEntry(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
+		     uint64_t where, const Position &at, bool forWrite, uint64_t &entry)
+{
+	for (unsigned attempt = 0; attempt < kUpdateAttempts; attempt++) {
+		FaultReason reason = checkEntry(context.features, space, entry, at.level);
+
+		if (reason != FaultReason::None)
+			return reason;
+		const uint64_t used = entry | usageBits(table, entry, at, forWrite);
+		bool exchanged = false;
+		uint64_t pa;
+
+		if (used == entry)
+			return FaultReason::None;
+		if (!table.snooped)
+			return FaultReason::FirstStageUpdateNotSnooped;
+		reason = space.locate(where, at.level == table.levels, true, pa);
+		if (reason != FaultReason::None)
+			return reason;
+		if (!context.memory.compareExchange(pa, entry, used, exchanged))
+			break;
+		if (exchanged) {
+			entry = used;
+			return FaultReason::None;
+		}
+	}
+	return FaultReason::FirstStageUpdateFailed;
+}
+
+uint64_t structureTag(const FirstStageTable &table)
+{
+	return uint64_t{table.pasid} << 16 | table.domain;
+}
+
+Position startPosition(const WalkContext &context, const FirstStageTable &table, uint64_t address)
+{
+	for (unsigned level = 1; level < table.levels; level++) {
+		const CachedTranslation *cached =
+			context.caches.firstStage.find(structureTag(table), address, level);
+
+		if (cached)
+			return Position{cached->value, level, (cached->flags & kCachedUser) != 0,
+					(cached->flags & kCachedWrite) != 0};
+	}
+	return Position{table.root, table.levels};
+}
+
+void cachePosition(const WalkContext &context, const FirstStageTable &table, uint64_t address,
+		   const Position &at)
+{
+	CachedTranslation entry;
+
+	entry.size = at.level;
+	entry.who = structureTag(table);
+	entry.page = address >> classShift(entry.size);
+	entry.value = at.table;
+	entry.flags = (at.user ? kCachedUser : 0) | (at.write ? kCachedWrite : 0);
+	entry.domain = table.domain;
+	entry.pasid = table.pasid;
+	entry.kind = TagKind::Pasid;
+	context.caches.firstStage.insert(entry);
+}
+
+FaultReason readEntry(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
+		      uint64_t where, unsigned level, uint64_t &entry)
+{
+	const bool top = level == table.levels;
+	uint64_t pa;
+	const FaultReason reason = space.locate(where, top, false, pa);
+
+	if (reason != FaultReason::None)
+		return reason;
+	if (!context.fetch(pa, entry))
+		return top ? FaultReason::FirstStageTopNotReadable
+			   : FaultReason::FirstStageNotReadable;
+	return FaultReason::None;
+}
+
+} // namespace
+
+FirstStageTable FirstStageTable::of(const PasidEntry &entry, uint32_t pasid, bool privileged,
+				    const Features &features)
+{
+	FirstStageTable table;
+
+	table.root = entry.firstStageTable();
+	table.levels = entry.firstStageLevels();
+	table.domain = entry.domain();
+	table.pasid = pasid;
+	table.snooped = entry.walksSnooped();
+	table.extendedAccessed = entry.extendedAccessed() && features.offers(ecap::kEafs);
+	table.privileged = privileged;
+	table.writeProtect = entry.writeProtect();
+	return table;
+}
+
+bool isCanonical(uint64_t address, unsigned levels)
+{
+	const uint64_t upper = mask(63, 9 * levels + 11);
+
+	return !(address & upper) || (address & upper) == upper;
+}
+
+FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
+			   const FirstStageTable &table, uint64_t address, bool forWrite,
+			   FirstStageLeaf &leaf)
+{
+	for (Position at = startPosition(context, table, address); at.level > 0; at.level--) {
+		const uint64_t where = entryAddress(at.table, address, at.level);
+		uint64_t entry;
+		FaultReason reason = readEntry(context, space, table, where, at.level, entry);
+
+		if (reason == FaultReason::None)
+			reason = useEntry(context, space, table, where, at, forWrite, entry);
+		if (reason != FaultReason::None)
+			return reason;
+		at.user = at.user && (entry & kUser);
+		at.write = at.write && (entry & kWrite);
+		at.table = entry & mask(51, 12);
+		if (isLeaf(entry, at.level)) {
+			leaf.base = at.table & ~(bit(levelShift(at.level)) - 1);
+			leaf.level = at.level;
+			leaf.user = at.user;
+			leaf.write = at.write;
+			leaf.dirty = entry & kDirty;
+			return FaultReason::None;
+		}
+		Position below = at;
+
+		below.level--;
+		cachePosition(context, table, address, below);
+	}
+	return FaultReason::FirstStageNotPresent;
+}
+
+} // namespace wd::machine::vtd

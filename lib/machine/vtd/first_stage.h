@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* First-stage translation, x86-64 format (VT-d sheet 3.2 to 3.4). */
+#pragma once
+
+#include <cstdint>
+
+#include "walk.h"
+
+namespace wd::machine::vtd
+{
+
+/**
+ * Where first-stage tables are. Their addresses are host physical for PGTT 001; for nested
+ * translation they go through the second stage, which is another implementation of this.
+ */
+class TableSpace
+{
+public:
+	virtual ~TableSpace() = default;
+
+	/**
+	 * Host physical address of the entry at @address. @top: it is in the table that the PASID
+	 * entry points to. @update: the entry is going to be changed.
+	 */
+	virtual FaultReason locate(uint64_t address, bool top, bool update, uint64_t &pa) = 0;
+	/** Is an address found in a first-stage entry within the space (SFS.5)? */
+	virtual bool contains(uint64_t address) const = 0;
+};
+
+/** Tables in host physical memory: PGTT 001. */
+class HostTableSpace final : public TableSpace
+{
+public:
+	FaultReason locate(uint64_t address, bool, bool, uint64_t &pa) override
+	{
+		pa = address;
+		return FaultReason::None;
+	}
+	bool contains(uint64_t) const override { return true; }
+};
+
+/** A first-stage table, as a PASID entry names it, and how the request uses it. */
+struct FirstStageTable {
+	uint64_t root = 0;
+	unsigned levels = 0; /**< 4 or 5 */
+	uint16_t domain = 0;
+	uint32_t pasid = 0;
+	bool snooped = false;
+	bool extendedAccessed = false;
+	bool privileged = false;   /**< the request's */
+	bool writeProtect = false; /**< WPE */
+
+	static FirstStageTable of(const PasidEntry &entry, uint32_t pasid, bool privileged,
+				  const Features &features);
+};
+
+struct FirstStageLeaf {
+	uint64_t base = 0;
+	unsigned level = 0;
+	bool user = false, write = false;
+	bool dirty = false;
+
+	uint64_t translate(uint64_t address) const
+	{
+		return base | (address & (bit(levelShift(level)) - 1));
+	}
+};
+
+/** Bits 63:N of @address repeat bit N-1 (sheet 3.10). */
+bool isCanonical(uint64_t address, unsigned levels);
+
+/**
+ * Walk @table for a canonical @address. @forWrite: D is set if the request may write. Rights are
+ * returned, not judged.
+ */
+FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
+			   const FirstStageTable &table, uint64_t address, bool forWrite,
+			   FirstStageLeaf &leaf);
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,308 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "invalidation_queue.h"
+
+#include "bits.h"
+
+namespace wd::machine::vtd
+{
+namespace
+{
+
+enum Type : unsigned {
+	kContext = 1,
+	kIotlb = 2,
+	kDeviceTlb = 3,
+	kInterruptEntry = 4,
+	kWait = 5,
+	kPasidIotlb = 6,
+	kPasidCache = 7,
+	kPasidDeviceTlb = 8,
+	kPageGroupResponse = 9,
+};
+
+constexpr uint64_t kTypeBits = mask(11, 9) | mask(3, 0);
+/* PFSID has two pieces, and both are reserved unless the unit throttles (DIT). */
+constexpr uint64_t kPfsid = mask(63, 52) | mask(15, 12);
+
+/** Bits that a descriptor may carry (sheet 5.2), by type. */
+struct Format {
+	uint64_t q0 = 0, q1 = 0;
+};
+
+constexpr Format kFormats[] = {
+	{},
+	{mask(49, 16) | mask(5, 4), 0},
+	{mask(31, 16) | mask(7, 4), mask(63, 12) | mask(6, 0)},
+	{mask(47, 32) | mask(20, 16), mask(63, 12) | bit(0)},
+	{mask(47, 27) | bit(4), 0},
+	{mask(63, 32) | mask(6, 4), mask(63, 2)},
+	{mask(51, 16) | mask(5, 4), mask(63, 12) | mask(6, 0)},
+	{mask(51, 16) | mask(5, 4), 0},
+	{mask(51, 16) | mask(8, 4), mask(63, 11) | bit(0)},
+	{mask(51, 12) | bit(4), mask(11, 2)},
+};
+
+constexpr unsigned kLastLegacyType = kWait;
+
+unsigned typeOf(const Descriptor &descriptor)
+{
+	return field(descriptor.q[0], 11, 9) << 4 | field(descriptor.q[0], 3, 0);
+}
+
+unsigned granularity(const Descriptor &descriptor)
+{
+	return field(descriptor.q[0], 5, 4);
+}
+
+unsigned tableMode(RootPointer root)
+{
+	return field(root, 11, 10);
+}
+
+} // namespace
+
+InvalidationQueue::Ring InvalidationQueue::readRing() const
+{
+	std::lock_guard lock(registerMutex_);
+	const uint64_t iqa = registers_.read64(reg::kIqa);
+	Ring ring;
+
+	ring.base = iqa & mask(63, 12);
+	ring.size = kPageSize << field(iqa, 2, 0);
+	ring.step = has(iqa, kIqaWidthBit) ? 32 : 16;
+	ring.head = registers_.read(reg::kIqh);
+	ring.tail = registers_.read(reg::kIqt);
+	ring.runs = (registers_.read(reg::kGsts) & kQueueEnable) && ring.head != ring.tail &&
+		    !(registers_.read(reg::kFsts) & (kFstsIqe | kFstsIte));
+	return ring;
+}
+
+QueueError InvalidationQueue::checkRing(const Ring &ring) const
+{
+	const unsigned mode = tableMode(state_.root.load(std::memory_order_relaxed));
+
+	if (mode == 2)
+		return QueueError::InvalidMode;
+	if (mode != 0 && ring.step != 32)
+		return QueueError::WidthForMode;
+	if (ring.tail % ring.step || ring.head % ring.step)
+		return QueueError::TailAlignment;
+	if (ring.tail >= ring.size || ring.head >= ring.size)
+		return QueueError::InvalidTail;
+	return QueueError::None;
+}
+
+/* The caller holds the command mutex, so that tail and base stand still. */
+void InvalidationQueue::run()
+{
+	Ring ring = readRing();
+
+	if (!ring.runs)
+		return;
+	QueueError error = checkRing(ring);
+
+	while (error == QueueError::None && ring.head != ring.tail) {
+		Descriptor descriptor;
+
+		error = fetch(ring, descriptor);
+		if (error == QueueError::None)
+			error = check(descriptor);
+		if (error == QueueError::None)
+			error = execute(descriptor);
+		if (error != QueueError::None)
+			break;
+		ring.head = (ring.head + ring.step) % ring.size;
+		std::lock_guard lock(registerMutex_);
+
+		registers_.set(reg::kIqh, ring.head);
+	}
+	if (error != QueueError::None)
+		stop(error);
+}
+
+void InvalidationQueue::stop(QueueError error)
+{
+	std::lock_guard lock(registerMutex_);
+
+	registers_.set64(reg::kIqercd, static_cast<uint8_t>(error));
+	faultEvent_.raise(kFstsIqe);
+}
+
+QueueError InvalidationQueue::fetch(const Ring &ring, Descriptor &descriptor) const
+{
+	for (unsigned i = 0; i < ring.step / 8; i++)
+		if (!state_.memory.load(ring.base + ring.head + 8 * i, descriptor.q[i]))
+			return QueueError::FetchFailed;
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::check(const Descriptor &descriptor) const
+{
+	const Features &features = state_.features;
+	const unsigned type = typeOf(descriptor);
+	const bool legacy = tableMode(state_.root.load(std::memory_order_relaxed)) == 0;
+
+	if (!type || type >= std::size(kFormats) || (legacy && type > kLastLegacyType))
+		return QueueError::InvalidType;
+	if ((type == kDeviceTlb || type == kPasidDeviceTlb) && !features.offers(ecap::kDt))
+		return QueueError::InvalidType;
+	if (type == kPageGroupResponse && !features.offers(ecap::kPrs))
+		return QueueError::InvalidType;
+
+	Format allowed = kFormats[type];
+
+	allowed.q0 |= kTypeBits;
+	if ((type == kDeviceTlb || type == kPasidDeviceTlb) && features.offers(ecap::kDit))
+		allowed.q0 |= kPfsid;
+	if (type == kWait && features.offers(ecap::kPds))
+		allowed.q0 |= bit(7);
+	if ((descriptor.q[0] & ~allowed.q0) || (descriptor.q[1] & ~allowed.q1) || descriptor.q[2] ||
+	    descriptor.q[3])
+		return QueueError::ReservedField;
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::execute(const Descriptor &descriptor)
+{
+	switch (typeOf(descriptor)) {
+	case kContext:
+		return executeContext(descriptor);
+	case kIotlb:
+		return executeIotlb(descriptor);
+	case kWait:
+		return executeWait(descriptor);
+	case kPasidIotlb:
+		return executePasidIotlb(descriptor);
+	case kPasidCache:
+		return executePasid(descriptor);
+	default:
+		/* No endpoint has a device TLB, and there are no remapped interrupts. */
+		return QueueError::None;
+	}
+}
+
+QueueError InvalidationQueue::executeContext(const Descriptor &descriptor)
+{
+	static constexpr uint16_t kFunctionMasks[] = {0, 4, 6, 7};
+	Invalidation command;
+
+	switch (granularity(descriptor)) {
+	case 1:
+	case 2: /* context entries have no domain in scalable mode: all of them */
+		command.scope = Invalidation::Scope::ContextAll;
+		break;
+	case 3:
+		command.scope = Invalidation::Scope::ContextDevice;
+		command.sid = field(descriptor.q[0], 47, 32);
+		command.sidMask = kFunctionMasks[field(descriptor.q[0], 49, 48)];
+		break;
+	default:
+		return QueueError::ReservedField;
+	}
+	invalidate(command);
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::executeIotlb(const Descriptor &descriptor)
+{
+	Invalidation command;
+
+	command.domain = field(descriptor.q[0], 31, 16);
+	switch (granularity(descriptor)) {
+	case 1:
+		command.scope = Invalidation::Scope::IotlbAll;
+		break;
+	case 2:
+		command.scope = Invalidation::Scope::IotlbDomain;
+		break;
+	case 3:
+		command.scope = Invalidation::Scope::IotlbPages;
+		command.order = field(descriptor.q[1], 5, 0);
+		command.keepTables = has(descriptor.q[1], 6);
+		command.address = descriptor.q[1] & mask(63, 12);
+		if (!state_.features.offersCap(cap::kPsi) ||
+		    command.order > state_.features.maxAddressMask)
+			return QueueError::ReservedField;
+		break;
+	default:
+		return QueueError::ReservedField;
+	}
+	invalidate(command);
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::executePasidIotlb(const Descriptor &descriptor)
+{
+	Invalidation command;
+
+	command.domain = field(descriptor.q[0], 31, 16);
+	command.pasid = field(descriptor.q[0], 51, 32);
+	switch (granularity(descriptor)) {
+	case 2:
+		command.scope = Invalidation::Scope::PasidIotlbAll;
+		break;
+	case 3:
+		command.scope = Invalidation::Scope::PasidIotlbPages;
+		command.order = field(descriptor.q[1], 5, 0);
+		command.keepTables = has(descriptor.q[1], 6);
+		command.address = descriptor.q[1] & mask(63, 12);
+		break;
+	default:
+		return QueueError::ReservedField;
+	}
+	invalidate(command);
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::executePasid(const Descriptor &descriptor)
+{
+	Invalidation command;
+
+	command.domain = field(descriptor.q[0], 31, 16);
+	command.pasid = field(descriptor.q[0], 51, 32);
+	switch (granularity(descriptor)) {
+	case 0:
+		command.scope = Invalidation::Scope::PasidDomain;
+		break;
+	case 1:
+		command.scope = Invalidation::Scope::PasidEntry;
+		break;
+	case 3:
+		command.scope = Invalidation::Scope::PasidAll;
+		break;
+	default:
+		return QueueError::ReservedField;
+	}
+	invalidate(command);
+	return QueueError::None;
+}
+
+/*
+ * Every command before this one has drained the bursts it could concern (AgentSet::apply), so
+ * there is nothing left to wait for.
+ */
+QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
+{
+	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5;
+
+	if (has(descriptor.q[0], kStatusWrite))
+		state_.memory.store32(descriptor.q[1] & ~state_.features.aboveHaw & ~uint64_t{3},
+				      descriptor.q[0] >> 32);
+	if (has(descriptor.q[0], kInterruptFlag)) {
+		std::lock_guard lock(registerMutex_);
+
+		completionEvent_.raise(kIcsIwc);
+	}
+	return QueueError::None;
+}
+
+void InvalidationQueue::invalidate(const Invalidation &command)
+{
+	executed_.fetch_add(1, std::memory_order_relaxed);
+	if (ignoring_)
+		state_.agents.drain();
+	else
+		state_.agents.apply(command);
+}
+
+} // namespace wd::machine::vtd

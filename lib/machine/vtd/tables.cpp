@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tables.h"
+
+namespace wd::machine::vtd
+{
+
+FaultReason ContextEntry::check(const Features &features) const
+{
+	for (size_t i = 0; i < q.size(); i++)
+		if (q[i] & features.contextReserved[i])
+			return FaultReason::ContextReserved;
+	if (pageRequests() && !deviceTlb())
+		return FaultReason::ContextInvalid;
+	if (ridPasid() >= pasidLimit())
+		return FaultReason::ContextInvalid;
+	return FaultReason::None;
+}
+
+FaultReason PasidEntry::check(const Features &features) const
+{
+	for (size_t i = 0; i < q.size(); i++)
+		if (q[i] & features.pasidReserved[i])
+			return FaultReason::PasidEntryReserved;
+	switch (type()) {
+	case PageTableType::FirstStage:
+		return checkFirstStage(features);
+	case PageTableType::SecondStage:
+		return checkSecondStage(features);
+	case PageTableType::PassThrough:
+		if (features.offers(ecap::kPt))
+			return FaultReason::None;
+		break;
+	case PageTableType::Nested:
+		/* NEST is never offered (capabilities.cpp). */
+		break;
+	}
+	return FaultReason::PasidEntryInvalid;
+}
+
+FaultReason PasidEntry::checkSecondStage(const Features &features) const
+{
+	if (!features.offers(ecap::kSsts) || !features.stageWidth(addressWidth()))
+		return FaultReason::PasidEntryInvalid;
+	return FaultReason::None;
+}
+
+FaultReason PasidEntry::checkFirstStage(const Features &features) const
+{
+	const unsigned levels = firstStageLevels();
+
+	if (!features.offers(ecap::kFsts) || levels > 5)
+		return FaultReason::PasidEntryInvalid;
+	if (levels == 5 && !features.offersCap(cap::kFs5lp))
+		return FaultReason::PasidEntryInvalid;
+	return FaultReason::None;
+}
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "translator.h"
+
+#include "first_stage.h"
+
+namespace wd::machine::vtd
+{
+namespace
+{
+
+/** TTM of RTADDR. */
+enum class TableMode : unsigned { Legacy = 0, Scalable = 1, Reserved = 2, Abort = 3 };
+
+TableMode tableMode(RootPointer root)
+{
+	return static_cast<TableMode>(field(root, 11, 10));
+}
+
+/* Largest page of the format; pass-through regions are cached in such pieces. */
+constexpr unsigned kLargestLevel = 3;
+
+/* Does @size at @base touch the interrupt range? */
+bool overlapsInterruptRange(uint64_t base, uint64_t size)
+{
+	return base < kInterruptBase + kInterruptSize && base + (size - 1) >= kInterruptBase;
+}
+
+} // namespace
+
+Translation Translator::walk(RootPointer root, const Request &request) noexcept
+{
+	Walk walk{request};
+	FaultReason reason = checkRootPointer(root, request);
+
+	if (reason == FaultReason::None) {
+		if (!request.stream.hasPasid && inInterruptRange(request.address))
+			return answerInterruptRange(request);
+		reason = readContext(root, walk);
+	}
+	if (reason == FaultReason::None)
+		reason = checkPasid(walk);
+	if (reason == FaultReason::None)
+		reason = readPasidEntry(walk);
+	if (reason == FaultReason::None)
+		reason = dispatch(walk);
+
+	Translation result;
+
+	if (reason == FaultReason::None) {
+		result = finish(walk.result, request.address);
+		if (result.reason == FaultReason::None)
+			caches_.iotlb.insert(walk.result);
+		return result;
+	}
+	result.reason = reason;
+	result.silenced = walk.silenced;
+	return result;
+}
+
+/* Step 2. Legacy mode is not modelled: nothing but scalable mode translates. */
+FaultReason Translator::checkRootPointer(RootPointer root, const Request &request) const
+{
+	switch (tableMode(root)) {
+	case TableMode::Scalable:
+		if (context_.features.offers(ecap::kSmts))
+			return FaultReason::None;
+		break;
+	case TableMode::Abort:
+		if (context_.features.offers(ecap::kAdms))
+			return FaultReason::AbortDma;
+		break;
+	case TableMode::Legacy:
+		if (request.stream.hasPasid)
+			return FaultReason::LegacyPasid;
+		break;
+	case TableMode::Reserved:
+		break;
+	}
+	return FaultReason::RootPointerMode;
+}
+
+/* Step 3. Interrupt remapping is not offered: a well-formed message passes, unremapped. */
+Translation Translator::answerInterruptRange(const Request &request) const
+{
+	const bool message =
+		request.access == Access::Write && request.length == 4 && !(request.address & 3);
+	const bool probe = request.access == Access::Read && request.length == 0;
+	Translation result;
+
+	if (message || probe)
+		result.consumed = true;
+	else
+		result.reason = FaultReason::InterruptRangeRequest;
+	return result;
+}
+
+FaultReason Translator::readContext(RootPointer root, Walk &walk)
+{
+	const Rid rid = walk.request.stream.rid;
+	const ContextEntry *cached = caches_.findContext(rid);
+
+	if (cached) {
+		walk.context = *cached;
+		walk.silenced = walk.context.faultDisable();
+		return FaultReason::None;
+	}
+	const FaultReason reason = fetchContext(root, walk);
+
+	if (reason == FaultReason::None)
+		caches_.insert(rid, walk.context);
+	return reason;
+}
+
+/* Steps 4 and 5. */
+FaultReason Translator::fetchContext(RootPointer root, Walk &walk)
+{
+	const unsigned bus = walk.request.stream.rid.value >> 8;
+	const unsigned devfn = walk.request.stream.rid.value & 0xff;
+	const uint64_t half = (root & mask(63, 12)) + bus * 16 + (devfn & 0x80 ? 8 : 0);
+	uint64_t pointer;
+
+	if (!context_.fetch(half, pointer))
+		return FaultReason::RootNotReadable;
+	if (!has(pointer, 0))
+		return FaultReason::RootNotPresent;
+	if (pointer & (mask(11, 1) | context_.features.aboveHaw))
+		return FaultReason::RootReserved;
+
+	const uint64_t entry = (pointer & mask(63, 12)) + (devfn & 0x7f) * 32;
+
+	/* P is in the first word: software writes it last. */
+	for (size_t i = 0; i < walk.context.q.size(); i++) {
+		if (!context_.memory.load(entry + 8 * i, walk.context.q[i]))
+			return FaultReason::ContextNotReadable;
+		if (i == 0) {
+			AgentCounters::add(caches_.counters.entryReads);
+			walk.silenced = walk.context.faultDisable();
+			if (!walk.context.present())
+				return FaultReason::ContextNotPresent;
+		}
+	}
+	return walk.context.check(context_.features);
+}
+
+/* Step 6, for requests with AT=00. */
+FaultReason Translator::checkPasid(const Walk &walk) const
+{
+	const StreamId &stream = walk.request.stream;
+
+	if (!stream.hasPasid)
+		return FaultReason::None;
+	if (!walk.context.pasidEnable())
+		return FaultReason::PasidDisabled;
+	if (stream.pasid >> context_.features.pasidBits)
+		return FaultReason::PasidBeyondSupported;
+	if (stream.pasid >= walk.context.pasidLimit())
+		return FaultReason::PasidBeyondDirectory;
+	/* Without RPS the field is reserved, so that this compares with 0 (sheet 11.1, 10). */
+	if (stream.pasid == walk.context.ridPasid())
+		return FaultReason::PasidIsRidPasid;
+	return FaultReason::None;
+}
+
+/* Steps 8 to 10. */
+FaultReason Translator::readPasidEntry(Walk &walk)
+{
+	const StreamId &stream = walk.request.stream;
+
+	walk.pasid = stream.hasPasid ? stream.pasid : walk.context.ridPasid();
+	walk.privileged = stream.hasPasid ? walk.request.privileged : walk.context.ridPrivileged();
+
+	const PasidEntry *cached = caches_.findPasid(stream.rid, walk.pasid);
+
+	if (cached) {
+		walk.entry = *cached;
+		walk.silenced |= walk.entry.silenced;
+		return FaultReason::None;
+	}
+	const FaultReason reason = fetchPasidEntry(walk);
+
+	walk.silenced |= walk.entry.silenced;
+	if (reason == FaultReason::None)
+		caches_.insert(stream.rid, walk.pasid, walk.entry);
+	return reason;
+}
+
+FaultReason Translator::fetchPasidEntry(Walk &walk)
+{
+	PasidEntry &entry = walk.entry;
+	uint64_t directory;
+
+	if (!context_.fetch(walk.context.directory() + (walk.pasid >> 6) * 8, directory))
+		return FaultReason::DirectoryNotReadable;
+	entry.silenced = has(directory, 1);
+	if (!has(directory, 0))
+		return FaultReason::DirectoryNotPresent;
+	if (directory & (mask(11, 2) | context_.features.aboveHaw))
+		return FaultReason::DirectoryReserved;
+
+	const uint64_t address = (directory & mask(63, 12)) + (walk.pasid & 0x3f) * 64;
+
+	for (size_t i = 0; i < entry.q.size(); i++) {
+		if (!context_.memory.load(address + 8 * i, entry.q[i]))
+			return FaultReason::PasidEntryNotReadable;
+		if (i == 0) {
+			AgentCounters::add(caches_.counters.entryReads);
+			entry.silenced |= entry.faultDisable();
+			if (!entry.present())
+				return FaultReason::PasidEntryNotPresent;
+		}
+	}
+	return entry.check(context_.features);
+}
+
+/* Steps 12 and 13. */
+FaultReason Translator::dispatch(Walk &walk)
+{
+	if (walk.privileged && !walk.entry.supervisor())
+		return FaultReason::SupervisorNotEnabled;
+	switch (walk.entry.type()) {
+	case PageTableType::FirstStage:
+		return translateFirstStage(walk);
+	case PageTableType::SecondStage:
+		return translateSecondStage(walk);
+	case PageTableType::PassThrough:
+		return translatePassThrough(walk);
+	case PageTableType::Nested:
+		break;
+	}
+	return FaultReason::PasidEntryInvalid;
+}
+
+FaultReason Translator::translateFirstStage(Walk &walk)
+{
+	const Request &request = walk.request;
+	const FirstStageTable table =
+		FirstStageTable::of(walk.entry, walk.pasid, walk.privileged, context_.features);
+	HostTableSpace space;
+	FirstStageLeaf leaf;
+
+	if (!isCanonical(request.address, table.levels))
+		return FaultReason::NotCanonical;
+	const FaultReason reason = walkFirstStage(context_, space, table, request.address,
+						  request.access != Access::Read, leaf);
+
+	if (reason != FaultReason::None)
+		return reason;
+	complete(walk, leaf.level, leaf.base, TagKind::Pasid,
+		 (leaf.user ? kUser : 0) | (leaf.write ? kWrite : 0) | (leaf.dirty ? kDirty : 0) |
+			 kStageRead | kStageWrite);
+	return judge(walk.result.flags, request, walk.privileged);
+}
+
+FaultReason Translator::translateSecondStage(Walk &walk)
+{
+	const Request &request = walk.request;
+	const unsigned width = context_.features.stageWidth(walk.entry.addressWidth());
+	SecondStageLeaf leaf;
+
+	if (request.address >> width)
+		return FaultReason::AddressBeyondWidth;
+	const FaultReason reason =
+		walkSecondStage(context_, SecondStageTable::of(walk.entry, context_.features),
+				request.address, request.access != Access::Read, leaf);
+
+	if (reason != FaultReason::None)
+		return reason;
+	complete(walk, leaf.level, leaf.base, TagKind::Domain,
+		 kUser | kWrite | (leaf.read ? kStageRead : 0) | (leaf.write ? kStageWrite : 0) |
+			 (leaf.dirty ? kDirty : 0));
+	return judge(walk.result.flags, request, walk.privileged);
+}
+
+FaultReason Translator::translatePassThrough(Walk &walk)
+{
+	const uint64_t address = walk.request.address;
+
+	if (address & context_.features.aboveHaw)
+		return FaultReason::AddressBeyondHaw;
+	complete(walk, kLargestLevel, address & ~(bit(levelShift(kLargestLevel)) - 1),
+		 TagKind::Domain, kUser | kWrite | kStageRead | kStageWrite | kDirty);
+	return FaultReason::None;
+}
+
+void Translator::complete(Walk &walk, unsigned level, uint64_t base, TagKind kind, uint32_t rights)
+{
+	const StreamId &stream = walk.request.stream;
+	const uint64_t size = bit(levelShift(level));
+	CachedTranslation &entry = walk.result;
+
+	entry.who = streamTag(stream);
+	entry.size = levelClass(level);
+	entry.page = walk.request.address >> classShift(entry.size);
+	entry.value = base;
+	entry.domain = walk.entry.domain();
+	entry.pasid = walk.pasid;
+	entry.kind = kind;
+	entry.flags = rights;
+	if (walk.entry.writeProtect())
+		entry.flags |= kWriteProtect;
+	if (walk.entry.supervisor())
+		entry.flags |= kSupervisor;
+	if (walk.silenced)
+		entry.flags |= kSilenced;
+	if (!stream.hasPasid && walk.privileged)
+		entry.flags |= kRidPrivileged;
+	const uint64_t input = walk.request.address & ~(size - 1);
+
+	if (overlapsInterruptRange(base, size) ||
+	    (!stream.hasPasid && overlapsInterruptRange(input, size)))
+		entry.flags |= kSplit;
+	entry.flags |= permittedKinds(entry.flags);
+}
+
+/* Rights of sheet 3.3 and 3.6, in the order of 7.5; @flags of an IOTLB entry. */
+FaultReason Translator::judge(uint32_t flags, const Request &request, bool privileged) const
+{
+	const bool write = request.access != Access::Read, read = request.access != Access::Write;
+	const bool zeroLength = request.access == Access::Read && request.length == 0 &&
+				context_.features.offersCap(cap::kZlr);
+
+	if (privileged && !(flags & kSupervisor))
+		return FaultReason::SupervisorNotEnabled;
+	if (!privileged && !(flags & kUser))
+		return FaultReason::UserDenied;
+	if (write && !(flags & kWrite) && !(privileged && !(flags & kWriteProtect)))
+		return FaultReason::WriteDenied;
+	if (write && !(flags & kStageWrite))
+		return FaultReason::WriteDenied;
+	if (read && !(flags & kStageRead) && !zeroLength)
+		return FaultReason::ReadDenied;
+	return FaultReason::None;
+}
+
+/*
+ * The six bits that the hit path tests. A write to a page whose D bit is still clear is permitted,
+ * but has to walk to set it (sheet 3.4), so its bit stays off.
+ */
+uint32_t Translator::permittedKinds(uint32_t flags) const
+{
+	uint32_t kinds = 0;
+
+	for (unsigned kind = 0; kind < 6; kind++) {
+		Request request;
+		const bool privileged = kind >= 3 || (flags & kRidPrivileged);
+
+		request.access = static_cast<Access>(kind % 3);
+		request.length = 1;
+		if (request.access != Access::Read && !(flags & kDirty))
+			continue;
+		if (judge(flags, request, privileged) == FaultReason::None)
+			kinds |= 1u << kind;
+	}
+	return kinds;
+}
+
+/* A cached translation that refuses a request decides it, as stale as it may be. */
+bool Translator::isDenied(const CachedTranslation &hit, const Request &request,
+			  Translation &denied) noexcept
+{
+	const bool privileged =
+		request.stream.hasPasid ? request.privileged : (hit.flags & kRidPrivileged) != 0;
+
+	denied.reason = judge(hit.flags, request, privileged);
+	denied.silenced = hit.flags & kSilenced;
+	if (denied.reason != FaultReason::None)
+		AgentCounters::add(caches_.counters.hits);
+	return denied.reason != FaultReason::None;
+}
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Translation of one untranslated request (VT-d sheet 4): IOTLB, and on a miss the whole way from
+ * the root table down.
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "caches.h"
+#include "faults.h"
+#include "second_stage.h"
+#include "tables.h"
+#include "walk.h"
+
+namespace wd::machine::vtd
+{
+
+/** A request with AT=00 that does not cross a 4 KiB page (sheet 4.1). */
+struct Request {
+	StreamId stream;
+	uint64_t address = 0;
+	uint64_t length = 0; /**< bytes; 0 is a zero-length read */
+	Access access = Access::Read;
+	bool privileged = false;
+};
+
+struct Translation {
+	FaultReason reason = FaultReason::None;
+	bool silenced = false; /**< FPD was seen on the way: do not record qualified faults */
+	bool consumed = false; /**< ends in the unit (interrupt range), no memory access follows */
+	uint64_t address = 0;
+	uint64_t contiguous = 0; /**< bytes to the end of the page that was used */
+};
+
+/** The latched root pointer (sheet 1.6): RTADDR as SRTP found it. */
+using RootPointer = uint64_t;
+
+/** One per agent; the agent's gate covers it. */
+class Translator
+{
+public:
+	Translator(const Features &features, const UnitMemory &memory)
+		: context_{features, memory, caches_}
+	{
+	}
+
+	AgentCaches &caches() { return caches_; }
+	const AgentCaches &caches() const { return caches_; }
+
+	Translation translate(RootPointer root, const Request &request) noexcept
+	{
+		const bool ridOnly = !request.stream.hasPasid;
+
+		if (!(ridOnly && inInterruptRange(request.address))) [[likely]] {
+			const CachedTranslation *hit = find(request.stream, request.address);
+
+			if (hit) [[likely]] {
+				const unsigned kind = static_cast<unsigned>(request.access) +
+						      (request.privileged && !ridOnly ? 3 : 0);
+
+				if ((hit->flags >> kind) & 1) [[likely]]
+					return useHit(*hit, request.address);
+				Translation denied;
+
+				if (isDenied(*hit, request, denied))
+					return denied;
+			}
+		}
+		AgentCounters::add(caches_.counters.misses);
+		return walk(root, request);
+	}
+
+private:
+	/** Flags of an IOTLB entry. Bits 5:0: request kind (3 * privileged + access) may proceed.
+	 */
+	static constexpr uint32_t kUser = 1 << 8, kWrite = 1 << 9, kWriteProtect = 1 << 10;
+	static constexpr uint32_t kSupervisor = 1 << 11;
+	static constexpr uint32_t kStageRead = 1 << 12, kStageWrite = 1 << 13;
+	static constexpr uint32_t kSilenced = 1 << 14, kDirty = 1 << 15;
+	static constexpr uint32_t kRidPrivileged = 1 << 16;
+	/** Part of the page is in the interrupt range: use it 4 KiB at a time. */
+	static constexpr uint32_t kSplit = 1 << 17;
+
+	/** Request and what the front end found out about it. */
+	struct Walk {
+		const Request &request;
+		ContextEntry context;
+		PasidEntry entry;
+		uint32_t pasid = 0;	 /**< the request's, or RID_PASID */
+		bool privileged = false; /**< effective PR */
+		bool silenced = false;
+		CachedTranslation result; /**< what the IOTLB would hold */
+	};
+
+	const CachedTranslation *find(const StreamId &stream, uint64_t address) noexcept
+	{
+		const uint64_t who = streamTag(stream);
+
+		for (unsigned size = 0; size < 3; size++) {
+			const CachedTranslation *hit = caches_.iotlb.find(who, address, size);
+
+			if (hit)
+				return hit;
+		}
+		return nullptr;
+	}
+
+	Translation useHit(const CachedTranslation &hit, uint64_t address) noexcept
+	{
+		AgentCounters::add(caches_.counters.hits);
+		return finish(hit, address);
+	}
+
+	static Translation finish(const CachedTranslation &entry, uint64_t address) noexcept
+	{
+		const uint64_t size = uint64_t{1} << classShift(entry.size);
+		const uint64_t window = entry.flags & kSplit ? kPageSize : size;
+		Translation result;
+
+		result.address = entry.value | (address & (size - 1));
+		result.contiguous = window - (address & (window - 1));
+		if (inInterruptRange(result.address)) [[unlikely]] {
+			result.reason = FaultReason::InterruptRangeOutput;
+			result.silenced = entry.flags & kSilenced;
+		}
+		return result;
+	}
+
+	bool isDenied(const CachedTranslation &hit, const Request &request,
+		      Translation &denied) noexcept;
+	Translation walk(RootPointer root, const Request &request) noexcept;
+
+	/** Steps of 4.2; each returns the fault of its structure. */
+	FaultReason checkRootPointer(RootPointer root, const Request &request) const;
+	Translation answerInterruptRange(const Request &request) const;
+	FaultReason readContext(RootPointer root, Walk &walk);
+	FaultReason fetchContext(RootPointer root, Walk &walk);
+	FaultReason checkPasid(const Walk &walk) const;
+	FaultReason readPasidEntry(Walk &walk);
+	FaultReason fetchPasidEntry(Walk &walk);
+	FaultReason dispatch(Walk &walk);
+	FaultReason translateFirstStage(Walk &walk);
+	FaultReason translateSecondStage(Walk &walk);
+	FaultReason translatePassThrough(Walk &walk);
+	void complete(Walk &walk, unsigned level, uint64_t base, TagKind kind, uint32_t rights);
+
+	FaultReason judge(uint32_t flags, const Request &request, bool privileged) const;
+	uint32_t permittedKinds(uint32_t flags) const;
+
+	AgentCaches caches_;
+	WalkContext context_;
+};
+
+} // namespace wd::machine::vtd

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The unit as a PCI function: register accesses and what they set off.
+ *
+ * Lock order: commandMutex_ (a register write and all it causes), then the agent set and one gate,
+ * then registerMutex_ (register contents, events, fault records; never held across anything that
+ * waits). Agents take registerMutex_ inside a burst to record a fault. Interrupts leave last.
+ */
+#include "machine/iommu_unit.h"
+
+#include <array>
+#include <bit>
+#include <mutex>
+
+#include "agent.h"
+#include "capabilities.h"
+#include "events.h"
+#include "faults.h"
+#include "invalidation_queue.h"
+#include "registers.h"
+#include "unit_memory.h"
+
+namespace wd::machine
+{
+
+using namespace vtd;
+
+namespace
+{
+
+constexpr uint16_t kVendor = 0x1234, kDevice = 0x1dd0;
+constexpr uint32_t kClass = 0x080600;
+constexpr unsigned kRegisterBar = 0, kMessageBar = 4, kMessages = 3;
+constexpr uint32_t kVendorFlagIommu = 1u << 1;
+
+} // namespace
+
+struct IommuUnit::Impl final : FaultSink {
+	Impl(IommuUnit &owner, const IommuCapabilities &capabilities, PhysicalMemory &memory);
+
+	void report(const FaultRecord &fault) noexcept override;
+	void deliver() noexcept;
+	uint32_t read(unsigned offset);
+	void write(unsigned offset, uint32_t value);
+	void execute(unsigned offset, uint32_t value);
+	void command(uint32_t value);
+	void setRootPointer();
+	void setQueue(bool enable);
+	void setTranslation(bool enable);
+	void reset();
+	template <typename Action>
+	void withRegisters(Action &&action)
+	{
+		std::lock_guard lock(registerMutex_);
+
+		action();
+	}
+
+	IommuUnit &owner_;
+	const Features features_;
+	const UnitMemory memory_;
+	std::mutex commandMutex_, registerMutex_;
+	RegisterFile registers_;
+	Outbox outbox_;
+	EventLine faultEvent_, completionEvent_, pageRequestEvent_;
+	FaultLog faultLog_;
+	UnitState state_;
+	InvalidationQueue queue_;
+	std::mutex testMutex_;
+	IommuAgent testAgent_; /**< for IommuUnit::translate(); testMutex_ makes it one thread's */
+	std::array<std::atomic<uint32_t>, kRegisterBarSize / 4> messageTable_{};
+};
+
+IommuUnit::Impl::Impl(IommuUnit &owner, const IommuCapabilities &capabilities,
+		      PhysicalMemory &memory)
+	: owner_(owner),
+	  features_(capabilities),
+	  memory_(owner, memory),
+	  registers_(features_),
+	  faultEvent_(registers_, outbox_, reg::kFsts, kFstsEvents, reg::kFectl, Message::Fault),
+	  completionEvent_(registers_, outbox_, reg::kIcs, kIcsIwc, reg::kIectl,
+			   Message::Invalidation),
+	  pageRequestEvent_(registers_, outbox_, reg::kPrs, kPrsPpr | kPrsPro, reg::kPectl,
+			    Message::PageRequest),
+	  faultLog_(features_, registers_, faultEvent_),
+	  state_{features_, memory_, *this},
+	  queue_(state_, registers_, registerMutex_, faultEvent_, completionEvent_),
+	  testAgent_(state_)
+{
+}
+
+/* From an agent, inside its burst. */
+void IommuUnit::Impl::report(const FaultRecord &fault) noexcept
+{
+	withRegisters([&] { faultLog_.record(fault); });
+	deliver();
+}
+
+void IommuUnit::Impl::deliver() noexcept
+{
+	for (uint32_t messages = outbox_.take(); messages; messages &= messages - 1)
+		owner_.raiseInterrupt(std::countr_zero(messages));
+}
+
+uint32_t IommuUnit::Impl::read(unsigned offset)
+{
+	std::lock_guard lock(registerMutex_);
+
+	return registers_.read(offset);
+}
+
+void IommuUnit::Impl::write(unsigned offset, uint32_t value)
+{
+	withRegisters([&] { registers_.write(offset, value); });
+	execute(offset, value);
+}
+
+/* What a write sets off. Called with commandMutex_ held. */
+void IommuUnit::Impl::execute(unsigned offset, uint32_t value)
+{
+	switch (offset) {
+	case reg::kGcmd:
+		command(value);
+		break;
+	case reg::kFsts:
+		withRegisters([&] { faultEvent_.statusCleared(); });
+		queue_.run();
+		break;
+	case reg::kIqt:
+		queue_.run();
+		break;
+	case reg::kIcs:
+		withRegisters([&] { completionEvent_.statusCleared(); });
+		break;
+	case reg::kPrs:
+		withRegisters([&] { pageRequestEvent_.statusCleared(); });
+		break;
+	case reg::kFectl:
+		withRegisters([&] { faultEvent_.controlWritten(); });
+		break;
+	case reg::kIectl:
+		withRegisters([&] { completionEvent_.controlWritten(); });
+		break;
+	case reg::kPectl:
+		withRegisters([&] { pageRequestEvent_.controlWritten(); });
+		break;
+	default:
+		if (faultLog_.covers(offset))
+			withRegisters([&] { faultLog_.recordsWritten(); });
+	}
+}
+
+/* GCMD: one-shot bits act when 1, persistent ones when they differ from GSTS (sheet 1.5). */
+void IommuUnit::Impl::command(uint32_t value)
+{
+	const uint32_t changed = value ^ read(reg::kGsts);
+
+	if (value & kSetRootPointer)
+		setRootPointer();
+	if ((changed & kQueueEnable) && features_.offers(ecap::kQi))
+		setQueue(value & kQueueEnable);
+	if (changed & kTranslationEnable)
+		setTranslation(value & kTranslationEnable);
+}
+
+void IommuUnit::Impl::setRootPointer()
+{
+	withRegisters([&] {
+		registers_.clearBits(reg::kGsts, kSetRootPointer);
+		state_.root.store(registers_.read64(reg::kRtaddr), std::memory_order_relaxed);
+	});
+	if (features_.offersCap(cap::kEsrtps))
+		state_.agents.apply({});
+	else
+		state_.agents.drain();
+	withRegisters([&] { registers_.setBits(reg::kGsts, kSetRootPointer); });
+}
+
+void IommuUnit::Impl::setQueue(bool enable)
+{
+	withRegisters([&] {
+		registers_.set(reg::kIqh, 0);
+		if (enable)
+			registers_.setBits(reg::kGsts, kQueueEnable);
+		else
+			registers_.clearBits(reg::kGsts, kQueueEnable);
+	});
+	if (enable)
+		queue_.run();
+}
+
+/* Either way ends with all bursts of before drained; disabling also empties the caches. */
+void IommuUnit::Impl::setTranslation(bool enable)
+{
+	state_.enabled.store(enable, std::memory_order_relaxed);
+	if (enable)
+		state_.agents.drain();
+	else
+		state_.agents.apply({});
+	withRegisters([&] {
+		if (enable) {
+			registers_.setBits(reg::kGsts, kTranslationEnable);
+			return;
+		}
+		registers_.clearBits(reg::kGsts, kTranslationEnable);
+		faultLog_.resetIndex();
+	});
+}
+
+void IommuUnit::Impl::reset()
+{
+	std::lock_guard lock(commandMutex_);
+
+	state_.enabled.store(false, std::memory_order_relaxed);
+	state_.root.store(0, std::memory_order_relaxed);
+	state_.agents.apply({});
+	withRegisters([&] {
+		registers_.reset();
+		faultLog_.resetIndex();
+		outbox_.take();
+	});
+	for (auto &word : messageTable_)
+		word.store(0, std::memory_order_relaxed);
+}
+
+IommuUnit::IommuUnit(const IommuCapabilities &capabilities, PhysicalMemory &memory)
+	: PciFunction(kVendor, kDevice, 0, kClass),
+	  impl_(std::make_unique<Impl>(*this, capabilities, memory))
+{
+	setBar(kRegisterBar, BarInfo{kRegisterBarSize, false, false});
+	setBar(kMessageBar, BarInfo{kRegisterBarSize, false, false});
+	addMsix(kMessages, kMessageBar);
+	addVendorCapability(kVendorFlagIommu | impl_->features_.haw << 8, 0);
+}
+
+IommuUnit::~IommuUnit() = default;
+
+std::unique_ptr<DmaAgent> IommuUnit::createAgent()
+{
+	return std::make_unique<IommuAgent>(impl_->state_);
+}
+
+TranslationResult IommuUnit::translate(const TranslationRequest &request)
+{
+	std::lock_guard lock(impl_->testMutex_);
+	DmaBurst burst(impl_->testAgent_);
+	const Translation found =
+		impl_->testAgent_.translate({request.stream, request.address, request.length,
+					     request.access, request.privileged});
+	TranslationResult result;
+
+	result.reason = found.reason;
+	result.address = found.address;
+	result.contiguous = found.contiguous;
+	result.consumed = found.consumed;
+	return result;
+}
+
+void IommuUnit::setCacheMode(CacheMode mode)
+{
+	std::lock_guard lock(impl_->commandMutex_);
+
+	impl_->state_.agents.setMode(mode);
+}
+
+void IommuUnit::setMisbehaviour(const IommuMisbehaviour &misbehaviour)
+{
+	std::lock_guard lock(impl_->commandMutex_);
+
+	impl_->queue_.setIgnoring(misbehaviour.ignoreInvalidations);
+}
+
+IommuCounters IommuUnit::counters() const
+{
+	IommuCounters counters = impl_->state_.agents.counters();
+
+	counters.invalidations = impl_->queue_.executed();
+	return counters;
+}
+
+const IommuCapabilities &IommuUnit::capabilities() const
+{
+	return impl_->features_.registers;
+}
+
+/* Aligned accesses of 4 and 8 bytes; the latter are two halves, low half first (sheet 1.1). */
+static bool isRegisterAccess(uint64_t offset, unsigned size)
+{
+	return (size == 4 || size == 8) && !(offset % size) && offset <= kRegisterBarSize - size;
+}
+
+uint64_t IommuUnit::barRead(unsigned bar, uint64_t offset, unsigned size)
+{
+	if ((bar != kRegisterBar && bar != kMessageBar) || !isRegisterAccess(offset, size))
+		return 0;
+	uint64_t value = 0;
+
+	for (unsigned done = 0; done < size; done += 4) {
+		const uint32_t word = bar == kRegisterBar
+					      ? impl_->read(offset + done)
+					      : impl_->messageTable_[(offset + done) / 4].load();
+
+		value |= uint64_t{word} << (8 * done);
+	}
+	return value;
+}
+
+void IommuUnit::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
+{
+	if ((bar != kRegisterBar && bar != kMessageBar) || !isRegisterAccess(offset, size))
+		return;
+	if (bar == kMessageBar) {
+		/* The message table and its pending bits are storage (pci.rst). */
+		for (unsigned done = 0; done < size; done += 4)
+			impl_->messageTable_[(offset + done) / 4] = value >> (8 * done);
+		return;
+	}
+	{
+		std::lock_guard lock(impl_->commandMutex_);
+
+		for (unsigned done = 0; done < size; done += 4)
+			impl_->write(offset + done, value >> (8 * done));
+	}
+	impl_->deliver();
+}
+
+void IommuUnit::resetDevice()
+{
+	impl_->reset();
+}
+
+/* Bus mastering is looked up when the unit needs memory; nothing else in config space matters. */
+void IommuUnit::configChanged() {}
+
+} // namespace wd::machine

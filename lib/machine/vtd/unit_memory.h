@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The unit's own accesses to memory: table walks, queue reads, status writes. They are never
+ * translated, and need bus mastering of the unit's function (VT-d sheet 0.4).
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "machine/pci_function.h"
+#include "machine/physical_memory.h"
+
+namespace wd::machine::vtd
+{
+
+/** Thread-safe. Every function returns false when the access did not reach memory. */
+class UnitMemory
+{
+public:
+	UnitMemory(const PciFunction &function, PhysicalMemory &memory)
+		: function_(function),
+		  memory_(memory)
+	{
+	}
+
+	bool load(uint64_t pa, uint64_t &value) const noexcept
+	{
+		return function_.busMaster() && memory_.load(pa, 8, value);
+	}
+	bool store32(uint64_t pa, uint32_t value) const noexcept
+	{
+		return function_.busMaster() && memory_.store(pa, 4, value);
+	}
+	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
+			     bool &exchanged) const noexcept
+	{
+		return function_.busMaster() &&
+		       memory_.compareExchange(pa, expected, desired, exchanged);
+	}
+	/** Where translated requests go; they are not the unit's own. */
+	PhysicalMemory &target() const { return memory_; }
+
+private:
+	const PciFunction &function_;
+	PhysicalMemory &memory_;
+};
+
+} // namespace wd::machine::vtd
