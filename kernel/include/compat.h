@@ -8,4 +8,21 @@
 
 #include <linux/version.h>
 
+/*
+ * Before 6.8 the bus types keep a pointer to the operations of the last IOMMU driver; the driver
+ * clears it after iommu_device_unregister(). Users include <linux/pci.h>, <linux/platform_device.h>
+ * and <linux/iommu.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+#define wd_clear_bus_iommu_ops(_ops)                               \
+	do {                                                       \
+		if (platform_bus_type.iommu_ops == (_ops))         \
+			platform_bus_type.iommu_ops = NULL;        \
+		if (pci_bus_type.iommu_ops == (_ops))              \
+			pci_bus_type.iommu_ops = NULL;             \
+	} while (0)
+#else
+#define wd_clear_bus_iommu_ops(_ops) ((void)(_ops))
+#endif
+
 #endif /* _WD_COMPAT_H */

@@ -46,6 +46,7 @@ struct wd_iommu_hw_info {
  *	memory through it, and every cache has forgotten it. Must not fail
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
+ * @reset_done: the function was reset: program into it again what the IOMMU needs there
  *
  * All are called with a reference to the device's claim held and may sleep.
  */
@@ -56,6 +57,7 @@ struct wd_iommu_ops {
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
+	int (*reset_done)(struct device *dev);
 };
 
 /**
@@ -70,16 +72,27 @@ struct wd_iommu_attach {
 	ioasid_t pasid;
 };
 
-/* --- for IOMMU drivers --- */
+/* --- for IOMMU drivers; implemented in iommu/pasid.c, where each is described --- */
 int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops);
-/* Waits for calls in flight. Every PASID attachment must be gone (WARN otherwise). */
+/* Every device must be released (WARN otherwise): then no call of @ops is running. */
 void wd_iommu_unregister(struct iommu_device *iommu);
-/* The driver's attach_dev tells the layer which domain the requester id uses now (NULL: none). */
-int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
+/* The driver's probe_device, and its failure paths and release_device. */
+int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev);
 /* The driver's release_device: every PASID of @dev is detached, its records go. */
 void wd_iommu_device_released(struct device *dev);
-/* The driver's domain free: WARNs if records are left. */
-void wd_iommu_domain_released(struct iommu_domain *domain);
+/*
+ * The driver's domain allocation and free. A domain that was not announced cannot be attached;
+ * false (with a warning) if records are left: do not free it.
+ */
+int wd_iommu_domain_created(struct iommu_domain *domain);
+bool wd_iommu_domain_released(struct iommu_domain *domain);
+/*
+ * The driver's attach_dev tells the layer which domain the requester id uses now (NULL: none).
+ * Called between the tear-down of the old entry and the set-up of the new one. Needs no memory.
+ */
+int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
+/* Attribute "attachments" for the driver's iommu_device. */
+extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
 struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
@@ -87,6 +100,8 @@ int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
+/* For the driver of @dev after a function-level reset, before the function issues requests. */
+int wd_iommu_reset_done(struct device *dev);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);
 
 #define iommu_attach_device_pasid(domain, dev, pasid) \

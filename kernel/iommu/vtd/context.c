@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Root table and scalable context tables (VT-d sheet 2.1, 2.2). Context tables are made for the
+ * buses that have claimed functions and stay until the unit stops.
+ */
+#include <linux/compiler.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+#define VTD_ROOT_PRESENT BIT_ULL(0)
+#define VTD_CTX_PRESENT BIT_ULL(0)
+#define VTD_CTX_PASIDE BIT_ULL(3)
+#define VTD_CTX_PDTS(x) ((u64)(x) << 9)
+#define VTD_CTX_WORDS 4
+#define VTD_ROOT_WORDS 512 /* 256 buses, lower and upper half */
+
+int vtd_root_alloc(struct vtd_unit *unit)
+{
+	unit->root = (__le64 *)get_zeroed_page(GFP_KERNEL);
+	return unit->root ? 0 : -ENOMEM;
+}
+
+/* Translation is off. */
+void vtd_root_free(struct vtd_unit *unit)
+{
+	unsigned int i;
+
+	for (i = 0; unit->root && i < VTD_ROOT_WORDS; i++) {
+		u64 half = le64_to_cpu(unit->root[i]);
+
+		if (half & VTD_ROOT_PRESENT)
+			free_page((unsigned long)phys_to_virt(half & PAGE_MASK));
+	}
+	free_page((unsigned long)unit->root);
+	unit->root = NULL;
+}
+
+/* The context entry of @rid; the table is made if @create. NULL: no table. */
+static __le64 *vtd_context_entry(struct vtd_unit *unit, u16 rid, bool create)
+{
+	__le64 *half = &unit->root[rid >> 7];
+	unsigned long page;
+
+	lockdep_assert_held(&unit->devices_lock);
+	if (!(le64_to_cpu(*half) & VTD_ROOT_PRESENT)) {
+		if (!create)
+			return NULL;
+		page = get_zeroed_page(GFP_KERNEL);
+		if (!page)
+			return NULL;
+		/* The zeroes of the table before the link to it. */
+		dma_wmb();
+		WRITE_ONCE(*half, cpu_to_le64(virt_to_phys((void *)page) | VTD_ROOT_PRESENT));
+	}
+	return (__le64 *)phys_to_virt(le64_to_cpu(*half) & PAGE_MASK) +
+	       (rid & 0x7f) * VTD_CTX_WORDS;
+}
+
+/**
+ * vtd_context_set - put a function under the unit
+ * @dev: function with an empty PASID directory: its requests fault until something is attached
+ *
+ * RID_PASID is 0. Units with caching mode are not driven, so no invalidation (8.2 step 3).
+ *
+ * Return: 0; -ENOMEM; -EBUSY if the requester id is taken.
+ */
+int vtd_context_set(struct vtd_dev *dev)
+{
+	__le64 *entry = vtd_context_entry(dev->unit, dev->rid, true);
+	u64 q0 = virt_to_phys(dev->directory) |
+		 VTD_CTX_PDTS(dev->directory_log2 - VTD_PASID_DIR_MIN_LOG2);
+	unsigned int i;
+
+	if (!entry)
+		return -ENOMEM;
+	if (le64_to_cpu(entry[0]) & VTD_CTX_PRESENT)
+		return -EBUSY;
+	if (dev->max_pasids)
+		q0 |= VTD_CTX_PASIDE;
+	for (i = 1; i < VTD_CTX_WORDS; i++)
+		WRITE_ONCE(entry[i], 0);
+	WRITE_ONCE(entry[0], cpu_to_le64(q0));
+	/* Every field before P. */
+	dma_wmb();
+	WRITE_ONCE(entry[0], cpu_to_le64(q0 | VTD_CTX_PRESENT));
+	wmb();
+	return 0;
+}
+
+/**
+ * vtd_context_clear - take a function from under the unit
+ * @dev: function whose PASID entries are all torn down
+ *
+ * The IOTLB and the PASID cache hold nothing of the function any more (4.6), so only its context
+ * goes. When it returns the unit does not read the directory any more.
+ */
+void vtd_context_clear(struct vtd_dev *dev)
+{
+	__le64 *entry = vtd_context_entry(dev->unit, dev->rid, false);
+	struct vtd_qi_desc flush = vtd_qi_context(dev->rid);
+	unsigned int i;
+
+	if (!entry)
+		return;
+	WRITE_ONCE(entry[0], cpu_to_le64(le64_to_cpu(entry[0]) & ~VTD_CTX_PRESENT));
+	wmb();
+	vtd_qi_submit(dev->unit, &flush, 1);
+	for (i = 0; i < VTD_CTX_WORDS; i++)
+		WRITE_ONCE(entry[i], 0);
+}

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PCI driver of the remapping unit, and the list of units. The registers are in BAR0, events come
+ * as MSI-X messages (Documentation/machine/pci.rst); there is no ACPI table.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/module.h>
+#include <linux/platform_device.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "iommu_pasid.h"
+#include "regs.h"
+#include "vtd.h"
+
+#define VTD_VECTOR_FAULT 0
+#define VTD_VECTORS 3
+
+static DEFINE_MUTEX(vtd_units_lock);
+static LIST_HEAD(vtd_units);
+static DEFINE_IDA(vtd_unit_ids);
+
+/**
+ * vtd_find_vsec - the vendor-specific capability of the machine's functions
+ * @pdev: any function
+ * @flags: its flags word
+ *
+ * Return: offset in configuration space; 0 if the function has none.
+ */
+int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
+{
+	u8 at = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
+
+	for (; at; at = pci_find_next_capability(pdev, at, PCI_CAP_ID_VNDR)) {
+		u32 signature = 0;
+		u8 length = 0;
+
+		pci_read_config_byte(pdev, at + PCI_CAP_FLAGS, &length);
+		if (length < VTD_VSEC_LENGTH)
+			continue;
+		pci_read_config_dword(pdev, at + VTD_VSEC_SIGNATURE, &signature);
+		if (signature != VTD_VSEC_SIGNATURE_VALUE)
+			continue;
+		pci_read_config_dword(pdev, at + VTD_VSEC_FLAGS, flags);
+		return at;
+	}
+	return 0;
+}
+
+/**
+ * vtd_unit_for - the unit that translates for a function
+ * @pdev: function of the machine
+ *
+ * The scope of a unit is its PCI segment.
+ *
+ * Return: a unit that claims functions; NULL if there is none.
+ */
+struct vtd_unit *vtd_unit_for(struct pci_dev *pdev)
+{
+	struct vtd_unit *unit, *found = NULL;
+
+	mutex_lock(&vtd_units_lock);
+	list_for_each_entry (unit, &vtd_units, node) {
+		if (unit->live && pci_domain_nr(unit->pdev->bus) == pci_domain_nr(pdev->bus)) {
+			found = unit;
+			break;
+		}
+	}
+	mutex_unlock(&vtd_units_lock);
+	return found;
+}
+
+/**
+ * vtd_common_limits - what every unit offers
+ * @limits: filled
+ *
+ * Linux 6.1 allocates domains without saying for which device, so a domain promises only this.
+ *
+ * Return: false if there is no unit.
+ */
+bool vtd_common_limits(struct vtd_limits *limits)
+{
+	struct vtd_unit *unit;
+	bool any = false;
+
+	*limits = (struct vtd_limits){~0UL, SS_ADDRESS_BITS, 64, true, true};
+	mutex_lock(&vtd_units_lock);
+	list_for_each_entry (unit, &vtd_units, node) {
+		limits->pgsizes &= vtd_unit_pgsizes(unit);
+		limits->aperture_bits = min(limits->aperture_bits, vtd_cap_mgaw(unit->cap));
+		limits->haw = min(limits->haw, unit->haw);
+		limits->snoop &= !!(unit->ecap & VTD_ECAP_SC);
+		limits->pass_through &= !!(unit->ecap & VTD_ECAP_PT);
+		any = true;
+	}
+	mutex_unlock(&vtd_units_lock);
+	return any;
+}
+
+static void vtd_set_live(struct vtd_unit *unit, bool live)
+{
+	mutex_lock(&vtd_units_lock);
+	unit->live = live;
+	if (live)
+		list_add_tail(&unit->node, &vtd_units);
+	mutex_unlock(&vtd_units_lock);
+}
+
+/* Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone (e1). */
+static void vtd_leave_list(struct vtd_unit *unit)
+{
+	bool last;
+
+	mutex_lock(&vtd_units_lock);
+	list_del(&unit->node);
+	last = list_empty(&vtd_units);
+	mutex_unlock(&vtd_units_lock);
+	if (last)
+		wd_clear_bus_iommu_ops(&vtd_iommu_ops);
+}
+
+static const struct attribute_group *vtd_unit_groups[] = {
+	&vtd_fault_group,
+	&wd_iommu_group,
+	NULL,
+};
+
+/* sysfs first: the core links every claimed device to it (a1). */
+static int vtd_unit_register(struct vtd_unit *unit)
+{
+	int ret;
+
+	ret = iommu_device_sysfs_add(&unit->iommu, &unit->pdev->dev, vtd_unit_groups, "wd-iommu%d",
+				     unit->id);
+	if (ret)
+		return ret;
+	ret = wd_iommu_register(&unit->iommu, &vtd_layer_ops);
+	if (ret)
+		goto err_sysfs;
+	vtd_set_live(unit, true);
+	ret = iommu_device_register(&unit->iommu, &vtd_iommu_ops, NULL);
+	if (!ret)
+		return 0;
+	vtd_set_live(unit, false);
+	vtd_leave_list(unit);
+	wd_iommu_unregister(&unit->iommu);
+err_sysfs:
+	iommu_device_sysfs_remove(&unit->iommu);
+	return ret;
+}
+
+static void vtd_unit_unregister(struct vtd_unit *unit)
+{
+	vtd_set_live(unit, false);
+	iommu_device_unregister(&unit->iommu);
+	vtd_leave_list(unit);
+	wd_iommu_unregister(&unit->iommu);
+	iommu_device_sysfs_remove(&unit->iommu);
+}
+
+static int vtd_map(struct vtd_unit *unit)
+{
+	struct pci_dev *pdev = unit->pdev;
+	int ret;
+
+	ret = pci_enable_device(pdev);
+	if (ret)
+		return ret;
+	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	if (ret)
+		goto err_disable;
+	unit->regs = pci_iomap(pdev, 0, 0);
+	if (!unit->regs) {
+		ret = -ENOMEM;
+		goto err_regions;
+	}
+	/* The unit reads its tables and its queue, and writes status words. */
+	pci_set_master(pdev);
+	return 0;
+
+err_regions:
+	pci_release_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+	return ret;
+}
+
+static void vtd_unmap(struct vtd_unit *unit)
+{
+	pci_clear_master(unit->pdev);
+	pci_iounmap(unit->pdev, unit->regs);
+	pci_release_regions(unit->pdev);
+	pci_disable_device(unit->pdev);
+}
+
+static int vtd_request_irq(struct vtd_unit *unit)
+{
+	struct pci_dev *pdev = unit->pdev;
+	int ret;
+
+	ret = pci_alloc_irq_vectors(pdev, VTD_VECTOR_FAULT + 1, VTD_VECTORS, PCI_IRQ_MSIX);
+	if (ret < 0)
+		return ret;
+	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), NULL, vtd_fault_thread,
+				   IRQF_ONESHOT, KBUILD_MODNAME, unit);
+	if (ret) {
+		pci_free_irq_vectors(pdev);
+		return ret;
+	}
+	writel(0, unit->regs + VTD_REG_FECTL);
+	return 0;
+}
+
+static void vtd_free_irq(struct vtd_unit *unit)
+{
+	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
+	free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_FAULT), unit);
+	pci_free_irq_vectors(unit->pdev);
+}
+
+static struct vtd_unit *vtd_unit_alloc(struct pci_dev *pdev, u32 flags)
+{
+	struct vtd_unit *unit = kzalloc(sizeof(*unit), GFP_KERNEL);
+	int id;
+
+	if (!unit)
+		return NULL;
+	id = ida_alloc_range(&vtd_unit_ids, 0, INT_MAX, GFP_KERNEL);
+	if (id < 0) {
+		kfree(unit);
+		return NULL;
+	}
+	unit->id = id;
+	unit->pdev = pdev;
+	unit->haw = VTD_VSEC_HAW(flags);
+	ida_init(&unit->dids);
+	mutex_init(&unit->devices_lock);
+	xa_init(&unit->devices);
+	vtd_faults_init(unit);
+	return unit;
+}
+
+static void vtd_unit_free(struct vtd_unit *unit)
+{
+	xa_destroy(&unit->devices);
+	ida_destroy(&unit->dids);
+	ida_free(&vtd_unit_ids, unit->id);
+	kfree(unit);
+}
+
+static int vtd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct vtd_unit *unit;
+	u32 flags = 0;
+	int ret;
+
+	if (!vtd_find_vsec(pdev, &flags) || !(flags & VTD_VSEC_FLAG_UNIT)) {
+		dev_err(&pdev->dev, "no vendor capability of a remapping unit\n");
+		return -ENODEV;
+	}
+	unit = vtd_unit_alloc(pdev, flags);
+	if (!unit)
+		return -ENOMEM;
+	ret = vtd_map(unit);
+	if (ret)
+		goto err_free;
+	ret = vtd_unit_start(unit);
+	if (ret)
+		goto err_unmap;
+	ret = vtd_request_irq(unit);
+	if (ret)
+		goto err_stop;
+	ret = vtd_unit_register(unit);
+	if (ret)
+		goto err_irq;
+	pci_set_drvdata(pdev, unit);
+	dev_info(&pdev->dev, "scalable mode, %u-bit host addresses, %u PASIDs\n", unit->haw,
+		 unit->iommu.max_pasids);
+	return 0;
+
+err_irq:
+	vtd_free_irq(unit);
+err_stop:
+	vtd_unit_stop(unit);
+err_unmap:
+	vtd_unmap(unit);
+err_free:
+	vtd_unit_free(unit);
+	return ret;
+}
+
+/* Functions of the machine are released here; their drivers should be gone before (e4). */
+static void vtd_pci_remove(struct pci_dev *pdev)
+{
+	struct vtd_unit *unit = pci_get_drvdata(pdev);
+
+	vtd_unit_unregister(unit);
+	vtd_free_irq(unit);
+	vtd_unit_stop(unit);
+	vtd_unmap(unit);
+	vtd_unit_free(unit);
+}
+
+static const struct pci_device_id vtd_pci_ids[] = {
+	{PCI_DEVICE(0x1234, 0x1dd0)},
+	{},
+};
+MODULE_DEVICE_TABLE(pci, vtd_pci_ids);
+
+static struct pci_driver vtd_pci_driver = {
+	.name = KBUILD_MODNAME,
+	.id_table = vtd_pci_ids,
+	.probe = vtd_pci_probe,
+	.remove = vtd_pci_remove,
+	.driver_managed_dma = true,
+};
+
+static int __init wd_iommu_init(void)
+{
+	int ret = vtd_static_domains_init();
+
+	if (ret)
+		return ret;
+	ret = pci_register_driver(&vtd_pci_driver);
+	if (ret)
+		vtd_static_domains_exit();
+	return ret;
+}
+
+static void __exit wd_iommu_exit(void)
+{
+	pci_unregister_driver(&vtd_pci_driver);
+	vtd_static_domains_exit();
+	ida_destroy(&vtd_unit_ids);
+}
+
+module_init(wd_iommu_init);
+module_exit(wd_iommu_exit);
+MODULE_DESCRIPTION("PASID services of the IOMMU layer, and driver of the PCI-attached VT-d unit");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What Linux's core calls: claim and release of functions, groups, reserved regions; and what the
+ * layer calls: user domains, PASIDs, description of the hardware.
+ */
+#include <linux/dma-map-ops.h>
+#include <linux/io.h>
+#include <linux/iommufd.h>
+#include <linux/log2.h>
+#include <linux/module.h>
+#include <linux/pci-ats.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "regs.h"
+#include "vtd.h"
+
+/* x86: writes there are interrupts, never translated (linux-iommu-core sheet, e6). */
+#define VTD_MSI_START 0xfee00000
+#define VTD_MSI_LENGTH 0x100000
+
+/* From now on (or no longer) the function's requests go through the unit with its requester id. */
+static void vtd_route(struct vtd_dev *dev, bool on)
+{
+	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
+			       on ? dev->rid | VTD_VSEC_ROUTING_VALID : 0);
+}
+
+/* PASIDs are used if the function, the path and the unit have them. */
+static void vtd_enable_pasid(struct vtd_dev *dev)
+{
+	int max;
+
+	if (!(dev->unit->ecap & VTD_ECAP_PASID))
+		return;
+	max = pci_max_pasids(dev->pdev);
+	if (max <= 1 || pci_enable_pasid(dev->pdev, 0))
+		return;
+	dev->max_pasids = min_t(u32, max, vtd_ecap_max_pasids(dev->unit->ecap));
+}
+
+static void vtd_dev_free(struct vtd_dev *dev)
+{
+	if (dev->max_pasids)
+		pci_disable_pasid(dev->pdev);
+	if (dev->directory)
+		vtd_pasid_free(dev);
+	xa_destroy(&dev->attaches);
+	kfree(dev);
+}
+
+static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev, int vsec)
+{
+	struct vtd_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+
+	if (!dev)
+		return NULL;
+	dev->unit = unit;
+	dev->pdev = pdev;
+	dev->vsec = vsec;
+	dev->rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
+	mutex_init(&dev->lock);
+	xa_init(&dev->attaches);
+	vtd_enable_pasid(dev);
+	if (vtd_pasid_alloc(dev)) {
+		vtd_dev_free(dev);
+		return NULL;
+	}
+	return dev;
+}
+
+/* The context entry and the fault log's way to the function. */
+static int vtd_dev_install(struct vtd_dev *dev)
+{
+	struct vtd_unit *unit = dev->unit;
+	int ret;
+
+	mutex_lock(&unit->devices_lock);
+	ret = xa_insert(&unit->devices, dev->rid, dev, GFP_KERNEL);
+	if (!ret) {
+		ret = vtd_context_set(dev);
+		if (ret)
+			xa_erase(&unit->devices, dev->rid);
+	}
+	mutex_unlock(&unit->devices_lock);
+	return ret;
+}
+
+static void vtd_dev_uninstall(struct vtd_dev *dev)
+{
+	struct vtd_unit *unit = dev->unit;
+
+	mutex_lock(&unit->devices_lock);
+	vtd_context_clear(dev);
+	xa_erase(&unit->devices, dev->rid);
+	mutex_unlock(&unit->devices_lock);
+}
+
+/*
+ * Claims functions of the machine that no driver has yet: one that is bound has live DMA addresses
+ * which the unit would not know (linux-iommu-core sheet, e4). Only -ENODEV lets the core go on to
+ * the next device, so a function that cannot be set up is refused that way, with a message.
+ */
+static struct iommu_device *vtd_probe_device(struct device *dev)
+{
+	struct pci_dev *pdev;
+	struct vtd_unit *unit;
+	struct vtd_dev *vdev;
+	int vsec, ret;
+	u32 flags;
+
+	if (!dev_is_pci(dev))
+		return ERR_PTR(-ENODEV);
+	pdev = to_pci_dev(dev);
+	vsec = vtd_find_vsec(pdev, &flags);
+	if (!vsec || flags & VTD_VSEC_FLAG_UNIT)
+		return ERR_PTR(-ENODEV);
+	unit = vtd_unit_for(pdev);
+	if (!unit)
+		return ERR_PTR(-ENODEV);
+	if (dev->driver) {
+		dev_warn(dev, "has a driver already, not claimed by the IOMMU\n");
+		return ERR_PTR(-ENODEV);
+	}
+	vdev = vtd_dev_alloc(unit, pdev, vsec);
+	if (!vdev)
+		return ERR_PTR(-ENODEV);
+	ret = wd_iommu_device_claimed(&unit->iommu, dev);
+	if (ret)
+		goto err_free;
+	ret = vtd_dev_install(vdev);
+	if (ret)
+		goto err_layer;
+	/* The context entry is in place: the function's requests fault until it is attached. */
+	vtd_route(vdev, true);
+	dev_iommu_priv_set(dev, vdev);
+	return &unit->iommu;
+
+err_layer:
+	wd_iommu_device_released(dev);
+err_free:
+	vtd_dev_free(vdev);
+	dev_err(dev, "cannot be put under the IOMMU: %d\n", ret);
+	return ERR_PTR(-ENODEV);
+}
+
+/*
+ * Blocks everything before the function leaves the unit. Out of the unit's scope its requests
+ * would reach memory untranslated, so it may issue none until a driver enables it again.
+ */
+static void vtd_release_device(struct device *dev)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	pci_clear_master(vdev->pdev);
+	vtd_rid_release(vdev);
+	wd_iommu_device_released(dev);
+	WARN_ON(!xa_empty(&vdev->attaches));
+	vtd_dev_uninstall(vdev);
+	vtd_route(vdev, false);
+	set_dma_ops(dev, NULL);
+	dev_iommu_priv_set(dev, NULL);
+	vtd_dev_free(vdev);
+}
+
+/* Linux 6.1 leaves the DMA API to the driver (linux-iommu-core sheet, a6). */
+static void vtd_probe_finalize(struct device *dev)
+{
+	set_dma_ops(dev, NULL);
+	iommu_setup_dma_ops(dev, 0, U64_MAX);
+}
+
+static void vtd_get_resv_regions(struct device *dev, struct list_head *list)
+{
+	struct iommu_resv_region *region;
+
+	region = iommu_alloc_resv_region(VTD_MSI_START, VTD_MSI_LENGTH,
+					 IOMMU_WRITE | IOMMU_NOEXEC | IOMMU_MMIO, IOMMU_RESV_MSI,
+					 GFP_KERNEL);
+	if (region)
+		list_add_tail(&region->list, list);
+}
+
+static bool vtd_capable(struct device *dev, enum iommu_cap cap)
+{
+	return cap == IOMMU_CAP_CACHE_COHERENCY;
+}
+
+const struct iommu_ops vtd_iommu_ops = {
+	.capable = vtd_capable,
+	.domain_alloc = vtd_domain_alloc,
+	.probe_device = vtd_probe_device,
+	.release_device = vtd_release_device,
+	.probe_finalize = vtd_probe_finalize,
+	.device_group = pci_device_group,
+	.get_resv_regions = vtd_get_resv_regions,
+	.default_domain_ops = &vtd_paging_ops,
+	.pgsize_bitmap = SZ_4K,
+	.owner = THIS_MODULE,
+};
+
+/* --- for the layer --- */
+
+static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct iommu_domain *domain;
+
+	if (flags & ~IOMMU_HWPT_ALLOC_PASID)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids)
+		return ERR_PTR(-EOPNOTSUPP);
+	domain = vtd_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
+	return domain ? domain : ERR_PTR(-ENOMEM);
+}
+
+static u32 vtd_max_pasids(struct device *dev)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	return vdev->max_pasids;
+}
+
+static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct iommu_hw_info_vtd data = {
+		.cap_reg = vdev->unit->cap,
+		.ecap_reg = vdev->unit->ecap,
+	};
+
+	info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+	info->len = sizeof(data);
+	memcpy(info->data, &data, sizeof(data));
+	info->max_pasid_log2 = vdev->max_pasids ? ilog2(vdev->max_pasids) : 0;
+	return 0;
+}
+
+/* A reset clears the routing word, and with it the function leaves the unit's scope. */
+static int vtd_reset_done(struct device *dev)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	vtd_route(vdev, true);
+	return 0;
+}
+
+const struct wd_iommu_ops vtd_layer_ops = {
+	.owner = THIS_MODULE,
+	.domain_alloc_user = vtd_domain_alloc_user,
+	.set_dev_pasid = vtd_set_dev_pasid,
+	.remove_dev_pasid = vtd_remove_dev_pasid,
+	.max_pasids = vtd_max_pasids,
+	.hw_info = vtd_hw_info,
+	.reset_done = vtd_reset_done,
+};

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * PASID directory, tables on demand, set-up and tear-down of an entry. A present entry is never
+ * edited: it is torn down and set up anew (VT-d sheet 2.6).
+ */
+#include "pasid_table.h"
+
+#include <linux/compiler.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/log2.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+/* Before @dev is known to the unit. The directory covers every PASID that the function may use. */
+int vtd_pasid_alloc(struct vtd_dev *dev)
+{
+	u32 tables = DIV_ROUND_UP(dev->max_pasids, VTD_PASID_TABLE_ENTRIES);
+
+	dev->directory_log2 = VTD_PASID_DIR_MIN_LOG2;
+	if (tables > 1)
+		dev->directory_log2 =
+			max_t(unsigned int, order_base_2(tables), VTD_PASID_DIR_MIN_LOG2);
+	dev->directory_order = get_order(sizeof(u64) << dev->directory_log2);
+	dev->directory = (__le64 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, dev->directory_order);
+	return dev->directory ? 0 : -ENOMEM;
+}
+
+/* The unit has forgotten @dev. */
+void vtd_pasid_free(struct vtd_dev *dev)
+{
+	u32 i;
+
+	for (i = 0; i < 1U << dev->directory_log2; i++) {
+		u64 slot = le64_to_cpu(dev->directory[i]);
+
+		if (slot & VTD_PDIR_PRESENT)
+			free_page((unsigned long)phys_to_virt(slot & PAGE_MASK));
+	}
+	free_pages((unsigned long)dev->directory, dev->directory_order);
+	dev->directory = NULL;
+}
+
+/* NULL if the table that would hold the entry does not exist. */
+static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
+{
+	u32 index = pasid / VTD_PASID_TABLE_ENTRIES;
+	u64 slot;
+
+	lockdep_assert_held(&dev->lock);
+	if (index >= 1U << dev->directory_log2)
+		return NULL;
+	slot = le64_to_cpu(dev->directory[index]);
+	if (!(slot & VTD_PDIR_PRESENT))
+		return NULL;
+	return (__le64 *)phys_to_virt(slot & PAGE_MASK) +
+	       (pasid % VTD_PASID_TABLE_ENTRIES) * VTD_PASID_ENTRY_WORDS;
+}
+
+/**
+ * vtd_pasid_prepare - make sure that the entry of a PASID has a place
+ * @dev: function; its lock is held
+ * @pasid: PASID
+ *
+ * Tables stay until the function is released: directory entries only ever become present, which
+ * needs no flush (8.2 step 5).
+ *
+ * Return: 0; -ENOMEM; -EINVAL beyond the directory.
+ */
+int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid)
+{
+	u32 index = pasid / VTD_PASID_TABLE_ENTRIES;
+	unsigned long page;
+
+	if (index >= 1U << dev->directory_log2)
+		return -EINVAL;
+	if (vtd_pasid_entry(dev, pasid))
+		return 0;
+	page = get_zeroed_page(GFP_KERNEL);
+	if (!page)
+		return -ENOMEM;
+	/* The zeroes of the table before the link to it. */
+	dma_wmb();
+	WRITE_ONCE(dev->directory[index],
+		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
+	return 0;
+}
+
+/**
+ * vtd_pasid_set - set an entry up
+ * @dev: function; its lock is held
+ * @pasid: PASID; vtd_pasid_prepare() was called for it
+ * @content: the entry without its present bit
+ *
+ * Not present to present needs no invalidation: units with caching mode are not driven.
+ *
+ * Return: 0; -EBUSY if the entry is present.
+ */
+int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *content)
+{
+	__le64 *entry = vtd_pasid_entry(dev, pasid);
+	unsigned int i;
+
+	if (WARN_ON_ONCE(!entry))
+		return -EINVAL;
+	if (le64_to_cpu(entry[0]) & VTD_PE_PRESENT)
+		return -EBUSY;
+	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
+		WRITE_ONCE(entry[i], cpu_to_le64(content->q[i]));
+	/* Every field before P: the unit reads the entry in pieces of 16 bytes. */
+	dma_wmb();
+	WRITE_ONCE(entry[0], cpu_to_le64(content->q[0] | VTD_PE_PRESENT));
+	/* P before the caller tells anyone that the PASID may be used. */
+	wmb();
+	return 0;
+}
+
+/**
+ * vtd_pasid_clear - tear an entry down
+ * @dev: function; its lock is held
+ * @pasid: PASID
+ *
+ * Order of 8.3: P alone, PASID cache, IOTLB (device TLB and page requests join here), zero. When
+ * it returns no request of the function reaches memory through the entry.
+ */
+void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
+{
+	__le64 *entry = vtd_pasid_entry(dev, pasid);
+	struct vtd_qi_desc flush[2];
+	unsigned int i;
+	u64 q0;
+	u16 did;
+
+	if (!entry)
+		return;
+	q0 = le64_to_cpu(entry[0]);
+	if (!(q0 & VTD_PE_PRESENT))
+		return;
+	did = VTD_PE_DID(le64_to_cpu(entry[1]));
+
+	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
+	wmb();
+	flush[0] = vtd_qi_pasid_cache(did, pasid);
+	switch (q0 & VTD_PE_PGTT_MASK) {
+	case VTD_PE_PGTT_SECOND:
+	case VTD_PE_PGTT_NESTED:
+		flush[1] = vtd_qi_iotlb_domain(did);
+		break;
+	default:
+		flush[1] = vtd_qi_piotlb_pasid(did, pasid);
+	}
+	/* One submission: the unit executes IOTLB after PASID cache commands (5.5). */
+	vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush));
+
+	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
+		WRITE_ONCE(entry[i], 0);
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * PASID directory and tables of a function (VT-d sheet 2.3, 2.4), and the two primitives that
+ * change them (8.3).
+ */
+#ifndef _WD_VTD_PASID_TABLE_H
+#define _WD_VTD_PASID_TABLE_H
+
+#include <linux/bits.h>
+#include <linux/types.h>
+
+struct vtd_dev;
+
+#define VTD_PASID_TABLE_ENTRIES 64
+#define VTD_PASID_ENTRY_WORDS 8
+#define VTD_PASID_DIR_MIN_LOG2 7 /* PDTS = 0 */
+
+#define VTD_PDIR_PRESENT BIT_ULL(0)
+
+#define VTD_PE_PRESENT BIT_ULL(0)
+#define VTD_PE_AW_48 (2ULL << 2)
+#define VTD_PE_PGTT_FIRST (1ULL << 6)
+#define VTD_PE_PGTT_SECOND (2ULL << 6)
+#define VTD_PE_PGTT_NESTED (3ULL << 6)
+#define VTD_PE_PGTT_PASS (4ULL << 6)
+#define VTD_PE_PGTT_MASK (7ULL << 6)
+/* Second word. */
+#define VTD_PE_DID(q1) ((u16)(q1))
+#define VTD_PE_PWSNP BIT_ULL(23)
+#define VTD_PE_PGSNP BIT_ULL(24)
+
+/**
+ * struct vtd_pasid_entry - content of an entry, host byte order, without the present bit
+ * @q: the eight words
+ */
+struct vtd_pasid_entry {
+	u64 q[VTD_PASID_ENTRY_WORDS];
+};
+
+/* @snoop: VTD_PE_PWSNP and VTD_PE_PGSNP as far as the unit has them. */
+static inline struct vtd_pasid_entry vtd_pe_second_stage(u16 did, u64 table, u64 snoop)
+{
+	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_SECOND | table, did | snoop}};
+}
+
+static inline struct vtd_pasid_entry vtd_pe_pass_through(u16 did, u64 snoop)
+{
+	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_PASS, did | snoop}};
+}
+
+int vtd_pasid_alloc(struct vtd_dev *dev);
+void vtd_pasid_free(struct vtd_dev *dev);
+int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid);
+int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *content);
+void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid);
+
+#endif /* _WD_VTD_PASID_TABLE_H */

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The invalidation queue. Callers may be atomic with interrupts off and need the result before
+ * they go on (linux-iommu-core sheet, e9), so a submission holds the lock, writes the tail once,
+ * and polls the status word of its wait descriptor within a budget. The completion interrupt is
+ * not used.
+ */
+#include "qi.h"
+
+#include <linux/compiler.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+#define VTD_QI_BUDGET_NS (2ULL * NSEC_PER_SEC)
+/* Polls between two looks at the clock and the fault status. */
+#define VTD_QI_SPINS 256
+
+static void vtd_qi_write(struct vtd_qi *qi, unsigned int index, const struct vtd_qi_desc *desc)
+{
+	unsigned int i;
+
+	for (i = 0; i < 4; i++)
+		qi->ring[index][i] = cpu_to_le64(desc->q[i]);
+}
+
+/* 0, or the error that the queue reported; the fetch goes on afterwards (sheet 5.8). */
+static int vtd_qi_check_error(struct vtd_unit *unit)
+{
+	u32 fsts = readl(unit->regs + VTD_REG_FSTS);
+	int ret = 0;
+
+	if (fsts & VTD_FSTS_IQE) {
+		const struct vtd_qi_desc nothing = vtd_qi_nothing();
+		unsigned int head = readl(unit->regs + VTD_REG_IQH) >> VTD_QI_SHIFT;
+		unsigned int bad = head % VTD_QI_ENTRIES;
+
+		dev_err_once(&unit->pdev->dev,
+			     "invalidation queue: error %u at %u: %016llx %016llx, skipped\n",
+			     VTD_IQERCD_IQEI(readl(unit->regs + VTD_REG_IQERCD)), bad,
+			     le64_to_cpu(unit->qi.ring[bad][0]),
+			     le64_to_cpu(unit->qi.ring[bad][1]));
+		vtd_qi_write(&unit->qi, bad, &nothing);
+		dma_wmb();
+		writel(VTD_FSTS_IQE, unit->regs + VTD_REG_FSTS);
+		ret = -EINVAL;
+	}
+	if (fsts & VTD_FSTS_ITE) {
+		dev_err_ratelimited(&unit->pdev->dev,
+				    "invalidation queue: a device TLB did not answer\n");
+		writel(VTD_FSTS_ITE, unit->regs + VTD_REG_FSTS);
+		ret = -ETIMEDOUT;
+	}
+	return ret;
+}
+
+static int vtd_qi_poll(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+	unsigned int spins = 0;
+	u64 deadline = 0;
+	int ret = 0, err;
+
+	while (READ_ONCE(*qi->status) != qi->sequence) {
+		if (++spins % VTD_QI_SPINS != 1) {
+			cpu_relax();
+			continue;
+		}
+		err = vtd_qi_check_error(unit);
+		if (err)
+			ret = err;
+		if (!deadline)
+			deadline = ktime_get_ns() + VTD_QI_BUDGET_NS;
+		if (ktime_get_ns() > deadline) {
+			dev_err_ratelimited(&unit->pdev->dev,
+					    "invalidation queue: no completion, head %x tail %x\n",
+					    readl(unit->regs + VTD_REG_IQH),
+					    readl(unit->regs + VTD_REG_IQT));
+			return -ETIMEDOUT;
+		}
+	}
+	/* What the caller frees or reads now comes after the completion. */
+	dma_rmb();
+	return ret;
+}
+
+/**
+ * vtd_qi_submit - invalidate and wait
+ * @unit: the unit
+ * @desc: descriptors, executed in the order of sheet 5.5
+ * @count: up to VTD_QI_BATCH
+ *
+ * Any context. When it returns 0 the caches have forgotten, and reads and writes that used what
+ * they held have been drained.
+ *
+ * Return: 0; -EINVAL if the unit refused a descriptor (skipped); -ETIMEDOUT.
+ */
+int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count)
+{
+	struct vtd_qi *qi = &unit->qi;
+	struct vtd_qi_desc wait;
+	unsigned long flags;
+	unsigned int i;
+	int ret;
+
+	if (WARN_ON_ONCE(count > VTD_QI_BATCH))
+		return -EINVAL;
+	spin_lock_irqsave(&qi->lock, flags);
+	for (i = 0; i < count; i++, qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES)
+		vtd_qi_write(qi, qi->tail, &desc[i]);
+	wait = vtd_qi_wait(qi->status_pa, ++qi->sequence);
+	vtd_qi_write(qi, qi->tail, &wait);
+	qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES;
+	dma_wmb();
+	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
+	ret = vtd_qi_poll(unit);
+	spin_unlock_irqrestore(&qi->lock, flags);
+	return ret;
+}
+
+/* Off and empty before; on afterwards (sheet 5.1, 8.1 step 3). */
+int vtd_qi_init(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+	int ret;
+
+	spin_lock_init(&qi->lock);
+	qi->tail = 0;
+	qi->sequence = 0;
+	qi->ring = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, VTD_QI_ORDER);
+	qi->status = (u32 *)get_zeroed_page(GFP_KERNEL);
+	if (!qi->ring || !qi->status) {
+		vtd_qi_exit(unit);
+		return -ENOMEM;
+	}
+	qi->status_pa = virt_to_phys(qi->status);
+	writel(0, unit->regs + VTD_REG_IQT);
+	writeq(virt_to_phys(qi->ring) | VTD_IQA_DW | VTD_QI_SIZE, unit->regs + VTD_REG_IQA);
+	ret = vtd_unit_command(unit, VTD_GCMD_QIE, true);
+	if (ret)
+		vtd_qi_exit(unit);
+	return ret;
+}
+
+/* Every submission has ended, the last descriptor was a wait: the queue is quiesced. */
+void vtd_qi_exit(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+
+	if (unit->gcmd & VTD_GCMD_QIE)
+		vtd_unit_command(unit, VTD_GCMD_QIE, false);
+	free_pages((unsigned long)qi->ring, VTD_QI_ORDER);
+	free_page((unsigned long)qi->status);
+	qi->ring = NULL;
+	qi->status = NULL;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Walker of second-stage tables. Runs of leaves are written and cleared a table at a time, so a
+ * long mapping costs one store a page and one walk from the top every 512 pages.
+ *
+ * A table page is unlinked when one unmap covers all of it, or when a large leaf takes its place.
+ * An empty table that was emptied piecemeal stays: the next mapping there finds it, and the walk
+ * of an often used page costs no allocation. Table pages of user domains are charged to the
+ * caller's memory cgroup, so what a user makes stay is paid by that user.
+ */
+#include "ss_table.h"
+
+#include <linux/compiler.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+
+static u64 *ss_entry_table(u64 entry)
+{
+	return phys_to_virt(ss_address(entry));
+}
+
+static void ss_defer_free(u64 *table, struct list_head *freed)
+{
+	list_add_tail(&virt_to_page(table)->lru, freed);
+}
+
+/**
+ * ss_free_pages - give table pages back after the flush
+ * @freed: list filled by ss_table_map() or ss_table_unmap(); empty afterwards
+ */
+void ss_free_pages(struct list_head *freed)
+{
+	struct page *page, *next;
+
+	list_for_each_entry_safe (page, next, freed, lru) {
+		list_del(&page->lru);
+		__free_page(page);
+	}
+}
+
+int ss_table_init(struct ss_table *table)
+{
+	spin_lock_init(&table->lock);
+	table->top = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	return table->top ? 0 : -ENOMEM;
+}
+
+static void ss_free_below(u64 *table, unsigned int level)
+{
+	unsigned int i;
+
+	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
+		if (ss_present(table[i]) && !ss_is_leaf(table[i], level))
+			ss_free_below(ss_entry_table(table[i]), level - 1);
+	free_page((unsigned long)table);
+}
+
+/* Nobody uses the table any more, neither a unit nor a caller. */
+void ss_table_destroy(struct ss_table *table)
+{
+	ss_free_below(table->top, SS_LEVELS);
+	table->top = NULL;
+}
+
+u64 ss_table_root(const struct ss_table *table)
+{
+	return virt_to_phys(table->top);
+}
+
+/*
+ * The table of @level that holds @iova's entry. A missing table takes *@spare; NULL if there is
+ * none, so that the caller can allocate without the lock.
+ */
+static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64 **spare)
+{
+	u64 *node = table->top;
+	unsigned int at;
+
+	lockdep_assert_held(&table->lock);
+	for (at = SS_LEVELS; at > level; at--) {
+		u64 *slot = &node[ss_index(iova, at)];
+
+		if (!ss_present(*slot)) {
+			if (!*spare)
+				return NULL;
+			/* The zeroes of the new table before the link to it. */
+			dma_wmb();
+			WRITE_ONCE(*slot, ss_make_table(virt_to_phys(*spare)));
+			*spare = NULL;
+		} else if (ss_is_leaf(*slot, at)) {
+			return ERR_PTR(-EEXIST);
+		}
+		node = ss_entry_table(*slot);
+	}
+	return node;
+}
+
+/* Unlink the table below *@slot if nothing is mapped in it. */
+static bool ss_drop_empty(u64 *slot, unsigned int level, struct list_head *freed)
+{
+	u64 *node = ss_entry_table(*slot);
+	unsigned int i;
+
+	for (i = 0; i < SS_ENTRIES; i++) {
+		if (!ss_present(node[i]))
+			continue;
+		if (ss_is_leaf(node[i], level - 1) || !ss_drop_empty(&node[i], level - 1, freed))
+			return false;
+	}
+	WRITE_ONCE(*slot, 0);
+	ss_defer_free(node, freed);
+	return true;
+}
+
+/* Fill @n entries; returns how many were written before something was in the way. */
+static unsigned int ss_fill(u64 *slot, unsigned int n, u64 leaf, unsigned int level,
+			    struct list_head *freed)
+{
+	const u64 step = ss_level_size(level);
+	unsigned int i;
+
+	for (i = 0; i < n; i++, leaf += step) {
+		u64 old = slot[i];
+
+		if (unlikely(ss_present(old)) &&
+		    (ss_is_leaf(old, level) || !ss_drop_empty(&slot[i], level, freed)))
+			break;
+		WRITE_ONCE(slot[i], leaf);
+	}
+	return i;
+}
+
+/**
+ * ss_table_map - install a run of equal leaves
+ * @table: the address space
+ * @iova: first address, multiple of @pgsize
+ * @pa: first host physical address, multiple of @pgsize
+ * @pgsize: 4 KiB, 2 MiB or 1 GiB
+ * @count: number of leaves
+ * @rights: SS_READ, SS_WRITE or both
+ * @gfp: for table pages
+ * @mapped: increased by the bytes installed, on failure too
+ * @freed: table pages that large leaves replaced; if not empty afterwards, the caller flushes the
+ *	range with its paging-structure entries and then frees them
+ *
+ * Return: 0; -EEXIST if a page of the range is mapped; -ENOMEM.
+ */
+int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count, u64 rights,
+		 gfp_t gfp, size_t *mapped, struct list_head *freed)
+{
+	const unsigned int level = ss_level_of(pgsize);
+	u64 *spare = NULL, *node;
+	unsigned long flags;
+	int ret = 0;
+
+	spin_lock_irqsave(&table->lock, flags);
+	while (count) {
+		unsigned int index = ss_index(iova, level);
+		unsigned int n = min_t(size_t, count, SS_ENTRIES - index), done;
+
+		node = ss_descend(table, iova, level, &spare);
+		if (IS_ERR(node)) {
+			ret = PTR_ERR(node);
+			break;
+		}
+		if (!node) {
+			spin_unlock_irqrestore(&table->lock, flags);
+			spare = (u64 *)get_zeroed_page(gfp);
+			if (!spare)
+				return -ENOMEM;
+			spin_lock_irqsave(&table->lock, flags);
+			continue;
+		}
+		done = ss_fill(&node[index], n, ss_make_leaf(pa, level, rights), level, freed);
+		*mapped += done * pgsize;
+		if (done < n) {
+			ret = -EEXIST;
+			break;
+		}
+		iova += n * pgsize;
+		pa += n * pgsize;
+		count -= n;
+		/* Let interrupts in between two tables of a long run. */
+		spin_unlock_irqrestore(&table->lock, flags);
+		spin_lock_irqsave(&table->lock, flags);
+	}
+	/* Entries before whatever tells the device about the address. */
+	dma_wmb();
+	spin_unlock_irqrestore(&table->lock, flags);
+	if (spare)
+		free_page((unsigned long)spare);
+	return ret;
+}
+
+/* Unlink every table page below and including @node; all of its entries are to go. */
+static void ss_collect(u64 *node, unsigned int level, struct list_head *freed)
+{
+	unsigned int i;
+
+	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
+		if (ss_present(node[i]) && !ss_is_leaf(node[i], level))
+			ss_collect(ss_entry_table(node[i]), level - 1, freed);
+	ss_defer_free(node, freed);
+}
+
+/* True if every address of the table is mapped. */
+static bool ss_is_full(const u64 *node, unsigned int level)
+{
+	unsigned int i;
+
+	for (i = 0; i < SS_ENTRIES; i++) {
+		if (!ss_present(node[i]))
+			return false;
+		if (!ss_is_leaf(node[i], level) && !ss_is_full(ss_entry_table(node[i]), level - 1))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Clear [@iova, @last] in @node. Returns the first address that was not unmapped: @last + 1, the
+ * end of a large leaf that reaches beyond it, or the start of a hole.
+ */
+static u64 ss_clear(u64 *node, unsigned int level, u64 iova, u64 last, u64 *from,
+		    struct list_head *freed)
+{
+	const u64 size = ss_level_size(level);
+	unsigned int i;
+
+	for (i = ss_index(iova, level); i < SS_ENTRIES && iova <= last; i++) {
+		const u64 entry = node[i], start = iova & ~(size - 1), end = start + size;
+		u64 reached;
+
+		if (!ss_present(entry))
+			return iova;
+		if (ss_is_leaf(entry, level)) {
+			WRITE_ONCE(node[i], 0);
+			*from = min(*from, start);
+			iova = end;
+			continue;
+		}
+		if (iova == start && end - 1 <= last &&
+		    ss_is_full(ss_entry_table(entry), level - 1)) {
+			WRITE_ONCE(node[i], 0);
+			ss_collect(ss_entry_table(entry), level - 1, freed);
+			iova = end;
+			continue;
+		}
+		reached = ss_clear(ss_entry_table(entry), level - 1, iova, last, from, freed);
+		iova = reached;
+		if (reached < end && reached <= last)
+			return reached;
+	}
+	return iova;
+}
+
+/**
+ * ss_table_unmap - remove what is mapped from @iova on
+ * @table: the address space
+ * @iova: first address, multiple of 4 KiB
+ * @length: bytes, multiple of 4 KiB
+ * @from: lowered to the start of a large leaf that began before @iova: the flush starts there
+ * @freed: table pages to free after the flush
+ *
+ * Stops at the first hole. A large leaf goes as a whole, so the result can be more than @length
+ * (callers unmap whole areas, then it is not); the device loses more than was asked for rather
+ * than keeping what its owner believes to be gone. Does not allocate.
+ *
+ * Return: bytes from @iova to the end of the last leaf removed; 0 if @iova is a hole.
+ */
+size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
+		      struct list_head *freed)
+{
+	const u64 end = iova + length;
+	unsigned long flags;
+	u64 at = iova;
+
+	/* By 1 GiB, so that interrupts are not off for the whole of a huge area. */
+	while (at < end) {
+		u64 last = min(end, ALIGN_DOWN(at, SZ_1G) + SZ_1G) - 1, reached;
+
+		spin_lock_irqsave(&table->lock, flags);
+		reached = ss_clear(table->top, SS_LEVELS, at, last, from, freed);
+		spin_unlock_irqrestore(&table->lock, flags);
+		at = reached;
+		if (reached <= last)
+			break;
+	}
+	return at - iova;
+}
+
+/**
+ * ss_table_lookup - translate as the unit would
+ * @table: the address space
+ * @iova: address, any alignment
+ *
+ * Return: host physical address, 0 if nothing is mapped there.
+ */
+u64 ss_table_lookup(struct ss_table *table, u64 iova)
+{
+	unsigned int level = SS_LEVELS;
+	unsigned long flags;
+	u64 entry, pa = 0;
+	u64 *node;
+
+	if (iova >> SS_ADDRESS_BITS)
+		return 0;
+	spin_lock_irqsave(&table->lock, flags);
+	for (node = table->top; level; level--, node = ss_entry_table(entry)) {
+		entry = node[ss_index(iova, level)];
+		if (!ss_present(entry))
+			break;
+		if (ss_is_leaf(entry, level)) {
+			pa = ss_address(entry) | (iova & (ss_level_size(level) - 1));
+			break;
+		}
+	}
+	spin_unlock_irqrestore(&table->lock, flags);
+	return pa;
+}

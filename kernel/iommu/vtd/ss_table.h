@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d sheet 3.1, 3.5): the
+ * format as inline functions, then the walker's interface (ss_table.c).
+ *
+ * Concurrency: one spinlock per table, a leaf lock. Nothing is freed here: unlinked table pages
+ * go to a list of the caller, who frees them after the flush of the IOTLB.
+ */
+#ifndef _WD_VTD_SS_TABLE_H
+#define _WD_VTD_SS_TABLE_H
+
+#include <linux/bits.h>
+#include <linux/list.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+
+#define SS_LEVELS 4
+#define SS_ENTRIES 512
+#define SS_ADDRESS_BITS 48
+
+#define SS_READ BIT_ULL(0)
+#define SS_WRITE BIT_ULL(1)
+#define SS_LARGE BIT_ULL(7) /* PS: a leaf at level 2 or 3 */
+#define SS_ADDRESS GENMASK_ULL(51, 12)
+
+static inline unsigned int ss_level_shift(unsigned int level)
+{
+	return 12 + 9 * (level - 1);
+}
+
+static inline u64 ss_level_size(unsigned int level)
+{
+	return 1ULL << ss_level_shift(level);
+}
+
+static inline unsigned int ss_index(u64 iova, unsigned int level)
+{
+	return (iova >> ss_level_shift(level)) & (SS_ENTRIES - 1);
+}
+
+/* Level whose leaves have @pgsize bytes; 0 if there is none. */
+static inline unsigned int ss_level_of(size_t pgsize)
+{
+	unsigned int level;
+
+	for (level = 1; level <= 3; level++)
+		if (pgsize == ss_level_size(level))
+			return level;
+	return 0;
+}
+
+/* There is no present bit: an entry without any right is absent (sheet 3.5). */
+static inline bool ss_present(u64 entry)
+{
+	return entry & (SS_READ | SS_WRITE);
+}
+
+static inline bool ss_is_leaf(u64 entry, unsigned int level)
+{
+	return level == 1 || (entry & SS_LARGE);
+}
+
+static inline u64 ss_make_table(u64 pa)
+{
+	return pa | SS_READ | SS_WRITE;
+}
+
+static inline u64 ss_make_leaf(u64 pa, unsigned int level, u64 rights)
+{
+	return pa | rights | (level > 1 ? SS_LARGE : 0);
+}
+
+/* The address bits of a large leaf start higher, the gap is zero: one mask serves all. */
+static inline u64 ss_address(u64 entry)
+{
+	return entry & SS_ADDRESS;
+}
+
+/**
+ * struct ss_table - one address space
+ * @top: level 4 table
+ * @lock: guards every entry below @top
+ */
+struct ss_table {
+	u64 *top;
+	spinlock_t lock;
+};
+
+int ss_table_init(struct ss_table *table);
+void ss_table_destroy(struct ss_table *table);
+u64 ss_table_root(const struct ss_table *table);
+
+int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count, u64 rights,
+		 gfp_t gfp, size_t *mapped, struct list_head *freed);
+size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
+		      struct list_head *freed);
+u64 ss_table_lookup(struct ss_table *table, u64 iova);
+
+void ss_free_pages(struct list_head *freed);
+
+#endif /* _WD_VTD_SS_TABLE_H */

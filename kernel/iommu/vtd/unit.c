@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bring-up of a unit (VT-d sheet 8.1) and its opposite.
+ *
+ * One step differs from 8.1: translation goes on before the core is told of the unit, not after.
+ * No function is routed to the unit before it is claimed, so nothing can fault early; and there is
+ * no time in which a claimed function's requests pass untranslated.
+ */
+#include <linux/delay.h>
+#include <linux/io.h>
+#include <linux/ktime.h>
+#include <linux/sizes.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+#define VTD_COMMAND_BUDGET_NS (100 * NSEC_PER_MSEC)
+
+/* Wait until GSTS says that @bit is @on. */
+static int vtd_wait_status(struct vtd_unit *unit, u32 bit, bool on)
+{
+	u64 deadline = ktime_get_ns() + VTD_COMMAND_BUDGET_NS;
+
+	while (!!(readl(unit->regs + VTD_REG_GSTS) & bit) != on) {
+		if (ktime_get_ns() > deadline) {
+			dev_err(&unit->pdev->dev, "status %08x does not become %d\n", bit, on);
+			return -ETIMEDOUT;
+		}
+		cpu_relax();
+	}
+	return 0;
+}
+
+/**
+ * vtd_unit_command - switch a persistent bit of the global command register
+ * @unit: the unit
+ * @bit: VTD_GCMD_TE or VTD_GCMD_QIE
+ * @on: new state
+ *
+ * Bring-up and shutdown only: one thread.
+ *
+ * Return: 0; -ETIMEDOUT if the unit did not follow.
+ */
+int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on)
+{
+	if (on)
+		unit->gcmd |= bit;
+	else
+		unit->gcmd &= ~bit;
+	writel(unit->gcmd, unit->regs + VTD_REG_GCMD);
+	return vtd_wait_status(unit, bit, on);
+}
+
+unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit)
+{
+	return SZ_4K | (vtd_cap_2m(unit->cap) ? SZ_2M : 0) | (vtd_cap_1g(unit->cap) ? SZ_1G : 0);
+}
+
+/* What the driver cannot do without. */
+static int vtd_check_capabilities(struct vtd_unit *unit)
+{
+	const u64 needed = VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_PASID | VTD_ECAP_SMTS |
+			   VTD_ECAP_SSTS | VTD_ECAP_SMPWCS;
+	struct device *dev = &unit->pdev->dev;
+
+	if (unit->cap == ~0ULL && unit->ecap == ~0ULL)
+		return -ENODEV;
+	if ((unit->ecap & needed) != needed) {
+		dev_err(dev, "lacks %llx of its extended capabilities\n", needed & ~unit->ecap);
+		return -EOPNOTSUPP;
+	}
+	if (!vtd_cap_48bit_tables(unit->cap) || vtd_cap_caching_mode(unit->cap)) {
+		dev_err(dev, "no 48-bit tables, or caching mode: %llx\n", unit->cap);
+		return -EOPNOTSUPP;
+	}
+	if (unit->haw < 39 || unit->haw > 52) {
+		dev_err(dev, "host address width %u\n", unit->haw);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* The fault records and the registers lie in BAR0. */
+static int vtd_check_bar(struct vtd_unit *unit)
+{
+	u64 end = vtd_cap_fault_offset(unit->cap) + 16ULL * vtd_cap_fault_records(unit->cap);
+
+	if (end > pci_resource_len(unit->pdev, 0)) {
+		dev_err(&unit->pdev->dev, "fault records beyond BAR0\n");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Whatever ran before left the unit in some state (8.1 step 2). */
+static int vtd_quiesce(struct vtd_unit *unit)
+{
+	int ret = 0;
+
+	unit->gcmd = readl(unit->regs + VTD_REG_GSTS) & VTD_GSTS_PERSISTENT;
+	if (unit->gcmd & VTD_GCMD_TE)
+		ret = vtd_unit_command(unit, VTD_GCMD_TE, false);
+	if (!ret && unit->gcmd & VTD_GCMD_QIE)
+		ret = vtd_unit_command(unit, VTD_GCMD_QIE, false);
+	if (!ret)
+		vtd_faults_collect(unit);
+	return ret;
+}
+
+/* Latch the root table; the caches hold nothing of an older one afterwards (8.1 step 5). */
+static int vtd_set_root(struct vtd_unit *unit)
+{
+	const struct vtd_qi_desc flush[] = {vtd_qi_context_global(), vtd_qi_pasid_cache_global(),
+					    vtd_qi_iotlb_global()};
+	int ret;
+
+	writeq(virt_to_phys(unit->root) | VTD_RTADDR_SCALABLE, unit->regs + VTD_REG_RTADDR);
+	writel(unit->gcmd | VTD_GCMD_SRTP, unit->regs + VTD_REG_GCMD);
+	ret = vtd_wait_status(unit, VTD_GCMD_SRTP, true);
+	if (ret || vtd_cap_esrtps(unit->cap))
+		return ret;
+	return vtd_qi_submit(unit, flush, ARRAY_SIZE(flush));
+}
+
+/**
+ * vtd_unit_start - bring a unit up
+ * @unit: registers mapped, bus mastering on, interrupts not yet
+ *
+ * Return: 0; -ENODEV, -EOPNOTSUPP or -EINVAL if it is not a unit that the driver can run; -ENOMEM;
+ * -ETIMEDOUT.
+ */
+int vtd_unit_start(struct vtd_unit *unit)
+{
+	int ret;
+
+	unit->cap = readq(unit->regs + VTD_REG_CAP);
+	unit->ecap = readq(unit->regs + VTD_REG_ECAP);
+	ret = vtd_check_capabilities(unit);
+	if (!ret)
+		ret = vtd_check_bar(unit);
+	if (!ret)
+		ret = vtd_quiesce(unit);
+	if (ret)
+		return ret;
+	ret = vtd_qi_init(unit);
+	if (ret)
+		return ret;
+	ret = vtd_root_alloc(unit);
+	if (ret)
+		goto err_qi;
+	ret = vtd_set_root(unit);
+	if (!ret)
+		ret = vtd_unit_command(unit, VTD_GCMD_TE, true);
+	if (ret)
+		goto err_root;
+	unit->iommu.max_pasids = vtd_ecap_max_pasids(unit->ecap);
+	return 0;
+
+err_root:
+	vtd_root_free(unit);
+err_qi:
+	vtd_qi_exit(unit);
+	return ret;
+}
+
+/* No function is claimed. */
+void vtd_unit_stop(struct vtd_unit *unit)
+{
+	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
+	vtd_unit_command(unit, VTD_GCMD_TE, false);
+	vtd_qi_exit(unit);
+	vtd_root_free(unit);
+}
