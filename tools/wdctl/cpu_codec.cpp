@@ -5,6 +5,8 @@
 #include <stdexcept>
 #include <zlib.h>
 
+#include "machine/deflate_engine.h"
+
 namespace wdctl
 {
 namespace
@@ -64,6 +66,39 @@ private:
 	z_stream deflate_{}, inflate_{};
 };
 
+/** What the model's engine calls, without queue, IOMMU or device. No container header. */
+class EngineCodec : public CpuCodec
+{
+public:
+	explicit EngineCodec(wd::zip::Algorithm algorithm)
+		: format_(algorithm == wd::zip::Algorithm::Zlib ? wd::machine::DeflateFormat::Zlib
+			  : algorithm == wd::zip::Algorithm::Gzip
+				  ? wd::machine::DeflateFormat::Gzip
+				  : wd::machine::DeflateFormat::Deflate)
+	{
+	}
+
+	std::string name() const override { return "engine library on 1 CPU"; }
+
+	size_t compress(std::span<const std::byte> in, std::span<std::byte> out) override
+	{
+		auto result = engine_.compress(in, out, format_);
+
+		return result.status == wd::machine::DeflateStatus::Ok ? result.produced : 0;
+	}
+
+	size_t decompress(std::span<const std::byte> in, std::span<std::byte> out) override
+	{
+		auto result = engine_.decompress(in, out, format_);
+
+		return result.status == wd::machine::DeflateStatus::Ok ? result.produced : 0;
+	}
+
+private:
+	wd::machine::DeflateEngine engine_;
+	wd::machine::DeflateFormat format_;
+};
+
 } // namespace
 
 std::vector<std::unique_ptr<CpuCodec>> cpuCodecs(wd::zip::Algorithm algorithm)
@@ -71,6 +106,7 @@ std::vector<std::unique_ptr<CpuCodec>> cpuCodecs(wd::zip::Algorithm algorithm)
 	std::vector<std::unique_ptr<CpuCodec>> codecs;
 
 	codecs.push_back(std::make_unique<ZlibCodec>(algorithm));
+	codecs.push_back(std::make_unique<EngineCodec>(algorithm));
 	return codecs;
 }
 
