@@ -138,7 +138,9 @@ public:
 	bool ready() const noexcept;
 	/** Ask for an interrupt when there is a completion beyond those taken. */
 	void arm() noexcept;
-	unsigned depth() const noexcept { return layout_.sqDepth - 1; }
+	/** The kernel says that the device is gone: no send, and no poll beyond what is there. */
+	void markStopped() noexcept { stopped_ = true; }
+	unsigned depth() const noexcept { return limit_; }
 	unsigned inFlight() const noexcept { return inFlight_; }
 
 private:
@@ -152,14 +154,21 @@ private:
 	void writeWord(Word word, uint64_t value) noexcept;
 	void writeArchitected(uint64_t value) noexcept;
 
+	/** What was sent in a slot; the ring's own copy is not trusted. */
+	struct Sent {
+		uint64_t tag = 0;
+		uint32_t sourceLength = 0, destinationLength = 0;
+	};
+
 	Layout layout_;
 	size_t cqOffset_ = 0;
+	unsigned limit_ = 0; /**< requests in flight at most */
 	std::byte *words_ = nullptr;
 	unsigned tail_ = 0, oldest_ = 0, inFlight_ = 0; /**< SQ slots */
 	unsigned cqHead_ = 0, phase_ = 1;
 	uint64_t armCount_ = 0;
-	bool broken_ = false;
-	std::vector<uint64_t> tags_; /**< what was sent, per slot; the ring's copy is not trusted */
+	bool broken_ = false, stopped_ = false;
+	std::vector<Sent> sent_;
 };
 
 } // namespace detail

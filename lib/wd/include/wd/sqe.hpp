@@ -25,6 +25,7 @@ enum class Window : uint8_t { K4 = 0, K8 = 1, K16 = 2, K24 = 3, K32 = 4 };
 /** dw3[7:0]; values not listed are errors too. */
 enum class Status : uint8_t {
 	Success = 0x00,
+	Malformed = 0x02,	    /**< our model's code; hardware may use any other for it */
 	NegativeCompression = 0x0d, /**< output larger than input; it is valid */
 	OutputTooSmall = 0x0e,
 	SourceDif = 0x0f,

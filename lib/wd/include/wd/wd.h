@@ -74,7 +74,8 @@ struct wd_queue {
  * wd_request_queue() - take a queue and start it
  * @q: see struct wd_queue
  *
- * Return: 0; -EINVAL bad member; -ENODEV no such device, or none knows the algorithm; -EBUSY no
+ * Return: 0; -EINVAL bad member, unknown algorithm; -ENODEV no such device, or it does not know the
+ * algorithm; -EBUSY no
  * queue is free, or the PASID is taken; -ENOSPC PASID out of range; else what the kernel said.
  * @q is unchanged on failure. wd_last_error() has the sentence.
  */
@@ -93,9 +94,9 @@ void wd_release_queue(struct wd_queue *q);
  * @req: message of the queue's algorithm (struct wd_zip_req). It and its buffers belong to the
  *	device until wd_recv() returns it
  *
- * Return: 0; -EBUSY as many requests as possible are in flight; -EINVAL bad message; -EFAULT a
- * buffer is not shared; -ENOLINK the kernel stopped the queue; -EPROTO the device broke the
- * protocol. After the last two the queue can only be released.
+ * Return: 0; -EBUSY as many requests as possible are in flight; -EINVAL bad message;
+ * -ENOLINK the kernel stopped the queue; -EPROTO the device broke the protocol. After the last two
+ * the queue can only be released.
  */
 int wd_send(struct wd_queue *q, void *req);
 

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The two halves of Topology::discover(): accelerators, and NUMA nodes.
+ */
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "wd/accelerator.hpp"
+#include "wd/host.hpp"
+
+namespace wd
+{
+
+/** Read one device of class uacce. @return what is wrong with it; then @out is unchanged. */
+std::optional<std::string> readAccelerator(Host &host, const std::string &name, Accelerator &out);
+
+/** Nodes in ascending order of their numbers; empty if the host shows none. */
+std::vector<MachineNode> readNodes(Host &host);
+
+} // namespace wd

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What stands behind the C API's struct wd_host.
+ */
+#pragma once
+
+#include <memory>
+
+#include "wd/host.h"
+#include "wd/host.hpp"
+
+struct wd_host {
+	std::shared_ptr<wd::Host> host;
+};

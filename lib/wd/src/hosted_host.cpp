@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wd/hosted_host.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <mutex>
+#include <sys/mman.h>
+
+#include "attributes.hpp"
+#include "wd/error.hpp"
+
+namespace wd
+{
+
+namespace
+{
+
+/** One kernel per process; held while it comes up or goes down. */
+std::mutex kernelMutex;
+
+/** The text of a system_error without the errno's own text, which Error adds again. */
+std::string textOf(const std::system_error &error)
+{
+	std::string text = error.what();
+	const std::string tail = ": " + error.code().message();
+	if (text.size() > tail.size() && text.ends_with(tail))
+		text.resize(text.size() - tail.size());
+	return text;
+}
+
+int errnoOf(const std::system_error &error)
+{
+	return error.code().category() == std::generic_category() ||
+			       error.code().category() == std::system_category()
+		       ? error.code().value()
+		       : EIO;
+}
+
+std::string presets()
+{
+	std::string list;
+	for (const std::string &name : machine::MachineDescription::presetNames())
+		list += (list.empty() ? "" : ", ") + name;
+	return list;
+}
+
+machine::MachineDescription describeMachine(const std::string &name)
+try {
+	if (name.find('/') != std::string::npos || name.ends_with(".json"))
+		return machine::MachineDescription::fromFile(name);
+	const auto names = machine::MachineDescription::presetNames();
+	if (std::find(names.begin(), names.end(), name) == names.end())
+		throw Error(ENOENT, "machine '" + name + "'", "find a preset of that name",
+			    "presets: " + presets() + "; a path must have a '/' in it");
+	return machine::MachineDescription::preset(name);
+} catch (const Error &) {
+	throw;
+} catch (const std::system_error &error) {
+	throw Error(errnoOf(error), "machine '" + name + "'", textOf(error));
+}
+
+hostkernel::BootConfig bootConfig(const machine::Machine &machine,
+				  const std::string &sysfsDirectory)
+{
+	hostkernel::BootConfig config;
+	config.sysfsDirectory = sysfsDirectory;
+	for (const machine::MachineFunction &f : machine.functions())
+		config.pci.push_back({f.address.domain, f.address.bus, f.address.device,
+				      f.address.function, f.numaNode, f.function});
+	for (const machine::NumaNode &node : machine.description().nodes)
+		config.nodes.push_back(
+			{node.id, node.cpus, node.memoryBytes, node.memoryKind, node.distances});
+	return config;
+}
+
+} // namespace
+
+CallerHost::CallerHost(std::shared_ptr<hostkernel::Caller> caller) : caller_(std::move(caller)) {}
+CallerHost::~CallerHost() = default;
+
+const char *CallerHost::kind() const noexcept
+{
+	return "hosted";
+}
+
+int CallerHost::open(const std::string &path, int flags) noexcept
+try {
+	return caller_->open(path, flags);
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::close(int fd) noexcept
+{
+	return caller_->close(fd);
+}
+
+long CallerHost::ioctl(int fd, unsigned long request, void *argument) noexcept
+{
+	return caller_->ioctl(fd, request, reinterpret_cast<uintptr_t>(argument));
+}
+
+ssize_t CallerHost::read(int fd, void *buffer, size_t count) noexcept
+{
+	return caller_->read(fd, buffer, count);
+}
+
+ssize_t CallerHost::write(int fd, const void *buffer, size_t count) noexcept
+{
+	return caller_->write(fd, buffer, count);
+}
+
+int CallerHost::mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept
+try {
+	return caller_->mmap(length, prot, MAP_SHARED, fd, offset, out);
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::munmap(void *address, size_t length) noexcept
+{
+	return caller_->munmap(address, length);
+}
+
+int CallerHost::poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept
+{
+	return caller_->poll(fds, count, timeoutMs);
+}
+
+int CallerHost::sysfsRead(const std::string &path, std::string &out) noexcept
+try {
+	const int error = hostkernel::sysfsRead(path, out);
+	if (!error && !out.empty() && out.back() == '\n')
+		out.pop_back();
+	return error;
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::sysfsWrite(const std::string &path, const std::string &value) noexcept
+try {
+	return hostkernel::sysfsWrite(path, value);
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::sysfsList(const std::string &path, std::vector<std::string> &out) noexcept
+try {
+	return hostkernel::sysfsList(path, out);
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::sysfsResolve(const std::string &path, std::string &out) noexcept
+try {
+	return hostkernel::sysfsResolve(path, out);
+} catch (const std::exception &) {
+	return -ENOMEM;
+}
+
+int CallerHost::currentNode() noexcept
+{
+	const char *text = ::getenv("WD_NODE");
+	const auto node = text ? parseNumber<int>(text) : std::nullopt;
+	return node && *node >= 0 ? *node : 0;
+}
+
+HostedHost::HostedHost(machine::MachineDescription description, const std::string &sysfsDirectory)
+{
+	std::lock_guard lock(kernelMutex);
+	if (hostkernel::booted())
+		throw Error(EBUSY, "hosted kernel", "boot a second one in this process",
+			    "use the one there is, or close it first");
+	const std::string name = description.name;
+	try {
+		machine_ = std::make_unique<machine::Machine>(std::move(description),
+							      hostkernel::physicalMemory());
+		boot(sysfsDirectory);
+	} catch (const std::system_error &error) {
+		throw Error(errnoOf(error), "hosted kernel on machine '" + name + "'",
+			    "boot: " + textOf(error));
+	}
+}
+
+HostedHost::HostedHost(const std::string &machine, const std::string &sysfsDirectory)
+	: HostedHost(describeMachine(machine), sysfsDirectory)
+{
+}
+
+void HostedHost::boot(const std::string &sysfsDirectory)
+{
+	/* The engines must run before the drivers' probes wait for them. */
+	machine_->start();
+	hostkernel::boot(bootConfig(*machine_, sysfsDirectory));
+	running_ = true;
+	caller_ = hostkernel::Caller::self();
+}
+
+HostedHost::~HostedHost()
+{
+	const bool clean = shutdown().clean();
+	if (clean)
+		return;
+	std::fprintf(stderr, "warpdrive: the hosted kernel went down with leftovers\n");
+	if (::getenv("WD_DEBUG"))
+		std::abort();
+}
+
+const hostkernel::LeakReport &HostedHost::shutdown()
+{
+	std::lock_guard lock(kernelMutex);
+	if (running_) {
+		running_ = false;
+		report_ = hostkernel::shutdown();
+		machine_->stop();
+	}
+	return report_;
+}
+
+std::shared_ptr<CallerHost> HostedHost::createCaller(unsigned uid)
+{
+	return std::make_shared<CallerHost>(hostkernel::Caller::create(uid));
+}
+
+std::shared_ptr<CallerHost> HostedHost::createRemoteCaller(pid_t pid, unsigned uid)
+try {
+	return std::make_shared<CallerHost>(hostkernel::Caller::remote(pid, uid));
+} catch (const std::system_error &error) {
+	throw Error(errnoOf(error), "process " + std::to_string(pid),
+		    "reach its memory: " + textOf(error));
+}
+
+std::string describe(const hostkernel::LeakReport &report)
+{
+	std::string text;
+	const auto add = [&](uint64_t count, const char *what) {
+		if (count)
+			text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + what;
+	};
+	add(report.openFiles, "open files");
+	add(report.pinnedPages, "pinned pages");
+	add(report.kernelAllocations, "kernel allocations");
+	add(report.kernelBytes, "bytes of kernel memory");
+	add(report.dmaAllocations, "DMA allocations");
+	add(report.devices, "devices");
+	return text;
+}
+
+} // namespace wd

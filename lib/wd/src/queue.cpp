@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wd/queue.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <linux/vfio_cdev.h>
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+
+#include "wd/error.hpp"
+
+namespace wd
+{
+
+namespace
+{
+
+using Clock = std::chrono::steady_clock;
+
+/**
+ * The kernel follows the completion ring with a head of its own that only poll() moves. A program
+ * that polls memory most of the time can get a lap ahead of it, and then the kernel may see nothing
+ * new: sleep in slices, and look at the ring between them.
+ */
+constexpr int kPollSliceMs = 20;
+
+void relax() noexcept
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#endif
+}
+
+std::string pasidName(uint32_t pasid)
+{
+	return "PASID " + std::to_string(pasid);
+}
+
+} // namespace
+
+const char *queueStatusText(QueueStatus status)
+{
+	switch (status) {
+	case QueueStatus::Ok:
+		return "ok";
+	case QueueStatus::Full:
+		return "queue full";
+	case QueueStatus::Invalid:
+		return "request with a length that no device takes";
+	case QueueStatus::NotStarted:
+		return "queue not started";
+	case QueueStatus::Stopped:
+		return "queue stopped by the kernel";
+	case QueueStatus::Protocol:
+		return "device broke the protocol";
+	}
+	return "unknown";
+}
+
+/** Destroyed in reverse order: mappings before the file that they are of. */
+struct Queue::State {
+	Accelerator accelerator;
+	HostFd fd;
+	const Iommufd *iommufd = nullptr;
+	uint32_t deviceId = 0;
+	std::optional<uint32_t> pasid;
+	HostMapping mmio, dus;
+	std::optional<detail::Rings> rings;
+	zip::Direction direction = zip::Direction::Compress;
+	unsigned number = 0;
+
+	long control(unsigned long request, void *argument) noexcept
+	{
+		return fd.host().ioctl(fd.get(), request, argument);
+	}
+	[[noreturn]] void fail(long error, std::string tried, std::string remedy = {}) const
+	{
+		throw Error(static_cast<int>(-error), accelerator.name, std::move(tried),
+			    std::move(remedy));
+	}
+	void mapRegions();
+	detail::Rings::Layout setUp();
+	std::string pasidRange() const;
+};
+
+Queue::Queue(Host &host, const Accelerator &accelerator) : state_(std::make_unique<State>())
+{
+	state_->accelerator = accelerator;
+	if (accelerator.api != HISI_QM_API_VER3_BASE)
+		throw Error(EPROTONOSUPPORT, accelerator.name,
+			    "speak its API '" + accelerator.api + "'",
+			    "this library speaks " HISI_QM_API_VER3_BASE);
+	const int fd = host.open(accelerator.devicePath, O_RDWR);
+	if (fd == -EBUSY)
+		throw Error(EBUSY, accelerator.name, "take a queue: none is free",
+			    "close a program that uses one, or take another device");
+	if (fd == -EACCES || fd == -EPERM)
+		throw Error(-fd, accelerator.devicePath, "open", "give your user access to it");
+	if (fd < 0)
+		throw Error(-fd, accelerator.devicePath, "open");
+	state_->fd = HostFd(host, fd);
+}
+
+Queue::~Queue()
+{
+	if (state_)
+		stop();
+}
+
+Queue::Queue(Queue &&) noexcept = default;
+
+Queue &Queue::operator=(Queue &&other) noexcept
+{
+	if (this != &other) {
+		if (state_)
+			stop();
+		state_ = std::move(other.state_);
+	}
+	return *this;
+}
+
+uint32_t Queue::bind(const Iommufd &iommufd)
+{
+	struct vfio_device_bind_iommufd cmd = {};
+	cmd.argsz = sizeof(cmd);
+	cmd.iommufd = iommufd.fd();
+	if (long error = state_->control(VFIO_DEVICE_BIND_IOMMUFD, &cmd))
+		state_->fail(error, "bind to /dev/iommu",
+			     error == -EINVAL ? "a queue binds once" : "");
+	state_->iommufd = &iommufd;
+	state_->deviceId = cmd.out_devid;
+	return cmd.out_devid;
+}
+
+/** For remedies: what PASIDs the device can have. */
+std::string Queue::State::pasidRange() const
+try {
+	const unsigned width = iommufd ? iommufd->hwInfo(deviceId).maxPasidLog2 : 0;
+	if (width == 0 || width > 20)
+		return "let the driver choose";
+	return "use 1 to " + std::to_string((1u << width) - 1) + ", or let the driver choose";
+} catch (const Error &) {
+	return "let the driver choose";
+}
+
+uint32_t Queue::attach(const Hwpt &hwpt, std::optional<uint32_t> pasid)
+{
+	struct vfio_device_attach_iommufd_pt cmd = {};
+	cmd.argsz = sizeof(cmd);
+	cmd.flags = pasid ? VFIO_DEVICE_ATTACH_PASID : 0;
+	cmd.pt_id = hwpt.id();
+	cmd.pasid = pasid.value_or(0);
+	if (long error = state_->control(VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd)) {
+		if (!pasid)
+			state_->fail(error, "attach at a free PASID",
+				     error == -ENOSPC ? "close a program that uses one" : "");
+		state_->fail(error, "attach at " + pasidName(*pasid),
+			     error == -EBUSY ? "it is taken: use another PASID, or auto"
+					     : state_->pasidRange());
+	}
+	state_->pasid = cmd.pasid;
+	return cmd.pasid;
+}
+
+void Queue::detach()
+{
+	if (!state_->pasid)
+		return;
+	struct vfio_device_detach_iommufd_pt cmd = {};
+	cmd.argsz = sizeof(cmd);
+	cmd.flags = VFIO_DEVICE_DETACH_PASID;
+	cmd.pasid = *state_->pasid;
+	if (long error = state_->control(VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd))
+		state_->fail(error, "detach from " + pasidName(*state_->pasid),
+			     error == -EBUSY ? "stop the queue first" : "");
+	state_->pasid.reset();
+}
+
+std::optional<uint32_t> Queue::pasid() const noexcept
+{
+	return state_->pasid;
+}
+
+/** A region can be mapped once in the life of a file: the mappings survive stop(). */
+void Queue::State::mapRegions()
+{
+	const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+	if (!dus)
+		dus = HostMapping(fd, accelerator.dusSize, PROT_READ | PROT_WRITE,
+				  UACCE_QFRT_DUS * page, accelerator.name + " (rings)");
+	if (!mmio)
+		mmio = HostMapping(fd, accelerator.mmioSize, PROT_READ | PROT_WRITE,
+				   UACCE_QFRT_MMIO * page, accelerator.name + " (doorbells)");
+}
+
+detail::Rings::Layout Queue::State::setUp()
+{
+	struct hisi_qp_ctx context = {};
+	context.qc_type = static_cast<uint16_t>(direction);
+	if (long error = control(UACCE_CMD_QM_SET_QP_CTX, &context))
+		fail(error, "choose the queue's direction");
+	struct hisi_qp_info info = {};
+	if (long error = control(UACCE_CMD_QM_SET_QP_INFO, &info))
+		fail(error, "ask for the queue's dimensions");
+	if (info.sqe_size != sizeof(zip::Sqe))
+		fail(-EPROTO, "use descriptors of " + std::to_string(info.sqe_size) + " bytes");
+	number = context.id;
+	detail::Rings::Layout layout;
+	layout.dus = dus.data();
+	layout.dusSize = dus.size();
+	layout.mmio = mmio.data();
+	layout.mmioSize = mmio.size();
+	layout.doorbellWords = accelerator.doorbellWords;
+	layout.number = context.id;
+	layout.sqDepth = info.sq_depth;
+	layout.cqDepth = info.cq_depth;
+	return layout;
+}
+
+void Queue::start(zip::Direction direction)
+{
+	if (state_->rings)
+		state_->fail(-EINVAL, "start a queue that is started");
+	state_->direction = direction;
+	state_->mapRegions();
+	detail::Rings rings(state_->setUp(), state_->accelerator.name);
+	if (long error = state_->control(UACCE_CMD_START_Q, nullptr))
+		state_->fail(error, "start a queue",
+			     error == -EOPNOTSUPP ? "attach an address space first" : "");
+	state_->rings.emplace(std::move(rings));
+}
+
+void Queue::stop() noexcept
+{
+	if (!state_->rings)
+		return;
+	state_->rings.reset();
+	state_->control(UACCE_CMD_PUT_Q, nullptr);
+}
+
+bool Queue::started() const noexcept
+{
+	return state_->rings.has_value();
+}
+
+unsigned Queue::number() const noexcept
+{
+	return state_->number;
+}
+
+unsigned Queue::depth() const noexcept
+{
+	return state_->rings ? state_->rings->depth() : 0;
+}
+
+unsigned Queue::inFlight() const noexcept
+{
+	return state_->rings ? state_->rings->inFlight() : 0;
+}
+
+zip::Direction Queue::direction() const noexcept
+{
+	return state_->direction;
+}
+
+const std::string &Queue::name() const noexcept
+{
+	return state_->accelerator.name;
+}
+
+QueueStatus Queue::trySend(const zip::Request &request) noexcept
+{
+	unsigned sent;
+	return trySendBatch({&request, 1}, sent);
+}
+
+QueueStatus Queue::trySendBatch(std::span<const zip::Request> requests, unsigned &sent) noexcept
+{
+	sent = 0;
+	return state_->rings ? state_->rings->send(requests, sent) : QueueStatus::NotStarted;
+}
+
+PollResult Queue::poll(std::span<zip::Completion> out) noexcept
+{
+	return state_->rings ? state_->rings->poll(out) : PollResult{QueueStatus::NotStarted, 0};
+}
+
+bool Queue::wait(int timeoutMs, unsigned spinUs) noexcept
+{
+	if (!state_->rings)
+		return true;
+	detail::Rings &rings = *state_->rings;
+	if (rings.ready())
+		return true;
+	const auto begin = Clock::now();
+	const auto spin = std::chrono::microseconds(spinUs);
+	const auto limit = std::chrono::milliseconds(timeoutMs);
+	for (;;) {
+		for (int i = 0; i < 64; i++) {
+			if (rings.ready())
+				return true;
+			relax();
+		}
+		const auto elapsed = Clock::now() - begin;
+		if (timeoutMs >= 0 && elapsed >= limit)
+			return false;
+		if (elapsed < spin)
+			continue;
+		/* Arm, then look once more: a completion before the arming raises no interrupt. */
+		rings.arm();
+		if (rings.ready())
+			return true;
+		int slice = kPollSliceMs;
+		if (timeoutMs >= 0) {
+			const auto left =
+				std::chrono::ceil<std::chrono::milliseconds>(limit - elapsed);
+			slice = static_cast<int>(
+				std::min<int64_t>(slice, std::max<int64_t>(left.count(), 0)));
+		}
+		struct pollfd pfd = {state_->fd.get(), POLLIN, 0};
+		const int ready = state_->fd.host().poll(&pfd, 1, slice);
+		/* A zombie's file has an error event for good: that is the kernel's stop. */
+		if (ready > 0 && (pfd.revents & (POLLERR | POLLHUP | POLLNVAL)))
+			rings.markStopped();
+	}
+}
+
+} // namespace wd

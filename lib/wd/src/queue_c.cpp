@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "wd/wd.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <optional>
+
+#include "host_handle.hpp"
+#include "last_error.hpp"
+#include "queue_context.hpp"
+
+namespace wd::capi
+{
+
+int errnoOf(QueueStatus status) noexcept
+{
+	switch (status) {
+	case QueueStatus::Ok:
+		return 0;
+	case QueueStatus::Full:
+		return refuse(EBUSY, "queue: as many requests as possible are in flight");
+	case QueueStatus::Invalid:
+		return refuse(EINVAL, "request: a buffer is empty or longer than 8 MiB");
+	case QueueStatus::NotStarted:
+		return refuse(EINVAL, "queue: not started");
+	case QueueStatus::Stopped:
+		return refuse(ENOLINK, "queue: the kernel stopped it; release it and request one");
+	case QueueStatus::Protocol:
+		break;
+	}
+	return refuse(EPROTO, "queue: the device broke the protocol; release the queue");
+}
+
+namespace
+{
+
+QueueContext *contextOf(struct wd_queue *q)
+{
+	return q ? static_cast<QueueContext *>(q->priv) : nullptr;
+}
+
+int refuseNoQueue()
+{
+	return refuse(EINVAL, "queue: never requested, or released");
+}
+
+struct Wanted {
+	zip::Algorithm algorithm;
+	zip::Direction direction;
+	std::string device; /**< empty: any */
+};
+
+Wanted readWish(const struct wd_queue &q)
+{
+	const char *name = q.capa.alg ? q.capa.alg : "";
+	const auto algorithm = zip::algorithmFromName(name);
+	if (!algorithm)
+		throw Error(EINVAL, "algorithm '" + std::string(name) + "'", "request a queue",
+			    "there are: zlib, gzip, deflate");
+	if (q.capa.op_type != WD_OP_COMPRESS && q.capa.op_type != WD_OP_DECOMPRESS)
+		throw Error(EINVAL, "operation type " + std::to_string(q.capa.op_type),
+			    "request a queue", "use WD_OP_COMPRESS or WD_OP_DECOMPRESS");
+	if (!std::memchr(q.dev_path, 0, sizeof(q.dev_path)))
+		throw Error(EINVAL, "dev_path", "request a queue", "end it with a zero");
+	std::string device = q.dev_path;
+	if (device.starts_with("/dev/"))
+		device.erase(0, 5);
+	return {*algorithm,
+		q.capa.op_type == WD_OP_COMPRESS ? zip::Direction::Compress
+						 : zip::Direction::Decompress,
+		device};
+}
+
+/** Devices to try, best first. */
+std::vector<const Accelerator *> candidates(const Topology &topology, const struct wd_queue &q,
+					    const Wanted &wanted)
+{
+	const char *name = zip::algorithmName(wanted.algorithm);
+	if (!wanted.device.empty()) {
+		const Accelerator &device = topology.get(wanted.device);
+		if (!device.supports(name))
+			throw Error(ENODEV, device.name, "request a queue for " + std::string(name),
+				    "it does not know this algorithm");
+		return {&device};
+	}
+	topology.require(name, topology.here());
+	auto order = topology.byDistance(name, topology.here());
+	if (q.capa.throughput > q.capa.latency)
+		std::stable_sort(order.begin(), order.end(),
+				 [](const Accelerator *a, const Accelerator *b) {
+					 return a->available > b->available;
+				 });
+	return order;
+}
+
+Queue takeQueue(Host &host, const std::vector<const Accelerator *> &order)
+{
+	for (const Accelerator *device : order) {
+		if (device == order.back())
+			break;
+		try {
+			return Queue(host, *device);
+		} catch (const Error &error) {
+			if (error.error() != EBUSY)
+				throw;
+		}
+	}
+	return Queue(host, *order.back());
+}
+
+int requestQueue(struct wd_queue *q)
+{
+	const Wanted wanted = readWish(*q);
+	std::shared_ptr<AddressSpace> space = q->as ? q->as->space : nullptr;
+	if (!space)
+		space = std::make_shared<AddressSpace>(q->host ? q->host->host : Host::shared());
+	Host &host = space->host();
+	const Topology topology = Topology::discover(host);
+	Queue queue = takeQueue(host, candidates(topology, *q, wanted));
+	const uint32_t deviceId = queue.bind(space->iommufd());
+	const auto pasid = q->pasid ? std::optional(q->pasid) : std::nullopt;
+	const uint32_t used = queue.attach(space->pageTable(queue.name(), deviceId), pasid);
+	queue.start(wanted.direction);
+	const Accelerator &device = topology.get(queue.name());
+	if (device.devicePath.size() >= sizeof(q->dev_path))
+		throw Error(ENAMETOOLONG, device.devicePath, "return the path");
+	auto context = std::make_unique<QueueContext>(std::move(space), std::move(queue),
+						      wanted.algorithm);
+	std::memcpy(q->dev_path, device.devicePath.c_str(), device.devicePath.size() + 1);
+	q->pasid = used;
+	q->node = device.node;
+	q->depth = context->queue.depth();
+	q->priv = context.release();
+	return 0;
+}
+
+} // namespace
+
+} // namespace wd::capi
+
+using namespace wd::capi;
+
+int wd_request_queue(struct wd_queue *q)
+{
+	if (!q || q->priv)
+		return refuse(EINVAL, "queue: NULL, or requested already");
+	return guarded([&] { return requestQueue(q); });
+}
+
+void wd_release_queue(struct wd_queue *q)
+{
+	if (!q)
+		return;
+	delete contextOf(q);
+	q->priv = nullptr;
+}
+
+int wd_send(struct wd_queue *q, void *req)
+{
+	QueueContext *context = contextOf(q);
+	if (!context)
+		return refuseNoQueue();
+	if (!req)
+		return refuse(EINVAL, "request: NULL");
+	return sendZip(*context, static_cast<wd_zip_req *>(req));
+}
+
+int wd_recv(struct wd_queue *q, void **req)
+{
+	QueueContext *context = contextOf(q);
+	if (!context || !req)
+		return refuseNoQueue();
+	wd_zip_req *request = nullptr;
+	const int error = receiveZip(*context, &request);
+	if (!error)
+		*req = request;
+	return error;
+}
+
+int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms)
+{
+	QueueContext *context = contextOf(q);
+	if (!context || !req)
+		return refuseNoQueue();
+	if (context->inFlight() == 0)
+		return refuse(ENOMSG, "queue: nothing is in flight");
+	if (context->finished.empty() && !context->queue.wait(timeout_ms))
+		return refuse(ETIMEDOUT, "queue: the device did not answer in time");
+	return wd_recv(q, req);
+}
+
+int wd_mem_share(struct wd_queue *q, const void *addr, size_t size, int flags)
+{
+	QueueContext *context = contextOf(q);
+	if (!context)
+		return refuseNoQueue();
+	return guarded([&] { return context->space->share(addr, size, flags); });
+}
+
+int wd_mem_unshare(struct wd_queue *q, const void *addr, size_t size)
+{
+	QueueContext *context = contextOf(q);
+	if (!context)
+		return refuseNoQueue();
+	return guarded([&] { return context->space->unshare(addr, size); });
+}
+
+const char *wd_last_error(void)
+{
+	return lastError();
+}

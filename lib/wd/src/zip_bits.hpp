@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where things are in an SQE of type 3 (hisi-qm-zip sheet, 8.1 and 8.2), in a CQE (7.1) and in the
+ * doorbells (6.1, 6.2).
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace wd::zip::sqe
+{
+
+/* Word numbers. */
+constexpr unsigned kConsumed = 0, kProduced = 1, kStatus = 3, kInputLength = 4, kControl = 7;
+constexpr unsigned kRequestType = 9, kOutputRoom = 14, kContextWord0 = 15, kSourceLow = 18;
+constexpr unsigned kDestinationLow = 20, kContextLow = 22, kTagLow = 26, kContextWord1 = 28;
+constexpr unsigned kContextWord2 = 29, kIsize = 30, kChecksum = 31;
+
+/* dw3 */
+constexpr uint32_t kStatusMask = 0xff, kLastBlock = 1u << 8;
+/* dw7 */
+constexpr uint32_t kFinish = 1u << 25, kStateful = 1u << 26, kNewStream = 1u << 27;
+constexpr uint32_t kType3 = 3u << 28;
+/* dw9 */
+constexpr unsigned kWindowShift = 12;
+
+} // namespace wd::zip::sqe
+
+namespace wd::zip::cqe
+{
+
+constexpr size_t kSize = 16, kSqHead = 8, kSqNumber = 10, kPhaseWord = 14;
+constexpr uint16_t kPhase = 1;
+
+} // namespace wd::zip::cqe
+
+namespace wd::zip::doorbell
+{
+
+constexpr size_t kArchitected = 0x1000;
+constexpr unsigned kCommandShift = 12, kIndexShift = 32;
+constexpr uint64_t kSq = 0, kCq = 1, kArm = 1ull << 48;
+constexpr unsigned kNumberMask = 0xfff;
+/** Of an arm word: the counter stands above the index. */
+constexpr unsigned kArmCountShift = 16;
+
+} // namespace wd::zip::doorbell

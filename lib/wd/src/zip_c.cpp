@@ -1,0 +1,315 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Messages of the compression family: containers, streams, and the requests that software can
+ * answer without the device.
+ */
+#include "wd/zip.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "dma_memory.hpp"
+#include "last_error.hpp"
+#include "queue_context.hpp"
+#include "wd/container.hpp"
+#include "wd/zip_session.hpp"
+
+using namespace wd;
+using namespace wd::capi;
+
+/** A stream between its parts. */
+struct wd_zip_stream {
+	explicit wd_zip_stream(QueueContext &q)
+		: owner(&q),
+		  memory(zip::kContextSize),
+		  header(q.algorithm)
+	{
+	}
+
+	QueueContext *owner;
+	DmaMemory memory; /**< the device's own state; IOVA = address */
+	zip::HeaderParser header;
+	bool begun = false;   /**< the device had the first part */
+	bool touched = false; /**< some byte of it was seen or written */
+	bool ended = false;   /**< finished, or failed: only reset helps */
+	bool busy = false;    /**< a part is in flight */
+	bool more = false;    /**< the device has output that did not fit */
+	std::array<uint32_t, 3> words{};
+	uint32_t isize = 0, checksum = 0;
+};
+
+namespace
+{
+
+/* Use of wd_zip_req::priv. */
+constexpr int kHeader = 0; /**< header bytes that software wrote or ate for this request */
+
+int statusOf(zip::Status status)
+{
+	switch (status) {
+	case zip::Status::Success:
+	case zip::Status::NegativeCompression:
+		return WD_ZIP_OK;
+	case zip::Status::StreamEnd:
+		return WD_ZIP_STREAM_END;
+	case zip::Status::OutputTooSmall:
+		return WD_ZIP_NO_SPACE;
+	case zip::Status::ChecksumMismatch:
+		return WD_ZIP_BAD_CHECKSUM;
+	default:
+		return WD_ZIP_BAD_DATA;
+	}
+}
+
+std::span<const std::byte> sourceOf(const wd_zip_req &r)
+{
+	return {static_cast<const std::byte *>(r.src), r.src_len};
+}
+
+std::span<std::byte> destinationOf(const wd_zip_req &r)
+{
+	return {static_cast<std::byte *>(r.dst), r.dst_len};
+}
+
+/** End a request without the device. */
+int finishHere(QueueContext &q, wd_zip_req &r, int status, size_t consumed, size_t produced)
+{
+	r.status = status;
+	r.consumed = static_cast<uint32_t>(consumed);
+	r.produced = static_cast<uint32_t>(produced);
+	if (r.stream) {
+		r.stream->busy = true;
+		if (status != WD_ZIP_OK)
+			r.stream->ended = true;
+	}
+	q.finished.push(&r);
+	return 0;
+}
+
+/** Hand the rest of a request to the device. */
+int sendToDevice(QueueContext &q, wd_zip_req &r, size_t sourceSkip, size_t destinationSkip)
+{
+	zip::Request request;
+	request.algorithm = q.algorithm;
+	request.source = reinterpret_cast<uintptr_t>(r.src) + sourceSkip;
+	request.sourceLength = static_cast<uint32_t>(r.src_len - sourceSkip);
+	request.destination = reinterpret_cast<uintptr_t>(r.dst) + destinationSkip;
+	request.destinationLength = static_cast<uint32_t>(r.dst_len - destinationSkip);
+	if (wd_zip_stream *s = r.stream) {
+		request.stateful = true;
+		request.newStream = !s->begun;
+		request.flush = r.flush == WD_ZIP_FINISH ? zip::Flush::Finish : zip::Flush::Sync;
+		request.context = reinterpret_cast<uintptr_t>(s->memory.data());
+		request.contextWords = s->words;
+		request.isize = s->isize;
+		request.checksum = s->checksum;
+	}
+	r.priv[kHeader] = static_cast<uint32_t>(sourceSkip + destinationSkip);
+	if (int error = errnoOf(q.queue.trySend(request)))
+		return error;
+	q.pending.push(&r);
+	if (r.stream)
+		r.stream->busy = r.stream->begun = r.stream->touched = true;
+	return 0;
+}
+
+/** Compression: software writes the header, and ends a stream that has no more input. */
+int sendCompress(QueueContext &q, wd_zip_req &r)
+{
+	wd_zip_stream *s = r.stream;
+	const bool first = !s || !s->touched;
+	const bool finish = !s || r.flush == WD_ZIP_FINISH;
+	const size_t header = first ? zip::headerSize(q.algorithm) : 0;
+	const size_t room = r.src_len ? header + 1 : header + (finish ? zip::kFinishSize : 0);
+	if (r.dst_len < room)
+		return finishHere(q, r, WD_ZIP_NO_SPACE, 0, 0);
+	const std::span<std::byte> out = destinationOf(r);
+	if (header)
+		zip::writeHeader(q.algorithm, out);
+	if (r.src_len)
+		return sendToDevice(q, r, 0, header);
+	size_t produced = header;
+	if (finish) {
+		const bool fresh = !s || !s->begun;
+		produced += zip::writeFinish(q.algorithm, fresh, s ? s->isize : 0,
+					     s ? s->checksum : 0, out.subspan(header));
+	}
+	if (s) {
+		s->touched = true;
+		s->ended = finish;
+	}
+	return finishHere(q, r, WD_ZIP_OK, 0, produced);
+}
+
+int sendDecompress(QueueContext &q, wd_zip_req &r)
+{
+	using State = zip::HeaderParser::State;
+	wd_zip_stream *s = r.stream;
+	zip::HeaderParser whole(q.algorithm);
+	zip::HeaderParser &parser = s ? s->header : whole;
+	/* Work on a copy: a request that the queue refuses must leave the stream as it was. */
+	zip::HeaderParser next = parser;
+	const size_t header = next.feed(sourceOf(r));
+	const bool nothing = header == r.src_len && !(s && s->more);
+	if (next.state() != State::Error && !nothing) {
+		const int error = sendToDevice(q, r, header, 0);
+		if (!error)
+			parser = next;
+		return error;
+	}
+	parser = next;
+	if (s && header)
+		s->touched = true;
+	if (next.state() == State::Error)
+		return finishHere(q, r, WD_ZIP_BAD_HEADER, header, 0);
+	/* A part may well be nothing but header; a whole may not. */
+	return finishHere(q, r, s ? WD_ZIP_OK : WD_ZIP_BAD_DATA, header, 0);
+}
+
+/** A part came back: remember what the next one needs. */
+void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
+{
+	s.words = c.contextWords;
+	s.isize = c.isize;
+	s.checksum = c.checksum;
+	s.more = c.outputPending();
+	const bool compressing = s.owner->queue.direction() == zip::Direction::Compress;
+	s.ended = !zip::isSuccess(c.status) || c.status == zip::Status::StreamEnd ||
+		  (compressing && r.flush == WD_ZIP_FINISH);
+}
+
+void fillResult(QueueContext &q, const zip::Completion &c, wd_zip_req &r)
+{
+	const bool compressing = q.queue.direction() == zip::Direction::Compress;
+	const bool ok = zip::isSuccess(c.status);
+	r.status = statusOf(c.status);
+	r.consumed = c.consumed + (compressing ? 0 : r.priv[kHeader]);
+	r.produced = ok ? c.produced + (compressing ? r.priv[kHeader] : 0) : 0;
+	if (r.stream) {
+		noteStream(*r.stream, c, r);
+		r.more = ok && r.stream->more;
+	}
+}
+
+} // namespace
+
+namespace wd::capi
+{
+
+int sendZip(QueueContext &q, wd_zip_req *r) noexcept
+{
+	wd_zip_stream *s = r->stream;
+	if (r->src_len > WD_ZIP_MAX_LEN || r->dst_len > WD_ZIP_MAX_LEN || !r->dst || !r->dst_len ||
+	    (!r->src && r->src_len))
+		return refuse(EINVAL, "request: a buffer is missing, empty or longer than 8 MiB");
+	if (s && (s->owner != &q || s->ended || s->busy))
+		return refuse(EINVAL, "request: its stream belongs to another queue, has ended, or "
+				      "has a part in flight");
+	if (q.inFlight() >= q.queue.depth())
+		return errnoOf(QueueStatus::Full);
+	r->consumed = r->produced = 0;
+	r->status = WD_ZIP_OK;
+	r->more = 0;
+	std::memset(r->priv, 0, sizeof(r->priv));
+	return q.queue.direction() == zip::Direction::Compress ? sendCompress(q, *r)
+							       : sendDecompress(q, *r);
+}
+
+int receiveZip(QueueContext &q, wd_zip_req **out) noexcept
+{
+	wd_zip_req *r = nullptr;
+	if (!q.finished.empty()) {
+		r = q.finished.pop();
+	} else {
+		zip::Completion completion;
+		const PollResult result = q.queue.poll({&completion, 1});
+		if (result.count == 0)
+			return result.status == QueueStatus::Ok ? -EAGAIN : errnoOf(result.status);
+		/* Rings hands completions out in the order of sending. */
+		r = q.pending.pop();
+		fillResult(q, completion, *r);
+	}
+	if (r->stream)
+		r->stream->busy = false;
+	*out = r;
+	return 0;
+}
+
+} // namespace wd::capi
+
+uint32_t wd_zip_bound(uint32_t len)
+{
+	const size_t bound = ZipSession::bound(len);
+	return bound > WD_ZIP_MAX_LEN ? WD_ZIP_MAX_LEN : static_cast<uint32_t>(bound);
+}
+
+const char *wd_zip_status_text(int status)
+{
+	switch (status) {
+	case WD_ZIP_OK:
+		return "ok";
+	case WD_ZIP_STREAM_END:
+		return "end of stream";
+	case WD_ZIP_NO_SPACE:
+		return "output buffer too small";
+	case WD_ZIP_BAD_HEADER:
+		return "not in this format";
+	case WD_ZIP_BAD_CHECKSUM:
+		return "checksum mismatch";
+	case WD_ZIP_BAD_DATA:
+		return "corrupt data";
+	default:
+		return "unknown status";
+	}
+}
+
+int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
+{
+	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
+	if (!context || !out)
+		return refuse(EINVAL, "stream: no queue, or no place for the result");
+	return guarded([&] {
+		auto stream = std::make_unique<wd_zip_stream>(*context);
+		const int error =
+			context->space->share(stream->memory.data(), stream->memory.size(), 0);
+		if (!error)
+			*out = stream.release();
+		return error;
+	});
+}
+
+void wd_zip_stream_reset(struct wd_zip_stream *s)
+{
+	if (!s || s->busy)
+		return;
+	s->header.reset();
+	s->begun = s->touched = s->ended = s->more = false;
+	s->words = {};
+	s->isize = s->checksum = 0;
+}
+
+int wd_zip_stream_fresh(const struct wd_zip_stream *s)
+{
+	return !s->touched;
+}
+
+void wd_zip_stream_close(struct wd_zip_stream *s)
+{
+	if (!s)
+		return;
+	guarded([&] { return s->owner->space->unshare(s->memory.data(), s->memory.size()); });
+	delete s;
+}
+
+int wd_zip_run(struct wd_queue *q, struct wd_zip_req *req, int timeout_ms)
+{
+	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
+	if (!context)
+		return refuse(EINVAL, "queue: never requested, or released");
+	if (context->inFlight())
+		return refuse(EBUSY, "queue: something is in flight");
+	if (int error = wd_send(q, req))
+		return error;
+	void *done = nullptr;
+	return wd_recv_sync(q, &done, timeout_ms);
+}
