@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_MM_H
+#define _LINUX_MM_H
+
+#include <asm/page.h>
+#include <linux/errno.h>
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/mm_types.h>
+#include <linux/mmzone.h>
+#include <linux/overflow.h>
+#include <linux/pgtable.h>
+#include <linux/types.h>
+
+#define PHYS_PFN(x) ((unsigned long)((x) >> PAGE_SHIFT))
+#define PFN_PHYS(x) ((phys_addr_t)(x) << PAGE_SHIFT)
+#define PFN_UP(x) (((x) + PAGE_SIZE - 1) >> PAGE_SHIFT)
+#define PFN_DOWN(x) ((x) >> PAGE_SHIFT)
+#define TASK_SIZE (1UL << 47)
+#define TASK_SIZE_MAX TASK_SIZE
+
+/* Physical address of this process's memory = its address (mm id 0). */
+#define WD_PAGE_BASE 0xffea000000000000UL
+
+static inline unsigned long page_to_pfn(const struct page *page)
+{
+	return ((unsigned long)page - WD_PAGE_BASE) / sizeof(struct page);
+}
+
+static inline struct page *pfn_to_page(unsigned long pfn)
+{
+	return (struct page *)(WD_PAGE_BASE + pfn * sizeof(struct page));
+}
+
+static inline phys_addr_t page_to_phys(const struct page *page)
+{
+	return PFN_PHYS(page_to_pfn(page));
+}
+
+static inline struct page *phys_to_page(phys_addr_t phys)
+{
+	return pfn_to_page(PHYS_PFN(phys));
+}
+
+static inline phys_addr_t virt_to_phys(const volatile void *address)
+{
+	return (phys_addr_t)(unsigned long)address;
+}
+
+static inline void *phys_to_virt(phys_addr_t phys)
+{
+	return (void *)(unsigned long)phys;
+}
+
+static inline struct page *virt_to_page(const void *address)
+{
+	return phys_to_page(virt_to_phys(address));
+}
+
+/* For kernel pages only. */
+static inline void *page_address(const struct page *page)
+{
+	return phys_to_virt(page_to_phys(page));
+}
+
+#define __pa(x) virt_to_phys((void *)(x))
+#define __va(x) phys_to_virt(x)
+#define virt_to_pfn(x) PHYS_PFN(virt_to_phys(x))
+#define nth_page(page, n) ((page) + (n))
+#define pfn_valid(pfn) ((pfn) != 0)
+#define page_to_nid(page) ((void)(page), 0)
+#define is_vmalloc_addr(x) ((void)(x), false)
+
+static inline int get_order(unsigned long size)
+{
+	return size <= PAGE_SIZE ? 0 : 64 - __builtin_clzl((size - 1) >> PAGE_SHIFT);
+}
+
+#define VM_NONE 0x00000000UL
+#define VM_READ 0x00000001UL
+#define VM_WRITE 0x00000002UL
+#define VM_EXEC 0x00000004UL
+#define VM_SHARED 0x00000008UL
+#define VM_MAYREAD 0x00000010UL
+#define VM_MAYWRITE 0x00000020UL
+#define VM_MAYEXEC 0x00000040UL
+#define VM_MAYSHARE 0x00000080UL
+#define VM_PFNMAP 0x00000400UL
+#define VM_LOCKED 0x00002000UL
+#define VM_IO 0x00004000UL
+#define VM_DONTCOPY 0x00020000UL
+#define VM_DONTEXPAND 0x00040000UL
+#define VM_ACCOUNT 0x00100000UL
+#define VM_WIPEONFORK 0x02000000UL
+#define VM_DONTDUMP 0x04000000UL
+#define VM_MIXEDMAP 0x10000000UL
+
+struct address_space;
+
+WD_BEGIN_DECLS
+int remap_pfn_range(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn,
+		    unsigned long size, pgprot_t prot);
+int vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start, unsigned long len);
+int vm_insert_page(struct vm_area_struct *vma, unsigned long addr, struct page *page);
+int vm_insert_pages(struct vm_area_struct *vma, unsigned long addr, struct page **pages,
+		    unsigned long *num);
+int vm_map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long num);
+/* The pages of every mapping of the range go away; touching them afterwards is SIGSEGV. */
+void unmap_mapping_range(struct address_space *mapping, loff_t holebegin, loff_t holelen,
+			 int even_cows);
+void zap_vma_ptes(struct vm_area_struct *vma, unsigned long address, unsigned long size);
+WD_END_DECLS
+#define io_remap_pfn_range(vma, addr, pfn, size, prot) remap_pfn_range(vma, addr, pfn, size, prot)
+
+static inline unsigned long vma_pages(struct vm_area_struct *vma)
+{
+	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
+}
+
+static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags |= flags;
+}
+
+static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
+{
+	vma->vm_flags &= ~flags;
+}
+
+#define FOLL_WRITE 0x01
+#define FOLL_TOUCH 0x02
+#define FOLL_GET 0x04
+#define FOLL_FORCE 0x10
+#define FOLL_NOFAULT 0x80
+#define FOLL_LONGTERM 0x10000
+#define FOLL_PIN 0x40000
+#define FOLL_FAST_ONLY 0x80000
+
+WD_BEGIN_DECLS
+/*
+ * Pages pinned may be fewer than asked for when memory ends; none at all is -EFAULT. The pin counts
+ * pages; it cannot keep a process of the host from unmapping them (Documentation/hostkernel.rst).
+ */
+int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags,
+			struct page **pages);
+long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
+		    struct page **pages, struct vm_area_struct **vmas);
+long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
+			   unsigned int gup_flags, struct page **pages,
+			   struct vm_area_struct **vmas, int *locked);
+long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages,
+			     unsigned int gup_flags);
+void unpin_user_page(struct page *page);
+void unpin_user_pages(struct page **pages, unsigned long npages);
+void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty);
+void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
+
+int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
+int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
+			struct task_struct *task, bool bypass_rlim);
+bool can_do_mlock(void);
+WD_END_DECLS
+
+static inline void mmap_read_lock(struct mm_struct *mm)
+{
+	down_read(&mm->mmap_lock);
+}
+
+static inline int mmap_read_trylock(struct mm_struct *mm)
+{
+	return down_read_trylock(&mm->mmap_lock);
+}
+
+static inline void mmap_read_unlock(struct mm_struct *mm)
+{
+	up_read(&mm->mmap_lock);
+}
+
+static inline void mmap_write_lock(struct mm_struct *mm)
+{
+	down_write(&mm->mmap_lock);
+}
+
+static inline void mmap_write_unlock(struct mm_struct *mm)
+{
+	up_write(&mm->mmap_lock);
+}
+
+#include <linux/slab.h>
+
+#endif /* _LINUX_MM_H */

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_MM_TYPES_H
+#define _LINUX_MM_TYPES_H
+
+#include <asm/page.h>
+#include <linux/atomic.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+/*
+ * Never dereferenced: a struct page * is an encoding of its page frame number, 64 bytes apart so
+ * that pointer arithmetic works.
+ */
+struct page {
+	unsigned char opaque[64];
+};
+
+typedef struct {
+	unsigned long pgprot;
+} pgprot_t;
+#ifndef __cplusplus
+#define __pgprot(x) ((pgprot_t){(x)})
+#define pgprot_val(x) ((x).pgprot)
+#endif
+
+typedef unsigned int vm_fault_t;
+typedef unsigned long vm_flags_t;
+#define VM_FAULT_OOM 0x000001u
+#define VM_FAULT_SIGBUS 0x000002u
+#define VM_FAULT_NOPAGE 0x000100u
+
+struct file;
+struct task_struct;
+struct user_struct;
+struct vm_operations_struct;
+struct vm_area_struct;
+struct vm_fault;
+
+struct mm_struct {
+	atomic_t mm_users;
+	atomic_t mm_count;
+	struct rw_semaphore mmap_lock;
+	unsigned long total_vm;
+	unsigned long locked_vm;
+	atomic64_t pinned_vm;
+	struct task_struct *owner;
+	unsigned long wd_id; /* bits 47 and up of the physical addresses of its memory */
+	int wd_pid;	     /* of the process, for a remote mm */
+	void *wd_private;
+};
+
+struct vm_area_struct {
+	unsigned long vm_start; /* a real address in the caller, reserved for the mapping */
+	unsigned long vm_end;
+	struct mm_struct *vm_mm;
+	pgprot_t vm_page_prot;
+	unsigned long vm_flags;
+	const struct vm_operations_struct *vm_ops;
+	unsigned long vm_pgoff;
+	struct file *vm_file;
+	void *vm_private_data;
+	void *wd_private;
+};
+
+struct vm_operations_struct {
+	void (*open)(struct vm_area_struct *area);
+	void (*close)(struct vm_area_struct *area);
+	int (*may_split)(struct vm_area_struct *area, unsigned long addr);
+	int (*mremap)(struct vm_area_struct *area);
+	vm_fault_t (*fault)(struct vm_fault *vmf); /* never called: map everything in mmap() */
+	int (*access)(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
+		      int write);
+};
+
+#endif /* _LINUX_MM_TYPES_H */

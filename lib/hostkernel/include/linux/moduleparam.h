@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Parameters keep their default unless WD_PARAM_<module>_<name> is in the environment at boot. */
+#ifndef _LINUX_MODULEPARAM_H
+#define _LINUX_MODULEPARAM_H
+
+#include <linux/compiler.h>
+#include <linux/types.h>
+
+struct kernel_param;
+
+struct kernel_param_ops {
+	unsigned int flags;
+	int (*set)(const char *val, const struct kernel_param *kp);
+	int (*get)(char *buffer, const struct kernel_param *kp);
+	void (*free)(void *arg);
+};
+
+struct kernel_param {
+	const char *name;
+	const char *module;
+	const struct kernel_param_ops *ops;
+	void *arg;
+	struct kernel_param *next;
+};
+
+WD_BEGIN_DECLS
+extern const struct kernel_param_ops param_ops_bool, param_ops_byte, param_ops_int, param_ops_uint,
+	param_ops_long, param_ops_ulong, param_ops_ullong, param_ops_ushort, param_ops_charp;
+int param_set_int(const char *val, const struct kernel_param *kp);
+int param_get_int(char *buffer, const struct kernel_param *kp);
+int param_set_uint(const char *val, const struct kernel_param *kp);
+int param_get_uint(char *buffer, const struct kernel_param *kp);
+int param_set_bool(const char *val, const struct kernel_param *kp);
+int param_get_bool(char *buffer, const struct kernel_param *kp);
+void wd_param_register(struct kernel_param *param);
+WD_END_DECLS
+
+#define __wd_modname_1(x) #x
+#define __wd_modname(x) __wd_modname_1(x)
+#define module_param_cb(_name, _ops, _arg, _perm)                              \
+	static struct kernel_param __wd_param_##_name = {                      \
+		.name = #_name,                                                \
+		.module = __wd_modname(KBUILD_MODNAME),                        \
+		.ops = _ops,                                                   \
+		.arg = _arg,                                                   \
+	};                                                                     \
+	static void __attribute__((constructor)) __wd_param_init_##_name(void) \
+	{                                                                      \
+		wd_param_register(&__wd_param_##_name);                        \
+	}                                                                      \
+	struct __wd_param_end_##_name
+#define module_param_named(_name, _value, _type, _perm) \
+	module_param_cb(_name, &param_ops_##_type, &(_value), _perm)
+#define module_param(_name, _type, _perm) module_param_named(_name, _name, _type, _perm)
+#define MODULE_PARM_DESC(_parm, _desc) struct __wd_parm_desc_##_parm
+
+#endif /* _LINUX_MODULEPARAM_H */

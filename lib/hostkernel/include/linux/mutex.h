@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_MUTEX_H
+#define _LINUX_MUTEX_H
+
+#include <linux/lockdep.h>
+#include <linux/spinlock.h>
+
+struct mutex {
+	struct wd_host_mutex host;
+	const void *owner;
+};
+
+/* clang-format off */
+#define __MUTEX_INITIALIZER(name) { { { 0 } }, NULL }
+/* clang-format on */
+#define DEFINE_MUTEX(name) struct mutex name = __MUTEX_INITIALIZER(name)
+
+WD_BEGIN_DECLS
+void mutex_init(struct mutex *lock);
+void mutex_destroy(struct mutex *lock);
+void mutex_lock(struct mutex *lock);
+/* Signals do not exist: the interruptible forms always succeed. */
+int __must_check mutex_lock_interruptible(struct mutex *lock);
+int __must_check mutex_lock_killable(struct mutex *lock);
+int mutex_trylock(struct mutex *lock);
+void mutex_unlock(struct mutex *lock);
+bool mutex_is_locked(struct mutex *lock);
+WD_END_DECLS
+
+#define mutex_lock_nested(lock, subclass) mutex_lock(lock)
+#define mutex_lock_nest_lock(lock, nest) mutex_lock(lock)
+
+#endif /* _LINUX_MUTEX_H */

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef _LINUX_SCHED_SIGNAL_H
+#define _LINUX_SCHED_SIGNAL_H
+
+#include <linux/compiler.h>
+#include <linux/cred.h>
+#include <linux/sched.h>
+
+static inline unsigned long task_rlimit(const struct task_struct *task, unsigned int limit)
+{
+	return READ_ONCE(task->signal->rlim_cur[limit]);
+}
+
+static inline unsigned long rlimit(unsigned int limit)
+{
+	return task_rlimit(get_current(), limit);
+}
+
+/* Signals do not exist in the hosted kernel. */
+static inline int signal_pending(struct task_struct *task)
+{
+	(void)task;
+	return 0;
+}
+
+static inline int fatal_signal_pending(struct task_struct *task)
+{
+	(void)task;
+	return 0;
+}
+
+static inline bool thread_group_leader(struct task_struct *task)
+{
+	return task->group_leader == task;
+}
+
+#endif /* _LINUX_SCHED_SIGNAL_H */
