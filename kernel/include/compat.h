@@ -25,4 +25,12 @@
 #define wd_clear_bus_iommu_ops(_ops) ((void)(_ops))
 #endif
 
+/* Flags of a VMA under construction: written directly before 6.3. Users include <linux/mm.h>. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define wd_vm_flags_mod(_vma, _set, _clear) \
+	((_vma)->vm_flags = ((_vma)->vm_flags | (_set)) & ~(vm_flags_t)(_clear))
+#else
+#define wd_vm_flags_mod(_vma, _set, _clear) vm_flags_mod(_vma, _set, _clear)
+#endif
+
 #endif /* _WD_COMPAT_H */

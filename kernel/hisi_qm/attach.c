@@ -1,0 +1,353 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and what
+ * an attachment means for the hardware queue.
+ *
+ * Requests, errors and argument sizes are those of VFIO's device files (iommufd-uapi 3.1). The
+ * binding is shared: the requester id itself stays with this driver's own DMA, so every attachment
+ * has a PASID, and one that is not named by the caller is chosen here.
+ *
+ * The end of a queue: a queue whose owner left it full of work would hold the mailbox through
+ * STOP_QP until all of it is done. So it is drained with patience first, and if that does not help
+ * the address space is taken away before the stop: what is left then fails at once. A hardware
+ * queue that does not stop even so keeps its number, its memory and its PASID until the device is
+ * reset, because the device may still use them.
+ */
+#include <linux/idr.h>
+#include <linux/sched/signal.h>
+#include <linux/uaccess.h>
+
+#include <linux/vfio_cdev.h>
+
+#include "iommu_pasid.h"
+#include "iommufd.h"
+#include "queue.h"
+
+/* The PASID field of queue contexts (5.1). */
+#define WD_QUEUE_MAX_PASIDS 0x10000
+/* Limit of the id allocator, and the error for what is behind it (iommufd-uapi 3.1). */
+#define WD_QUEUE_PASID_LIMIT 0x80000000u
+
+/* Put the address space out of the device's reach. The PASID stays reserved. */
+static void wd_queue_block(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (!queue->attached)
+		return;
+	iommufd_device_detach(queue->idev, queue->pasid);
+	queue->attached = false;
+}
+
+/* Others may have the PASID, unless the hardware queue may still use it. */
+static void wd_queue_free_pasid(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (queue->attached || !queue->pasid)
+		return;
+	if (!queue->qp->broken)
+		ida_free(&queue->qm->pasids, queue->pasid);
+	queue->pasid = 0;
+}
+
+/**
+ * wd_queue_halt() - stop the hardware queue, come what may
+ * @queue: locked, in any state
+ * @patience_ms: how long its requests may take to finish
+ *
+ * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
+ * attached unless patience ran out. -EIO: the hardware did not let go; the queue is a zombie.
+ */
+int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms)
+{
+	struct wd_qp *qp = queue->qp;
+	int ret;
+
+	lockdep_assert_held(&queue->lock);
+	if (queue->state != WD_QUEUE_STARTED)
+		return 0;
+	qm_qp_flag_stop(qp);
+	if (qm_qp_drain(qp, patience_ms))
+		wd_queue_block(queue);
+	ret = wd_qp_stop(qp);
+	if (ret && queue->attached) {
+		wd_queue_block(queue);
+		ret = wd_qp_stop(qp);
+	}
+	if (ret) {
+		qm_qp_break(qp);
+		wd_queue_block(queue);
+		wd_queue_zombie(queue);
+		return -EIO;
+	}
+	queue->state = WD_QUEUE_INIT;
+	wd_queue_free_pasid(queue);
+	return 0;
+}
+
+/**
+ * wd_queue_detach() - no address space for a queue that is halted
+ * @queue: locked
+ */
+void wd_queue_detach(struct wd_queue *queue)
+{
+	wd_queue_block(queue);
+	wd_queue_free_pasid(queue);
+}
+
+/**
+ * wd_queue_unbind() - end the binding of a queue without address space
+ * @queue: locked
+ */
+void wd_queue_unbind(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (!queue->idev)
+		return;
+	iommufd_device_unbind(queue->idev);
+	queue->idev = NULL;
+}
+
+/* Bind and copy in what the caller gave: argsz bounds it from below, unknown bytes must be 0. */
+static int wd_queue_copy_bind(struct vfio_device_bind_iommufd *bind, void __user *arg)
+{
+	u32 argsz;
+	int ret;
+
+	if (copy_from_user(&argsz, arg, sizeof(argsz)))
+		return -EFAULT;
+	if (argsz < offsetofend(struct vfio_device_bind_iommufd, out_devid))
+		return -EINVAL;
+	if (argsz > PAGE_SIZE)
+		return -E2BIG;
+	ret = copy_struct_from_user(bind, sizeof(*bind), arg, argsz);
+	if (ret)
+		return ret;
+	/* No device of ours has a token. */
+	if (bind->iommufd < 0 || bind->flags)
+		return -EINVAL;
+	return 0;
+}
+
+static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
+{
+	struct iommufd_device *idev;
+	struct iommufd_ctx *ictx;
+
+	lockdep_assert_held(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE)
+		return -ENXIO;
+	if (queue->idev)
+		return -EINVAL;
+	ictx = iommufd_ctx_from_fd(fd);
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	idev = iommufd_device_bind_shared(ictx, &queue->qm->pdev->dev, id);
+	iommufd_ctx_put(ictx);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	queue->idev = idev;
+	return 0;
+}
+
+/**
+ * wd_queue_bind_ioctl() - VFIO_DEVICE_BIND_IOMMUFD
+ * @queue: the queue
+ * @arg: the caller's structure
+ *
+ * A caller whose memory cannot take the answer is left unbound, unless a second thread has attached
+ * something by then.
+ */
+int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	struct vfio_device_bind_iommufd __user *ubind = arg;
+	struct vfio_device_bind_iommufd bind;
+	u32 id;
+	int ret;
+
+	ret = wd_queue_copy_bind(&bind, arg);
+	if (ret)
+		return ret;
+	mutex_lock(&queue->lock);
+	ret = wd_queue_bind(queue, bind.iommufd, &id);
+	mutex_unlock(&queue->lock);
+	if (ret)
+		return ret;
+	if (!copy_to_user(&ubind->out_devid, &id, sizeof(id)))
+		return 0;
+
+	mutex_lock(&queue->lock);
+	if (!queue->attached)
+		wd_queue_unbind(queue);
+	mutex_unlock(&queue->lock);
+	return -EFAULT;
+}
+
+/* First attachment at a given PASID. */
+static int wd_queue_attach_at(struct wd_queue *queue, u32 pasid, u32 *pt_id)
+{
+	struct ida *ida = &queue->qm->pasids;
+	int ret;
+
+	ret = ida_alloc_range(ida, pasid, pasid, GFP_KERNEL);
+	if (ret < 0)
+		return ret == -ENOSPC ? -EBUSY : ret;
+	ret = iommufd_device_attach(queue->idev, pasid, pt_id);
+	if (ret) {
+		ida_free(ida, pasid);
+		return ret;
+	}
+	queue->pasid = pasid;
+	queue->attached = true;
+	return 0;
+}
+
+/* First attachment at any PASID. One that somebody else has in the IOMMU is skipped. */
+static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
+{
+	struct ida *ida = &queue->qm->pasids;
+	u32 next = 1;
+	int pasid, ret;
+
+	for (;;) {
+		pasid = ida_alloc_range(ida, next, max - 1, GFP_KERNEL);
+		if (pasid < 0)
+			return pasid;
+		ret = iommufd_device_attach(queue->idev, pasid, pt_id);
+		if (!ret)
+			break;
+		ida_free(ida, pasid);
+		if (ret != -EBUSY)
+			return ret;
+		next = pasid + 1;
+		if (next >= max)
+			return -ENOSPC;
+		if (signal_pending(current))
+			return -EINTR;
+	}
+	queue->pasid = pasid;
+	queue->attached = true;
+	return 0;
+}
+
+/*
+ * Attach, or replace what is attached. *@pasid is the wanted PASID, or 0 with @any, and receives
+ * the one in use.
+ */
+static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt_id)
+{
+	u32 max = min_t(u32, wd_iommu_max_pasids(&queue->qm->pdev->dev), WD_QUEUE_MAX_PASIDS);
+	int ret;
+
+	lockdep_assert_held(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE)
+		return -ENXIO;
+	if (!queue->idev)
+		return -EINVAL;
+	if (max < 2)
+		return -EOPNOTSUPP;
+	if (!any && *pasid >= WD_QUEUE_PASID_LIMIT)
+		return -ENOSPC;
+	if (!any && *pasid >= max)
+		return -EINVAL;
+
+	/* PASID 0 stands for the requester id, and that is not the user's (iommufd-uapi 3.4). */
+	if (!any && !*pasid)
+		return -EPERM;
+	if (!queue->attached)
+		ret = any ? wd_queue_attach_any(queue, max, pt_id)
+			  : wd_queue_attach_at(queue, *pasid, pt_id);
+	else if (any || *pasid == queue->pasid)
+		ret = iommufd_device_replace(queue->idev, queue->pasid, pt_id);
+	else
+		ret = -EBUSY;
+	if (!ret)
+		*pasid = queue->pasid;
+	return ret;
+}
+
+/* The answer did not reach the caller: back to what was before, as far as that is known. */
+static void wd_queue_attach_undo(struct wd_queue *queue)
+{
+	mutex_lock(&queue->lock);
+	if (queue->state == WD_QUEUE_INIT)
+		wd_queue_detach(queue);
+	mutex_unlock(&queue->lock);
+}
+
+/**
+ * wd_queue_attach_ioctl() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ * @queue: the queue
+ * @arg: the caller's structure
+ *
+ * -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0.
+ */
+int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	size_t short_size = offsetofend(struct vfio_device_attach_iommufd_pt, pt_id);
+	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
+	struct vfio_device_attach_iommufd_pt attach = {};
+	bool any, full;
+	int ret;
+
+	if (copy_from_user(&attach, arg, short_size))
+		return -EFAULT;
+	if (attach.argsz < short_size || attach.flags & ~VFIO_DEVICE_ATTACH_PASID)
+		return -EINVAL;
+	any = !(attach.flags & VFIO_DEVICE_ATTACH_PASID);
+	full = attach.argsz >= offsetofend(struct vfio_device_attach_iommufd_pt, pasid);
+	if (!any && !full)
+		return -EINVAL;
+	if (!any && copy_from_user(&attach.pasid, &uattach->pasid, sizeof(attach.pasid)))
+		return -EFAULT;
+
+	mutex_lock(&queue->lock);
+	ret = wd_queue_attach(queue, any, &attach.pasid, &attach.pt_id);
+	mutex_unlock(&queue->lock);
+	if (ret)
+		return ret;
+	if (copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)) ||
+	    (full && copy_to_user(&uattach->pasid, &attach.pasid, sizeof(attach.pasid)))) {
+		wd_queue_attach_undo(queue);
+		return -EFAULT;
+	}
+	return 0;
+}
+
+/**
+ * wd_queue_detach_ioctl() - VFIO_DEVICE_DETACH_IOMMUFD_PT
+ * @queue: the queue
+ * @arg: the caller's structure
+ *
+ * Stops the queue first. A PASID that is not the queue's is not attached, which is no error.
+ */
+int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	size_t short_size = offsetofend(struct vfio_device_detach_iommufd_pt, flags);
+	struct vfio_device_detach_iommufd_pt detach = {};
+	bool any;
+	int ret = 0;
+
+	if (copy_from_user(&detach, arg, short_size))
+		return -EFAULT;
+	if (detach.argsz < short_size || detach.flags & ~VFIO_DEVICE_DETACH_PASID)
+		return -EINVAL;
+	any = !(detach.flags & VFIO_DEVICE_DETACH_PASID);
+	if (!any) {
+		if (detach.argsz < sizeof(detach))
+			return -EINVAL;
+		if (copy_from_user(&detach, arg, sizeof(detach)))
+			return -EFAULT;
+	}
+
+	mutex_lock(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE) {
+		ret = -ENXIO;
+	} else if (!queue->idev) {
+		ret = -EINVAL;
+	} else if (queue->attached && (any || detach.pasid == queue->pasid)) {
+		ret = wd_queue_halt(queue, WD_QUEUE_PATIENCE_MS);
+		wd_queue_detach(queue);
+	}
+	mutex_unlock(&queue->lock);
+	return ret;
+}

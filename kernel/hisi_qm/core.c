@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queue manager of a function: capabilities, initialisation, start and the way back
+ * (hisi-qm-zip 2.2, 3.1, 3.2).
+ */
+#include <linux/bitfield.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+
+#include "qm.h"
+
+/* Depths are 16-bit fields; contexts hold depth - 1 in 12 bits. */
+#define QM_MAX_DEPTH 4096
+
+/**
+ * wd_qm_capability() - a capability register, or its default
+ * @qm: queue manager
+ * @offset: of the register
+ * @fallback: value on a device without capability registers
+ */
+u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback)
+{
+	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
+		return fallback;
+	return qm_read(qm, offset);
+}
+EXPORT_SYMBOL_GPL(wd_qm_capability);
+
+static int qm_read_depths(struct wd_qm *qm)
+{
+	u32 word = wd_qm_capability(qm, QM_CAP_EQ_DEPTH, QM_DEFAULT_EQ_DEPTH);
+
+	qm->eq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
+	qm->aeq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
+	word = wd_qm_capability(qm, QM_CAP_QP_DEPTH, QM_DEFAULT_QP_DEPTH);
+	qm->sq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
+	qm->cq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
+
+	/* The completion ring must begin on a page: a user may map it read-only (10.3). */
+	if (qm->eq_depth < 2 || qm->aeq_depth < 2 || qm->sq_depth < 2 ||
+	    qm->sq_depth > QM_MAX_DEPTH || qm->cq_depth != qm->sq_depth ||
+	    !PAGE_ALIGNED(qm->sq_depth * QM_SQE_SIZE)) {
+		dev_err(&qm->pdev->dev, "unusable depths: SQ %u, CQ %u, EQ %u, AEQ %u\n",
+			qm->sq_depth, qm->cq_depth, qm->eq_depth, qm->aeq_depth);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Offset of the doorbell words, or 0 (Documentation/machine/pci.rst). */
+static u32 qm_find_words(struct pci_dev *pdev)
+{
+	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
+	u32 signature, flags, words;
+	u8 length, version;
+
+	for (; pos; pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR)) {
+		pci_read_config_byte(pdev, pos + QM_VSEC_LENGTH, &length);
+		pci_read_config_byte(pdev, pos + QM_VSEC_VERSION, &version);
+		if (length < QM_VSEC_SIZE || version != 1)
+			continue;
+		pci_read_config_dword(pdev, pos + QM_VSEC_SIGNATURE, &signature);
+		pci_read_config_dword(pdev, pos + QM_VSEC_FLAGS, &flags);
+		pci_read_config_dword(pdev, pos + QM_VSEC_WORDS, &words);
+		if (signature != QM_VSEC_MAGIC || !(flags & QM_VSEC_FLAG_WORDS))
+			continue;
+		if (!IS_ALIGNED(words, QM_WORDS_PAGE) || words > QM_DB_WINDOW - QM_WORDS_PAGE)
+			continue;
+		return words;
+	}
+	return 0;
+}
+
+static int qm_map_doorbells(struct wd_qm *qm)
+{
+	resource_size_t windows;
+
+	qm->isolated = qm_read(qm, QM_QUE_ISO_CFG) & QM_QUE_ISO_DOORBELL;
+	if (!qm->isolated)
+		return 0;
+	qm->doorbells = pci_iomap(qm->pdev, 4, 0);
+	if (!qm->doorbells)
+		return -ENOMEM;
+	windows = pci_resource_len(qm->pdev, 4) / QM_DB_WINDOW;
+	qm->qp_num = min_t(resource_size_t, qm->qp_num, windows);
+	qm->words = qm_find_words(qm->pdev);
+	return 0;
+}
+
+static int qm_read_capabilities(struct wd_qm *qm)
+{
+	u32 word;
+	int ret;
+
+	qm->features = qm_read(qm, QM_CAP_FEATURES);
+	/* Without capability registers version 3 has every feature (2.2). */
+	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
+		qm->features = QM_CAP_STOP_QP;
+
+	word = qm_read(qm, QM_QP_NUM);
+	qm->qp_num = FIELD_GET(QM_QP_NUM_TOTAL, word);
+	if (FIELD_GET(QM_QP_NUM_FUNCTION, word))
+		qm->qp_num = min_t(u32, qm->qp_num, FIELD_GET(QM_QP_NUM_FUNCTION, word));
+	if (qm->max_queues)
+		qm->qp_num = min(qm->qp_num, qm->max_queues);
+	ret = qm_read_depths(qm);
+	if (ret)
+		return ret;
+	qm->dus_size = qm_dus_size(qm);
+	ret = qm_map_doorbells(qm);
+	if (ret)
+		return ret;
+	/* One for the kernel, one for a user. */
+	if (qm->qp_num < 2) {
+		dev_err(&qm->pdev->dev, "only %u queues\n", qm->qp_num);
+		if (qm->doorbells)
+			pci_iounmap(qm->pdev, qm->doorbells);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/* Attributes of the function's own bus accesses: snooped, without PASID (2.3). */
+static void qm_user_domain(struct wd_qm *qm)
+{
+	qm_write(qm, QM_ARUSER_CFG, 0x40001070);
+	qm_write(qm, QM_ARUSER_ENABLE, 0xfffffffe);
+	qm_write(qm, QM_AWUSER_CFG, 0x40001070);
+	qm_write(qm, QM_AWUSER_ENABLE, 0xfffffffe);
+	qm_write(qm, QM_WUSER_ENABLE, 0xffffffff);
+	qm_write(qm, QM_AXI_CFG, 0xffff);
+	qm_write(qm, QM_AXI_ENABLE, 0xffffffff);
+	qm_write(qm, QM_PEH_AXUSER_CFG, 0x401001);
+	qm_write(qm, QM_PEH_AXUSER_ENABLE, 0xffffffff);
+}
+
+/* Everything between "memory of the device is undefined" and "queues can be started". */
+static int qm_start(struct wd_qm *qm)
+{
+	int ret;
+
+	qm_modify(qm, QM_PM_CTRL, 0, QM_PM_IDLE_DISABLE);
+	qm_write(qm, QM_MEM_START_INIT, 1);
+	ret = wd_qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
+	if (ret)
+		return ret;
+	/* No messages with virtual functions: acknowledged and off. */
+	qm_modify(qm, QM_IFC_INT_SOURCE, 0, BIT(0));
+	qm_modify(qm, QM_IFC_INT_MASK, 0, BIT(0));
+	qm_user_domain(qm);
+	ret = qm->ops->engine_init(qm);
+	if (ret)
+		return ret;
+	qm_write(qm, QM_CACHE_CTL, QM_CACHE_CTL_VALUE);
+	qm_error_enable(qm);
+	ret = qm_vft_set(qm, 0, 0, qm->qp_num);
+	if (ret)
+		goto err_engine;
+	ret = qm_events_start(qm);
+	if (ret)
+		goto err_vft;
+	return 0;
+
+err_vft:
+	qm_vft_set(qm, 0, 0, 0);
+err_engine:
+	qm_error_disable(qm);
+	qm->ops->engine_exit(qm);
+	return ret;
+}
+
+static void qm_stop(struct wd_qm *qm)
+{
+	qm_events_stop(qm);
+	if (qm_vft_set(qm, 0, 0, 0))
+		dev_err(&qm->pdev->dev, "cannot take the queues away from the function\n");
+	qm_error_disable(qm);
+	qm->ops->engine_exit(qm);
+	qm_write(qm, QM_CACHE_WB_START, 1);
+	if (wd_qm_poll_register(qm, QM_CACHE_WB_DONE, BIT(0), BIT(0)))
+		dev_err(&qm->pdev->dev, "context caches are not written back\n");
+}
+
+/* The kernel's own queue is queue 0: its event is the first that a new device sends. */
+static void qm_reserve_kernel_qp(struct wd_qm *qm)
+{
+	struct wd_qp *qp;
+
+	mutex_lock(&qm->lock);
+	qp = qm_qp_get(qm);
+	mutex_unlock(&qm->lock);
+	qp->kernel = true;
+}
+
+/* The device can no longer reach memory: the mappings of its queues go, pages that users hold stay.
+ */
+static void qm_unmap_queues(struct wd_qm *qm)
+{
+	unsigned int i;
+
+	for (i = 0; i < qm->qp_num; i++) {
+		struct wd_qp *qp = &qm->qps[i];
+
+		mutex_lock(&qp->lock);
+		qm_dus_unmap(qp);
+		if (qp->kernel)
+			qm_dus_free(qp);
+		mutex_unlock(&qp->lock);
+	}
+}
+
+/**
+ * wd_qm_init() - bring the queue manager up
+ * @qm: from wd_qm_alloc()
+ *
+ * Afterwards the kernel queue works; user queues come with wd_qm_register().
+ *
+ * Return: 0 or a negative errno; then only wd_qm_put() is left to do.
+ */
+int wd_qm_init(struct wd_qm *qm)
+{
+	int ret;
+
+	ret = qm_read_capabilities(qm);
+	if (ret)
+		return ret;
+	ret = qm_qps_setup(qm);
+	if (ret)
+		goto err_doorbells;
+	qm_reserve_kernel_qp(qm);
+	ret = qm_mailbox_setup(qm);
+	if (ret)
+		goto err_doorbells;
+	ret = qm_events_setup(qm);
+	if (ret)
+		goto err_mailbox;
+	ret = qm_irqs_setup(qm);
+	if (ret)
+		goto err_events;
+	ret = qm_start(qm);
+	if (ret)
+		goto err_irqs;
+	return 0;
+
+err_irqs:
+	qm_irqs_cleanup(qm);
+err_events:
+	pci_clear_master(qm->pdev);
+	qm_events_cleanup(qm);
+err_mailbox:
+	qm_mailbox_cleanup(qm);
+err_doorbells:
+	if (qm->doorbells)
+		pci_iounmap(qm->pdev, qm->doorbells);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_qm_init);
+
+/**
+ * wd_qm_exit() - take the queue manager down
+ * @qm: initialised; no file of it is connected any more, no kernel user is left
+ *
+ * Cannot fail. The function is no bus master afterwards, so that a queue that did not stop can do
+ * no harm to its memory.
+ */
+void wd_qm_exit(struct wd_qm *qm)
+{
+	qm_stop(qm);
+	qm_irqs_cleanup(qm);
+	pci_clear_master(qm->pdev);
+	qm_unmap_queues(qm);
+	qm_events_cleanup(qm);
+	qm_mailbox_cleanup(qm);
+	if (qm->doorbells)
+		pci_iounmap(qm->pdev, qm->doorbells);
+}
+EXPORT_SYMBOL_GPL(wd_qm_exit);
+
+static int __init hisi_qm_module_init(void)
+{
+	return qm_class_register();
+}
+
+static void __exit hisi_qm_module_exit(void)
+{
+	qm_class_unregister();
+}
+
+module_init(hisi_qm_module_init);
+module_exit(hisi_qm_module_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("HiSilicon queue manager: accelerator queues for the kernel and for user space");

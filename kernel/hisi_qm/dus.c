@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory of a queue, shared by device and user: submission ring, completion ring, status words
+ * (hisi-qm-zip 10.3).
+ *
+ * These are pages of our own with a DMA mapping, not coherent memory of the DMA API, which would
+ * be bound to the driver's hold on the device: user mappings outlive that when the device is
+ * removed. The platforms of this device are cache-coherent.
+ *
+ * Every function here is called with the queue's lock held.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/io.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+
+#include <misc/uacce/hisi_qm.h>
+
+#include "qm.h"
+
+static size_t qm_dus_cq_offset(struct wd_qm *qm)
+{
+	return (size_t)QM_SQE_SIZE * qm->sq_depth;
+}
+
+/**
+ * qm_dus_size() - bytes of the region: both rings in whole pages, and a page for the status words
+ * @qm: queue manager, depths known
+ */
+size_t qm_dus_size(struct wd_qm *qm)
+{
+	return PAGE_ALIGN(qm_dus_cq_offset(qm) + sizeof(struct qm_cqe) * qm->cq_depth) + PAGE_SIZE;
+}
+
+/**
+ * qm_dus_get() - make sure that a queue has its memory
+ * @qp: the queue
+ *
+ * The memory is zeroed: it may have belonged to another process. It is allocated at first use, not
+ * for every queue of the device.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int qm_dus_get(struct wd_qp *qp)
+{
+	struct device *dev = &qp->qm->pdev->dev;
+	size_t size = qp->qm->dus_size;
+
+	lockdep_assert_held(&qp->lock);
+	if (qp->dus)
+		return 0;
+	qp->dus = alloc_pages_exact(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO | __GFP_NOWARN);
+	if (!qp->dus)
+		return -ENOMEM;
+	qp->dus_dma = dma_map_single(dev, qp->dus, size, DMA_BIDIRECTIONAL);
+	if (dma_mapping_error(dev, qp->dus_dma)) {
+		free_pages_exact(qp->dus, size);
+		qp->dus = NULL;
+		return -ENOMEM;
+	}
+	qp->dus_mapped = true;
+	return 0;
+}
+
+/* Both rings as the device expects them at a start: no entry valid, no stop flag. */
+void qm_dus_reset(struct wd_qp *qp)
+{
+	struct wd_qm *qm = qp->qm;
+
+	lockdep_assert_held(&qp->lock);
+	memset(qp->dus + qm_dus_cq_offset(qm), 0, qm->dus_size - qm_dus_cq_offset(qm));
+}
+
+/* Take the memory away from the device; user mappings stay. */
+void qm_dus_unmap(struct wd_qp *qp)
+{
+	lockdep_assert_held(&qp->lock);
+	if (!qp->dus_mapped)
+		return;
+	dma_unmap_single(&qp->qm->pdev->dev, qp->dus_dma, qp->qm->dus_size, DMA_BIDIRECTIONAL);
+	qp->dus_mapped = false;
+}
+
+/* Only when no user mapping is left. */
+void qm_dus_free(struct wd_qp *qp)
+{
+	lockdep_assert_held(&qp->lock);
+	if (!qp->dus)
+		return;
+	qm_dus_unmap(qp);
+	free_pages_exact(qp->dus, qp->qm->dus_size);
+	qp->dus = NULL;
+}
+
+int qm_dus_mmap(struct wd_qp *qp, struct vm_area_struct *vma)
+{
+	lockdep_assert_held(&qp->lock);
+	return remap_pfn_range(vma, vma->vm_start, PHYS_PFN(virt_to_phys(qp->dus)),
+			       qp->qm->dus_size, vma->vm_page_prot);
+}
+
+/* Set both status words. The user may read them at any time. */
+void qm_dus_flags(struct wd_qp *qp, u32 stop)
+{
+	void *end = qp->dus + qp->qm->dus_size;
+
+	lockdep_assert_held(&qp->lock);
+	if (!qp->dus)
+		return;
+	WRITE_ONCE(*(u32 *)(end - HISI_QM_DUS_TX_STOP), stop);
+	WRITE_ONCE(*(u32 *)(end - HISI_QM_DUS_RX_STOP), stop);
+}
+
+static bool qm_cqe_phase(struct wd_qp *qp, unsigned int index)
+{
+	struct qm_cqe *cqe = qp->dus + qm_dus_cq_offset(qp->qm);
+
+	return le16_to_cpu(READ_ONCE(cqe[index].w7)) & QM_CQE_W7_PHASE;
+}
+
+/**
+ * qm_dus_cq_position() - where the device is in the completion ring
+ * @qp: queue with memory
+ *
+ * Entries before the position have the phase of entry 0, the others have the other one; so the
+ * position follows from the ring alone, and a reader that fell behind cannot be misled by it. The
+ * user can write the ring: any content gives some position.
+ *
+ * Return: number of completions modulo two laps.
+ */
+unsigned int qm_dus_cq_position(struct wd_qp *qp)
+{
+	unsigned int depth = qp->qm->cq_depth, low = 1, high = depth;
+	bool first = qm_cqe_phase(qp, 0);
+
+	lockdep_assert_held(&qp->lock);
+	while (low < high) {
+		unsigned int middle = (low + high) / 2;
+
+		if (qm_cqe_phase(qp, middle) == first)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	/* Odd laps write phase 1. A full odd lap is @depth, a full even lap or none is 0. */
+	if (first)
+		return low;
+	return low == depth ? 0 : depth + low;
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Errors of the queue manager hardware: enabling and logging (hisi-qm-zip 11). Errors of requests
+ * are reported in the requests and do not come here.
+ */
+#include <linux/device.h>
+
+#include "qm.h"
+
+/* 11.1, by bit number */
+static const char *const qm_error_names[] = {
+	"bus read",	     "bus write",	  "memory, multi-bit",	"memory, single-bit",
+	"get-task timeout",  "do-task timeout",	  "write-back timeout", "SQ/CQ of no function",
+	"CQ of no function", "SQ of no function", "doorbell timeout",	"FIFO overflow",
+	"doorbell key",	     "mailbox timeout",	  "FLR timeout",
+};
+
+void qm_error_enable(struct wd_qm *qm)
+{
+	u32 mask;
+
+	qm->error_nfe = wd_qm_capability(qm, QM_CAP_NFE_MASK, QM_DEFAULT_NFE_MASK);
+	qm->error_ce = wd_qm_capability(qm, QM_CAP_CE_MASK, QM_DEFAULT_CE_MASK);
+	mask = qm->error_nfe | qm->error_ce;
+
+	qm_write(qm, QM_ABNORMAL_INT_SOURCE, mask);
+	qm_write(qm, QM_RAS_CE_ENABLE, qm->error_ce);
+	qm_write(qm, QM_RAS_CE_THRESHOLD, 1);
+	qm_write(qm, QM_RAS_NFE_ENABLE, qm->error_nfe);
+	qm_write(qm, QM_RAS_FE_ENABLE, 0);
+	qm_modify(qm, QM_ABNORMAL_INT_MASK, mask, 0);
+}
+
+void qm_error_disable(struct wd_qm *qm)
+{
+	qm_modify(qm, QM_ABNORMAL_INT_MASK, 0, qm->error_nfe | qm->error_ce);
+}
+
+/**
+ * qm_error_log() - read, log and clear the error registers
+ * @qm: queue manager
+ *
+ * A user can provoke some of these errors at will, so every line is rate limited.
+ */
+void qm_error_log(struct wd_qm *qm)
+{
+	u32 status = qm_read(qm, QM_ABNORMAL_INT_STATUS);
+	unsigned int bit;
+
+	if (status) {
+		for (bit = 0; bit < ARRAY_SIZE(qm_error_names); bit++)
+			if (status & BIT(bit))
+				dev_err_ratelimited(&qm->pdev->dev, "hardware error: %s\n",
+						    qm_error_names[bit]);
+		dev_err_ratelimited(&qm->pdev->dev, "error status %#x, details %#x %#x\n", status,
+				    qm_read(qm, QM_ABNORMAL_INF00), qm_read(qm, QM_ABNORMAL_INF01));
+		qm_write(qm, QM_ABNORMAL_INT_SOURCE, status);
+	}
+	if (qm->ops->error_log)
+		qm->ops->error_log(qm);
+}

@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Queue Manager core (module hisi_qm), shared with the drivers of accelerators (module hisi_zip).
+ *
+ * Objects: a struct wd_qm is the queue manager of one PCI function; its struct wd_qp are the
+ * hardware queues, one for each number; a struct wd_queue is an open queue file and holds one
+ * struct wd_qp from open() to release().
+ *
+ * Locks, outermost first; (x) is a lock of somebody else:
+ *	wd_queue.lock		state of a queue file: INIT, STARTED, ZOMBIE; binding; attachment
+ *	(iommufd's locks, mmap_lock of the caller)
+ *	wd_qp.lock		memory of a hardware queue, positions in it; taken in mmap
+ *	wd_qm.lock		which queues are taken, which files are open
+ *	wd_qm.mailbox_lock	the mailbox and its buffer
+ * No user memory is touched with wd_qp.lock or a lock behind it held, since mmap takes wd_qp.lock
+ * under mmap_lock. wd_queue.lock is never taken under mmap_lock.
+ */
+#ifndef _WD_QM_H
+#define _WD_QM_H
+
+#include <linux/cdev.h>
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/idr.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include "qm_regs.h"
+
+struct iommufd_device;
+struct wd_qm;
+
+/**
+ * struct wd_qp - a hardware queue pair
+ * @qm: its queue manager
+ * @id: its number, function-relative
+ * @kernel: the kernel's own queue; constant after set-up
+ * @wait: pollers of the completion queue
+ * @lock: protects what follows
+ * @type: what it does (SQC w13); for ZIP 0 = compress, 1 = decompress
+ * @pasid: PASID of its data accesses, 0 = none
+ * @started: the device has its contexts
+ * @broken: the device did not stop it; never used again, @dus stays (the device may write it)
+ * @failed: the device reported an error of the queue as a whole
+ * @dus: rings and status words, NULL until first needed
+ * @dus_dma: @dus for the device
+ * @dus_mapped: @dus_dma is valid
+ * @polled: position of the completion queue that poll() saw last, modulo two laps
+ * @events: completion events of the device, counted by the interrupt thread
+ * @polled_events: @events that poll() saw last
+ * @sq_tail, @cq_head, @cq_phase: kernel queue: positions
+ * @done: kernel queue: completed when a request is
+ */
+struct wd_qp {
+	struct wd_qm *qm;
+	u16 id;
+	bool kernel;
+	wait_queue_head_t wait;
+	struct mutex lock;
+	u8 type;
+	u32 pasid;
+	bool started;
+	bool broken;
+	bool failed;
+	void *dus;
+	dma_addr_t dus_dma;
+	bool dus_mapped;
+	unsigned int polled;
+	atomic_t events;
+	int polled_events;
+	u16 sq_tail;
+	u16 cq_head;
+	bool cq_phase;
+	struct completion done;
+};
+
+/**
+ * struct wd_qm_ops - what a driver of an accelerator adds to the queue manager
+ * @engine_init: set the engine's registers up; the QM's memories are initialised, the QM is not
+ *	started. Called again after a reset
+ * @engine_exit: the reverse; cannot fail
+ * @error_log: read, log and clear the engine's error registers; interrupt thread
+ */
+struct wd_qm_ops {
+	int (*engine_init)(struct wd_qm *qm);
+	void (*engine_exit)(struct wd_qm *qm);
+	void (*error_log)(struct wd_qm *qm);
+};
+
+enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFTEST_FAILED };
+
+/* Interrupt vectors (1.3); with fewer than four they share vector 0. */
+#define WD_QM_VECTORS 4
+
+/**
+ * struct wd_qm - queue manager of a function
+ *
+ * Set by the driver before wd_qm_init():
+ * @pdev: the function, enabled, a bus master, DMA masks set
+ * @io: BAR2
+ * @ops: of the driver
+ * @name: of the device files, without number
+ * @algorithms: newline separated
+ * @max_queues: upper limit of queues to use, 0 = all
+ *
+ * @dev: of class uacce; the reference count of the whole structure
+ * @qp_num: hardware queues of this function
+ * @words: offset of the doorbell words in a queue's window, 0 = the device has none
+ * @dus_size: bytes of a queue's DUS region
+ * @mailbox_buffer: contexts on their way to or from the device
+ * @rings: one coherent block with EQ, AEQ, SQC table, CQC table
+ * @eq_head, @eq_phase, @aeq_head, @aeq_phase: interrupt thread only
+ * @used: bitmap of queues taken
+ * @free: number of queues that open() can take
+ * @gone: the driver lets go of the device; no register or DMA mapping may be used
+ * @queues: open files
+ * @pasids: PASIDs of the device in use by its queues
+ */
+struct wd_qm {
+	struct pci_dev *pdev;
+	void __iomem *io;
+	const struct wd_qm_ops *ops;
+	const char *name;
+	const char *algorithms;
+	unsigned int max_queues;
+
+	struct device dev;
+	struct cdev cdev;
+	int id;
+
+	unsigned int qp_num;
+	unsigned int sq_depth;
+	unsigned int cq_depth;
+	unsigned int eq_depth;
+	unsigned int aeq_depth;
+	u32 features;
+	bool isolated;
+	u32 words;
+	size_t dus_size;
+	void __iomem *doorbells;
+	struct wd_qp *qps;
+
+	struct mutex mailbox_lock;
+	void *mailbox_buffer;
+	dma_addr_t mailbox_dma;
+
+	void *rings;
+	dma_addr_t rings_dma;
+	size_t rings_size;
+	__le32 *eqe;
+	__le32 *aeqe;
+	u32 eq_head;
+	u32 aeq_head;
+	bool eq_phase;
+	bool aeq_phase;
+	unsigned int vectors;
+	u32 error_nfe;
+	u32 error_ce;
+
+	struct mutex lock;
+	unsigned long *used;
+	unsigned int free;
+	bool gone;
+	struct list_head queues;
+	struct ida pasids;
+
+	enum wd_qm_selftest selftest;
+};
+
+/* --- for drivers of accelerators --- */
+struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct wd_qm_ops *ops,
+			  const char *name);
+void wd_qm_put(struct wd_qm *qm);
+int wd_qm_init(struct wd_qm *qm);
+void wd_qm_exit(struct wd_qm *qm);
+int wd_qm_register(struct wd_qm *qm);
+void wd_qm_unregister(struct wd_qm *qm);
+u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback);
+int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value);
+
+struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm);
+int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid);
+int wd_qp_stop(struct wd_qp *qp);
+int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms);
+
+static inline u32 qm_read(struct wd_qm *qm, u32 offset)
+{
+	return readl(qm->io + offset);
+}
+
+static inline void qm_write(struct wd_qm *qm, u32 offset, u32 value)
+{
+	writel(value, qm->io + offset);
+}
+
+static inline void qm_modify(struct wd_qm *qm, u32 offset, u32 clear, u32 set)
+{
+	qm_write(qm, offset, (qm_read(qm, offset) & ~clear) | set);
+}
+
+/* --- inside hisi_qm --- */
+
+/* mailbox.c */
+int qm_mailbox_setup(struct wd_qm *qm);
+void qm_mailbox_cleanup(struct wd_qm *qm);
+int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context, size_t size);
+int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size_t size);
+int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base);
+int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue);
+
+/* vft.c */
+int qm_vft_set(struct wd_qm *qm, unsigned int function, unsigned int first, unsigned int number);
+
+/* event.c */
+int qm_events_setup(struct wd_qm *qm);
+void qm_events_cleanup(struct wd_qm *qm);
+int qm_events_start(struct wd_qm *qm);
+void qm_events_stop(struct wd_qm *qm);
+int qm_irqs_setup(struct wd_qm *qm);
+void qm_irqs_cleanup(struct wd_qm *qm);
+
+/* error.c */
+void qm_error_enable(struct wd_qm *qm);
+void qm_error_disable(struct wd_qm *qm);
+void qm_error_log(struct wd_qm *qm);
+
+/* qp.c */
+int qm_qps_setup(struct wd_qm *qm);
+void qm_qps_cleanup(struct wd_qm *qm);
+struct wd_qp *qm_qp_get(struct wd_qm *qm);
+void qm_qp_put(struct wd_qp *qp);
+int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms);
+void qm_qp_break(struct wd_qp *qp);
+void qm_qp_flag_stop(struct wd_qp *qp);
+bool qm_qp_poll(struct wd_qp *qp);
+void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits);
+
+/* dus.c */
+size_t qm_dus_size(struct wd_qm *qm);
+int qm_dus_get(struct wd_qp *qp);
+void qm_dus_reset(struct wd_qp *qp);
+void qm_dus_unmap(struct wd_qp *qp);
+void qm_dus_free(struct wd_qp *qp);
+int qm_dus_mmap(struct wd_qp *qp, struct vm_area_struct *vma);
+void qm_dus_flags(struct wd_qp *qp, u32 stop);
+unsigned int qm_dus_cq_position(struct wd_qp *qp);
+
+/* kernel_queue.c */
+void qm_kernel_qp_event(struct wd_qp *qp);
+
+/* uacce.c */
+int qm_class_register(void);
+void qm_class_unregister(void);
+void qm_device_setup(struct wd_qm *qm);
+
+#endif /* _WD_QM_H */

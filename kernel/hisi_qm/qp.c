@@ -1,0 +1,348 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware queue pairs: which are taken, their contexts, start and stop.
+ */
+#include <linux/bitfield.h>
+#include <linux/bitmap.h>
+#include <linux/delay.h>
+#include <linux/io-64-nonatomic-lo-hi.h>
+#include <linux/ktime.h>
+#include <linux/slab.h>
+
+#include <misc/uacce/hisi_qm.h>
+
+#include "qm.h"
+
+/* The architected doorbell in a queue's window, or in BAR2 where queues have none (6.2). */
+static void __iomem *qm_qp_window(struct wd_qp *qp)
+{
+	return qp->qm->doorbells + (size_t)qp->id * QM_DB_WINDOW;
+}
+
+/**
+ * qm_qp_doorbell() - ring a doorbell of a queue
+ * @qp: the queue
+ * @command: QM_DB_CMD_SQ or QM_DB_CMD_CQ
+ * @index: new tail or head
+ * @bits: 0 or QM_DB_CQ_ARM
+ */
+void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
+{
+	u64 value = FIELD_PREP(QM_DB_QUEUE, qp->id) | FIELD_PREP(QM_DB_CMD, command) |
+		    FIELD_PREP(QM_DB_INDEX, index) | bits;
+
+	if (qp->qm->isolated)
+		writeq(value, qm_qp_window(qp) + HISI_QM_DOORBELL);
+	else
+		writeq(value, qp->qm->io + QM_DOORBELL_SQ_CQ);
+}
+
+/*
+ * A start makes the device take the words as they are for "nothing new", so what an earlier owner
+ * left there must go first (Documentation/machine/pci.rst).
+ */
+static void qm_qp_clear_words(struct wd_qp *qp)
+{
+	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
+
+	if (!qp->qm->isolated || !qp->qm->words)
+		return;
+	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_SQ));
+	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_CQ));
+	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_CQ_ARM));
+}
+
+/*
+ * The rings are kernel memory and are always accessed without PASID, even where the context has
+ * one: it is for the data of requests (5.4, 14.9).
+ */
+static int qm_qp_load_sqc(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
+{
+	struct qm_sqc sqc = {
+		.base_l = cpu_to_le32(lower_32_bits(base)),
+		.base_h = cpu_to_le32(upper_32_bits(base)),
+		.dw3 = cpu_to_le32(FIELD_PREP(QM_SQC_DW3_DEPTH, qp->qm->sq_depth - 1) |
+				   FIELD_PREP(QM_SQC_DW3_SIZE_LG2, QM_SQE_SIZE_LG2)),
+		.pasid = cpu_to_le16(pasid),
+		.w11 = cpu_to_le16(pasid ? QM_SQC_W11_PASID_EN : 0),
+		.cq_num = cpu_to_le16(qp->id),
+		.w13 = cpu_to_le16(QM_SQC_W13_ORDER | FIELD_PREP(QM_SQC_W13_TYPE, type)),
+	};
+
+	return qm_mailbox_load(qp->qm, QM_MB_CMD_SQC, qp->id, &sqc, sizeof(sqc));
+}
+
+static int qm_qp_load_cqc(struct wd_qp *qp, u32 pasid, dma_addr_t base)
+{
+	struct qm_cqc cqc = {
+		.base_l = cpu_to_le32(lower_32_bits(base)),
+		.base_h = cpu_to_le32(upper_32_bits(base)),
+		.dw3 = cpu_to_le32(FIELD_PREP(QM_SQC_DW3_DEPTH, qp->qm->cq_depth - 1) |
+				   FIELD_PREP(QM_SQC_DW3_SIZE_LG2, QM_CQE_SIZE_LG2)),
+		.pasid = cpu_to_le16(pasid),
+		.w11 = cpu_to_le16(pasid ? QM_CQC_W11_PASID_EN : 0),
+		.dw6 = cpu_to_le32(QM_CQC_DW6_PHASE | QM_CQC_DW6_ARMED),
+	};
+
+	return qm_mailbox_load(qp->qm, QM_MB_CMD_CQC, qp->id, &cqc, sizeof(cqc));
+}
+
+static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
+{
+	int ret;
+
+	lockdep_assert_held(&qp->lock);
+	if (qp->started || qp->broken)
+		return -EINVAL;
+	ret = qm_dus_get(qp);
+	if (ret)
+		return ret;
+	qm_dus_reset(qp);
+	qm_qp_clear_words(qp);
+	qp->type = type;
+	qp->pasid = pasid;
+	qp->failed = false;
+	qp->polled = 0;
+	qp->polled_events = atomic_read(&qp->events);
+	qp->sq_tail = 0;
+	qp->cq_head = 0;
+	qp->cq_phase = true;
+	reinit_completion(&qp->done);
+	return 0;
+}
+
+/**
+ * wd_qp_start() - hand a queue to the device
+ * @qp: queue, not started; the caller keeps other starts and stops of it away
+ * @type: 0 compress, 1 decompress
+ * @pasid: of its data accesses, 0 = none
+ *
+ * Return: 0; -EINVAL if it is started or broken; -ENOMEM; -EBUSY, -ETIMEDOUT, -EIO from the device.
+ */
+int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
+{
+	struct wd_qm *qm = qp->qm;
+	dma_addr_t base;
+	int ret;
+
+	mutex_lock(&qp->lock);
+	ret = qm_qp_prepare(qp, type, pasid);
+	base = qp->dus_dma;
+	if (!ret)
+		qp->started = true;
+	mutex_unlock(&qp->lock);
+	if (ret)
+		return ret;
+
+	ret = qm_qp_load_sqc(qp, type, pasid, base);
+	if (!ret)
+		ret = qm_qp_load_cqc(qp, pasid, base + (size_t)QM_SQE_SIZE * qm->sq_depth);
+	if (!ret)
+		return 0;
+	/* Nobody knows what the device took: it must confirm that it does nothing. */
+	if (wd_qp_stop(qp))
+		qm_qp_break(qp);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_qp_start);
+
+/* Tell the user that nothing more is taken; the device is told elsewhere. */
+void qm_qp_flag_stop(struct wd_qp *qp)
+{
+	mutex_lock(&qp->lock);
+	qm_dus_flags(qp, 1);
+	mutex_unlock(&qp->lock);
+}
+
+static int qm_qp_drained(struct wd_qp *qp)
+{
+	struct qm_sqc sqc;
+	struct qm_cqc cqc;
+	int ret;
+
+	ret = qm_mailbox_dump(qp->qm, QM_MB_CMD_SQC, qp->id, &sqc, sizeof(sqc));
+	if (!ret)
+		ret = qm_mailbox_dump(qp->qm, QM_MB_CMD_CQC, qp->id, &cqc, sizeof(cqc));
+	if (ret)
+		return ret;
+	return sqc.tail == cqc.tail && !(le16_to_cpu(sqc.w11 ^ cqc.w11) & QM_SQC_W11_WRAP);
+}
+
+/**
+ * qm_qp_drain() - wait until every request of a started queue is completed
+ * @qp: the queue
+ * @timeout_ms: the longest wait
+ *
+ * By looking at its contexts (5.2), with the mailbox free for other queues in between: STOP_QP
+ * would hold the mailbox for as long as the owner's requests take.
+ *
+ * Return: 0, -ETIMEDOUT, or another error of the mailbox.
+ */
+int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
+{
+	u64 deadline = ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC;
+	unsigned int wait_us = 10;
+
+	for (;;) {
+		bool late = ktime_get_ns() > deadline;
+		int ret = qm_qp_drained(qp);
+
+		if (ret)
+			return ret < 0 ? ret : 0;
+		if (late)
+			return -ETIMEDOUT;
+		usleep_range(wait_us, 2 * wait_us);
+		wait_us = min(2 * wait_us, 2000u);
+	}
+}
+
+/**
+ * wd_qp_stop() - take a queue back from the device
+ * @qp: queue; the caller keeps other starts and stops of it away
+ *
+ * Return: 0: it was not started, or the device has let go of it (or is no longer there). Otherwise
+ * an error of the mailbox, and the queue counts as started.
+ */
+int wd_qp_stop(struct wd_qp *qp)
+{
+	int ret;
+
+	if (!qp->started)
+		return 0;
+	qm_qp_flag_stop(qp);
+	if (qp->qm->features & QM_CAP_STOP_QP)
+		ret = qm_mailbox_stop_qp(qp->qm, qp->id);
+	else
+		ret = qm_qp_drain(qp, 1000);
+	if (ret && ret != -ENODEV)
+		return ret;
+	mutex_lock(&qp->lock);
+	qp->started = false;
+	mutex_unlock(&qp->lock);
+	wake_up_interruptible(&qp->wait);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(wd_qp_stop);
+
+/**
+ * qm_qp_break() - give up a queue that the device would not stop
+ * @qp: the queue
+ *
+ * Its number and its memory are not used again before the device is reset.
+ */
+void qm_qp_break(struct wd_qp *qp)
+{
+	mutex_lock(&qp->lock);
+	qp->broken = true;
+	mutex_unlock(&qp->lock);
+	dev_err_ratelimited(&qp->qm->pdev->dev, "queue %u does not stop, not used any more\n",
+			    qp->id);
+}
+
+/**
+ * qm_qp_poll() - did completions appear since the last call?
+ * @qp: the queue
+ *
+ * May say yes although the user has seen them, never no although there are some.
+ */
+bool qm_qp_poll(struct wd_qp *qp)
+{
+	bool news = false;
+
+	mutex_lock(&qp->lock);
+	if (qp->started && qp->dus) {
+		int events = atomic_read(&qp->events);
+		unsigned int position = qm_dus_cq_position(qp);
+
+		news = position != qp->polled || events != qp->polled_events;
+		qp->polled = position;
+		qp->polled_events = events;
+	}
+	mutex_unlock(&qp->lock);
+	return news;
+}
+
+/**
+ * qm_qp_get() - take a queue
+ * @qm: queue manager
+ *
+ * Return: a stopped queue without memory, or NULL if there is none.
+ */
+struct wd_qp *qm_qp_get(struct wd_qm *qm)
+{
+	unsigned int id;
+
+	lockdep_assert_held(&qm->lock);
+	id = find_first_zero_bit(qm->used, qm->qp_num);
+	if (id >= qm->qp_num)
+		return NULL;
+	__set_bit(id, qm->used);
+	qm->free--;
+	return &qm->qps[id];
+}
+
+/* Only a queue that the device has let go of. */
+void qm_qp_put(struct wd_qp *qp)
+{
+	struct wd_qm *qm = qp->qm;
+
+	lockdep_assert_held(&qm->lock);
+	WARN_ON(qp->started || qp->broken || qp->dus);
+	__clear_bit(qp->id, qm->used);
+	qm->free++;
+}
+
+int qm_qps_setup(struct wd_qm *qm)
+{
+	unsigned int i;
+
+	qm->used = bitmap_zalloc(qm->qp_num, GFP_KERNEL);
+	if (!qm->used)
+		return -ENOMEM;
+	qm->qps = kvcalloc(qm->qp_num, sizeof(*qm->qps), GFP_KERNEL);
+	if (!qm->qps) {
+		bitmap_free(qm->used);
+		qm->used = NULL;
+		return -ENOMEM;
+	}
+	for (i = 0; i < qm->qp_num; i++) {
+		struct wd_qp *qp = &qm->qps[i];
+
+		qp->qm = qm;
+		qp->id = i;
+		mutex_init(&qp->lock);
+		init_waitqueue_head(&qp->wait);
+		init_completion(&qp->done);
+	}
+	qm->free = qm->qp_num;
+	return 0;
+}
+
+/* With the last reference to the queue manager: the device is long gone. */
+void qm_qps_cleanup(struct wd_qm *qm)
+{
+	unsigned int i;
+
+	if (!qm->qps)
+		return;
+	for (i = 0; i < qm->qp_num; i++) {
+		struct wd_qp *qp = &qm->qps[i];
+
+		mutex_lock(&qp->lock);
+		qm_dus_free(qp);
+		mutex_unlock(&qp->lock);
+		mutex_destroy(&qp->lock);
+	}
+	kvfree(qm->qps);
+	bitmap_free(qm->used);
+}
+
+/**
+ * wd_qm_kernel_qp() - the queue that the kernel keeps for itself
+ * @qm: initialised queue manager
+ */
+struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm)
+{
+	return &qm->qps[0];
+}
+EXPORT_SYMBOL_GPL(wd_qm_kernel_qp);

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * File operations of an accelerator's device file (hisi-qm-zip 10.1).
+ */
+#include <linux/fs.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <linux/vfio_cdev.h>
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+
+#include "compat.h"
+#include "queue.h"
+
+/* Types of queues: compress, decompress. */
+#define WD_QUEUE_MAX_TYPE 1
+
+static void wd_queue_destroy(struct kref *ref)
+{
+	struct wd_queue *queue = container_of(ref, struct wd_queue, ref);
+	struct wd_qm *qm = queue->qm;
+
+	mutex_destroy(&queue->lock);
+	kfree(queue);
+	wd_qm_put(qm);
+}
+
+void wd_queue_put(struct wd_queue *queue)
+{
+	kref_put(&queue->ref, wd_queue_destroy);
+}
+
+/* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
+static bool wd_queue_alive(struct wd_queue *queue)
+{
+	bool alive;
+
+	mutex_lock(&queue->lock);
+	alive = queue->state != WD_QUEUE_ZOMBIE;
+	mutex_unlock(&queue->lock);
+	return alive;
+}
+
+/**
+ * wd_queue_zombie() - the end of a queue whose file is still open
+ * @queue: locked
+ */
+void wd_queue_zombie(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	queue->state = WD_QUEUE_ZOMBIE;
+	mutex_lock(&queue->qp->lock);
+	queue->dead = true;
+	mutex_unlock(&queue->qp->lock);
+	wake_up_interruptible(&queue->qp->wait);
+}
+
+/* Take a hardware queue and show the file to wd_qm_unregister(). */
+static int wd_queue_take(struct wd_queue *queue)
+{
+	struct wd_qm *qm = queue->qm;
+	int ret = 0;
+
+	mutex_lock(&qm->lock);
+	if (qm->gone) {
+		ret = -ENXIO;
+	} else {
+		queue->qp = qm_qp_get(qm);
+		if (queue->qp)
+			list_add_tail(&queue->node, &qm->queues);
+		else
+			ret = -EBUSY;
+	}
+	mutex_unlock(&qm->lock);
+	return ret;
+}
+
+static int wd_queue_open(struct inode *inode, struct file *file)
+{
+	struct wd_qm *qm = container_of(inode->i_cdev, struct wd_qm, cdev);
+	struct wd_queue *queue;
+	int ret;
+
+	queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
+	if (!queue)
+		return -ENOMEM;
+	queue->qm = qm;
+	queue->state = WD_QUEUE_INIT;
+	kref_init(&queue->ref);
+	INIT_LIST_HEAD(&queue->node);
+	mutex_init(&queue->lock);
+	ret = wd_queue_take(queue);
+	if (ret) {
+		mutex_destroy(&queue->lock);
+		kfree(queue);
+		return ret;
+	}
+	get_device(&qm->dev);
+	file->private_data = queue;
+	return 0;
+}
+
+/* The last close: nobody else has the file, but wd_qm_unregister() may be at work on the queue. */
+static int wd_queue_release(struct inode *inode, struct file *file)
+{
+	struct wd_queue *queue = file->private_data;
+	struct wd_qm *qm = queue->qm;
+	struct wd_qp *qp = queue->qp;
+	bool broken;
+
+	mutex_lock(&queue->lock);
+	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+	wd_queue_detach(queue);
+	wd_queue_unbind(queue);
+	queue->state = WD_QUEUE_ZOMBIE;
+
+	mutex_lock(&qp->lock);
+	broken = qp->broken;
+	if (!broken)
+		qm_dus_free(qp);
+	mutex_unlock(&qp->lock);
+
+	mutex_lock(&qm->lock);
+	list_del_init(&queue->node);
+	if (!broken)
+		qm_qp_put(qp);
+	mutex_unlock(&qm->lock);
+	mutex_unlock(&queue->lock);
+	wd_queue_put(queue);
+	return 0;
+}
+
+/**
+ * wd_queue_disconnect() - the device goes away under an open file
+ * @queue: of a queue manager that is marked as gone
+ *
+ * Afterwards the file touches neither the device nor its IOMMU.
+ */
+void wd_queue_disconnect(struct wd_queue *queue)
+{
+	mutex_lock(&queue->lock);
+	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+	wd_queue_detach(queue);
+	wd_queue_unbind(queue);
+	wd_queue_zombie(queue);
+	mutex_lock(&queue->qp->lock);
+	if (!queue->qp->broken)
+		qm_dus_unmap(queue->qp);
+	mutex_unlock(&queue->qp->lock);
+	mutex_unlock(&queue->lock);
+}
+
+static int wd_queue_start_ioctl(struct wd_queue *queue)
+{
+	int ret;
+
+	mutex_lock(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE) {
+		ret = -ENXIO;
+	} else if (queue->state != WD_QUEUE_INIT) {
+		ret = -EINVAL;
+	} else if (!queue->attached) {
+		ret = -EOPNOTSUPP;
+	} else {
+		ret = wd_qp_start(queue->qp, queue->type, queue->pasid);
+		if (!ret)
+			queue->state = WD_QUEUE_STARTED;
+		else if (queue->qp->broken)
+			wd_queue_zombie(queue);
+	}
+	mutex_unlock(&queue->lock);
+	return ret;
+}
+
+/* Unlike a close this never takes the address space away: the owner waits for its own requests. */
+static int wd_queue_put_ioctl(struct wd_queue *queue)
+{
+	int ret = 0;
+
+	mutex_lock(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE) {
+		ret = -ENXIO;
+	} else if (queue->state == WD_QUEUE_STARTED) {
+		qm_qp_flag_stop(queue->qp);
+		ret = qm_qp_drain(queue->qp, WD_QUEUE_PATIENCE_MS);
+		if (!ret)
+			ret = wd_queue_halt(queue, 0);
+	}
+	mutex_unlock(&queue->lock);
+	return ret;
+}
+
+static int wd_queue_ctx_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	struct hisi_qp_ctx ctx;
+	int ret = 0;
+
+	if (copy_from_user(&ctx, arg, sizeof(ctx)))
+		return -EFAULT;
+	if (ctx.qc_type > WD_QUEUE_MAX_TYPE)
+		return -EINVAL;
+
+	mutex_lock(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE)
+		ret = -ENXIO;
+	else if (queue->state == WD_QUEUE_STARTED && ctx.qc_type != queue->type)
+		ret = -EINVAL;
+	else
+		queue->type = ctx.qc_type;
+	mutex_unlock(&queue->lock);
+	if (ret)
+		return ret;
+
+	ctx.id = queue->qp->id;
+	return copy_to_user(arg, &ctx, sizeof(ctx)) ? -EFAULT : 0;
+}
+
+static int wd_queue_info_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	struct hisi_qp_info info = {
+		.sqe_size = QM_SQE_SIZE,
+		.sq_depth = queue->qm->sq_depth,
+		.cq_depth = queue->qm->cq_depth,
+	};
+
+	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
+}
+
+static long wd_queue_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct wd_queue *queue = file->private_data;
+	void __user *uarg = (void __user *)arg;
+
+	if (!wd_queue_alive(queue))
+		return -ENXIO;
+	switch (cmd) {
+	case UACCE_CMD_START_Q:
+		return wd_queue_start_ioctl(queue);
+	case UACCE_CMD_PUT_Q:
+		return wd_queue_put_ioctl(queue);
+	case UACCE_CMD_QM_SET_QP_CTX:
+		return wd_queue_ctx_ioctl(queue, uarg);
+	case UACCE_CMD_QM_SET_QP_INFO:
+		return wd_queue_info_ioctl(queue, uarg);
+	case VFIO_DEVICE_BIND_IOMMUFD:
+		return wd_queue_bind_ioctl(queue, uarg);
+	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
+		return wd_queue_attach_ioctl(queue, uarg);
+	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
+		return wd_queue_detach_ioctl(queue, uarg);
+	default:
+		return -EINVAL;
+	}
+}
+
+/* A mapping is made once and stays where it is: the address of a region is fixed at mmap(). */
+static int wd_queue_mremap(struct vm_area_struct *vma)
+{
+	return -EPERM;
+}
+
+static const struct vm_operations_struct wd_queue_vm_ops = {
+	.mremap = wd_queue_mremap,
+};
+
+static int wd_queue_map_mmio(struct wd_queue *queue, struct vm_area_struct *vma)
+{
+	resource_size_t window = pci_resource_start(queue->qm->pdev, 4) +
+				 (resource_size_t)queue->qp->id * QM_DB_WINDOW;
+
+	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+	return io_remap_pfn_range(vma, vma->vm_start, PHYS_PFN(window), QM_DB_WINDOW,
+				  vma->vm_page_prot);
+}
+
+static int wd_queue_map_dus(struct wd_queue *queue, struct vm_area_struct *vma)
+{
+	int ret = qm_dus_get(queue->qp);
+
+	return ret ? ret : qm_dus_mmap(queue->qp, vma);
+}
+
+static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vma)
+{
+	unsigned int region = BIT(vma->vm_pgoff);
+	int ret;
+
+	lockdep_assert_held(&queue->qp->lock);
+	if (queue->dead)
+		return -ENXIO;
+	if (queue->mapped & region)
+		return -EEXIST;
+	if (vma->vm_pgoff == UACCE_QFRT_MMIO)
+		ret = wd_queue_map_mmio(queue, vma);
+	else
+		ret = wd_queue_map_dus(queue, vma);
+	if (!ret)
+		queue->mapped |= region;
+	return ret;
+}
+
+static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct wd_queue *queue = file->private_data;
+	size_t size = vma->vm_end - vma->vm_start;
+	int ret;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
+	if (vma->vm_pgoff == UACCE_QFRT_MMIO
+		    ? size != QM_DB_WINDOW
+		    : vma->vm_pgoff != UACCE_QFRT_DUS || size != queue->qm->dus_size)
+		return -EINVAL;
+
+	/* A child of fork() must not ring its parent's doorbells. */
+	wd_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
+	vma->vm_ops = &wd_queue_vm_ops;
+	mutex_lock(&queue->qp->lock);
+	ret = wd_queue_map_region(queue, vma);
+	mutex_unlock(&queue->qp->lock);
+	return ret;
+}
+
+static __poll_t wd_queue_poll(struct file *file, struct poll_table_struct *wait)
+{
+	struct wd_queue *queue = file->private_data;
+	struct wd_qp *qp = queue->qp;
+	__poll_t mask = 0;
+
+	poll_wait(file, &qp->wait, wait);
+	if (qm_qp_poll(qp))
+		mask |= EPOLLIN | EPOLLRDNORM;
+	mutex_lock(&qp->lock);
+	if (qp->failed)
+		mask |= EPOLLERR;
+	if (queue->dead)
+		mask |= EPOLLERR | EPOLLHUP;
+	mutex_unlock(&qp->lock);
+	return mask;
+}
+
+const struct file_operations wd_queue_fops = {
+	.owner = THIS_MODULE,
+	.open = wd_queue_open,
+	.release = wd_queue_release,
+	.unlocked_ioctl = wd_queue_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = wd_queue_mmap,
+	.poll = wd_queue_poll,
+};

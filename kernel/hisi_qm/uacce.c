@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Accelerators as devices of class uacce: number, device file, sysfs attributes (hisi-qm-zip 10.2).
+ */
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/idr.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+
+#include "queue.h"
+
+#define WD_QM_MAX_DEVICES 256
+
+static struct class qm_class = {
+	.name = "uacce",
+};
+
+static dev_t qm_devt;
+static DEFINE_IDA(qm_ids);
+
+static struct wd_qm *to_qm(struct device *dev)
+{
+	return container_of(dev, struct wd_qm, dev);
+}
+
+static ssize_t id_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", to_qm(dev)->id);
+}
+static DEVICE_ATTR_RO(id);
+
+static ssize_t api_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", HISI_QM_API_VER3_BASE);
+}
+static DEVICE_ATTR_RO(api);
+
+static ssize_t flags_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", UACCE_DEV_IOMMUFD);
+}
+static DEVICE_ATTR_RO(flags);
+
+static ssize_t algorithms_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", to_qm(dev)->algorithms);
+}
+static DEVICE_ATTR_RO(algorithms);
+
+static ssize_t available_instances_show(struct device *dev, struct device_attribute *attr,
+					char *buf)
+{
+	struct wd_qm *qm = to_qm(dev);
+	unsigned int free;
+
+	mutex_lock(&qm->lock);
+	free = qm->free;
+	mutex_unlock(&qm->lock);
+	return sysfs_emit(buf, "%u\n", free);
+}
+static DEVICE_ATTR_RO(available_instances);
+
+static ssize_t region_mmio_size_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", QM_DB_WINDOW);
+}
+static DEVICE_ATTR_RO(region_mmio_size);
+
+static ssize_t region_dus_size_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%zu\n", to_qm(dev)->dus_size);
+}
+static DEVICE_ATTR_RO(region_dus_size);
+
+static ssize_t doorbell_words_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_qm(dev)->words);
+}
+static DEVICE_ATTR_RO(doorbell_words);
+
+/* Isolation after repeated hardware errors is not done by this driver. */
+static ssize_t isolate_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "0\n");
+}
+static DEVICE_ATTR_RO(isolate);
+
+static ssize_t selftest_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	static const char *const results[] = {
+		[WD_QM_SELFTEST_NOT_RUN] = "not run",
+		[WD_QM_SELFTEST_PASSED] = "passed",
+		[WD_QM_SELFTEST_FAILED] = "failed",
+	};
+
+	return sysfs_emit(buf, "%s\n", results[to_qm(dev)->selftest]);
+}
+static DEVICE_ATTR_RO(selftest);
+
+static struct attribute *qm_attrs[] = {
+	&dev_attr_id.attr,
+	&dev_attr_api.attr,
+	&dev_attr_flags.attr,
+	&dev_attr_algorithms.attr,
+	&dev_attr_available_instances.attr,
+	&dev_attr_region_mmio_size.attr,
+	&dev_attr_region_dus_size.attr,
+	&dev_attr_doorbell_words.attr,
+	&dev_attr_isolate.attr,
+	&dev_attr_selftest.attr,
+	NULL,
+};
+
+static umode_t qm_attr_visible(struct kobject *kobj, struct attribute *attr, int index)
+{
+	struct wd_qm *qm = to_qm(kobj_to_dev(kobj));
+
+	if (attr == &dev_attr_doorbell_words.attr && !qm->words)
+		return 0;
+	return attr->mode;
+}
+
+static const struct attribute_group qm_attr_group = {
+	.attrs = qm_attrs,
+	.is_visible = qm_attr_visible,
+};
+
+static const struct attribute_group *qm_attr_groups[] = {
+	&qm_attr_group,
+	NULL,
+};
+
+static void qm_device_release(struct device *dev)
+{
+	struct wd_qm *qm = to_qm(dev);
+
+	qm_qps_cleanup(qm);
+	ida_destroy(&qm->pasids);
+	mutex_destroy(&qm->lock);
+	ida_free(&qm_ids, qm->id);
+	pci_dev_put(qm->pdev);
+	kfree(qm);
+}
+
+/**
+ * wd_qm_alloc() - a queue manager object for a function
+ * @pdev: the function; a reference is taken
+ * @io: BAR2
+ * @ops: of the driver
+ * @name: prefix of the device's name
+ *
+ * Return: the object, to be given back with wd_qm_put(), or an ERR_PTR: -ENOMEM, -ENOSPC.
+ */
+struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct wd_qm_ops *ops,
+			  const char *name)
+{
+	struct wd_qm *qm;
+	int ret;
+
+	qm = kzalloc(sizeof(*qm), GFP_KERNEL);
+	if (!qm)
+		return ERR_PTR(-ENOMEM);
+	ret = ida_alloc_max(&qm_ids, WD_QM_MAX_DEVICES - 1, GFP_KERNEL);
+	if (ret < 0) {
+		kfree(qm);
+		return ERR_PTR(ret);
+	}
+	qm->id = ret;
+	qm->pdev = pci_dev_get(pdev);
+	qm->io = io;
+	qm->ops = ops;
+	mutex_init(&qm->lock);
+	INIT_LIST_HEAD(&qm->queues);
+	ida_init(&qm->pasids);
+
+	device_initialize(&qm->dev);
+	qm->dev.class = &qm_class;
+	qm->dev.parent = &pdev->dev;
+	qm->dev.groups = qm_attr_groups;
+	qm->dev.release = qm_device_release;
+	qm->dev.devt = MKDEV(MAJOR(qm_devt), qm->id);
+	ret = dev_set_name(&qm->dev, "%s-%d", name, qm->id);
+	if (ret) {
+		put_device(&qm->dev);
+		return ERR_PTR(ret);
+	}
+	return qm;
+}
+EXPORT_SYMBOL_GPL(wd_qm_alloc);
+
+void wd_qm_put(struct wd_qm *qm)
+{
+	put_device(&qm->dev);
+}
+EXPORT_SYMBOL_GPL(wd_qm_put);
+
+/**
+ * wd_qm_register() - offer the queues to user space
+ * @qm: initialised; a device without doorbell isolation cannot be offered: every process could ring
+ *	every queue
+ *
+ * Return: 0, -EOPNOTSUPP without isolation, or an error of the device core.
+ */
+int wd_qm_register(struct wd_qm *qm)
+{
+	if (!qm->isolated)
+		return -EOPNOTSUPP;
+	cdev_init(&qm->cdev, &wd_queue_fops);
+	qm->cdev.owner = THIS_MODULE;
+	return cdev_device_add(&qm->cdev, &qm->dev);
+}
+EXPORT_SYMBOL_GPL(wd_qm_register);
+
+static struct wd_queue *qm_next_queue(struct wd_qm *qm)
+{
+	struct wd_queue *queue = NULL;
+
+	mutex_lock(&qm->lock);
+	if (!list_empty(&qm->queues)) {
+		queue = list_first_entry(&qm->queues, struct wd_queue, node);
+		list_del_init(&queue->node);
+		kref_get(&queue->ref);
+	}
+	mutex_unlock(&qm->lock);
+	return queue;
+}
+
+/**
+ * wd_qm_unregister() - take the device file away and disconnect open ones
+ * @qm: registered
+ *
+ * Open files stay, as zombies, until their owners close them.
+ */
+void wd_qm_unregister(struct wd_qm *qm)
+{
+	struct wd_queue *queue;
+
+	mutex_lock(&qm->lock);
+	qm->gone = true;
+	mutex_unlock(&qm->lock);
+	cdev_device_del(&qm->cdev, &qm->dev);
+	while ((queue = qm_next_queue(qm))) {
+		wd_queue_disconnect(queue);
+		wd_queue_put(queue);
+	}
+}
+EXPORT_SYMBOL_GPL(wd_qm_unregister);
+
+int qm_class_register(void)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&qm_devt, 0, WD_QM_MAX_DEVICES, "uacce");
+	if (ret)
+		return ret;
+	ret = class_register(&qm_class);
+	if (ret)
+		unregister_chrdev_region(qm_devt, WD_QM_MAX_DEVICES);
+	return ret;
+}
+
+void qm_class_unregister(void)
+{
+	class_unregister(&qm_class);
+	unregister_chrdev_region(qm_devt, WD_QM_MAX_DEVICES);
+	ida_destroy(&qm_ids);
+}

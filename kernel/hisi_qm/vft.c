@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Virtual function table: which hardware queues a function has (hisi-qm-zip 12.1).
+ */
+#include <linux/bitfield.h>
+#include <linux/delay.h>
+#include <linux/ktime.h>
+
+#include "qm.h"
+
+#define QM_READY_TIMEOUT_MS 1000
+
+/**
+ * wd_qm_poll_register() - wait for bits of a register
+ * @qm: queue manager
+ * @offset: in BAR2
+ * @mask: bits looked at
+ * @value: their wanted value
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value)
+{
+	u64 deadline = ktime_get_ns() + QM_READY_TIMEOUT_MS * (u64)NSEC_PER_MSEC;
+
+	for (;;) {
+		bool late = ktime_get_ns() > deadline;
+
+		if ((qm_read(qm, offset) & mask) == value)
+			return 0;
+		if (late)
+			return -ETIMEDOUT;
+		usleep_range(5, 20);
+	}
+}
+EXPORT_SYMBOL_GPL(wd_qm_poll_register);
+
+static int qm_vft_write(struct wd_qm *qm, u32 type, unsigned int function, u64 entry)
+{
+	int ret = wd_qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
+
+	if (ret)
+		return ret;
+	qm_write(qm, QM_VFT_CFG_OP_WR, 0);
+	qm_write(qm, QM_VFT_CFG_TYPE, type);
+	qm_write(qm, QM_VFT_CFG, function);
+	qm_write(qm, QM_VFT_CFG_DATA_L, lower_32_bits(entry));
+	qm_write(qm, QM_VFT_CFG_DATA_H, upper_32_bits(entry));
+	qm_write(qm, QM_VFT_CFG_RDY, 0);
+	qm_write(qm, QM_VFT_CFG_OP_ENABLE, 1);
+	return wd_qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
+}
+
+/**
+ * qm_vft_set() - give queues to a function
+ * @qm: queue manager of the PF
+ * @function: 0 = the PF itself
+ * @first: first hardware queue
+ * @number: of queues; 0 takes them away
+ *
+ * Return: 0 or -ETIMEDOUT.
+ */
+int qm_vft_set(struct wd_qm *qm, unsigned int function, unsigned int first, unsigned int number)
+{
+	u64 sqc = 0, cqc = 0;
+	int ret;
+
+	if (number) {
+		sqc = FIELD_PREP(QM_VFT_SQC_FIRST, first) | QM_VFT_SQC_VALID |
+		      FIELD_PREP(QM_VFT_SQC_NUMBER, number - 1);
+		cqc = QM_VFT_CQC_VALID;
+	}
+	ret = qm_vft_write(qm, QM_VFT_TYPE_SQC, function, sqc);
+	if (ret)
+		return ret;
+	return qm_vft_write(qm, QM_VFT_TYPE_CQC, function, cqc);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * HiSilicon ZIP accelerator, PCI function 19e5:a250 of revision 0x30 (hisi-qm-zip 1).
+ */
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include "qm.h"
+#include "zip.h"
+
+#define ZIP_NAME "hisi_zip"
+#define ZIP_VENDOR 0x19e5
+#define ZIP_DEVICE_PF 0xa250
+#define ZIP_REVISION_V3 0x30
+#define ZIP_BAR_REGISTERS 2
+/* The highest register of the PF is below it (1.2). */
+#define ZIP_BAR_MIN_SIZE 0x30a000
+
+static uint pf_q_num;
+module_param(pf_q_num, uint, 0444);
+MODULE_PARM_DESC(pf_q_num, "Queues of each device, its kernel queue included; 0 = all it has");
+
+static int zip_enable(struct pci_dev *pdev)
+{
+	int ret;
+
+	ret = pci_enable_device(pdev);
+	if (ret)
+		return ret;
+	ret = pci_request_mem_regions(pdev, ZIP_NAME);
+	if (ret)
+		goto err_disable;
+	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
+	if (ret)
+		goto err_regions;
+	pci_set_master(pdev);
+	return 0;
+
+err_regions:
+	pci_release_mem_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+	return ret;
+}
+
+static void zip_disable(struct pci_dev *pdev)
+{
+	pci_clear_master(pdev);
+	pci_release_mem_regions(pdev);
+	pci_disable_device(pdev);
+}
+
+/* The queue manager up, tested, and with a device file if its doorbells allow one. */
+static int zip_start(struct wd_qm *qm)
+{
+	int ret;
+
+	qm->max_queues = pf_q_num;
+	ret = wd_qm_init(qm);
+	if (ret)
+		return ret;
+	qm->algorithms = zip_algorithms(qm);
+	ret = zip_selftest(qm);
+	if (!ret)
+		ret = wd_qm_register(qm);
+	if (ret == -EOPNOTSUPP) {
+		dev_warn(&qm->pdev->dev, "doorbells are not isolated: no queues for users\n");
+		return 0;
+	}
+	if (ret)
+		wd_qm_exit(qm);
+	return ret;
+}
+
+static int zip_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	void __iomem *io;
+	struct wd_qm *qm;
+	int ret;
+
+	if (pdev->revision < ZIP_REVISION_V3) {
+		dev_err(&pdev->dev, "revision %#x is not supported\n", pdev->revision);
+		return -ENODEV;
+	}
+	if (pci_resource_len(pdev, ZIP_BAR_REGISTERS) < ZIP_BAR_MIN_SIZE)
+		return -ENODEV;
+	ret = zip_enable(pdev);
+	if (ret)
+		return ret;
+	io = pci_iomap(pdev, ZIP_BAR_REGISTERS, 0);
+	if (!io) {
+		ret = -ENOMEM;
+		goto err_disable;
+	}
+	qm = wd_qm_alloc(pdev, io, &zip_qm_ops, ZIP_NAME);
+	if (IS_ERR(qm)) {
+		ret = PTR_ERR(qm);
+		goto err_unmap;
+	}
+	ret = zip_start(qm);
+	if (ret)
+		goto err_put;
+	pci_set_drvdata(pdev, qm);
+	return 0;
+
+err_put:
+	wd_qm_put(qm);
+err_unmap:
+	pci_iounmap(pdev, io);
+err_disable:
+	zip_disable(pdev);
+	return ret;
+}
+
+/* Open files keep the queue manager object, and nothing of the device. */
+static void zip_remove(struct pci_dev *pdev)
+{
+	struct wd_qm *qm = pci_get_drvdata(pdev);
+	void __iomem *io = qm->io;
+
+	if (qm->isolated)
+		wd_qm_unregister(qm);
+	wd_qm_exit(qm);
+	wd_qm_put(qm);
+	pci_iounmap(pdev, io);
+	zip_disable(pdev);
+}
+
+static const struct pci_device_id zip_ids[] = {
+	{PCI_DEVICE(ZIP_VENDOR, ZIP_DEVICE_PF)},
+	{0},
+};
+MODULE_DEVICE_TABLE(pci, zip_ids);
+
+static struct pci_driver zip_driver = {
+	.name = ZIP_NAME,
+	.id_table = zip_ids,
+	.probe = zip_probe,
+	.remove = zip_remove,
+};
+module_pci_driver(zip_driver);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("HiSilicon ZIP accelerator");
