@@ -6,6 +6,7 @@
 #include <linux/compiler.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/mm.h>
 
 #include "regs.h"
 #include "vtd.h"

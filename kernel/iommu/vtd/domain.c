@@ -9,6 +9,7 @@
  * the unit are gone (linux-iommu-core sheet, e3).
  */
 #include <linux/io.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/overflow.h>
 #include <linux/sizes.h>

@@ -15,6 +15,7 @@
 #include "regs.h"
 #include "vtd.h"
 
+#define VTD_NAME "wd_iommu"
 #define VTD_VECTOR_FAULT 0
 #define VTD_VECTORS 3
 
@@ -168,7 +169,7 @@ static int vtd_map(struct vtd_unit *unit)
 	ret = pci_enable_device(pdev);
 	if (ret)
 		return ret;
-	ret = pci_request_regions(pdev, KBUILD_MODNAME);
+	ret = pci_request_regions(pdev, VTD_NAME);
 	if (ret)
 		goto err_disable;
 	unit->regs = pci_iomap(pdev, 0, 0);
@@ -204,7 +205,7 @@ static int vtd_request_irq(struct vtd_unit *unit)
 	if (ret < 0)
 		return ret;
 	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), NULL, vtd_fault_thread,
-				   IRQF_ONESHOT, KBUILD_MODNAME, unit);
+				   IRQF_ONESHOT, VTD_NAME, unit);
 	if (ret) {
 		pci_free_irq_vectors(pdev);
 		return ret;
@@ -310,7 +311,7 @@ static const struct pci_device_id vtd_pci_ids[] = {
 MODULE_DEVICE_TABLE(pci, vtd_pci_ids);
 
 static struct pci_driver vtd_pci_driver = {
-	.name = KBUILD_MODNAME,
+	.name = VTD_NAME,
 	.id_table = vtd_pci_ids,
 	.probe = vtd_pci_probe,
 	.remove = vtd_pci_remove,

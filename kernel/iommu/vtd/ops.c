@@ -9,7 +9,9 @@
 #include <linux/log2.h>
 #include <linux/module.h>
 #include <linux/pci-ats.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "iommu_pasid.h"
 #include "regs.h"

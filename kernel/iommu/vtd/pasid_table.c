@@ -9,6 +9,7 @@
 #include <linux/gfp.h>
 #include <linux/io.h>
 #include <linux/log2.h>
+#include <linux/mm.h>
 
 #include "regs.h"
 #include "vtd.h"

@@ -10,7 +10,9 @@
  */
 #include "ss_table.h"
 
+#include <linux/build_bug.h>
 #include <linux/compiler.h>
+#include <linux/err.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
@@ -23,9 +25,15 @@ static u64 *ss_entry_table(u64 entry)
 	return phys_to_virt(ss_address(entry));
 }
 
+/*
+ * The links of the list lie in the first two entries of the unlinked page. A unit may still walk
+ * into it until the flush; as entries the links are absent, since pointers to list heads are
+ * aligned and so have neither the read nor the write bit.
+ */
 static void ss_defer_free(u64 *table, struct list_head *freed)
 {
-	list_add_tail(&virt_to_page(table)->lru, freed);
+	BUILD_BUG_ON(__alignof__(struct list_head) <= (SS_READ | SS_WRITE));
+	list_add_tail((struct list_head *)table, freed);
 }
 
 /**
@@ -34,11 +42,11 @@ static void ss_defer_free(u64 *table, struct list_head *freed)
  */
 void ss_free_pages(struct list_head *freed)
 {
-	struct page *page, *next;
+	struct list_head *page, *next;
 
-	list_for_each_entry_safe (page, next, freed, lru) {
-		list_del(&page->lru);
-		__free_page(page);
+	list_for_each_safe (page, next, freed) {
+		list_del(page);
+		free_page((unsigned long)page);
 	}
 }
 
