@@ -17,6 +17,7 @@
 #include <linux/module.h>
 #include <linux/pci_ids.h>
 #include <linux/pci_regs.h>
+#include <linux/stringify.h>
 #include <linux/types.h>
 
 #ifndef PCI_ANY_ID
@@ -261,7 +262,8 @@ static inline int pci_channel_offline(struct pci_dev *pdev)
 
 int __pci_register_driver(struct pci_driver *drv, struct module *owner, const char *mod_name);
 void pci_unregister_driver(struct pci_driver *drv);
-#define pci_register_driver(driver) __pci_register_driver(driver, THIS_MODULE, KBUILD_MODNAME)
+#define pci_register_driver(driver) \
+	__pci_register_driver(driver, THIS_MODULE, __stringify(KBUILD_MODNAME))
 #define module_pci_driver(__pci_driver) \
 	module_driver(__pci_driver, pci_register_driver, pci_unregister_driver)
 
