@@ -8,10 +8,11 @@
  * has a PASID, and one that is not named by the caller is chosen here.
  *
  * The end of a queue: a queue whose owner left it full of work would hold the mailbox through
- * STOP_QP until all of it is done. So it is drained with patience first, and if that does not help
- * the address space is taken away before the stop: what is left then fails at once. A hardware
- * queue that does not stop even so keeps its number, its memory and its PASID until the device is
- * reset, because the device may still use them.
+ * STOP_QP until the device is done with it, so it is drained with patience first. If the device
+ * does not stop it within the mailbox's time, its address space is taken away, so that what is left
+ * fails at once, and it is stopped again. A hardware queue that does not stop even so keeps its
+ * number, its memory and its PASID until the device is reset, because the device may still use
+ * them.
  */
 #include <linux/idr.h>
 #include <linux/sched/signal.h>
@@ -55,33 +56,27 @@ static void wd_queue_free_pasid(struct wd_queue *queue)
  * @patience_ms: how long its requests may take to finish
  *
  * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
- * attached unless patience ran out. -EIO: the hardware did not let go; the queue is a zombie.
+ * attached. -EIO: the hardware had to be cut off; the queue is a zombie without address space.
  */
 int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms)
 {
 	struct wd_qp *qp = queue->qp;
-	int ret;
 
 	lockdep_assert_held(&queue->lock);
 	if (queue->state != WD_QUEUE_STARTED)
 		return 0;
 	qm_qp_flag_stop(qp);
-	if (qm_qp_drain(qp, patience_ms))
-		wd_queue_block(queue);
-	ret = wd_qp_stop(qp);
-	if (ret && queue->attached) {
-		wd_queue_block(queue);
-		ret = wd_qp_stop(qp);
+	qm_qp_drain(qp, patience_ms);
+	if (!wd_qp_stop(qp)) {
+		queue->state = WD_QUEUE_INIT;
+		return 0;
 	}
-	if (ret) {
+	wd_queue_block(queue);
+	if (wd_qp_stop(qp))
 		qm_qp_break(qp);
-		wd_queue_block(queue);
-		wd_queue_zombie(queue);
-		return -EIO;
-	}
-	queue->state = WD_QUEUE_INIT;
+	wd_queue_zombie(queue);
 	wd_queue_free_pasid(queue);
-	return 0;
+	return -EIO;
 }
 
 /**

@@ -15,6 +15,9 @@ static const char *const qm_error_names[] = {
 	"doorbell key",	     "mailbox timeout",	  "FLR timeout",
 };
 
+/* Doorbells that name what is not there: any owner of a queue can ring them. */
+#define QM_ERROR_OF_USERS (BIT(7) | BIT(8) | BIT(9) | BIT(12))
+
 void qm_error_enable(struct wd_qm *qm)
 {
 	u32 mask;
@@ -40,13 +43,16 @@ void qm_error_disable(struct wd_qm *qm)
  * qm_error_log() - read, log and clear the error registers
  * @qm: queue manager
  *
- * A user can provoke some of these errors at will, so every line is rate limited.
+ * What users provoke is cleared without a word; the rest is rate limited.
  */
 void qm_error_log(struct wd_qm *qm)
 {
 	u32 status = qm_read(qm, QM_ABNORMAL_INT_STATUS);
 	unsigned int bit;
 
+	if (status)
+		qm_write(qm, QM_ABNORMAL_INT_SOURCE, status);
+	status &= ~QM_ERROR_OF_USERS;
 	if (status) {
 		for (bit = 0; bit < ARRAY_SIZE(qm_error_names); bit++)
 			if (status & BIT(bit))
@@ -54,7 +60,6 @@ void qm_error_log(struct wd_qm *qm)
 						    qm_error_names[bit]);
 		dev_err_ratelimited(&qm->pdev->dev, "error status %#x, details %#x %#x\n", status,
 				    qm_read(qm, QM_ABNORMAL_INF00), qm_read(qm, QM_ABNORMAL_INF01));
-		qm_write(qm, QM_ABNORMAL_INT_SOURCE, status);
 	}
 	if (qm->ops->error_log)
 		qm->ops->error_log(qm);

@@ -154,12 +154,19 @@ void qm_qp_flag_stop(struct wd_qp *qp)
 	mutex_unlock(&qp->lock);
 }
 
+/* 1: nothing is left to do; 0: something is; -EIO: the device gave the queue up. */
 static int qm_qp_drained(struct wd_qp *qp)
 {
 	struct qm_sqc sqc;
 	struct qm_cqc cqc;
+	bool failed;
 	int ret;
 
+	mutex_lock(&qp->lock);
+	failed = qp->failed;
+	mutex_unlock(&qp->lock);
+	if (failed)
+		return -EIO;
 	ret = qm_mailbox_dump(qp->qm, QM_MB_CMD_SQC, qp->id, &sqc, sizeof(sqc));
 	if (!ret)
 		ret = qm_mailbox_dump(qp->qm, QM_MB_CMD_CQC, qp->id, &cqc, sizeof(cqc));

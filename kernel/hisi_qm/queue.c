@@ -177,20 +177,15 @@ static int wd_queue_start_ioctl(struct wd_queue *queue)
 	return ret;
 }
 
-/* Unlike a close this never takes the address space away: the owner waits for its own requests. */
 static int wd_queue_put_ioctl(struct wd_queue *queue)
 {
-	int ret = 0;
+	int ret;
 
 	mutex_lock(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE) {
+	if (queue->state == WD_QUEUE_ZOMBIE)
 		ret = -ENXIO;
-	} else if (queue->state == WD_QUEUE_STARTED) {
-		qm_qp_flag_stop(queue->qp);
-		ret = qm_qp_drain(queue->qp, WD_QUEUE_PATIENCE_MS);
-		if (!ret)
-			ret = wd_queue_halt(queue, 0);
-	}
+	else
+		ret = wd_queue_halt(queue, WD_QUEUE_PATIENCE_MS);
 	mutex_unlock(&queue->lock);
 	return ret;
 }

@@ -65,8 +65,8 @@ int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
 void wd_queue_detach(struct wd_queue *queue);
 void wd_queue_unbind(struct wd_queue *queue);
 
-/* How long a queue may take to finish what it holds before its address space is taken away. */
-#define WD_QUEUE_PATIENCE_MS 5000
+/* How long a queue may take to finish what it holds before the device is told to stop it. */
+#define WD_QUEUE_PATIENCE_MS 1000
 #define WD_QUEUE_PATIENCE_CLOSE_MS 200
 
 #endif /* _WD_QM_QUEUE_H */
