@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/machine.h"
+
+#include <algorithm>
+#include <thread>
+#include <tuple>
+
+#include "machine/direct_route.h"
+#include "machine/engine_pool.h"
+#include "machine/iommu_unit.h"
+#include "machine/zip_function.h"
+
+namespace wd::machine
+{
+
+namespace
+{
+
+unsigned engineThreads(const MachineDescription &description)
+{
+	if (description.engineThreads)
+		return description.engineThreads;
+	return std::max(1u, std::thread::hardware_concurrency() / 2);
+}
+
+IommuCapabilities capabilitiesOf(const IommuDescription &description)
+{
+	IommuCapabilities capabilities = IommuCapabilities::defaults();
+
+	if (description.cap)
+		capabilities.cap = description.cap;
+	if (description.ecap)
+		capabilities.ecap = description.ecap;
+	capabilities.hostAddressWidth = description.hostAddressWidth;
+	return capabilities;
+}
+
+auto order(const PciAddress &address)
+{
+	return std::tuple(address.domain, address.bus, address.device, address.function);
+}
+
+} // namespace
+
+/* Declared in the order of their construction: everything later uses what is above it. */
+struct Machine::Impl {
+	Impl(MachineDescription text, PhysicalMemory &memory)
+		: description(std::move(text)),
+		  direct(memory),
+		  iommu(capabilitiesOf(description.iommu), memory),
+		  pool(engineThreads(description), iommu, direct)
+	{
+		functions.push_back(
+			{description.iommu.address, description.iommu.numaNode, &iommu});
+		for (const auto &accelerator : description.accelerators) {
+			accelerators.push_back(
+				std::make_unique<ZipFunction>(accelerator, pool, iommu, direct));
+			functions.push_back({accelerator.address, accelerator.numaNode,
+					     accelerators.back().get()});
+		}
+		std::sort(functions.begin(), functions.end(), [](const auto &a, const auto &b) {
+			return order(a.address) < order(b.address);
+		});
+	}
+
+	~Impl() { pool.stop(); }
+
+	MachineDescription description;
+	DirectRoute direct;
+	IommuUnit iommu;
+	EnginePool pool;
+	std::vector<std::unique_ptr<ZipFunction>> accelerators;
+	std::vector<MachineFunction> functions;
+};
+
+Machine::Machine(MachineDescription description, PhysicalMemory &memory)
+	: impl_(std::make_unique<Impl>(std::move(description), memory))
+{
+}
+
+Machine::~Machine() = default;
+
+void Machine::start()
+{
+	impl_->pool.start();
+}
+
+void Machine::stop()
+{
+	impl_->pool.stop();
+}
+
+const MachineDescription &Machine::description() const
+{
+	return impl_->description;
+}
+
+const std::vector<MachineFunction> &Machine::functions() const
+{
+	return impl_->functions;
+}
+
+IommuUnit &Machine::iommu()
+{
+	return impl_->iommu;
+}
+
+} // namespace wd::machine

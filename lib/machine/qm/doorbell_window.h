@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The memory behind BAR4 when doorbell pages are shared (Documentation/machine/pci.rst). */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+
+#include "machine/pci_function.h"
+#include "qm/queue_pair.h"
+
+namespace wd::machine::qm
+{
+
+/** A sparse memfd, mapped in this process; or nothing, when every access is trapped. */
+class DoorbellWindow
+{
+public:
+	/** @throws std::system_error if the memory cannot be had. */
+	DoorbellWindow(unsigned queues, bool shared);
+	~DoorbellWindow();
+	DoorbellWindow(const DoorbellWindow &) = delete;
+	DoorbellWindow &operator=(const DoorbellWindow &) = delete;
+
+	bool shared() const { return address_; }
+	/** nullptr if trapped. */
+	DoorbellWords *words(unsigned queue) const;
+	std::optional<SharedPages> pages(uint64_t offset, size_t length) const;
+	/** 8-byte word that contains @offset; only if shared() and in range. */
+	std::atomic<uint64_t> *word(uint64_t offset) const;
+
+private:
+	int fd_ = -1;
+	size_t size_ = 0;
+	std::byte *address_ = nullptr;
+};
+
+/** Byte offset of @queue's words in BAR4. */
+constexpr uint64_t doorbellWordsOffset(unsigned queue)
+{
+	return queue * kDoorbellWindow + kDoorbellWords + queue % 32 * 128;
+}
+
+} // namespace wd::machine::qm

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Doorbells: architected ones (sheet 6), and the words of Documentation/machine/pci.rst. */
+#include "qm/impl.h"
+
+#include <sys/mman.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace wd::machine
+{
+
+namespace
+{
+
+constexpr uint64_t kArchitected = 0x1000;
+
+/* Writes of part of a 64-bit word; bytes of @value are at their place in the word. */
+void mergeWord(std::atomic<uint64_t> &word, uint64_t value, uint64_t mask)
+{
+	uint64_t old = word.load(std::memory_order_relaxed);
+
+	while (!word.compare_exchange_weak(old, (old & ~mask) | (value & mask)))
+		;
+}
+
+uint64_t accessMask(unsigned size, unsigned shift)
+{
+	return (size == 8 ? ~uint64_t{0} : (uint64_t{1} << (8 * size)) - 1) << shift;
+}
+
+} // namespace
+
+namespace qm
+{
+
+DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
+{
+	if (!shared)
+		return;
+	size_ = queues * kDoorbellWindow;
+	fd_ = memfd_create("hisi_zip-doorbells", MFD_CLOEXEC);
+	if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(size_)))
+		throw std::system_error(errno, std::generic_category(), "doorbell pages");
+	void *address = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+
+	if (address == MAP_FAILED)
+		throw std::system_error(errno, std::generic_category(), "map doorbell pages");
+	address_ = static_cast<std::byte *>(address);
+}
+
+DoorbellWindow::~DoorbellWindow()
+{
+	if (address_)
+		munmap(address_, size_);
+	if (fd_ >= 0)
+		close(fd_);
+}
+
+std::atomic<uint64_t> *DoorbellWindow::word(uint64_t offset) const
+{
+	if (!address_ || offset >= size_)
+		return nullptr;
+	return reinterpret_cast<std::atomic<uint64_t> *>(address_ + (offset & ~uint64_t{7}));
+}
+
+DoorbellWords *DoorbellWindow::words(unsigned queue) const
+{
+	if (!address_)
+		return nullptr;
+	return reinterpret_cast<DoorbellWords *>(address_ + doorbellWordsOffset(queue));
+}
+
+std::optional<SharedPages> DoorbellWindow::pages(uint64_t offset, size_t length) const
+{
+	const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
+
+	if (!address_ || !length || (offset | length) % page || offset >= size_ ||
+	    length > size_ - offset)
+		return std::nullopt;
+	return SharedPages{fd_, offset, length, address_ + offset};
+}
+
+} // namespace qm
+
+/* Sheet 6.3. A doorbell of a queue's own window must name that queue. */
+void QueueManager::Impl::ring(uint64_t value, int window)
+{
+	const unsigned queue = value & 0xfff, kind = value >> 12 & 0xf;
+	const uint16_t key = value >> 16, index = value >> 32, priority = value >> 48;
+
+	if (kind == qm::kDoorbellEq || kind == qm::kDoorbellAeq) {
+		if (window < 0 && events[kind - qm::kDoorbellEq].consume(index))
+			host.message(kind == qm::kDoorbellEq ? kVectorEvent : kVectorAsync);
+		return;
+	}
+	if (kind > qm::kDoorbellCq)
+		return;
+	const uint32_t invalid =
+		kind == qm::kDoorbellSq ? qm::kErrorSqInvalid : qm::kErrorCqInvalid;
+
+	if (window >= 0 && queue != static_cast<unsigned>(window)) {
+		report(qm::kErrorSqCqInvalid);
+		return;
+	}
+	if (queue >= queuesAssigned() || !queues[queue].active()) {
+		report(invalid);
+		return;
+	}
+	if (key != queues[queue].key()) {
+		report(qm::kErrorDoorbellKey);
+		return;
+	}
+	if (kind == qm::kDoorbellCq)
+		queues[queue].ringCq(index, priority & 1);
+	else if (priority && !index)
+		queues[queue].kick(); /* 6.3: re-examine after a migration */
+	else
+		queues[queue].ringSq(index);
+}
+
+/* A doorbell that arrives as two halves is executed with its last byte. */
+void QueueManager::Impl::latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes)
+{
+	if (!(offset & 4)) {
+		const uint32_t mask = byteMask(bytes);
+
+		doorbellLatch[0] = (doorbellLatch[0] & ~mask) | (value & mask);
+		return;
+	}
+	const uint32_t mask = byteMask(bytes);
+
+	doorbellLatch[1] = (doorbellLatch[1] & ~mask) | (value & mask);
+	if (bytes & 8)
+		ring(doorbellLatch[0] | uint64_t{doorbellLatch[1]} << 32, -1);
+}
+
+uint64_t QueueManager::readWindow(uint64_t offset, unsigned size)
+{
+	const unsigned queue = offset / kDoorbellWindow, shift = 8 * (offset & 7);
+	const uint64_t words = qm::doorbellWordsOffset(queue);
+	std::atomic<uint64_t> *word = impl_->window.word(offset);
+
+	if (queue >= impl_->config.queues)
+		return 0;
+	if (!word && offset >= words && offset < words + sizeof(qm::DoorbellWords))
+		word = &impl_->queues[queue].words().sq + (offset - words) / 8;
+	return word ? (word->load() & accessMask(size, shift)) >> shift : 0;
+}
+
+void QueueManager::writeWindow(uint64_t offset, uint64_t value, unsigned size)
+{
+	const unsigned queue = offset / kDoorbellWindow, shift = 8 * (offset & 7);
+	const uint64_t words = qm::doorbellWordsOffset(queue);
+
+	if (queue >= impl_->config.queues)
+		return;
+	if ((offset & ~uint64_t{7}) == queue * kDoorbellWindow + kArchitected) {
+		auto &latch = impl_->queues[queue].latch();
+
+		mergeWord(latch, value << shift, accessMask(size, shift));
+		if (shift / 8 + size == 8)
+			impl_->ring(latch, queue);
+		return;
+	}
+	std::atomic<uint64_t> *word = impl_->window.word(offset);
+	const bool bell = offset >= words && offset < words + sizeof(qm::DoorbellWords);
+
+	if (!word && bell)
+		word = &impl_->queues[queue].words().sq + (offset - words) / 8;
+	if (!word)
+		return;
+	mergeWord(*word, value << shift, accessMask(size, shift));
+	if (bell && impl_->queues[queue].active())
+		impl_->queues[queue].kick();
+}
+
+} // namespace wd::machine

@@ -1,0 +1,399 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "qm/queue_pair.h"
+
+#include <chrono>
+#include <cstring>
+
+#include "qm/impl.h"
+
+namespace wd::machine::qm
+{
+
+namespace
+{
+
+/* A queue that is told to stop has this long to drain; what is left then fails unexecuted. */
+constexpr auto kDrainTime = std::chrono::milliseconds(100);
+/* Status of such a request (sheet 8.4 has no code for it). */
+constexpr uint32_t kStatusStopped = 0x04;
+
+constexpr unsigned kSqeShift = 7, kCqeShift = 4;
+constexpr size_t kCompletionBody = 14;
+
+uint64_t nowNs()
+{
+	const auto now = std::chrono::steady_clock::now().time_since_epoch();
+
+	return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
+}
+
+uint64_t join(uint32_t low, uint32_t high)
+{
+	return low | uint64_t{high} << 32;
+}
+
+std::span<const std::byte> bytesOf(const uint32_t *words, size_t count)
+{
+	return std::as_bytes(std::span(words, count));
+}
+
+} // namespace
+
+void QueuePair::init(QueueManager::Impl &manager, unsigned index, DoorbellWords *shared)
+{
+	manager_ = &manager;
+	index_ = index;
+	words_ = shared ? shared : &own_;
+}
+
+/* Contexts ------------------------------------------------------------------------------------ */
+
+bool QueuePair::loadSq(const SqContext &context)
+{
+	const uint64_t base = join(context.baseLow, context.baseHigh);
+	const uint32_t depth = (context.dw3 & 0xfff) + 1;
+
+	if (context.dw3 >> 12 != kSqeShift || depth < 2 || base % 4 || context.cq != index_)
+		return false;
+	std::lock_guard lock(mutex_);
+
+	halt();
+	sq_ = context;
+	sqBase_ = base;
+	sqDepth_ = depth;
+	sqHead_ = sqTail_ = 0;
+	sqParity_ = false;
+	key_ = context.key;
+	sqLoaded_ = true;
+	cqLoaded_ = false;
+	return true;
+}
+
+bool QueuePair::loadCq(const CqContext &context)
+{
+	const uint64_t base = join(context.baseLow, context.baseHigh);
+	const uint32_t depth = (context.dw3 & 0xfff) + 1;
+
+	if (context.dw3 >> 12 != kCqeShift || depth < 2 || base % 4)
+		return false;
+	std::lock_guard lock(mutex_);
+
+	halt();
+	cq_ = context;
+	cqBase_ = base;
+	cqDepth_ = depth;
+	cqHead_ = cqTail_ = 0;
+	cqParity_ = false;
+	phase_ = context.dw6 & kCqPhase;
+	armed_ = context.dw6 & kCqArmed;
+	armRequested_ = faulted_ = false;
+	lastEvent_ = 0;
+	cqLoaded_ = true;
+	if (!sqLoaded_)
+		return true;
+	forgetDoorbells();
+	active_ = true;
+	owner()->wake(*this);
+	return true;
+}
+
+SqContext QueuePair::dumpSq()
+{
+	std::lock_guard lock(mutex_);
+
+	if (active_)
+		takeDoorbells();
+	SqContext context = sq_;
+
+	context.head = sqHead_;
+	context.tail = sqTail_;
+	context.w11 = (context.w11 & ~kParity) | (sqParity_ ? kParity : 0);
+	return context;
+}
+
+CqContext QueuePair::dumpCq()
+{
+	std::lock_guard lock(mutex_);
+
+	if (active_)
+		takeDoorbells();
+	CqContext context = cq_;
+
+	context.head = cqHead_;
+	context.tail = cqTail_;
+	context.w11 = (context.w11 & ~kParity) | (cqParity_ ? kParity : 0);
+	context.dw6 = (phase_ ? kCqPhase : 0) | (armed_ || armRequested_ ? kCqArmed : 0);
+	return context;
+}
+
+bool QueuePair::requestStop()
+{
+	if (!active_)
+		return false;
+	stopRequested_ = true;
+	owner()->wake(*this);
+	return true;
+}
+
+void QueuePair::deactivate()
+{
+	std::lock_guard lock(mutex_);
+
+	halt();
+	sqLoaded_ = cqLoaded_ = false;
+}
+
+/* Called with the mutex held. The owner thread drops the queue when it next looks. */
+void QueuePair::halt()
+{
+	if (!active_)
+		return;
+	active_ = false;
+	pending_ = false;
+	finishStop();
+	manager_->engine.forget(index_);
+}
+
+void QueuePair::finishStop()
+{
+	stopping_ = false;
+	if (stopRequested_.exchange(false))
+		manager_->finishMailbox(MailboxStatus::Ok);
+}
+
+/* Doorbells ----------------------------------------------------------------------------------- */
+
+void QueuePair::ring(std::atomic<uint64_t> &bell, uint16_t index)
+{
+	uint64_t old = bell.load(std::memory_order_relaxed);
+
+	while (!bell.compare_exchange_weak(old, ((old >> 16) + 1) << 16 | index))
+		;
+	rings_.fetch_add(1);
+	owner()->wake(*this);
+}
+
+void QueuePair::ringSq(uint16_t tail)
+{
+	ring(trappedSq_, tail);
+}
+
+void QueuePair::ringCq(uint16_t head, bool arm)
+{
+	ring(arm ? trappedArm_ : trappedCq_, head);
+}
+
+bool QueuePair::hasNews() const noexcept
+{
+	return words_->sq.load(std::memory_order_acquire) != seenSq_ ||
+	       words_->cq.load(std::memory_order_acquire) != seenCq_ ||
+	       words_->arm.load(std::memory_order_acquire) != seenArm_ || rings_ != seenRings_ ||
+	       pending_ || stopRequested_;
+}
+
+/* What is there when a queue starts is nothing new. */
+void QueuePair::forgetDoorbells()
+{
+	seenRings_ = rings_.load();
+	seenTrappedSq_ = trappedSq_;
+	seenTrappedCq_ = trappedCq_;
+	seenTrappedArm_ = trappedArm_;
+	seenSq_ = words_->sq.load();
+	seenCq_ = words_->cq.load();
+	seenArm_ = words_->arm.load();
+}
+
+namespace
+{
+
+/** @return whether @bell differs from @seen, which then becomes the same. */
+template <typename Seen>
+bool changed(const std::atomic<uint64_t> &bell, Seen &seen, uint64_t &value)
+{
+	value = bell.load(std::memory_order_acquire);
+	if (value == seen)
+		return false;
+	seen = value;
+	return true;
+}
+
+} // namespace
+
+bool QueuePair::takeDoorbells()
+{
+	uint64_t value;
+	bool any = false;
+
+	/* The count first: a doorbell that is missed here leaves the count different. */
+	seenRings_ = rings_.load();
+	for (bool trapped : {true, false}) {
+		if (trapped ? changed(trappedSq_, seenTrappedSq_, value)
+			    : changed(words_->sq, seenSq_, value)) {
+			takeTail(value);
+			any = true;
+		}
+		if (trapped ? changed(trappedCq_, seenTrappedCq_, value)
+			    : changed(words_->cq, seenCq_, value)) {
+			takeHead(value);
+			any = true;
+		}
+		if (trapped ? changed(trappedArm_, seenTrappedArm_, value)
+			    : changed(words_->arm, seenArm_, value)) {
+			takeHead(value);
+			armRequested_ = any = true;
+		}
+	}
+	return any;
+}
+
+/* An index is what software wrote: it is checked against the depth, and believed otherwise. */
+void QueuePair::takeTail(uint16_t tail)
+{
+	if (tail >= sqDepth_) {
+		manager_->report(kErrorSqInvalid);
+		return;
+	}
+	if (tail < sqTail_)
+		sqParity_ = !sqParity_;
+	sqTail_ = tail;
+}
+
+/* Heads only move forward, and not past what was posted, so of two of them the newer one wins. */
+void QueuePair::takeHead(uint16_t head)
+{
+	if (head >= cqDepth_) {
+		manager_->report(kErrorCqInvalid);
+		return;
+	}
+	const uint32_t step = (head + cqDepth_ - cqHead_) % cqDepth_;
+
+	if (step <= outstanding())
+		cqHead_ = head;
+}
+
+/** Completions that software has not consumed. */
+uint32_t QueuePair::outstanding() const
+{
+	return (cqTail_ + cqDepth_ - cqHead_) % cqDepth_;
+}
+
+/* Work ---------------------------------------------------------------------------------------- */
+
+bool QueuePair::step(EngineThread &thread) noexcept
+{
+	std::lock_guard lock(mutex_);
+
+	if (!active_) {
+		/* Stopped by other means at the same moment. */
+		finishStop();
+		return false;
+	}
+	bool worked = false;
+
+	/* After a stop was seen, doorbells no longer extend the drain. */
+	if (!stopping_)
+		worked = takeDoorbells();
+	if (stopRequested_ && !stopping_) {
+		stopping_ = true;
+		stopDeadline_ = nowNs() + std::chrono::nanoseconds(kDrainTime).count();
+	}
+	const bool master = manager_->host.mayMaster();
+
+	if (master && armRequested_) {
+		armRequested_ = false;
+		armed_ = true;
+		if (outstanding())
+			postEvent(thread);
+	}
+	auto runnable = [&] {
+		return !faulted_ && sqHead_ != sqTail_ && outstanding() < cqDepth_ - 1;
+	};
+	if (master && runnable())
+		worked |= runOne(thread);
+	if (stopping_ && (!master || !runnable())) {
+		halt();
+		return true;
+	}
+	pending_ = armRequested_ || (runnable() && active_);
+	return worked;
+}
+
+void QueuePair::abandon(Task &task)
+{
+	task.words[0] = task.words[1] = task.words[2] = 0;
+	task.words[3] = kStatusStopped;
+}
+
+bool QueuePair::runOne(EngineThread &thread)
+{
+	const MemoryPort port = manager_->ringPort(thread);
+	Task task{index_, (sq_.w13 >> 8) & 0xfu, thread, *port.agent, port.stream, {}};
+	DmaResult result = port.agent->read(port.stream, sqBase_ + uint64_t{sqHead_} * kSqeSize,
+					    std::as_writable_bytes(std::span(task.words)));
+
+	if (result == DmaResult::Ok) {
+		if (sq_.w11 & kSqPasidEnable)
+			task.stream = pasidStream(port.stream.rid, sq_.pasid);
+		if (stopping_ && nowNs() > stopDeadline_)
+			abandon(task);
+		else
+			manager_->engine.execute(task);
+		result = writeBack(thread, task);
+	}
+	/* Bus mastering ended meanwhile: nothing is lost, the request runs again later. */
+	if (result == DmaResult::NotMaster)
+		return false;
+	if (result != DmaResult::Ok) {
+		fault(thread);
+		return true;
+	}
+	sqHead_ = (sqHead_ + 1) % sqDepth_;
+	if (armed_)
+		postEvent(thread);
+	return true;
+}
+
+/* Results into the slot, then the CQE, its phase last and as one store (7.3). */
+DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
+{
+	const MemoryPort port = manager_->ringPort(thread);
+	const uint64_t slot = sqBase_ + uint64_t{sqHead_} * kSqeSize;
+	const uint64_t cqe = cqBase_ + uint64_t{cqTail_} * kCqeSize;
+	const uint32_t completion[4] = {0, 0, sqHead_ | uint32_t{index_} << 16, 0};
+	DmaBurst burst(*port.agent);
+	DmaResult result = port.agent->write(port.stream, slot, bytesOf(&task.words[0], 4));
+
+	if (result == DmaResult::Ok)
+		result = port.agent->write(port.stream, slot + 15 * 4, bytesOf(&task.words[15], 1));
+	if (result == DmaResult::Ok)
+		result = port.agent->write(port.stream, slot + 28 * 4, bytesOf(&task.words[28], 4));
+	if (result == DmaResult::Ok)
+		result = port.agent->write(port.stream, cqe,
+					   bytesOf(completion, 4).first(kCompletionBody));
+	if (result == DmaResult::Ok)
+		result = port.agent->store(port.stream, cqe + kCompletionBody, 2, phase_);
+	if (result != DmaResult::Ok)
+		return result;
+	if (++cqTail_ == cqDepth_) {
+		cqTail_ = 0;
+		cqParity_ = !cqParity_;
+		phase_ = !phase_;
+	}
+	return DmaResult::Ok;
+}
+
+/* 7.4, rule 1: posting disarms. */
+void QueuePair::postEvent(EngineThread &thread)
+{
+	armed_ = false;
+	manager_->postCompletion(thread, index_, lastEvent_);
+}
+
+/* The ring itself cannot be reached: only a new SQC and CQC revive the queue. */
+void QueuePair::fault(EngineThread &thread)
+{
+	faulted_ = true;
+	manager_->postAsync(thread, index_, kAsyncCqeError);
+}
+
+} // namespace wd::machine::qm

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One queue pair: its contexts, its doorbells, and its turn on an engine thread. */
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <mutex>
+
+#include "machine/engine_pool.h"
+#include "machine/queue_manager.h"
+#include "qm/layout.h"
+
+namespace wd::machine::qm
+{
+
+/** Where the doorbell words of one queue are: shared pages, or the queue pair itself. */
+struct DoorbellWords {
+	std::atomic<uint64_t> sq, cq, arm;
+};
+
+/**
+ * The mutex protects everything that a doorbell does not touch; the engine holds it for one
+ * request, the mailbox for one command. Lock order: mailbox, queue, event queue.
+ */
+class QueuePair final : public EngineQueue
+{
+public:
+	void init(QueueManager::Impl &manager, unsigned index, DoorbellWords *shared);
+
+	/* Mailbox. False: the context makes no sense (nothing changed). */
+	bool loadSq(const SqContext &context);
+	bool loadCq(const CqContext &context);
+	SqContext dumpSq();
+	CqContext dumpCq();
+	/** The mailbox is released when the queue has drained. @return false: not running. */
+	bool requestStop();
+	void deactivate();
+
+	/* Trapped doorbells; lock-free. */
+	void ringSq(uint16_t tail);
+	void ringCq(uint16_t head, bool arm);
+	/** Look at the queue although no doorbell was rung. */
+	void kick() { owner()->wake(*this); }
+	DoorbellWords &words() { return *words_; }
+	uint16_t key() const { return key_; }
+	/** Halves of an architected doorbell that was not written in one access. */
+	std::atomic<uint64_t> &latch() { return latch_; }
+
+	bool active() const noexcept override { return active_; }
+
+protected:
+	bool hasNews() const noexcept override;
+	bool step(EngineThread &thread) noexcept override;
+
+private:
+	bool takeDoorbells();
+	void ring(std::atomic<uint64_t> &bell, uint16_t index);
+	void forgetDoorbells();
+	void takeTail(uint16_t tail);
+	void takeHead(uint16_t head);
+	uint32_t outstanding() const;
+	bool runOne(EngineThread &thread);
+	DmaResult writeBack(EngineThread &thread, const Task &task);
+	static void abandon(Task &task);
+	void postEvent(EngineThread &thread);
+	void fault(EngineThread &thread);
+	void finishStop();
+	void halt();
+
+	/* What an idle queue is judged by, in one cache line. */
+	alignas(64) DoorbellWords *words_ = nullptr;
+	std::atomic<uint64_t> seenSq_{0}, seenCq_{0}, seenArm_{0};
+	std::atomic<uint64_t> rings_{0}, seenRings_{0}; /* trapped doorbells */
+	std::atomic<bool> active_{false}, pending_{false}, stopRequested_{false};
+
+	/* Trapped doorbells: a count above bit 16, so that equal indices are told apart. */
+	alignas(64) std::atomic<uint64_t> trappedSq_{0}, trappedCq_{0}, trappedArm_{0};
+	uint64_t seenTrappedSq_ = 0, seenTrappedCq_ = 0, seenTrappedArm_ = 0;
+	DoorbellWords own_{};
+	std::atomic<uint64_t> latch_{0};
+	std::atomic<uint16_t> key_{0};
+
+	QueueManager::Impl *manager_ = nullptr;
+	unsigned index_ = 0;
+	std::mutex mutex_;
+	SqContext sq_{};
+	CqContext cq_{};
+	bool sqLoaded_ = false, cqLoaded_ = false;
+	uint64_t sqBase_ = 0, cqBase_ = 0;
+	uint32_t sqDepth_ = 0, cqDepth_ = 0;
+	uint32_t sqHead_ = 0, sqTail_ = 0, cqHead_ = 0, cqTail_ = 0;
+	bool sqParity_ = false, cqParity_ = false;
+	bool phase_ = true, armed_ = false, armRequested_ = false, faulted_ = false;
+	uint64_t lastEvent_ = 0; /* event queue sequence number */
+	bool stopping_ = false;
+	uint64_t stopDeadline_ = 0;
+};
+
+} // namespace wd::machine::qm

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The ZIP descriptor (sheet 8): positions and values. */
+#pragma once
+
+#include <cstdint>
+
+#include "machine/queue_manager.h"
+
+namespace wd::machine::zip
+{
+
+/* Words, 8.1. */
+enum Word : unsigned {
+	kWordConsumed = 0,
+	kWordProduced = 1,
+	kWordDataLength = 2,
+	kWordStatus = 3,
+	kWordInputLength = 4,
+	kWordMode = 7, /* [23:0] source skip, [25] finish, [26] stateful, [27] new, [31:28] type */
+	kWordDestinationSkip = 8,
+	kWordRequest = 9, /* [7:0] request type, [11:8] buffer type, [15:12] window */
+	kWordOutputRoom = 14,
+	kWordContext0 = 15,
+	kWordSource = 18,
+	kWordDestination = 20,
+	kWordStreamContext = 22,
+	kWordContext1 = 28,
+	kWordContext2 = 29,
+	kWordSize = 30,
+	kWordChecksum = 31,
+};
+
+constexpr uint32_t kSkipMask = 0xffffff, kModeFinish = 1u << 25, kModeStateful = 1u << 26;
+constexpr uint32_t kModeNewStream = 1u << 27;
+constexpr uint32_t kContextState = 0xf, kContextNoSpace = 1;
+
+/* Request and buffer types, 8.2. */
+constexpr unsigned kRequestDeflate = 1, kRequestZlib = 2, kRequestGzip = 3;
+constexpr unsigned kBufferFlat = 0, kBufferSgl = 1;
+
+/* Queue types, 5.1. */
+constexpr unsigned kQueueCompress = 0, kQueueDecompress = 1;
+
+/* 8.5: the largest buffer, and the room at or below which an empty request does nothing. */
+constexpr uint32_t kMaxBuffer = 8u << 20, kNoOperationRoom = 0x10;
+
+/*
+ * Status byte, 8.4. Codes 1 to 6 are this model's own (sheet 14, point 5), listed in
+ * Documentation/machine/zip.rst; 4 belongs to the queue manager.
+ */
+enum Status : uint32_t {
+	kStatusOk = 0x00,
+	kStatusUnsupported = 0x01,
+	kStatusMalformed = 0x02,
+	kStatusBusError = 0x03,
+	kStatusNoStream = 0x05,
+	kStatusNoProgress = 0x06,
+	kStatusNegative = 0x0d,
+	kStatusOutputFull = 0x0e,
+	kStatusChecksum = 0x10,
+	kStatusStreamEnd = 0x13,
+	kLastBlock = 0x100, /* dw3[8] */
+};
+
+inline uint64_t addressAt(const Task &task, unsigned word)
+{
+	return task.words[word] | uint64_t{task.words[word + 1]} << 32;
+}
+
+} // namespace wd::machine::zip

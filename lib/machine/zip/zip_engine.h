@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the ZIP accelerator does with a descriptor (sheet 8). */
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "machine/deflate_engine.h"
+#include "machine/queue_manager.h"
+#include "zip/buffers.h"
+#include "zip/inflate_stream.h"
+
+namespace wd::machine::zip
+{
+
+/** Streams of a queue that are being decompressed; the least recently used one gives way. */
+constexpr size_t kStreamsPerQueue = 8;
+
+/** Buffers and codec of one engine thread. */
+class Workspace : public EngineLocal
+{
+public:
+	Workspace();
+
+	DeflateEngine codec;
+	BufferList source, destination;
+	/** Untouched pages take no memory, so both are as large as a request may be. */
+	std::span<std::byte> input, output;
+
+private:
+	std::unique_ptr<std::byte[]> memory_;
+};
+
+class ZipEngine final : public TaskEngine
+{
+public:
+	/** @formats has bit n set if request type n (1 deflate, 2 zlib, 3 gzip) is offered. */
+	ZipEngine(unsigned queues, unsigned formats);
+
+	void execute(Task &task) noexcept override;
+	void forget(unsigned queue) noexcept override;
+
+private:
+	struct Stream {
+		uint64_t context;
+		std::unique_ptr<InflateStream> inflate;
+	};
+	struct Request;
+
+	Status check(const Task &task, Request &request) const;
+	Status fetch(Task &task, Workspace &workspace, Request &request);
+	Status run(Task &task, Workspace &workspace, Request &request);
+	Status compress(Task &task, Workspace &workspace, Request &request);
+	Status decompress(Task &task, Workspace &workspace, Request &request);
+	Status continueStream(Task &task, Workspace &workspace, Request &request);
+	InflateStream *findStream(const Task &task, const Request &request);
+	void dropStream(const Task &task);
+
+	unsigned formats_;
+	/** Most recently used first; touched only under the queue's own lock. */
+	std::vector<std::list<Stream>> streams_;
+};
+
+} // namespace wd::machine::zip

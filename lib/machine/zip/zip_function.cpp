@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/zip_function.h"
+
+#include <algorithm>
+#include <bit>
+
+#include "core/register_file.h"
+#include "zip/zip_engine.h"
+
+namespace wd::machine
+{
+
+namespace
+{
+
+/* Sheet 1.1, 1.2; Documentation/machine/pci.rst. */
+constexpr uint16_t kVendor = 0x19e5, kDevice = 0xa250;
+constexpr uint32_t kClass = 0x120000;
+constexpr unsigned kMessages = 4, kTableBar = 0, kRegisterBar = 2, kDoorbellBar = 4;
+constexpr uint64_t kTableSize = 4096, kRegisterSize = 4u << 20;
+constexpr uint32_t kWordPerKind = 1;
+
+/* Sheet 2.4 and 2.5. */
+constexpr uint64_t kEngineBase = 0x300000, kMasterReturn = 0x300150;
+constexpr uint64_t kErrorSource = 0x3010a0, kErrorMask = 0x3010a4, kErrorSet = 0x3010a8;
+constexpr uint64_t kErrorStatus = 0x3010ac, kSramInfo = 0x301148, kRasInfo = 0x30116c;
+constexpr uint64_t kTranslation = 0x3011c4, kCoreDebug = 0x302000;
+constexpr uint32_t kAllErrors = 0x1fff;
+
+/* PCI Express capability, version 2, root complex integrated endpoint. */
+constexpr unsigned kExpressLength = 0x3c;
+constexpr uint16_t kExpressFlags = 0x92;
+constexpr uint32_t kExpressReset = 1u << 28 | 1u << 15, kExpressPrefixes = 1u << 21 | 1u << 22;
+
+bool naturallyAligned(uint64_t offset, unsigned size)
+{
+	return std::has_single_bit(size) && size <= 8 && offset % size == 0;
+}
+
+unsigned formatsOf(const std::vector<std::string> &algorithms)
+{
+	unsigned formats = 0;
+
+	for (const auto &name : algorithms)
+		formats |= name == "deflate" ? 1u << zip::kRequestDeflate
+			   : name == "zlib"  ? 1u << zip::kRequestZlib
+			   : name == "gzip"  ? 1u << zip::kRequestGzip
+					     : 0;
+	return formats;
+}
+
+/* 2.2: two bits each, [1:0] zlib, [3:2] gzip, [5:4] deflate. */
+uint32_t algorithmBits(unsigned formats)
+{
+	return (formats & 1u << zip::kRequestZlib ? 0x3u : 0) |
+	       (formats & 1u << zip::kRequestGzip ? 0xcu : 0) |
+	       (formats & 1u << zip::kRequestDeflate ? 0x30u : 0);
+}
+
+QueueManagerConfig configOf(const AcceleratorDescription &description)
+{
+	QueueManagerConfig config;
+
+	config.queues = description.queues;
+	config.sharedDoorbells = description.doorbells == DoorbellMode::Shared;
+	config.deviceAlgorithms = algorithmBits(formatsOf(description.algorithms));
+	config.kernelAlgorithms = config.deviceAlgorithms & 0x30;
+	return config;
+}
+
+} // namespace
+
+struct ZipFunction::Impl final : QueueManagerHost {
+	Impl(ZipFunction &function, const AcceleratorDescription &description, EnginePool &pool,
+	     DmaRoute &translated, DmaRoute &direct)
+		: function(function),
+		  engine(description.queues, formatsOf(description.algorithms)),
+		  manager(configOf(description), *this, engine, pool, translated, direct)
+	{
+		errors.reset(kAllErrors);
+	}
+
+	void message(unsigned vector) noexcept override { function.raiseInterrupt(vector); }
+	std::optional<Rid> requester() const noexcept override { return function.routing(); }
+	bool mayMaster() const noexcept override { return function.busMaster(); }
+
+	uint32_t read(uint64_t offset);
+	void write(uint64_t offset, uint32_t value, unsigned bytes);
+
+	ZipFunction &function;
+	ErrorUnit errors;
+	RegisterStorage table{0, kTableSize}, registers{kEngineBase, kCoreDebug - kEngineBase};
+	std::atomic<bool> wasMaster{false};
+	zip::ZipEngine engine;
+	QueueManager manager;
+};
+
+uint32_t ZipFunction::Impl::read(uint64_t offset)
+{
+	if (offset < kEngineBase)
+		return manager.readRegister(offset);
+	switch (offset) {
+	case kMasterReturn:
+		return 3;
+	case kErrorSource:
+		return errors.source();
+	case kErrorMask:
+		return errors.mask();
+	case kErrorStatus:
+		return errors.status();
+	default:
+		return registers.contains(offset) ? registers.read(offset) : 0;
+	}
+}
+
+void ZipFunction::Impl::write(uint64_t offset, uint32_t value, unsigned bytes)
+{
+	const uint32_t written = value & byteMask(bytes);
+	bool signal = false;
+
+	if (offset < kEngineBase)
+		return manager.writeRegister(offset, value, bytes);
+	switch (offset) {
+	case kErrorSource:
+		errors.clear(written);
+		break;
+	case kErrorMask:
+		signal = errors.setMask(written & kAllErrors);
+		break;
+	case kErrorSet:
+		signal = errors.report(written & kAllErrors);
+		break;
+	case kErrorStatus:
+	case kMasterReturn:
+	case kSramInfo:
+	case kRasInfo:
+	case kTranslation:
+		break;
+	default:
+		if (registers.contains(offset))
+			registers.write(offset, value, bytes);
+		break;
+	}
+	if (signal)
+		message(kVectorAbnormal);
+}
+
+ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &pool,
+			 DmaRoute &translated, DmaRoute &direct)
+	: PciFunction(kVendor, kDevice, static_cast<uint8_t>(description.revision), kClass),
+	  impl_(std::make_unique<Impl>(*this, description, pool, translated, direct))
+{
+	setBar(kTableBar, {kTableSize, false, false});
+	setBar(kRegisterBar, {kRegisterSize, true, true});
+	setBar(kDoorbellBar, {std::bit_ceil(description.queues * kDoorbellWindow), true, true});
+	const unsigned express = addCapability(pci::kCapExpress, kExpressLength);
+
+	configSet(express + 2, kExpressFlags, 2);
+	configSet(express + 4, kExpressReset, 4);
+	configWritable(express + 8, 0xffff, 2);
+	configSet(express + 0x24, kExpressPrefixes, 4);
+	configWritable(express + 0x28, 0xffff, 2);
+	addMsi(kMessages);
+	addMsix(kMessages, kTableBar);
+	addVendorCapability(kWordPerKind, kDoorbellWords);
+	const unsigned pasid = addExtendedCapability(pci::kExtCapPasid, 1, 8);
+
+	configSet(pasid + 4, kPasidBits << 8, 2);
+	configWritable(pasid + 6, 1, 2);
+}
+
+ZipFunction::~ZipFunction() = default;
+
+uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
+{
+	if (!naturallyAligned(offset, size) || offset >= this->bar(bar).size)
+		return 0;
+	if (bar == kDoorbellBar)
+		return impl_->manager.readWindow(offset, size);
+	auto dword = [&](uint64_t at) {
+		return bar == kTableBar ? impl_->table.read(at) : impl_->read(at);
+	};
+
+	if (size == 8)
+		return dword(offset) | uint64_t{dword(offset + 4)} << 32;
+	const uint64_t value = dword(offset & ~uint64_t{3}) >> (8 * (offset & 3));
+
+	return value & ((uint64_t{1} << (8 * size)) - 1);
+}
+
+void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
+{
+	if (!naturallyAligned(offset, size) || offset >= this->bar(bar).size)
+		return;
+	if (bar == kDoorbellBar)
+		return impl_->manager.writeWindow(offset, value, size);
+	if (bar == kRegisterBar && size == 8 && (offset == 0x1000 || offset == 0x2000))
+		return impl_->manager.writeDoorbell(offset, value);
+	auto dword = [&](uint64_t at, uint32_t word, unsigned bytes) {
+		if (bar == kTableBar)
+			impl_->table.write(at, word, bytes);
+		else
+			impl_->write(at, word, bytes);
+	};
+	const unsigned shift = offset & 3;
+
+	if (size == 8) {
+		dword(offset, static_cast<uint32_t>(value), 0xf);
+		dword(offset + 4, static_cast<uint32_t>(value >> 32), 0xf);
+	} else {
+		dword(offset & ~uint64_t{3}, static_cast<uint32_t>(value << (8 * shift)),
+		      ((1u << size) - 1) << shift);
+	}
+}
+
+std::optional<SharedPages> ZipFunction::barShared(unsigned bar, uint64_t offset, size_t length)
+{
+	return bar == kDoorbellBar ? impl_->manager.sharedWindow(offset, length) : std::nullopt;
+}
+
+void ZipFunction::resetDevice()
+{
+	impl_->manager.reset();
+	impl_->errors.reset(kAllErrors);
+	impl_->registers.clear();
+	impl_->table.clear();
+}
+
+/* Queues whose work waited for bus mastering are not woken by any doorbell. */
+void ZipFunction::configChanged()
+{
+	const bool master = busMaster();
+
+	if (impl_ && impl_->wasMaster.exchange(master) != master && master)
+		impl_->manager.hostChanged();
+}
+
+} // namespace wd::machine
