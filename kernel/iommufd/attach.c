@@ -1,0 +1,466 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Attaching page tables to bound devices, by requester id or by PASID (iommufd-uapi sheet 3.4).
+ *
+ * Everything here runs under the group's lock. The group remembers which page table it has at which
+ * PASID, and the devices that take part; a device's reserved regions are out of use in the IOAS as
+ * long as its requester id is attached there.
+ */
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommufd.h"
+#include "iommufd_private.h"
+
+/**
+ * struct iommufd_change - an attach or replace being done
+ * @idev: device
+ * @pasid: PASID or IOMMU_NO_PASID
+ * @replace: change what is attached, instead of attaching
+ * @old: page table that is no longer used; given up when no lock is held, since it may be destroyed
+ * @nr_old: how many uses of it
+ */
+struct iommufd_change {
+	struct iommufd_device *idev;
+	u32 pasid;
+	bool replace;
+	struct iommufd_hwpt_paging *old;
+	unsigned int nr_old;
+};
+
+/* A PASID needs a table made for it, and so does the requester id beside PASIDs. */
+static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt_paging *hwpt,
+			       u32 pasid)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attach *rid;
+
+	if (pasid == IOMMU_NO_PASID)
+		return igroup->nr_pasids && !hwpt->pasid_compat ? -EINVAL : 0;
+
+	if (!hwpt->pasid_compat)
+		return -EINVAL;
+	rid = xa_load(&igroup->attaches, IOMMU_NO_PASID);
+	if (rid && !rid->hwpt->pasid_compat)
+		return -EINVAL;
+	return pasid < wd_iommu_max_pasids(idev->dev) ? 0 : -EINVAL;
+}
+
+/* Keep the device's reserved regions free in an IOAS, in the name of @link. */
+static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_pagetable *iopt)
+{
+	struct iommufd_device *idev = link->idev;
+	struct iommu_resv_region *region;
+	LIST_HEAD(regions);
+	int rc;
+
+	rc = iommu_get_group_resv_regions(idev->igroup->group, &regions);
+	if (rc)
+		return rc;
+	list_for_each_entry (region, &regions, list) {
+		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length)
+			continue;
+		/* Interrupt messages would have to be mapped by us. */
+		rc = region->type == IOMMU_RESV_SW_MSI
+			     ? -EOPNOTSUPP
+			     : iopt_reserve(iopt, region->start,
+					    region->start + (region->length - 1), link);
+		if (rc)
+			break;
+	}
+	iommu_put_resv_regions(idev->dev, &regions);
+	if (rc)
+		iopt_unreserve(iopt, link);
+	return rc;
+}
+
+/* Point the hardware at @hwpt. The first device of a group does it for the requester ids of all. */
+static int iommufd_hw_attach(struct iommufd_device *idev, u32 pasid,
+			     struct iommufd_hwpt_paging *hwpt, bool first)
+{
+	if (pasid != IOMMU_NO_PASID)
+		return iommu_attach_device_pasid(hwpt->domain, idev->dev, pasid);
+	return first ? iommu_attach_group(hwpt->domain, idev->igroup->group) : 0;
+}
+
+/* Back to blocked. */
+static void iommufd_hw_detach(struct iommufd_device *idev, u32 pasid,
+			      struct iommufd_hwpt_paging *hwpt, bool last)
+{
+	if (pasid != IOMMU_NO_PASID)
+		iommu_detach_device_pasid(hwpt->domain, idev->dev, pasid);
+	else if (last)
+		iommu_detach_group(hwpt->domain, idev->igroup->group);
+}
+
+static struct iommufd_attach *iommufd_attach_get(struct iommufd_group *igroup, u32 pasid,
+						 struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommufd_attach *attach = xa_load(&igroup->attaches, pasid);
+	int rc;
+
+	if (attach)
+		return attach;
+	attach = kzalloc(sizeof(*attach), GFP_KERNEL_ACCOUNT);
+	if (!attach)
+		return ERR_PTR(-ENOMEM);
+	INIT_LIST_HEAD(&attach->links);
+	attach->hwpt = hwpt;
+	attach->pasid = pasid;
+	rc = xa_err(xa_store(&igroup->attaches, pasid, attach, GFP_KERNEL_ACCOUNT));
+	if (rc) {
+		kfree(attach);
+		return ERR_PTR(rc);
+	}
+	if (pasid != IOMMU_NO_PASID)
+		igroup->nr_pasids++;
+	return attach;
+}
+
+static void iommufd_attach_put(struct iommufd_group *igroup, struct iommufd_attach *attach)
+{
+	if (!list_empty(&attach->links))
+		return;
+	if (attach->pasid != IOMMU_NO_PASID)
+		igroup->nr_pasids--;
+	xa_erase(&igroup->attaches, attach->pasid);
+	kfree(attach);
+}
+
+static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid,
+				 struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommufd_group *igroup = idev->igroup;
+	struct iommufd_attach_link *link;
+	struct iommufd_attach *attach;
+	int rc;
+
+	lockdep_assert_held(&igroup->lock);
+
+	if (xa_load(&idev->links, pasid))
+		return -EBUSY;
+	attach = xa_load(&igroup->attaches, pasid);
+	if (attach && attach->hwpt != hwpt)
+		return -EINVAL;
+
+	link = kzalloc(sizeof(*link), GFP_KERNEL_ACCOUNT);
+	if (!link)
+		return -ENOMEM;
+	link->idev = idev;
+	if (pasid == IOMMU_NO_PASID) {
+		rc = iommufd_reserve_regions(link, &hwpt->ioas->iopt);
+		if (rc)
+			goto err_free;
+	}
+	rc = iommufd_check_pasid(idev, hwpt, pasid);
+	if (rc)
+		goto err_unreserve;
+	rc = xa_err(xa_store(&idev->links, pasid, link, GFP_KERNEL_ACCOUNT));
+	if (rc)
+		goto err_unreserve;
+	attach = iommufd_attach_get(igroup, pasid, hwpt);
+	if (IS_ERR(attach)) {
+		rc = PTR_ERR(attach);
+		goto err_erase;
+	}
+	rc = iommufd_hw_attach(idev, pasid, hwpt, list_empty(&attach->links));
+	if (rc)
+		goto err_attach;
+	link->attach = attach;
+	list_add_tail(&link->item, &attach->links);
+	iommufd_object_use(&hwpt->obj);
+	return 0;
+
+err_attach:
+	iommufd_attach_put(igroup, attach);
+err_erase:
+	xa_erase(&idev->links, pasid);
+err_unreserve:
+	if (pasid == IOMMU_NO_PASID)
+		iopt_unreserve(&hwpt->ioas->iopt, link);
+err_free:
+	kfree(link);
+	return rc;
+}
+
+/* @return the page table that was attached, whose use the caller gives up without the lock. */
+static struct iommufd_hwpt_paging *iommufd_detach_locked(struct iommufd_device *idev, u32 pasid)
+{
+	struct iommufd_attach_link *link = xa_erase(&idev->links, pasid);
+	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_attach *attach;
+
+	lockdep_assert_held(&idev->igroup->lock);
+
+	if (!link)
+		return NULL;
+	attach = link->attach;
+	hwpt = attach->hwpt;
+	list_del(&link->item);
+	iommufd_hw_detach(idev, pasid, hwpt, list_empty(&attach->links));
+	if (pasid == IOMMU_NO_PASID)
+		iopt_unreserve(&hwpt->ioas->iopt, link);
+	iommufd_attach_put(idev->igroup, attach);
+	kfree(link);
+	return hwpt;
+}
+
+static int iommufd_replace_reserve(struct iommufd_attach *attach, struct iommufd_ioas *ioas)
+{
+	struct iommufd_attach_link *link;
+	int rc;
+
+	if (attach->pasid != IOMMU_NO_PASID || attach->hwpt->ioas == ioas)
+		return 0;
+	list_for_each_entry (link, &attach->links, item) {
+		rc = iommufd_reserve_regions(link, &ioas->iopt);
+		if (rc) {
+			list_for_each_entry_continue_reverse(link, &attach->links, item)
+				iopt_unreserve(&ioas->iopt, link);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static void iommufd_replace_unreserve(struct iommufd_attach *attach, struct iommufd_ioas *ioas)
+{
+	struct iommufd_attach_link *link;
+
+	list_for_each_entry (link, &attach->links, item)
+		iopt_unreserve(&ioas->iopt, link);
+}
+
+/*
+ * Linux 6.1 has no atomic change: DMA is blocked between the two. The old table fitted before, so
+ * going back to it does not fail.
+ */
+static int iommufd_hw_replace_one(struct iommufd_device *idev, u32 pasid,
+				  struct iommufd_hwpt_paging *old, struct iommufd_hwpt_paging *new)
+{
+	int rc;
+
+	iommufd_hw_detach(idev, pasid, old, true);
+	rc = iommufd_hw_attach(idev, pasid, new, true);
+	if (rc)
+		WARN_ON(iommufd_hw_attach(idev, pasid, old, true));
+	return rc;
+}
+
+static int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommufd_attach_link *link;
+	int rc = 0;
+
+	list_for_each_entry (link, &attach->links, item) {
+		rc = iommufd_hw_replace_one(link->idev, attach->pasid, attach->hwpt, hwpt);
+		/* One call moves the requester ids of the whole group. */
+		if (rc || attach->pasid == IOMMU_NO_PASID)
+			break;
+	}
+	if (rc)
+		list_for_each_entry_continue_reverse(link, &attach->links, item) WARN_ON(
+			iommufd_hw_replace_one(link->idev, attach->pasid, hwpt, attach->hwpt));
+	return rc;
+}
+
+static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_hwpt_paging *hwpt)
+{
+	struct iommufd_device *idev = change->idev;
+	struct iommufd_attach_link *link = xa_load(&idev->links, change->pasid);
+	struct iommufd_hwpt_paging *old;
+	struct iommufd_attach *attach;
+	int rc;
+
+	lockdep_assert_held(&idev->igroup->lock);
+
+	if (!link)
+		return -EINVAL;
+	attach = link->attach;
+	old = attach->hwpt;
+	if (old == hwpt)
+		return 0;
+	rc = iommufd_replace_reserve(attach, hwpt->ioas);
+	if (rc)
+		return rc;
+	rc = iommufd_check_pasid(idev, hwpt, change->pasid);
+	if (!rc)
+		rc = iommufd_hw_replace(attach, hwpt);
+	if (change->pasid == IOMMU_NO_PASID && old->ioas != hwpt->ioas)
+		iommufd_replace_unreserve(attach, rc ? hwpt->ioas : old->ioas);
+	if (rc)
+		return rc;
+
+	attach->hwpt = hwpt;
+	change->old = old;
+	list_for_each_entry (link, &attach->links, item) {
+		iommufd_object_use(&hwpt->obj);
+		change->nr_old++;
+	}
+	return 0;
+}
+
+static int iommufd_change_hwpt(struct iommufd_change *change, struct iommufd_hwpt_paging *hwpt)
+{
+	if (change->replace)
+		return iommufd_replace_locked(change, hwpt);
+	return iommufd_attach_locked(change->idev, change->pasid, hwpt);
+}
+
+/* First automatic table of the IOAS that fits. EINVAL of the IOMMU driver: does not fit. */
+static int iommufd_change_existing(struct iommufd_change *change, struct iommufd_ioas *ioas,
+				   u32 *pt_id)
+{
+	struct iommufd_ctx *ictx = change->idev->ictx;
+	struct iommufd_hwpt_paging *hwpt;
+	int rc = -EINVAL;
+
+	list_for_each_entry (hwpt, &ioas->hwpt_list, hwpt_item) {
+		/* One that is just being destroyed is no longer to be found. */
+		if (!hwpt->auto_domain || !iommufd_hold_object(ictx, &hwpt->obj))
+			continue;
+		rc = iommufd_change_hwpt(change, hwpt);
+		if (!rc)
+			*pt_id = hwpt->obj.id;
+		iommufd_put_object(ictx, &hwpt->obj);
+		if (rc != -EINVAL)
+			break;
+	}
+	return rc;
+}
+
+/*
+ * What a new automatic table would fail on, asked before one is made and filled: such a table is
+ * not for PASIDs, nor beside them.
+ */
+static int iommufd_check_automatic(const struct iommufd_change *change)
+{
+	bool attached = xa_load(&change->idev->links, change->pasid);
+
+	if (attached != change->replace)
+		return attached ? -EBUSY : -EINVAL;
+	return change->pasid != IOMMU_NO_PASID || change->idev->igroup->nr_pasids ? -EINVAL : 0;
+}
+
+/* Under ioas->mutex, so that two devices of the same kind do not make two tables. */
+static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas, u32 *pt_id)
+{
+	struct iommufd_device *idev = change->idev;
+	struct iommufd_hwpt_paging *hwpt;
+	int rc;
+
+	rc = iommufd_check_automatic(change);
+	if (rc)
+		return rc;
+	mutex_lock(&ioas->mutex);
+	rc = iommufd_change_existing(change, ioas, pt_id);
+	if (rc != -EINVAL) {
+		mutex_unlock(&ioas->mutex);
+		return rc;
+	}
+	hwpt = iommufd_hwpt_create(idev->ictx, ioas, idev->dev, 0, true);
+	if (IS_ERR(hwpt)) {
+		mutex_unlock(&ioas->mutex);
+		return PTR_ERR(hwpt);
+	}
+	rc = iommufd_hwpt_populate(hwpt);
+	if (!rc)
+		rc = iommufd_change_hwpt(change, hwpt);
+	if (!rc) {
+		*pt_id = hwpt->obj.id;
+		iommufd_object_finalize(idev->ictx, &hwpt->obj);
+	}
+	mutex_unlock(&ioas->mutex);
+	/* Nobody has found it in the list: it was not visible. */
+	if (rc)
+		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->obj);
+	return rc;
+}
+
+static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
+{
+	struct iommufd_device *idev = change->idev;
+	struct iommufd_object *pt;
+	int rc;
+
+	if (idev->igroup->shared && change->pasid == IOMMU_NO_PASID)
+		return -EPERM;
+	pt = iommufd_get_object(idev->ictx, *pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(pt))
+		return PTR_ERR(pt);
+
+	mutex_lock(&idev->igroup->lock);
+	switch (pt->type) {
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		rc = iommufd_change_hwpt(change, container_of(pt, struct iommufd_hwpt_paging, obj));
+		break;
+	case IOMMUFD_OBJ_IOAS:
+		rc = iommufd_change_ioas(change, container_of(pt, struct iommufd_ioas, obj), pt_id);
+		break;
+	default:
+		rc = -EINVAL;
+		break;
+	}
+	mutex_unlock(&idev->igroup->lock);
+	iommufd_put_object(idev->ictx, pt);
+	while (change->nr_old--)
+		iommufd_hwpt_put_user(idev->ictx, change->old);
+	return rc;
+}
+
+/**
+ * iommufd_device_attach() - connect a device with an address space
+ * @idev: bound device
+ * @pasid: PASID, or IOMMU_NO_PASID for the requester id
+ * @pt_id: in: HWPT, or IOAS to have a HWPT found or made; out: the HWPT in use
+ *
+ * On success the device may DMA. Nothing is changed on error.
+ *
+ * Return: 0; -ENOENT no such object, -EPERM requester id of a shared bind, -EBUSY attached already,
+ * -EINVAL wrong type, other table in the group, or the table does not fit the device or PASID,
+ * -EADDRINUSE reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM, errors of the IOMMU
+ * driver and of pinning
+ */
+int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
+{
+	struct iommufd_change change = {.idev = idev, .pasid = pasid};
+
+	return iommufd_change_pt(&change, pt_id);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_attach);
+
+/**
+ * iommufd_device_replace() - change what is attached
+ * @idev: bound device
+ * @pasid: as in iommufd_device_attach()
+ * @pt_id: as in iommufd_device_attach()
+ *
+ * DMA may be blocked for a moment. The old attachment stays on error.
+ *
+ * Return: as iommufd_device_attach(), -EINVAL also if nothing is attached
+ */
+int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
+{
+	struct iommufd_change change = {.idev = idev, .pasid = pasid, .replace = true};
+
+	return iommufd_change_pt(&change, pt_id);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_replace);
+
+/**
+ * iommufd_device_detach() - back to blocked DMA
+ * @idev: bound device
+ * @pasid: as in iommufd_device_attach(); harmless if nothing is attached there
+ */
+void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
+{
+	struct iommufd_hwpt_paging *hwpt;
+
+	mutex_lock(&idev->igroup->lock);
+	hwpt = iommufd_detach_locked(idev, pasid);
+	mutex_unlock(&idev->igroup->lock);
+	if (hwpt)
+		iommufd_hwpt_put_user(idev->ictx, hwpt);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_detach);

@@ -1,0 +1,316 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Devices bound to a context, by the driver that exposes them (iommufd-uapi sheet 3.3, section 4).
+ *
+ * An exclusive bind owns the DMA of the whole IOMMU group: it is blocked until something is
+ * attached. A shared bind leaves the requester id to the calling driver; only PASIDs are attached.
+ */
+#include <linux/device.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommufd.h"
+#include "iommufd_private.h"
+
+static bool allow_unsafe_interrupts;
+module_param(allow_unsafe_interrupts, bool, 0644);
+MODULE_PARM_DESC(allow_unsafe_interrupts,
+		 "Allow devices whose interrupt messages the platform does not check");
+
+static struct iommufd_group *iommufd_group_alloc(struct iommufd_ctx *ictx,
+						 struct iommu_group *group, bool shared)
+{
+	struct iommufd_group *igroup = kzalloc(sizeof(*igroup), GFP_KERNEL_ACCOUNT);
+
+	if (!igroup)
+		return NULL;
+	kref_init(&igroup->ref);
+	mutex_init(&igroup->lock);
+	xa_init(&igroup->attaches);
+	igroup->ictx = ictx;
+	igroup->group = group;
+	igroup->shared = shared;
+	return igroup;
+}
+
+static void iommufd_group_free(struct iommufd_group *igroup)
+{
+	WARN_ON(!xa_empty(&igroup->attaches));
+	xa_destroy(&igroup->attaches);
+	mutex_destroy(&igroup->lock);
+	iommu_group_put(igroup->group);
+	kfree(igroup);
+}
+
+static void iommufd_group_release(struct kref *ref)
+{
+	struct iommufd_group *igroup = container_of(ref, struct iommufd_group, ref);
+
+	if (!igroup->shared) {
+		lockdep_assert_held(&igroup->ictx->groups_lock);
+		xa_erase(&igroup->ictx->groups, iommu_group_id(igroup->group));
+		iommu_group_release_dma_owner(igroup->group);
+	}
+	iommufd_group_free(igroup);
+}
+
+static void iommufd_group_put(struct iommufd_group *igroup)
+{
+	struct iommufd_ctx *ictx = igroup->ictx;
+
+	mutex_lock(&ictx->groups_lock);
+	kref_put(&igroup->ref, iommufd_group_release);
+	mutex_unlock(&ictx->groups_lock);
+}
+
+/* Memory that firmware wants mapped 1:1 cannot be promised to an address space of user space. */
+static int iommufd_group_check_regions(struct iommu_group *group, struct device *dev)
+{
+	struct iommu_resv_region *region;
+	LIST_HEAD(regions);
+	int rc;
+
+	rc = iommu_get_group_resv_regions(group, &regions);
+	if (rc)
+		return rc;
+	list_for_each_entry (region, &regions, list)
+		if (region->type == IOMMU_RESV_DIRECT)
+			rc = -EINVAL;
+	iommu_put_resv_regions(dev, &regions);
+	return rc;
+}
+
+static int iommufd_group_claim(struct iommufd_group *igroup, struct device *dev)
+{
+	int rc;
+
+	rc = iommu_group_claim_dma_owner(igroup->group, igroup->ictx);
+	if (rc)
+		return rc;
+	rc = iommufd_group_check_regions(igroup->group, dev);
+	if (!rc)
+		rc = xa_err(xa_store(&igroup->ictx->groups, iommu_group_id(igroup->group), igroup,
+				     GFP_KERNEL_ACCOUNT));
+	if (rc)
+		iommu_group_release_dma_owner(igroup->group);
+	return rc;
+}
+
+/* Takes over the reference to @group. */
+static struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx, struct device *dev,
+					       struct iommu_group *group)
+{
+	struct iommufd_group *igroup;
+	int rc = -ENOMEM;
+
+	mutex_lock(&ictx->groups_lock);
+	igroup = xa_load(&ictx->groups, iommu_group_id(group));
+	if (igroup) {
+		kref_get(&igroup->ref);
+		iommu_group_put(group);
+		goto out_unlock;
+	}
+	igroup = iommufd_group_alloc(ictx, group, false);
+	if (igroup)
+		rc = iommufd_group_claim(igroup, dev);
+	if (rc) {
+		if (igroup)
+			iommufd_group_free(igroup);
+		else
+			iommu_group_put(group);
+		igroup = ERR_PTR(rc);
+	}
+out_unlock:
+	mutex_unlock(&ictx->groups_lock);
+	return igroup;
+}
+
+static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct device *dev,
+					       bool shared)
+{
+	struct iommufd_group *igroup;
+	struct iommu_group *group;
+
+	if (!device_iommu_capable(dev, IOMMU_CAP_CACHE_COHERENCY))
+		return ERR_PTR(-EINVAL);
+	group = iommu_group_get(dev);
+	if (!group)
+		return ERR_PTR(-ENODEV);
+	if (!shared) {
+		/* Without this a device could raise any interrupt of the host by writing memory. */
+		if (!device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP) && !allow_unsafe_interrupts) {
+			iommu_group_put(group);
+			return ERR_PTR(-EPERM);
+		}
+		return iommufd_group_get(ictx, dev, group);
+	}
+	igroup = iommufd_group_alloc(ictx, group, true);
+	if (!igroup) {
+		iommu_group_put(group);
+		return ERR_PTR(-ENOMEM);
+	}
+	return igroup;
+}
+
+static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev,
+						    u32 *id, bool shared)
+{
+	struct iommufd_group *igroup;
+	struct iommufd_device *idev;
+
+	igroup = iommufd_get_group(ictx, dev, shared);
+	if (IS_ERR(igroup))
+		return ERR_CAST(igroup);
+	idev = iommufd_object_alloc(ictx, idev, obj, IOMMUFD_OBJ_DEVICE);
+	if (IS_ERR(idev)) {
+		iommufd_group_put(igroup);
+		return idev;
+	}
+	iommufd_ctx_get(ictx);
+	idev->ictx = ictx;
+	idev->dev = get_device(dev);
+	idev->igroup = igroup;
+	xa_init(&idev->links);
+	/* The driver's use: user space cannot destroy the object. */
+	iommufd_object_use(&idev->obj);
+	*id = idev->obj.id;
+	iommufd_object_finalize(ictx, &idev->obj);
+	return idev;
+}
+
+/**
+ * iommufd_device_bind() - put a device under the control of a context
+ * @ictx: context
+ * @dev: device; the driver must not have used DMA, and declares driver_managed_dma
+ * @id: gets the object id for user space
+ *
+ * The DMA of the device's group is blocked from now on.
+ *
+ * Return: the bound device, valid until iommufd_device_unbind(); ERR_PTR(-EINVAL) no coherent DMA
+ * or firmware wants 1:1 mappings, -ENODEV no IOMMU group, -EPERM interrupts are not isolated or the
+ * group belongs to someone else, -EBUSY the group is in use, -ENOMEM
+ */
+struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id)
+{
+	return __iommufd_device_bind(ictx, dev, id, false);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_bind);
+
+/**
+ * iommufd_device_bind_shared() - let a context use PASIDs of a device
+ * @ictx: context
+ * @dev: device of the calling driver, which keeps the requester id and its default domain
+ * @id: gets the object id for user space
+ *
+ * Return: as iommufd_device_bind(), but never -EPERM or -EBUSY
+ */
+struct iommufd_device *iommufd_device_bind_shared(struct iommufd_ctx *ictx, struct device *dev,
+						  u32 *id)
+{
+	return __iommufd_device_bind(ictx, dev, id, true);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_bind_shared);
+
+void iommufd_device_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_device *idev = container_of(obj, struct iommufd_device, obj);
+
+	WARN_ON(!xa_empty(&idev->links));
+	xa_destroy(&idev->links);
+	iommufd_group_put(idev->igroup);
+	put_device(idev->dev);
+}
+
+/**
+ * iommufd_device_unbind() - undo a bind
+ * @idev: device with nothing attached
+ *
+ * Waits for calls that use the device right now. Its id is free afterwards.
+ */
+void iommufd_device_unbind(struct iommufd_device *idev)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+
+	iommufd_object_remove(ictx, &idev->obj);
+	iommufd_ctx_put(ictx);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_unbind);
+
+/**
+ * iommufd_device_to_ictx() - context of a bound device
+ * @idev: bound device, which holds it
+ */
+struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev)
+{
+	return idev->ictx;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_to_ictx);
+
+/**
+ * iommufd_device_to_id() - object id of a bound device
+ * @idev: bound device
+ */
+u32 iommufd_device_to_id(struct iommufd_device *idev)
+{
+	return idev->obj.id;
+}
+EXPORT_SYMBOL_GPL(iommufd_device_to_id);
+
+static int iommufd_copy_hw_info(const struct wd_iommu_hw_info *info, u64 uptr, u32 length)
+{
+	u32 copied = min(length, info->len);
+
+	if (copy_to_user(u64_to_user_ptr(uptr), info->data, copied))
+		return -EFAULT;
+	if (length > copied && clear_user(u64_to_user_ptr(uptr + copied), length - copied))
+		return -EFAULT;
+	return 0;
+}
+
+static int iommufd_fill_hw_info(struct iommu_hw_info *cmd, struct device *dev)
+{
+	bool typed = cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	struct wd_iommu_hw_info info = {};
+	int rc;
+
+	rc = wd_iommu_hw_info(dev, &info);
+	/* An IOMMU that says nothing about itself is no error. */
+	if (rc == -EOPNOTSUPP || rc == -ENODEV)
+		memset(&info, 0, sizeof(info));
+	else if (rc)
+		return rc;
+	if (WARN_ON(info.len > sizeof(info.data)))
+		return -EINVAL;
+	if (typed && cmd->in_data_type != IOMMU_HW_INFO_TYPE_DEFAULT &&
+	    cmd->in_data_type != info.type)
+		return -EOPNOTSUPP;
+
+	rc = iommufd_copy_hw_info(&info, cmd->data_uptr, cmd->data_len);
+	if (rc)
+		return rc;
+	cmd->data_len = info.len;
+	cmd->out_data_type = info.type;
+	cmd->out_max_pasid_log2 = info.max_pasid_log2;
+	cmd->out_capabilities = info.capabilities;
+	return 0;
+}
+
+int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hw_info *cmd = ucmd->cmd;
+	struct iommufd_object *obj;
+	int rc;
+
+	if (cmd->flags & ~IOMMU_HW_INFO_FLAG_INPUT_TYPE || cmd->__reserved[0] ||
+	    cmd->__reserved[1] || cmd->__reserved[2])
+		return -EOPNOTSUPP;
+	obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	rc = iommufd_fill_hw_info(cmd, container_of(obj, struct iommufd_device, obj)->dev);
+	if (!rc)
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	iommufd_put_object(ucmd->ictx, obj);
+	return rc;
+}

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The page tables of an IOAS: all of them have all of its areas, at any time (iommufd-uapi sheet
+ * 2.0). Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
+ */
+#include "io_pagetable.h"
+
+static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, unsigned long iova,
+			phys_addr_t phys, size_t length, int prot, size_t *mapped)
+{
+	while (*mapped < length) {
+		size_t step = length - *mapped;
+		int rc;
+
+		if (!iopt->large_pages)
+			step = min_t(size_t, step, PAGE_SIZE - ((phys + *mapped) & ~PAGE_MASK));
+		rc = iommu_map(domain, iova + *mapped, phys + *mapped, step, prot);
+		if (rc)
+			return rc;
+		*mapped += step;
+	}
+	return 0;
+}
+
+/* Write an area whose pages are pinned into a page table, all or nothing. */
+static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
+			 struct iommu_domain *domain)
+{
+	size_t offset = area->start_byte & ~PAGE_MASK, done = 0;
+	struct iopt_run_iter iter;
+	int rc;
+
+	lockdep_assert_held(&area->pages->mutex);
+
+	iopt_run_first(&iter, area->pages, iopt_area_first_index(area), iopt_area_last_index(area));
+	while (iopt_run_next(&iter)) {
+		size_t length =
+			min_t(size_t, (iter.npages << PAGE_SHIFT) - offset, area->length - done);
+		size_t mapped = 0;
+
+		rc = iopt_map_run(iopt, domain, area->node.start + done,
+				  PFN_PHYS((phys_addr_t)iter.pfn) + offset, length, area->prot,
+				  &mapped);
+		done += mapped;
+		if (rc)
+			goto err_unmap;
+		offset = 0;
+	}
+	if (WARN_ON(done != area->length)) {
+		rc = -EINVAL;
+		goto err_unmap;
+	}
+	return 0;
+
+err_unmap:
+	if (done)
+		iommu_unmap(domain, area->node.start, done);
+	return rc;
+}
+
+static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain)
+{
+	size_t unmapped = iommu_unmap(domain, area->node.start, area->length);
+
+	WARN_ON(unmapped != area->length);
+}
+
+static void iopt_area_unpin(struct iopt_area *area)
+{
+	mutex_lock(&area->pages->mutex);
+	iopt_pages_unpin(area->pages, iopt_area_first_index(area), iopt_area_last_index(area));
+	mutex_unlock(&area->pages->mutex);
+	area->filled = false;
+}
+
+/**
+ * iopt_area_fill() - pin the memory of a busy area and write it into every page table
+ * @iopt: IOAS
+ * @area: area
+ *
+ * Does nothing as long as there is no page table.
+ *
+ * Return: 0, or an error from pinning or from a page table, with everything as before
+ */
+int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_pages *pages = area->pages;
+	struct iopt_domain *link;
+	int rc;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (list_empty(&iopt->domains))
+		return 0;
+	mutex_lock(&pages->mutex);
+	rc = iopt_pages_pin(pages, iopt_area_first_index(area), iopt_area_last_index(area));
+	if (rc)
+		goto out_unlock;
+	list_for_each_entry (link, &iopt->domains, item) {
+		rc = iopt_area_map(iopt, area, link->domain);
+		if (rc)
+			goto err_unmap;
+	}
+	area->filled = true;
+out_unlock:
+	mutex_unlock(&pages->mutex);
+	return rc;
+
+err_unmap:
+	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
+		iopt_area_unmap(area, link->domain);
+	iopt_pages_unpin(pages, iopt_area_first_index(area), iopt_area_last_index(area));
+	goto out_unlock;
+}
+
+/**
+ * iopt_area_unfill() - undo iopt_area_fill()
+ * @iopt: IOAS
+ * @area: busy area
+ *
+ * When it returns no device reaches the memory through the area.
+ */
+void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_domain *link;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	if (!area->filled)
+		return;
+	list_for_each_entry (link, &iopt->domains, item)
+		iopt_area_unmap(area, link->domain);
+	iopt_area_unpin(area);
+}
+
+static struct iopt_area *iopt_area_at(struct interval_tree_node *node)
+{
+	return node ? container_of(node, struct iopt_area, node) : NULL;
+}
+
+static struct iopt_area *iopt_first_area(struct io_pagetable *iopt)
+{
+	return iopt_area_at(interval_tree_iter_first(&iopt->areas, 0, ULONG_MAX));
+}
+
+static struct iopt_area *iopt_next_area(struct iopt_area *area)
+{
+	return iopt_area_at(interval_tree_iter_next(&area->node, 0, ULONG_MAX));
+}
+
+static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
+			      struct iommu_domain *domain)
+{
+	struct iopt_pages *pages = area->pages;
+	unsigned long first = iopt_area_first_index(area), last = iopt_area_last_index(area);
+	int rc = 0;
+
+	mutex_lock(&pages->mutex);
+	if (!area->filled)
+		rc = iopt_pages_pin(pages, first, last);
+	if (!rc) {
+		rc = iopt_area_map(iopt, area, domain);
+		if (!rc)
+			area->filled = true;
+		else if (!area->filled)
+			iopt_pages_unpin(pages, first, last);
+	}
+	mutex_unlock(&pages->mutex);
+	return rc;
+}
+
+/* Take [first area, end) out of a page table, and unpin what no other table needs. */
+static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *domain,
+			      const struct iopt_area *end, bool unpin)
+{
+	struct iopt_area *area;
+
+	for (area = iopt_first_area(iopt); area && area != end; area = iopt_next_area(area)) {
+		iopt_area_unmap(area, domain);
+		if (unpin)
+			iopt_area_unpin(area);
+	}
+}
+
+static int iopt_fill_domain(struct io_pagetable *iopt, struct iommu_domain *domain)
+{
+	bool first = list_empty(&iopt->domains);
+	struct iopt_area *area;
+	int rc;
+
+	for (area = iopt_first_area(iopt); area; area = iopt_next_area(area)) {
+		rc = iopt_area_fill_one(iopt, area, domain);
+		if (rc) {
+			iopt_empty_domain(iopt, domain, area, first);
+			return rc;
+		}
+	}
+	return 0;
+}
+
+/* Do the existing areas fit a new alignment? */
+static int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignment)
+{
+	struct iopt_area *area;
+
+	if (alignment <= iopt->alignment)
+		return 0;
+	for (area = iopt_first_area(iopt); area; area = iopt_next_area(area))
+		if ((area->node.start | area->length | area->start_byte) & (alignment - 1))
+			return -EADDRINUSE;
+	return 0;
+}
+
+static unsigned long iopt_wanted_alignment(struct io_pagetable *iopt)
+{
+	unsigned long alignment = iopt->large_pages ? 1 : PAGE_SIZE;
+	struct iopt_domain *link;
+
+	list_for_each_entry (link, &iopt->domains, item)
+		alignment = max(alignment, link->min_pgsize);
+	return alignment;
+}
+
+static void iopt_unreserve_outside(struct io_pagetable *iopt, struct iopt_domain *link)
+{
+	while (link->nr_outside) {
+		struct iopt_reserved *resv = &link->outside[--link->nr_outside];
+
+		interval_tree_remove(&resv->node, &iopt->reserved);
+		iopt_iova_freed(iopt, resv->node.start);
+	}
+}
+
+/* Everything outside the aperture is reserved as long as the page table is there (3.5). */
+static int iopt_reserve_outside(struct io_pagetable *iopt, struct iopt_domain *link)
+{
+	const struct iommu_domain_geometry *geometry = &link->domain->geometry;
+	int rc;
+
+	link->nr_outside = 0;
+	if (geometry->aperture_start) {
+		rc = __iopt_reserve(iopt, &link->outside[link->nr_outside], 0,
+				    geometry->aperture_start - 1);
+		if (rc)
+			return rc;
+		link->nr_outside++;
+	}
+	if (geometry->aperture_end < ULONG_MAX) {
+		rc = __iopt_reserve(iopt, &link->outside[link->nr_outside],
+				    geometry->aperture_end + 1, ULONG_MAX);
+		if (rc) {
+			iopt_unreserve_outside(iopt, link);
+			return rc;
+		}
+		link->nr_outside++;
+	}
+	return 0;
+}
+
+/**
+ * iopt_add_domain() - let a page table follow the IOAS
+ * @iopt: IOAS
+ * @link: the table's place, zeroed
+ * @domain: empty page table
+ *
+ * Return: 0; -EINVAL its pages are too large, -EADDRINUSE areas or allowed ranges do not fit it,
+ * errors from pinning and from the table
+ */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
+		    struct iommu_domain *domain)
+{
+	unsigned long alignment;
+	int rc;
+
+	if (!domain->pgsize_bitmap)
+		return -EINVAL;
+	link->domain = domain;
+	link->min_pgsize = 1UL << __ffs(domain->pgsize_bitmap);
+	if (link->min_pgsize > PAGE_SIZE)
+		return -EINVAL;
+
+	down_write(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	alignment = max(iopt->alignment, link->min_pgsize);
+	rc = iopt_check_alignment(iopt, alignment);
+	if (!rc)
+		rc = iopt_reserve_outside(iopt, link);
+	mutex_unlock(&iopt->iova_lock);
+	if (rc)
+		goto out;
+
+	rc = iopt_fill_domain(iopt, domain);
+	mutex_lock(&iopt->iova_lock);
+	if (rc) {
+		iopt_unreserve_outside(iopt, link);
+	} else {
+		iopt->alignment = alignment;
+		list_add_tail(&link->item, &iopt->domains);
+	}
+	mutex_unlock(&iopt->iova_lock);
+out:
+	up_write(&iopt->domains_rwsem);
+	return rc;
+}
+
+/**
+ * iopt_remove_domain() - undo iopt_add_domain()
+ * @iopt: IOAS
+ * @link: as given there
+ *
+ * The table is empty afterwards. Memory that no other table has is unpinned.
+ */
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link)
+{
+	down_write(&iopt->domains_rwsem);
+	list_del(&link->item);
+	iopt_empty_domain(iopt, link->domain, NULL, list_empty(&iopt->domains));
+	mutex_lock(&iopt->iova_lock);
+	iopt_unreserve_outside(iopt, link);
+	iopt->alignment = iopt_wanted_alignment(iopt);
+	mutex_unlock(&iopt->iova_lock);
+	up_write(&iopt->domains_rwsem);
+}
+
+/**
+ * iopt_set_large_pages() - IOMMU_OPTION_HUGE_PAGES
+ * @iopt: IOAS
+ * @enable: as its value
+ *
+ * Return: 0; -EINVAL there are areas in page tables already, -EADDRINUSE areas are not page aligned
+ */
+int iopt_set_large_pages(struct io_pagetable *iopt, bool enable)
+{
+	int rc = 0;
+
+	down_write(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	if (enable == iopt->large_pages)
+		goto out;
+	if (!enable) {
+		if (!list_empty(&iopt->domains) && iopt_first_area(iopt))
+			rc = -EINVAL;
+		else
+			rc = iopt_check_alignment(iopt, PAGE_SIZE);
+		if (rc)
+			goto out;
+	}
+	iopt->large_pages = enable;
+	iopt->alignment = iopt_wanted_alignment(iopt);
+out:
+	mutex_unlock(&iopt->iova_lock);
+	up_write(&iopt->domains_rwsem);
+	return rc;
+}

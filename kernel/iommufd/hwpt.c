@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware page tables: an IOMMU domain that has every mapping of an IOAS from creation to
+ * destruction. Explicit ones are made by IOMMU_HWPT_ALLOC, automatic ones by attaching a device to
+ * an IOAS (iommufd-uapi sheet 2.10, 3.4).
+ */
+#include "iommu_pasid.h"
+#include "iommufd_private.h"
+
+/* Errno order: everything about the device and pt_id is tested by the callers of this. */
+static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
+{
+	struct iommu_domain *domain;
+
+	domain = wd_iommu_domain_alloc_user(dev, flags);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	/* Where the IOMMU can ignore no-snoop requests it does so from the start and forever (3.5).
+	 */
+	if (!IS_ERR(domain) && domain->ops->enforce_cache_coherency)
+		domain->ops->enforce_cache_coherency(domain);
+	return domain;
+}
+
+/**
+ * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
+ * @ictx: context
+ * @ioas: ioas->mutex held
+ * @dev: device whose IOMMU it is for
+ * @flags: enum iommufd_hwpt_alloc_flags
+ * @auto_domain: goes with its last user
+ *
+ * Return: the object, neither visible nor populated, or ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
+ */
+struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+						struct device *dev, u32 flags, bool auto_domain)
+{
+	struct iommufd_hwpt_paging *hwpt;
+
+	lockdep_assert_held(&ioas->mutex);
+
+	hwpt = iommufd_object_alloc(ictx, hwpt, obj, IOMMUFD_OBJ_HWPT_PAGING);
+	if (IS_ERR(hwpt))
+		return hwpt;
+	hwpt->domain = iommufd_alloc_domain(dev, flags);
+	if (IS_ERR(hwpt->domain)) {
+		int rc = PTR_ERR(hwpt->domain);
+
+		iommufd_object_abort(ictx, &hwpt->obj);
+		return ERR_PTR(rc);
+	}
+	hwpt->auto_domain = auto_domain;
+	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	INIT_LIST_HEAD(&hwpt->hwpt_item);
+	iommufd_object_use(&ioas->obj);
+	hwpt->ioas = ioas;
+	return hwpt;
+}
+
+/* Fill the page table and let it follow the IOAS; ioas->mutex held. Errors of iopt_add_domain(). */
+int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt)
+{
+	int rc;
+
+	lockdep_assert_held(&hwpt->ioas->mutex);
+
+	rc = iopt_add_domain(&hwpt->ioas->iopt, &hwpt->link, hwpt->domain);
+	if (rc)
+		return rc;
+	hwpt->in_iopt = true;
+	list_add_tail(&hwpt->hwpt_item, &hwpt->ioas->hwpt_list);
+	return 0;
+}
+
+void iommufd_hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_paging *hwpt = container_of(obj, struct iommufd_hwpt_paging, obj);
+	struct iommufd_ioas *ioas = hwpt->ioas;
+
+	if (hwpt->in_iopt) {
+		mutex_lock(&ioas->mutex);
+		list_del(&hwpt->hwpt_item);
+		mutex_unlock(&ioas->mutex);
+		iopt_remove_domain(&ioas->iopt, &hwpt->link);
+	}
+	iommu_domain_free(hwpt->domain);
+	iommufd_object_unuse(&ioas->obj);
+}
+
+/* An attachment is gone. An automatic page table goes with the last one. */
+void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt)
+{
+	if (hwpt->auto_domain)
+		iommufd_object_put_last_user(ictx, &hwpt->obj);
+	else
+		iommufd_object_unuse(&hwpt->obj);
+}
+
+static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
+				      struct device *dev)
+{
+	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *hwpt;
+	int rc;
+
+	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
+		return -EOPNOTSUPP;
+	/* There are no fault queues yet. */
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		return -EOPNOTSUPP;
+
+	mutex_lock(&ioas->mutex);
+	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas, dev, cmd->flags, false);
+	if (IS_ERR(hwpt)) {
+		rc = PTR_ERR(hwpt);
+		goto out_unlock;
+	}
+	ucmd->new_obj = &hwpt->obj;
+	cmd->out_hwpt_id = hwpt->obj.id;
+	rc = iommufd_hwpt_populate(hwpt);
+out_unlock:
+	mutex_unlock(&ioas->mutex);
+	return rc;
+}
+
+/* pt_id says on what the new table is made. What does not exist is EINVAL here (quirk 3). */
+static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct device *dev)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_object *pt;
+	int rc;
+
+	pt = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(pt))
+		return -EINVAL;
+	switch (pt->type) {
+	case IOMMUFD_OBJ_IOAS:
+		rc = iommufd_hwpt_alloc_on_ioas(ucmd, container_of(pt, struct iommufd_ioas, obj),
+						dev);
+		break;
+	case IOMMUFD_OBJ_HWPT_PAGING:
+		/* The IOMMU layer cannot nest. */
+		rc = -EOPNOTSUPP;
+		break;
+	default:
+		rc = -EINVAL;
+		break;
+	}
+	iommufd_put_object(ucmd->ictx, pt);
+	return rc;
+}
+
+int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_object *dev_obj;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	if ((cmd->data_type == IOMMU_HWPT_DATA_NONE) != !cmd->data_len)
+		return -EINVAL;
+
+	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	if (IS_ERR(dev_obj))
+		return PTR_ERR(dev_obj);
+	rc = iommufd_hwpt_alloc_on(ucmd, container_of(dev_obj, struct iommufd_device, obj)->dev);
+	if (!rc)
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	iommufd_put_object(ucmd->ictx, dev_obj);
+	return rc;
+}

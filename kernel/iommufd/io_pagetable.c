@@ -1,0 +1,322 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Making and removing the areas of an IOAS.
+ *
+ * An area is put into the tree as busy, which takes its IOVA; then it is filled without iova_lock
+ * held, since pinning memory may take long; then it stops being busy. Removal goes the same way
+ * back. Others who meet a busy area are told so and come back later.
+ */
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+
+void iopt_init(struct io_pagetable *iopt)
+{
+	init_rwsem(&iopt->domains_rwsem);
+	INIT_LIST_HEAD(&iopt->domains);
+	mutex_init(&iopt->iova_lock);
+	iopt->areas = RB_ROOT_CACHED;
+	iopt->reserved = RB_ROOT_CACHED;
+	iopt->allowed = RB_ROOT_CACHED;
+	iopt->full_below = PAGE_SIZE;
+	iopt->alignment = 1;
+	iopt->large_pages = true;
+}
+
+/* No page table is left, so that every area is only a record. */
+void iopt_destroy(struct io_pagetable *iopt)
+{
+	struct interval_tree_node *node;
+
+	WARN_ON(!list_empty(&iopt->domains));
+	while ((node = interval_tree_iter_first(&iopt->areas, 0, ULONG_MAX))) {
+		interval_tree_remove(node, &iopt->areas);
+		iopt_area_free(container_of(node, struct iopt_area, node));
+	}
+	while ((node = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX))) {
+		interval_tree_remove(node, &iopt->reserved);
+		kfree(container_of(node, struct iopt_reserved, node));
+	}
+	iopt_free_allowed(&iopt->allowed);
+	mutex_destroy(&iopt->iova_lock);
+}
+
+/* The area takes over the caller's reference to @pages, also when it fails. */
+struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
+				  unsigned long length)
+{
+	struct iopt_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+
+	if (!area) {
+		iopt_pages_put(pages);
+		return NULL;
+	}
+	area->pages = pages;
+	area->start_byte = start_byte;
+	area->length = length;
+	return area;
+}
+
+void iopt_area_free(struct iopt_area *area)
+{
+	WARN_ON(area->filled);
+	iopt_pages_put(area->pages);
+	kfree(area);
+}
+
+static int iopt_check_area(struct io_pagetable *iopt, const struct iopt_area *area, int prot)
+{
+	if ((prot & IOMMU_WRITE) && !area->pages->writable)
+		return -EPERM;
+	if ((area->start_byte | area->length) & (iopt->alignment - 1))
+		return -EINVAL;
+	return 0;
+}
+
+/* Choose the IOVA for the whole list and put the areas there side by side. */
+static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
+			     unsigned long length, unsigned long *iova, int prot, bool fixed)
+{
+	struct iopt_area *area = list_first_entry(list, struct iopt_area, build_item);
+	unsigned long addr = area->pages->uptr + area->start_byte, next;
+	int rc;
+
+	lockdep_assert_held(&iopt->iova_lock);
+
+	if (length & (iopt->alignment - 1))
+		return -EINVAL;
+	rc = fixed ? iopt_place_fixed(iopt, *iova, length)
+		   : iopt_place_auto(iopt, addr, length, iova);
+	if (rc)
+		return rc;
+	list_for_each_entry (area, list, build_item) {
+		rc = iopt_check_area(iopt, area, prot);
+		if (rc)
+			return rc;
+	}
+
+	next = *iova;
+	list_for_each_entry (area, list, build_item) {
+		area->prot = prot;
+		area->busy = true;
+		area->node.start = next;
+		area->node.last = next + (area->length - 1);
+		next += area->length;
+		interval_tree_insert(&area->node, &iopt->areas);
+	}
+	return 0;
+}
+
+/* Nobody has seen the areas: they were busy all the time. */
+static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *list)
+{
+	struct iopt_area *area;
+
+	list_for_each_entry (area, list, build_item)
+		iopt_area_unfill(iopt, area);
+	mutex_lock(&iopt->iova_lock);
+	list_for_each_entry (area, list, build_item) {
+		interval_tree_remove(&area->node, &iopt->areas);
+		iopt_iova_freed(iopt, area->node.start);
+	}
+	mutex_unlock(&iopt->iova_lock);
+}
+
+/**
+ * iopt_map_areas() - place areas one behind the other and fill them, all or nothing
+ * @iopt: IOAS
+ * @list: areas by build_item, not empty; empty after success, unchanged otherwise
+ * @length: sum of their lengths
+ * @iova: in: where, if @fixed; out: where
+ * @prot: IOMMU_READ, ...
+ * @fixed: false to have the IOVA chosen
+ *
+ * Return: 0; placement errors of iopt_place_fixed() or iopt_place_auto(); -EPERM, -EINVAL a backing
+ * does not fit @prot or the alignment; errors from pinning and from the page tables
+ */
+int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
+		   unsigned long *iova, int prot, bool fixed)
+{
+	struct iopt_area *area, *next;
+	int rc;
+
+	down_read(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	rc = iopt_insert_areas(iopt, list, length, iova, prot, fixed);
+	mutex_unlock(&iopt->iova_lock);
+	if (rc)
+		goto out;
+
+	list_for_each_entry (area, list, build_item) {
+		rc = iopt_area_fill(iopt, area);
+		if (rc) {
+			iopt_withdraw_areas(iopt, list);
+			goto out;
+		}
+	}
+
+	mutex_lock(&iopt->iova_lock);
+	list_for_each_entry_safe (area, next, list, build_item) {
+		list_del(&area->build_item);
+		area->busy = false;
+	}
+	mutex_unlock(&iopt->iova_lock);
+out:
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+/**
+ * iopt_map_user() - map memory of the calling process
+ * @iopt: IOAS
+ * @mode: who is charged
+ * @uptr: first byte
+ * @length: bytes; not 0, and @uptr + @length does not wrap
+ * @iova: as in iopt_map_areas()
+ * @prot: as in iopt_map_areas()
+ * @fixed: as in iopt_map_areas()
+ *
+ * Return: as iopt_map_areas(), -ENOMEM
+ */
+int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
+		  unsigned long length, unsigned long *iova, int prot, bool fixed)
+{
+	struct iopt_pages *pages;
+	struct iopt_area *area;
+	LIST_HEAD(list);
+	int rc;
+
+	pages = iopt_pages_alloc(mode, uptr, length, prot & IOMMU_WRITE);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	area = iopt_area_alloc(pages, uptr & (PAGE_SIZE - 1), length);
+	if (!area)
+		return -ENOMEM;
+	list_add(&area->build_item, &list);
+
+	rc = iopt_map_areas(iopt, &list, length, iova, prot, fixed);
+	if (rc)
+		iopt_area_free(area);
+	return rc;
+}
+
+/*
+ * The next area that iopt_unmap() has to remove, made busy. NULL at the end of the range.
+ */
+static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned long start,
+					 unsigned long last)
+{
+	struct interval_tree_node *node;
+	struct iopt_area *area;
+
+	lockdep_assert_held(&iopt->iova_lock);
+
+	node = interval_tree_iter_first(&iopt->areas, start, last);
+	if (!node)
+		return NULL;
+	area = container_of(node, struct iopt_area, node);
+	if (area->busy)
+		return ERR_PTR(-EBUSY);
+	/* Mappings are not split (sheet 2.7). */
+	if (node->start < start || node->last > last)
+		return ERR_PTR(-ENOENT);
+	area->busy = true;
+	return area;
+}
+
+/**
+ * iopt_unmap() - remove every area inside [start, last]
+ * @iopt: IOAS
+ * @start: first IOVA
+ * @last: last IOVA
+ * @unmapped: bytes removed, also after an error
+ *
+ * Areas go in ascending order; those gone when an error is met stay gone (quirk 6).
+ *
+ * Return: 0, also if there was nothing; -EBUSY an area is being changed, -ENOENT one is only partly
+ * inside
+ */
+int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
+	       unsigned long *unmapped)
+{
+	struct iopt_area *area;
+	int rc = 0;
+
+	*unmapped = 0;
+	down_read(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	for (;;) {
+		area = iopt_claim_area(iopt, start, last);
+		if (IS_ERR_OR_NULL(area)) {
+			rc = PTR_ERR_OR_ZERO(area);
+			break;
+		}
+		if (area->filled) {
+			mutex_unlock(&iopt->iova_lock);
+			iopt_area_unfill(iopt, area);
+			mutex_lock(&iopt->iova_lock);
+		}
+		interval_tree_remove(&area->node, &iopt->areas);
+		iopt_iova_freed(iopt, area->node.start);
+		*unmapped += area->length;
+		start = area->node.last;
+		iopt_area_free(area);
+		if (start == ULONG_MAX || ++start > last)
+			break;
+	}
+	mutex_unlock(&iopt->iova_lock);
+	up_read(&iopt->domains_rwsem);
+	return rc;
+}
+
+static int iopt_get_piece(struct io_pagetable *iopt, unsigned long start, unsigned long last,
+			  struct list_head *list, unsigned long *end)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&iopt->areas, start, start);
+	struct iopt_area *area, *piece;
+
+	if (!node)
+		return -ENOENT;
+	area = container_of(node, struct iopt_area, node);
+	if (area->busy)
+		return -ENOENT;
+	*end = min(last, node->last);
+	kref_get(&area->pages->ref);
+	piece = iopt_area_alloc(area->pages, area->start_byte + (start - node->start),
+				*end - start + 1);
+	if (!piece)
+		return -ENOMEM;
+	list_add_tail(&piece->build_item, list);
+	return 0;
+}
+
+/**
+ * iopt_get_pieces() - new areas over the backings of a mapped range
+ * @iopt: IOAS
+ * @start: first IOVA
+ * @length: bytes
+ * @list: gets an area for each area touched, also before an error
+ *
+ * Return: 0; -EINVAL nothing asked for, -EOVERFLOW, -ENOENT not mapped without holes, -ENOMEM
+ */
+int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
+		    struct list_head *list)
+{
+	unsigned long last, end;
+	int rc;
+
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow(start, length - 1, &last))
+		return -EOVERFLOW;
+
+	mutex_lock(&iopt->iova_lock);
+	for (;;) {
+		rc = iopt_get_piece(iopt, start, last, list, &end);
+		if (rc || end == last)
+			break;
+		start = end + 1;
+	}
+	mutex_unlock(&iopt->iova_lock);
+	return rc;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What an IOAS holds: areas of IOVA over pinned memory, written into any number of I/O page tables.
+ *
+ * Words: "last" is inclusive; a "length" is in bytes and may reach ULONG_MAX; an "index" counts
+ * pages from the first page of a backing; a "byte" offset counts from the same place.
+ *
+ *	io_pagetable --< iopt_area >-- iopt_pages --< iopt_seg --< iopt_run
+ *	      |--< iopt_domain
+ *
+ * iopt_pages is the backing made by one MAP. Areas made by COPY share it, so that a page is pinned
+ * and charged once. Memory is pinned when the first page table needs it; the pinned part is kept in
+ * segments. A segment lies inside or outside of everybody who uses it, never half; so giving up a
+ * range only counts down and frees: removing a mapping needs no memory and cannot fail.
+ */
+#ifndef _IO_PAGETABLE_H
+#define _IO_PAGETABLE_H
+
+#include <linux/interval_tree.h>
+#include <linux/iommu.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mm.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+
+struct mm_struct;
+struct user_struct;
+
+/* Who is charged for the pinned memory of a mapping (iommufd-uapi sheet 2.8). */
+enum iopt_account_mode {
+	IOPT_ACCOUNT_USER,
+	IOPT_ACCOUNT_MM,
+	IOPT_ACCOUNT_NONE,
+};
+
+/**
+ * struct io_pagetable - mappings of an IOAS
+ * @domains_rwsem: for the set of page tables. Held for reading by whoever changes a mapping, so
+ *	that it is written into all tables or none; for writing the areas stand still
+ * @domains: iopt_domain
+ * @iova_lock: for the trees and @full_below
+ * @areas: iopt_area.node; never overlap. Changes need @domains_rwsem for reading too
+ * @reserved: iopt_reserved.node; may overlap each other, never an area or an allowed range
+ * @allowed: iopt_allowed.node; the allow list
+ * @full_below: automatic placement need not look below: no IOVA from PAGE_SIZE up to here is free
+ * @alignment: every IOVA, length and source offset is a multiple. Changes under both locks
+ * @large_pages: hand runs of pages to the page tables, not single pages. As @alignment
+ */
+struct io_pagetable {
+	struct rw_semaphore domains_rwsem;
+	struct list_head domains;
+
+	struct mutex iova_lock;
+	struct rb_root_cached areas;
+	struct rb_root_cached reserved;
+	struct rb_root_cached allowed;
+	unsigned long full_below;
+	unsigned long alignment;
+	bool large_pages;
+};
+
+/**
+ * struct iopt_area - an interval of IOVA over an interval of a backing
+ * @node: IOVA
+ * @build_item: in the list of areas being placed together
+ * @pages: held
+ * @start_byte: offset of the first IOVA in @pages
+ * @length: bytes; that of @node once the area has its IOVA
+ * @prot: IOMMU_READ ...
+ * @busy: being built or removed; under iova_lock
+ * @filled: its pages are pinned and in every page table. Changed by the one who made it busy, or
+ *	with domains_rwsem held for writing
+ */
+struct iopt_area {
+	struct interval_tree_node node;
+	struct list_head build_item;
+	struct iopt_pages *pages;
+	unsigned long start_byte;
+	unsigned long length;
+	int prot;
+	bool busy;
+	bool filled;
+};
+
+/* IOVA that cannot be mapped. @owner says whose it is, for removal. */
+struct iopt_reserved {
+	struct interval_tree_node node;
+	const void *owner;
+};
+
+/* An entry of the allow list. */
+struct iopt_allowed {
+	struct interval_tree_node node;
+};
+
+/**
+ * struct iopt_domain - a page table that follows the IOAS
+ * @item: in io_pagetable.domains
+ * @domain: the table
+ * @min_pgsize: its smallest page
+ * @outside: what its aperture leaves out, below and above
+ * @nr_outside: entries of @outside in use
+ */
+struct iopt_domain {
+	struct list_head item;
+	struct iommu_domain *domain;
+	unsigned long min_pgsize;
+	struct iopt_reserved outside[2];
+	unsigned int nr_outside;
+};
+
+/* Physically contiguous pages: a page frame number of up to 52 address bits, and up to 64 GiB. */
+struct iopt_run {
+	u64 pfn : 40;
+	u64 npages : 24;
+};
+
+#define IOPT_RUN_MAX_PAGES ((1UL << 24) - 1)
+
+/**
+ * struct iopt_seg - pinned pages of a backing
+ * @node: indexes of the pages
+ * @users: areas that have the pages in page tables
+ * @nr_runs: entries of @runs
+ * @runs: @inline_run, or allocated
+ */
+struct iopt_seg {
+	struct interval_tree_node node;
+	unsigned int users;
+	unsigned int nr_runs;
+	struct iopt_run *runs;
+	struct iopt_run inline_run;
+};
+
+/**
+ * struct iopt_pages - memory of a process, as named by one MAP
+ * @ref: one for each area
+ * @mutex: for @segs and @first_seg_used
+ * @source_mm: address space, grabbed (it may be dead)
+ * @source_user: who is charged, with IOPT_ACCOUNT_USER
+ * @lock_limit: RLIMIT_MEMLOCK of the process, in pages
+ * @uptr: address of the first page
+ * @npages: pages
+ * @account_mode: fixed at MAP
+ * @writable: pinned for writing
+ * @first_seg_used: @first_seg is in @segs
+ * @segs: iopt_seg.node
+ * @first_seg: place for the first segment, so that a small mapping is two allocations
+ */
+struct iopt_pages {
+	struct kref ref;
+	struct mutex mutex;
+	struct mm_struct *source_mm;
+	struct user_struct *source_user;
+	unsigned long lock_limit;
+	unsigned long uptr;
+	unsigned long npages;
+	enum iopt_account_mode account_mode;
+	bool writable;
+	bool first_seg_used;
+	struct rb_root_cached segs;
+	struct iopt_seg first_seg;
+};
+
+static inline unsigned long iopt_area_first_index(const struct iopt_area *area)
+{
+	return area->start_byte >> PAGE_SHIFT;
+}
+
+static inline unsigned long iopt_area_last_index(const struct iopt_area *area)
+{
+	return (area->start_byte + area->length - 1) >> PAGE_SHIFT;
+}
+
+/* --- io_pagetable.c --- */
+void iopt_init(struct io_pagetable *iopt);
+void iopt_destroy(struct io_pagetable *iopt);
+struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
+				  unsigned long length);
+void iopt_area_free(struct iopt_area *area);
+int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
+		   unsigned long *iova, int prot, bool fixed);
+int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
+		  unsigned long length, unsigned long *iova, int prot, bool fixed);
+int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
+	       unsigned long *unmapped);
+int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
+		    struct list_head *list);
+
+/* --- iova_alloc.c --- */
+int iopt_place_fixed(struct io_pagetable *iopt, unsigned long iova, unsigned long length);
+int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long length,
+		    unsigned long *iova);
+bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from, unsigned long *start,
+		      unsigned long *last);
+void iopt_iova_freed(struct io_pagetable *iopt, unsigned long start);
+int iopt_reserve(struct io_pagetable *iopt, unsigned long start, unsigned long last,
+		 const void *owner);
+int __iopt_reserve(struct io_pagetable *iopt, struct iopt_reserved *resv, unsigned long start,
+		   unsigned long last);
+void iopt_unreserve(struct io_pagetable *iopt, const void *owner);
+int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *list);
+int iopt_allow(struct rb_root_cached *list, unsigned long start, unsigned long last);
+void iopt_free_allowed(struct rb_root_cached *list);
+
+/* --- domain.c --- */
+int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
+		    struct iommu_domain *domain);
+void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link);
+int iopt_set_large_pages(struct io_pagetable *iopt, bool enable);
+int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area);
+void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
+
+/* --- pages.c --- */
+struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr,
+				    unsigned long length, bool writable);
+void iopt_pages_put(struct iopt_pages *pages);
+int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);
+void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned long last);
+
+/**
+ * struct iopt_run_iter - walk over the pinned pages of a range, in maximal contiguous runs
+ * @pages: backing, mutex held
+ * @index: first page of the current run; @npages and @pfn describe it
+ * @last: last page of the range
+ */
+struct iopt_run_iter {
+	struct iopt_pages *pages;
+	unsigned long index;
+	unsigned long last;
+	unsigned long npages;
+	unsigned long pfn;
+	struct iopt_seg *seg;
+	unsigned int run;
+	unsigned long run_index;
+};
+
+void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsigned long first,
+		    unsigned long last);
+bool iopt_run_next(struct iopt_run_iter *iter);
+
+/* --- pin.c --- */
+int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg);
+void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg);
+
+#endif /* _IO_PAGETABLE_H */

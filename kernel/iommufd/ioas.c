@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Commands on an I/O address space: what user space gives is checked here, the work is done by
+ * io_pagetable.c. The order of the checks is part of the ABI (iommufd-uapi sheet 2.2 to 2.7).
+ */
+#include <linux/capability.h>
+#include <linux/slab.h>
+
+#include "iommufd_private.h"
+
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+
+	ioas = iommufd_object_alloc(ucmd->ictx, ioas, obj, IOMMUFD_OBJ_IOAS);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	iopt_init(&ioas->iopt);
+	mutex_init(&ioas->mutex);
+	INIT_LIST_HEAD(&ioas->hwpt_list);
+	ucmd->new_obj = &ioas->obj;
+
+	cmd->out_ioas_id = ioas->obj.id;
+	return iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_ioas *ioas = container_of(obj, struct iommufd_ioas, obj);
+
+	xa_lock(&ictx->objects);
+	if (ictx->vfio_ioas == ioas)
+		ictx->vfio_ioas = NULL;
+	xa_unlock(&ictx->objects);
+
+	WARN_ON(!list_empty(&ioas->hwpt_list));
+	iopt_destroy(&ioas->iopt);
+	mutex_destroy(&ioas->mutex);
+}
+
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
+	struct iommu_iova_range __user *ranges = u64_to_user_ptr(cmd->allowed_iovas);
+	u32 capacity = cmd->num_iovas, count = 0;
+	unsigned long from = 0, start, last;
+	struct iommufd_ioas *ioas;
+	int rc = 0;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	mutex_lock(&ioas->iopt.iova_lock);
+	cmd->out_iova_alignment = ioas->iopt.alignment;
+	while (iopt_next_usable(&ioas->iopt, from, &start, &last)) {
+		struct iommu_iova_range range = {.start = start, .last = last};
+
+		if (count < capacity && copy_to_user(&ranges[count], &range, sizeof(range))) {
+			rc = -EFAULT;
+			break;
+		}
+		count++;
+		if (last == ULONG_MAX)
+			break;
+		from = last + 1;
+	}
+	mutex_unlock(&ioas->iopt.iova_lock);
+
+	if (!rc) {
+		cmd->num_iovas = count;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+		if (!rc && count > capacity)
+			rc = -EMSGSIZE;
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int iommufd_load_allowed(struct rb_root_cached *list, u64 uptr, u32 num)
+{
+	struct iommu_iova_range __user *ranges = u64_to_user_ptr(uptr);
+	u32 i;
+	int rc;
+
+	for (i = 0; i < num; i++) {
+		struct iommu_iova_range range;
+
+		if (copy_from_user(&range, &ranges[i], sizeof(range)))
+			return -EFAULT;
+		if (range.start >= range.last || range.last > ULONG_MAX)
+			return -EINVAL;
+		rc = iopt_allow(list, range.start, range.last);
+		if (rc)
+			return rc;
+	}
+	return 0;
+}
+
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
+	struct rb_root_cached list = RB_ROOT_CACHED;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	rc = iommufd_load_allowed(&list, cmd->allowed_iovas, cmd->num_iovas);
+	if (!rc)
+		rc = iopt_set_allowed(&ioas->iopt, &list);
+	/* The old list after success, the refused one otherwise. */
+	iopt_free_allowed(&list);
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/* The map flags as the IOMMU layer has them. All memory of the CPU is mapped coherent (3.5). */
+int iommufd_ioas_prot(u32 flags)
+{
+	int prot = IOMMU_CACHE;
+
+	if (flags & IOMMU_IOAS_MAP_READABLE)
+		prot |= IOMMU_READ;
+	if (flags & IOMMU_IOAS_MAP_WRITEABLE)
+		prot |= IOMMU_WRITE;
+	return prot;
+}
+
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map *cmd = ucmd->cmd;
+	enum iopt_account_mode mode = IOPT_ACCOUNT_NONE;
+	unsigned long iova = cmd->iova, uptr, end;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	if (cmd->flags & ~(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
+			   IOMMU_IOAS_MAP_READABLE) ||
+	    cmd->__reserved)
+		return -EOPNOTSUPP;
+	/* The IOVA counts even when the kernel chooses one (quirk 15). */
+	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
+		return -EOVERFLOW;
+	if (!(cmd->flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
+		return -EINVAL;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	uptr = cmd->user_va;
+	if (uptr != cmd->user_va || check_add_overflow(uptr, (unsigned long)cmd->length, &end)) {
+		rc = -EOVERFLOW;
+		goto out_put;
+	}
+	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE) {
+		rc = -EINVAL;
+		goto out_put;
+	}
+	if (!capable(CAP_IPC_LOCK))
+		mode = READ_ONCE(ucmd->ictx->account_mode);
+	rc = iopt_map_user(&ioas->iopt, mode, uptr, cmd->length, &iova,
+			   iommufd_ioas_prot(cmd->flags), cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	if (rc)
+		goto out_put;
+
+	/* The mapping stays even if the answer does not arrive (quirk 16). */
+	cmd->iova = iova;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+out_put:
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int iommufd_unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
+			       unsigned long *unmapped)
+{
+	unsigned long last;
+	int rc;
+
+	if (iova == 0 && length == U64_MAX)
+		return iopt_unmap(iopt, 0, ULONG_MAX, unmapped);
+
+	if (iova >= ULONG_MAX || length >= ULONG_MAX)
+		return -EOVERFLOW;
+	if (!length)
+		return -EINVAL;
+	if (check_add_overflow((unsigned long)iova, (unsigned long)length - 1, &last))
+		return -EOVERFLOW;
+	rc = iopt_unmap(iopt, iova, last, unmapped);
+	if (!rc && !*unmapped)
+		return -ENOENT;
+	return rc;
+}
+
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_unmap *cmd = ucmd->cmd;
+	unsigned long unmapped = 0;
+	struct iommufd_ioas *ioas;
+	int rc;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iommufd_unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	if (!rc) {
+		cmd->length = unmapped;
+		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	}
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The objects of a context and their life. Everything about IOVA and memory is in io_pagetable.h.
+ *
+ * Lock order, outermost first:
+ *
+ *	iommufd_ctx.groups_lock
+ *	iommufd_group.lock
+ *	iommufd_ioas.mutex
+ *	io_pagetable.domains_rwsem
+ *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
+ *	locks of the IOMMU layer, mmap_lock
+ *	xa_lock of iommufd_ctx.objects (spinlock)
+ */
+#ifndef _IOMMUFD_PRIVATE_H
+#define _IOMMUFD_PRIVATE_H
+
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/uaccess.h>
+#include <linux/wait.h>
+#include <linux/xarray.h>
+
+#include "compat.h"
+#include "io_pagetable.h"
+
+struct file;
+struct device;
+
+enum iommufd_object_type {
+	IOMMUFD_OBJ_ANY,
+	IOMMUFD_OBJ_DEVICE,
+	IOMMUFD_OBJ_IOAS,
+	IOMMUFD_OBJ_HWPT_PAGING,
+};
+
+/**
+ * struct iommufd_object - head of everything that has an id
+ * @users: 1 + objects that depend on this one. Only those who hold the object may raise it
+ * @wait_cnt: 1 + calls that touch the object right now. Raised under the xa_lock
+ * @type: never changes
+ * @id: index in iommufd_ctx.objects
+ *
+ * An object may go when nobody but its existence counts: user space is refused (EBUSY) as long as
+ * either count is above 1; a driver that takes its device away waits for wait_cnt.
+ */
+struct iommufd_object {
+	refcount_t users;
+	refcount_t wait_cnt;
+	enum iommufd_object_type type;
+	u32 id;
+};
+
+/**
+ * struct iommufd_ctx - one open of /dev/iommu
+ * @file: of this context. In-kernel users hold the context by holding the file
+ * @objects: id to object. An id is reserved before its object is visible
+ * @groups_lock: for @groups and the reference counts of what it holds
+ * @groups: iommu_group id to iommufd_group, the groups owned by this context
+ * @destroy_wait: woken when the wait_cnt of a removed object reaches 0
+ * @vfio_ioas: weak reference, under the xa_lock of @objects
+ * @account_mode: of mappings to come, under the xa_lock of @objects
+ */
+struct iommufd_ctx {
+	struct file *file;
+	struct xarray objects;
+	struct mutex groups_lock;
+	struct xarray groups;
+	wait_queue_head_t destroy_wait;
+	struct iommufd_ioas *vfio_ioas;
+	enum iopt_account_mode account_mode;
+};
+
+/**
+ * struct iommufd_ucmd - a command being executed
+ * @ictx: context
+ * @ubuffer: the caller's structure
+ * @user_size: its size, >= the command's minimum
+ * @cmd: kernel copy, unknown fields zero
+ * @new_obj: object made by the handler. The dispatcher publishes it if the handler succeeds and
+ *	destroys it otherwise
+ */
+struct iommufd_ucmd {
+	struct iommufd_ctx *ictx;
+	void __user *ubuffer;
+	u32 user_size;
+	void *cmd;
+	struct iommufd_object *new_obj;
+};
+
+/* Copy the whole structure back, as much of it as the caller knows. */
+static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len)
+{
+	if (copy_to_user(ucmd->ubuffer, ucmd->cmd, min_t(size_t, ucmd->user_size, cmd_len)))
+		return -EFAULT;
+	return 0;
+}
+
+/* --- object.c --- */
+struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
+					      enum iommufd_object_type type);
+/* @obj is the member of *@ptr that is its struct iommufd_object, first in the structure. */
+#define iommufd_object_alloc(ictx, ptr, obj, type)                                              \
+	container_of(__iommufd_object_alloc(                                                    \
+			     ictx,                                                              \
+			     sizeof(*(ptr)) + BUILD_BUG_ON_ZERO(offsetof(typeof(*(ptr)), obj)), \
+			     type),                                                             \
+		     typeof(*(ptr)), obj)
+void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type);
+bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
+void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_destroy_all(struct iommufd_ctx *ictx);
+
+static inline void iommufd_object_use(struct iommufd_object *obj)
+{
+	refcount_inc(&obj->users);
+}
+
+/* For objects that stay when their last user goes; the existence itself still counts 1. */
+static inline void iommufd_object_unuse(struct iommufd_object *obj)
+{
+	WARN_ON(refcount_dec_and_test(&obj->users));
+}
+
+/**
+ * struct iommufd_ioas - I/O address space
+ * @obj: head
+ * @iopt: its mappings
+ * @mutex: for @hwpt_list, and held while a device looks for an automatic HWPT
+ * @hwpt_list: iommufd_hwpt_paging made on this IOAS, in order of creation
+ */
+struct iommufd_ioas {
+	struct iommufd_object obj;
+	struct io_pagetable iopt;
+	struct mutex mutex;
+	struct list_head hwpt_list;
+};
+
+static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj = iommufd_get_object(ictx, id, IOMMUFD_OBJ_IOAS);
+
+	return IS_ERR(obj) ? ERR_CAST(obj) : container_of(obj, struct iommufd_ioas, obj);
+}
+
+/* --- ioas.c --- */
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_map(struct iommufd_ucmd *ucmd);
+int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
+void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+int iommufd_ioas_prot(u32 flags);
+
+/* --- copy.c --- */
+int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
+
+/* --- option.c --- */
+int iommufd_option(struct iommufd_ucmd *ucmd);
+int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
+
+/**
+ * struct iommufd_hwpt_paging - I/O page table that follows an IOAS
+ * @obj: head; one user for each attached device and PASID
+ * @ioas: held
+ * @domain: the page table in the IOMMU layer
+ * @link: its place among the tables of the IOAS
+ * @hwpt_item: in iommufd_ioas.hwpt_list
+ * @auto_domain: made by an attach to the IOAS, goes with its last user
+ * @pasid_compat: made with IOMMU_HWPT_ALLOC_PASID
+ * @in_iopt: @link is in the IOAS
+ */
+struct iommufd_hwpt_paging {
+	struct iommufd_object obj;
+	struct iommufd_ioas *ioas;
+	struct iommu_domain *domain;
+	struct iopt_domain link;
+	struct list_head hwpt_item;
+	bool auto_domain : 1;
+	bool pasid_compat : 1;
+	bool in_iopt : 1;
+};
+
+/* --- hwpt.c --- */
+int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
+struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+						struct device *dev, u32 flags, bool auto_domain);
+int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt);
+void iommufd_hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt);
+
+/**
+ * struct iommufd_group - devices that attach together
+ * @ref: one for each device
+ * @ictx: context
+ * @group: IOMMU group, held
+ * @lock: for @attaches and everything below
+ * @attaches: PASID (0: the requester id) to iommufd_attach
+ * @nr_pasids: entries of @attaches that are PASIDs
+ * @shared: made by a shared bind
+ *
+ * An exclusive bind has one of these for an IOMMU group, in iommufd_ctx.groups, and owns the DMA of
+ * the group. A shared bind has one of its own: contexts share the device by PASID, and the IOMMU
+ * layer refuses a PASID that another bind uses.
+ */
+struct iommufd_group {
+	struct kref ref;
+	struct iommufd_ctx *ictx;
+	struct iommu_group *group;
+	struct mutex lock;
+	struct xarray attaches;
+	unsigned int nr_pasids;
+	bool shared;
+};
+
+/* A HWPT in use at a PASID of a group. Under iommufd_group.lock. */
+struct iommufd_attach {
+	struct iommufd_hwpt_paging *hwpt;
+	struct list_head links;
+	u32 pasid;
+};
+
+/* A device that takes part in an attach; owner of its reserved regions for the requester id. */
+struct iommufd_attach_link {
+	struct list_head item;
+	struct iommufd_attach *attach;
+	struct iommufd_device *idev;
+};
+
+/**
+ * struct iommufd_device - a bound device
+ * @obj: head; one user for the driver that bound it
+ * @ictx: held until unbind
+ * @dev: held until unbind
+ * @igroup: see struct iommufd_group
+ * @links: PASID to iommufd_attach_link, under iommufd_group.lock
+ */
+struct iommufd_device {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct device *dev;
+	struct iommufd_group *igroup;
+	struct xarray links;
+};
+
+/* --- device.c --- */
+int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);
+void iommufd_device_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+#endif /* _IOMMUFD_PRIVATE_H */

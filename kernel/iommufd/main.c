@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * /dev/iommu: the file, the command table, and contexts for other drivers. Each open is a context
+ * of its own, isolated from every other. Calling convention: iommufd-uapi sheet 1.3.
+ */
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "iommufd.h"
+#include "iommufd_private.h"
+
+static int iommufd_destroy(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_destroy *cmd = ucmd->cmd;
+
+	return iommufd_object_destroy(ucmd->ictx, cmd->id);
+}
+
+union iommufd_ucmd_buffer {
+	u32 size;
+	struct iommu_destroy destroy;
+	struct iommu_hw_info info;
+	struct iommu_hwpt_alloc hwpt;
+	struct iommu_ioas_alloc alloc;
+	struct iommu_ioas_allow_iovas allow_iovas;
+	struct iommu_ioas_copy copy;
+	struct iommu_ioas_iova_ranges iova_ranges;
+	struct iommu_ioas_map map;
+	struct iommu_ioas_unmap unmap;
+	struct iommu_option option;
+	struct iommu_vfio_ioas vfio_ioas;
+};
+
+/**
+ * struct iommufd_command - row of the command table
+ * @request: ioctl number; 0: not implemented
+ * @size: of the structure as the kernel has it
+ * @min_size: of the structure as it was in the first release
+ * @execute: handler
+ */
+struct iommufd_command {
+	unsigned int request;
+	unsigned int size;
+	unsigned int min_size;
+	int (*execute)(struct iommufd_ucmd *ucmd);
+};
+
+#define IOMMUFD_COMMAND(_request, _execute, _struct, _last)                                     \
+	[_IOC_NR(_request) - IOMMUFD_CMD_BASE] = {                                              \
+		.request = _request,                                                            \
+		.size = sizeof(_struct) +                                                       \
+			BUILD_BUG_ON_ZERO(sizeof(union iommufd_ucmd_buffer) < sizeof(_struct)), \
+		.min_size = offsetofend(_struct, _last),                                        \
+		.execute = _execute,                                                            \
+	}
+
+/* Long enough for every number of the ABI: an empty row fails differently from no row (1.3). */
+static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC - IOMMUFD_CMD_BASE +
+						     1] = {
+	IOMMUFD_COMMAND(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),
+	IOMMUFD_COMMAND(IOMMU_GET_HW_INFO, iommufd_get_hw_info, struct iommu_hw_info, __reserved),
+	IOMMUFD_COMMAND(IOMMU_HWPT_ALLOC, iommufd_hwpt_alloc, struct iommu_hwpt_alloc, __reserved),
+	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOC, iommufd_ioas_alloc_ioctl, struct iommu_ioas_alloc,
+			out_ioas_id),
+	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOW_IOVAS, iommufd_ioas_allow_iovas,
+			struct iommu_ioas_allow_iovas, allowed_iovas),
+	IOMMUFD_COMMAND(IOMMU_IOAS_COPY, iommufd_ioas_copy, struct iommu_ioas_copy, src_iova),
+	IOMMUFD_COMMAND(IOMMU_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges,
+			struct iommu_ioas_iova_ranges, out_iova_alignment),
+	IOMMUFD_COMMAND(IOMMU_IOAS_MAP, iommufd_ioas_map, struct iommu_ioas_map, iova),
+	IOMMUFD_COMMAND(IOMMU_IOAS_UNMAP, iommufd_ioas_unmap, struct iommu_ioas_unmap, length),
+	IOMMUFD_COMMAND(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
+	IOMMUFD_COMMAND(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas, __reserved),
+};
+
+static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned long arg)
+{
+	unsigned int index = _IOC_NR(request) - IOMMUFD_CMD_BASE;
+	struct iommufd_ctx *ictx = filp->private_data;
+	const struct iommufd_command *command;
+	struct iommufd_ucmd ucmd = {.ictx = ictx};
+	union iommufd_ucmd_buffer buf;
+	int rc;
+
+	if (index >= ARRAY_SIZE(iommufd_commands))
+		return -ENOTTY;
+
+	ucmd.ubuffer = (void __user *)arg;
+	if (copy_from_user(&ucmd.user_size, ucmd.ubuffer, sizeof(ucmd.user_size)))
+		return -EFAULT;
+
+	command = &iommufd_commands[index];
+	if (!command->execute || request != command->request)
+		return -ENOTTY;
+	if (ucmd.user_size < command->min_size)
+		return -EINVAL;
+
+	ucmd.cmd = &buf;
+	rc = copy_struct_from_user(ucmd.cmd, command->size, ucmd.ubuffer, ucmd.user_size);
+	if (rc)
+		return rc;
+	/* The caller may have changed it between the two reads. */
+	buf.size = ucmd.user_size;
+
+	rc = command->execute(&ucmd);
+	if (ucmd.new_obj) {
+		if (rc)
+			iommufd_object_abort_and_destroy(ictx, ucmd.new_obj);
+		else
+			iommufd_object_finalize(ictx, ucmd.new_obj);
+	}
+	return rc;
+}
+
+static int iommufd_fops_open(struct inode *inode, struct file *filp)
+{
+	struct iommufd_ctx *ictx;
+
+	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
+	if (!ictx)
+		return -ENOMEM;
+	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1);
+	mutex_init(&ictx->groups_lock);
+	xa_init(&ictx->groups);
+	init_waitqueue_head(&ictx->destroy_wait);
+	ictx->account_mode = IOPT_ACCOUNT_USER;
+	ictx->file = filp;
+	filp->private_data = ictx;
+	return 0;
+}
+
+static int iommufd_fops_release(struct inode *inode, struct file *filp)
+{
+	struct iommufd_ctx *ictx = filp->private_data;
+
+	iommufd_destroy_all(ictx);
+	WARN_ON(!xa_empty(&ictx->groups));
+	xa_destroy(&ictx->groups);
+	mutex_destroy(&ictx->groups_lock);
+	kfree(ictx);
+	return 0;
+}
+
+static const struct file_operations iommufd_fops = {
+	.owner = THIS_MODULE,
+	.open = iommufd_fops_open,
+	.release = iommufd_fops_release,
+	.unlocked_ioctl = iommufd_fops_ioctl,
+};
+
+/**
+ * iommufd_ctx_get() - hold a context
+ * @ictx: context that the caller holds already
+ */
+void iommufd_ctx_get(struct iommufd_ctx *ictx)
+{
+	get_file(ictx->file);
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_get);
+
+/**
+ * iommufd_ctx_from_file() - context of an open /dev/iommu
+ * @file: any file
+ *
+ * Return: the context, to be given back with iommufd_ctx_put(), or ERR_PTR(-EBADFD)
+ */
+struct iommufd_ctx *iommufd_ctx_from_file(struct file *file)
+{
+	struct iommufd_ctx *ictx;
+
+	if (file->f_op != &iommufd_fops)
+		return ERR_PTR(-EBADFD);
+	ictx = file->private_data;
+	iommufd_ctx_get(ictx);
+	return ictx;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_from_file);
+
+/**
+ * iommufd_ctx_from_fd() - context of a file descriptor of the caller
+ * @fd: any number
+ *
+ * Return: the context, to be given back with iommufd_ctx_put(), or ERR_PTR(-EBADF, -EBADFD)
+ */
+struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
+{
+	struct file *file = fget(fd);
+
+	if (!file)
+		return ERR_PTR(-EBADF);
+	if (file->f_op != &iommufd_fops) {
+		fput(file);
+		return ERR_PTR(-EBADFD);
+	}
+	/* The reference of fget() is the context's. */
+	return file->private_data;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_from_fd);
+
+/**
+ * iommufd_ctx_put() - give a context back
+ * @ictx: context
+ */
+void iommufd_ctx_put(struct iommufd_ctx *ictx)
+{
+	fput(ictx->file);
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_put);
+
+static struct miscdevice iommufd_misc_dev = {
+	.minor = MISC_DYNAMIC_MINOR,
+	.name = "iommu",
+	.fops = &iommufd_fops,
+	.nodename = "iommu",
+	.mode = 0660,
+};
+
+static int __init iommufd_init(void)
+{
+	/* Registering again after exit needs the minor to be chosen anew. */
+	iommufd_misc_dev.minor = MISC_DYNAMIC_MINOR;
+	return misc_register(&iommufd_misc_dev);
+}
+
+static void __exit iommufd_exit(void)
+{
+	misc_deregister(&iommufd_misc_dev);
+}
+
+module_init(iommufd_init);
+module_exit(iommufd_exit);
+
+MODULE_DESCRIPTION("I/O address spaces for user space");
+MODULE_LICENSE("GPL");

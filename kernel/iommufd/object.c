@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Life of objects: reserved id -> everything that can fail -> visible -> gone. The dispatcher ends
+ * the first phase for objects made by a command, so that no handler can forget it.
+ */
+#include <linux/slab.h>
+
+#include "iommufd_private.h"
+
+struct iommufd_object_ops {
+	void (*destroy)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+};
+
+static const struct iommufd_object_ops iommufd_object_ops[] = {
+	[IOMMUFD_OBJ_DEVICE] = {.destroy = iommufd_device_destroy},
+	[IOMMUFD_OBJ_IOAS] = {.destroy = iommufd_ioas_destroy},
+	[IOMMUFD_OBJ_HWPT_PAGING] = {.destroy = iommufd_hwpt_destroy},
+};
+
+/**
+ * __iommufd_object_alloc() - a zeroed object with a reserved id, not visible yet
+ * @ictx: context
+ * @size: of the structure that begins with the object
+ * @type: type
+ *
+ * Return: the object, or ERR_PTR(-ENOMEM, -EBUSY when all ids are taken)
+ */
+struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
+					      enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+	int rc;
+
+	obj = kzalloc(size, GFP_KERNEL_ACCOUNT);
+	if (!obj)
+		return ERR_PTR(-ENOMEM);
+	obj->type = type;
+	refcount_set(&obj->users, 1);
+	refcount_set(&obj->wait_cnt, 1);
+
+	/* The lowest free id; NULL keeps it invisible to lookups until finalize. */
+	rc = xa_alloc(&ictx->objects, &obj->id, NULL, xa_limit_31b, GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		kfree(obj);
+		return ERR_PTR(rc);
+	}
+	return obj;
+}
+
+/* Make the object visible. Cannot fail: the slot of the id exists. */
+void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	void *old = xa_store(&ictx->objects, obj->id, obj, GFP_KERNEL);
+
+	WARN_ON(old);
+}
+
+/* Undo the allocation of an object whose content has been undone by the caller. */
+void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	void *old = xa_erase(&ictx->objects, obj->id);
+
+	WARN_ON(old);
+	kfree(obj);
+}
+
+/* Undo a complete object that was never visible. */
+void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	iommufd_object_ops[obj->type].destroy(ictx, obj);
+	iommufd_object_abort(ictx, obj);
+}
+
+/**
+ * iommufd_get_object() - find an object and keep it from going until iommufd_put_object()
+ * @ictx: context
+ * @id: id from user space
+ * @type: what it must be, or IOMMUFD_OBJ_ANY
+ *
+ * Return: the object or ERR_PTR(-ENOENT)
+ */
+struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
+					  enum iommufd_object_type type)
+{
+	struct iommufd_object *obj;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (!obj || (type != IOMMUFD_OBJ_ANY && obj->type != type))
+		obj = ERR_PTR(-ENOENT);
+	else
+		refcount_inc(&obj->wait_cnt);
+	xa_unlock(&ictx->objects);
+	return obj;
+}
+
+/* As iommufd_get_object() for an object whose memory the caller knows to exist. */
+bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	bool visible;
+
+	xa_lock(&ictx->objects);
+	visible = xa_load(&ictx->objects, obj->id) == obj;
+	if (visible)
+		refcount_inc(&obj->wait_cnt);
+	xa_unlock(&ictx->objects);
+	return visible;
+}
+
+void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	/* The object may be freed by the one who waits as soon as the count is 0. */
+	if (refcount_dec_and_test(&obj->wait_cnt))
+		wake_up_all(&ictx->destroy_wait);
+}
+
+static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	iommufd_object_ops[obj->type].destroy(ictx, obj);
+	kfree(obj);
+}
+
+/*
+ * Take an object out of sight if nothing but its existence counts. Both counts can only fall while
+ * the lock is held: to raise @users one needs a hold or be a user, to raise @wait_cnt the lock.
+ */
+static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_object *obj,
+				  unsigned int users)
+{
+	lockdep_assert_held(&ictx->objects.xa_lock);
+
+	if (refcount_read(&obj->users) != users || refcount_read(&obj->wait_cnt) != 1)
+		return false;
+	__xa_erase(&ictx->objects, obj->id);
+	return true;
+}
+
+/**
+ * iommufd_object_destroy() - destroy an object for user space
+ * @ictx: context
+ * @id: any id
+ *
+ * Return: 0, -ENOENT, or -EBUSY if the object is used, or is being used by another call
+ */
+int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
+{
+	struct iommufd_object *obj;
+	bool taken = false;
+
+	xa_lock(&ictx->objects);
+	obj = xa_load(&ictx->objects, id);
+	if (obj)
+		taken = __iommufd_object_take(ictx, obj, 1);
+	xa_unlock(&ictx->objects);
+
+	if (!obj)
+		return -ENOENT;
+	if (!taken)
+		return -EBUSY;
+	iommufd_object_free(ictx, obj);
+	return 0;
+}
+
+/*
+ * Give up a use of an object that goes with its last user. A call that holds the object right now
+ * makes it stay, until it is destroyed by hand or by close.
+ */
+void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	bool taken;
+
+	xa_lock(&ictx->objects);
+	taken = __iommufd_object_take(ictx, obj, 2);
+	if (!taken)
+		iommufd_object_unuse(obj);
+	xa_unlock(&ictx->objects);
+	if (taken)
+		iommufd_object_free(ictx, obj);
+}
+
+/*
+ * Remove an object that its owner takes away, together with the owner's use: no call finds it from
+ * now on, and those that hold it are waited for.
+ */
+void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	xa_erase(&ictx->objects, obj->id);
+	if (!refcount_dec_and_test(&obj->wait_cnt))
+		wait_event(ictx->destroy_wait, !refcount_read(&obj->wait_cnt));
+	WARN_ON(refcount_read(&obj->users) != 2);
+	iommufd_object_free(ictx, obj);
+}
+
+/* The file is being closed: nobody else is here. Users go before what they use. */
+void iommufd_destroy_all(struct iommufd_ctx *ictx)
+{
+	struct iommufd_object *obj;
+	unsigned long id;
+	bool progress;
+
+	do {
+		progress = false;
+		xa_for_each (&ictx->objects, id, obj) {
+			if (refcount_read(&obj->users) != 1)
+				continue;
+			xa_erase(&ictx->objects, id);
+			iommufd_object_free(ictx, obj);
+			progress = true;
+		}
+	} while (progress);
+	WARN_ON(!xa_empty(&ictx->objects));
+	xa_destroy(&ictx->objects);
+}

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Backings and their segments: which pages are pinned and how many areas need them.
+ *
+ * Pinning a range first cuts the segments that stick out of it, then counts up those inside and
+ * pins what is missing as new segments. So a segment lies inside or outside of every range ever
+ * pinned, and unpinning counts down whole segments: no memory is needed for it.
+ */
+#include <linux/cred.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/user.h>
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+
+/**
+ * iopt_pages_alloc() - backing for memory of the calling process; nothing is pinned
+ * @mode: who is charged
+ * @uptr: first byte
+ * @length: bytes, not 0
+ * @writable: devices may be allowed to write it
+ *
+ * Return: the backing with one reference, or ERR_PTR(-ENOMEM)
+ */
+struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr,
+				    unsigned long length, bool writable)
+{
+	struct iopt_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
+
+	if (!pages)
+		return ERR_PTR(-ENOMEM);
+	kref_init(&pages->ref);
+	mutex_init(&pages->mutex);
+	pages->segs = RB_ROOT_CACHED;
+	pages->source_mm = current->mm;
+	mmgrab(pages->source_mm);
+	pages->account_mode = mode;
+	if (mode != IOPT_ACCOUNT_NONE)
+		pages->lock_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	if (mode == IOPT_ACCOUNT_USER)
+		pages->source_user = get_uid(current_user());
+	pages->uptr = uptr & PAGE_MASK;
+	pages->npages = ((uptr & ~PAGE_MASK) + length - 1) / PAGE_SIZE + 1;
+	pages->writable = writable;
+	return pages;
+}
+
+static void iopt_pages_release(struct kref *ref)
+{
+	struct iopt_pages *pages = container_of(ref, struct iopt_pages, ref);
+
+	WARN_ON(!RB_EMPTY_ROOT(&pages->segs.rb_root));
+	mmdrop(pages->source_mm);
+	if (pages->source_user)
+		free_uid(pages->source_user);
+	mutex_destroy(&pages->mutex);
+	kfree(pages);
+}
+
+void iopt_pages_put(struct iopt_pages *pages)
+{
+	kref_put(&pages->ref, iopt_pages_release);
+}
+
+static struct iopt_seg *iopt_seg_find(struct iopt_pages *pages, unsigned long first,
+				      unsigned long last)
+{
+	struct interval_tree_node *node = interval_tree_iter_first(&pages->segs, first, last);
+
+	return node ? container_of(node, struct iopt_seg, node) : NULL;
+}
+
+static struct iopt_seg *iopt_seg_alloc(struct iopt_pages *pages, unsigned long first,
+				       unsigned long last)
+{
+	struct iopt_seg *seg = &pages->first_seg;
+
+	if (pages->first_seg_used) {
+		seg = kzalloc(sizeof(*seg), GFP_KERNEL_ACCOUNT);
+		if (!seg)
+			return NULL;
+	} else {
+		memset(seg, 0, sizeof(*seg));
+		pages->first_seg_used = true;
+	}
+	seg->node.start = first;
+	seg->node.last = last;
+	seg->runs = &seg->inline_run;
+	return seg;
+}
+
+static void iopt_seg_free(struct iopt_pages *pages, struct iopt_seg *seg)
+{
+	if (seg->runs != &seg->inline_run)
+		kvfree(seg->runs);
+	if (seg == &pages->first_seg)
+		pages->first_seg_used = false;
+	else
+		kfree(seg);
+}
+
+/* Run of @seg that has the page @index, and the index at which the run begins. */
+static unsigned int iopt_seg_run_at(const struct iopt_seg *seg, unsigned long index,
+				    unsigned long *run_index)
+{
+	unsigned long at = seg->node.start;
+	unsigned int i = 0;
+
+	while (index - at >= seg->runs[i].npages)
+		at += seg->runs[i++].npages;
+	*run_index = at;
+	return i;
+}
+
+/* Make @index the first page of a segment. */
+static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
+{
+	struct iopt_seg *seg = iopt_seg_find(pages, index, index), *tail;
+	unsigned int run, nr_tail;
+	unsigned long run_index, head_pages;
+
+	if (!seg || seg->node.start == index)
+		return 0;
+	tail = iopt_seg_alloc(pages, index, seg->node.last);
+	if (!tail)
+		return -ENOMEM;
+	run = iopt_seg_run_at(seg, index, &run_index);
+	nr_tail = seg->nr_runs - run;
+	if (nr_tail > 1) {
+		tail->runs = kvmalloc_array(nr_tail, sizeof(*tail->runs), GFP_KERNEL_ACCOUNT);
+		if (!tail->runs) {
+			tail->runs = &tail->inline_run;
+			iopt_seg_free(pages, tail);
+			return -ENOMEM;
+		}
+	}
+	memcpy(tail->runs, &seg->runs[run], nr_tail * sizeof(*tail->runs));
+	tail->nr_runs = nr_tail;
+	tail->users = seg->users;
+
+	/* The run that is cut, or that begins the tail if nothing of it stays in front. */
+	head_pages = index - run_index;
+	tail->runs[0].pfn += head_pages;
+	tail->runs[0].npages -= head_pages;
+	seg->runs[run].npages = head_pages;
+	seg->nr_runs = run + (head_pages ? 1 : 0);
+
+	interval_tree_remove(&seg->node, &pages->segs);
+	seg->node.last = index - 1;
+	interval_tree_insert(&seg->node, &pages->segs);
+	interval_tree_insert(&tail->node, &pages->segs);
+	return 0;
+}
+
+static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsigned long last)
+{
+	struct iopt_seg *seg = iopt_seg_alloc(pages, first, last);
+	int rc;
+
+	if (!seg)
+		return -ENOMEM;
+	rc = iopt_seg_pin(pages, seg);
+	if (rc) {
+		iopt_seg_free(pages, seg);
+		return rc;
+	}
+	seg->users = 1;
+	interval_tree_insert(&seg->node, &pages->segs);
+	return 0;
+}
+
+/**
+ * iopt_pages_pin() - pin a range, once more if it is pinned already
+ * @pages: backing, mutex held
+ * @first: index of the first page
+ * @last: index of the last page
+ *
+ * Return: 0; -EFAULT memory is not there or may not be accessed so, -ENOMEM out of memory or over
+ * the limit, other errors of pinning; the pins are as before then
+ */
+int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last)
+{
+	unsigned long index = first;
+	int rc;
+
+	lockdep_assert_held(&pages->mutex);
+
+	rc = iopt_seg_split(pages, first);
+	if (!rc)
+		rc = iopt_seg_split(pages, last + 1);
+	while (!rc && index <= last) {
+		struct iopt_seg *seg = iopt_seg_find(pages, index, last);
+
+		if (seg && seg->node.start == index) {
+			seg->users++;
+			index = seg->node.last + 1;
+			continue;
+		}
+		rc = iopt_seg_create(pages, index, seg ? seg->node.start - 1 : last);
+		if (!rc)
+			index = seg ? seg->node.start : last + 1;
+	}
+	if (rc && index > first)
+		iopt_pages_unpin(pages, first, index - 1);
+	return rc;
+}
+
+/**
+ * iopt_pages_unpin() - undo iopt_pages_pin()
+ * @pages: backing, mutex held
+ * @first: as given there
+ * @last: as given there
+ */
+void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned long last)
+{
+	struct iopt_seg *seg;
+
+	lockdep_assert_held(&pages->mutex);
+
+	while ((seg = iopt_seg_find(pages, first, last))) {
+		bool end = seg->node.last >= last;
+
+		WARN_ON(seg->node.start < first || seg->node.last > last);
+		first = seg->node.last + 1;
+		if (!--seg->users) {
+			interval_tree_remove(&seg->node, &pages->segs);
+			iopt_seg_unpin(pages, seg);
+			iopt_seg_free(pages, seg);
+		}
+		if (end)
+			break;
+	}
+}
+
+/* Begin a walk over [first, last], which is pinned; iopt_run_next() goes to the first run. */
+void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsigned long first,
+		    unsigned long last)
+{
+	lockdep_assert_held(&pages->mutex);
+
+	*iter = (struct iopt_run_iter){.pages = pages, .index = first, .last = last};
+	iter->seg = iopt_seg_find(pages, first, first);
+	if (!WARN_ON(!iter->seg))
+		iter->run = iopt_seg_run_at(iter->seg, first, &iter->run_index);
+}
+
+/* Step to the run behind the current one; false at the end of a segment that has no follower. */
+static bool iopt_run_step(struct iopt_run_iter *iter)
+{
+	iter->run_index += iter->seg->runs[iter->run].npages;
+	if (++iter->run < iter->seg->nr_runs)
+		return true;
+	iter->seg = iopt_seg_find(iter->pages, iter->run_index, iter->run_index);
+	iter->run = 0;
+	return iter->seg;
+}
+
+/* Next maximal run; runs of neighbouring segments are joined. False at the end of the range. */
+bool iopt_run_next(struct iopt_run_iter *iter)
+{
+	unsigned long skip, end;
+
+	iter->index += iter->npages;
+	iter->npages = 0;
+	if (!iter->seg || iter->index > iter->last)
+		return false;
+
+	skip = iter->index - iter->run_index;
+	iter->pfn = iter->seg->runs[iter->run].pfn + skip;
+	do {
+		const struct iopt_run *run = &iter->seg->runs[iter->run];
+
+		if (iter->npages && run->pfn != iter->pfn + iter->npages)
+			break;
+		end = iter->run_index + run->npages;
+		iter->npages = min(end, iter->last + 1) - iter->index;
+	} while (end <= iter->last && iopt_run_step(iter));
+	return true;
+}
