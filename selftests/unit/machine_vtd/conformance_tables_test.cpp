@@ -1,0 +1,488 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Root, context, PASID directory and PASID table: cases B and C of the VT-d sheet, section 10. */
+#include "vtd_fixture.h"
+
+namespace wd::machine::test
+{
+namespace
+{
+
+constexpr Rid devfn(unsigned value)
+{
+	return Rid{static_cast<uint16_t>(0x7500 | value)};
+}
+
+/* Context of E0 for another function. */
+void addFunction(VtdBench &bench, Rid rid)
+{
+	bench.setContext(rid, Context{});
+}
+
+TEST_F(VtdConformance, B1_RootNotPresentCannotBeSilenced)
+{
+	Context silent;
+
+	silent.silent = true;
+	bench().setContext(kRid, silent);
+	bench().put(bench().rootEntry(kRid), bench().get(bench().rootEntry(kRid)) & ~uint64_t{1});
+	expectRecorded(FaultReason::RootNotPresent, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B2_UpperHalfAlone)
+{
+	simpleSecond(5);
+	addFunction(bench(), devfn(0x80));
+	bench().put(bench().rootEntry(devfn(0)), 0);
+	expectMapped(target_, pasidStream(devfn(0x80), 5), kInput);
+}
+
+TEST_F(VtdConformance, B3_HalvesAreCheckedAlone)
+{
+	simpleSecond(5);
+	addFunction(bench(), devfn(0x81));
+	addFunction(bench(), devfn(0x01));
+	const uint64_t low = bench().rootEntry(devfn(1));
+	bench().put(low, bench().get(low) | bit(4));
+	expectMapped(target_, pasidStream(devfn(0x81), 5), kInput);
+	expectRecorded(FaultReason::RootReserved, pasidStream(devfn(0x01), 5), kInput);
+	bench().put(low, (bench().get(low) & ~bit(4)) | bit(46));
+	expectRecorded(FaultReason::RootReserved, pasidStream(devfn(0x01), 5), kInput);
+}
+
+TEST_F(VtdConformance, B4_ContextNotPresent)
+{
+	Context context;
+
+	context.present = false;
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextNotPresent, rid(), kInput);
+	context.silent = true;
+	bench().setContext(kRid, context);
+	expectSilent(FaultReason::ContextNotPresent, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B5_ContextReservedBits)
+{
+	Context context;
+
+	for (unsigned n : {5, 6, 7, 8, 46, 63}) {
+		context.q0 = bit(n);
+		bench().setContext(kRid, context);
+		expectRecorded(FaultReason::ContextReserved, rid(), kInput);
+	}
+	context.q0 = 0;
+	context.q2 = bit(17);
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextReserved, rid(), kInput);
+	context.q2 = 0;
+	context.ridPasid = bit(20); /* RID_PRIV without RPRIVS */
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextReserved, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B6_PageRequestsNeedDeviceTlb)
+{
+	Context context;
+
+	context.dte = false;
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextInvalid, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B7_RidPasidBeyondDirectory)
+{
+	Context context;
+
+	context.ridPasid = 8192;
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextInvalid, rid(), kInput);
+	context.ridPasid = 8191;
+	bench().setContext(kRid, context);
+	simpleSecond(8191);
+	expectMapped(target_, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B8_UntranslatedRequestsNeedNoDeviceTlb)
+{
+	Context context;
+
+	context.dte = context.pre = false;
+	bench().setContext(kRid, context);
+	simpleSecond(0);
+	expectMapped(target_, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B9_PasidDisabled)
+{
+	Context context;
+
+	context.pasidEnable = false;
+	bench().setContext(kRid, context);
+	simpleSecond(0);
+	simpleSecond(5);
+	expectRecorded(FaultReason::PasidDisabled, pasid(5), kInput);
+	expectMapped(target_, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B10_DirectorySizeLimitsPasids)
+{
+	simpleSecond(8191);
+	expectMapped(target_, pasid(8191), kInput);
+	expectRecorded(FaultReason::PasidBeyondDirectory, pasid(8192), kInput);
+	expectRecorded(FaultReason::PasidBeyondDirectory, pasid(0xfffff), kInput);
+
+	Context context;
+
+	context.pdts = 1;
+	bench().setContext(kRid, context);
+	bench().run({contextDevice(kRid)});
+	simpleSecond(8192);
+	expectMapped(target_, pasid(8192), kInput);
+}
+
+TEST_F(VtdConformance, B11_PasidAboveTheUnitsWidth)
+{
+	IommuCapabilities capabilities = VtdBench::e0();
+
+	capabilities.ecap = (capabilities.ecap & ~(uint64_t{0x1f} << 35)) | uint64_t{9} << 35;
+	use(capabilities);
+	expectRecorded(FaultReason::PasidBeyondSupported, pasid(1024), kInput);
+	simpleSecond(1023);
+	expectMapped(target_, pasid(1023), kInput);
+}
+
+TEST_F(VtdConformance, B12_RidPasidValueRefused)
+{
+	simpleSecond(0);
+	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
+	expectMapped(target_, rid(), kInput);
+	/* The translation that the request without PASID left behind is not for pasid 0. */
+	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
+}
+
+TEST_F(VtdConformance, B13_RidPasidNotSupported)
+{
+	use(VtdBench::e0Without(kEcapRps));
+	simpleSecond(0);
+	Context context;
+
+	context.ridPasid = 5;
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::ContextReserved, rid(), kInput);
+	context.ridPasid = 0;
+	bench().setContext(kRid, context);
+	expectMapped(target_, rid(), kInput);
+	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
+}
+
+TEST_F(VtdConformance, B14_ContextTableInHole)
+{
+	bench().put(bench().rootEntry(kRid), 0x1000 | 1);
+	expectRecorded(FaultReason::ContextNotReadable, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B14_RootTableInHole)
+{
+	bench().write64(kRtaddr, 0x1000 | kScalable);
+	bench().write32(kGcmd, kTe | kQie | kSrtp);
+	expectRecorded(FaultReason::RootNotReadable, rid(), kInput);
+}
+
+TEST_F(VtdConformance, B15_RidPasidSelectsEntry)
+{
+	Context context;
+
+	context.ridPasid = 7;
+	bench().setContext(kRid, context);
+	simpleSecond(7);
+	expectMapped(target_, rid(), kInput);
+	/* expectRecorded() requires PP=0 for a request without PASID. */
+	expectRecorded(FaultReason::SecondStageNotPresent, rid(), 0x5000);
+}
+
+TEST_F(VtdConformance, C1_DirectoryNotPresent)
+{
+	expectRecorded(FaultReason::DirectoryNotPresent, pasid(5), kInput);
+	bench().put(bench().directoryEntry(5), bit(1));
+	expectSilent(FaultReason::DirectoryNotPresent, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C1_DirectoryAndTableInHoles)
+{
+	bench().put(bench().directoryEntry(5), 0x1000 | bit(1) | 1);
+	expectRecorded(FaultReason::PasidEntryNotReadable, pasid(5), kInput);
+	Context context;
+
+	context.directory = 0x2000;
+	context.silent = true;
+	bench().setContext(kRid, context);
+	bench().run({contextDevice(kRid)});
+	expectRecorded(FaultReason::DirectoryNotReadable, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C2_DirectoryReservedBits)
+{
+	simpleSecond(5);
+	const uint64_t entry = bench().directoryEntry(5), good = bench().get(entry);
+	for (unsigned n : {2, 11, 46, 63}) {
+		bench().put(entry, good | bit(n));
+		expectRecorded(FaultReason::DirectoryReserved, pasid(5), kInput);
+	}
+	bench().put(entry, good | bit(2) | bit(1));
+	expectSilent(FaultReason::DirectoryReserved, pasid(5), kInput);
+	bench().put(entry, good);
+	expectMapped(target_, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C3_PasidEntryNotPresent)
+{
+	Pasid entry;
+
+	entry.present = false;
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C4_ReservedPageTableTypes)
+{
+	for (unsigned type : {0, 5, 6, 7}) {
+		Pasid entry;
+
+		entry.type = type;
+		bench().setPasid(5, entry);
+		expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
+	}
+}
+
+TEST_F(VtdConformance, C5_PageTableTypesThatAreNotOffered)
+{
+	use(VtdBench::e0Without(kEcapPt));
+	for (unsigned type : {kNested, kPass}) {
+		Pasid entry;
+
+		entry.type = type;
+		bench().setPasid(5, entry);
+		expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
+	}
+}
+
+TEST_F(VtdConformance, C5_PassThrough)
+{
+	Pasid entry;
+
+	entry.type = kPass;
+	bench().setPasid(5, entry);
+	expectMapped(0x123456789a8, pasid(5), 0x123456789a8, Access::Write);
+	expectMapped(bit(46) - 8, pasid(5), bit(46) - 8);
+	expectRecorded(FaultReason::AddressBeyondHaw, pasid(5), bit(46));
+	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0xfee00000);
+	expectMapped(0xfeefffff - 7 + 8, pasid(5), 0xfef00000);
+	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0xfeefff00);
+}
+
+TEST_F(VtdConformance, C6_AddressWidth)
+{
+	for (uint64_t aw : {0, 3, 4, 7}) { /* 3 is a format, but not in SAGAW */
+		Pasid entry;
+
+		entry.aw = aw;
+		bench().setPasid(5, entry);
+		expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
+
+		entry.type = kFirst;
+		entry.first = bench().page();
+		bench().mapFirst(entry.first, 4, kInput, target_);
+		bench().setPasid(6, entry);
+		bench().run({pasidGlobal(), iotlbGlobal()});
+		expectMapped(target_, pasid(6), kInput);
+	}
+}
+
+TEST_F(VtdConformance, C7_FirstStageMode)
+{
+	use(VtdBench::e0WithoutCap(kCapFs5lp));
+	for (uint64_t mode : {1, 2, 3}) {
+		Pasid entry;
+
+		entry.type = kFirst;
+		entry.fspm = mode;
+		entry.first = bench().page();
+		bench().setPasid(5, entry);
+		bench().clearFaults();
+		EXPECT_EQ(bench().request(pasid(5), kInput).reason, FaultReason::PasidEntryInvalid);
+		ASSERT_TRUE(bench().read32(kFsts) & kPpf);
+	}
+	use(VtdBench::e0());
+	Pasid entry;
+
+	entry.type = kFirst;
+	entry.fspm = 2;
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C8_ReservedBeatsIgnored)
+{
+	use(VtdBench::e0Without(kEcapSsads));
+	Pasid entry;
+
+	entry.type = kFirst;
+	entry.ssade = true;
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C9_PasidEntryReservedBits)
+{
+	const struct {
+		unsigned word, number;
+	} reserved[] = {{3, 0},	 {6, 9},  {7, 63}, {4, 0},  {5, 0},  {2, 1},  {2, 11}, {0, 5},
+			{0, 11}, {1, 16}, {1, 31}, {1, 25}, {1, 32}, {0, 46}, {2, 46}};
+
+	for (const auto &item : reserved) {
+		Pasid entry;
+
+		entry.second = bench().page();
+		entry.extra[item.word] = bit(item.number);
+		bench().setPasid(5, entry);
+		SCOPED_TRACE(testing::Message() << item.word << ":" << item.number);
+		expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+	}
+	const uint64_t table = simpleSecond(5);
+	Pasid entry;
+
+	entry.second = table;
+	entry.extra[2] = bit(5) | bit(6);
+	bench().setPasid(5, entry);
+	expectMapped(target_, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C10_DomainWidth)
+{
+	IommuCapabilities capabilities = VtdBench::e0();
+
+	capabilities.cap = (capabilities.cap & ~uint64_t{7}) | 2; /* 8 bits */
+	use(capabilities);
+	Pasid entry;
+
+	entry.domain = 0x100;
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+	simpleSecond(6, 0xff);
+	expectMapped(target_, pasid(6), kInput);
+}
+
+TEST_F(VtdConformance, C11_SnoopBitsNeedTheirFeatures)
+{
+	Pasid entry;
+
+	use(VtdBench::e0Without(kEcapSc));
+	entry.extra[1] = bit(24);
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+	use(VtdBench::e0Without(kEcapSmpwcs));
+	entry.extra[1] = 0;
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C12_TablePointersBeyondHostWidth)
+{
+	Pasid entry;
+
+	entry.type = kFirst;
+	entry.first = bit(46);
+	bench().setPasid(5, entry);
+	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C14_SupervisorNeedsSre)
+{
+	for (unsigned type : {kFirst, kSecond, kPass}) {
+		Pasid entry;
+
+		entry.type = type;
+		bench().setPasid(5, entry);
+		bench().run({pasidGlobal(), iotlbGlobal()});
+		expectRecorded(FaultReason::SupervisorNotEnabled, pasid(5), kInput, Access::Read,
+			       true);
+	}
+	/* Also when a user request has left the translation in the IOTLB. */
+	simpleSecond(6);
+	expectMapped(target_, pasid(6), kInput);
+	expectRecorded(FaultReason::SupervisorNotEnabled, pasid(6), kInput, Access::Read, true);
+}
+
+TEST_F(VtdConformance, C15_DirectoryFpdSilencesTheEntry)
+{
+	Pasid entry;
+
+	entry.present = false;
+	bench().setPasid(5, entry);
+	const uint64_t at = bench().directoryEntry(5);
+	bench().put(at, bench().get(at) | bit(1));
+	expectSilent(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
+}
+
+TEST_F(VtdConformance, C15_EntryFpdSilencesTheWalk)
+{
+	Pasid entry;
+
+	entry.second = bench().page();
+	entry.silent = true;
+	bench().mapSecond(entry.second, 4, kInput, target_, kSsR);
+	bench().setPasid(5, entry);
+	expectSilent(FaultReason::SecondStageNotPresent, pasid(5), 0x9000);
+	/* The same through the PASID cache and through an IOTLB entry that forbids the write. */
+	expectSilent(FaultReason::SecondStageNotPresent, pasid(5), 0x9000);
+	expectMapped(target_, pasid(5), kInput);
+	expectSilent(FaultReason::WriteDenied, pasid(5), kInput, Access::Write);
+}
+
+TEST_F(VtdConformance, G8_InterruptRangeWithoutPasid)
+{
+	simpleSecond(0);
+	const auto at = [&](Access access, uint64_t length) {
+		return bench().request(rid(), 0xfee00000, access, false, length);
+	};
+
+	EXPECT_TRUE(at(Access::Write, 4).consumed);
+	EXPECT_TRUE(at(Access::Read, 0).consumed);
+	EXPECT_EQ(bench().read32(kFsts), 0u);
+	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfee00000);
+	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfee00000, Access::Write);
+	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfeeff002, Access::Write, false,
+		       4);
+
+	/* Not qualified: FPD does not silence it. */
+	Context context;
+
+	context.silent = true;
+	bench().setContext(kRid, context);
+	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfee00000);
+}
+
+TEST_F(VtdConformance, G8_InterruptRangeWithPasidIsTranslated)
+{
+	const uint64_t table = simpleSecond(5);
+
+	bench().mapSecond(table, 4, 0xfee00000, target_);
+	expectMapped(target_, pasid(5), 0xfee00000, Access::Write);
+}
+
+TEST_F(VtdConformance, G8_DeviceWritesInterruptMessage)
+{
+	simpleSecond(0);
+	const auto agent = bench().unit->createAgent();
+	const uint32_t message = 0x41;
+	const std::array<std::byte, 8> wide{};
+
+	EXPECT_EQ(agent->store(rid(), 0xfee01000, 4, message), DmaResult::Ok);
+	EXPECT_EQ(agent->write(rid(), 0xfee01000, std::as_bytes(std::span(&message, 1))),
+		  DmaResult::Ok);
+	EXPECT_EQ(agent->write(rid(), 0xfee01000, wide), DmaResult::Blocked);
+	EXPECT_EQ(agent->store(rid(), 0xfee01000, 8, 0), DmaResult::Blocked);
+}
+
+} // namespace
+} // namespace wd::machine::test
