@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One ZIP function on a bench: memory, a route that can refuse, and the least possible driver. */
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstring>
+#include <mutex>
+#include <optional>
+#include <shared_mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "machine/direct_route.h"
+#include "machine/engine_pool.h"
+#include "machine/sparse_memory.h"
+#include "machine/zip_function.h"
+
+namespace wd::machine::test
+{
+
+/** Untranslated, but knows who asked for what, and refuses what it is told to refuse. */
+class WatchedRoute : public DmaRoute
+{
+public:
+	explicit WatchedRoute(PhysicalMemory &memory) : memory_(memory) {}
+	std::unique_ptr<DmaAgent> createAgent() override;
+
+	void block(uint64_t from, uint64_t to)
+	{
+		std::lock_guard lock(mutex_);
+		blocked_.push_back({from, to});
+	}
+	void unblockAll()
+	{
+		std::lock_guard lock(mutex_);
+		blocked_.clear();
+	}
+	bool allows(uint64_t address, size_t length)
+	{
+		std::shared_lock lock(mutex_);
+		for (auto [from, to] : blocked_)
+			if (address < to && address + length > from)
+				return false;
+		return true;
+	}
+	void record(const StreamId &stream, uint64_t address)
+	{
+		if (!recording)
+			return;
+		std::lock_guard lock(mutex_);
+		seen_.push_back({stream, address});
+	}
+	/** Streams that touched [@from, @to), in order. */
+	std::vector<StreamId> seen(uint64_t from, uint64_t to)
+	{
+		std::shared_lock lock(mutex_);
+		std::vector<StreamId> result;
+		for (auto &[stream, address] : seen_)
+			if (address >= from && address < to)
+				result.push_back(stream);
+		return result;
+	}
+
+	std::atomic<bool> recording{false};
+	std::atomic<int> openBursts{0};
+	PhysicalMemory &memory_;
+
+private:
+	std::shared_mutex mutex_;
+	std::vector<std::pair<uint64_t, uint64_t>> blocked_;
+	std::vector<std::pair<StreamId, uint64_t>> seen_;
+};
+
+class WatchedAgent : public DmaAgent
+{
+public:
+	explicit WatchedAgent(WatchedRoute &route) : route_(route) {}
+	void beginBurst() noexcept override { route_.openBursts++; }
+	void endBurst() noexcept override { route_.openBursts--; }
+	DmaResult read(const StreamId &stream, uint64_t iova,
+		       std::span<std::byte> dst) noexcept override
+	{
+		route_.record(stream, iova);
+		if (!route_.allows(iova, dst.size()))
+			return DmaResult::Blocked;
+		return route_.memory_.read(iova, dst.data(), dst.size()) ? DmaResult::Ok
+									 : DmaResult::NoMemory;
+	}
+	DmaResult write(const StreamId &stream, uint64_t iova,
+			std::span<const std::byte> src) noexcept override
+	{
+		route_.record(stream, iova);
+		if (!route_.allows(iova, src.size()))
+			return DmaResult::Blocked;
+		return route_.memory_.write(iova, src.data(), src.size()) ? DmaResult::Ok
+									  : DmaResult::NoMemory;
+	}
+	DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
+			uint64_t value) noexcept override
+	{
+		route_.record(stream, iova);
+		if (!route_.allows(iova, size))
+			return DmaResult::Blocked;
+		return route_.memory_.store(iova, size, value) ? DmaResult::Ok
+							       : DmaResult::NoMemory;
+	}
+
+private:
+	WatchedRoute &route_;
+};
+
+inline std::unique_ptr<DmaAgent> WatchedRoute::createAgent()
+{
+	return std::make_unique<WatchedAgent>(*this);
+}
+
+class CountingSink : public InterruptSink
+{
+public:
+	void signal(unsigned vector) noexcept override { count[vector]++; }
+	std::array<std::atomic<unsigned>, 4> count{};
+};
+
+/** Polls @condition for at most 20 s (sanitizers are slow). */
+template <typename Condition>
+bool eventually(Condition condition)
+{
+	const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+
+	while (!condition()) {
+		if (std::chrono::steady_clock::now() > end)
+			return false;
+		std::this_thread::yield();
+	}
+	return true;
+}
+
+/** For "nothing must happen": long enough for several sweeps of the engine. */
+inline void settle()
+{
+	std::this_thread::sleep_for(std::chrono::milliseconds(15));
+}
+
+using Sqe = std::array<uint32_t, 32>;
+
+struct Completion {
+	unsigned slot, queue;
+	bool phase;
+};
+
+enum class Bell { Window, Registers, TrappedWord, SharedWord };
+
+inline AcceleratorDescription describe(unsigned queues = 8,
+				       DoorbellMode mode = DoorbellMode::Shared)
+{
+	AcceleratorDescription description;
+
+	description.queues = queues;
+	description.doorbells = mode;
+	return description;
+}
+
+class Rig
+{
+public:
+	static constexpr uint64_t kBase = 0x100000000, kLength = 0x40000000;
+	static constexpr uint64_t kEvents = kBase, kAsync = kBase + 0x4000;
+	static constexpr uint64_t kContext = kBase + 0x8000, kRings = kBase + 0x100000;
+	static constexpr uint64_t kRingStride = 0x40000, kCqOffset = 0x20000;
+	static constexpr uint64_t kData = kBase + 0x20000000;
+	static constexpr Rid kRid = makeRid(0x75, 0, 0);
+
+	explicit Rig(const AcceleratorDescription &description = describe(), unsigned threads = 1,
+		     const EnginePolicy &policy = {})
+		: translated(memory),
+		  direct(memory),
+		  pool(threads, translated, direct, policy),
+		  zip(description, pool, translated, direct),
+		  queues(description.queues)
+	{
+		memory.addRange(kBase, kLength);
+		zip.setInterruptSink(&sink);
+		pool.start();
+	}
+	~Rig()
+	{
+		pool.stop();
+		zip.setInterruptSink(nullptr);
+	}
+
+	/* Bus ------------------------------------------------------------------------------- */
+	uint32_t reg(uint64_t offset) { return zip.barRead(2, offset, 4); }
+	void reg(uint64_t offset, uint32_t value) { zip.barWrite(2, offset, value, 4); }
+	unsigned capability(uint8_t id)
+	{
+		unsigned at = zip.configRead(0x34, 1);
+		while (at && zip.configRead(at, 1) != id)
+			at = zip.configRead(at + 1, 1);
+		return at;
+	}
+	void enableBus()
+	{
+		zip.configWrite(4, 0x6, 2);
+		zip.configWrite(capability(pci::kCapMsi) + 2, 1, 2);
+		zip.configWrite(capability(pci::kCapVendor) + 0xc, 0x10000 | kRid.value, 4);
+	}
+
+	/* Mailbox: status field after completion. ---------------------------------------------- */
+	void post(unsigned command, unsigned queue, uint64_t address, bool query = false)
+	{
+		reg(0x300, command | 0x2000 | (query ? 0x4000 : 0) | queue << 16);
+		reg(0x304, static_cast<uint32_t>(address));
+		reg(0x308, static_cast<uint32_t>(address >> 32));
+		reg(0x30c, 0);
+	}
+	unsigned mailbox(unsigned command, unsigned queue, uint64_t address, bool query = false)
+	{
+		post(command, queue, address, query);
+		EXPECT_TRUE(eventually([&] { return !(reg(0x300) & 0x2000); }));
+		return reg(0x300) >> 9 & 0xf;
+	}
+	unsigned mailboxWith(unsigned command, unsigned queue, const std::vector<uint32_t> &context)
+	{
+		memory.write(kContext, context.data(), context.size() * 4);
+		return mailbox(command, queue, kContext);
+	}
+	std::vector<uint32_t> dump(unsigned command, unsigned queue)
+	{
+		std::vector<uint32_t> words(8, 0xdeadbeef);
+		memory.write(kContext, words.data(), 32);
+		EXPECT_EQ(mailbox(command, queue, kContext, true), 0u);
+		memory.read(kContext, words.data(), 32);
+		return words;
+	}
+	void vft(unsigned count)
+	{
+		for (uint32_t type : {0u, 1u}) {
+			reg(0x100058, 0);
+			reg(0x10005c, type);
+			reg(0x100060, 0);
+			reg(0x100064, type == 1 && count ? 0x10000000 : 0);
+			reg(0x100068, type == 0 && count ? 0x1000 | (count - 1) << 13 : 0);
+			reg(0x10006c, 0);
+			reg(0x100054, 1);
+			EXPECT_EQ(reg(0x10006c) & 1, 1u);
+		}
+	}
+	void start(uint32_t eventDepth = 2048)
+	{
+		enableBus();
+		reg(0x100040, 1);
+		EXPECT_EQ(reg(0x100044) & 1, 1u);
+		vft(queues);
+		std::vector<uint32_t> zero(0x8000 / 4);
+		memory.write(kEvents, zero.data(), 0x8000);
+		eventTail = 0, eventPhase = true;
+		EXPECT_EQ(mailboxWith(2, 0,
+				      {0, low(kEvents), high(kEvents), 0, 0, 0,
+				       0x10000 | (eventDepth - 1)}),
+			  0u);
+		EXPECT_EQ(mailboxWith(3, 0, {0, low(kAsync), high(kAsync), 0, 0, 0, 0x103ff}), 0u);
+		eventDepth_ = eventDepth;
+		zip.barWrite(2, 0x2000, 0x3000, 8);
+		zip.barWrite(2, 0x2000, 0x2000, 8);
+		reg(0xc, 0);
+		reg(0x4, 0);
+	}
+	unsigned loadSq(unsigned q, unsigned type, std::optional<unsigned> pasid = {},
+			unsigned depth = 1024)
+	{
+		return mailboxWith(0, q,
+				   {0, low(sq(q)), high(sq(q)), 0x7000 | (depth - 1), 0,
+				    pasid ? *pasid | 0x80u << 16 : 0, q | (type << 8 | 0x10) << 16,
+				    0});
+	}
+	unsigned loadCq(unsigned q, unsigned depth = 1024, bool armed = true)
+	{
+		std::vector<uint32_t> zero(0x4000 / 4);
+		memory.write(cq(q), zero.data(), 0x4000);
+		return mailboxWith(1, q,
+				   {0, low(cq(q)), high(cq(q)), 0x4000 | (depth - 1), 0, 0,
+				    armed ? 3u : 1u, 0});
+	}
+	void startQueue(unsigned q, unsigned type, std::optional<unsigned> pasid = {},
+			unsigned depth = 1024, bool armed = true)
+	{
+		ASSERT_EQ(loadSq(q, type, pasid, depth), 0u);
+		ASSERT_EQ(loadCq(q, depth, armed), 0u);
+	}
+
+	/* Doorbells --------------------------------------------------------------------------- */
+	static uint64_t words(unsigned q) { return q * 0x10000 + 0x2000 + q % 32 * 128; }
+	void ring(Bell bell, unsigned q, unsigned kind, uint16_t index, uint64_t third = 0)
+	{
+		const uint64_t value = uint64_t{index} << 32 | kind << 12 | q;
+
+		switch (bell) {
+		case Bell::Window:
+			return zip.barWrite(4, q * 0x10000 + 0x1000, value, 8);
+		case Bell::Registers:
+			return zip.barWrite(2, 0x1000, value, 8);
+		case Bell::TrappedWord:
+			return zip.barWrite(4, words(q) + 8 * kind, index, 8);
+		case Bell::SharedWord: {
+			auto pages = zip.barShared(4, words(q) & ~0xfffull, 4096);
+			auto *p = static_cast<char *>(pages->address) + (words(q) & 0xfff);
+			reinterpret_cast<std::atomic<uint64_t> *>(p)[kind].store(
+				index, std::memory_order_release);
+		}
+		}
+	}
+	/** @count distinguishes one arm request from the next where a word carries it. */
+	void arm(Bell bell, unsigned q, uint16_t head, uint64_t count)
+	{
+		const uint64_t value = uint64_t{head} << 32 | 1ull << 48 | 1u << 12 | q;
+		const uint64_t word = head | count << 16;
+
+		switch (bell) {
+		case Bell::Window:
+			return zip.barWrite(4, q * 0x10000 + 0x1000, value, 8);
+		case Bell::Registers:
+			return zip.barWrite(2, 0x1000, value, 8);
+		case Bell::TrappedWord:
+			return zip.barWrite(4, words(q) + 16, word, 8);
+		case Bell::SharedWord: {
+			auto pages = zip.barShared(4, words(q) & ~0xfffull, 4096);
+			auto *p = static_cast<char *>(pages->address) + (words(q) & 0xfff);
+			reinterpret_cast<std::atomic<uint64_t> *>(p)[2].store(
+				word, std::memory_order_release);
+		}
+		}
+	}
+	void ringEvents(uint16_t head)
+	{
+		zip.barWrite(2, 0x2000, uint64_t{head} << 32 | 0x2000, 8);
+	}
+	void ringAsync(uint16_t head) { zip.barWrite(2, 0x2000, uint64_t{head} << 32 | 0x3000, 8); }
+
+	/* Rings ------------------------------------------------------------------------------- */
+	static uint32_t low(uint64_t v) { return static_cast<uint32_t>(v); }
+	static uint32_t high(uint64_t v) { return static_cast<uint32_t>(v >> 32); }
+	static uint64_t sq(unsigned q) { return kRings + q * kRingStride; }
+	static uint64_t cq(unsigned q) { return sq(q) + kCqOffset; }
+	void putSqe(unsigned q, unsigned slot, const Sqe &sqe)
+	{
+		memory.write(sq(q) + slot * 128, sqe.data(), 128);
+	}
+	Sqe getSqe(unsigned q, unsigned slot)
+	{
+		Sqe sqe;
+		memory.read(sq(q) + slot * 128, sqe.data(), 128);
+		return sqe;
+	}
+	bool completed(unsigned q, unsigned slot, bool phase = true)
+	{
+		uint64_t w7 = 0;
+		memory.load(cq(q) + slot * 16 + 14, 2, w7);
+		return (w7 & 1) == phase;
+	}
+	Completion completion(unsigned q, unsigned slot)
+	{
+		std::array<uint16_t, 8> cqe;
+		memory.read(cq(q) + slot * 16, cqe.data(), 16);
+		return {cqe[4], cqe[5], (cqe[7] & 1) != 0};
+	}
+	/** Entry of the event queue, if it is there. */
+	std::optional<unsigned> event(unsigned index, bool phase = true, uint64_t base = kEvents)
+	{
+		uint64_t entry = 0;
+		memory.load(base + index * 4, 4, entry);
+		if ((entry >> 16 & 1) != phase)
+			return {};
+		return (entry & 0xffff) | (entry >> 17) << 16;
+	}
+
+	/* Requests ---------------------------------------------------------------------------- */
+	static Sqe flat(unsigned type, uint64_t in, uint32_t inLength, uint64_t out, uint32_t room)
+	{
+		Sqe sqe{};
+		sqe[4] = inLength;
+		sqe[7] = 3u << 28;
+		sqe[9] = type | 4u << 12;
+		sqe[14] = room;
+		sqe[18] = low(in), sqe[19] = high(in);
+		sqe[20] = low(out), sqe[21] = high(out);
+		return sqe;
+	}
+	/** Slot @slot of queue @q through, by doorbell @bell. @return the SQE with its results. */
+	Sqe run(unsigned q, const Sqe &sqe, Bell bell = Bell::Window)
+	{
+		const unsigned slot = next[q];
+		putSqe(q, slot, sqe);
+		next[q] = slot + 1;
+		ring(bell, q, 0, slot + 1);
+		EXPECT_TRUE(eventually([&] { return completed(q, slot); }));
+		const Completion done = completion(q, slot);
+		EXPECT_EQ(done.slot, slot);
+		EXPECT_EQ(done.queue, q);
+		ring(bell, q, 1, slot + 1);
+		return getSqe(q, slot);
+	}
+
+	SparseMemory memory;
+	WatchedRoute translated;
+	DirectRoute direct;
+	CountingSink sink;
+	EnginePool pool;
+	ZipFunction zip;
+	unsigned queues;
+	unsigned eventTail = 0;
+	bool eventPhase = true;
+	std::array<unsigned, 1024> next{};
+
+private:
+	uint32_t eventDepth_ = 2048;
+};
+
+/** Text with repetitions, as documents have them. */
+inline std::vector<std::byte> textLike(size_t size, unsigned seed = 1)
+{
+	static const char *const words[] = {"queue ", "device ",      "memory ", "of the ",
+					    "page ",  "translation ", "a ",	 "request ",
+					    "is ",    "written\n"};
+	std::vector<std::byte> data;
+	uint32_t x = seed * 2654435761u + 1;
+
+	while (data.size() < size) {
+		x = x * 1664525 + 1013904223;
+		for (const char *p = words[x >> 16 & 7 ? (x >> 16) % 10 : x >> 20 & 7]; *p; p++)
+			data.push_back(std::byte(*p));
+	}
+	data.resize(size);
+	return data;
+}
+
+inline std::vector<std::byte> randomBytes(size_t size, unsigned seed = 1)
+{
+	std::vector<std::byte> data(size);
+	uint64_t x = seed * 0x9e3779b97f4a7c15ull + 1;
+
+	for (auto &byte : data) {
+		x ^= x << 13, x ^= x >> 7, x ^= x << 17;
+		byte = std::byte(x);
+	}
+	return data;
+}
+
+/* Containers by zlib, the reference: windowBits -15 raw, 15 zlib, 31 gzip. ------------------------
+ */
+std::vector<std::byte> zlibDeflate(const std::vector<std::byte> &in, int windowBits);
+/** Empty optional: zlib refuses it, or something is left over behind the stream. */
+std::optional<std::vector<std::byte>> zlibInflate(const std::vector<std::byte> &in, int windowBits);
+
+struct Format {
+	unsigned type;
+	int windowBits;
+	std::vector<uint8_t> header; /**< what software writes (sheet 8.3) */
+};
+const std::vector<Format> &formats();
+/** @data with the header of @format in front. */
+std::vector<std::byte> withHeader(const Format &format, const std::vector<std::byte> &data);
+
+} // namespace wd::machine::test
