@@ -46,7 +46,6 @@ void dma_free_attrs(struct device *dev, size_t size, void *cpu_addr, dma_addr_t 
 		    unsigned long attrs);
 void *dmam_alloc_attrs(struct device *dev, size_t size, dma_addr_t *dma_handle, gfp_t gfp,
 		       unsigned long attrs);
-void dmam_free_coherent(struct device *dev, size_t size, void *vaddr, dma_addr_t dma_handle);
 
 /* -ENXIO if the VMA does not lie in the allocation. */
 int dma_mmap_attrs(struct device *dev, struct vm_area_struct *vma, void *cpu_addr,

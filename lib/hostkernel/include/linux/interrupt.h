@@ -72,8 +72,6 @@ static inline int devm_request_irq(struct device *dev, unsigned int irq, irq_han
 	return devm_request_threaded_irq(dev, irq, handler, NULL, irqflags, devname, dev_id);
 }
 
-void devm_free_irq(struct device *dev, unsigned int irq, void *dev_id);
-
 /* Nesting. A message that arrives while disabled is delivered once after enabling. */
 void disable_irq_nosync(unsigned int irq);
 void disable_irq(unsigned int irq);

@@ -9,10 +9,6 @@
 
 #include <linux/types.h>
 
-#ifndef __iomem
-#define __iomem
-#endif
-
 struct device;
 
 #ifdef __cplusplus

@@ -325,14 +325,6 @@ static inline void dev_iommu_priv_set(struct device *dev, void *priv)
 	dev->iommu->priv = priv;
 }
 
-#ifndef _WD_HAVE_DEVICE_IOMMU_MAPPED
-#define _WD_HAVE_DEVICE_IOMMU_MAPPED
-static inline bool device_iommu_mapped(struct device *dev)
-{
-	return dev->iommu_group != NULL;
-}
-#endif
-
 bool iommu_present(struct bus_type *bus);
 bool device_iommu_capable(struct device *dev, enum iommu_cap cap);
 

@@ -20,10 +20,6 @@
 #include <linux/stringify.h>
 #include <linux/types.h>
 
-#ifndef PCI_ANY_ID
-#define PCI_ANY_ID (~0)
-#endif
-
 #define PCI_DEVFN(slot, func) ((((slot)&0x1f) << 3) | ((func)&0x07))
 #define PCI_SLOT(devfn) (((devfn) >> 3) & 0x1f)
 #define PCI_FUNC(devfn) ((devfn)&0x07)
@@ -104,7 +100,7 @@ struct pci_bus {
 
 /**
  * struct pci_dev - a PCI function
- * @class: class, subclass, programming interface (pci_class in C++)
+ * @class: class, subclass, programming interface (class_ in C++)
  *
  * Fields have their Linux meaning. @sysdata belongs to the hosted bus.
  */
@@ -119,11 +115,7 @@ struct pci_dev {
 	unsigned short device;
 	unsigned short subsystem_vendor;
 	unsigned short subsystem_device;
-#ifdef __cplusplus
-	unsigned int pci_class;
-#else
-	unsigned int class;
-#endif
+	unsigned int WD_CLASS;
 	u8 revision;
 	u8 hdr_type;
 	u8 pcie_cap;
@@ -181,20 +173,19 @@ struct pci_driver {
 	bool driver_managed_dma;
 };
 
-#define PCI_DEVICE(vend, dev) \
+#define PCI_DEVICE(vend, dev)                                              \
 	.vendor = (vend), .device = (dev), .subvendor = (__u32)PCI_ANY_ID, \
 	.subdevice = (__u32)PCI_ANY_ID
 #define PCI_DEVICE_SUB(vend, dev, subvend, subdev) \
 	.vendor = (vend), .device = (dev), .subvendor = (subvend), .subdevice = (subdev)
 #define PCI_VDEVICE(vend, dev) PCI_DEVICE(PCI_VENDOR_ID_##vend, dev)
-#define PCI_DEVICE_DATA(vend, dev, data) \
-	PCI_DEVICE(PCI_VENDOR_ID_##vend, PCI_DEVICE_ID_##vend##_##dev), .driver_data = \
-										(unsigned long)(data)
+#define PCI_DEVICE_DATA(vend, dev, data)                                \
+	PCI_DEVICE(PCI_VENDOR_ID_##vend, PCI_DEVICE_ID_##vend##_##dev), \
+		.driver_data = (unsigned long)(data)
 #ifndef __cplusplus
-#define PCI_DEVICE_CLASS(dev_class, dev_class_mask) \
-	.vendor = (__u32)PCI_ANY_ID, .device = (__u32)PCI_ANY_ID, \
-	.subvendor = (__u32)PCI_ANY_ID, .subdevice = (__u32)PCI_ANY_ID, .class = (dev_class), \
-	.class_mask = (dev_class_mask)
+#define PCI_DEVICE_CLASS(dev_class, dev_class_mask)                                               \
+	.vendor = (__u32)PCI_ANY_ID, .device = (__u32)PCI_ANY_ID, .subvendor = (__u32)PCI_ANY_ID, \
+	.subdevice = (__u32)PCI_ANY_ID, .class = (dev_class), .class_mask = (dev_class_mask)
 #endif
 
 #define to_pci_dev(n) container_of(n, struct pci_dev, dev)
@@ -341,10 +332,10 @@ int pci_try_reset_function(struct pci_dev *dev);
 #define pci_resource_start(dev, bar) ((dev)->resource[(bar)].start)
 #define pci_resource_end(dev, bar) ((dev)->resource[(bar)].end)
 #define pci_resource_flags(dev, bar) ((dev)->resource[(bar)].flags)
-#define pci_resource_len(dev, bar) \
-	((pci_resource_end((dev), (bar)) == 0) ? \
-		 0 : \
-		 (pci_resource_end((dev), (bar)) - pci_resource_start((dev), (bar)) + 1))
+#define pci_resource_len(dev, bar)             \
+	((pci_resource_end((dev), (bar)) == 0) \
+		 ? 0                           \
+		 : (pci_resource_end((dev), (bar)) - pci_resource_start((dev), (bar)) + 1))
 
 int pci_select_bars(struct pci_dev *dev, unsigned long flags);
 int pci_request_region(struct pci_dev *pdev, int bar, const char *name);

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Scatter/gather lists: pages to transfer, and the segments that the DMA API made of them. Lists
+ * are plain arrays (no chaining).
+ */
+#ifndef _LINUX_SCATTERLIST_H
+#define _LINUX_SCATTERLIST_H
+
+#include <linux/bug.h>
+#include <linux/errno.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <linux/types.h>
+
+/**
+ * struct scatterlist - one piece
+ * @page: first page; NULL: not set
+ * @end: the last entry of its list
+ * @offset, @length: bytes
+ * @dma_address, @dma_length: the segment, after dma_map_sg()
+ */
+struct scatterlist {
+	struct page *page;
+	bool end;
+	unsigned int offset;
+	unsigned int length;
+	dma_addr_t dma_address;
+	unsigned int dma_length;
+};
+
+struct sg_table {
+	struct scatterlist *sgl;
+	unsigned int nents;
+	unsigned int orig_nents;
+};
+
+#define sg_dma_address(sg) ((sg)->dma_address)
+#define sg_dma_len(sg) ((sg)->dma_length)
+#define for_each_sg(list, sg, nr, i) \
+	for ((i) = 0, (sg) = (list); (i) < (nr); (i)++, (sg) = sg_next(sg))
+#define for_each_sgtable_sg(sgt, sg, i) for_each_sg((sgt)->sgl, sg, (sgt)->orig_nents, i)
+#define for_each_sgtable_dma_sg(sgt, sg, i) for_each_sg((sgt)->sgl, sg, (sgt)->nents, i)
+
+static inline struct scatterlist *sg_next(struct scatterlist *sg)
+{
+	return sg->end ? NULL : sg + 1;
+}
+
+static inline bool sg_is_last(struct scatterlist *sg)
+{
+	return sg->end;
+}
+
+static inline void sg_mark_end(struct scatterlist *sg)
+{
+	sg->end = true;
+}
+
+static inline void sg_init_table(struct scatterlist *sgl, unsigned int nents)
+{
+	unsigned int i;
+
+	for (i = 0; i < nents; i++) {
+		sgl[i].page = NULL;
+		sgl[i].end = i + 1 == nents;
+		sgl[i].offset = 0;
+		sgl[i].length = 0;
+		sgl[i].dma_address = 0;
+		sgl[i].dma_length = 0;
+	}
+}
+
+static inline void sg_set_page(struct scatterlist *sg, struct page *page, unsigned int len,
+			       unsigned int offset)
+{
+	sg->page = page;
+	sg->length = len;
+	sg->offset = offset;
+}
+
+static inline struct page *sg_page(struct scatterlist *sg)
+{
+	return sg->page;
+}
+
+static inline void sg_set_buf(struct scatterlist *sg, const void *buf, unsigned int buflen)
+{
+	sg_set_page(sg, virt_to_page(buf), buflen,
+		    (unsigned int)((unsigned long)buf & (PAGE_SIZE - 1)));
+}
+
+static inline void sg_init_one(struct scatterlist *sg, const void *buf, unsigned int buflen)
+{
+	sg_init_table(sg, 1);
+	sg_set_buf(sg, buf, buflen);
+}
+
+static inline phys_addr_t sg_phys(struct scatterlist *sg)
+{
+	return page_to_phys(sg->page) + sg->offset;
+}
+
+static inline void *sg_virt(struct scatterlist *sg)
+{
+	return (char *)page_address(sg->page) + sg->offset;
+}
+
+static inline int sg_nents(struct scatterlist *sg)
+{
+	int nents = 0;
+
+	for (; sg; sg = sg_next(sg))
+		nents++;
+	return nents;
+}
+
+/* -EINVAL for an empty table. */
+static inline int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp)
+{
+	table->sgl = NULL;
+	table->nents = 0;
+	table->orig_nents = 0;
+	if (!nents)
+		return -EINVAL;
+	table->sgl = (struct scatterlist *)kvmalloc_array(nents, sizeof(*table->sgl), gfp);
+	if (!table->sgl)
+		return -ENOMEM;
+	sg_init_table(table->sgl, nents);
+	table->nents = nents;
+	table->orig_nents = nents;
+	return 0;
+}
+
+static inline void sg_free_table(struct sg_table *table)
+{
+	kvfree(table->sgl);
+	table->sgl = NULL;
+	table->nents = 0;
+	table->orig_nents = 0;
+}
+
+#endif /* _LINUX_SCATTERLIST_H */

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Groups of the IOMMU core: the devices that the IOMMU cannot tell apart, the domains that are
+ * attached to them, and who owns their DMA (linux-iommu-core sheet, a4).
+ *
+ * Lock order: probe mutex, then a group's mutex. Drivers' callbacks run under them as in a3.
+ */
+#pragma once
+
+#include <linux/iommu.h>
+
+#include <atomic>
+#include <list>
+#include <string>
+
+namespace wd::hostkernel
+{
+
+struct GroupSysfs;
+
+/** One device of a group. */
+struct GroupDevice {
+	device *dev;
+	std::string name; /**< its link in the group's devices folder */
+};
+
+/** RAII for a kernel mutex. */
+class MutexLock
+{
+public:
+	explicit MutexLock(mutex &m) : mutex_(m) { mutex_lock(&mutex_); }
+	~MutexLock() { mutex_unlock(&mutex_); }
+	MutexLock(const MutexLock &) = delete;
+	MutexLock &operator=(const MutexLock &) = delete;
+
+private:
+	mutex &mutex_;
+};
+
+/** The default type that devices get whose driver has no preference: 11, as Debian's kernel. */
+unsigned iommuDefaultType();
+
+/** A domain of @type from the driver of @bus, with the core's fields filled in; NULL: failed. */
+iommu_domain *iommuAllocDomain(bus_type *bus, unsigned type);
+
+/** attach_dev, or -ENODEV if the domain's driver has none. */
+int iommuAttachOne(iommu_domain *domain, device *dev);
+
+/* The functions below are called with the group's mutex held. */
+
+/** Attach @domain to every device; on an error the previous domain is attached again. */
+int groupSetDomain(iommu_group *group, iommu_domain *domain);
+/** Choose the type of and allocate the default domain, if there is none. 0 or -ENOMEM. */
+int groupAllocDefaultDomain(iommu_group *group, bus_type *bus);
+/** Map what firmware wants mapped 1:1 for @dev into the default domain. */
+int groupMapDirect(iommu_group *group, device *dev);
+
+/* Sysfs of groups and instances. All take no lock. */
+GroupSysfs *groupSysfsCreate(iommu_group *group);
+void groupSysfsDestroy(GroupSysfs *sysfs);
+void groupSysfsSetName(GroupSysfs *sysfs, bool named);
+/** Links between group and device; fills @member.name. 0 or -errno. */
+int groupSysfsLink(GroupSysfs *sysfs, GroupDevice &member);
+void groupSysfsUnlink(GroupSysfs *sysfs, const GroupDevice &member);
+
+/** Set up and tear down the core (boot, shutdown). */
+int iommuInit();
+void iommuExit();
+int iommuSysfsInit();
+void iommuSysfsExit();
+
+} // namespace wd::hostkernel
+
+struct iommu_group {
+	std::atomic<int> refs{1};
+	int id = -1;
+	std::string name;
+	struct mutex mutex;
+	std::list<wd::hostkernel::GroupDevice> devices;
+
+	void *data = nullptr;
+	void (*dataRelease)(void *) = nullptr;
+
+	iommu_domain *defaultDomain = nullptr;
+	iommu_domain *blockingDomain = nullptr;
+	/** What is attached now. */
+	iommu_domain *domain = nullptr;
+
+	/** Bound drivers that use the default domain, or 1 for @owner. */
+	unsigned ownerCount = 0;
+	void *owner = nullptr;
+
+	wd::hostkernel::GroupSysfs *sysfs = nullptr;
+};
