@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KTAP output for the kselftest-style programs: a table of cases, each a function full of EXPECT().
+ * Single-threaded, except that EXPECT() may be used by threads while a case runs.
+ */
+#ifndef SELFTESTS_COMMON_KTAP_H
+#define SELFTESTS_COMMON_KTAP_H
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define KTAP_PASS 0
+#define KTAP_FAIL 1
+#define KTAP_SKIP 4
+
+/** One test case. */
+struct ktap_case {
+	const char *name;
+	void (*run)(void);
+};
+
+static struct {
+	unsigned number, failures, skips;
+	unsigned case_failures;
+	char skip_reason[128];
+} ktap;
+
+__attribute__((format(printf, 4, 5))) static inline bool
+ktap_expect(bool holds, const char *file, int line, const char *format, ...)
+{
+	char text[256];
+	va_list arguments;
+
+	if (holds)
+		return true;
+	va_start(arguments, format);
+	vsnprintf(text, sizeof(text), format, arguments);
+	va_end(arguments);
+	__atomic_fetch_add(&ktap.case_failures, 1, __ATOMIC_RELAXED);
+	printf("# %s:%d: does not hold: %s\n", file, line, text);
+	return false;
+}
+
+/** @condition must hold; the text says what it means. The case goes on, but has failed. */
+#define EXPECT(condition, ...) ktap_expect(!!(condition), __FILE__, __LINE__, __VA_ARGS__)
+
+/** Call and return from the case: something that it needs is not there. */
+static inline void ktap_skip_case(const char *reason)
+{
+	snprintf(ktap.skip_reason, sizeof(ktap.skip_reason), "%s", reason);
+}
+
+static inline void ktap_begin(unsigned count)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("TAP version 13\n1..%u\n", count);
+}
+
+static inline void ktap_report(const char *name)
+{
+	const bool failed = ktap.case_failures;
+
+	ktap.number++;
+	ktap.failures += failed;
+	if (failed) {
+		printf("not ok %u %s\n", ktap.number, name);
+	} else if (ktap.skip_reason[0]) {
+		ktap.skips++;
+		printf("ok %u %s # SKIP %s\n", ktap.number, name, ktap.skip_reason);
+	} else {
+		printf("ok %u %s\n", ktap.number, name);
+	}
+}
+
+static inline int ktap_status(void)
+{
+	if (ktap.failures)
+		return KTAP_FAIL;
+	return ktap.skips == ktap.number ? KTAP_SKIP : KTAP_PASS;
+}
+
+/** Run every case. @setup is the result of the program's set-up: -ENODEV skips all. */
+static inline int ktap_run(const struct ktap_case *cases, unsigned count, int setup)
+{
+	ktap_begin(count);
+	for (unsigned i = 0; i < count; i++) {
+		ktap.case_failures = 0;
+		ktap.skip_reason[0] = 0;
+		if (setup == -ENODEV)
+			ktap_skip_case("no device");
+		else if (setup)
+			EXPECT(false, "set-up: %s", strerror(-setup));
+		else
+			cases[i].run();
+		ktap_report(cases[i].name);
+	}
+	return ktap_status();
+}
+
+/** Body of main(): @setup and @teardown are expressions, @teardown only after a good @setup. */
+#define KTAP_MAIN(cases, setup, teardown)                                                \
+	do {                                                                             \
+		const int ktap_setup = (setup);                                          \
+		const int ktap_ret =                                                     \
+			ktap_run(cases, sizeof(cases) / sizeof((cases)[0]), ktap_setup); \
+		if (!ktap_setup)                                                         \
+			teardown;                                                        \
+		return ktap_ret;                                                         \
+	} while (0)
+
+#endif /* SELFTESTS_COMMON_KTAP_H */

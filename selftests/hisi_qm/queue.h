@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the programs of this folder share: a device, its queues, address spaces, and requests
+ * written by hand. Only <wd/host.h> and the uapi headers are used, so the same programs run on any
+ * host. Thread-bound: one object, one thread.
+ */
+#ifndef SELFTESTS_HISI_QM_QUEUE_H
+#define SELFTESTS_HISI_QM_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <wd/host.h>
+
+/** A device of class uacce and its attributes. */
+struct device {
+	struct wd_host *host;
+	char sysfs[128];
+	char path[128];
+	size_t mmio_size, dus_size;
+	/** Offset of the doorbell words, or -1. */
+	long words;
+};
+
+/** An open queue file. */
+struct queue {
+	struct device *device;
+	int fd;
+	unsigned id, depth;
+	uint32_t device_id; /**< in the iommufd it is bound to */
+	uint32_t pasid;
+	volatile uint8_t *mmio, *dus;
+	unsigned tail, head; /**< submission and completion ring */
+	bool phase;
+	uint64_t arms;
+};
+
+/** A context of /dev/iommu with one IOAS. */
+struct space {
+	struct device *device;
+	int fd;
+	uint32_t ioas, hwpt;
+};
+
+/** A request on flat buffers. Addresses are those of the queue's address space. */
+struct request {
+	unsigned algorithm; /**< 1 raw deflate, 2 zlib, 3 gzip */
+	uint64_t source, dest;
+	uint32_t length, space;
+	uint32_t tag;
+};
+
+struct result {
+	unsigned status;
+	uint32_t consumed, produced, tag;
+};
+
+#define COMPRESS 0
+#define DECOMPRESS 1
+#define PAGE 4096ul
+
+/**
+ * The first device of the host. @return 0; -ENODEV: none, a reason to skip; other -errno.
+ */
+int device_open(struct device *device);
+void device_close(struct device *device);
+long device_number(struct device *device, const char *attribute);
+
+/* Every function returns 0 or -errno unless it says otherwise. */
+int queue_open(struct device *device, struct queue *queue);
+void queue_close(struct queue *queue);
+long queue_ioctl(struct queue *queue, unsigned long request, void *argument);
+int queue_bind(struct queue *queue, int iommufd);
+/** @pasid 0: any. */
+int queue_attach(struct queue *queue, uint32_t hwpt, uint32_t pasid);
+int queue_detach(struct queue *queue);
+int queue_map(struct queue *queue);
+int queue_start(struct queue *queue, unsigned type);
+int queue_stop(struct queue *queue);
+void queue_send(struct queue *queue, const struct request *request);
+/** @return true if there was a completion. */
+bool queue_receive(struct queue *queue, struct result *result);
+/** Spin for a completion. -ETIMEDOUT after @timeout_ms. */
+int queue_wait(struct queue *queue, struct result *result, unsigned timeout_ms);
+void queue_arm(struct queue *queue);
+
+int space_open(struct device *device, struct space *space);
+void space_close(struct space *space);
+/** A HWPT that may be attached at a PASID, made for the queue's device; the queue is bound. */
+int space_hwpt(struct space *space, const struct queue *queue);
+int space_map(struct space *space, void *address, size_t length, uint64_t iova);
+int space_unmap(struct space *space, uint64_t iova, size_t length);
+
+/** A queue bound to @space and attached at any PASID, mapped and started. */
+int queue_ready(struct device *device, struct space *space, struct queue *queue, unsigned type);
+
+/** Zeroed pages. */
+void *pages_alloc(size_t length);
+void pages_free(void *address, size_t length);
+
+/** Is a fault of @pasid at the page of @address in the IOMMU's log? 1, 0, or -errno without log. */
+int fault_logged(struct device *device, uint32_t pasid, uint64_t address);
+
+#endif /* SELFTESTS_HISI_QM_QUEUE_H */
