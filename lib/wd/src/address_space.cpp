@@ -24,7 +24,7 @@ std::optional<Pages> pagesOf(const void *address, size_t size)
 {
 	const auto begin = reinterpret_cast<uintptr_t>(address);
 	const uintptr_t mask = pageSize() - 1;
-	if (size == 0 || size > UINTPTR_MAX - mask - begin)
+	if (size == 0 || begin > UINTPTR_MAX - mask || size > UINTPTR_MAX - mask - begin)
 		return std::nullopt;
 	return Pages{begin & ~mask, (begin + size + mask) & ~mask};
 }

@@ -25,6 +25,11 @@ int copyOut(const std::string &text, char *buffer, size_t size)
 
 } // namespace
 
+struct wd_host *wd::makeHandle(std::shared_ptr<Host> host)
+{
+	return new wd_host{std::move(host)};
+}
+
 int wd_host_open(const char *kind, const char *machine, struct wd_host **out)
 {
 	if (!out)

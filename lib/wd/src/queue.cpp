@@ -30,6 +30,9 @@ using Clock = std::chrono::steady_clock;
  */
 constexpr int kPollSliceMs = 20;
 
+/** Width of the PASID in a queue's context (hisi-qm-zip sheet, 5.1). */
+constexpr unsigned kContextPasidBits = 16;
+
 void relax() noexcept
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -107,23 +110,10 @@ Queue::Queue(Host &host, const Accelerator &accelerator) : state_(std::make_uniq
 	state_->fd = HostFd(host, fd);
 }
 
-Queue::~Queue()
-{
-	if (state_)
-		stop();
-}
-
+/* Closing the file stops the queue and detaches it, and does not wait for what is in flight. */
+Queue::~Queue() = default;
 Queue::Queue(Queue &&) noexcept = default;
-
-Queue &Queue::operator=(Queue &&other) noexcept
-{
-	if (this != &other) {
-		if (state_)
-			stop();
-		state_ = std::move(other.state_);
-	}
-	return *this;
-}
+Queue &Queue::operator=(Queue &&) noexcept = default;
 
 uint32_t Queue::bind(const Iommufd &iommufd)
 {
@@ -141,9 +131,10 @@ uint32_t Queue::bind(const Iommufd &iommufd)
 /** For remedies: what PASIDs the device can have. */
 std::string Queue::State::pasidRange() const
 try {
-	const unsigned width = iommufd ? iommufd->hwInfo(deviceId).maxPasidLog2 : 0;
-	if (width == 0 || width > 20)
+	unsigned width = iommufd ? iommufd->hwInfo(deviceId).maxPasidLog2 : 0;
+	if (width == 0)
 		return "let the driver choose";
+	width = std::min(width, kContextPasidBits);
 	return "use 1 to " + std::to_string((1u << width) - 1) + ", or let the driver choose";
 } catch (const Error &) {
 	return "let the driver choose";
@@ -172,13 +163,13 @@ void Queue::detach()
 {
 	if (!state_->pasid)
 		return;
+	stop();
 	struct vfio_device_detach_iommufd_pt cmd = {};
 	cmd.argsz = sizeof(cmd);
 	cmd.flags = VFIO_DEVICE_DETACH_PASID;
 	cmd.pasid = *state_->pasid;
 	if (long error = state_->control(VFIO_DEVICE_DETACH_IOMMUFD_PT, &cmd))
-		state_->fail(error, "detach from " + pasidName(*state_->pasid),
-			     error == -EBUSY ? "stop the queue first" : "");
+		state_->fail(error, "detach from " + pasidName(*state_->pasid));
 	state_->pasid.reset();
 }
 

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+struct wd_host;
+
 namespace wd
 {
 
@@ -92,6 +94,9 @@ public:
 	 */
 	virtual int currentNode() noexcept = 0;
 };
+
+/** The C API's handle for @host; wd_host_close() drops it. @throws std::bad_alloc */
+struct ::wd_host *makeHandle(std::shared_ptr<Host> host);
 
 /** A descriptor of a host, closed by its owner. The host must outlive it. Thread-bound. */
 class HostFd

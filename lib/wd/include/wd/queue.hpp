@@ -65,16 +65,18 @@ public:
 	/**
 	 * Attach the queue's DMA to @hwpt at @pasid, or at a free PASID that the driver picks.
 	 * @return the PASID
-	 * @throws Error: EBUSY the PASID is taken; ENOSPC, EINVAL out of range, or none is free
+	 * @throws Error: EBUSY the PASID is taken; EPERM PASID 0, which is the driver's; EINVAL or
+	 *	ENOSPC out of range; ENOSPC none is free
 	 */
 	uint32_t attach(const Hwpt &hwpt, std::optional<uint32_t> pasid = std::nullopt);
-	/** Undo attach(). @throws Error: EBUSY while started. */
+	/** Undo attach(); stops the queue first. @throws Error */
 	void detach();
 	std::optional<uint32_t> pasid() const noexcept;
 
 	/** Map the regions and start. @throws Error */
 	void start(zip::Direction direction);
-	/** Stop; requests in flight are lost. No effect on a stopped queue. */
+	/** Stop after the requests in flight; their results are lost. No effect on a stopped queue.
+	 */
 	void stop() noexcept;
 	bool started() const noexcept;
 

@@ -1,0 +1,582 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The library over the whole hosted stack: kernel, IOMMU, accelerator, engine. */
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <random>
+#include <thread>
+#include <vector>
+#include <zlib.h>
+
+#include "wd/hosted_host.hpp"
+#include "wd/wd.h"
+#include "wd/zip.h"
+#include "wd/zip_session.hpp"
+
+using namespace wd;
+
+namespace
+{
+
+using Bytes = std::vector<std::byte>;
+
+/** Boots for each test, and requires a shutdown without leftovers. */
+class HostedTest : public ::testing::Test
+{
+protected:
+	void SetUp() override
+	{
+		HostOptions options;
+		options.kind = HostKind::Hosted;
+		host_ = Host::create(options);
+		topology_ = Topology::discover(*host_);
+	}
+	void TearDown() override
+	{
+		auto *hosted = dynamic_cast<HostedHost *>(host_.get());
+		ASSERT_NE(hosted, nullptr);
+		EXPECT_EQ(describe(hosted->shutdown()), "");
+	}
+	const Accelerator &device() { return topology_.require("zlib", topology_.here()); }
+
+	int errorOf(const std::function<void()> &function)
+	{
+		try {
+			function();
+		} catch (const Error &error) {
+			line_ = error.line();
+			return error.error();
+		}
+		return 0;
+	}
+
+	std::shared_ptr<Host> host_;
+	Topology topology_;
+	std::string line_;
+};
+
+Bytes text(size_t size)
+{
+	static const char *words[] = {"queue ", "doorbell ", "PASID ", "fault ", "table ", "bus\n"};
+	std::mt19937 random(size);
+	Bytes out;
+	while (out.size() < size)
+		for (const char *c = words[random() % 6]; *c; c++)
+			out.push_back(std::byte(*c));
+	out.resize(size);
+	return out;
+}
+
+Bytes noise(size_t size)
+{
+	std::mt19937 random(1);
+	Bytes out(size);
+	for (std::byte &b : out)
+		b = std::byte(random());
+	return out;
+}
+
+int windowBits(zip::Algorithm algorithm)
+{
+	return algorithm == zip::Algorithm::Deflate ? -15
+	       : algorithm == zip::Algorithm::Zlib  ? 15
+						    : 31;
+}
+
+/** zlib's opinion of a complete stream. */
+Bytes inflateAll(zip::Algorithm algorithm, std::span<const std::byte> in, size_t size)
+{
+	Bytes out(size + 1);
+	z_stream z = {};
+	EXPECT_EQ(inflateInit2(&z, windowBits(algorithm)), Z_OK);
+	z.next_in = reinterpret_cast<Bytef *>(const_cast<std::byte *>(in.data()));
+	z.avail_in = static_cast<uInt>(in.size());
+	z.next_out = reinterpret_cast<Bytef *>(out.data());
+	z.avail_out = static_cast<uInt>(out.size());
+	EXPECT_EQ(inflate(&z, Z_FINISH), Z_STREAM_END) << (z.msg ? z.msg : "");
+	EXPECT_EQ(z.avail_in, 0u);
+	out.resize(out.size() - z.avail_out);
+	inflateEnd(&z);
+	return out;
+}
+
+ZipSessionOptions sessionOptions(zip::Algorithm algorithm, zip::Direction direction, size_t input,
+				 size_t output = 0)
+{
+	ZipSessionOptions options;
+	options.algorithm = algorithm;
+	options.direction = direction;
+	options.depth = 4;
+	options.inputSize = input;
+	options.outputSize = output;
+	return options;
+}
+
+/** One block through one lane. */
+Bytes through(ZipLane &lane, std::span<const std::byte> in, zip::Status *status = nullptr)
+{
+	const auto slot = lane.acquire();
+	EXPECT_TRUE(slot);
+	std::memcpy(lane.input(*slot).data(), in.data(), in.size());
+	EXPECT_EQ(lane.submit(*slot, in.size()), QueueStatus::Ok);
+	EXPECT_TRUE(lane.wait(5000));
+	ZipResult result;
+	EXPECT_EQ(lane.poll({&result, 1}).count, 1u);
+	if (status)
+		*status = result.status;
+	else
+		EXPECT_TRUE(result.ok()) << zip::statusText(result.status);
+	Bytes out(result.output.begin(), result.output.end());
+	lane.release(*slot);
+	return out;
+}
+
+} // namespace
+
+TEST_F(HostedTest, TwoSocketMachine)
+{
+	EXPECT_STREQ(host_->kind(), "hosted");
+	EXPECT_EQ(topology_.nodes().size(), 4u);
+	ASSERT_EQ(topology_.accelerators().size(), 2u);
+	EXPECT_TRUE(topology_.skipped().empty());
+	for (const Accelerator &a : topology_.accelerators()) {
+		EXPECT_EQ(a.api, "hisi_qm_v3");
+		EXPECT_TRUE(a.supports("zlib") && a.supports("gzip") && a.supports("deflate"));
+		EXPECT_GE(a.node, 0);
+		EXPECT_GT(a.available, 1000u);
+		EXPECT_TRUE(a.doorbellWords);
+		EXPECT_FALSE(a.pciAddress.empty());
+	}
+	EXPECT_NE(topology_.accelerators()[0].node, topology_.accelerators()[1].node);
+	const Accelerator &near = topology_.require("gzip", topology_.accelerators()[1].node);
+	EXPECT_EQ(near.name, topology_.accelerators()[1].name);
+}
+
+TEST_F(HostedTest, OneHostedKernelPerProcess)
+{
+	HostOptions options;
+	options.kind = HostKind::Hosted;
+	EXPECT_EQ(errorOf([&] { Host::create(options); }), EBUSY);
+	EXPECT_EQ(Host::shared(), host_);
+	wd_host *handle = nullptr;
+	EXPECT_EQ(wd_host_open("hosted", nullptr, &handle), -EBUSY);
+}
+
+TEST(HostedMachine, UnknownMachinesAreRefused)
+{
+	HostOptions options;
+	options.kind = HostKind::Hosted;
+	for (const char *name : {"three-socket", "/no/such/file.json", ""}) {
+		options.machine = name;
+		try {
+			Host::create(options);
+			ADD_FAILURE() << name;
+		} catch (const Error &error) {
+			EXPECT_EQ(error.error(), ENOENT) << error.line();
+			EXPECT_NE(error.line().find(name), std::string::npos);
+		}
+	}
+}
+
+TEST_F(HostedTest, RoundTripOfEveryFormat)
+{
+	const size_t size = 100000;
+	for (auto algorithm :
+	     {zip::Algorithm::Zlib, zip::Algorithm::Gzip, zip::Algorithm::Deflate}) {
+		SCOPED_TRACE(zip::algorithmName(algorithm));
+		ZipSession compress(*host_, device(),
+				    sessionOptions(algorithm, zip::Direction::Compress, size));
+		ZipSession decompress(*host_, device(),
+				      sessionOptions(algorithm, zip::Direction::Decompress,
+						     ZipSession::bound(size), size));
+		EXPECT_NE(compress.lanes()[0].pasid(), decompress.lanes()[0].pasid());
+		for (const Bytes &in : {text(size), noise(size), text(1), text(0), text(4096)}) {
+			const Bytes packed = through(compress.lanes()[0], in);
+			EXPECT_EQ(inflateAll(algorithm, packed, in.size()), in);
+			EXPECT_EQ(through(decompress.lanes()[0], packed), in);
+		}
+	}
+}
+
+TEST_F(HostedTest, DataErrorsAreStatuses)
+{
+	const size_t size = 10000;
+	ZipSession compress(*host_, device(),
+			    sessionOptions(zip::Algorithm::Gzip, zip::Direction::Compress, size));
+	ZipSession decompress(*host_, device(),
+			      sessionOptions(zip::Algorithm::Gzip, zip::Direction::Decompress,
+					     ZipSession::bound(size), size));
+	ZipLane &lane = decompress.lanes()[0];
+	const Bytes packed = through(compress.lanes()[0], text(size));
+	zip::Status status;
+	Bytes bad = packed;
+	bad[bad.size() - 6] ^= std::byte{1};
+	through(lane, bad, &status);
+	EXPECT_EQ(status, zip::Status::ChecksumMismatch);
+	through(lane, std::span(packed).first(packed.size() / 2), &status);
+	EXPECT_FALSE(zip::isSuccess(status)) << "truncated";
+	bad = packed;
+	bad[10] = std::byte{0x07};
+	through(lane, bad, &status);
+	EXPECT_FALSE(zip::isSuccess(status)) << "block type 3";
+	EXPECT_EQ(through(lane, packed), text(size)) << "the lane is not disturbed";
+}
+
+TEST_F(HostedTest, OutputTooSmall)
+{
+	ZipSession compress(
+		*host_, device(),
+		sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 10000, 1000));
+	zip::Status status;
+	through(compress.lanes()[0], noise(10000), &status);
+	EXPECT_EQ(status, zip::Status::OutputTooSmall);
+}
+
+/* Several lanes by several threads, more requests than slots. */
+TEST_F(HostedTest, LanesInThreads)
+{
+	ZipSessionOptions options =
+		sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 4096);
+	options.queues = 4;
+	ZipSession session(*host_, device(), options);
+	std::vector<std::thread> threads;
+	for (ZipLane &lane : session.lanes())
+		threads.emplace_back([&lane] {
+			const Bytes in = text(4096);
+			unsigned sent = 0, received = 0;
+			while (received < 300) {
+				while (sent < 300) {
+					const auto slot = lane.acquire();
+					if (!slot)
+						break;
+					std::memcpy(lane.input(*slot).data(), in.data(), in.size());
+					ASSERT_EQ(lane.submit(*slot, in.size(), sent++),
+						  QueueStatus::Ok);
+				}
+				ASSERT_TRUE(lane.wait(5000));
+				ZipResult results[4];
+				const PollResult polled = lane.poll(results);
+				ASSERT_EQ(polled.status, QueueStatus::Ok);
+				for (unsigned i = 0; i < polled.count; i++) {
+					ASSERT_TRUE(results[i].ok());
+					ASSERT_EQ(results[i].user, received++);
+					lane.release(results[i].slot);
+				}
+			}
+		});
+	for (std::thread &thread : threads)
+		thread.join();
+}
+
+TEST_F(HostedTest, SharedFileInPlace)
+{
+	const Bytes file = text(300000);
+	ZipSession session(*host_, device(),
+			   sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 65536));
+	session.share(file);
+	ZipLane &lane = session.lanes()[0];
+	const auto slot = lane.acquire();
+	const auto block = std::span(file).subspan(1234, 65000);
+	ASSERT_EQ(lane.submitFrom(*slot, block), QueueStatus::Ok);
+	ASSERT_TRUE(lane.wait(5000));
+	ZipResult result;
+	ASSERT_EQ(lane.poll({&result, 1}).count, 1u);
+	ASSERT_TRUE(result.ok());
+	const Bytes plain = inflateAll(zip::Algorithm::Zlib, result.output, block.size());
+	EXPECT_TRUE(std::equal(plain.begin(), plain.end(), block.begin(), block.end()));
+}
+
+/* ---- PASIDs, queues, isolation ---- */
+
+TEST_F(HostedTest, PasidsAutoFixedTakenAndOutOfRange)
+{
+	Iommufd iommufd(*host_);
+	Ioas ioas = iommufd.allocIoas();
+	Queue first(*host_, device()), second(*host_, device()), third(*host_, device());
+	const uint32_t id = first.bind(iommufd);
+	second.bind(iommufd);
+	third.bind(iommufd);
+	const HwInfo info = iommufd.hwInfo(id);
+	EXPECT_GE(info.maxPasidLog2, 16u);
+	Hwpt hwpt = iommufd.allocHwpt(ioas, id);
+	EXPECT_EQ(first.attach(hwpt, 77), 77u);
+	EXPECT_EQ(errorOf([&] { second.attach(hwpt, 77); }), EBUSY);
+	EXPECT_NE(line_.find("PASID 77"), std::string::npos) << line_;
+	EXPECT_NE(errorOf([&] { second.attach(hwpt, 0); }), 0);
+	EXPECT_EQ(errorOf([&] { second.attach(hwpt, 1u << 20); }), EINVAL);
+	EXPECT_NE(line_.find("1 to 65535"), std::string::npos) << line_;
+	const uint32_t any = second.attach(hwpt), other = third.attach(hwpt);
+	EXPECT_NE(any, 77u);
+	EXPECT_NE(any, other);
+	EXPECT_GT(any, 0u);
+	first.detach();
+	second.detach();
+	EXPECT_EQ(second.attach(hwpt, 77), 77u) << "free again";
+	EXPECT_EQ(errorOf([&] { first.bind(iommufd); }), EINVAL);
+	EXPECT_EQ(errorOf([&] { first.start(zip::Direction::Compress); }), EOPNOTSUPP) << line_;
+}
+
+TEST_F(HostedTest, NoQueueLeft)
+{
+	const Accelerator &a = device();
+	std::vector<Queue> queues;
+	const unsigned free = availableQueues(*host_, a.name);
+	ASSERT_LT(free, 5000u);
+	for (unsigned i = 0; i < free; i++)
+		queues.emplace_back(*host_, a);
+	EXPECT_EQ(availableQueues(*host_, a.name), 0u);
+	EXPECT_EQ(errorOf([&] { queues.emplace_back(*host_, a); }), EBUSY);
+	EXPECT_NE(line_.find(a.name), std::string::npos);
+	EXPECT_EQ(Topology::discover(*host_).nearest("zlib", a.node)->name,
+		  topology_.accelerators()[a.name == topology_.accelerators()[0].name].name)
+		<< "the other device is nearest now";
+	queues.pop_back();
+	EXPECT_NO_THROW(queues.emplace_back(*host_, a));
+	queues.clear();
+	EXPECT_EQ(availableQueues(*host_, a.name), free);
+}
+
+/* A request that names memory of nobody fails; the next one of the same queue works. */
+TEST_F(HostedTest, UnmappedMemoryFailsTheRequest)
+{
+	Iommufd iommufd(*host_);
+	Ioas ioas = iommufd.allocIoas();
+	Queue queue(*host_, device());
+	Hwpt hwpt = iommufd.allocHwpt(ioas, queue.bind(iommufd));
+	queue.attach(hwpt);
+	queue.start(zip::Direction::Compress);
+	auto *memory = static_cast<std::byte *>(std::aligned_alloc(4096, 16384));
+	std::memset(memory, 'x', 16384);
+	const uint64_t iova = ioas.map(memory, 8192, DmaAccess::Read);
+	const uint64_t out = ioas.map(memory + 8192, 8192, DmaAccess::ReadWrite);
+	zip::Request good;
+	good.source = iova;
+	good.sourceLength = 8192;
+	good.destination = out;
+	good.destinationLength = 8192;
+	zip::Request bad[4] = {good, good, good, good};
+	bad[0].source = reinterpret_cast<uintptr_t>(memory);
+	bad[1].destination = iova;
+	bad[2].destination = 0xdead0000000;
+	bad[3].sourceLength = 100000;
+	const auto run = [&](const zip::Request &r) {
+		zip::Completion c;
+		EXPECT_EQ(queue.trySend(r), QueueStatus::Ok);
+		EXPECT_TRUE(queue.wait(5000));
+		EXPECT_EQ(queue.poll({&c, 1}).count, 1u);
+		return c;
+	};
+	for (const zip::Request &r : bad) {
+		EXPECT_FALSE(zip::isSuccess(run(r).status)) << &r - bad;
+		EXPECT_EQ(run(good).status, zip::Status::Success);
+	}
+	EXPECT_EQ(memory[0], std::byte{'x'}) << "read-only memory was written";
+	EXPECT_EQ(ioas.unmap(out, 8192), 8192u);
+	EXPECT_FALSE(zip::isSuccess(run(good).status)) << "unmapped";
+	queue.stop();
+	EXPECT_EQ(ioas.unmapAll(), 8192u);
+	std::free(memory);
+}
+
+/* Closing with requests in flight, in every order of the objects that the classes allow. */
+TEST_F(HostedTest, CloseWithRequestsInFlight)
+{
+	for (int round = 0; round < 10; round++) {
+		ZipSession session(
+			*host_, device(),
+			sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 1 << 20));
+		ZipLane &lane = session.lanes()[0];
+		while (const auto slot = lane.acquire())
+			ASSERT_EQ(lane.submit(*slot, 1 << 20), QueueStatus::Ok);
+	}
+}
+
+TEST_F(HostedTest, WaitSleepsUntilTheInterrupt)
+{
+	ZipSession session(*host_, device(),
+			   sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 1 << 20));
+	ZipLane &lane = session.lanes()[0];
+	for (int round = 0; round < 20; round++) {
+		const auto slot = lane.acquire();
+		ASSERT_EQ(lane.submit(*slot, 1 << 20), QueueStatus::Ok);
+		ASSERT_TRUE(lane.wait(5000, 0));
+		ZipResult result;
+		ASSERT_EQ(lane.poll({&result, 1}).count, 1u);
+		lane.release(result.slot);
+	}
+}
+
+TEST_F(HostedTest, FurtherCallers)
+{
+	auto *hosted = dynamic_cast<HostedHost *>(host_.get());
+	auto caller = hosted->createCaller(1000);
+	EXPECT_EQ(caller->open("/dev/none", O_RDWR), -ENOENT);
+	{
+		ZipSession session(
+			*caller, device(),
+			sessionOptions(zip::Algorithm::Zlib, zip::Direction::Compress, 4096));
+		EXPECT_EQ(inflateAll(zip::Algorithm::Zlib, through(session.lanes()[0], text(4096)),
+				     4096),
+			  text(4096));
+	}
+	/* A caller that goes away with everything open. */
+	const int fd = caller->open(device().devicePath, O_RDWR);
+	EXPECT_GE(fd, 0);
+	caller.reset();
+}
+
+TEST_F(HostedTest, IovaRanges)
+{
+	Iommufd iommufd(*host_);
+	Ioas ioas = iommufd.allocIoas();
+	uint64_t alignment = 0;
+	EXPECT_EQ(ioas.ranges(&alignment), (std::vector<IovaRange>{{0, UINT64_MAX}}));
+	EXPECT_EQ(alignment, 1u);
+	Queue queue(*host_, device());
+	Hwpt hwpt = iommufd.allocHwpt(ioas, queue.bind(iommufd));
+	const auto ranges = ioas.ranges(&alignment);
+	EXPECT_EQ(alignment, 4096u);
+	ASSERT_FALSE(ranges.empty());
+	EXPECT_LT(ranges.back().last, UINT64_MAX);
+	static std::byte byte;
+	EXPECT_EQ(errorOf([&] { ioas.mapFixed(&byte, 4096, UINT64_MAX - 8191, DmaAccess::Read); }),
+		  EINVAL);
+	EXPECT_EQ(errorOf([&] { ioas.unmap(4096, 4096); }), ENOENT);
+	EXPECT_EQ(ioas.unmapAll(), 0u);
+}
+
+/* ---- C API ---- */
+
+namespace
+{
+
+/** A stream cut into parts of @piece bytes. @return status of the last part */
+int runStream(wd_queue &q, const Bytes &in, Bytes &out, size_t piece, uint32_t room)
+{
+	auto *memory = static_cast<std::byte *>(std::aligned_alloc(4096, 1 << 20));
+	EXPECT_EQ(wd_mem_share(&q, memory, 1 << 20, 0), 0);
+	wd_zip_stream *stream = nullptr;
+	EXPECT_EQ(wd_zip_stream_open(&q, &stream), 0) << wd_last_error();
+	int status = WD_ZIP_OK;
+	bool more = false;
+	for (size_t at = 0; (at < in.size() || more || in.empty()) && status == WD_ZIP_OK;) {
+		const size_t n = std::min(piece, in.size() - at);
+		std::memcpy(memory, in.data() + at, n);
+		wd_zip_req r = {};
+		r.src = memory;
+		r.src_len = static_cast<uint32_t>(n);
+		r.dst = memory + (1 << 19);
+		r.dst_len = room;
+		r.stream = stream;
+		r.flush = at + n == in.size() ? WD_ZIP_FINISH : WD_ZIP_SYNC;
+		const int error = wd_zip_run(&q, &r, 5000);
+		EXPECT_EQ(error, 0) << wd_last_error();
+		if (error)
+			break;
+		const auto *produced = static_cast<std::byte *>(r.dst);
+		out.insert(out.end(), produced, produced + r.produced);
+		at += r.consumed;
+		more = r.more;
+		status = r.status;
+		if (in.empty() || (!r.consumed && !r.produced))
+			break;
+	}
+	wd_zip_stream_close(stream);
+	EXPECT_EQ(wd_mem_unshare(&q, memory, 1 << 20), 0);
+	std::free(memory);
+	return status;
+}
+
+} // namespace
+
+TEST_F(HostedTest, StreamsInPartsOfManySizes)
+{
+	for (const char *name : {"zlib", "gzip", "deflate"}) {
+		SCOPED_TRACE(name);
+		const auto algorithm = *zip::algorithmFromName(name);
+		wd_queue compress = {}, decompress = {};
+		compress.capa.alg = decompress.capa.alg = name;
+		decompress.capa.op_type = WD_OP_DECOMPRESS;
+		ASSERT_EQ(wd_request_queue(&compress), 0) << wd_last_error();
+		ASSERT_EQ(wd_request_queue(&decompress), 0) << wd_last_error();
+		for (size_t size : {0ul, 1ul, 70000ul, 500000ul})
+			for (size_t piece : {1000ul, 65536ul, 400000ul}) {
+				if (size / piece > 200)
+					continue;
+				SCOPED_TRACE(size);
+				SCOPED_TRACE(piece);
+				const Bytes in = text(size);
+				Bytes packed, plain;
+				ASSERT_EQ(runStream(compress, in, packed, piece, 1 << 19),
+					  WD_ZIP_OK);
+				ASSERT_EQ(inflateAll(algorithm, packed, size), in);
+				ASSERT_EQ(runStream(decompress, packed, plain, piece / 3, 10000),
+					  WD_ZIP_STREAM_END);
+				ASSERT_EQ(plain, in);
+			}
+		wd_release_queue(&compress);
+		wd_release_queue(&decompress);
+	}
+}
+
+TEST_F(HostedTest, SeveralRequestsInFlightByTheCApi)
+{
+	wd_queue q = {};
+	q.capa.alg = "zlib";
+	ASSERT_EQ(wd_request_queue(&q), 0) << wd_last_error();
+	const size_t size = 64 * 8192;
+	auto *memory = static_cast<unsigned char *>(std::aligned_alloc(4096, size));
+	std::memset(memory, 'q', size);
+	ASSERT_EQ(wd_mem_share(&q, memory, size, 0), 0);
+	std::vector<wd_zip_req> requests(32);
+	for (size_t i = 0; i < requests.size(); i++) {
+		requests[i].src = memory + i * 8192;
+		requests[i].src_len = 8192;
+		requests[i].dst = memory + (32 + i) * 8192;
+		requests[i].dst_len = 8192;
+		ASSERT_EQ(wd_send(&q, &requests[i]), 0);
+	}
+	for (size_t i = 0; i < requests.size(); i++) {
+		void *done = nullptr;
+		ASSERT_EQ(wd_recv_sync(&q, &done, 5000), 0) << wd_last_error();
+		EXPECT_EQ(done, &requests[i]);
+		EXPECT_EQ(requests[i].status, WD_ZIP_OK);
+		EXPECT_EQ(requests[i].consumed, 8192u);
+		EXPECT_GT(requests[i].produced, 0u);
+	}
+	/* A buffer that is not shared: an error status, and the process lives. */
+	std::vector<unsigned char> stranger(8192);
+	requests[0].src = stranger.data();
+	ASSERT_EQ(wd_zip_run(&q, &requests[0], 5000), 0);
+	EXPECT_EQ(requests[0].status, WD_ZIP_BAD_DATA);
+	wd_release_queue(&q);
+	std::free(memory);
+}
+
+TEST_F(HostedTest, SharedAddressSpaceOfTwoDevices)
+{
+	wd_as *as = nullptr;
+	ASSERT_EQ(wd_as_open(nullptr, &as), 0) << wd_last_error();
+	auto *memory = static_cast<unsigned char *>(std::aligned_alloc(4096, 16384));
+	std::memset(memory, 'z', 16384);
+	ASSERT_EQ(wd_as_share(as, memory, 16384, 0), 0);
+	wd_queue q[2] = {};
+	for (int i = 0; i < 2; i++) {
+		q[i].capa.alg = "zlib";
+		q[i].as = as;
+		std::snprintf(q[i].dev_path, sizeof(q[i].dev_path), "/dev/hisi_zip-%d", i);
+		ASSERT_EQ(wd_request_queue(&q[i]), 0) << wd_last_error();
+		wd_zip_req r = {};
+		r.src = memory;
+		r.src_len = 4096;
+		r.dst = memory + 8192;
+		r.dst_len = 8192;
+		ASSERT_EQ(wd_zip_run(&q[i], &r, 5000), 0);
+		EXPECT_EQ(r.status, WD_ZIP_OK);
+	}
+	wd_as_close(as);
+	wd_release_queue(&q[0]);
+	wd_release_queue(&q[1]);
+	std::free(memory);
+}
