@@ -127,19 +127,22 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	vdev = vtd_dev_alloc(unit, pdev, vsec);
 	if (!vdev)
 		return ERR_PTR(-ENODEV);
-	ret = wd_iommu_device_claimed(&unit->iommu, dev);
-	if (ret)
-		goto err_free;
 	ret = vtd_dev_install(vdev);
 	if (ret)
-		goto err_layer;
+		goto err_free;
 	/* The context entry is in place: the function's requests fault until it is attached. */
 	vtd_route(vdev, true);
 	dev_iommu_priv_set(dev, vdev);
+	/* Last: from now on others attach PASIDs. */
+	ret = wd_iommu_device_claimed(&unit->iommu, dev);
+	if (ret)
+		goto err_uninstall;
 	return &unit->iommu;
 
-err_layer:
-	wd_iommu_device_released(dev);
+err_uninstall:
+	dev_iommu_priv_set(dev, NULL);
+	vtd_dev_uninstall(vdev);
+	vtd_route(vdev, false);
 err_free:
 	vtd_dev_free(vdev);
 	dev_err(dev, "cannot be put under the IOMMU: %d\n", ret);

@@ -29,6 +29,27 @@ static void vtd_qi_write(struct vtd_qi *qi, unsigned int index, const struct vtd
 		qi->ring[index][i] = cpu_to_le64(desc->q[i]);
 }
 
+/*
+ * Put something harmless in the place of the descriptor that the unit refused, and let it go on.
+ * If it was the wait itself (memory went bad), it is written once more.
+ */
+static void vtd_qi_skip(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+	unsigned int last = (qi->tail + VTD_QI_ENTRIES - 1) % VTD_QI_ENTRIES;
+	unsigned int bad = (readl(unit->regs + VTD_REG_IQH) >> VTD_QI_SHIFT) % VTD_QI_ENTRIES;
+	const struct vtd_qi_desc instead =
+		bad == last ? vtd_qi_wait(qi->status_pa, qi->sequence) : vtd_qi_nothing();
+
+	dev_err_once(&unit->pdev->dev,
+		     "invalidation queue: error %u at %u: %016llx %016llx, skipped\n",
+		     VTD_IQERCD_IQEI(readl(unit->regs + VTD_REG_IQERCD)), bad,
+		     le64_to_cpu(qi->ring[bad][0]), le64_to_cpu(qi->ring[bad][1]));
+	vtd_qi_write(qi, bad, &instead);
+	dma_wmb();
+	writel(VTD_FSTS_IQE, unit->regs + VTD_REG_FSTS);
+}
+
 /* 0, or the error that the queue reported; the fetch goes on afterwards (sheet 5.8). */
 static int vtd_qi_check_error(struct vtd_unit *unit)
 {
@@ -36,18 +57,7 @@ static int vtd_qi_check_error(struct vtd_unit *unit)
 	int ret = 0;
 
 	if (fsts & VTD_FSTS_IQE) {
-		const struct vtd_qi_desc nothing = vtd_qi_nothing();
-		unsigned int head = readl(unit->regs + VTD_REG_IQH) >> VTD_QI_SHIFT;
-		unsigned int bad = head % VTD_QI_ENTRIES;
-
-		dev_err_once(&unit->pdev->dev,
-			     "invalidation queue: error %u at %u: %016llx %016llx, skipped\n",
-			     VTD_IQERCD_IQEI(readl(unit->regs + VTD_REG_IQERCD)), bad,
-			     le64_to_cpu(unit->qi.ring[bad][0]),
-			     le64_to_cpu(unit->qi.ring[bad][1]));
-		vtd_qi_write(&unit->qi, bad, &nothing);
-		dma_wmb();
-		writel(VTD_FSTS_IQE, unit->regs + VTD_REG_FSTS);
+		vtd_qi_skip(unit);
 		ret = -EINVAL;
 	}
 	if (fsts & VTD_FSTS_ITE) {

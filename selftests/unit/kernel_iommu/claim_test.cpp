@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the driver claims, what its default domain lets through, and what is left when it goes.
+ */
+#include "fixture.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::DmaResult;
+using machine::pasidStream;
+using machine::ridStream;
+
+using Claim = IommuTest;
+
+TEST_F(Claim, FunctionsOfTheMachineAndNoOthers)
+{
+	EXPECT_TRUE(hasIommu(firstDev_));
+	EXPECT_TRUE(hasIommu(secondDev_));
+	EXPECT_TRUE(hasIommu(findDevice(kNoPasid)));
+	EXPECT_FALSE(hasIommu(findDevice(kUnit)));
+	EXPECT_FALSE(hasIommu(findDevice(kPlain)));
+	EXPECT_FALSE(sameGroup(firstDev_, secondDev_));
+	ASSERT_TRUE(first_->routing() && second_->routing());
+	EXPECT_EQ(*first_->routing(), kFirstRid);
+	EXPECT_EQ(*second_->routing(), kSecondRid);
+	EXPECT_FALSE(plain_->routing());
+}
+
+TEST_F(Claim, EveryClaimedFunctionHasItsOwnDefaultDomain)
+{
+	EXPECT_EQ(attachments("type=dma"), 3u);
+	EXPECT_EQ(attachments(std::string("dev=") + kFirst + " pasid=- "), 1u);
+	EXPECT_EQ(attachments(std::string("dev=") + kSecond + " pasid=- "), 1u);
+	EXPECT_EQ(attachments("domain=1 "), 1u);
+	EXPECT_EQ(attachments("domain=2 "), 1u);
+}
+
+TEST_F(Claim, PasidIsEnabledWhereTheFunctionHasIt)
+{
+	EXPECT_TRUE(first_->pasidEnabled());
+	EXPECT_FALSE(noPasid_->pasidEnabled());
+	EXPECT_EQ(maxPasids(firstDev_), 1u << 20);
+	EXPECT_EQ(maxPasids(findDevice(kNoPasid)), 0u);
+	EXPECT_EQ(maxPasids(findDevice(kPlain)), 0u);
+}
+
+TEST_F(Claim, DefaultDomainReachesTheBufferAndNothingElse)
+{
+	const DmaBuffer buffer = dmaAlloc(firstDev_, 8192);
+	const uint64_t value = 0x1122334455667788;
+
+	ASSERT_TRUE(buffer.cpu);
+	std::memcpy(buffer.cpu, &value, 8);
+	EXPECT_EQ(word(ridStream(kFirstRid), buffer.handle), value);
+	EXPECT_EQ(write(ridStream(kFirstRid), buffer.handle + 4096, 42), DmaResult::Ok);
+	EXPECT_EQ(static_cast<uint64_t *>(buffer.cpu)[512], 42u);
+
+	/* Beyond the buffer, by its physical address, and as another function. */
+	expectFault(ridStream(kFirstRid), buffer.handle + 8192, kNotMapped);
+	expectFault(ridStream(kFirstRid), reinterpret_cast<uintptr_t>(buffer.cpu), kNotMapped);
+	expectFault(ridStream(kSecondRid), buffer.handle, kNotMapped);
+	/* With a PASID that nobody attached. */
+	EXPECT_EQ(read(pasidStream(kFirstRid, 77), buffer.handle), DmaResult::Blocked);
+
+	const uint64_t handle = buffer.handle;
+
+	dmaFree(firstDev_, buffer);
+	expectFault(ridStream(kFirstRid), handle, kNotMapped);
+}
+
+TEST_F(Claim, UnknownRequesterFaults)
+{
+	expectFault(ridStream(machine::makeRid(0x75, 1, 0)), 0x1000, 0x41);
+	expectFault(ridStream(machine::makeRid(0x10, 1, 0)), 0x1000, 0x39);
+}
+
+TEST_F(Claim, OwnershipBlocksTheRequesterIdAndReturnsItToTheDefaultDomain)
+{
+	unregisterDriver();
+	const DmaBuffer buffer = dmaAlloc(firstDev_, 4096);
+
+	ASSERT_EQ(claim(firstDev_), 0);
+	EXPECT_EQ(attachments(std::string("type=blocked dev=") + kFirst), 1u);
+	expectFault(ridStream(kFirstRid), buffer.handle, kNoPasidEntry);
+	release(firstDev_);
+	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+	dmaFree(firstDev_, buffer);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(Claim, RequesterIdOnAnExplicitDomain)
+{
+	unregisterDriver();
+	const Pages pages = pagesAlloc(0);
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(made.error, 0);
+	ASSERT_EQ(map(made.domain, 0x10000, pages.physical, 4096, kRead), 0);
+	ASSERT_EQ(claimAndAttach(made.domain, firstDev_), 0);
+	EXPECT_EQ(read(ridStream(kFirstRid), 0x10000), DmaResult::Ok);
+	EXPECT_EQ(write(ridStream(kFirstRid), 0x10000, 1), DmaResult::Blocked);
+	EXPECT_EQ(lastFault().reason, kNoWrite);
+	EXPECT_EQ(lastFault().type, "write");
+	detachAndRelease(made.domain, firstDev_);
+	expectFault(ridStream(kFirstRid), 0x10000, kNotMapped);
+	domainFree(made.domain);
+	pagesFree(pages);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(Claim, FaultHandlerOfTheDomain)
+{
+	unregisterDriver();
+	const DomainResult made = domainAlloc(firstDev_);
+	std::vector<HandledFault> handled;
+
+	ASSERT_EQ(claimAndAttach(made.domain, firstDev_), 0);
+	setFaultHandler(made.domain, &handled, true);
+	EXPECT_EQ(read(ridStream(kFirstRid), 0x5000), DmaResult::Blocked);
+	EXPECT_EQ(write(ridStream(kFirstRid), 0x6008, 1), DmaResult::Blocked);
+	EXPECT_EQ(faults(), 2u);
+	ASSERT_EQ(handled.size(), 2u);
+	EXPECT_EQ(handled[0].address, 0x5000u);
+	EXPECT_FALSE(handled[0].write);
+	EXPECT_EQ(handled[1].address, 0x6000u);
+	EXPECT_TRUE(handled[1].write);
+	setFaultHandler(made.domain, nullptr, false);
+	detachAndRelease(made.domain, firstDev_);
+	domainFree(made.domain);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(Claim, FaultsOverflowTheRecordsAndTheLog)
+{
+	/* Message off: more faults than the unit has records. */
+	unit_->barWrite(0, 0x38, 1u << 31, 4);
+	for (unsigned i = 0; i < 20; i++)
+		EXPECT_EQ(read(ridStream(kFirstRid), 0x100000 + i * 4096), DmaResult::Blocked);
+	EXPECT_EQ(faults(), 8u);
+	EXPECT_EQ(attribute("fault_overflows").at(0), "1");
+	unit_->barWrite(0, 0x38, 0, 4);
+	for (unsigned i = 0; i < 100; i++)
+		expectFault(ridStream(kFirstRid), 0x200000 + i * 4096, kNotMapped);
+	EXPECT_EQ(faults(), 108u);
+	const auto log = attribute("fault_log");
+
+	ASSERT_GE(log.size(), 40u);
+	ASSERT_LE(log.size(), 64u);
+	EXPECT_EQ(log.back(), "rid=0000:75:00.0 pasid=- addr=0x263000 reason=0x79 type=read");
+	EXPECT_EQ(log.back(), attribute("last_fault").at(0));
+}
+
+TEST_F(Claim, HardwareInfoIsTheUnitsRegisters)
+{
+	const HardwareInfo info = hardwareInfo(firstDev_);
+
+	EXPECT_EQ(info.error, 0);
+	EXPECT_EQ(info.type, 1u);
+	EXPECT_EQ(info.cap, unit_->capabilities().cap);
+	EXPECT_EQ(info.ecap, unit_->capabilities().ecap);
+	EXPECT_EQ(info.maxPasidLog2, 20u);
+	EXPECT_EQ(hardwareInfo(findDevice(kNoPasid)).maxPasidLog2, 0u);
+	EXPECT_EQ(hardwareInfo(findDevice(kPlain)).error, -ENODEV);
+}
+
+TEST_F(Claim, ResetLosesTheRoutingUntilTheDriverSaysSo)
+{
+	const DmaBuffer buffer = dmaAlloc(firstDev_, 4096);
+
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_FALSE(first_->routing());
+	EXPECT_EQ(resetDone(firstDev_), 0);
+	ASSERT_TRUE(first_->routing());
+	EXPECT_EQ(*first_->routing(), kFirstRid);
+	EXPECT_TRUE(first_->pasidEnabled());
+	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+	EXPECT_EQ(resetDone(findDevice(kPlain)), -ENODEV);
+	dmaFree(firstDev_, buffer);
+}
+
+TEST_F(Claim, HotRemovalAndReturn)
+{
+	removeDevice(kSecond);
+	EXPECT_EQ(findDevice(kSecond), nullptr);
+	EXPECT_FALSE(second_->routing());
+	EXPECT_FALSE(second_->busMaster());
+	EXPECT_FALSE(second_->pasidEnabled());
+	EXPECT_EQ(attachments(kSecond), 0u);
+	expectFault(ridStream(kSecondRid), 0x1000, 0x41);
+
+	rescan(findDevice(kNoPasid));
+	secondDev_ = findDevice(kSecond);
+	ASSERT_TRUE(secondDev_);
+	EXPECT_TRUE(hasIommu(secondDev_));
+	EXPECT_TRUE(second_->routing());
+	const DmaBuffer buffer = dmaAlloc(secondDev_, 4096);
+
+	EXPECT_EQ(read(ridStream(kSecondRid), buffer.handle), DmaResult::Ok);
+	dmaFree(secondDev_, buffer);
+}
+
+TEST_F(Claim, RemovalOfTheUnitReleasesEveryFunction)
+{
+	unregisterDriver();
+	removeDevice(kUnit);
+	EXPECT_FALSE(hasIommu(firstDev_));
+	EXPECT_FALSE(first_->routing());
+	EXPECT_EQ(maxPasids(firstDev_), 0u);
+	/* Translation and queue are off. */
+	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & (1u << 31 | 1u << 26), 0u);
+
+	rescan(firstDev_);
+	EXPECT_TRUE(hasIommu(firstDev_));
+	EXPECT_EQ(*first_->routing(), kFirstRid);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST(Boot, RepeatsWithoutResidue)
+{
+	class Cycle : public IommuTest
+	{
+	public:
+		void TestBody() override
+		{
+			SetUp();
+			EXPECT_EQ(attachments("type=dma"), 3u);
+			EXPECT_EQ(attachments("domain=1 "), 1u);
+			TearDown();
+		}
+	};
+
+	for (unsigned i = 0; i < 3; i++)
+		Cycle().TestBody();
+}
+
+/** Units that the driver refuses: nothing is claimed, and boot goes on. */
+class Refused : public IommuTest, public ::testing::WithParamInterface<unsigned>
+{
+protected:
+	machine::IommuCapabilities capabilities() const override
+	{
+		auto capabilities = IommuTest::capabilities();
+
+		capabilities.ecap &= ~(1ULL << GetParam());
+		return capabilities;
+	}
+};
+
+TEST_P(Refused, UnitWithoutWhatTheDriverNeeds)
+{
+	EXPECT_FALSE(hasIommu(firstDev_));
+	EXPECT_FALSE(first_->routing());
+	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & (1u << 31), 0u);
+}
+
+/* C, SSTS, SMPWCS (and with it SSADS, which depends on it). */
+INSTANTIATE_TEST_SUITE_P(Capabilities, Refused, ::testing::Values(0, 46));
+
+} // namespace
+} // namespace wd::kerneltest

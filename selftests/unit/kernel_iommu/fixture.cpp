@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fixture.h"
+
+#include <algorithm>
+#include <cstring>
+#include <sstream>
+
+namespace wd::kerneltest
+{
+
+using namespace machine;
+
+TestFunction::TestFunction(const TestFunctionOptions &options)
+	: PciFunction(0x1234, 0x7e57, 1, 0x120000)
+{
+	setBar(0, {4096, false, false});
+	/* Root complex integrated endpoint with function-level reset and TLP prefixes. */
+	const unsigned express = addCapability(pci::kCapExpress, 0x3c);
+
+	configSet(express + 2, 0x92, 2);
+	configSet(express + 4, 1u << 28 | 1u << 15, 4);
+	configWritable(express + 8, 0xffff, 2);
+	configSet(express + 0x24, 1u << 21 | 1u << 22, 4);
+	if (options.vendorCapability)
+		addVendorCapability(0, 0);
+	if (!options.pasidBits)
+		return;
+	pasid_ = addExtendedCapability(pci::kExtCapPasid, 1, 8);
+	configSet(pasid_ + 4, options.pasidBits << 8, 2);
+	configWritable(pasid_ + 6, 1, 2);
+}
+
+bool TestFunction::pasidEnabled() const
+{
+	return pasid_ && configRead(pasid_ + 6, 2) & 1;
+}
+
+void WatchedMemory::watch(uint64_t base, uint64_t size,
+			  std::function<void(const Descriptor &)> onFetch)
+{
+	base_ = base;
+	size_ = size;
+	onFetch_ = std::move(onFetch);
+	descriptors.clear();
+}
+
+/* The unit fetches a descriptor word by word, in order. */
+bool WatchedMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
+{
+	const bool ok = memory_.load(pa, size, value);
+
+	if (!ok || pa - base_ >= size_)
+		return ok;
+	const unsigned index = (pa - base_) / 8 % 4;
+
+	if (index == 0)
+		current_ = {value, 0};
+	if (index == 1)
+		current_.q1 = value;
+	if (index == 3) {
+		descriptors.push_back(current_);
+		if (onFetch_)
+			onFetch_(current_);
+	}
+	return ok;
+}
+
+bool WatchedMemory::read(uint64_t pa, void *dst, size_t len) noexcept
+{
+	return memory_.read(pa, dst, len);
+}
+
+bool WatchedMemory::write(uint64_t pa, const void *src, size_t len) noexcept
+{
+	return memory_.write(pa, src, len);
+}
+
+bool WatchedMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
+{
+	return memory_.store(pa, size, value);
+}
+
+bool WatchedMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
+				    bool &exchanged) noexcept
+{
+	return memory_.compareExchange(pa, expected, desired, exchanged);
+}
+
+void IommuTest::SetUp()
+{
+	unit_ = std::make_unique<IommuUnit>(capabilities(), memory_);
+	first_ = std::make_unique<TestFunction>(TestFunctionOptions{});
+	second_ = std::make_unique<TestFunction>(TestFunctionOptions{});
+	plain_ = std::make_unique<TestFunction>(TestFunctionOptions{.vendorCapability = false});
+	noPasid_ = std::make_unique<TestFunction>(TestFunctionOptions{.pasidBits = 0});
+
+	hostkernel::BootConfig config;
+
+	config.pci = {{0, 0x75, 0, 0, 0, first_.get()},
+		      {0, 0x75, 1, 0, 0, plain_.get()},
+		      {0, 0x75, 2, 0, 0, unit_.get()},
+		      {0, 0x76, 0, 0, 1, second_.get()},
+		      {0, 0x76, 1, 0, 1, noPasid_.get()}};
+	hostkernel::boot(config);
+	ASSERT_EQ(registerDriver(), 0);
+	firstDev_ = findDevice(kFirst);
+	secondDev_ = findDevice(kSecond);
+	ASSERT_TRUE(firstDev_ && secondDev_);
+	agent_ = unit_->createAgent();
+}
+
+void IommuTest::TearDown()
+{
+	memory_.unwatch();
+	unregisterDriver();
+	const hostkernel::LeakReport leaks = hostkernel::shutdown();
+
+	EXPECT_EQ(leaks.kernelAllocations, 0u);
+	EXPECT_EQ(leaks.dmaAllocations, 0u);
+	EXPECT_EQ(leaks.devices, 0u);
+	EXPECT_TRUE(leaks.clean());
+	agent_.reset();
+}
+
+std::vector<std::string> IommuTest::attribute(const std::string &name) const
+{
+	std::vector<std::string> lines;
+	std::string text, line;
+
+	EXPECT_EQ(hostkernel::sysfsRead(kSys + name, text), 0) << name;
+	for (std::istringstream in(text); std::getline(in, line);)
+		lines.push_back(line);
+	return lines;
+}
+
+uint64_t IommuTest::faults() const
+{
+	return std::stoull(attribute("faults").at(0));
+}
+
+Fault IommuTest::lastFault() const
+{
+	const auto lines = attribute("last_fault");
+	Fault fault;
+
+	if (lines.empty())
+		return fault;
+	std::istringstream in(lines[0]);
+
+	for (std::string field; in >> field;) {
+		const size_t equal = field.find('=');
+		const std::string key = field.substr(0, equal), value = field.substr(equal + 1);
+
+		if (key == "rid")
+			fault.rid = value;
+		else if (key == "pasid")
+			fault.pasid = value;
+		else if (key == "type")
+			fault.type = value;
+		else if (key == "addr")
+			fault.address = std::stoull(value, nullptr, 16);
+		else if (key == "reason")
+			fault.reason = std::stoul(value, nullptr, 16);
+		else
+			ADD_FAILURE() << "unknown field in " << lines[0];
+	}
+	return fault;
+}
+
+unsigned IommuTest::attachments(const std::string &text) const
+{
+	const auto lines = attribute("attachments");
+
+	return std::count_if(lines.begin(), lines.end(), [&](const std::string &line) {
+		return (line + " ").find(text) != std::string::npos;
+	});
+}
+
+DmaResult IommuTest::read(StreamId stream, uint64_t iova)
+{
+	std::byte bytes[8];
+
+	return agent_->read(stream, iova, bytes);
+}
+
+DmaResult IommuTest::write(StreamId stream, uint64_t iova, uint64_t value)
+{
+	std::byte bytes[8];
+
+	std::memcpy(bytes, &value, 8);
+	return agent_->write(stream, iova, bytes);
+}
+
+std::optional<uint64_t> IommuTest::word(StreamId stream, uint64_t iova)
+{
+	std::byte bytes[8];
+	uint64_t value;
+
+	if (agent_->read(stream, iova, bytes) != DmaResult::Ok)
+		return std::nullopt;
+	std::memcpy(&value, bytes, 8);
+	return value;
+}
+
+void IommuTest::expectFault(StreamId stream, uint64_t iova, unsigned reason)
+{
+	const uint64_t before = faults();
+	char rid[16];
+
+	std::snprintf(rid, sizeof(rid), "0000:%02x:%02x.%x", stream.rid.value >> 8,
+		      stream.rid.value >> 3 & 0x1f, stream.rid.value & 7);
+	EXPECT_EQ(read(stream, iova), DmaResult::Blocked);
+	EXPECT_EQ(faults(), before + 1);
+	const Fault fault = lastFault();
+
+	EXPECT_EQ(fault.rid, rid);
+	EXPECT_EQ(fault.pasid, stream.hasPasid ? std::to_string(stream.pasid) : "-");
+	EXPECT_EQ(fault.address, iova & ~0xfffULL);
+	EXPECT_EQ(fault.reason, reason);
+	EXPECT_EQ(fault.type, "read");
+}
+
+void IommuTest::watchQueue(std::function<void(const Descriptor &)> onFetch)
+{
+	const uint64_t iqa = unit_->barRead(0, 0x90, 8);
+
+	memory_.watch(iqa & ~0xfffULL, 4096u << (iqa & 7), std::move(onFetch));
+}
+
+std::vector<Descriptor> IommuTest::seen() const
+{
+	std::vector<Descriptor> result;
+
+	std::copy_if(memory_.descriptors.begin(), memory_.descriptors.end(),
+		     std::back_inserter(result),
+		     [](const Descriptor &d) { return d.type() != kWait; });
+	return result;
+}
+
+} // namespace wd::kerneltest

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hosted kernel on an IOMMU unit and a few functions that do nothing but exist: the tests issue
+ * their DMA through the unit with the functions' requester ids.
+ */
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "hostkernel/kernel.h"
+#include "machine/dma.h"
+#include "machine/iommu_unit.h"
+#include "machine/pci_function.h"
+
+#include "kernel_side.h"
+
+namespace wd::kerneltest
+{
+
+struct TestFunctionOptions {
+	bool vendorCapability = true;
+	/** Width of its PASIDs; 0 = no PASID capability. */
+	unsigned pasidBits = 20;
+};
+
+/** A function without behaviour. */
+class TestFunction : public machine::PciFunction
+{
+public:
+	explicit TestFunction(const TestFunctionOptions &options);
+	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
+	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
+	bool pasidEnabled() const;
+
+protected:
+	void resetDevice() override {}
+
+private:
+	unsigned pasid_ = 0;
+};
+
+/** An invalidation descriptor as the unit fetched it. */
+struct Descriptor {
+	uint64_t q0 = 0, q1 = 0;
+	unsigned type() const { return (q0 & 0xf) | (q0 >> 9 & 7) << 4; }
+	unsigned granularity() const { return q0 >> 4 & 3; }
+	unsigned domain() const { return q0 >> 16 & 0xffff; }
+	unsigned pasid() const { return q0 >> 32 & 0xfffff; }
+	uint64_t address() const { return q1 & ~0xfffULL; }
+	unsigned order() const { return q1 & 0x3f; }
+	bool leafOnly() const { return q1 >> 6 & 1; }
+};
+
+constexpr unsigned kContextCache = 1, kIotlb = 2, kWait = 5, kPasidIotlb = 6, kPasidCache = 7;
+
+/** The hosted kernel's memory, with an eye on the unit's reads of its invalidation queue. */
+class WatchedMemory : public machine::PhysicalMemory
+{
+public:
+	WatchedMemory() : memory_(hostkernel::physicalMemory()) {}
+
+	/** Record what is read below @base; @onFetch runs at each descriptor, before it acts. */
+	void watch(uint64_t base, uint64_t size, std::function<void(const Descriptor &)> onFetch);
+	void unwatch() { size_ = 0; }
+	std::vector<Descriptor> descriptors;
+
+	bool read(uint64_t pa, void *dst, size_t len) noexcept override;
+	bool write(uint64_t pa, const void *src, size_t len) noexcept override;
+	bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept override;
+	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override;
+	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
+			     bool &exchanged) noexcept override;
+
+private:
+	machine::PhysicalMemory &memory_;
+	uint64_t base_ = 0, size_ = 0;
+	std::function<void(const Descriptor &)> onFetch_;
+	Descriptor current_;
+};
+
+/** The line of last_fault and fault_log. */
+struct Fault {
+	std::string rid, pasid, type;
+	uint64_t address = 0;
+	unsigned reason = 0;
+};
+
+constexpr unsigned kNoPasidEntry = 0x59, kNotMapped = 0x79, kNoWrite = 0x85, kNoRead = 0x86;
+
+/** Boots in SetUp(), shuts down in TearDown() and requires that nothing leaked. */
+class IommuTest : public ::testing::Test
+{
+protected:
+	static constexpr const char *kUnit = "0000:75:02.0";
+	static constexpr const char *kFirst = "0000:75:00.0";
+	static constexpr const char *kSecond = "0000:76:00.0";
+	static constexpr const char *kPlain = "0000:75:01.0";	/**< no vendor capability */
+	static constexpr const char *kNoPasid = "0000:76:01.0"; /**< no PASID capability */
+	static constexpr const char *kSys = "/sys/class/iommu/wd-iommu0/";
+
+	void SetUp() override;
+	void TearDown() override;
+	virtual machine::IommuCapabilities capabilities() const
+	{
+		return machine::IommuCapabilities::defaults();
+	}
+
+	/** Every line of an attribute of the unit. */
+	std::vector<std::string> attribute(const std::string &name) const;
+	uint64_t faults() const;
+	Fault lastFault() const;
+	/** Lines of "attachments" that contain @text. */
+	unsigned attachments(const std::string &text) const;
+
+	/** One access of 8 bytes. */
+	machine::DmaResult read(machine::StreamId stream, uint64_t iova);
+	machine::DmaResult write(machine::StreamId stream, uint64_t iova, uint64_t value);
+	/** The word at @iova, or nothing if the access fails. */
+	std::optional<uint64_t> word(machine::StreamId stream, uint64_t iova);
+	/** That @stream cannot reach @iova, and that the fault says so. */
+	void expectFault(machine::StreamId stream, uint64_t iova, unsigned reason);
+
+	/** Begin to record invalidation descriptors. */
+	void watchQueue(std::function<void(const Descriptor &)> onFetch = {});
+	/** Descriptors since then, without the waits. */
+	std::vector<Descriptor> seen() const;
+
+	static constexpr machine::Rid kFirstRid = machine::makeRid(0x75, 0, 0);
+	static constexpr machine::Rid kSecondRid = machine::makeRid(0x76, 0, 0);
+
+	WatchedMemory memory_;
+	std::unique_ptr<machine::IommuUnit> unit_;
+	std::unique_ptr<TestFunction> first_, second_, plain_, noPasid_;
+	std::unique_ptr<machine::DmaAgent> agent_;
+	::device *firstDev_ = nullptr, *secondDev_ = nullptr;
+};
+
+} // namespace wd::kerneltest

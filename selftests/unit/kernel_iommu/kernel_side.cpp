@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "kernel_side.h"
+
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+
+#include <cstring>
+
+extern "C" {
+#include "iommu_pasid.h"
+
+extern struct module wd_this_module_wd_iommu;
+}
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+int probe(pci_dev *dev, const pci_device_id *)
+{
+	const int error = pci_enable_device(dev);
+
+	if (!error)
+		pci_set_master(dev);
+	return error;
+}
+
+void remove(pci_dev *dev)
+{
+	pci_clear_master(dev);
+	pci_disable_device(dev);
+}
+
+const pci_device_id kIds[] = {{PCI_DEVICE(0x1234, 0x7e57)}, {}};
+
+pci_driver makeDriver()
+{
+	pci_driver driver{};
+
+	driver.name = "kernel_iommu_test";
+	driver.id_table = kIds;
+	driver.probe = probe;
+	driver.remove = remove;
+	return driver;
+}
+
+pci_driver testDriver;
+
+struct FaultToken {
+	std::vector<HandledFault> *faults;
+	bool take;
+};
+
+FaultToken faultToken;
+
+int onFault(iommu_domain *, device *, unsigned long address, int flags, void *)
+{
+	faultToken.faults->push_back({address, flags == IOMMU_FAULT_WRITE});
+	return faultToken.take ? 0 : -ENOSYS;
+}
+
+} // namespace
+
+int registerDriver()
+{
+	testDriver = makeDriver();
+	return __pci_register_driver(&testDriver, nullptr, "kernel_iommu_test");
+}
+
+void unregisterDriver()
+{
+	pci_unregister_driver(&testDriver);
+}
+
+device *findDevice(const std::string &name)
+{
+	device *dev = bus_find_device_by_name(&pci_bus_type, nullptr, name.c_str());
+
+	if (dev)
+		put_device(dev);
+	return dev;
+}
+
+bool hasIommu(device *dev)
+{
+	return dev->iommu && dev->iommu_group;
+}
+
+bool sameGroup(device *a, device *b)
+{
+	return a->iommu_group == b->iommu_group;
+}
+
+void removeDevice(const std::string &name)
+{
+	device *dev = findDevice(name);
+
+	if (dev)
+		pci_stop_and_remove_bus_device_locked(to_pci_dev(dev));
+}
+
+void rescan(device *neighbour)
+{
+	pci_rescan_bus(to_pci_dev(neighbour)->bus);
+}
+
+int resetFunction(device *dev)
+{
+	return pci_reset_function(to_pci_dev(dev));
+}
+
+DmaBuffer dmaAlloc(device *dev, size_t size)
+{
+	dma_addr_t handle = 0;
+	void *cpu = dma_alloc_coherent(dev, size, &handle, GFP_KERNEL);
+
+	return {cpu, handle, size};
+}
+
+void dmaFree(device *dev, const DmaBuffer &buffer)
+{
+	dma_free_coherent(dev, buffer.size, buffer.cpu, buffer.handle);
+}
+
+Pages pagesAlloc(unsigned order)
+{
+	void *cpu = reinterpret_cast<void *>(__get_free_pages(GFP_KERNEL | __GFP_ZERO, order));
+
+	return {cpu, cpu ? virt_to_phys(cpu) : 0, order};
+}
+
+void pagesFree(const Pages &pages)
+{
+	free_pages(reinterpret_cast<unsigned long>(pages.cpu), pages.order);
+}
+
+DomainResult domainAlloc(device *dev, uint32_t flags)
+{
+	iommu_domain *domain = wd_iommu_domain_alloc_user(dev, flags);
+
+	if (IS_ERR(domain))
+		return {nullptr, static_cast<int>(PTR_ERR(domain))};
+	return {domain, 0};
+}
+
+iommu_domain *domainAllocPlain()
+{
+	return iommu_domain_alloc(&pci_bus_type);
+}
+
+void domainFree(iommu_domain *domain)
+{
+	iommu_domain_free(domain);
+}
+
+int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int prot)
+{
+	static_assert(kRead == IOMMU_READ && kWrite == IOMMU_WRITE);
+	return iommu_map(domain, iova, physical, size, prot);
+}
+
+size_t unmap(iommu_domain *domain, uint64_t iova, size_t size)
+{
+	return iommu_unmap(domain, iova, size);
+}
+
+size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges)
+{
+	iommu_iotlb_gather gather;
+	size_t total = 0;
+
+	iommu_iotlb_gather_init(&gather);
+	for (const auto &[iova, size] : ranges)
+		total += iommu_unmap_fast(domain, iova, size, &gather);
+	iommu_iotlb_sync(domain, &gather);
+	return total;
+}
+
+uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova)
+{
+	return iommu_iova_to_phys(domain, iova);
+}
+
+uint64_t pageSizes(iommu_domain *domain)
+{
+	return domain->pgsize_bitmap;
+}
+
+int attachPasid(iommu_domain *domain, device *dev, uint32_t pasid)
+{
+	return iommu_attach_device_pasid(domain, dev, pasid);
+}
+
+void detachPasid(iommu_domain *domain, device *dev, uint32_t pasid)
+{
+	iommu_detach_device_pasid(domain, dev, pasid);
+}
+
+uint32_t maxPasids(device *dev)
+{
+	return wd_iommu_max_pasids(dev);
+}
+
+int resetDone(device *dev)
+{
+	return wd_iommu_reset_done(dev);
+}
+
+HardwareInfo hardwareInfo(device *dev)
+{
+	wd_iommu_hw_info info;
+	iommu_hw_info_vtd data{};
+	HardwareInfo result;
+
+	result.error = wd_iommu_hw_info(dev, &info);
+	if (result.error)
+		return result;
+	std::memcpy(&data, info.data, sizeof(data));
+	result.type = info.type;
+	result.cap = data.cap_reg;
+	result.ecap = data.ecap_reg;
+	result.maxPasidLog2 = info.max_pasid_log2;
+	return result;
+}
+
+int claim(device *dev)
+{
+	return iommu_group_claim_dma_owner(dev->iommu_group, dev);
+}
+
+void release(device *dev)
+{
+	iommu_group_release_dma_owner(dev->iommu_group);
+}
+
+int claimAndAttach(iommu_domain *domain, device *dev)
+{
+	int error = claim(dev);
+
+	if (error)
+		return error;
+	error = iommu_attach_group(domain, dev->iommu_group);
+	if (error)
+		release(dev);
+	return error;
+}
+
+void detachAndRelease(iommu_domain *domain, device *dev)
+{
+	iommu_detach_group(domain, dev->iommu_group);
+	release(dev);
+}
+
+void setFaultHandler(iommu_domain *domain, std::vector<HandledFault> *faults, bool take)
+{
+	faultToken = {faults, take};
+	iommu_set_fault_handler(domain, faults ? onFault : nullptr, nullptr);
+}
+
+int moduleReferences()
+{
+	return module_refcount(&wd_this_module_wd_iommu);
+}
+
+} // namespace wd::kerneltest

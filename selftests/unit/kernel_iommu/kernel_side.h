@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the tests do inside the kernel, without its headers: <linux/...> names clash with those of
+ * the C library. Handles are kernel pointers. Results are those of the kernel functions (-errno).
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+struct device;
+struct iommu_domain;
+struct page;
+
+namespace wd::kerneltest
+{
+
+/** A driver for the test functions; remembers what it is bound to. 0 or -errno. */
+int registerDriver();
+void unregisterDriver();
+
+/** The device at "DDDD:BB:DD.F"; nullptr if there is none. Valid while it is on the bus. */
+::device *findDevice(const std::string &name);
+bool hasIommu(::device *dev);
+bool sameGroup(::device *a, ::device *b);
+
+/** A PCI hot removal, and the discovery of what is there on the bus of @neighbour. */
+void removeDevice(const std::string &name);
+void rescan(::device *neighbour);
+/** Function-level reset as a driver does it. */
+int resetFunction(::device *dev);
+
+/** Coherent memory of @dev through its default domain. */
+struct DmaBuffer {
+	void *cpu = nullptr;
+	uint64_t handle = 0;
+	size_t size = 0;
+};
+DmaBuffer dmaAlloc(::device *dev, size_t size);
+void dmaFree(::device *dev, const DmaBuffer &buffer);
+
+/** Zeroed kernel pages, physically contiguous and aligned to their size. */
+struct Pages {
+	void *cpu = nullptr;
+	uint64_t physical = 0;
+	unsigned order = 0;
+};
+Pages pagesAlloc(unsigned order);
+void pagesFree(const Pages &pages);
+
+/** Result of an allocation: @error is 0 or -errno. */
+struct DomainResult {
+	iommu_domain *domain = nullptr;
+	int error = 0;
+};
+DomainResult domainAlloc(::device *dev, uint32_t flags = 0);
+/** iommu_domain_alloc() of the PCI bus; nullptr on failure. */
+iommu_domain *domainAllocPlain();
+void domainFree(iommu_domain *domain);
+
+constexpr int kRead = 1, kWrite = 2;
+int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int prot);
+size_t unmap(iommu_domain *domain, uint64_t iova, size_t size);
+/** Several ranges, one flush at the end. Bytes unmapped. */
+size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges);
+uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova);
+uint64_t pageSizes(iommu_domain *domain);
+
+int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
+void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
+uint32_t maxPasids(::device *dev);
+int resetDone(::device *dev);
+/** type and register values that user space gets. */
+struct HardwareInfo {
+	int error = 0;
+	uint32_t type = 0;
+	uint64_t cap = 0, ecap = 0;
+	unsigned maxPasidLog2 = 0;
+};
+HardwareInfo hardwareInfo(::device *dev);
+
+/** The device's requester id on @domain, with the group's ownership taken. */
+int claimAndAttach(iommu_domain *domain, ::device *dev);
+void detachAndRelease(iommu_domain *domain, ::device *dev);
+/** Ownership only: the requester id is blocked. */
+int claim(::device *dev);
+void release(::device *dev);
+
+/** Faults that the handler of @domain got; it takes them if @take. */
+struct HandledFault {
+	uint64_t address;
+	bool write;
+};
+void setFaultHandler(iommu_domain *domain, std::vector<HandledFault> *faults, bool take);
+
+/** Reference count of the module that the driver is in. */
+int moduleReferences();
+
+} // namespace wd::kerneltest

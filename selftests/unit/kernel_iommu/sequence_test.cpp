@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * What the driver writes and in which order: cases L1 to L3 of the VT-d sheet, section 10, seen
+ * from the unit's side of the invalidation queue.
+ */
+#include "fixture.h"
+
+#include <algorithm>
+#include <array>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::DmaResult;
+using machine::pasidStream;
+
+constexpr uint64_t k4K = 4096, k2M = 1ULL << 21;
+constexpr uint64_t kAddress = 0x000ffffffffff000;
+
+class Sequence : public IommuTest
+{
+protected:
+	uint64_t entry(uint64_t physical, unsigned index)
+	{
+		uint64_t value = 0;
+
+		EXPECT_TRUE(hostkernel::physicalMemory().load(physical + 8 * index, 8, value));
+		return value;
+	}
+	/** The PASID entry as the unit would find it: root, context, directory, table. */
+	std::array<uint64_t, 8> pasidEntry(machine::Rid rid, uint32_t pasid)
+	{
+		const uint64_t root = unit_->barRead(0, 0x20, 8) & kAddress;
+		const uint64_t context = entry(root, rid.value >> 7) & kAddress;
+		const uint64_t directory = entry(context, (rid.value & 0x7f) * 4) & kAddress;
+		const uint64_t table = entry(directory, pasid >> 6) & kAddress;
+		std::array<uint64_t, 8> words{};
+
+		for (unsigned i = 0; table && i < 8; i++)
+			words[i] = entry(table, (pasid & 63) * 8 + i);
+		return words;
+	}
+};
+
+TEST_F(Sequence, BringUp)
+{
+	/* TES, RTPS, QIES; scalable mode; wide descriptors; the fault message unmasked. */
+	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & 0xc4000000, 0xc4000000u);
+	EXPECT_EQ(unit_->barRead(0, 0x20, 8) & 0xc00, 0x400u);
+	EXPECT_TRUE(unit_->barRead(0, 0x90, 8) & 1u << 11);
+	EXPECT_EQ(unit_->barRead(0, 0x38, 4), 0u);
+}
+
+TEST_F(Sequence, L1AttachWritesTheEntryAndInvalidatesNothing)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+
+	watchQueue();
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	EXPECT_TRUE(memory_.descriptors.empty());
+	const auto words = pasidEntry(kFirstRid, 5);
+
+	EXPECT_EQ(words[0] & 0xfff, 1u | 2u << 2 | 2u << 6); /* P, 48 bits, second stage */
+	EXPECT_GE(words[1] & 0xffff, 2u);
+	EXPECT_EQ(words[1] & ~0xffffULL, 1u << 23 | 1u << 24); /* PWSNP, PGSNP */
+	for (unsigned i = 2; i < 8; i++)
+		EXPECT_EQ(words[i], 0u);
+	EXPECT_EQ(map(made.domain, 0, 0x1000, k4K, kRead), 0);
+	EXPECT_TRUE(memory_.descriptors.empty());
+	detachPasid(made.domain, firstDev_, 5);
+	domainFree(made.domain);
+}
+
+TEST_F(Sequence, L2DetachClearsPresentFirstAndZeroesLast)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	const auto before = pasidEntry(kFirstRid, 5);
+	std::vector<std::array<uint64_t, 8>> during;
+
+	watchQueue([&](const Descriptor &) { during.push_back(pasidEntry(kFirstRid, 5)); });
+	detachPasid(made.domain, firstDev_, 5);
+	const auto order = seen();
+	const unsigned did = before[1] & 0xffff;
+
+	ASSERT_EQ(order.size(), 2u);
+	EXPECT_EQ(order[0].type(), kPasidCache);
+	EXPECT_EQ(order[0].granularity(), 1u);
+	EXPECT_EQ(order[0].domain(), did);
+	EXPECT_EQ(order[0].pasid(), 5u);
+	EXPECT_EQ(order[1].type(), kIotlb);
+	EXPECT_EQ(order[1].granularity(), 2u);
+	EXPECT_EQ(order[1].domain(), did);
+	EXPECT_EQ(memory_.descriptors.back().type(), kWait);
+	for (const auto &words : during) {
+		EXPECT_EQ(words[0], before[0] & ~1ULL);
+		EXPECT_TRUE(std::equal(words.begin() + 1, words.end(), before.begin() + 1));
+	}
+	EXPECT_EQ(pasidEntry(kFirstRid, 5), (std::array<uint64_t, 8>{}));
+	domainFree(made.domain);
+}
+
+TEST_F(Sequence, L3UnmapFlushesOneCoveringBlock)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	ASSERT_EQ(map(made.domain, 0x3000, 0x100000, 3 * k4K, kRead), 0);
+	watchQueue();
+	ASSERT_EQ(unmap(made.domain, 0x3000, 3 * k4K), 3 * k4K);
+	auto order = seen();
+
+	ASSERT_EQ(order.size(), 1u);
+	EXPECT_EQ(order[0].type(), kIotlb);
+	EXPECT_EQ(order[0].granularity(), 3u);
+	EXPECT_EQ(order[0].address(), 0u);
+	EXPECT_EQ(order[0].order(), 3u);
+	EXPECT_TRUE(order[0].leafOnly());
+
+	/* A whole table goes: the units must forget the link to it. */
+	ASSERT_EQ(map(made.domain, 3 * k2M, k4K, k2M, kRead), 0);
+	watchQueue();
+	ASSERT_EQ(unmap(made.domain, 3 * k2M, k2M), k2M);
+	order = seen();
+	ASSERT_EQ(order.size(), 1u);
+	EXPECT_EQ(order[0].address(), 3 * k2M);
+	EXPECT_EQ(order[0].order(), 9u);
+	EXPECT_FALSE(order[0].leafOnly());
+
+	/* A block beyond MAMV becomes the whole domain; a hole needs nothing. */
+	ASSERT_EQ(map(made.domain, (1ULL << 40) - k4K, 0x1000, 2 * k4K, kRead), 0);
+	watchQueue();
+	ASSERT_EQ(unmap(made.domain, (1ULL << 40) - k4K, 2 * k4K), 2 * k4K);
+	ASSERT_EQ(seen().size(), 1u);
+	EXPECT_EQ(seen()[0].granularity(), 2u);
+	watchQueue();
+	EXPECT_EQ(unmap(made.domain, 0x3000, k4K), 0u);
+	EXPECT_TRUE(memory_.descriptors.empty());
+
+	detachPasid(made.domain, firstDev_, 5);
+	/* Attached nowhere: nothing to tell anybody. */
+	ASSERT_EQ(map(made.domain, 0x3000, 0x100000, k4K, kRead), 0);
+	watchQueue();
+	ASSERT_EQ(unmap(made.domain, 0x3000, k4K), k4K);
+	EXPECT_TRUE(memory_.descriptors.empty());
+	domainFree(made.domain);
+}
+
+TEST_F(Sequence, OneFlushForManyAttachmentsOfADomain)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+
+	for (uint32_t pasid = 1; pasid <= 20; pasid++) {
+		ASSERT_EQ(attachPasid(made.domain, firstDev_, pasid), 0);
+		ASSERT_EQ(attachPasid(made.domain, secondDev_, pasid), 0);
+	}
+	ASSERT_EQ(map(made.domain, 0, 0x100000, k4K, kRead), 0);
+	watchQueue();
+	ASSERT_EQ(unmap(made.domain, 0, k4K), k4K);
+	EXPECT_EQ(memory_.descriptors.size(), 2u);
+	for (uint32_t pasid = 1; pasid <= 20; pasid++) {
+		detachPasid(made.domain, firstDev_, pasid);
+		detachPasid(made.domain, secondDev_, pasid);
+	}
+	domainFree(made.domain);
+}
+
+TEST_F(Sequence, ReleaseFlushesTheContext)
+{
+	watchQueue();
+	removeDevice(kSecond);
+	const auto order = seen();
+
+	/* The requester id's entry, then the context of that requester id. */
+	ASSERT_EQ(order.size(), 3u);
+	EXPECT_EQ(order[0].type(), kPasidCache);
+	EXPECT_EQ(order[1].type(), kIotlb);
+	EXPECT_EQ(order[2].type(), kContextCache);
+	EXPECT_EQ(order[2].granularity(), 3u);
+	EXPECT_EQ(order[2].q0 >> 32 & 0xffff, kSecondRid.value);
+	memory_.unwatch();
+	rescan(findDevice(kNoPasid));
+	secondDev_ = findDevice(kSecond);
+}
+
+/* The queue wraps many times, and every submission is seen to complete. */
+TEST_F(Sequence, TheRingWraps)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	const uint64_t before = unit_->counters().invalidations;
+
+	for (unsigned i = 0; i < 1000; i++) {
+		ASSERT_EQ(map(made.domain, 0x8000, 0x100000, k4K, kRead), 0);
+		ASSERT_EQ(unmap(made.domain, 0x8000, k4K), k4K);
+	}
+	EXPECT_GE(unit_->counters().invalidations - before, 1000u);
+	detachPasid(made.domain, firstDev_, 5);
+	domainFree(made.domain);
+}
+
+/* Somebody writes nonsense over a descriptor: it is skipped, the queue goes on. */
+TEST_F(Sequence, RefusedDescriptorIsSkipped)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+	bool spoil = true;
+
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	ASSERT_EQ(map(made.domain, 0x8000, 0x100000, 2 * k4K, kRead), 0);
+	const uint64_t base = unit_->barRead(0, 0x90, 8) & kAddress;
+	const uint64_t tail = unit_->barRead(0, 0x88, 4);
+
+	/* The wait behind the next descriptor gets a type that does not exist, as it is fetched. */
+	watchQueue([&](const Descriptor &descriptor) {
+		if (spoil && descriptor.type() == kIotlb) {
+			spoil = false;
+			hostkernel::physicalMemory().store(base + (tail + 32) % 8192, 8, 0xf);
+		}
+	});
+	/* Without its wait the submission would only end by its time budget. */
+	EXPECT_EQ(unmap(made.domain, 0x8000, k4K), k4K);
+	EXPECT_FALSE(spoil);
+	EXPECT_EQ(unit_->barRead(0, 0x34, 4) & 0x10, 0u);
+	memory_.unwatch();
+	/* The next one works as ever. */
+	EXPECT_EQ(unmap(made.domain, 0x9000, k4K), k4K);
+	EXPECT_EQ(unit_->barRead(0, 0x80, 4), unit_->barRead(0, 0x88, 4));
+	detachPasid(made.domain, firstDev_, 5);
+	domainFree(made.domain);
+}
+
+} // namespace
+} // namespace wd::kerneltest
