@@ -88,13 +88,15 @@ public:
 private:
 	static constexpr uint32_t kNone = ~uint32_t{0};
 
-	struct Node : CachedTranslation {
+	/** One cache line; what a lookup reads comes first. */
+	struct alignas(64) Node : CachedTranslation {
 		uint32_t used = 0; /**< looked up since the clock hand passed */
 		bool live = false;
 		uint32_t lookupNext = kNone; /**< also links the free nodes */
 		uint32_t pageNext = kNone, pagePrevious = kNone;
 		uint32_t listNext = kNone, listPrevious = kNone;
 	};
+	static_assert(sizeof(Node) == 64);
 
 	static uint64_t mix(uint64_t a, uint64_t b)
 	{
