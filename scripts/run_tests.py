@@ -3,6 +3,7 @@
 
 --static       structure and style checks that need no build (selftests/structure)
 --build DIR    GoogleTest programs of DIR, then the pytest suites against DIR
+--fuzz         each libFuzzer target of DIR for FUZZ_SECONDS
 --summary      prints failures and the closing line; exit status 1 if anything failed or
                nothing ran
 """
@@ -18,6 +19,7 @@ import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_S = 900
+FUZZ_SECONDS = 15
 
 
 def environment(build):
@@ -108,6 +110,23 @@ def run_pytest(folders, env, results, extra=()):
         results.failed += failed
 
 
+def run_fuzzers(build, env, results):
+    """Short runs that catch what a change broke; long ones are for people (testing.rst)."""
+    targets = sorted(p for p in (build / "selftests/fuzz").glob("fuzz_*") if p.is_file())
+    if not targets:
+        results.failed.append("no fuzz target was built")
+    for target in targets:
+        with tempfile.TemporaryDirectory() as tmp:
+            run = subprocess.run([target, f"-max_total_time={FUZZ_SECONDS}", "-max_len=4096",
+                                  "-timeout=60", f"-artifact_prefix={tmp}/"], env=env, cwd=tmp,
+                                 capture_output=True, timeout=TIMEOUT_S, check=False)
+        if run.returncode == 0 and b"Done " in run.stderr:
+            results.passed += 1
+        else:
+            results.failed.append(target.name)
+            sys.stdout.write(run.stderr.decode(errors="replace")[-4000:] + "\n")
+
+
 def summary(folder):
     folder = pathlib.Path(folder)
 
@@ -129,6 +148,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--build", type=pathlib.Path)
     parser.add_argument("--static", action="store_true")
+    parser.add_argument("--fuzz", action="store_true")
     parser.add_argument("--summary", action="store_true")
     parser.add_argument("--name", default="")
     parser.add_argument("--results", required=True)
@@ -138,6 +158,8 @@ def main():
     results = Results(args.results, args.name)
     if args.static:
         run_pytest(["selftests/structure"], environment(""), results)
+    elif args.fuzz:
+        run_fuzzers(args.build.resolve(), environment(args.build.resolve()), results)
     else:
         build = args.build.resolve()
         env = environment(build)

@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The attacker writes the descriptor and all memory that it points at (data, SGL chains, stream
+ * context), with holes behind it. The device must not crash and must complete every request
+ * exactly once.
+ */
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <utility>
+
+#include "machine/direct_route.h"
+#include "machine/sparse_memory.h"
+#include "machine/zip_function.h"
+
+namespace
+{
+
+using namespace wd::machine;
+
+/* Memory: rings, the attacker's, and a hole behind it. hisi-qm-zip sheet, 2, 4, 5. */
+constexpr uint64_t kSq = 0x10000, kCq = 0x40000, kContext = 0x50000;
+constexpr uint64_t kAttacker = 0x100000, kAttackerSize = 0x40000;
+constexpr unsigned kDepth = 1024, kSqeSize = 128, kCqeSize = 16;
+constexpr uint64_t kMailbox = 0x300, kDoorbell = 0x1000;
+constexpr uint32_t kBusy = 1u << 13, kStatus = 0xf << 9;
+constexpr uint32_t kVftValid = 1u << 12, kVftValidCq = 1u << 28;
+constexpr unsigned kSqc = 0, kCqc = 1;
+
+class Device
+{
+public:
+	Device()
+		: route_(memory_),
+		  pool_(1, route_, route_),
+		  function_(AcceleratorDescription{}, pool_, route_, route_)
+	{
+		memory_.addRange(0, kAttacker + kAttackerSize);
+		function_.configWrite(pci::kCommand, pci::kCommandMemory | pci::kCommandMaster, 2);
+		giveQueue(0, 0, kVftValid);
+		giveQueue(1, kVftValidCq, 0);
+		pool_.start();
+	}
+	~Device() { pool_.stop(); }
+
+	/** A fresh queue 0 of @type. */
+	void startQueue(unsigned type)
+	{
+		uint32_t sqc[8] = {0, kSq, 0, 0x7000 | (kDepth - 1), 0, 0, type << 24 | 0x00100000,
+				   0};
+		uint32_t cqc[8] = {0, kCq, 0, 0x4000 | (kDepth - 1), 0, 0, 1, 0};
+		static const std::byte zeros[kDepth * kCqeSize]{};
+
+		memory_.write(kCq, zeros, sizeof(zeros));
+		mailbox(kSqc, sqc);
+		mailbox(kCqc, cqc);
+		index_ = 0;
+	}
+
+	SparseMemory &memory() { return memory_; }
+
+	void run(const void *sqe)
+	{
+		uint64_t word = 0;
+		auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+
+		memory_.write(kSq + index_ * kSqeSize, sqe, kSqeSize);
+		function_.barWrite(2, kDoorbell, uint64_t{index_ + 1} << 32, 8);
+		do {
+			memory_.load(kCq + index_ * kCqeSize + 8, 8, word);
+			if (std::chrono::steady_clock::now() > end)
+				abort(); /* a request was lost */
+		} while (!(word >> 48 & 1));
+		if ((word & 0xffff) != index_)
+			abort();
+		index_++;
+		memory_.load(kCq + index_ * kCqeSize + 8, 8, word);
+		if (word >> 48 & 1)
+			abort(); /* completed twice */
+	}
+
+private:
+	/** One VFT entry of function 0: queue 0 only (sheet 2.3, 12.1). */
+	void giveQueue(uint32_t type, uint32_t low, uint32_t high)
+	{
+		const std::pair<uint64_t, uint32_t> writes[] = {
+			{0x100058, 0},	  {0x10005c, type}, {0x100060, 0}, {0x100064, low},
+			{0x100068, high}, {0x10006c, 0},    {0x100054, 1}};
+
+		for (auto [offset, value] : writes)
+			function_.barWrite(2, offset, value, 4);
+	}
+
+	void mailbox(unsigned command, const uint32_t (&context)[8])
+	{
+		memory_.write(kContext, context, sizeof(context));
+		function_.barWrite(2, kMailbox, kBusy | command, 4);
+		function_.barWrite(2, kMailbox + 4, kContext, 4);
+		function_.barWrite(2, kMailbox + 8, 0, 4);
+		function_.barWrite(2, kMailbox + 12, 0, 4);
+		if (function_.barRead(2, kMailbox, 4) & (kBusy | kStatus))
+			abort();
+	}
+
+	SparseMemory memory_;
+	DirectRoute route_;
+	EnginePool pool_;
+	ZipFunction function_;
+	unsigned index_ = 0;
+};
+
+/** Addresses in the descriptor that should mostly hit the attacker's memory: words 18 to 25. */
+void aim(uint32_t (&sqe)[kSqeSize / 4])
+{
+	for (unsigned low : {18u, 20u, 22u, 24u})
+		if (sqe[low + 1] & 0x80000000) {
+			sqe[low] = static_cast<uint32_t>(kAttacker +
+							 sqe[low] % (kAttackerSize + 0x800));
+			sqe[low + 1] = 0;
+		}
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static Device device;
+	constexpr unsigned kRequests = 3;
+
+	if (size < 1 + kSqeSize)
+		return 0;
+	device.startQueue(data[0] & 1);
+	data++, size--;
+	for (unsigned i = 0; i < kRequests && size >= kSqeSize; i++) {
+		uint32_t sqe[kSqeSize / 4];
+
+		std::memcpy(sqe, data, sizeof(sqe));
+		data += kSqeSize, size -= kSqeSize;
+		aim(sqe);
+		device.memory().write(kAttacker, data, std::min<size_t>(size, kAttackerSize));
+		device.run(sqe);
+	}
+	return 0;
+}
