@@ -288,10 +288,12 @@ public:
 				    armed ? 3u : 1u, 0});
 	}
 	void startQueue(unsigned q, unsigned type, std::optional<unsigned> pasid = {},
-			unsigned depth = 1024, bool armed = true)
+			unsigned entries = 1024, bool armed = true)
 	{
-		ASSERT_EQ(loadSq(q, type, pasid, depth), 0u);
-		ASSERT_EQ(loadCq(q, depth, armed), 0u);
+		next[q] = 0;
+		depth[q] = entries;
+		ASSERT_EQ(loadSq(q, type, pasid, entries), 0u);
+		ASSERT_EQ(loadCq(q, entries, armed), 0u);
 	}
 
 	/* Doorbells --------------------------------------------------------------------------- */
@@ -394,15 +396,16 @@ public:
 	/** Slot @slot of queue @q through, by doorbell @bell. @return the SQE with its results. */
 	Sqe run(unsigned q, const Sqe &sqe, Bell bell = Bell::Window)
 	{
-		const unsigned slot = next[q];
+		const unsigned slot = next[q] % depth[q], after = (slot + 1) % depth[q];
+		const bool phase = next[q]++ / depth[q] % 2 == 0;
+
 		putSqe(q, slot, sqe);
-		next[q] = slot + 1;
-		ring(bell, q, 0, slot + 1);
-		EXPECT_TRUE(eventually([&] { return completed(q, slot); }));
+		ring(bell, q, 0, after);
+		EXPECT_TRUE(eventually([&] { return completed(q, slot, phase); }));
 		const Completion done = completion(q, slot);
 		EXPECT_EQ(done.slot, slot);
 		EXPECT_EQ(done.queue, q);
-		ring(bell, q, 1, slot + 1);
+		ring(bell, q, 1, after);
 		return getSqe(q, slot);
 	}
 
@@ -415,7 +418,7 @@ public:
 	unsigned queues;
 	unsigned eventTail = 0;
 	bool eventPhase = true;
-	std::array<unsigned, 1024> next{};
+	std::array<unsigned, 1024> next{}, depth{};
 
 private:
 	uint32_t eventDepth_ = 2048;
