@@ -16,8 +16,10 @@
 #define PHYS_ADDR_MAX (~0ULL)
 #endif
 
-/* <limits.h> of the compiler has these under the same values. */
-#ifndef __cplusplus
+/* C++ takes them from the compiler; in C they must not depend on the order of headers. */
+#ifdef __cplusplus
+#include <limits.h>
+#else
 #ifndef INT_MAX
 #define INT_MAX ((int)(~0U >> 1))
 #define INT_MIN (-INT_MAX - 1)

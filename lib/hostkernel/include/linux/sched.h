@@ -25,13 +25,11 @@ struct cred;
 struct mm_struct;
 
 #define RLIM_NLIMITS_HOSTED 16
-#ifndef RLIMIT_NOFILE
+#ifdef __cplusplus
+#include <sys/resource.h>
+#else
 #define RLIMIT_NOFILE 7
-#endif
-#ifndef RLIMIT_MEMLOCK
 #define RLIMIT_MEMLOCK 8
-#endif
-#ifndef RLIM_INFINITY
 #define RLIM_INFINITY (~0UL)
 #endif
 

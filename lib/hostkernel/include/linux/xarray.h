@@ -12,6 +12,7 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/spinlock.h>
+#include <linux/rcupdate.h>
 #include <linux/types.h>
 
 struct xarray {

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "thread_state.h"
+
+#include <array>
+#include <atomic>
+
+namespace wd::hostkernel
+{
+namespace
+{
+
+struct Point {
+	std::atomic<uint64_t> seen{0};
+	std::atomic<uint64_t> nth{0};
+};
+
+std::array<Point, 3> points;
+
+Point &pointOf(FailPoint point)
+{
+	return points[static_cast<size_t>(point)];
+}
+
+} // namespace
+
+bool shouldFail(FailPoint point)
+{
+	if (!threadState.onBehalf)
+		return false;
+	Point &p = pointOf(point);
+	uint64_t call = p.seen.fetch_add(1, std::memory_order_relaxed) + 1;
+	return call == p.nth.load(std::memory_order_relaxed);
+}
+
+uint64_t failNth(FailPoint point, uint64_t nth)
+{
+	Point &p = pointOf(point);
+	p.nth.store(0, std::memory_order_relaxed);
+	uint64_t seen = p.seen.exchange(0, std::memory_order_relaxed);
+	p.nth.store(nth, std::memory_order_relaxed);
+	return seen;
+}
+
+} // namespace wd::hostkernel

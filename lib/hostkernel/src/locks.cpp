@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Spinlocks, mutexes, rw semaphores, completions: host mutexes that know their owner. */
+#include "thread_state.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <ctime>
+
+#include <linux/completion.h>
+#include <linux/jiffies.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/rwsem.h>
+
+namespace wd::hostkernel
+{
+
+bool waitUntil(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadlineNs)
+{
+	if (!deadlineNs) {
+		pthread_cond_wait(cond, mutex);
+		return true;
+	}
+	timespec at = {static_cast<time_t>(deadlineNs / NSEC_PER_SEC),
+		       static_cast<long>(deadlineNs % NSEC_PER_SEC)};
+	return pthread_cond_clockwait(cond, mutex, CLOCK_MONOTONIC, &at) == 0;
+}
+
+namespace
+{
+
+[[noreturn]] void misuse(const char *what, const void *lock)
+{
+	fprintf(stderr, "hostkernel: %s (lock %p)\n", what, lock);
+	abort();
+}
+
+const void *ownerOf(const void *const &owner)
+{
+	return __atomic_load_n(&owner, __ATOMIC_RELAXED);
+}
+
+void setOwner(const void *&owner, const void *value)
+{
+	__atomic_store_n(&owner, value, __ATOMIC_RELAXED);
+}
+
+/* The host mutex of a completion or rw semaphore, held for a few instructions only. */
+class Guard
+{
+public:
+	explicit Guard(wd_host_mutex &m) : mutex_(native(&m)) { pthread_mutex_lock(mutex_); }
+	~Guard() { pthread_mutex_unlock(mutex_); }
+	Guard(const Guard &) = delete;
+	Guard &operator=(const Guard &) = delete;
+	pthread_mutex_t *get() { return mutex_; }
+
+private:
+	pthread_mutex_t *mutex_;
+};
+
+uint64_t deadline(unsigned long jiffiesToWait)
+{
+	if (jiffiesToWait >= static_cast<unsigned long>(MAX_SCHEDULE_TIMEOUT))
+		return 0;
+	return ktime_get_ns() + jiffiesToWait * (NSEC_PER_SEC / HZ);
+}
+
+} // namespace
+} // namespace wd::hostkernel
+
+using namespace wd::hostkernel;
+
+void wd_might_sleep(const char *file, int line)
+{
+	if (likely(!(threadState.atomicDepth | threadState.rcuDepth)))
+		return;
+	fprintf(stderr, "hostkernel: BUG: sleeping function called in atomic context at %s:%d\n",
+		file, line);
+	abort();
+}
+
+void preempt_disable(void)
+{
+	threadState.atomicDepth++;
+}
+
+void preempt_enable(void)
+{
+	threadState.atomicDepth--;
+}
+
+void local_irq_disable(void)
+{
+	threadState.atomicDepth++;
+}
+
+void local_irq_enable(void)
+{
+	threadState.atomicDepth--;
+}
+
+int in_atomic(void)
+{
+	return threadState.atomicDepth != 0;
+}
+
+/* --- spinlocks --- */
+
+void spin_lock_init(spinlock_t *lock)
+{
+	pthread_mutex_init(native(&lock->host), nullptr);
+	lock->owner = nullptr;
+}
+
+void spin_lock(spinlock_t *lock)
+{
+	if (unlikely(ownerOf(lock->owner) == self()))
+		misuse("spinlock taken twice", lock);
+	pthread_mutex_lock(native(&lock->host));
+	setOwner(lock->owner, self());
+	threadState.atomicDepth++;
+}
+
+int spin_trylock(spinlock_t *lock)
+{
+	if (pthread_mutex_trylock(native(&lock->host)))
+		return 0;
+	setOwner(lock->owner, self());
+	threadState.atomicDepth++;
+	return 1;
+}
+
+void spin_unlock(spinlock_t *lock)
+{
+	if (unlikely(ownerOf(lock->owner) != self()))
+		misuse("spinlock released by another than its owner", lock);
+	setOwner(lock->owner, nullptr);
+	threadState.atomicDepth--;
+	pthread_mutex_unlock(native(&lock->host));
+}
+
+int spin_is_locked(spinlock_t *lock)
+{
+	return ownerOf(lock->owner) != nullptr;
+}
+
+bool wd_spin_held(const struct spinlock *lock)
+{
+	return ownerOf(lock->owner) == self();
+}
+
+/* --- mutexes --- */
+
+void mutex_init(struct mutex *lock)
+{
+	pthread_mutex_init(native(&lock->host), nullptr);
+	lock->owner = nullptr;
+}
+
+void mutex_destroy(struct mutex *lock)
+{
+	WARN_ON(mutex_is_locked(lock));
+}
+
+void mutex_lock(struct mutex *lock)
+{
+	might_sleep();
+	if (unlikely(ownerOf(lock->owner) == self()))
+		misuse("mutex taken twice", lock);
+	pthread_mutex_lock(native(&lock->host));
+	setOwner(lock->owner, self());
+}
+
+int mutex_lock_interruptible(struct mutex *lock)
+{
+	mutex_lock(lock);
+	return 0;
+}
+
+int mutex_lock_killable(struct mutex *lock)
+{
+	mutex_lock(lock);
+	return 0;
+}
+
+int mutex_trylock(struct mutex *lock)
+{
+	if (pthread_mutex_trylock(native(&lock->host)))
+		return 0;
+	setOwner(lock->owner, self());
+	return 1;
+}
+
+void mutex_unlock(struct mutex *lock)
+{
+	if (unlikely(ownerOf(lock->owner) != self()))
+		misuse("mutex released by another than its owner", lock);
+	setOwner(lock->owner, nullptr);
+	pthread_mutex_unlock(native(&lock->host));
+}
+
+bool mutex_is_locked(struct mutex *lock)
+{
+	return ownerOf(lock->owner) != nullptr;
+}
+
+bool wd_mutex_held(const struct mutex *lock)
+{
+	return ownerOf(lock->owner) == self();
+}
+
+/* --- reader/writer semaphores --- */
+
+void init_rwsem(struct rw_semaphore *sem)
+{
+	pthread_mutex_init(native(&sem->host), nullptr);
+	pthread_cond_init(native(&sem->cond), nullptr);
+	sem->active = 0;
+	sem->writers_waiting = 0;
+	sem->owner = nullptr;
+}
+
+void down_read(struct rw_semaphore *sem)
+{
+	might_sleep();
+	if (unlikely(ownerOf(sem->owner) == self()))
+		misuse("rw semaphore read by its writer", sem);
+	Guard guard(sem->host);
+	while (sem->active < 0 || sem->writers_waiting)
+		pthread_cond_wait(native(&sem->cond), guard.get());
+	sem->active++;
+}
+
+int down_read_interruptible(struct rw_semaphore *sem)
+{
+	down_read(sem);
+	return 0;
+}
+
+int down_read_killable(struct rw_semaphore *sem)
+{
+	down_read(sem);
+	return 0;
+}
+
+int down_read_trylock(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	if (sem->active < 0 || sem->writers_waiting)
+		return 0;
+	sem->active++;
+	return 1;
+}
+
+void up_read(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	if (sem->active <= 0)
+		misuse("rw semaphore released without a reader", sem);
+	if (--sem->active == 0 && sem->writers_waiting)
+		pthread_cond_broadcast(native(&sem->cond));
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+	might_sleep();
+	if (unlikely(ownerOf(sem->owner) == self()))
+		misuse("rw semaphore written twice", sem);
+	Guard guard(sem->host);
+	sem->writers_waiting++;
+	while (sem->active)
+		pthread_cond_wait(native(&sem->cond), guard.get());
+	sem->writers_waiting--;
+	sem->active = -1;
+	setOwner(sem->owner, self());
+}
+
+int down_write_killable(struct rw_semaphore *sem)
+{
+	down_write(sem);
+	return 0;
+}
+
+int down_write_trylock(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	if (sem->active)
+		return 0;
+	sem->active = -1;
+	setOwner(sem->owner, self());
+	return 1;
+}
+
+void up_write(struct rw_semaphore *sem)
+{
+	if (unlikely(ownerOf(sem->owner) != self()))
+		misuse("rw semaphore released by another than its writer", sem);
+	Guard guard(sem->host);
+	setOwner(sem->owner, nullptr);
+	sem->active = 0;
+	pthread_cond_broadcast(native(&sem->cond));
+}
+
+void downgrade_write(struct rw_semaphore *sem)
+{
+	if (unlikely(ownerOf(sem->owner) != self()))
+		misuse("rw semaphore downgraded by another than its writer", sem);
+	Guard guard(sem->host);
+	setOwner(sem->owner, nullptr);
+	sem->active = 1;
+	pthread_cond_broadcast(native(&sem->cond));
+}
+
+int rwsem_is_locked(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	return sem->active != 0;
+}
+
+bool wd_rwsem_held(const struct rw_semaphore *sem)
+{
+	return rwsem_is_locked(const_cast<struct rw_semaphore *>(sem));
+}
+
+bool wd_rwsem_held_write(const struct rw_semaphore *sem)
+{
+	return ownerOf(sem->owner) == self();
+}
+
+/* --- completions --- */
+
+void init_completion(struct completion *x)
+{
+	pthread_mutex_init(native(&x->host), nullptr);
+	pthread_cond_init(native(&x->cond), nullptr);
+	x->done = 0;
+}
+
+void reinit_completion(struct completion *x)
+{
+	Guard guard(x->host);
+	x->done = 0;
+}
+
+void complete(struct completion *x)
+{
+	/* Signal inside the lock: the waiter may free the completion as soon as it sees it done. */
+	Guard guard(x->host);
+	if (x->done != UINT_MAX)
+		x->done++;
+	pthread_cond_signal(native(&x->cond));
+}
+
+void complete_all(struct completion *x)
+{
+	Guard guard(x->host);
+	x->done = UINT_MAX;
+	pthread_cond_broadcast(native(&x->cond));
+}
+
+/* @return what is left of @timeout, at least 1, or 0. */
+static unsigned long waitFor(struct completion *x, unsigned long timeout)
+{
+	might_sleep();
+	uint64_t end = deadline(timeout);
+	Guard guard(x->host);
+	while (!x->done)
+		if (!waitUntil(native(&x->cond), guard.get(), end) && !x->done)
+			return 0;
+	if (x->done != UINT_MAX)
+		x->done--;
+	if (!end)
+		return timeout;
+	uint64_t now = ktime_get_ns();
+	return now >= end ? 1 : (end - now) / (NSEC_PER_SEC / HZ) + 1;
+}
+
+void wait_for_completion(struct completion *x)
+{
+	waitFor(x, MAX_SCHEDULE_TIMEOUT);
+}
+
+int wait_for_completion_interruptible(struct completion *x)
+{
+	waitFor(x, MAX_SCHEDULE_TIMEOUT);
+	return 0;
+}
+
+int wait_for_completion_killable(struct completion *x)
+{
+	waitFor(x, MAX_SCHEDULE_TIMEOUT);
+	return 0;
+}
+
+unsigned long wait_for_completion_timeout(struct completion *x, unsigned long timeout)
+{
+	return waitFor(x, timeout);
+}
+
+long wait_for_completion_interruptible_timeout(struct completion *x, unsigned long timeout)
+{
+	return static_cast<long>(waitFor(x, timeout));
+}
+
+bool try_wait_for_completion(struct completion *x)
+{
+	Guard guard(x->host);
+	if (!x->done)
+		return false;
+	if (x->done != UINT_MAX)
+		x->done--;
+	return true;
+}
+
+bool completion_done(struct completion *x)
+{
+	Guard guard(x->host);
+	return x->done != 0;
+}

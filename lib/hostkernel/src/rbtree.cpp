@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Ordered trees as treaps: in order of the caller's keys, and a heap by random priority, so that
+ * the depth is O(log n) whatever order a caller inserts in.
+ */
+#include <algorithm>
+
+#include <linux/compiler.h>
+#include <linux/interval_tree.h>
+#include <linux/random.h>
+#include <linux/rbtree.h>
+
+namespace
+{
+
+using Update = void (*)(rb_node *);
+
+u64 nextPriority()
+{
+	/* Seeded from the host: which keys meet is not for a caller to choose. */
+	static thread_local u64 state = get_random_u64() | 1;
+	state ^= state << 13;
+	state ^= state >> 7;
+	state ^= state << 17;
+	return state;
+}
+
+void setChild(rb_node *parent, rb_node *old, rb_node *child, rb_root *root)
+{
+	if (!parent)
+		root->rb_node = child;
+	else if (parent->rb_left == old)
+		parent->rb_left = child;
+	else
+		parent->rb_right = child;
+	if (child)
+		child->rb_parent = parent;
+}
+
+/* @node, a child, takes the place of its parent. */
+void rotateUp(rb_node *node, rb_root *root, Update update)
+{
+	rb_node *parent = node->rb_parent;
+
+	setChild(parent->rb_parent, parent, node, root);
+	if (parent->rb_left == node) {
+		parent->rb_left = node->rb_right;
+		if (node->rb_right)
+			node->rb_right->rb_parent = parent;
+		node->rb_right = parent;
+	} else {
+		parent->rb_right = node->rb_left;
+		if (node->rb_left)
+			node->rb_left->rb_parent = parent;
+		node->rb_left = parent;
+	}
+	parent->rb_parent = node;
+	if (update) {
+		update(parent);
+		update(node);
+	}
+}
+
+void updateUpwards(rb_node *node, Update update)
+{
+	for (; update && node; node = node->rb_parent)
+		update(node);
+}
+
+void insert(rb_node *node, rb_root *root, Update update)
+{
+	node->wd_priority = nextPriority();
+	updateUpwards(node, update);
+	while (node->rb_parent && node->rb_parent->wd_priority < node->wd_priority)
+		rotateUp(node, root, update);
+}
+
+void erase(rb_node *node, rb_root *root, Update update)
+{
+	while (node->rb_left && node->rb_right) {
+		bool left = node->rb_left->wd_priority > node->rb_right->wd_priority;
+		rotateUp(left ? node->rb_left : node->rb_right, root, update);
+	}
+	rb_node *parent = node->rb_parent;
+	setChild(parent, node, node->rb_left ? node->rb_left : node->rb_right, root);
+	updateUpwards(parent, update);
+}
+
+} // namespace
+
+void rb_insert_color(struct rb_node *node, struct rb_root *root)
+{
+	insert(node, root, nullptr);
+}
+
+void rb_erase(struct rb_node *node, struct rb_root *root)
+{
+	erase(node, root, nullptr);
+}
+
+void wd_rb_insert_augmented(struct rb_node *node, struct rb_root *root, Update update)
+{
+	insert(node, root, update);
+}
+
+void wd_rb_erase_augmented(struct rb_node *node, struct rb_root *root, Update update)
+{
+	erase(node, root, update);
+}
+
+struct rb_node *rb_first(const struct rb_root *root)
+{
+	rb_node *node = root->rb_node;
+
+	while (node && node->rb_left)
+		node = node->rb_left;
+	return node;
+}
+
+struct rb_node *rb_last(const struct rb_root *root)
+{
+	rb_node *node = root->rb_node;
+
+	while (node && node->rb_right)
+		node = node->rb_right;
+	return node;
+}
+
+struct rb_node *rb_next(const struct rb_node *node)
+{
+	if (node->rb_right) {
+		rb_node *next = node->rb_right;
+		while (next->rb_left)
+			next = next->rb_left;
+		return next;
+	}
+	while (node->rb_parent && node == node->rb_parent->rb_right)
+		node = node->rb_parent;
+	return node->rb_parent;
+}
+
+struct rb_node *rb_prev(const struct rb_node *node)
+{
+	if (node->rb_left) {
+		rb_node *prev = node->rb_left;
+		while (prev->rb_right)
+			prev = prev->rb_right;
+		return prev;
+	}
+	while (node->rb_parent && node == node->rb_parent->rb_left)
+		node = node->rb_parent;
+	return node->rb_parent;
+}
+
+/* --- interval tree: by start; each node knows the greatest end below it --- */
+
+namespace
+{
+
+interval_tree_node *intervalOf(rb_node *node)
+{
+	return rb_entry(node, interval_tree_node, rb);
+}
+
+void updateLast(rb_node *node)
+{
+	interval_tree_node *interval = intervalOf(node);
+	interval->__subtree_last = interval->last;
+	for (rb_node *child : {node->rb_left, node->rb_right})
+		if (child)
+			interval->__subtree_last = std::max(interval->__subtree_last,
+							    intervalOf(child)->__subtree_last);
+}
+
+/* The leftmost interval below @node that meets [start, last], if there is one. */
+interval_tree_node *leftmost(rb_node *node, unsigned long start, unsigned long last)
+{
+	while (node && intervalOf(node)->__subtree_last >= start) {
+		if (node->rb_left && intervalOf(node->rb_left)->__subtree_last >= start) {
+			/*
+			 * Some interval there ends late enough. If it starts too late, then so does
+			 * everything to the right of it.
+			 */
+			node = node->rb_left;
+			continue;
+		}
+		interval_tree_node *here = intervalOf(node);
+		if (here->start > last)
+			return nullptr;
+		if (here->last >= start)
+			return here;
+		node = node->rb_right;
+	}
+	return nullptr;
+}
+
+} // namespace
+
+void interval_tree_insert(struct interval_tree_node *node, struct rb_root_cached *root)
+{
+	rb_node **link = &root->rb_root.rb_node, *parent = nullptr;
+	bool first = true;
+
+	while (*link) {
+		parent = *link;
+		if (node->start < intervalOf(parent)->start) {
+			link = &parent->rb_left;
+		} else {
+			link = &parent->rb_right;
+			first = false;
+		}
+	}
+	rb_link_node(&node->rb, parent, link);
+	if (first)
+		root->rb_leftmost = &node->rb;
+	insert(&node->rb, &root->rb_root, updateLast);
+}
+
+void interval_tree_remove(struct interval_tree_node *node, struct rb_root_cached *root)
+{
+	if (root->rb_leftmost == &node->rb)
+		root->rb_leftmost = rb_next(&node->rb);
+	erase(&node->rb, &root->rb_root, updateLast);
+}
+
+struct interval_tree_node *interval_tree_iter_first(struct rb_root_cached *root,
+						    unsigned long start, unsigned long last)
+{
+	return leftmost(root->rb_root.rb_node, start, last);
+}
+
+struct interval_tree_node *interval_tree_iter_next(struct interval_tree_node *node,
+						   unsigned long start, unsigned long last)
+{
+	rb_node *at = &node->rb;
+
+	for (;;) {
+		if (interval_tree_node *found = leftmost(at->rb_right, start, last))
+			return found;
+		/* Up to the first ancestor that comes after us. */
+		rb_node *child;
+		do {
+			child = at;
+			at = at->rb_parent;
+			if (!at)
+				return nullptr;
+		} while (child == at->rb_right);
+		if (intervalOf(at)->start > last)
+			return nullptr;
+		if (intervalOf(at)->last >= start)
+			return intervalOf(at);
+	}
+}

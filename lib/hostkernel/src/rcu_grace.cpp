@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "rcu_grace.h"
+
+/* Ours makes rcu_head a macro; liburcu has a struct of that name. */
+#include <linux/types.h>
+#undef rcu_head
+
+#define _LGPL_SOURCE
+#include <urcu/urcu-bp.h>
+
+namespace wd::hostkernel
+{
+
+void graceReadLock()
+{
+	urcu_bp_read_lock();
+}
+
+void graceReadUnlock()
+{
+	urcu_bp_read_unlock();
+}
+
+void graceWait()
+{
+	urcu_bp_synchronize_rcu();
+}
+
+} // namespace wd::hostkernel

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What each thread knows about itself, and the counters and hooks that several facilities share.
+ */
+#pragma once
+
+#include <cstdint>
+#include <pthread.h>
+
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include "hostkernel/kernel.h"
+
+namespace wd::hostkernel
+{
+
+struct ThreadState {
+	int atomicDepth = 0; /**< spinlocks held, interrupts or preemption off */
+	int rcuDepth = 0;
+	bool onBehalf = false; /**< inside a system call of a caller: faults may be injected */
+	task_struct *task = nullptr;
+};
+
+inline constinit thread_local ThreadState threadState;
+
+/** Identity of the calling thread, for lock owners. */
+inline const void *self()
+{
+	return &threadState;
+}
+
+inline pthread_mutex_t *native(wd_host_mutex *mutex)
+{
+	static_assert(sizeof(pthread_mutex_t) <= sizeof(wd_host_mutex));
+	return reinterpret_cast<pthread_mutex_t *>(mutex);
+}
+
+inline pthread_cond_t *native(wd_host_cond *cond)
+{
+	static_assert(sizeof(pthread_cond_t) <= sizeof(wd_host_cond));
+	return reinterpret_cast<pthread_cond_t *>(cond);
+}
+
+/**
+ * Wait on @cond until @deadlineNs of CLOCK_MONOTONIC (0 = for ever).
+ * @return false when the time is over.
+ */
+bool waitUntil(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadlineNs);
+
+/** Count a call of kind @point; @return true if it is the one that must fail. */
+bool shouldFail(FailPoint point);
+
+/** Allocations that are not given back yet (slab and pages together). */
+struct AllocationCount {
+	uint64_t allocations = 0, bytes = 0;
+};
+AllocationCount slabAllocations();
+/** With environment WD_LEAK=1: print what is still allocated, and by whom. */
+void slabReport();
+
+void logClear();
+void rcuStop();
+void workqueueStart();
+void workqueueStop();
+
+} // namespace wd::hostkernel
