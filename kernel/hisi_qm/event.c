@@ -11,6 +11,7 @@
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/kernel.h>
+#include <linux/string.h>
 
 #include "qm.h"
 

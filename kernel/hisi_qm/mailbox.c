@@ -9,6 +9,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/ktime.h>
+#include <linux/string.h>
 
 #include "qm.h"
 

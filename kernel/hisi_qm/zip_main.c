@@ -18,7 +18,7 @@
 /* The highest register of the PF is below it (1.2). */
 #define ZIP_BAR_MIN_SIZE 0x30a000
 
-static uint pf_q_num;
+static unsigned int pf_q_num;
 module_param(pf_q_num, uint, 0444);
 MODULE_PARM_DESC(pf_q_num, "Queues of each device, its kernel queue included; 0 = all it has");
 

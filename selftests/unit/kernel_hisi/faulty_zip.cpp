@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "faulty_zip.h"
+
+namespace wd::hisitest
+{
+
+using namespace machine;
+
+namespace
+{
+
+constexpr uint64_t kMailbox = 0x300, kMailboxHigh = 0x308;
+constexpr uint32_t kBusy = 1u << 13, kFailed = 3u << 9;
+constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
+constexpr unsigned kVendorMsixControl = 2;
+constexpr uint32_t kMsixEnable = 1u << 15;
+
+unsigned findCapability(const PciFunction &function, uint8_t id)
+{
+	unsigned at = function.configRead(pci::kCapabilityPointer, 1);
+
+	while (at && function.configRead(at, 1) != id)
+		at = function.configRead(at + 1, 1);
+	return at;
+}
+
+} // namespace
+
+FaultyZip::FaultyZip(PciFunction &inner)
+	: PciFunction(static_cast<uint16_t>(inner.configRead(pci::kVendorId, 2)),
+		      static_cast<uint16_t>(inner.configRead(pci::kDeviceId, 2)),
+		      static_cast<uint8_t>(inner.configRead(pci::kRevisionId, 1)),
+		      inner.configRead(pci::kRevisionId, 4) >> 8),
+	  inner_(inner)
+{
+	for (unsigned i = 0; i < kBarCount; i++)
+		if (inner.bar(i).size)
+			setBar(i, inner.bar(i));
+	addMsix(inner.msixVectors(), 0);
+	addVendorCapability(1, kWordsOffset);
+	vendor_ = findCapability(*this, pci::kCapVendor);
+	innerVendor_ = findCapability(inner, pci::kCapVendor);
+	const unsigned pasid = addExtendedCapability(pci::kExtCapPasid, 1, 8);
+
+	configSet(pasid + 4, kPasidBits << 8, 2);
+	configWritable(pasid + 6, 1, 2);
+	const unsigned msix = findCapability(inner, pci::kCapMsix);
+
+	inner_.configWrite(msix + kVendorMsixControl, kMsixEnable, 2);
+	inner_.setInterruptSink(this);
+}
+
+FaultyZip::~FaultyZip()
+{
+	inner_.setInterruptSink(nullptr);
+}
+
+void FaultyZip::breakMailbox(unsigned command, Fault fault)
+{
+	command_ = command;
+	hits_ = 0;
+	hit_ = false;
+	fault_ = fault;
+}
+
+void FaultyZip::overrideRegister(uint64_t offset, uint32_t value)
+{
+	overrideValue_ = value;
+	overridden_ = offset;
+}
+
+/* Memory and master enable, and the routing, are what the device's requests depend on. */
+void FaultyZip::configChanged()
+{
+	inner_.configWrite(pci::kCommand, configRead(pci::kCommand, 2), 2);
+	inner_.configWrite(innerVendor_ + kRouting, configRead(vendor_ + kRouting, 4), 4);
+}
+
+uint64_t FaultyZip::barRead(unsigned bar, uint64_t offset, unsigned size)
+{
+	if (bar == kRegisters && offset == overridden_)
+		return overrideValue_;
+	if (bar == kRegisters && offset == kMailbox && hit_) {
+		if (fault_ == Fault::Busy)
+			return answer_ | kBusy;
+		if (fault_ == Fault::Status)
+			return answer_ | kFailed;
+	}
+	return inner_.barRead(bar, offset, size);
+}
+
+void FaultyZip::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
+{
+	if (bar == kRegisters && offset == kMailbox && fault_ != Fault::None) {
+		hit_ = (value & 0xff) == command_;
+		answer_ = static_cast<uint32_t>(value) & ~kBusy;
+		if (hit_) {
+			hits_++;
+			return;
+		}
+	}
+	if (bar == kRegisters && offset == kMailboxHigh && fault_ != Fault::None && hit_)
+		return;
+	inner_.barWrite(bar, offset, value, size);
+}
+
+std::optional<SharedPages> FaultyZip::barShared(unsigned bar, uint64_t offset, size_t length)
+{
+	return inner_.barShared(bar, offset, length);
+}
+
+} // namespace wd::hisitest

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Queue files on failing hardware, with failing allocations, and at the end of their owners. */
+#include "fixture.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <memory>
+#include <poll.h>
+#include <sys/mman.h>
+#include <thread>
+#include <vector>
+
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+
+namespace wd::hisitest
+{
+
+namespace
+{
+
+constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
+constexpr size_t kSize = 4 * kPage;
+
+/** Source and destination, mapped in a space. */
+struct Buffers {
+	explicit Buffers(Space &space)
+	{
+		memory = mmap(nullptr, 2 * kSize, PROT_READ | PROT_WRITE,
+			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		std::memset(memory, 'w', kSize);
+		error = space.map(memory, kSize, kSource);
+		if (!error)
+			error = space.map(static_cast<char *>(memory) + kSize, kSize, kDest);
+	}
+	~Buffers() { munmap(memory, 2 * kSize); }
+
+	void *memory;
+	int error;
+};
+
+using HisiQueue = HisiTest;
+
+void fill(QueueFile &queue)
+{
+	for (unsigned i = 0; i + 1 < queue.depth; i++)
+		queue.send(kSource, kSize, kDest, kSize);
+}
+
+} // namespace
+
+TEST_F(HisiQueue, CompressesThroughItsAddressSpace)
+{
+	Space space(caller_);
+	Buffers buffers(space);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(buffers.error, 0);
+	ASSERT_EQ(makeReady(queue, space), 0);
+	queue.send(kSource, kSize, kDest, kSize);
+	EXPECT_EQ(queue.wait(), 0);
+	EXPECT_EQ(queue.poll(10000), POLLIN);
+}
+
+TEST_F(HisiQueue, StaysInInitWhenTheDeviceRefusesAContext)
+{
+	Space space(caller_);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	ASSERT_EQ(queue.put(), 0);
+	for (unsigned command : {kMailboxSqc, kMailboxCqc}) {
+		rig_.zip().breakMailbox(command, FaultyZip::Fault::Status);
+		EXPECT_EQ(queue.start(), -EIO);
+		EXPECT_GT(rig_.zip().hits(), 0u);
+		rig_.zip().repair();
+		EXPECT_EQ(queue.start(), 0) << "after a failed start";
+		EXPECT_EQ(queue.put(), 0);
+	}
+}
+
+/* The device may still use the queue's memory, number and PASID: nobody else gets them. */
+TEST_F(HisiQueue, IsGivenUpWhenTheDeviceDoesNotStopIt)
+{
+	const long before = Rig::number("available_instances");
+	Space space(caller_);
+	Buffers buffers(space);
+	uint32_t pasid;
+	{
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(queue, space), 0);
+		pasid = queue.pasid;
+		rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status);
+		EXPECT_EQ(queue.put(), -EIO);
+		EXPECT_EQ(queue.put(), -ENXIO);
+		EXPECT_EQ(queue.start(), -ENXIO);
+		EXPECT_EQ(queue.detach(), -ENXIO);
+		EXPECT_EQ(queue.ioctl(0), -ENXIO) << "an unknown request too";
+		EXPECT_EQ(queue.poll(1000) & (POLLERR | POLLHUP), POLLERR | POLLHUP);
+		queue.dus[0] = 1;
+		EXPECT_EQ(queue.dus[0], 1) << "mapped memory stays";
+		rig_.zip().repair();
+	}
+	EXPECT_EQ(Rig::number("available_instances"), before - 1);
+	QueueFile next(caller_);
+
+	ASSERT_EQ(next.open(), 0);
+	ASSERT_EQ(next.bind(space.fd), 0);
+	EXPECT_EQ(next.attach(space.hwpt, pasid), -EBUSY);
+	EXPECT_EQ(next.attach(space.hwpt), 0) << "another PASID";
+	EXPECT_NE(next.pasid, pasid);
+}
+
+TEST_F(HisiQueue, TimesOutWhenAStopNeverEnds)
+{
+	Space space(caller_);
+	QueueFile queue(caller_), other(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	ASSERT_EQ(makeReady(other, space), 0);
+	rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Busy);
+	EXPECT_EQ(queue.put(), -EIO);
+	rig_.zip().repair();
+	EXPECT_EQ(other.put(), 0) << "the mailbox works again";
+	EXPECT_EQ(other.start(), 0);
+}
+
+/* Attack: memory runs out at every place, one after the other. */
+TEST_F(HisiQueue, SurvivesEveryFailingAllocation)
+{
+	const long before = Rig::number("available_instances");
+	Space space(caller_);
+	bool failed = true;
+
+	for (uint64_t n = 1; failed && n < 200; n++) {
+		QueueFile queue(caller_);
+
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, n);
+		const int error = makeReady(queue, space);
+
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
+		failed = error != 0;
+		EXPECT_TRUE(!error || error == -ENOMEM) << error << " at allocation " << n;
+		queue.close();
+		EXPECT_EQ(Rig::number("available_instances"), before) << "allocation " << n;
+	}
+	EXPECT_FALSE(failed) << "it never succeeded";
+}
+
+/* Attack: a page of the caller's vanishes while the kernel copies. */
+TEST_F(HisiQueue, SurvivesEveryFailingCopy)
+{
+	const long before = Rig::number("available_instances");
+	Space space(caller_);
+	uint64_t n;
+	bool failed = true;
+
+	for (n = 1; failed && n < 100; n++) {
+		QueueFile queue(caller_);
+
+		hostkernel::failNth(hostkernel::FailPoint::CopyUser, n);
+		const int error = makeReady(queue, space);
+
+		hostkernel::failNth(hostkernel::FailPoint::CopyUser, 0);
+		failed = error != 0;
+		EXPECT_TRUE(!error || error == -EFAULT) << error << " at copy " << n;
+		queue.close();
+		EXPECT_EQ(Rig::number("available_instances"), before) << "copy " << n;
+	}
+	EXPECT_GT(n, 8u) << "copies were failed";
+	EXPECT_FALSE(failed) << "it never succeeded";
+}
+
+/* Attack: the process is killed with full rings; its files go in the order of the kernel. */
+TEST_F(HisiQueue, IsTakenBackWhenItsOwnerDies)
+{
+	const long before = Rig::number("available_instances");
+	{
+		auto owner = hostkernel::Caller::create(1000);
+		std::vector<std::unique_ptr<QueueFile>> queues;
+		auto space = std::make_unique<Space>(owner);
+		Buffers buffers(*space);
+
+		ASSERT_EQ(buffers.error, 0);
+		for (int i = 0; i < 8; i++) {
+			queues.push_back(std::make_unique<QueueFile>(owner));
+			ASSERT_EQ(makeReady(*queues.back(), *space), 0);
+			fill(*queues.back());
+		}
+		/* Mappings go with the memory of a process; the files with its last reference. */
+		for (auto &queue : queues) {
+			owner->munmap(queue->mmio, 0x10000);
+			owner->munmap(queue->dus, queue->dusSize);
+			queue->mmio = queue->dus = nullptr;
+			queue->fd = -1;
+		}
+		space->fd = -1;
+		queues.clear();
+		space.reset();
+		owner.reset();
+		EXPECT_EQ(Rig::number("available_instances"), before);
+	}
+	Space space(caller_);
+	Buffers buffers(space);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	queue.send(kSource, kSize, kDest, kSize);
+	EXPECT_EQ(queue.wait(), 0);
+}
+
+TEST_F(HisiQueue, GoesDownWithTheKernelUnderLoad)
+{
+	Space space(caller_);
+	Buffers buffers(space);
+	std::vector<std::unique_ptr<QueueFile>> queues;
+
+	for (int i = 0; i < 4; i++) {
+		queues.push_back(std::make_unique<QueueFile>(caller_));
+		ASSERT_EQ(makeReady(*queues.back(), space), 0);
+		fill(*queues.back());
+	}
+	for (auto &queue : queues) {
+		caller_->munmap(queue->mmio, 0x10000);
+		caller_->munmap(queue->dus, queue->dusSize);
+		queue->mmio = queue->dus = nullptr;
+	}
+	shutdown();
+	for (auto &queue : queues)
+		queue->fd = -1;
+	space.fd = -1;
+}
+
+/* Another process has the file too, as after SCM_RIGHTS: the last one closes the queue. */
+TEST_F(HisiQueue, BelongsToWhoeverHasTheFile)
+{
+	const long before = Rig::number("available_instances");
+	auto other = hostkernel::Caller::create(1000);
+	Space space(caller_);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	const int fd = caller_->dupTo(queue.fd, *other);
+
+	ASSERT_GE(fd, 0);
+	queue.close();
+	EXPECT_EQ(Rig::number("available_instances"), before - 1);
+	EXPECT_EQ(other->ioctl(fd, UACCE_CMD_PUT_Q, 0), 0);
+	EXPECT_EQ(other->ioctl(fd, UACCE_CMD_START_Q, 0), 0);
+	EXPECT_EQ(other->close(fd), 0);
+	EXPECT_EQ(Rig::number("available_instances"), before);
+}
+
+/* Attack: one thread closes the file while others use its number. */
+TEST_F(HisiQueue, SurvivesACloseUnderItsIoctls)
+{
+	Space space(caller_);
+
+	for (int round = 0; round < 20; round++) {
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(queue, space), 0);
+		std::atomic<bool> stop{false};
+		std::vector<std::thread> threads;
+
+		for (unsigned long request : {UACCE_CMD_START_Q, UACCE_CMD_PUT_Q})
+			threads.emplace_back([&, request] {
+				while (!stop)
+					queue.ioctl(request);
+			});
+		std::this_thread::sleep_for(std::chrono::milliseconds(2));
+		caller_->close(queue.fd);
+		stop = true;
+		for (auto &thread : threads)
+			thread.join();
+		queue.fd = -1;
+	}
+	EXPECT_GT(Rig::number("available_instances"), 0);
+}
+
+/* Nothing that a user does wrong is worth a line in the kernel's log. */
+TEST_F(HisiQueue, IsSilentAboutMistakes)
+{
+	const size_t lines = hostkernel::kernelLog().size();
+	Space space(caller_);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	EXPECT_EQ(queue.ioctl(UACCE_CMD_START_Q), -EINVAL);
+	EXPECT_EQ(queue.ioctl(0x1234), -EINVAL);
+	/* A doorbell for another queue, and a tail outside the ring. */
+	auto *bell = reinterpret_cast<uint64_t *>(queue.mmio + Rig::number("doorbell_words") +
+						  HISI_QM_DOORBELL_WORD(queue.number, 0));
+
+	std::atomic_ref(*bell).store(0xffff, std::memory_order_release);
+	std::this_thread::sleep_for(std::chrono::milliseconds(50));
+	EXPECT_EQ(queue.put(), 0);
+	EXPECT_EQ(hostkernel::kernelLog().size(), lines);
+}
+
+} // namespace wd::hisitest
