@@ -336,6 +336,10 @@ static size_t vtd_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 	done = ss_table_unmap(&paging->table, iova, length, &from, &gather->freelist);
 	if (done)
 		iommu_iotlb_gather_add_range(gather, from, iova + done - from);
+	if (unlikely(ss_table_needs_sweep(&paging->table))) {
+		ss_table_sweep(&paging->table, &gather->freelist);
+		iommu_iotlb_gather_add_range(gather, 0, domain->geometry.aperture_end);
+	}
 	return done;
 }
 

@@ -3,10 +3,10 @@
  * Walker of second-stage tables. Runs of leaves are written and cleared a table at a time, so a
  * long mapping costs one store a page and one walk from the top every 512 pages.
  *
- * A table page is unlinked when one unmap covers all of it, or when a large leaf takes its place.
- * An empty table that was emptied piecemeal stays: the next mapping there finds it, and the walk
- * of an often used page costs no allocation. Table pages of user domains are charged to the
- * caller's memory cgroup, so what a user makes stay is paid by that user.
+ * A table page is unlinked when one unmap covers all of it, or when a large leaf takes its place. A
+ * table that was emptied piecemeal stays, so that a page which is mapped and unmapped again and
+ * again costs no allocation; but when most tables must be empty, one sweep unlinks all that are.
+ * So tables take space in proportion to what is mapped, whatever a user does.
  */
 #include "ss_table.h"
 
@@ -20,6 +20,11 @@
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
+/* Tables of the upper levels are few, and stay. */
+#define SS_COUNTED_LEVELS 2
+/* Empty tables that are always allowed to stay. */
+#define SS_SPARE_TABLES 64
+
 static u64 *ss_entry_table(u64 entry)
 {
 	return phys_to_virt(ss_address(entry));
@@ -30,10 +35,14 @@ static u64 *ss_entry_table(u64 entry)
  * into it until the flush; as entries the links are absent, since pointers to list heads are
  * aligned and so have neither the read nor the write bit.
  */
-static void ss_defer_free(u64 *table, struct list_head *freed)
+static void ss_defer_free(struct ss_table *table, u64 *node, unsigned int level,
+			  struct list_head *freed)
 {
 	BUILD_BUG_ON(__alignof__(struct list_head) <= (SS_READ | SS_WRITE));
-	list_add_tail((struct list_head *)table, freed);
+	lockdep_assert_held(&table->lock);
+	list_add_tail((struct list_head *)node, freed);
+	if (level <= SS_COUNTED_LEVELS)
+		table->tables--;
 }
 
 /**
@@ -53,6 +62,8 @@ void ss_free_pages(struct list_head *freed)
 int ss_table_init(struct ss_table *table)
 {
 	spin_lock_init(&table->lock);
+	table->tables = 0;
+	table->leaves = 0;
 	table->top = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return table->top ? 0 : -ENOMEM;
 }
@@ -99,6 +110,8 @@ static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64
 			dma_wmb();
 			WRITE_ONCE(*slot, ss_make_table(virt_to_phys(*spare)));
 			*spare = NULL;
+			if (at - 1 <= SS_COUNTED_LEVELS)
+				table->tables++;
 		} else if (ss_is_leaf(*slot, at)) {
 			return ERR_PTR(-EEXIST);
 		}
@@ -107,26 +120,38 @@ static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64
 	return node;
 }
 
-/* Unlink the table below *@slot if nothing is mapped in it. */
-static bool ss_drop_empty(u64 *slot, unsigned int level, struct list_head *freed)
+/*
+ * Unlink the table below *@slot if nothing is mapped in it, and in any case the empty tables below
+ * it. @level is that of the slot.
+ */
+static bool ss_drop_empty(struct ss_table *table, u64 *slot, unsigned int level,
+			  struct list_head *freed)
 {
 	u64 *node = ss_entry_table(*slot);
+	bool empty = true;
 	unsigned int i;
 
 	for (i = 0; i < SS_ENTRIES; i++) {
 		if (!ss_present(node[i]))
 			continue;
-		if (ss_is_leaf(node[i], level - 1) || !ss_drop_empty(&node[i], level - 1, freed))
-			return false;
+		if (ss_is_leaf(node[i], level - 1)) {
+			empty = false;
+			if (level - 1 == 1)
+				break;
+		} else if (!ss_drop_empty(table, &node[i], level - 1, freed)) {
+			empty = false;
+		}
 	}
+	if (!empty)
+		return false;
 	WRITE_ONCE(*slot, 0);
-	ss_defer_free(node, freed);
+	ss_defer_free(table, node, level - 1, freed);
 	return true;
 }
 
 /* Fill @n entries; returns how many were written before something was in the way. */
-static unsigned int ss_fill(u64 *slot, unsigned int n, u64 leaf, unsigned int level,
-			    struct list_head *freed)
+static unsigned int ss_fill(struct ss_table *table, u64 *slot, unsigned int n, u64 leaf,
+			    unsigned int level, struct list_head *freed)
 {
 	const u64 step = ss_level_size(level);
 	unsigned int i;
@@ -135,10 +160,11 @@ static unsigned int ss_fill(u64 *slot, unsigned int n, u64 leaf, unsigned int le
 		u64 old = slot[i];
 
 		if (unlikely(ss_present(old)) &&
-		    (ss_is_leaf(old, level) || !ss_drop_empty(&slot[i], level, freed)))
+		    (ss_is_leaf(old, level) || !ss_drop_empty(table, &slot[i], level, freed)))
 			break;
 		WRITE_ONCE(slot[i], leaf);
 	}
+	table->leaves += i;
 	return i;
 }
 
@@ -183,7 +209,8 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 			spin_lock_irqsave(&table->lock, flags);
 			continue;
 		}
-		done = ss_fill(&node[index], n, ss_make_leaf(pa, level, rights), level, freed);
+		done = ss_fill(table, &node[index], n, ss_make_leaf(pa, level, rights), level,
+			       freed);
 		*mapped += done * pgsize;
 		if (done < n) {
 			ret = -EEXIST;
@@ -192,6 +219,8 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 		iova += n * pgsize;
 		pa += n * pgsize;
 		count -= n;
+		if (!count)
+			break;
 		/* Let interrupts in between two tables of a long run. */
 		spin_unlock_irqrestore(&table->lock, flags);
 		spin_lock_irqsave(&table->lock, flags);
@@ -204,15 +233,21 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 	return ret;
 }
 
-/* Unlink every table page below and including @node; all of its entries are to go. */
-static void ss_collect(u64 *node, unsigned int level, struct list_head *freed)
+/* Unlink every table page below and including @node, which is full; all of it is to go. */
+static void ss_collect(struct ss_table *table, u64 *node, unsigned int level,
+		       struct list_head *freed)
 {
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
-		if (ss_present(node[i]) && !ss_is_leaf(node[i], level))
-			ss_collect(ss_entry_table(node[i]), level - 1, freed);
-	ss_defer_free(node, freed);
+	for (i = 0; level > 1 && i < SS_ENTRIES; i++) {
+		if (ss_is_leaf(node[i], level))
+			table->leaves--;
+		else
+			ss_collect(table, ss_entry_table(node[i]), level - 1, freed);
+	}
+	if (level == 1)
+		table->leaves -= SS_ENTRIES;
+	ss_defer_free(table, node, level, freed);
 }
 
 /* True if every address of the table is mapped. */
@@ -233,8 +268,8 @@ static bool ss_is_full(const u64 *node, unsigned int level)
  * Clear [@iova, @last] in @node. Returns the first address that was not unmapped: @last + 1, the
  * end of a large leaf that reaches beyond it, or the start of a hole.
  */
-static u64 ss_clear(u64 *node, unsigned int level, u64 iova, u64 last, u64 *from,
-		    struct list_head *freed)
+static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 iova, u64 last,
+		    u64 *from, struct list_head *freed)
 {
 	const u64 size = ss_level_size(level);
 	unsigned int i;
@@ -247,6 +282,7 @@ static u64 ss_clear(u64 *node, unsigned int level, u64 iova, u64 last, u64 *from
 			return iova;
 		if (ss_is_leaf(entry, level)) {
 			WRITE_ONCE(node[i], 0);
+			table->leaves--;
 			*from = min(*from, start);
 			iova = end;
 			continue;
@@ -254,11 +290,12 @@ static u64 ss_clear(u64 *node, unsigned int level, u64 iova, u64 last, u64 *from
 		if (iova == start && end - 1 <= last &&
 		    ss_is_full(ss_entry_table(entry), level - 1)) {
 			WRITE_ONCE(node[i], 0);
-			ss_collect(ss_entry_table(entry), level - 1, freed);
+			ss_collect(table, ss_entry_table(entry), level - 1, freed);
 			iova = end;
 			continue;
 		}
-		reached = ss_clear(ss_entry_table(entry), level - 1, iova, last, from, freed);
+		reached =
+			ss_clear(table, ss_entry_table(entry), level - 1, iova, last, from, freed);
 		iova = reached;
 		if (reached < end && reached <= last)
 			return reached;
@@ -292,13 +329,51 @@ size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
 		u64 last = min(end, ALIGN_DOWN(at, SZ_1G) + SZ_1G) - 1, reached;
 
 		spin_lock_irqsave(&table->lock, flags);
-		reached = ss_clear(table->top, SS_LEVELS, at, last, from, freed);
+		reached = ss_clear(table, table->top, SS_LEVELS, at, last, from, freed);
 		spin_unlock_irqrestore(&table->lock, flags);
 		at = reached;
 		if (reached <= last)
 			break;
 	}
 	return at - iova;
+}
+
+/**
+ * ss_table_needs_sweep - whether most tables must be empty
+ * @table: the address space
+ *
+ * A table in use has a leaf below it, and a leaf has at most two of the counted tables above it. So
+ * the sweep finds at least as many empty tables as there are leaves, and pays for itself.
+ */
+bool ss_table_needs_sweep(const struct ss_table *table)
+{
+	return READ_ONCE(table->tables) > 3 * READ_ONCE(table->leaves) + SS_SPARE_TABLES;
+}
+
+/**
+ * ss_table_sweep - unlink every empty table
+ * @table: the address space
+ * @freed: table pages; the caller flushes the whole address space before it frees them
+ */
+void ss_table_sweep(struct ss_table *table, struct list_head *freed)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < SS_ENTRIES; i++) {
+		for (j = 0; j < SS_ENTRIES; j++) {
+			unsigned long flags;
+			u64 *node;
+
+			if (!ss_present(READ_ONCE(table->top[i])))
+				break;
+			/* By 1 GiB, as in ss_table_unmap(). Level 3 tables stay. */
+			spin_lock_irqsave(&table->lock, flags);
+			node = ss_entry_table(table->top[i]);
+			if (ss_present(node[j]) && !ss_is_leaf(node[j], 3))
+				ss_drop_empty(table, &node[j], 3, freed);
+			spin_unlock_irqrestore(&table->lock, flags);
+		}
+	}
 }
 
 /**

@@ -79,11 +79,15 @@ static inline u64 ss_address(u64 entry)
 /**
  * struct ss_table - one address space
  * @top: level 4 table
- * @lock: guards every entry below @top
+ * @lock: guards every entry below @top, and the counters
+ * @tables: tables of levels 1 and 2
+ * @leaves: leaves of any size
  */
 struct ss_table {
 	u64 *top;
 	spinlock_t lock;
+	unsigned long tables;
+	unsigned long leaves;
 };
 
 int ss_table_init(struct ss_table *table);
@@ -94,6 +98,8 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 		 gfp_t gfp, size_t *mapped, struct list_head *freed);
 size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
 		      struct list_head *freed);
+bool ss_table_needs_sweep(const struct ss_table *table);
+void ss_table_sweep(struct ss_table *table, struct list_head *freed);
 u64 ss_table_lookup(struct ss_table *table, u64 iova);
 
 void ss_free_pages(struct list_head *freed);
