@@ -12,6 +12,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "io_pagetable.h"
 

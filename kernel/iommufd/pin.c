@@ -11,6 +11,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "io_pagetable.h"
 

@@ -49,6 +49,8 @@ WD_END_DECLS
 		wd_param_register(&__wd_param_##_name);                        \
 	}                                                                      \
 	struct __wd_param_end_##_name
+/* <stdbool.h> makes bool a macro in C. */
+#define param_ops__Bool param_ops_bool
 #define module_param_named(_name, _value, _type, _perm) \
 	module_param_cb(_name, &param_ops_##_type, &(_value), _perm)
 #define module_param(_name, _type, _perm) module_param_named(_name, _name, _type, _perm)

@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The calling convention, and the layout of the whole ABI (iommufd-uapi sheet 1.2, 1.3, 2). */
+#include <cerrno>
+#include <cstddef>
+#include <cstring>
+#include <linux/vfio_cdev.h>
+
+#include "fixture.h"
+
+namespace kernel_iommufd
+{
+
+#define COMMAND(number, request, type, size) \
+	static_assert((request) == (0x3b00 | (number)) && sizeof(struct type) == (size))
+#define FIELD(type, field, offset, size) \
+	static_assert(offsetof(struct type, field) == (offset) && sizeof(type::field) == (size))
+
+COMMAND(0x80, IOMMU_DESTROY, iommu_destroy, 8);
+COMMAND(0x81, IOMMU_IOAS_ALLOC, iommu_ioas_alloc, 12);
+COMMAND(0x82, IOMMU_IOAS_ALLOW_IOVAS, iommu_ioas_allow_iovas, 24);
+COMMAND(0x83, IOMMU_IOAS_COPY, iommu_ioas_copy, 40);
+COMMAND(0x84, IOMMU_IOAS_IOVA_RANGES, iommu_ioas_iova_ranges, 32);
+COMMAND(0x85, IOMMU_IOAS_MAP, iommu_ioas_map, 40);
+COMMAND(0x86, IOMMU_IOAS_UNMAP, iommu_ioas_unmap, 24);
+COMMAND(0x87, IOMMU_OPTION, iommu_option, 24);
+COMMAND(0x88, IOMMU_VFIO_IOAS, iommu_vfio_ioas, 12);
+COMMAND(0x89, IOMMU_HWPT_ALLOC, iommu_hwpt_alloc, 48);
+COMMAND(0x8a, IOMMU_GET_HW_INFO, iommu_hw_info, 40);
+COMMAND(0x8b, IOMMU_HWPT_SET_DIRTY_TRACKING, iommu_hwpt_set_dirty_tracking, 16);
+COMMAND(0x8c, IOMMU_HWPT_GET_DIRTY_BITMAP, iommu_hwpt_get_dirty_bitmap, 48);
+COMMAND(0x8d, IOMMU_HWPT_INVALIDATE, iommu_hwpt_invalidate, 32);
+COMMAND(0x8e, IOMMU_FAULT_QUEUE_ALLOC, iommu_fault_alloc, 16);
+COMMAND(0x8f, IOMMU_IOAS_MAP_FILE, iommu_ioas_map_file, 40);
+COMMAND(0x90, IOMMU_VIOMMU_ALLOC, iommu_viommu_alloc, 40);
+COMMAND(0x91, IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, 24);
+COMMAND(0x92, IOMMU_IOAS_CHANGE_PROCESS, iommu_ioas_change_process, 8);
+COMMAND(0x93, IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, 32);
+COMMAND(0x94, IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, 40);
+COMMAND(118, VFIO_DEVICE_BIND_IOMMUFD, vfio_device_bind_iommufd, 24);
+COMMAND(119, VFIO_DEVICE_ATTACH_IOMMUFD_PT, vfio_device_attach_iommufd_pt, 16);
+COMMAND(120, VFIO_DEVICE_DETACH_IOMMUFD_PT, vfio_device_detach_iommufd_pt, 12);
+
+FIELD(iommu_destroy, id, 4, 4);
+FIELD(iommu_ioas_alloc, out_ioas_id, 8, 4);
+FIELD(iommu_iova_range, last, 8, 8);
+FIELD(iommu_ioas_iova_ranges, num_iovas, 8, 4);
+FIELD(iommu_ioas_iova_ranges, __reserved, 12, 4);
+FIELD(iommu_ioas_iova_ranges, allowed_iovas, 16, 8);
+FIELD(iommu_ioas_iova_ranges, out_iova_alignment, 24, 8);
+FIELD(iommu_ioas_allow_iovas, allowed_iovas, 16, 8);
+FIELD(iommu_ioas_map, ioas_id, 8, 4);
+FIELD(iommu_ioas_map, __reserved, 12, 4);
+FIELD(iommu_ioas_map, user_va, 16, 8);
+FIELD(iommu_ioas_map, length, 24, 8);
+FIELD(iommu_ioas_map, iova, 32, 8);
+FIELD(iommu_ioas_map_file, fd, 12, 4);
+FIELD(iommu_ioas_map_file, start, 16, 8);
+FIELD(iommu_ioas_copy, dst_ioas_id, 8, 4);
+FIELD(iommu_ioas_copy, src_ioas_id, 12, 4);
+FIELD(iommu_ioas_copy, dst_iova, 24, 8);
+FIELD(iommu_ioas_copy, src_iova, 32, 8);
+FIELD(iommu_ioas_unmap, iova, 8, 8);
+FIELD(iommu_ioas_unmap, length, 16, 8);
+FIELD(iommu_option, op, 8, 2);
+FIELD(iommu_option, object_id, 12, 4);
+FIELD(iommu_option, val64, 16, 8);
+FIELD(iommu_vfio_ioas, op, 8, 2);
+FIELD(iommu_hwpt_alloc, out_hwpt_id, 16, 4);
+FIELD(iommu_hwpt_alloc, data_type, 24, 4);
+FIELD(iommu_hwpt_alloc, data_uptr, 32, 8);
+FIELD(iommu_hwpt_alloc, fault_id, 40, 4);
+FIELD(iommu_hw_info, data_len, 12, 4);
+FIELD(iommu_hw_info, out_data_type, 24, 4);
+FIELD(iommu_hw_info, in_data_type, 24, 4);
+FIELD(iommu_hw_info, out_max_pasid_log2, 28, 1);
+FIELD(iommu_hw_info, __reserved, 29, 3);
+FIELD(iommu_hw_info, out_capabilities, 32, 8);
+FIELD(iommu_hwpt_vtd_s1, addr_width, 16, 4);
+FIELD(iommu_hw_info_vtd, ecap_reg, 16, 8);
+FIELD(iommu_hw_info_arm_smmuv3, aidr, 36, 4);
+FIELD(iommu_hw_info_tegra241_cmdqv, log2vsids, 6, 1);
+FIELD(iommu_hw_info_amd, efr2, 8, 8);
+FIELD(iommu_hwpt_get_dirty_bitmap, data, 40, 8);
+FIELD(iommu_hwpt_vtd_s1_invalidate, flags, 16, 4);
+FIELD(iommu_viommu_arm_smmuv3_invalidate, cmd, 0, 16);
+FIELD(iommu_hwpt_invalidate, entry_num, 24, 4);
+FIELD(iommu_hwpt_pgfault, addr, 24, 8);
+FIELD(iommu_hwpt_pgfault, cookie, 36, 4);
+FIELD(iommu_hwpt_page_response, code, 4, 4);
+FIELD(iommu_viommu_alloc, data_uptr, 32, 8);
+FIELD(iommu_vdevice_alloc, virt_id, 16, 8);
+FIELD(iommufd_vevent_header, sequence, 4, 4);
+FIELD(iommu_veventq_alloc, out_veventq_fd, 24, 4);
+FIELD(iommu_hw_queue_alloc, nesting_parent_iova, 24, 8);
+FIELD(vfio_device_bind_iommufd, out_devid, 12, 4);
+FIELD(vfio_device_bind_iommufd, token_uuid_ptr, 16, 8);
+FIELD(vfio_device_attach_iommufd_pt, pasid, 12, 4);
+FIELD(vfio_device_detach_iommufd_pt, pasid, 8, 4);
+static_assert(sizeof(iommu_hwpt_pgfault) == 40 && sizeof(iommu_hwpt_page_response) == 8);
+static_assert(sizeof(iommu_hwpt_vtd_s1) == 24 && sizeof(iommu_hwpt_vtd_s1_invalidate) == 24);
+static_assert(sizeof(iommu_hwpt_arm_smmuv3) == 16 && sizeof(iommu_hwpt_amd_guest) == 32);
+static_assert(sizeof(iommu_hw_info_vtd) == 24 && sizeof(iommu_hw_info_arm_smmuv3) == 40);
+static_assert(sizeof(iommu_vevent_arm_smmuv3) == 32 && sizeof(iommu_vevent_tegra241_cmdqv) == 16);
+static_assert(sizeof(iommu_viommu_tegra241_cmdqv) == 16 && sizeof(iommufd_vevent_header) == 8);
+static_assert(IOMMU_HWPT_ALLOC_PASID == 8 && IOMMU_HWPT_DATA_AMD_GUEST == 3 &&
+	      IOMMU_HW_INFO_TYPE_AMD == 4 && IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED == 8 &&
+	      IOMMU_VFIO_IOAS_CLEAR == 2 && IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV == 1);
+
+/** Every command that is there: its number, and the sizes it must accept. */
+struct Command {
+	unsigned long request;
+	uint32_t size, minimum;
+};
+constexpr Command kCommands[] = {
+	{IOMMU_DESTROY, 8, 8},
+	{IOMMU_IOAS_ALLOC, 12, 12},
+	{IOMMU_IOAS_ALLOW_IOVAS, 24, 24},
+	{IOMMU_IOAS_COPY, 40, 40},
+	{IOMMU_IOAS_IOVA_RANGES, 32, 32},
+	{IOMMU_IOAS_MAP, 40, 40},
+	{IOMMU_IOAS_UNMAP, 24, 24},
+	{IOMMU_OPTION, 24, 24},
+	{IOMMU_VFIO_IOAS, 12, 12},
+	{IOMMU_HWPT_ALLOC, 48, 24},
+	{IOMMU_GET_HW_INFO, 40, 32},
+};
+
+class AbiTest : public KernelTest
+{
+protected:
+	/** All zero but the size; then byte @dirty, if there is one. */
+	long call(unsigned long request, uint32_t size, int dirty = -1)
+	{
+		alignas(8) uint8_t bytes[128] = {};
+		memcpy(bytes, &size, sizeof(size));
+		if (dirty >= 0)
+			bytes[dirty] = 1;
+		return iommufd_.ioctl(request, bytes);
+	}
+	Iommufd iommufd_;
+};
+
+TEST_F(AbiTest, NumbersThatAreNotCommands)
+{
+	uint32_t size = 8;
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b7f, &size));
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b95, &size));
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b00, nullptr));
+	/* Right number, wrong type or direction bits. */
+	uint32_t wide[16] = {8};
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3c80, wide));
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0xc0083b80, wide));
+}
+
+TEST_F(AbiTest, CommandsThatAreNotImplementedAreReadAndRefused)
+{
+	for (unsigned nr = 0x8b; nr <= 0x94; nr++) {
+		uint32_t size = 48;
+		EXPECT_EQ(-EFAULT, iommufd_.ioctl(0x3b00 | nr, nullptr)) << nr;
+		EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b00 | nr, &size)) << nr;
+	}
+}
+
+TEST_F(AbiTest, PointerThatCannotBeRead)
+{
+	for (const Command &command : kCommands) {
+		EXPECT_EQ(-EFAULT, iommufd_.ioctl(command.request, nullptr));
+		EXPECT_EQ(-EFAULT, iommufd_.ioctl(command.request,
+						  reinterpret_cast<void *>(~uint64_t{0xfff})));
+	}
+}
+
+TEST_F(AbiTest, SizeBelowTheFirstReleaseIsEinval)
+{
+	for (const Command &command : kCommands) {
+		for (const uint32_t size : {0u, 3u, command.minimum - 1})
+			EXPECT_EQ(-EINVAL, call(command.request, size)) << command.request;
+	}
+}
+
+TEST_F(AbiTest, UnknownTailMustBeZero)
+{
+	for (const Command &command : kCommands) {
+		const long exact = call(command.request, command.size);
+		const uint32_t size = command.size;
+		EXPECT_EQ(-E2BIG, call(command.request, size + 1, static_cast<int>(size)));
+		EXPECT_EQ(-E2BIG, call(command.request, size + 8, static_cast<int>(size) + 7));
+		const long longer = call(command.request, size + 8);
+		EXPECT_EQ(exact, longer) << command.request;
+		EXPECT_NE(-E2BIG, exact);
+	}
+}
+
+TEST_F(AbiTest, ShorterStructureOfAnOlderProgram)
+{
+	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24));
+	EXPECT_EQ(-ENOENT, call(IOMMU_GET_HW_INFO, 32));
+	/* Fields behind the size are taken as zero, whatever is there. */
+	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24, 24));
+}
+
+TEST_F(AbiTest, TailThatCannotBeReadIsEfault)
+{
+	Buffer page(kPage);
+	ASSERT_EQ(0, mprotect(page.data(), kPage, PROT_READ | PROT_WRITE));
+	uint8_t *end = page.data() + kPage - 8;
+	const uint32_t size = 0x7fffffff;
+	memcpy(end, &size, sizeof(size));
+	munmap(page.data() + kPage, kPage);
+	EXPECT_EQ(-EFAULT, iommufd_.ioctl(IOMMU_DESTROY, end));
+}
+
+TEST_F(AbiTest, AnswerIsAsLongAsTheCallerSaid)
+{
+	struct {
+		iommu_ioas_alloc cmd;
+		uint32_t behind[2];
+	} longer = {{20, 0, 0}, {0, 0}};
+	ASSERT_EQ(0, iommufd_.ioctl(IOMMU_IOAS_ALLOC, &longer));
+	EXPECT_EQ(1u, longer.cmd.out_ioas_id);
+	EXPECT_EQ(20u, longer.cmd.size);
+	EXPECT_EQ(0u, longer.behind[0] | longer.behind[1]);
+}
+
+TEST_F(AbiTest, DescriptorsThatAreNoContext)
+{
+	MockDevice device(0);
+	mock_bind bind = {-1, 0, 0};
+	Caller &caller = *Caller::self();
+	const int fd = caller.open("/dev/mock1", O_RDWR);
+	EXPECT_EQ(-EBADF, caller.ioctl(fd, MOCK_BIND, reinterpret_cast<uintptr_t>(&bind)));
+	bind.iommufd = fd;
+	EXPECT_EQ(-EBADFD, caller.ioctl(fd, MOCK_BIND, reinterpret_cast<uintptr_t>(&bind)));
+	EXPECT_EQ(0, caller.close(fd));
+}
+
+} // namespace kernel_iommufd

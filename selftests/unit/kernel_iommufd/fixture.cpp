@@ -1,0 +1,305 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fixture.h"
+
+#include <cstring>
+
+namespace kernel_iommufd
+{
+
+using namespace wd::hostkernel;
+
+Buffer::Buffer(size_t length, size_t alignment)
+	: baseLength_((length + kPage - 1) / kPage * kPage + alignment),
+	  length_(length)
+{
+	base_ = ::mmap(nullptr, baseLength_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		       -1, 0);
+	if (base_ == MAP_FAILED)
+		throw std::bad_alloc();
+	const uint64_t address = reinterpret_cast<uint64_t>(base_);
+	data_ = reinterpret_cast<uint8_t *>((address + alignment - 1) / alignment * alignment);
+}
+
+Buffer::~Buffer()
+{
+	::munmap(base_, baseLength_);
+}
+
+Iommufd::Iommufd(std::shared_ptr<Caller> caller)
+	: caller_(std::move(caller)),
+	  fd_(caller_->open("/dev/iommu", O_RDWR))
+{
+	EXPECT_GE(fd_, 0);
+}
+
+Iommufd::~Iommufd()
+{
+	close();
+}
+
+void Iommufd::close()
+{
+	if (fd_ < 0)
+		return;
+	EXPECT_EQ(0, caller_->close(fd_));
+	fd_ = -1;
+}
+
+long Iommufd::ioctl(unsigned long request, void *argument) const
+{
+	return caller_->ioctl(fd_, request, reinterpret_cast<uintptr_t>(argument));
+}
+
+int Iommufd::destroy(uint32_t id) const
+{
+	iommu_destroy cmd = {sizeof(cmd), id};
+	return static_cast<int>(ioctl(IOMMU_DESTROY, &cmd));
+}
+
+int64_t Iommufd::allocIoas() const
+{
+	iommu_ioas_alloc cmd = {sizeof(cmd), 0, 0};
+	const long rc = ioctl(IOMMU_IOAS_ALLOC, &cmd);
+	return rc ? rc : cmd.out_ioas_id;
+}
+
+int Iommufd::map(uint32_t ioas, uint64_t va, uint64_t length, uint32_t flags, uint64_t &iova) const
+{
+	iommu_ioas_map cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags;
+	cmd.ioas_id = ioas;
+	cmd.user_va = va;
+	cmd.length = length;
+	cmd.iova = flags & kFixed ? iova : 0;
+	const long rc = ioctl(IOMMU_IOAS_MAP, &cmd);
+	if (!rc)
+		iova = cmd.iova;
+	return static_cast<int>(rc);
+}
+
+int Iommufd::mapFixed(uint32_t ioas, uint64_t va, uint64_t length, uint64_t iova,
+		      uint32_t flags) const
+{
+	const uint64_t wanted = iova;
+	const int rc = map(ioas, va, length, flags | kFixed, iova);
+	EXPECT_EQ(wanted, iova);
+	return rc;
+}
+
+int Iommufd::unmap(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *done) const
+{
+	iommu_ioas_unmap cmd = {sizeof(cmd), ioas, iova, length};
+	const long rc = ioctl(IOMMU_IOAS_UNMAP, &cmd);
+	if (done)
+		*done = cmd.length;
+	return static_cast<int>(rc);
+}
+
+int Iommufd::copy(uint32_t dst, uint32_t src, uint64_t length, uint64_t srcIova, uint32_t flags,
+		  uint64_t &dstIova) const
+{
+	iommu_ioas_copy cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags;
+	cmd.dst_ioas_id = dst;
+	cmd.src_ioas_id = src;
+	cmd.length = length;
+	cmd.dst_iova = flags & kFixed ? dstIova : 0;
+	cmd.src_iova = srcIova;
+	const long rc = ioctl(IOMMU_IOAS_COPY, &cmd);
+	if (!rc)
+		dstIova = cmd.dst_iova;
+	return static_cast<int>(rc);
+}
+
+int Iommufd::ranges(uint32_t ioas, std::vector<iommu_iova_range> &out, uint64_t &alignment) const
+{
+	iommu_ioas_iova_ranges cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.ioas_id = ioas;
+	cmd.num_iovas = static_cast<uint32_t>(out.size());
+	cmd.allowed_iovas = reinterpret_cast<uint64_t>(out.data());
+	const long rc = ioctl(IOMMU_IOAS_IOVA_RANGES, &cmd);
+	alignment = cmd.out_iova_alignment;
+	if (!rc || rc == -EMSGSIZE)
+		out.resize(cmd.num_iovas);
+	return static_cast<int>(rc);
+}
+
+int Iommufd::allow(uint32_t ioas, const std::vector<iommu_iova_range> &ranges) const
+{
+	iommu_ioas_allow_iovas cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.ioas_id = ioas;
+	cmd.num_iovas = static_cast<uint32_t>(ranges.size());
+	cmd.allowed_iovas = reinterpret_cast<uint64_t>(ranges.data());
+	return static_cast<int>(ioctl(IOMMU_IOAS_ALLOW_IOVAS, &cmd));
+}
+
+int Iommufd::option(uint32_t id, uint16_t op, uint32_t object, uint64_t &value) const
+{
+	iommu_option cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.option_id = id;
+	cmd.op = op;
+	cmd.object_id = object;
+	cmd.val64 = value;
+	const long rc = ioctl(IOMMU_OPTION, &cmd);
+	value = cmd.val64;
+	return static_cast<int>(rc);
+}
+
+int Iommufd::hwpt(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t &id) const
+{
+	iommu_hwpt_alloc cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags;
+	cmd.dev_id = dev;
+	cmd.pt_id = pt;
+	const long rc = ioctl(IOMMU_HWPT_ALLOC, &cmd);
+	if (!rc)
+		id = cmd.out_hwpt_id;
+	return static_cast<int>(rc);
+}
+
+MockDevice::MockDevice(unsigned index, std::shared_ptr<Caller> caller)
+	: caller_(std::move(caller)),
+	  index_(index),
+	  fd_(caller_->open("/dev/mock" + std::to_string(index), O_RDWR))
+{
+	EXPECT_GE(fd_, 0);
+}
+
+MockDevice::~MockDevice()
+{
+	close();
+}
+
+void MockDevice::close()
+{
+	if (fd_ < 0)
+		return;
+	EXPECT_EQ(0, caller_->close(fd_));
+	fd_ = -1;
+}
+
+int MockDevice::bind(const Iommufd &iommufd, bool shared)
+{
+	mock_bind cmd = {iommufd.fd(), shared, 0};
+	const long rc = caller_->ioctl(fd_, MOCK_BIND, reinterpret_cast<uintptr_t>(&cmd));
+	if (!rc)
+		id_ = cmd.out_id;
+	return static_cast<int>(rc);
+}
+
+int MockDevice::unbind()
+{
+	return static_cast<int>(caller_->ioctl(fd_, MOCK_UNBIND, 0));
+}
+
+int MockDevice::attach(uint32_t &pt, uint32_t pasid, bool replace)
+{
+	mock_attach cmd = {pasid, pt, replace};
+	const long rc = caller_->ioctl(fd_, MOCK_ATTACH, reinterpret_cast<uintptr_t>(&cmd));
+	if (!rc)
+		pt = cmd.pt_id;
+	return static_cast<int>(rc);
+}
+
+int MockDevice::attachTo(uint32_t pt, uint32_t pasid)
+{
+	return attach(pt, pasid);
+}
+
+int MockDevice::detach(uint32_t pasid)
+{
+	return static_cast<int>(
+		caller_->ioctl(fd_, MOCK_DETACH, reinterpret_cast<uintptr_t>(&pasid)));
+}
+
+Entry entryAt(unsigned device, uint64_t iova, unsigned pasid)
+{
+	unsigned long long phys = 0;
+	unsigned long pageSize = 0;
+	int prot = 0;
+	Entry entry;
+	entry.present = mock_translate(device, pasid, iova, &phys, &prot, &pageSize);
+	entry.phys = phys;
+	entry.read = prot & 1;
+	entry.write = prot & 2;
+	entry.pageSize = pageSize;
+	return entry;
+}
+
+KernelTest::KernelTest()
+{
+	for (int i = 0; i < 4; i++)
+		functions_.push_back(std::make_unique<MockFunction>());
+	mock_config = {};
+	mock_config.enabled = 1;
+	mock_config.pgsizes = 0x1000 | 0x200000 | 0x40000000;
+	mock_config.aperture_end = (1ULL << 48) - 1;
+	mock_config.coherent = 1;
+	mock_config.isolated = 1;
+	mock_config.max_pasids = 1U << 20;
+	mock_config.hw_info_len = 24;
+	boot();
+}
+
+void KernelTest::boot()
+{
+	BootConfig config;
+	for (unsigned i = 0; i < functions_.size(); i++)
+		config.pci.push_back({0, 0, static_cast<uint8_t>(i), 0, 0, functions_[i].get()});
+	wd::hostkernel::boot(config);
+}
+
+void KernelTest::shutdown()
+{
+	failNth(FailPoint::Allocation, 0);
+	failNth(FailPoint::CopyUser, 0);
+	failNth(FailPoint::Pin, 0);
+	if (!booted())
+		return;
+	const LeakReport report = wd::hostkernel::shutdown();
+	EXPECT_TRUE(report.clean())
+		<< report.openFiles << " files, " << report.pinnedPages << " pinned pages, "
+		<< report.kernelAllocations << " allocations, " << report.dmaAllocations
+		<< " DMA allocations, " << report.devices << " devices left";
+	EXPECT_EQ(0u, mock_counters.domains);
+}
+
+void KernelTest::reboot()
+{
+	shutdown();
+	boot();
+}
+
+KernelTest::~KernelTest()
+{
+	shutdown();
+}
+
+IoasTest::IoasTest()
+{
+	ioas_ = static_cast<uint32_t>(iommufd_->allocIoas());
+	EXPECT_EQ(1u, ioas_);
+	EXPECT_EQ(0, device_->bind(*iommufd_));
+	EXPECT_EQ(2u, device_->id());
+}
+
+IoasTest::~IoasTest()
+{
+	device_.reset();
+	iommufd_.reset();
+}
+
+uint32_t IoasTest::attach()
+{
+	uint32_t pt = ioas_;
+	EXPECT_EQ(0, device_->attach(pt));
+	return pt;
+}
+
+} // namespace kernel_iommufd

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hosted kernel with the mock IOMMU and four mock functions, and typed wrappers for every command
+ * of /dev/iommu. Wrappers return 0 or -errno, as the kernel does.
+ */
+#pragma once
+
+#include <cstdint>
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <linux/iommufd.h>
+#include <memory>
+#include <string>
+#include <sys/mman.h>
+#include <vector>
+
+#include "hostkernel/kernel.h"
+#include "machine/pci_function.h"
+#include "mock.h"
+
+namespace kernel_iommufd
+{
+
+using wd::hostkernel::Caller;
+using wd::hostkernel::Capability;
+using wd::hostkernel::FailPoint;
+
+constexpr uint64_t kPage = 4096;
+constexpr uint64_t kMax = ~uint64_t{0};
+constexpr uint32_t kRead = IOMMU_IOAS_MAP_READABLE;
+constexpr uint32_t kWrite = IOMMU_IOAS_MAP_WRITEABLE;
+constexpr uint32_t kFixed = IOMMU_IOAS_MAP_FIXED_IOVA;
+constexpr uint32_t kReadWrite = kRead | kWrite;
+
+/** A function without registers, which the mock driver binds. */
+class MockFunction : public wd::machine::PciFunction
+{
+public:
+	MockFunction() : PciFunction(MOCK_VENDOR, MOCK_DEVICE, 1, 0x120000) {}
+	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
+	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
+
+protected:
+	void resetDevice() override {}
+};
+
+/** Anonymous memory, page aligned (or more), unmapped at the end. */
+class Buffer
+{
+public:
+	explicit Buffer(size_t length, size_t alignment = kPage);
+	~Buffer();
+	Buffer(const Buffer &) = delete;
+	Buffer &operator=(const Buffer &) = delete;
+	uint64_t address() const { return reinterpret_cast<uint64_t>(data_); }
+	uint8_t *data() const { return data_; }
+	size_t size() const { return length_; }
+
+private:
+	void *base_;
+	size_t baseLength_;
+	uint8_t *data_;
+	size_t length_;
+};
+
+/** An open /dev/iommu of a caller. Closes it at the end. */
+class Iommufd
+{
+public:
+	explicit Iommufd(std::shared_ptr<Caller> caller = Caller::self());
+	~Iommufd();
+	Iommufd(const Iommufd &) = delete;
+	Iommufd &operator=(const Iommufd &) = delete;
+
+	int fd() const { return fd_; }
+	Caller &caller() const { return *caller_; }
+	void close();
+
+	long ioctl(unsigned long request, void *argument) const;
+	int destroy(uint32_t id) const;
+	/** Positive id or -errno. */
+	int64_t allocIoas() const;
+	int map(uint32_t ioas, uint64_t va, uint64_t length, uint32_t flags, uint64_t &iova) const;
+	int mapFixed(uint32_t ioas, uint64_t va, uint64_t length, uint64_t iova,
+		     uint32_t flags = kReadWrite) const;
+	int unmap(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *done = nullptr) const;
+	int copy(uint32_t dst, uint32_t src, uint64_t length, uint64_t srcIova, uint32_t flags,
+		 uint64_t &dstIova) const;
+	int ranges(uint32_t ioas, std::vector<iommu_iova_range> &out, uint64_t &alignment) const;
+	int allow(uint32_t ioas, const std::vector<iommu_iova_range> &ranges) const;
+	int option(uint32_t id, uint16_t op, uint32_t object, uint64_t &value) const;
+	int hwpt(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t &id) const;
+
+private:
+	std::shared_ptr<Caller> caller_;
+	int fd_;
+};
+
+/** An open /dev/mock<n> of the same caller as the Iommufd. */
+class MockDevice
+{
+public:
+	MockDevice(unsigned index, std::shared_ptr<Caller> caller = Caller::self());
+	~MockDevice();
+	MockDevice(const MockDevice &) = delete;
+	MockDevice &operator=(const MockDevice &) = delete;
+
+	unsigned index() const { return index_; }
+	uint32_t id() const { return id_; }
+	int bind(const Iommufd &iommufd, bool shared = false);
+	int unbind();
+	int attach(uint32_t &pt, uint32_t pasid = 0, bool replace = false);
+	int attachTo(uint32_t pt, uint32_t pasid = 0);
+	int detach(uint32_t pasid = 0);
+	void close();
+
+private:
+	std::shared_ptr<Caller> caller_;
+	unsigned index_;
+	uint32_t id_ = 0;
+	int fd_;
+};
+
+/** The page table entry of [device, pasid] at @iova, or nothing. */
+struct Entry {
+	bool present = false;
+	uint64_t phys = 0;
+	bool read = false, write = false;
+	uint64_t pageSize = 0;
+};
+Entry entryAt(unsigned device, uint64_t iova, unsigned pasid = 0);
+
+/** Boots before, shuts down after, and fails if anything is left. */
+class KernelTest : public ::testing::Test
+{
+protected:
+	KernelTest();
+	~KernelTest() override;
+	/** For tests that need the mock IOMMU to come up differently. */
+	void reboot();
+	void shutdown();
+
+private:
+	void boot();
+	std::vector<std::unique_ptr<MockFunction>> functions_;
+};
+
+/** With a context, an IOAS and a bound device. */
+class IoasTest : public KernelTest
+{
+protected:
+	IoasTest();
+	/** Attaches device 0 to the IOAS: there is a page table from now on. */
+	uint32_t attach();
+
+	std::unique_ptr<Iommufd> iommufd_ = std::make_unique<Iommufd>();
+	std::unique_ptr<MockDevice> device_ = std::make_unique<MockDevice>(0);
+	uint32_t ioas_ = 0;
+	~IoasTest() override;
+};
+
+} // namespace kernel_iommufd

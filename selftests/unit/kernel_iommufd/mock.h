@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Test modules of the hosted kernel: an IOMMU whose behaviour a test chooses, and a driver that
+ * exposes a function's binding to /dev/iommu as the file /dev/mock<device number>.
+ */
+#ifndef KERNEL_IOMMUFD_MOCK_H
+#define KERNEL_IOMMUFD_MOCK_H
+
+#include <linux/ioctl.h>
+#include <linux/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define MOCK_VENDOR 0x1d00
+#define MOCK_DEVICE 0x0001
+
+/* Requests of /dev/mock<n>; 0 or -errno. One bind at a time for an open file. */
+struct mock_bind {
+	int iommufd;
+	int shared;
+	unsigned int out_id;
+};
+
+struct mock_attach {
+	unsigned int pasid;
+	unsigned int pt_id; /* in and out */
+	int replace;
+};
+
+#define MOCK_BIND _IO('m', 0)	   /* struct mock_bind */
+#define MOCK_UNBIND _IO('m', 1)	   /* nothing; detaches nothing */
+#define MOCK_ATTACH _IO('m', 2)	   /* struct mock_attach */
+#define MOCK_DETACH _IO('m', 3)	   /* unsigned int pasid */
+#define MOCK_DETACHALL _IO('m', 4) /* what was attached through this file */
+
+struct mock_region {
+	unsigned long long start, length;
+	int type; /* enum iommu_resv_type */
+};
+
+/* Set before boot, or between calls. */
+struct mock_config {
+	int enabled; /* 0: the module does nothing, VT-d may be there instead */
+	unsigned long pgsizes;
+	unsigned long long aperture_start, aperture_end;
+	int coherent, isolated;
+	unsigned int max_pasids;
+	int one_group;
+	struct mock_region regions[4];
+	unsigned int nr_regions;
+	/* Every attach to a paging domain of a device with this bit fails with -EINVAL if the
+	 * domain was made for another one. */
+	unsigned int picky_devices;
+	/* The n-th next map operation, or attach of a paging domain, fails with -ENOSPC; 0: none.
+	 */
+	unsigned int fail_map, fail_attach;
+	unsigned int hw_info_len;
+};
+
+extern struct mock_config mock_config;
+
+struct mock_counters {
+	unsigned long map_calls;   /* of the driver's map_pages */
+	unsigned long large_pages; /* entries larger than 4 KiB written */
+	unsigned long syncs;
+	unsigned long domains; /* alive */
+};
+
+extern struct mock_counters mock_counters;
+
+/* What [device, pasid] (pasid 0: the requester id) has at @iova. 1 if mapped. */
+int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
+		   unsigned long long *phys, int *prot, unsigned long *pgsize);
+/* Number of entries in the page table of [device, pasid]; -1 if none is attached. */
+long mock_entries(unsigned int device, unsigned int pasid);
+/* Type of the domain of the requester id (0 blocked, 1 unmanaged, 4 identity), -1 none. */
+int mock_rid_type(unsigned int device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

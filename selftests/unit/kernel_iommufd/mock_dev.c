@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * A driver that lets a test bind a function to /dev/iommu and attach page tables to it.
+ */
+#include <linux/bitmap.h>
+#include <linux/fs.h>
+#include <linux/miscdevice.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+#include "iommufd.h"
+#include "mock.h"
+
+struct mock_function {
+	struct miscdevice misc;
+	struct pci_dev *pdev;
+	char name[16];
+};
+
+struct mock_file {
+	struct mock_function *function;
+	struct mutex lock;
+	struct iommufd_device *idev;
+	struct xarray pasids;
+};
+
+static int mock_open(struct inode *inode, struct file *filp)
+{
+	struct mock_file *mfile = kzalloc(sizeof(*mfile), GFP_KERNEL);
+
+	if (!mfile)
+		return -ENOMEM;
+	mfile->function = container_of(filp->private_data, struct mock_function, misc);
+	mutex_init(&mfile->lock);
+	xa_init(&mfile->pasids);
+	filp->private_data = mfile;
+	return 0;
+}
+
+static void mock_detach_all(struct mock_file *mfile)
+{
+	unsigned long pasid;
+	void *entry;
+
+	xa_for_each (&mfile->pasids, pasid, entry) {
+		iommufd_device_detach(mfile->idev, pasid);
+		xa_erase(&mfile->pasids, pasid);
+	}
+}
+
+static int mock_release(struct inode *inode, struct file *filp)
+{
+	struct mock_file *mfile = filp->private_data;
+
+	if (mfile->idev) {
+		mock_detach_all(mfile);
+		iommufd_device_unbind(mfile->idev);
+	}
+	xa_destroy(&mfile->pasids);
+	mutex_destroy(&mfile->lock);
+	kfree(mfile);
+	return 0;
+}
+
+static int mock_do_bind(struct mock_file *mfile, struct mock_bind *bind)
+{
+	struct device *dev = &mfile->function->pdev->dev;
+	struct iommufd_device *idev;
+	struct iommufd_ctx *ictx;
+
+	if (mfile->idev)
+		return -EINVAL;
+	ictx = iommufd_ctx_from_fd(bind->iommufd);
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	idev = bind->shared ? iommufd_device_bind_shared(ictx, dev, &bind->out_id)
+			    : iommufd_device_bind(ictx, dev, &bind->out_id);
+	iommufd_ctx_put(ictx);
+	if (IS_ERR(idev))
+		return PTR_ERR(idev);
+	mfile->idev = idev;
+	WARN_ON(iommufd_device_to_id(idev) != bind->out_id);
+	return 0;
+}
+
+static int mock_do_attach(struct mock_file *mfile, struct mock_attach *attach)
+{
+	int rc;
+
+	if (!mfile->idev)
+		return -EINVAL;
+	rc = attach->replace ? iommufd_device_replace(mfile->idev, attach->pasid, &attach->pt_id)
+			     : iommufd_device_attach(mfile->idev, attach->pasid, &attach->pt_id);
+	if (rc || attach->replace)
+		return rc;
+	rc = xa_err(xa_store(&mfile->pasids, attach->pasid, xa_mk_value(1), GFP_KERNEL));
+	if (rc)
+		iommufd_device_detach(mfile->idev, attach->pasid);
+	return rc;
+}
+
+static long mock_do_ioctl(struct mock_file *mfile, unsigned int cmd, void __user *arg)
+{
+	struct mock_attach attach;
+	struct mock_bind bind;
+	unsigned int pasid;
+	long rc;
+
+	switch (cmd) {
+	case MOCK_BIND:
+		if (copy_from_user(&bind, arg, sizeof(bind)))
+			return -EFAULT;
+		rc = mock_do_bind(mfile, &bind);
+		if (!rc && copy_to_user(arg, &bind, sizeof(bind)))
+			rc = -EFAULT;
+		return rc;
+	case MOCK_ATTACH:
+		if (copy_from_user(&attach, arg, sizeof(attach)))
+			return -EFAULT;
+		rc = mock_do_attach(mfile, &attach);
+		if (!rc && copy_to_user(arg, &attach, sizeof(attach)))
+			rc = -EFAULT;
+		return rc;
+	case MOCK_DETACH:
+		if (!mfile->idev)
+			return -EINVAL;
+		if (copy_from_user(&pasid, arg, sizeof(pasid)))
+			return -EFAULT;
+		iommufd_device_detach(mfile->idev, pasid);
+		xa_erase(&mfile->pasids, pasid);
+		return 0;
+	case MOCK_DETACHALL:
+		if (mfile->idev)
+			mock_detach_all(mfile);
+		return 0;
+	case MOCK_UNBIND:
+		if (!mfile->idev)
+			return -EINVAL;
+		iommufd_device_unbind(mfile->idev);
+		mfile->idev = NULL;
+		return 0;
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long mock_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
+{
+	struct mock_file *mfile = filp->private_data;
+	long rc;
+
+	mutex_lock(&mfile->lock);
+	rc = mock_do_ioctl(mfile, cmd, (void __user *)arg);
+	mutex_unlock(&mfile->lock);
+	return rc;
+}
+
+static const struct file_operations mock_fops = {
+	.owner = THIS_MODULE,
+	.open = mock_open,
+	.release = mock_release,
+	.unlocked_ioctl = mock_ioctl,
+};
+
+static int mock_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct mock_function *function = kzalloc(sizeof(*function), GFP_KERNEL);
+	int rc;
+
+	if (!function)
+		return -ENOMEM;
+	snprintf(function->name, sizeof(function->name), "mock%u", PCI_SLOT(pdev->devfn));
+	function->pdev = pdev;
+	function->misc.minor = MISC_DYNAMIC_MINOR;
+	function->misc.name = function->name;
+	function->misc.fops = &mock_fops;
+	rc = pci_enable_device(pdev);
+	if (rc)
+		goto err_free;
+	pci_set_master(pdev);
+	rc = misc_register(&function->misc);
+	if (rc)
+		goto err_disable;
+	pci_set_drvdata(pdev, function);
+	return 0;
+
+err_disable:
+	pci_disable_device(pdev);
+err_free:
+	kfree(function);
+	return rc;
+}
+
+static void mock_remove(struct pci_dev *pdev)
+{
+	struct mock_function *function = pci_get_drvdata(pdev);
+
+	misc_deregister(&function->misc);
+	pci_clear_master(pdev);
+	pci_disable_device(pdev);
+	kfree(function);
+}
+
+static const struct pci_device_id mock_ids[] = {
+	{PCI_DEVICE(MOCK_VENDOR, MOCK_DEVICE)},
+	{0},
+};
+
+static struct pci_driver mock_driver = {
+	.name = "mock_dev",
+	.id_table = mock_ids,
+	.probe = mock_probe,
+	.remove = mock_remove,
+	.driver_managed_dma = true,
+};
+
+static int __init mock_dev_init(void)
+{
+	return pci_register_driver(&mock_driver);
+}
+
+static void __exit mock_dev_exit(void)
+{
+	pci_unregister_driver(&mock_driver);
+}
+
+module_init(mock_dev_init);
+module_exit(mock_dev_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("Driver that binds functions to /dev/iommu, for tests");

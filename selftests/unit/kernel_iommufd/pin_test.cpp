@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Whose memory is pinned, who is charged, and that it stays the same memory (sheet 1.7, 2.8). */
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fixture.h"
+
+namespace kernel_iommufd
+{
+
+using wd::hostkernel::physicalMemory;
+
+class PinTest : public KernelTest
+{
+protected:
+	/** A caller without CAP_IPC_LOCK that may lock @pages pages. */
+	static std::shared_ptr<Caller> limited(unsigned uid, uint64_t pages)
+	{
+		auto caller = Caller::create(uid);
+		caller->setCapability(Capability::IpcLock, false);
+		caller->setMemlockLimit(pages * kPage);
+		return caller;
+	}
+	Buffer memory_{16 * kPage};
+};
+
+TEST_F(PinTest, PerUserLimit)
+{
+	auto caller = limited(1000, 4), sibling = limited(1000, 4), stranger = limited(1001, 4);
+	Iommufd iommufd(caller), second(sibling), third(stranger);
+	MockDevice device(0, caller), other(1, sibling), far(2, stranger);
+	ASSERT_EQ(0, device.bind(iommufd));
+	ASSERT_EQ(0, other.bind(second));
+	ASSERT_EQ(0, far.bind(third));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	const auto ioas2 = static_cast<uint32_t>(second.allocIoas());
+	const auto ioas3 = static_cast<uint32_t>(third.allocIoas());
+	/* Nothing is charged before it is pinned. */
+	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 8 * kPage, 0));
+	uint32_t pt = ioas;
+	EXPECT_EQ(-ENOMEM, device.attach(pt));
+	EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax));
+	EXPECT_EQ(0, device.attachTo(ioas));
+	EXPECT_EQ(0, other.attachTo(ioas2));
+	EXPECT_EQ(0, far.attachTo(ioas3));
+	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 3 * kPage, 0));
+	EXPECT_EQ(3u, caller->pinnedPages());
+	EXPECT_EQ(3u, caller->lockedPages());
+	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), 2 * kPage, 0x10000));
+	EXPECT_EQ(3u, caller->lockedPages());
+	/* The same user in another process shares the limit, another user does not. */
+	EXPECT_EQ(-ENOMEM, second.mapFixed(ioas2, memory_.address(), 2 * kPage, 0));
+	EXPECT_EQ(0, second.mapFixed(ioas2, memory_.address(), kPage, 0));
+	EXPECT_EQ(0, third.mapFixed(ioas3, memory_.address(), 4 * kPage, 0));
+	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), kPage, 0x10000));
+	/* A copy is not charged again, a second map of the same memory is. */
+	uint64_t iova = 0;
+	EXPECT_EQ(0, iommufd.copy(ioas, ioas, 3 * kPage, 0, kRead, iova));
+	EXPECT_EQ(3u, caller->pinnedPages());
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax));
+	EXPECT_EQ(0u, caller->pinnedPages());
+	EXPECT_EQ(1u, caller->lockedPages());
+	EXPECT_EQ(0, second.unmap(ioas2, 0, kMax));
+	EXPECT_EQ(0u, caller->lockedPages());
+	EXPECT_EQ(0, third.unmap(ioas3, 0, kMax));
+}
+
+TEST_F(PinTest, PerProcessLimit)
+{
+	auto caller = limited(1000, 4), sibling = limited(1000, 4);
+	caller->setCapability(Capability::SysResource, true);
+	sibling->setCapability(Capability::SysResource, true);
+	Iommufd iommufd(caller), second(sibling);
+	uint64_t on = 1;
+	ASSERT_EQ(0, iommufd.option(IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, on));
+	ASSERT_EQ(0, second.option(IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, on));
+	MockDevice device(0, caller), other(1, sibling);
+	ASSERT_EQ(0, device.bind(iommufd));
+	ASSERT_EQ(0, other.bind(second));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	const auto ioas2 = static_cast<uint32_t>(second.allocIoas());
+	ASSERT_EQ(0, device.attachTo(ioas));
+	ASSERT_EQ(0, other.attachTo(ioas2));
+	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0));
+	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), kPage, 0x10000));
+	/* The process counts, not the user. */
+	EXPECT_EQ(0, second.mapFixed(ioas2, memory_.address(), 4 * kPage, 0));
+	EXPECT_EQ(0, second.unmap(ioas2, 0, kMax));
+	EXPECT_EQ(4u, caller->pinnedPages());
+	EXPECT_EQ(0u, sibling->pinnedPages());
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax));
+	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0));
+}
+
+TEST_F(PinTest, CapabilityAtMapTimeCounts)
+{
+	auto caller = limited(1000, 1);
+	Iommufd iommufd(caller);
+	MockDevice device(0, caller);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	caller->setCapability(Capability::IpcLock, true);
+	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 8 * kPage, 0));
+	caller->setCapability(Capability::IpcLock, false);
+	EXPECT_EQ(0, device.attachTo(ioas));
+	EXPECT_EQ(8u, caller->pinnedPages());
+	EXPECT_EQ(0u, caller->lockedPages());
+}
+
+/** A process that shows its memory and waits to be ended. */
+class Child
+{
+public:
+	explicit Child(const Buffer &shared)
+	{
+		int pipes[2];
+		EXPECT_EQ(0, pipe(pipes));
+		pid_ = fork();
+		if (!pid_) {
+			/* Private memory: the parent's copy differs from now on. */
+			memset(shared.data(), 0x5c, shared.size());
+			if (::write(pipes[1], "x", 1) != 1)
+				_exit(1);
+			pause();
+			_exit(0);
+		}
+		char ready;
+		EXPECT_EQ(1, ::read(pipes[0], &ready, 1));
+		::close(pipes[0]);
+		::close(pipes[1]);
+	}
+	~Child() { end(); }
+	void end()
+	{
+		if (pid_ > 0) {
+			kill(pid_, SIGKILL);
+			waitpid(pid_, nullptr, 0);
+		}
+		pid_ = -1;
+	}
+	pid_t pid() const { return pid_; }
+
+private:
+	pid_t pid_;
+};
+
+TEST_F(PinTest, MemoryOfAnotherProcess)
+{
+	memset(memory_.data(), 0x11, memory_.size());
+	Child child(memory_);
+	auto remote = Caller::remote(child.pid(), 1000);
+	Iommufd iommufd(Caller::self());
+	MockDevice device(0);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	const int theirs = Caller::self()->dupTo(iommufd.fd(), *remote);
+	ASSERT_GE(theirs, 0);
+
+	/* The command structure is in the child's memory; write it there. */
+	iommu_ioas_map map = {};
+	map.size = sizeof(map);
+	map.flags = kReadWrite | kFixed;
+	map.ioas_id = ioas;
+	map.user_va = memory_.address();
+	map.length = 2 * kPage;
+	map.iova = 0x1000;
+	const uint64_t at = memory_.address() + 8 * kPage;
+	iovec local = {&map, sizeof(map)}, far = {reinterpret_cast<void *>(at), sizeof(map)};
+	ASSERT_EQ(static_cast<ssize_t>(sizeof(map)),
+		  process_vm_writev(child.pid(), &local, 1, &far, 1, 0));
+	ASSERT_EQ(0, remote->ioctl(theirs, IOMMU_IOAS_MAP, at));
+	EXPECT_EQ(0u, remote->pinnedPages());
+	/* Pinned from here, on behalf of the child. */
+	ASSERT_EQ(0, device.attachTo(ioas));
+	EXPECT_EQ(2u, remote->pinnedPages());
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+	const Entry entry = entryAt(0, 0x1008);
+	ASSERT_TRUE(entry.present);
+	uint8_t byte = 0;
+	ASSERT_TRUE(physicalMemory().read(entry.phys, &byte, 1));
+	EXPECT_EQ(0x5c, byte);
+	byte = 0x77;
+	ASSERT_TRUE(physicalMemory().write(entry.phys, &byte, 1));
+	EXPECT_EQ(0x11, memory_.data()[8]);
+	uint8_t seen = 0;
+	local = {&seen, 1};
+	far = {memory_.data() + 8, 1};
+	ASSERT_EQ(1, process_vm_readv(child.pid(), &local, 1, &far, 1, 0));
+	EXPECT_EQ(0x77, seen);
+
+	/* The process ends: what is pinned stays mapped, new pins find nothing. */
+	uint32_t hwpt = 0;
+	child.end();
+	remote.reset();
+	EXPECT_TRUE(entryAt(0, 0x1008).present);
+	EXPECT_EQ(0, iommufd.hwpt(device.id(), ioas, 0, hwpt));
+	EXPECT_EQ(0, device.detach());
+	EXPECT_EQ(0, iommufd.destroy(hwpt));
+	uint32_t pt = ioas;
+	EXPECT_EQ(-EFAULT, device.attach(pt));
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax));
+	EXPECT_EQ(0, device.attach(pt));
+}
+
+TEST_F(PinTest, MappingsSurviveMunmapWithoutACrash)
+{
+	Iommufd iommufd;
+	MockDevice device(0);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	ASSERT_EQ(0, device.attachTo(ioas));
+	auto gone = std::make_unique<Buffer>(4 * kPage);
+	memset(gone->data(), 1, gone->size());
+	ASSERT_EQ(0, iommufd.mapFixed(ioas, gone->address(), 4 * kPage, 0x1000));
+	gone.reset();
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0x1000, 4 * kPage));
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+}
+
+} // namespace kernel_iommufd
