@@ -360,17 +360,14 @@ void opUnmapSg(device *dev, scatterlist *list, int nents, dma_data_direction, un
 	unmapEach(dev, list, nents);
 }
 
-const dma_map_ops iommuDmaOps = [] {
-	dma_map_ops ops{};
-
-	ops.alloc = opAlloc;
-	ops.free = opFree;
-	ops.map_page = opMapPage;
-	ops.unmap_page = opUnmapPage;
-	ops.map_sg = opMapSg;
-	ops.unmap_sg = opUnmapSg;
-	return ops;
-}();
+const dma_map_ops iommuDmaOps = {
+	.alloc = opAlloc,
+	.free = opFree,
+	.map_page = opMapPage,
+	.unmap_page = opUnmapPage,
+	.map_sg = opMapSg,
+	.unmap_sg = opUnmapSg,
+};
 
 } // namespace
 

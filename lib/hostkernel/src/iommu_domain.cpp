@@ -47,10 +47,12 @@ namespace
 /* Drivers without default domains are told to let go instead. */
 int detachAll(iommu_group *group)
 {
-	if (WARN_ON(!group->domain->ops->detach_dev))
+	iommu_domain *domain = group->domain;
+
+	if (WARN_ON(!domain->ops->detach_dev))
 		return -EINVAL;
 	for (const GroupDevice &member : group->devices)
-		group->domain->ops->detach_dev(group->domain, member.dev);
+		domain->ops->detach_dev(domain, member.dev);
 	group->domain = nullptr;
 	return 0;
 }
@@ -111,8 +113,9 @@ bool usesDefaultDomain(const iommu_group *group)
 {
 	if (group->domain == group->defaultDomain)
 		return true;
-	return group->domain && group->defaultDomain &&
-	       group->domain->type == IOMMU_DOMAIN_IDENTITY &&
+	const iommu_domain *domain = group->domain;
+
+	return domain && group->defaultDomain && domain->type == IOMMU_DOMAIN_IDENTITY &&
 	       group->defaultDomain->type == IOMMU_DOMAIN_IDENTITY;
 }
 
@@ -213,7 +216,7 @@ iommu_domain *iommu_get_domain_for_dev(device *dev)
 {
 	const GroupRef group(dev);
 
-	return group ? READ_ONCE(group->domain) : nullptr;
+	return group ? group->domain.load(std::memory_order_relaxed) : nullptr;
 }
 
 iommu_domain *iommu_get_dma_domain(device *dev)

@@ -83,8 +83,8 @@ struct iommu_group {
 
 	iommu_domain *defaultDomain = nullptr;
 	iommu_domain *blockingDomain = nullptr;
-	/** What is attached now. */
-	iommu_domain *domain = nullptr;
+	/** What is attached now. Written under the mutex; iommu_get_domain_for_dev() has none. */
+	std::atomic<iommu_domain *> domain{nullptr};
 
 	/** Bound drivers that use the default domain, or 1 for @owner. */
 	unsigned ownerCount = 0;

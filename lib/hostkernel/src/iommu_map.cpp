@@ -33,17 +33,19 @@ Run nextRun(unsigned long sizes, unsigned long iova, unsigned long paddr, size_t
 	const size_t page = std::bit_floor(usable);
 	const unsigned long larger = sizes & ~(page | (page - 1));
 
+	const int shift = std::countr_zero(page);
+
 	if (!larger)
-		return {page, size / page};
+		return {page, size >> shift};
 	const size_t next = larger & -larger;
 	/* A larger page can only follow if both addresses reach its boundary together. */
 	if ((iova ^ paddr) & (next - 1))
-		return {page, size / page};
+		return {page, size >> shift};
 	const size_t distance = next - (iova & (next - 1));
 
 	if (distance < size && distance + next <= size)
 		size = distance;
-	return {page, size / page};
+	return {page, size >> shift};
 }
 
 int mapRun(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, Run run, int prot,

@@ -148,20 +148,17 @@ int matchPlace(device *dev, const void *data)
 
 } // namespace
 
-bus_type pci_bus_type = [] {
-	bus_type bus{};
-
-	bus.name = "pci";
-	bus.match = busMatch;
-	bus.probe = busProbe;
-	bus.remove = busRemove;
-	bus.shutdown = busShutdown;
-	bus.dev_groups = pciDeviceGroups;
-	bus.bus_groups = pciBusGroups;
-	bus.dma_configure = busDmaConfigure;
-	bus.dma_cleanup = busDmaCleanup;
-	return bus;
-}();
+bus_type pci_bus_type = {
+	.name = "pci",
+	.bus_groups = pciBusGroups,
+	.dev_groups = pciDeviceGroups,
+	.match = busMatch,
+	.probe = busProbe,
+	.remove = busRemove,
+	.shutdown = busShutdown,
+	.dma_configure = busDmaConfigure,
+	.dma_cleanup = busDmaCleanup,
+};
 
 const pci_device_id *pci_match_id(const pci_device_id *ids, pci_dev *dev)
 {
