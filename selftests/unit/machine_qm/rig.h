@@ -293,6 +293,9 @@ public:
 		next[q] = 0;
 		depth[q] = entries;
 		ASSERT_EQ(loadSq(q, type, pasid, entries), 0u);
+		/* pci.rst: software zeroes the words before it starts a queue. */
+		for (unsigned kind = 0; kind < 3; kind++)
+			zip.barWrite(4, words(q) + 8 * kind, 0, 8);
 		ASSERT_EQ(loadCq(q, entries, armed), 0u);
 	}
 

@@ -486,7 +486,7 @@ TEST_F(Stream, decompressesInPartsOfAnySize)
 	for (const Format &format : formats())
 		for (size_t step : {1ul, 13ul, 1000ul, 100000ul})
 			for (size_t room : {236ul, 5000ul, 300000ul}) {
-				const auto data = textLike(30000);
+				const auto data = textLike(step == 1 ? 2000 : 30000);
 				const auto packed =
 					strip(format, zlibDeflate(data, format.windowBits));
 				std::vector<std::byte> back;
