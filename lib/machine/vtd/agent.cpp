@@ -106,7 +106,7 @@ Translation IommuAgent::translate(const Request &request) noexcept
 		Translation same;
 
 		same.address = request.address;
-		same.contiguous = ~uint64_t{0};
+		same.contiguous = Translation::kMaxContiguous;
 		return same;
 	}
 	const RootPointer root = state_.root.load(std::memory_order_relaxed);

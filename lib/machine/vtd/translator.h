@@ -25,13 +25,19 @@ struct Request {
 	bool privileged = false;
 };
 
+/** Small enough to be returned in registers: this is the hottest value of the unit. */
 struct Translation {
-	FaultReason reason = FaultReason::None;
-	bool silenced = false; /**< FPD was seen on the way: do not record qualified faults */
-	bool consumed = false; /**< ends in the unit (interrupt range), no memory access follows */
+	static constexpr uint64_t kMaxContiguous = (uint64_t{1} << 40) - 1;
+
 	uint64_t address = 0;
-	uint64_t contiguous = 0; /**< bytes to the end of the page that was used */
+	uint64_t contiguous : 40 = 0; /**< bytes to the end of the page that was used */
+	FaultReason reason : 8 = FaultReason::None;
+	bool silenced : 1 = false; /**< FPD was seen on the way: do not record qualified faults */
+	bool consumed : 1 =
+		false; /**< ends in the unit (interrupt range), no memory access follows */
 };
+
+static_assert(sizeof(Translation) == 16);
 
 /** The latched root pointer (sheet 1.6): RTADDR as SRTP found it. */
 using RootPointer = uint64_t;

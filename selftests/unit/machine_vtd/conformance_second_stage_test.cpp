@@ -136,6 +136,29 @@ TEST_F(VtdSecondStage, E5_NothingLeftOfTheRights)
 	expectRecorded(FaultReason::SecondStageNotPresent, pasid(5), kInput, Access::Write);
 }
 
+TEST_F(VtdSecondStage, E5_EveryLevelMustGrant)
+{
+	for (unsigned level : {4, 3, 2}) {
+		for (bool writeOnly : {false, true}) {
+			table();
+			map(0x1000, target_);
+			map(0x2000, target_);
+			const uint64_t entry = bench().entryAt(root_, levels_, kInput, level);
+			const FaultReason reason =
+				writeOnly ? FaultReason::ReadDenied : FaultReason::WriteDenied;
+
+			bench().put(entry, bench().get(entry) & ~(writeOnly ? kSsR : kSsW));
+			/* The second address starts from a cached table. */
+			for (uint64_t address : {0x1000, 0x2000}) {
+				expectRecorded(reason, pasid(5), address,
+					       writeOnly ? Access::Read : Access::Write);
+				expectMapped(target_, pasid(5), address,
+					     writeOnly ? Access::Write : Access::Read);
+			}
+		}
+	}
+}
+
 TEST_F(VtdSecondStage, E6_ZeroLengthRead)
 {
 	table();
