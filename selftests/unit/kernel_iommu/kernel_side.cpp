@@ -214,7 +214,7 @@ int resetDone(device *dev)
 
 HardwareInfo hardwareInfo(device *dev)
 {
-	wd_iommu_hw_info info;
+	struct wd_iommu_hw_info info;
 	iommu_hw_info_vtd data{};
 	HardwareInfo result;
 

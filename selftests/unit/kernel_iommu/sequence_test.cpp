@@ -42,6 +42,19 @@ protected:
 			words[i] = entry(table, (pasid & 63) * 8 + i);
 		return words;
 	}
+	/** Page tables below the one at @physical, itself included. */
+	unsigned countTables(uint64_t physical, unsigned level)
+	{
+		unsigned count = 1;
+
+		for (unsigned i = 0; level > 1 && i < 512; i++) {
+			const uint64_t next = entry(physical, i);
+
+			if ((next & 3) && !(next & 0x80))
+				count += countTables(next & kAddress, level - 1);
+		}
+		return count;
+	}
 };
 
 TEST_F(Sequence, BringUp)
@@ -184,6 +197,46 @@ TEST_F(Sequence, ReleaseFlushesTheContext)
 	memory_.unwatch();
 	rescan(findDevice(kNoPasid));
 	secondDev_ = findDevice(kSecond);
+}
+
+/*
+ * Attacker: maps and unmaps one page in every 2 MiB of its address space, so that each leaves an
+ * empty table behind which nobody pays for.
+ */
+TEST_F(Sequence, EmptyTablesAreSwept)
+{
+	const DomainResult made = domainAlloc(firstDev_);
+	const Pages pages = pagesAlloc(0);
+	unsigned most = 0;
+
+	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
+	const uint64_t top = pasidEntry(kFirstRid, 5)[0] & kAddress;
+
+	/* Something that stays, and that the unit has cached. */
+	ASSERT_EQ(map(made.domain, 77 * k2M, pages.physical, k4K, kRead), 0);
+	watchQueue();
+	for (unsigned i = 100; i < 2100; i++) {
+		const uint64_t iova = i * k2M;
+
+		ASSERT_EQ(map(made.domain, iova, pages.physical, k4K, kRead), 0);
+		ASSERT_EQ(read(pasidStream(kFirstRid, 5), iova), DmaResult::Ok);
+		ASSERT_EQ(unmap(made.domain, iova, k4K), k4K);
+		ASSERT_EQ(read(pasidStream(kFirstRid, 5), iova), DmaResult::Blocked);
+		if (i % 20 == 0)
+			most = std::max(most, countTables(top, 4));
+	}
+	EXPECT_GT(most, 30u);
+	EXPECT_LT(most, 80u);
+	/* What the sweep unlinked, the units forgot: all of the domain. */
+	const auto flushes = seen();
+
+	EXPECT_GT(std::count_if(flushes.begin(), flushes.end(),
+				[](const Descriptor &d) { return d.granularity() == 2; }),
+		  20);
+	EXPECT_EQ(read(pasidStream(kFirstRid, 5), 77 * k2M), DmaResult::Ok);
+	detachPasid(made.domain, firstDev_, 5);
+	domainFree(made.domain);
+	pagesFree(pages);
 }
 
 /* The queue wraps many times, and every submission is seen to complete. */
