@@ -13,6 +13,7 @@
 #include <mutex>
 #include <sys/prctl.h>
 #include <thread>
+#include <utility>
 
 namespace wd::machine
 {
@@ -180,14 +181,15 @@ void EngineThread::run(const std::atomic<bool> &stop)
 {
 	uint64_t lastWork = nowNs(), sleep = policy_.shortestSleepNs;
 
+	now_ = lastWork;
 	/* The default slack of 50 us is more than the shortest sleep. */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	while (!stop) {
-		now_ = nowNs();
+		const uint64_t before = std::exchange(now_, nowNs());
 		bool worked = takeInbox();
 
 		worked |= runHot();
-		sweepCold(policy_.sweepBatch);
+		sweepCold(policy_.sweepBatch + (now_ - before) / policy_.sweepNs);
 		if (worked) {
 			lastWork = now_;
 			sleep = policy_.shortestSleepNs;

@@ -57,7 +57,11 @@ struct EnginePolicy {
 	uint64_t shortestSleepNs = 20'000; /**< first sleep; each further one is twice as long */
 	uint64_t longestSleepNs = 1'000'000;
 	uint64_t coldNs = 2'000'000; /**< a queue without work for so long is no longer hot */
-	unsigned sweepBatch = 16; /**< unused queues looked at between two passes of the others */
+	/** Unused queues looked at after each pass over the used ones, ... */
+	unsigned sweepBatch = 4;
+	/** ... and one more for each so many ns that the pass took, so that the share is constant.
+	 */
+	uint64_t sweepNs = 500;
 };
 
 /** State that lives as long as an engine thread, such as staging buffers and codecs. */
