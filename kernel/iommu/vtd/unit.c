@@ -103,9 +103,13 @@ static int vtd_quiesce(struct vtd_unit *unit)
 		ret = vtd_unit_command(unit, VTD_GCMD_TE, false);
 	if (!ret && unit->gcmd & VTD_GCMD_QIE)
 		ret = vtd_unit_command(unit, VTD_GCMD_QIE, false);
-	if (!ret)
-		vtd_faults_collect(unit);
-	return ret;
+	if (ret)
+		return ret;
+	/* Old faults are nobody's business any more. */
+	vtd_faults_collect(unit);
+	unit->faults.count = 0;
+	unit->faults.overflows = 0;
+	return 0;
 }
 
 /* Latch the root table; the caches hold nothing of an older one afterwards (8.1 step 5). */
