@@ -5,6 +5,7 @@
  * compared with it. One more thread, for all queues, waits for delayed items to become due.
  */
 #include "tasks.h"
+#include "vfs.h"
 
 #include <algorithm>
 #include <condition_variable>
@@ -244,6 +245,7 @@ void workqueue_struct::run(Worker *worker)
 		lock.unlock();
 		func(item);
 		/* The item may be gone now. */
+		runDeferredReleases();
 		WARN(in_atomic() || threadState.rcuDepth, "work %s left atomic", name.c_str());
 		lock.lock();
 		runningHere = nullptr;

@@ -105,7 +105,10 @@ int vm_insert_page(struct vm_area_struct *vma, unsigned long addr, struct page *
 int vm_insert_pages(struct vm_area_struct *vma, unsigned long addr, struct page **pages,
 		    unsigned long *num);
 int vm_map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long num);
-/* The pages of every mapping of the range go away; touching them afterwards is SIGSEGV. */
+/*
+ * The pages of every mapping of the range go away. The kernel and its users are one process, which
+ * a SIGBUS would kill: zero pages take their place, private to the mapping (writes go nowhere).
+ */
 void unmap_mapping_range(struct address_space *mapping, loff_t holebegin, loff_t holelen,
 			 int even_cows);
 void zap_vma_ptes(struct vm_area_struct *vma, unsigned long address, unsigned long size);

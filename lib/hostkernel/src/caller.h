@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* All callers, for shutdown. */
+#pragma once
+
+namespace wd::hostkernel
+{
+
+/** Unmap and close whatever any caller still has; the callers themselves stay usable. */
+void callersReleaseAll();
+
+} // namespace wd::hostkernel

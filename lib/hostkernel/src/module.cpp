@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Modules: references and parameters. */
+#include "modules.h"
+
+#include <cstdlib>
+#include <string>
+
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+namespace
+{
+
+kernel_param *params; /* linked before main() */
+
+template <class T>
+int parse(const char *val, T *out);
+
+template <>
+int parse(const char *val, int *out)
+{
+	return kstrtoint(val, 0, out);
+}
+template <>
+int parse(const char *val, unsigned *out)
+{
+	return kstrtouint(val, 0, out);
+}
+template <>
+int parse(const char *val, long *out)
+{
+	return kstrtol(val, 0, out);
+}
+template <>
+int parse(const char *val, unsigned long *out)
+{
+	return kstrtoul(val, 0, out);
+}
+template <>
+int parse(const char *val, unsigned long long *out)
+{
+	return kstrtoull(val, 0, out);
+}
+template <>
+int parse(const char *val, unsigned short *out)
+{
+	return kstrtou16(val, 0, out);
+}
+template <>
+int parse(const char *val, unsigned char *out)
+{
+	return kstrtou8(val, 0, out);
+}
+template <>
+int parse(const char *val, bool *out)
+{
+	return kstrtobool(val, out);
+}
+
+template <class T>
+int set(const char *val, const kernel_param *kp)
+{
+	return parse(val, static_cast<T *>(kp->arg));
+}
+
+template <class T>
+int get(char *buffer, const kernel_param *kp)
+{
+	auto value = *static_cast<T *>(kp->arg);
+	if constexpr (std::is_same_v<T, bool>)
+		return scnprintf(buffer, 4096, "%c\n", value ? 'Y' : 'N');
+	else if constexpr (std::is_signed_v<T>)
+		return scnprintf(buffer, 4096, "%lld\n", static_cast<long long>(value));
+	else
+		return scnprintf(buffer, 4096, "%llu\n", static_cast<unsigned long long>(value));
+}
+
+int setString(const char *val, const kernel_param *kp)
+{
+	/* The environment's own memory: it stays. */
+	*static_cast<const char **>(kp->arg) = val;
+	return 0;
+}
+
+int getString(char *buffer, const kernel_param *kp)
+{
+	return scnprintf(buffer, 4096, "%s\n", *static_cast<const char **>(kp->arg));
+}
+
+} // namespace
+
+const struct kernel_param_ops param_ops_bool = {0, set<bool>, get<bool>, nullptr};
+const struct kernel_param_ops param_ops_byte = {0, set<unsigned char>, get<unsigned char>, nullptr};
+const struct kernel_param_ops param_ops_int = {0, set<int>, get<int>, nullptr};
+const struct kernel_param_ops param_ops_uint = {0, set<unsigned>, get<unsigned>, nullptr};
+const struct kernel_param_ops param_ops_long = {0, set<long>, get<long>, nullptr};
+const struct kernel_param_ops param_ops_ulong = {0, set<unsigned long>, get<unsigned long>,
+						 nullptr};
+const struct kernel_param_ops param_ops_ullong = {0, set<unsigned long long>,
+						  get<unsigned long long>, nullptr};
+const struct kernel_param_ops param_ops_ushort = {0, set<unsigned short>, get<unsigned short>,
+						  nullptr};
+const struct kernel_param_ops param_ops_charp = {0, setString, getString, nullptr};
+
+int param_set_int(const char *val, const struct kernel_param *kp)
+{
+	return set<int>(val, kp);
+}
+
+int param_get_int(char *buffer, const struct kernel_param *kp)
+{
+	return get<int>(buffer, kp);
+}
+
+int param_set_uint(const char *val, const struct kernel_param *kp)
+{
+	return set<unsigned>(val, kp);
+}
+
+int param_get_uint(char *buffer, const struct kernel_param *kp)
+{
+	return get<unsigned>(buffer, kp);
+}
+
+int param_set_bool(const char *val, const struct kernel_param *kp)
+{
+	return set<bool>(val, kp);
+}
+
+int param_get_bool(char *buffer, const struct kernel_param *kp)
+{
+	return get<bool>(buffer, kp);
+}
+
+void wd_param_register(struct kernel_param *param)
+{
+	param->next = params;
+	params = param;
+}
+
+bool try_module_get(struct module *module)
+{
+	if (!module)
+		return true;
+	if (READ_ONCE(module->state) == MODULE_STATE_GOING)
+		return false;
+	atomic_inc(&module->refcnt);
+	return true;
+}
+
+void __module_get(struct module *module)
+{
+	if (module)
+		atomic_inc(&module->refcnt);
+}
+
+void module_put(struct module *module)
+{
+	if (module)
+		WARN(atomic_dec_return(&module->refcnt) < 0, "module %s: too many puts",
+		     module->name);
+}
+
+int module_refcount(struct module *module)
+{
+	return atomic_read(&module->refcnt);
+}
+
+namespace wd::hostkernel
+{
+
+void moduleParameters()
+{
+	for (auto *param = params; param; param = param->next) {
+		std::string name = std::string("WD_PARAM_") + param->module + "_" + param->name;
+		const char *value = getenv(name.c_str());
+		if (value && param->ops->set(value, param))
+			pr_err("%s: bad value '%s' for parameter %s\n", param->module, value,
+			       param->name);
+	}
+}
+
+int moduleStart(const wd_module_entry &entry)
+{
+	if (entry.module) {
+		atomic_set(&entry.module->refcnt, 0);
+		WRITE_ONCE(entry.module->state, MODULE_STATE_LIVE);
+	}
+	return entry.init ? entry.init() : 0;
+}
+
+void moduleStop(const wd_module_entry &entry)
+{
+	if (entry.module)
+		WRITE_ONCE(entry.module->state, MODULE_STATE_GOING);
+	if (entry.exit)
+		entry.exit();
+	if (entry.module)
+		WARN(atomic_read(&entry.module->refcnt), "module %s leaves %d references",
+		     entry.name, atomic_read(&entry.module->refcnt));
+}
+
+} // namespace wd::hostkernel

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#pragma once
+
+#include <linux/module.h>
+
+namespace wd::hostkernel
+{
+
+/** Values from the environment, WD_PARAM_<module>_<parameter>. */
+void moduleParameters();
+/** @return what its init returned. */
+int moduleStart(const wd_module_entry &entry);
+void moduleStop(const wd_module_entry &entry);
+
+} // namespace wd::hostkernel

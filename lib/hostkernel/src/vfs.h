@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between the files of the VFS. */
+#pragma once
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include <linux/fs.h>
+#include <linux/mm_types.h>
+
+struct pollfd;
+
+/** A table of open files; entry 0.. are fds. Thread-safe. */
+struct files_struct {
+	/** Lowest free number below the caller's limit; -EMFILE. It stays taken until install/put.
+	 */
+	int reserve();
+	void unreserve(unsigned fd);
+	void install(unsigned fd, file *filp);
+	/** With a reference; nullptr if @fd is not open. */
+	file *get(unsigned fd);
+	/** Out of the table: the table's reference goes to the caller. */
+	file *take(unsigned fd);
+	/** Every file, in ascending order of fd. */
+	std::vector<file *> takeAll();
+
+private:
+	struct Slot {
+		file *filp = nullptr;
+		bool reserved = false;
+	};
+	std::mutex mutex_;
+	std::vector<Slot> slots_;
+	unsigned firstFree_ = 0; /* nothing below is free */
+};
+
+namespace wd::hostkernel
+{
+
+/** struct files that exist. */
+uint64_t openFileCount();
+
+/** Open a device node. @return a file with one reference, or ERR_PTR. */
+file *openNode(const std::string &path, int flags);
+
+/**
+ * Releases of files whose last reference went away during a system call wait until its end, when
+ * no lock is held.
+ */
+void runDeferredReleases();
+
+/** A mapping of @filp for the current caller; @return 0 or -errno. */
+int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint64_t offset,
+	    vm_area_struct *&out);
+void unmapFile(vm_area_struct *vma);
+
+int pollFiles(files_struct &files, pollfd *fds, unsigned count, int timeoutMs);
+
+int vfsStart();
+void vfsStop();
+
+} // namespace wd::hostkernel
