@@ -6,9 +6,9 @@
 #include <fcntl.h>
 #include <mutex>
 
-#include "native_host.hpp"
 #include "wd/error.hpp"
 #include "wd/hosted_host.hpp"
+#include "wd/native_host.hpp"
 
 namespace wd
 {

@@ -203,7 +203,12 @@ HostedHost::~HostedHost()
 	const bool clean = shutdown().clean();
 	if (clean)
 		return;
-	std::fprintf(stderr, "warpdrive: the hosted kernel went down with leftovers\n");
+	try {
+		std::fprintf(stderr, "warpdrive: the hosted kernel went down with leftovers: %s\n",
+			     describe(report_).c_str());
+	} catch (const std::bad_alloc &) {
+		std::fprintf(stderr, "warpdrive: the hosted kernel went down with leftovers\n");
+	}
 	if (::getenv("WD_DEBUG"))
 		std::abort();
 }

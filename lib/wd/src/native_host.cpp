@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "native_host.hpp"
+#include "wd/native_host.hpp"
 
 #include <algorithm>
 #include <cerrno>
