@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "context.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define ALIGNMENT (2ul << 20)
+
+struct wd_host *host;
+
+int host_up(void)
+{
+	return wd_host_open(NULL, NULL, &host);
+}
+
+void host_down(void)
+{
+	wd_host_close(host);
+}
+
+int context_open(struct context *context)
+{
+	long id;
+
+	context->fd = wd_host_dev_open(host, "/dev/iommu", O_RDWR);
+	if (context->fd < 0)
+		return context->fd;
+	id = ioas_alloc(context);
+	if (id < 0) {
+		context_close(context);
+		return id;
+	}
+	context->ioas = id;
+	return 0;
+}
+
+void context_close(struct context *context)
+{
+	wd_host_dev_close(host, context->fd);
+	context->fd = -1;
+}
+
+int command(const struct context *context, unsigned long request, void *argument)
+{
+	return wd_host_ioctl(host, context->fd, request, argument);
+}
+
+int destroy(const struct context *context, uint32_t id)
+{
+	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
+
+	return command(context, IOMMU_DESTROY, &cmd);
+}
+
+long ioas_alloc(const struct context *context)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+	const int ret = command(context, IOMMU_IOAS_ALLOC, &cmd);
+
+	return ret ? ret : (long)cmd.out_ioas_id;
+}
+
+int map(const struct context *context, uint32_t ioas, const void *memory, uint64_t length,
+	uint32_t flags, uint64_t *iova)
+{
+	struct iommu_ioas_map cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.ioas_id = ioas,
+		.user_va = (uintptr_t)memory,
+		.length = length,
+		.iova = flags & FIXED ? *iova : 0,
+	};
+	const int ret = command(context, IOMMU_IOAS_MAP, &cmd);
+
+	if (!ret)
+		*iova = cmd.iova;
+	return ret;
+}
+
+int map_at(const struct context *context, const void *memory, uint64_t length, uint64_t iova)
+{
+	return map(context, context->ioas, memory, length, RW | FIXED, &iova);
+}
+
+int unmap(const struct context *context, uint32_t ioas, uint64_t iova, uint64_t *length)
+{
+	struct iommu_ioas_unmap cmd = {
+		.size = sizeof(cmd), .ioas_id = ioas, .iova = iova, .length = *length};
+	const int ret = command(context, IOMMU_IOAS_UNMAP, &cmd);
+
+	*length = cmd.length;
+	return ret;
+}
+
+int unmap_at(const struct context *context, uint64_t iova, uint64_t length)
+{
+	return unmap(context, context->ioas, iova, &length);
+}
+
+int copy(const struct context *context, uint32_t dst, uint64_t src_iova, uint64_t length,
+	 uint32_t flags, uint64_t *dst_iova)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.dst_ioas_id = dst,
+		.src_ioas_id = context->ioas,
+		.length = length,
+		.dst_iova = flags & FIXED ? *dst_iova : 0,
+		.src_iova = src_iova,
+	};
+	const int ret = command(context, IOMMU_IOAS_COPY, &cmd);
+
+	if (!ret)
+		*dst_iova = cmd.dst_iova;
+	return ret;
+}
+
+int option(const struct context *context, uint32_t option_id, uint16_t op, uint32_t object,
+	   uint64_t *value)
+{
+	struct iommu_option cmd = {
+		.size = sizeof(cmd),
+		.option_id = option_id,
+		.op = op,
+		.object_id = object,
+		.val64 = *value,
+	};
+	const int ret = command(context, IOMMU_OPTION, &cmd);
+
+	*value = cmd.val64;
+	return ret;
+}
+
+void *pages_alloc(size_t length)
+{
+	void *address = aligned_alloc(ALIGNMENT, (length + ALIGNMENT - 1) & ~(ALIGNMENT - 1));
+
+	if (!address)
+		abort();
+	memset(address, 0, length);
+	return address;
+}
+
+void pages_free(void *address, size_t length)
+{
+	free(address);
+}
