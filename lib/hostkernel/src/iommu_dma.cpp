@@ -19,6 +19,7 @@
 #include <linux/workqueue.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <new>
@@ -41,7 +42,8 @@ constexpr unsigned kQueueTimeoutMs = 10;
 struct iommu_dma_cookie {
 	iommu_domain *domain = nullptr;
 	iova_domain iovad{};
-	bool flushQueue = false;
+	/* Only ever goes from strict to queue while the domain lives. */
+	std::atomic<bool> flushQueue{false};
 	delayed_work flushWork;
 	std::mutex mutex; /* initialisation, queue */
 	std::vector<std::pair<unsigned long, unsigned long>> queue;
@@ -222,11 +224,13 @@ void unmapRange(device *dev, dma_addr_t address, size_t size)
 	iommu_iotlb_gather gather;
 
 	iommu_iotlb_gather_init(&gather);
-	gather.queued = cookie->flushQueue;
+	const bool queued = cookie->flushQueue;
+
+	gather.queued = queued;
 	const size_t unmapped = iommu_unmap_fast(domain, iova, length, &gather);
 
 	WARN_ON(unmapped != length);
-	if (!cookie->flushQueue) {
+	if (!queued) {
 		iommu_iotlb_sync(domain, &gather);
 		freeIova(cookie, iova, length);
 		return;
@@ -404,6 +408,13 @@ void dmaCookieDestroy(iommu_domain *domain)
 	domain->iova_cookie = nullptr;
 	cookie->~iommu_dma_cookie();
 	kfree(cookie);
+}
+
+void dmaStartFlushQueue(iommu_domain *domain)
+{
+	domain->type = IOMMU_DOMAIN_DMA_FQ;
+	if (domain->iova_cookie)
+		domain->iova_cookie->flushQueue = true;
 }
 
 } // namespace wd::hostkernel

@@ -14,4 +14,7 @@ bool dmaCookieCreate(iommu_domain *domain);
 /** Free the cookie, if there is one. Every mapping must be gone. */
 void dmaCookieDestroy(iommu_domain *domain);
 
+/** Turn a strict domain into one with a flush queue, while it is in use. */
+void dmaStartFlushQueue(iommu_domain *domain);
+
 } // namespace wd::hostkernel

@@ -63,6 +63,9 @@ void groupSysfsSetName(GroupSysfs *sysfs, bool named);
 int groupSysfsLink(GroupSysfs *sysfs, GroupDevice &member);
 void groupSysfsUnlink(GroupSysfs *sysfs, const GroupDevice &member);
 
+/** Write to the group's "type". @return @count or -errno. */
+ssize_t groupStoreType(iommu_group *group, const char *buf, size_t count);
+
 /** Set up and tear down the core (boot, shutdown). */
 int iommuInit();
 void iommuExit();

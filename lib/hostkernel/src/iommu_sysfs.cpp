@@ -31,6 +31,7 @@ kset *groupSet;
 struct GroupAttribute {
 	attribute attr;
 	ssize_t (*show)(iommu_group *group, char *buf);
+	ssize_t (*store)(iommu_group *group, const char *buf, size_t count);
 };
 
 GroupSysfs *sysfsOf(kobject *kobj)
@@ -49,9 +50,11 @@ ssize_t showAttribute(kobject *kobj, attribute *attr, char *buf)
 	return attributeOf(attr)->show(sysfsOf(kobj)->group, buf);
 }
 
-ssize_t storeAttribute(kobject *, attribute *, const char *, size_t)
+ssize_t storeAttribute(kobject *kobj, attribute *attr, const char *buf, size_t count)
 {
-	return -EIO;
+	const GroupAttribute *group = attributeOf(attr);
+
+	return group->store ? group->store(sysfsOf(kobj)->group, buf, count) : -EIO;
 }
 
 const char *typeName(const iommu_domain *domain)
@@ -122,9 +125,9 @@ ssize_t regionsShow(iommu_group *group, char *buf)
 	return length;
 }
 
-GroupAttribute typeAttribute = {{"type", 0444}, typeShow};
-GroupAttribute regionsAttribute = {{"reserved_regions", 0444}, regionsShow};
-GroupAttribute nameAttribute = {{"name", 0444}, nameShow};
+GroupAttribute typeAttribute = {{"type", 0644}, typeShow, groupStoreType};
+GroupAttribute regionsAttribute = {{"reserved_regions", 0444}, regionsShow, nullptr};
+GroupAttribute nameAttribute = {{"name", 0444}, nameShow, nullptr};
 
 void releaseGroup(kobject *kobj)
 {

@@ -38,6 +38,7 @@ struct PciSlotState {
 	/** Who claimed each BAR; under @mutex. */
 	std::mutex mutex;
 	std::array<const char *, machine::kBarCount> region{};
+	int managedRegions = 0; /**< bit per BAR */
 
 	/* The bound driver's; it serialises. */
 	std::unique_ptr<IrqLines> irqs;

@@ -29,6 +29,7 @@ void undoEnable(void *data)
 {
 	auto *dev = static_cast<pci_dev *>(data);
 
+	pci_release_selected_regions(dev, slotOf(dev).managedRegions);
 	dev->is_managed = 0;
 	if (pci_is_enabled(dev))
 		pci_disable_device(dev);
@@ -46,11 +47,6 @@ void undoTableEntry(void *data)
 
 	iounmap(*entry);
 	*entry = nullptr;
-}
-
-void undoRegions(void *data)
-{
-	pci_release_regions(static_cast<pci_dev *>(data));
 }
 
 } // namespace
@@ -138,6 +134,9 @@ int pci_request_region(pci_dev *pdev, int bar, const char *name)
 		return -EBUSY;
 	}
 	slot.region[static_cast<size_t>(bar)] = name ? name : "?";
+	/* Regions of a pcim_enable_device()d function are released with it. */
+	if (pdev->is_managed)
+		slot.managedRegions |= 1 << bar;
 	return 0;
 }
 
@@ -150,6 +149,7 @@ void pci_release_region(pci_dev *pdev, int bar)
 	std::lock_guard lock(slot.mutex);
 
 	slot.region[static_cast<size_t>(bar)] = nullptr;
+	slot.managedRegions &= ~(1 << bar);
 }
 
 int pci_request_selected_regions(pci_dev *pdev, int bars, const char *name)
@@ -176,12 +176,7 @@ void pci_release_selected_regions(pci_dev *pdev, int bars)
 
 int pci_request_regions(pci_dev *pdev, const char *name)
 {
-	const int rc = pci_request_selected_regions(pdev, (1 << PCI_STD_NUM_BARS) - 1, name);
-
-	/* Linux releases the regions of a pcim_enable_device()d function by itself. */
-	if (!rc && pdev->is_managed)
-		return devm_add_action_or_reset(&pdev->dev, undoRegions, pdev);
-	return rc;
+	return pci_request_selected_regions(pdev, (1 << PCI_STD_NUM_BARS) - 1, name);
 }
 
 void pci_release_regions(pci_dev *pdev)

@@ -388,6 +388,53 @@ TEST_F(IommuTest, DirectRegionsAreMapped)
 			"0x00000000fee00000 0x00000000feefffff msi\n");
 }
 
+TEST_F(IommuTest, TypeCanBeChangedWhileUnbound)
+{
+	const std::string type = "/sys/kernel/iommu_groups/0/type";
+	std::string text;
+
+	ASSERT_EQ(toy_.start(), 0);
+	EXPECT_EQ(sysfsWrite(type, "nonsense"), -EINVAL);
+	toy_.takeEvents();
+	ASSERT_GE(sysfsWrite(type, "identity\n"), 0);
+	EXPECT_EQ(toy_.takeEvents(), (Events{"def_domain_type", "domain_alloc 4", "attach_dev 4",
+					     "probe_finalize " + kFirst}));
+	ASSERT_EQ(sysfsRead(type, text), 0);
+	EXPECT_EQ(text, "identity\n");
+	EXPECT_EQ(dev_->dev.dma_ops, nullptr);
+	EXPECT_EQ(iommu_get_domain_for_dev(&dev_->dev)->type, IOMMU_DOMAIN_IDENTITY);
+	/* The driver refuses flush queues. */
+	EXPECT_EQ(sysfsWrite(type, "auto"), -EINVAL);
+	ASSERT_GE(sysfsWrite(type, "DMA"), 0);
+	EXPECT_NE(dev_->dev.dma_ops, nullptr);
+	EXPECT_EQ(toy_.domains, 2u) << "old domains are freed";
+	int owner;
+
+	ASSERT_EQ(iommu_group_claim_dma_owner(group(dev_), &owner), 0);
+	EXPECT_EQ(sysfsWrite(type, "identity"), -EBUSY) << "owned";
+	iommu_group_release_dma_owner(group(dev_));
+}
+
+TEST_F(IommuTest, TypeOfABoundDevice)
+{
+	const std::string type = "/sys/kernel/iommu_groups/0/type";
+	module driverModule{};
+	const pci_device_id ids[] = {{PCI_DEVICE(kTestVendor, kTestDevice)}, {}};
+	pci_driver driver{};
+
+	ASSERT_EQ(toy_.start(), 0);
+	driver.name = "bound";
+	driver.id_table = ids;
+	driver.probe = [](pci_dev *, const pci_device_id *) { return 0; };
+	ASSERT_EQ(__pci_register_driver(&driver, &driverModule, "t"), 0);
+	EXPECT_EQ(sysfsWrite(type, "identity"), -EBUSY);
+	EXPECT_GE(sysfsWrite(type, "DMA-FQ"), 0);
+	EXPECT_EQ(iommu_get_domain_for_dev(&dev_->dev)->type, IOMMU_DOMAIN_DMA_FQ);
+	EXPECT_EQ(sysfsWrite(type, "DMA"), -EBUSY);
+	pci_unregister_driver(&driver);
+	EXPECT_NE(dev_->dev.dma_ops, nullptr) << "the DMA API outlives a driver";
+}
+
 TEST_F(IommuTest, FeaturesWithoutSupport)
 {
 	ASSERT_EQ(toy_.start(), 0);
