@@ -114,6 +114,26 @@ TEST_F(Claim, RequesterIdOnAnExplicitDomain)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
+TEST_F(Claim, PassThroughReachesPhysicalAddresses)
+{
+	const std::string type =
+		std::string("/sys/bus/pci/devices/") + kFirst + "/iommu_group/type";
+	const Pages pages = pagesAlloc(0);
+
+	*static_cast<uint64_t *>(pages.cpu) = 0x99;
+	unregisterDriver();
+	expectFault(ridStream(kFirstRid), pages.physical, kNotMapped);
+	ASSERT_GE(hostkernel::sysfsWrite(type, "identity"), 0);
+	EXPECT_EQ(attachments(std::string("domain=0 type=identity dev=") + kFirst), 1u);
+	EXPECT_EQ(word(ridStream(kFirstRid), pages.physical), 0x99u);
+	/* The requester id only; and what was cached of it is gone with it. */
+	EXPECT_EQ(read(pasidStream(kFirstRid, 1), pages.physical), DmaResult::Blocked);
+	ASSERT_GE(hostkernel::sysfsWrite(type, "DMA"), 0);
+	expectFault(ridStream(kFirstRid), pages.physical, kNotMapped);
+	pagesFree(pages);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
 TEST_F(Claim, FaultHandlerOfTheDomain)
 {
 	unregisterDriver();

@@ -115,6 +115,9 @@ void IommuTest::TearDown()
 	unregisterDriver();
 	const hostkernel::LeakReport leaks = hostkernel::shutdown();
 
+	for (const std::string &line : hostkernel::kernelLog())
+		EXPECT_EQ(line.find("WARNING at"), std::string::npos) << line;
+
 	EXPECT_EQ(leaks.kernelAllocations, 0u);
 	EXPECT_EQ(leaks.dmaAllocations, 0u);
 	EXPECT_EQ(leaks.devices, 0u);
