@@ -14,6 +14,7 @@ constexpr uint32_t kBusy = 1u << 13, kFailed = 3u << 9;
 constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
 constexpr unsigned kVendorMsixControl = 2;
 constexpr uint32_t kMsixEnable = 1u << 15;
+constexpr unsigned kExpressLength = 0x3c;
 
 unsigned findCapability(const PciFunction &function, uint8_t id)
 {
@@ -36,6 +37,11 @@ FaultyZip::FaultyZip(PciFunction &inner)
 	for (unsigned i = 0; i < kBarCount; i++)
 		if (inner.bar(i).size)
 			setBar(i, inner.bar(i));
+	const unsigned express = addCapability(pci::kCapExpress, kExpressLength);
+	const unsigned innerExpress = findCapability(inner, pci::kCapExpress);
+
+	for (unsigned i = 2; i < kExpressLength; i++)
+		configSet(express + i, inner.configRead(innerExpress + i, 1), 1);
 	addMsix(inner.msixVectors(), 0);
 	addVendorCapability(1, kWordsOffset);
 	vendor_ = findCapability(*this, pci::kCapVendor);
