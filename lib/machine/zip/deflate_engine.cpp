@@ -180,6 +180,22 @@ namespace zip
 
 struct InflateStream::State {
 	inflate_state inflate;
+
+	/*
+	 * ISA-L reads ahead into a bit buffer, and keeps whole bytes there: behind the end of a
+	 * stream (zlib and raw deflate), and when the output is full. Software must see them as not
+	 * consumed, since they may belong to what follows. @return bytes of @consumed that count
+	 */
+	size_t giveBack(size_t consumed)
+	{
+		const size_t kept = inflate.read_in_length > 0 ? inflate.read_in_length / 8 : 0;
+
+		if (kept > consumed)
+			return consumed;
+		inflate.read_in_length %= 8;
+		inflate.read_in &= (uint64_t{1} << inflate.read_in_length) - 1;
+		return consumed - kept;
+	}
 };
 
 InflateStream::InflateStream(DeflateFormat format)
@@ -240,6 +256,8 @@ InflateProgress InflateStream::run(std::span<const std::byte> in, std::span<std:
 		}
 	}
 	progress.consumed = in.size() - state.avail_in;
+	if (state.block_state == ISAL_BLOCK_FINISH || carryBegin_ != carryEnd_)
+		progress.consumed = state_->giveBack(progress.consumed);
 	total_ += progress.produced;
 	failed_ = result != ISAL_DECOMP_OK && result != ISAL_END_INPUT;
 	if (failed_)
