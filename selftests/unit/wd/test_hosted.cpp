@@ -520,6 +520,57 @@ TEST_F(HostedTest, StreamsInPartsOfManySizes)
 	}
 }
 
+/* What follows a stream is not the stream's: consumed ends with its last byte. */
+TEST_F(HostedTest, ConsumedEndsWithTheStream)
+{
+	for (const char *name : {"zlib", "gzip", "deflate"}) {
+		wd_queue compress = {}, decompress = {};
+		compress.capa.alg = decompress.capa.alg = name;
+		decompress.capa.op_type = WD_OP_DECOMPRESS;
+		ASSERT_EQ(wd_request_queue(&compress), 0) << wd_last_error();
+		ASSERT_EQ(wd_request_queue(&decompress), 0) << wd_last_error();
+		const Bytes in = text(3000);
+		Bytes packed;
+		ASSERT_EQ(runStream(compress, in, packed, 4096, 8192), WD_ZIP_OK);
+		auto *memory = static_cast<std::byte *>(std::aligned_alloc(4096, 16384));
+		ASSERT_EQ(wd_mem_share(&decompress, memory, 16384, 0), 0);
+		wd_zip_stream *stream = nullptr;
+		ASSERT_EQ(wd_zip_stream_open(&decompress, &stream), 0);
+		for (size_t extra : {0ul, 1ul, 2ul, 5ul, 9ul, 100ul})
+			for (uint32_t room : {300u, 2999u, 3000u, 3001u, 4096u}) {
+				SCOPED_TRACE(std::string(name) + " " + std::to_string(extra) + " " +
+					     std::to_string(room));
+				std::memcpy(memory, packed.data(), packed.size());
+				std::memset(memory + packed.size(), 'y', extra);
+				wd_zip_stream_reset(stream);
+				uint32_t used = 0, produced = 0;
+				wd_zip_req r = {};
+				do {
+					r.src = memory + used;
+					r.src_len =
+						static_cast<uint32_t>(packed.size() + extra) - used;
+					r.dst = memory + 8192;
+					r.dst_len = room;
+					r.stream = stream;
+					ASSERT_EQ(wd_zip_run(&decompress, &r, 5000), 0);
+					ASSERT_LE(r.status, WD_ZIP_STREAM_END);
+					ASSERT_TRUE(r.consumed || r.produced || r.status);
+					ASSERT_EQ(std::memcmp(r.dst, in.data() + produced,
+							      r.produced),
+						  0);
+					used += r.consumed;
+					produced += r.produced;
+				} while (r.status == WD_ZIP_OK);
+				EXPECT_EQ(used, packed.size());
+				EXPECT_EQ(produced, in.size());
+			}
+		wd_zip_stream_close(stream);
+		std::free(memory);
+		wd_release_queue(&compress);
+		wd_release_queue(&decompress);
+	}
+}
+
 TEST_F(HostedTest, SeveralRequestsInFlightByTheCApi)
 {
 	wd_queue q = {};
