@@ -19,6 +19,12 @@
 
 /* Types of queues: compress, decompress. */
 #define WD_QUEUE_MAX_TYPE 1
+/*
+ * File offsets of doorbell VMAs once they are made, in pages: every queue has its own, far from the
+ * offsets that users name, so that the doorbells of one queue can be found and revoked.
+ */
+#define WD_QUEUE_MMIO_PGOFF 0x10000000ul
+#define WD_QUEUE_MMIO_PAGES (QM_DB_WINDOW / PAGE_SIZE)
 
 static void wd_queue_destroy(struct kref *ref)
 {
@@ -90,6 +96,7 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 	if (!queue)
 		return -ENOMEM;
 	queue->qm = qm;
+	queue->mapping = file->f_mapping;
 	queue->state = WD_QUEUE_INIT;
 	kref_init(&queue->ref);
 	INIT_LIST_HEAD(&queue->node);
@@ -118,6 +125,7 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 	wd_queue_detach(queue);
 	wd_queue_unbind(queue);
 	queue->state = WD_QUEUE_ZOMBIE;
+	queue->mapping = NULL;
 
 	mutex_lock(&qp->lock);
 	broken = qp->broken;
@@ -135,11 +143,29 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
+static unsigned long wd_queue_mmio_pgoff(struct wd_queue *queue)
+{
+	return WD_QUEUE_MMIO_PGOFF + queue->qp->id * WD_QUEUE_MMIO_PAGES;
+}
+
+/*
+ * The window may belong to another device, or to another owner of the queue, soon. Touching it is
+ * SIGBUS afterwards.
+ */
+static void wd_queue_revoke_mmio(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (!queue->mapping)
+		return;
+	unmap_mapping_range(queue->mapping, (loff_t)wd_queue_mmio_pgoff(queue) << PAGE_SHIFT,
+			    QM_DB_WINDOW, 1);
+}
+
 /**
  * wd_queue_disconnect() - the device goes away under an open file
  * @queue: of a queue manager that is marked as gone
  *
- * Afterwards the file touches neither the device nor its IOMMU.
+ * Afterwards the file touches neither the device nor its IOMMU. The rings stay mapped.
  */
 void wd_queue_disconnect(struct wd_queue *queue)
 {
@@ -148,6 +174,7 @@ void wd_queue_disconnect(struct wd_queue *queue)
 	wd_queue_detach(queue);
 	wd_queue_unbind(queue);
 	wd_queue_zombie(queue);
+	wd_queue_revoke_mmio(queue);
 	mutex_lock(&queue->qp->lock);
 	if (!queue->qp->broken)
 		qm_dus_unmap(queue->qp);
@@ -294,9 +321,12 @@ static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vm
 		ret = wd_queue_map_mmio(queue, vma);
 	else
 		ret = wd_queue_map_dus(queue, vma);
-	if (!ret)
-		queue->mapped |= region;
-	return ret;
+	if (ret)
+		return ret;
+	queue->mapped |= region;
+	if (vma->vm_pgoff == UACCE_QFRT_MMIO)
+		vma->vm_pgoff = wd_queue_mmio_pgoff(queue);
+	return 0;
 }
 
 static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)

@@ -29,6 +29,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @state: see there
  * @type: of the next start
  * @idev: the binding to an iommufd, or NULL
+ * @mapping: of the file, where its VMAs are found; NULL after its release
  * @attached: an address space is attached at @pasid
  * @pasid: reserved in qm->pasids while attached
  * @mapped: bitmap of enum uacce_qfrt, regions that were mapped; qp->lock
@@ -43,6 +44,7 @@ struct wd_queue {
 	struct mutex lock;
 	enum wd_queue_state state;
 	u8 type;
+	struct address_space *mapping;
 	struct iommufd_device *idev;
 	bool attached;
 	u32 pasid;

@@ -134,8 +134,9 @@ TEST_F(HisiQueue, SurvivesEveryFailingAllocation)
 	const long before = Rig::number("available_instances");
 	Space space(caller_);
 	bool failed = true;
+	uint64_t n;
 
-	for (uint64_t n = 1; failed && n < 200; n++) {
+	for (n = 1; failed && n < 200; n++) {
 		QueueFile queue(caller_);
 
 		hostkernel::failNth(hostkernel::FailPoint::Allocation, n);
@@ -147,6 +148,7 @@ TEST_F(HisiQueue, SurvivesEveryFailingAllocation)
 		queue.close();
 		EXPECT_EQ(Rig::number("available_instances"), before) << "allocation " << n;
 	}
+	EXPECT_GT(n, 10u) << "allocations were failed";
 	EXPECT_FALSE(failed) << "it never succeeded";
 }
 
