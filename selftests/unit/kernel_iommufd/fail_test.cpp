@@ -119,6 +119,9 @@ TEST_F(FailTest, AllocationsWithPageTables)
 	mock_config.nr_regions = 1;
 	Iommufd iommufd;
 	MockDevice device(0), second(1);
+	/* The core makes the group's blocking domain at the first bind, and keeps it. */
+	ASSERT_EQ(0, device.bind(iommufd));
+	ASSERT_EQ(0, device.unbind());
 	sweep(FailPoint::Allocation, -ENOMEM, [&] {
 		int rc = device.bind(iommufd);
 		if (rc)
