@@ -4,7 +4,6 @@
  *
  * All functions with an iopt need iova_lock, except where they say that they take it.
  */
-#include <linux/huge_mm.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/slab.h>

@@ -5,6 +5,7 @@
 #include <asm/page.h>
 #include <linux/errno.h>
 #include <linux/gfp.h>
+#include <linux/huge_mm.h>
 #include <linux/kernel.h>
 #include <linux/mm_types.h>
 #include <linux/mmzone.h>
