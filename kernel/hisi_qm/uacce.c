@@ -66,6 +66,13 @@ static ssize_t available_instances_show(struct device *dev, struct device_attrib
 }
 static DEVICE_ATTR_RO(available_instances);
 
+/* Extension: all queues of the function, the kernel's own included. */
+static ssize_t total_instances_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", to_qm(dev)->qp_num);
+}
+static DEVICE_ATTR_RO(total_instances);
+
 static ssize_t region_mmio_size_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%u\n", QM_DB_WINDOW);
@@ -109,6 +116,7 @@ static struct attribute *qm_attrs[] = {
 	&dev_attr_flags.attr,
 	&dev_attr_algorithms.attr,
 	&dev_attr_available_instances.attr,
+	&dev_attr_total_instances.attr,
 	&dev_attr_region_mmio_size.attr,
 	&dev_attr_region_dus_size.attr,
 	&dev_attr_doorbell_words.attr,
