@@ -23,7 +23,7 @@ namespace wd::hostkernel
 namespace
 {
 
-char gracePeriod; /* what ThreadSanitizer sees readers release and the updater acquire */
+[[maybe_unused]] char gracePeriod; /* what ThreadSanitizer sees readers release */
 
 class Callbacks
 {

@@ -73,10 +73,10 @@ WD_END_DECLS
 
 #ifndef __cplusplus
 #define current get_current()
+#define yield() yield_to_others()
 #endif
 #define set_current_state(state) wd_set_current_state(state)
 #define __set_current_state(state) wd_set_current_state(state)
-#define yield() yield_to_others()
 #define need_resched() 0
 
 static inline struct task_struct *get_task_struct(struct task_struct *task)

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A kernel without functions for the length of a test; it must go down without a leak. */
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include "hostkernel/kernel.h"
+
+class BootedTest : public testing::Test
+{
+protected:
+	void SetUp() override { wd::hostkernel::boot(config_); }
+
+	void TearDown() override
+	{
+		caller_.reset();
+		wd::hostkernel::LeakReport report = wd::hostkernel::shutdown();
+		EXPECT_EQ(report.openFiles, 0u);
+		EXPECT_EQ(report.pinnedPages, 0u);
+		EXPECT_EQ(report.kernelAllocations, 0u) << report.kernelBytes << " bytes";
+		EXPECT_EQ(report.devices, 0u);
+	}
+
+	wd::hostkernel::BootConfig config_;
+	std::shared_ptr<wd::hostkernel::Caller> caller_ = wd::hostkernel::Caller::create(1000);
+};

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Text: the kernel's printf, numbers, copies. */
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "booted.h"
+
+namespace
+{
+
+template <class... Arguments>
+std::string format(const char *fmt, Arguments... arguments)
+{
+	char text[256];
+	wd_snprintf(text, sizeof(text), fmt, arguments...);
+	return text;
+}
+
+TEST(Format, IntegersOfEverySize)
+{
+	const char *volatile none = nullptr;
+	EXPECT_EQ(format("%d %u %5d|%-5d|%05d", -1, 4000000000u, 42, 42, 42),
+		  "-1 4000000000    42|42   |00042");
+	EXPECT_EQ(format("%lld %llu %llx", -1ll, ~0ull, 0xdeadbeefcafeull),
+		  "-1 18446744073709551615 deadbeefcafe");
+	EXPECT_EQ(format("%#x %08lx %zu %hhu %c%%", 255, 0xabcul, sizeof(int), 300, 'x'),
+		  "0xff 00000abc 4 44 x%");
+	EXPECT_EQ(format("%*d|%.*s|%-8s|%s", 4, 7, 2, "abcdef", "ab",
+			 static_cast<const char *>(none)),
+		  "   7|ab|ab      |(null)");
+}
+
+TEST(Format, KernelPointers)
+{
+	u64 address = 0x1000;
+	EXPECT_EQ(format("%pe", ERR_PTR(-ENOMEM)), "-ENOMEM");
+	EXPECT_EQ(format("%pad", &address), "0x0000000000001000");
+	EXPECT_EQ(format("%pK", reinterpret_cast<void *>(0x10)), "0x10");
+}
+
+TEST(Format, TruncatesAndTellsTheLength)
+{
+	char text[4];
+	EXPECT_EQ(wd_snprintf(text, sizeof(text), "%s", "abcdef"), 6);
+	EXPECT_STREQ(text, "abc");
+	EXPECT_EQ(scnprintf(text, sizeof(text), "%s", "abcdef"), 3);
+	EXPECT_EQ(strscpy(text, "abcdef", sizeof(text)), -E2BIG);
+	EXPECT_STREQ(text, "abc");
+	EXPECT_EQ(strscpy(text, "ab", sizeof(text)), 2);
+	char *made = kasprintf(GFP_KERNEL, "%s-%d", "q", 7);
+	EXPECT_STREQ(made, "q-7");
+	kfree(made);
+}
+
+TEST(Numbers, AreParsedWhole)
+{
+	u32 value = 1;
+	int number = 0;
+	u8 byte = 0;
+	EXPECT_EQ(kstrtou32("0x10\n", 0, &value), 0);
+	EXPECT_EQ(value, 16u);
+	EXPECT_EQ(kstrtou32("010", 0, &value), 0);
+	EXPECT_EQ(value, 8u);
+	EXPECT_EQ(kstrtou32("12 ", 0, &value), -EINVAL);
+	EXPECT_EQ(kstrtou32("", 0, &value), -EINVAL);
+	EXPECT_EQ(kstrtou32("-1", 0, &value), -EINVAL);
+	EXPECT_EQ(kstrtou32("4294967296", 0, &value), -ERANGE);
+	EXPECT_EQ(kstrtoint("-2147483648", 10, &number), 0);
+	EXPECT_EQ(kstrtoint("2147483648", 10, &number), -ERANGE);
+	EXPECT_EQ(kstrtou8("256", 10, &byte), -ERANGE);
+	bool flag = false;
+	EXPECT_EQ(kstrtobool("on", &flag), 0);
+	EXPECT_TRUE(flag);
+	EXPECT_EQ(kstrtobool("maybe", &flag), -EINVAL);
+}
+
+TEST(Strings, CompareAndTrim)
+{
+	EXPECT_TRUE(sysfs_streq("auto\n", "auto"));
+	EXPECT_FALSE(sysfs_streq("auto\n\n", "auto"));
+	char text[] = "  a b \n";
+	EXPECT_STREQ(strim(text), "a b");
+	const char zeros[40] = {};
+	EXPECT_EQ(memchr_inv(zeros, 0, sizeof(zeros)), nullptr);
+}
+
+TEST_F(BootedTest, WarningsReachTheLogAndInfoDoesNot)
+{
+	pr_err("first %d\n", 1);
+	pr_info("not this\n");
+	pr_warn("second\n");
+	EXPECT_EQ(wd::hostkernel::kernelLog(), (std::vector<std::string>{"first 1", "second"}));
+}
+
+} // namespace

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Locks, waiting, completions, threads, RCU, reference counts; and that misuse is not forgiven. */
+#include <atomic>
+#include <chrono>
+#include <thread>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include <linux/completion.h>
+#include <linux/delay.h>
+#include <linux/kernel.h>
+#include <linux/kref.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/rwsem.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+
+#include "booted.h"
+
+namespace
+{
+
+class SyncTest : public BootedTest
+{
+};
+
+TEST(LockDeath, MisuseAborts)
+{
+	GTEST_FLAG_SET(death_test_style, "threadsafe");
+	struct mutex mutex;
+	mutex_init(&mutex);
+	spinlock_t spin;
+	spin_lock_init(&spin);
+	EXPECT_DEATH(mutex_unlock(&mutex), "released by another");
+	EXPECT_DEATH((mutex_lock(&mutex), mutex_lock(&mutex)), "taken twice");
+	EXPECT_DEATH(spin_unlock(&spin), "released by another");
+	EXPECT_DEATH((spin_lock(&spin), mutex_lock(&mutex)), "atomic context");
+	EXPECT_DEATH((spin_lock(&spin), (void)!kmalloc(1, GFP_KERNEL)), "atomic context");
+	EXPECT_DEATH((rcu_read_lock(), msleep(1)), "atomic context");
+}
+
+TEST(Lock, AtomicAllocationsAreAllowedUnderASpinlock)
+{
+	spinlock_t spin;
+	unsigned long flags;
+	spin_lock_init(&spin);
+	spin_lock_irqsave(&spin, flags);
+	EXPECT_TRUE(in_atomic());
+	void *p = kmalloc(8, GFP_ATOMIC);
+	spin_unlock_irqrestore(&spin, flags);
+	EXPECT_FALSE(in_atomic());
+	EXPECT_NE(p, nullptr);
+	kfree(p);
+}
+
+TEST(Lock, KnowsItsOwner)
+{
+	struct mutex mutex;
+	mutex_init(&mutex);
+	mutex_lock(&mutex);
+	EXPECT_TRUE(wd_mutex_held(&mutex));
+	std::thread([&] {
+		EXPECT_FALSE(wd_mutex_held(&mutex));
+		EXPECT_TRUE(mutex_is_locked(&mutex));
+		EXPECT_FALSE(mutex_trylock(&mutex));
+	}).join();
+	mutex_unlock(&mutex);
+	EXPECT_FALSE(mutex_is_locked(&mutex));
+}
+
+TEST(Lock, RwsemExcludesAndDowngrades)
+{
+	rw_semaphore sem;
+	init_rwsem(&sem);
+	down_read(&sem);
+	EXPECT_TRUE(down_read_trylock(&sem));
+	EXPECT_FALSE(down_write_trylock(&sem));
+	up_read(&sem);
+	up_read(&sem);
+	down_write(&sem);
+	EXPECT_TRUE(wd_rwsem_held_write(&sem));
+	EXPECT_FALSE(down_read_trylock(&sem));
+	downgrade_write(&sem);
+	EXPECT_TRUE(down_read_trylock(&sem));
+	up_read(&sem);
+	up_read(&sem);
+	EXPECT_FALSE(rwsem_is_locked(&sem));
+	/* A plain counter under the lock, for the race detector. */
+	int counter = 0;
+	std::vector<std::thread> threads;
+	for (int t = 0; t < 4; t++)
+		threads.emplace_back([&] {
+			for (int i = 0; i < 1000; i++) {
+				down_write(&sem);
+				counter++;
+				up_write(&sem);
+				down_read(&sem);
+				EXPECT_GT(counter, 0);
+				up_read(&sem);
+			}
+		});
+	for (auto &thread : threads)
+		thread.join();
+	EXPECT_EQ(counter, 4000);
+}
+
+TEST(Wait, WakesWhenTheConditionHolds)
+{
+	wait_queue_head_t wq;
+	init_waitqueue_head(&wq);
+	std::atomic<int> stage{0};
+	std::thread waiter([&] {
+		wait_event(wq, stage == 1);
+		stage = 2;
+		wake_up_all(&wq);
+		EXPECT_EQ(wait_event_interruptible(wq, stage == 3), 0);
+	});
+	stage = 1;
+	wake_up(&wq);
+	wait_event(wq, stage == 2);
+	stage = 3;
+	wake_up_interruptible(&wq);
+	waiter.join();
+	EXPECT_FALSE(waitqueue_active(&wq));
+}
+
+TEST(Wait, TimesOut)
+{
+	wait_queue_head_t wq;
+	init_waitqueue_head(&wq);
+	u64 begin = ktime_get_ns();
+	EXPECT_EQ(wait_event_timeout(wq, false, msecs_to_jiffies(20)), 0);
+	EXPECT_GE(ktime_get_ns() - begin, 20 * NSEC_PER_MSEC);
+	EXPECT_GE(wait_event_timeout(wq, true, msecs_to_jiffies(20)), 1);
+	EXPECT_EQ(wait_event_interruptible_timeout(wq, false, 1), 0);
+}
+
+TEST(Wait, ExclusiveWaitersWakeOneByOne)
+{
+	wait_queue_head_t wq;
+	init_waitqueue_head(&wq);
+	std::atomic<int> tokens{0}, served{0};
+	auto take = [&] {
+		int have = tokens;
+		while (have > 0)
+			if (tokens.compare_exchange_weak(have, have - 1))
+				return true;
+		return false;
+	};
+	std::vector<std::thread> threads;
+	for (int i = 0; i < 4; i++)
+		threads.emplace_back([&] {
+			wait_event_interruptible_exclusive(wq, take());
+			served++;
+		});
+	for (int i = 0; i < 4; i++) {
+		tokens++;
+		wake_up(&wq);
+		while (served != i + 1)
+			std::this_thread::yield();
+	}
+	for (auto &thread : threads)
+		thread.join();
+}
+
+TEST(Completion, CountsAndStaysDone)
+{
+	completion done;
+	init_completion(&done);
+	EXPECT_FALSE(try_wait_for_completion(&done));
+	EXPECT_EQ(wait_for_completion_timeout(&done, 5), 0u);
+	complete(&done);
+	complete(&done);
+	wait_for_completion(&done);
+	EXPECT_TRUE(completion_done(&done));
+	wait_for_completion(&done);
+	EXPECT_FALSE(completion_done(&done));
+	complete_all(&done);
+	wait_for_completion(&done);
+	EXPECT_GE(wait_for_completion_timeout(&done, 100), 1u);
+	reinit_completion(&done);
+	EXPECT_FALSE(completion_done(&done));
+}
+
+/* The waiter's stack frame, with the completion, is gone as soon as it was completed. */
+TEST(Completion, MayBeOnTheWaitersStack)
+{
+	for (int i = 0; i < 200; i++) {
+		auto *done = new completion;
+		init_completion(done);
+		std::thread completer([done] { complete(done); });
+		wait_for_completion(done);
+		delete done;
+		completer.join();
+	}
+}
+
+TEST(Kthread, StopsAndReturnsItsResult)
+{
+	std::atomic<int> turns{0};
+	auto body = [](void *data) {
+		while (!kthread_should_stop()) {
+			(*static_cast<std::atomic<int> *>(data))++;
+			schedule_timeout_interruptible(1);
+		}
+		return 42;
+	};
+	task_struct *task = kthread_run(+body, &turns, "worker/%d", 3);
+	ASSERT_FALSE(IS_ERR(task));
+	EXPECT_STREQ(task->comm, "worker/3");
+	while (turns < 3)
+		std::this_thread::yield();
+	EXPECT_EQ(kthread_stop(task), 42);
+	/* Never woken: never runs. */
+	task = kthread_create(+body, &turns, "idle");
+	EXPECT_EQ(kthread_stop(task), -EINTR);
+}
+
+struct Object {
+	int value;
+	rcu_head rcu;
+};
+
+TEST_F(SyncTest, RcuReadersNeverSeeFreedObjects)
+{
+	Object *shared = static_cast<Object *>(kzalloc(sizeof(Object), GFP_KERNEL));
+	std::atomic<bool> stop{false};
+	std::thread reader([&] {
+		while (!stop) {
+			rcu_read_lock();
+			EXPECT_GE(rcu_dereference(shared)->value, 0);
+			rcu_read_unlock();
+		}
+	});
+	for (int i = 1; i < 500; i++) {
+		auto *fresh = static_cast<Object *>(kzalloc(sizeof(Object), GFP_KERNEL));
+		fresh->value = i;
+		Object *old = shared;
+		rcu_assign_pointer(shared, fresh);
+		if (i % 50)
+			kfree_rcu(old, rcu);
+		else
+			kfree_rcu(old);
+	}
+	stop = true;
+	reader.join();
+	kfree(shared);
+}
+
+TEST_F(SyncTest, RcuBarrierWaitsForCallbacks)
+{
+	static std::atomic<int> called;
+	called = 0;
+	rcu_head heads[20];
+	for (auto &head : heads)
+		call_rcu(&head, [](rcu_head *) { called++; });
+	rcu_barrier();
+	EXPECT_EQ(called, 20);
+}
+
+TEST(RefcountDeath, UseAfterZeroWarns)
+{
+	GTEST_FLAG_SET(death_test_style, "threadsafe");
+	refcount_t r;
+	refcount_set(&r, 0);
+	EXPECT_DEATH(refcount_inc(&r), "use after free");
+	EXPECT_DEATH((void)!refcount_dec_and_test(&r), "underflow");
+	EXPECT_FALSE(refcount_inc_not_zero(&r));
+	refcount_set(&r, INT_MAX);
+	EXPECT_DEATH(refcount_inc(&r), "overflow");
+}
+
+TEST(Kref, ReleasesOnce)
+{
+	static int released;
+	released = 0;
+	kref k;
+	kref_init(&k);
+	kref_get(&k);
+	auto release = [](kref *) { released++; };
+	EXPECT_EQ(kref_put(&k, release), 0);
+	EXPECT_EQ(kref_put(&k, release), 1);
+	EXPECT_EQ(released, 1);
+	EXPECT_FALSE(kref_get_unless_zero(&k));
+}
+
+} // namespace

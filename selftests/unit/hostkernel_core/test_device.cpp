@@ -1,0 +1,263 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "test_device.h"
+
+#include <linux/anon_inodes.h>
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/miscdevice.h>
+#include <linux/mm.h>
+#include <linux/poll.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+#include <linux/xarray.h>
+
+namespace test
+{
+
+std::atomic<int> opens, releases, closedMappings;
+std::atomic<bool> releasedWithMm;
+
+namespace
+{
+
+struct Context {
+	page **pages;
+	unsigned long pinned;
+	wait_queue_head_t wq;
+	std::atomic<bool> ready;
+};
+
+unsigned long sharedPage;
+
+Context *contextOf(file *filp)
+{
+	return static_cast<Context *>(filp->private_data);
+}
+
+int open(inode *, file *filp)
+{
+	auto *context = static_cast<Context *>(kzalloc(sizeof(Context), GFP_KERNEL));
+	if (!context)
+		return -ENOMEM;
+	init_waitqueue_head(&context->wq);
+	filp->private_data = context;
+	opens++;
+	return 0;
+}
+
+void unpin(Context *context)
+{
+	unpin_user_pages(context->pages, context->pinned);
+	kvfree(context->pages);
+	context->pages = nullptr;
+	context->pinned = 0;
+}
+
+int release(inode *, file *filp)
+{
+	Context *context = contextOf(filp);
+	releasedWithMm = get_current()->mm != nullptr;
+	unpin(context);
+	kfree(context);
+	releases++;
+	return 0;
+}
+
+long copy(unsigned long arg)
+{
+	Copy request;
+	auto *user = reinterpret_cast<Copy *>(arg);
+	if (copy_from_user(&request, user, sizeof(request)))
+		return -EFAULT;
+	if (request.buffer) {
+		char fill[4096];
+		memset(fill, 0x5a, sizeof(fill));
+		if (copy_to_user(u64_to_user_ptr(request.buffer), fill, sizeof(fill)))
+			return -EFAULT;
+	}
+	return put_user(request.value + 1, &user->value);
+}
+
+long pin(Context *context, unsigned long arg)
+{
+	Pin request;
+	if (copy_from_user(&request, reinterpret_cast<void *>(arg), sizeof(request)))
+		return -EFAULT;
+	if (context->pages)
+		return -EBUSY;
+	context->pages = static_cast<page **>(kvcalloc(request.pages, sizeof(page *), GFP_KERNEL));
+	if (!context->pages)
+		return -ENOMEM;
+	int count = pin_user_pages_fast(request.address, static_cast<int>(request.pages),
+					(request.write ? FOLL_WRITE : 0) | FOLL_LONGTERM,
+					context->pages);
+	if (count > 0) {
+		context->pinned = static_cast<unsigned long>(count);
+		request.firstPhys = page_to_phys(context->pages[0]);
+		if (copy_to_user(reinterpret_cast<void *>(arg), &request, sizeof(request)))
+			return -EFAULT;
+	} else {
+		unpin(context);
+	}
+	return count;
+}
+
+long allocate()
+{
+	xarray xa;
+	long ret = 0;
+	xa_init_flags(&xa, XA_FLAGS_ALLOC);
+	unsigned long index;
+	void *entry;
+	for (u32 i = 0; i < 3 && !ret; i++) {
+		u32 id;
+		void *p = kzalloc(32, GFP_KERNEL);
+		ret = p ? xa_alloc(&xa, &id, p, XA_LIMIT(i * 5000, UINT_MAX), GFP_KERNEL) : -ENOMEM;
+		if (ret)
+			kfree(p);
+	}
+	unsigned long table = ret ? 0 : get_zeroed_page(GFP_KERNEL);
+	if (!ret && !table)
+		ret = -ENOMEM;
+	free_page(table);
+	xa_for_each (&xa, index, entry)
+		kfree(entry);
+	xa_destroy(&xa);
+	return ret;
+}
+
+long readString(unsigned long arg)
+{
+	char *text = strndup_user(reinterpret_cast<const char *>(arg), 16);
+	if (IS_ERR(text))
+		return PTR_ERR(text);
+	long length = static_cast<long>(strlen(text));
+	kfree(text);
+	return length;
+}
+
+long readStruct(unsigned long arg)
+{
+	u64 known[2], size;
+	if (get_user(size, reinterpret_cast<u64 *>(arg)))
+		return -EFAULT;
+	int ret = copy_struct_from_user(known, sizeof(known), reinterpret_cast<void *>(arg), size);
+	return ret ? ret : static_cast<long>(known[1]);
+}
+
+__poll_t poll(file *filp, poll_table *pt)
+{
+	Context *context = contextOf(filp);
+	poll_wait(filp, &context->wq, pt);
+	return context->ready ? EPOLLIN | EPOLLRDNORM : 0;
+}
+
+long ioctl(file *filp, unsigned cmd, unsigned long arg);
+
+int mmap(file *, vm_area_struct *vma)
+{
+	static const vm_operations_struct ops = [] {
+		vm_operations_struct o{};
+		o.close = [](vm_area_struct *) { closedMappings++; };
+		return o;
+	}();
+	if (vma->vm_pgoff)
+		return -EINVAL;
+	vma->vm_ops = &ops;
+	return remap_pfn_range(vma, vma->vm_start, PHYS_PFN(__pa(sharedPage)),
+			       vma->vm_end - vma->vm_start, vma->vm_page_prot);
+}
+
+ssize_t read(file *, char *buf, size_t count, loff_t *pos)
+{
+	return simple_read_from_buffer(buf, count, pos, "hello", 5);
+}
+
+const file_operations fops = [] {
+	file_operations f{};
+	f.open = open;
+	f.release = release;
+	f.unlocked_ioctl = ioctl;
+	f.poll = poll;
+	f.mmap = mmap;
+	f.read = read;
+	return f;
+}();
+
+miscdevice device = [] {
+	miscdevice d{};
+	d.minor = MISC_DYNAMIC_MINOR;
+	d.name = "hktest";
+	d.fops = &fops;
+	return d;
+}();
+
+long ioctl(file *filp, unsigned cmd, unsigned long arg)
+{
+	Context *context = contextOf(filp);
+	switch (cmd) {
+	case kCopy:
+		return copy(arg);
+	case kPin:
+		return pin(context, arg);
+	case kUnpin:
+		unpin(context);
+		return 0;
+	case kLock:
+		return account_locked_vm(get_current()->mm, arg, true);
+	case kUnlock:
+		return account_locked_vm(get_current()->mm, arg, false);
+	case kAllocate:
+		return allocate();
+	case kReady:
+		context->ready = true;
+		wake_up_interruptible(&context->wq);
+		return 0;
+	case kAnonFd: {
+		auto *inner = static_cast<Context *>(kzalloc(sizeof(Context), GFP_KERNEL));
+		if (!inner)
+			return -ENOMEM;
+		init_waitqueue_head(&inner->wq);
+		int fd = anon_inode_getfd("hktest", &fops, inner, O_RDWR);
+		if (fd < 0)
+			kfree(inner);
+		return fd;
+	}
+	case kRevoke:
+		unmap_mapping_range(filp->f_mapping, 0, 0, 1);
+		return 0;
+	case kUid:
+		return current_uid().val;
+	case kCapable:
+		return capable(static_cast<int>(arg));
+	case kString:
+		return readString(arg);
+	case kStruct:
+		return readStruct(arg);
+	}
+	return -ENOIOCTLCMD;
+}
+
+} // namespace
+
+std::atomic<uint64_t> &sharedWord()
+{
+	return *reinterpret_cast<std::atomic<uint64_t> *>(sharedPage);
+}
+
+int registerDevice()
+{
+	opens = releases = closedMappings = 0;
+	sharedPage = get_zeroed_page(GFP_KERNEL);
+	return misc_register(&device);
+}
+
+void unregisterDevice()
+{
+	misc_deregister(&device);
+	free_page(sharedPage);
+}
+
+} // namespace test
