@@ -14,12 +14,12 @@
  * and <linux/iommu.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
-#define wd_clear_bus_iommu_ops(_ops)                               \
-	do {                                                       \
-		if (platform_bus_type.iommu_ops == (_ops))         \
-			platform_bus_type.iommu_ops = NULL;        \
-		if (pci_bus_type.iommu_ops == (_ops))              \
-			pci_bus_type.iommu_ops = NULL;             \
+#define wd_clear_bus_iommu_ops(_ops)                        \
+	do {                                                \
+		if (platform_bus_type.iommu_ops == (_ops))  \
+			platform_bus_type.iommu_ops = NULL; \
+		if (pci_bus_type.iommu_ops == (_ops))       \
+			pci_bus_type.iommu_ops = NULL;      \
 	} while (0)
 #else
 #define wd_clear_bus_iommu_ops(_ops) ((void)(_ops))
