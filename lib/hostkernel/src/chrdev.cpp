@@ -76,10 +76,13 @@ Found findNode(const std::string &name)
 	if (auto misc = miscs.find(devt); misc != miscs.end())
 		found.misc = misc->second;
 	else if (cdev *cd = cdevOf(devt))
-		found.cd = at->second->i_cdev = cdevGet(cd);
+		found.cd = cdevGet(cd);
 	if (!found.misc && !found.cd)
 		return found;
 	found.node = at->second;
+	/* Written once: open() of a driver reads it without a lock. */
+	if (found.cd && found.node->i_cdev != found.cd)
+		found.node->i_cdev = found.cd;
 	atomic_inc(&found.node->i_count);
 	return found;
 }
