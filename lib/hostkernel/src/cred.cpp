@@ -94,5 +94,5 @@ void __put_cred(struct cred *cred)
 
 bool capable(int cap)
 {
-	return cap >= 0 && cap < 64 && (get_current()->cred->cap_effective >> cap & 1);
+	return cap >= 0 && cap < 64 && (READ_ONCE(get_current()->cred->cap_effective) >> cap & 1);
 }

@@ -149,6 +149,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 	get_file(filp);
 	mmap_write_lock(mm);
 	ret = filp->f_op->mmap(filp, vma);
+	mm->total_vm += ret ? 0 : vma_pages(vma);
 	mmap_write_unlock(mm);
 	if (ret) {
 		fput(filp);
@@ -162,7 +163,6 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 	mutex_lock(&filp->f_mapping->i_mmap_lock);
 	list_add_tail(&mapping->entry, &filp->f_mapping->i_mmap);
 	mutex_unlock(&filp->f_mapping->i_mmap_lock);
-	mm->total_vm += vma_pages(vma);
 	out = vma;
 	return 0;
 }

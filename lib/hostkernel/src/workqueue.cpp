@@ -81,6 +81,12 @@ bool pending(const work_struct *work)
 	return atomic_long_read(&work->data) & kPending;
 }
 
+/* In a queue; an item whose timer is armed is pending but not queued. */
+bool queued(const work_struct *work)
+{
+	return pending(work) && !list_empty(&work->entry);
+}
+
 void enqueue(workqueue_struct *wq, work_struct *work)
 {
 	WRITE_ONCE(work->wq, wq);
@@ -193,7 +199,7 @@ void waitDone(std::unique_lock<std::mutex> &lock, work_struct *work, u64 target)
 		Worker *runner = runnerOf(work);
 		if (runner && runner->sequence <= target)
 			return false;
-		return !(pending(work) && work->seq <= target);
+		return !(queued(work) && work->seq <= target);
 	});
 }
 
@@ -390,7 +396,7 @@ bool flush_work(struct work_struct *work)
 {
 	might_sleep();
 	std::unique_lock lock(queueMutex);
-	if (!pending(work) && !runnerOf(work))
+	if (!queued(work) && !runnerOf(work))
 		return false;
 	WARN_ON(runningHere == work);
 	waitDone(lock, work, lastSequence);
