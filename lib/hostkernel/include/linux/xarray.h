@@ -11,8 +11,8 @@
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/limits.h>
-#include <linux/spinlock.h>
 #include <linux/rcupdate.h>
+#include <linux/spinlock.h>
 #include <linux/types.h>
 
 struct xarray {
