@@ -5,7 +5,6 @@
 #include <linux/types.h>
 #undef rcu_head
 
-#define _LGPL_SOURCE
 #include <urcu/urcu-bp.h>
 
 namespace wd::hostkernel
