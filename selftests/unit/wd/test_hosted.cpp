@@ -118,7 +118,7 @@ Bytes through(ZipLane &lane, std::span<const std::byte> in, zip::Status *status 
 {
 	const auto slot = lane.acquire();
 	EXPECT_TRUE(slot);
-	std::memcpy(lane.input(*slot).data(), in.data(), in.size());
+	std::copy(in.begin(), in.end(), lane.input(*slot).begin());
 	EXPECT_EQ(lane.submit(*slot, in.size()), QueueStatus::Ok);
 	EXPECT_TRUE(lane.wait(5000));
 	ZipResult result;
@@ -463,7 +463,7 @@ int runStream(wd_queue &q, const Bytes &in, Bytes &out, size_t piece, uint32_t r
 	bool more = false;
 	for (size_t at = 0; (at < in.size() || more || in.empty()) && status == WD_ZIP_OK;) {
 		const size_t n = std::min(piece, in.size() - at);
-		std::memcpy(memory, in.data() + at, n);
+		std::copy_n(in.begin() + static_cast<ptrdiff_t>(at), n, memory);
 		wd_zip_req r = {};
 		r.src = memory;
 		r.src_len = static_cast<uint32_t>(n);
