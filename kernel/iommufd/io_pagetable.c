@@ -186,7 +186,7 @@ int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsign
 	LIST_HEAD(list);
 	int rc;
 
-	pages = iopt_pages_alloc(mode, uptr, length, prot & IOMMU_WRITE);
+	pages = iopt_pages_alloc(mode, uptr, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	area = iopt_area_alloc(pages, uptr & (PAGE_SIZE - 1), length);

@@ -142,7 +142,6 @@ struct iopt_seg {
  * @source_user: who is charged, with IOPT_ACCOUNT_USER
  * @lock_limit: RLIMIT_MEMLOCK of the process, in pages
  * @uptr: address of the first page
- * @npages: pages
  * @account_mode: fixed at MAP
  * @writable: pinned for writing
  * @first_seg_used: @first_seg is in @segs
@@ -156,7 +155,6 @@ struct iopt_pages {
 	struct user_struct *source_user;
 	unsigned long lock_limit;
 	unsigned long uptr;
-	unsigned long npages;
 	enum iopt_account_mode account_mode;
 	bool writable;
 	bool first_seg_used;
@@ -214,8 +212,7 @@ int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area);
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
 
 /* --- pages.c --- */
-struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr,
-				    unsigned long length, bool writable);
+struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);
 void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned long last);

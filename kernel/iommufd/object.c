@@ -114,6 +114,12 @@ void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		wake_up_all(&ictx->destroy_wait);
 }
 
+/* What others did with the object before they let go of it has happened when the count is seen. */
+static unsigned int iommufd_count(const refcount_t *count)
+{
+	return atomic_read_acquire(&count->refs);
+}
+
 static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	iommufd_object_ops[obj->type].destroy(ictx, obj);
@@ -129,7 +135,7 @@ static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_objec
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
-	if (refcount_read(&obj->users) != users || refcount_read(&obj->wait_cnt) != 1)
+	if (iommufd_count(&obj->users) != users || iommufd_count(&obj->wait_cnt) != 1)
 		return false;
 	__xa_erase(&ictx->objects, obj->id);
 	return true;
@@ -186,7 +192,7 @@ void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	xa_erase(&ictx->objects, obj->id);
 	if (!refcount_dec_and_test(&obj->wait_cnt))
-		wait_event(ictx->destroy_wait, !refcount_read(&obj->wait_cnt));
+		wait_event(ictx->destroy_wait, !iommufd_count(&obj->wait_cnt));
 	WARN_ON(refcount_read(&obj->users) != 2);
 	iommufd_object_free(ictx, obj);
 }

@@ -20,13 +20,11 @@
  * iopt_pages_alloc() - backing for memory of the calling process; nothing is pinned
  * @mode: who is charged
  * @uptr: first byte
- * @length: bytes, not 0
  * @writable: devices may be allowed to write it
  *
  * Return: the backing with one reference, or ERR_PTR(-ENOMEM)
  */
-struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr,
-				    unsigned long length, bool writable)
+struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable)
 {
 	struct iopt_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 
@@ -43,7 +41,6 @@ struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long u
 	if (mode == IOPT_ACCOUNT_USER)
 		pages->source_user = get_uid(current_user());
 	pages->uptr = uptr & PAGE_MASK;
-	pages->npages = ((uptr & ~PAGE_MASK) + length - 1) / PAGE_SIZE + 1;
 	pages->writable = writable;
 	return pages;
 }
