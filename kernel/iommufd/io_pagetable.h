@@ -125,6 +125,7 @@ struct iopt_run {
  * @users: areas that have the pages in page tables
  * @nr_runs: entries of @runs
  * @runs: @inline_run, or allocated
+ * @inline_run: place for the only run of contiguous memory
  */
 struct iopt_seg {
 	struct interval_tree_node node;
@@ -220,8 +221,13 @@ void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned lo
 /**
  * struct iopt_run_iter - walk over the pinned pages of a range, in maximal contiguous runs
  * @pages: backing, mutex held
- * @index: first page of the current run; @npages and @pfn describe it
+ * @index: first page of the current run
  * @last: last page of the range
+ * @npages: length of the current run
+ * @pfn: page frame of its first page
+ * @seg: segment that the walk has got to
+ * @run: its run that the walk has got to
+ * @run_index: first page of that run
  */
 struct iopt_run_iter {
 	struct iopt_pages *pages;
