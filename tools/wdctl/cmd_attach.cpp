@@ -157,9 +157,8 @@ std::string faultText(const Attachment &attachment)
 				   wd::zip::statusText(attachment.outsideStatus));
 	const auto &fault = *attachment.fault;
 
-	return fmt::format("faulted as it must: {} {:#x} at PASID {}, reason {:#x} {}",
-			   fault.access, fault.address, fault.pasid, fault.reason,
-			   fault.reasonText);
+	return fmt::format("faulted as it must: {} {:#x} at PASID {}, reason {:#x}{}", fault.access,
+			   fault.address, fault.pasid, fault.reason, fault.reasonText);
 }
 
 void printText(const wd::Host &host, const wd::Accelerator &accelerator,

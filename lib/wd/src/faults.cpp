@@ -13,6 +13,34 @@ namespace
 
 constexpr const char *kUnits = "/sys/class/iommu";
 
+/** What a PASID's user can run into (vtd-scalable-mode sheet, 7.1); others stay numbers. */
+const char *reasonText(unsigned reason)
+{
+	switch (reason) {
+	case 0x45:
+		return "the function may not use PASIDs";
+	case 0x46:
+	case 0x51:
+	case 0x59:
+		return "nothing is attached at the PASID";
+	case 0x71:
+	case 0x79:
+		return "not mapped";
+	case 0x80:
+	case 0x84:
+		return "address beyond the page table";
+	case 0x81:
+	case 0x86:
+		return "no read permission";
+	case 0x85:
+		return "no write permission";
+	case 0x87:
+		return "interrupt address range";
+	default:
+		return "";
+	}
+}
+
 /** "0x1f" or "31". */
 template <typename T>
 bool parseNumber(std::string_view text, T &out)
@@ -55,11 +83,6 @@ std::optional<IommuFault> parseFault(std::string_view line)
 	unsigned seen = 0;
 
 	while (!line.empty()) {
-		/* text= is last and may contain blanks. */
-		if (line.starts_with("text=")) {
-			fault.reasonText = line.substr(5);
-			break;
-		}
 		auto word = line.substr(0, line.find(' '));
 		auto equals = word.find('=');
 
@@ -68,6 +91,7 @@ std::optional<IommuFault> parseFault(std::string_view line)
 			return std::nullopt;
 		line.remove_prefix(word.size() + (word.size() < line.size() ? 1 : 0));
 	}
+	fault.reasonText = reasonText(fault.reason);
 	return seen == kFields ? std::optional(fault) : std::nullopt;
 }
 

@@ -23,8 +23,8 @@ struct IommuFault {
 	uint32_t pasid = 0; /**< 0 = the request carried none */
 	uint64_t address = 0;
 	unsigned reason = 0;	/**< VT-d fault reason code */
-	std::string access;	/**< "read", "write", "atomic" or "page request" */
-	std::string reasonText; /**< a few words; empty if the driver gives none */
+	std::string access;	/**< "read", "write", "atomic" or "page-request" */
+	std::string reasonText; /**< a few words; empty for reasons that no PASID's user causes */
 };
 
 /** One line of the driver's fault log. @return none if it is not one. */
