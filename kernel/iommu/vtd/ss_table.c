@@ -42,7 +42,7 @@ static void ss_defer_free(struct ss_table *table, u64 *node, unsigned int level,
 	lockdep_assert_held(&table->lock);
 	list_add_tail((struct list_head *)node, freed);
 	if (level <= SS_COUNTED_LEVELS)
-		table->tables--;
+		WRITE_ONCE(table->tables, table->tables - 1);
 }
 
 /**
@@ -111,7 +111,7 @@ static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64
 			WRITE_ONCE(*slot, ss_make_table(virt_to_phys(*spare)));
 			*spare = NULL;
 			if (at - 1 <= SS_COUNTED_LEVELS)
-				table->tables++;
+				WRITE_ONCE(table->tables, table->tables + 1);
 		} else if (ss_is_leaf(*slot, at)) {
 			return ERR_PTR(-EEXIST);
 		}
@@ -164,7 +164,7 @@ static unsigned int ss_fill(struct ss_table *table, u64 *slot, unsigned int n, u
 			break;
 		WRITE_ONCE(slot[i], leaf);
 	}
-	table->leaves += i;
+	WRITE_ONCE(table->leaves, table->leaves + i);
 	return i;
 }
 
@@ -241,12 +241,12 @@ static void ss_collect(struct ss_table *table, u64 *node, unsigned int level,
 
 	for (i = 0; level > 1 && i < SS_ENTRIES; i++) {
 		if (ss_is_leaf(node[i], level))
-			table->leaves--;
+			WRITE_ONCE(table->leaves, table->leaves - 1);
 		else
 			ss_collect(table, ss_entry_table(node[i]), level - 1, freed);
 	}
 	if (level == 1)
-		table->leaves -= SS_ENTRIES;
+		WRITE_ONCE(table->leaves, table->leaves - SS_ENTRIES);
 	ss_defer_free(table, node, level, freed);
 }
 
@@ -282,7 +282,7 @@ static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 i
 			return iova;
 		if (ss_is_leaf(entry, level)) {
 			WRITE_ONCE(node[i], 0);
-			table->leaves--;
+			WRITE_ONCE(table->leaves, table->leaves - 1);
 			*from = min(*from, start);
 			iova = end;
 			continue;
