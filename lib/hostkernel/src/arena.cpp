@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arena.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <bit>
@@ -65,13 +66,35 @@ private:
 	unsigned char *order_ = nullptr; /* of each allocated block's first page, +1 */
 };
 
+/* @size bytes of address space, aligned to the largest block, so that every block is aligned. */
+char *reserve(size_t size)
+{
+	size_t align = std::min(size, PAGE_SIZE << (kOrders - 1));
+	void *at = mmap(nullptr, size + align, PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (at == MAP_FAILED)
+		return nullptr;
+	auto *begin = static_cast<char *>(at);
+	size_t skip = -reinterpret_cast<uintptr_t>(begin) & (align - 1);
+	if (skip)
+		munmap(begin, skip);
+	if (align - skip)
+		munmap(begin + skip + size, align - skip);
+	return begin + skip;
+}
+
 bool Arena::map(size_t size)
 {
 	if (ftruncate(fd_, static_cast<off_t>(size)))
 		return false;
-	void *at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd_, 0);
-	if (at == MAP_FAILED)
+	void *at = reserve(size);
+	if (!at)
 		return false;
+	if (mmap(at, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd_,
+		 0) == MAP_FAILED) {
+		munmap(at, size);
+		return false;
+	}
 	void *orders = mmap(nullptr, size >> PAGE_SHIFT, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (orders == MAP_FAILED) {
