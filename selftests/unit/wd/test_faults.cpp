@@ -33,13 +33,12 @@ TEST(FaultLog, LineWithoutPasidAndUnknownReason)
 
 TEST(FaultLog, WhatIsNoFaultIsRefused)
 {
-	for (const char *line :
-	     {"", " ", "garbage", "rid=x", "rid=x pasid=5 addr=0x1 reason=0x79",
-	      "rid=x pasid=five addr=0x1 reason=0x79 type=read",
-	      "rid=x pasid=-1 addr=0x1 reason=0x79 type=read",
-	      "rid=x pasid=4294967296 addr=0x1 reason=0x79 type=read",
-	      "rid=x pasid=5 addr=0x10000000000000000 reason=0x79 type=read",
-	      "rid=x pasid=5 addr=0x reason=0x79 type=read", "more=12"})
+	for (const char *line : {"", " ", "garbage", "rid=x", "rid=x pasid=5 addr=0x1 reason=0x79",
+				 "rid=x pasid=five addr=0x1 reason=0x79 type=read",
+				 "rid=x pasid=-1 addr=0x1 reason=0x79 type=read",
+				 "rid=x pasid=4294967296 addr=0x1 reason=0x79 type=read",
+				 "rid=x pasid=5 addr=0x10000000000000000 reason=0x79 type=read",
+				 "rid=x pasid=5 addr=0x reason=0x79 type=read", "more=12"})
 		EXPECT_FALSE(parseFault(line)) << line;
 }
 
