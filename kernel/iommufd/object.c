@@ -127,15 +127,16 @@ static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object 
 }
 
 /*
- * Take an object out of sight if nothing but its existence counts. Both counts can only fall while
- * the lock is held: to raise @users one needs a hold or be a user, to raise @wait_cnt the lock.
+ * Take an object out of sight if nothing but its existence counts. @wait_cnt comes first: once it
+ * is 1 under the lock nobody holds the object and nobody can begin to, and only holders raise
+ * @users. The other way round a holder could become a user and let go between the two looks.
  */
 static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 				  unsigned int users)
 {
 	lockdep_assert_held(&ictx->objects.xa_lock);
 
-	if (iommufd_count(&obj->users) != users || iommufd_count(&obj->wait_cnt) != 1)
+	if (iommufd_count(&obj->wait_cnt) != 1 || iommufd_count(&obj->users) != users)
 		return false;
 	__xa_erase(&ictx->objects, obj->id);
 	return true;
