@@ -40,7 +40,8 @@ struct NodeInfo {
 struct BootConfig {
 	std::vector<PciSlot> pci;
 	std::vector<NodeInfo> nodes;
-	/** If not empty: sysfs is also kept as a real directory tree below this (existing) folder. */
+	/** If not empty: sysfs is also kept as a real directory tree below this (existing) folder.
+	 */
 	std::string sysfsDirectory;
 };
 
@@ -87,7 +88,7 @@ enum class Capability : unsigned { SysAdmin = 21, SysResource = 24, IpcLock = 14
  */
 class Caller
 {
-      public:
+public:
 	/** This process. Root of its own machine: every capability, unlimited RLIMIT_MEMLOCK. */
 	static std::shared_ptr<Caller> self();
 	/** A further caller with this process's memory but an own mm object, files and limits. */

@@ -26,7 +26,7 @@ namespace wd::machine
  */
 class DmaAgent
 {
-      public:
+public:
 	virtual ~DmaAgent() = default;
 	virtual void beginBurst() noexcept = 0;
 	virtual void endBurst() noexcept = 0;
@@ -39,7 +39,8 @@ class DmaAgent
 	virtual DmaResult write(const StreamId &stream, uint64_t iova,
 				std::span<const std::byte> src) noexcept = 0;
 
-	/** One naturally aligned store of 2, 4 or 8 bytes, after all earlier writes of this agent. */
+	/** One naturally aligned store of 2, 4 or 8 bytes, after all earlier writes of this agent.
+	 */
 	virtual DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
 				uint64_t value) noexcept = 0;
 };
@@ -47,20 +48,20 @@ class DmaAgent
 /** RAII burst. */
 class DmaBurst
 {
-      public:
+public:
 	explicit DmaBurst(DmaAgent &agent) noexcept : agent_(agent) { agent_.beginBurst(); }
 	~DmaBurst() { agent_.endBurst(); }
 	DmaBurst(const DmaBurst &) = delete;
 	DmaBurst &operator=(const DmaBurst &) = delete;
 
-      private:
+private:
 	DmaAgent &agent_;
 };
 
 /** The fabric between devices and memory. createAgent() is thread-safe. Agents die before it. */
 class DmaRoute
 {
-      public:
+public:
 	virtual ~DmaRoute() = default;
 	virtual std::unique_ptr<DmaAgent> createAgent() = 0;
 };

@@ -84,7 +84,7 @@ struct MachineFunction {
  */
 class Machine
 {
-      public:
+public:
 	Machine(MachineDescription description, PhysicalMemory &memory);
 	~Machine();
 	Machine(const Machine &) = delete;
@@ -98,7 +98,7 @@ class Machine
 	const std::vector<MachineFunction> &functions() const;
 	IommuUnit &iommu();
 
-      private:
+private:
 	struct Impl;
 	std::unique_ptr<Impl> impl_;
 };

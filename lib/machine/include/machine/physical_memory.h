@@ -17,7 +17,7 @@ namespace wd::machine
  */
 class PhysicalMemory
 {
-      public:
+public:
 	virtual ~PhysicalMemory() = default;
 
 	/** Copy @len bytes at @pa to @dst. @return false if some byte has no memory behind it. */
@@ -36,8 +36,9 @@ class PhysicalMemory
 	virtual bool store(uint64_t pa, unsigned size, uint64_t value) noexcept = 0;
 
 	/**
-	 * Atomic compare and exchange of an aligned 64-bit word. @expected is updated with the value
-	 * found. @return false if there is no memory; otherwise @exchanged says whether it was done.
+	 * Atomic compare and exchange of an aligned 64-bit word. @expected is updated with the
+	 * value found. @return false if there is no memory; otherwise @exchanged says whether it
+	 * was done.
 	 */
 	virtual bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 				     bool &exchanged) noexcept = 0;
