@@ -57,13 +57,11 @@ static int qm_mailbox_wait(struct wd_qm *qm)
 }
 
 /*
- * The command is one 128-bit unit and executes when its last byte is written (4.1); both halves go
- * as 64-bit stores, low half first.
+ * Wait for the command before, which may have timed out and still be at work on the buffer: until
+ * it is done the buffer must not be filled again.
  */
-static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
+static int qm_mailbox_idle(struct wd_qm *qm, u8 command)
 {
-	u32 word = FIELD_PREP(QM_MB_CMD, command) | FIELD_PREP(QM_MB_QUEUE, queue) | QM_MB_BUSY |
-		   (query ? QM_MB_QUERY : 0);
 	int ret;
 
 	lockdep_assert_held(&qm->mailbox_lock);
@@ -74,6 +72,22 @@ static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t ba
 		dev_err_ratelimited(&qm->pdev->dev, "mailbox busy before command %#x\n", command);
 		return -EBUSY;
 	}
+	return 0;
+}
+
+/*
+ * The command is one 128-bit unit and executes when its last byte is written (4.1); both halves go
+ * as 64-bit stores, low half first.
+ */
+static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
+{
+	const u32 word = FIELD_PREP(QM_MB_CMD, command) | FIELD_PREP(QM_MB_QUEUE, queue) |
+			 QM_MB_BUSY | (query ? QM_MB_QUERY : 0);
+	int ret;
+
+	ret = qm_mailbox_idle(qm, command);
+	if (ret)
+		return ret;
 	writeq(word | (u64)lower_32_bits(base) << 32, qm->io + QM_MB_DW01);
 	writeq(upper_32_bits(base), qm->io + QM_MB_DW23);
 	ret = qm_mailbox_wait(qm);
@@ -110,9 +124,12 @@ int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context
 	if (WARN_ON(size > QM_MB_BUFFER))
 		return -EINVAL;
 	mutex_lock(&qm->mailbox_lock);
-	memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
-	memcpy(qm->mailbox_buffer, context, size);
-	ret = qm_mailbox_run(qm, command, queue, qm->mailbox_dma, false);
+	ret = qm_mailbox_idle(qm, command);
+	if (!ret) {
+		memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
+		memcpy(qm->mailbox_buffer, context, size);
+		ret = qm_mailbox_run(qm, command, queue, qm->mailbox_dma, false);
+	}
 	mutex_unlock(&qm->mailbox_lock);
 	return ret;
 }
@@ -134,8 +151,11 @@ int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size
 	if (WARN_ON(size > QM_MB_BUFFER))
 		return -EINVAL;
 	mutex_lock(&qm->mailbox_lock);
-	memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
-	ret = qm_mailbox_run(qm, command, queue, qm->mailbox_dma, true);
+	ret = qm_mailbox_idle(qm, command);
+	if (!ret) {
+		memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
+		ret = qm_mailbox_run(qm, command, queue, qm->mailbox_dma, true);
+	}
 	if (!ret)
 		memcpy(context, qm->mailbox_buffer, size);
 	mutex_unlock(&qm->mailbox_lock);

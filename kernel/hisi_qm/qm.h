@@ -187,6 +187,15 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid);
 int wd_qp_stop(struct wd_qp *qp);
 int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms);
 
+/*
+ * Whether queues can be given to users: each must have doorbells of its own, and a queue must be
+ * stoppable whatever its owner rings.
+ */
+static inline bool wd_qm_serves_users(const struct wd_qm *qm)
+{
+	return qm->isolated && (qm->features & QM_CAP_STOP_QP);
+}
+
 static inline u32 qm_read(struct wd_qm *qm, u32 offset)
 {
 	return readl(qm->io + offset);

@@ -135,6 +135,12 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 		return ret;
 
 	ret = qm_qp_load_sqc(qp, type, pasid, base);
+	if (ret == -EBUSY) { /* not issued: the device knows nothing of it */
+		mutex_lock(&qp->lock);
+		qp->started = false;
+		mutex_unlock(&qp->lock);
+		return ret;
+	}
 	if (!ret)
 		ret = qm_qp_load_cqc(qp, pasid, base + (size_t)QM_SQE_SIZE * qm->sq_depth);
 	if (!ret)
@@ -285,6 +291,9 @@ struct wd_qp *qm_qp_get(struct wd_qm *qm)
 		return NULL;
 	__set_bit(id, qm->used);
 	qm->free--;
+	/* Nothing of the owner before: neither its failure nor how far its doorbells were. */
+	qm->qps[id].failed = false;
+	qm_qp_clear_words(&qm->qps[id]);
 	return &qm->qps[id];
 }
 

@@ -211,13 +211,14 @@ EXPORT_SYMBOL_GPL(wd_qm_put);
 /**
  * wd_qm_register() - offer the queues to user space
  * @qm: initialised; a device without doorbell isolation cannot be offered: every process could ring
- *	every queue
+ *	every queue. Nor can one without STOP_QP: an old owner could ring a queue after its PASID
+ *	has gone to somebody else
  *
- * Return: 0, -EOPNOTSUPP without isolation, or an error of the device core.
+ * Return: 0, -EOPNOTSUPP without these, or an error of the device core.
  */
 int wd_qm_register(struct wd_qm *qm)
 {
-	if (!qm->isolated)
+	if (!wd_qm_serves_users(qm))
 		return -EOPNOTSUPP;
 	cdev_init(&qm->cdev, &wd_queue_fops);
 	qm->cdev.owner = THIS_MODULE;

@@ -66,7 +66,8 @@ static int zip_start(struct wd_qm *qm)
 	if (!ret)
 		ret = wd_qm_register(qm);
 	if (ret == -EOPNOTSUPP) {
-		dev_warn(&qm->pdev->dev, "doorbells are not isolated: no queues for users\n");
+		dev_warn(&qm->pdev->dev,
+			 "no doorbell isolation or no STOP_QP: no queues for users\n");
 		return 0;
 	}
 	if (ret)
@@ -120,7 +121,7 @@ static void zip_remove(struct pci_dev *pdev)
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 	void __iomem *io = qm->io;
 
-	if (qm->isolated)
+	if (wd_qm_serves_users(qm))
 		wd_qm_unregister(qm);
 	wd_qm_exit(qm);
 	wd_qm_put(qm);

@@ -125,6 +125,7 @@ def test_attach_text_and_chosen_pasids(wdctl):
     assert run.returncode == 0, run.stderr
     assert "PASID 77]" in run.stdout and "PASID 1234]" in run.stdout
     assert run.stdout.count("faulted as it must") == 2
+    assert run.stdout.count("reason 0x79 (not mapped)") == 2
 
 
 def test_attach_errors(wdctl):
@@ -141,6 +142,9 @@ def test_attach_runs_a_command_and_returns_its_status(wdctl):
     run = wdctl("attach", "--device", "hisi_zip-0", "--pasid", "9", "--ioas-size", "1M", "--",
                 "sh", "-c", "echo got $WD_ATTACH_DEVICE $WD_ATTACH_PASID; exit 7")
     assert run.returncode == 7 and "got hisi_zip-0 9" in run.stdout
+    run = wdctl("attach", "--device", "hisi_zip-0", "--ioas-size", "1M", "--hold", "--", "sh", "-c",
+                "kill -TERM $$")
+    assert run.returncode == 128 + 15  # --hold does not make CMD deaf to signals
     run = wdctl("attach", "--device", "hisi_zip-0", "--ioas-size", "1M", "--", "/no/such/program")
     assert run.returncode == 1 and "/no/such/program" in run.stderr
 
@@ -182,6 +186,25 @@ def test_bench_odd_files(wdctl, tmp_path, data):
     run = wdctl("bench", "--input", path, "--time", "0.05", "--json")
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["file_bytes"] == len(data)
+
+
+def test_bench_tiny_blocks(wdctl, tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"0123456789" * 30)
+    run = wdctl("bench", "--input", path, "--block", "7", "--time", "0.05", "--json")
+    assert run.returncode == 0, run.stderr
+    assert json.loads(run.stdout)["block_bytes"] == 7
+
+
+def test_bench_does_not_wait_for_a_fifo(wdctl, tmp_path):
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    one_line(wdctl("bench", "--input", fifo, timeout=60), str(fifo), "regular file")
+
+
+def test_json_error_of_a_name_that_is_no_text(wdctl):
+    run = wdctl("bench", "--json", "--input", b"/no/such/\xff".decode(errors="surrogateescape"))
+    assert run.returncode == 1 and json.loads(run.stdout)["error"]["errno"] == 2
 
 
 def test_bench_errors(wdctl, tmp_path, text_file):

@@ -26,6 +26,9 @@ namespace
 using Clock = std::chrono::steady_clock;
 using Block = std::span<const std::byte>;
 
+/** Bytes; the least that a session takes for its output buffers. */
+constexpr size_t kSmallestOutput = 64;
+
 double secondsSince(Clock::time_point start)
 {
 	return std::chrono::duration<double>(Clock::now() - start).count();
@@ -39,7 +42,7 @@ double secondsSince(Clock::time_point start)
 
 std::vector<std::byte> readFile(const std::string &path)
 {
-	int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+	int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 
 	if (fd < 0)
 		failFile(path, errno, "read the input file", "name a file that you may read");
@@ -310,7 +313,7 @@ void decompressAll(wd::Host &host, const wd::Accelerator &accelerator, const Ben
 		   BenchReport &report)
 {
 	auto session = openSession(host, accelerator, options, wd::zip::Direction::Decompress,
-				   options.block, compressed.bytes);
+				   std::max(options.block, kSmallestOutput), compressed.bytes);
 	Driver driver(*session, compressed.blocks, accelerator.name);
 	std::vector<size_t> sizes(blocks.size());
 

@@ -68,7 +68,6 @@ struct Attachment {
 	uint32_t deviceId = 0, pasid = 0;
 	uint32_t written = 0;
 	uint64_t outside = 0;
-	wd::zip::Status outsideStatus = wd::zip::Status::Success;
 	std::optional<wd::IommuFault> fault;
 };
 
@@ -140,7 +139,6 @@ void prove(Attachment &attachment, wd::Host &host, const Memory &memory, uint64_
 	attachment.written = done.produced;
 	inside.source = attachment.outside = outsideOf(iova, memory.size());
 	done = request(attachment.queue, inside);
-	attachment.outsideStatus = done.status;
 	if (wd::zip::isSuccess(done.status))
 		throw wd::Error(EIO, attachment.queue.name(),
 				fmt::format("prove that DMA outside the address space faults at "
@@ -148,17 +146,21 @@ void prove(Attachment &attachment, wd::Host &host, const Memory &memory, uint64_
 					    attachment.pasid),
 				"report this: isolation is broken");
 	attachment.fault = wd::waitForFault(host, attachment.pasid, attachment.outside, kTimeoutMs);
+	if (!attachment.fault)
+		throw wd::Error(
+			EIO, attachment.queue.name(),
+			fmt::format("find the IOMMU's record of the fault at {:#x}, PASID {}",
+				    attachment.outside, attachment.pasid),
+			"report this");
 }
 
 std::string faultText(const Attachment &attachment)
 {
-	if (!attachment.fault)
-		return fmt::format("refused: {} (no fault record to be read)",
-				   wd::zip::statusText(attachment.outsideStatus));
 	const auto &fault = *attachment.fault;
 
 	return fmt::format("faulted as it must: {} {:#x} at PASID {}, reason {:#x}{}", fault.access,
-			   fault.address, fault.pasid, fault.reason, fault.reasonText);
+			   fault.address, fault.pasid, fault.reason,
+			   fault.reasonText.empty() ? "" : " (" + fault.reasonText + ")");
 }
 
 void printText(const wd::Host &host, const wd::Accelerator &accelerator,
@@ -207,12 +209,11 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Accelerator &accel
 					     {"dma_outside_address", attachment.outside},
 					     {"dma_outside_refused", true}};
 
-		if (attachment.fault)
-			entry["fault"] = {{"rid", attachment.fault->rid},
-					  {"pasid", attachment.fault->pasid},
-					  {"address", attachment.fault->address},
-					  {"reason", attachment.fault->reason},
-					  {"access", attachment.fault->access}};
+		entry["fault"] = {{"rid", attachment.fault->rid},
+				  {"pasid", attachment.fault->pasid},
+				  {"address", attachment.fault->address},
+				  {"reason", attachment.fault->reason},
+				  {"access", attachment.fault->access}};
 		value["attachments"].push_back(entry);
 	}
 	return value;
@@ -258,7 +259,7 @@ int runCommand(const std::vector<std::string> &command, const wd::Accelerator &a
 int runAttach(const Globals &globals, const AttachOptions &options)
 {
 	/* Before the host starts its threads, so that they inherit it: hold() takes the signals. */
-	if (options.hold) {
+	if (options.hold && options.command.empty()) {
 		sigset_t set;
 
 		sigemptyset(&set);

@@ -22,7 +22,9 @@ std::shared_ptr<wd::Host> Globals::openHost() const
 
 void printJson(const nlohmann::ordered_json &value)
 {
-	std::cout << value.dump(2) << '\n';
+	/* Names of files need not be UTF-8; JSON must be. */
+	std::cout << value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+		  << '\n';
 }
 
 std::string humanBytes(uint64_t bytes)

@@ -15,6 +15,18 @@ static unsigned int vtd_covering_order(u64 first, u64 last)
 	return fls64((first >> 12) ^ (last >> 12));
 }
 
+/*
+ * What the unit does not forget would lead into pages that somebody else gets. A command that it
+ * refuses (it never should) is followed by the coarsest one.
+ */
+static void vtd_flush_one(struct vtd_domain_unit *on, const struct vtd_qi_desc *flush)
+{
+	const struct vtd_qi_desc all = vtd_qi_iotlb_domain(on->did);
+
+	if (vtd_qi_submit(on->unit, flush, 1))
+		WARN_ON_ONCE(vtd_qi_submit(on->unit, &all, 1));
+}
+
 /**
  * vtd_flush_range - after leaves of [@first, @last] were cleared
  * @domain: paging domain
@@ -40,7 +52,7 @@ void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_o
 						  leaf_only);
 		else
 			flush = vtd_qi_iotlb_domain(on->did);
-		vtd_qi_submit(on->unit, &flush, 1);
+		vtd_flush_one(on, &flush);
 	}
 	spin_unlock_irqrestore(&domain->lock, flags);
 }
@@ -55,7 +67,7 @@ void vtd_flush_domain(struct vtd_domain *domain)
 	list_for_each_entry (on, &domain->units, node) {
 		struct vtd_qi_desc flush = vtd_qi_iotlb_domain(on->did);
 
-		vtd_qi_submit(on->unit, &flush, 1);
+		vtd_flush_one(on, &flush);
 	}
 	spin_unlock_irqrestore(&domain->lock, flags);
 }

@@ -95,6 +95,8 @@ static int vtd_fault_format(const struct vtd_unit *unit, const struct vtd_fault 
 }
 
 #define VTD_FAULT_LINE 112
+/* Rounds through the records that one call makes. */
+#define VTD_FAULT_PASSES 2
 
 /*
  * Give the fault to whoever asked for the faults of the requester id's domain. True if it took it:
@@ -105,8 +107,9 @@ static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *faul
 	struct vtd_dev *dev;
 	bool taken = false;
 
+	/* A mistake of a queue's user: kept in the ring for him, no news for the kernel log. */
 	if (fault->has_pasid)
-		return false;
+		return true;
 	mutex_lock(&unit->devices_lock);
 	dev = xa_load(&unit->devices, fault->rid);
 	if (dev) {
@@ -159,22 +162,28 @@ static bool vtd_fault_read(struct vtd_unit *unit, unsigned int index, struct vtd
  * vtd_faults_collect - take over what the hardware has recorded
  * @unit: the unit
  *
- * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep.
+ * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep. Bounded: a
+ * user whose requests fault without end must not hold the caller.
+ *
+ * Return: true if the hardware may have recorded more meanwhile
  */
-void vtd_faults_collect(struct vtd_unit *unit)
+bool vtd_faults_collect(struct vtd_unit *unit)
 {
+	unsigned int passes = VTD_FAULT_PASSES;
 	const unsigned int records = vtd_cap_fault_records(unit->cap);
 	struct vtd_fault_log *log = &unit->faults;
 	struct vtd_fault fault;
 	u32 fsts;
 
 	mutex_lock(&log->lock);
-	for (;;) {
+	while (passes--) {
 		unsigned int index, n;
 
 		fsts = readl(unit->regs + VTD_REG_FSTS);
-		if (!(fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO | VTD_FSTS_ICE)))
-			break;
+		if (!(fsts & (VTD_FSTS_PPF | VTD_FSTS_PFO | VTD_FSTS_ICE))) {
+			mutex_unlock(&log->lock);
+			return false;
+		}
 		index = VTD_FSTS_FRI(fsts) % records;
 		for (n = 0; n < records; n++, index = (index + 1) % records)
 			if (vtd_fault_read(unit, index, &fault))
@@ -185,14 +194,16 @@ void vtd_faults_collect(struct vtd_unit *unit)
 		if (fsts & VTD_FSTS_ICE)
 			dev_err_ratelimited(&unit->pdev->dev, "stray device TLB completion\n");
 		writel(fsts & (VTD_FSTS_PFO | VTD_FSTS_ICE), unit->regs + VTD_REG_FSTS);
-		cond_resched();
 	}
 	mutex_unlock(&log->lock);
+	return true;
 }
 
 irqreturn_t vtd_fault_thread(int irq, void *data)
 {
-	vtd_faults_collect(data);
+	/* The next interrupt comes only when nothing is pending any more (1.9). */
+	while (vtd_faults_collect(data))
+		cond_resched();
 	return IRQ_HANDLED;
 }
 

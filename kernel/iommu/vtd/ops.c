@@ -237,6 +237,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
 	info->len = sizeof(data);
 	memcpy(info->data, &data, sizeof(data));
+	info->capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	info->max_pasid_log2 = vdev->max_pasids ? ilog2(vdev->max_pasids) : 0;
 	return 0;
 }

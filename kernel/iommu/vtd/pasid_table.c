@@ -152,7 +152,8 @@ void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 		flush[1] = vtd_qi_piotlb_pasid(did, pasid);
 	}
 	/* One submission: the unit executes IOTLB after PASID cache commands (5.5). */
-	vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush));
+	if (vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)))
+		WARN_ON_ONCE(vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)));
 
 	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);

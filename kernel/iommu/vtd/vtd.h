@@ -241,7 +241,7 @@ void vtd_context_clear(struct vtd_dev *dev);
 
 /* fault.c */
 void vtd_faults_init(struct vtd_unit *unit);
-void vtd_faults_collect(struct vtd_unit *unit);
+bool vtd_faults_collect(struct vtd_unit *unit);
 irqreturn_t vtd_fault_thread(int irq, void *data);
 extern const struct attribute_group vtd_fault_group;
 

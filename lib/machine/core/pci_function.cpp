@@ -165,6 +165,12 @@ std::optional<SharedPages> PciFunction::barShared(unsigned, uint64_t, size_t)
 
 void PciFunction::reset()
 {
+	/*
+	 * Drain while the routing stands: a request that is still running must not reach memory
+	 * untranslated after it.
+	 */
+	busMaster_ = false;
+	resetDevice();
 	{
 		std::lock_guard lock(configMutex_);
 		const auto before = value_;
@@ -176,7 +182,6 @@ void PciFunction::reset()
 		pending_ = 0;
 		refreshCached();
 	}
-	resetDevice();
 	configChanged();
 }
 

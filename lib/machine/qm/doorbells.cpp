@@ -6,6 +6,8 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "base/unique_fd.h"
+
 namespace wd::machine
 {
 
@@ -38,14 +40,16 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	if (!shared)
 		return;
 	size_ = queues * kDoorbellWindow;
-	fd_ = memfd_create("hisi_zip-doorbells", MFD_CLOEXEC);
-	if (fd_ < 0 || ftruncate(fd_, static_cast<off_t>(size_)))
+	UniqueFd fd(memfd_create("hisi_zip-doorbells", MFD_CLOEXEC));
+
+	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)))
 		throw std::system_error(errno, std::generic_category(), "doorbell pages");
-	void *address = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0);
+	void *address = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
 
 	if (address == MAP_FAILED)
 		throw std::system_error(errno, std::generic_category(), "map doorbell pages");
 	address_ = static_cast<std::byte *>(address);
+	fd_ = fd.release();
 }
 
 DoorbellWindow::~DoorbellWindow()

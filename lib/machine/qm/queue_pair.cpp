@@ -97,12 +97,20 @@ bool QueuePair::loadCq(const CqContext &context)
 	return true;
 }
 
+/* What a query takes from the doorbell words the owner no longer sees in them: hand it over. */
+void QueuePair::lookAtDoorbells()
+{
+	if (active_ && takeDoorbells()) {
+		pending_ = true;
+		owner()->wake(*this);
+	}
+}
+
 SqContext QueuePair::dumpSq()
 {
 	std::lock_guard lock(mutex_);
 
-	if (active_)
-		takeDoorbells();
+	lookAtDoorbells();
 	SqContext context = sq_;
 
 	context.head = sqHead_;
@@ -115,8 +123,7 @@ CqContext QueuePair::dumpCq()
 {
 	std::lock_guard lock(mutex_);
 
-	if (active_)
-		takeDoorbells();
+	lookAtDoorbells();
 	CqContext context = cq_;
 
 	context.head = cqHead_;

@@ -54,6 +54,7 @@ protected:
 
 private:
 	bool takeDoorbells();
+	void lookAtDoorbells();
 	void ring(std::atomic<uint64_t> &bell, uint16_t index);
 	void forgetDoorbells();
 	void takeTail(uint16_t tail);

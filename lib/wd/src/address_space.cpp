@@ -106,11 +106,12 @@ int AddressSpace::unshare(const void *address, size_t size)
 	const auto it = holder(pages->begin, pages->end);
 	if (it == ranges_.end())
 		return refuse(ENOENT, "unshare memory: it is not shared");
-	if (--it->second.count)
+	if (it->second.count > 1) {
+		it->second.count--;
 		return 0;
-	const Pages range{it->first, it->second.end};
+	}
+	ioas_.unmap(it->first, it->second.end - it->first);
 	ranges_.erase(it);
-	ioas_.unmap(range.begin, range.end - range.begin);
 	return 0;
 }
 

@@ -61,6 +61,7 @@ struct QueueContext {
 	std::shared_ptr<AddressSpace> space; /**< outlives the queue that is attached to it */
 	Queue queue;
 	zip::Algorithm algorithm;
+	unsigned streams = 0;		  /**< open ones */
 	FixedFifo<wd_zip_req *> pending;  /**< with the device, in its order */
 	FixedFifo<wd_zip_req *> finished; /**< ended by software without the device */
 };

@@ -61,6 +61,11 @@ int statusOf(zip::Status status)
 	}
 }
 
+/** Bytes of output at or below which the device ignores a request that has no input. */
+constexpr uint32_t kIgnoredOutput = 16;
+/** Streams that a decompressing queue keeps at a time (Documentation/machine/zip.rst). */
+constexpr unsigned kMaxStreams = 8;
+
 std::span<const std::byte> sourceOf(const wd_zip_req &r)
 {
 	return {static_cast<const std::byte *>(r.src), r.src_len};
@@ -151,6 +156,11 @@ int sendDecompress(QueueContext &q, wd_zip_req &r)
 	zip::HeaderParser next = parser;
 	const size_t header = next.feed(sourceOf(r));
 	const bool nothing = header == r.src_len && !(s && s->more);
+	/* The device takes such a request for a no-op (sheet 8.5); @more would never end. */
+	if (next.state() != State::Error && !nothing && header == r.src_len &&
+	    r.dst_len <= kIgnoredOutput)
+		return refuse(EINVAL, "request: to continue a stream without input, give more than "
+				      "16 bytes of room");
 	if (next.state() != State::Error && !nothing) {
 		const int error = sendToDevice(q, r, header, 0);
 		if (!error)
@@ -268,12 +278,18 @@ int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
 	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
 	if (!context || !out)
 		return refuse(EINVAL, "stream: no queue, or no place for the result");
+	const bool limited = context->queue.direction() == zip::Direction::Decompress;
+	if (limited && context->streams == kMaxStreams)
+		return refuse(ENOSPC,
+			      "stream: a queue keeps 8; close one, or request another queue");
 	return guarded([&] {
 		auto stream = std::make_unique<wd_zip_stream>(*context);
 		const int error =
 			context->space->share(stream->memory.data(), stream->memory.size(), 0);
-		if (!error)
+		if (!error) {
 			*out = stream.release();
+			context->streams++;
+		}
 		return error;
 	});
 }
@@ -298,6 +314,7 @@ void wd_zip_stream_close(struct wd_zip_stream *s)
 	if (!s)
 		return;
 	guarded([&] { return s->owner->space->unshare(s->memory.data(), s->memory.size()); });
+	s->owner->streams--;
 	delete s;
 }
 

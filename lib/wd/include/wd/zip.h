@@ -92,7 +92,8 @@ const char *wd_zip_status_text(int status);
  * @q: queue that will run its parts. The stream must be closed before the queue is released
  * @out: stream
  *
- * Return: 0, -ENOMEM, or what wd_mem_share() returns for the stream's context (40 KiB).
+ * Return: 0, -ENOMEM, -ENOSPC (a decompressing queue keeps 8 streams at a time), or what
+ * wd_mem_share() returns for the stream's context (40 KiB).
  */
 int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out);
 /** Begin anew with the next stream; no part may be in flight. */
