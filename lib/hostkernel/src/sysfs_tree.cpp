@@ -299,7 +299,7 @@ int SysfsTree::read(const std::string &path, std::string &out)
 		return -ENOENT;
 	int ret = readNode(node, out);
 	if (!ret)
-		mirrorWrite(node, out);
+		mirrorWrite(node, out, false);
 	return ret;
 }
 
@@ -328,7 +328,7 @@ int SysfsTree::write(const std::string &path, const std::string &value)
 	}
 	std::string text;
 	if (n >= 0 && !readNode(node, text))
-		mirrorWrite(node, text);
+		mirrorWrite(node, text, false);
 	return n < 0 ? static_cast<int>(n) : 0;
 }
 
@@ -366,19 +366,28 @@ void SysfsTree::mirrorAdd(const SysfsNodePtr &node)
 	}
 }
 
-void SysfsTree::mirrorWrite(const SysfsNodePtr &node, const std::string &text)
+/*
+ * Whoever reads the mirror sees a whole value, never a part of it. @first: only if the file is not
+ * there yet; then somebody else wrote a newer value meanwhile.
+ */
+void SysfsTree::mirrorWrite(const SysfsNodePtr &node, const std::string &text, bool first)
 {
 	/* Under the lock: a file that is being removed must not come back. */
 	std::lock_guard lock(state_->mutex);
 	if (state_->mirror.empty() || node->removed_)
 		return;
-	int fd = open(mirrorPath(node.get()).c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-		      0644);
+	const std::string draft = state_->mirror + "/.draft", real = mirrorPath(node.get());
+	int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return;
-	if (::write(fd, text.data(), text.size()) < 0)
-		(void)ftruncate(fd, 0);
+	const bool whole =
+		::write(fd, text.data(), text.size()) == static_cast<ssize_t>(text.size());
 	close(fd);
+	if (whole && !first && !::rename(draft.c_str(), real.c_str()))
+		return;
+	if (whole && first)
+		(void)!link(draft.c_str(), real.c_str());
+	unlink(draft.c_str());
 }
 
 void SysfsTree::mirrorRun()
@@ -397,7 +406,7 @@ void SysfsTree::mirrorRun()
 		lock.unlock();
 		std::string text;
 		if (node && !readNode(node, text))
-			mirrorWrite(node, text);
+			mirrorWrite(node, text, true);
 		node.reset();
 		lock.lock();
 	}

@@ -84,7 +84,7 @@ private:
 	void detach(SysfsNode *node, std::vector<SysfsNodePtr> &removed);
 	int readNode(const SysfsNodePtr &node, std::string &out);
 	void mirrorRun();
-	void mirrorWrite(const SysfsNodePtr &node, const std::string &text);
+	void mirrorWrite(const SysfsNodePtr &node, const std::string &text, bool first);
 
 	struct State;
 	SysfsTree();
