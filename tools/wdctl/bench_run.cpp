@@ -324,7 +324,7 @@ void decompressAll(wd::Host &host, const wd::Accelerator &accelerator, const Ben
 				failBlock(accelerator.name, "decompress", index, result.status);
 			if (result.output.size() != blocks[index].size() ||
 			    std::memcmp(result.output.data(), blocks[index].data(),
-					blocks[index].size()))
+					blocks[index].size()) != 0)
 				failDifferent(accelerator.name, index);
 		},
 		progress);
@@ -372,7 +372,7 @@ CpuRate measureCpu(CpuCodec &codec, std::span<const Block> blocks, const BenchOp
 		parts[i].assign(out.begin(), out.begin() + static_cast<ptrdiff_t>(size));
 		rate.compressedBytes += size;
 		decompress(i);
-		if (std::memcmp(back.data(), blocks[i].data(), blocks[i].size()))
+		if (std::memcmp(back.data(), blocks[i].data(), blocks[i].size()) != 0)
 			failDifferent(codec.name(), i);
 	}
 	timed(rate.compress, compress);

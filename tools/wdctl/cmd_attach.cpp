@@ -243,6 +243,7 @@ int runCommand(const std::vector<std::string> &command, const wd::Accelerator &a
 	setenv("WD_ATTACH_DEVICE", accelerator.name.c_str(), 1);
 	setenv("WD_ATTACH_PASID", fmt::format("{}", first.pasid).c_str(), 1);
 	setenv("WD_ATTACH_IOAS", fmt::format("{}", ioasId).c_str(), 1);
+	arguments.reserve(command.size() + 1);
 	for (const auto &word : command)
 		arguments.push_back(const_cast<char *>(word.c_str()));
 	arguments.push_back(nullptr);
