@@ -118,6 +118,7 @@ def run_fuzzers(build, env, results):
     for target in targets:
         with tempfile.TemporaryDirectory() as tmp:
             run = subprocess.run([target, f"-max_total_time={FUZZ_SECONDS}", "-max_len=4096",
+                                  "-seed=1",
                                   "-timeout=60", f"-artifact_prefix={tmp}/"], env=env, cwd=tmp,
                                  capture_output=True, timeout=TIMEOUT_S, check=False)
         if run.returncode == 0 and b"Done " in run.stderr:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The attacker writes the descriptor and all memory that it points at (data, SGL chains, stream
- * context), with holes behind it. The device must not crash and must complete every request
- * exactly once.
+ * context). What carries the queue's PASID reaches only the attacker's memory, as behind an IOMMU,
+ * so whatever he writes, the device must not crash and must complete every request exactly once.
  */
 #include <chrono>
 #include <cstdlib>
@@ -26,15 +26,67 @@ constexpr uint64_t kMailbox = 0x300, kDoorbell = 0x1000;
 constexpr uint32_t kBusy = 1u << 13, kStatus = 0xf << 9;
 constexpr uint32_t kVftValid = 1u << 12, kVftValidCq = 1u << 28;
 constexpr unsigned kSqc = 0, kCqc = 1;
+constexpr uint32_t kPasid = 5, kPasidEnable = 1u << 23; /* SQC words 10 and 11 (5.1) */
+
+/** Requests with a PASID reach the attacker's memory only; those without, everything. */
+class FencedAgent : public DmaAgent
+{
+public:
+	explicit FencedAgent(std::unique_ptr<DmaAgent> inner) : inner_(std::move(inner)) {}
+	void beginBurst() noexcept override { inner_->beginBurst(); }
+	void endBurst() noexcept override { inner_->endBurst(); }
+	DmaResult read(const StreamId &stream, uint64_t iova,
+		       std::span<std::byte> dst) noexcept override
+	{
+		return allowed(stream, iova, dst.size()) ? inner_->read(stream, iova, dst)
+							 : DmaResult::Blocked;
+	}
+	DmaResult write(const StreamId &stream, uint64_t iova,
+			std::span<const std::byte> src) noexcept override
+	{
+		return allowed(stream, iova, src.size()) ? inner_->write(stream, iova, src)
+							 : DmaResult::Blocked;
+	}
+	DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
+			uint64_t value) noexcept override
+	{
+		return allowed(stream, iova, size) ? inner_->store(stream, iova, size, value)
+						   : DmaResult::Blocked;
+	}
+
+private:
+	static bool allowed(const StreamId &stream, uint64_t iova, size_t size)
+	{
+		return !stream.hasPasid || (iova >= kAttacker && size <= kAttackerSize &&
+					    iova - kAttacker <= kAttackerSize - size);
+	}
+
+	std::unique_ptr<DmaAgent> inner_;
+};
+
+class FencedRoute : public DmaRoute
+{
+public:
+	explicit FencedRoute(DmaRoute &inner) : inner_(inner) {}
+	std::unique_ptr<DmaAgent> createAgent() override
+	{
+		return std::make_unique<FencedAgent>(inner_.createAgent());
+	}
+
+private:
+	DmaRoute &inner_;
+};
 
 class Device
 {
 public:
 	Device()
-		: route_(memory_),
-		  pool_(1, route_, route_),
-		  function_(AcceleratorDescription{}, pool_, route_, route_)
+		: direct_(memory_),
+		  fenced_(direct_),
+		  pool_(1, fenced_, direct_),
+		  function_(AcceleratorDescription{}, pool_, fenced_, direct_)
 	{
+		route();
 		memory_.addRange(0, kAttacker + kAttackerSize);
 		function_.configWrite(pci::kCommand, pci::kCommandMemory | pci::kCommandMaster, 2);
 		giveQueue(0, 0, kVftValid);
@@ -46,7 +98,13 @@ public:
 	/** A fresh queue 0 of @type. */
 	void startQueue(unsigned type)
 	{
-		uint32_t sqc[8] = {0, kSq, 0, 0x7000 | (kDepth - 1), 0, 0, type << 24 | 0x00100000,
+		uint32_t sqc[8] = {0,
+				   kSq,
+				   0,
+				   0x7000 | (kDepth - 1),
+				   0,
+				   kPasidEnable | kPasid,
+				   type << 24 | 0x00100000,
 				   0};
 		uint32_t cqc[8] = {0, kCq, 0, 0x4000 | (kDepth - 1), 0, 0, 1, 0};
 		static const std::byte zeros[kDepth * kCqeSize]{};
@@ -80,6 +138,18 @@ public:
 	}
 
 private:
+	/** Write a requester id into the vendor capability (Documentation/machine/pci.rst). */
+	void route()
+	{
+		unsigned at = function_.configRead(pci::kCapabilityPointer, 1);
+
+		while (at && function_.configRead(at, 1) != pci::kCapVendor)
+			at = function_.configRead(at + 1, 1);
+		function_.configWrite(at + 0xc, 1u << 16 | 0x100, 4);
+		if (!function_.routing())
+			abort();
+	}
+
 	/** One VFT entry of function 0: queue 0 only (sheet 2.3, 12.1). */
 	void giveQueue(uint32_t type, uint32_t low, uint32_t high)
 	{
@@ -103,7 +173,8 @@ private:
 	}
 
 	SparseMemory memory_;
-	DirectRoute route_;
+	DirectRoute direct_;
+	FencedRoute fenced_;
 	EnginePool pool_;
 	ZipFunction function_;
 	unsigned index_ = 0;
