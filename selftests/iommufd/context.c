@@ -43,6 +43,24 @@ void context_close(struct context *context)
 	context->fd = -1;
 }
 
+int session_open(struct context *context)
+{
+	int ret = host_up();
+
+	if (ret)
+		return ret;
+	ret = context_open(context);
+	if (ret)
+		host_down();
+	return ret;
+}
+
+void session_close(struct context *context)
+{
+	context_close(context);
+	host_down();
+}
+
 int command(const struct context *context, unsigned long request, void *argument)
 {
 	return wd_host_ioctl(host, context->fd, request, argument);

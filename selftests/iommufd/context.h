@@ -34,6 +34,10 @@ struct context {
 int context_open(struct context *context);
 void context_close(struct context *context);
 
+/** The host and a context on it, for a program's cases; on an error neither is left. */
+int session_open(struct context *context);
+void session_close(struct context *context);
+
 int command(const struct context *context, unsigned long request, void *argument);
 int destroy(const struct context *context, uint32_t id);
 /** The new id, or -errno. */

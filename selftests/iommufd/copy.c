@@ -84,19 +84,11 @@ static const struct ktap_case cases[] = {
 
 static int set_up(void)
 {
-	const int ret = host_up();
-
 	memory = pages_alloc(64 * PAGE);
-	return ret ? ret : context_open(&context);
-}
-
-static void tear_down(void)
-{
-	context_close(&context);
-	host_down();
+	return session_open(&context);
 }
 
 int main(void)
 {
-	KTAP_MAIN(cases, set_up(), tear_down());
+	KTAP_MAIN(cases, set_up(), session_close(&context));
 }

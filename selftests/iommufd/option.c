@@ -72,20 +72,7 @@ static const struct ktap_case cases[] = {
 	{"what is not there", unknown},
 };
 
-static int set_up(void)
-{
-	const int ret = host_up();
-
-	return ret ? ret : context_open(&context);
-}
-
-static void tear_down(void)
-{
-	context_close(&context);
-	host_down();
-}
-
 int main(void)
 {
-	KTAP_MAIN(cases, set_up(), tear_down());
+	KTAP_MAIN(cases, session_open(&context), session_close(&context));
 }
