@@ -53,6 +53,7 @@ struct wd_qm;
  * @events: completion events of the device, counted by the interrupt thread
  * @polled_events: @events that poll() saw last
  * @sq_tail, @cq_head, @cq_phase: kernel queue: positions
+ * @arms: kernel queue: times that completions were asked to send an event since the start
  * @done: kernel queue: completed when a request is
  */
 struct wd_qp {
@@ -75,6 +76,7 @@ struct wd_qp {
 	u16 sq_tail;
 	u16 cq_head;
 	bool cq_phase;
+	u32 arms;
 	struct completion done;
 };
 

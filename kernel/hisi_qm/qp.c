@@ -19,9 +19,20 @@ static void __iomem *qm_qp_window(struct wd_qp *qp)
 	return qp->qm->doorbells + (size_t)qp->id * QM_DB_WINDOW;
 }
 
+/*
+ * The words are preferred: where the windows are plain shared memory the device polls them, and
+ * nobody sees a store to the architected doorbell (Documentation/machine/pci.rst).
+ */
+static void qm_qp_word(struct wd_qp *qp, unsigned int kind, u64 value)
+{
+	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
+
+	writeq(value, words + HISI_QM_DOORBELL_WORD(qp->id, kind));
+}
+
 /**
  * qm_qp_doorbell() - ring a doorbell of a queue
- * @qp: the queue
+ * @qp: the queue; the caller keeps other doorbells of it away
  * @command: QM_DB_CMD_SQ or QM_DB_CMD_CQ
  * @index: new tail or head
  * @bits: 0 or QM_DB_CQ_ARM
@@ -31,10 +42,16 @@ void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
 	u64 value = FIELD_PREP(QM_DB_QUEUE, qp->id) | FIELD_PREP(QM_DB_CMD, command) |
 		    FIELD_PREP(QM_DB_INDEX, index) | bits;
 
-	if (qp->qm->isolated)
-		writeq(value, qm_qp_window(qp) + HISI_QM_DOORBELL);
-	else
+	if (!qp->qm->isolated)
 		writeq(value, qp->qm->io + QM_DOORBELL_SQ_CQ);
+	else if (!qp->qm->words)
+		writeq(value, qm_qp_window(qp) + HISI_QM_DOORBELL);
+	else if (command == QM_DB_CMD_SQ)
+		qm_qp_word(qp, HISI_QM_WORD_SQ, index);
+	else if (!bits)
+		qm_qp_word(qp, HISI_QM_WORD_CQ, index);
+	else
+		qm_qp_word(qp, HISI_QM_WORD_CQ_ARM, index | (u64)++qp->arms << 16);
 }
 
 /*
@@ -107,6 +124,7 @@ static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
 	qp->sq_tail = 0;
 	qp->cq_head = 0;
 	qp->cq_phase = true;
+	qp->arms = 0;
 	reinit_completion(&qp->done);
 	return 0;
 }

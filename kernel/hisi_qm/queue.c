@@ -286,25 +286,55 @@ static int wd_queue_mremap(struct vm_area_struct *vma)
 	return -EPERM;
 }
 
-static const struct vm_operations_struct wd_queue_vm_ops = {
+/*
+ * Doorbell pages come one by one when they are touched, and only while the device is there: a page
+ * that mmap() itself inserted could miss a revocation that ran before the VMA was in the file's
+ * tree.
+ */
+static vm_fault_t wd_queue_mmio_fault(struct vm_fault *vmf)
+{
+	struct vm_area_struct *vma = vmf->vma;
+	struct wd_queue *queue = vma->vm_file->private_data;
+	resource_size_t page = vmf->address - vma->vm_start;
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+
+	mutex_lock(&queue->qp->lock);
+	if (!queue->dead) {
+		page += pci_resource_start(queue->qm->pdev, 4) +
+			(resource_size_t)queue->qp->id * QM_DB_WINDOW;
+		ret = vmf_insert_pfn(vma, vmf->address, PHYS_PFN(page));
+	}
+	mutex_unlock(&queue->qp->lock);
+	return ret;
+}
+
+static const struct vm_operations_struct wd_queue_mmio_vm_ops = {
+	.mremap = wd_queue_mremap,
+	.fault = wd_queue_mmio_fault,
+};
+
+static const struct vm_operations_struct wd_queue_dus_vm_ops = {
 	.mremap = wd_queue_mremap,
 };
 
 static int wd_queue_map_mmio(struct wd_queue *queue, struct vm_area_struct *vma)
 {
-	resource_size_t window = pci_resource_start(queue->qm->pdev, 4) +
-				 (resource_size_t)queue->qp->id * QM_DB_WINDOW;
-
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	return io_remap_pfn_range(vma, vma->vm_start, PHYS_PFN(window), QM_DB_WINDOW,
-				  vma->vm_page_prot);
+	wd_vm_flags_mod(vma, VM_IO | VM_PFNMAP, 0);
+	vma->vm_ops = &wd_queue_mmio_vm_ops;
+	/* From here on the VMA is found by wd_queue_revoke_mmio(). */
+	vma->vm_pgoff = wd_queue_mmio_pgoff(queue);
+	return 0;
 }
 
 static int wd_queue_map_dus(struct wd_queue *queue, struct vm_area_struct *vma)
 {
 	int ret = qm_dus_get(queue->qp);
 
-	return ret ? ret : qm_dus_mmap(queue->qp, vma);
+	if (ret)
+		return ret;
+	vma->vm_ops = &wd_queue_dus_vm_ops;
+	return qm_dus_mmap(queue->qp, vma);
 }
 
 static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vma)
@@ -321,12 +351,9 @@ static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vm
 		ret = wd_queue_map_mmio(queue, vma);
 	else
 		ret = wd_queue_map_dus(queue, vma);
-	if (ret)
-		return ret;
-	queue->mapped |= region;
-	if (vma->vm_pgoff == UACCE_QFRT_MMIO)
-		vma->vm_pgoff = wd_queue_mmio_pgoff(queue);
-	return 0;
+	if (!ret)
+		queue->mapped |= region;
+	return ret;
 }
 
 static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
@@ -346,7 +373,6 @@ static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
 
 	/* A child of fork() must not ring its parent's doorbells. */
 	wd_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
-	vma->vm_ops = &wd_queue_vm_ops;
 	mutex_lock(&queue->qp->lock);
 	ret = wd_queue_map_region(queue, vma);
 	mutex_unlock(&queue->qp->lock);

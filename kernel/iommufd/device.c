@@ -268,49 +268,63 @@ static int iommufd_copy_hw_info(const struct wd_iommu_hw_info *info, u64 uptr, u
 	return 0;
 }
 
-static int iommufd_fill_hw_info(struct iommu_hw_info *cmd, struct device *dev)
+/*
+ * The device is let go of before user memory is touched: a page there that never comes
+ * (userfaultfd, a file system in user space) must not hold up the removal of its driver.
+ */
+static int iommufd_ask_hw_info(struct iommufd_ucmd *ucmd, struct wd_iommu_hw_info *info)
 {
-	bool typed = cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE;
-	struct wd_iommu_hw_info info = {};
+	struct iommu_hw_info *cmd = ucmd->cmd;
+	struct iommufd_object *obj;
 	int rc;
 
-	rc = wd_iommu_hw_info(dev, &info);
+	obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	rc = wd_iommu_hw_info(container_of(obj, struct iommufd_device, obj)->dev, info);
+	iommufd_put_object(ucmd->ictx, obj);
 	/* An IOMMU that says nothing about itself is no error. */
-	if (rc == -EOPNOTSUPP || rc == -ENODEV)
-		memset(&info, 0, sizeof(info));
-	else if (rc)
-		return rc;
-	if (WARN_ON(info.len > sizeof(info.data)))
+	if (rc == -EOPNOTSUPP || rc == -ENODEV) {
+		memset(info, 0, sizeof(*info));
+		rc = 0;
+	}
+	return rc;
+}
+
+static int iommufd_fill_hw_info(struct iommu_hw_info *cmd, const struct wd_iommu_hw_info *info)
+{
+	bool typed = cmd->flags & IOMMU_HW_INFO_FLAG_INPUT_TYPE;
+	int rc;
+
+	if (WARN_ON(info->len > sizeof(info->data)))
 		return -EINVAL;
 	if (typed && cmd->in_data_type != IOMMU_HW_INFO_TYPE_DEFAULT &&
-	    cmd->in_data_type != info.type)
+	    cmd->in_data_type != info->type)
 		return -EOPNOTSUPP;
 
-	rc = iommufd_copy_hw_info(&info, cmd->data_uptr, cmd->data_len);
+	rc = iommufd_copy_hw_info(info, cmd->data_uptr, cmd->data_len);
 	if (rc)
 		return rc;
-	cmd->data_len = info.len;
-	cmd->out_data_type = info.type;
-	cmd->out_max_pasid_log2 = info.max_pasid_log2;
-	cmd->out_capabilities = info.capabilities;
+	cmd->data_len = info->len;
+	cmd->out_data_type = info->type;
+	cmd->out_max_pasid_log2 = info->max_pasid_log2;
+	cmd->out_capabilities = info->capabilities;
 	return 0;
 }
 
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
-	struct iommufd_object *obj;
+	struct wd_iommu_hw_info info = {};
 	int rc;
 
 	if (cmd->flags & ~IOMMU_HW_INFO_FLAG_INPUT_TYPE || cmd->__reserved[0] ||
 	    cmd->__reserved[1] || cmd->__reserved[2])
 		return -EOPNOTSUPP;
-	obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
-	if (IS_ERR(obj))
-		return PTR_ERR(obj);
-	rc = iommufd_fill_hw_info(cmd, container_of(obj, struct iommufd_device, obj)->dev);
+	rc = iommufd_ask_hw_info(ucmd, &info);
+	if (!rc)
+		rc = iommufd_fill_hw_info(cmd, &info);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	iommufd_put_object(ucmd->ictx, obj);
 	return rc;
 }

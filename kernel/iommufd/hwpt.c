@@ -96,23 +96,22 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging 
 		iommufd_object_unuse(&hwpt->obj);
 }
 
+/*
+ * @dev_obj is put here: the page table outlives the device's use of the context, and filling it may
+ * wait for user memory for ever, which must not hold up the removal of the device's driver.
+ */
 static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
-				      struct device *dev)
+				      struct iommufd_object *dev_obj)
 {
-	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
-			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
-	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
-		return -EOPNOTSUPP;
-	/* There are no fault queues yet. */
-	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
-		return -EOPNOTSUPP;
-
 	mutex_lock(&ioas->mutex);
-	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas, dev, cmd->flags, false);
+	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
+				   container_of(dev_obj, struct iommufd_device, obj)->dev,
+				   cmd->flags, false);
+	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (IS_ERR(hwpt)) {
 		rc = PTR_ERR(hwpt);
 		goto out_unlock;
@@ -126,28 +125,42 @@ out_unlock:
 }
 
 /* pt_id says on what the new table is made. What does not exist is EINVAL here (quirk 3). */
-static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct device *dev)
+static int iommufd_hwpt_check_parent(struct iommu_hwpt_alloc *cmd, struct iommufd_object *pt)
+{
+	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+
+	/* The IOMMU layer cannot nest. */
+	if (pt->type == IOMMUFD_OBJ_HWPT_PAGING)
+		return -EOPNOTSUPP;
+	if (pt->type != IOMMUFD_OBJ_IOAS)
+		return -EINVAL;
+	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
+		return -EOPNOTSUPP;
+	/* There are no fault queues yet. */
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+/* @dev_obj is put in any case. */
+static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *dev_obj)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_object *pt;
 	int rc;
 
 	pt = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(pt))
+	if (IS_ERR(pt)) {
+		iommufd_put_object(ucmd->ictx, dev_obj);
 		return -EINVAL;
-	switch (pt->type) {
-	case IOMMUFD_OBJ_IOAS:
-		rc = iommufd_hwpt_alloc_on_ioas(ucmd, container_of(pt, struct iommufd_ioas, obj),
-						dev);
-		break;
-	case IOMMUFD_OBJ_HWPT_PAGING:
-		/* The IOMMU layer cannot nest. */
-		rc = -EOPNOTSUPP;
-		break;
-	default:
-		rc = -EINVAL;
-		break;
 	}
+	rc = iommufd_hwpt_check_parent(cmd, pt);
+	if (rc)
+		iommufd_put_object(ucmd->ictx, dev_obj);
+	else
+		rc = iommufd_hwpt_alloc_on_ioas(ucmd, container_of(pt, struct iommufd_ioas, obj),
+						dev_obj);
 	iommufd_put_object(ucmd->ictx, pt);
 	return rc;
 }
@@ -166,9 +179,8 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(dev_obj))
 		return PTR_ERR(dev_obj);
-	rc = iommufd_hwpt_alloc_on(ucmd, container_of(dev_obj, struct iommufd_device, obj)->dev);
+	rc = iommufd_hwpt_alloc_on(ucmd, dev_obj);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-	iommufd_put_object(ucmd->ictx, dev_obj);
 	return rc;
 }

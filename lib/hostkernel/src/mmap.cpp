@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Mappings of device files. The address range is reserved first, so that the vma has its real
- * address; drivers then fill it at once with pages of the arena or of a BAR, both memfds.
+ * address; drivers then fill it with pages of the arena or of a BAR, both memfds: in mmap(), or
+ * page by page in their fault handler, which is called as soon as the vma is in the file's tree. A
+ * page that the handler refuses is a private zero page, as after a revocation.
  */
 #include "vfs.h"
 
@@ -135,6 +137,22 @@ vm_area_struct *reserve(file *filp, mm_struct *mm, size_t length, int prot, int 
 	return vma;
 }
 
+void faultAll(vm_area_struct *vma)
+{
+	if (!vma->vm_ops || !vma->vm_ops->fault)
+		return;
+	mmap_read_lock(vma->vm_mm);
+	for (unsigned long at = vma->vm_start; at < vma->vm_end; at += PAGE_SIZE) {
+		vm_fault vmf = {};
+		vmf.vma = vma;
+		vmf.pgoff = vma->vm_pgoff + ((at - vma->vm_start) >> PAGE_SHIFT);
+		vmf.address = at;
+		if (!(vma->vm_ops->fault(&vmf) & VM_FAULT_NOPAGE))
+			forget(vma, at, PAGE_SIZE);
+	}
+	mmap_read_unlock(vma->vm_mm);
+}
+
 } // namespace
 
 int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint64_t offset,
@@ -163,6 +181,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 	mutex_lock(&filp->f_mapping->i_mmap_lock);
 	list_add_tail(&mapping->entry, &filp->f_mapping->i_mmap);
 	mutex_unlock(&filp->f_mapping->i_mmap_lock);
+	faultAll(vma);
 	out = vma;
 	return 0;
 }
@@ -195,6 +214,13 @@ int remap_pfn_range(struct vm_area_struct *vma, unsigned long addr, unsigned lon
 {
 	vma->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
 	return place(vma, addr, PFN_PHYS(pfn), PAGE_ALIGN(size));
+}
+
+vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn)
+{
+	if (WARN_ON(!(vma->vm_flags & VM_PFNMAP)))
+		return VM_FAULT_SIGBUS;
+	return place(vma, addr, PFN_PHYS(pfn), PAGE_SIZE) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
 int vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start, unsigned long len)

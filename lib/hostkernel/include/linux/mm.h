@@ -101,6 +101,8 @@ struct address_space;
 WD_BEGIN_DECLS
 int remap_pfn_range(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn,
 		    unsigned long size, pgprot_t prot);
+/* The vma has VM_PFNMAP. VM_FAULT_NOPAGE, or VM_FAULT_SIGBUS if @pfn cannot be mapped. */
+vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn);
 int vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start, unsigned long len);
 int vm_insert_page(struct vm_area_struct *vma, unsigned long addr, struct page *page);
 int vm_insert_pages(struct vm_area_struct *vma, unsigned long addr, struct page **pages,

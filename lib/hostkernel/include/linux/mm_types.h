@@ -62,12 +62,24 @@ struct vm_area_struct {
 	void *wd_private;
 };
 
+struct vm_fault {
+	struct vm_area_struct *vma;
+	unsigned long pgoff;
+	unsigned long address;
+	unsigned int flags;
+};
+
+#define VM_FAULT_OOM 0x000001u
+#define VM_FAULT_SIGBUS 0x000002u
+#define VM_FAULT_NOPAGE 0x000100u
+
 struct vm_operations_struct {
 	void (*open)(struct vm_area_struct *area);
 	void (*close)(struct vm_area_struct *area);
 	int (*may_split)(struct vm_area_struct *area, unsigned long addr);
 	int (*mremap)(struct vm_area_struct *area);
-	vm_fault_t (*fault)(struct vm_fault *vmf); /* never called: map everything in mmap() */
+	/* Called for every page, at once after mmap(): there are no page faults to catch. */
+	vm_fault_t (*fault)(struct vm_fault *vmf);
 	int (*access)(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
 		      int write);
 };
