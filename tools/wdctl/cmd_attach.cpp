@@ -145,6 +145,8 @@ void prove(Attachment &attachment, wd::Host &host, const Memory &memory, uint64_
 					    "PASID {}",
 					    attachment.pasid),
 				"report this: isolation is broken");
+	if (!wd::faultLogReadable(host))
+		return;
 	attachment.fault = wd::waitForFault(host, attachment.pasid, attachment.outside, kTimeoutMs);
 	if (!attachment.fault)
 		throw wd::Error(
@@ -156,6 +158,10 @@ void prove(Attachment &attachment, wd::Host &host, const Memory &memory, uint64_
 
 std::string faultText(const Attachment &attachment)
 {
+	if (!attachment.fault)
+		return fmt::format("refused as it must be: read {:#x} at PASID {} (the IOMMU's "
+				   "record of it is for root)",
+				   attachment.outside, attachment.pasid);
 	const auto &fault = *attachment.fault;
 
 	return fmt::format("faulted as it must: {} {:#x} at PASID {}, reason {:#x}{}", fault.access,
@@ -209,11 +215,14 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Accelerator &accel
 					     {"dma_outside_address", attachment.outside},
 					     {"dma_outside_refused", true}};
 
-		entry["fault"] = {{"rid", attachment.fault->rid},
-				  {"pasid", attachment.fault->pasid},
-				  {"address", attachment.fault->address},
-				  {"reason", attachment.fault->reason},
-				  {"access", attachment.fault->access}};
+		if (attachment.fault)
+			entry["fault"] = {{"rid", attachment.fault->rid},
+					  {"pasid", attachment.fault->pasid},
+					  {"address", attachment.fault->address},
+					  {"reason", attachment.fault->reason},
+					  {"access", attachment.fault->access}};
+		else
+			entry["fault"] = nullptr;
 		value["attachments"].push_back(entry);
 	}
 	return value;

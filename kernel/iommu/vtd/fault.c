@@ -271,17 +271,18 @@ static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lin
 	return at;
 }
 
+/* Root only, these two: addresses and PASIDs of other people's work. */
 static ssize_t last_fault_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return vtd_fault_show(vtd_unit_of(dev), buf, 1);
 }
-static DEVICE_ATTR_RO(last_fault);
+static DEVICE_ATTR_ADMIN_RO(last_fault);
 
 static ssize_t fault_log_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return vtd_fault_show(vtd_unit_of(dev), buf, VTD_FAULT_LOG_LENGTH);
 }
-static DEVICE_ATTR_RO(fault_log);
+static DEVICE_ATTR_ADMIN_RO(fault_log);
 
 static struct attribute *vtd_fault_attrs[] = {
 	&dev_attr_faults.attr,

@@ -2,6 +2,7 @@
 /* Reading the fault logs below /sys/class/iommu. */
 #include "wd/faults.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <thread>
@@ -93,6 +94,19 @@ std::optional<IommuFault> parseFault(std::string_view line)
 	}
 	fault.reasonText = reasonText(fault.reason);
 	return seen == kFields ? std::optional(fault) : std::nullopt;
+}
+
+bool faultLogReadable(Host &host)
+{
+	std::vector<std::string> units;
+
+	return !host.sysfsList(kUnits, units) &&
+	       std::any_of(units.begin(), units.end(), [&](const std::string &unit) {
+		       std::string text;
+
+		       return !host.sysfsRead(std::string(kUnits) + "/" + unit + "/fault_log",
+					      text);
+	       });
 }
 
 std::vector<IommuFault> readFaults(Host &host)

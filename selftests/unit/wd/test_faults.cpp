@@ -4,6 +4,8 @@
 
 #include "wd/faults.hpp"
 
+#include "fake_host.hpp"
+
 namespace
 {
 
@@ -40,6 +42,15 @@ TEST(FaultLog, WhatIsNoFaultIsRefused)
 				 "rid=x pasid=5 addr=0x10000000000000000 reason=0x79 type=read",
 				 "rid=x pasid=5 addr=0x reason=0x79 type=read", "more=12"})
 		EXPECT_FALSE(parseFault(line)) << line;
+}
+
+TEST(FaultLog, ReadableOrNot)
+{
+	test::FakeHost host;
+
+	EXPECT_FALSE(faultLogReadable(host));
+	host.sysfs["/sys/class/iommu/wd-iommu0/fault_log"] = "";
+	EXPECT_TRUE(faultLogReadable(host));
 }
 
 } // namespace

@@ -30,6 +30,9 @@ struct IommuFault {
 /** One line of the driver's fault log. @return none if it is not one. */
 std::optional<IommuFault> parseFault(std::string_view line);
 
+/** Does a unit have a log that this process may read? In a native host only root may. */
+bool faultLogReadable(Host &host);
+
 /** Every fault that the units' logs still hold, oldest first. Units without a log: nothing. */
 std::vector<IommuFault> readFaults(Host &host);
 
