@@ -220,9 +220,14 @@ static struct miscdevice iommufd_misc_dev = {
 
 static int __init iommufd_init(void)
 {
+	int rc;
+
 	/* Registering again after exit needs the minor to be chosen anew. */
 	iommufd_misc_dev.minor = MISC_DYNAMIC_MINOR;
-	return misc_register(&iommufd_misc_dev);
+	rc = misc_register(&iommufd_misc_dev);
+	if (rc == -EEXIST)
+		pr_err("iommufd: /dev/iommu is there already: this kernel has its own iommufd\n");
+	return rc;
 }
 
 static void __exit iommufd_exit(void)
