@@ -46,7 +46,6 @@ struct wd_iommu_hw_info {
  *	memory through it, and every cache has forgotten it. Must not fail
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
- * @reset_done: the function was reset: program into it again what the IOMMU needs there
  *
  * All are called with a reference to the device's claim held and may sleep.
  */
@@ -57,7 +56,6 @@ struct wd_iommu_ops {
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
-	int (*reset_done)(struct device *dev);
 };
 
 /**
@@ -100,8 +98,6 @@ int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
-/* For the driver of @dev after a function-level reset, before the function issues requests. */
-int wd_iommu_reset_done(struct device *dev);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);
 
 #define iommu_attach_device_pasid(domain, dev, pasid) \

@@ -140,24 +140,3 @@ int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_hw_info);
-
-/**
- * wd_iommu_reset_done - a device has lost its state
- * @dev: device after a function-level reset, its configuration restored, not yet issuing requests
- *
- * A reset takes the function from under the IOMMU: its requests would not be translated.
- *
- * Return: 0; -ENODEV if @dev is not claimed; the driver's error.
- */
-int wd_iommu_reset_done(struct device *dev)
-{
-	struct wd_device *device = wd_device_use(dev);
-	int ret;
-
-	if (!device)
-		return -ENODEV;
-	ret = device->iommu->ops->reset_done(dev);
-	wd_device_unuse(device);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(wd_iommu_reset_done);

@@ -21,11 +21,19 @@
 #define VTD_MSI_START 0xfee00000
 #define VTD_MSI_LENGTH 0x100000
 
-/* From now on (or no longer) the function's requests go through the unit with its requester id. */
-static void vtd_route(struct vtd_dev *dev, bool on)
+/*
+ * From now on the function's requests go through the unit with its requester id, until the machine
+ * is reset: the word cannot be changed once it is valid, since whoever gets the function (VFIO lets
+ * its user write vendor-specific capabilities) could leave the unit's scope by it. A function that
+ * another kernel has routed here before is fine, one that has been elsewhere since is not.
+ */
+static int vtd_route(struct pci_dev *pdev, int vsec, u16 rid)
 {
-	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
-			       on ? dev->rid | VTD_VSEC_ROUTING_VALID : 0);
+	u32 routing = 0;
+
+	pci_write_config_dword(pdev, vsec + VTD_VSEC_ROUTING, rid | VTD_VSEC_ROUTING_VALID);
+	pci_read_config_dword(pdev, vsec + VTD_VSEC_ROUTING, &routing);
+	return routing == (rid | VTD_VSEC_ROUTING_VALID) ? 0 : -EIO;
 }
 
 /* PASIDs are used if the function, the path and the unit have them. */
@@ -51,7 +59,7 @@ static void vtd_dev_free(struct vtd_dev *dev)
 	kfree(dev);
 }
 
-static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev, int vsec)
+static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct vtd_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
@@ -59,7 +67,6 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 		return NULL;
 	dev->unit = unit;
 	dev->pdev = pdev;
-	dev->vsec = vsec;
 	dev->rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
 	mutex_init(&dev->lock);
 	xa_init(&dev->attaches);
@@ -124,14 +131,16 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 		dev_warn(dev, "has a driver already, not claimed by the IOMMU\n");
 		return ERR_PTR(-ENODEV);
 	}
-	vdev = vtd_dev_alloc(unit, pdev, vsec);
+	vdev = vtd_dev_alloc(unit, pdev);
 	if (!vdev)
 		return ERR_PTR(-ENODEV);
 	ret = vtd_dev_install(vdev);
 	if (ret)
 		goto err_free;
 	/* The context entry is in place: the function's requests fault until it is attached. */
-	vtd_route(vdev, true);
+	ret = vtd_route(pdev, vsec, vdev->rid);
+	if (ret)
+		goto err_uninstall;
 	dev_iommu_priv_set(dev, vdev);
 	/* Last: from now on others attach PASIDs. */
 	ret = wd_iommu_device_claimed(&unit->iommu, dev);
@@ -142,7 +151,6 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 err_uninstall:
 	dev_iommu_priv_set(dev, NULL);
 	vtd_dev_uninstall(vdev);
-	vtd_route(vdev, false);
 err_free:
 	vtd_dev_free(vdev);
 	dev_err(dev, "cannot be put under the IOMMU: %d\n", ret);
@@ -150,8 +158,8 @@ err_free:
 }
 
 /*
- * Blocks everything before the function leaves the unit. Out of the unit's scope its requests
- * would reach memory untranslated, so it may issue none until a driver enables it again.
+ * Blocks everything before the function leaves the unit. When the unit stops, requests reach memory
+ * untranslated, so the function may issue none until a driver enables it again.
  */
 static void vtd_release_device(struct device *dev)
 {
@@ -162,7 +170,6 @@ static void vtd_release_device(struct device *dev)
 	wd_iommu_device_released(dev);
 	WARN_ON(!xa_empty(&vdev->attaches));
 	vtd_dev_uninstall(vdev);
-	vtd_route(vdev, false);
 	set_dma_ops(dev, NULL);
 	dev_iommu_priv_set(dev, NULL);
 	vtd_dev_free(vdev);
@@ -242,15 +249,6 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	return 0;
 }
 
-/* A reset clears the routing word, and with it the function leaves the unit's scope. */
-static int vtd_reset_done(struct device *dev)
-{
-	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
-
-	vtd_route(vdev, true);
-	return 0;
-}
-
 const struct wd_iommu_ops vtd_layer_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = vtd_domain_alloc_user,
@@ -258,5 +256,4 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.remove_dev_pasid = vtd_remove_dev_pasid,
 	.max_pasids = vtd_max_pasids,
 	.hw_info = vtd_hw_info,
-	.reset_done = vtd_reset_done,
 };

@@ -108,7 +108,6 @@ struct vtd_unit {
  * struct vtd_dev - a claimed function
  * @unit: translates for it
  * @pdev: the function
- * @vsec: offset of its vendor capability
  * @rid: its requester id
  * @lock: guards the context entry, the directory, the tables, and @rid_domain
  * @directory: PASID directory
@@ -122,7 +121,6 @@ struct vtd_unit {
 struct vtd_dev {
 	struct vtd_unit *unit;
 	struct pci_dev *pdev;
-	int vsec;
 	u16 rid;
 	struct mutex lock;
 	__le64 *directory;

@@ -98,7 +98,7 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 		std::lock_guard lock(configMutex_);
 
 		for (unsigned i = 0; i < size; i++) {
-			const uint8_t mask = writable_[offset + i];
+			const uint8_t mask = latched(offset + i) ? 0 : writable_[offset + i];
 			const uint8_t byte = static_cast<uint8_t>(value >> (8 * i));
 
 			value_[offset + i] = (value_[offset + i] & ~mask) | (byte & mask);
@@ -118,6 +118,16 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 	}
 	deliver(unmasked);
 	configChanged();
+}
+
+/*
+ * Whoever owns the function (a virtual machine, a process with VFIO) can write its configuration
+ * space. He must not get out of the IOMMU's scope that way, nor into another function's place.
+ */
+bool PciFunction::latched(unsigned offset) const
+{
+	return vendor_ && (routing_ & kRoutingValid) && offset >= vendor_ + kVendorRouting &&
+	       offset < vendor_ + kVendorRouting + 4;
 }
 
 /* Called with configMutex_ held. Returns pending messages that may now be sent. */
@@ -163,7 +173,7 @@ std::optional<SharedPages> PciFunction::barShared(unsigned, uint64_t, size_t)
 	return std::nullopt;
 }
 
-void PciFunction::reset()
+void PciFunction::reset(bool keepBusState)
 {
 	/*
 	 * Drain while the routing stands: a request that is still running must not reach memory
@@ -174,15 +184,30 @@ void PciFunction::reset()
 	{
 		std::lock_guard lock(configMutex_);
 		const auto before = value_;
+		const auto keep = [&](unsigned offset, unsigned length) {
+			std::copy_n(before.begin() + offset, length, value_.begin() + offset);
+		};
 
 		value_ = initial_;
-		/* BAR placement is the bus's affair and survives. */
-		std::copy_n(before.begin() + pci::kBar0, 4 * kBarCount,
-			    value_.begin() + pci::kBar0);
+		if (keepBusState) {
+			keep(pci::kBar0, 4 * kBarCount);
+			if (vendor_)
+				keep(vendor_ + kVendorRouting, 4);
+		}
 		pending_ = 0;
 		refreshCached();
 	}
 	configChanged();
+}
+
+void PciFunction::reset()
+{
+	reset(true);
+}
+
+void PciFunction::powerOn()
+{
+	reset(false);
 }
 
 void PciFunction::setInterruptSink(InterruptSink *sink)

@@ -276,14 +276,17 @@ TEST_F(PciTest, ResetRestoresStandardState)
 	pci_unregister_driver(&counting.driver);
 }
 
-TEST_F(PciTest, ResetDoesNotRestoreTheRouting)
+TEST_F(PciTest, ResetLeavesTheRouting)
 {
 	const u8 vendor = pci_find_capability(dev_, PCI_CAP_ID_VNDR);
+	u32 routing = 0;
 
 	pci_write_config_dword(dev_, vendor + 0xc, 1 << 16 | 0x100);
 	ASSERT_TRUE(first.routing());
 	ASSERT_EQ(pci_reset_function(dev_), 0);
-	EXPECT_FALSE(first.routing());
+	EXPECT_TRUE(first.routing());
+	pci_read_config_dword(dev_, vendor + 0xc, &routing);
+	EXPECT_EQ(routing, 1u << 16 | 0x100);
 }
 
 TEST_F(PciTest, PasidErrors)

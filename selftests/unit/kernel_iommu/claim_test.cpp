@@ -189,26 +189,41 @@ TEST_F(Claim, HardwareInfoIsTheUnitsRegisters)
 	EXPECT_EQ(hardwareInfo(findDevice(kPlain)).error, -ENODEV);
 }
 
-TEST_F(Claim, ResetLosesTheRoutingUntilTheDriverSaysSo)
+/* The owner of a function may reset it, and write its vendor-specific capability. */
+TEST_F(Claim, NoOwnerOfAFunctionGetsOutOfTheUnitsScope)
 {
 	const DmaBuffer buffer = dmaAlloc(firstDev_, 4096);
 
 	ASSERT_EQ(resetFunction(firstDev_), 0);
-	EXPECT_FALSE(first_->routing());
-	EXPECT_EQ(resetDone(firstDev_), 0);
-	ASSERT_TRUE(first_->routing());
-	EXPECT_EQ(*first_->routing(), kFirstRid);
+	EXPECT_EQ(first_->routing(), kFirstRid);
 	EXPECT_TRUE(first_->pasidEnabled());
 	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
-	EXPECT_EQ(resetDone(findDevice(kPlain)), -ENODEV);
+
+	for (const uint32_t word : {0u, 0x10000u | kSecondRid.value, 0xffffffffu}) {
+		first_->writeRouting(word);
+		EXPECT_EQ(first_->routing(), kFirstRid);
+	}
 	dmaFree(firstDev_, buffer);
+}
+
+/* As after a change of bus numbers behind the driver's back. */
+TEST_F(Claim, FunctionThatIsRoutedElsewhereIsNotClaimed)
+{
+	removeDevice(kSecond);
+	second_->powerOn();
+	EXPECT_FALSE(second_->routing());
+	second_->writeRouting(0x10000 | kFirstRid.value);
+	rescan(findDevice(kNoPasid));
+	secondDev_ = findDevice(kSecond);
+	ASSERT_TRUE(secondDev_);
+	EXPECT_FALSE(hasIommu(secondDev_));
+	expectFault(ridStream(kSecondRid), 0x1000, 0x41);
 }
 
 TEST_F(Claim, HotRemovalAndReturn)
 {
 	removeDevice(kSecond);
 	EXPECT_EQ(findDevice(kSecond), nullptr);
-	EXPECT_FALSE(second_->routing());
 	EXPECT_FALSE(second_->busMaster());
 	EXPECT_FALSE(second_->pasidEnabled());
 	EXPECT_EQ(attachments(kSecond), 0u);
@@ -230,7 +245,7 @@ TEST_F(Claim, RemovalOfTheUnitReleasesEveryFunction)
 	unregisterDriver();
 	removeDevice(kUnit);
 	EXPECT_FALSE(hasIommu(firstDev_));
-	EXPECT_FALSE(first_->routing());
+	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(maxPasids(firstDev_), 0u);
 	/* Translation and queue are off. */
 	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & (1u << 31 | 1u << 26), 0u);

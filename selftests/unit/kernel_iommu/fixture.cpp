@@ -21,8 +21,10 @@ TestFunction::TestFunction(const TestFunctionOptions &options)
 	configSet(express + 4, 1u << 28 | 1u << 15, 4);
 	configWritable(express + 8, 0xffff, 2);
 	configSet(express + 0x24, 1u << 21 | 1u << 22, 4);
-	if (options.vendorCapability)
+	if (options.vendorCapability) {
 		addVendorCapability(0, 0);
+		vendor_ = configRead(express + 1, 1);
+	}
 	if (!options.pasidBits)
 		return;
 	pasid_ = addExtendedCapability(pci::kExtCapPasid, 1, 8);

@@ -38,12 +38,14 @@ public:
 	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
 	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
 	bool pasidEnabled() const;
+	/** As software does: the word of the vendor capability. */
+	void writeRouting(uint32_t word) { configWrite(vendor_ + 0xc, word, 4); }
 
 protected:
 	void resetDevice() override {}
 
 private:
-	unsigned pasid_ = 0;
+	unsigned pasid_ = 0, vendor_ = 0;
 };
 
 /** An invalidation descriptor as the unit fetched it. */

@@ -207,11 +207,6 @@ uint32_t maxPasids(device *dev)
 	return wd_iommu_max_pasids(dev);
 }
 
-int resetDone(device *dev)
-{
-	return wd_iommu_reset_done(dev);
-}
-
 HardwareInfo hardwareInfo(device *dev)
 {
 	struct wd_iommu_hw_info info;

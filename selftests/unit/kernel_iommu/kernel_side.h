@@ -72,7 +72,6 @@ uint64_t pageSizes(iommu_domain *domain);
 int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 uint32_t maxPasids(::device *dev);
-int resetDone(::device *dev);
 /** type and register values that user space gets. */
 struct HardwareInfo {
 	int error = 0;

@@ -208,7 +208,8 @@ public:
 	{
 		zip.configWrite(4, 0x6, 2);
 		zip.configWrite(capability(pci::kCapMsi) + 2, 1, 2);
-		zip.configWrite(capability(pci::kCapVendor) + 0xc, 0x10000 | kRid.value, 4);
+		if (routed)
+			zip.configWrite(capability(pci::kCapVendor) + 0xc, 0x10000 | kRid.value, 4);
 	}
 
 	/* Mailbox: status field after completion. ---------------------------------------------- */
@@ -419,6 +420,8 @@ public:
 	EnginePool pool;
 	ZipFunction zip;
 	unsigned queues;
+	/** false: outside the IOMMU's scope. */
+	bool routed = true;
 	unsigned eventTail = 0;
 	bool eventPhase = true;
 	std::array<unsigned, 1024> next{}, depth{};

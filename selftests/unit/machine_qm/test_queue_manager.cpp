@@ -80,15 +80,38 @@ TEST(Config, routingAndBusMasterFollowTheirRegisters)
 	rig.enableBus();
 	EXPECT_EQ(rig.zip.routing(), Rig::kRid);
 	EXPECT_TRUE(rig.zip.busMaster());
-	const unsigned vendor = rig.capability(pci::kCapVendor);
-	rig.zip.configWrite(vendor + 0xd, 0x12, 1);
-	EXPECT_EQ(rig.zip.routing()->value, 0x1200 | (Rig::kRid.value & 0xff));
 	rig.zip.configWrite(0x10 + 8, 0xf8000000, 4);
 	rig.zip.reset();
-	EXPECT_FALSE(rig.zip.routing());
 	EXPECT_FALSE(rig.zip.busMaster());
-	/* BAR placement survives a function-level reset, the rest does not. */
+	/* What belongs to the bus survives a function-level reset, the rest does not. */
+	EXPECT_EQ(rig.zip.routing(), Rig::kRid);
 	EXPECT_EQ(rig.zip.configRead(0x18, 4) & ~0xfu, 0xf8000000u);
+	rig.zip.powerOn();
+	EXPECT_FALSE(rig.zip.routing());
+	EXPECT_EQ(rig.zip.configRead(0x18, 4) & ~0xfu, 0u);
+}
+
+TEST(Config, routingIsLatchedByItsValidBit)
+{
+	Rig rig;
+	const unsigned routing = rig.capability(pci::kCapVendor) + 0xc;
+
+	rig.zip.configWrite(routing, 0x1234, 4);
+	EXPECT_FALSE(rig.zip.routing());
+	rig.zip.configWrite(routing + 1, 0x56, 1);
+	rig.zip.configWrite(routing + 2, 1, 1);
+	EXPECT_EQ(rig.zip.routing()->value, 0x5634);
+	rig.zip.configWrite(routing, 0, 4);
+	rig.zip.configWrite(routing + 2, 0, 2);
+	rig.zip.configWrite(routing, 0xff, 1);
+	EXPECT_EQ(rig.zip.routing()->value, 0x5634);
+	EXPECT_EQ(rig.zip.configRead(routing, 4), 0x15634u);
+	/* The neighbours of the word are not concerned. */
+	rig.zip.configWrite(4, 6, 2);
+	EXPECT_TRUE(rig.zip.busMaster());
+	rig.zip.powerOn();
+	rig.zip.configWrite(routing, 0x1789a, 4);
+	EXPECT_EQ(rig.zip.routing()->value, 0x789a);
 }
 
 TEST(Config, expressControlStartsAFunctionLevelReset)

@@ -272,7 +272,9 @@ TEST_F(Zip, goesAroundTheIommuWithoutRouting)
 {
 	const auto data = textLike(1000);
 	put(kIn, data);
-	rig.zip.configWrite(rig.capability(pci::kCapVendor) + 0xc, 0, 4);
+	rig.zip.powerOn();
+	rig.routed = false;
+	SetUp();
 	rig.translated.block(0, ~0ull);
 	EXPECT_EQ(rig.run(kCompress, Rig::flat(2, kIn, data.size(), kOut, 2000))[3], 0u);
 }

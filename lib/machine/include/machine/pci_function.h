@@ -85,8 +85,14 @@ public:
 	 */
 	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
 
-	/** Function-level reset: everything back to power-on, except BAR placement and the sink. */
+	/**
+	 * Function-level reset: everything back to power-on, except what belongs to the bus rather
+	 * than to the function: BAR placement, the requester id, and the sink.
+	 */
 	void reset();
+
+	/** Reset of the machine: as reset(), and the bus forgets what it knew. The sink stays. */
+	void powerOn();
 
 	/** Number of messages of each kind; 0 = the function has no such capability. */
 	unsigned msiVectors() const { return msiVectors_; }
@@ -96,7 +102,10 @@ public:
 	 */
 	void setInterruptSink(InterruptSink *sink);
 
-	/** Requester id that software wrote into the vendor capability, if it marked it valid. */
+	/**
+	 * Requester id that software wrote into the vendor capability, if it marked it valid. From
+	 * then on it stands until powerOn(), whatever is written or reset.
+	 */
 	std::optional<Rid> routing() const;
 	bool busMaster() const;
 
@@ -126,6 +135,8 @@ protected:
 
 private:
 	uint32_t refreshCached();
+	bool latched(unsigned offset) const;
+	void reset(bool keepBusState);
 	void deliver(uint32_t vectors) noexcept;
 
 	mutable std::mutex configMutex_;
