@@ -113,7 +113,7 @@ static void qm_eq_event(struct wd_qm *qm, unsigned int queue)
 	if (queue >= qm->qp_num)
 		return;
 	qp = &qm->qps[queue];
-	if (qp->kernel) {
+	if (READ_ONCE(qp->kernel)) {
 		qm_kernel_qp_event(qp);
 		return;
 	}

@@ -1,11 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own queue: one request at a time, completion by interrupt (hisi-qm-zip 7.4).
+ * Queues of the kernel's own: sending, and completion by interrupt (hisi-qm-zip 7.4).
  */
+#include <linux/device.h>
 #include <linux/jiffies.h>
 #include <linux/string.h>
 
 #include "qm.h"
+
+/*
+ * The descriptor that a completion names. The ring is memory that the device writes: its indices
+ * are not believed.
+ */
+static void qm_kernel_qp_complete(struct wd_qp *qp, const struct qm_cqe *cqe)
+{
+	struct wd_qm *qm = qp->qm;
+	u16 slot = le16_to_cpu(READ_ONCE(cqe->sq_head));
+
+	atomic64_inc(&qm->kernel_requests);
+	if (!qp->handler)
+		complete(&qp->done);
+	else if (slot < qm->sq_depth)
+		qp->handler(qp, qp->dus + (size_t)QM_SQE_SIZE * slot);
+	else
+		dev_err_ratelimited(&qm->pdev->dev, "completion of descriptor %u in queue %u\n",
+				    slot, qp->id);
+}
 
 /* Take every valid completion; then arm for the next one. Interrupt thread. */
 void qm_kernel_qp_event(struct wd_qp *qp)
@@ -14,26 +34,78 @@ void qm_kernel_qp_event(struct wd_qp *qp)
 	struct qm_cqe *cqe;
 
 	mutex_lock(&qp->lock);
-	if (!qp->started) {
+	if (!qp->started || qp->broken) {
 		mutex_unlock(&qp->lock);
 		return;
 	}
 	cqe = qp->dus + (size_t)QM_SQE_SIZE * qm->sq_depth;
 	while ((le16_to_cpu(READ_ONCE(cqe[qp->cq_head].w7)) & QM_CQE_W7_PHASE) == qp->cq_phase) {
+		const struct qm_cqe *done = &cqe[qp->cq_head];
+
+		/* The completion before the results. */
+		dma_rmb();
 		if (++qp->cq_head == qm->cq_depth) {
 			qp->cq_head = 0;
 			qp->cq_phase = !qp->cq_phase;
 		}
-		qm_qp_doorbell(qp, QM_DB_CMD_CQ, qp->cq_head, 0);
-		complete(&qp->done);
+		qm_kernel_qp_complete(qp, done);
 	}
 	qm_qp_doorbell(qp, QM_DB_CMD_CQ, qp->cq_head, QM_DB_CQ_ARM);
 	mutex_unlock(&qp->lock);
 }
 
 /**
+ * wd_qp_set_handler() - who is told of completions
+ * @qp: stopped kernel queue
+ * @handler: called in the interrupt thread with the descriptor that the device completed; valid
+ *	until the call returns. It must not start or stop the queue
+ * @owner: found in qp->owner
+ */
+void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const void *sqe),
+		       void *owner)
+{
+	mutex_lock(&qp->lock);
+	qp->handler = handler;
+	qp->owner = owner;
+	mutex_unlock(&qp->lock);
+}
+EXPORT_SYMBOL_GPL(wd_qp_set_handler);
+
+/**
+ * wd_qp_send() - hand one request to the device
+ * @qp: started kernel queue; the caller keeps other sends away, and counts: fewer than the depth
+ *	may be outstanding
+ * @sqe: descriptor of QM_SQE_SIZE bytes
+ *
+ * Any context.
+ */
+void wd_qp_send(struct wd_qp *qp, const void *sqe)
+{
+	struct wd_qm *qm = qp->qm;
+
+	memcpy(qp->dus + (size_t)QM_SQE_SIZE * qp->sq_tail, sqe, QM_SQE_SIZE);
+	qp->sq_tail = qp->sq_tail + 1 == qm->sq_depth ? 0 : qp->sq_tail + 1;
+	/* The descriptor before its doorbell. */
+	dma_wmb();
+	qm_qp_doorbell(qp, QM_DB_CMD_SQ, qp->sq_tail, 0);
+}
+EXPORT_SYMBOL_GPL(wd_qp_send);
+
+/**
+ * wd_qp_abandon() - give up a kernel queue that the device would not stop
+ * @qp: the queue
+ *
+ * When this returns no handler runs any more, and none will.
+ */
+void wd_qp_abandon(struct wd_qp *qp)
+{
+	qm_qp_break(qp);
+}
+EXPORT_SYMBOL_GPL(wd_qp_abandon);
+
+/**
  * wd_qp_request() - execute one request on a kernel queue
- * @qp: started kernel queue; the caller keeps other requests away
+ * @qp: started kernel queue without handler; the caller keeps other requests away
  * @sqe: descriptor of QM_SQE_SIZE bytes; the device's results are written back into it
  * @timeout_ms: the longest wait
  *
@@ -42,14 +114,9 @@ void qm_kernel_qp_event(struct wd_qp *qp)
  */
 int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms)
 {
-	struct wd_qm *qm = qp->qm;
 	void *slot = qp->dus + (size_t)QM_SQE_SIZE * qp->sq_tail;
 
-	memcpy(slot, sqe, QM_SQE_SIZE);
-	qp->sq_tail = (qp->sq_tail + 1) % qm->sq_depth;
-	/* The descriptor before its doorbell. */
-	dma_wmb();
-	qm_qp_doorbell(qp, QM_DB_CMD_SQ, qp->sq_tail, 0);
+	wd_qp_send(qp, sqe);
 	if (!wait_for_completion_timeout(&qp->done, msecs_to_jiffies(timeout_ms)))
 		return -ETIMEDOUT;
 	/* The completion before the results. */

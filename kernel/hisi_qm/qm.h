@@ -18,6 +18,7 @@
 #ifndef _WD_QM_H
 #define _WD_QM_H
 
+#include <linux/atomic.h>
 #include <linux/cdev.h>
 #include <linux/completion.h>
 #include <linux/device.h>
@@ -38,7 +39,7 @@ struct wd_qm;
  * struct wd_qp - a hardware queue pair
  * @qm: its queue manager
  * @id: its number, function-relative
- * @kernel: the kernel's own queue; constant after set-up
+ * @kernel: a queue of the kernel's own; the interrupt thread reads it without a lock
  * @wait: pollers of the completion queue
  * @lock: protects what follows
  * @type: what it does (SQC w13); for ZIP 0 = compress, 1 = decompress
@@ -52,9 +53,13 @@ struct wd_qm;
  * @polled: position of the completion queue that poll() saw last, modulo two laps
  * @events: completion events of the device, counted by the interrupt thread
  * @polled_events: @events that poll() saw last
- * @sq_tail, @cq_head, @cq_phase: kernel queue: positions
+ * @sq_tail: kernel queue: position; belongs to whoever sends
+ * @cq_head, @cq_phase: kernel queue: positions
  * @arms: kernel queue: times that completions were asked to send an event since the start
- * @done: kernel queue: completed when a request is
+ * @handler: kernel queue: called for each completion with its descriptor, in the interrupt thread
+ *	with @lock held; NULL: @done is completed instead
+ * @owner: of the handler
+ * @done: kernel queue without handler: completed when a request is
  */
 struct wd_qp {
 	struct wd_qm *qm;
@@ -77,6 +82,8 @@ struct wd_qp {
 	u16 cq_head;
 	bool cq_phase;
 	u32 arms;
+	void (*handler)(struct wd_qp *qp, const void *sqe);
+	void *owner;
 	struct completion done;
 };
 
@@ -121,6 +128,7 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files
  * @pasids: PASIDs of the device in use by its queues
+ * @kernel_requests: requests that kernel queues completed
  */
 struct wd_qm {
 	struct pci_dev *pdev;
@@ -171,6 +179,7 @@ struct wd_qm {
 	struct ida pasids;
 
 	enum wd_qm_selftest selftest;
+	atomic64_t kernel_requests;
 };
 
 /* --- for drivers of accelerators --- */
@@ -185,9 +194,16 @@ u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback);
 int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value);
 
 struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm);
+struct wd_qp *wd_qm_take_qp(struct wd_qm *qm);
+void wd_qm_give_qp(struct wd_qp *qp);
 int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid);
 int wd_qp_stop(struct wd_qp *qp);
 int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms);
+void wd_qp_send(struct wd_qp *qp, const void *sqe);
+void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const void *sqe),
+		       void *owner);
+void wd_qp_abandon(struct wd_qp *qp);
+bool wd_qm_present(struct wd_qm *qm);
 
 /*
  * Whether queues can be given to users: each must have doorbells of its own, and a queue must be

@@ -372,6 +372,58 @@ void qm_qps_cleanup(struct wd_qm *qm)
 }
 
 /**
+ * wd_qm_present() - does the function still answer?
+ * @qm: initialised queue manager
+ */
+bool wd_qm_present(struct wd_qm *qm)
+{
+	return qm_read(qm, QM_MB_DW01) != U32_MAX;
+}
+EXPORT_SYMBOL_GPL(wd_qm_present);
+
+/**
+ * wd_qm_take_qp() - one more queue for the kernel, as long as it needs it
+ * @qm: initialised queue manager, whose driver will not let go of the device meanwhile
+ *
+ * Return: a stopped queue, or NULL if all are taken.
+ */
+struct wd_qp *wd_qm_take_qp(struct wd_qm *qm)
+{
+	struct wd_qp *qp;
+
+	mutex_lock(&qm->lock);
+	qp = qm_qp_get(qm);
+	mutex_unlock(&qm->lock);
+	if (qp)
+		WRITE_ONCE(qp->kernel, true);
+	return qp;
+}
+EXPORT_SYMBOL_GPL(wd_qm_take_qp);
+
+/**
+ * wd_qm_give_qp() - the end of what wd_qm_take_qp() began
+ * @qp: the queue, stopped or abandoned
+ */
+void wd_qm_give_qp(struct wd_qp *qp)
+{
+	struct wd_qm *qm = qp->qm;
+	bool broken;
+
+	mutex_lock(&qp->lock);
+	broken = qp->broken;
+	if (!broken)
+		qm_dus_free(qp);
+	mutex_unlock(&qp->lock);
+	if (broken) /* stays the kernel's, so that its memory goes with the device */
+		return;
+	WRITE_ONCE(qp->kernel, false);
+	mutex_lock(&qm->lock);
+	qm_qp_put(qp);
+	mutex_unlock(&qm->lock);
+}
+EXPORT_SYMBOL_GPL(wd_qm_give_qp);
+
+/**
  * wd_qm_kernel_qp() - the queue that the kernel keeps for itself
  * @qm: initialised queue manager
  */

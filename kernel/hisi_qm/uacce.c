@@ -110,6 +110,13 @@ static ssize_t selftest_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(selftest);
 
+/* Extension: what kernel queues completed since the probe, the self test included. */
+static ssize_t kernel_requests_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&to_qm(dev)->kernel_requests));
+}
+static DEVICE_ATTR_RO(kernel_requests);
+
 static struct attribute *qm_attrs[] = {
 	&dev_attr_id.attr,
 	&dev_attr_api.attr,
@@ -122,6 +129,7 @@ static struct attribute *qm_attrs[] = {
 	&dev_attr_doorbell_words.attr,
 	&dev_attr_isolate.attr,
 	&dev_attr_selftest.attr,
+	&dev_attr_kernel_requests.attr,
 	NULL,
 };
 

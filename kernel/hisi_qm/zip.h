@@ -75,16 +75,47 @@ struct zip_sqe {
 	__le32 checksum;
 };
 #define ZIP_SQE_STATUS GENMASK(7, 0)
-#define ZIP_SQE_NEGATIVE 0x0d /* the output is not smaller, and valid */
+#define ZIP_SQE_MALFORMED 0x02 /* proposed by the reference, 14.5; not known of the hardware */
+#define ZIP_SQE_NEGATIVE 0x0d  /* the output is not smaller, and valid */
+#define ZIP_SQE_OUTPUT_FULL 0x0e
+#define ZIP_SQE_CHECKSUM 0x10
 #define ZIP_SQE_DW7_TYPE GENMASK(31, 28)
 #define ZIP_SQE_DW9_REQUEST GENMASK(7, 0)
 #define ZIP_SQE_DW9_BUFFER GENMASK(11, 8)
 #define ZIP_SQE_TYPE_3 3
 #define ZIP_REQUEST_DEFLATE 0x01
 #define ZIP_BUFFER_FLAT 0
+#define ZIP_BUFFER_SGL 1
+/* Bytes of a buffer, or of an entry of a list (8.5, 9) */
+#define ZIP_MAX_BYTES 0x800000
+
+/**
+ * struct zip_sge - entry of a hardware list (9)
+ */
+struct zip_sge {
+	__le64 address;
+	__le64 rsvd0;
+	__le32 length;
+	__le32 rsvd1[3];
+};
+
+/**
+ * struct zip_sgl - hardware list (9), aligned to 64 bytes; 0 in @next ends the chain
+ */
+struct zip_sgl {
+	__le64 next;
+	__le16 sum_in_chain;
+	__le16 sum_in_sgl;
+	__le16 length_in_sgl;
+	u8 rsvd[50];
+	struct zip_sge entries[];
+};
+#define ZIP_SGL_ALIGN 64
+#define ZIP_SGL_MAX_CHAIN 256
 
 #define ZIP_TYPE_COMPRESS 0
 #define ZIP_TYPE_DECOMPRESS 1
+#define ZIP_TYPES 2
 
 extern const struct wd_qm_ops zip_qm_ops;
 const char *zip_algorithms(struct wd_qm *qm);

@@ -9,6 +9,7 @@
 
 #include "qm.h"
 #include "zip.h"
+#include "zip_crypto.h"
 
 #define ZIP_NAME "hisi_zip"
 #define ZIP_VENDOR 0x19e5
@@ -52,7 +53,10 @@ static void zip_disable(struct pci_dev *pdev)
 	pci_disable_device(pdev);
 }
 
-/* The queue manager up, tested, and with a device file if its doorbells allow one. */
+/*
+ * The queue manager up, tested, offered to the kernel, and with a device file if its doorbells
+ * allow one.
+ */
 static int zip_start(struct wd_qm *qm)
 {
 	int ret;
@@ -64,14 +68,18 @@ static int zip_start(struct wd_qm *qm)
 	qm->algorithms = zip_algorithms(qm);
 	ret = zip_selftest(qm);
 	if (!ret)
+		ret = zip_crypto_add(qm);
+	if (!ret)
 		ret = wd_qm_register(qm);
 	if (ret == -EOPNOTSUPP) {
 		dev_warn(&qm->pdev->dev,
 			 "no doorbell isolation or no STOP_QP: no queues for users\n");
 		return 0;
 	}
-	if (ret)
+	if (ret) {
+		zip_crypto_remove(qm);
 		wd_qm_exit(qm);
+	}
 	return ret;
 }
 
@@ -121,6 +129,7 @@ static void zip_remove(struct pci_dev *pdev)
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 	void __iomem *io = qm->io;
 
+	zip_crypto_remove(qm);
 	if (wd_qm_serves_users(qm))
 		wd_qm_unregister(qm);
 	wd_qm_exit(qm);
@@ -141,6 +150,19 @@ static struct pci_driver zip_driver = {
 	.probe = zip_probe,
 	.remove = zip_remove,
 };
-module_pci_driver(zip_driver);
+
+static int __init hisi_zip_module_init(void)
+{
+	return pci_register_driver(&zip_driver);
+}
+
+static void __exit hisi_zip_module_exit(void)
+{
+	zip_crypto_exit();
+	pci_unregister_driver(&zip_driver);
+}
+
+module_init(hisi_zip_module_init);
+module_exit(hisi_zip_module_exit);
 MODULE_LICENSE("GPL");
 MODULE_DESCRIPTION("HiSilicon ZIP accelerator");

@@ -33,4 +33,20 @@
 #define wd_vm_flags_mod(_vma, _set, _clear) vm_flags_mod(_vma, _set, _clear)
 #endif
 
+/*
+ * acomp algorithms: until 6.14 the API frees an output that the driver allocated for a request
+ * without one (dst NULL), and the size of a driver's request context is a member of struct
+ * acomp_alg; later there is always an output, and the size is in the base. Lines of an initialiser,
+ * of struct acomp_alg and of its base. Users include <crypto/internal/acompress.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
+#define WD_ACOMP_ALLOCATES 1
+#define WD_ACOMP_INIT(_reqsize, _dst_free) .reqsize = (_reqsize), .dst_free = (_dst_free),
+#define WD_ACOMP_BASE_INIT(_reqsize)
+#else
+#define WD_ACOMP_ALLOCATES 0
+#define WD_ACOMP_INIT(_reqsize, _dst_free)
+#define WD_ACOMP_BASE_INIT(_reqsize) .cra_reqsize = (_reqsize),
+#endif
+
 #endif /* _WD_COMPAT_H */

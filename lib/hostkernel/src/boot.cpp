@@ -10,6 +10,7 @@
 #include "arena.h"
 #include "bus_hooks.h"
 #include "caller.h"
+#include "crypto.h"
 #include "device_model.h"
 #include "hostkernel/kernel.h"
 #include "modules.h"
@@ -78,8 +79,10 @@ void stopModules(size_t count)
 /* Everything below the modules. */
 void stopCore(bool bus)
 {
-	if (bus)
+	if (bus) {
+		cryptoStop();
 		hostkernel_bus_exit();
+	}
 	vfsStop();
 	deviceModelStop();
 	workqueueStop();
@@ -104,6 +107,7 @@ void startCore(const BootConfig &config)
 		stopCore(false);
 		fail(ret, "registration of the PCI functions");
 	}
+	cryptoStart();
 }
 
 } // namespace

@@ -32,6 +32,16 @@ bool shouldFail(FailPoint point)
 	return call == p.nth.load(std::memory_order_relaxed);
 }
 
+FaultScope::FaultScope() : before_(threadState.onBehalf)
+{
+	threadState.onBehalf = true;
+}
+
+FaultScope::~FaultScope()
+{
+	threadState.onBehalf = before_;
+}
+
 uint64_t failNth(FailPoint point, uint64_t nth)
 {
 	Point &p = pointOf(point);

@@ -136,6 +136,19 @@ int sysfsResolve(const std::string &path, std::string &out);
 enum class FailPoint { Allocation, CopyUser, Pin };
 uint64_t failNth(FailPoint point, uint64_t nth);
 
+/** While it lives, faults are injected on this thread too: for tests that call kernel functions. */
+class FaultScope
+{
+public:
+	FaultScope();
+	~FaultScope();
+	FaultScope(const FaultScope &) = delete;
+	FaultScope &operator=(const FaultScope &) = delete;
+
+private:
+	bool before_;
+};
+
 /** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
 std::vector<std::string> kernelLog();
 

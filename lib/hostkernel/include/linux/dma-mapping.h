@@ -111,6 +111,15 @@ static inline int dma_set_mask_and_coherent(struct device *dev, u64 mask)
 	return rc;
 }
 
+/* The longest segment that the device takes; without this call 64 KiB. */
+static inline int dma_set_max_seg_size(struct device *dev, unsigned int size)
+{
+	if (!dev->dma_parms)
+		return -EIO;
+	dev->dma_parms->max_segment_size = size;
+	return 0;
+}
+
 static inline u64 dma_get_mask(struct device *dev)
 {
 	return dev->dma_mask && *dev->dma_mask ? *dev->dma_mask : DMA_BIT_MASK(32);

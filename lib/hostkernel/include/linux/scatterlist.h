@@ -114,6 +114,33 @@ static inline int sg_nents(struct scatterlist *sg)
 	return nents;
 }
 
+/* Entries that hold the first @len bytes, -EINVAL if there are fewer. */
+static inline int sg_nents_for_len(struct scatterlist *sg, u64 len)
+{
+	u64 total = 0;
+	int nents = 0;
+
+	if (!len)
+		return 0;
+	for (; sg; sg = sg_next(sg)) {
+		nents++;
+		total += sg->length;
+		if (total >= len)
+			return nents;
+	}
+	return -EINVAL;
+}
+
+WD_BEGIN_DECLS
+/* A list of new pages, NULL without memory or for a length of 0. @nent_p may be NULL. */
+struct scatterlist *sgl_alloc(unsigned long long length, gfp_t gfp, unsigned int *nent_p);
+void sgl_free(struct scatterlist *sgl);
+/* Bytes copied. */
+size_t sg_copy_to_buffer(struct scatterlist *sgl, unsigned int nents, void *buf, size_t buflen);
+size_t sg_copy_from_buffer(struct scatterlist *sgl, unsigned int nents, const void *buf,
+			   size_t buflen);
+WD_END_DECLS
+
 /* -EINVAL for an empty table. */
 static inline int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp)
 {

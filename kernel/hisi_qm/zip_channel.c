@@ -1,0 +1,470 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Requests of the kernel on a hardware queue: many at a time, each in a slot that was prepared in
+ * advance, completed from the interrupt thread (hisi-qm-zip 8, 7.4).
+ *
+ * Exactly once: a request is in @requests, in @backlog, or in the hands of the one thread that took
+ * it out of there under the lock, and that thread completes it or passes it on.
+ */
+#include <linux/bitfield.h>
+#include <linux/bottom_half.h>
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/kernel.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+
+#include "qm.h"
+#include "zip_crypto.h"
+
+#define ZIP_SLOTS 256
+#define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))
+/* A device that is taken away may finish what it has: looked at every so often, for so long. */
+#define ZIP_DRAIN_STEP_MS 100
+#define ZIP_DRAIN_STEPS 50
+
+static void zip_complete(struct zip_request *request, int err)
+{
+	/* Callbacks of the crypto API expect what an interrupt's bottom half gives them. */
+	local_bh_disable();
+	acomp_request_complete(request->areq, err);
+	local_bh_enable();
+}
+
+static struct zip_sgl *zip_channel_list(struct zip_channel *channel, unsigned int index)
+{
+	return channel->lists + (size_t)ZIP_SHORT_LIST * index;
+}
+
+static void zip_request_addresses(struct zip_request *request, struct zip_sqe *sqe)
+{
+	struct zip_channel *channel = request->channel;
+	u32 buffer = ZIP_BUFFER_FLAT;
+	dma_addr_t from, to;
+
+	if (request->source.segments == 1 && request->dest.segments == 1) {
+		from = sg_dma_address(request->source.sg);
+		to = sg_dma_address(request->dest.sg);
+	} else {
+		unsigned int index = 2 * request->slot;
+		dma_addr_t dma = channel->lists_dma + (size_t)ZIP_SHORT_LIST * index;
+
+		buffer = ZIP_BUFFER_SGL;
+		from = zip_side_list(&request->source, zip_channel_list(channel, index), dma);
+		to = zip_side_list(&request->dest, zip_channel_list(channel, index + 1),
+				   dma + ZIP_SHORT_LIST);
+	}
+	/* Window field 0, 4 KiB: the smallest, so that small decompressors can read it too. */
+	sqe->dw9 = cpu_to_le32(FIELD_PREP(ZIP_SQE_DW9_REQUEST, ZIP_REQUEST_DEFLATE) |
+			       FIELD_PREP(ZIP_SQE_DW9_BUFFER, buffer));
+	sqe->source_l = cpu_to_le32(lower_32_bits(from));
+	sqe->source_h = cpu_to_le32(upper_32_bits(from));
+	sqe->dest_l = cpu_to_le32(lower_32_bits(to));
+	sqe->dest_h = cpu_to_le32(upper_32_bits(to));
+}
+
+/* The request has a slot. */
+static void zip_request_build(struct zip_request *request, struct zip_sqe *sqe)
+{
+	*sqe = (struct zip_sqe){
+		.input_length = cpu_to_le32(request->source.length),
+		.dw7 = cpu_to_le32(FIELD_PREP(ZIP_SQE_DW7_TYPE, ZIP_SQE_TYPE_3)),
+		.output_space = cpu_to_le32(request->dest.length),
+		.tag_l = cpu_to_le32(request->slot),
+	};
+	zip_request_addresses(request, sqe);
+}
+
+static void zip_request_unmap(struct zip_request *request)
+{
+	zip_side_unmap(request->channel->dev, &request->source);
+	zip_side_unmap(request->channel->dev, &request->dest);
+}
+
+/* One request less. The last thing that touches the channel on behalf of that request. */
+static void zip_channel_leave(struct zip_channel *channel)
+{
+	spin_lock_bh(&channel->lock);
+	if (!--channel->pending)
+		wake_up(&channel->idle);
+	spin_unlock_bh(&channel->lock);
+}
+
+/* Software finishes what the device did not. */
+static void zip_request_rescue(struct zip_request *request)
+{
+	struct zip_channel *channel = request->channel;
+	u8 type = channel->type;
+
+	zip_request_unmap(request);
+	zip_channel_leave(channel);
+	zip_complete(request, zip_software_run(request->areq, type));
+}
+
+/* -ENODEV if the device takes nothing any more; then the request is the caller's. */
+static int zip_channel_send(struct zip_request *request, const struct zip_sqe *sqe)
+{
+	struct zip_channel *channel = request->channel;
+	int ret = -ENODEV;
+
+	spin_lock_bh(&channel->lock);
+	if (!channel->dead) {
+		channel->requests[request->slot] = request;
+		wd_qp_send(channel->qp, sqe);
+		ret = 0;
+	}
+	spin_unlock_bh(&channel->lock);
+	return ret;
+}
+
+/* A slot is free again, for the oldest of the backlog if there is one. */
+static void zip_channel_put_slot(struct zip_channel *channel, u16 slot)
+{
+	struct zip_request *next;
+	struct zip_sqe sqe;
+
+	spin_lock_bh(&channel->lock);
+	next = list_first_entry_or_null(&channel->backlog, struct zip_request, node);
+	if (next)
+		list_del_init(&next->node);
+	else
+		channel->stack[channel->free++] = slot;
+	spin_unlock_bh(&channel->lock);
+	if (!next)
+		return;
+	next->slot = slot;
+	/* Its owner is told that it is on its way, which must come before the result. */
+	zip_complete(next, -EINPROGRESS);
+	zip_request_build(next, &sqe);
+	if (zip_channel_send(next, &sqe))
+		zip_request_rescue(next);
+}
+
+static int zip_result(struct zip_request *request, const struct zip_sqe *sqe)
+{
+	u32 status = FIELD_GET(ZIP_SQE_STATUS, le32_to_cpu(READ_ONCE(sqe->status)));
+	u32 produced = le32_to_cpu(READ_ONCE(sqe->produced));
+
+	switch (status) {
+	case 0:
+	case ZIP_SQE_NEGATIVE:
+		if (produced > request->dest.length)
+			break;
+		request->areq->dlen = produced;
+		return 0;
+	case ZIP_SQE_OUTPUT_FULL:
+		return -ENOSPC;
+	case ZIP_SQE_MALFORMED:
+	case ZIP_SQE_CHECKSUM:
+		return -EINVAL;
+	}
+	dev_err_ratelimited(request->channel->dev, "%scompression failed: status %#x, output %u\n",
+			    request->channel->type == ZIP_TYPE_COMPRESS ? "" : "de", status,
+			    produced);
+	return -EIO;
+}
+
+static struct zip_request *zip_channel_take(struct zip_channel *channel, u32 slot)
+{
+	struct zip_request *request = NULL;
+
+	spin_lock_bh(&channel->lock);
+	if (slot < channel->slots) {
+		request = channel->requests[slot];
+		channel->requests[slot] = NULL;
+	}
+	spin_unlock_bh(&channel->lock);
+	return request;
+}
+
+/* A completion; interrupt thread. What comes from the device is not believed. */
+static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
+{
+	struct zip_channel *channel = qp->owner;
+	const struct zip_sqe *sqe = descriptor;
+	u32 slot = le32_to_cpu(READ_ONCE(sqe->tag_l));
+	struct zip_request *request = zip_channel_take(channel, slot);
+	int ret;
+
+	if (!request) {
+		dev_err_ratelimited(channel->dev, "completion of no request: tag %#x\n", slot);
+		return;
+	}
+	ret = zip_result(request, sqe);
+	/* A queue that is being stopped gives requests back undone. */
+	if (ret == -EIO && READ_ONCE(channel->dead)) {
+		zip_request_rescue(request);
+		return;
+	}
+	zip_request_unmap(request);
+	zip_channel_put_slot(channel, slot);
+	zip_channel_leave(channel);
+	zip_complete(request, ret);
+}
+
+/**
+ * zip_channel_enter() - begin a request
+ * @channel: of a device that is there; the caller is in an RCU read section that keeps it there
+ * @request: to begin
+ *
+ * The channel stays until the request is complete.
+ *
+ * Return: 0; -ENOSPC if all slots are taken and the caller of the request does not want to wait;
+ * -ENODEV if the device takes nothing any more.
+ */
+int zip_channel_enter(struct zip_channel *channel, struct zip_request *request)
+{
+	bool may_wait = request->areq->base.flags & CRYPTO_TFM_REQ_MAY_BACKLOG;
+	int ret = 0;
+
+	request->channel = channel;
+	request->slot = ZIP_NO_SLOT;
+	spin_lock_bh(&channel->lock);
+	if (channel->dead)
+		ret = -ENODEV;
+	else if (channel->free && list_empty(&channel->backlog))
+		request->slot = channel->stack[--channel->free];
+	else if (!may_wait)
+		ret = -ENOSPC;
+	if (!ret)
+		channel->pending++;
+	spin_unlock_bh(&channel->lock);
+	return ret;
+}
+
+static int zip_request_map(struct zip_request *request)
+{
+	struct acomp_req *areq = request->areq;
+	struct device *dev = request->channel->dev;
+	gfp_t gfp = areq->base.flags & CRYPTO_TFM_REQ_MAY_SLEEP ? GFP_KERNEL : GFP_ATOMIC;
+	int ret;
+
+	request->dest.nents = 0;
+	request->dest.list = NULL;
+	ret = zip_side_map(dev, &request->source, areq->src, areq->slen, DMA_TO_DEVICE, gfp);
+	if (ret)
+		return ret;
+	ret = zip_side_map(dev, &request->dest, areq->dst, min_t(u32, areq->dlen, ZIP_MAX_BYTES),
+			   DMA_FROM_DEVICE, gfp);
+	if (ret)
+		zip_side_unmap(dev, &request->source);
+	return ret;
+}
+
+/* All slots were taken: wait in the line, unless one is free by now. */
+static int zip_channel_wait(struct zip_request *request)
+{
+	struct zip_channel *channel = request->channel;
+	struct zip_sqe sqe;
+	int ret = 0;
+
+	spin_lock_bh(&channel->lock);
+	if (channel->dead) {
+		ret = -ENODEV;
+	} else if (channel->free && list_empty(&channel->backlog)) {
+		request->slot = channel->stack[--channel->free];
+	} else {
+		list_add_tail(&request->node, &channel->backlog);
+		ret = -EBUSY;
+	}
+	spin_unlock_bh(&channel->lock);
+	if (ret)
+		return ret;
+	zip_request_build(request, &sqe);
+	return zip_channel_send(request, &sqe);
+}
+
+/**
+ * zip_channel_submit() - hand a request to the device
+ * @request: after zip_channel_enter()
+ *
+ * Return: -EINPROGRESS: it will be completed, or is already; -EBUSY: the same, after it was told
+ * -EINPROGRESS. Otherwise the request has left the channel: -EINVAL and -ENOMEM as of
+ * zip_side_map(), -ENODEV.
+ */
+int zip_channel_submit(struct zip_request *request)
+{
+	struct zip_channel *channel = request->channel;
+	struct zip_sqe sqe;
+	int ret;
+
+	ret = zip_request_map(request);
+	if (!ret) {
+		if (request->slot == ZIP_NO_SLOT) {
+			ret = zip_channel_wait(request);
+		} else {
+			zip_request_build(request, &sqe);
+			ret = zip_channel_send(request, &sqe);
+		}
+		if (!ret)
+			return -EINPROGRESS;
+		if (ret == -EBUSY)
+			return ret;
+		zip_request_unmap(request);
+	}
+	if (request->slot != ZIP_NO_SLOT)
+		zip_channel_put_slot(channel, request->slot);
+	zip_channel_leave(channel);
+	return ret;
+}
+
+static int zip_channel_memory(struct zip_channel *channel)
+{
+	unsigned int i;
+
+	channel->stack = kcalloc(channel->slots, sizeof(*channel->stack), GFP_KERNEL);
+	channel->requests = kcalloc(channel->slots, sizeof(*channel->requests), GFP_KERNEL);
+	channel->lists =
+		dma_alloc_coherent(channel->dev, (size_t)2 * ZIP_SHORT_LIST * channel->slots,
+				   &channel->lists_dma, GFP_KERNEL);
+	if (!channel->stack || !channel->requests || !channel->lists)
+		return -ENOMEM;
+	/* The lowest slots are used first: they stay in the caches. */
+	for (i = 0; i < channel->slots; i++)
+		channel->stack[i] = channel->slots - 1 - i;
+	channel->free = channel->slots;
+	return 0;
+}
+
+static void zip_channel_free(struct zip_channel *channel)
+{
+	if (channel->lists)
+		dma_free_coherent(channel->dev, (size_t)2 * ZIP_SHORT_LIST * channel->slots,
+				  channel->lists, channel->lists_dma);
+	kfree(channel->requests);
+	kfree(channel->stack);
+	kfree(channel);
+}
+
+/* Compression has the queue that the kernel always keeps; decompression takes one more. */
+static int zip_channel_start(struct zip_channel *channel)
+{
+	struct wd_qm *qm = channel->qm;
+	int ret;
+
+	channel->qp = channel->type == ZIP_TYPE_COMPRESS ? wd_qm_kernel_qp(qm) : wd_qm_take_qp(qm);
+	if (!channel->qp)
+		return -EBUSY;
+	wd_qp_set_handler(channel->qp, zip_channel_event, channel);
+	ret = wd_qp_start(channel->qp, channel->type, 0);
+	if (!ret)
+		return 0;
+	wd_qp_set_handler(channel->qp, NULL, NULL);
+	if (channel->type != ZIP_TYPE_COMPRESS)
+		wd_qm_give_qp(channel->qp);
+	return ret;
+}
+
+/**
+ * zip_channel_create() - start a queue for the kernel
+ * @qm: queue manager that works
+ * @type: ZIP_TYPE_*
+ *
+ * Return: the channel, or an ERR_PTR: -ENOMEM, -EBUSY if no queue is free, or an error of
+ * wd_qp_start().
+ */
+struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type)
+{
+	struct zip_channel *channel;
+	int ret;
+
+	BUILD_BUG_ON(ZIP_SHORT_LIST % ZIP_SGL_ALIGN || sizeof(struct zip_sgl) != 64 ||
+		     sizeof(struct zip_sge) != 32);
+
+	channel = kzalloc(sizeof(*channel), GFP_KERNEL);
+	if (!channel)
+		return ERR_PTR(-ENOMEM);
+	channel->qm = qm;
+	channel->dev = &qm->pdev->dev;
+	channel->type = type;
+	/* The submission ring is never full. */
+	channel->slots = min_t(unsigned int, ZIP_SLOTS, qm->sq_depth - 1);
+	spin_lock_init(&channel->lock);
+	init_waitqueue_head(&channel->idle);
+	INIT_LIST_HEAD(&channel->backlog);
+	ret = zip_channel_memory(channel);
+	if (!ret)
+		ret = zip_channel_start(channel);
+	if (!ret)
+		return channel;
+	zip_channel_free(channel);
+	return ERR_PTR(ret);
+}
+
+static bool zip_channel_idle(struct zip_channel *channel)
+{
+	bool idle;
+
+	spin_lock_bh(&channel->lock);
+	idle = !channel->pending;
+	spin_unlock_bh(&channel->lock);
+	return idle;
+}
+
+/* Let the device finish what it has, as long as it seems to be there. */
+static bool zip_channel_drain(struct zip_channel *channel)
+{
+	unsigned int step;
+
+	for (step = 0; step < ZIP_DRAIN_STEPS; step++) {
+		if (wait_event_timeout(channel->idle, zip_channel_idle(channel),
+				       msecs_to_jiffies(ZIP_DRAIN_STEP_MS)))
+			return true;
+		if (!wd_qm_present(channel->qm))
+			break;
+	}
+	return zip_channel_idle(channel);
+}
+
+/* What the device did not do; it does nothing any more. */
+static void zip_channel_rescue(struct zip_channel *channel)
+{
+	struct zip_request *request, *next;
+	LIST_HEAD(waiting);
+	unsigned int slot;
+
+	for (slot = 0; slot < channel->slots; slot++) {
+		request = zip_channel_take(channel, slot);
+		if (request)
+			zip_request_rescue(request);
+	}
+	spin_lock_bh(&channel->lock);
+	list_splice_init(&channel->backlog, &waiting);
+	spin_unlock_bh(&channel->lock);
+	list_for_each_entry_safe (request, next, &waiting, node) {
+		list_del_init(&request->node);
+		zip_complete(request, -EINPROGRESS);
+		zip_request_rescue(request);
+	}
+	/* Those whose callers are on their way into or out of the channel. */
+	wait_event(channel->idle, zip_channel_idle(channel));
+}
+
+/**
+ * zip_channel_destroy() - stop the queue and give it back
+ * @channel: the channel; no request enters any more
+ *
+ * Requests that the device does not finish are finished in software. Sleeps.
+ */
+void zip_channel_destroy(struct zip_channel *channel)
+{
+	bool drained = zip_channel_drain(channel);
+
+	spin_lock_bh(&channel->lock);
+	WRITE_ONCE(channel->dead, true);
+	spin_unlock_bh(&channel->lock);
+	if (wd_qp_stop(channel->qp)) {
+		wd_qp_abandon(channel->qp);
+		/* The buffers of requests are about to be somebody else's memory. */
+		if (!drained)
+			pci_clear_master(channel->qm->pdev);
+	}
+	if (!drained)
+		zip_channel_rescue(channel);
+	wd_qp_set_handler(channel->qp, NULL, NULL);
+	if (channel->type != ZIP_TYPE_COMPRESS)
+		wd_qm_give_qp(channel->qp);
+	zip_channel_free(channel);
+}

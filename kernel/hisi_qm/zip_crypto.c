@@ -1,0 +1,382 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The algorithm "deflate" of the kernel crypto API, type acomp: which device a user of it is on,
+ * and what happens when devices come and go.
+ *
+ * The algorithm is registered when the first device works, since that runs known-answer tests at
+ * once, and stays until the module goes: the API has no way to take an algorithm away from its
+ * users, but they hold the module. Users of a device that goes are moved to another one, or to
+ * software, before the device is touched.
+ */
+#include <linux/device.h>
+#include <linux/dma-mapping.h>
+#include <linux/err.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/rcupdate.h>
+#include <linux/slab.h>
+#include <linux/topology.h>
+
+#include "compat.h"
+#include "qm.h"
+#include "zip_crypto.h"
+
+#define ZIP_PRIORITY 300
+
+/**
+ * struct zip_accel - a device that takes kernel requests
+ * @node: in zip_accels
+ * @qm: its queue manager
+ * @users: tfms on it
+ * @refused: number of the search that found it unusable
+ * @channels: by direction, while there are @users
+ */
+struct zip_accel {
+	struct list_head node;
+	struct wd_qm *qm;
+	unsigned int users;
+	unsigned long refused;
+	struct zip_channel *channels[ZIP_TYPES];
+};
+
+/**
+ * struct zip_tfm - a user of the algorithm
+ * @node: in zip_tfms
+ * @accel: device it is on, or NULL: software
+ * @numa_node: where it wants its device to be near
+ */
+struct zip_tfm {
+	struct list_head node;
+	struct zip_accel __rcu *accel;
+	int numa_node;
+};
+
+/* All of these: zip_crypto_lock */
+static DEFINE_MUTEX(zip_crypto_lock);
+static LIST_HEAD(zip_accels);
+static LIST_HEAD(zip_tfms);
+static unsigned long zip_searches;
+
+static DEFINE_MUTEX(zip_crypto_register_lock);
+static bool zip_registered;
+
+/* --- devices --- */
+
+static void zip_accel_stop(struct zip_accel *accel)
+{
+	unsigned int type;
+
+	for (type = 0; type < ZIP_TYPES; type++) {
+		if (accel->channels[type])
+			zip_channel_destroy(accel->channels[type]);
+		accel->channels[type] = NULL;
+	}
+}
+
+static int zip_accel_get(struct zip_accel *accel)
+{
+	struct zip_channel *channel;
+	unsigned int type;
+
+	lockdep_assert_held(&zip_crypto_lock);
+	for (type = 0; !accel->users && type < ZIP_TYPES; type++) {
+		channel = zip_channel_create(accel->qm, type);
+		if (IS_ERR(channel)) {
+			zip_accel_stop(accel);
+			return PTR_ERR(channel);
+		}
+		accel->channels[type] = channel;
+	}
+	accel->users++;
+	return 0;
+}
+
+static void zip_accel_put(struct zip_accel *accel)
+{
+	lockdep_assert_held(&zip_crypto_lock);
+	if (!--accel->users)
+		zip_accel_stop(accel);
+}
+
+static int zip_accel_distance(const struct zip_accel *accel, int node)
+{
+	int home = dev_to_node(&accel->qm->pdev->dev);
+
+	return home < 0 ? REMOTE_DISTANCE : node_distance(home, node);
+}
+
+/* The nearest that works; of equally near ones that with the fewest users. */
+static struct zip_accel *zip_accel_nearest(int node)
+{
+	unsigned long search = ++zip_searches;
+	struct zip_accel *accel, *best;
+
+	lockdep_assert_held(&zip_crypto_lock);
+	do {
+		int distance, least = INT_MAX;
+
+		best = NULL;
+		list_for_each_entry (accel, &zip_accels, node) {
+			if (accel->refused == search)
+				continue;
+			distance = zip_accel_distance(accel, node);
+			if (distance > least ||
+			    (best && distance == least && accel->users >= best->users))
+				continue;
+			least = distance;
+			best = accel;
+		}
+		if (best && !zip_accel_get(best))
+			return best;
+		if (best)
+			best->refused = search;
+	} while (best);
+	return NULL;
+}
+
+/* --- users --- */
+
+static int zip_tfm_init(struct crypto_acomp *acomp)
+{
+	struct zip_tfm *tfm = acomp_tfm_ctx(acomp);
+	struct zip_accel *accel;
+	int ret = 0;
+
+	tfm->numa_node = crypto_acomp_tfm(acomp)->node;
+	if (tfm->numa_node == NUMA_NO_NODE)
+		tfm->numa_node = numa_mem_id();
+	mutex_lock(&zip_crypto_lock);
+	accel = zip_accel_nearest(tfm->numa_node);
+	RCU_INIT_POINTER(tfm->accel, accel);
+	/* Not -EAGAIN, which would make the API give the algorithm up. */
+	if (accel || zip_software_ready())
+		list_add_tail(&tfm->node, &zip_tfms);
+	else
+		ret = -ENODEV;
+	mutex_unlock(&zip_crypto_lock);
+	return ret;
+}
+
+/* Its requests are complete. */
+static void zip_tfm_exit(struct crypto_acomp *acomp)
+{
+	struct zip_tfm *tfm = acomp_tfm_ctx(acomp);
+	struct zip_accel *accel;
+
+	mutex_lock(&zip_crypto_lock);
+	list_del(&tfm->node);
+	accel = rcu_dereference_protected(tfm->accel, lockdep_is_held(&zip_crypto_lock));
+	RCU_INIT_POINTER(tfm->accel, NULL);
+	if (accel)
+		zip_accel_put(accel);
+	mutex_unlock(&zip_crypto_lock);
+}
+
+/* --- requests --- */
+
+#if WD_ACOMP_ALLOCATES
+/* What a request without output and without a wish gets, as with the API's own algorithms. */
+#define ZIP_DEFAULT_OUTPUT 131072
+
+static void zip_dst_free(struct scatterlist *dst)
+{
+	if (dst)
+		sgl_free(dst);
+}
+
+static int zip_dst_alloc(struct acomp_req *areq)
+{
+	gfp_t gfp = areq->base.flags & CRYPTO_TFM_REQ_MAY_SLEEP ? GFP_KERNEL : GFP_ATOMIC;
+	unsigned int length = areq->dlen ? areq->dlen : ZIP_DEFAULT_OUTPUT;
+
+	length = min_t(unsigned int, length, ZIP_MAX_BYTES);
+	areq->dst = sgl_alloc(length, gfp, NULL);
+	if (!areq->dst)
+		return -ENOMEM;
+	areq->dlen = length;
+	return 0;
+}
+#else
+static int zip_dst_alloc(struct acomp_req *areq)
+{
+	return -EINVAL;
+}
+#endif
+
+static int zip_request_check(struct acomp_req *areq)
+{
+	if (!areq->src || !areq->slen || areq->slen > ZIP_MAX_BYTES)
+		return -EINVAL;
+	if (!areq->dst)
+		return zip_dst_alloc(areq);
+	/* One list can hold one mapping. */
+	if (!areq->dlen || areq->dst == areq->src)
+		return -EINVAL;
+	return 0;
+}
+
+static int zip_request_enter(struct zip_tfm *tfm, struct zip_request *request, u8 type)
+{
+	struct zip_accel *accel;
+	int ret = -ENODEV;
+
+	rcu_read_lock();
+	accel = rcu_dereference(tfm->accel);
+	if (accel)
+		ret = zip_channel_enter(accel->channels[type], request);
+	rcu_read_unlock();
+	return ret;
+}
+
+static int zip_request_run(struct acomp_req *areq, u8 type)
+{
+	struct zip_tfm *tfm = acomp_tfm_ctx(crypto_acomp_reqtfm(areq));
+	struct zip_request *request = acomp_request_ctx(areq);
+	int ret, soft;
+
+	ret = zip_request_check(areq);
+	if (ret)
+		return ret;
+	request->areq = areq;
+	ret = zip_request_enter(tfm, request, type);
+	if (!ret)
+		ret = zip_channel_submit(request);
+	if (ret != -ENODEV && ret != -ENOMEM)
+		return ret;
+	soft = zip_software_run(areq, type);
+	return soft == -ENODEV ? ret : soft;
+}
+
+static int zip_compress(struct acomp_req *areq)
+{
+	return zip_request_run(areq, ZIP_TYPE_COMPRESS);
+}
+
+static int zip_decompress(struct acomp_req *areq)
+{
+	return zip_request_run(areq, ZIP_TYPE_DECOMPRESS);
+}
+
+static struct acomp_alg zip_deflate = {
+	.init = zip_tfm_init,
+	.exit = zip_tfm_exit,
+	.compress = zip_compress,
+	.decompress = zip_decompress,
+	WD_ACOMP_INIT(sizeof(struct zip_request), zip_dst_free).base =
+		{
+			.cra_name = "deflate",
+			.cra_driver_name = "hisi-deflate-acomp",
+			.cra_flags = CRYPTO_ALG_ASYNC | CRYPTO_ALG_NEED_FALLBACK |
+				     CRYPTO_ALG_ALLOCATES_MEMORY | CRYPTO_ALG_KERN_DRIVER_ONLY,
+			.cra_priority = ZIP_PRIORITY,
+			.cra_ctxsize = sizeof(struct zip_tfm),
+			WD_ACOMP_BASE_INIT(sizeof(struct zip_request)).cra_module = THIS_MODULE,
+		},
+};
+
+/* --- the driver --- */
+
+static bool zip_crypto_capable(struct wd_qm *qm)
+{
+	u32 word = wd_qm_capability(qm, QM_CAP_DEVICE_ALG, QM_DEFAULT_DEVICE_ALG);
+
+	return (word & ZIP_ALG_DEFLATE) == ZIP_ALG_DEFLATE && qm->selftest == WD_QM_SELFTEST_PASSED;
+}
+
+static struct zip_accel *zip_accel_find(struct wd_qm *qm)
+{
+	struct zip_accel *accel;
+
+	lockdep_assert_held(&zip_crypto_lock);
+	list_for_each_entry (accel, &zip_accels, node)
+		if (accel->qm == qm)
+			return accel;
+	return NULL;
+}
+
+/* The one time that matters: the first device. A failure leaves the devices to their users. */
+static void zip_crypto_register(struct device *dev)
+{
+	int ret;
+
+	mutex_lock(&zip_crypto_register_lock);
+	if (!zip_registered) {
+		zip_software_open();
+		ret = crypto_register_acomp(&zip_deflate);
+		if (ret)
+			dev_warn(dev, "cannot register deflate with the crypto API: %d\n", ret);
+		zip_registered = !ret;
+	}
+	mutex_unlock(&zip_crypto_register_lock);
+}
+
+/**
+ * zip_crypto_add() - offer a device to the kernel
+ * @qm: initialised, self test run; everything of it works
+ *
+ * Nothing is done if it cannot compress and decompress raw deflate, or failed its self test.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int zip_crypto_add(struct wd_qm *qm)
+{
+	struct zip_accel *accel;
+	struct zip_tfm *tfm;
+
+	if (!zip_crypto_capable(qm))
+		return 0;
+	accel = kzalloc(sizeof(*accel), GFP_KERNEL);
+	if (!accel)
+		return -ENOMEM;
+	accel->qm = qm;
+	dma_set_max_seg_size(&qm->pdev->dev, ZIP_MAX_BYTES);
+
+	mutex_lock(&zip_crypto_lock);
+	list_add_tail(&accel->node, &zip_accels);
+	list_for_each_entry (tfm, &zip_tfms, node)
+		if (!rcu_access_pointer(tfm->accel))
+			rcu_assign_pointer(tfm->accel, zip_accel_nearest(tfm->numa_node));
+	mutex_unlock(&zip_crypto_lock);
+	zip_crypto_register(&qm->pdev->dev);
+	return 0;
+}
+
+/**
+ * zip_crypto_remove() - take a device away from the kernel
+ * @qm: the device, still working if it is there at all
+ *
+ * Its users go on elsewhere. Requests that it has are finished when this returns.
+ */
+void zip_crypto_remove(struct wd_qm *qm)
+{
+	struct zip_accel *accel;
+	struct zip_tfm *tfm;
+
+	mutex_lock(&zip_crypto_lock);
+	accel = zip_accel_find(qm);
+	if (!accel) {
+		mutex_unlock(&zip_crypto_lock);
+		return;
+	}
+	list_del(&accel->node);
+	list_for_each_entry (tfm, &zip_tfms, node)
+		if (rcu_access_pointer(tfm->accel) == accel)
+			rcu_assign_pointer(tfm->accel, zip_accel_nearest(tfm->numa_node));
+	mutex_unlock(&zip_crypto_lock);
+	/* From here on no request enters a channel of the device. */
+	synchronize_rcu();
+	zip_accel_stop(accel);
+	kfree(accel);
+}
+
+/* Before the driver goes: nobody uses the algorithm, users hold the module. */
+void zip_crypto_exit(void)
+{
+	mutex_lock(&zip_crypto_register_lock);
+	if (zip_registered)
+		crypto_unregister_acomp(&zip_deflate);
+	zip_registered = false;
+	zip_software_close();
+	mutex_unlock(&zip_crypto_register_lock);
+}

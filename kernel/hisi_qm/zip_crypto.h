@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The accelerators as a user of the kernel crypto API sees them: algorithm "deflate", type acomp.
+ *
+ *	crypto_acomp (a tfm)  --RCU-->  struct zip_accel  -->  struct zip_channel [2]
+ *	one for each user of	        one for each device    one started hardware queue for each
+ *	the algorithm		        that is there	       direction, while a tfm is on the
+ *device
+ *
+ * A request goes to the channel of its direction; what no channel can take is done in software.
+ *
+ * Locks, outermost first:
+ *	zip_crypto_register_lock	registration of the algorithm; its self test makes a tfm
+ *	zip_crypto_lock			devices, tfms, which tfm is on which device, channels of a
+ *					device; sleeps
+ *	(wd_qp.lock, wd_qm.lock, see qm.h)
+ *	zip_channel.lock		slots and backlog; also in softirq context
+ *	zip_software.lock		the one software request
+ */
+#ifndef _WD_HISI_ZIP_CRYPTO_H
+#define _WD_HISI_ZIP_CRYPTO_H
+
+#include <linux/dma-direction.h>
+#include <linux/list.h>
+#include <linux/scatterlist.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+
+#include <crypto/internal/acompress.h>
+
+#include "zip.h"
+
+struct wd_qm;
+struct wd_qp;
+
+/* Entries of the lists that every slot of a channel has; longer ones are allocated. */
+#define ZIP_SHORT_ENTRIES 14
+/* Allocated lists are blocks of this size, chained. */
+#define ZIP_LIST_BLOCK 4096
+#define ZIP_LIST_ENTRIES ((ZIP_LIST_BLOCK - sizeof(struct zip_sgl)) / sizeof(struct zip_sge))
+
+/**
+ * struct zip_side - source or destination of a request, mapped for the device
+ * @sg: caller's list
+ * @nents: of @sg that are mapped; 0 = not mapped
+ * @segments: that the mapping has
+ * @length: bytes wanted
+ * @dir: of the mapping
+ * @list: hardware list, if it needs more than ZIP_SHORT_ENTRIES
+ * @list_size: bytes of @list
+ * @list_dma: @list for the device
+ */
+struct zip_side {
+	struct scatterlist *sg;
+	int nents;
+	unsigned int segments;
+	u32 length;
+	enum dma_data_direction dir;
+	struct zip_sgl *list;
+	size_t list_size;
+	dma_addr_t list_dma;
+};
+
+#define ZIP_NO_SLOT U16_MAX
+
+/**
+ * struct zip_request - request context of the algorithm
+ * @areq: the request
+ * @channel: where it is, from zip_channel_enter() until it is complete
+ * @node: in @channel's backlog
+ * @slot: in @channel, or ZIP_NO_SLOT
+ * @source, @dest: its buffers
+ */
+struct zip_request {
+	struct acomp_req *areq;
+	struct zip_channel *channel;
+	struct list_head node;
+	u16 slot;
+	struct zip_side source;
+	struct zip_side dest;
+};
+
+/**
+ * struct zip_channel - a started kernel queue
+ * @qm: queue manager of its device
+ * @qp: the queue
+ * @dev: for DMA
+ * @type: ZIP_TYPE_*
+ * @slots: requests that may be with the device
+ * @lists: two short lists for each slot, coherent memory
+ * @lists_dma: @lists for the device
+ * @idle: woken when @pending becomes 0
+ * @lock: protects what follows, and sends to @qp
+ * @dead: the device takes nothing any more
+ * @pending: requests between zip_channel_enter() and their completion
+ * @free: number of entries of @stack
+ * @stack: slots that are free
+ * @requests: by slot, those that the device has
+ * @backlog: those that wait for a slot, oldest first
+ */
+struct zip_channel {
+	struct wd_qm *qm;
+	struct wd_qp *qp;
+	struct device *dev;
+	u8 type;
+	unsigned int slots;
+	void *lists;
+	dma_addr_t lists_dma;
+	wait_queue_head_t idle;
+
+	spinlock_t lock;
+	bool dead;
+	unsigned int pending;
+	unsigned int free;
+	u16 *stack;
+	struct zip_request **requests;
+	struct list_head backlog;
+};
+
+/* zip_channel.c */
+struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type);
+void zip_channel_destroy(struct zip_channel *channel);
+int zip_channel_enter(struct zip_channel *channel, struct zip_request *request);
+int zip_channel_submit(struct zip_request *request);
+
+/* zip_sgl.c */
+int zip_side_map(struct device *dev, struct zip_side *side, struct scatterlist *sg, u32 length,
+		 enum dma_data_direction dir, gfp_t gfp);
+void zip_side_unmap(struct device *dev, struct zip_side *side);
+dma_addr_t zip_side_list(struct zip_side *side, struct zip_sgl *list, dma_addr_t list_dma);
+
+/* zip_software.c */
+void zip_software_open(void);
+void zip_software_close(void);
+bool zip_software_ready(void);
+int zip_software_run(struct acomp_req *areq, u8 type);
+
+/* zip_crypto.c */
+int zip_crypto_add(struct wd_qm *qm);
+void zip_crypto_remove(struct wd_qm *qm);
+void zip_crypto_exit(void);
+
+#endif /* _WD_HISI_ZIP_CRYPTO_H */

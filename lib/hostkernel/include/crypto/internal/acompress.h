@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Asynchronous compression (acomp), the side of drivers. */
+#ifndef _CRYPTO_ACOMP_INT_H
+#define _CRYPTO_ACOMP_INT_H
+
+#include <crypto/acompress.h>
+
+static inline void *acomp_request_ctx(struct acomp_req *req)
+{
+	return req + 1;
+}
+
+static inline void *acomp_tfm_ctx(struct crypto_acomp *tfm)
+{
+	return crypto_tfm_ctx(&tfm->base);
+}
+
+static inline void acomp_request_complete(struct acomp_req *req, int err)
+{
+	req->base.complete(&req->base, err);
+}
+
+WD_BEGIN_DECLS
+/**
+ * crypto_register_acomp() - offer an algorithm
+ * @alg: stays until it is unregistered
+ *
+ * It is tested before the call returns, if it is of a name that tests exist for. One that fails
+ * stays registered, but nobody gets it.
+ *
+ * Return: 0; -EEXIST if it, or its driver name, is registered; -EINVAL without a name.
+ */
+int crypto_register_acomp(struct acomp_alg *alg);
+void crypto_unregister_acomp(struct acomp_alg *alg);
+WD_END_DECLS
+
+#endif /* _CRYPTO_ACOMP_INT_H */

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* There are no softirqs: a section without bottom halves is only atomic context. */
+#ifndef _LINUX_BOTTOM_HALF_H
+#define _LINUX_BOTTOM_HALF_H
+
+#include <linux/spinlock.h>
+
+static inline void local_bh_disable(void)
+{
+	preempt_disable();
+}
+
+static inline void local_bh_enable(void)
+{
+	preempt_enable();
+}
+
+#endif /* _LINUX_BOTTOM_HALF_H */
