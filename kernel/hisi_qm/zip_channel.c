@@ -23,7 +23,7 @@
 #define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))
 /* A device that is taken away may finish what it has: looked at every so often, for so long. */
 #define ZIP_DRAIN_STEP_MS 100
-#define ZIP_DRAIN_STEPS 50
+#define ZIP_DRAIN_STEPS 20
 
 static void zip_complete(struct zip_request *request, int err)
 {

@@ -15,6 +15,7 @@ constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
 constexpr unsigned kVendorMsixControl = 2;
 constexpr uint32_t kMsixEnable = 1u << 15;
 constexpr unsigned kExpressLength = 0x3c;
+constexpr uint32_t kMaster = 1u << 2;
 
 unsigned findCapability(const PciFunction &function, uint8_t id)
 {
@@ -75,10 +76,18 @@ void FaultyZip::overrideRegister(uint64_t offset, uint32_t value)
 	overridden_ = offset;
 }
 
+void FaultyZip::hold(bool held)
+{
+	held_ = held;
+	configChanged();
+}
+
 /* Memory and master enable, and the routing, are what the device's requests depend on. */
 void FaultyZip::configChanged()
 {
-	inner_.configWrite(pci::kCommand, configRead(pci::kCommand, 2), 2);
+	const uint32_t command = configRead(pci::kCommand, 2);
+
+	inner_.configWrite(pci::kCommand, held_ ? command & ~kMaster : command, 2);
 	inner_.configWrite(innerVendor_ + kRouting, configRead(vendor_ + kRouting, 4), 4);
 }
 

@@ -32,6 +32,8 @@ public:
 	void repair() { fault_ = Fault::None; }
 	/** Value that a read of register @offset of BAR2 gives instead of the device's. */
 	void overrideRegister(uint64_t offset, uint32_t value);
+	/** While held the device reads and writes no memory: requests wait. */
+	void hold(bool held);
 	/** Commands that were kept from the device. */
 	unsigned hits() const { return hits_; }
 
@@ -52,7 +54,7 @@ private:
 	std::atomic<Fault> fault_{Fault::None};
 	std::atomic<unsigned> command_{0}, hits_{0};
 	std::atomic<uint32_t> answer_{0}; /**< what the mailbox reads after a broken command */
-	std::atomic<bool> hit_{false};
+	std::atomic<bool> hit_{false}, held_{false};
 	std::atomic<uint64_t> overridden_{~uint64_t{0}};
 	std::atomic<uint32_t> overrideValue_{0};
 };

@@ -23,47 +23,57 @@ namespace
 
 constexpr unsigned kSqe = 128, kCqe = 16;
 
-machine::MachineDescription describe(unsigned queues)
+machine::MachineDescription describe(unsigned queues, unsigned accelerators)
 {
 	machine::MachineDescription description;
-	machine::NumaNode node;
-	machine::AcceleratorDescription zip;
 
-	node.cpus = {0};
-	node.memoryBytes = 1 << 30;
-	node.distances = {10};
+	for (int id = 0; id < static_cast<int>(accelerators); id++) {
+		machine::NumaNode node;
+		machine::AcceleratorDescription zip;
+
+		node.id = id;
+		node.cpus = {id};
+		node.memoryBytes = 1 << 30;
+		node.distances.assign(accelerators, 20);
+		node.distances[static_cast<size_t>(id)] = 10;
+		description.nodes.push_back(node);
+		zip.address = {0, 0x75, static_cast<uint8_t>(id), 0};
+		zip.numaNode = id;
+		zip.queues = queues;
+		description.accelerators.push_back(zip);
+	}
 	description.name = "test";
-	description.nodes = {node};
 	description.iommu.address = {0, 0x75, 2, 0};
-	zip.address = {0, 0x75, 0, 0};
-	zip.queues = queues;
-	description.accelerators = {zip};
 	description.engineThreads = 1;
 	return description;
 }
 
+int driverWrite(const char *attribute, const char *address)
+{
+	const int ret = hostkernel::sysfsWrite(
+		std::string("/sys/bus/pci/drivers/hisi_zip/") + attribute, address);
+
+	return ret < 0 ? ret : 0;
+}
+
 } // namespace
 
-Rig::Rig(unsigned queues)
-	: machine_(std::make_unique<machine::Machine>(describe(queues),
+Rig::Rig(unsigned queues, unsigned accelerators)
+	: machine_(std::make_unique<machine::Machine>(describe(queues, accelerators),
 						      hostkernel::physicalMemory()))
 {
 	for (const machine::MachineFunction &f : machine_->functions()) {
 		hostkernel::PciSlot slot{f.address.domain,   f.address.bus, f.address.device,
 					 f.address.function, f.numaNode,    f.function};
 
-		if (f.function->configRead(machine::pci::kVendorId, 2) == 0x19e5) {
+		if (!zip_ && f.function->configRead(machine::pci::kVendorId, 2) == 0x19e5) {
 			zip_ = std::make_unique<FaultyZip>(*f.function);
 			slot.pciFunction = zip_.get();
 		}
 		config_.pci.push_back(slot);
 	}
-	hostkernel::NodeInfo node;
-
-	node.cpus = {0};
-	node.memoryBytes = 1 << 30;
-	node.distances = {10};
-	config_.nodes = {node};
+	for (const machine::NumaNode &n : machine_->description().nodes)
+		config_.nodes.push_back({n.id, n.cpus, n.memoryBytes, n.memoryKind, n.distances});
 	machine_->start();
 }
 
@@ -80,6 +90,16 @@ void Rig::boot()
 hostkernel::LeakReport Rig::shutdown()
 {
 	return hostkernel::shutdown();
+}
+
+int Rig::unbind(const char *address)
+{
+	return driverWrite("unbind", address);
+}
+
+int Rig::bind(const char *address)
+{
+	return driverWrite("bind", address);
 }
 
 std::string Rig::deviceName()

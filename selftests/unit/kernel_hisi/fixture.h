@@ -24,7 +24,8 @@ constexpr size_t kPage = 4096;
 class Rig
 {
 public:
-	explicit Rig(unsigned queues = 16);
+	/** The second of two accelerators is on a second node, and has no FaultyZip before it. */
+	explicit Rig(unsigned queues = 16, unsigned accelerators = 1);
 	~Rig();
 	/** @throws std::system_error */
 	void boot();
@@ -38,6 +39,10 @@ public:
 	static long number(const std::string &name);
 	/** Of the accelerator, "0000:75:00.0". */
 	static constexpr const char *kAddress = "0000:75:00.0";
+	static constexpr const char *kSecond = "0000:75:01.0";
+	/** Take the driver from an accelerator, and give it back. 0 or -errno. */
+	static int unbind(const char *address = kAddress);
+	static int bind(const char *address = kAddress);
 
 private:
 	std::unique_ptr<machine::Machine> machine_;
@@ -107,6 +112,7 @@ int makeReady(QueueFile &queue, Space &space, unsigned type = 0);
 class HisiTest : public ::testing::Test
 {
 protected:
+	explicit HisiTest(unsigned accelerators = 1) : rig_(16, accelerators) {}
 	void SetUp() override { rig_.boot(); }
 	void TearDown() override;
 	/** Shut down now, and check for leaks. */

@@ -19,22 +19,11 @@ namespace
 {
 
 constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-constexpr const char *kDriver = "/sys/bus/pci/drivers/hisi_zip/";
-
 class HisiRemove : public HisiTest
 {
 protected:
-	static int unbind() { return write("unbind"); }
-	static int bind() { return write("bind"); }
-
-private:
-	static int write(const char *attribute)
-	{
-		const int ret =
-			hostkernel::sysfsWrite(std::string(kDriver) + attribute, Rig::kAddress);
-
-		return ret < 0 ? ret : 0;
-	}
+	static int unbind() { return Rig::unbind(); }
+	static int bind() { return Rig::bind(); }
 };
 
 uint64_t *bellOf(const QueueFile &queue, long words)

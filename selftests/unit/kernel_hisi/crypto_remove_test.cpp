@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Devices come and go under the kernel's users of them. */
+#include "fixture.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <thread>
+
+#include "crypto_side.h"
+
+namespace wd::hisitest
+{
+
+namespace
+{
+
+using Bytes = std::vector<uint8_t>;
+
+constexpr uint64_t kMailbox = 0x300;
+
+Bytes data(size_t size = 4096)
+{
+	static const char words[] = "the device goes away under its users, and comes back; ";
+	Bytes bytes(size);
+
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = static_cast<uint8_t>(words[i % (sizeof(words) - 1)] ^ (i >> 9));
+	return bytes;
+}
+
+class HisiCryptoRemove : public HisiTest
+{
+protected:
+	using HisiTest::HisiTest;
+
+	/** Requests that the device cannot work on. */
+	void fill(Deflate &deflate, unsigned count)
+	{
+		rig_.zip().hold(true);
+		for (unsigned i = 0; i < count; i++) {
+			out_.emplace_back(2 * in_.size());
+			jobs_.push_back(std::make_unique<Job>(deflate));
+			submitted_.push_back(jobs_[i]->submit(Way::Compress, in_.data(), in_.size(),
+							      out_[i].data(), out_[i].size()));
+		}
+	}
+	/** Each is complete, once, and right. */
+	void check(Deflate &deflate)
+	{
+		for (size_t i = 0; i < jobs_.size(); i++) {
+			Bytes back(in_.size());
+			Job job(deflate);
+
+			ASSERT_EQ(jobs_[i]->wait(submitted_[i]), 0) << i;
+			ASSERT_EQ(job.run(Way::Decompress, out_[i].data(), jobs_[i]->produced(),
+					  back.data(), back.size()),
+				  0)
+				<< i;
+			ASSERT_TRUE(back == in_) << i;
+			EXPECT_EQ(jobs_[i]->begun, submitted_[i] == -EBUSY ? 1u : 0u) << i;
+			EXPECT_EQ(jobs_[i]->done, 1u) << i;
+		}
+		jobs_.clear();
+	}
+	static int compress(Deflate &deflate, const Bytes &in)
+	{
+		Bytes out(2 * in.size());
+		Job job(deflate);
+
+		return job.run(Way::Compress, in.data(), in.size(), out.data(), out.size());
+	}
+
+	Bytes in_ = data();
+	std::vector<Bytes> out_;
+	std::vector<std::unique_ptr<Job>> jobs_;
+	std::vector<int> submitted_;
+};
+
+class HisiCryptoTwo : public HisiCryptoRemove
+{
+protected:
+	HisiCryptoTwo() : HisiCryptoRemove(2) {}
+
+	static long requests(int device)
+	{
+		std::string value;
+
+		hostkernel::sysfsRead("/sys/class/uacce/hisi_zip-" + std::to_string(device) +
+					      "/kernel_requests",
+				      value);
+		return std::strtol(value.c_str(), nullptr, 10);
+	}
+};
+
+} // namespace
+
+TEST_F(HisiCryptoRemove, LeavesTheAlgorithmWorking)
+{
+	Deflate deflate;
+	const long before = Rig::number("kernel_requests");
+
+	EXPECT_EQ(compress(deflate, in_), 0);
+	EXPECT_EQ(Rig::number("kernel_requests"), before + 1);
+	ASSERT_EQ(Rig::unbind(), 0);
+	EXPECT_EQ(compress(deflate, in_), 0) << "in software";
+	EXPECT_EQ(compress(deflate, data(200000)), -ENODEV) << "larger than software can";
+	{
+		Deflate late;
+
+		EXPECT_EQ(late.driver(), kHisiDriver);
+		EXPECT_EQ(compress(late, in_), 0);
+	}
+	ASSERT_EQ(Rig::bind(), 0);
+	const long again = Rig::number("kernel_requests");
+
+	EXPECT_EQ(compress(deflate, in_), 0);
+	EXPECT_EQ(Rig::number("kernel_requests"), again + 1) << "the device that came back";
+	EXPECT_EQ(compress(deflate, data(200000)), 0);
+}
+
+TEST_F(HisiCryptoRemove, LetsTheDeviceFinish)
+{
+	Deflate deflate;
+
+	fill(deflate, 300);
+	std::thread resume([&] {
+		std::this_thread::sleep_for(std::chrono::milliseconds(50));
+		rig_.zip().hold(false);
+	});
+
+	EXPECT_EQ(Rig::unbind(), 0);
+	resume.join();
+	check(deflate);
+}
+
+/* The device is there but does nothing: software takes over what it had. */
+TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceDoesNot)
+{
+	Deflate deflate;
+
+	fill(deflate, 300);
+	EXPECT_EQ(Rig::unbind(), 0);
+	check(deflate);
+	rig_.zip().hold(false);
+}
+
+/* Pulled out: registers read all ones. */
+TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceTookAlong)
+{
+	Deflate deflate;
+
+	fill(deflate, 300);
+	rig_.zip().overrideRegister(kMailbox, ~0u);
+	EXPECT_EQ(Rig::unbind(), 0);
+	check(deflate);
+	rig_.zip().overrideRegister(~uint64_t{0}, 0);
+	rig_.zip().hold(false);
+}
+
+/* Nor does it stop its queues: it may not keep the memory of requests. */
+TEST_F(HisiCryptoRemove, DoesNotWaitForADeviceThatDoesNotStop)
+{
+	Deflate deflate;
+
+	fill(deflate, 300);
+	rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status);
+	EXPECT_EQ(Rig::unbind(), 0);
+	check(deflate);
+	rig_.zip().repair();
+	rig_.zip().hold(false);
+	ASSERT_EQ(Rig::bind(), 0);
+	EXPECT_EQ(Rig::attribute("selftest"), "passed");
+	EXPECT_EQ(compress(deflate, in_), 0);
+}
+
+/* Attack: users never stop while the device comes and goes; none of them may notice. */
+TEST_F(HisiCryptoRemove, IsNotNoticedUnderLoad)
+{
+	std::atomic<bool> stop{false};
+	std::atomic<unsigned> bad{0}, good{0};
+	Deflate shared;
+	auto work = [&](bool reopen) {
+		while (!stop) {
+			Deflate own;
+			Deflate &deflate = reopen ? own : shared;
+			Bytes out(2 * in_.size()), back(in_.size());
+			Job job(deflate);
+
+			for (int i = 0; i < 20; i++) {
+				const bool failed =
+					job.run(Way::Compress, in_.data(), in_.size(), out.data(),
+						out.size()) ||
+					job.run(Way::Decompress, out.data(), job.produced(),
+						back.data(), back.size()) ||
+					back != in_;
+
+				(failed ? bad : good)++;
+			}
+		}
+	};
+	std::thread first(work, false), second(work, false), third(work, true);
+
+	for (int i = 0; i < 10; i++) {
+		const unsigned before = good;
+
+		EXPECT_EQ(Rig::unbind(), 0);
+		while (good + bad < before + 50)
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+		EXPECT_EQ(Rig::bind(), 0);
+	}
+	stop = true;
+	first.join();
+	second.join();
+	third.join();
+	EXPECT_EQ(bad, 0u);
+	EXPECT_EQ(Rig::number("available_instances"), 14) << "one more than usual is the kernel's";
+}
+
+TEST_F(HisiCryptoTwo, UsesTheNearest)
+{
+	for (int node : {0, 1}) {
+		Deflate deflate("deflate", node);
+		const long near = requests(node), far = requests(1 - node);
+
+		EXPECT_EQ(compress(deflate, in_), 0);
+		EXPECT_EQ(requests(node), near + 1);
+		EXPECT_EQ(requests(1 - node), far);
+	}
+}
+
+TEST_F(HisiCryptoTwo, MovesToTheOther)
+{
+	Deflate deflate("deflate", 0);
+	const long before = requests(1);
+
+	ASSERT_EQ(Rig::unbind(), 0);
+	EXPECT_EQ(compress(deflate, in_), 0);
+	EXPECT_EQ(requests(1), before + 1);
+	ASSERT_EQ(Rig::unbind(Rig::kSecond), 0);
+	EXPECT_EQ(compress(deflate, in_), 0) << "none is left";
+	ASSERT_EQ(Rig::bind(Rig::kSecond), 0);
+	ASSERT_EQ(Rig::bind(), 0);
+}
+
+/* Requests of a device that stands still are its own; the other goes on. */
+TEST_F(HisiCryptoTwo, FinishesHereAndGoesOnThere)
+{
+	Deflate deflate("deflate", 0);
+
+	fill(deflate, 300);
+	EXPECT_EQ(Rig::unbind(), 0);
+	const long before = requests(1);
+
+	check(deflate);
+	EXPECT_EQ(requests(1), before + 300) << "decompressed by the other device";
+	rig_.zip().hold(false);
+}
+
+} // namespace wd::hisitest

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A kernel user of the crypto API, without the kernel's headers: <linux/...> names clash with those
+ * of the C library. Results are those of the kernel functions (0 or -errno).
+ */
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+struct acomp_req;
+struct crypto_acomp;
+struct crypto_wait;
+struct scatterlist;
+
+namespace wd::hisitest
+{
+
+constexpr const char *kHisiDriver = "hisi-deflate-acomp", *kSoftwareDriver = "deflate-scomp";
+
+/** Whether an algorithm or driver of this name is registered and passed its tests. */
+bool hasAlgorithm(const char *name);
+
+/** A tfm. */
+class Deflate
+{
+public:
+	explicit Deflate(const char *name = "deflate", int node = -1);
+	~Deflate();
+	Deflate(const Deflate &) = delete;
+	Deflate &operator=(const Deflate &) = delete;
+	int error() const { return error_; }
+	std::string driver() const;
+
+private:
+	friend class Job;
+	crypto_acomp *tfm_ = nullptr;
+	int error_ = 0;
+};
+
+enum class Way { Compress, Decompress };
+
+/** One request, again and again. Buffers stay the caller's. */
+class Job
+{
+public:
+	explicit Job(Deflate &deflate, bool backlog = true);
+	~Job();
+	Job(const Job &) = delete;
+	Job &operator=(const Job &) = delete;
+
+	/**
+	 * In pieces of @piece bytes (0: whole), input of @slen, output of @dlen bytes; no output
+	 * buffer: the driver shall allocate one. @return what the kernel returned
+	 */
+	int submit(Way way, const void *in, size_t slen, void *out, size_t dlen, size_t piece = 0);
+	/** As submit(), with one list as both. */
+	int submitInPlace(Way way, void *buffer, size_t length);
+	/** The result, after submit() returned @submitted. */
+	int wait(int submitted);
+	/** submit() and wait(). */
+	int run(Way way, const void *in, size_t slen, void *out, size_t dlen, size_t piece = 0);
+
+	size_t produced() const;
+	/** Output that the driver allocated. */
+	std::vector<uint8_t> allocated() const;
+	bool valid() const { return req_; }
+
+	/** Calls of the callback with -EINPROGRESS, and with a result; since the last submit(). */
+	std::atomic<unsigned> begun{0}, done{0};
+	/** Called in the completion, if set. */
+	std::function<void()> notify;
+
+private:
+	friend struct JobCallback;
+	std::vector<scatterlist> list(const void *buffer, size_t length, size_t piece) const;
+
+	bool backlog_;
+	acomp_req *req_;
+	crypto_wait *wait_;
+	std::vector<scatterlist> src_, dst_;
+};
+
+} // namespace wd::hisitest
