@@ -13,6 +13,7 @@
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kernel.h>
+#include <linux/lockdep.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 
@@ -168,14 +169,13 @@ static int zip_result(struct zip_request *request, const struct zip_sqe *sqe)
 
 static struct zip_request *zip_channel_take(struct zip_channel *channel, u32 slot)
 {
-	struct zip_request *request = NULL;
+	struct zip_request *request;
 
-	spin_lock_bh(&channel->lock);
-	if (slot < channel->slots) {
-		request = channel->requests[slot];
-		channel->requests[slot] = NULL;
-	}
-	spin_unlock_bh(&channel->lock);
+	lockdep_assert_held(&channel->lock);
+	if (slot >= channel->slots)
+		return NULL;
+	request = channel->requests[slot];
+	channel->requests[slot] = NULL;
 	return request;
 }
 
@@ -184,10 +184,14 @@ static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
 	const struct zip_sqe *sqe = descriptor;
-	u32 slot = le32_to_cpu(READ_ONCE(sqe->tag_l));
-	struct zip_request *request = zip_channel_take(channel, slot);
+	struct zip_request *request;
+	u32 slot;
 	int ret;
 
+	spin_lock_bh(&channel->lock);
+	slot = le32_to_cpu(READ_ONCE(sqe->tag_l));
+	request = zip_channel_take(channel, slot);
+	spin_unlock_bh(&channel->lock);
 	if (!request) {
 		dev_err_ratelimited(channel->dev, "completion of no request: tag %#x\n", slot);
 		return;
@@ -426,7 +430,9 @@ static void zip_channel_rescue(struct zip_channel *channel)
 	unsigned int slot;
 
 	for (slot = 0; slot < channel->slots; slot++) {
+		spin_lock_bh(&channel->lock);
 		request = zip_channel_take(channel, slot);
+		spin_unlock_bh(&channel->lock);
 		if (request)
 			zip_request_rescue(request);
 	}
