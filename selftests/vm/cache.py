@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Folders that are expensive to make: made once, under a lock, visible only when complete."""
+
+import contextlib
+import fcntl
+import os
+import pathlib
+import shutil
+
+
+class VmError(RuntimeError):
+    """The virtual machine cannot be had; the text says why and what to do."""
+
+
+def folder(build):
+    """Where QEMU, kernel and modules are kept: WD_VM_CACHE, else vm/ in the build folder."""
+    path = pathlib.Path(os.environ.get("WD_VM_CACHE") or pathlib.Path(build) / "vm").resolve()
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+@contextlib.contextmanager
+def locked(path):
+    """Holds the lock file @path; it ends with the process, however that ends."""
+    with open(path, "w", encoding="ascii") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def made_once(target, make):
+    """@target, made by make(temporary path) if it is not there yet.
+
+    A run that is killed half-way leaves only a temporary folder, which the next one removes.
+    """
+    with locked(target.with_name(f".{target.name}.lock")):
+        if not target.exists():
+            partial = target.with_name(f".{target.name}.partial")
+            if partial.is_dir():
+                shutil.rmtree(partial)
+            else:
+                partial.unlink(missing_ok=True)
+            make(partial)
+            partial.rename(target)
+    return target
