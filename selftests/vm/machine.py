@@ -2,6 +2,7 @@
 """One running virtual machine: wdmachine (the devices), QEMU, the guest's console and agent."""
 
 import dataclasses
+import io
 import json
 import os
 import pathlib
@@ -70,6 +71,7 @@ class Machine:
         self._folder = self._server = self._qemu = self._reader = None
         self._files = []
         self.seconds_to_boot = None
+        self._program_log = None
 
     # --- preparation
 
@@ -257,18 +259,26 @@ class Machine:
         """Loads the modules of kernel/."""
         return self.sh("wd-modules load")
 
-    def problems(self):
-        """What was wrong so far: the kernel's complaints, QEMU's and wdmachine's."""
-        found = [self.console.report()] if self.console and self.console.bad else []
+    @property
+    def program_log(self):
+        """A text file beside the console's log, for what programs print."""
+        if not self._program_log:
+            self._program_log = io.TextIOWrapper(self._log("programs"), "utf-8", "replace",
+                                                 line_buffering=True)
+        return self._program_log
+
+    def problems(self, since=0):
+        """The kernel's complaints from console line @since on, and QEMU's."""
+        found = [report] if self.console and (report := self.console.report(since)) else []
         for file in self._files:
             if file.name.endswith("-qemu.log"):
                 text = self._tail(file, 20000)
                 found += [line for line in text.splitlines() if any(b in line for b in QEMU_BAD)]
         return found
 
-    def power_off(self):
-        """Switches the guest off in an orderly way, then ends wdmachine. What was wrong in the
-        whole life of the machine, as a list of texts."""
+    def power_off(self, since=0):
+        """Switches the guest off in an orderly way, then ends wdmachine. What was wrong from
+        console line @since on, as a list of texts."""
         found = []
         try:
             if self.alive:
@@ -281,7 +291,7 @@ class Machine:
                 found.append(f"QEMU ended with status {self._qemu.returncode}")
         except (subprocess.TimeoutExpired, GuestDied) as error:
             found.append(f"the guest does not power off ({error}):\n{self.tail()}")
-        found = self.problems() + found
+        found = self.problems(since) + found
         if self._server and self._server.poll() is not None:
             found.append(f"wdmachine ended before QEMU, status {self._server.returncode}")
         status = self.kill()

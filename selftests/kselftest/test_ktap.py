@@ -7,7 +7,6 @@ exits with anything but 0 (4 = everything skipped, as in kselftest).
 
 import os
 import re
-import subprocess
 
 import pytest
 
@@ -57,9 +56,8 @@ def test_there_are_programs():
 
 
 @pytest.mark.parametrize("program", programs(), ids=os.path.basename)
-def test_ktap_program(program, host_env):
-    run = subprocess.run([program], env=host_env, capture_output=True, text=True, timeout=600,
-                         check=False)
+def test_ktap_program(program, host):
+    run = host.run([program], timeout=600 / host.patience)
     planned, results = parse(run.stdout)
     detail = run.stdout[-6000:] + run.stderr[-6000:]
     assert planned is not None and planned > 0, "no plan\n" + detail
