@@ -1,0 +1,660 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Every step of a queue's and an address space's life, with every allocation and every copy of user
+ * memory in it failing once: the step fails with the right error, leaves nothing behind, and works
+ * when it is tried again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include <linux/iommufd.h>
+#include <linux/vfio_cdev.h>
+
+#include "../common/ktap.h"
+#include "inject.h"
+#include "queue.h"
+
+/* A step that needs more requests than this has no end. */
+#define MAX_NTH 4000
+#define IOVA 0x10000000ul
+#define SIZE (64 * PAGE)
+#define LARGE (4ul << 20)
+
+static struct device device;
+
+/* What the steps work on; each chain builds what it needs. */
+static struct world {
+	struct space space, other;
+	struct queue queue;
+	uint32_t second;
+	uint8_t *memory, *fragments, *large;
+} world;
+
+/**
+ * struct chain - a step and what surrounds it
+ * @build: makes what the step needs, once
+ * @step: what fails; 0 or -errno
+ * @undo: takes a successful step back; 0 or -errno. Must tolerate a step that was not done, if the
+ *	step keeps its work though it reports -EFAULT
+ * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
+ */
+struct chain {
+	int (*build)(void);
+	int (*step)(void);
+	int (*undo)(void);
+	bool keeps;
+};
+
+/* What must be as before: pinned memory, attachments in the IOMMU, free queues. */
+static void snapshot(char *text, size_t size)
+{
+	char status[4096] = "", *line;
+	size_t at;
+
+	snprintf(text, size, "free=%ld ", device_number(&device, "available_instances"));
+	at = strlen(text);
+	if (wd_host_sysfs_read(device.host, "/proc/self/status", status, sizeof(status)) >= 0) {
+		line = strstr(status, "VmPin:");
+		if (line)
+			at += snprintf(text + at, size - at, "%.*s ", (int)strcspn(line, "\n"),
+				       line);
+	}
+	if (wd_host_sysfs_read(device.host, "/sys/class/iommu/wd-iommu0/attachments", status,
+			       sizeof(status)) >= 0)
+		snprintf(text + at, size - at, "%s", status);
+}
+
+static bool expected(int ret)
+{
+	return ret == -ENOMEM || ret == -EFAULT;
+}
+
+/* One failure, at the @nth request. @return false when the step has no such request. */
+static bool try_nth(const struct chain *chain, unsigned nth, const char *before)
+{
+	char after[8192];
+	bool injected;
+	int ret;
+
+	inject_arm(nth);
+	ret = chain->step();
+	injected = inject_disarm();
+	if (!injected) {
+		EXPECT(!ret, "without failure: %d", ret);
+		EXPECT(!chain->undo(), "undo");
+		return false;
+	}
+	if (ret) {
+		EXPECT(expected(ret), "request %u: error %d", nth, ret);
+		if (chain->keeps && ret == -EFAULT)
+			EXPECT(!chain->undo(), "request %u: undo of what was kept", nth);
+		snapshot(after, sizeof(after));
+		EXPECT(!strcmp(before, after), "request %u (%d) leaves something:\n# %s\n# %s", nth,
+		       ret, before, after);
+		ret = chain->step();
+		EXPECT(!ret, "request %u: again: %d", nth, ret);
+		if (ret)
+			return false;
+	}
+	ret = chain->undo();
+	EXPECT(!ret, "request %u: undo: %d", nth, ret);
+	return !ret;
+}
+
+static void walk(const struct chain *chain)
+{
+	char before[8192];
+	unsigned nth = 1;
+	int ret;
+
+	memset(&world, 0, sizeof(world));
+	world.space.fd = world.other.fd = world.queue.fd = -1;
+	world.queue.device = &device;
+	ret = chain->build ? chain->build() : 0;
+	EXPECT(!ret, "build: %d", ret);
+	/* Caches that stay filled: the first time needs more than every later one. */
+	if (!ret)
+		ret = chain->step();
+	if (!ret)
+		ret = chain->undo();
+	EXPECT(!ret, "without failures: %d", ret);
+	snapshot(before, sizeof(before));
+	while (!ret && nth < MAX_NTH && !ktap.case_failures && try_nth(chain, nth, before))
+		nth++;
+	EXPECT(nth < MAX_NTH, "no end");
+	EXPECT(nth > 1, "nothing was injected");
+	printf("# %u requests\n", nth - 1);
+
+	if (world.queue.fd >= 0)
+		queue_close(&world.queue);
+	if (world.space.fd >= 0)
+		space_close(&world.space);
+	if (world.other.fd >= 0)
+		space_close(&world.other);
+	if (world.memory)
+		pages_free(world.memory, SIZE);
+	if (world.fragments)
+		pages_free(world.fragments, SIZE);
+	if (world.large)
+		pages_free(world.large, LARGE);
+}
+
+static int nothing(void)
+{
+	return 0;
+}
+
+/* --- building --- */
+
+static int build_space(void)
+{
+	world.memory = pages_alloc(SIZE);
+	return space_open(&device, &world.space);
+}
+
+/* Pages whose neighbours in memory are not their neighbours in the address space. */
+static void build_fragments(void)
+{
+	uint8_t *spread = pages_alloc(2 * SIZE);
+
+	world.fragments =
+		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		if (mremap(spread + 2 * at, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED,
+			   world.fragments + at) == MAP_FAILED)
+			abort();
+	for (size_t at = 0; at < SIZE; at += PAGE)
+		munmap(spread + 2 * at + PAGE, PAGE);
+}
+
+static int build_bound(void)
+{
+	int ret = build_space();
+
+	if (!ret)
+		ret = queue_open(&device, &world.queue);
+	if (!ret)
+		ret = queue_bind(&world.queue, world.space.fd);
+	return ret;
+}
+
+static int build_hwpt(void)
+{
+	int ret = build_bound();
+
+	build_fragments();
+	world.large = pages_alloc(LARGE);
+	return ret ? ret : space_hwpt(&world.space, &world.queue);
+}
+
+static int build_mapped(void)
+{
+	int ret = build_hwpt();
+
+	return ret ? ret : space_map(&world.space, world.fragments, SIZE, IOVA);
+}
+
+static int build_attached(void)
+{
+	int ret = build_mapped();
+
+	return ret ? ret : queue_attach(&world.queue, world.space.hwpt, 0);
+}
+
+/* --- the context and its objects --- */
+
+static int step_open(void)
+{
+	world.other.device = &device;
+	world.other.fd = wd_host_dev_open(device.host, "/dev/iommu", O_RDWR);
+	return world.other.fd < 0 ? world.other.fd : 0;
+}
+
+static int undo_open(void)
+{
+	space_close(&world.other);
+	world.other.fd = -1;
+	return 0;
+}
+
+static void open_context(void)
+{
+	walk(&(struct chain){.step = step_open, .undo = undo_open});
+}
+
+static int space_ioctl(unsigned long request, void *argument)
+{
+	return wd_host_ioctl(device.host, world.space.fd, request, argument);
+}
+
+static int destroy(uint32_t id)
+{
+	struct iommu_destroy cmd = {.size = sizeof(cmd), .id = id};
+
+	return space_ioctl(IOMMU_DESTROY, &cmd);
+}
+
+static int step_ioas(void)
+{
+	struct iommu_ioas_alloc cmd = {.size = sizeof(cmd)};
+	const int ret = space_ioctl(IOMMU_IOAS_ALLOC, &cmd);
+
+	world.second = cmd.out_ioas_id;
+	return ret;
+}
+
+static int undo_second(void)
+{
+	return destroy(world.second);
+}
+
+static void ioas_alloc(void)
+{
+	walk(&(struct chain){build_space, step_ioas, undo_second, false});
+}
+
+static int step_ranges(void)
+{
+	struct iommu_iova_range ranges[8];
+	struct iommu_ioas_iova_ranges cmd = {.size = sizeof(cmd),
+					     .ioas_id = world.space.ioas,
+					     .num_iovas = 8,
+					     .allowed_iovas = (uintptr_t)ranges};
+
+	return space_ioctl(IOMMU_IOAS_IOVA_RANGES, &cmd);
+}
+
+static void iova_ranges(void)
+{
+	walk(&(struct chain){build_hwpt, step_ranges, nothing, false});
+}
+
+static int allow(unsigned count)
+{
+	struct iommu_iova_range ranges[3] = {
+		{0x1000, 0xffff}, {0x100000, 0x1fffff}, {0x400000, 0x7fffffff}};
+	struct iommu_ioas_allow_iovas cmd = {.size = sizeof(cmd),
+					     .ioas_id = world.space.ioas,
+					     .num_iovas = count,
+					     .allowed_iovas = (uintptr_t)ranges};
+
+	return space_ioctl(IOMMU_IOAS_ALLOW_IOVAS, &cmd);
+}
+
+static int step_allow(void)
+{
+	return allow(3);
+}
+
+static int undo_allow(void)
+{
+	return allow(0);
+}
+
+static void allow_iovas(void)
+{
+	walk(&(struct chain){build_hwpt, step_allow, undo_allow, false});
+}
+
+static int step_option(void)
+{
+	struct iommu_option cmd = {.size = sizeof(cmd),
+				   .option_id = IOMMU_OPTION_HUGE_PAGES,
+				   .op = IOMMU_OPTION_OP_GET,
+				   .object_id = world.space.ioas};
+
+	return space_ioctl(IOMMU_OPTION, &cmd);
+}
+
+static void get_option(void)
+{
+	walk(&(struct chain){build_space, step_option, nothing, false});
+}
+
+/* --- mappings --- */
+
+static int unmap_all(void)
+{
+	return space_unmap(&world.space, 0, UINT64_MAX);
+}
+
+static int step_map(void)
+{
+	return space_map(&world.space, world.memory, SIZE, IOVA);
+}
+
+static void map_record(void)
+{
+	walk(&(struct chain){build_space, step_map, unmap_all, true});
+}
+
+static int step_map_fragments(void)
+{
+	return space_map(&world.space, world.fragments, SIZE, IOVA);
+}
+
+static void map_pages(void)
+{
+	walk(&(struct chain){build_hwpt, step_map_fragments, unmap_all, true});
+}
+
+static int step_map_large(void)
+{
+	return space_map(&world.space, world.large, LARGE, 1ul << 30);
+}
+
+static void map_large(void)
+{
+	walk(&(struct chain){build_hwpt, step_map_large, unmap_all, true});
+}
+
+static int step_unmap(void)
+{
+	return space_unmap(&world.space, IOVA, SIZE);
+}
+
+static int map_again(void)
+{
+	const int ret = step_map_fragments();
+
+	return ret == -EEXIST ? 0 : ret;
+}
+
+static void unmap_pages(void)
+{
+	walk(&(struct chain){build_mapped, step_unmap, map_again, true});
+}
+
+static int build_copy(void)
+{
+	int ret = build_mapped();
+
+	return ret ? ret : step_ioas();
+}
+
+static int step_copy(void)
+{
+	struct iommu_ioas_copy cmd = {
+		.size = sizeof(cmd),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
+			 IOMMU_IOAS_MAP_WRITEABLE,
+		.dst_ioas_id = world.space.ioas,
+		.src_ioas_id = world.space.ioas,
+		.length = SIZE / 2,
+		.dst_iova = 2 * IOVA,
+		.src_iova = IOVA + 8 * PAGE,
+	};
+
+	return space_ioctl(IOMMU_IOAS_COPY, &cmd);
+}
+
+static int undo_copy(void)
+{
+	const int ret = space_unmap(&world.space, 2 * IOVA, SIZE / 2);
+
+	return ret == -ENOENT ? 0 : ret;
+}
+
+static void copy_pages(void)
+{
+	walk(&(struct chain){build_copy, step_copy, undo_copy, true});
+}
+
+/* --- page tables --- */
+
+static int step_hwpt(void)
+{
+	struct iommu_hwpt_alloc cmd = {.size = sizeof(cmd),
+				       .flags = IOMMU_HWPT_ALLOC_PASID,
+				       .dev_id = world.queue.device_id,
+				       .pt_id = world.space.ioas};
+	const int ret = space_ioctl(IOMMU_HWPT_ALLOC, &cmd);
+
+	world.second = cmd.out_hwpt_id;
+	return ret;
+}
+
+static void hwpt_first(void)
+{
+	walk(&(struct chain){build_bound, step_hwpt, undo_second, false});
+}
+
+static int build_records(void)
+{
+	int ret = build_bound();
+
+	build_fragments();
+	world.large = pages_alloc(LARGE);
+	if (!ret)
+		ret = space_map(&world.space, world.fragments, SIZE, IOVA);
+	if (!ret)
+		ret = space_map(&world.space, world.large, LARGE, 1ul << 30);
+	return ret;
+}
+
+static void hwpt_fill(void)
+{
+	walk(&(struct chain){build_records, step_hwpt, undo_second, false});
+}
+
+static int step_info(void)
+{
+	uint8_t data[64];
+	struct iommu_hw_info cmd = {.size = sizeof(cmd),
+				    .dev_id = world.queue.device_id,
+				    .data_len = sizeof(data),
+				    .data_uptr = (uintptr_t)data};
+
+	return space_ioctl(IOMMU_GET_HW_INFO, &cmd);
+}
+
+static void hw_info(void)
+{
+	walk(&(struct chain){build_bound, step_info, nothing, false});
+}
+
+/* --- queues --- */
+
+static int step_queue(void)
+{
+	return queue_open(&device, &world.queue);
+}
+
+static int undo_queue(void)
+{
+	queue_close(&world.queue);
+	return 0;
+}
+
+static void open_queue(void)
+{
+	walk(&(struct chain){.step = step_queue, .undo = undo_queue});
+}
+
+static int build_queue(void)
+{
+	int ret = build_space();
+
+	return ret ? ret : queue_open(&device, &world.queue);
+}
+
+static int step_bind(void)
+{
+	return queue_bind(&world.queue, world.space.fd);
+}
+
+/* There is no unbind: a new file. */
+static int undo_bind(void)
+{
+	queue_close(&world.queue);
+	return queue_open(&device, &world.queue);
+}
+
+static void bind(void)
+{
+	walk(&(struct chain){build_queue, step_bind, undo_bind, false});
+}
+
+static int step_attach(void)
+{
+	return queue_attach(&world.queue, world.space.hwpt, 0);
+}
+
+static int undo_attach(void)
+{
+	return queue_detach(&world.queue);
+}
+
+static void attach(void)
+{
+	walk(&(struct chain){build_mapped, step_attach, undo_attach, false});
+}
+
+static int build_two_tables(void)
+{
+	int ret = build_attached();
+
+	return ret ? ret : step_hwpt();
+}
+
+static int step_replace(void)
+{
+	return queue_attach(&world.queue, world.second, 0);
+}
+
+/* Whatever is attached, the first table is afterwards. */
+static int undo_replace(void)
+{
+	return queue_attach(&world.queue, world.space.hwpt, 0);
+}
+
+static void replace(void)
+{
+	walk(&(struct chain){build_two_tables, step_replace, undo_replace, true});
+}
+
+static int step_detach(void)
+{
+	return queue_detach(&world.queue);
+}
+
+static void detach(void)
+{
+	walk(&(struct chain){build_attached, step_detach, step_attach, false});
+}
+
+static int step_mmap(void)
+{
+	return queue_map(&world.queue);
+}
+
+/* A region is mapped once: a new file. */
+static int undo_mmap(void)
+{
+	queue_close(&world.queue);
+	return queue_open(&device, &world.queue);
+}
+
+static void map_regions(void)
+{
+	walk(&(struct chain){build_queue, step_mmap, undo_mmap, false});
+}
+
+static int build_fresh(void)
+{
+	return build_attached();
+}
+
+static int step_start(void)
+{
+	return queue_start(&world.queue, COMPRESS);
+}
+
+static int undo_start(void)
+{
+	return queue_stop(&world.queue);
+}
+
+static void start(void)
+{
+	walk(&(struct chain){build_fresh, step_start, undo_start, true});
+}
+
+/* All of it in one go, the rings' first allocation included. */
+static int step_life(void)
+{
+	int ret = queue_open(&device, &world.queue);
+
+	if (ret)
+		return ret;
+	ret = queue_bind(&world.queue, world.space.fd);
+	if (!ret)
+		ret = queue_attach(&world.queue, world.space.hwpt, 0);
+	if (!ret)
+		ret = queue_map(&world.queue);
+	if (!ret)
+		ret = queue_start(&world.queue, COMPRESS);
+	if (ret)
+		queue_close(&world.queue);
+	return ret;
+}
+
+static int build_life(void)
+{
+	int ret = build_mapped();
+
+	queue_close(&world.queue);
+	return ret;
+}
+
+static void life(void)
+{
+	walk(&(struct chain){build_life, step_life, undo_queue, false});
+}
+
+static const struct ktap_case cases[] = {
+	{"open /dev/iommu", open_context},
+	{"IOAS_ALLOC", ioas_alloc},
+	{"IOAS_IOVA_RANGES", iova_ranges},
+	{"IOAS_ALLOW_IOVAS", allow_iovas},
+	{"OPTION", get_option},
+	{"IOAS_MAP of a record", map_record},
+	{"IOAS_MAP of scattered pages", map_pages},
+	{"IOAS_MAP of large pages", map_large},
+	{"IOAS_UNMAP", unmap_pages},
+	{"IOAS_COPY out of the middle", copy_pages},
+	{"HWPT_ALLOC, nothing mapped", hwpt_first},
+	{"HWPT_ALLOC with mappings", hwpt_fill},
+	{"GET_HW_INFO", hw_info},
+	{"open a queue", open_queue},
+	{"BIND_IOMMUFD", bind},
+	{"ATTACH_IOMMUFD_PT", attach},
+	{"ATTACH_IOMMUFD_PT as replace", replace},
+	{"DETACH_IOMMUFD_PT", detach},
+	{"mmap of both regions", map_regions},
+	{"START_Q", start},
+	{"a queue from open to start", life},
+};
+
+static const char *skip_reason = "only the running kernel injects failures";
+
+static void skip(void)
+{
+	ktap_skip_case(skip_reason);
+}
+
+int main(void)
+{
+	struct ktap_case skipped[sizeof(cases) / sizeof(cases[0])];
+	int ret = device_open(&device);
+
+	if (!ret && (strcmp(wd_host_kind(device.host), "native") || inject_open(&skip_reason))) {
+		memcpy(skipped, cases, sizeof(cases));
+		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+			skipped[i].run = skip;
+		KTAP_MAIN(skipped, 0, device_close(&device));
+	}
+	KTAP_MAIN(cases, ret, (inject_close(), device_close(&device)));
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Linux: Documentation/fault-injection/fault-injection.rst, /proc/<pid>/fail-nth. */
+#include "inject.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEBUGFS "/sys/kernel/debug/"
+
+/*
+ * By default only requests that may not sleep fail, and only those for several pages; and each
+ * failure writes a stack to the log.
+ */
+static const struct setting {
+	const char *path, *value;
+	char before[32];
+} defaults[] = {
+	{DEBUGFS "failslab/ignore-gfp-wait", "N", ""},
+	{DEBUGFS "failslab/verbose", "0", ""},
+	{DEBUGFS "fail_page_alloc/ignore-gfp-wait", "N", ""},
+	{DEBUGFS "fail_page_alloc/ignore-gfp-highmem", "N", ""},
+	{DEBUGFS "fail_page_alloc/min-order", "0", ""},
+	{DEBUGFS "fail_page_alloc/verbose", "0", ""},
+	{DEBUGFS "fail_usercopy/verbose", "0", ""},
+};
+
+#define SETTINGS (sizeof(defaults) / sizeof(defaults[0]))
+
+static struct setting settings[SETTINGS];
+static int nth_fd = -1;
+
+static int swap_value(const char *path, const char *value, char *before, size_t size)
+{
+	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	ssize_t length;
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	length = before ? pread(fd, before, size - 1, 0) : 0;
+	if (length < 0 || pwrite(fd, value, strlen(value), 0) < 0)
+		ret = -errno;
+	else if (before)
+		before[length] = 0;
+	close(fd);
+	return ret;
+}
+
+static void restore(size_t count)
+{
+	while (count--)
+		if (swap_value(settings[count].path, settings[count].before, NULL, 0))
+			fprintf(stderr, "%s is not restored\n", settings[count].path);
+}
+
+int inject_open(const char **reason)
+{
+	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
+	if (nth_fd < 0) {
+		*reason = "this kernel injects no failures";
+		return -ENODEV;
+	}
+	memcpy(settings, defaults, sizeof(defaults));
+	for (size_t i = 0; i < SETTINGS; i++) {
+		if (!swap_value(settings[i].path, settings[i].value, settings[i].before,
+				sizeof(settings[i].before)))
+			continue;
+		restore(i);
+		close(nth_fd);
+		*reason = "no access to the fault injection in debugfs";
+		return -ENODEV;
+	}
+	return 0;
+}
+
+void inject_close(void)
+{
+	restore(SETTINGS);
+	close(nth_fd);
+}
+
+void inject_arm(unsigned nth)
+{
+	char text[16];
+
+	if (pwrite(nth_fd, text, snprintf(text, sizeof(text), "%u", nth), 0) < 0)
+		abort();
+}
+
+/* Reading and writing the count are copies of user memory themselves, so they may be what fails. */
+bool inject_disarm(void)
+{
+	char text[16] = "";
+	const bool read_failed = pread(nth_fd, text, sizeof(text) - 1, 0) < 0;
+	bool off = false;
+
+	for (int i = 0; i < 3 && !off; i++)
+		off = pwrite(nth_fd, "0", 1, 0) == 1;
+	if (!off)
+		abort();
+	return !read_failed && atoi(text) == 0;
+}
