@@ -27,6 +27,7 @@ static struct {
 	unsigned number, failures, skips;
 	unsigned case_failures;
 	char skip_reason[128];
+	const char *skip_all_reason;
 } ktap;
 
 __attribute__((format(printf, 4, 5))) static inline bool
@@ -52,6 +53,13 @@ ktap_expect(bool holds, const char *file, int line, const char *format, ...)
 static inline void ktap_skip_case(const char *reason)
 {
 	snprintf(ktap.skip_reason, sizeof(ktap.skip_reason), "%s", reason);
+}
+
+/** For the set-up of a program that cannot run here: return what this returns. */
+static inline int ktap_skip_all(const char *reason)
+{
+	ktap.skip_all_reason = reason;
+	return -ENODEV;
 }
 
 static inline void ktap_begin(unsigned count)
@@ -91,7 +99,7 @@ static inline int ktap_run(const struct ktap_case *cases, unsigned count, int se
 		ktap.case_failures = 0;
 		ktap.skip_reason[0] = 0;
 		if (setup == -ENODEV)
-			ktap_skip_case("no device");
+			ktap_skip_case(ktap.skip_all_reason ? ktap.skip_all_reason : "no device");
 		else if (setup)
 			EXPECT(false, "set-up: %s", strerror(-setup));
 		else

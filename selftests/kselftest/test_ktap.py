@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT  # pylint: disable=import-error
 
-FOLDERS = ("iommufd", "hisi_qm")
+FOLDERS = ("iommufd", "hisi_qm", "vfio")
 RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")
 
 

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A driver of the ZIP accelerator in user space, as small as it can be: mailbox, contexts and one
+ * queue pair through BAR2 (Documentation/machine/zip.rst). Its tables and rings lie in memory that
+ * the caller has mapped for the device. Thread-bound.
+ */
+#ifndef SELFTESTS_VFIO_ZIP_H
+#define SELFTESTS_VFIO_ZIP_H
+
+#include "function.h"
+
+/** Memory that the device needs: contexts, event queues, one queue pair. */
+#define ZIP_MEMORY (64ul << 10)
+
+#define ZIP_COMPRESS 0
+#define ZIP_DECOMPRESS 1
+
+struct zip {
+	struct function *function;
+	uint8_t *memory;
+	uint64_t iova; /**< of @memory */
+	unsigned tail; /**< requests since the queue was started, modulo its depth */
+	bool phase;
+};
+
+/**
+ * Bring the device up: @memory (ZIP_MEMORY bytes, page aligned) is mapped at @iova, readable and
+ * writable. 0; -EIO: the device refuses a context; -ETIMEDOUT.
+ */
+int zip_start(struct zip *zip, struct function *function, void *memory, uint64_t iova);
+
+/** Start queue 0, armed: its first completion is an event. Errors of zip_start(). */
+int zip_queue(struct zip *zip, unsigned type);
+
+/**
+ * Let the device read a queue context at @iova (a DMA read of 32 bytes). -EIO: it could not.
+ */
+int zip_load(struct zip *zip, uint64_t iova);
+/** Let it write queue 0's context to @iova (a DMA write of 32 bytes). -EIO: it could not. */
+int zip_dump(struct zip *zip, uint64_t iova);
+
+/** The context that zip_load() wants, for queue 0. */
+void zip_context(const struct zip *zip, unsigned type, uint32_t context[8]);
+
+/**
+ * One request in raw deflate format through the queue.
+ * @return bytes produced; -EIO: the device reports an error (an address that is not mapped, too
+ * little room); -ETIMEDOUT
+ */
+int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room);
+
+#endif /* SELFTESTS_VFIO_ZIP_H */
