@@ -49,4 +49,17 @@
 #define WD_ACOMP_BASE_INIT(_reqsize) .cra_reqsize = (_reqsize),
 #endif
 
+/*
+ * What a long-term pin for reading needs besides FOLL_LONGTERM to get the page that the process
+ * keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process writes, it gets
+ * another page, and the device goes on reading the old one. A forced pin for writing ends
+ * copy-on-write; it is refused (-EFAULT) for memory that has none and may not be written. Users
+ * include <linux/mm.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define WD_FOLL_UNSHARE (FOLL_WRITE | FOLL_FORCE)
+#else
+#define WD_FOLL_UNSHARE 0
+#endif
+
 #endif /* _WD_COMPAT_H */

@@ -2,7 +2,7 @@
 /*
  * Pinning memory of a process and charging for it (iommufd-uapi sheet 2.0 and 2.8).
  *
- * Pins are long-term, and for writing only if the backing is writable. They are taken batch by
+ * Pins are long-term, and dirty pages only if the backing is writable. They are taken batch by
  * batch and kept as runs of contiguous pages, so that 1 GiB of contiguous memory is one word.
  */
 #include <linux/atomic.h>
@@ -13,15 +13,15 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "compat.h"
 #include "io_pagetable.h"
 
 #define IOPT_STACK_BATCH 8
 #define IOPT_BATCH (PAGE_SIZE / sizeof(struct page *))
 
-static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
-			   struct page **batch)
+static long iopt_pin_some(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
+			  unsigned int flags, struct page **batch)
 {
-	unsigned int flags = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
 	long pinned;
 
 	if (current->mm == pages->source_mm)
@@ -34,6 +34,20 @@ static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigne
 	pinned = pin_user_pages_remote(pages->source_mm, addr, npages, flags, batch, NULL, NULL);
 	mmap_read_unlock(pages->source_mm);
 	mmput(pages->source_mm);
+	return pinned;
+}
+
+static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
+			   struct page **batch)
+{
+	long pinned;
+
+	if (pages->writable)
+		return iopt_pin_some(pages, addr, npages, FOLL_LONGTERM | FOLL_WRITE, batch);
+	pinned = iopt_pin_some(pages, addr, npages, FOLL_LONGTERM | WD_FOLL_UNSHARE, batch);
+	/* Only this page: what comes behind memory without copy-on-write may have it. */
+	if (WD_FOLL_UNSHARE && pinned == -EFAULT)
+		pinned = iopt_pin_some(pages, addr, 1, FOLL_LONGTERM, batch);
 	return pinned;
 }
 
