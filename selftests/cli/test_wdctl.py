@@ -81,13 +81,13 @@ def test_topology_errors(wdctl):
     one_line(wdctl("topology", "--from", "9"), "node 9")
 
 
-@pytest.mark.only_on("hosted", reason="elsewhere the machine is what it is, --machine has no effect")
+@pytest.mark.only_on("hosted", reason="--machine is for the hosted one")
 def test_machine_errors(wdctl):
     one_line(wdctl("topology", "--machine", "/no/such.json"), "/no/such.json")
     one_line(wdctl("topology", "--machine", "no-such-preset"), "no-such-preset")
 
 
-@pytest.mark.only_on("hosted", reason="elsewhere the machine is what it is, --machine has no effect")
+@pytest.mark.only_on("hosted", reason="--machine is for the hosted one")
 def test_machine_without_accelerators(wdctl, tmp_path):
     machine = tmp_path / "bare.json"
     machine.write_text("{broken")

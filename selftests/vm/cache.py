@@ -13,8 +13,18 @@ class VmError(RuntimeError):
 
 
 def folder(build):
-    """Where QEMU, kernel and modules are kept: WD_VM_CACHE, else vm/ in the build folder."""
-    path = pathlib.Path(os.environ.get("WD_VM_CACHE") or pathlib.Path(build) / "vm").resolve()
+    """What belongs to one build: modules, initramfs, logs."""
+    path = pathlib.Path(build).resolve() / "vm"
+    path.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def shared(build):
+    """What is the same for every build, QEMU and the kernel: WD_VM_CACHE names a folder that
+    several build folders use together; else each has its own."""
+    if not os.environ.get("WD_VM_CACHE"):
+        return folder(build)
+    path = pathlib.Path(os.environ["WD_VM_CACHE"]).resolve()
     path.mkdir(parents=True, exist_ok=True)
     return path
 

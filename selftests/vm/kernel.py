@@ -56,7 +56,7 @@ def stock(build):
     image = pathlib.Path(f"/boot/vmlinuz-{version}")
     modules = pathlib.Path(f"/lib/modules/{version}")
     if not (image.exists() and (modules / "kernel").is_dir()):
-        tree = cache.made_once(cache.folder(build) / f"linux-{version}",
+        tree = cache.made_once(cache.shared(build) / f"linux-{version}",
                                lambda partial: unpack_image(version, partial))
         image, modules = tree / f"boot/vmlinuz-{version}", tree / f"lib/modules/{version}"
     return Kernel(version, image, modules, pathlib.Path(headers[-1]))
@@ -79,8 +79,10 @@ def unpack_image(version, partial):
 
 
 def copy_sources(target):
-    """Copies what the modules are made of; unchanged files keep their time, so make does little."""
-    wanted = set()
+    """Copies what the modules are made of; unchanged files keep their time, so make does little.
+
+    True if anything has changed."""
+    wanted, changed = set(), False
     for part in ("kernel", "include"):
         for source in sorted((ROOT / part).rglob("*")):
             if not source.is_file() or source.suffix not in (".c", ".h", "") or \
@@ -91,24 +93,34 @@ def copy_sources(target):
             if not copy.exists() or copy.read_bytes() != source.read_bytes():
                 copy.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, copy)
+                changed = True
     for old in target.rglob("*.[ch]"):
         if old not in wanted and not old.name.endswith(".mod.c"):
             old.unlink()
+            changed = True
+    return changed
 
 
 def build_modules(kernel, build):
     """Our modules for @kernel, as paths. Made out of tree, in the cache."""
     target = cache.folder(build) / f"modules-{kernel.version}"
     target.mkdir(exist_ok=True)
+    done, ours = target / ".done", [target / "kernel" / name for name in OUR_MODULES]
+    headers = str((kernel.headers / "include/generated/utsrelease.h").stat().st_mtime_ns)
     with cache.locked(target / ".lock"):
-        copy_sources(target)
+        changed = copy_sources(target)
+        if not changed and done.exists() and done.read_text(encoding="ascii") == headers and \
+                all(path.exists() for path in ours):
+            return ours  # a make that finds this out by itself takes seconds
+        done.unlink(missing_ok=True)
         run = subprocess.run(
             ["make", "-C", kernel.headers, f"M={target / 'kernel'}", f"-j{os.cpu_count()}",
              "modules"], capture_output=True, text=True, timeout=BUILD_TIMEOUT_S, check=False)
-    if run.returncode:
-        raise cache.VmError(f"the modules do not build for {kernel.version}:\n" +
-                            (run.stdout + run.stderr)[-4000:])
-    return [target / "kernel" / name for name in OUR_MODULES]
+        if run.returncode:
+            raise cache.VmError(f"the modules do not build for {kernel.version}:\n" +
+                                (run.stdout + run.stderr)[-4000:])
+        done.write_text(headers, encoding="ascii")
+    return ours
 
 
 class ModuleTree:

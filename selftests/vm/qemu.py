@@ -41,7 +41,7 @@ def make_tree(partial):
          "--aptopt=APT::Install-Recommends \"false\"",
          "--setup-hook=mkdir -p \"$1/etc/apt/preferences.d\"",
          f"--setup-hook=copy-in {pin} /etc/apt/preferences.d",
-         f"--setup-hook=mv \"$1/etc/apt/preferences.d/{pin.name}\" \"$1/etc/apt/preferences.d/qemu\"",
+         f"--setup-hook=cd \"$1/etc/apt/preferences.d\" && mv {pin.name} qemu",
          "trixie", str(partial), f"deb {mirror} trixie main",
          f"deb {mirror} trixie-backports main"],
         capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
@@ -52,7 +52,7 @@ def make_tree(partial):
 
 def command(build):
     """The command that starts QEMU, as a list of strings."""
-    tree = cache.made_once(cache.folder(build) / TREE, make_tree)
+    tree = cache.made_once(cache.shared(build) / TREE, make_tree)
     return [str(tree / "usr/lib64/ld-linux-x86-64.so.2"),
             "--library-path", str(tree / "usr/lib/x86_64-linux-gnu"),
             str(tree / "usr/bin/qemu-system-x86_64"),

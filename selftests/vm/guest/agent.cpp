@@ -302,6 +302,8 @@ private:
 
 		if (count < 0 && errno == EINTR)
 			return;
+		if (!count && ::getpid() != 1)
+			leave();
 		if (count <= 0)
 			die("read from the port");
 		received_.append(bytes, count);
@@ -413,8 +415,19 @@ private:
 		process.error = std::move(error.read);
 	}
 
-	[[noreturn]] static void powerOff()
+	/** The end of a test of the agent itself, on somebody's real machine. */
+	[[noreturn]] void leave()
 	{
+		for (auto &[channel, process] : processes_)
+			if (process.running)
+				::kill(-process.pid, SIGKILL);
+		std::exit(0);
+	}
+
+	[[noreturn]] void powerOff()
+	{
+		if (::getpid() != 1)
+			leave();
 		::kill(-1, SIGKILL);
 		while (::waitpid(-1, nullptr, 0) > 0)
 			;
@@ -431,7 +444,18 @@ private:
 } // namespace
 } // namespace agent
 
+/* wd-agent NAME: on the virtio-serial port NAME. wd-agent --fd N: on a descriptor it inherits. */
 int main(int argc, char **argv)
 {
-	agent::Agent(agent::openPort(argc > 1 ? argv[1] : "wd.agent")).run();
+	if (argc == 3 && std::string_view(argv[1]) == "--fd") {
+		agent::Fd port(std::atoi(argv[2]));
+
+		::fcntl(port.get(), F_SETFD, FD_CLOEXEC);
+		agent::Agent(std::move(port)).run();
+	}
+	if (argc != 2) {
+		std::fprintf(stderr, "usage: wd-agent NAME | --fd N\n");
+		return 2;
+	}
+	agent::Agent(agent::openPort(argv[1])).run();
 }
