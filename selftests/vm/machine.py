@@ -133,13 +133,13 @@ class Machine:
             append.append("wd.shell")
         else:
             args += ["-monitor", "none", "-chardev", "stdio,id=console,signal=off",
-                     "-serial", "chardev:console", "-device", "virtio-serial-pci",
+                     "-serial", "chardev:console", "-device", "virtio-serial-pci,bus=pcie.0",
                      "-chardev", f"socket,id=agent,path={self._folder.path / 'agent'}",
                      "-device", "virtserialport,chardev=agent,name=wd.agent"]
         for i, path in enumerate(config.share):
             args += ["-fsdev", f"local,id=share{i},path={path},security_model=none,"
                      "multidevs=remap",
-                     "-device", f"virtio-9p-pci,fsdev=share{i},mount_tag=share{i}"]
+                     "-device", f"virtio-9p-pci,bus=pcie.0,fsdev=share{i},mount_tag=share{i}"]
             append.append(f"wd.share=share{i}:{path}")
         if config.gdb:
             args += ["-S", "-gdb", f"unix:{self._folder.path / 'gdb'},server=on,wait=off"]
