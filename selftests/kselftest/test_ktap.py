@@ -18,7 +18,7 @@ RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")
 
 def programs():
     """Every executable that the kselftest folders build."""
-    top = os.environ.get("WD_BUILD") or str(ROOT / "build")
+    top = os.path.abspath(os.environ.get("WD_BUILD") or ROOT / "build")
     found = []
     for folder in FOLDERS:
         path = os.path.join(top, "selftests", folder)

@@ -23,6 +23,8 @@ BOOT_TIMEOUT_S = 180
 READY_TIMEOUT_S = 30
 OFF_TIMEOUT_S = 60
 LOGS_KEPT = 30
+# Where our own devices begin on pcie.0: QEMU makes them before the machine's, whose places are given.
+OWN_SLOT = 0x18
 CMDLINE = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 # QEMU's own complaints that mean that a device was lost.
 QEMU_BAD = ("failed to read header", "vfio: DMA mapping failed", "Assertion", "Broken pipe")
@@ -133,13 +135,15 @@ class Machine:
             append.append("wd.shell")
         else:
             args += ["-monitor", "none", "-chardev", "stdio,id=console,signal=off",
-                     "-serial", "chardev:console", "-device", "virtio-serial-pci,bus=pcie.0",
+                     "-serial", "chardev:console",
+                     "-device", f"virtio-serial-pci,bus=pcie.0,addr={OWN_SLOT:x}",
                      "-chardev", f"socket,id=agent,path={self._folder.path / 'agent'}",
                      "-device", "virtserialport,chardev=agent,name=wd.agent"]
         for i, path in enumerate(config.share):
             args += ["-fsdev", f"local,id=share{i},path={path},security_model=none,"
                      "multidevs=remap",
-                     "-device", f"virtio-9p-pci,bus=pcie.0,fsdev=share{i},mount_tag=share{i}"]
+                     "-device", f"virtio-9p-pci,bus=pcie.0,addr={OWN_SLOT + 1 + i:x},fsdev=share{i},"
+                     f"mount_tag=share{i}"]
             append.append(f"wd.share=share{i}:{path}")
         if config.gdb:
             args += ["-S", "-gdb", f"unix:{self._folder.path / 'gdb'},server=on,wait=off"]
