@@ -2,6 +2,7 @@
 /* When queues run out the answer is EBUSY, at once; and one that is closed can be taken again. */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "../common/ktap.h"
@@ -70,6 +71,16 @@ static void exhaust_started(void)
 	free(queues);
 }
 
+/* A process has 1024 descriptors by default, no more than a device has queues. */
+static void allow_files(void)
+{
+	struct rlimit limit;
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	limit.rlim_cur = limit.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 int main(void)
 {
 	static const struct ktap_case cases[] = {
@@ -77,5 +88,6 @@ int main(void)
 		{"all queues started", exhaust_started},
 	};
 
+	allow_files();
 	KTAP_MAIN(cases, device_open(&device), device_close(&device));
 }

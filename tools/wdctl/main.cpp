@@ -5,6 +5,7 @@
  */
 #include <fmt/format.h>
 #include <iostream>
+#include <sys/resource.h>
 
 #include "command.hpp"
 
@@ -27,6 +28,18 @@ int report(const wdctl::Globals &globals, const std::string &object, const std::
 		std::cerr << "wdctl: " << line << '\n';
 	}
 	return wdctl::kFailed;
+}
+
+/** A native queue is a descriptor, and a device has more queues than the usual soft limit allows.
+ */
+void allowManyFiles()
+{
+	rlimit limit{};
+
+	if (!::getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		::setrlimit(RLIMIT_NOFILE, &limit);
+	}
 }
 
 int run(int argc, char **argv)
@@ -76,6 +89,7 @@ int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	try {
+		allowManyFiles();
 		return run(argc, argv);
 	} catch (const std::exception &error) {
 		std::cerr << "wdctl: internal error: " << error.what() << '\n';
