@@ -2,6 +2,7 @@
 /* Doorbells: architected ones (sheet 6), and the words of Documentation/machine/pci.rst. */
 #include "qm/impl.h"
 
+#include <fcntl.h>
 #include <sys/mman.h>
 #include <system_error>
 #include <unistd.h>
@@ -40,9 +41,11 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	if (!shared)
 		return;
 	size_ = queues * kDoorbellWindow;
-	UniqueFd fd(memfd_create("hisi_zip-doorbells", MFD_CLOEXEC));
+	UniqueFd fd(memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING));
 
-	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)))
+	/* Whoever gets the pages must not truncate them under the device: SIGBUS. */
+	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)) ||
+	    fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		throw std::system_error(errno, std::generic_category(), "doorbell pages");
 	void *address = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
 

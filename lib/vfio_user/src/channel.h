@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Framing: whole messages with their descriptors over a stream socket (vfio-user sheet 2, 5).
+ */
+#pragma once
+
+#include <cstddef>
+#include <cstring>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "vfio_user/protocol.h"
+
+namespace wd::vfio_user
+{
+
+struct Message {
+	Header header;
+	std::vector<std::byte> body;
+	std::vector<UniqueFd> fds;
+
+	/** The body's first bytes as a T; nullopt if it is shorter. */
+	template <typename T>
+	std::optional<T> as() const
+	{
+		T value;
+
+		if (body.size() < sizeof(T))
+			return std::nullopt;
+		std::memcpy(&value, body.data(), sizeof(T));
+		return value;
+	}
+};
+
+enum class Received {
+	Message,
+	BadSize, /**< only the header is valid; where the next message begins is not known */
+	End,	 /**< the peer went away, broke the framing, or the server stops */
+};
+
+/** Thread-bound. */
+class Channel
+{
+public:
+	/** @stop becomes readable when every wait shall end; it must outlive the channel. */
+	Channel(UniqueFd socket, int stop) : socket_(std::move(socket)), stop_(stop) {}
+
+	/** Waits for a whole message. */
+	Received receive(Message &message);
+
+	/**
+	 * Send a whole message with @fds, in one piece where the socket takes it.
+	 * @return false if the peer is gone or the server stops.
+	 */
+	bool send(Header header, std::span<const std::byte> body, std::span<const int> fds = {});
+
+	/** Whether bytes are waiting, without waiting for them. */
+	int fd() const { return socket_.get(); }
+
+private:
+	bool wait(short events);
+	bool receiveHeader(Message &message);
+	bool receiveBody(std::span<std::byte> body);
+
+	UniqueFd socket_;
+	int stop_;
+};
+
+} // namespace wd::vfio_user

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What one client mapped (vfio-user sheet 3.2, 3.3): each client has its own view of what exists.
+ */
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "vfio_user/guest_memory.h"
+#include "vfio_user/protocol.h"
+
+namespace wd::vfio_user
+{
+
+/** Thread-bound. Gives everything up when destroyed. */
+class DmaTable
+{
+public:
+	/** A range that is memory, as the client announced it. */
+	struct Memory {
+		uint64_t address, size;
+		bool writable;
+	};
+
+	explicit DmaTable(GuestMemory &memory) : memory_(memory) {}
+	~DmaTable() { clear(); }
+	DmaTable(const DmaTable &) = delete;
+	DmaTable &operator=(const DmaTable &) = delete;
+
+	/**
+	 * A range without descriptor (ROM, a BAR) is remembered but has no memory behind it.
+	 * @return 0 or an errno.
+	 * @throws std::system_error, for what GuestMemory::claim() refuses.
+	 */
+	int map(const DmaMap &request, const std::vector<UniqueFd> &fds);
+
+	/** Every range inside goes; one that would be cut is EINVAL, and then nothing goes. */
+	int unmap(const DmaUnmap &request);
+
+	void clear() noexcept;
+	size_t size() const { return ranges_.size(); }
+	std::vector<Memory> memory() const;
+
+private:
+	struct Range {
+		uint64_t last; /**< inclusive */
+		GuestMemory::Claim claim;
+		bool writable;
+	};
+
+	GuestMemory &memory_;
+	std::map<uint64_t, Range> ranges_; /**< by first address; they do not overlap */
+};
+
+} // namespace wd::vfio_user

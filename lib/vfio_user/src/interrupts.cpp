@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "interrupts.h"
+
+#include <bit>
+#include <cerrno>
+#include <cstdint>
+#include <fcntl.h>
+#include <string>
+#include <unistd.h>
+
+namespace wd::vfio_user
+{
+
+namespace
+{
+
+/*
+ * A write to anything else (a pipe, say) could block the device's thread for ever. Non-blocking is
+ * a property of the open file, which the client shares: it can only stop its own machine by it.
+ */
+bool makeEventFd(int fd)
+{
+	static constexpr char kind[] = "anon_inode:[eventfd]";
+	const std::string link = "/proc/self/fd/" + std::to_string(fd);
+	char target[sizeof(kind)] = {};
+	const int flags = fcntl(fd, F_GETFL);
+
+	return readlink(link.c_str(), target, sizeof(target)) == sizeof(kind) - 1 &&
+	       std::string(target, sizeof(kind) - 1) == kind && flags >= 0 &&
+	       fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0;
+}
+
+void raise(const UniqueFd &fd)
+{
+	const uint64_t one = 1;
+
+	/* EAGAIN: the counter is full, so the client has not seen earlier ones: they coalesce. */
+	if (fd && write(fd.get(), &one, sizeof(one)) < 0)
+		return;
+}
+
+} // namespace
+
+Interrupts::Interrupts(const machine::PciFunction &function)
+{
+	vectors_[kIrqMsi].resize(function.msiVectors());
+	vectors_[kIrqMsix].resize(function.msixVectors());
+	/* QEMU warns if it cannot leave an eventfd for errors. It is never signalled (3.6). */
+	vectors_[kIrqError].resize(1);
+	vectors_[kIrqRequest].resize(1);
+}
+
+uint32_t Interrupts::count(uint32_t index) const
+{
+	return index < kIrqTypes ? static_cast<uint32_t>(vectors_[index].size()) : 0;
+}
+
+int Interrupts::set(const IrqSet &request, std::span<const std::byte> data,
+		    std::vector<UniqueFd> &fds)
+{
+	const uint32_t kind = request.flags & kSetData, action = request.flags & kSetAction;
+
+	if ((request.flags & ~(kSetData | kSetAction)) || !std::has_single_bit(kind) ||
+	    !std::has_single_bit(action) || request.index >= kIrqTypes)
+		return EINVAL;
+	/* Nothing here can be masked by the client; the table of MSI-X is QEMU's. */
+	if (action != kSetTrigger)
+		return EINVAL;
+	if (data.size() != (kind == kSetBool ? request.count : 0))
+		return EINVAL;
+	if (kind != kSetEventFd && !fds.empty())
+		return EINVAL;
+	const size_t present = vectors_[request.index].size();
+
+	if (!request.count) {
+		if (kind != kSetNone || request.start)
+			return EINVAL;
+		std::lock_guard lock(mutex_);
+
+		for (UniqueFd &fd : vectors_[request.index])
+			fd.reset();
+		return 0;
+	}
+	if (request.start >= present || request.count > present - request.start)
+		return EINVAL;
+	return kind == kSetEventFd ? setEventFds(request, fds) : trigger(request, data);
+}
+
+int Interrupts::setEventFds(const IrqSet &request, std::vector<UniqueFd> &fds)
+{
+	if (!fds.empty() && fds.size() != request.count)
+		return EINVAL;
+	for (const UniqueFd &fd : fds)
+		if (!makeEventFd(fd.get()))
+			return EINVAL;
+	std::lock_guard lock(mutex_);
+
+	for (uint32_t i = 0; i < request.count; i++)
+		vectors_[request.index][request.start + i] =
+			fds.empty() ? UniqueFd() : std::move(fds[i]);
+	return 0;
+}
+
+int Interrupts::trigger(const IrqSet &request, std::span<const std::byte> data)
+{
+	std::lock_guard lock(mutex_);
+
+	for (uint32_t i = 0; i < request.count; i++)
+		if (data.empty() || data[i] != std::byte{0})
+			raise(vectors_[request.index][request.start + i]);
+	return 0;
+}
+
+/* The client uses MSI or MSI-X; it takes the eventfds of one away before it gives the other's. */
+void Interrupts::signal(unsigned vector) noexcept
+{
+	std::lock_guard lock(mutex_);
+
+	for (const uint32_t index : {kIrqMsix, kIrqMsi})
+		if (vector < vectors_[index].size() && vectors_[index][vector]) {
+			raise(vectors_[index][vector]);
+			return;
+		}
+}
+
+} // namespace wd::vfio_user

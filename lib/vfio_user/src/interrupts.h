@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The eventfds of a client, per interrupt type and vector (vfio-user sheet 3.6, 3.7, 6). */
+#pragma once
+
+#include <array>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "base/unique_fd.h"
+#include "machine/pci_function.h"
+#include "vfio_user/protocol.h"
+
+namespace wd::vfio_user
+{
+
+/** Thread-safe: engine threads signal while the connection's thread changes vectors. */
+class Interrupts final : public machine::InterruptSink
+{
+public:
+	explicit Interrupts(const machine::PciFunction &function);
+
+	/** Vectors of type @index; 0 for what the function has not. */
+	uint32_t count(uint32_t index) const;
+
+	/**
+	 * DEVICE_SET_IRQS with @data behind its fixed part. Takes what it needs of @fds.
+	 * @return 0 or an errno. On error nothing has changed.
+	 */
+	int set(const IrqSet &request, std::span<const std::byte> data, std::vector<UniqueFd> &fds);
+
+	/** Drops the message if the client gave no eventfd for @vector. Never blocks. */
+	void signal(unsigned vector) noexcept override;
+
+private:
+	int setEventFds(const IrqSet &request, std::vector<UniqueFd> &fds);
+	int trigger(const IrqSet &request, std::span<const std::byte> data);
+
+	mutable std::mutex mutex_;
+	std::array<std::vector<UniqueFd>, kIrqTypes> vectors_;
+};
+
+} // namespace wd::vfio_user

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The VERSION message (vfio-user sheet 3.1). */
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+#include "channel.h"
+
+namespace wd::vfio_user
+{
+
+/** What came of a VERSION message. */
+struct Negotiation {
+	int error = 0;		      /**< errno; not 0 ends the connection */
+	std::string problem;	      /**< for the log */
+	std::vector<std::byte> reply; /**< body */
+};
+
+Negotiation negotiate(const Message &message);
+
+} // namespace wd::vfio_user

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The regions of a function: BARs and configuration space (vfio-user sheet 3.5, 3.8, 5, 7). */
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "machine/pci_function.h"
+#include "vfio_user/protocol.h"
+
+namespace wd::vfio_user
+{
+
+/** Thread-safe, as PciFunction is. */
+class Regions
+{
+public:
+	/** Looks once which part of each BAR is shared memory; that does not change. */
+	explicit Regions(machine::PciFunction &function);
+
+	struct Info {
+		std::vector<std::byte> body; /**< RegionInfo, and capabilities if they fit */
+		int fd = -1;		     /**< goes with the body; the function's */
+	};
+
+	/** @return 0 or EINVAL. @room is what the client has space for. */
+	int info(uint32_t index, uint32_t room, Info &info) const;
+
+	/** @return 0 or EINVAL. A region without content has size 0: every access is invalid. */
+	int read(const RegionAccess &access, std::span<std::byte> data);
+	int write(const RegionAccess &access, std::span<const std::byte> data);
+
+private:
+	struct Region {
+		uint64_t size = 0;
+		/* [0, shared) of the region lies in fd at offset. */
+		uint64_t shared = 0, offset = 0;
+		int fd = -1;
+	};
+
+	bool covers(const RegionAccess &access, size_t length) const;
+	void findShared(uint32_t bar);
+
+	machine::PciFunction &function_;
+	std::array<Region, kRegionCount> regions_{};
+};
+
+} // namespace wd::vfio_user

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One thread, the doorman, accepts on all sockets and turns away who cannot be served; every
+ * connection then has a thread of its own. Ports are the doorman's; only `ended` and `peer` of a
+ * port are shared with the thread that serves it.
+ */
+#include "vfio_user/server.h"
+
+#include <atomic>
+#include <cerrno>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <list>
+#include <mutex>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <thread>
+#include <vector>
+
+#include "base/error.h"
+#include "listener.h"
+#include "refusal.h"
+#include "vfio_user/connection.h"
+
+namespace wd::vfio_user
+{
+
+namespace
+{
+
+constexpr size_t kMaxRefusals = 64;
+/** How long a client waits for one that is gone but not cleared away yet; QEMU's limit is 5 s. */
+constexpr std::chrono::seconds kPatience{3};
+/** Between two looks when something is waited for that has no descriptor to wait at. */
+constexpr int kTickMs = 20;
+
+UniqueFd makeEvent()
+{
+	UniqueFd fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+
+	if (!fd)
+		throwLastError("eventfd");
+	return fd;
+}
+
+void signalEvent(const UniqueFd &event)
+{
+	eventfd_write(event.get(), 1);
+}
+
+/** The process at the other end, when it connected. */
+pid_t peerOf(const UniqueFd &socket)
+{
+	ucred credentials = {};
+	socklen_t length = sizeof(credentials);
+
+	return getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &length)
+		       ? -1
+		       : credentials.pid;
+}
+
+bool hungUp(const UniqueFd &socket)
+{
+	pollfd state = {socket.get(), POLLRDHUP, 0};
+
+	return poll(&state, 1, 0) > 0;
+}
+
+} // namespace
+
+std::string formatAddress(const machine::PciAddress &address)
+{
+	return fmt::format("{:04x}:{:02x}:{:02x}.{:x}", address.domain, address.bus, address.device,
+			   address.function);
+}
+
+std::string socketPath(const std::string &directory, const machine::PciAddress &address)
+{
+	return directory + "/" + formatAddress(address) + ".sock";
+}
+
+/** One function and its socket. */
+struct Port {
+	Port(const machine::MachineFunction &function, const ServerOptions &options)
+		: function(*function.function),
+		  log(formatAddress(function.address), options.verbose, options.log),
+		  listener(socketPath(options.directory, function.address))
+	{
+	}
+
+	machine::PciFunction &function;
+	Log log;
+	Listener listener;
+	/** The client being served, to see whether it is still there; -1 if there is none. */
+	UniqueFd peer;
+	pid_t process = -1;
+	std::jthread thread;
+	std::atomic<bool> ended{false}; /**< the thread has let go of the function */
+};
+
+/** Accepted, but somebody who is gone has not been cleared away. */
+struct Waiting {
+	Port *port;
+	UniqueFd socket;
+	Refusal::Clock::time_point deadline;
+};
+
+struct Server::Impl {
+	Impl(machine::Machine &machine, GuestMemory &memory, const ServerOptions &options);
+	~Impl();
+
+	enum class Verdict { Serve, Wait, Refuse };
+
+	void doorman();
+	void acceptFrom(Port &port);
+	void admit(Port &port, UniqueFd socket, Refusal::Clock::time_point deadline);
+	Verdict judge(const Port &port, pid_t process) const;
+	void serve(Port &port, UniqueFd socket, pid_t process);
+	void collectEnded();
+
+	GuestMemory &memory;
+	UniqueFd stop = makeEvent(), changed = makeEvent();
+	std::list<Port> ports;
+	std::list<Waiting> waiting;
+	std::list<Refusal> refusals;
+	bool exhausted = false; /**< no descriptors left: do not accept for a while */
+	std::jthread thread;
+};
+
+Server::Impl::Impl(machine::Machine &machine, GuestMemory &memory, const ServerOptions &options)
+	: memory(memory)
+{
+	if (mkdir(options.directory.c_str(), 0700) && errno != EEXIST)
+		throwLastError(options.directory + ": make directory");
+	for (const machine::MachineFunction &function : machine.functions())
+		ports.emplace_back(function, options);
+	thread = std::jthread([this] { doorman(); });
+}
+
+Server::Impl::~Impl()
+{
+	signalEvent(stop);
+	thread.join();
+	for (Port &port : ports)
+		if (port.thread.joinable())
+			port.thread.join();
+}
+
+void Server::Impl::doorman()
+{
+	for (;;) {
+		std::vector<pollfd> fds = {{stop.get(), POLLIN, 0}, {changed.get(), POLLIN, 0}};
+		const bool tick = exhausted || !waiting.empty();
+
+		for (const Port &port : ports)
+			fds.push_back({exhausted ? -1 : port.listener.fd(), POLLIN, 0});
+		for (const Refusal &refusal : refusals)
+			fds.push_back({refusal.fd(), POLLIN, 0});
+		poll(fds.data(), fds.size(), tick ? kTickMs : refusals.empty() ? -1 : 500);
+		if (fds[0].revents)
+			return;
+		exhausted = false;
+		eventfd_t count;
+
+		eventfd_read(changed.get(), &count);
+		collectEnded();
+		std::list<Waiting> retry = std::move(waiting);
+
+		waiting.clear();
+		for (Waiting &client : retry)
+			admit(*client.port, std::move(client.socket), client.deadline);
+		size_t index = 2;
+
+		for (Port &port : ports)
+			if (fds[index++].revents)
+				acceptFrom(port);
+		refusals.remove_if([](Refusal &refusal) { return refusal.proceed(); });
+	}
+}
+
+void Server::Impl::acceptFrom(Port &port)
+{
+	UniqueFd socket = port.listener.accept();
+
+	if (socket)
+		return admit(port, std::move(socket), Refusal::Clock::now() + kPatience);
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
+		port.log.error("cannot accept a client: out of descriptors or memory");
+		exhausted = true;
+	}
+}
+
+void Server::Impl::admit(Port &port, UniqueFd socket, Refusal::Clock::time_point deadline)
+{
+	const pid_t process = peerOf(socket);
+	Verdict verdict = judge(port, process);
+
+	if (verdict == Verdict::Wait && Refusal::Clock::now() >= deadline)
+		verdict = Verdict::Refuse;
+	switch (verdict) {
+	case Verdict::Serve:
+		return serve(port, std::move(socket), process);
+	case Verdict::Wait:
+		waiting.push_back({&port, std::move(socket), deadline});
+		return;
+	case Verdict::Refuse:
+		port.log.error(port.peer ? "a second client was refused"
+					 : "a client was refused: the machine belongs to another");
+		if (refusals.size() < kMaxRefusals)
+			refusals.emplace_back(std::move(socket), EBUSY);
+	}
+}
+
+/*
+ * A function has one client; a machine has one virtual machine, because its functions share one
+ * view of memory.
+ */
+Server::Impl::Verdict Server::Impl::judge(const Port &port, pid_t process) const
+{
+	Verdict verdict = Verdict::Serve;
+
+	for (const Port &other : ports) {
+		if (!other.peer || (&other != &port && other.process == process))
+			continue;
+		if (!hungUp(other.peer))
+			return Verdict::Refuse;
+		verdict = Verdict::Wait;
+	}
+	return verdict;
+}
+
+void Server::Impl::serve(Port &port, UniqueFd socket, pid_t process)
+{
+	UniqueFd peer(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+
+	if (!peer) {
+		port.log.error("cannot serve a client: out of descriptors");
+		return;
+	}
+	port.peer = std::move(peer);
+	port.process = process;
+	port.ended = false;
+	port.log.trace("client connected");
+	port.thread = std::jthread([this, &port, owned = std::move(socket)]() mutable {
+		try {
+			Connection(port.function, memory, std::move(owned), stop.get(), port.log)
+				.run();
+		} catch (const std::exception &error) {
+			port.log.error(error.what());
+		}
+		port.log.trace("client gone");
+		port.ended = true;
+		signalEvent(changed);
+	});
+}
+
+/* The client's end of the socket closes here, when the function is ready for the next. */
+void Server::Impl::collectEnded()
+{
+	for (Port &port : ports)
+		if (port.peer && port.ended) {
+			port.thread.join();
+			port.peer.reset();
+		}
+}
+
+Server::Server(machine::Machine &machine, GuestMemory &memory, const ServerOptions &options)
+	: impl_(std::make_unique<Impl>(machine, memory, options))
+{
+}
+
+Server::~Server() = default;
+
+} // namespace wd::vfio_user

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "serve.hpp"
+
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <sys/resource.h>
+
+#include "vfio_user/server.h"
+
+namespace wdmachine
+{
+
+namespace
+{
+
+/* A guest behind another IOMMU sends a descriptor per page. */
+void raiseDescriptorLimit()
+{
+	rlimit limit;
+
+	if (!getrlimit(RLIMIT_NOFILE, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+void printLine(wd::vfio_user::Log::Level, const std::string &line)
+{
+	const std::string text = "wdmachine: " + line + "\n";
+
+	fwrite(text.data(), 1, text.size(), stderr);
+}
+
+} // namespace
+
+void serve(const wd::machine::MachineDescription &description, const std::string &directory,
+	   bool verbose)
+{
+	sigset_t ends;
+	int signal;
+
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGINT);
+	/* Before there are threads, which inherit it. */
+	pthread_sigmask(SIG_BLOCK, &ends, nullptr);
+	std::signal(SIGPIPE, SIG_IGN);
+	raiseDescriptorLimit();
+
+	wd::vfio_user::GuestMemory memory;
+	wd::machine::Machine machine(description, memory);
+
+	machine.start();
+	const wd::vfio_user::Server server(machine, memory, {directory, verbose, printLine});
+
+	std::puts("ready");
+	std::fflush(stdout);
+	while (sigwait(&ends, &signal))
+		;
+}
+
+} // namespace wdmachine
