@@ -250,7 +250,7 @@ void addRootBuses(Arguments &arguments, const std::vector<RootBus> &roots)
 			chassis++;
 			arguments.add("-device",
 				      fmt::format("pcie-root-port,id=port{:02x},bus=root{:02x},"
-						  "addr={:02x}.0,chassis={},slot={}",
+						  "addr={:02x}.0,chassis={},slot={},hotplug=off",
 						  root.buses[i], root.number, i, chassis, chassis));
 		}
 	}
