@@ -11,6 +11,7 @@
 #include "interrupts.h"
 #include "negotiation.h"
 #include "regions.h"
+#include "share_check.h"
 
 namespace wd::vfio_user
 {
@@ -47,12 +48,17 @@ struct Connection::Impl {
 		  log(std::move(log)),
 		  interrupts(function),
 		  regions(function),
-		  dma(memory)
+		  dma(memory),
+		  shareCheck(memory, dma, this->log, [this](uint16_t id, const DmaAccess &access) {
+			  return readGuest(id, access);
+		  })
 	{
 	}
 
 	bool handshake();
 	bool serve(Message &message);
+	bool takeReply(const Message &message);
+	bool readGuest(uint16_t id, const DmaAccess &access);
 	bool answer(const Header &request, int error, const Reply &reply);
 	int execute(Message &message, Reply &reply);
 	int getInfo(const Message &message, Reply &reply);
@@ -70,6 +76,7 @@ struct Connection::Impl {
 	Interrupts interrupts;
 	Regions regions;
 	DmaTable dma;
+	ShareCheck shareCheck;
 };
 
 Connection::Connection(machine::PciFunction &function, GuestMemory &memory, UniqueFd socket,
@@ -142,10 +149,8 @@ bool Connection::Impl::serve(Message &message)
 	const uint32_t type = header.flags & kTypeMask;
 	Reply reply;
 
-	if (type == kTypeReply) {
-		log.error(fmt::format("reply {} to nothing: ignored", header.id));
-		return true;
-	}
+	if (type == kTypeReply)
+		return takeReply(message);
 	int error = EINVAL;
 
 	try {
@@ -162,7 +167,29 @@ bool Connection::Impl::serve(Message &message)
 					       header.id, header.size, error))
 		       : log.trace(fmt::format("command {} id {} size {}", header.command,
 					       header.id, header.size)));
-	return (header.flags & kNoReply) || answer(header, error, reply);
+	/* Own requests come after the reply: QEMU cannot serve them while it waits (4). */
+	return ((header.flags & kNoReply) || answer(header, error, reply)) &&
+	       shareCheck.busMaster(function.busMaster());
+}
+
+bool Connection::Impl::takeReply(const Message &message)
+{
+	const Header &header = message.header;
+
+	if (static_cast<Command>(header.command) == Command::DmaRead &&
+	    shareCheck.expects(header.id))
+		return shareCheck.reply(message);
+	log.error(fmt::format("reply {} to nothing: ignored", header.id));
+	return true;
+}
+
+bool Connection::Impl::readGuest(uint16_t id, const DmaAccess &access)
+{
+	Header header;
+
+	header.id = id;
+	header.command = static_cast<uint16_t>(Command::DmaRead);
+	return channel.send(header, std::as_bytes(std::span(&access, 1)));
 }
 
 int Connection::Impl::execute(Message &message, Reply &reply)

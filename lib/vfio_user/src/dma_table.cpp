@@ -2,9 +2,18 @@
 #include "dma_table.h"
 
 #include <cerrno>
+#include <sys/stat.h>
 
 namespace wd::vfio_user
 {
+
+static DmaTable::File fileOf(int fd)
+{
+	struct stat status = {};
+
+	fstat(fd, &status);
+	return {status.st_dev, status.st_ino};
+}
 
 int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 {
@@ -24,23 +33,23 @@ int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 	if (ranges_.size() >= kMaxDmaMaps)
 		return ENOSPC;
 	const bool writable = request.flags & kDmaWritable;
-	GuestMemory::Claim claim = 0;
 
 	/* The machine's memory has no write-only pages. */
 	if (!fds.empty() && !(request.flags & kDmaReadable))
 		return EINVAL;
-	const auto place = ranges_.emplace_hint(after, request.address, Range{last, 0, writable});
+	const auto place = ranges_.emplace_hint(after, request.address, Range{last, 0, {}});
 
 	try {
-		if (!fds.empty())
-			claim = memory_.claim(
+		if (!fds.empty()) {
+			place->second.file = fileOf(fds[0].get());
+			place->second.claim = memory_.claim(
 				{request.address, request.size, request.offset, writable},
 				fds[0].get());
+		}
 	} catch (...) {
 		ranges_.erase(place);
 		throw;
 	}
-	place->second.claim = claim;
 	return 0;
 }
 
@@ -91,7 +100,7 @@ std::vector<DmaTable::Memory> DmaTable::memory() const
 
 	for (const auto &[first, range] : ranges_)
 		if (range.claim)
-			memory.push_back({first, range.last - first + 1, range.writable});
+			memory.push_back({first, range.last - first + 1, range.file});
 	return memory;
 }
 

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "base/unique_fd.h"
@@ -18,10 +19,13 @@ namespace wd::vfio_user
 class DmaTable
 {
 public:
+	/** Which file: st_dev and st_ino. */
+	using File = std::pair<uint64_t, uint64_t>;
+
 	/** A range that is memory, as the client announced it. */
 	struct Memory {
 		uint64_t address, size;
-		bool writable;
+		File file;
 	};
 
 	explicit DmaTable(GuestMemory &memory) : memory_(memory) {}
@@ -47,7 +51,7 @@ private:
 	struct Range {
 		uint64_t last; /**< inclusive */
 		GuestMemory::Claim claim;
-		bool writable;
+		File file;
 	};
 
 	GuestMemory &memory_;

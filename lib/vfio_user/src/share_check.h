@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finds a guest whose memory the client does not share although it gave descriptors of it (a
+ * memfd with share=off): there the same bytes read through the client and through our mapping
+ * differ (vfio-user sheet 8).
+ */
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "channel.h"
+#include "dma_table.h"
+#include "vfio_user/guest_memory.h"
+#include "vfio_user/log.h"
+
+namespace wd::vfio_user
+{
+
+/**
+ * Reads samples from the client, one at a time, without ever waiting: replies come from the
+ * connection's loop. Thread-bound.
+ */
+class ShareCheck
+{
+public:
+	/** @send sends a DMA_READ of one sample with the given id; false if the client is gone. */
+	using Send = std::function<bool(uint16_t id, const DmaAccess &request)>;
+
+	ShareCheck(GuestMemory &memory, const DmaTable &table, const Log &log, Send send)
+		: memory_(memory),
+		  table_(table),
+		  log_(log),
+		  send_(std::move(send))
+	{
+	}
+
+	/** Tell whether the function may master the bus: a rising edge starts a check. */
+	bool busMaster(bool enabled);
+	/** Whether @id is the reply that is waited for. */
+	bool expects(uint16_t id) const { return running() && id == id_; }
+	/** A reply that is expected. @return false if the client is gone. */
+	bool reply(const Message &message);
+
+	/** Bytes of a sample. */
+	static constexpr uint64_t kSample = 1024;
+
+private:
+	struct Sample {
+		uint64_t address;
+		DmaTable::File file;
+	};
+
+	bool running() const { return next_ < samples_.size(); }
+	void collectSamples();
+	bool request();
+	bool proceed();
+	void judge(const Sample &sample, std::span<const std::byte> theirs);
+
+	GuestMemory &memory_;
+	const DmaTable &table_;
+	const Log &log_;
+	Send send_;
+	std::set<DmaTable::File> shared_; /**< files that are known to be good */
+	std::vector<Sample> samples_;
+	size_t next_ = 0;
+	uint16_t id_ = 0;
+	unsigned suspicions_ = 0; /**< how often the present sample differed */
+	bool master_ = false;
+};
+
+} // namespace wd::vfio_user
