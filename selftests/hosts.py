@@ -8,6 +8,7 @@ Paths of the build folder and of pytest's temporary folder are the same in both.
 import os
 import subprocess
 
+from vm.cache import VmError
 from vm.guest import GuestDied
 from vm.machine import GuestTimeout, Machine, default_config
 
@@ -58,7 +59,7 @@ class VmHost:
     def __init__(self, build, share):
         self.config = default_config(build)
         self.config.share = (str(share),)
-        self._machine, self._seen, self._log = None, 0, None
+        self._machine, self._seen, self._hopeless = None, 0, None
         self._past = []  # what was wrong with machines that have ended
 
     @property
@@ -66,8 +67,14 @@ class VmHost:
         """The running machine with our modules loaded; booted anew if the last one died."""
         if self._machine and not self._machine.alive:
             self.reboot()
+        if self._hopeless:
+            raise self._hopeless
         if not self._machine:
-            machine = Machine(self.config).start()
+            try:
+                machine = Machine(self.config).start()
+            except VmError as error:
+                self._hopeless = error  # the next test need not wait for the same
+                raise
             self._machine, self._seen = machine, 0
             machine.load_modules()
         return self._machine
@@ -140,4 +147,4 @@ class VmHost:
         return self._past
 
 
-__all__ = ["GuestDied", "GuestTimeout", "HostedHost", "VmHost"]
+__all__ = ["GuestDied", "GuestTimeout", "HostedHost", "VmError", "VmHost"]

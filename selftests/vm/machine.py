@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pathlib
+import re
 import select
 import signal
 import socket
@@ -23,11 +24,22 @@ BOOT_TIMEOUT_S = 180
 READY_TIMEOUT_S = 30
 OFF_TIMEOUT_S = 60
 LOGS_KEPT = 30
-# Where our own devices begin on pcie.0: QEMU makes them before the machine's, whose places are given.
-OWN_SLOT = 0x18
 CMDLINE = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 # QEMU's own complaints that mean that a device was lost.
 QEMU_BAD = ("failed to read header", "vfio: DMA mapping failed", "Assertion", "Broken pipe")
+
+
+def free_slots(devices):
+    """Places on the root bus for devices of our own, beside those in QEMU's arguments @devices.
+
+    QEMU would choose some itself, but before it has placed those that must sit elsewhere.
+    """
+    used = {0, 0x1f}  # host bridge and chipset
+    for text in devices:
+        if not re.search(r'"bus":"pcie\.0"|bus=pcie\.0', text):
+            continue
+        used.update(int(slot, 16) for slot in re.findall(r'addr"?[=:]"?([0-9a-f]+)', text))
+    return (f"bus=pcie.0,addr=0x{slot:x}" for slot in range(0x1e, 0, -1) if slot not in used)
 
 
 @dataclasses.dataclass
@@ -125,7 +137,7 @@ class Machine:
 
     def _command(self, devices):
         config = self.config
-        append = [CMDLINE]
+        append, slots = [CMDLINE], free_slots(devices)
         args = [*qemu.command(config.build), "-machine", "q35", "-accel", "tcg,thread=multi",
                 "-cpu", "max", "-nic", "none", "-vga", "none", "-display", "none", "-no-reboot",
                 "-no-user-config", "-nodefaults", *devices,
@@ -135,15 +147,13 @@ class Machine:
             append.append("wd.shell")
         else:
             args += ["-monitor", "none", "-chardev", "stdio,id=console,signal=off",
-                     "-serial", "chardev:console",
-                     "-device", f"virtio-serial-pci,bus=pcie.0,addr={OWN_SLOT:x}",
+                     "-serial", "chardev:console", "-device", f"virtio-serial-pci,{next(slots)}",
                      "-chardev", f"socket,id=agent,path={self._folder.path / 'agent'}",
                      "-device", "virtserialport,chardev=agent,name=wd.agent"]
         for i, path in enumerate(config.share):
             args += ["-fsdev", f"local,id=share{i},path={path},security_model=none,"
                      "multidevs=remap",
-                     "-device", f"virtio-9p-pci,bus=pcie.0,addr={OWN_SLOT + 1 + i:x},fsdev=share{i},"
-                     f"mount_tag=share{i}"]
+                     "-device", f"virtio-9p-pci,{next(slots)},fsdev=share{i},mount_tag=share{i}"]
             append.append(f"wd.share=share{i}:{path}")
         if config.gdb:
             args += ["-S", "-gdb", f"unix:{self._folder.path / 'gdb'},server=on,wait=off"]

@@ -12,6 +12,7 @@ import pytest
 
 from conftest import ROOT  # pylint: disable=import-error
 from vm import cache, initramfs, kernel, process
+from vm.machine import free_slots
 
 
 def unpack(data):
@@ -137,3 +138,10 @@ def test_the_guest_loads_our_modules_in_the_right_order():
     text = (ROOT / "selftests/vm/guest/wd-modules").read_text(encoding="utf-8")
     order = re.search(r'^modules="(.*)"$', text, re.M).group(1).split()
     assert order == [pathlib.Path(p).stem for p in kernel.OUR_MODULES]
+
+
+def test_our_devices_get_slots_that_nobody_wants():
+    slots = free_slots(["-device", "pxb-pcie,id=a,bus=pcie.0,addr=1e,bus_nr=180",
+                        "-device", '{"driver":"vfio-user-pci","bus":"pcie.0","addr":"1d.0"}',
+                        "-device", '{"driver":"vfio-user-pci","bus":"rp75","addr":"1c.0"}'])
+    assert [next(slots), next(slots)] == ["bus=pcie.0,addr=0x1c", "bus=pcie.0,addr=0x1b"]
