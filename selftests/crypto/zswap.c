@@ -142,7 +142,7 @@ static void is_registered(void)
 
 static void compresses_and_decompresses(void)
 {
-	const unsigned long count = 16 * MEBIBYTE / PAGE;
+	const unsigned long count = 4 * MEBIBYTE / PAGE;
 	const long stored = table_number("/proc/vmstat", "zswpout");
 	const long loaded = table_number("/proc/vmstat", "zswpin");
 	long before, requests;
@@ -169,12 +169,12 @@ static void compresses_and_decompresses(void)
 
 static int swapping_child(unsigned long seed)
 {
-	const unsigned long count = 4 * MEBIBYTE / PAGE;
+	const unsigned long count = MEBIBYTE / PAGE;
 	unsigned char *memory = make_pages(count, seed);
 
 	if (!memory)
 		return 1;
-	for (int round = 0; round < 3; round++)
+	for (int round = 0; round < 2; round++)
 		if (page_out(memory, count) || wrong_pages(memory, count, seed))
 			return 1;
 	return 0;
@@ -200,7 +200,7 @@ static void serves_many_processes(void)
 /* Pages that a device compressed come back when it is gone, and when none is left at all. */
 static void outlives_its_devices(void)
 {
-	const unsigned long count = 2 * MEBIBYTE / PAGE;
+	const unsigned long count = MEBIBYTE / PAGE;
 	unsigned char *memory[MAX_DEVICES + 1];
 	long before;
 

@@ -12,7 +12,7 @@ import pytest
 
 from conftest import ROOT  # pylint: disable=import-error
 
-FOLDERS = ("iommufd", "hisi_qm", "vfio")
+FOLDERS = ("iommufd", "hisi_qm", "vfio", "crypto")
 RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")
 
 

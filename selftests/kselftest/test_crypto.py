@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The kernel and processes use one accelerator at the same time, and the module goes afterwards.
+
+What zswap does through the accelerator is selftests/crypto/zswap.c.
+"""
+
+import pytest
+
+pytestmark = pytest.mark.only_on("vm", reason="zswap is in the kernel of a machine")
+
+
+def requests(host):
+    """What kernel queues of all devices completed."""
+    return sum(int(n) for n in host.sh("cat /sys/class/uacce/*/kernel_requests").split())
+
+
+def test_kernel_and_processes_at_the_same_time(host, build):
+    """R2: queue_work compresses on queues of its own while zswap compresses in the kernel."""
+    before = requests(host)
+    runs = 0
+    with host.popen([build / "selftests/crypto/zswap"]) as zswap:
+        while zswap.poll() is None:
+            run = host.run([build / "selftests/hisi_qm/queue_work"])
+            assert run.returncode == 0, run.stdout + run.stderr
+            runs += 1
+        assert zswap.wait() == 0, zswap.stdout.read()
+    assert runs > 0
+    assert requests(host) > before
+
+
+def test_the_module_goes_when_nobody_uses_the_algorithm(host):
+    host.sh("""
+        for i in $(seq 100); do  # zswap gives its old compressor back in a work item
+            [ "$(cat /sys/module/hisi_zip/refcnt)" = 0 ] && break
+            sleep 0.1
+        done
+        rmmod hisi_zip
+        if grep -q hisi-deflate-acomp /proc/crypto; then exit 1; fi
+        modprobe hisi_zip
+        grep -A4 hisi-deflate-acomp /proc/crypto | grep 'selftest *: passed'
+    """)
