@@ -41,27 +41,38 @@ void iopt_destroy(struct io_pagetable *iopt)
 	mutex_destroy(&iopt->iova_lock);
 }
 
-/* The area takes over the caller's reference to @pages, also when it fails. */
-struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
-				  unsigned long length)
+static void iopt_area_init(struct iopt_area *area, struct iopt_pages *pages,
+			   unsigned long start_byte, unsigned long length)
 {
-	struct iopt_area *area = kzalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	area->pages = pages;
+	area->start_byte = start_byte;
+	area->length = length;
+	area->busy = false;
+	area->filled = false;
+}
+
+/* The area takes over the caller's reference to @pages, also when it fails. */
+static struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
+					 unsigned long length)
+{
+	struct iopt_area *area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 
 	if (!area) {
 		iopt_pages_put(pages);
 		return NULL;
 	}
-	area->pages = pages;
-	area->start_byte = start_byte;
-	area->length = length;
+	iopt_area_init(area, pages, start_byte, length);
 	return area;
 }
 
 void iopt_area_free(struct iopt_area *area)
 {
+	struct iopt_pages *pages = area->pages;
+
 	WARN_ON(area->filled);
-	iopt_pages_put(area->pages);
-	kfree(area);
+	if (area != &pages->first_area)
+		kfree(area);
+	iopt_pages_put(pages);
 }
 
 static int iopt_check_area(struct io_pagetable *iopt, const struct iopt_area *area, int prot)
@@ -189,9 +200,8 @@ int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsign
 	pages = iopt_pages_alloc(mode, uptr, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	area = iopt_area_alloc(pages, uptr & (PAGE_SIZE - 1), length);
-	if (!area)
-		return -ENOMEM;
+	area = &pages->first_area;
+	iopt_area_init(area, pages, uptr & (PAGE_SIZE - 1), length);
 	list_add(&area->build_item, &list);
 
 	rc = iopt_map_areas(iopt, &list, length, iova, prot, fixed);

@@ -138,29 +138,33 @@ struct iopt_seg {
 /**
  * struct iopt_pages - memory of a process, as named by one MAP
  * @ref: one for each area
+ * @account_mode: enum iopt_account_mode, fixed at MAP
+ * @writable: devices may be allowed to write it
+ * @first_seg_used: @first_seg is in @segs
  * @mutex: for @segs and @first_seg_used
  * @source_mm: address space, grabbed (it may be dead)
  * @source_user: who is charged, with IOPT_ACCOUNT_USER
  * @lock_limit: RLIMIT_MEMLOCK of the process, in pages
  * @uptr: address of the first page
- * @account_mode: fixed at MAP
- * @writable: pinned for writing
- * @first_seg_used: @first_seg is in @segs
  * @segs: iopt_seg.node
- * @first_seg: place for the first segment, so that a small mapping is two allocations
+ * @first_seg: place for the first segment
+ * @first_area: place for the area of the MAP itself
+ *
+ * With the two places a small mapping is one allocation, of 256 bytes.
  */
 struct iopt_pages {
 	struct kref ref;
+	u8 account_mode;
+	bool writable;
+	bool first_seg_used;
 	struct mutex mutex;
 	struct mm_struct *source_mm;
 	struct user_struct *source_user;
 	unsigned long lock_limit;
 	unsigned long uptr;
-	enum iopt_account_mode account_mode;
-	bool writable;
-	bool first_seg_used;
 	struct rb_root_cached segs;
 	struct iopt_seg first_seg;
+	struct iopt_area first_area;
 };
 
 static inline unsigned long iopt_area_first_index(const struct iopt_area *area)
@@ -176,8 +180,6 @@ static inline unsigned long iopt_area_last_index(const struct iopt_area *area)
 /* --- io_pagetable.c --- */
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
-struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
-				  unsigned long length);
 void iopt_area_free(struct iopt_area *area);
 int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
 		   unsigned long *iova, int prot, bool fixed);

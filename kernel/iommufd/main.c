@@ -89,7 +89,7 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned
 		return -ENOTTY;
 
 	ucmd.ubuffer = (void __user *)arg;
-	if (copy_from_user(&ucmd.user_size, ucmd.ubuffer, sizeof(ucmd.user_size)))
+	if (get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer))
 		return -EFAULT;
 
 	command = &iommufd_commands[index];

@@ -76,15 +76,16 @@ static struct iopt_seg *iopt_seg_alloc(struct iopt_pages *pages, unsigned long f
 	struct iopt_seg *seg = &pages->first_seg;
 
 	if (pages->first_seg_used) {
-		seg = kzalloc(sizeof(*seg), GFP_KERNEL_ACCOUNT);
+		seg = kmalloc(sizeof(*seg), GFP_KERNEL_ACCOUNT);
 		if (!seg)
 			return NULL;
 	} else {
-		memset(seg, 0, sizeof(*seg));
 		pages->first_seg_used = true;
 	}
 	seg->node.start = first;
 	seg->node.last = last;
+	seg->users = 0;
+	seg->nr_runs = 0;
 	seg->runs = &seg->inline_run;
 	return seg;
 }
@@ -184,6 +185,10 @@ int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long 
 	int rc;
 
 	lockdep_assert_held(&pages->mutex);
+
+	/* Nothing to cut and nothing to count up, as in every mapping that is not a copy. */
+	if (RB_EMPTY_ROOT(&pages->segs.rb_root))
+		return iopt_seg_create(pages, first, last);
 
 	rc = iopt_seg_split(pages, first);
 	if (!rc)
