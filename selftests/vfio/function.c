@@ -191,6 +191,18 @@ int function_reset(struct function *function)
 	return enable_master(function);
 }
 
+int function_hot_reset(struct function *function)
+{
+	struct {
+		struct vfio_pci_hot_reset reset;
+		int32_t group;
+	} argument = {.reset = {.argsz = sizeof(argument), .count = 1}, .group = function->group};
+	int ret = ioctl(function->device, VFIO_DEVICE_PCI_HOT_RESET, &argument) ? -errno : 0;
+	const int master = enable_master(function);
+
+	return ret ? ret : master;
+}
+
 int config_read(struct function *function, unsigned offset, unsigned size, uint32_t *value)
 {
 	*value = 0;

@@ -40,6 +40,11 @@ int function_open(struct function *function, const char *address);
 void function_close(struct function *function);
 /** VFIO_DEVICE_RESET, and bus mastering on again. */
 int function_reset(struct function *function);
+/**
+ * VFIO_DEVICE_PCI_HOT_RESET, a reset of the function's bus, and bus mastering on again. Fails if
+ * others are on the bus, or if there is no bridge that could do it (-ENODEV, -ENOTTY).
+ */
+int function_hot_reset(struct function *function);
 
 /** Little-endian configuration space, 1, 2 or 4 bytes. */
 int config_read(struct function *function, unsigned offset, unsigned size, uint32_t *value);

@@ -280,6 +280,21 @@ static void reset(void)
 	expect_unreachable(PAGE, "physical memory");
 }
 
+static void bus_reset(void)
+{
+	const int ret = function_hot_reset(&function);
+
+	if (ret == -ENODEV || ret == -ENOTTY) {
+		ktap_skip_case("no bridge above the function that can reset its bus");
+		return;
+	}
+	EXPECT(ret == 0, "VFIO_DEVICE_PCI_HOT_RESET: %s", strerror(-ret));
+	if (!EXPECT(zip_start(&zip, &function, arena, ARENA_IOVA) == 0, "start of the device"))
+		return;
+	expect_unreachable(OTHER_IOVA, "after the reset");
+	expect_unreachable(PAGE, "physical memory");
+}
+
 /* Vendor-specific capability of the machine's functions: routing at 0xc (machine/pci.rst). */
 static void vendor_capability(void)
 {
@@ -309,6 +324,7 @@ static const struct ktap_case cases[] = {
 	{"compression and decompression", compression},
 	{"MSI-X to an eventfd", message},
 	{"reset does not lead around the IOMMU", reset},
+	{"reset of the bus does not lead around the IOMMU", bus_reset},
 	{"the vendor capability does not lead around the IOMMU", vendor_capability},
 };
 

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linux's own VFIO on one accelerator while the other one serves user queues."""
+
+import os
+
+import pytest
+
+pytestmark = pytest.mark.only_on("vm", reason="VFIO is the running kernel's")
+
+# vfio-pci does not need the IOMMU to remap interrupts if it is told so.
+MODULES = "modprobe -a vfio_iommu_type1 vfio-pci"
+UNSAFE = "echo 1 >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
+
+
+def bind(host, address, driver):
+    """Gives the function to @driver and to nobody else."""
+    host.sh(f"cd /sys/bus/pci/devices/{address}; echo {driver} >driver_override; "
+            f"[ ! -e driver ] || echo {address} >driver/unbind; "
+            f"echo {address} >/sys/bus/pci/drivers_probe; "
+            f"[ $(basename $(readlink driver)) = {driver} ]")
+
+
+def address_of(host, device):
+    """PCI address of a device of class uacce."""
+    path = host.sh(f"readlink -f /sys/class/uacce/{device}/device").strip()
+    return os.path.basename(path)
+
+
+@pytest.fixture(name="function")
+def fixture_function(host):
+    """hisi_zip-1 in the hands of vfio-pci."""
+    address = address_of(host, "hisi_zip-1")
+    host.sh(f"{MODULES}; {UNSAFE}")
+    bind(host, address, "vfio-pci")
+    yield address
+    bind(host, address, "hisi_zip")
+
+
+def compresses(host, build, device, tmp_path):
+    """One file through user queues of @device, compared byte for byte."""
+    path = tmp_path / "input"
+    path.write_bytes(b"one weft after the other " * 4000)
+    run = host.run([build / "tools/wdctl/wdctl", "bench", "--device", device, "--input", path,
+                    "--queues", "2", "--time", "0.1"])
+    return run.returncode == 0, run.stdout + run.stderr
+
+
+def test_accelerator_under_vfio_while_its_sibling_serves_queues(host, build, function, tmp_path):
+    path = tmp_path / "long"
+    path.write_bytes(os.urandom(1 << 16) + b"warp " * 20000)
+    bench = [build / "tools/wdctl/wdctl", "bench", "--device", "hisi_zip-0", "--input", path,
+             "--queues", "4", "--time", "600", "--progress", "always"]
+    with host.popen(bench) as neighbour:
+        for line in neighbour.stderr:
+            if line.startswith("progress: compress "):
+                break
+        else:
+            pytest.fail("the neighbour does not work")
+        run = host.run([build / "selftests/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert "not ok" not in run.stdout and "SKIP" not in run.stdout, run.stdout
+        assert neighbour.poll() is None, "the neighbour ended"
+        neighbour.kill()
+    good, output = compresses(host, build, "hisi_zip-0", tmp_path)
+    assert good, output
+
+
+def test_accelerator_comes_back_from_vfio(host, build, tmp_path):
+    address = address_of(host, "hisi_zip-1")
+    host.sh(f"{MODULES}; {UNSAFE}")
+    for _ in range(3):
+        bind(host, address, "vfio-pci")
+        assert "hisi_zip-1" not in host.sh("ls /sys/class/uacce")
+        bind(host, address, "hisi_zip")
+        assert address_of(host, "hisi_zip-1") == address
+        good, output = compresses(host, build, "hisi_zip-1", tmp_path)
+        assert good, output
+
+
+def test_type_1_is_refused_without_the_option(host, build, function):
+    host.sh(UNSAFE.replace("echo 1", "echo 0"))
+    run = host.run([build / "selftests/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
+    host.sh(UNSAFE)
+    assert run.returncode == 1 and "Operation not permitted" in run.stdout, run.stdout
+
+
+def test_module_stays_as_long_as_vfio_needs_its_domains(host, build, tmp_path):
+    """The unit goes under a bound vfio-pci; its domains live on in the group until that goes."""
+    address = address_of(host, "hisi_zip-1")
+    unit = os.path.basename(host.sh("readlink -f /sys/class/iommu/wd-iommu0/device").strip())
+    host.sh(f"{MODULES}; {UNSAFE}")
+    bind(host, address, "vfio-pci")
+    host.sh("rmmod hisi_zip hisi_qm iommufd")
+    host.sh(f"echo {unit} >/sys/bus/pci/drivers/wd_iommu/unbind")
+    refused = host.run(["rmmod", "wd_iommu"])
+    assert refused.returncode, "the group of vfio-pci uses domains of the module"
+    host.sh(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/unbind")
+    host.sh("rmmod wd_iommu")
+    host.sh(f"echo >/sys/bus/pci/devices/{address}/driver_override; wd-modules load")
+    good, output = compresses(host, build, "hisi_zip-1", tmp_path)
+    assert good, output
