@@ -65,13 +65,13 @@ class Archive:
 
 
 def programs(build):
-    """Every executable that a selftest folder builds, wdctl and wd_zip."""
+    """Every executable that a selftest folder builds; wdctl, wd_zip and map_compare."""
     build = pathlib.Path(build)
     found = [p for p in sorted((build / "selftests").glob("*/*"))
              if p.parent.name not in NOT_PROGRAMS and "." not in p.name and p.is_file()
              and os.access(p, os.X_OK)]
-    tools = [p for p in (build / "tools/wdctl/wdctl", build / "lib/wd/samples/wd_zip")
-             if p.exists()]
+    tools = [p for p in (build / "tools/wdctl/wdctl", build / "lib/wd/samples/wd_zip",
+                         build / "selftests/vfio/compare/map_compare") if p.exists()]
     return found, tools
 
 

@@ -55,6 +55,7 @@ class Config:
     echo: bool = False  # console lines to our standard error
     interactive: bool = False  # a shell on our terminal instead of the agent
     gdb: bool = False  # QEMU listens for gdb in the run folder and waits
+    accel: str = "tcg,thread=multi"
     qemu_args: tuple = ()
 
 
@@ -138,7 +139,7 @@ class Machine:
     def _command(self, devices):
         config = self.config
         append, slots = [CMDLINE], free_slots(devices)
-        args = [*qemu.command(config.build), "-machine", "q35", "-accel", "tcg,thread=multi",
+        args = [*qemu.command(config.build), "-machine", "q35", "-accel", config.accel,
                 "-cpu", "max", "-nic", "none", "-vga", "none", "-display", "none", "-no-reboot",
                 "-no-user-config", "-nodefaults", *devices,
                 "-kernel", str(self.kernel.image), "-initrd", str(self._initramfs())]

@@ -5,32 +5,16 @@ import os
 
 import pytest
 
+from vm.native_vfio import address_of, allow_unsafe_interrupts, bind, prepare
+
 pytestmark = pytest.mark.only_on("vm", reason="VFIO is the running kernel's")
-
-# vfio-pci does not need the IOMMU to remap interrupts if it is told so.
-MODULES = "modprobe -a vfio_iommu_type1 vfio-pci"
-UNSAFE = "echo 1 >/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
-
-
-def bind(host, address, driver):
-    """Gives the function to @driver and to nobody else."""
-    host.sh(f"cd /sys/bus/pci/devices/{address}; echo {driver} >driver_override; "
-            f"[ ! -e driver ] || echo {address} >driver/unbind; "
-            f"echo {address} >/sys/bus/pci/drivers_probe; "
-            f"[ $(basename $(readlink driver)) = {driver} ]")
-
-
-def address_of(host, device):
-    """PCI address of a device of class uacce."""
-    path = host.sh(f"readlink -f /sys/class/uacce/{device}/device").strip()
-    return os.path.basename(path)
 
 
 @pytest.fixture(name="function")
 def fixture_function(host):
     """hisi_zip-1 in the hands of vfio-pci."""
     address = address_of(host, "hisi_zip-1")
-    host.sh(f"{MODULES}; {UNSAFE}")
+    prepare(host)
     bind(host, address, "vfio-pci")
     yield address
     bind(host, address, "hisi_zip")
@@ -67,7 +51,7 @@ def test_accelerator_under_vfio_while_its_sibling_serves_queues(host, build, fun
 
 def test_accelerator_comes_back_from_vfio(host, build, tmp_path):
     address = address_of(host, "hisi_zip-1")
-    host.sh(f"{MODULES}; {UNSAFE}")
+    prepare(host)
     for _ in range(3):
         bind(host, address, "vfio-pci")
         assert "hisi_zip-1" not in host.sh("ls /sys/class/uacce")
@@ -78,9 +62,9 @@ def test_accelerator_comes_back_from_vfio(host, build, tmp_path):
 
 
 def test_type_1_is_refused_without_the_option(host, build, function):
-    host.sh(UNSAFE.replace("echo 1", "echo 0"))
+    allow_unsafe_interrupts(host, False)
     run = host.run([build / "selftests/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
-    host.sh(UNSAFE)
+    allow_unsafe_interrupts(host, True)
     assert run.returncode == 1 and "Operation not permitted" in run.stdout, run.stdout
 
 
@@ -88,7 +72,7 @@ def test_module_stays_as_long_as_vfio_needs_its_domains(host, build, tmp_path):
     """The unit goes under a bound vfio-pci; its domains live on in the group until that goes."""
     address = address_of(host, "hisi_zip-1")
     unit = os.path.basename(host.sh("readlink -f /sys/class/iommu/wd-iommu0/device").strip())
-    host.sh(f"{MODULES}; {UNSAFE}")
+    prepare(host)
     bind(host, address, "vfio-pci")
     host.sh("rmmod hisi_zip hisi_qm iommufd")
     host.sh(f"echo {unit} >/sys/bus/pci/drivers/wd_iommu/unbind")
