@@ -42,8 +42,9 @@ bool takesDescriptors(Command command)
 
 struct Connection::Impl {
 	Impl(machine::PciFunction &function, GuestMemory &memory, UniqueFd socket, int stop,
-	     Log log)
+	     Log log, std::function<void()> reset)
 		: function(function),
+		  reset(std::move(reset)),
 		  channel(std::move(socket), stop),
 		  log(std::move(log)),
 		  interrupts(function),
@@ -71,6 +72,7 @@ struct Connection::Impl {
 	int dmaUnmap(const Message &message, Reply &reply);
 
 	machine::PciFunction &function;
+	std::function<void()> reset;
 	Channel channel;
 	Log log;
 	Interrupts interrupts;
@@ -80,8 +82,9 @@ struct Connection::Impl {
 };
 
 Connection::Connection(machine::PciFunction &function, GuestMemory &memory, UniqueFd socket,
-		       int stop, Log log)
-	: impl_(std::make_unique<Impl>(function, memory, std::move(socket), stop, std::move(log)))
+		       int stop, Log log, std::function<void()> reset)
+	: impl_(std::make_unique<Impl>(function, memory, std::move(socket), stop, std::move(log),
+				       std::move(reset)))
 {
 	function.setInterruptSink(&impl_->interrupts);
 }
@@ -90,7 +93,7 @@ Connection::Connection(machine::PciFunction &function, GuestMemory &memory, Uniq
 Connection::~Connection()
 {
 	impl_->function.setInterruptSink(nullptr);
-	impl_->function.reset();
+	impl_->function.powerOn();
 }
 
 void Connection::run()
@@ -218,7 +221,10 @@ int Connection::Impl::execute(Message &message, Reply &reply)
 	case Command::Reset:
 		if (!message.body.empty())
 			return EINVAL;
-		function.reset();
+		if (reset)
+			reset();
+		else
+			function.reset();
 		return 0;
 	default:
 		return EINVAL;

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <functional>
 #include <list>
 #include <mutex>
 #include <poll.h>
@@ -21,6 +22,7 @@
 
 #include "base/error.h"
 #include "listener.h"
+#include "machine/iommu_unit.h"
 #include "refusal.h"
 #include "vfio_user/connection.h"
 
@@ -83,14 +85,17 @@ std::string socketPath(const std::string &directory, const machine::PciAddress &
 
 /** One function and its socket. */
 struct Port {
-	Port(const machine::MachineFunction &function, const ServerOptions &options)
+	Port(const machine::MachineFunction &function, const ServerOptions &options,
+	     std::function<void()> reset)
 		: function(*function.function),
+		  reset(std::move(reset)),
 		  log(formatAddress(function.address), options.verbose, options.log),
 		  listener(socketPath(options.directory, function.address))
 	{
 	}
 
 	machine::PciFunction &function;
+	std::function<void()> reset; /**< for DEVICE_RESET; empty: the function's own */
 	Log log;
 	Listener listener;
 	/** The client being served, to see whether it is still there; -1 if there is none. */
@@ -129,13 +134,30 @@ struct Server::Impl {
 	std::jthread thread;
 };
 
+/*
+ * DEVICE_RESET of the IOMMU's unit is the reset of the machine: the unit is on bus 0, where no bus
+ * reset happens, and nobody's but the kernel's. That of another function may be a reset of its bus,
+ * which its owner can cause and which must not take it out of the unit's scope
+ * (Documentation/machine/pci.rst).
+ */
+static std::function<void()> resetOf(const machine::MachineFunction &function,
+				     machine::Machine &machine)
+{
+	if (function.function != &machine.iommu())
+		return {};
+	return [&machine] {
+		for (const machine::MachineFunction &each : machine.functions())
+			each.function->powerOn();
+	};
+}
+
 Server::Impl::Impl(machine::Machine &machine, GuestMemory &memory, const ServerOptions &options)
 	: memory(memory)
 {
 	if (mkdir(options.directory.c_str(), 0700) && errno != EEXIST)
 		throwLastError(options.directory + ": make directory");
 	for (const machine::MachineFunction &function : machine.functions())
-		ports.emplace_back(function, options);
+		ports.emplace_back(function, options, resetOf(function, machine));
 	thread = std::jthread([this] { doorman(); });
 }
 
@@ -245,7 +267,8 @@ void Server::Impl::serve(Port &port, UniqueFd socket, pid_t process)
 	port.log.trace("client connected");
 	port.thread = std::jthread([this, &port, owned = std::move(socket)]() mutable {
 		try {
-			Connection(port.function, memory, std::move(owned), stop.get(), port.log)
+			Connection(port.function, memory, std::move(owned), stop.get(), port.log,
+				   port.reset)
 				.run();
 		} catch (const std::exception &error) {
 			port.log.error(error.what());

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <functional>
 #include <memory>
 
 #include "base/unique_fd.h"
@@ -20,11 +21,13 @@ class Connection
 public:
 	/**
 	 * @function and @memory must outlive the connection. @stop becomes readable when the
-	 * connection shall end; it stays the caller's.
+	 * connection shall end; it stays the caller's. @reset is what DEVICE_RESET does; none: a
+	 * function-level reset. The client does not say whether its machine or only a bus is reset,
+	 * and the owner of a function can cause the latter: routing must survive it.
 	 */
 	Connection(machine::PciFunction &function, GuestMemory &memory, UniqueFd socket, int stop,
-		   Log log);
-	/** Disconnects interrupts, resets the function, gives up the client's memory. */
+		   Log log, std::function<void()> reset = {});
+	/** Disconnects interrupts, powers the function on anew, gives up the client's memory. */
 	~Connection();
 	Connection(const Connection &) = delete;
 	Connection &operator=(const Connection &) = delete;
