@@ -22,7 +22,7 @@ KEEP = 4
 FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "tmp", "root", "etc", "run",
            "mnt", "selftests")
 REQUIRED = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p")
-OPTIONAL = ("vfio", "vfio_iommu_type1", "vfio-pci", "zram", "zsmalloc", "zbud", "z3fold", "deflate",
+OPTIONAL = ("vfio", "vfio_iommu_type1", "vfio-pci", "zram", "brd", "zsmalloc", "zbud", "z3fold", "deflate",
             "tcrypt", "lzo", "lzo-rle", "crypto_user", "af_alg", "algif_skcipher")
 NOT_PROGRAMS = ("unit", "fuzz", "vm")
 

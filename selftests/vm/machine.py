@@ -340,7 +340,7 @@ class Machine:
         """A person on our terminal in the guest; QEMU's exit status."""
         self._folder = process.RunFolder()
         try:
-            self._qemu = process.spawn_foreground(self._command(self._device_args()))
+            self._qemu = process.spawn(self._command(self._device_args()), start_new_session=False)
             return self._qemu.wait()
         finally:
             if self._qemu and self._qemu.poll() is None:

@@ -1,24 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
 """Helper processes that never outlive the test run."""
 
+import ctypes
 import fcntl
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 
 PREFIX = "wd-vm-"
+PR_SET_PDEATHSIG = 1
+_prctl = ctypes.CDLL(None).prctl
+
+
+def _tie_to(parent):
+    """In the child: die with @parent, from the first moment on."""
+    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def spawn(argv, **options):
-    """Starts @argv in a process group of its own; the kernel kills it when we end, however.
+    """Starts @argv; the kernel kills it when we end, however. In a session, so a process group, of
+    its own unless start_new_session=False.
 
     To be called by the main thread: the kernel watches the thread that started the process.
     """
-    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)],
-                            start_new_session=True, **options)
+    options.setdefault("start_new_session", True)
+    parent = os.getpid()
+    return subprocess.Popen([str(a) for a in argv], preexec_fn=lambda: _tie_to(parent), **options)
 
 
 def end(process, number=signal.SIGTERM, timeout=10):
@@ -41,9 +54,11 @@ class RunFolder:
 
     def __init__(self):
         self.sweep()
-        self.path = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
-        self._lock = open(self.path / "lock", "w", encoding="ascii")
+        # Gets its name when it is locked, so that nobody sweeps it in between.
+        new = pathlib.Path(tempfile.mkdtemp(prefix="." + PREFIX))
+        self._lock = open(new / "lock", "w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.path = new.rename(new.with_name(new.name[1:]))
 
     @staticmethod
     def sweep():
@@ -62,6 +77,6 @@ class RunFolder:
         self._lock.close()
 
 
-def spawn_foreground(argv):
-    """Like spawn(), for a program that takes over our terminal."""
-    return subprocess.Popen(["setpriv", "--pdeathsig", "KILL", "--", *map(str, argv)])
+def ended(pidfd, timeout):
+    """Has the process ended, or does it within @timeout seconds?"""
+    return bool(select.select([pidfd], [], [], timeout)[0])

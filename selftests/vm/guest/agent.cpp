@@ -19,6 +19,7 @@
 #include <string>
 #include <string_view>
 #include <sys/reboot.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -457,5 +458,10 @@ int main(int argc, char **argv)
 		std::fprintf(stderr, "usage: wd-agent NAME | --fd N\n");
 		return 2;
 	}
+	// What a login gives on Debian; the kernel's own hard limit is lower.
+	const rlimit files{1024, 524288};
+
+	if (::setrlimit(RLIMIT_NOFILE, &files))
+		agent::die("limit of open files");
 	agent::Agent(agent::openPort(argv[1])).run();
 }
