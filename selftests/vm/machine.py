@@ -8,6 +8,7 @@ import os
 import pathlib
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -145,7 +146,8 @@ class Machine:
                 "-kernel", str(self.kernel.image), "-initrd", str(self._initramfs())]
         if config.interactive:
             args += ["-serial", "mon:stdio"]
-            append.append("wd.shell")
+            size = shutil.get_terminal_size()
+            append.append(f"wd.shell wd.tty={size.lines}:{size.columns}")
         else:
             args += ["-monitor", "none", "-chardev", "stdio,id=console,signal=off",
                      "-serial", "chardev:console", "-device", f"virtio-serial-pci,{next(slots)}",
@@ -159,6 +161,7 @@ class Machine:
         if config.gdb:
             args += ["-S", "-gdb", f"unix:{self._folder.path / 'gdb'},server=on,wait=off"]
             append.append("nokaslr")
+            print(f"gdb: target remote {self._folder.path / 'gdb'}", file=sys.stderr)
         return [*args, *config.qemu_args, "-append", " ".join([*append, config.append])]
 
     # --- life
