@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+/* VERSION: what begins a connection, and what ends it at once. */
+#include <fcntl.h>
+#include <nlohmann/json.hpp>
+#include <sys/eventfd.h>
+
+#include "client.h"
+
+namespace wd::vfio_user::test
+{
+
+namespace
+{
+
+const char kQemu[] =
+	R"({"capabilities": {"pgsizes": 4096, "max_msg_fds": 16, "max_dma_maps": 65535,
+"max_data_xfer_size": 1048576, "migration": {"max_bitmap_size": 268435456, "pgsize": 4096},
+"write_multiple": true}})";
+
+void expectRefused(Rig &rig, const Answer &answer, int error)
+{
+	EXPECT_EQ(answer.error(), static_cast<uint32_t>(error));
+	EXPECT_TRUE(rig.client->closed());
+}
+
+} // namespace
+
+TEST(Handshake, whatQemuProposesIsAnsweredWithinItsLimits)
+{
+	Rig rig(false);
+	const Answer answer = rig.client->version(kQemu);
+
+	ASSERT_TRUE(answer.ok());
+	EXPECT_EQ(answer.as<Version>().major, 0);
+	EXPECT_EQ(answer.as<Version>().minor, 0);
+	ASSERT_EQ(answer.body.back(), std::byte{0});
+	const auto json = nlohmann::json::parse(reinterpret_cast<const char *>(answer.body.data()) +
+						sizeof(Version));
+	const auto &capabilities = json.at("capabilities");
+
+	/* QEMU refuses more descriptors, fewer bytes, more maps, and unknown members (3.1). */
+	EXPECT_LE(capabilities.at("max_msg_fds"), 16);
+	EXPECT_GE(capabilities.at("max_data_xfer_size"), 4096);
+	EXPECT_LE(capabilities.at("max_dma_maps"), 65535);
+	EXPECT_FALSE(capabilities.contains("twin_socket"));
+	EXPECT_FALSE(capabilities.contains("write_multiple"));
+}
+
+TEST(Handshake, capabilitiesAreOptional)
+{
+	for (const char *json :
+	     {"{}", R"({"capabilities":{}})", R"({"x":[1],"capabilities":{"y":2}})"}) {
+		Rig rig(false);
+
+		EXPECT_TRUE(rig.client->version(json).ok()) << json;
+		EXPECT_TRUE(rig.client->call(Command::Reset).ok());
+	}
+	Rig rig(false);
+
+	EXPECT_TRUE(rig.client->call(Command::Version, bytesOf(Version{})).ok());
+}
+
+/* A client of the future asks for 0.7: it gets 0.0 and may decide. */
+TEST(Handshake, newerMinorGetsOurs)
+{
+	Rig rig(false);
+	const Answer answer = rig.client->version("{}", 0, 7);
+
+	ASSERT_TRUE(answer.ok());
+	EXPECT_EQ(answer.as<Version>().minor, 0);
+}
+
+TEST(Handshake, otherMajorEndsIt)
+{
+	Rig rig(false);
+
+	expectRefused(rig, rig.client->version("{}", 7), ENOTSUP);
+}
+
+/* The attacker aims at the JSON parser. */
+TEST(Handshake, badJsonEndsIt)
+{
+	const std::string deep(20000, '[');
+
+	for (const std::string &json :
+	     {std::string("x"), std::string("{"), std::string("[]"), std::string("7"),
+	      std::string(R"({"capabilities":"yes"})"), std::string(R"({"capabilities":[]})"),
+	      std::string(R"({"capabilities":{"max_msg_fds":"16"}})"),
+	      std::string(R"({"capabilities":{"max_msg_fds":-1}})"),
+	      std::string(R"({"capabilities":{"max_data_xfer_size":1.5}})"),
+	      std::string("\xff\xfe{}"), deep}) {
+		Rig rig(false);
+
+		expectRefused(rig, rig.client->version(json), EINVAL);
+	}
+}
+
+/* The attacker hopes for a read behind the end of the message. */
+TEST(Handshake, textWithoutNulEndsIt)
+{
+	Rig rig(false);
+
+	expectRefused(rig, rig.client->call(Command::Version, bytesOf(Version{}, '{', '}')),
+		      EINVAL);
+}
+
+TEST(Handshake, shortBodyEndsIt)
+{
+	Rig rig(false);
+
+	expectRefused(rig, rig.client->call(Command::Version, bytesOf(uint16_t{0})), EINVAL);
+}
+
+/* The attacker wants the server to keep descriptors. */
+TEST(Handshake, descriptorsEndItAndAreClosed)
+{
+	Rig rig(false);
+	int ends[2];
+
+	ASSERT_EQ(pipe2(ends, O_CLOEXEC), 0);
+	const UniqueFd reader(ends[0]);
+	UniqueFd writer(ends[1]);
+	const Answer answer =
+		rig.client->call(Command::Version, bytesOf(Version{}), {writer.get()});
+
+	writer.reset();
+	expectRefused(rig, answer, EINVAL);
+	char byte;
+
+	/* End of file: nobody has the other end. */
+	EXPECT_EQ(::read(reader.get(), &byte, 1), 0);
+}
+
+/* The attacker skips the negotiation. */
+TEST(Handshake, otherCommandFirstEndsIt)
+{
+	Rig rig(false);
+
+	expectRefused(rig, rig.client->call(Command::Reset), EINVAL);
+	rig.disconnect();
+	EXPECT_EQ(rig.function.resets(), 1u); /* the end's own */
+}
+
+TEST(Handshake, secondVersionIsAnError)
+{
+	Rig rig;
+
+	EXPECT_EQ(rig.client->version().error(), uint32_t{EINVAL});
+	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
+}
+
+TEST(Handshake, hangUpInTheMiddle)
+{
+	const Bytes whole = bytesOf(Header{1, 1, 20, 0, 0}, Version{});
+
+	for (size_t length = 0; length < whole.size(); length++) {
+		Rig rig(false);
+
+		rig.client->sendRaw(std::span(whole).first(length));
+		rig.disconnect();
+		rig.reconnect();
+		EXPECT_TRUE(rig.client->version().ok());
+	}
+}
+
+} // namespace wd::vfio_user::test
