@@ -3,6 +3,7 @@
 
 --static       structure and style checks that need no build (selftests/structure)
 --build DIR    GoogleTest programs of DIR, then the pytest suites against DIR
+--vm           with --build: the pytest suites in a virtual machine instead
 --fuzz         each libFuzzer target of DIR for FUZZ_SECONDS
 --summary      prints failures and the closing line; exit status 1 if anything failed or
                nothing ran
@@ -19,6 +20,7 @@ import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TIMEOUT_S = 900
+VM_TIMEOUT_S = 5400
 FUZZ_SECONDS = 15
 
 
@@ -84,13 +86,13 @@ def run_gtest(name, cmd, limit, env, results):
         results.failed += failed
 
 
-def run_pytest(folders, env, results, extra=()):
+def run_pytest(folders, env, results, extra=(), timeout=TIMEOUT_S):
     with tempfile.TemporaryDirectory() as tmp:
         report = pathlib.Path(tmp) / "report.xml"
         run = subprocess.run(
             ["/usr/bin/python3", "-m", "pytest", "-q", "-rf", "-p",
              "no:cacheprovider", f"--junitxml={report}", *extra, *folders],
-            cwd=ROOT, env=env, timeout=TIMEOUT_S, check=False, capture_output=True)
+            cwd=ROOT, env=env, timeout=timeout, check=False, capture_output=True)
         found = 0
         failed = []
         if report.exists():
@@ -150,6 +152,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path)
     parser.add_argument("--static", action="store_true")
     parser.add_argument("--fuzz", action="store_true")
+    parser.add_argument("--vm", action="store_true")
     parser.add_argument("--summary", action="store_true")
     parser.add_argument("--name", default="")
     parser.add_argument("--results", required=True)
@@ -161,12 +164,15 @@ def main():
         run_pytest(["selftests/structure"], environment(""), results)
     elif args.fuzz:
         run_fuzzers(args.build.resolve(), environment(args.build.resolve()), results)
+    elif args.vm:
+        run_pytest(["selftests/kselftest", "selftests/cli", "selftests/vm"],
+                   environment(args.build.resolve()), results, ["--host", "vm"], VM_TIMEOUT_S)
     else:
         build = args.build.resolve()
         env = environment(build)
         for name, cmd, limit in gtest_programs(build):
             run_gtest(name, cmd, limit, env, results)
-        run_pytest(["selftests/hosted", "selftests/cli"], env, results, ["--host", "hosted"])
+        run_pytest(["selftests/kselftest", "selftests/cli"], env, results, ["--host", "hosted"])
     results.save()
     return 1 if results.failed else 0
 
