@@ -11,6 +11,7 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <ranges>
 #include <set>
 
 #include "base/error.h"
@@ -241,7 +242,9 @@ void addRootBuses(Arguments &arguments, const std::vector<RootBus> &roots)
 {
 	unsigned chassis = 0;
 
-	for (const RootBus &root : roots) {
+	/* The firmware tables have them last one first; so the guest finds them by ascending
+	 * number. */
+	for (const RootBus &root : roots | std::views::reverse) {
 		arguments.add("-device",
 			      fmt::format("pxb-pcie,id=root{0:02x},bus=pcie.0,addr={1:02x}.0,"
 					  "bus_nr={0},numa_node={2}",
