@@ -55,7 +55,12 @@ static long kernel_requests(void)
 	return total;
 }
 
-/* Addresses of the functions that the driver has. */
+static int by_address(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+/* Addresses of the functions that the driver has, in the order in which it names them. */
 static void find_devices(void)
 {
 	DIR *folder = opendir(PCI_DRIVER);
@@ -68,6 +73,7 @@ static void find_devices(void)
 				 entry->d_name);
 	if (folder)
 		closedir(folder);
+	qsort(devices, device_count, sizeof(devices[0]), by_address);
 }
 
 /* Every page is different, and compresses to about a third. */
