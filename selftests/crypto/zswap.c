@@ -19,6 +19,7 @@
 
 #include "../common/ktap.h"
 #include "sysfiles.h"
+#include "text.h"
 
 #define DRIVER "hisi-deflate-acomp"
 #define PARAMETERS "/sys/module/zswap/parameters/"
@@ -76,28 +77,6 @@ static void find_devices(void)
 	qsort(devices, device_count, sizeof(devices[0]), by_address);
 }
 
-/* Every page is different, and compresses to about a third. */
-static void fill(unsigned char *page, unsigned long number)
-{
-	static const char *const words[] = {"queue ",  "process ", "address ", "space ",
-					    "device ", "kernel ",  "page ",    "table "};
-	unsigned long random = number * 2654435761ul + 12345;
-	size_t at = 0;
-
-	while (at < PAGE) {
-		const char *word;
-		size_t length;
-
-		random = random * 6364136223846793005ul + 1442695040888963407ul;
-		word = words[random >> 61];
-		length = strlen(word);
-		if (length > PAGE - at)
-			length = PAGE - at;
-		memcpy(page + at, word, length);
-		at += length;
-	}
-}
-
 static unsigned char *make_pages(unsigned long count, unsigned long first)
 {
 	unsigned char *memory = mmap(NULL, count * PAGE, PROT_READ | PROT_WRITE,
@@ -107,7 +86,7 @@ static unsigned char *make_pages(unsigned long count, unsigned long first)
 		return NULL;
 	madvise(memory, count * PAGE, MADV_NOHUGEPAGE);
 	for (unsigned long i = 0; i < count; i++)
-		fill(memory + i * PAGE, first + i);
+		fill_text(memory + i * PAGE, PAGE, first + i);
 	return memory;
 }
 
@@ -119,7 +98,7 @@ static unsigned long wrong_pages(const unsigned char *memory, unsigned long coun
 	unsigned long wrong = 0;
 
 	for (unsigned long i = 0; i < count; i++) {
-		fill(expected, first + i);
+		fill_text(expected, PAGE, first + i);
 		wrong += !!memcmp(expected, memory + i * PAGE, PAGE);
 	}
 	return wrong;
