@@ -51,8 +51,8 @@
 
 /*
  * What a long-term pin for reading needs besides FOLL_LONGTERM to get the page that the process
- * keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process writes, it gets
- * another page, and the device goes on reading the old one. A forced pin for writing ends
+ * keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process writes, it
+ * gets another page, and the device goes on reading the old one. A forced pin for writing ends
  * copy-on-write; it is refused (-EFAULT) for memory that has none and may not be written. Users
  * include <linux/mm.h>.
  */

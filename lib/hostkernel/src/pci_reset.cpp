@@ -2,8 +2,8 @@
 /*
  * Saving and restoring configuration space, and function-level reset.
  *
- * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X, and nothing
- * of a vendor-specific capability.
+ * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X, and
+ * nothing of a vendor-specific capability.
  */
 #include <linux/delay.h>
 
