@@ -16,6 +16,7 @@ OURS = {
     "kernel/include": ("iommu_pasid.h", "iommufd.h", "compat.h"),
     "lib/base": ("base/",),
     "lib/machine": ("machine/",),
+    "lib/vfio_user": ("vfio_user/",),
     "lib/hostkernel/api": ("hostkernel/",),
     "lib/wd": ("wd/",),
 }
@@ -24,11 +25,13 @@ ALLOWED = {
     "lib/base": ("lib/base",),
     "lib/machine": ("lib/machine", "lib/base"),
     "lib/hostkernel": ("lib/hostkernel/api", "lib/machine", "lib/base"),
+    "lib/vfio_user": ("lib/vfio_user", "lib/machine", "lib/base"),
     "lib/wd": ("lib/wd", "lib/base", "include/uapi", "lib/hostkernel/api", "lib/machine"),
-    "tools": ("lib/wd", "lib/base", "lib/machine"),
+    "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
+    "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
 }
-# The only machine header a tool may use: the engine library called directly, for comparison.
-TOOL_MACHINE_HEADERS = {"machine/deflate_engine.h"}
+# The only machine header wdctl may use: the engine library called directly, for comparison.
+WDCTL_MACHINE_HEADERS = {"machine/deflate_engine.h"}
 HOSTKERNEL_MACHINE_HEADERS = {"machine/pci_function.h", "machine/physical_memory.h",
                               "machine/types.h"}
 KERNEL_PREFIXES = ("linux/", "asm/", "uapi/", "crypto/")
@@ -64,7 +67,9 @@ def violations(part, path):
             continue
         if owner is not None and owner not in ALLOWED[part]:
             bad.append(name)
-        if part == "tools" and owner == "lib/machine" and name not in TOOL_MACHINE_HEADERS:
+        if part == "tools/wdctl" and owner == "lib/machine" and name not in WDCTL_MACHINE_HEADERS:
+            bad.append(name)
+        if part == "lib/vfio_user" and name.startswith("linux/"):
             bad.append(name)
         if part == "lib/hostkernel" and owner == "lib/machine" and \
                 name not in HOSTKERNEL_MACHINE_HEADERS:
@@ -75,6 +80,11 @@ def violations(part, path):
                 ROOT / part):
             bad.append(name)
     return bad
+
+
+def test_every_tool_has_a_rule():
+    tools = {f"tools/{p.name}" for p in (ROOT / "tools").iterdir() if p.is_dir()}
+    assert tools == {p for p in ALLOWED if p.startswith("tools/")}
 
 
 @pytest.mark.parametrize("part", sorted(ALLOWED))
@@ -93,7 +103,11 @@ def test_the_check_sees_a_violation(tmp_path):
     assert violations("lib/machine", path) == ["linux/iommufd.h", "linux/iommufd.h",
                                                "hostkernel/kernel.h"]
     path.write_text('#include "hostkernel/kernel.h"\n#include "machine/machine.h"\n')
-    assert violations("tools", path) == ["hostkernel/kernel.h", "machine/machine.h"]
+    assert violations("tools/wdctl", path) == ["hostkernel/kernel.h", "machine/machine.h"]
+    assert violations("tools/wdmachine", path) == ["hostkernel/kernel.h"]
+    path.write_text('#include "wd/queue.h"\n#include "vfio_user/server.h"\n')
+    assert violations("lib/vfio_user", path) == ["wd/queue.h"]
+    assert violations("tools/wdctl", path) == ["vfio_user/server.h"]
 
 
 def test_no_hosted_conditionals_in_kernel():

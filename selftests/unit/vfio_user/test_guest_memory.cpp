@@ -239,7 +239,7 @@ TEST(ReadGate, nobodyUsesWhatWasReplaced)
 	};
 	std::jthread one(use), two(use), three(use);
 
-	for (unsigned i = 0; i < 2000; i++) {
+	for (unsigned i = 0; i < 200; i++) {
 		const unsigned old = current;
 
 		valid[!old] = true;
