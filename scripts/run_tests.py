@@ -172,7 +172,8 @@ def main():
         env = environment(build)
         for name, cmd, limit in gtest_programs(build):
             run_gtest(name, cmd, limit, env, results)
-        run_pytest(["selftests/kselftest", "selftests/cli"], env, results, ["--host", "hosted"])
+        run_pytest(["selftests/kselftest", "selftests/cli", "selftests/server"], env, results,
+                   ["--host", "hosted"])
     results.save()
     return 1 if results.failed else 0
 
