@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The guest boots, our modules drive the machine's functions, and the kernel is content."""
 
+import dataclasses
 import json
 import os
 import pathlib
@@ -14,7 +15,7 @@ from conftest import ROOT  # pylint: disable=import-error
 from vm import process
 from vm.console import is_bad
 from vm.guest import GuestDied
-from vm.machine import GuestTimeout
+from vm.machine import GuestTimeout, Machine
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
 
@@ -107,9 +108,6 @@ class TestTrouble:
 
     @pytest.fixture(name="machine")
     def fixture_machine(self, host):
-        import dataclasses  # pylint: disable=import-outside-toplevel
-        from vm.machine import Machine  # pylint: disable=import-outside-toplevel
-        host.reboot()  # two guests at once would be slow
         config = dataclasses.replace(host.config, machine=None, memory="512M", cpus=1, share=())
         with Machine(config) as machine:
             yield machine
@@ -130,9 +128,8 @@ class TestTrouble:
         assert any("Kernel panic" in text for text in machine.power_off())
 
 
-def test_a_killed_run_leaves_nothing(host, build, tmp_path):
+def test_a_killed_run_leaves_nothing(build, tmp_path):
     """SIGKILL for the runner while its guest works: QEMU and wdmachine end, too."""
-    host.reboot()
     env = {**os.environ, "TMPDIR": str(tmp_path), "WD_BUILD": str(build)}
     with subprocess.Popen([sys.executable, ROOT / "selftests/vm/run", "--sh",
                            "echo running; exec sleep 1000"], env=env, stdout=subprocess.PIPE,
@@ -142,7 +139,8 @@ def test_a_killed_run_leaves_nothing(host, build, tmp_path):
                 break
         else:
             raise AssertionError("the guest did not get that far")
-        children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text()
+        children = pathlib.Path(f"/proc/{runner.pid}/task/{runner.pid}/children").read_text(
+            encoding="ascii")
         watches = [os.pidfd_open(int(pid)) for pid in children.split()]
         assert len(watches) >= 2, "QEMU and wdmachine"
         runner.kill()
