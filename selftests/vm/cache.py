@@ -6,6 +6,7 @@ import fcntl
 import os
 import pathlib
 import shutil
+import time
 
 
 class VmError(RuntimeError):
@@ -40,15 +41,17 @@ def locked(path):
 def made_once(target, make):
     """@target, made by make(temporary path) if it is not there yet.
 
-    A run that is killed half-way leaves only a temporary folder, which the next one removes.
+    A run that is killed half-way leaves only a temporary folder, which the next one removes. The
+    name is never used again: what the killed run started may still be writing there.
     """
     with locked(target.with_name(f".{target.name}.lock")):
         if not target.exists():
-            partial = target.with_name(f".{target.name}.partial")
-            if partial.is_dir():
-                shutil.rmtree(partial)
-            else:
-                partial.unlink(missing_ok=True)
+            for stale in target.parent.glob(f".{target.name}.partial-*"):
+                if stale.is_dir():
+                    shutil.rmtree(stale, ignore_errors=True)
+                else:
+                    stale.unlink(missing_ok=True)
+            partial = target.with_name(f".{target.name}.partial-{os.getpid()}-{time.time_ns()}")
             make(partial)
             partial.rename(target)
     return target

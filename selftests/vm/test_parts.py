@@ -70,8 +70,10 @@ def test_what_a_killed_run_leaves_is_not_taken_for_whole(tmp_path):
     with pytest.raises(KeyboardInterrupt):
         cache.made_once(tmp_path / "x", fail)
     assert not (tmp_path / "x").exists()
+    assert len(list(tmp_path.glob(".x.partial-*"))) == 1
     cache.made_once(tmp_path / "x", lambda partial: partial.mkdir())
     assert not list((tmp_path / "x").iterdir())
+    assert not list(tmp_path.glob(".x.partial-*"))
 
 
 def test_a_helper_process_does_not_outlive_us(tmp_path):
