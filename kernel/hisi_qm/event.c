@@ -166,6 +166,8 @@ static void qm_aeq_queue_error(struct wd_qm *qm, unsigned int queue)
 	mutex_lock(&qp->lock);
 	qp->failed = true;
 	qm_dus_flags(qp, 1);
+	if (qp->handler && qp->started && !qp->broken)
+		qp->handler(qp, NULL);
 	mutex_unlock(&qp->lock);
 	wake_up_interruptible(&qp->wait);
 }

@@ -57,8 +57,9 @@ void qm_kernel_qp_event(struct wd_qp *qp)
 /**
  * wd_qp_set_handler() - who is told of completions
  * @qp: stopped kernel queue
- * @handler: called in the interrupt thread with the descriptor that the device completed; valid
- *	until the call returns. It must not start or stop the queue
+ * @handler: called in the interrupt thread with the descriptor that the device completed, valid
+ *	until the call returns; or with NULL: the device does nothing on the queue any more. It must
+ *	not start or stop the queue
  * @owner: found in qp->owner
  */
 void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const void *sqe),

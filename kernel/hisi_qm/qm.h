@@ -57,7 +57,8 @@ struct wd_qm;
  * @cq_head, @cq_phase: kernel queue: positions
  * @arms: kernel queue: times that completions were asked to send an event since the start
  * @handler: kernel queue: called for each completion with its descriptor, in the interrupt thread
- *	with @lock held; NULL: @done is completed instead
+ *	with @lock held, and with NULL when the device gives the queue up; if there is none @done is
+ *	completed instead
  * @owner: of the handler
  * @done: kernel queue without handler: completed when a request is
  */

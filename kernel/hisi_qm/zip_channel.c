@@ -179,7 +179,18 @@ static struct zip_request *zip_channel_take(struct zip_channel *channel, u32 slo
 	return request;
 }
 
-/* A completion; interrupt thread. What comes from the device is not believed. */
+/* From here on the device gets nothing. */
+static void zip_channel_kill(struct zip_channel *channel)
+{
+	spin_lock_bh(&channel->lock);
+	WRITE_ONCE(channel->dead, true);
+	spin_unlock_bh(&channel->lock);
+}
+
+/*
+ * A completion, or the end of the queue; interrupt thread. What comes from the device is not
+ * believed.
+ */
 static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
@@ -188,6 +199,11 @@ static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
 	u32 slot;
 	int ret;
 
+	if (!sqe) {
+		zip_channel_kill(channel);
+		zip_crypto_queue_failed();
+		return;
+	}
 	spin_lock_bh(&channel->lock);
 	slot = le32_to_cpu(READ_ONCE(sqe->tag_l));
 	request = zip_channel_take(channel, slot);
@@ -412,7 +428,7 @@ static bool zip_channel_drain(struct zip_channel *channel)
 {
 	unsigned int step;
 
-	for (step = 0; step < ZIP_DRAIN_STEPS; step++) {
+	for (step = 0; step < ZIP_DRAIN_STEPS && !READ_ONCE(channel->dead); step++) {
 		if (wait_event_timeout(channel->idle, zip_channel_idle(channel),
 				       msecs_to_jiffies(ZIP_DRAIN_STEP_MS)))
 			return true;
@@ -458,9 +474,7 @@ void zip_channel_destroy(struct zip_channel *channel)
 {
 	bool drained = zip_channel_drain(channel);
 
-	spin_lock_bh(&channel->lock);
-	WRITE_ONCE(channel->dead, true);
-	spin_unlock_bh(&channel->lock);
+	zip_channel_kill(channel);
 	if (wd_qp_stop(channel->qp)) {
 		wd_qp_abandon(channel->qp);
 		/* The buffers of requests are about to be somebody else's memory. */

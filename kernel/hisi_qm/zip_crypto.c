@@ -17,6 +17,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <linux/workqueue.h>
 
 #include "compat.h"
 #include "qm.h"
@@ -60,6 +61,9 @@ static unsigned long zip_searches;
 
 static DEFINE_MUTEX(zip_crypto_register_lock);
 static bool zip_registered;
+
+static void zip_failed_fn(struct work_struct *work);
+static DECLARE_WORK(zip_failed_work, zip_failed_fn);
 
 /* --- devices --- */
 
@@ -342,6 +346,32 @@ int zip_crypto_add(struct wd_qm *qm)
 	return 0;
 }
 
+/* Off the list, and its users elsewhere. */
+static void zip_accel_retire(struct zip_accel *accel, struct list_head *retired)
+{
+	struct zip_tfm *tfm;
+
+	lockdep_assert_held(&zip_crypto_lock);
+	list_move(&accel->node, retired);
+	list_for_each_entry (tfm, &zip_tfms, node)
+		if (rcu_access_pointer(tfm->accel) == accel)
+			rcu_assign_pointer(tfm->accel, zip_accel_nearest(tfm->numa_node));
+}
+
+static void zip_accels_destroy(struct list_head *retired)
+{
+	struct zip_accel *accel, *next;
+
+	if (list_empty(retired))
+		return;
+	/* From here on no request enters a channel of these. */
+	synchronize_rcu();
+	list_for_each_entry_safe (accel, next, retired, node) {
+		zip_accel_stop(accel);
+		kfree(accel);
+	}
+}
+
 /**
  * zip_crypto_remove() - take a device away from the kernel
  * @qm: the device, still working if it is there at all
@@ -351,23 +381,48 @@ int zip_crypto_add(struct wd_qm *qm)
 void zip_crypto_remove(struct wd_qm *qm)
 {
 	struct zip_accel *accel;
-	struct zip_tfm *tfm;
+	LIST_HEAD(retired);
 
 	mutex_lock(&zip_crypto_lock);
 	accel = zip_accel_find(qm);
-	if (!accel) {
-		mutex_unlock(&zip_crypto_lock);
-		return;
-	}
-	list_del(&accel->node);
-	list_for_each_entry (tfm, &zip_tfms, node)
-		if (rcu_access_pointer(tfm->accel) == accel)
-			rcu_assign_pointer(tfm->accel, zip_accel_nearest(tfm->numa_node));
+	if (accel)
+		zip_accel_retire(accel, &retired);
 	mutex_unlock(&zip_crypto_lock);
-	/* From here on no request enters a channel of the device. */
-	synchronize_rcu();
-	zip_accel_stop(accel);
-	kfree(accel);
+	zip_accels_destroy(&retired);
+	/* It may be here because a queue failed. */
+	flush_work(&zip_failed_work);
+}
+
+static bool zip_accel_failed(const struct zip_accel *accel)
+{
+	unsigned int type;
+
+	for (type = 0; type < ZIP_TYPES; type++)
+		if (accel->channels[type] && READ_ONCE(accel->channels[type]->dead))
+			return true;
+	return false;
+}
+
+/* What the devices gave up is not tried again before they are probed again. */
+static void zip_failed_fn(struct work_struct *work)
+{
+	struct zip_accel *accel, *next;
+	LIST_HEAD(retired);
+
+	mutex_lock(&zip_crypto_lock);
+	list_for_each_entry_safe (accel, next, &zip_accels, node)
+		if (zip_accel_failed(accel)) {
+			dev_err(&accel->qm->pdev->dev, "the kernel's queue failed\n");
+			zip_accel_retire(accel, &retired);
+		}
+	mutex_unlock(&zip_crypto_lock);
+	zip_accels_destroy(&retired);
+}
+
+/* Some channel is dead; interrupt thread. */
+void zip_crypto_queue_failed(void)
+{
+	schedule_work(&zip_failed_work);
 }
 
 /* Before the driver goes: nobody uses the algorithm, users hold the module. */

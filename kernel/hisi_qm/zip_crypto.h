@@ -137,6 +137,7 @@ bool zip_software_ready(void);
 int zip_software_run(struct acomp_req *areq, u8 type);
 
 /* zip_crypto.c */
+void zip_crypto_queue_failed(void);
 int zip_crypto_add(struct wd_qm *qm);
 void zip_crypto_remove(struct wd_qm *qm);
 void zip_crypto_exit(void);

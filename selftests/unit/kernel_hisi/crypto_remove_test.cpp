@@ -174,6 +174,45 @@ TEST_F(HisiCryptoRemove, DoesNotWaitForADeviceThatDoesNotStop)
 	EXPECT_EQ(compress(deflate, in_), 0);
 }
 
+/* The device cannot write completions any more and says so: nobody waits for them. */
+TEST_F(HisiCryptoRemove, DoesWithoutAQueueThatTheDeviceGivesUp)
+{
+	const long before = Rig::number("available_instances");
+	{
+		Deflate deflate;
+		Bytes out(2 * in_.size()), back(in_.size());
+		Job job(deflate);
+
+		/* The last context that was loaded is that of the queue that decompresses. */
+		HiddenRing ring(Rig::kAddress, rig_.zip().lastContext());
+
+		ASSERT_TRUE(ring.hidden());
+		ASSERT_EQ(job.run(Way::Compress, in_.data(), in_.size(), out.data(), out.size()),
+			  0);
+		job.notify = [&] { ring.restore(); };
+		ASSERT_EQ(job.run(Way::Decompress, out.data(), job.produced(), back.data(),
+				  back.size()),
+			  0)
+			<< "in software";
+		EXPECT_TRUE(back == in_);
+		EXPECT_EQ(job.done, 1u);
+		for (int i = 0; Rig::number("available_instances") != before && i < 1000; i++)
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+		EXPECT_EQ(Rig::number("available_instances"), before) << "the queue is given back";
+		const long requests = Rig::number("kernel_requests");
+
+		EXPECT_EQ(compress(deflate, in_), 0);
+		EXPECT_EQ(Rig::number("kernel_requests"), requests) << "not by this device";
+	}
+	ASSERT_EQ(Rig::unbind(), 0);
+	ASSERT_EQ(Rig::bind(), 0);
+	Deflate deflate;
+	const long requests = Rig::number("kernel_requests");
+
+	EXPECT_EQ(compress(deflate, in_), 0);
+	EXPECT_EQ(Rig::number("kernel_requests"), requests + 1) << "a new probe, a new chance";
+}
+
 /* Attack: users never stop while the device comes and goes; none of them may notice. */
 TEST_F(HisiCryptoRemove, IsNotNoticedUnderLoad)
 {

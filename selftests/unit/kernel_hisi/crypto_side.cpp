@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <crypto/acompress.h>
 
+#include <linux/iommu.h>
+#include <linux/pci.h>
+
 #include "crypto_side.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace wd::hisitest
 {
@@ -11,6 +15,34 @@ namespace wd::hisitest
 bool hasAlgorithm(const char *name)
 {
 	return crypto_has_acomp(name, 0, 0);
+}
+
+HiddenRing::HiddenRing(const std::string &device, uint64_t context)
+{
+	struct device *dev = bus_find_device_by_name(&pci_bus_type, nullptr, device.c_str());
+	uint32_t base[2];
+
+	if (!dev)
+		return;
+	iommu_domain *domain = iommu_get_domain_for_dev(dev);
+	const phys_addr_t at = iommu_iova_to_phys(domain, context);
+
+	put_device(dev);
+	if (!at)
+		return;
+	/* Both kinds of contexts have their ring in words 1 and 2. */
+	std::memcpy(base, static_cast<char *>(phys_to_virt(at)) + 4, sizeof(base));
+	page_ = (base[0] | uint64_t{base[1]} << 32) & PAGE_MASK;
+	physical_ = iommu_iova_to_phys(domain, page_);
+	if (physical_ && iommu_unmap(domain, page_, PAGE_SIZE) == PAGE_SIZE)
+		domain_ = domain;
+}
+
+void HiddenRing::restore()
+{
+	if (domain_)
+		iommu_map_atomic(domain_, page_, physical_, PAGE_SIZE, IOMMU_READ | IOMMU_WRITE);
+	domain_ = nullptr;
 }
 
 Deflate::Deflate(const char *name, int node) : tfm_(crypto_alloc_acomp_node(name, 0, 0, node))

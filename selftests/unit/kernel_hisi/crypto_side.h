@@ -15,6 +15,7 @@
 struct acomp_req;
 struct crypto_acomp;
 struct crypto_wait;
+struct iommu_domain;
 struct scatterlist;
 
 namespace wd::hisitest
@@ -24,6 +25,24 @@ constexpr const char *kHisiDriver = "hisi-deflate-acomp", *kSoftwareDriver = "de
 
 /** Whether an algorithm or driver of this name is registered and passed its tests. */
 bool hasAlgorithm(const char *name);
+
+/**
+ * A page of a device's own address space that it cannot reach for a while. @context: address, for
+ * the device, of a context of a queue (its ring is the page), see FaultyZip::lastContext().
+ */
+class HiddenRing
+{
+public:
+	HiddenRing(const std::string &device, uint64_t context);
+	~HiddenRing() { restore(); }
+	/** Before the queue is given back. Any context. */
+	void restore();
+	bool hidden() const { return domain_; }
+
+private:
+	iommu_domain *domain_ = nullptr;
+	uint64_t page_ = 0, physical_ = 0;
+};
 
 /** A tfm. */
 class Deflate

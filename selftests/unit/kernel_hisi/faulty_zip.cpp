@@ -116,6 +116,10 @@ void FaultyZip::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned
 	}
 	if (bar == kRegisters && offset == kMailboxHigh && fault_ != Fault::None && hit_)
 		return;
+	if (bar == kRegisters && offset == kMailbox)
+		contextLow_ = value >> 32;
+	if (bar == kRegisters && offset == kMailboxHigh)
+		contextHigh_ = value & 0xffffffff;
 	inner_.barWrite(bar, offset, value, size);
 }
 

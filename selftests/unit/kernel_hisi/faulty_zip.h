@@ -34,6 +34,8 @@ public:
 	void overrideRegister(uint64_t offset, uint32_t value);
 	/** While held the device reads and writes no memory: requests wait. */
 	void hold(bool held);
+	/** Address, for the device, of the context in the last command that reached it. */
+	uint64_t lastContext() const { return contextHigh_ << 32 | contextLow_; }
 	/** Commands that were kept from the device. */
 	unsigned hits() const { return hits_; }
 
@@ -55,6 +57,7 @@ private:
 	std::atomic<unsigned> command_{0}, hits_{0};
 	std::atomic<uint32_t> answer_{0}; /**< what the mailbox reads after a broken command */
 	std::atomic<bool> hit_{false}, held_{false};
+	std::atomic<uint64_t> contextLow_{0}, contextHigh_{0};
 	std::atomic<uint64_t> overridden_{~uint64_t{0}};
 	std::atomic<uint32_t> overrideValue_{0};
 };
