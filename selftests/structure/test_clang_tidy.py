@@ -7,8 +7,9 @@ The other C++ folders are not checked yet: they have never been run through it a
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
 
-FLAGS = ["-std=c++20", "-D_GNU_SOURCE", '-DWDCTL_VERSION="test"', "-Ilib/wd/include",
-         "-Ilib/base/include", "-Ilib/machine/include", "-Iinclude/uapi"]
+FLAGS = ["-std=c++20", "-D_GNU_SOURCE", '-DWDCTL_VERSION="test"', '-DWDMACHINE_VERSION="test"',
+         "-Ilib/wd/include", "-Ilib/base/include", "-Ilib/machine/include",
+         "-Ilib/vfio_user/include", "-Iinclude/uapi"]
 
 
 def findings(root, path):

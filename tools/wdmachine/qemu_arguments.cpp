@@ -117,9 +117,17 @@ Processors splitProcessors(const std::vector<NumaNode> &nodes, unsigned wanted)
 	result.total = wanted ? wanted : count;
 	if (result.total > kMaxCpus)
 		fail(fmt::format("--cpus must be at most {}", kMaxCpus));
-	for (unsigned i = 0; i < count; i++)
-		result.ofNode[holders[i]] = result.total / count + (i < result.total % count);
-	result.sockets = result.total % count ? result.total : count;
+	unsigned left = result.total;
+
+	for (unsigned i = 0; i < count; i++) {
+		const unsigned others = count - i, share = (left + others - 1) / others;
+
+		result.ofNode[holders[i]] = share;
+		left -= share;
+	}
+	const bool even = result.ofNode[holders.front()] == result.ofNode[holders.back()];
+
+	result.sockets = even ? count : result.total;
 	return result;
 }
 
