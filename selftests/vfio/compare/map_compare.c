@@ -5,8 +5,8 @@
  *
  *	{"row": "4 KiB x 16", "interface": "type1", "pass": 0, "map": [ns, ...], "unmap": [ns, ...]}
  *
- * for one mapping each, and {"skip": row, "reason": text} for what this guest has no memory for. A
- * row of many mappings gives the mean of one of them.
+ * for one mapping each, and {"skip": row, "reason": text} for what this guest has no memory for. In
+ *a row of many mappings, which exist at the same time, each number is the mean of GROUP of them.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -26,6 +26,7 @@
 /* Aligned for every page size, and outside the MSI window. */
 #define IOVA (64 * GIB)
 #define MAX_SAMPLES 200u
+#define GROUP 64u
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
@@ -119,35 +120,60 @@ static void fail(const struct mapper *mapper, const char *what, int error)
 	exit(1);
 }
 
-static void sample(const struct mapper *mapper, unsigned index, uint64_t *map, uint64_t *unmap)
+/* Samples of one operation. */
+struct series {
+	unsigned count;
+	uint64_t values[MAX_SAMPLES * 1024 / GROUP];
+};
+
+/* Mappings @first to @first + @count - 1 of a row; adds the mean time of one to @series. */
+static void map_group(const struct mapper *mapper, unsigned index, unsigned first, unsigned count,
+		      struct series *series)
 {
 	const struct row *row = &rows[index];
 	const uint64_t begin = now();
-	uint64_t mapped;
 
-	for (unsigned i = 0; i < row->number; i++) {
+	for (unsigned i = first; i < first + count; i++) {
 		const int ret = mapper->map(memory[index] + i * row->length, row->length,
 					    IOVA + i * row->length);
 
 		if (ret)
 			fail(mapper, row->name, ret);
 	}
-	mapped = now();
-	for (unsigned i = 0; i < row->number; i++) {
+	series->values[series->count++] = (now() - begin) / count;
+}
+
+static void unmap_group(const struct mapper *mapper, unsigned index, unsigned first, unsigned count,
+			struct series *series)
+{
+	const struct row *row = &rows[index];
+	const uint64_t begin = now();
+
+	for (unsigned i = first; i < first + count; i++) {
 		const int ret = mapper->unmap(IOVA + i * row->length, row->length);
 
 		if (ret)
 			fail(mapper, row->name, ret);
 	}
-	*unmap = (now() - mapped) / row->number;
-	*map = (mapped - begin) / row->number;
+	series->values[series->count++] = (now() - begin) / count;
 }
 
-static void print_list(const char *name, const uint64_t *values, unsigned count)
+static void sample(const struct mapper *mapper, unsigned index, struct series *map,
+		   struct series *unmap)
+{
+	const unsigned number = rows[index].number, group = number < GROUP ? number : GROUP;
+
+	for (unsigned i = 0; i < number; i += group)
+		map_group(mapper, index, i, group, map);
+	for (unsigned i = 0; i < number; i += group)
+		unmap_group(mapper, index, i, group, unmap);
+}
+
+static void print_series(const char *name, const struct series *series)
 {
 	printf(", \"%s\": [", name);
-	for (unsigned i = 0; i < count; i++)
-		printf("%s%lu", i ? ", " : "", (unsigned long)values[i]);
+	for (unsigned i = 0; i < series->count; i++)
+		printf("%s%lu", i ? ", " : "", (unsigned long)series->values[i]);
 	printf("]");
 }
 
@@ -155,19 +181,21 @@ static void measure(const struct mapper *mapper, const struct options *options, 
 		    unsigned pass)
 {
 	const size_t pages = row_size(&rows[index]) / rows[index].page;
-	uint64_t map[MAX_SAMPLES], unmap[MAX_SAMPLES], ignored;
+	static struct series map, unmap;
 	unsigned count = options->samples;
 
 	/* Long ones need no repetition to be precise. */
 	if (pages >= 16384)
 		count = count > 3 ? 3 : count;
-	sample(mapper, index, &ignored, &ignored);
+	sample(mapper, index, &map, &unmap);
+	map.count = unmap.count = 0;
 	for (unsigned i = 0; i < count; i++)
-		sample(mapper, index, &map[i], &unmap[i]);
+		sample(mapper, index, &map, &unmap);
 	printf("{\"row\": \"%s\", \"interface\": \"%s\", \"pass\": %u", rows[index].name,
 	       mapper->name, pass);
-	print_list("map", map, count);
-	print_list("unmap", unmap, count);
+	print_series("map", &map);
+	print_series("unmap", &unmap);
+	map.count = unmap.count = 0;
 	printf("}\n");
 	fflush(stdout);
 }
