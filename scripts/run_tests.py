@@ -19,7 +19,7 @@ import tempfile
 import xml.etree.ElementTree as ET
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TIMEOUT_S = 900
+TIMEOUT_S = 1800
 VM_TIMEOUT_S = 5400
 FUZZ_SECONDS = 15
 
