@@ -33,27 +33,40 @@ static const struct setting {
 static struct setting settings[SETTINGS];
 static int nth_fd = -1;
 
-static int swap_value(const char *path, const char *value, char *before, size_t size)
+/* Files of debugfs have no position, and one open of them is read or written once. */
+static ssize_t setting_io(const char *path, int how, char *text, size_t size)
 {
-	const int fd = open(path, O_RDWR | O_CLOEXEC);
+	const int fd = open(path, how | O_CLOEXEC);
 	ssize_t length;
-	int ret = 0;
 
 	if (fd < 0)
 		return -errno;
-	length = before ? pread(fd, before, size - 1, 0) : 0;
-	if (length < 0 || pwrite(fd, value, strlen(value), 0) < 0)
-		ret = -errno;
-	else if (before)
-		before[length] = 0;
+	length = how == O_RDONLY ? read(fd, text, size) : write(fd, text, size);
+	if (length < 0)
+		length = -errno;
 	close(fd);
-	return ret;
+	return length;
+}
+
+static int put_value(const char *path, const char *value)
+{
+	const ssize_t length = setting_io(path, O_WRONLY, (char *)value, strlen(value));
+
+	return length < 0 ? length : 0;
+}
+
+static int swap_value(struct setting *setting)
+{
+	const ssize_t length =
+		setting_io(setting->path, O_RDONLY, setting->before, sizeof(setting->before) - 1);
+
+	return length < 0 ? length : put_value(setting->path, setting->value);
 }
 
 static void restore(size_t count)
 {
 	while (count--)
-		if (swap_value(settings[count].path, settings[count].before, NULL, 0))
+		if (put_value(settings[count].path, settings[count].before))
 			fprintf(stderr, "%s is not restored\n", settings[count].path);
 }
 
@@ -66,8 +79,7 @@ int inject_open(const char **reason)
 	}
 	memcpy(settings, defaults, sizeof(defaults));
 	for (size_t i = 0; i < SETTINGS; i++) {
-		if (!swap_value(settings[i].path, settings[i].value, settings[i].before,
-				sizeof(settings[i].before)))
+		if (!swap_value(&settings[i]))
 			continue;
 		restore(i);
 		close(nth_fd);
