@@ -162,8 +162,10 @@ static void poll_wakes(void)
 	pthread_t thread;
 
 	EXPECT(!lane_open(&lane, COMPRESS), "queue");
-	EXPECT(poll_queue(&lane.queue, 0) == 0, "nothing yet");
-	EXPECT(poll_queue(&lane.queue, 50) == 0, "nothing after 50 ms");
+	/* poll() may report once too often: an event for the last owner of the queue's number. */
+	if (poll_queue(&lane.queue, 50) == POLLIN)
+		EXPECT(!queue_receive(&lane.queue, &result), "nothing has completed");
+	EXPECT(poll_queue(&lane.queue, 50) == 0, "nothing in 50 ms");
 	for (int i = 0; i < 3; i++) {
 		pthread_create(&thread, NULL, send_later, &lane.queue);
 		EXPECT(poll_queue(&lane.queue, 10000) == POLLIN, "poll wakes");
