@@ -27,6 +27,7 @@
 #define IOVA (64 * GIB)
 #define MAX_SAMPLES 200u
 #define GROUP 64u
+#define SAMPLES_FACTOR (1024 / GROUP)
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
 #endif
@@ -123,7 +124,7 @@ static void fail(const struct mapper *mapper, const char *what, int error)
 /* Samples of one operation. */
 struct series {
 	unsigned count;
-	uint64_t values[MAX_SAMPLES * 1024 / GROUP];
+	uint64_t values[MAX_SAMPLES * SAMPLES_FACTOR];
 };
 
 /* Mappings @first to @first + @count - 1 of a row; adds the mean time of one to @series. */
@@ -184,9 +185,11 @@ static void measure(const struct mapper *mapper, const struct options *options, 
 	static struct series map, unmap;
 	unsigned count = options->samples;
 
-	/* Long ones need no repetition to be precise. */
+	/* Long ones need few repetitions to be precise, short ones many. */
 	if (pages >= 16384)
 		count = count > 3 ? 3 : count;
+	else if (pages <= 16)
+		count *= SAMPLES_FACTOR;
 	sample(mapper, index, &map, &unmap);
 	map.count = unmap.count = 0;
 	for (unsigned i = 0; i < count; i++)
