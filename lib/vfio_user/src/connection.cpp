@@ -123,6 +123,10 @@ bool Connection::Impl::answer(const Header &request, int error, const Reply &rep
 {
 	Header header;
 
+	/* A reply to a reply could go on for ever. */
+	if ((request.flags & kNoReply) || (request.flags & kTypeMask) == kTypeReply)
+		return true;
+
 	header.id = request.id;
 	header.command = request.command;
 	header.flags = kTypeReply | (error ? kError : 0);
@@ -171,8 +175,7 @@ bool Connection::Impl::serve(Message &message)
 		       : log.trace(fmt::format("command {} id {} size {}", header.command,
 					       header.id, header.size)));
 	/* Own requests come after the reply: QEMU cannot serve them while it waits (4). */
-	return ((header.flags & kNoReply) || answer(header, error, reply)) &&
-	       shareCheck.busMaster(function.busMaster());
+	return answer(header, error, reply) && shareCheck.busMaster(function.busMaster());
 }
 
 bool Connection::Impl::takeReply(const Message &message)

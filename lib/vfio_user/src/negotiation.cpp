@@ -63,6 +63,8 @@ Negotiation negotiate(const Message &message)
 
 	if (static_cast<Command>(message.header.command) != Command::Version)
 		return refuse(EINVAL, "the first message is not VERSION");
+	if (message.header.flags & (kTypeMask | kNoReply))
+		return refuse(EINVAL, "VERSION is not a command that wants a reply");
 	if (!message.fds.empty())
 		return refuse(EINVAL, "VERSION with descriptors");
 	if (!version)

@@ -206,8 +206,10 @@ void Server::Impl::acceptFrom(Port &port)
 {
 	UniqueFd socket = port.listener.accept();
 
-	if (socket)
-		return admit(port, std::move(socket), Refusal::Clock::now() + kPatience);
+	if (socket) {
+		admit(port, std::move(socket), Refusal::Clock::now() + kPatience);
+		return;
+	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
 		port.log.error("cannot accept a client: out of descriptors or memory");
 		exhausted = true;
@@ -223,7 +225,13 @@ void Server::Impl::admit(Port &port, UniqueFd socket, Refusal::Clock::time_point
 		verdict = Verdict::Refuse;
 	switch (verdict) {
 	case Verdict::Serve:
-		return serve(port, std::move(socket), process);
+		try {
+			serve(port, std::move(socket), process);
+		} catch (const std::exception &error) {
+			port.log.error(std::string("cannot serve a client: ") + error.what());
+			port.peer.reset();
+		}
+		return;
 	case Verdict::Wait:
 		waiting.push_back({&port, std::move(socket), deadline});
 		return;

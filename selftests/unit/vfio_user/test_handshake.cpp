@@ -141,6 +141,19 @@ TEST(Handshake, otherCommandFirstEndsIt)
 	EXPECT_EQ(rig.function.resets(), 1u); /* the end's own */
 }
 
+/* Who does not want the answer cannot go on; nothing is sent to him (the fuzzer found this). */
+TEST(Handshake, postedVersionEndsItSilently)
+{
+	for (const uint32_t flags : {kNoReply, kTypeReply, kTypeReply | kNoReply}) {
+		for (const Command command : {Command::Version, Command::Reset}) {
+			Rig rig(false);
+
+			rig.client->send(command, bytesOf(Version{}), {}, flags);
+			EXPECT_FALSE(rig.client->receive());
+		}
+	}
+}
+
 TEST(Handshake, secondVersionIsAnError)
 {
 	Rig rig;

@@ -194,7 +194,7 @@ TEST(Server, protocolErrorEndsOneConnectionOnly)
 
 	ASSERT_TRUE(bad.version().ok());
 	ASSERT_TRUE(good.version().ok());
-	bad.sendRaw(Bytes(16, std::byte{0xff}));
+	bad.sendRaw(bytesOf(Header{1, 9, 0xffffffff, 0, 0}));
 	EXPECT_TRUE(bad.receive());
 	EXPECT_TRUE(bad.closed());
 	EXPECT_TRUE(good.call(Command::Reset).ok());
