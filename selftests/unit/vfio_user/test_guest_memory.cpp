@@ -110,6 +110,30 @@ TEST(GuestMemory, copiesCrossTheBordersOfRanges)
 	EXPECT_TRUE(memory.read(0, back.data(), 0));
 }
 
+/* Every split into head, words and tail; nothing beside the range is touched. */
+TEST(GuestMemory, shortCopiesAtEveryOffset)
+{
+	GuestMemory memory;
+	const UniqueFd file = makeMemory(kPage);
+
+	memory.claim(pages(0, 1), file.get());
+	for (uint64_t at = 8; at < 24; at++)
+		for (size_t length = 0; length < 40; length++) {
+			std::vector<char> wanted(80, 0), seen(80), back(length);
+
+			for (size_t i = 0; i < length; i++)
+				wanted[at + i] = back[i] = static_cast<char>(i + 1);
+			ASSERT_EQ(pwrite(file.get(), seen.data(), seen.size(), 0), 80);
+			ASSERT_TRUE(memory.write(at, back.data(), length));
+			ASSERT_EQ(pread(file.get(), seen.data(), seen.size(), 0), 80);
+			ASSERT_EQ(seen, wanted) << at << ' ' << length;
+			std::vector<char> copy(length);
+
+			ASSERT_TRUE(memory.read(at, copy.data(), length));
+			ASSERT_EQ(copy, back);
+		}
+}
+
 TEST(GuestMemory, wordsAreNaturallyAligned)
 {
 	GuestMemory memory;
