@@ -10,7 +10,7 @@ SMALL_HUGE = "hugepagesz=2M hugepages=2"
 LARGE_HUGE = "hugepagesz=1G hugepages=1"
 
 
-def measure(config, limit_mib, passes, instructions, samples=80):
+def measure(config, limit_mib, passes, instructions, samples=40):
     """(figures, {row: reason why it was left out}) of a machine made after @config.
 
     Time is the best of all samples: the host has other things to do, too, which only adds.

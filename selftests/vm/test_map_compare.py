@@ -38,8 +38,10 @@ def test_a_row_of_one_interface_is_no_comparison():
 
 @pytest.mark.only_on("vm", reason="VFIO is the running kernel's")
 def test_fewer_instructions_than_type_1(build):
-    found, skipped = map_measure.measure(default_config(build), 64, 1, instructions=True,
-                                         samples=10)
+    config = default_config(build)
+    if config.kernel:
+        pytest.skip("the checks of a debug kernel cost more than what is compared")
+    found, skipped = map_measure.measure(config, 64, 1, instructions=True, samples=10)
     assert not set(skipped) & set(ROWS), skipped
     assert {f["row"] for f in found} == set(ROWS)
     assert not map_table.not_faster(found), map_table.as_rst(found, "instructions")

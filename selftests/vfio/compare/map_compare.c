@@ -186,8 +186,8 @@ static void measure(const struct mapper *mapper, const struct options *options, 
 	unsigned count = options->samples;
 
 	/* Long ones need few repetitions to be precise, short ones many. */
-	if (pages >= 16384)
-		count = count > 3 ? 3 : count;
+	if (pages >= 1024 && count > 3)
+		count = 3;
 	else if (pages <= 16)
 		count *= SAMPLES_FACTOR;
 	sample(mapper, index, &map, &unmap);
