@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a debug kernel knows about memory that nobody owns any more.
+
+kmemleak knows slab and vmalloc memory. Whole pages, such as the IOMMU's tables, it does not know:
+they are looked for with page_owner, which names the stack that allocated each page in use.
+"""
+
+import re
+
+KMEMLEAK = "/sys/kernel/debug/kmemleak"
+PAGE_OWNER = "/sys/kernel/debug/page_owner"
+# A return address in a module that is no longer there: no symbol, so a bare number.
+GONE = re.compile(r"^ 0xffffffff[ac][0-9a-f]{7}$", re.M)
+# kmemleak believes nothing that is younger than 5 s to be lost: a register may hold its address.
+SETTLE_S = 6
+
+
+def has_option(kernel, name):
+    """Was the kernel built with an option?"""
+    text = (kernel.headers / "include/config/auto.conf").read_text(encoding="utf-8")
+    return f"\nCONFIG_{name}=y\n" in text
+
+
+def forget(machine):
+    """What is lost by now is not reported any more."""
+    machine.sh(f"echo scan > {KMEMLEAK}; echo clear > {KMEMLEAK}", timeout=600)
+
+
+def lost_objects(machine):
+    """kmemleak's reports after two scans: a single one sees much that is only being moved."""
+    text = machine.sh(f"""
+        echo scan > {KMEMLEAK}
+        sleep {SETTLE_S}
+        echo scan > {KMEMLEAK}
+        cat {KMEMLEAK}
+    """, timeout=900)
+    return re.findall(r"unreferenced object.*?(?=unreferenced object|\Z)", text, re.S)
+
+
+def lost_pages(machine):
+    """Descriptions of pages in use that code allocated which is no longer there."""
+    text = machine.sh(f"""
+        awk 'BEGIN {{ RS = "" }} /\\n 0xffffffff[ac]/ {{ print; print "" }}' {PAGE_OWNER}
+    """, timeout=900)
+    return [page for page in text.split("\n\n") if GONE.search(page)]
