@@ -11,7 +11,6 @@
 #include <fmt/format.h>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <ranges>
 #include <set>
 
 #include "base/error.h"
@@ -252,7 +251,9 @@ void addRootBuses(Arguments &arguments, const std::vector<RootBus> &roots)
 
 	/* The firmware tables have them last one first; so the guest finds them by ascending
 	 * number. */
-	for (const RootBus &root : roots | std::views::reverse) {
+	for (auto at = roots.rbegin(); at != roots.rend(); ++at) {
+		const RootBus &root = *at;
+
 		arguments.add("-device",
 			      fmt::format("pxb-pcie,id=root{0:02x},bus=pcie.0,addr={1:02x}.0,"
 					  "bus_nr={0},numa_node={2}",
