@@ -11,6 +11,8 @@ KMEMLEAK = "/sys/kernel/debug/kmemleak"
 PAGE_OWNER = "/sys/kernel/debug/page_owner"
 # A return address in a module that is no longer there: no symbol, so a bare number.
 GONE = re.compile(r"^ 0xffffffff[ac][0-9a-f]{7}$", re.M)
+SLAB = re.compile(r"^PFN .* Flags 0x[0-9a-f]+\((?:.*\|)?slab\|", re.M)
+KEPT = re.compile(r"^ (?:kasan_populate_vmalloc|__pte_alloc_kernel|__stack_depot_save)\+", re.M)
 # kmemleak believes nothing that is younger than 5 s to be lost: a register may hold its address.
 SETTLE_S = 6
 
@@ -37,12 +39,21 @@ def lost_objects(machine):
     return re.findall(r"unreferenced object.*?(?=unreferenced object|\Z)", text, re.S)
 
 
+def is_lost(page):
+    """Is this the description of a page whose owner is gone?"""
+    return bool(GONE.search(page)) and not SLAB.search(page) and not KEPT.search(page)
+
+
 def lost_pages(machine):
-    """Descriptions of pages in use that code allocated which is no longer there."""
+    """Descriptions of pages in use that code allocated which is no longer there.
+
+    Not those of the slab allocator, which keeps a page for other objects (see lost_objects()), nor
+    those that Linux and KASAN never give back: tables of kernel addresses, stacks.
+    """
     # dd: each read must have room for a whole description.
     text = machine.sh(f"""
         dd if={PAGE_OWNER} bs=64k 2>/tmp/dd |
             awk 'BEGIN {{ RS = "" }} /\\n 0xffffffff[ac]/ {{ print; print "" }}'
         grep -q records /tmp/dd
     """, timeout=900)
-    return [page for page in text.split("\n\n") if GONE.search(page)]
+    return [page for page in text.split("\n\n") if is_lost(page)]
