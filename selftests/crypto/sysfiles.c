@@ -79,8 +79,9 @@ static void entry_line(struct entry *entry, const char *field, const char *value
 	};
 
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-		if (!strcmp(field, fields[i].field))
-			snprintf(fields[i].to, fields[i].size, "%s", value);
+		if (!strcmp(field, fields[i].field) &&
+		    snprintf(fields[i].to, fields[i].size, "%s", value) >= (int)fields[i].size)
+			fields[i].to[0] = '\0'; /* longer than anything that is looked for */
 }
 
 /* Entries end with an empty line. */
