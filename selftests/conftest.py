@@ -6,7 +6,7 @@ import pathlib
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from project import ROOT  # pylint: disable=import-error
 
 
 def pytest_addoption(parser):

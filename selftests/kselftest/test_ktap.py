@@ -10,7 +10,7 @@ import re
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 
 FOLDERS = ("iommufd", "hisi_qm", "vfio", "crypto")
 RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")

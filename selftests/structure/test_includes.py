@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 
 INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]', re.M)
 SUFFIXES = (".c", ".h", ".cpp", ".hpp")

@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 
 CODE = (".c", ".h", ".cpp", ".hpp")
 LINES_MAX = 900

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 from vm import process
 from vm.console import is_bad
 from vm.guest import GuestDied

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 from vm import cache, initramfs, kernel, process
 from vm.machine import free_slots
 

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 from vm import protocol
 from vm.guest import Agent, GuestDied
 from vm.protocol import Kind

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from conftest import ROOT  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
 
 RUN, SHELL = (ROOT / "selftests/vm" / name for name in ("run", "shell"))
 
