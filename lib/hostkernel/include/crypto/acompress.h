@@ -5,6 +5,7 @@
 
 #include <linux/container_of.h>
 #include <linux/crypto.h>
+#include <linux/err.h>
 #include <linux/scatterlist.h>
 
 #define CRYPTO_ACOMP_ALLOC_OUTPUT 0x00000001
@@ -71,7 +72,9 @@ static inline struct crypto_tfm *crypto_acomp_tfm(struct crypto_acomp *tfm)
 
 static inline void crypto_free_acomp(struct crypto_acomp *tfm)
 {
-	crypto_destroy_tfm(tfm, crypto_acomp_tfm(tfm));
+	/* NULL or an ERR_PTR is nothing to free, as in Linux; but it has no member either. */
+	if (!IS_ERR_OR_NULL(tfm))
+		crypto_destroy_tfm(tfm, crypto_acomp_tfm(tfm));
 }
 
 static inline int crypto_has_acomp(const char *alg_name, u32 type, u32 mask)
