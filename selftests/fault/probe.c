@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "../common/ktap.h"
+#include "../crypto/sysfiles.h"
 #include "../hisi_qm/inject.h"
 #include "../hisi_qm/queue.h"
 
@@ -24,19 +25,6 @@
 
 static struct device device;
 static char function[64], unit[64];
-
-static int write_text(const char *path, const char *text)
-{
-	const int fd = open(path, O_WRONLY | O_CLOEXEC);
-	int ret = 0;
-
-	if (fd < 0)
-		return -errno;
-	if (write(fd, text, strlen(text)) < 0)
-		ret = -errno;
-	close(fd);
-	return ret;
-}
 
 /* Name of the PCI function that the link @path points at. */
 static int function_of(const char *path, char *name, size_t size)
@@ -80,7 +68,7 @@ static int unbind(const char *driver, const char *name)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/unbind", driver);
-	return write_text(path, name);
+	return file_write(path, name);
 }
 
 static int rebind(const char *driver, const char *name)
@@ -88,7 +76,7 @@ static int rebind(const char *driver, const char *name)
 	char path[128];
 
 	snprintf(path, sizeof(path), "%s/bind", driver);
-	return write_text(path, name);
+	return file_write(path, name);
 }
 
 /* On a function with a node, probe runs in a worker on that node, whose requests do not fail. */
@@ -97,7 +85,7 @@ static int set_node(const char *name, const char *node)
 	char path[128];
 
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/numa_node", name);
-	return write_text(path, node);
+	return file_write(path, node);
 }
 
 static long node_of(const char *name)
