@@ -94,11 +94,14 @@ void qm_dus_free(struct wd_qp *qp)
 	qp->dus = NULL;
 }
 
-int qm_dus_mmap(struct wd_qp *qp, struct vm_area_struct *vma)
+/* For a fault handler: insert the region's page at @address of @vma. SIGBUS if there is no memory. */
+vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address)
 {
 	lockdep_assert_held(&qp->lock);
-	return remap_pfn_range(vma, vma->vm_start, PHYS_PFN(virt_to_phys(qp->dus)),
-			       qp->qm->dus_size, vma->vm_page_prot);
+	if (!qp->dus)
+		return VM_FAULT_SIGBUS;
+	return vmf_insert_pfn(vma, address,
+			      PHYS_PFN(virt_to_phys(qp->dus)) + PHYS_PFN(address - vma->vm_start));
 }
 
 /* Set both status words. The user may read them at any time. */

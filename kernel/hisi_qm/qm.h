@@ -273,7 +273,7 @@ int qm_dus_get(struct wd_qp *qp);
 void qm_dus_reset(struct wd_qp *qp);
 void qm_dus_unmap(struct wd_qp *qp);
 void qm_dus_free(struct wd_qp *qp);
-int qm_dus_mmap(struct wd_qp *qp, struct vm_area_struct *vma);
+vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address);
 void qm_dus_flags(struct wd_qp *qp, u32 stop);
 unsigned int qm_dus_cq_position(struct wd_qp *qp);
 

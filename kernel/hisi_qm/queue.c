@@ -313,8 +313,25 @@ static const struct vm_operations_struct wd_queue_mmio_vm_ops = {
 	.fault = wd_queue_mmio_fault,
 };
 
+/*
+ * Pages of the rings come the same way, but also when the device is gone: they are memory.
+ * remap_pfn_range() in mmap() would not do: when it runs out of memory half-way, Linux 6.1 warns
+ * of what it tracks there itself (VM_PAT).
+ */
+static vm_fault_t wd_queue_dus_fault(struct vm_fault *vmf)
+{
+	struct wd_queue *queue = vmf->vma->vm_file->private_data;
+	vm_fault_t ret;
+
+	mutex_lock(&queue->qp->lock);
+	ret = qm_dus_fault(queue->qp, vmf->vma, vmf->address);
+	mutex_unlock(&queue->qp->lock);
+	return ret;
+}
+
 static const struct vm_operations_struct wd_queue_dus_vm_ops = {
 	.mremap = wd_queue_mremap,
+	.fault = wd_queue_dus_fault,
 };
 
 static int wd_queue_map_mmio(struct wd_queue *queue, struct vm_area_struct *vma)
@@ -333,8 +350,9 @@ static int wd_queue_map_dus(struct wd_queue *queue, struct vm_area_struct *vma)
 
 	if (ret)
 		return ret;
+	wd_vm_flags_mod(vma, VM_PFNMAP, 0);
 	vma->vm_ops = &wd_queue_dus_vm_ops;
-	return qm_dus_mmap(queue->qp, vma);
+	return 0;
 }
 
 static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vma)
