@@ -2,7 +2,7 @@
 /*
  * Services of the IOMMU layer beyond Linux 6.1's own: PASID attach of kernel-managed I/O page
  * tables, with attach records per device and per domain. Proposal of July 2021; the user-managed
- * half (bind, invalidate, faults) joins here.
+ * half (bind, invalidate, faults) is in iommu_nesting.h.
  *
  * Exported names carry the wd_ prefix, since later kernels export some of the proposal's names
  * with other signatures; the code of this project uses the proposal's names, mapped below.
@@ -14,6 +14,8 @@
 #include <linux/iommu.h>
 #include <linux/list.h>
 #include <linux/types.h>
+
+#include "iommu_nesting.h"
 
 /* Value of "no PASID": the requester id alone (Linux >= 6.6 calls it so too). */
 #ifndef IOMMU_NO_PASID
@@ -46,8 +48,23 @@ struct wd_iommu_hw_info {
  *	memory through it, and every cache has forgotten it. Must not fail
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
+ * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
+ *	hardware of @dev: nothing of the table itself is read. @flags: IOMMU_HWPT_ALLOC_PASID.
+ *	ERR_PTR(-EOPNOTSUPP) for a type or flag that is not known, ERR_PTR(-EINVAL) for bad data
+ * @pgtable_free: free a table that is bound nowhere
+ * @bind_pgtable: install @table at [@dev, @pasid]; for IOMMU_NO_PASID the parent is attached to the
+ *	requester id, and its entry is changed to a nested one
+ * @unbind_pgtable: tear it down; as remove_dev_pasid for a PASID, back to the parent alone for
+ *	IOMMU_NO_PASID. Must not fail
+ * @cache_invalidate: forget what @count entries of type @type name; *@done receives how many were
+ *	done when one is refused
+ * @faults_enable: the device may send page requests from now on (ATS and PRI on)
+ * @faults_disable: it sends none any more
+ * @page_response: answer a group. Called without the device's lock, also beside other operations
  *
- * All are called with a reference to the device's claim held and may sleep.
+ * All are called with a reference to the device's claim held and may sleep. The tear-down of an
+ * entry returns only when no page request of it is on its way any more: those that were have been
+ * given to wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -56,6 +73,17 @@ struct wd_iommu_ops {
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
+	struct wd_pgtable *(*pgtable_alloc)(struct device *dev, struct iommu_domain *parent,
+					    u32 flags, const struct wd_user_data *data);
+	void (*pgtable_free)(struct wd_pgtable *table);
+	int (*bind_pgtable)(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
+	void (*unbind_pgtable)(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
+	int (*cache_invalidate)(struct wd_pgtable *table, u32 type, const void *entries,
+				u32 entry_len, u32 count, u32 *done);
+	int (*faults_enable)(struct device *dev);
+	void (*faults_disable)(struct device *dev);
+	void (*page_response)(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
+			      enum wd_fault_code code);
 };
 
 /**
@@ -63,11 +91,13 @@ struct wd_iommu_ops {
  * @dev: the device
  * @domain: the domain
  * @pasid: PASID, or IOMMU_NO_PASID for the requester id itself
+ * @nested: a user-managed table on @domain is bound there
  */
 struct wd_iommu_attach {
 	struct device *dev;
 	struct iommu_domain *domain;
 	ioasid_t pasid;
+	bool nested;
 };
 
 /* --- for IOMMU drivers; implemented in iommu/registry.c, where each is described --- */

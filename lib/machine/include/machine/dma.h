@@ -15,6 +15,26 @@
 namespace wd::machine
 {
 
+/** How a page request group was answered (VT-d sheet 6.2). */
+enum class PageResponse : uint8_t {
+	Success = 0,	    /**< try again */
+	InvalidRequest = 1, /**< at least one page cannot be had */
+	Failure = 15,	    /**< no more page requests, please */
+};
+
+/** Whoever asked for pages with DmaAgent::prepare(). */
+class PageRequester
+{
+public:
+	virtual ~PageRequester() = default;
+	/**
+	 * The answer to what @token was given with, exactly once. Any thread, no lock of the route
+	 * held, perhaps before prepare() has returned. Requests that got lost, timed out or were
+	 * cut off by a reset are answered with Failure.
+	 */
+	virtual void answered(uint64_t token, PageResponse response) noexcept = 0;
+};
+
 /**
  * One thread's port to memory. Thread-bound: only the thread that uses it may call it, except that
  * invalidations of the route may run concurrently on other threads.
@@ -43,6 +63,21 @@ public:
 	 */
 	virtual DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
 				uint64_t value) noexcept = 0;
+
+	/**
+	 * Look [@iova, +@length) up ahead of accesses that will be @access. Where the function has
+	 * address translation services on, translations come into its device TLB, and pages that
+	 * are missing are requested, as one group, if it has page requests on.
+	 * @return Ok: go on, the accesses decide. Pending: they were requested, @requester hears of
+	 * it and may try again then. Blocked: refused, nothing was requested.
+	 */
+	virtual DmaResult prepare(const StreamId &stream, uint64_t iova, uint64_t length,
+				  Access access, PageRequester &requester, uint64_t token) noexcept
+	{
+		static_cast<void>(stream), static_cast<void>(iova), static_cast<void>(length);
+		static_cast<void>(access), static_cast<void>(requester), static_cast<void>(token);
+		return DmaResult::Ok;
+	}
 };
 
 /** RAII burst. */

@@ -53,6 +53,8 @@ enum class DmaResult : uint8_t {
 	NoMemory,
 	/** The function may not issue requests (bus master enable off, or in reset). */
 	NotMaster,
+	/** Pages were requested; the answer comes later (DmaAgent::prepare() only). */
+	Pending,
 };
 
 } // namespace wd::machine

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * User-managed I/O page tables, nested on a kernel-managed parent, and page faults: the second half
+ * of the services that the proposal of July 2021 asks for (Documentation/nesting.rst).
+ *
+ * A user-managed table has a parent (a paging domain made with IOMMU_HWPT_ALLOC_NEST_PARENT) and
+ * an address in the parent's address space. Binding it at [device, PASID] implies that the parent
+ * is attached there; binding it at the requester id needs the parent attached to it before, and
+ * turns that attachment into a nested one until the unbind.
+ */
+#ifndef _WD_IOMMU_NESTING_H
+#define _WD_IOMMU_NESTING_H
+
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/list.h>
+#include <linux/types.h>
+
+#define WD_USER_DATA_MAX 64
+
+/**
+ * struct wd_user_data - what the user says about a table, copied from user space
+ * @type: enum iommu_hwpt_data_type
+ * @len: bytes that the user gave; more than WD_USER_DATA_MAX are not in @data
+ * @data: the first bytes, zero beyond @len
+ */
+struct wd_user_data {
+	u32 type;
+	u32 len;
+	u8 data[WD_USER_DATA_MAX];
+};
+
+/**
+ * struct wd_pgtable - a user-managed table; embedded in the driver's own structure
+ * @parent: paging domain that it is nested on; kept by whoever allocated the table
+ * @iommu: the layer's, of the device that it was made for
+ * @binds: places where it is bound; the layer's lock
+ */
+struct wd_pgtable {
+	struct iommu_domain *parent;
+	struct wd_iommu *iommu;
+	unsigned int binds;
+};
+
+/* Permissions that a device asked for: enum iommu_hwpt_pgfault_perm has the same bits. */
+#define WD_FAULT_READ BIT(0)
+#define WD_FAULT_WRITE BIT(1)
+#define WD_FAULT_EXEC BIT(2)
+#define WD_FAULT_PRIV BIT(3)
+
+#define WD_FAULT_PASID_VALID BIT(0)
+#define WD_FAULT_LAST_PAGE BIT(1)
+
+/**
+ * struct wd_fault - one page request
+ * @addr: page address
+ * @pasid: valid with WD_FAULT_PASID_VALID
+ * @grpid: page request group index, chosen by the device
+ * @perm: WD_FAULT_READ ...
+ * @flags: WD_FAULT_PASID_VALID, WD_FAULT_LAST_PAGE
+ */
+struct wd_fault {
+	u64 addr;
+	u32 pasid;
+	u16 grpid;
+	u8 perm;
+	u8 flags;
+};
+
+enum wd_fault_code {
+	WD_FAULT_SUCCESS, /* the device tries again */
+	WD_FAULT_INVALID, /* the device's request fails */
+	WD_FAULT_FAILURE, /* the device makes no more page requests */
+};
+
+/**
+ * struct wd_fault_group - a complete group, in the hands of a fault handler
+ * @node: the handler's to use
+ * @dev: the device
+ * @data: the handler's data
+ * @pasid: where it was registered
+ * @grpid: group index
+ * @device: the layer's
+ * @count: number of @faults; the last one is last
+ * @faults: the page requests in the order of their arrival
+ */
+struct wd_fault_group {
+	struct list_head node;
+	struct device *dev;
+	void *data;
+	ioasid_t pasid;
+	u16 grpid;
+	struct wd_device *device;
+	unsigned int count;
+	struct wd_fault faults[];
+};
+
+/**
+ * typedef wd_fault_handler_t - takes a group over
+ * @group: to be given back with wd_iommu_fault_respond(), exactly once, now or later
+ *
+ * Called in the thread of the page request queue; must not wait for user space, nor call attach,
+ * bind, or (un)register of a handler.
+ */
+typedef void (*wd_fault_handler_t)(struct wd_fault_group *group);
+
+/* --- for users of the layer; iommu/nesting.c and iommu/page_fault.c, all may sleep --- */
+struct wd_pgtable *wd_iommu_pgtable_alloc(struct device *dev, struct iommu_domain *parent,
+					  u32 flags, const struct wd_user_data *data);
+void wd_iommu_pgtable_free(struct wd_pgtable *table);
+int wd_iommu_bind_pgtable(struct iommu_domain *parent, struct device *dev,
+			  struct wd_pgtable *table);
+void wd_iommu_unbind_pgtable(struct iommu_domain *parent, struct device *dev,
+			     struct wd_pgtable *table);
+int wd_iommu_bind_pgtable_pasid(struct iommu_domain *parent, struct device *dev,
+				struct wd_pgtable *table, ioasid_t pasid);
+void wd_iommu_unbind_pgtable_pasid(struct iommu_domain *parent, struct device *dev,
+				   struct wd_pgtable *table, ioasid_t pasid);
+int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries,
+			      u32 entry_len, u32 count, u32 *done);
+int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t handler,
+				    void *data);
+void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid);
+void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
+
+/* --- for IOMMU drivers: a page request has arrived; always taken, answered if nobody cares --- */
+void wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault);
+
+#define iommu_bind_pgtable(domain, dev, table) wd_iommu_bind_pgtable(domain, dev, table)
+#define iommu_unbind_pgtable(domain, dev, table) wd_iommu_unbind_pgtable(domain, dev, table)
+#define iommu_bind_pgtable_pasid(domain, dev, table, pasid) \
+	wd_iommu_bind_pgtable_pasid(domain, dev, table, pasid)
+#define iommu_unbind_pgtable_pasid(domain, dev, table, pasid) \
+	wd_iommu_unbind_pgtable_pasid(domain, dev, table, pasid)
+
+#endif /* _WD_IOMMU_NESTING_H */
