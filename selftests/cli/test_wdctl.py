@@ -65,6 +65,26 @@ def test_topology_json(wdctl, host):
         assert {n["id"]: n["memory_bytes"] for n in value["nodes"]} == host.nodes()
 
 
+def test_attachments(wdctl):
+    value = json.loads(wdctl("topology", "--attachments", "--json").stdout)
+    assert value["more"] == 0
+    own = {p["device"]: p for p in value["attachments"] if p["pasid"] is None}
+    addresses = [a["pci_address"] for a in
+                 json.loads(wdctl("topology", "--json").stdout)["accelerators"]]
+    assert len(addresses) == 2 and set(addresses) <= set(own)
+    for address in addresses:  # each has a domain of its own for the driver's DMA
+        assert own[address]["domain"] and own[address]["type"] == "dma"
+        assert not own[address]["nested"]
+    assert own[addresses[0]]["domain"] != own[addresses[1]]["domain"]
+    run = wdctl("topology", "--attachments")
+    assert run.returncode == 0
+    for address in addresses:
+        assert f"\n{address}\n" in "\n" + run.stdout
+        assert f"|-- [{address}]\n" in run.stdout
+        assert f"|-- domain {own[address]['domain']} (kernel's DMA, IOVA)\n" in run.stdout
+    assert wdctl("topology", "--attachments", "--nearest").returncode == 2
+
+
 def test_nearest_depends_on_where_one_looks_from(wdctl):
     nodes = {a["name"]: a["node"] for a in
              json.loads(wdctl("topology", "--json").stdout)["accelerators"]}

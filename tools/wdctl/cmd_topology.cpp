@@ -7,6 +7,7 @@
 
 #include "command.hpp"
 #include "wd/accelerator.hpp"
+#include "wd/attachments.hpp"
 
 namespace wdctl
 {
@@ -14,7 +15,7 @@ namespace
 {
 
 struct TopologyOptions {
-	bool nearest = false;
+	bool nearest = false, attachments = false;
 	std::string algorithm;
 	std::optional<int> from;
 };
@@ -133,9 +134,36 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Topology &topology
 	return value;
 }
 
+int showAttachments(const Globals &globals, wd::Host &host)
+{
+	const auto attachments = wd::readAttachments(host);
+
+	if (!globals.json) {
+		fmt::print("{}", attachments.list.empty() ? "no IOMMU of ours has a device\n"
+							  : wd::drawAttachments(attachments));
+		return kOk;
+	}
+	nlohmann::ordered_json value{{"attachments", nlohmann::ordered_json::array()},
+				     {"more", attachments.more}};
+
+	for (const auto &place : attachments.list)
+		value["attachments"].push_back(
+			{{"unit", place.unit},
+			 {"domain", place.domain},
+			 {"type", place.type},
+			 {"device", place.device},
+			 {"pasid", place.pasid ? nlohmann::ordered_json(place.pasid) : nullptr},
+			 {"nested", place.nested}});
+	printJson(value);
+	return kOk;
+}
+
 int runTopology(const Globals &globals, const TopologyOptions &options)
 {
 	auto host = globals.openHost();
+
+	if (options.attachments)
+		return showAttachments(globals, *host);
 	auto topology = wd::Topology::discover(*host);
 	int from = options.from.value_or(topology.here());
 	bool known = std::any_of(topology.nodes().begin(), topology.nodes().end(),
@@ -176,7 +204,12 @@ void addTopology(CLI::App &app, Globals &globals, Action &action)
 	auto *verb =
 		app.add_subcommand("topology", "NUMA nodes, accelerators, and the nearest one");
 
-	verb->add_flag("--nearest", options->nearest, "print the nearest accelerator's name only");
+	auto *nearest = verb->add_flag("--nearest", options->nearest,
+				       "print the nearest accelerator's name only");
+
+	verb->add_flag("--attachments", options->attachments,
+		       "page tables in the IOMMU: which device and PASID uses which domain")
+		->excludes(nearest);
 	verb->add_option("--alg", options->algorithm, "only accelerators for this algorithm");
 	verb->add_option("--from", options->from, "node to look from (default: here)");
 	verb->callback([&globals, &action, options] {

@@ -3,9 +3,10 @@
 #include "wd/faults.hpp"
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <thread>
+
+#include "fields.hpp"
 
 namespace wd
 {
@@ -42,20 +43,6 @@ const char *reasonText(unsigned reason)
 	}
 }
 
-/** "0x1f" or "31". */
-template <typename T>
-bool parseNumber(std::string_view text, T &out)
-{
-	int base = text.starts_with("0x") ? 16 : 10;
-
-	if (base == 16)
-		text.remove_prefix(2);
-	auto end = text.data() + text.size();
-	auto [last, error] = std::from_chars(text.data(), end, out, base);
-
-	return error == std::errc() && last == end && !text.empty();
-}
-
 /** One "key=value" of a line. @return false if the value is malformed. */
 bool takeField(IommuFault &fault, std::string_view key, std::string_view value, unsigned &seen)
 {
@@ -83,15 +70,10 @@ std::optional<IommuFault> parseFault(std::string_view line)
 	IommuFault fault;
 	unsigned seen = 0;
 
-	while (!line.empty()) {
-		auto word = line.substr(0, line.find(' '));
-		auto equals = word.find('=');
-
-		if (equals == std::string_view::npos ||
-		    !takeField(fault, word.substr(0, equals), word.substr(equals + 1), seen))
-			return std::nullopt;
-		line.remove_prefix(word.size() + (word.size() < line.size() ? 1 : 0));
-	}
+	if (!forEachField(line, [&](std::string_view key, std::string_view value) {
+		    return takeField(fault, key, value, seen);
+	    }))
+		return std::nullopt;
 	fault.reasonText = reasonText(fault.reason);
 	return seen == kFields ? std::optional(fault) : std::nullopt;
 }
@@ -121,13 +103,10 @@ std::vector<IommuFault> readFaults(Host &host)
 
 		if (host.sysfsRead(std::string(kUnits) + "/" + unit + "/fault_log", text))
 			continue;
-		for (std::string_view rest = text; !rest.empty();) {
-			auto line = rest.substr(0, rest.find('\n'));
-
+		forEachLine(text, [&](std::string_view line) {
 			if (auto fault = parseFault(line))
 				faults.push_back(*fault);
-			rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-		}
+		});
 	}
 	return faults;
 }
