@@ -123,8 +123,14 @@ int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault
 void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid);
 void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
 
-/* --- for IOMMU drivers: a page request has arrived; always taken, answered if nobody cares --- */
-void wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault);
+/*
+ * --- for IOMMU drivers ---
+ * A page request has arrived: always taken, answered if nobody cares. False if no handler is there
+ * for it: the driver enters it in its log of faults.
+ */
+bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault);
+/* Page requests of @dev may have been lost: what is there of incomplete groups is dropped. */
+void wd_iommu_faults_lost(struct device *dev);
 
 #define iommu_bind_pgtable(domain, dev, table) wd_iommu_bind_pgtable(domain, dev, table)
 #define iommu_unbind_pgtable(domain, dev, table) wd_iommu_unbind_pgtable(domain, dev, table)
