@@ -47,6 +47,8 @@ public:
 	long ioctl(int fd, unsigned long request, uintptr_t argument) override;
 	ssize_t read(int fd, void *buffer, size_t count) override;
 	ssize_t write(int fd, const void *buffer, size_t count) override;
+	ssize_t pread(int fd, void *buffer, size_t count, uint64_t offset) override;
+	ssize_t pwrite(int fd, const void *buffer, size_t count, uint64_t offset) override;
 	int poll(struct pollfd *fds, unsigned count, int timeoutMs) override;
 	int mmap(size_t length, int prot, int flags, int fd, uint64_t offset, void **out) override;
 	int munmap(void *address, size_t length) override;
@@ -300,6 +302,42 @@ ssize_t CallerImpl::write(int fd, const void *buffer, size_t count)
 		return -EINVAL;
 	loff_t *position = filp->f_mode & FMODE_STREAM ? nullptr : &filp->f_pos;
 	return filp->f_op->write(filp.get(), static_cast<const char *>(buffer), count, position);
+}
+
+ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
+{
+	Scope scope(*this);
+	FileRef filp(files_, fd);
+	auto position = static_cast<loff_t>(offset);
+	if (position < 0)
+		return -EINVAL;
+	if (!filp)
+		return -EBADF;
+	if (!(filp->f_mode & FMODE_PREAD))
+		return -ESPIPE;
+	if (!(filp->f_mode & FMODE_READ))
+		return -EBADF;
+	if (!filp->f_op->read || count > SSIZE_MAX)
+		return -EINVAL;
+	return filp->f_op->read(filp.get(), static_cast<char *>(buffer), count, &position);
+}
+
+ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t offset)
+{
+	Scope scope(*this);
+	FileRef filp(files_, fd);
+	auto position = static_cast<loff_t>(offset);
+	if (position < 0)
+		return -EINVAL;
+	if (!filp)
+		return -EBADF;
+	if (!(filp->f_mode & FMODE_PWRITE))
+		return -ESPIPE;
+	if (!(filp->f_mode & FMODE_WRITE))
+		return -EBADF;
+	if (!filp->f_op->write || count > SSIZE_MAX)
+		return -EINVAL;
+	return filp->f_op->write(filp.get(), static_cast<const char *>(buffer), count, &position);
 }
 
 int CallerImpl::poll(struct pollfd *fds, unsigned count, int timeoutMs)

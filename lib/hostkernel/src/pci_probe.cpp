@@ -115,6 +115,9 @@ void fillResources(pci_dev *dev, const PciSlotState &slot)
 			r.flags |= IORESOURCE_MEM_64 | PCI_BASE_ADDRESS_MEM_TYPE_64;
 		if (info.prefetchable)
 			r.flags |= IORESOURCE_PREFETCH | PCI_BASE_ADDRESS_MEM_PREFETCH;
+		/* Registers whose accesses the model executes cannot be mapped by a program. */
+		if (!slot.function->barShared(i, 0, info.size))
+			r.flags |= IORESOURCE_EXCLUSIVE;
 	}
 }
 

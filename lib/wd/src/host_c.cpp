@@ -85,6 +85,17 @@ ssize_t wd_host_write(struct wd_host *host, int fd, const void *buffer, size_t c
 	return host->host->write(fd, buffer, count);
 }
 
+ssize_t wd_host_pread(struct wd_host *host, int fd, void *buffer, size_t count, uint64_t offset)
+{
+	return host->host->pread(fd, buffer, count, offset);
+}
+
+ssize_t wd_host_pwrite(struct wd_host *host, int fd, const void *buffer, size_t count,
+		       uint64_t offset)
+{
+	return host->host->pwrite(fd, buffer, count, offset);
+}
+
 int wd_host_mmap(struct wd_host *host, size_t length, int prot, int fd, uint64_t offset, void **out)
 {
 	return host->host->mmap(length, prot, fd, offset, out);

@@ -112,6 +112,16 @@ ssize_t CallerHost::write(int fd, const void *buffer, size_t count) noexcept
 	return caller_->write(fd, buffer, count);
 }
 
+ssize_t CallerHost::pread(int fd, void *buffer, size_t count, uint64_t offset) noexcept
+{
+	return caller_->pread(fd, buffer, count, offset);
+}
+
+ssize_t CallerHost::pwrite(int fd, const void *buffer, size_t count, uint64_t offset) noexcept
+{
+	return caller_->pwrite(fd, buffer, count, offset);
+}
+
 int CallerHost::mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept
 try {
 	return caller_->mmap(length, prot, MAP_SHARED, fd, offset, out);

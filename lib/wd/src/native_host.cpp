@@ -75,6 +75,16 @@ ssize_t NativeHost::write(int fd, const void *buffer, size_t count) noexcept
 	return orErrno(::write(fd, buffer, count));
 }
 
+ssize_t NativeHost::pread(int fd, void *buffer, size_t count, uint64_t offset) noexcept
+{
+	return orErrno(::pread(fd, buffer, count, static_cast<off_t>(offset)));
+}
+
+ssize_t NativeHost::pwrite(int fd, const void *buffer, size_t count, uint64_t offset) noexcept
+{
+	return orErrno(::pwrite(fd, buffer, count, static_cast<off_t>(offset)));
+}
+
 int NativeHost::mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept
 {
 	void *address = ::mmap(nullptr, length, prot, MAP_SHARED, fd, static_cast<off_t>(offset));

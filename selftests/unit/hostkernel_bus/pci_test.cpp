@@ -146,6 +146,8 @@ TEST_F(PciTest, ResourcesAreAlignedAndApart)
 	EXPECT_LT(pci_resource_end(dev_, 0), 1ULL << 32) << "a 32-bit BAR holds 32-bit addresses";
 	EXPECT_LT(pci_resource_end(dev_, kDoorbells), 1ULL << 52);
 	EXPECT_TRUE(pci_resource_flags(dev_, kDoorbells) & IORESOURCE_PREFETCH);
+	EXPECT_TRUE(pci_resource_flags(dev_, kRegisters) & IORESOURCE_EXCLUSIVE)
+		<< "trapped registers cannot be mapped";
 	u32 low = 0, high = 0;
 
 	pci_read_config_dword(dev_, PCI_BASE_ADDRESS_2, &low);

@@ -4,6 +4,7 @@
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/err.h>
+#include <linux/eventfd.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
@@ -128,6 +129,16 @@ long allocate()
 	return ret;
 }
 
+long signalCounter(int fd)
+{
+	eventfd_ctx *ctx = eventfd_ctx_fdget(fd);
+	if (IS_ERR(ctx))
+		return PTR_ERR(ctx);
+	auto added = static_cast<long>(eventfd_signal(ctx, 1));
+	eventfd_ctx_put(ctx);
+	return added;
+}
+
 long readString(unsigned long arg)
 {
 	char *text = strndup_user(reinterpret_cast<const char *>(arg), 16);
@@ -175,6 +186,15 @@ ssize_t read(file *, char *buf, size_t count, loff_t *pos)
 	return simple_read_from_buffer(buf, count, pos, "hello", 5);
 }
 
+/* Accepted where the text is, and forgotten. */
+ssize_t write(file *, const char *, size_t count, loff_t *pos)
+{
+	if (*pos >= 5)
+		return -ENOSPC;
+	*pos += static_cast<loff_t>(count);
+	return static_cast<ssize_t>(count);
+}
+
 const file_operations fops = [] {
 	file_operations f{};
 	f.open = open;
@@ -183,6 +203,7 @@ const file_operations fops = [] {
 	f.poll = poll;
 	f.mmap = mmap;
 	f.read = read;
+	f.write = write;
 	return f;
 }();
 
@@ -234,6 +255,8 @@ long ioctl(file *filp, unsigned cmd, unsigned long arg)
 		return capable(static_cast<int>(arg));
 	case kString:
 		return readString(arg);
+	case kSignal:
+		return signalCounter(static_cast<int>(arg));
 	case kStruct:
 		return readStruct(arg);
 	}

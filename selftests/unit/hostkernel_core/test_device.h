@@ -35,6 +35,7 @@ enum Command : unsigned {
 	kUid,
 	kCapable, /**< whether the caller has capability argument */
 	kString,  /**< length of the string at argument, read with strndup_user() of 16 */
+	kSignal,  /**< adds 1 to the event counter of descriptor argument; returns what was added */
 	kStruct, /**< copy_struct_from_user of 16 bytes from a struct whose size is its first u64 */
 };
 

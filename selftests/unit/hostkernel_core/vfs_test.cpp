@@ -57,7 +57,6 @@ TEST_F(VfsTest, BadRequestsHaveTheirErrors)
 	EXPECT_EQ(caller_->ioctl(fd_, 0x12345678, 0), -ENOTTY);
 	EXPECT_EQ(caller_->close(7), -EBADF);
 	EXPECT_EQ(caller_->close(-7), -EBADF);
-	EXPECT_EQ(caller_->write(fd_, "x", 1), -EINVAL);
 	EXPECT_EQ(caller_->munmap(this, kPage), -EINVAL);
 	EXPECT_EQ(caller_->dupTo(55, *caller_), -EBADF);
 }
@@ -83,6 +82,23 @@ TEST_F(VfsTest, ReadAdvancesThePosition)
 	EXPECT_EQ(caller_->read(fd_, text, 5), 0);
 	int writeOnly = caller_->open("/dev/hktest", O_WRONLY);
 	EXPECT_EQ(caller_->read(writeOnly, text, 1), -EBADF);
+}
+
+TEST_F(VfsTest, PositionedAccessLeavesThePosition)
+{
+	char text[8] = {};
+	EXPECT_EQ(caller_->pread(fd_, text, 3, 2), 3);
+	EXPECT_STREQ(text, "llo");
+	EXPECT_EQ(caller_->pread(fd_, text, 3, 5), 0);
+	EXPECT_EQ(caller_->pread(fd_, text, 3, 1ull << 63), -EINVAL);
+	EXPECT_EQ(caller_->pwrite(fd_, text, 2, 1), 2);
+	EXPECT_EQ(caller_->pwrite(fd_, text, 2, 5), -ENOSPC);
+	EXPECT_EQ(caller_->pwrite(fd_, text, 2, ~0ull), -EINVAL);
+	EXPECT_EQ(caller_->pread(99, text, 1, 0), -EBADF);
+	EXPECT_EQ(caller_->pwrite(99, text, 1, 0), -EBADF);
+	EXPECT_EQ(caller_->read(fd_, text, 8), 5) << "from the beginning";
+	int readOnly = caller_->open("/dev/hktest", O_RDONLY);
+	EXPECT_EQ(caller_->pwrite(readOnly, text, 1, 0), -EBADF);
 }
 
 TEST_F(VfsTest, CallersHaveTheirOwnIdentity)

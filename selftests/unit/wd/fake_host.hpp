@@ -196,6 +196,8 @@ public:
 	}
 	ssize_t read(int, void *, size_t) noexcept override { return -EINVAL; }
 	ssize_t write(int, const void *, size_t) noexcept override { return -EINVAL; }
+	ssize_t pread(int, void *, size_t, uint64_t) noexcept override { return -EINVAL; }
+	ssize_t pwrite(int, const void *, size_t, uint64_t) noexcept override { return -EINVAL; }
 	int mmap(size_t length, int, int, uint64_t offset, void **out) noexcept override
 	{
 		void *&region = offset ? dus_ : mmio_;

@@ -111,6 +111,9 @@ public:
 	virtual long ioctl(int fd, unsigned long request, uintptr_t argument) = 0;
 	virtual ssize_t read(int fd, void *buffer, size_t count) = 0;
 	virtual ssize_t write(int fd, const void *buffer, size_t count) = 0;
+	/** At @offset, without moving the file's position. */
+	virtual ssize_t pread(int fd, void *buffer, size_t count, uint64_t offset) = 0;
+	virtual ssize_t pwrite(int fd, const void *buffer, size_t count, uint64_t offset) = 0;
 	virtual int poll(struct pollfd *fds, unsigned count, int timeoutMs) = 0;
 	/** A real mapping in this process; -ENODEV for a remote caller. Page-aligned @offset. */
 	virtual int mmap(size_t length, int prot, int flags, int fd, uint64_t offset,

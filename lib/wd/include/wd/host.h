@@ -42,6 +42,9 @@ int wd_host_dev_close(struct wd_host *host, int fd);
 long wd_host_ioctl(struct wd_host *host, int fd, unsigned long request, void *argument);
 ssize_t wd_host_read(struct wd_host *host, int fd, void *buffer, size_t count);
 ssize_t wd_host_write(struct wd_host *host, int fd, const void *buffer, size_t count);
+ssize_t wd_host_pread(struct wd_host *host, int fd, void *buffer, size_t count, uint64_t offset);
+ssize_t wd_host_pwrite(struct wd_host *host, int fd, const void *buffer, size_t count,
+		       uint64_t offset);
 int wd_host_mmap(struct wd_host *host, size_t length, int prot, int fd, uint64_t offset,
 		 void **out);
 int wd_host_munmap(struct wd_host *host, void *address, size_t length);

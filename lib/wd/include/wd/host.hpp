@@ -72,6 +72,10 @@ public:
 	virtual long ioctl(int fd, unsigned long request, void *argument) noexcept = 0;
 	virtual ssize_t read(int fd, void *buffer, size_t count) noexcept = 0;
 	virtual ssize_t write(int fd, const void *buffer, size_t count) noexcept = 0;
+	/** At @offset, without moving the file's position. */
+	virtual ssize_t pread(int fd, void *buffer, size_t count, uint64_t offset) noexcept = 0;
+	virtual ssize_t pwrite(int fd, const void *buffer, size_t count,
+			       uint64_t offset) noexcept = 0;
 	/** Shared mapping of a device file, @offset in bytes, page aligned. */
 	virtual int mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept = 0;
 	/** Exactly one earlier mmap() of this host. */

@@ -31,6 +31,8 @@ public:
 	long ioctl(int fd, unsigned long request, void *argument) noexcept override;
 	ssize_t read(int fd, void *buffer, size_t count) noexcept override;
 	ssize_t write(int fd, const void *buffer, size_t count) noexcept override;
+	ssize_t pread(int fd, void *buffer, size_t count, uint64_t offset) noexcept override;
+	ssize_t pwrite(int fd, const void *buffer, size_t count, uint64_t offset) noexcept override;
 	int mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept override;
 	int munmap(void *address, size_t length) noexcept override;
 	int poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept override;

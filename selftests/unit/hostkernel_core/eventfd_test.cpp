@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Event counters of programs: which descriptors are taken, for whom, and that nobody waits. */
+#include <fcntl.h>
+#include <sys/eventfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <linux/err.h>
+#include <linux/eventfd.h>
+
+#include "booted.h"
+#include "test_device.h"
+
+using namespace wd::hostkernel;
+
+namespace
+{
+
+class EventfdTest : public BootedTest
+{
+protected:
+	void SetUp() override
+	{
+		BootedTest::SetUp();
+		ASSERT_EQ(test::registerDevice(), 0);
+	}
+	void TearDown() override
+	{
+		caller_.reset();
+		test::unregisterDevice();
+		BootedTest::TearDown();
+	}
+	/** A signal on behalf of @caller to descriptor @number. */
+	static long signal(Caller &caller, int number)
+	{
+		const int fd = caller.open("/dev/hktest", O_RDWR);
+		const long ret = caller.ioctl(fd, test::kSignal, static_cast<uintptr_t>(number));
+
+		caller.close(fd);
+		return ret;
+	}
+};
+
+uint64_t take(int fd)
+{
+	uint64_t value = 0;
+
+	return read(fd, &value, sizeof(value)) == sizeof(value) ? value : 0;
+}
+
+TEST_F(EventfdTest, CountsForTheProgram)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	EXPECT_EQ(signal(*caller_, fd), 1);
+	EXPECT_EQ(signal(*caller_, fd), 1);
+	EXPECT_EQ(take(fd), 2u);
+	close(fd);
+}
+
+TEST_F(EventfdTest, OutlivesTheDescriptor)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), copy = dup(fd);
+	eventfd_ctx *ctx = eventfd_ctx_fdget(fd);
+
+	ASSERT_FALSE(IS_ERR(ctx));
+	close(fd);
+	EXPECT_EQ(eventfd_signal(ctx, 3), 3u);
+	EXPECT_EQ(take(copy), 3u);
+	eventfd_ctx_put(ctx);
+	close(copy);
+}
+
+/* A program that names what is no event counter: its descriptors must not be written to. */
+TEST_F(EventfdTest, TakesNothingElse)
+{
+	int ends[2];
+
+	ASSERT_EQ(pipe2(ends, O_CLOEXEC | O_NONBLOCK), 0);
+	EXPECT_EQ(signal(*caller_, ends[1]), -EINVAL);
+	EXPECT_EQ(signal(*caller_, -1), -EBADF);
+	EXPECT_EQ(signal(*caller_, 1 << 19), -EBADF);
+	char byte;
+	EXPECT_EQ(read(ends[0], &byte, 1), -1) << "something was written to the pipe";
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* A program that fills its counter, in blocking mode, to hold up an interrupt thread. */
+TEST_F(EventfdTest, AFullCounterHoldsNobodyUp)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC);
+	const uint64_t most = UINT64_MAX - 1;
+
+	ASSERT_EQ(write(fd, &most, sizeof(most)), ssize_t{sizeof(most)});
+	EXPECT_EQ(signal(*caller_, fd), 0);
+	EXPECT_EQ(take(fd), most);
+	EXPECT_EQ(signal(*caller_, fd), 1);
+	close(fd);
+}
+
+/* Descriptors of a remote caller are those of its process, not ours of the same number. */
+TEST_F(EventfdTest, RemoteCallersNameTheirOwn)
+{
+	const int theirs = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), number = dup(theirs);
+	int go[2];
+
+	ASSERT_EQ(pipe(go), 0);
+	const pid_t child = fork();
+
+	if (!child) {
+		char byte;
+
+		close(go[1]);
+		_exit(read(go[0], &byte, 1) != 0);
+	}
+	close(go[0]);
+	/* The child has @number; here that is a pipe now, which must not be touched. */
+	ASSERT_EQ(dup2(go[1], number), number);
+	{
+		auto remote = Caller::remote(child, 0);
+
+		EXPECT_EQ(signal(*remote, number), 1);
+		EXPECT_EQ(signal(*remote, 1 << 19), -EBADF);
+	}
+	EXPECT_EQ(take(theirs), 1u);
+	close(number);
+	close(go[1]);
+	int status = -1;
+
+	EXPECT_EQ(waitpid(child, &status, 0), child);
+	EXPECT_EQ(status, 0);
+	close(theirs);
+}
+
+} // namespace
