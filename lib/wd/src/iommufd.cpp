@@ -87,19 +87,33 @@ Ioas Iommufd::allocIoas()
 	return Ioas(*this, cmd.out_ioas_id);
 }
 
-Hwpt Iommufd::allocHwpt(const Ioas &ioas, uint32_t deviceId, bool pasid)
+Hwpt Iommufd::allocHwpt(const HwptRequest &request)
 {
 	struct iommu_hwpt_alloc cmd = {};
 	cmd.size = sizeof(cmd);
-	cmd.flags = pasid ? IOMMU_HWPT_ALLOC_PASID : 0;
-	cmd.dev_id = deviceId;
-	cmd.pt_id = ioas.id();
-	cmd.data_type = IOMMU_HWPT_DATA_NONE;
+	cmd.flags = request.flags;
+	cmd.dev_id = request.deviceId;
+	cmd.pt_id = request.on;
+	cmd.data_type = request.dataType;
+	cmd.data_len = static_cast<uint32_t>(request.data.size());
+	cmd.data_uptr = reinterpret_cast<uintptr_t>(request.data.data());
+	cmd.fault_id = request.faultId;
 	if (long error = command(IOMMU_HWPT_ALLOC, &cmd))
-		throw Error(static_cast<int>(-error), ioasName(ioas.id()),
-			    "make a page table for device " + std::to_string(deviceId),
-			    error == -EOPNOTSUPP ? "this IOMMU has no PASIDs" : "");
+		throw Error(static_cast<int>(-error),
+			    (request.dataType == IOMMU_HWPT_DATA_NONE ? "IOAS " : "HWPT ") +
+				    std::to_string(request.on),
+			    "make a page table for device " + std::to_string(request.deviceId),
+			    error == -EOPNOTSUPP ? "this IOMMU cannot do that" : "");
 	return Hwpt(*this, cmd.out_hwpt_id);
+}
+
+Hwpt Iommufd::allocHwpt(const Ioas &ioas, uint32_t deviceId, bool pasid)
+{
+	HwptRequest request;
+	request.deviceId = deviceId;
+	request.on = ioas.id();
+	request.flags = pasid ? IOMMU_HWPT_ALLOC_PASID : 0;
+	return allocHwpt(request);
 }
 
 HwInfo Iommufd::hwInfo(uint32_t deviceId) const

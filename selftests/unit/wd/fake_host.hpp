@@ -151,6 +151,10 @@ public:
 	std::set<int> openFds;
 	unsigned mappings = 0;
 	std::map<uint64_t, uint64_t> dma; /**< IOVA -> length */
+	/* If set, instead of what the host does itself. */
+	std::function<long(unsigned long request, void *argument)> onIommu;
+	std::function<ssize_t(void *buffer, size_t count)> onRead;
+	std::function<ssize_t(const void *buffer, size_t count)> onWrite;
 
 	~FakeHost() override
 	{
@@ -191,11 +195,19 @@ public:
 			return -EBADF;
 		if (auto it = ioctlErrors.find(request); it != ioctlErrors.end())
 			return it->second;
+		if (fd >= 1000 && onIommu)
+			return onIommu(request, argument);
 		return fd >= 1000 ? iommuIoctl(request, argument)
 				  : queueIoctl(fd, request, argument);
 	}
-	ssize_t read(int, void *, size_t) noexcept override { return -EINVAL; }
-	ssize_t write(int, const void *, size_t) noexcept override { return -EINVAL; }
+	ssize_t read(int, void *buffer, size_t count) noexcept override
+	{
+		return onRead ? onRead(buffer, count) : -EINVAL;
+	}
+	ssize_t write(int, const void *buffer, size_t count) noexcept override
+	{
+		return onWrite ? onWrite(buffer, count) : -EINVAL;
+	}
 	ssize_t pread(int, void *, size_t, uint64_t) noexcept override { return -EINVAL; }
 	ssize_t pwrite(int, const void *, size_t, uint64_t) noexcept override { return -EINVAL; }
 	int mmap(size_t length, int, int, uint64_t offset, void **out) noexcept override

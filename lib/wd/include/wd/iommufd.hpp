@@ -94,7 +94,17 @@ private:
 		       DmaAccess access);
 };
 
-/** A page table for one IOMMU, kept in step with its Ioas. */
+/** Fields of IOMMU_HWPT_ALLOC (<linux/iommufd.h>). */
+struct HwptRequest {
+	uint32_t deviceId = 0;		 /**< whose IOMMU the table is for */
+	uint32_t on = 0;		 /**< id of an Ioas, or of a parent Hwpt */
+	uint32_t flags = 0;		 /**< enum iommufd_hwpt_alloc_flags */
+	uint32_t dataType = 0;		 /**< enum iommu_hwpt_data_type */
+	std::span<const std::byte> data; /**< what belongs to the type */
+	uint32_t faultId = 0;		 /**< counts with IOMMU_HWPT_FAULT_ID_VALID */
+};
+
+/** A page table for one IOMMU: kernel-managed, in step with its Ioas, or nested on such a one. */
 class Hwpt : public IommufdObject
 {
 public:
@@ -127,6 +137,8 @@ public:
 	 * @throws Error: EOPNOTSUPP if the IOMMU cannot do that
 	 */
 	Hwpt allocHwpt(const Ioas &ioas, uint32_t deviceId, bool pasid = true);
+	/** Any page table: IOMMU_HWPT_ALLOC as it is. wd/nesting.hpp has the usual ones. */
+	Hwpt allocHwpt(const HwptRequest &request);
 	HwInfo hwInfo(uint32_t deviceId) const;
 
 	/** One ioctl, struct with leading size or argsz. @return -errno. For other commands. */
