@@ -13,25 +13,49 @@ bool pci_ats_supported(pci_dev *dev)
 	return dev->ats_cap && !dev->untrusted;
 }
 
-int pci_enable_ats(pci_dev *, int)
+int pci_enable_ats(pci_dev *dev, int ps)
 {
-	/* No function of the machine has translation caches: there is no capability to enable. */
-	return -EINVAL;
+	if (!pci_ats_supported(dev))
+		return -EINVAL;
+	if (WARN_ON(dev->ats_enabled))
+		return -EBUSY;
+	if (ps < PCI_ATS_MIN_STU)
+		return -EINVAL;
+	dev->ats_stu = static_cast<u8>(ps);
+	pci_write_config_word(
+		dev, dev->ats_cap + PCI_ATS_CTRL,
+		static_cast<u16>(PCI_ATS_CTRL_ENABLE | PCI_ATS_CTRL_STU(ps - PCI_ATS_MIN_STU)));
+	dev->ats_enabled = 1;
+	return 0;
 }
 
 void pci_disable_ats(pci_dev *dev)
 {
-	WARN_ON(!dev->ats_enabled);
+	u16 control = 0;
+
+	if (WARN_ON(!dev->ats_enabled))
+		return;
+	pci_read_config_word(dev, dev->ats_cap + PCI_ATS_CTRL, &control);
+	pci_write_config_word(dev, dev->ats_cap + PCI_ATS_CTRL,
+			      static_cast<u16>(control & ~PCI_ATS_CTRL_ENABLE));
+	dev->ats_enabled = 0;
 }
 
 bool pci_pri_supported(pci_dev *dev)
 {
-	return pci_find_ext_capability(dev, PCI_EXT_CAP_ID_PRI) != 0;
+	return dev->pri_cap;
 }
 
 void pci_disable_pri(pci_dev *dev)
 {
-	WARN_ON(!dev->pri_enabled);
+	u16 control = 0;
+
+	if (WARN_ON(!dev->pri_enabled) || !dev->pri_cap)
+		return;
+	pci_read_config_word(dev, dev->pri_cap + PCI_PRI_CTRL, &control);
+	pci_write_config_word(dev, dev->pri_cap + PCI_PRI_CTRL,
+			      static_cast<u16>(control & ~PCI_PRI_CTRL_ENABLE));
+	dev->pri_enabled = 0;
 }
 
 int pci_enable_pasid(pci_dev *dev, int features)

@@ -156,6 +156,7 @@ void readCapabilities(pci_dev *dev)
 	dev->msix_cap = pci_find_capability(dev, PCI_CAP_ID_MSIX);
 	dev->pasid_cap = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_PASID);
 	dev->ats_cap = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_ATS);
+	dev->pri_cap = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_PRI);
 	pcie_capability_read_dword(dev, PCI_EXP_DEVCAP2, &capabilities);
 	/* A root-complex integrated endpoint starts the path: only its own bit counts. */
 	dev->eetlp_prefix_path = (capabilities & PCI_EXP_DEVCAP2_EE_PREFIX) != 0;

@@ -39,6 +39,23 @@ void restorePasid(pci_dev *dev)
 			static_cast<u16>(PCI_PASID_CTRL_ENABLE | dev->pasid_features));
 }
 
+void restorePri(pci_dev *dev)
+{
+	if (!dev->pri_enabled)
+		return;
+	pci_write_config_dword(dev, dev->pri_cap + PCI_PRI_ALLOC_REQ, dev->pri_reqs_alloc);
+	pci_write_config_word(dev, dev->pri_cap + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+}
+
+void restoreAts(pci_dev *dev)
+{
+	if (dev->ats_enabled)
+		pci_write_config_word(
+			dev, dev->ats_cap + PCI_ATS_CTRL,
+			static_cast<u16>(PCI_ATS_CTRL_ENABLE |
+					 PCI_ATS_CTRL_STU(dev->ats_stu - PCI_ATS_MIN_STU)));
+}
+
 /* BARs before the command register, so that nothing is decoded at a wrong place. */
 void restoreHeader(pci_dev *dev)
 {
@@ -96,6 +113,8 @@ void pci_restore_state(pci_dev *dev)
 		return;
 	restoreExpress(dev);
 	restorePasid(dev);
+	restorePri(dev);
+	restoreAts(dev);
 	restoreHeader(dev);
 	pciRestoreMsi(dev);
 	dev->state_saved = false;

@@ -301,8 +301,66 @@ TEST_F(PciTest, PasidErrors)
 	dev_->eetlp_prefix_path = 1;
 	EXPECT_EQ(pci_enable_pasid(dev_, PCI_PASID_CAP_PRIV), 0);
 	pci_disable_pasid(dev_);
+}
+
+class Ats : public PciTest
+{
+protected:
+	u16 control(u16 at)
+	{
+		u16 value = 0;
+
+		pci_read_config_word(dev_, at, &value);
+		return value;
+	}
+	/* As an IOMMU driver does it: Linux does not export pci_enable_pri(). */
+	void enablePri(u32 requests)
+	{
+		dev_->pri_reqs_alloc = requests;
+		pci_write_config_dword(dev_, dev_->pri_cap + PCI_PRI_ALLOC_REQ, requests);
+		pci_write_config_word(dev_, dev_->pri_cap + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+		dev_->pri_enabled = 1;
+	}
+};
+
+TEST_F(Ats, OnAndOff)
+{
+	ASSERT_TRUE(pci_ats_supported(dev_));
+	EXPECT_TRUE(pci_pri_supported(dev_));
+	EXPECT_EQ(pci_enable_ats(dev_, 11), -EINVAL);
+	EXPECT_EQ(control(dev_->ats_cap + PCI_ATS_CTRL), 0u);
+	ASSERT_EQ(pci_enable_ats(dev_, 13), 0);
+	EXPECT_EQ(control(dev_->ats_cap + PCI_ATS_CTRL), PCI_ATS_CTRL_ENABLE | 1);
+	pci_disable_ats(dev_);
+	EXPECT_EQ(control(dev_->ats_cap + PCI_ATS_CTRL), 1u);
+	/* Untrusted functions get none: they would be believed any address. */
+	dev_->untrusted = 1;
 	EXPECT_FALSE(pci_ats_supported(dev_));
-	EXPECT_FALSE(pci_pri_supported(dev_));
+	EXPECT_EQ(pci_enable_ats(dev_, 12), -EINVAL);
+	dev_->untrusted = 0;
+	enablePri(16);
+	pci_disable_pri(dev_);
+	EXPECT_EQ(control(dev_->pri_cap + PCI_PRI_CTRL), 0u);
+	EXPECT_FALSE(dev_->pri_enabled);
+}
+
+TEST_F(Ats, ResetRestoresThem)
+{
+	u32 requests = 0;
+
+	ASSERT_EQ(pci_enable_ats(dev_, 12), 0);
+	enablePri(16);
+	ASSERT_EQ(pci_reset_function(dev_), 0);
+	EXPECT_EQ(control(dev_->ats_cap + PCI_ATS_CTRL), PCI_ATS_CTRL_ENABLE);
+	EXPECT_EQ(control(dev_->pri_cap + PCI_PRI_CTRL), PCI_PRI_CTRL_ENABLE);
+	pci_read_config_dword(dev_, dev_->pri_cap + PCI_PRI_ALLOC_REQ, &requests);
+	EXPECT_EQ(requests, 16u);
+	pci_disable_pri(dev_);
+	pci_disable_ats(dev_);
+	/* Off stays off. */
+	ASSERT_EQ(pci_reset_function(dev_), 0);
+	EXPECT_EQ(control(dev_->ats_cap + PCI_ATS_CTRL), 0u);
+	EXPECT_EQ(control(dev_->pri_cap + PCI_PRI_CTRL), 0u);
 }
 
 TEST_F(PciTest, RemoveAndRescan)

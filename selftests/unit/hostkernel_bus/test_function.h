@@ -53,6 +53,16 @@ public:
 
 		configSet(pasid + 4, 10u << 8 | 0x4, 2); /* 1024 PASIDs, privileged mode */
 		configWritable(pasid + 6, 0x7, 2);
+		const unsigned ats = addExtendedCapability(0x0f, 1, 8);
+
+		configSet(ats + 4, 8, 2); /* eight invalidations at a time */
+		configWritable(ats + 6, 0x801f, 2);
+		const unsigned pri = addExtendedCapability(0x13, 1, 16);
+
+		configWritable(pri + 4, 0x1, 2);
+		configSet(pri + 6, 0x8100, 2); /* stopped; answers name the PASID */
+		configSet(pri + 8, 64, 4);
+		configWritable(pri + 12, 0xffffffff, 4);
 		fd_ = memfd_create("doorbells", 0);
 		if (ftruncate(fd_, kDoorbellsSize - kSharedFrom))
 			throw std::runtime_error("ftruncate");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Address translation services and PASID of a PCI function. No function of the machine has ATS or
- * page requests yet.
+ * Address translation services, page requests and PASID of a PCI function. pci_enable_pri() is not
+ * here: Linux does not export it.
  */
 #ifndef _LINUX_PCI_ATS_H
 #define _LINUX_PCI_ATS_H
@@ -13,9 +13,19 @@ extern "C" {
 #endif
 
 bool pci_ats_supported(struct pci_dev *dev);
+
+/**
+ * pci_enable_ats() - let the function ask for translations and keep them; atomic
+ * @ps: log2 of the smallest page that it may be told of
+ *
+ * Return: 0; -EBUSY (with a warning) if it is on already; -EINVAL without the capability, or for
+ * pages smaller than 4 KiB.
+ */
 int pci_enable_ats(struct pci_dev *dev, int ps);
+/* Warns if it is off. Atomic. */
 void pci_disable_ats(struct pci_dev *dev);
 bool pci_pri_supported(struct pci_dev *pdev);
+/* Warns if it is off. */
 void pci_disable_pri(struct pci_dev *pdev);
 
 /**

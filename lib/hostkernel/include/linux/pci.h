@@ -147,6 +147,9 @@ struct pci_dev {
 	unsigned int untrusted : 1;
 	atomic_t enable_cnt;
 	u16 ats_cap;
+	u8 ats_stu;
+	u16 pri_cap;
+	u32 pri_reqs_alloc;
 	u16 pasid_cap;
 	u16 pasid_features;
 	u32 saved_config_space[PCI_CFG_SPACE_EXP_SIZE / 4];
