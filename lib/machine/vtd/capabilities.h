@@ -22,10 +22,10 @@ constexpr unsigned kZlr = 22, kPsi = 39, kFs1gp = 56, kFs5lp = 60, kEsrtps = 63;
 /** Bits of ECAP. */
 namespace ecap
 {
-constexpr unsigned kC = 0, kQi = 1, kDt = 2, kPt = 6, kSc = 7, kMts = 25, kPrs = 29, kSrs = 31;
+constexpr unsigned kC = 0, kQi = 1, kDt = 2, kPt = 6, kSc = 7, kMts = 25, kNest = 26, kPrs = 29;
 constexpr unsigned kEafs = 34, kPasid = 40, kDit = 41, kPds = 42, kSmts = 43, kSsads = 45;
 constexpr unsigned kSsts = 46, kFsts = 47, kSmpwcs = 48, kRps = 49, kAdms = 52, kRprivs = 53;
-constexpr unsigned kNwfs = 33, kSms = 58;
+constexpr unsigned kSrs = 31, kNwfs = 33, kSms = 58;
 } // namespace ecap
 
 constexpr unsigned kVersion = 0x60; /**< VER: major 6, minor 0 */

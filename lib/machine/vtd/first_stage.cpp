@@ -9,11 +9,12 @@ namespace
 constexpr uint64_t kPresent = bit(0), kWrite = bit(1), kUser = bit(2), kAccessed = bit(5);
 constexpr uint64_t kDirty = bit(6), kPageSizeBit = bit(7), kExtendedAccessed = bit(10);
 
-constexpr uint32_t kCachedUser = 1, kCachedWrite = 2;
+constexpr uint32_t kCachedUser = 1, kCachedWrite = 2, kCachedUpdates = 4;
 
+/** A walk in progress: the table of the next level and the rights so far. */
 struct Position {
-	uint64_t table;
-	unsigned level;
+	TablePage table;
+	unsigned level = 0;
 	bool user = true, write = true;
 };
 
@@ -38,7 +39,8 @@ uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 	return reserved;
 }
 
-FaultReason checkEntry(const Features &features, TableSpace &space, uint64_t entry, unsigned level)
+FaultReason checkEntry(const Features &features, const TableSpace &space, uint64_t entry,
+		       unsigned level)
 {
 	if (!(entry & kPresent))
 		return FaultReason::FirstStageNotPresent;
@@ -67,26 +69,25 @@ uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position 
 	return bits;
 }
 
-/* Check @entry of address @where and set its A, EA and D bits. */
-FaultReason useEntry(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
-		     uint64_t where, const Position &at, bool forWrite, uint64_t &entry)
+/* Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. */
+FaultReason useEntry(const WalkContext &context, const TableSpace &space,
+		     const FirstStageTable &table, uint64_t pa, const Position &at, bool forWrite,
+		     uint64_t &entry)
 {
 	for (unsigned attempt = 0; attempt < kUpdateAttempts; attempt++) {
-		FaultReason reason = checkEntry(context.features, space, entry, at.level);
+		const FaultReason reason = checkEntry(context.features, space, entry, at.level);
 
 		if (reason != FaultReason::None)
 			return reason;
 		const uint64_t used = entry | usageBits(table, entry, at, forWrite);
 		bool exchanged = false;
-		uint64_t pa;
 
 		if (used == entry)
 			return FaultReason::None;
 		if (!table.snooped)
 			return FaultReason::FirstStageUpdateNotSnooped;
-		reason = space.locate(where, at.level == table.levels, true, pa);
-		if (reason != FaultReason::None)
-			return reason;
+		if (!at.table.writable)
+			return FaultReason::NestedNotWritable;
 		if (!context.memory.compareExchange(pa, entry, used, exchanged))
 			break;
 		if (exchanged) {
@@ -102,19 +103,27 @@ uint64_t structureTag(const FirstStageTable &table)
 	return uint64_t{table.pasid} << 16 | table.domain;
 }
 
-Position startPosition(const WalkContext &context, const FirstStageTable &table, uint64_t address)
+/* The deepest cached table on the way to @address, else the top one. */
+FaultReason findStart(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
+		      uint64_t address, Position &at)
 {
 	for (unsigned level = 1; level < table.levels; level++) {
 		const CachedTranslation *cached =
 			context.caches.firstStage.find(structureTag(table), address, level);
 
-		if (cached)
-			return Position{cached->value, level, (cached->flags & kCachedUser) != 0,
-					(cached->flags & kCachedWrite) != 0};
+		if (!cached)
+			continue;
+		at.table = TablePage{cached->value, (cached->flags & kCachedUpdates) != 0};
+		at.level = level;
+		at.user = cached->flags & kCachedUser;
+		at.write = cached->flags & kCachedWrite;
+		return FaultReason::None;
 	}
-	return Position{table.root, table.levels};
+	at.level = table.levels;
+	return space.enter(table.root, true, at.table);
 }
 
+/* What is cached is the host physical table, so that a hit needs no second stage (4.4). */
 void cachePosition(const WalkContext &context, const FirstStageTable &table, uint64_t address,
 		   const Position &at)
 {
@@ -123,27 +132,13 @@ void cachePosition(const WalkContext &context, const FirstStageTable &table, uin
 	entry.size = at.level;
 	entry.who = structureTag(table);
 	entry.page = address >> classShift(entry.size);
-	entry.value = at.table;
-	entry.flags = (at.user ? kCachedUser : 0) | (at.write ? kCachedWrite : 0);
+	entry.value = at.table.pa;
+	entry.flags = (at.user ? kCachedUser : 0) | (at.write ? kCachedWrite : 0) |
+		      (at.table.writable ? kCachedUpdates : 0);
 	entry.domain = table.domain;
 	entry.pasid = table.pasid;
 	entry.kind = TagKind::Pasid;
 	context.caches.firstStage.insert(entry);
-}
-
-FaultReason readEntry(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
-		      uint64_t where, unsigned level, uint64_t &entry)
-{
-	const bool top = level == table.levels;
-	uint64_t pa;
-	const FaultReason reason = space.locate(where, top, false, pa);
-
-	if (reason != FaultReason::None)
-		return reason;
-	if (!context.fetch(pa, entry))
-		return top ? FaultReason::FirstStageTopNotReadable
-			   : FaultReason::FirstStageNotReadable;
-	return FaultReason::None;
 }
 
 } // namespace
@@ -175,32 +170,37 @@ FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
 			   const FirstStageTable &table, uint64_t address, bool forWrite,
 			   FirstStageLeaf &leaf)
 {
-	for (Position at = startPosition(context, table, address); at.level > 0; at.level--) {
-		const uint64_t where = entryAddress(at.table, address, at.level);
-		uint64_t entry;
-		FaultReason reason = readEntry(context, space, table, where, at.level, entry);
+	Position at;
+	FaultReason reason = findStart(context, space, table, address, at);
 
-		if (reason == FaultReason::None)
-			reason = useEntry(context, space, table, where, at, forWrite, entry);
+	while (reason == FaultReason::None) {
+		const uint64_t pa = entryAddress(at.table.pa, address, at.level);
+		uint64_t entry;
+
+		if (!context.fetch(pa, entry))
+			return at.level == table.levels ? FaultReason::FirstStageTopNotReadable
+							: FaultReason::FirstStageNotReadable;
+		reason = useEntry(context, space, table, pa, at, forWrite, entry);
 		if (reason != FaultReason::None)
-			return reason;
+			break;
+		const uint64_t next = entry & mask(51, 12);
+
 		at.user = at.user && (entry & kUser);
 		at.write = at.write && (entry & kWrite);
-		at.table = entry & mask(51, 12);
 		if (isLeaf(entry, at.level)) {
-			leaf.base = at.table & ~(bit(levelShift(at.level)) - 1);
+			leaf.base = next & ~(bit(levelShift(at.level)) - 1);
 			leaf.level = at.level;
 			leaf.user = at.user;
 			leaf.write = at.write;
 			leaf.dirty = entry & kDirty;
-			return FaultReason::None;
+			break;
 		}
-		Position below = at;
-
-		below.level--;
-		cachePosition(context, table, address, below);
+		at.level--;
+		reason = space.enter(next, false, at.table);
+		if (reason == FaultReason::None)
+			cachePosition(context, table, address, at);
 	}
-	return FaultReason::FirstStageNotPresent;
+	return reason;
 }
 
 } // namespace wd::machine::vtd

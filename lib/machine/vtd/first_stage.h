@@ -9,6 +9,12 @@
 namespace wd::machine::vtd
 {
 
+/** A first-stage table as a walk finds it in memory. */
+struct TablePage {
+	uint64_t pa = 0;       /**< host physical */
+	bool writable = false; /**< A, EA and D may be set in it */
+};
+
 /**
  * Where first-stage tables are. Their addresses are host physical for PGTT 001; for nested
  * translation they go through the second stage, which is another implementation of this.
@@ -18,11 +24,8 @@ class TableSpace
 public:
 	virtual ~TableSpace() = default;
 
-	/**
-	 * Host physical address of the entry at @address. @top: it is in the table that the PASID
-	 * entry points to. @update: the entry is going to be changed.
-	 */
-	virtual FaultReason locate(uint64_t address, bool top, bool update, uint64_t &pa) = 0;
+	/** Find the table at @address. @top: the PASID entry points to it, not an entry. */
+	virtual FaultReason enter(uint64_t address, bool top, TablePage &page) = 0;
 	/** Is an address found in a first-stage entry within the space (SFS.5)? */
 	virtual bool contains(uint64_t address) const = 0;
 };
@@ -31,9 +34,9 @@ public:
 class HostTableSpace final : public TableSpace
 {
 public:
-	FaultReason locate(uint64_t address, bool, bool, uint64_t &pa) override
+	FaultReason enter(uint64_t address, bool, TablePage &page) override
 	{
-		pa = address;
+		page = TablePage{address, true};
 		return FaultReason::None;
 	}
 	bool contains(uint64_t) const override { return true; }

@@ -31,8 +31,7 @@ FaultReason PasidEntry::check(const Features &features) const
 			return FaultReason::None;
 		break;
 	case PageTableType::Nested:
-		/* NEST is never offered (capabilities.cpp). */
-		break;
+		return checkNested(features);
 	}
 	return FaultReason::PasidEntryInvalid;
 }
@@ -53,6 +52,21 @@ FaultReason PasidEntry::checkFirstStage(const Features &features) const
 	if (levels == 5 && !features.offersCap(cap::kFs5lp))
 		return FaultReason::PasidEntryInvalid;
 	return FaultReason::None;
+}
+
+/* SPT.4.4: the first-stage table must be within what the second stage translates. */
+FaultReason PasidEntry::checkNested(const Features &features) const
+{
+	FaultReason reason = FaultReason::PasidEntryInvalid;
+
+	if (!features.offers(ecap::kNest))
+		return reason;
+	reason = checkSecondStage(features);
+	if (reason == FaultReason::None)
+		reason = checkFirstStage(features);
+	if (reason == FaultReason::None && firstStageTable() >> features.stageWidth(addressWidth()))
+		reason = FaultReason::PasidEntryInvalid;
+	return reason;
 }
 
 } // namespace wd::machine::vtd

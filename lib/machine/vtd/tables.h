@@ -65,6 +65,7 @@ struct PasidEntry {
 private:
 	FaultReason checkSecondStage(const Features &features) const;
 	FaultReason checkFirstStage(const Features &features) const;
+	FaultReason checkNested(const Features &features) const;
 };
 
 } // namespace wd::machine::vtd

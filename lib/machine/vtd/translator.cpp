@@ -2,6 +2,7 @@
 #include "translator.h"
 
 #include "first_stage.h"
+#include "nested.h"
 
 namespace wd::machine::vtd
 {
@@ -225,9 +226,14 @@ FaultReason Translator::dispatch(Walk &walk)
 	case PageTableType::PassThrough:
 		return translatePassThrough(walk);
 	case PageTableType::Nested:
-		break;
+		return translateNested(walk);
 	}
 	return FaultReason::PasidEntryInvalid;
+}
+
+uint32_t Translator::firstStageRights(const FirstStageLeaf &leaf)
+{
+	return (leaf.user ? kUser : 0) | (leaf.write ? kWrite : 0) | (leaf.dirty ? kDirty : 0);
 }
 
 FaultReason Translator::translateFirstStage(Walk &walk)
@@ -246,8 +252,7 @@ FaultReason Translator::translateFirstStage(Walk &walk)
 	if (reason != FaultReason::None)
 		return reason;
 	complete(walk, leaf.level, leaf.base, TagKind::Pasid,
-		 (leaf.user ? kUser : 0) | (leaf.write ? kWrite : 0) | (leaf.dirty ? kDirty : 0) |
-			 kStageRead | kStageWrite);
+		 firstStageRights(leaf) | kStageRead | kStageWrite);
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
@@ -268,6 +273,43 @@ FaultReason Translator::translateSecondStage(Walk &walk)
 	complete(walk, leaf.level, leaf.base, TagKind::Domain,
 		 kUser | kWrite | (leaf.read ? kStageRead : 0) | (leaf.write ? kStageWrite : 0) |
 			 (leaf.dirty ? kDirty : 0));
+	return judge(walk.result.flags, request, walk.privileged);
+}
+
+FaultReason Translator::translateNested(Walk &walk)
+{
+	const Request &request = walk.request;
+	const bool forWrite = request.access != Access::Read;
+	const FirstStageTable first =
+		FirstStageTable::of(walk.entry, walk.pasid, walk.privileged, context_.features);
+	const SecondStageTable second = SecondStageTable::of(walk.entry, context_.features);
+	NestedTableSpace space(context_, second,
+			       context_.features.stageWidth(walk.entry.addressWidth()));
+	FirstStageLeaf inner;
+	SecondStageLeaf outer;
+
+	if (!isCanonical(request.address, first.levels))
+		return FaultReason::NotCanonical;
+	FaultReason reason =
+		walkFirstStage(context_, space, first, request.address, forWrite, inner);
+
+	if (reason != FaultReason::None)
+		return reason;
+	/* What the first stage refuses must not make the second stage's page dirty. */
+	const uint32_t rights = firstStageRights(inner);
+
+	complete(walk, inner.level, inner.base, TagKind::Pasid, rights | kStageRead | kStageWrite);
+	reason = judge(walk.result.flags, request, walk.privileged);
+	if (reason == FaultReason::None)
+		reason = walkSecondStage(context_, second, inner.translate(request.address),
+					 forWrite, outer);
+	if (reason != FaultReason::None)
+		return reason;
+	const NestedLeaf leaf = NestedLeaf::of(inner, outer, request.address);
+
+	complete(walk, leaf.level, leaf.base, TagKind::Pasid,
+		 (outer.dirty ? rights : rights & ~kDirty) | (outer.read ? kStageRead : 0) |
+			 (outer.write ? kStageWrite : 0));
 	return judge(walk.result.flags, request, walk.privileged);
 }
 

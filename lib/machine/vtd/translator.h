@@ -16,6 +16,8 @@
 namespace wd::machine::vtd
 {
 
+struct FirstStageLeaf;
+
 /** A request with AT=00 that does not cross a 4 KiB page (sheet 4.1). */
 struct Request {
 	StreamId stream;
@@ -148,9 +150,11 @@ private:
 	FaultReason dispatch(Walk &walk);
 	FaultReason translateFirstStage(Walk &walk);
 	FaultReason translateSecondStage(Walk &walk);
+	FaultReason translateNested(Walk &walk);
 	FaultReason translatePassThrough(Walk &walk);
 	void complete(Walk &walk, unsigned level, uint64_t base, TagKind kind, uint32_t rights);
 
+	static uint32_t firstStageRights(const FirstStageLeaf &leaf);
 	FaultReason judge(uint32_t flags, const Request &request, bool privileged) const;
 	uint32_t permittedKinds(uint32_t flags) const;
 

@@ -20,13 +20,13 @@ namespace wd::machine
 /** Capabilities and limits of a unit, fixed at construction. */
 struct IommuCapabilities {
 	/**
-	 * CAP and ECAP as they shall read. The unit clears what it does not model (NEST, interrupt
+	 * CAP and ECAP as they shall read. The unit clears what it does not model (interrupt
 	 * remapping, caching mode, ...) and what lacks its precondition (VT-d sheet 1.4).
 	 */
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
 	unsigned hostAddressWidth = 52; /**< bits, 39..52 */
-	/** VT-d sheet 1.4 "suggested model values", less device TLBs and nested translation. */
+	/** VT-d sheet 1.4 "suggested model values", less device TLBs. */
 	static IommuCapabilities defaults();
 };
 

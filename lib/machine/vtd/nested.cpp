@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "nested.h"
+
+#include <algorithm>
+
+namespace wd::machine::vtd
+{
+
+/*
+ * With SSADE every access to a first-stage table counts as a write of its page, even where no bit
+ * changes (sheet 3.8): dirty tracking may report too much, never too little.
+ */
+FaultReason NestedTableSpace::enter(uint64_t address, bool top, TablePage &page)
+{
+	SecondStageLeaf leaf;
+	const FaultReason reason =
+		walkSecondStage(context_, table_, address, table_.trackUse, leaf);
+
+	if (reason != FaultReason::None)
+		return reason;
+	if (!leaf.read)
+		return top ? FaultReason::NestedTopNotReadable : FaultReason::NestedNotReadable;
+	if (table_.trackUse && !leaf.write)
+		return FaultReason::NestedNotWritable;
+	page = TablePage{leaf.translate(address), leaf.write};
+	return FaultReason::None;
+}
+
+NestedLeaf NestedLeaf::of(const FirstStageLeaf &first, const SecondStageLeaf &second,
+			  uint64_t address)
+{
+	NestedLeaf leaf;
+
+	leaf.level = std::min(first.level, second.level);
+	leaf.base = second.translate(first.translate(address)) & ~(bit(levelShift(leaf.level)) - 1);
+	return leaf;
+}
+
+} // namespace wd::machine::vtd
