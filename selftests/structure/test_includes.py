@@ -19,6 +19,7 @@ OURS = {
     "lib/vfio_user": ("vfio_user/",),
     "lib/hostkernel/api": ("hostkernel/",),
     "lib/wd": ("wd/",),
+    "lib/vmm": ("vmm/",),
 }
 ALLOWED = {
     "kernel": ("include/uapi", "kernel/include"),
@@ -27,6 +28,7 @@ ALLOWED = {
     "lib/hostkernel": ("lib/hostkernel/api", "lib/machine", "lib/base"),
     "lib/vfio_user": ("lib/vfio_user", "lib/machine", "lib/base"),
     "lib/wd": ("lib/wd", "lib/base", "include/uapi", "lib/hostkernel/api", "lib/machine"),
+    "lib/vmm": ("lib/vmm", "lib/wd", "include/uapi"),
     "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
     "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
 }

@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "vmm/descriptors.hpp"
+
+namespace wd::vmm
+{
+namespace
+{
+
+constexpr uint64_t mask(unsigned last, unsigned first)
+{
+	return (~uint64_t{0} >> (63 - last)) & (~uint64_t{0} << first);
+}
+
+constexpr uint64_t field(uint64_t word, unsigned last, unsigned first)
+{
+	return (word & mask(last, first)) >> first;
+}
+
+/* Sheet 2.4. */
+constexpr unsigned kFirstStage = 1, kPassThrough = 4;
+constexpr uint64_t kEntryReserved0 = mask(5, 5) | mask(11, 10);
+constexpr uint64_t kEntryReserved1 = mask(22, 16) | mask(31, 27);
+constexpr uint64_t kEntryReserved2 = mask(1, 1) | mask(11, 8);
+
+/* Sheet 5.2. */
+enum Type : unsigned {
+	kContext = 1,
+	kIotlb = 2,
+	kDeviceTlb = 3,
+	kInterruptEntry = 4,
+	kWait = 5,
+	kPasidIotlb = 6,
+	kPasidCache = 7,
+	kPasidDeviceTlb = 8,
+	kPageGroupResponse = 9,
+};
+constexpr unsigned kMaxAddressMask = 52;
+
+struct Reserved {
+	unsigned type;
+	uint64_t q0, q1;
+};
+
+constexpr Reserved kReserved[] = {
+	{kContext, 0xfffc00000000f1c0, ~uint64_t{0}},
+	{kIotlb, 0xffffffff0000f100, 0xf80},
+	{kDeviceTlb, 0xffff0000ffe0f1f0, 0xffe},
+	{kInterruptEntry, 0xffff000007fff1e0, ~uint64_t{0}},
+	{kWait, 0xfffff180, 3},
+	{kPasidIotlb, 0xfff000000000f1c0, 0xf80},
+	{kPasidCache, 0xfff000000000f1c0, ~uint64_t{0}},
+	{kPasidDeviceTlb, 0xfff000000000f000, 0x7fe},
+	{kPageGroupResponse, 0xfff00000000001e0, 0xfffffffffffff003},
+};
+
+bool wellFormed(unsigned type, const Descriptor &words)
+{
+	for (const Reserved &known : kReserved)
+		if (known.type == type)
+			return !(words[0] & known.q0) && !(words[1] & known.q1) && !words[2] &&
+			       !words[3];
+	return false;
+}
+
+Command iotlb(const Descriptor &words)
+{
+	const unsigned granularity = field(words[0], 5, 4);
+	Command command;
+
+	if (!granularity)
+		return command;
+	/* A page of the guest's second stage says nothing about its first stage (4.5). */
+	command.kind = Command::Kind::FlushDomain;
+	command.everyDomain = granularity == 1;
+	command.domain = field(words[0], 31, 16);
+	return command;
+}
+
+Command pasidIotlb(const Descriptor &words)
+{
+	const unsigned granularity = field(words[0], 5, 4), order = field(words[1], 5, 0);
+	Command command;
+
+	if (granularity < 2 || (granularity == 3 && order > kMaxAddressMask))
+		return command;
+	command.kind = granularity == 2 ? Command::Kind::FlushPasid : Command::Kind::FlushPages;
+	command.domain = field(words[0], 31, 16);
+	command.pasid = field(words[0], 51, 32);
+	if (granularity == 2 || order == kMaxAddressMask)
+		return command;
+	command.flush.pages = uint64_t{1} << order;
+	command.flush.address = words[1] & mask(63, 12) & (~uint64_t{0} << (12 + order));
+	command.flush.leafOnly = field(words[1], 6, 6);
+	return command;
+}
+
+Command pasidCache(const Descriptor &words)
+{
+	const unsigned granularity = field(words[0], 5, 4);
+	Command command;
+
+	if (granularity == 2)
+		return command;
+	command.kind = Command::Kind::PasidCache;
+	command.everyDomain = granularity == 3;
+	command.everyPasid = granularity != 1;
+	command.domain = field(words[0], 31, 16);
+	command.pasid = field(words[0], 51, 32);
+	return command;
+}
+
+Command pageResponse(const Descriptor &words)
+{
+	Command command;
+
+	command.kind = Command::Kind::PageResponse;
+	command.pasidPresent = field(words[0], 4, 4);
+	command.code = field(words[0], 15, 12);
+	command.rid = field(words[0], 31, 16);
+	command.pasid = field(words[0], 51, 32);
+	command.group = field(words[1], 11, 3);
+	return command;
+}
+
+} // namespace
+
+bool operator==(const PasidEntry &a, const PasidEntry &b)
+{
+	return a.kind == b.kind && a.domain == b.domain && a.table.root == b.table.root &&
+	       a.table.levels == b.table.levels && a.table.supervisor == b.table.supervisor &&
+	       a.table.extended == b.table.extended && a.table.writeProtect == b.table.writeProtect;
+}
+
+PasidEntry parsePasidEntry(const std::array<uint64_t, 8> &words)
+{
+	const unsigned type = field(words[0], 8, 6), levels = 4 + field(words[2], 3, 2);
+	PasidEntry entry;
+
+	if (!(words[0] & 1))
+		return entry;
+	entry.kind = PasidEntry::Kind::Bad;
+	if ((words[0] & kEntryReserved0) || (words[1] & kEntryReserved1) ||
+	    (words[2] & kEntryReserved2) || words[3] || words[4] || words[5] || words[6] ||
+	    words[7])
+		return entry;
+	entry.domain = field(words[1], 15, 0);
+	if (type == kPassThrough) {
+		entry.kind = PasidEntry::Kind::PassThrough;
+	} else if (type == kFirstStage && levels <= 5) {
+		entry.kind = PasidEntry::Kind::FirstStage;
+		entry.table.root = words[2] & mask(63, 12);
+		entry.table.levels = levels;
+		entry.table.supervisor = words[2] & 1;
+		entry.table.writeProtect = field(words[2], 4, 4);
+		entry.table.extended = field(words[2], 7, 7);
+	}
+	return entry;
+}
+
+Command parseDescriptor(const Descriptor &words)
+{
+	const unsigned type = field(words[0], 11, 9) << 4 | field(words[0], 3, 0);
+	Command command;
+
+	if (!wellFormed(type, words))
+		return command;
+	switch (type) {
+	case kIotlb:
+		return iotlb(words);
+	case kPasidIotlb:
+		return pasidIotlb(words);
+	case kPasidCache:
+		return pasidCache(words);
+	case kPageGroupResponse:
+		return pageResponse(words);
+	case kDeviceTlb:
+	case kPasidDeviceTlb:
+		command.kind = Command::Kind::Nothing;
+		return command;
+	default:
+		command.kind = Command::Kind::NotOurs;
+		return command;
+	}
+}
+
+/* Sheet 6.1. */
+Descriptor encodePageRequest(const GuestPageRequest &request)
+{
+	const PageFault &page = request.page;
+	Descriptor words{};
+
+	words[0] = 1 | uint64_t{request.rid} << 16;
+	if (request.pasid) {
+		words[0] |= uint64_t{1} << 8 | uint64_t{request.pasid} << 32;
+		words[0] |= uint64_t{page.execute} << 52 | uint64_t{page.privileged} << 53;
+	}
+	words[1] = (page.address & mask(63, 12)) | uint64_t{page.read} | uint64_t{page.write} << 1 |
+		   uint64_t{request.last} << 2 | uint64_t{request.group & 0x1ffu} << 3;
+	return words;
+}
+
+} // namespace wd::vmm
