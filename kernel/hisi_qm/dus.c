@@ -94,7 +94,8 @@ void qm_dus_free(struct wd_qp *qp)
 	qp->dus = NULL;
 }
 
-/* For a fault handler: insert the region's page at @address of @vma. SIGBUS if there is no memory. */
+/* For a fault handler: insert the region's page at @address of @vma. SIGBUS if there is no memory.
+ */
 vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address)
 {
 	lockdep_assert_held(&qp->lock);
