@@ -2,6 +2,7 @@
 /* A process as the kernel sees it: identity of its system calls, its files and mappings. */
 #include "caller.h"
 #include "tasks.h"
+#include "user_table.h"
 #include "vfs.h"
 
 #include <algorithm>
@@ -53,14 +54,20 @@ public:
 	int mmap(size_t length, int prot, int flags, int fd, uint64_t offset, void **out) override;
 	int munmap(void *address, size_t length) override;
 	int dupTo(int fd, Caller &to) override;
+	void memoryChanged(void *address, size_t length) override;
+	void exec() override;
 
-	/** Unmap and close everything, in the order of a process's end. */
+	/** Unmap and close everything. */
 	void releaseAll();
 
 private:
 	/** While one of these lives, the calling thread acts for the caller. */
 	class Scope;
 	friend class Scope;
+
+	void unmapAll();
+	void closeAll();
+	void endMm();
 
 	cred *cred_;
 	signal_struct signal_;
@@ -150,6 +157,7 @@ CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}
 		throw std::system_error(EAGAIN, std::generic_category(),
 					"no mm id left for process " + std::to_string(pid));
 	}
+	mmgrab(mm_); /* the object is ours until the destructor, as a zombie's is */
 	atomic_set(&cred_->usage, 1);
 	cred_->uid = cred_->euid = cred_->fsuid = kuid_t{uid};
 	cred_->user = alloc_uid(kuid_t{uid});
@@ -177,33 +185,79 @@ CallerImpl::~CallerImpl()
 		std::lock_guard lock(callersMutex);
 		callers.erase(this);
 	}
-	releaseAll();
-	leader_->mm = nullptr;
+	/* As in Linux: the address space goes before the files. */
+	unmapAll();
+	endMm();
+	closeAll();
 	leader_->cred = leader_->real_cred = kernelCred();
 	leader_->files = nullptr;
 	leader_->flags |= PF_EXITING;
 	/* The task may outlive us in the hands of a driver, our signal_struct does not. */
 	static signal_struct none{};
 	leader_->signal = &none;
-	mm_->owner = nullptr;
-	mmput(mm_);
+	mmdrop(mm_);
 	put_cred(cred_);
 	put_task_struct(leader_);
 }
 
 void CallerImpl::releaseAll()
 {
+	unmapAll();
+	closeAll();
+}
+
+/* The users of the mm that remain are threads of the kernel; the last one ends it. */
+void CallerImpl::endMm()
+{
+	Scope scope(*this, PF_EXITING);
+	threadState.onBehalf = false;
+	leader_->mm = nullptr;
+	mm_->owner = nullptr;
+	mmput(mm_);
+}
+
+void CallerImpl::exec()
+{
+	mm_struct *fresh = mmCreate(mm_->wd_pid);
+	if (!fresh)
+		throw std::system_error(EAGAIN, std::generic_category(), "no mm id left");
+	mmgrab(fresh);
+	unmapAll();
+	mm_struct *before = mm_;
+	endMm();
+	mm_ = fresh;
+	leader_->mm = fresh;
+	fresh->owner = leader_;
+	mmdrop(before);
+}
+
+void CallerImpl::memoryChanged(void *address, size_t length)
+{
+	auto start = reinterpret_cast<unsigned long>(address) & PAGE_MASK;
+	unsigned long end = PAGE_ALIGN(reinterpret_cast<unsigned long>(address) + length);
+	if (start >= TASK_SIZE || end > TASK_SIZE || end <= start)
+		return;
+	Scope scope(*this);
+	mmap_write_lock(mm_);
+	userRangeChanged(mm_, start, end);
+	mmap_write_unlock(mm_);
+}
+
+void CallerImpl::unmapAll()
+{
 	std::map<unsigned long, vm_area_struct *> mappings;
 	{
 		std::lock_guard lock(mappingsMutex_);
 		mappings.swap(mappings_);
 	}
-	{
-		Scope scope(*this);
-		threadState.onBehalf = false; /* the end of a process must not fail */
-		for (auto &[address, vma] : mappings)
-			unmapFile(vma);
-	}
+	Scope scope(*this);
+	threadState.onBehalf = false; /* the end of a process must not fail */
+	for (auto &[address, vma] : mappings)
+		unmapFile(vma);
+}
+
+void CallerImpl::closeAll()
+{
 	Scope scope(*this, PF_EXITING);
 	threadState.onBehalf = false;
 	for (file *filp : files_.takeAll()) {

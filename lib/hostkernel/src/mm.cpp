@@ -15,6 +15,7 @@
 
 #include "memory_access.h"
 #include "memory_map.h"
+#include "user_table.h"
 
 namespace wd::hostkernel
 {
@@ -30,6 +31,13 @@ mm_struct *mmCreate(int pid)
 	init_rwsem(&mm->mmap_lock);
 	mm->wd_id = id;
 	mm->wd_pid = pid;
+	auto *state = new MmState;
+	mm->wd_private = state;
+	mm->pgd = static_cast<pgd_t *>(state->table.top());
+	state->vma.vm_start = PAGE_SIZE;
+	state->vma.vm_end = TASK_SIZE;
+	state->vma.vm_mm = mm;
+	state->vma.vm_flags = VM_READ | VM_WRITE | VM_EXEC | VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC;
 	return mm;
 }
 
@@ -55,14 +63,29 @@ size_t touchRemote(pid_t pid, uint64_t address, size_t pages)
 	return pages;
 }
 
-size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, unsigned flags)
+} // namespace
+
+size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, bool write)
 {
-	bool write = flags & FOLL_WRITE;
 	if (!mm->wd_pid)
 		return touchPages(reinterpret_cast<void *>(start), pages, write);
 	if (write)
 		pages = remoteWritable(mm->wd_pid, start, pages);
 	return touchRemote(mm->wd_pid, start, pages);
+}
+
+namespace
+{
+
+/* As a fault of the process would: an IOMMU that walks its table finds what is pinned. */
+size_t fillTable(mm_struct *mm, unsigned long start, size_t pages, bool write)
+{
+	for (size_t i = 0; i < pages; i++) {
+		uint64_t address = start + i * PAGE_SIZE;
+		if (!stateOf(mm).table.set(address, mm->wd_id << kMmIdShift | address, write))
+			return i;
+	}
+	return pages;
 }
 
 long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags, page **pages)
@@ -76,7 +99,10 @@ long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags
 	count = std::min(count, (TASK_SIZE - start) >> PAGE_SHIFT);
 	if (!mm->wd_pid)
 		count = deviceMappingClip(start, count);
-	count = count ? touchUser(mm, start, count, flags) : 0;
+	bool write = flags & FOLL_WRITE;
+	count = count ? touchUser(mm, start, count, write) : 0;
+	if (stateOf(mm).shared.load(std::memory_order_relaxed))
+		count = fillTable(mm, start, count, write);
 	if (!count)
 		return -EFAULT;
 	unsigned long first = ((mm->wd_id << kMmIdShift) | start) >> PAGE_SHIFT;
@@ -95,13 +121,27 @@ using namespace wd::hostkernel;
 
 void mmput(struct mm_struct *mm)
 {
-	if (atomic_dec_and_test(&mm->mm_users))
-		mmdrop(mm);
+	if (!atomic_dec_and_test(&mm->mm_users))
+		return;
+	mmReleaseNotifiers(mm);
+	mmdrop(mm);
 }
+
+namespace
+{
+void asyncPut(work_struct *work)
+{
+	mmput(container_of(work, MmState, asyncPut)->vma.vm_mm);
+}
+} // namespace
 
 void mmput_async(struct mm_struct *mm)
 {
-	mmput(mm);
+	/* One work item is enough: who finds it queued leaves the last reference to it. */
+	if (atomic_add_unless(&mm->mm_users, -1, 1))
+		return;
+	INIT_WORK(&stateOf(mm).asyncPut, asyncPut);
+	schedule_work(&stateOf(mm).asyncPut);
 }
 
 void __mmdrop(struct mm_struct *mm)
@@ -111,6 +151,7 @@ void __mmdrop(struct mm_struct *mm)
 	     mm->locked_vm);
 	if (mm->wd_id)
 		memoryMapRemove(static_cast<unsigned>(mm->wd_id));
+	delete &stateOf(mm);
 	delete mm;
 }
 

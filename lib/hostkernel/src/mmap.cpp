@@ -16,6 +16,7 @@
 #include "arena.h"
 #include "bus_hooks.h"
 #include "pages.h"
+#include "user_table.h"
 
 namespace wd::hostkernel
 {
@@ -166,6 +167,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 		return -ENOMEM;
 	get_file(filp);
 	mmap_write_lock(mm);
+	userRangeChanged(mm, vma->vm_start, vma->vm_end);
 	ret = filp->f_op->mmap(filp, vma);
 	mm->total_vm += ret ? 0 : vma_pages(vma);
 	mmap_write_unlock(mm);
@@ -200,6 +202,7 @@ void unmapFile(vm_area_struct *vma)
 	mm->total_vm -= vma_pages(vma);
 	if (vma->vm_ops && vma->vm_ops->close)
 		vma->vm_ops->close(vma);
+	userRangeChanged(mm, vma->vm_start, vma->vm_end);
 	mmap_write_unlock(mm);
 	release(vma);
 	fput(filp);

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <sys/types.h>
 
+struct mm_struct;
+
 namespace wd::hostkernel
 {
 
@@ -17,6 +19,12 @@ uint64_t pinnedPagesTotal();
 
 /** How many of @pages from @start on are writable for process @pid, by its map. */
 size_t remoteWritable(pid_t pid, uint64_t start, size_t pages);
+
+/**
+ * Touch pages of a process from @start on, so that they are there, for @write the process's own.
+ * @return how many could be touched.
+ */
+size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, bool write);
 
 /* Mappings that Caller::mmap made of device or kernel pages: Linux refuses to pin those. */
 void deviceMappingAdd(uint64_t start, uint64_t length);

@@ -253,6 +253,10 @@ long ioctl(file *filp, unsigned cmd, unsigned long arg)
 		return current_uid().val;
 	case kCapable:
 		return capable(static_cast<int>(arg));
+	case kGrabMm:
+		mmgrab(get_current()->mm);
+		*reinterpret_cast<mm_struct **>(arg) = get_current()->mm;
+		return 0;
 	case kString:
 		return readString(arg);
 	case kSignal:

@@ -36,6 +36,7 @@ enum Command : unsigned {
 	kCapable, /**< whether the caller has capability argument */
 	kString,  /**< length of the string at argument, read with strndup_user() of 16 */
 	kSignal,  /**< adds 1 to the event counter of descriptor argument; returns what was added */
+	kGrabMm,  /**< mmgrab() of the caller's mm, whose address goes to the argument */
 	kStruct, /**< copy_struct_from_user of 16 bytes from a struct whose size is its first u64 */
 };
 

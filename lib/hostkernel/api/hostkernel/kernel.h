@@ -122,6 +122,15 @@ public:
 	virtual int munmap(void *address, size_t length) = 0;
 	/** As dup(2)/SCM_RIGHTS: another reference to the open file, in @to's table. */
 	virtual int dupTo(int fd, Caller &to) = 0;
+
+	/**
+	 * The process has unmapped, remapped, protected or discarded this memory, which the hosted
+	 * kernel cannot see: devices that share the address space must ask again for its pages.
+	 */
+	virtual void memoryChanged(void *address, size_t length) = 0;
+	/** As execve(2): another mm takes the place of this one, the files stay. No call may run.
+	 */
+	virtual void exec() = 0;
 };
 
 /* sysfs, by absolute path below /sys ("/sys/class/uacce/hisi_zip-0/api"). 0 or -errno. */

@@ -161,11 +161,30 @@ void unpin_user_pages(struct page **pages, unsigned long npages);
 void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty);
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
+/*
+ * One area stands for all memory of a process; what is really there is found out by touching it.
+ * Under the mmap lock.
+ */
+struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
+struct pt_regs;
+vm_fault_t handle_mm_fault(struct vm_area_struct *vma, unsigned long address, unsigned int flags,
+			   struct pt_regs *regs);
+
 int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
 int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
 			struct task_struct *task, bool bypass_rlim);
 bool can_do_mlock(void);
 WD_END_DECLS
+
+#define FAULT_FLAG_WRITE 0x01u
+#define FAULT_FLAG_REMOTE 0x80u
+
+static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
+{
+	struct vm_area_struct *vma = find_vma(mm, addr);
+
+	return vma && addr >= vma->vm_start ? vma : NULL;
+}
 
 static inline void mmap_read_lock(struct mm_struct *mm)
 {

@@ -23,11 +23,17 @@ typedef struct {
 #define pgprot_val(x) ((x).pgprot)
 #endif
 
+typedef struct {
+	unsigned long pgd;
+} pgd_t;
+
 typedef unsigned int vm_fault_t;
 typedef unsigned long vm_flags_t;
 #define VM_FAULT_OOM 0x000001u
 #define VM_FAULT_SIGBUS 0x000002u
+#define VM_FAULT_SIGSEGV 0x000040u
 #define VM_FAULT_NOPAGE 0x000100u
+#define VM_FAULT_ERROR (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV)
 
 struct file;
 struct task_struct;
@@ -37,6 +43,7 @@ struct vm_area_struct;
 struct vm_fault;
 
 struct mm_struct {
+	pgd_t *pgd; /* x86-64, whatever the processor; filled by faults and pins (user_table.h) */
 	atomic_t mm_users;
 	atomic_t mm_count;
 	struct rw_semaphore mmap_lock;
@@ -68,10 +75,6 @@ struct vm_fault {
 	unsigned long address;
 	unsigned int flags;
 };
-
-#define VM_FAULT_OOM 0x000001u
-#define VM_FAULT_SIGBUS 0x000002u
-#define VM_FAULT_NOPAGE 0x000100u
 
 struct vm_operations_struct {
 	void (*open)(struct vm_area_struct *area);

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The page tables of processes here have neither large pages nor five levels (user_table.h). */
+#ifndef _ASM_X86_CPUFEATURE_H
+#define _ASM_X86_CPUFEATURE_H
+
+#define X86_FEATURE_GBPAGES 0
+#define cpu_feature_enabled(bit) ((void)(bit), 0)
+
+#endif /* _ASM_X86_CPUFEATURE_H */
