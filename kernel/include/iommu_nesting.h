@@ -16,6 +16,9 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct wd_device;
+struct wd_iommu_ops;
+
 #define WD_USER_DATA_MAX 64
 
 /**
@@ -33,12 +36,15 @@ struct wd_user_data {
 /**
  * struct wd_pgtable - a user-managed table; embedded in the driver's own structure
  * @parent: paging domain that it is nested on; kept by whoever allocated the table
- * @iommu: the layer's, of the device that it was made for
+ * @ops: the driver's, whose module is held as long as the table is there
  * @binds: places where it is bound; the layer's lock
+ *
+ * A table may be bound to devices of every IOMMU of the driver that made it, as a domain may be
+ * attached to them.
  */
 struct wd_pgtable {
 	struct iommu_domain *parent;
-	struct wd_iommu *iommu;
+	const struct wd_iommu_ops *ops;
 	unsigned int binds;
 };
 
@@ -80,7 +86,7 @@ enum wd_fault_code {
  * @data: the handler's data
  * @pasid: where it was registered
  * @grpid: group index
- * @device: the layer's
+ * @device: the layer's, held
  * @count: number of @faults; the last one is last
  * @faults: the page requests in the order of their arrival
  */
@@ -99,12 +105,21 @@ struct wd_fault_group {
  * typedef wd_fault_handler_t - takes a group over
  * @group: to be given back with wd_iommu_fault_respond(), exactly once, now or later
  *
- * Called in the thread of the page request queue; must not wait for user space, nor call attach,
- * bind, or (un)register of a handler.
+ * Called in the thread of the page request queue, with a mutex of the layer held; must not wait for
+ * user space, nor call attach, bind, or (un)register of a handler.
  */
 typedef void (*wd_fault_handler_t)(struct wd_fault_group *group);
 
+/*
+ * What a device can make the layer keep: page requests of incomplete groups, and page requests of
+ * complete groups that wait for their answer. Above the first the oldest is forgotten (the device
+ * asks for that page again after its group is answered), above the second a group is INVALID.
+ */
+#define WD_FAULT_MAX_PARTIAL 1024
+#define WD_FAULT_MAX_PENDING 32768
+
 /* --- for users of the layer; iommu/nesting.c and iommu/page_fault.c, all may sleep --- */
+bool wd_iommu_can_nest(struct device *dev);
 struct wd_pgtable *wd_iommu_pgtable_alloc(struct device *dev, struct iommu_domain *parent,
 					  u32 flags, const struct wd_user_data *data);
 void wd_iommu_pgtable_free(struct wd_pgtable *table);

@@ -51,20 +51,27 @@ struct wd_iommu_hw_info {
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
  *	hardware of @dev: nothing of the table itself is read. @flags: IOMMU_HWPT_ALLOC_PASID.
  *	ERR_PTR(-EOPNOTSUPP) for a type or flag that is not known, ERR_PTR(-EINVAL) for bad data
- * @pgtable_free: free a table that is bound nowhere
+ * @pgtable_free: free a table that is bound nowhere; its IOMMU may be gone
  * @bind_pgtable: install @table at [@dev, @pasid]; for IOMMU_NO_PASID the parent is attached to the
- *	requester id, and its entry is changed to a nested one
+ *	requester id, and its entry is changed to a nested one. @dev may be of another IOMMU of the
+ *	driver than the one that @table was made for: -EINVAL if that one cannot walk it
  * @unbind_pgtable: tear it down; as remove_dev_pasid for a PASID, back to the parent alone for
- *	IOMMU_NO_PASID. Must not fail
- * @cache_invalidate: forget what @count entries of type @type name; *@done receives how many were
- *	done when one is refused
+ *	IOMMU_NO_PASID, unless the requester id has got another domain meanwhile or has been blocked
+ *	(at the release of a device): then there is nothing but to forget. Must not fail
+ * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound;
+ **@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
+ *whether
+ *	@type is known. No device is in use: beside bind, unbind and itself
  * @faults_enable: the device may send page requests from now on (ATS and PRI on)
  * @faults_disable: it sends none any more
- * @page_response: answer a group. Called without the device's lock, also beside other operations
+ * @page_response: answer a group. Called without the device's lock, also beside other operations,
+ *	and in wd_iommu_report_fault(); must not wait for the page request queue. Never after the
+ *	driver's wd_iommu_device_released() has returned
  *
- * All are called with a reference to the device's claim held and may sleep. The tear-down of an
- * entry returns only when no page request of it is on its way any more: those that were have been
- * given to wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
+ * All but @pgtable_free and @cache_invalidate are called with a reference to the device's claim
+ * held; all may sleep. Those from @pgtable_alloc on may be missing. The tear-down of an entry
+ *returns only when no page request of it is on its way any more: those that were have been given to
+ * wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -106,7 +113,10 @@ int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops
 void wd_iommu_unregister(struct iommu_device *iommu);
 /* The driver's probe_device, and its failure paths and release_device. */
 int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev);
-/* The driver's release_device: every PASID of @dev is detached, its records go. */
+/*
+ * The driver's release_device: every PASID of @dev is detached, every table unbound, its records
+ * go. Later answers to its page requests are dropped.
+ */
 void wd_iommu_device_released(struct device *dev);
 /*
  * The driver's domain allocation and free. A domain that was not announced cannot be attached;

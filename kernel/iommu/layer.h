@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the two halves of the layer share: objects and records (registry.c), and the services that
- * use them (pasid.c).
+ * What the parts of the layer share: objects and records (registry.c), and the services that use
+ * them: attach (pasid.c), user-managed tables (nesting.c), page faults (page_fault.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
  * Locks, outer to inner:
- *	wd_device.lock	attach and detach of one device's PASIDs, against its release. Held over
- *			the driver's operations
- *	wd_lock		(registry.c) the tables of drivers, devices and domains, and the lists of
- *			records
- * The core's group mutex is outside both (attach_dev calls wd_iommu_note_rid()). Nothing here
- * takes it.
+ *	wd_device.lock		attach, bind and their undoing for one device, against its release.
+ *				Held over the driver's operations
+ *	wd_device.fault_lock	handlers and incomplete groups of one device. Not held over
+ *				operations, except page_response, but over handlers
+ *	wd_device.answer_lock	read: an answer is on its way to the driver; write: no more
+ *	wd_lock			(registry.c) the tables of drivers, devices and domains, and the
+ *				lists of records
+ * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
+ *here takes it.
  */
 #ifndef _WD_IOMMU_LAYER_H
 #define _WD_IOMMU_LAYER_H
@@ -20,6 +23,7 @@
 #include <linux/kref.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
+#include <linux/rwsem.h>
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
@@ -60,12 +64,15 @@ struct wd_domain {
  * @domain: the domain, NULL if none
  * @device: the device
  * @pasid: PASID, or IOMMU_NO_PASID
+ * @table: user-managed table that is bound there, NULL if none. Its parent is @domain, unless the
+ *	requester id has been given to another domain behind its back
  */
 struct wd_record {
 	struct list_head node;
 	struct wd_domain *domain;
 	struct wd_device *device;
 	ioasid_t pasid;
+	struct wd_pgtable *table;
 };
 
 /**
@@ -77,6 +84,14 @@ struct wd_record {
  * @gone: released; what is waiting for @lock gives up
  * @rid: record of the requester id
  * @pasids: struct wd_record by PASID
+ * @fault_lock: see the top of the file
+ * @handlers: struct wd_fault_handler by PASID
+ * @nr_handlers: entries of @handlers
+ * @partial: struct wd_partial_fault, requests of incomplete groups in the order of their arrival
+ * @nr_partial: entries of @partial
+ * @pending: requests of groups that are not answered
+ * @answer_lock: see the top of the file
+ * @silent: the driver takes no more answers
  */
 struct wd_device {
 	struct kref kref;
@@ -86,13 +101,41 @@ struct wd_device {
 	bool gone;
 	struct wd_record rid;
 	struct xarray pasids;
+	struct mutex fault_lock;
+	struct xarray handlers;
+	unsigned int nr_handlers;
+	struct list_head partial;
+	unsigned int nr_partial;
+	atomic_t pending;
+	struct rw_semaphore answer_lock;
+	bool silent;
 };
 
+/* --- registry.c --- */
 struct wd_device *wd_device_use(struct device *dev);
 void wd_device_unuse(struct wd_device *device);
+struct wd_device *wd_device_find(struct device *dev);
+void wd_device_get(struct wd_device *device);
+void wd_device_put(struct wd_device *device);
+bool wd_domain_known(struct iommu_domain *domain);
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
-				ioasid_t pasid);
+				ioasid_t pasid, struct wd_pgtable *table);
 void wd_record_remove(struct wd_record *record);
+int wd_record_set_table(struct wd_record *record, struct iommu_domain *parent,
+			struct wd_pgtable *table);
+void wd_record_clear_table(struct wd_record *record);
+bool wd_pgtable_unused(const struct wd_pgtable *table);
+
+/* --- pasid.c --- */
+int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
+
+/* --- nesting.c --- */
+void wd_unbind_rid(struct wd_device *device);
 void wd_detach(struct wd_device *device, struct wd_record *record);
+
+/* --- page_fault.c --- */
+void wd_faults_init(struct wd_device *device);
+void wd_faults_release(struct wd_device *device);
+void wd_faults_destroy(struct wd_device *device);
 
 #endif /* _WD_IOMMU_LAYER_H */

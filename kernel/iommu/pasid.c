@@ -32,22 +32,29 @@ struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_alloc_user);
 
-static int wd_attach(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
+/* Something may be installed at [@device, @pasid], if it is free. */
+int wd_check_pasid(struct wd_device *device, ioasid_t pasid)
 {
-	const struct wd_iommu_ops *ops = device->iommu->ops;
-	u32 max = ops->max_pasids(device->dev);
-	struct wd_record *record;
-	int ret;
+	u32 max = device->iommu->ops->max_pasids(device->dev);
 
 	lockdep_assert_held(&device->lock);
 	if (!max)
 		return -EOPNOTSUPP;
-	if (pasid == IOMMU_NO_PASID || pasid >= max)
-		return -EINVAL;
-	record = wd_record_add(domain, device, pasid);
+	return pasid == IOMMU_NO_PASID || pasid >= max ? -EINVAL : 0;
+}
+
+static int wd_attach(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
+{
+	struct wd_record *record;
+	int ret;
+
+	ret = wd_check_pasid(device, pasid);
+	if (ret)
+		return ret;
+	record = wd_record_add(domain, device, pasid, NULL);
 	if (IS_ERR(record))
 		return PTR_ERR(record);
-	ret = ops->set_dev_pasid(domain, device->dev, pasid);
+	ret = device->iommu->ops->set_dev_pasid(domain, device->dev, pasid);
 	if (!ret)
 		return 0;
 	wd_record_remove(record);
@@ -95,7 +102,7 @@ void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *de
 	if (!device)
 		return;
 	record = xa_load(&device->pasids, pasid);
-	if (record && record->domain->domain == domain)
+	if (record && !record->table && record->domain->domain == domain)
 		wd_detach(device, record);
 	wd_device_unuse(device);
 }

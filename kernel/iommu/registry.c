@@ -28,13 +28,33 @@ static void wd_device_free(struct kref *kref)
 {
 	struct wd_device *device = container_of(kref, struct wd_device, kref);
 
+	wd_faults_destroy(device);
 	xa_destroy(&device->pasids);
+	mutex_destroy(&device->lock);
 	kfree(device);
 }
 
-static void wd_device_put(struct wd_device *device)
+void wd_device_get(struct wd_device *device)
+{
+	kref_get(&device->kref);
+}
+
+void wd_device_put(struct wd_device *device)
 {
 	kref_put(&device->kref, wd_device_free);
+}
+
+/* With a reference; NULL if @dev is not claimed. The claim may end at any time. */
+struct wd_device *wd_device_find(struct device *dev)
+{
+	struct wd_device *device;
+
+	mutex_lock(&wd_lock);
+	device = xa_load(&wd_devices, wd_index(dev));
+	if (device)
+		wd_device_get(device);
+	mutex_unlock(&wd_lock);
+	return device;
 }
 
 /*
@@ -43,13 +63,8 @@ static void wd_device_put(struct wd_device *device)
  */
 struct wd_device *wd_device_use(struct device *dev)
 {
-	struct wd_device *device;
+	struct wd_device *device = wd_device_find(dev);
 
-	mutex_lock(&wd_lock);
-	device = xa_load(&wd_devices, wd_index(dev));
-	if (device)
-		kref_get(&device->kref);
-	mutex_unlock(&wd_lock);
 	if (!device)
 		return NULL;
 	mutex_lock(&device->lock);
@@ -66,6 +81,17 @@ void wd_device_unuse(struct wd_device *device)
 	wd_device_put(device);
 }
 
+/* Drivers announce what may be attached. */
+bool wd_domain_known(struct iommu_domain *domain)
+{
+	bool known;
+
+	mutex_lock(&wd_lock);
+	known = xa_load(&wd_domains, wd_index(domain));
+	mutex_unlock(&wd_lock);
+	return known;
+}
+
 static void wd_record_link(struct wd_record *record, struct wd_domain *domain)
 {
 	lockdep_assert_held(&wd_lock);
@@ -80,17 +106,28 @@ static void wd_record_unlink(struct wd_record *record)
 	record->domain = NULL;
 }
 
+static void wd_record_take_table(struct wd_record *record, struct wd_pgtable *table)
+{
+	lockdep_assert_held(&wd_lock);
+	if (record->table)
+		record->table->binds--;
+	record->table = table;
+	if (table)
+		table->binds++;
+}
+
 /**
  * wd_record_add - note that a domain is about to be attached
  * @domain: announced domain
  * @device: in use
  * @pasid: PASID
+ * @table: user-managed table on @domain that is bound there, or NULL
  *
  * Return: the record; ERR_PTR of -EBUSY if the PASID is taken, -EINVAL if @domain is unknown,
  * -ENOMEM.
  */
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
-				ioasid_t pasid)
+				ioasid_t pasid, struct wd_pgtable *table)
 {
 	struct wd_record *record = kzalloc(sizeof(*record), GFP_KERNEL);
 	struct wd_domain *known;
@@ -105,8 +142,10 @@ struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *d
 		goto err_free;
 	mutex_lock(&wd_lock);
 	known = xa_load(&wd_domains, wd_index(domain));
-	if (known)
+	if (known) {
 		wd_record_link(record, known);
+		wd_record_take_table(record, table);
+	}
 	mutex_unlock(&wd_lock);
 	if (known)
 		return record;
@@ -122,17 +161,52 @@ void wd_record_remove(struct wd_record *record)
 {
 	xa_erase(&record->device->pasids, record->pasid);
 	mutex_lock(&wd_lock);
+	wd_record_take_table(record, NULL);
 	wd_record_unlink(record);
 	mutex_unlock(&wd_lock);
 	kfree(record);
 }
 
-/* Hardware first, then the record. */
-void wd_detach(struct wd_device *device, struct wd_record *record)
+/**
+ * wd_record_set_table - note that a table is about to be bound where its parent is
+ * @record: the requester id's
+ * @parent: domain that must be there
+ * @table: user-managed table
+ *
+ * Return: 0; -EBUSY if a table is bound there; -EINVAL if the requester id is not on @parent.
+ */
+int wd_record_set_table(struct wd_record *record, struct iommu_domain *parent,
+			struct wd_pgtable *table)
 {
-	lockdep_assert_held(&device->lock);
-	device->iommu->ops->remove_dev_pasid(record->domain->domain, device->dev, record->pasid);
-	wd_record_remove(record);
+	int ret = 0;
+
+	mutex_lock(&wd_lock);
+	if (record->table)
+		ret = -EBUSY;
+	else if (!record->domain || record->domain->domain != parent)
+		ret = -EINVAL;
+	else
+		wd_record_take_table(record, table);
+	mutex_unlock(&wd_lock);
+	return ret;
+}
+
+/* The table is gone from the hardware, or never got there; its parent stays. */
+void wd_record_clear_table(struct wd_record *record)
+{
+	mutex_lock(&wd_lock);
+	wd_record_take_table(record, NULL);
+	mutex_unlock(&wd_lock);
+}
+
+bool wd_pgtable_unused(const struct wd_pgtable *table)
+{
+	bool unused;
+
+	mutex_lock(&wd_lock);
+	unused = !table->binds;
+	mutex_unlock(&wd_lock);
+	return unused;
 }
 
 /* --- drivers --- */
@@ -216,6 +290,7 @@ int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev)
 	device->rid.device = device;
 	device->rid.pasid = IOMMU_NO_PASID;
 	device->dev = dev;
+	wd_faults_init(device);
 
 	mutex_lock(&wd_lock);
 	device->iommu = wd_find_iommu(iommu);
@@ -235,7 +310,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_device_claimed);
  * @dev: device; if it is not claimed nothing happens
  *
  * The driver has blocked the requester id. Calls in flight for @dev have ended when this returns,
- * later ones get -ENODEV.
+ * later ones get -ENODEV, and answers to its page requests are dropped.
  */
 void wd_iommu_device_released(struct device *dev)
 {
@@ -248,6 +323,8 @@ void wd_iommu_device_released(struct device *dev)
 	device->gone = true;
 	xa_for_each (&device->pasids, pasid, record)
 		wd_detach(device, record);
+	wd_unbind_rid(device);
+	wd_faults_release(device);
 	mutex_lock(&wd_lock);
 	wd_record_unlink(&device->rid);
 	xa_erase(&wd_devices, wd_index(dev));
@@ -390,6 +467,12 @@ struct wd_public_walk {
 	void *arg;
 };
 
+/* Whether the hardware goes through the user's table there. */
+static bool wd_record_nested(const struct wd_record *record)
+{
+	return record->table && record->table->parent == record->domain->domain;
+}
+
 static int wd_public_step(const struct wd_record *record, void *arg)
 {
 	const struct wd_public_walk *walk = arg;
@@ -397,6 +480,7 @@ static int wd_public_step(const struct wd_record *record, void *arg)
 		.dev = record->device->dev,
 		.domain = record->domain->domain,
 		.pasid = record->pasid,
+		.nested = wd_record_nested(record),
 	};
 
 	return walk->fn(&attach, walk->arg);
@@ -444,9 +528,9 @@ static int wd_show_step(const struct wd_record *record, void *arg)
 		return 0;
 	if (record->pasid != IOMMU_NO_PASID)
 		snprintf(pasid, sizeof(pasid), "%u", record->pasid);
-	length = scnprintf(line, sizeof(line), "domain=%d type=%s dev=%s pasid=%s\n",
+	length = scnprintf(line, sizeof(line), "domain=%d type=%s dev=%s pasid=%s%s\n",
 			   record->domain->id, record->domain->type, dev_name(record->device->dev),
-			   pasid);
+			   pasid, wd_record_nested(record) ? " nested=1" : "");
 	if (show->more || show->at + length > PAGE_SIZE - WD_MORE_LINE)
 		show->more++;
 	else

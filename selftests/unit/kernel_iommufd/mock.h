@@ -57,6 +57,10 @@ struct mock_config {
 	 */
 	unsigned int fail_map, fail_attach;
 	unsigned int hw_info_len;
+	/* User-managed tables, invalidation and page requests; chosen before boot. */
+	int nest;
+	/* The n-th next faults_enable fails with -ENOSPC. */
+	unsigned int fail_faults;
 };
 
 extern struct mock_config mock_config;
@@ -66,6 +70,9 @@ struct mock_counters {
 	unsigned long large_pages; /* entries larger than 4 KiB written */
 	unsigned long syncs;
 	unsigned long domains; /* alive */
+	unsigned long tables;  /* user-managed, alive */
+	unsigned long invalidations, invalidate_calls, invalidate_all;
+	unsigned long faults_enabled; /* devices */
 };
 
 extern struct mock_counters mock_counters;
@@ -77,6 +84,49 @@ int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
 long mock_entries(unsigned int device, unsigned int pasid);
 /* Type of the domain of the requester id (0 blocked, 1 unmanaged, 4 identity), -1 none. */
 int mock_rid_type(unsigned int device);
+
+/* Address of the user-managed table that is bound at [device, pasid]; -1 if none. */
+long long mock_table_at(unsigned int device, unsigned int pasid);
+
+/* A page request of a device, as it comes out of the queue. */
+struct mock_request {
+	unsigned int device;
+	int has_pasid;
+	unsigned int pasid;
+	unsigned short grpid;
+	unsigned long long addr;
+	unsigned char perm; /* WD_FAULT_READ ... */
+	int last;
+	/* A device that sends page requests that it may not send. */
+	int forced;
+};
+
+enum mock_verdict {
+	MOCK_REFUSED,	/* by the IOMMU: nothing there, or the device may not ask */
+	MOCK_UNHANDLED, /* answered, if it was the last of its group */
+	MOCK_TAKEN,
+};
+
+enum mock_verdict mock_ask(const struct mock_request *request);
+
+/* Answers to groups, in order. */
+/* Limits of the layer (iommu_nesting.h). */
+#ifndef WD_FAULT_MAX_PARTIAL
+#define WD_FAULT_MAX_PARTIAL 1024
+#define WD_FAULT_MAX_PENDING 32768
+#endif
+
+struct mock_response {
+	unsigned int device;
+	int has_pasid;
+	unsigned int pasid;
+	unsigned short grpid;
+	int code;
+};
+
+unsigned int mock_nr_responses(void);
+struct mock_response mock_response_at(unsigned int index);
+void mock_forget_responses(void);
 
 #ifdef __cplusplus
 }

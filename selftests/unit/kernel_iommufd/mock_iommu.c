@@ -15,6 +15,7 @@
 
 #include "iommu_pasid.h"
 #include "mock.h"
+#include "mock_iommu.h"
 
 struct mock_config mock_config;
 struct mock_counters mock_counters;
@@ -32,13 +33,6 @@ struct mock_domain {
 	unsigned int made_for;
 };
 
-struct mock_dev {
-	struct device *dev;
-	unsigned int index;
-	struct iommu_domain *rid;
-	struct xarray pasids;
-};
-
 static DEFINE_MUTEX(mock_lock);
 static struct mock_dev *mock_devs[32];
 static struct iommu_device mock_instance;
@@ -49,7 +43,7 @@ static struct mock_domain *to_mock(struct iommu_domain *domain)
 	return container_of(domain, struct mock_domain, domain);
 }
 
-static bool mock_fails(unsigned int *countdown)
+bool mock_fails(unsigned int *countdown)
 {
 	return *countdown && !--*countdown;
 }
@@ -70,7 +64,7 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 	if (rc)
 		return rc;
 	mutex_lock(&mock_lock);
-	mdev->rid = domain;
+	mock_set_rid(mdev, domain);
 	mutex_unlock(&mock_lock);
 	return 0;
 }
@@ -240,6 +234,7 @@ static struct iommu_device *mock_probe_device(struct device *dev)
 	mdev->dev = dev;
 	mdev->index = PCI_SLOT(pdev->devfn);
 	xa_init(&mdev->pasids);
+	xa_init(&mdev->tables);
 	if (wd_iommu_device_claimed(&mock_instance, dev)) {
 		kfree(mdev);
 		return ERR_PTR(-ENODEV);
@@ -248,6 +243,7 @@ static struct iommu_device *mock_probe_device(struct device *dev)
 	mutex_lock(&mock_lock);
 	mock_devs[mdev->index] = mdev;
 	mutex_unlock(&mock_lock);
+	mock_queue_open(mdev);
 	return &mock_instance;
 }
 
@@ -255,12 +251,19 @@ static void mock_release_device(struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 
+	mutex_lock(&mock_lock);
+	mock_set_rid(mdev, NULL);
+	mutex_unlock(&mock_lock);
+	wd_iommu_note_rid(NULL, dev);
 	wd_iommu_device_released(dev);
+	mock_queue_close(mdev);
 	mutex_lock(&mock_lock);
 	mock_devs[mdev->index] = NULL;
 	mutex_unlock(&mock_lock);
 	WARN_ON(!xa_empty(&mdev->pasids));
 	xa_destroy(&mdev->pasids);
+	WARN_ON(!xa_empty(&mdev->tables));
+	xa_destroy(&mdev->tables);
 	dev_iommu_priv_set(dev, NULL);
 	kfree(mdev);
 }
@@ -322,7 +325,8 @@ static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;
 
-	if (flags & ~IOMMU_HWPT_ALLOC_PASID)
+	if (flags &
+	    ~(IOMMU_HWPT_ALLOC_PASID | (mock_config.nest ? IOMMU_HWPT_ALLOC_NEST_PARENT : 0)))
 		return ERR_PTR(-EOPNOTSUPP);
 	domain = mock_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
 	if (!domain)
@@ -345,6 +349,7 @@ static void mock_remove_dev_pasid(struct iommu_domain *domain, struct device *de
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 
 	WARN_ON(xa_erase(&mdev->pasids, pasid) != domain);
+	mock_queue_drain();
 }
 
 static u32 mock_max_pasids(struct device *dev)
@@ -374,6 +379,23 @@ static const struct wd_iommu_ops mock_wd_ops = {
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.max_pasids = mock_max_pasids,
 	.hw_info = mock_hw_info,
+};
+
+static const struct wd_iommu_ops mock_nest_ops = {
+	.owner = THIS_MODULE,
+	.domain_alloc_user = mock_domain_alloc_user,
+	.set_dev_pasid = mock_set_dev_pasid,
+	.remove_dev_pasid = mock_remove_dev_pasid,
+	.max_pasids = mock_max_pasids,
+	.hw_info = mock_hw_info,
+	.pgtable_alloc = mock_pgtable_alloc,
+	.pgtable_free = mock_pgtable_free,
+	.bind_pgtable = mock_bind_pgtable,
+	.unbind_pgtable = mock_unbind_pgtable,
+	.cache_invalidate = mock_cache_invalidate,
+	.faults_enable = mock_faults_enable,
+	.faults_disable = mock_faults_disable,
+	.page_response = mock_page_response,
 };
 
 static struct iommu_domain *mock_find_domain(unsigned int device, unsigned int pasid)
@@ -445,6 +467,11 @@ int mock_rid_type(unsigned int device)
 	return type;
 }
 
+static const struct attribute_group *mock_groups[] = {
+	&wd_iommu_group,
+	NULL,
+};
+
 static int __init mock_iommu_init(void)
 {
 	int rc;
@@ -454,10 +481,11 @@ static int __init mock_iommu_init(void)
 	if (!mock_config.enabled)
 		return 0;
 	memset(&mock_instance, 0, sizeof(mock_instance));
-	rc = iommu_device_sysfs_add(&mock_instance, NULL, NULL, "mock");
+	rc = iommu_device_sysfs_add(&mock_instance, NULL, mock_groups, "mock");
 	if (rc)
 		return rc;
-	rc = wd_iommu_register(&mock_instance, &mock_wd_ops);
+	mock_forget_responses();
+	rc = wd_iommu_register(&mock_instance, mock_config.nest ? &mock_nest_ops : &mock_wd_ops);
 	if (rc)
 		goto err_sysfs;
 	rc = iommu_device_register(&mock_instance, &mock_ops, NULL);

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User-managed tables: their life, and binding them at [device, PASID] or at a device's requester
+ * id. A bound table has a record with its parent's domain, which therefore cannot be freed.
+ */
+#include <linux/err.h>
+#include <linux/module.h>
+
+#include "layer.h"
+
+static bool wd_ops_nest(const struct wd_iommu_ops *ops)
+{
+	return ops->pgtable_alloc && ops->pgtable_free && ops->bind_pgtable && ops->unbind_pgtable;
+}
+
+/**
+ * wd_iommu_can_nest - does the IOMMU of a device have user-managed tables
+ * @dev: device
+ *
+ * Return: false also for an unclaimed device.
+ */
+bool wd_iommu_can_nest(struct device *dev)
+{
+	struct wd_device *device = wd_device_use(dev);
+	bool can;
+
+	if (!device)
+		return false;
+	can = wd_ops_nest(device->iommu->ops);
+	wd_device_unuse(device);
+	return can;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_can_nest);
+
+/* The driver of @device made @parent: only it can nest on its tables. */
+static bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
+{
+	return wd_domain_known(parent) && parent->type & __IOMMU_DOMAIN_PAGING &&
+	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
+}
+
+static struct wd_pgtable *wd_pgtable_alloc(struct wd_device *device, struct iommu_domain *parent,
+					   u32 flags, const struct wd_user_data *data)
+{
+	const struct wd_iommu_ops *ops = device->iommu->ops;
+	struct wd_pgtable *table;
+
+	if (!wd_ops_nest(ops))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!wd_fits_parent(device, parent))
+		return ERR_PTR(-EINVAL);
+	if (!try_module_get(ops->owner))
+		return ERR_PTR(-ENODEV);
+	table = ops->pgtable_alloc(device->dev, parent, flags, data);
+	if (IS_ERR(table)) {
+		module_put(ops->owner);
+		return table;
+	}
+	table->parent = parent;
+	table->ops = ops;
+	table->binds = 0;
+	return table;
+}
+
+/**
+ * wd_iommu_pgtable_alloc - a user-managed table
+ * @dev: device that it is for; others behind IOMMUs of the same driver may join
+ * @parent: nesting parent, kept by the caller until the table is freed
+ * @flags: IOMMU_HWPT_ALLOC_PASID
+ * @data: what the user says about the table
+ *
+ * Return: the table; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP if its IOMMU does not
+ * nest or does not know the type or a flag, -EINVAL for a parent of another driver or bad data,
+ * -ENOMEM.
+ */
+struct wd_pgtable *wd_iommu_pgtable_alloc(struct device *dev, struct iommu_domain *parent,
+					  u32 flags, const struct wd_user_data *data)
+{
+	struct wd_device *device = wd_device_use(dev);
+	struct wd_pgtable *table;
+
+	if (!device)
+		return ERR_PTR(-ENODEV);
+	table = wd_pgtable_alloc(device, parent, flags, data);
+	wd_device_unuse(device);
+	return table;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_pgtable_alloc);
+
+/**
+ * wd_iommu_pgtable_free - undo wd_iommu_pgtable_alloc()
+ * @table: bound nowhere; otherwise it is kept, with a warning, since devices still use it
+ */
+void wd_iommu_pgtable_free(struct wd_pgtable *table)
+{
+	const struct wd_iommu_ops *ops = table->ops;
+
+	if (WARN_ON(!wd_pgtable_unused(table)))
+		return;
+	ops->pgtable_free(table);
+	module_put(ops->owner);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_pgtable_free);
+
+/* --- bind and unbind, with the device's lock held --- */
+
+static int wd_bind_pasid(struct wd_device *device, struct wd_pgtable *table, ioasid_t pasid)
+{
+	struct wd_record *record;
+	int ret;
+
+	ret = wd_check_pasid(device, pasid);
+	if (ret)
+		return ret;
+	record = wd_record_add(table->parent, device, pasid, table);
+	if (IS_ERR(record))
+		return PTR_ERR(record);
+	ret = table->ops->bind_pgtable(table, device->dev, pasid);
+	if (ret)
+		wd_record_remove(record);
+	return ret;
+}
+
+static int wd_bind_rid(struct wd_device *device, struct wd_pgtable *table)
+{
+	int ret;
+
+	lockdep_assert_held(&device->lock);
+	ret = wd_record_set_table(&device->rid, table->parent, table);
+	if (ret)
+		return ret;
+	ret = table->ops->bind_pgtable(table, device->dev, IOMMU_NO_PASID);
+	if (ret)
+		wd_record_clear_table(&device->rid);
+	return ret;
+}
+
+/* Nothing happens if no table is bound at the requester id. */
+void wd_unbind_rid(struct wd_device *device)
+{
+	struct wd_pgtable *table = device->rid.table;
+
+	lockdep_assert_held(&device->lock);
+	if (!table)
+		return;
+	table->ops->unbind_pgtable(table, device->dev, IOMMU_NO_PASID);
+	wd_record_clear_table(&device->rid);
+}
+
+/* Hardware first, then the record: of an attached domain or a bound table at a PASID. */
+void wd_detach(struct wd_device *device, struct wd_record *record)
+{
+	struct wd_pgtable *table = record->table;
+
+	lockdep_assert_held(&device->lock);
+	if (table)
+		table->ops->unbind_pgtable(table, device->dev, record->pasid);
+	else
+		device->iommu->ops->remove_dev_pasid(record->domain->domain, device->dev,
+						     record->pasid);
+	wd_record_remove(record);
+}
+
+static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table,
+		   ioasid_t pasid)
+{
+	struct wd_device *device = wd_device_use(dev);
+	int ret = -EINVAL;
+
+	if (!device)
+		return -ENODEV;
+	if (table->parent == parent && table->ops == device->iommu->ops)
+		ret = pasid == IOMMU_NO_PASID ? wd_bind_rid(device, table)
+					      : wd_bind_pasid(device, table, pasid);
+	wd_device_unuse(device);
+	return ret;
+}
+
+/**
+ * wd_iommu_bind_pgtable - let a device's requester id go through a user-managed table
+ * @parent: domain that the requester id is attached to, the parent of @table
+ * @dev: device
+ * @table: user-managed table, kept by the caller until the unbind
+ *
+ * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if @parent is not attached or not the parent
+ * of
+ * @table, or the device's IOMMU cannot use the table; -EBUSY if a table is bound there; -ENOMEM.
+ */
+int wd_iommu_bind_pgtable(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table)
+{
+	return wd_bind(parent, dev, table, IOMMU_NO_PASID);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_bind_pgtable);
+
+/**
+ * wd_iommu_bind_pgtable_pasid - attach a parent at [device, PASID], and a table nested on it
+ * @parent: the parent of @table
+ * @dev: device
+ * @table: user-managed table, kept by the caller until the unbind
+ * @pasid: PASID, free
+ *
+ * Return: 0; -ENODEV if @dev is not claimed; -EOPNOTSUPP without PASIDs; -EINVAL for a PASID out of
+ * range (0 too), a wrong @parent, or a table that the device's IOMMU cannot use; -EBUSY if (@dev,
+ * @pasid) is taken; -ENOMEM.
+ */
+int wd_iommu_bind_pgtable_pasid(struct iommu_domain *parent, struct device *dev,
+				struct wd_pgtable *table, ioasid_t pasid)
+{
+	return pasid == IOMMU_NO_PASID ? -EINVAL : wd_bind(parent, dev, table, pasid);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_bind_pgtable_pasid);
+
+/**
+ * wd_iommu_unbind_pgtable - undo wd_iommu_bind_pgtable()
+ * @parent: the domain given then; it stays attached
+ * @dev: device
+ * @table: the table given then
+ *
+ * When it returns no request goes through @table. Nothing happens if the device has been released
+ * meanwhile, which unbound it.
+ */
+void wd_iommu_unbind_pgtable(struct iommu_domain *parent, struct device *dev,
+			     struct wd_pgtable *table)
+{
+	struct wd_device *device = wd_device_use(dev);
+
+	if (!device)
+		return;
+	if (device->rid.table == table && table->parent == parent)
+		wd_unbind_rid(device);
+	wd_device_unuse(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable);
+
+/**
+ * wd_iommu_unbind_pgtable_pasid - undo wd_iommu_bind_pgtable_pasid()
+ * @parent: the domain given then; it is no longer attached there either
+ * @dev: device
+ * @table: the table given then
+ * @pasid: PASID
+ *
+ * When it returns no request of [@dev, @pasid] reaches memory. Nothing happens if the device has
+ * been released meanwhile.
+ */
+void wd_iommu_unbind_pgtable_pasid(struct iommu_domain *parent, struct device *dev,
+				   struct wd_pgtable *table, ioasid_t pasid)
+{
+	struct wd_device *device = wd_device_use(dev);
+	struct wd_record *record;
+
+	if (!device)
+		return;
+	record = xa_load(&device->pasids, pasid);
+	if (record && record->table == table && table->parent == parent)
+		wd_detach(device, record);
+	wd_device_unuse(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable_pasid);
+
+/**
+ * wd_iommu_cache_invalidate - forget translations of a user-managed table that its user changed
+ * @table: kept by the caller; need not be bound
+ * @type: enum iommu_hwpt_invalidate_data_type
+ * @entries: kernel copy of what the user wrote
+ * @entry_len: bytes of each
+ * @count: number; 0 only asks whether @type is known
+ * @done: receives how many were done, whatever is returned
+ *
+ * Return: 0; -EOPNOTSUPP if the IOMMU has no such service, or for what is unknown in an entry;
+ * -EINVAL for a type that is not the table's, a wrong length, a bad entry.
+ */
+int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries,
+			      u32 entry_len, u32 count, u32 *done)
+{
+	*done = 0;
+	if (!table->ops->cache_invalidate)
+		return -EOPNOTSUPP;
+	return table->ops->cache_invalidate(table, type, entries, entry_len, count, done);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_cache_invalidate);

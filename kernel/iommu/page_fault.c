@@ -1,0 +1,370 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page requests of devices: collected to groups, given to the handler of their [device, PASID], and
+ * answered once.
+ *
+ * A group that nobody handles is answered INVALID. So is one that no memory is left for, or that is
+ * one too many: what a device can make the kernel keep is limited (iommu_nesting.h).
+ */
+#include <linux/err.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "layer.h"
+
+struct wd_fault_handler {
+	wd_fault_handler_t call;
+	void *data;
+};
+
+/* A request whose group is not complete. */
+struct wd_partial_fault {
+	struct list_head node;
+	struct wd_fault fault;
+};
+
+void wd_faults_init(struct wd_device *device)
+{
+	mutex_init(&device->fault_lock);
+	xa_init(&device->handlers);
+	INIT_LIST_HEAD(&device->partial);
+	init_rwsem(&device->answer_lock);
+}
+
+void wd_faults_destroy(struct wd_device *device)
+{
+	WARN_ON(!list_empty(&device->partial));
+	xa_destroy(&device->handlers);
+	mutex_destroy(&device->fault_lock);
+}
+
+/* A PASID of 0 in a request is the requester id's entry, as in the hardware. */
+static ioasid_t wd_fault_pasid(const struct wd_fault *fault)
+{
+	return fault->flags & WD_FAULT_PASID_VALID ? fault->pasid : IOMMU_NO_PASID;
+}
+
+static bool wd_same_group(const struct wd_fault *a, const struct wd_fault *b)
+{
+	return a->grpid == b->grpid && wd_fault_pasid(a) == wd_fault_pasid(b);
+}
+
+/* --- answers --- */
+
+/* Nothing of @device but what it always has is used: the caller may hold its fault_lock. */
+static void wd_fault_answer(struct wd_device *device, const struct wd_fault *last,
+			    enum wd_fault_code code)
+{
+	const struct wd_iommu_ops *ops = device->iommu->ops;
+
+	down_read(&device->answer_lock);
+	if (!device->silent && ops->page_response)
+		ops->page_response(device->dev, last->flags & WD_FAULT_PASID_VALID, last->pasid,
+				   last->grpid, code);
+	up_read(&device->answer_lock);
+}
+
+/**
+ * wd_iommu_fault_respond - answer a group
+ * @group: as given to the handler; freed
+ * @code: the answer
+ *
+ * May be called in a handler, and whenever else. The answer for a device that was released is
+ * dropped.
+ */
+void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code)
+{
+	struct wd_device *device = group->device;
+
+	wd_fault_answer(device, &group->faults[group->count - 1], code);
+	atomic_sub(group->count, &device->pending);
+	kfree(group);
+	wd_device_put(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_fault_respond);
+
+/* --- collecting, with fault_lock held --- */
+
+static void wd_partial_drop(struct wd_device *device, struct wd_partial_fault *partial)
+{
+	list_del(&partial->node);
+	device->nr_partial--;
+	kfree(partial);
+}
+
+/*
+ * The oldest request makes room for a new one: its device is flooding, or does not end its groups.
+ * What is forgotten is asked for again when its group has been answered.
+ */
+static bool wd_partial_add(struct wd_device *device, const struct wd_fault *fault)
+{
+	struct wd_partial_fault *partial;
+
+	if (device->nr_partial >= WD_FAULT_MAX_PARTIAL)
+		wd_partial_drop(device,
+				list_first_entry(&device->partial, struct wd_partial_fault, node));
+	partial = kmalloc(sizeof(*partial), GFP_KERNEL);
+	if (!partial)
+		return false;
+	partial->fault = *fault;
+	list_add_tail(&partial->node, &device->partial);
+	device->nr_partial++;
+	return true;
+}
+
+static void wd_partial_drop_pasid(struct wd_device *device, ioasid_t pasid)
+{
+	struct wd_partial_fault *partial, *next;
+
+	list_for_each_entry_safe (partial, next, &device->partial, node)
+		if (wd_fault_pasid(&partial->fault) == pasid)
+			wd_partial_drop(device, partial);
+}
+
+static unsigned int wd_partial_count(struct wd_device *device, const struct wd_fault *last)
+{
+	struct wd_partial_fault *partial;
+	unsigned int count = 0;
+
+	list_for_each_entry (partial, &device->partial, node)
+		count += wd_same_group(&partial->fault, last);
+	return count;
+}
+
+/* Its requests are no longer among the incomplete ones, whatever happens. */
+static void wd_group_collect(struct wd_device *device, const struct wd_fault *last,
+			     struct wd_fault_group *group)
+{
+	struct wd_partial_fault *partial, *next;
+	unsigned int count = 0;
+
+	list_for_each_entry_safe (partial, next, &device->partial, node) {
+		if (!wd_same_group(&partial->fault, last))
+			continue;
+		if (group)
+			group->faults[count++] = partial->fault;
+		wd_partial_drop(device, partial);
+	}
+	if (group)
+		group->faults[count] = *last;
+}
+
+/* NULL: without memory, or one too many. */
+static struct wd_fault_group *wd_group_make(struct wd_device *device, const struct wd_fault *last,
+					    void *data)
+{
+	unsigned int count = wd_partial_count(device, last) + 1;
+	struct wd_fault_group *group = NULL;
+
+	if (atomic_add_return(count, &device->pending) <= WD_FAULT_MAX_PENDING)
+		group = kmalloc(struct_size(group, faults, count), GFP_KERNEL);
+	wd_group_collect(device, last, group);
+	if (!group) {
+		atomic_sub(count, &device->pending);
+		return NULL;
+	}
+	INIT_LIST_HEAD(&group->node);
+	group->dev = device->dev;
+	group->data = data;
+	group->pasid = wd_fault_pasid(last);
+	group->grpid = last->grpid;
+	group->count = count;
+	wd_device_get(device);
+	group->device = device;
+	return group;
+}
+
+static bool wd_report_fault(struct wd_device *device, const struct wd_fault *fault)
+{
+	struct wd_fault_handler *handler = xa_load(&device->handlers, wd_fault_pasid(fault));
+	struct wd_fault_group *group = NULL;
+
+	lockdep_assert_held(&device->fault_lock);
+	if (!(fault->flags & WD_FAULT_LAST_PAGE))
+		return handler && wd_partial_add(device, fault);
+	if (handler)
+		group = wd_group_make(device, fault, handler->data);
+	if (group)
+		handler->call(group);
+	else
+		wd_fault_answer(device, fault, WD_FAULT_INVALID);
+	return group;
+}
+
+/**
+ * wd_iommu_report_fault - a page request has arrived
+ * @dev: device that sent it
+ * @fault: the request
+ *
+ * Called by the driver of the device's IOMMU with no lock held that an operation needs. Only the
+ * last request of a group is answered.
+ *
+ * Return: true if a handler has the request, or gets it with the last one of its group; false if
+ * nobody has it: the driver enters it in its log of faults.
+ */
+bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault)
+{
+	struct wd_device *device = wd_device_find(dev);
+	bool taken;
+
+	if (!device)
+		return false;
+	mutex_lock(&device->fault_lock);
+	taken = wd_report_fault(device, fault);
+	mutex_unlock(&device->fault_lock);
+	wd_device_put(device);
+	return taken;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_report_fault);
+
+/**
+ * wd_iommu_faults_lost - page requests of a device may have been lost
+ * @dev: device
+ *
+ * Incomplete groups are forgotten: their last request may be what was lost, and the device begins
+ * anew.
+ */
+void wd_iommu_faults_lost(struct device *dev)
+{
+	struct wd_device *device = wd_device_find(dev);
+	struct wd_partial_fault *partial, *next;
+
+	if (!device)
+		return;
+	mutex_lock(&device->fault_lock);
+	list_for_each_entry_safe (partial, next, &device->partial, node)
+		wd_partial_drop(device, partial);
+	mutex_unlock(&device->fault_lock);
+	wd_device_put(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_faults_lost);
+
+/* --- handlers, with the device's lock held --- */
+
+static int wd_handler_add(struct wd_device *device, ioasid_t pasid,
+			  struct wd_fault_handler *handler)
+{
+	int ret;
+
+	mutex_lock(&device->fault_lock);
+	ret = xa_insert(&device->handlers, pasid, handler, GFP_KERNEL);
+	if (!ret)
+		device->nr_handlers++;
+	mutex_unlock(&device->fault_lock);
+	return ret;
+}
+
+static struct wd_fault_handler *wd_handler_remove(struct wd_device *device, ioasid_t pasid)
+{
+	struct wd_fault_handler *handler;
+
+	mutex_lock(&device->fault_lock);
+	handler = xa_erase(&device->handlers, pasid);
+	if (handler) {
+		device->nr_handlers--;
+		wd_partial_drop_pasid(device, pasid);
+	}
+	mutex_unlock(&device->fault_lock);
+	return handler;
+}
+
+static int wd_register(struct wd_device *device, ioasid_t pasid, wd_fault_handler_t call,
+		       void *data)
+{
+	const struct wd_iommu_ops *ops = device->iommu->ops;
+	struct wd_fault_handler *handler;
+	int ret;
+
+	lockdep_assert_held(&device->lock);
+	if (!ops->faults_enable || !ops->faults_disable || !ops->page_response)
+		return -EOPNOTSUPP;
+	handler = kmalloc(sizeof(*handler), GFP_KERNEL);
+	if (!handler)
+		return -ENOMEM;
+	handler->call = call;
+	handler->data = data;
+	ret = wd_handler_add(device, pasid, handler);
+	if (ret)
+		goto err_free;
+	if (device->nr_handlers == 1)
+		ret = ops->faults_enable(device->dev);
+	if (!ret)
+		return 0;
+	wd_handler_remove(device, pasid);
+err_free:
+	kfree(handler);
+	return ret;
+}
+
+static void wd_unregister(struct wd_device *device, ioasid_t pasid)
+{
+	struct wd_fault_handler *handler = wd_handler_remove(device, pasid);
+
+	lockdep_assert_held(&device->lock);
+	if (!handler)
+		return;
+	kfree(handler);
+	if (!device->nr_handlers)
+		device->iommu->ops->faults_disable(device->dev);
+}
+
+/* The device is being released: its handlers are called no more, and answers go nowhere. */
+void wd_faults_release(struct wd_device *device)
+{
+	struct wd_fault_handler *handler;
+	unsigned long pasid;
+
+	lockdep_assert_held(&device->lock);
+	xa_for_each (&device->handlers, pasid, handler)
+		wd_unregister(device, pasid);
+	down_write(&device->answer_lock);
+	device->silent = true;
+	up_write(&device->answer_lock);
+}
+
+/**
+ * wd_iommu_register_fault_handler - take the page requests of [device, PASID]
+ * @dev: device
+ * @pasid: PASID, or IOMMU_NO_PASID for requests without one
+ * @handler: called for every complete group
+ * @data: for @handler
+ *
+ * To be called before what may fault is attached or bound. The first handler of a device lets it
+ * send page requests.
+ *
+ * Return: 0; -ENODEV if @dev is not claimed; -EOPNOTSUPP if the device or its IOMMU has no page
+ * requests; -EBUSY if (@dev, @pasid) has a handler; -ENOMEM; errors of the driver.
+ */
+int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t handler,
+				    void *data)
+{
+	struct wd_device *device = wd_device_use(dev);
+	int ret;
+
+	if (!device)
+		return -ENODEV;
+	ret = wd_register(device, pasid, handler, data);
+	wd_device_unuse(device);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_register_fault_handler);
+
+/**
+ * wd_iommu_unregister_fault_handler - undo wd_iommu_register_fault_handler()
+ * @dev: device; may have been released meanwhile, which has undone it
+ * @pasid: as given then
+ *
+ * To be called after what may fault is detached or unbound. When it returns no call of the handler
+ * is running, and none begins. Groups that the handler got are still to be answered; incomplete
+ * ones are forgotten, and INVALID when their last request arrives.
+ */
+void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid)
+{
+	struct wd_device *device = wd_device_use(dev);
+
+	if (!device)
+		return;
+	wd_unregister(device, pasid);
+	wd_device_unuse(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_unregister_fault_handler);

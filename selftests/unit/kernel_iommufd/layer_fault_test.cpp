@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+/* The IOMMU layer's page faults: groups, handlers, answers, and devices that misbehave. */
+#include <cerrno>
+#include <set>
+#include <thread>
+
+#include "fixture.h"
+#include "mock_layer.h"
+
+namespace kernel_iommufd
+{
+
+constexpr uint32_t kParentFlags = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
+constexpr int kSuccess = 0, kInvalid = 1;
+
+/** PASID 5 of device 0 is on a domain. */
+class LayerFaultTest : public KernelTest
+{
+protected:
+	LayerFaultTest()
+	{
+		shutdown();
+		mock_config.nest = 1;
+		reboot();
+		domain_ = layer_domain(0, kParentFlags);
+		EXPECT_EQ(0, layer_attach_pasid(domain_, 0, 5));
+	}
+	~LayerFaultTest() override
+	{
+		layer_detach_pasid(domain_, 0, 5);
+		layer_domain_free(domain_);
+		EXPECT_EQ(0u, layer_nr_groups());
+		EXPECT_EQ(0u, mock_counters.faults_enabled);
+	}
+	static mock_verdict request(unsigned short grpid, uint64_t addr, bool last,
+				    unsigned pasid = 5, bool forced = false)
+	{
+		const mock_request request = {0, pasid != 0, pasid, grpid, addr, 1, last, forced};
+		return mock_ask(&request);
+	}
+	iommu_domain *domain_;
+};
+
+TEST_F(LayerFaultTest, AGroupIsDeliveredWhenItIsComplete)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, false));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x9000, false));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x2000, false));
+	EXPECT_EQ(0u, layer_nr_groups());
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x3000, true));
+	ASSERT_EQ(1u, layer_nr_groups());
+	const layer_group group = layer_group_at(0);
+	EXPECT_EQ(3u, group.count);
+	EXPECT_EQ(0x1000u, group.first);
+	EXPECT_EQ(0x3000u, group.last);
+	EXPECT_EQ(5u, group.pasid);
+	EXPECT_EQ(1u, group.grpid);
+	EXPECT_EQ(0u, mock_nr_responses());
+	layer_answer(kSuccess);
+	ASSERT_EQ(1u, mock_nr_responses());
+	const mock_response response = mock_response_at(0);
+	EXPECT_EQ(5u, response.pasid);
+	EXPECT_EQ(1, response.has_pasid);
+	EXPECT_EQ(1u, response.grpid);
+	EXPECT_EQ(kSuccess, response.code);
+	/* The other group was not touched. */
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0xa000, true));
+	EXPECT_EQ(2u, layer_group_at(0).count);
+	layer_answer(kInvalid);
+	EXPECT_EQ(kInvalid, mock_response_at(1).code);
+	layer_unhandle(0, 5);
+}
+
+TEST_F(LayerFaultTest, HandlersAreOfOnePlace)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, kSuccess));
+	EXPECT_EQ(-EBUSY, layer_handle(0, 5, kSuccess));
+	EXPECT_EQ(0, layer_handle(0, 0, kSuccess));
+	EXPECT_EQ(1u, mock_counters.faults_enabled);
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0, true));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0, true, 0, true));
+	EXPECT_EQ(0, mock_response_at(1).has_pasid);
+	/* Of a PASID that nobody handles: not the requester id's handler, and logged. */
+	EXPECT_EQ(MOCK_UNHANDLED, request(9, 0, false, 6, true));
+	EXPECT_EQ(2u, mock_nr_responses());
+	EXPECT_EQ(MOCK_UNHANDLED, request(9, 0, true, 6, true));
+	ASSERT_EQ(3u, mock_nr_responses());
+	EXPECT_EQ(kInvalid, mock_response_at(2).code);
+	EXPECT_EQ(6u, mock_response_at(2).pasid);
+	/* The device may ask as long as one handler is there. */
+	layer_unhandle(0, 5);
+	EXPECT_EQ(1u, mock_counters.faults_enabled);
+	layer_unhandle(0, 5);
+	layer_unhandle(0, 0);
+	EXPECT_EQ(0u, mock_counters.faults_enabled);
+	EXPECT_EQ(MOCK_REFUSED, request(1, 0, true));
+}
+
+TEST_F(LayerFaultTest, ADeviceThatCannotAskHasNoHandler)
+{
+	mock_config.fail_faults = 1;
+	EXPECT_EQ(-ENOSPC, layer_handle(0, 5, kSuccess));
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0, true, 5, true));
+	EXPECT_EQ(0, layer_handle(0, 5, kSuccess));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0, true));
+	layer_unhandle(0, 5);
+}
+
+TEST_F(LayerFaultTest, WhatTheHandlerGotIsAnsweredAfterItWent)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x1000, false));
+	layer_unhandle(0, 5);
+	layer_answer(kSuccess);
+	ASSERT_EQ(1u, mock_nr_responses());
+	/* An incomplete group is forgotten; its last request is answered. */
+	EXPECT_EQ(MOCK_UNHANDLED, request(2, 0x2000, true, 5, true));
+	EXPECT_EQ(kInvalid, mock_response_at(1).code);
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x3000, true));
+	EXPECT_EQ(1u, layer_group_at(0).count);
+	layer_answer(kSuccess);
+	layer_unhandle(0, 5);
+}
+
+/* A device is removed with faults that wait for an answer: the answer goes nowhere. */
+TEST_F(LayerFaultTest, AnswersAfterTheReleaseAreDropped)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x1000, false));
+	layer_release(0);
+	EXPECT_EQ(0u, mock_counters.faults_enabled);
+	EXPECT_EQ(MOCK_REFUSED, request(2, 0x1000, true, 5, true));
+	layer_answer(kSuccess);
+	EXPECT_EQ(0u, mock_nr_responses());
+	layer_unhandle(0, 5);
+	EXPECT_EQ(-ENODEV, layer_handle(0, 5, -1));
+}
+
+/* What the attacker tried: requests whose groups never end. The oldest are forgotten. */
+TEST_F(LayerFaultTest, AFloodOfIncompleteGroupsIsLimited)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(0xffff, 0x1000, false));
+	for (unsigned i = 0; i < WD_FAULT_MAX_PARTIAL; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(static_cast<unsigned short>(i % 1000), i, false));
+	EXPECT_EQ(MOCK_TAKEN, request(0xffff, 0x2000, true));
+	EXPECT_EQ(1u, layer_group_at(0).count);
+	layer_answer(kSuccess);
+	/* One group of everything that is left. */
+	for (unsigned i = 0; i < 2 * WD_FAULT_MAX_PARTIAL; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(7, i, false));
+	EXPECT_EQ(MOCK_TAKEN, request(7, 0x2000, true));
+	EXPECT_EQ(WD_FAULT_MAX_PARTIAL + 1u, layer_group_at(0).count);
+	layer_answer(kSuccess);
+	layer_unhandle(0, 5);
+}
+
+/* What the attacker tried: groups without end, which nobody answers. */
+TEST_F(LayerFaultTest, AFloodOfGroupsIsLimited)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	for (unsigned i = 0; i < WD_FAULT_MAX_PENDING; i++)
+		ASSERT_EQ(MOCK_TAKEN, request(static_cast<unsigned short>(i), i, true)) << i;
+	EXPECT_EQ(0u, mock_nr_responses());
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0, true));
+	ASSERT_EQ(1u, mock_nr_responses());
+	EXPECT_EQ(kInvalid, mock_response_at(0).code);
+	/* An answer makes room for one, not for two. */
+	layer_answer(kSuccess);
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0, false));
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0, true));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0, true));
+	while (layer_nr_groups())
+		layer_answer(kSuccess);
+	EXPECT_EQ(WD_FAULT_MAX_PENDING + 3u, mock_nr_responses());
+	layer_unhandle(0, 5);
+}
+
+TEST_F(LayerFaultTest, IncompleteGroupsAreForgottenWhenRequestsWereLost)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, false));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x1000, true));
+	layer_faults_lost(0);
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x2000, true));
+	EXPECT_EQ(2u, layer_nr_groups());
+	EXPECT_EQ(1u, layer_group_at(1).count);
+	layer_answer(kSuccess);
+	layer_answer(kSuccess);
+	layer_unhandle(0, 5);
+}
+
+TEST_F(LayerFaultTest, AGroupWithoutMemoryIsInvalid)
+{
+	wd::hostkernel::FaultScope scope;
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, false));
+	wd::hostkernel::failNth(FailPoint::Allocation, 1);
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0x2000, true));
+	EXPECT_EQ(kInvalid, mock_response_at(0).code);
+	wd::hostkernel::failNth(FailPoint::Allocation, 1);
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0x2000, false));
+	wd::hostkernel::failNth(FailPoint::Allocation, 0);
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x3000, true));
+	EXPECT_EQ(1u, layer_group_at(0).count);
+	layer_answer(kSuccess);
+	layer_unhandle(0, 5);
+}
+
+/* Handlers come and go while devices ask: each group is answered once, whoever answers it. */
+TEST_F(LayerFaultTest, HandlersComeAndGoWhileDevicesAsk)
+{
+	constexpr unsigned kThreads = 3, kGroups = 4000;
+	std::vector<std::thread> threads;
+	std::atomic<unsigned> asked{0}, running{kThreads};
+	for (unsigned thread = 0; thread < kThreads; thread++)
+		threads.emplace_back([&, thread] {
+			for (unsigned i = 0; i < kGroups; i++) {
+				const auto grpid =
+					static_cast<unsigned short>(thread * kGroups + i);
+				if (i % 3 == 0)
+					request(grpid, i, false, 5, true);
+				if (request(grpid, i, true, 5, true) != MOCK_REFUSED)
+					asked++;
+			}
+			running--;
+		});
+	std::thread answers([&] {
+		while (running || layer_nr_groups())
+			layer_answer(kSuccess);
+	});
+	while (running) {
+		ASSERT_EQ(0, layer_handle(0, 5, -1));
+		layer_unhandle(0, 5);
+	}
+	for (std::thread &thread : threads)
+		thread.join();
+	answers.join();
+	while (layer_nr_groups())
+		layer_answer(kSuccess);
+	EXPECT_EQ(kThreads * kGroups, asked);
+	ASSERT_EQ(asked, mock_nr_responses());
+	std::set<unsigned> seen;
+	for (unsigned i = 0; i < asked; i++)
+		seen.insert(mock_response_at(i).grpid);
+	EXPECT_EQ(asked, seen.size());
+}
+
+} // namespace kernel_iommufd

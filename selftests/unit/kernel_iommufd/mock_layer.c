@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A user of the IOMMU layer, in the hands of a test. */
+#include <linux/iommu.h>
+#include <linux/iommufd.h>
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "iommu_pasid.h"
+#include "mock.h"
+#include "mock_iommu.h"
+#include "mock_layer.h"
+
+static DEFINE_MUTEX(layer_lock);
+static LIST_HEAD(layer_groups);
+static unsigned int layer_count;
+
+/* Also of a device that has been removed: the layer must not touch it then. */
+static struct device *layer_dev(unsigned int device)
+{
+	return mock_last_device(device);
+}
+
+int layer_can_nest(unsigned int device)
+{
+	return wd_iommu_can_nest(layer_dev(device));
+}
+
+struct iommu_domain *layer_domain(unsigned int device, unsigned int flags)
+{
+	struct iommu_domain *domain = wd_iommu_domain_alloc_user(layer_dev(device), flags);
+
+	return IS_ERR(domain) ? NULL : domain;
+}
+
+static const struct iommu_domain_ops layer_foreign_ops;
+
+struct iommu_domain *layer_foreign_domain(void)
+{
+	struct iommu_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL);
+
+	domain->type = IOMMU_DOMAIN_UNMANAGED;
+	domain->ops = &layer_foreign_ops;
+	if (!wd_iommu_domain_created(domain))
+		return domain;
+	kfree(domain);
+	return NULL;
+}
+
+void layer_foreign_free(struct iommu_domain *domain)
+{
+	wd_iommu_domain_released(domain);
+	kfree(domain);
+}
+
+void layer_domain_free(struct iommu_domain *domain)
+{
+	iommu_domain_free(domain);
+}
+
+int layer_attach(struct iommu_domain *domain, unsigned int device)
+{
+	struct iommu_group *group = layer_dev(device)->iommu_group;
+	int rc;
+
+	rc = iommu_group_claim_dma_owner(group, &layer_lock);
+	if (rc)
+		return rc;
+	rc = iommu_attach_group(domain, group);
+	if (rc)
+		iommu_group_release_dma_owner(group);
+	return rc;
+}
+
+void layer_detach(struct iommu_domain *domain, unsigned int device)
+{
+	struct iommu_group *group = layer_dev(device)->iommu_group;
+
+	iommu_detach_group(domain, group);
+	iommu_group_release_dma_owner(group);
+}
+
+int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid)
+{
+	return iommu_attach_device_pasid(domain, layer_dev(device), pasid);
+}
+
+void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid)
+{
+	iommu_detach_device_pasid(domain, layer_dev(device), pasid);
+}
+
+int layer_table(unsigned int device, struct iommu_domain *parent, unsigned int type,
+		unsigned long long address, struct wd_pgtable **table)
+{
+	struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = address, .addr_width = 48};
+	struct wd_user_data data = {.type = type, .len = sizeof(s1)};
+
+	memcpy(data.data, &s1, sizeof(s1));
+	*table = wd_iommu_pgtable_alloc(layer_dev(device), parent, IOMMU_HWPT_ALLOC_PASID, &data);
+	return IS_ERR(*table) ? (int)PTR_ERR(*table) : 0;
+}
+
+void layer_table_free(struct wd_pgtable *table)
+{
+	wd_iommu_pgtable_free(table);
+}
+
+int layer_bind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
+	       unsigned int pasid)
+{
+	struct device *dev = layer_dev(device);
+
+	return pasid ? iommu_bind_pgtable_pasid(parent, dev, table, pasid)
+		     : iommu_bind_pgtable(parent, dev, table);
+}
+
+void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid)
+{
+	struct device *dev = layer_dev(device);
+
+	if (pasid)
+		iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
+	else
+		iommu_unbind_pgtable(parent, dev, table);
+}
+
+struct layer_records {
+	unsigned int all, nested;
+};
+
+static int layer_count_record(const struct wd_iommu_attach *attach, void *arg)
+{
+	struct layer_records *records = arg;
+
+	records->all++;
+	records->nested += attach->nested;
+	return 0;
+}
+
+unsigned int layer_nested_records(unsigned int *all)
+{
+	struct layer_records records = {};
+
+	wd_iommu_for_each_attach(layer_count_record, &records);
+	*all = records.all;
+	return records.nested;
+}
+
+int layer_invalidate(struct wd_pgtable *table, unsigned int type, const void *entries,
+		     unsigned int entry_len, unsigned int count, unsigned int *done)
+{
+	return wd_iommu_cache_invalidate(table, type, entries, entry_len, count, done);
+}
+
+/* --- page faults; @group->data of one who answers at once is the answer --- */
+
+static void layer_keep(struct wd_fault_group *group)
+{
+	mutex_lock(&layer_lock);
+	list_add_tail(&group->node, &layer_groups);
+	layer_count++;
+	mutex_unlock(&layer_lock);
+}
+
+static void layer_answer_at_once(struct wd_fault_group *group)
+{
+	wd_iommu_fault_respond(group, (enum wd_fault_code)(unsigned long)group->data);
+}
+
+int layer_handle(unsigned int device, unsigned int pasid, int answer)
+{
+	return wd_iommu_register_fault_handler(layer_dev(device), pasid,
+					       answer < 0 ? layer_keep : layer_answer_at_once,
+					       (void *)(unsigned long)answer);
+}
+
+void layer_unhandle(unsigned int device, unsigned int pasid)
+{
+	wd_iommu_unregister_fault_handler(layer_dev(device), pasid);
+}
+
+unsigned int layer_nr_groups(void)
+{
+	unsigned int count;
+
+	mutex_lock(&layer_lock);
+	count = layer_count;
+	mutex_unlock(&layer_lock);
+	return count;
+}
+
+struct layer_group layer_group_at(unsigned int index)
+{
+	struct layer_group found = {};
+	struct wd_fault_group *group;
+
+	mutex_lock(&layer_lock);
+	list_for_each_entry (group, &layer_groups, node)
+		if (!index--) {
+			found.device = PCI_SLOT(to_pci_dev(group->dev)->devfn);
+			found.pasid = group->pasid;
+			found.count = group->count;
+			found.grpid = group->grpid;
+			found.first = group->faults[0].addr;
+			found.last = group->faults[group->count - 1].addr;
+			break;
+		}
+	mutex_unlock(&layer_lock);
+	return found;
+}
+
+void layer_answer(int code)
+{
+	struct wd_fault_group *group;
+
+	mutex_lock(&layer_lock);
+	group = list_first_entry_or_null(&layer_groups, struct wd_fault_group, node);
+	if (group) {
+		list_del(&group->node);
+		layer_count--;
+	}
+	mutex_unlock(&layer_lock);
+	if (group)
+		wd_iommu_fault_respond(group, code);
+}
+
+void layer_faults_lost(unsigned int device)
+{
+	wd_iommu_faults_lost(layer_dev(device));
+}
+
+void layer_release(unsigned int device)
+{
+	pci_stop_and_remove_bus_device_locked(to_pci_dev(layer_dev(device)));
+}

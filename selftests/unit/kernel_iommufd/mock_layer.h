@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The IOMMU layer's services as its users call them, by device number, for tests of the layer
+ * itself. 0 or -errno.
+ */
+#ifndef KERNEL_IOMMUFD_MOCK_LAYER_H
+#define KERNEL_IOMMUFD_MOCK_LAYER_H
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct iommu_domain;
+struct wd_pgtable;
+
+int layer_can_nest(unsigned int device);
+/* A paging domain for @device with iommufd's HWPT allocation @flags; NULL on failure. */
+struct iommu_domain *layer_domain(unsigned int device, unsigned int flags);
+/* One that the driver of the mock functions has not made. Freed by layer_foreign_free(). */
+struct iommu_domain *layer_foreign_domain(void);
+void layer_foreign_free(struct iommu_domain *domain);
+void layer_domain_free(struct iommu_domain *domain);
+/* The requester id of @device on @domain, with the ownership of the group. */
+int layer_attach(struct iommu_domain *domain, unsigned int device);
+void layer_detach(struct iommu_domain *domain, unsigned int device);
+int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
+void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
+
+int layer_table(unsigned int device, struct iommu_domain *parent, unsigned int type,
+		unsigned long long address, struct wd_pgtable **table);
+void layer_table_free(struct wd_pgtable *table);
+/* @pasid 0: at the requester id. */
+int layer_bind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
+	       unsigned int pasid);
+void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid);
+/* Attach records that are nested, and all of them. */
+unsigned int layer_nested_records(unsigned int *all);
+int layer_invalidate(struct wd_pgtable *table, unsigned int type, const void *entries,
+		     unsigned int entry_len, unsigned int count, unsigned int *done);
+
+/* A handler that keeps its groups, or answers at once with @answer if that is not negative. */
+int layer_handle(unsigned int device, unsigned int pasid, int answer);
+void layer_unhandle(unsigned int device, unsigned int pasid);
+struct layer_group {
+	unsigned int device, pasid, count;
+	unsigned short grpid;
+	unsigned long long first, last;
+};
+unsigned int layer_nr_groups(void);
+struct layer_group layer_group_at(unsigned int index);
+/* The oldest one; it is no longer there. */
+void layer_answer(int code);
+
+void layer_faults_lost(unsigned int device);
+
+/* @device is removed from its bus, without a word to those who use it. */
+void layer_release(unsigned int device);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
