@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Two guests behind one IOMMU, both hostile: their first-stage tables are garbage that they keep
+ * changing, their devices ask for anything, their hypervisor takes pages away and moves them. A
+ * guard around memory knows whose page is whose and what the parent tables grant at every moment.
+ */
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "machine/iommu_unit.h"
+
+namespace wd::machine::test
+{
+
+/** Where the attackers' decisions come from: a generator, or a fuzzer's input. */
+class Decisions
+{
+public:
+	virtual ~Decisions() = default;
+	/** That many bytes, 1 to 8, as a little-endian number. */
+	virtual uint64_t next(unsigned bytes) = 0;
+};
+
+/** Memory that notes the first access that nobody allowed. Not thread-safe. */
+class GuardedMemory final : public PhysicalMemory
+{
+public:
+	static constexpr uint64_t kPage = 4096;
+	static constexpr unsigned kNobody = 0, kUnit = 0xff;
+
+	/** Who owns a page (a guest's number, from 1) and what its parent table grants. */
+	struct Grant {
+		uint8_t owner = kNobody;
+		bool read = false, write = false;
+	};
+
+	explicit GuardedMemory(uint64_t size);
+
+	void grant(uint64_t pa, const Grant &grant) { grants_.at(pa / kPage) = grant; }
+	const Grant &grantOf(uint64_t pa) const { return grants_.at(pa / kPage); }
+	uint64_t size() const { return grants_.size() * kPage; }
+	/** On whose behalf the unit works from now on. */
+	void actFor(unsigned owner) { active_ = owner; }
+	/** Empty while everything was allowed. */
+	const std::string &violation() const { return violation_; }
+
+	/** The owner's own access: a guest's processor, or the hypervisor. */
+	void poke(uint64_t pa, uint64_t value) { words_[pa / 8] = value; }
+	uint64_t peek(uint64_t pa) const { return words_[pa / 8]; }
+
+	bool read(uint64_t pa, void *dst, size_t len) noexcept override;
+	bool write(uint64_t pa, const void *src, size_t len) noexcept override;
+	bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept override;
+	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override;
+	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
+			     bool &exchanged) noexcept override;
+
+private:
+	struct Free {
+		void operator()(uint64_t *words) const;
+	};
+
+	/* Is [pa, +len) all the active guest's, with these rights? Notes it if not. */
+	bool allowed(const char *what, uint64_t pa, size_t len, bool read, bool write) noexcept;
+	void note(const char *what, uint64_t pa) noexcept;
+
+	std::unique_ptr<uint64_t[], Free> words_;
+	std::vector<Grant> grants_;
+	unsigned active_ = kNobody;
+	std::string violation_;
+};
+
+/** How the unit and the PASID entries are set up. */
+struct HostileSetup {
+	CacheMode caches = CacheMode::Maximal;
+	unsigned addressWidth = 2;   /**< AW: 1, 2 or 3 */
+	unsigned guestLevels = 4;    /**< 4 or 5 */
+	bool trackUse = false;	     /**< SSADE */
+	bool extendedAccess = false; /**< EAFE */
+	bool supervisor = false, writeProtect = false;
+	bool ignoreInvalidations = false; /**< a broken unit: the guard has to notice */
+
+	static HostileSetup from(Decisions &decisions);
+};
+
+class HostileGuests
+{
+public:
+	/** Both guests fill all their tables. */
+	HostileGuests(const HostileSetup &setup, Decisions &decisions);
+
+	/** One act of one guest or the hypervisor. @return false if something was violated. */
+	bool step();
+	const std::string &violation() const { return violation_; }
+
+	/** Requests that ended with each fault reason; [0] are translations. */
+	const std::array<uint64_t, 256> &outcomes() const { return outcomes_; }
+
+private:
+	static constexpr unsigned kGuests = 2, kSmallPages = 64, kRecent = 16;
+	static constexpr uint64_t kLargePage = 0x200000;
+
+	struct Guest {
+		uint64_t parent = 0;	 /**< second-stage table, shared by both PASID entries */
+		uint64_t smallTable = 0; /**< its lowest table, of guest pages 0 to 63 */
+		std::array<uint64_t, kSmallPages> small{}; /**< host pages */
+		uint64_t large = 0;			   /**< host page of kLargePage */
+		uint64_t top = 0;			   /**< FSPTPTR */
+		std::array<uint64_t, kRecent> recent{};
+	};
+
+	uint64_t take(unsigned pages = 1);
+	void program();
+	void buildParent(unsigned n);
+	void buildEntry(unsigned pasid, unsigned n, unsigned domain);
+	void fill(Guest &guest);
+	uint64_t makeEntry();
+	uint64_t makeAddress(Guest &guest);
+	void setSmall(unsigned n, unsigned page, bool read, bool write);
+	StreamId streamOf(unsigned n, bool withPasid) const;
+
+	void translate(unsigned n);
+	void transfer(unsigned n);
+	void scribble(unsigned n);
+	void flush(unsigned n);
+	void changeParent(unsigned n);
+	void submit(uint64_t q0, uint64_t q1 = 0);
+	void judge(const TranslationRequest &request, const TranslationResult &result);
+	void fail(const std::string &what);
+
+	const HostileSetup setup_;
+	Decisions &decisions_;
+	GuardedMemory memory_;
+	IommuUnit unit_;
+	std::unique_ptr<DmaAgent> agent_;
+	std::array<Guest, kGuests> guests_;
+	std::vector<uint64_t> spare_; /**< host pages that nobody owns */
+	uint64_t next_ = 0, root_ = 0, directory_ = 0, pasids_ = 0, queue_ = 0;
+	uint32_t tail_ = 0;
+	std::string violation_;
+	std::array<uint64_t, 256> outcomes_{};
+};
+
+} // namespace wd::machine::test
