@@ -1,30 +1,92 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a change of a domain's page tables makes the units forget (VT-d sheet 8.5). One DID per
- * (domain, unit) covers every function and PASID that the domain is attached to there; the device
- * TLBs of the attach records will follow the IOTLB here.
+ * What a change of a domain's page tables, or of a table nested on it, makes the units and the
+ * functions forget (VT-d sheet 8.5). One DID per (domain, unit) covers every function and PASID
+ * that the domain is attached to there; each nested table has one of its own, whose translations
+ * depend on the domain as well. The unit forgets first, since a function could ask again.
  */
 #include <linux/bitops.h>
 
 #include "regs.h"
 #include "vtd.h"
 
+/* Above that a nested table's flush of a range names the whole PASID. */
+#define VTD_PIOTLB_MAX_ORDER 36
+
+/**
+ * struct vtd_range - what to forget
+ * @address: in it
+ * @order: the block is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: every address
+ * @leaf_only: no table was unlinked
+ */
+struct vtd_range {
+	u64 address;
+	unsigned int order;
+	bool leaf_only;
+};
+
 /* The smallest naturally aligned power-of-two block of 4 KiB pages that covers a range. */
-static unsigned int vtd_covering_order(u64 first, u64 last)
+static struct vtd_range vtd_covering(u64 first, u64 last, bool leaf_only)
 {
-	return fls64((first >> 12) ^ (last >> 12));
+	unsigned int order = fls64((first >> 12) ^ (last >> 12));
+
+	return (struct vtd_range){order < VTD_QI_WHOLE ? first & (~0ULL << (12 + order)) : 0, order,
+				  leaf_only};
+}
+
+/* Of a nested table's translations by second-stage address nothing can be kept: see 4.5. */
+static struct vtd_qi_desc vtd_iotlb_flush(const struct vtd_domain_unit *on,
+					  const struct vtd_range *range)
+{
+	u64 cap = on->unit->cap;
+
+	if (!vtd_cap_psi(cap) || range->order > vtd_cap_mamv(cap))
+		return vtd_qi_iotlb_domain(on->did);
+	return vtd_qi_iotlb_page(on->did, range->address, range->order, range->leaf_only);
+}
+
+static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
+{
+	struct vtd_domain_unit *on;
+	struct vtd_attach *attach;
+	struct vtd_qi_batch batch;
+	unsigned long flags;
+	int ret;
+
+	vtd_qi_begin(&batch);
+	spin_lock_irqsave(&domain->lock, flags);
+	list_for_each_entry (on, &domain->units, node)
+		vtd_qi_add(&batch, on->unit, vtd_iotlb_flush(on, range), NULL);
+	if (vtd_ats_functions()) {
+		list_for_each_entry (attach, &domain->attaches, node) {
+			/* A function knows addresses of the nested table, not those of @range. */
+			if (attach->on->table)
+				vtd_ats_flush(&batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);
+			else
+				vtd_ats_flush(&batch, attach->dev, attach->pasid, range->address,
+					      range->order);
+		}
+	}
+	ret = vtd_qi_finish(&batch);
+	spin_unlock_irqrestore(&domain->lock, flags);
+	return ret;
 }
 
 /*
- * What the unit does not forget would lead into pages that somebody else gets. A command that it
- * refuses (it never should) is followed by the coarsest one.
+ * What is not forgotten would lead into pages that somebody else gets. A command that the unit
+ * refuses (it never should) is followed by the coarsest ones. And functions whose ATS came on
+ * meanwhile were perhaps left out.
  */
-static void vtd_flush_one(struct vtd_domain_unit *on, const struct vtd_qi_desc *flush)
+static void vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
 {
-	const struct vtd_qi_desc all = vtd_qi_iotlb_domain(on->did);
+	const struct vtd_range all = {0, VTD_QI_WHOLE, false};
+	unsigned int epoch;
 
-	if (vtd_qi_submit(on->unit, flush, 1))
-		WARN_ON_ONCE(vtd_qi_submit(on->unit, &all, 1));
+	do {
+		epoch = vtd_ats_epoch();
+		if (vtd_flush_once(domain, range))
+			WARN_ON_ONCE(vtd_flush_once(domain, &all));
+	} while (epoch != vtd_ats_epoch());
 }
 
 /**
@@ -38,36 +100,48 @@ static void vtd_flush_one(struct vtd_domain_unit *on, const struct vtd_qi_desc *
  */
 void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only)
 {
-	unsigned int order = vtd_covering_order(first, last);
-	struct vtd_domain_unit *on;
-	unsigned long flags;
+	const struct vtd_range range = vtd_covering(first, last, leaf_only);
 
-	spin_lock_irqsave(&domain->lock, flags);
-	list_for_each_entry (on, &domain->units, node) {
-		u64 cap = on->unit->cap;
-		struct vtd_qi_desc flush;
-
-		if (vtd_cap_psi(cap) && order <= vtd_cap_mamv(cap))
-			flush = vtd_qi_iotlb_page(on->did, first & (~0ULL << (12 + order)), order,
-						  leaf_only);
-		else
-			flush = vtd_qi_iotlb_domain(on->did);
-		vtd_flush_one(on, &flush);
-	}
-	spin_unlock_irqrestore(&domain->lock, flags);
+	vtd_flush(domain, &range);
 }
 
 /* As vtd_flush_range(), for the whole address space. */
 void vtd_flush_domain(struct vtd_domain *domain)
 {
-	struct vtd_domain_unit *on;
-	unsigned long flags;
+	vtd_flush_range(domain, 0, U64_MAX, false);
+}
 
-	spin_lock_irqsave(&domain->lock, flags);
-	list_for_each_entry (on, &domain->units, node) {
-		struct vtd_qi_desc flush = vtd_qi_iotlb_domain(on->did);
+/**
+ * vtd_flush_table - after somebody changed entries of a user-managed table
+ * @batch: for the descriptors; whoever finishes it compares vtd_ats_epoch() before and after
+ * @table: the table; its lock is held until the batch is finished
+ * @first: first address translated by what changed
+ * @last: last address
+ * @leaf_only: only leaf entries
+ */
+void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,
+		     bool leaf_only)
+{
+	const struct vtd_range range = vtd_covering(first, last, leaf_only);
+	struct vtd_attach *attach;
 
-		vtd_flush_one(on, &flush);
+	lockdep_assert_held(&table->lock);
+	list_for_each_entry (attach, &table->places, place) {
+		u16 did = attach->on->did;
+		u32 pasid = attach->pasid;
+		struct vtd_qi_desc flush = vtd_qi_piotlb_pasid(did, pasid);
+
+		if (range.order <= VTD_PIOTLB_MAX_ORDER)
+			flush = vtd_qi_piotlb_page(did, pasid, range.address, range.order,
+						   leaf_only);
+		vtd_qi_add(batch, attach->on->unit, flush, NULL);
 	}
-	spin_unlock_irqrestore(&domain->lock, flags);
+	list_for_each_entry (attach, &table->places, place) {
+		if (!READ_ONCE(attach->dev->ats_on))
+			continue;
+		/* The unit orders type 8 behind type 6, but not type 3 (5.5). */
+		if (attach->pasid == IOMMU_NO_PASID)
+			vtd_qi_add(batch, attach->on->unit, vtd_qi_fence(), NULL);
+		vtd_ats_flush(batch, attach->dev, attach->pasid, range.address, range.order);
+	}
 }

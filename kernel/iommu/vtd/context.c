@@ -13,7 +13,9 @@
 
 #define VTD_ROOT_PRESENT BIT_ULL(0)
 #define VTD_CTX_PRESENT BIT_ULL(0)
+#define VTD_CTX_DTE BIT_ULL(2)
 #define VTD_CTX_PASIDE BIT_ULL(3)
+#define VTD_CTX_PRE BIT_ULL(4)
 #define VTD_CTX_PDTS(x) ((u64)(x) << 9)
 #define VTD_CTX_WORDS 4
 #define VTD_ROOT_WORDS 512 /* 256 buses, lower and upper half */
@@ -81,6 +83,10 @@ int vtd_context_set(struct vtd_dev *dev)
 		return -EBUSY;
 	if (dev->max_pasids)
 		q0 |= VTD_CTX_PASIDE;
+	if (dev->ats_cap)
+		q0 |= VTD_CTX_DTE;
+	if (dev->pri_cap)
+		q0 |= VTD_CTX_PRE;
 	for (i = 1; i < VTD_CTX_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);
 	WRITE_ONCE(entry[0], cpu_to_le64(q0));
@@ -88,7 +94,20 @@ int vtd_context_set(struct vtd_dev *dev)
 	dma_wmb();
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 | VTD_CTX_PRESENT));
 	wmb();
+	dev->context = entry;
 	return 0;
+}
+
+/*
+ * Translated requests and page requests of a function are refused from now on, once the caller has
+ * made the unit forget the context. Atomic; the function is attached somewhere, so its entry stays.
+ */
+void vtd_context_refuse_ats(struct vtd_dev *dev)
+{
+	u64 q0 = le64_to_cpu(dev->context[0]);
+
+	WRITE_ONCE(dev->context[0], cpu_to_le64(q0 & ~(VTD_CTX_DTE | VTD_CTX_PRE)));
+	wmb();
 }
 
 /**

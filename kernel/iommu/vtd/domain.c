@@ -21,18 +21,20 @@
 
 /* --- attach records --- */
 
-static struct vtd_domain_unit *vtd_find_unit(struct vtd_domain *domain, struct vtd_unit *unit)
+static struct vtd_domain_unit *vtd_find_unit(struct vtd_domain *domain, struct vtd_pgtable *table,
+					     struct vtd_unit *unit)
 {
 	struct vtd_domain_unit *on;
 
 	lockdep_assert_held(&domain->lock);
 	list_for_each_entry (on, &domain->units, node)
-		if (on->unit == unit)
+		if (on->unit == unit && on->table == table)
 			return on;
 	return NULL;
 }
 
-static struct vtd_domain_unit *vtd_domain_unit_alloc(struct vtd_unit *unit)
+static struct vtd_domain_unit *vtd_domain_unit_alloc(struct vtd_pgtable *table,
+						     struct vtd_unit *unit)
 {
 	struct vtd_domain_unit *on = kzalloc(sizeof(*on), GFP_KERNEL);
 	unsigned int bits = min(vtd_cap_domain_bits(unit->cap), 16U);
@@ -46,6 +48,7 @@ static struct vtd_domain_unit *vtd_domain_unit_alloc(struct vtd_unit *unit)
 		return NULL;
 	}
 	on->unit = unit;
+	on->table = table;
 	on->did = did;
 	return on;
 }
@@ -61,12 +64,14 @@ static void vtd_domain_unit_free(struct vtd_domain_unit *on)
 /**
  * vtd_attach_record - note that a domain is about to be installed somewhere
  * @domain: paging domain
+ * @table: user-managed table that is to be nested on it there, or NULL
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
  *
  * Return: the record, whose @on has the DID to use; NULL without memory or domain identifiers.
  */
-struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_dev *dev, u32 pasid)
+struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
+				     struct vtd_dev *dev, u32 pasid)
 {
 	struct vtd_attach *attach = kzalloc(sizeof(*attach), GFP_KERNEL);
 	struct vtd_domain_unit *fresh = NULL;
@@ -77,16 +82,16 @@ struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_dev *
 	attach->dev = dev;
 	attach->pasid = pasid;
 	spin_lock_irqsave(&domain->lock, flags);
-	attach->on = vtd_find_unit(domain, dev->unit);
+	attach->on = vtd_find_unit(domain, table, dev->unit);
 	if (!attach->on) {
 		spin_unlock_irqrestore(&domain->lock, flags);
-		fresh = vtd_domain_unit_alloc(dev->unit);
+		fresh = vtd_domain_unit_alloc(table, dev->unit);
 		if (!fresh) {
 			kfree(attach);
 			return NULL;
 		}
 		spin_lock_irqsave(&domain->lock, flags);
-		attach->on = vtd_find_unit(domain, dev->unit);
+		attach->on = vtd_find_unit(domain, table, dev->unit);
 		if (!attach->on) {
 			attach->on = fresh;
 			list_add_tail(&fresh->node, &domain->units);
@@ -97,6 +102,11 @@ struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_dev *
 	list_add_tail(&attach->node, &domain->attaches);
 	spin_unlock_irqrestore(&domain->lock, flags);
 	vtd_domain_unit_free(fresh);
+	if (table) {
+		mutex_lock(&table->lock);
+		list_add_tail(&attach->place, &table->places);
+		mutex_unlock(&table->lock);
+	}
 	return attach;
 }
 
@@ -110,10 +120,17 @@ struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_dev *
 void vtd_attach_drop(struct vtd_domain *domain, struct vtd_attach *attach)
 {
 	struct vtd_domain_unit *last = NULL;
+	struct vtd_pgtable *table;
 	unsigned long flags;
 
 	if (!attach)
 		return;
+	table = attach->on->table;
+	if (table) {
+		mutex_lock(&table->lock);
+		list_del(&attach->place);
+		mutex_unlock(&table->lock);
+	}
 	spin_lock_irqsave(&domain->lock, flags);
 	list_del(&attach->node);
 	if (!--attach->on->users) {
@@ -132,8 +149,11 @@ static void vtd_rid_clear(struct vtd_dev *dev)
 {
 	lockdep_assert_held(&dev->lock);
 	vtd_pasid_clear(dev, IOMMU_NO_PASID);
+	if (dev->rid_nested)
+		vtd_attach_drop(to_vtd_domain(dev->rid_domain), dev->rid_nested);
 	if (dev->rid_attach)
 		vtd_attach_drop(to_vtd_domain(dev->rid_domain), dev->rid_attach);
+	dev->rid_nested = NULL;
 	dev->rid_attach = NULL;
 	dev->rid_domain = NULL;
 }
@@ -173,12 +193,15 @@ static u64 vtd_snoop_bits(const struct vtd_unit *unit)
 	       (unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
 }
 
-/* What every paging attachment of @domain on @unit has in its entry. */
-static struct vtd_pasid_entry vtd_paging_entry(struct vtd_domain *domain,
-					       const struct vtd_domain_unit *on)
+/* What the entry of an attachment of @domain has in it. */
+struct vtd_pasid_entry vtd_attach_entry(struct vtd_domain *domain, const struct vtd_attach *attach)
 {
-	return vtd_pe_second_stage(on->did, ss_table_root(&domain->table),
-				   vtd_snoop_bits(on->unit));
+	const struct vtd_domain_unit *on = attach->on;
+	u64 root = ss_table_root(&domain->table), snoop = vtd_snoop_bits(on->unit);
+
+	if (on->table)
+		return vtd_pe_nested(on->did, root, on->table->first, snoop);
+	return vtd_pe_second_stage(on->did, root, snoop);
 }
 
 static int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
@@ -192,10 +215,10 @@ static int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
 	ret = vtd_domain_fits(paging, vdev->unit);
 	if (ret)
 		return ret;
-	attach = vtd_attach_record(paging, vdev, IOMMU_NO_PASID);
+	attach = vtd_attach_record(paging, NULL, vdev, IOMMU_NO_PASID);
 	if (!attach)
 		return -ENOMEM;
-	content = vtd_paging_entry(paging, attach->on);
+	content = vtd_attach_entry(paging, attach);
 	ret = vtd_rid_set(vdev, domain, attach, &content);
 	if (ret)
 		vtd_attach_drop(paging, attach);
@@ -221,49 +244,55 @@ static int vtd_blocked_attach(struct iommu_domain *domain, struct device *dev)
 /* --- attach of a PASID; the layer holds the device's mutex --- */
 
 /**
- * vtd_set_dev_pasid - install a paging domain at [@dev, @pasid]
- * @domain: paging domain of this driver
- * @dev: claimed function
+ * vtd_pasid_install - install a paging domain, or a table nested on it, at [@dev, @pasid]
+ * @domain: paging domain
+ * @table: user-managed table on it, or NULL
+ * @dev: function
  * @pasid: PASID, free
  */
-int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
+int vtd_pasid_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
+		      u32 pasid)
 {
-	struct vtd_domain *paging = to_vtd_domain(domain);
-	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct vtd_pasid_entry content;
 	struct vtd_attach *attach;
 	int ret;
 
-	if (domain->ops != &vtd_paging_ops)
-		return -EINVAL;
-	ret = vtd_domain_fits(paging, vdev->unit);
+	ret = vtd_domain_fits(domain, dev->unit);
 	if (ret)
 		return ret;
-	attach = vtd_attach_record(paging, vdev, pasid);
+	attach = vtd_attach_record(domain, table, dev, pasid);
 	if (!attach)
 		return -ENOMEM;
-	content = vtd_paging_entry(paging, attach->on);
-	ret = xa_insert(&vdev->attaches, pasid, attach, GFP_KERNEL);
+	content = vtd_attach_entry(domain, attach);
+	ret = xa_insert(&dev->attaches, pasid, attach, GFP_KERNEL);
 	if (ret)
 		goto err_drop;
-	mutex_lock(&vdev->lock);
-	ret = vtd_pasid_prepare(vdev, pasid);
+	mutex_lock(&dev->lock);
+	ret = vtd_pasid_prepare(dev, pasid);
 	if (!ret)
-		ret = vtd_pasid_set(vdev, pasid, &content);
-	mutex_unlock(&vdev->lock);
+		ret = vtd_pasid_set(dev, pasid, &content);
+	mutex_unlock(&dev->lock);
 	if (ret)
 		goto err_erase;
 	return 0;
 
 err_erase:
-	xa_erase(&vdev->attaches, pasid);
+	xa_erase(&dev->attaches, pasid);
 err_drop:
-	vtd_attach_drop(paging, attach);
+	vtd_attach_drop(domain, attach);
 	return ret;
 }
 
+/* The layer's set_dev_pasid. */
+int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
+{
+	if (domain->ops != &vtd_paging_ops)
+		return -EINVAL;
+	return vtd_pasid_install(to_vtd_domain(domain), NULL, dev_iommu_priv_get(dev), pasid);
+}
+
 /**
- * vtd_remove_dev_pasid - undo vtd_set_dev_pasid()
+ * vtd_remove_dev_pasid - undo vtd_pasid_install()
  * @domain: the domain given then
  * @dev: claimed function
  * @pasid: PASID

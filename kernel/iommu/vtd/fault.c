@@ -15,6 +15,8 @@ static const struct {
 	u8 reason;
 	const char *text;
 } vtd_fault_texts[] = {
+	{VTD_REASON_UNHANDLED, "page request that nobody handles"},
+	{VTD_REASON_BAD_REQUEST, "page request that cannot be served"},
 	{0x29, "request into the interrupt range"},
 	{0x30, "translation table mode invalid"},
 	{0x31, "request with PASID in legacy mode"},
@@ -117,21 +119,37 @@ static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *faul
 		if (dev->rid_domain)
 			taken = !report_iommu_fault(
 				dev->rid_domain, &dev->pdev->dev, fault->address,
-				fault->type == 2 ? IOMMU_FAULT_READ : IOMMU_FAULT_WRITE);
+				fault->type == VTD_FAULT_READ ? IOMMU_FAULT_READ
+							      : IOMMU_FAULT_WRITE);
 		mutex_unlock(&dev->lock);
 	}
 	mutex_unlock(&unit->devices_lock);
 	return taken;
 }
 
-static void vtd_fault_record(struct vtd_unit *unit, const struct vtd_fault *fault)
+/**
+ * vtd_fault_note - enter a fault into the history
+ * @unit: the unit
+ * @fault: the fault
+ *
+ * Any lock but the ring's may be held.
+ */
+void vtd_fault_note(struct vtd_unit *unit, const struct vtd_fault *fault)
 {
 	struct vtd_fault_log *log = &unit->faults;
-	char line[VTD_FAULT_LINE];
 
-	lockdep_assert_held(&log->lock);
+	spin_lock(&log->ring_lock);
 	log->ring[log->count % VTD_FAULT_LOG_LENGTH] = *fault;
 	log->count++;
+	spin_unlock(&log->ring_lock);
+}
+
+static void vtd_fault_record(struct vtd_unit *unit, const struct vtd_fault *fault)
+{
+	char line[VTD_FAULT_LINE];
+
+	lockdep_assert_held(&unit->faults.lock);
+	vtd_fault_note(unit, fault);
 	if (vtd_fault_report(unit, fault))
 		return;
 	vtd_fault_format(unit, fault, line, sizeof(line));
@@ -189,8 +207,11 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 			if (vtd_fault_read(unit, index, &fault))
 				vtd_fault_record(unit, &fault);
 		/* Every F is clear now, so recording goes on (7.2). */
-		if (fsts & VTD_FSTS_PFO)
+		if (fsts & VTD_FSTS_PFO) {
+			spin_lock(&log->ring_lock);
 			log->overflows++;
+			spin_unlock(&log->ring_lock);
+		}
 		if (fsts & VTD_FSTS_ICE)
 			dev_err_ratelimited(&unit->pdev->dev, "stray device TLB completion\n");
 		writel(fsts & (VTD_FSTS_PFO | VTD_FSTS_ICE), unit->regs + VTD_REG_FSTS);
@@ -210,11 +231,12 @@ irqreturn_t vtd_fault_thread(int irq, void *data)
 void vtd_faults_init(struct vtd_unit *unit)
 {
 	mutex_init(&unit->faults.lock);
+	spin_lock_init(&unit->faults.ring_lock);
 }
 
 /* --- /sys/class/iommu/<name>/ --- */
 
-static struct vtd_unit *vtd_unit_of(struct device *dev)
+struct vtd_unit *vtd_unit_of(struct device *dev)
 {
 	return container_of(dev_to_iommu_device(dev), struct vtd_unit, iommu);
 }
@@ -225,9 +247,9 @@ static ssize_t faults_show(struct device *dev, struct device_attribute *attr, ch
 	u64 count;
 
 	vtd_faults_collect(unit);
-	mutex_lock(&unit->faults.lock);
+	spin_lock(&unit->faults.ring_lock);
 	count = unit->faults.count;
-	mutex_unlock(&unit->faults.lock);
+	spin_unlock(&unit->faults.ring_lock);
 	return sysfs_emit(buf, "%llu\n", count);
 }
 static DEVICE_ATTR_RO(faults);
@@ -238,9 +260,9 @@ static ssize_t fault_overflows_show(struct device *dev, struct device_attribute 
 	u64 overflows;
 
 	vtd_faults_collect(unit);
-	mutex_lock(&unit->faults.lock);
+	spin_lock(&unit->faults.ring_lock);
 	overflows = unit->faults.overflows;
-	mutex_unlock(&unit->faults.lock);
+	spin_unlock(&unit->faults.ring_lock);
 	return sysfs_emit(buf, "%llu\n", overflows);
 }
 static DEVICE_ATTR_RO(fault_overflows);
@@ -255,7 +277,7 @@ static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lin
 	u64 i;
 
 	vtd_faults_collect(unit);
-	mutex_lock(&log->lock);
+	spin_lock(&log->ring_lock);
 	for (i = log->count; i && log->count - i < lines; i--, room -= length) {
 		length = vtd_fault_format(unit, &log->ring[(i - 1) % VTD_FAULT_LOG_LENGTH], line,
 					  sizeof(line)) +
@@ -267,7 +289,7 @@ static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lin
 		vtd_fault_format(unit, &log->ring[i % VTD_FAULT_LOG_LENGTH], line, sizeof(line));
 		at += sysfs_emit_at(buf, at, "%s\n", line);
 	}
-	mutex_unlock(&log->lock);
+	spin_unlock(&log->ring_lock);
 	return at;
 }
 

@@ -17,6 +17,7 @@
 
 #define VTD_NAME "wd_iommu"
 #define VTD_VECTOR_FAULT 0
+#define VTD_VECTOR_PAGE_REQUEST 2
 #define VTD_VECTORS 3
 
 static DEFINE_MUTEX(vtd_units_lock);
@@ -124,6 +125,7 @@ static void vtd_leave_list(struct vtd_unit *unit)
 
 static const struct attribute_group *vtd_unit_groups[] = {
 	&vtd_fault_group,
+	&vtd_prq_group,
 	&wd_iommu_group,
 	NULL,
 };
@@ -196,26 +198,44 @@ static void vtd_unmap(struct vtd_unit *unit)
 	pci_disable_device(unit->pdev);
 }
 
-static int vtd_request_irq(struct vtd_unit *unit)
+static int vtd_request_irqs(struct vtd_unit *unit)
 {
+	const unsigned int needed =
+		1 + (unit->prq.ring ? VTD_VECTOR_PAGE_REQUEST : VTD_VECTOR_FAULT);
 	struct pci_dev *pdev = unit->pdev;
 	int ret;
 
-	ret = pci_alloc_irq_vectors(pdev, VTD_VECTOR_FAULT + 1, VTD_VECTORS, PCI_IRQ_MSIX);
+	ret = pci_alloc_irq_vectors(pdev, needed, VTD_VECTORS, PCI_IRQ_MSIX);
 	if (ret < 0)
 		return ret;
 	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), NULL, vtd_fault_thread,
 				   IRQF_ONESHOT, VTD_NAME, unit);
-	if (ret) {
-		pci_free_irq_vectors(pdev);
-		return ret;
-	}
+	if (ret)
+		goto err_vectors;
 	writel(0, unit->regs + VTD_REG_FECTL);
+	if (!unit->prq.ring)
+		return 0;
+	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_PAGE_REQUEST), NULL,
+				   vtd_prq_thread, IRQF_ONESHOT, VTD_NAME "-prq", unit);
+	if (ret)
+		goto err_fault;
+	writel(0, unit->regs + VTD_REG_PECTL);
 	return 0;
+
+err_fault:
+	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
+	free_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), unit);
+err_vectors:
+	pci_free_irq_vectors(pdev);
+	return ret;
 }
 
-static void vtd_free_irq(struct vtd_unit *unit)
+static void vtd_free_irqs(struct vtd_unit *unit)
 {
+	if (unit->prq.ring) {
+		writel(VTD_ECTL_IM, unit->regs + VTD_REG_PECTL);
+		free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_PAGE_REQUEST), unit);
+	}
 	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
 	free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_FAULT), unit);
 	pci_free_irq_vectors(unit->pdev);
@@ -238,6 +258,7 @@ static struct vtd_unit *vtd_unit_alloc(struct pci_dev *pdev, u32 flags)
 	unit->haw = VTD_VSEC_HAW(flags);
 	ida_init(&unit->dids);
 	mutex_init(&unit->devices_lock);
+	mutex_init(&unit->prq.lock);
 	xa_init(&unit->devices);
 	vtd_faults_init(unit);
 	return unit;
@@ -270,7 +291,7 @@ static int vtd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = vtd_unit_start(unit);
 	if (ret)
 		goto err_unmap;
-	ret = vtd_request_irq(unit);
+	ret = vtd_request_irqs(unit);
 	if (ret)
 		goto err_stop;
 	ret = vtd_unit_register(unit);
@@ -282,7 +303,7 @@ static int vtd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 err_irq:
-	vtd_free_irq(unit);
+	vtd_free_irqs(unit);
 err_stop:
 	vtd_unit_stop(unit);
 err_unmap:
@@ -298,7 +319,7 @@ static void vtd_pci_remove(struct pci_dev *pdev)
 	struct vtd_unit *unit = pci_get_drvdata(pdev);
 
 	vtd_unit_unregister(unit);
-	vtd_free_irq(unit);
+	vtd_free_irqs(unit);
 	vtd_unit_stop(unit);
 	vtd_unmap(unit);
 	vtd_unit_free(unit);

@@ -71,6 +71,7 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 	mutex_init(&dev->lock);
 	xa_init(&dev->attaches);
 	vtd_enable_pasid(dev);
+	vtd_ats_probe(dev);
 	if (vtd_pasid_alloc(dev)) {
 		vtd_dev_free(dev);
 		return NULL;
@@ -101,7 +102,9 @@ static void vtd_dev_uninstall(struct vtd_dev *dev)
 
 	mutex_lock(&unit->devices_lock);
 	vtd_context_clear(dev);
+	mutex_lock(&unit->prq.lock);
 	xa_erase(&unit->devices, dev->rid);
+	mutex_unlock(&unit->prq.lock);
 	mutex_unlock(&unit->devices_lock);
 }
 
@@ -169,6 +172,7 @@ static void vtd_release_device(struct device *dev)
 	vtd_rid_release(vdev);
 	wd_iommu_device_released(dev);
 	WARN_ON(!xa_empty(&vdev->attaches));
+	vtd_ats_release(vdev);
 	vtd_dev_uninstall(vdev);
 	set_dma_ops(dev, NULL);
 	dev_iommu_priv_set(dev, NULL);
@@ -218,12 +222,17 @@ static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;
 
-	if (flags & ~IOMMU_HWPT_ALLOC_PASID)
+	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(vdev->unit->ecap & VTD_ECAP_NEST))
 		return ERR_PTR(-EOPNOTSUPP);
 	if (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids)
 		return ERR_PTR(-EOPNOTSUPP);
 	domain = vtd_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
-	return domain ? domain : ERR_PTR(-ENOMEM);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	to_vtd_domain(domain)->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	return domain;
 }
 
 static u32 vtd_max_pasids(struct device *dev)
@@ -244,7 +253,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
 	info->len = sizeof(data);
 	memcpy(info->data, &data, sizeof(data));
-	info->capabilities = IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	info->capabilities = vdev->ats_cap ? 0 : IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
 	info->max_pasid_log2 = vdev->max_pasids ? ilog2(vdev->max_pasids) : 0;
 	return 0;
 }
@@ -256,4 +265,12 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.remove_dev_pasid = vtd_remove_dev_pasid,
 	.max_pasids = vtd_max_pasids,
 	.hw_info = vtd_hw_info,
+	.pgtable_alloc = vtd_pgtable_alloc,
+	.pgtable_free = vtd_pgtable_free,
+	.bind_pgtable = vtd_bind_pgtable,
+	.unbind_pgtable = vtd_unbind_pgtable,
+	.cache_invalidate = vtd_cache_invalidate,
+	.faults_enable = vtd_faults_enable,
+	.faults_disable = vtd_faults_disable,
+	.page_response = vtd_page_response,
 };

@@ -117,18 +117,43 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 	return 0;
 }
 
+/*
+ * One submission: the unit executes IOTLB after PASID cache commands, and what goes to a device TLB
+ * after those of type 2; behind type 6 it is made to (5.5). @dev's ATS cannot change: its lock is
+ * held.
+ */
+static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did)
+{
+	struct vtd_qi_batch batch;
+
+	lockdep_assert_held(&dev->lock);
+	vtd_qi_begin(&batch);
+	vtd_qi_add(&batch, dev->unit, vtd_qi_pasid_cache(did, pasid), NULL);
+	switch (q0 & VTD_PE_PGTT_MASK) {
+	case VTD_PE_PGTT_SECOND:
+	case VTD_PE_PGTT_NESTED:
+		vtd_qi_add(&batch, dev->unit, vtd_qi_iotlb_domain(did), NULL);
+		break;
+	default:
+		vtd_qi_add(&batch, dev->unit, vtd_qi_piotlb_pasid(did, pasid), NULL);
+		vtd_qi_add(&batch, dev->unit, vtd_qi_fence(), NULL);
+	}
+	vtd_ats_flush(&batch, dev, pasid, 0, VTD_QI_WHOLE);
+	return vtd_qi_finish(&batch);
+}
+
 /**
  * vtd_pasid_clear - tear an entry down
  * @dev: function; its lock is held
  * @pasid: PASID
  *
- * Order of 8.3: P alone, PASID cache, IOTLB (device TLB and page requests join here), zero. When
- * it returns no request of the function reaches memory through the entry.
+ * Order of 8.3: P alone, PASID cache, IOTLB, device TLB, zero, page requests. When it returns no
+ * request of the function reaches memory through the entry, and no page request of it is on its
+ * way.
  */
 void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 {
 	__le64 *entry = vtd_pasid_entry(dev, pasid);
-	struct vtd_qi_desc flush[2];
 	unsigned int i;
 	u64 q0;
 	u16 did;
@@ -142,19 +167,11 @@ void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
 	wmb();
-	flush[0] = vtd_qi_pasid_cache(did, pasid);
-	switch (q0 & VTD_PE_PGTT_MASK) {
-	case VTD_PE_PGTT_SECOND:
-	case VTD_PE_PGTT_NESTED:
-		flush[1] = vtd_qi_iotlb_domain(did);
-		break;
-	default:
-		flush[1] = vtd_qi_piotlb_pasid(did, pasid);
-	}
-	/* One submission: the unit executes IOTLB after PASID cache commands (5.5). */
-	if (vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)))
-		WARN_ON_ONCE(vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)));
+	if (vtd_pasid_flush(dev, pasid, q0, did))
+		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did));
 
 	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);
+	if (dev->faults_on)
+		vtd_prq_drain(dev, pasid, did);
 }

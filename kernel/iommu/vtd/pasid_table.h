@@ -28,6 +28,11 @@ struct vtd_dev;
 #define VTD_PE_DID(q1) ((u16)(q1))
 #define VTD_PE_PWSNP BIT_ULL(23)
 #define VTD_PE_PGSNP BIT_ULL(24)
+/* Third word; the address of the first-stage table is in the rest. */
+#define VTD_PE_SRE BIT_ULL(0)
+#define VTD_PE_FSPM_5 (1ULL << 2)
+#define VTD_PE_WPE BIT_ULL(4)
+#define VTD_PE_EAFE BIT_ULL(7)
 
 /**
  * struct vtd_pasid_entry - content of an entry, host byte order, without the present bit
@@ -41,6 +46,13 @@ struct vtd_pasid_entry {
 static inline struct vtd_pasid_entry vtd_pe_second_stage(u16 did, u64 table, u64 snoop)
 {
 	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_SECOND | table, did | snoop}};
+}
+
+/* @table and @snoop of the parent; @first: third word, checked. */
+static inline struct vtd_pasid_entry vtd_pe_nested(u16 did, u64 table, u64 first, u64 snoop)
+{
+	return (struct vtd_pasid_entry){
+		{VTD_PE_AW_48 | VTD_PE_PGTT_NESTED | table, did | snoop, first}};
 }
 
 static inline struct vtd_pasid_entry vtd_pe_pass_through(u16 did, u64 snoop)

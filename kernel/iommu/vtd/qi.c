@@ -50,9 +50,13 @@ static void vtd_qi_skip(struct vtd_unit *unit)
 	writel(VTD_FSTS_IQE, unit->regs + VTD_REG_FSTS);
 }
 
-/* 0, or the error that the queue reported; the fetch goes on afterwards (sheet 5.8). */
+/*
+ * 0, or the error that the queue reported; the fetch goes on afterwards (sheet 5.8). After a device
+ * TLB that did not answer in time that is the wait; what was sent to device TLBs does not count.
+ */
 static int vtd_qi_check_error(struct vtd_unit *unit)
 {
+	struct vtd_qi *qi = &unit->qi;
 	u32 fsts = readl(unit->regs + VTD_REG_FSTS);
 	int ret = 0;
 
@@ -61,10 +65,10 @@ static int vtd_qi_check_error(struct vtd_unit *unit)
 		ret = -EINVAL;
 	}
 	if (fsts & VTD_FSTS_ITE) {
-		dev_err_ratelimited(&unit->pdev->dev,
-				    "invalidation queue: a device TLB did not answer\n");
+		qi->late = true;
+		qi->late_known = true;
+		qi->late_rid = VTD_IQERCD_ITESID(readq(unit->regs + VTD_REG_IQERCD));
 		writel(VTD_FSTS_ITE, unit->regs + VTD_REG_FSTS);
-		ret = -ETIMEDOUT;
 	}
 	return ret;
 }
@@ -91,12 +95,74 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 					    "invalidation queue: no completion, head %x tail %x\n",
 					    readl(unit->regs + VTD_REG_IQH),
 					    readl(unit->regs + VTD_REG_IQT));
+			qi->late = true;
 			return -ETIMEDOUT;
 		}
 	}
 	/* What the caller frees or reads now comes after the completion. */
 	dma_rmb();
 	return ret;
+}
+
+static void vtd_qi_push(struct vtd_qi *qi, const struct vtd_qi_desc *desc)
+{
+	vtd_qi_write(qi, qi->tail, desc);
+	qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES;
+}
+
+/*
+ * One submission, with the lock held. @dev as in struct vtd_qi_batch, or NULL; @flags of the wait.
+ * -ETIMEDOUT also if only a device TLB is late.
+ */
+static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
+		      struct vtd_dev *const *dev, unsigned int count, u64 flags)
+{
+	struct vtd_qi *qi = &unit->qi;
+	struct vtd_qi_desc wait;
+	unsigned int i;
+	int ret;
+
+	lockdep_assert_held(&qi->lock);
+	qi->late = false;
+	qi->late_known = false;
+	for (i = 0; i < count; i++)
+		if (!dev || !dev[i] || dev[i]->ats_on)
+			vtd_qi_push(qi, &desc[i]);
+	wait = vtd_qi_wait(qi->status_pa, ++qi->sequence);
+	wait.q[0] |= flags;
+	vtd_qi_push(qi, &wait);
+	dma_wmb();
+	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
+	ret = vtd_qi_poll(unit);
+	return ret || !qi->late ? ret : -ETIMEDOUT;
+}
+
+/*
+ * Shut out the functions of a submission whose device TLBs did not answer: the one that the unit
+ * named, or all, if it named none of them. What they still have of old translations is refused from
+ * then on. False if there is none.
+ */
+static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsigned int count)
+{
+	struct vtd_qi *qi = &unit->qi;
+	bool named = false, any = false;
+	unsigned int i;
+
+	if (!qi->late)
+		return false;
+	for (i = 0; i < count && qi->late_known; i++)
+		named |= dev[i] && dev[i]->ats_on && dev[i]->rid == qi->late_rid;
+	for (i = 0; i < count; i++) {
+		struct vtd_qi_desc flush;
+
+		if (!dev[i] || !dev[i]->ats_on || (named && dev[i]->rid != qi->late_rid))
+			continue;
+		vtd_ats_shut_out(dev[i]);
+		flush = vtd_qi_context(dev[i]->rid);
+		vtd_qi_run(unit, &flush, NULL, 1, 0);
+		any = true;
+	}
+	return any;
 }
 
 /**
@@ -112,25 +178,74 @@ static int vtd_qi_poll(struct vtd_unit *unit)
  */
 int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count)
 {
-	struct vtd_qi *qi = &unit->qi;
-	struct vtd_qi_desc wait;
 	unsigned long flags;
-	unsigned int i;
 	int ret;
 
 	if (WARN_ON_ONCE(count > VTD_QI_BATCH))
 		return -EINVAL;
-	spin_lock_irqsave(&qi->lock, flags);
-	for (i = 0; i < count; i++, qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES)
-		vtd_qi_write(qi, qi->tail, &desc[i]);
-	wait = vtd_qi_wait(qi->status_pa, ++qi->sequence);
-	vtd_qi_write(qi, qi->tail, &wait);
-	qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES;
-	dma_wmb();
-	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
-	ret = vtd_qi_poll(unit);
-	spin_unlock_irqrestore(&qi->lock, flags);
+	spin_lock_irqsave(&unit->qi.lock, flags);
+	ret = vtd_qi_run(unit, desc, NULL, count, 0);
+	spin_unlock_irqrestore(&unit->qi.lock, flags);
 	return ret;
+}
+
+/*
+ * A function that does not answer is shut out, and the rest is done once more: what was sent with
+ * it may have got lost. Each round shuts out at least one.
+ */
+static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
+{
+	struct vtd_unit *unit = batch->unit;
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&unit->qi.lock, flags);
+	do
+		ret = vtd_qi_run(unit, batch->desc, batch->dev, batch->count, wait_flags);
+	while (ret == -ETIMEDOUT && vtd_qi_blame(unit, batch->dev, batch->count));
+	spin_unlock_irqrestore(&unit->qi.lock, flags);
+	batch->count = 0;
+	if (ret)
+		batch->error = ret;
+}
+
+/**
+ * vtd_qi_add - queue a descriptor, submit what there is if it does not fit
+ * @batch: begun with vtd_qi_begin()
+ * @unit: where it goes
+ * @desc: the descriptor
+ * @dev: function whose device TLB it is for, or NULL; must stay until the batch is finished
+ *
+ * Any context. The order is kept, also when the unit changes.
+ */
+void vtd_qi_add(struct vtd_qi_batch *batch, struct vtd_unit *unit, struct vtd_qi_desc desc,
+		struct vtd_dev *dev)
+{
+	if (batch->count && (batch->count == VTD_QI_BATCH || batch->unit != unit))
+		vtd_qi_flush(batch, 0);
+	batch->unit = unit;
+	batch->desc[batch->count] = desc;
+	batch->dev[batch->count++] = dev;
+}
+
+/**
+ * vtd_qi_finish - submit the rest, and wait
+ * @batch: batch
+ *
+ * Return: 0, or an error of any of its submissions.
+ */
+int vtd_qi_finish(struct vtd_qi_batch *batch)
+{
+	if (batch->count)
+		vtd_qi_flush(batch, 0);
+	return batch->error;
+}
+
+/* As vtd_qi_finish(), with the page requests received before in the queue. Not empty. */
+int vtd_qi_finish_pages(struct vtd_qi_batch *batch)
+{
+	vtd_qi_flush(batch, VTD_QI_WAIT_PAGES);
+	return batch->error;
 }
 
 /* Off and empty before; on afterwards (sheet 5.1, 8.1 step 3). */

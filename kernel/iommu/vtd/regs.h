@@ -23,6 +23,10 @@
 #define VTD_REG_ICS 0x09c
 #define VTD_REG_IECTL 0x0a0
 #define VTD_REG_IQERCD 0x0b0
+#define VTD_REG_PQH 0x0c0
+#define VTD_REG_PQT 0x0c8
+#define VTD_REG_PQA 0x0d0
+#define VTD_REG_PRS 0x0dc
 #define VTD_REG_PECTL 0x0e0
 
 /* GCMD and GSTS have the same positions [1.5]. */
@@ -43,7 +47,11 @@
 #define VTD_ECTL_IM BIT(31)
 
 #define VTD_IQA_DW BIT_ULL(11)
+#define VTD_PRS_PPR BIT(0)
+#define VTD_PRS_PRO BIT(1)
+
 #define VTD_IQERCD_IQEI(v) ((unsigned int)((v)&0xf))
+#define VTD_IQERCD_ITESID(v) ((u16)((v) >> 32))
 
 static inline unsigned int vtd_cap_domain_bits(u64 cap)
 {
@@ -96,6 +104,11 @@ static inline unsigned int vtd_cap_mamv(u64 cap)
 	return (cap >> 48) & 0x3f;
 }
 
+static inline bool vtd_cap_fs5lp(u64 cap)
+{
+	return cap & BIT_ULL(60);
+}
+
 static inline bool vtd_cap_esrtps(u64 cap)
 {
 	return cap & BIT_ULL(63);
@@ -108,9 +121,14 @@ static inline bool vtd_cap_esrtps(u64 cap)
 #define VTD_ECAP_SC BIT_ULL(7)
 #define VTD_ECAP_NEST BIT_ULL(26)
 #define VTD_ECAP_PRS BIT_ULL(29)
+#define VTD_ECAP_SRS BIT_ULL(31)
+#define VTD_ECAP_EAFS BIT_ULL(34)
 #define VTD_ECAP_PASID BIT_ULL(40)
+#define VTD_ECAP_DIT BIT_ULL(41)
+#define VTD_ECAP_PDS BIT_ULL(42)
 #define VTD_ECAP_SMTS BIT_ULL(43)
 #define VTD_ECAP_SSTS BIT_ULL(46)
+#define VTD_ECAP_FSTS BIT_ULL(47)
 #define VTD_ECAP_SMPWCS BIT_ULL(48)
 #define VTD_ECAP_RPS BIT_ULL(49)
 

@@ -153,14 +153,19 @@ int vtd_unit_start(struct vtd_unit *unit)
 	ret = vtd_root_alloc(unit);
 	if (ret)
 		goto err_qi;
+	ret = vtd_prq_init(unit);
+	if (ret)
+		goto err_root;
 	ret = vtd_set_root(unit);
 	if (!ret)
 		ret = vtd_unit_command(unit, VTD_GCMD_TE, true);
 	if (ret)
-		goto err_root;
+		goto err_prq;
 	unit->iommu.max_pasids = vtd_ecap_max_pasids(unit->ecap);
 	return 0;
 
+err_prq:
+	vtd_prq_exit(unit);
 err_root:
 	vtd_root_free(unit);
 err_qi:
@@ -173,6 +178,7 @@ void vtd_unit_stop(struct vtd_unit *unit)
 {
 	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
 	vtd_unit_command(unit, VTD_GCMD_TE, false);
+	vtd_prq_exit(unit);
 	vtd_qi_exit(unit);
 	vtd_root_free(unit);
 }

@@ -5,9 +5,11 @@
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
  *	vtd_unit.devices_lock	which functions the unit translates
- *	vtd_dev.lock		the function's context entry, PASID directory and tables
+ *	vtd_dev.lock		the function's PASID directory and tables, ATS
+ *	vtd_prq.lock		the page request queue; held over the layer's fault handling
+ *	vtd_pgtable.lock	where a user-managed table is bound
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
- *	vtd_qi.lock		the invalidation queue (spinlock, irq safe)
+ *	vtd_qi.lock		the invalidation queue, ATS of functions (spinlock, irq safe)
  * ss_table.lock is a leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex
  * outside devices_lock (the fault thread looks functions up).
  */
@@ -23,6 +25,7 @@
 #include <linux/types.h>
 #include <linux/xarray.h>
 
+#include "iommu_pasid.h"
 #include "pasid_table.h"
 #include "qi.h"
 #include "ss_table.h"
@@ -43,28 +46,57 @@
 
 #define VTD_FAULT_LOG_LENGTH 64
 
-/* One recorded fault, as read from the hardware. */
+/* Type of a fault: T1 in bit 1, T2 in bit 0 (sheet 7.3). */
+#define VTD_FAULT_PAGE_REQUEST 1
+#define VTD_FAULT_READ 2
+
+/*
+ * Reasons of this driver's own, for page requests that it or the layer has refused. The hardware
+ * has no such numbers in scalable mode (7.1).
+ */
+#define VTD_REASON_UNHANDLED 0x00
+#define VTD_REASON_BAD_REQUEST 0x01
+
+/* One recorded fault, as read from the hardware, or a page request that was refused. */
 struct vtd_fault {
 	u64 address;
 	u32 pasid;
 	u16 rid;
 	u8 reason;
-	u8 type; /* T1 in bit 1, T2 in bit 0 (sheet 7.3) */
+	u8 type;
 	bool has_pasid;
 };
 
 /**
  * struct vtd_fault_log - faults of a unit since it came up
- * @lock: one reader of the hardware's records at a time; guards the rest
+ * @lock: one reader of the hardware's records at a time
+ * @ring_lock: guards the rest (spinlock, a leaf)
  * @count: faults recorded
  * @overflows: times that the hardware had no record free
  * @ring: the last ones, entry (@count - 1) % length is the newest
  */
 struct vtd_fault_log {
 	struct mutex lock;
+	spinlock_t ring_lock;
 	u64 count;
 	u64 overflows;
 	struct vtd_fault ring[VTD_FAULT_LOG_LENGTH];
+};
+
+#define VTD_PRQ_ENTRIES 2048
+
+/**
+ * struct vtd_prq - page request queue of a unit
+ * @lock: whoever empties the queue; functions leave vtd_unit.devices under it
+ * @ring: the requests, four words each; NULL if the unit has none
+ * @requests: handled so far
+ * @overflows: times that the unit had no room
+ */
+struct vtd_prq {
+	struct mutex lock;
+	__le64 *ring;
+	u64 requests;
+	u64 overflows;
 };
 
 /**
@@ -80,10 +112,11 @@ struct vtd_fault_log {
  * @live: claims functions; off before registration and from the start of removal (sheet e2)
  * @id: number in the name of its /sys device
  * @qi: invalidation queue
+ * @prq: page request queue
  * @root: root table, 256 entries of two words
  * @dids: domain identifiers in use
  * @devices_lock: guards @devices and the context tables
- * @devices: struct vtd_dev by requester id
+ * @devices: struct vtd_dev by requester id; entries are erased under @prq's lock as well
  * @faults: fault history
  */
 struct vtd_unit {
@@ -97,6 +130,7 @@ struct vtd_unit {
 	bool live;
 	int id;
 	struct vtd_qi qi;
+	struct vtd_prq prq;
 	__le64 *root;
 	struct ida dids;
 	struct mutex devices_lock;
@@ -109,13 +143,22 @@ struct vtd_unit {
  * @unit: translates for it
  * @pdev: the function
  * @rid: its requester id
- * @lock: guards the context entry, the directory, the tables, and @rid_domain
+ * @lock: guards the directory, the tables, what the requester id uses, and @faults_on
+ * @context: its context entry
  * @directory: PASID directory
  * @directory_order: page order of @directory
  * @directory_log2: number of directory entries, as a power of two
  * @max_pasids: PASIDs usable, 0 = requests with PASID are refused
+ * @ats_cap: its ATS capability if the unit has device TLBs, otherwise 0
+ * @pri_cap: its page request capability if the unit has them and @ats_cap is not 0, otherwise 0
+ * @ats_depth: invalidations that it takes at a time
+ * @ats_pf: requester id of its physical function if the unit throttles invalidations
+ * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
+ * @shut_out: its device TLB has not answered
+ * @faults_on: ATS and page requests were switched on
  * @rid_domain: domain of the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
+ * @rid_nested: record of the user-managed table that is bound at the requester id, on @rid_domain
  * @attaches: struct vtd_attach of PASIDs, by PASID
  */
 struct vtd_dev {
@@ -123,40 +166,48 @@ struct vtd_dev {
 	struct pci_dev *pdev;
 	u16 rid;
 	struct mutex lock;
+	__le64 *context;
 	__le64 *directory;
 	unsigned int directory_order;
 	unsigned int directory_log2;
 	u32 max_pasids;
+	u16 ats_cap, pri_cap;
+	u8 ats_depth;
+	u16 ats_pf;
+	bool ats_on, shut_out, faults_on;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
+	struct vtd_attach *rid_nested;
 	struct xarray attaches;
 };
 
 /**
- * struct vtd_domain_unit - a paging domain's presence on one unit
+ * struct vtd_domain_unit - presence of a paging domain, or of a table nested on it, on one unit
  * @node: in vtd_domain.units
  * @unit: the unit
+ * @table: the user-managed table; NULL for the domain itself
  * @did: tags the unit's caches
  * @users: attach records
  */
 struct vtd_domain_unit {
 	struct list_head node;
 	struct vtd_unit *unit;
+	struct vtd_pgtable *table;
 	u16 did;
 	unsigned int users;
 };
 
 /**
- * struct vtd_attach - one place where a paging domain is installed
+ * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed
  * @node: in vtd_domain.attaches
+ * @place: in vtd_pgtable.places, if a table is
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
- * @on: where the domain has its DID
- *
- * Device-TLB invalidations will walk these.
+ * @on: whose DID the entry has
  */
 struct vtd_attach {
 	struct list_head node;
+	struct list_head place;
 	struct vtd_dev *dev;
 	u32 pasid;
 	struct vtd_domain_unit *on;
@@ -167,6 +218,7 @@ struct vtd_attach {
  * @domain: Linux's
  * @table: second-stage table
  * @haw: host addresses mapped are narrower than this
+ * @nest_parent: tables may be nested on it
  * @lock: guards the two lists
  * @units: struct vtd_domain_unit; usually one
  * @attaches: struct vtd_attach
@@ -175,9 +227,24 @@ struct vtd_domain {
 	struct iommu_domain domain;
 	struct ss_table table;
 	unsigned int haw;
+	bool nest_parent;
 	spinlock_t lock;
 	struct list_head units;
 	struct list_head attaches;
+};
+
+/**
+ * struct vtd_pgtable - user-managed first-stage table
+ * @pgtable: the layer's
+ * @first: third word of its PASID entries: address and what the user said about it
+ * @lock: guards @places
+ * @places: struct vtd_attach
+ */
+struct vtd_pgtable {
+	struct wd_pgtable pgtable;
+	u64 first;
+	struct mutex lock;
+	struct list_head places;
 };
 
 static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
@@ -221,26 +288,65 @@ int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
-struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_dev *dev, u32 pasid);
+struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
+				     struct vtd_dev *dev, u32 pasid);
 void vtd_attach_drop(struct vtd_domain *domain, struct vtd_attach *attach);
+struct vtd_pasid_entry vtd_attach_entry(struct vtd_domain *domain, const struct vtd_attach *attach);
+int vtd_pasid_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
+		      u32 pasid);
 int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void vtd_remove_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void vtd_rid_release(struct vtd_dev *dev);
 
+/* nested.c: user-managed tables */
+struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
+				     const struct wd_user_data *data);
+void vtd_pgtable_free(struct wd_pgtable *pgtable);
+int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid);
+void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid);
+int vtd_cache_invalidate(struct wd_pgtable *pgtable, u32 type, const void *entries, u32 entry_len,
+			 u32 count, u32 *done);
+
 /* cache.c: what a change of a domain's tables invalidates */
 void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
 void vtd_flush_domain(struct vtd_domain *domain);
+void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,
+		     bool leaf_only);
 
 /* context.c */
 int vtd_root_alloc(struct vtd_unit *unit);
 void vtd_root_free(struct vtd_unit *unit);
 int vtd_context_set(struct vtd_dev *dev);
 void vtd_context_clear(struct vtd_dev *dev);
+void vtd_context_refuse_ats(struct vtd_dev *dev);
+
+/* ats.c */
+bool vtd_ats_functions(void);
+unsigned int vtd_ats_epoch(void);
+void vtd_ats_probe(struct vtd_dev *dev);
+void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
+		   unsigned int order);
+void vtd_ats_shut_out(struct vtd_dev *dev);
+void vtd_ats_release(struct vtd_dev *dev);
+int vtd_faults_enable(struct device *device);
+void vtd_faults_disable(struct device *device);
+void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
+		       enum wd_fault_code code);
+
+/* prq.c */
+int vtd_prq_init(struct vtd_unit *unit);
+void vtd_prq_exit(struct vtd_unit *unit);
+void vtd_prq_sync(struct vtd_unit *unit);
+void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did);
+irqreturn_t vtd_prq_thread(int irq, void *data);
+extern const struct attribute_group vtd_prq_group;
 
 /* fault.c */
 void vtd_faults_init(struct vtd_unit *unit);
 bool vtd_faults_collect(struct vtd_unit *unit);
+void vtd_fault_note(struct vtd_unit *unit, const struct vtd_fault *fault);
 irqreturn_t vtd_fault_thread(int irq, void *data);
+struct vtd_unit *vtd_unit_of(struct device *dev);
 extern const struct attribute_group vtd_fault_group;
 
 #endif /* _WD_VTD_H */

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Address translation services of functions (VT-d sheet 4.6, 5.4, 8.2): what a function can do,
+ * switching ATS and page requests on and off, and what is sent to its device TLB.
+ *
+ * A function's ATS is switched under the lock of the invalidation queue. So whoever submits knows
+ * whether the function can have cached a translation that was there before the submission; and
+ * since he has to know in advance which functions to tell, there is a counter: if it moved while
+ * he was at it, he does it again (cache.c).
+ */
+#include <linux/atomic.h>
+#include <linux/compiler.h>
+#include <linux/io.h>
+#include <linux/pci-ats.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+/* Functions with ATS on, and how often it was switched on anywhere. */
+static atomic_t vtd_ats_count = ATOMIC_INIT(0);
+static atomic_t vtd_ats_changes = ATOMIC_INIT(0);
+
+bool vtd_ats_functions(void)
+{
+	return atomic_read(&vtd_ats_count);
+}
+
+/* To be read before the descriptors are chosen, and again after they are done. */
+unsigned int vtd_ats_epoch(void)
+{
+	unsigned int epoch;
+
+	smp_mb();
+	epoch = atomic_read(&vtd_ats_changes);
+	smp_mb();
+	return epoch;
+}
+
+/* Page requests need every answer to name the PASID, since groups are counted per PASID. */
+static void vtd_pri_probe(struct vtd_dev *dev)
+{
+	const u64 needed = VTD_ECAP_PRS | VTD_ECAP_PDS;
+	u16 at, status = 0;
+
+	if ((dev->unit->ecap & needed) != needed)
+		return;
+	at = pci_find_ext_capability(dev->pdev, PCI_EXT_CAP_ID_PRI);
+	if (!at)
+		return;
+	pci_read_config_word(dev->pdev, at + PCI_PRI_STATUS, &status);
+	if (dev->max_pasids && !(status & PCI_PRI_STATUS_PASID))
+		return;
+	dev->pri_cap = at;
+}
+
+/**
+ * vtd_ats_probe - what a function and its unit have
+ * @dev: function; PASIDs are on already if it has them, as ATS demands
+ */
+void vtd_ats_probe(struct vtd_dev *dev)
+{
+	struct pci_dev *pdev = dev->pdev;
+	u16 capability = 0;
+
+	if (!(dev->unit->ecap & VTD_ECAP_DT) || !pci_ats_supported(pdev))
+		return;
+	dev->ats_cap = pci_find_ext_capability(pdev, PCI_EXT_CAP_ID_ATS);
+	if (!dev->ats_cap)
+		return;
+	pci_read_config_word(pdev, dev->ats_cap + PCI_ATS_CAP, &capability);
+	dev->ats_depth = PCI_ATS_CAP_QDEP(capability);
+	if (dev->unit->ecap & VTD_ECAP_DIT)
+		dev->ats_pf = PCI_DEVID(pci_physfn(pdev)->bus->number, pci_physfn(pdev)->devfn);
+	vtd_pri_probe(dev);
+}
+
+/**
+ * vtd_ats_flush - queue what makes a function forget
+ * @batch: batch
+ * @dev: function; nothing happens if its ATS is off
+ * @pasid: PASID, or IOMMU_NO_PASID for what it has without
+ * @address: in the range
+ * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
+ */
+void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
+		   unsigned int order)
+{
+	struct vtd_qi_desc desc;
+
+	if (!READ_ONCE(dev->ats_on))
+		return;
+	if (pasid == IOMMU_NO_PASID)
+		desc = vtd_qi_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, address, order);
+	else
+		desc = vtd_qi_pasid_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, pasid, address,
+					    order);
+	vtd_qi_add(batch, dev->unit, desc, dev);
+}
+
+/**
+ * vtd_ats_shut_out - a function's device TLB does not answer
+ * @dev: function; its unit's queue is locked
+ *
+ * What it has kept may lead anywhere, so its translated requests are refused by the context entry
+ * (flushed by the caller), whatever it makes of its ATS being switched off. Untranslated ones go
+ * on. It gets no ATS any more until it is claimed anew.
+ */
+void vtd_ats_shut_out(struct vtd_dev *dev)
+{
+	u16 control = 0;
+
+	lockdep_assert_held(&dev->unit->qi.lock);
+	WRITE_ONCE(dev->ats_on, false);
+	WRITE_ONCE(dev->shut_out, true);
+	atomic_dec(&vtd_ats_count);
+	vtd_context_refuse_ats(dev);
+	pci_read_config_word(dev->pdev, dev->ats_cap + PCI_ATS_CTRL, &control);
+	pci_write_config_word(dev->pdev, dev->ats_cap + PCI_ATS_CTRL,
+			      control & ~PCI_ATS_CTRL_ENABLE);
+	dev_err(&dev->pdev->dev, "its device TLB does not answer: address translation is off\n");
+}
+
+static int vtd_ats_enable(struct vtd_dev *dev)
+{
+	unsigned long flags;
+	int ret;
+
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	WRITE_ONCE(dev->ats_on, true);
+	atomic_inc(&vtd_ats_count);
+	/* Whoever has seen ats_on false, and submits after us, looks again. */
+	smp_mb();
+	atomic_inc(&vtd_ats_changes);
+	ret = pci_enable_ats(dev->pdev, PAGE_SHIFT);
+	if (ret) {
+		WRITE_ONCE(dev->ats_on, false);
+		atomic_dec(&vtd_ats_count);
+	}
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+	return ret;
+}
+
+/* A function forgets its translations when its ATS goes off. */
+static void vtd_ats_disable(struct vtd_dev *dev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	pci_disable_ats(dev->pdev);
+	if (dev->ats_on)
+		atomic_dec(&vtd_ats_count);
+	WRITE_ONCE(dev->ats_on, false);
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+}
+
+/*
+ * Linux 6.1 does not export pci_enable_pri(). The marks in struct pci_dev make the core restore
+ * page requests after a reset of the function.
+ */
+static void vtd_pri_enable(struct vtd_dev *dev)
+{
+	struct pci_dev *pdev = dev->pdev;
+	u16 at = dev->pri_cap;
+	u32 most = 0;
+
+	pci_read_config_dword(pdev, at + PCI_PRI_MAX_REQ, &most);
+	/* What it made of earlier requests, and errors of then, are forgotten. */
+	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_RESET);
+	pci_write_config_word(pdev, at + PCI_PRI_STATUS, PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
+	pdev->pri_reqs_alloc = min_t(u32, most, VTD_PRQ_ENTRIES / 4);
+	pci_write_config_dword(pdev, at + PCI_PRI_ALLOC_REQ, pdev->pri_reqs_alloc);
+	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+	pdev->pri_enabled = 1;
+}
+
+/**
+ * vtd_faults_enable - the layer's faults_enable
+ * @device: claimed function
+ *
+ * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if its device TLB
+ * has let us down; -EBUSY if they are on.
+ */
+int vtd_faults_enable(struct device *device)
+{
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+	int ret;
+
+	if (!dev->pri_cap)
+		return -EOPNOTSUPP;
+	mutex_lock(&dev->lock);
+	if (dev->faults_on)
+		ret = -EBUSY;
+	else if (READ_ONCE(dev->shut_out))
+		ret = -EIO;
+	else
+		ret = vtd_ats_enable(dev);
+	if (!ret) {
+		vtd_pri_enable(dev);
+		dev->faults_on = true;
+	}
+	mutex_unlock(&dev->lock);
+	return ret;
+}
+
+/* What was requested before is reported when it returns. */
+static void vtd_faults_stop(struct vtd_dev *dev)
+{
+	mutex_lock(&dev->lock);
+	if (dev->faults_on) {
+		pci_disable_pri(dev->pdev);
+		vtd_ats_disable(dev);
+		dev->faults_on = false;
+	}
+	mutex_unlock(&dev->lock);
+	vtd_prq_sync(dev->unit);
+}
+
+/**
+ * vtd_faults_disable - the layer's faults_disable
+ * @device: claimed function
+ */
+void vtd_faults_disable(struct device *device)
+{
+	vtd_faults_stop(dev_iommu_priv_get(device));
+}
+
+/* Before the function's context goes. */
+void vtd_ats_release(struct vtd_dev *dev)
+{
+	if (dev->pri_cap)
+		vtd_faults_stop(dev);
+}
+
+/**
+ * vtd_page_response - the layer's page_response
+ * @device: claimed function
+ * @has_pasid: the requests had a PASID
+ * @pasid: PASID
+ * @grpid: group
+ * @code: answer
+ */
+void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
+		       enum wd_fault_code code)
+{
+	static const u8 codes[] = {
+		[WD_FAULT_SUCCESS] = VTD_RESPONSE_SUCCESS,
+		[WD_FAULT_INVALID] = VTD_RESPONSE_INVALID,
+		[WD_FAULT_FAILURE] = VTD_RESPONSE_FAILURE,
+	};
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+	struct vtd_qi_desc response;
+
+	if (WARN_ON_ONCE(!dev || code >= ARRAY_SIZE(codes)))
+		return;
+	response = vtd_qi_response(dev->rid, has_pasid, pasid, grpid, codes[code]);
+	vtd_qi_submit(dev->unit, &response, 1);
+}

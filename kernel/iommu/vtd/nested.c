@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * User-managed first-stage tables, nested on a paging domain (VT-d sheet 2.7, 8.4, 9): what the
+ * user says about one, where it is bound, and what he wants forgotten. Nothing here reads the
+ * table: the unit does, through the parent, so whatever is in it reaches only what the parent maps.
+ */
+#include <linux/iommufd.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+#include "iommu_pasid.h"
+#include "regs.h"
+#include "vtd.h"
+
+/* Entries of an invalidation that are done without letting others to the table. */
+#define VTD_INVALIDATE_CHUNK 64
+
+#define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
+
+static struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
+{
+	return container_of(pgtable, struct vtd_pgtable, pgtable);
+}
+
+/*
+ * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would not harm anybody,
+ * but its fault would tell that the kernel has made a mistake.
+ */
+static bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
+{
+	unsigned int width =
+		min3(vtd_cap_mgaw(unit->cap), (unsigned int)SS_ADDRESS_BITS, unit->haw);
+
+	return unit->ecap & VTD_ECAP_NEST && unit->ecap & VTD_ECAP_FSTS &&
+	       (!(first & VTD_PE_SRE) || unit->ecap & VTD_ECAP_SRS) &&
+	       (!(first & VTD_PE_EAFE) || unit->ecap & VTD_ECAP_EAFS) &&
+	       (!(first & VTD_PE_FSPM_5) || vtd_cap_fs5lp(unit->cap)) && !(first >> width);
+}
+
+/* The third word of the entry; 0 if the user's data is wrong (then *@error says how). */
+static u64 vtd_first_word(const struct wd_user_data *data, int *error)
+{
+	struct iommu_hwpt_vtd_s1 s1;
+	u64 first;
+
+	*error = -EINVAL;
+	if (data->len != sizeof(s1))
+		return 0;
+	memcpy(&s1, data->data, sizeof(s1));
+	if (s1.flags & ~(u64)VTD_S1_FLAGS || s1.__reserved) {
+		*error = -EOPNOTSUPP;
+		return 0;
+	}
+	if ((s1.addr_width != 48 && s1.addr_width != 57) || s1.pgtbl_addr & ~PAGE_MASK)
+		return 0;
+	*error = 0;
+	first = s1.pgtbl_addr;
+	if (s1.addr_width == 57)
+		first |= VTD_PE_FSPM_5;
+	if (s1.flags & IOMMU_VTD_S1_EAFE)
+		first |= VTD_PE_EAFE;
+	/* Write protection of supervisor requests, of which there are none without SRE. */
+	if (s1.flags & IOMMU_VTD_S1_SRE)
+		first |= VTD_PE_SRE | (s1.flags & IOMMU_VTD_S1_WPE ? VTD_PE_WPE : 0);
+	return first;
+}
+
+/**
+ * vtd_pgtable_alloc - the layer's pgtable_alloc
+ * @dev: claimed function, whose unit must be able to walk the table
+ * @parent: paging domain
+ * @flags: IOMMU_HWPT_ALLOC_PASID
+ * @data: struct iommu_hwpt_vtd_s1
+ *
+ * Return: the table; ERR_PTR of -EOPNOTSUPP for a type or flag that is not known, or without PASIDs
+ * if it is for one; -EINVAL for a parent that is none, and for data that the unit cannot use;
+ * -ENOMEM.
+ */
+struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
+				     const struct wd_user_data *data)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct vtd_pgtable *table;
+	u64 first;
+	int error;
+
+	if (data->type != IOMMU_HWPT_DATA_VTD_S1 || flags & ~IOMMU_HWPT_ALLOC_PASID ||
+	    (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids))
+		return ERR_PTR(-EOPNOTSUPP);
+	if (parent->ops != &vtd_paging_ops || !to_vtd_domain(parent)->nest_parent)
+		return ERR_PTR(-EINVAL);
+	first = vtd_first_word(data, &error);
+	if (error)
+		return ERR_PTR(error);
+	if (!vtd_first_fits(first, vdev->unit))
+		return ERR_PTR(-EINVAL);
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	table->pgtable.parent = parent;
+	table->first = first;
+	mutex_init(&table->lock);
+	INIT_LIST_HEAD(&table->places);
+	return &table->pgtable;
+}
+
+void vtd_pgtable_free(struct wd_pgtable *pgtable)
+{
+	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
+
+	if (WARN_ON(!list_empty(&table->places)))
+		return; /* a unit still has the entry */
+	kfree(table);
+}
+
+/* --- binding --- */
+
+/*
+ * The entry of the requester id changes from the parent to the table, or back: torn down and set
+ * up, requests between the two fault. The parent's record stays meanwhile.
+ */
+static void vtd_rid_change(struct vtd_dev *dev, const struct vtd_attach *attach)
+{
+	struct vtd_pasid_entry content = vtd_attach_entry(to_vtd_domain(dev->rid_domain), attach);
+
+	lockdep_assert_held(&dev->lock);
+	vtd_pasid_clear(dev, IOMMU_NO_PASID);
+	/* Cannot fail: the entry has its place, and is not present. */
+	WARN_ON(vtd_pasid_set(dev, IOMMU_NO_PASID, &content));
+}
+
+static int vtd_bind_rid(struct vtd_pgtable *table, struct vtd_dev *dev)
+{
+	struct vtd_domain *parent = to_vtd_domain(table->pgtable.parent);
+	struct vtd_attach *attach;
+	int ret = 0;
+
+	attach = vtd_attach_record(parent, table, dev, IOMMU_NO_PASID);
+	if (!attach)
+		return -ENOMEM;
+	mutex_lock(&dev->lock);
+	if (dev->rid_domain != table->pgtable.parent)
+		ret = -EINVAL;
+	else if (dev->rid_nested)
+		ret = -EBUSY;
+	else
+		vtd_rid_change(dev, attach);
+	if (!ret)
+		dev->rid_nested = attach;
+	mutex_unlock(&dev->lock);
+	if (ret)
+		vtd_attach_drop(parent, attach);
+	return ret;
+}
+
+static void vtd_unbind_rid(struct vtd_pgtable *table, struct vtd_dev *dev)
+{
+	struct vtd_attach *attach;
+
+	mutex_lock(&dev->lock);
+	attach = dev->rid_nested;
+	/* Whoever replaced the parent meanwhile has torn the table down, too. */
+	if (attach && attach->on->table == table) {
+		dev->rid_nested = NULL;
+		vtd_rid_change(dev, dev->rid_attach);
+	} else {
+		attach = NULL;
+	}
+	mutex_unlock(&dev->lock);
+	vtd_attach_drop(to_vtd_domain(table->pgtable.parent), attach);
+}
+
+/**
+ * vtd_bind_pgtable - the layer's bind_pgtable
+ * @pgtable: table
+ * @dev: claimed function
+ * @pasid: free PASID, or IOMMU_NO_PASID if the parent is attached to the requester id
+ *
+ * Return: 0; -EINVAL if the function's unit cannot walk the table, or the parent is not attached;
+ * -EBUSY if a table is bound there; -ENOMEM.
+ */
+int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
+{
+	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	if (!vtd_first_fits(table->first, vdev->unit))
+		return -EINVAL;
+	if (pasid == IOMMU_NO_PASID)
+		return vtd_bind_rid(table, vdev);
+	return vtd_pasid_install(to_vtd_domain(pgtable->parent), table, vdev, pasid);
+}
+
+void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
+{
+	if (pasid == IOMMU_NO_PASID)
+		vtd_unbind_rid(to_vtd_pgtable(pgtable), dev_iommu_priv_get(dev));
+	else
+		vtd_remove_dev_pasid(pgtable->parent, dev, pasid);
+}
+
+/* --- invalidation --- */
+
+static int vtd_check_invalidation(const struct iommu_hwpt_vtd_s1_invalidate *entry)
+{
+	if (entry->flags & ~IOMMU_VTD_INV_FLAGS_LEAF || entry->__reserved)
+		return -EOPNOTSUPP;
+	if (entry->addr & ~PAGE_MASK || (entry->npages == U64_MAX && entry->addr))
+		return -EINVAL;
+	return 0;
+}
+
+static void vtd_add_invalidation(struct vtd_qi_batch *batch, struct vtd_pgtable *table,
+				 const struct iommu_hwpt_vtd_s1_invalidate *entry)
+{
+	u64 last = U64_MAX;
+
+	if (!entry->npages)
+		return;
+	/* A range that ends beyond the last address ends there. */
+	if (entry->npages - 1 <= (U64_MAX - entry->addr) >> PAGE_SHIFT)
+		last = entry->addr + (entry->npages << PAGE_SHIFT) - 1;
+	vtd_flush_table(batch, table, entry->addr, last, entry->flags & IOMMU_VTD_INV_FLAGS_LEAF);
+}
+
+/* Up to the first entry that is refused; *@done counts those before it, which are done. */
+static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, u32 count,
+				u32 *done)
+{
+	struct iommu_hwpt_vtd_s1_invalidate entry;
+	struct vtd_qi_batch batch;
+	unsigned int epoch;
+	int ret;
+
+	mutex_lock(&table->lock);
+	do {
+		epoch = vtd_ats_epoch();
+		vtd_qi_begin(&batch);
+		for (*done = 0, ret = 0; *done < count; ++*done) {
+			memcpy(&entry, entries + *done * sizeof(entry), sizeof(entry));
+			ret = vtd_check_invalidation(&entry);
+			if (ret)
+				break;
+			vtd_add_invalidation(&batch, table, &entry);
+		}
+		if (vtd_qi_finish(&batch)) {
+			/* As in vtd_flush(): never less than what was asked for. */
+			vtd_qi_begin(&batch);
+			vtd_flush_table(&batch, table, 0, U64_MAX, false);
+			WARN_ON_ONCE(vtd_qi_finish(&batch));
+		}
+	} while (epoch != vtd_ats_epoch());
+	mutex_unlock(&table->lock);
+	return ret;
+}
+
+/**
+ * vtd_cache_invalidate - the layer's cache_invalidate
+ * @pgtable: table
+ * @type: IOMMU_HWPT_INVALIDATE_DATA_VTD_S1
+ * @entries: struct iommu_hwpt_vtd_s1_invalidate, any alignment
+ * @entry_len: size of one
+ * @count: how many
+ * @done: receives how many were done
+ *
+ * May sleep. Each entry reaches every place where the table is bound, and the device TLBs there. At
+ * least what it names is forgotten when it counts as done.
+ *
+ * Return: 0; -EINVAL for another type or length or a bad range; -EOPNOTSUPP for a flag.
+ */
+int vtd_cache_invalidate(struct wd_pgtable *pgtable, u32 type, const void *entries, u32 entry_len,
+			 u32 count, u32 *done)
+{
+	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
+	int ret = 0;
+
+	*done = 0;
+	if (type != IOMMU_HWPT_INVALIDATE_DATA_VTD_S1)
+		return -EINVAL;
+	if (count && entry_len != sizeof(struct iommu_hwpt_vtd_s1_invalidate))
+		return -EINVAL;
+	while (!ret && *done < count) {
+		u32 chunk = min_t(u32, count - *done, VTD_INVALIDATE_CHUNK), part;
+
+		ret = vtd_invalidate_chunk(table, entries + (size_t)*done * entry_len, chunk,
+					   &part);
+		*done += part;
+		cond_resched();
+	}
+	return ret;
+}

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page requests (VT-d sheet 6). The queue is emptied by the thread of its interrupt, and by whoever
+ * must know that nothing is left of what a function sent: the tear-down of an entry does not wait
+ * for the thread, it does the thread's work itself.
+ *
+ * vtd_prq.lock is held over the layer's and its handlers' code, which may answer (vtd_qi.lock) but
+ * takes no lock of this driver's. It is taken inside vtd_dev.lock and devices_lock, so functions
+ * are looked up without them: a function leaves the unit's list under vtd_prq.lock.
+ */
+#include <linux/gfp.h>
+#include <linux/interrupt.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/sysfs.h>
+
+#include "regs.h"
+#include "vtd.h"
+
+#define VTD_PRQ_ORDER 4 /* PQS: 64 KiB, as Linux has it */
+#define VTD_PRQ_BYTES (PAGE_SIZE << VTD_PRQ_ORDER)
+#define VTD_PRQ_ENTRY 32
+/* Rounds of a drain while the queue overflows: what is dropped does not reach anybody late. */
+#define VTD_PRQ_ROUNDS 8
+
+#define VTD_PR_TYPE(q0) ((q0)&0xff)
+#define VTD_PR_TYPE_REQUEST 1
+#define VTD_PR_PP BIT_ULL(8)
+#define VTD_PR_RID(q0) ((u16)((q0) >> 16))
+#define VTD_PR_PASID(q0) ((u32)((q0) >> 32) & 0xfffff)
+#define VTD_PR_EXR BIT_ULL(52)
+#define VTD_PR_PMR BIT_ULL(53)
+#define VTD_PR_RDR BIT_ULL(0)
+#define VTD_PR_WRR BIT_ULL(1)
+#define VTD_PR_LPIG BIT_ULL(2)
+#define VTD_PR_GROUP(q1) ((u16)((q1) >> 3) & 0x1ff)
+#define VTD_PR_ADDRESS(q1) ((q1)&GENMASK_ULL(63, 12))
+
+/* Addresses beyond what any first-stage table of the unit translates. */
+static bool vtd_pr_canonical(const struct vtd_unit *unit, u64 address)
+{
+	unsigned int unused = vtd_cap_fs5lp(unit->cap) ? 64 - 57 : 64 - 48;
+
+	return (u64)((s64)(address << unused) >> unused) == address;
+}
+
+/* What no handler could make sense of (6.4). */
+static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
+{
+	return !vtd_pr_canonical(unit, VTD_PR_ADDRESS(q1)) || q0 & VTD_PR_PMR ||
+	       (q0 & VTD_PR_EXR && q1 & VTD_PR_RDR);
+}
+
+static void vtd_pr_log(struct vtd_unit *unit, u64 q0, u64 q1, u8 reason)
+{
+	const struct vtd_fault fault = {
+		.address = VTD_PR_ADDRESS(q1),
+		.pasid = VTD_PR_PASID(q0),
+		.rid = VTD_PR_RID(q0),
+		.reason = reason,
+		.type = VTD_FAULT_PAGE_REQUEST,
+		.has_pasid = q0 & VTD_PR_PP,
+	};
+
+	vtd_fault_note(unit, &fault);
+}
+
+static void vtd_pr_refuse(struct vtd_unit *unit, u64 q0, u64 q1)
+{
+	struct vtd_qi_desc response =
+		vtd_qi_response(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
+				VTD_RESPONSE_INVALID);
+
+	vtd_pr_log(unit, q0, q1, VTD_REASON_BAD_REQUEST);
+	if (q1 & VTD_PR_LPIG)
+		vtd_qi_submit(unit, &response, 1);
+}
+
+static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
+{
+	struct wd_fault fault = {
+		.addr = VTD_PR_ADDRESS(q1),
+		.pasid = q0 & VTD_PR_PP ? VTD_PR_PASID(q0) : 0,
+		.grpid = VTD_PR_GROUP(q1),
+		.perm = (q1 & VTD_PR_RDR ? WD_FAULT_READ : 0) |
+			(q1 & VTD_PR_WRR ? WD_FAULT_WRITE : 0) |
+			(q0 & VTD_PR_EXR ? WD_FAULT_EXEC : 0),
+		.flags = (q0 & VTD_PR_PP ? WD_FAULT_PASID_VALID : 0) |
+			 (q1 & VTD_PR_LPIG ? WD_FAULT_LAST_PAGE : 0),
+	};
+	struct vtd_dev *dev;
+
+	/* A stop marker, or nothing that was asked for: no answer (6.7). */
+	if (VTD_PR_TYPE(q0) != VTD_PR_TYPE_REQUEST || !(q1 & (VTD_PR_RDR | VTD_PR_WRR)))
+		return;
+	dev = xa_load(&unit->devices, VTD_PR_RID(q0));
+	if (!dev || vtd_pr_bad(unit, q0, q1))
+		vtd_pr_refuse(unit, q0, q1);
+	else if (!wd_iommu_report_fault(&dev->pdev->dev, &fault))
+		vtd_pr_log(unit, q0, q1, VTD_REASON_UNHANDLED);
+}
+
+/*
+ * The unit has dropped requests, and goes on doing so until PRO is cleared, which must be when the
+ * queue is empty (6.5). The rest of some groups will not come.
+ */
+static void vtd_prq_overflow(struct vtd_unit *unit)
+{
+	struct vtd_dev *dev;
+	unsigned long rid;
+
+	xa_for_each (&unit->devices, rid, dev)
+		if (dev->pri_cap)
+			wd_iommu_faults_lost(&dev->pdev->dev);
+	unit->prq.overflows++;
+	writel(VTD_PRS_PRO, unit->regs + VTD_REG_PRS);
+}
+
+/*
+ * Handle what is in the queue now. PPR goes first: a request that comes after the tail was read
+ * raises another interrupt. True if there is more, or was more than there is room for.
+ */
+static bool vtd_prq_collect(struct vtd_unit *unit)
+{
+	struct vtd_prq *prq = &unit->prq;
+	bool again = false;
+	u64 head, tail;
+
+	mutex_lock(&prq->lock);
+	writel(VTD_PRS_PPR, unit->regs + VTD_REG_PRS);
+	tail = readq(unit->regs + VTD_REG_PQT) % VTD_PRQ_BYTES;
+	head = readq(unit->regs + VTD_REG_PQH) % VTD_PRQ_BYTES;
+	while (head != tail) {
+		const __le64 *entry = prq->ring + head / sizeof(*entry);
+
+		vtd_pr_handle(unit, le64_to_cpu(READ_ONCE(entry[0])),
+			      le64_to_cpu(READ_ONCE(entry[1])));
+		head = (head + VTD_PRQ_ENTRY) % VTD_PRQ_BYTES;
+		prq->requests++;
+	}
+	writeq(tail, unit->regs + VTD_REG_PQH);
+	if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {
+		again = true;
+		if (readq(unit->regs + VTD_REG_PQT) % VTD_PRQ_BYTES == tail)
+			vtd_prq_overflow(unit);
+	}
+	mutex_unlock(&prq->lock);
+	return again;
+}
+
+irqreturn_t vtd_prq_thread(int irq, void *data)
+{
+	while (vtd_prq_collect(data))
+		cond_resched();
+	return IRQ_HANDLED;
+}
+
+/* Requests that the unit has accepted are in the queue, and handled. True if some got lost. */
+static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
+{
+	WARN_ON_ONCE(vtd_qi_finish_pages(batch));
+	return vtd_prq_collect(unit);
+}
+
+/**
+ * vtd_prq_sync - everything that functions asked for so far has been reported
+ * @unit: the unit
+ *
+ * May sleep. Not to be called from handlers.
+ */
+void vtd_prq_sync(struct vtd_unit *unit)
+{
+	unsigned int rounds = VTD_PRQ_ROUNDS;
+	struct vtd_qi_batch batch;
+
+	if (!unit->prq.ring)
+		return;
+	do {
+		vtd_qi_begin(&batch);
+		vtd_qi_add(&batch, unit, vtd_qi_fence(), NULL);
+	} while (vtd_prq_settle(unit, &batch) && --rounds);
+}
+
+/**
+ * vtd_prq_drain - before the PASID of an entry that was torn down is used anew
+ * @dev: function; its lock is held, ATS and page requests are on
+ * @pasid: PASID, or IOMMU_NO_PASID
+ * @did: tag of the entry
+ *
+ * Sheet 6.6. Answers that were submitted have reached the function. What it asked for before it
+ * answered the invalidation has been reported when this returns, and what it asks for later is
+ * refused by the unit.
+ */
+void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
+{
+	unsigned int rounds = VTD_PRQ_ROUNDS;
+	struct vtd_qi_batch batch;
+
+	do {
+		vtd_qi_begin(&batch);
+		vtd_qi_add(&batch, dev->unit, vtd_qi_fence(), NULL);
+		vtd_qi_add(&batch, dev->unit, vtd_qi_iotlb_domain(did), NULL);
+		vtd_ats_flush(&batch, dev, pasid, 0, VTD_QI_WHOLE);
+	} while (vtd_prq_settle(dev->unit, &batch) && --rounds);
+}
+
+/* Before translation goes on, and before any context lets page requests pass (8.1 step 6). */
+int vtd_prq_init(struct vtd_unit *unit)
+{
+	struct vtd_prq *prq = &unit->prq;
+
+	if (!(unit->ecap & VTD_ECAP_PRS))
+		return 0;
+	prq->ring = (__le64 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, VTD_PRQ_ORDER);
+	if (!prq->ring)
+		return -ENOMEM;
+	writel(VTD_PRS_PPR | VTD_PRS_PRO, unit->regs + VTD_REG_PRS);
+	writeq(0, unit->regs + VTD_REG_PQH);
+	writeq(0, unit->regs + VTD_REG_PQT);
+	writeq(virt_to_phys(prq->ring) | VTD_PRQ_ORDER, unit->regs + VTD_REG_PQA);
+	return 0;
+}
+
+/* Translation is off. */
+void vtd_prq_exit(struct vtd_unit *unit)
+{
+	if (!unit->prq.ring)
+		return;
+	writeq(0, unit->regs + VTD_REG_PQA);
+	free_pages((unsigned long)unit->prq.ring, VTD_PRQ_ORDER);
+	unit->prq.ring = NULL;
+}
+
+/* --- /sys/class/iommu/<name>/ --- */
+
+static ssize_t page_requests_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(vtd_unit_of(dev)->prq.requests));
+}
+static DEVICE_ATTR_RO(page_requests);
+
+static ssize_t page_request_overflows_show(struct device *dev, struct device_attribute *attr,
+					   char *buf)
+{
+	return sysfs_emit(buf, "%llu\n", READ_ONCE(vtd_unit_of(dev)->prq.overflows));
+}
+static DEVICE_ATTR_RO(page_request_overflows);
+
+static struct attribute *vtd_prq_attrs[] = {
+	&dev_attr_page_requests.attr,
+	&dev_attr_page_request_overflows.attr,
+	NULL,
+};
+
+const struct attribute_group vtd_prq_group = {
+	.attrs = vtd_prq_attrs,
+};
