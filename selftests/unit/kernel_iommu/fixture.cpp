@@ -225,6 +225,41 @@ void IommuTest::expectFault(StreamId stream, uint64_t iova, unsigned reason)
 	EXPECT_EQ(fault.type, "read");
 }
 
+namespace
+{
+constexpr uint64_t kTableAddress = 0x000ffffffffff000;
+}
+
+uint64_t IommuTest::physicalWord(uint64_t physical) const
+{
+	uint64_t value = 0;
+
+	EXPECT_TRUE(hostkernel::physicalMemory().load(physical, 8, value));
+	return value;
+}
+
+std::array<uint64_t, 4> IommuTest::contextEntry(Rid rid) const
+{
+	const uint64_t root = unit_->barRead(0, 0x20, 8) & kTableAddress;
+	const uint64_t table = physicalWord(root + 8 * (rid.value >> 7)) & kTableAddress;
+	std::array<uint64_t, 4> words{};
+
+	for (unsigned i = 0; table && i < 4; i++)
+		words[i] = physicalWord(table + 32 * (rid.value & 0x7f) + 8 * i);
+	return words;
+}
+
+std::array<uint64_t, 8> IommuTest::pasidEntry(Rid rid, uint32_t pasid) const
+{
+	const uint64_t directory = contextEntry(rid)[0] & kTableAddress;
+	const uint64_t table = physicalWord(directory + 8 * (pasid >> 6)) & kTableAddress;
+	std::array<uint64_t, 8> words{};
+
+	for (unsigned i = 0; table && i < 8; i++)
+		words[i] = physicalWord(table + 64 * (pasid & 63) + 8 * i);
+	return words;
+}
+
 void IommuTest::watchQueue(std::function<void(const Descriptor &)> onFetch)
 {
 	const uint64_t iqa = unit_->barRead(0, 0x90, 8);

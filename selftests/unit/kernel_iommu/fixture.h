@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -133,6 +134,12 @@ protected:
 	void watchQueue(std::function<void(const Descriptor &)> onFetch = {});
 	/** Descriptors since then, without the waits. */
 	std::vector<Descriptor> seen() const;
+
+	/** The word at a physical address. */
+	uint64_t physicalWord(uint64_t physical) const;
+	/** The context entry of @rid, and the entry of a PASID, as the unit would find them. */
+	std::array<uint64_t, 4> contextEntry(machine::Rid rid) const;
+	std::array<uint64_t, 8> pasidEntry(machine::Rid rid, uint32_t pasid) const;
 
 	static constexpr machine::Rid kFirstRid = machine::makeRid(0x75, 0, 0);
 	static constexpr machine::Rid kSecondRid = machine::makeRid(0x76, 0, 0);

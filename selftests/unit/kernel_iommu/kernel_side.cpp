@@ -9,6 +9,7 @@
 #include <linux/module.h>
 #include <linux/pci.h>
 
+#include <algorithm>
 #include <cstring>
 
 extern "C" {
@@ -221,6 +222,57 @@ HardwareInfo hardwareInfo(device *dev)
 	result.cap = data.cap_reg;
 	result.ecap = data.ecap_reg;
 	result.maxPasidLog2 = info.max_pasid_log2;
+	result.capabilities = info.capabilities;
+	return result;
+}
+
+TableResult tableAlloc(device *dev, iommu_domain *parent, const void *data, size_t length,
+		       uint32_t type, uint32_t flags)
+{
+	wd_user_data user{};
+
+	user.type = type;
+	user.len = length;
+	std::memcpy(user.data, data, std::min<size_t>(length, sizeof(user.data)));
+	wd_pgtable *table = wd_iommu_pgtable_alloc(dev, parent, flags, &user);
+
+	if (IS_ERR(table))
+		return {nullptr, static_cast<int>(PTR_ERR(table))};
+	return {table, 0};
+}
+
+void tableFree(wd_pgtable *table)
+{
+	wd_iommu_pgtable_free(table);
+}
+
+int bindTable(iommu_domain *parent, device *dev, wd_pgtable *table)
+{
+	return iommu_bind_pgtable(parent, dev, table);
+}
+
+void unbindTable(iommu_domain *parent, device *dev, wd_pgtable *table)
+{
+	iommu_unbind_pgtable(parent, dev, table);
+}
+
+int bindTablePasid(iommu_domain *parent, device *dev, wd_pgtable *table, uint32_t pasid)
+{
+	return iommu_bind_pgtable_pasid(parent, dev, table, pasid);
+}
+
+void unbindTablePasid(iommu_domain *parent, device *dev, wd_pgtable *table, uint32_t pasid)
+{
+	iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
+}
+
+InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t length, uint32_t count,
+			    uint32_t type)
+{
+	static_assert(sizeof(Invalidation) == sizeof(iommu_hwpt_vtd_s1_invalidate));
+	InvalidateResult result;
+
+	result.error = wd_iommu_cache_invalidate(table, type, entries, length, count, &result.done);
 	return result;
 }
 

@@ -14,6 +14,7 @@
 struct device;
 struct iommu_domain;
 struct page;
+struct wd_pgtable;
 
 namespace wd::kerneltest
 {
@@ -78,6 +79,7 @@ struct HardwareInfo {
 	uint32_t type = 0;
 	uint64_t cap = 0, ecap = 0;
 	unsigned maxPasidLog2 = 0;
+	uint64_t capabilities = 0;
 };
 HardwareInfo hardwareInfo(::device *dev);
 
@@ -87,6 +89,32 @@ void detachAndRelease(iommu_domain *domain, ::device *dev);
 /** Ownership only: the requester id is blocked. */
 int claim(::device *dev);
 void release(::device *dev);
+
+/** User-managed tables. @data is what the user says, any number of bytes of any type. */
+struct TableResult {
+	wd_pgtable *table = nullptr;
+	int error = 0;
+};
+constexpr uint32_t kVtdS1 = 1;
+TableResult tableAlloc(::device *dev, iommu_domain *parent, const void *data, size_t length,
+		       uint32_t type = kVtdS1, uint32_t flags = 0);
+void tableFree(wd_pgtable *table);
+int bindTable(iommu_domain *parent, ::device *dev, wd_pgtable *table);
+void unbindTable(iommu_domain *parent, ::device *dev, wd_pgtable *table);
+int bindTablePasid(iommu_domain *parent, ::device *dev, wd_pgtable *table, uint32_t pasid);
+void unbindTablePasid(iommu_domain *parent, ::device *dev, wd_pgtable *table, uint32_t pasid);
+
+/** As struct iommu_hwpt_vtd_s1_invalidate. */
+struct Invalidation {
+	uint64_t address = 0, pages = 0;
+	uint32_t flags = 0, reserved = 0;
+};
+struct InvalidateResult {
+	int error = 0;
+	uint32_t done = 0;
+};
+InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t length, uint32_t count,
+			    uint32_t type = 0);
 
 /** Faults that the handler of @domain got; it takes them if @take. */
 struct HandledFault {

@@ -142,7 +142,7 @@ TEST_F(Pasid, Errors)
 
 TEST_F(Pasid, AllocationFlags)
 {
-	EXPECT_EQ(domainAlloc(firstDev_, kAllocNestParent).error, -EOPNOTSUPP);
+	EXPECT_EQ(domainAlloc(firstDev_, kAllocDirty | kAllocNestParent).error, -EOPNOTSUPP);
 	EXPECT_EQ(domainAlloc(firstDev_, kAllocDirty).error, -EOPNOTSUPP);
 	EXPECT_EQ(domainAlloc(firstDev_, 1u << 31).error, -EOPNOTSUPP);
 	EXPECT_EQ(domainAlloc(findDevice(kNoPasid), kAllocPasid).error, -EOPNOTSUPP);

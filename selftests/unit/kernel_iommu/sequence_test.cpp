@@ -6,7 +6,6 @@
 #include "fixture.h"
 
 #include <algorithm>
-#include <array>
 
 namespace wd::kerneltest
 {
@@ -22,33 +21,13 @@ constexpr uint64_t kAddress = 0x000ffffffffff000;
 class Sequence : public IommuTest
 {
 protected:
-	uint64_t entry(uint64_t physical, unsigned index)
-	{
-		uint64_t value = 0;
-
-		EXPECT_TRUE(hostkernel::physicalMemory().load(physical + 8 * index, 8, value));
-		return value;
-	}
-	/** The PASID entry as the unit would find it: root, context, directory, table. */
-	std::array<uint64_t, 8> pasidEntry(machine::Rid rid, uint32_t pasid)
-	{
-		const uint64_t root = unit_->barRead(0, 0x20, 8) & kAddress;
-		const uint64_t context = entry(root, rid.value >> 7) & kAddress;
-		const uint64_t directory = entry(context, (rid.value & 0x7f) * 4) & kAddress;
-		const uint64_t table = entry(directory, pasid >> 6) & kAddress;
-		std::array<uint64_t, 8> words{};
-
-		for (unsigned i = 0; table && i < 8; i++)
-			words[i] = entry(table, (pasid & 63) * 8 + i);
-		return words;
-	}
 	/** Page tables below the one at @physical, itself included. */
 	unsigned countTables(uint64_t physical, unsigned level)
 	{
 		unsigned count = 1;
 
 		for (unsigned i = 0; level > 1 && i < 512; i++) {
-			const uint64_t next = entry(physical, i);
+			const uint64_t next = physicalWord(physical + 8 * i);
 
 			if ((next & 3) && !(next & 0x80))
 				count += countTables(next & kAddress, level - 1);
