@@ -132,6 +132,81 @@ TEST(VtdConcurrency, IgnoredInvalidationLeavesStaleMapping)
 	EXPECT_FALSE(remap.oldFrameTouched());
 }
 
+/*
+ * A guest whose lowest table is in one of two host pages; each of them leads kInput to a page of
+ * its own. The hypervisor moves the table, the guest flushes nothing.
+ */
+struct NestedMove {
+	static constexpr uint64_t kGuest = 0x10000, kLowest = kGuest + 0x3000;
+
+	explicit NestedMove(VtdBench &bench) : bench(bench)
+	{
+		Pasid entry;
+
+		entry.type = kNested;
+		parent = entry.second = bench.page();
+		entry.first = kGuest;
+		for (uint64_t level = 0; level < 3; level++) {
+			const uint64_t table = bench.page();
+
+			bench.mapSecond(parent, 4, kGuest + level * 0x1000, table);
+			bench.put(table, (kGuest + (level + 1) * 0x1000) | kFsAll);
+		}
+		for (unsigned i = 0; i < 2; i++) {
+			tables[i] = bench.page();
+			frames[i] = bench.page();
+			bench.mapSecond(parent, 4, leaf(i), frames[i]);
+			clear(i);
+		}
+		bench.mapSecond(parent, 4, kLowest, tables[0]);
+		bench.setContext(kRid, Context{});
+		bench.setPasid(5, entry);
+	}
+	static uint64_t leaf(unsigned i) { return kLowest + (i + 1) * 0x1000; }
+	/* No data, and no A or D in the table. */
+	void clear(unsigned i)
+	{
+		bench.put(tables[i] + 8, leaf(i) | kFsAll);
+		bench.put(frames[i], 0);
+		bench.put(frames[i] + 8, 0);
+	}
+	bool touched(unsigned i)
+	{
+		return bench.get(frames[i]) || bench.get(frames[i] + 8) ||
+		       bench.get(tables[i] + 8) != (leaf(i) | kFsAll);
+	}
+	void move()
+	{
+		const unsigned old = current;
+
+		current ^= 1;
+		bench.mapSecond(parent, 4, kLowest, tables[current]);
+		bench.run({iotlbPage(1, kLowest, 0, true), waitStatus(status, ++sequence)});
+		ASSERT_EQ(uint32_t(bench.get(status)), sequence);
+		clear(old);
+	}
+
+	VtdBench &bench;
+	uint64_t parent, tables[2], frames[2], status = bench.page();
+	unsigned current = 0;
+	uint32_t sequence = 0;
+};
+
+TEST(VtdConcurrency, NoUseOfAGuestTableThatWasMovedAfterWait)
+{
+	VtdBench bench;
+	NestedMove guest(bench);
+	Writers writers(*bench.unit, 3, 5);
+
+	for (unsigned round = 0; round < 100; round++) {
+		guest.move();
+		writers.waitForWrites(3);
+		ASSERT_FALSE(guest.touched(guest.current ^ 1)) << "round " << round;
+		ASSERT_TRUE(guest.touched(guest.current));
+	}
+	EXPECT_EQ(bench.read32(kFsts), 0u);
+}
+
 /* Unmap instead of remap: blocked requests fault while software reads and clears the records. */
 TEST(VtdConcurrency, FaultsAndRegisterAccessesRunTogether)
 {
