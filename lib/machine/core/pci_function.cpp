@@ -102,6 +102,7 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 			const uint8_t byte = static_cast<uint8_t>(value >> (8 * i));
 
 			value_[offset + i] = (value_[offset + i] & ~mask) | (byte & mask);
+			value_[offset + i] &= ~(byte & clearable_[offset + i]);
 		}
 		if (express_) {
 			uint32_t control = getLittle(value_, express_ + kExpressControl, 2);
@@ -340,6 +341,24 @@ void PciFunction::configWritable(unsigned offset, uint32_t mask, unsigned size)
 	std::lock_guard lock(configMutex_);
 
 	putLittle(writable_, offset, mask, size);
+}
+
+void PciFunction::configWriteOneToClear(unsigned offset, uint32_t mask, unsigned size)
+{
+	if (!accessible(offset, size))
+		throw std::logic_error("configuration field out of range");
+	std::lock_guard lock(configMutex_);
+
+	putLittle(clearable_, offset, mask, size);
+}
+
+void PciFunction::configChange(unsigned offset, uint32_t set, uint32_t clear, unsigned size)
+{
+	if (!accessible(offset, size))
+		throw std::logic_error("configuration field out of range");
+	std::lock_guard lock(configMutex_);
+
+	putLittle(value_, offset, (getLittle(value_, offset, size) & ~clear) | set, size);
 }
 
 void PciFunction::raiseInterrupt(unsigned vector) noexcept

@@ -20,6 +20,9 @@ constexpr uint32_t kStatusStopped = 0x04;
 constexpr unsigned kSqeShift = 7, kCqeShift = 4;
 constexpr size_t kCompletionBody = 14;
 
+/* Low byte of a ticket. */
+constexpr uint64_t kResponse = 0xff, kAwaited = 0xff;
+
 uint64_t nowNs()
 {
 	const auto now = std::chrono::steady_clock::now().time_since_epoch();
@@ -157,6 +160,8 @@ void QueuePair::halt()
 		return;
 	active_ = false;
 	pending_ = false;
+	parked_ = false;
+	ticket_ = 0;
 	finishStop();
 	manager_->engine.forget(index_);
 }
@@ -192,10 +197,12 @@ void QueuePair::ringCq(uint16_t head, bool arm)
 
 bool QueuePair::hasNews() const noexcept
 {
+	const uint64_t ticket = ticket_.load(std::memory_order_acquire);
+
 	return words_->sq.load(std::memory_order_acquire) != seenSq_ ||
 	       words_->cq.load(std::memory_order_acquire) != seenCq_ ||
 	       words_->arm.load(std::memory_order_acquire) != seenArm_ || rings_ != seenRings_ ||
-	       pending_ || stopRequested_;
+	       pending_ || stopRequested_ || (ticket && (ticket & kResponse) != kAwaited);
 }
 
 /* What is there when a queue starts is nothing new. */
@@ -315,14 +322,38 @@ bool QueuePair::step(EngineThread &thread) noexcept
 	auto runnable = [&] {
 		return !faulted_ && sqHead_ != sqTail_ && outstanding() < cqDepth_ - 1;
 	};
-	if (master && runnable())
+	if (master && runnable() && (!awaitsPages() || overdue()))
 		worked |= runOne(thread);
 	if (stopping_ && (!master || !runnable())) {
 		halt();
 		return true;
 	}
-	pending_ = armRequested_ || (runnable() && active_);
+	pending_ = armRequested_ || (runnable() && active_ && !awaitsPages());
 	return worked;
+}
+
+bool QueuePair::awaitsPages() const
+{
+	return parked_ && (ticket_ & kResponse) == kAwaited;
+}
+
+bool QueuePair::overdue() const
+{
+	return stopping_ && nowNs() > stopDeadline_;
+}
+
+void QueuePair::answered(uint64_t token, PageResponse response) noexcept
+{
+	uint64_t awaited = token << 8 | kAwaited;
+
+	/* Without bus mastering the request waits for that; it is not lost. */
+	if (response == PageResponse::Failure && !manager_->host.mayMaster())
+		response = PageResponse::Success;
+	if (!ticket_.compare_exchange_strong(awaited, token << 8 | static_cast<uint8_t>(response)))
+		return;
+	/* Whoever executes looks at the ticket after he has cleared the flag. */
+	if (!executing_)
+		owner()->wake(*this);
 }
 
 void QueuePair::abandon(Task &task)
@@ -331,20 +362,30 @@ void QueuePair::abandon(Task &task)
 	task.words[3] = kStatusStopped;
 }
 
+/* @return whether anything was done; not if the request only found that it has to wait again. */
 bool QueuePair::runOne(EngineThread &thread)
 {
 	const MemoryPort port = manager_->ringPort(thread);
-	Task task{index_, (sq_.w13 >> 8) & 0xfu, thread, *port.agent, port.stream, {}};
-	DmaResult result = port.agent->read(port.stream, sqBase_ + uint64_t{sqHead_} * kSqeSize,
-					    std::as_writable_bytes(std::span(task.words)));
+	const uint64_t response = ticket_.load(std::memory_order_acquire) & kResponse;
+	const bool refused = parked_ && response != static_cast<uint8_t>(PageResponse::Success);
+	Task task{
+		index_,	 (sq_.w13 >> 8) & 0xfu,	  thread, *port.agent, port.stream, false, *this, 0,
+		refused, parked_ ? vanished_ : 0, held_};
+	DmaResult result = DmaResult::Ok;
 
+	if (!parked_)
+		result = port.agent->read(port.stream, sqBase_ + uint64_t{sqHead_} * kSqeSize,
+					  std::as_writable_bytes(std::span(task.words)));
 	if (result == DmaResult::Ok) {
 		if (sq_.w11 & kSqPasidEnable)
 			task.stream = pasidStream(port.stream.rid, sq_.pasid);
-		if (stopping_ && nowNs() > stopDeadline_)
+		if (overdue())
 			abandon(task);
-		else
-			manager_->engine.execute(task);
+		else if (!execute(task))
+			return awaitsPages();
+		if (ticket_.load(std::memory_order_relaxed))
+			ticket_ = 0;
+		parked_ = false;
 		result = writeBack(thread, task);
 	}
 	/* Bus mastering ended meanwhile: nothing is lost, the request runs again later. */
@@ -358,6 +399,26 @@ bool QueuePair::runOne(EngineThread &thread)
 	if (armed_)
 		postEvent(thread);
 	return true;
+}
+
+/* The answer may come before the engine has said that it waits. */
+bool QueuePair::execute(Task &task)
+{
+	task.prepares = task.agent.asksForPages(task.stream);
+	if (!task.prepares)
+		return manager_->engine.execute(task);
+	executing_ = true;
+	task.token = ++lastToken_;
+	ticket_ = task.token << 8 | kAwaited;
+	const bool done = manager_->engine.execute(task);
+
+	if (!done) {
+		held_ = task.words;
+		vanished_ = task.vanished;
+		parked_ = true;
+	}
+	executing_ = false;
+	return done;
 }
 
 /* Results into the slot, then the CQE, its phase last and as one store (7.3). */

@@ -2,6 +2,7 @@
 /* One queue pair: its contexts, its doorbells, and its turn on an engine thread. */
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -21,8 +22,13 @@ struct DoorbellWords {
 /**
  * The mutex protects everything that a doorbell does not touch; the engine holds it for one
  * request, the mailbox for one command. Lock order: mailbox, queue, event queue.
+ *
+ * A request whose pages are on their way is *parked*: its descriptor is kept as it was read, so
+ * that software cannot change it half-way, and it starts again from there when the answer comes.
+ * Until then the engine finds nothing to do here. The ticket is what the answer is matched with; an
+ * answer to another one came too late and is ignored.
  */
-class QueuePair final : public EngineQueue
+class QueuePair final : public EngineQueue, public PageRequester
 {
 public:
 	void init(QueueManager::Impl &manager, unsigned index, DoorbellWords *shared);
@@ -48,6 +54,9 @@ public:
 
 	bool active() const noexcept override { return active_; }
 
+	/** Lock-free; may come while this queue's own thread executes its request. */
+	void answered(uint64_t token, PageResponse response) noexcept override;
+
 protected:
 	bool hasNews() const noexcept override;
 	bool step(EngineThread &thread) noexcept override;
@@ -60,7 +69,10 @@ private:
 	void takeTail(uint16_t tail);
 	void takeHead(uint16_t head);
 	uint32_t outstanding() const;
+	bool awaitsPages() const;
+	bool overdue() const;
 	bool runOne(EngineThread &thread);
+	bool execute(Task &task);
 	DmaResult writeBack(EngineThread &thread, const Task &task);
 	static void abandon(Task &task);
 	void postEvent(EngineThread &thread);
@@ -73,6 +85,9 @@ private:
 	std::atomic<uint64_t> seenSq_{0}, seenCq_{0}, seenArm_{0};
 	std::atomic<uint64_t> rings_{0}, seenRings_{0}; /* trapped doorbells */
 	std::atomic<bool> active_{false}, pending_{false}, stopRequested_{false};
+	std::atomic<bool> executing_{false};
+	/** 0, or the token in bits 63:8 and the response, or kAwaited, in bits 7:0. */
+	std::atomic<uint64_t> ticket_{0};
 
 	/* Trapped doorbells: a count above bit 16, so that equal indices are told apart. */
 	alignas(64) std::atomic<uint64_t> trappedSq_{0}, trappedCq_{0}, trappedArm_{0};
@@ -95,6 +110,10 @@ private:
 	uint64_t lastEvent_ = 0; /* event queue sequence number */
 	bool stopping_ = false;
 	uint64_t stopDeadline_ = 0;
+	uint64_t lastToken_ = 0;
+	bool parked_ = false; /**< held_ is the request at the head */
+	unsigned vanished_ = 0;
+	std::array<uint32_t, 32> held_{};
 };
 
 } // namespace wd::machine::qm

@@ -11,7 +11,7 @@ void AgentSet::add(IommuAgent &agent)
 	std::lock_guard lock(mutex_);
 
 	agents_.push_back(&agent);
-	agent.translator_.caches().setMode(mode_);
+	agent.setMode(mode_);
 }
 
 void AgentSet::remove(IommuAgent &agent)
@@ -30,18 +30,23 @@ void AgentSet::forEachClosed(Action &&action)
 	for (IommuAgent *agent : agents_) {
 		GateClosed closed(agent->gate_);
 
-		action(agent->translator_.caches());
+		action(*agent);
 	}
 }
 
 void AgentSet::apply(const Invalidation &command)
 {
-	forEachClosed([&](AgentCaches &caches) { caches.apply(command); });
+	forEachClosed([&](IommuAgent &agent) { agent.translator_.caches().apply(command); });
+}
+
+void AgentSet::apply(const DeviceTlbInvalidation &command)
+{
+	forEachClosed([&](IommuAgent &agent) { agent.apply(command); });
 }
 
 void AgentSet::drain()
 {
-	forEachClosed([](AgentCaches &) {});
+	forEachClosed([](IommuAgent &) {});
 }
 
 void AgentSet::setMode(CacheMode mode)
@@ -51,7 +56,7 @@ void AgentSet::setMode(CacheMode mode)
 
 		mode_ = mode;
 	}
-	forEachClosed([&](AgentCaches &caches) { caches.setMode(mode); });
+	forEachClosed([&](IommuAgent &agent) { agent.setMode(mode); });
 }
 
 void AgentSet::addCounters(IommuCounters &sum, const IommuAgent &agent)
@@ -74,7 +79,10 @@ IommuCounters AgentSet::counters() const
 	return sum;
 }
 
-IommuAgent::IommuAgent(UnitState &state) : state_(state), translator_(state.features, state.memory)
+IommuAgent::IommuAgent(UnitState &state)
+	: state_(state),
+	  translator_(state.features, state.memory),
+	  deviceTlb_(0)
 {
 	state_.agents.add(*this);
 }
@@ -102,7 +110,7 @@ void IommuAgent::endBurst() noexcept
  */
 Translation IommuAgent::translate(const Request &request) noexcept
 {
-	if (!state_.enabled.load(std::memory_order_relaxed)) {
+	if (!state_.enabled()) [[unlikely]] {
 		Translation same;
 
 		same.address = request.address;
@@ -113,14 +121,16 @@ Translation IommuAgent::translate(const Request &request) noexcept
 	const Translation translation = translator_.translate(root, request);
 
 	if (translation.reason != FaultReason::None) [[unlikely]]
-		reportFault(request, translation);
+		report(request, translation.reason, translation.silenced,
+		       AddressType::Untranslated);
 	return translation;
 }
 
-void IommuAgent::reportFault(const Request &request, const Translation &translation) noexcept
+void IommuAgent::report(const Request &request, FaultReason reason, bool silenced,
+			AddressType type) noexcept
 {
 	AgentCounters::add(translator_.caches().counters.faults);
-	if (translation.silenced && isQualified(translation.reason))
+	if (silenced && isQualified(reason))
 		return;
 	FaultRecord fault;
 
@@ -128,7 +138,8 @@ void IommuAgent::reportFault(const Request &request, const Translation &translat
 	fault.address = request.address;
 	fault.access = request.access;
 	fault.privileged = request.privileged;
-	fault.reason = translation.reason;
+	fault.reason = reason;
+	fault.type = type;
 	state_.faults.report(fault);
 }
 
@@ -137,7 +148,7 @@ DmaResult IommuAgent::read(const StreamId &stream, uint64_t iova, std::span<std:
 	DmaBurst burst(*this);
 
 	do {
-		const Translation at = translate({stream, iova, dst.size(), Access::Read, false});
+		const Translation at = reach({stream, iova, dst.size(), Access::Read, false});
 
 		if (at.reason != FaultReason::None)
 			return DmaResult::Blocked;
@@ -159,7 +170,7 @@ DmaResult IommuAgent::write(const StreamId &stream, uint64_t iova,
 	DmaBurst burst(*this);
 
 	while (!src.empty()) {
-		const Translation at = translate({stream, iova, src.size(), Access::Write, false});
+		const Translation at = reach({stream, iova, src.size(), Access::Write, false});
 
 		if (at.reason != FaultReason::None)
 			return DmaResult::Blocked;
@@ -179,7 +190,7 @@ DmaResult IommuAgent::store(const StreamId &stream, uint64_t iova, unsigned size
 			    uint64_t value) noexcept
 {
 	DmaBurst burst(*this);
-	const Translation at = translate({stream, iova, size, Access::Write, false});
+	const Translation at = reach({stream, iova, size, Access::Write, false});
 
 	if (at.reason != FaultReason::None)
 		return DmaResult::Blocked;

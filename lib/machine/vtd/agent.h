@@ -7,6 +7,7 @@
 #include <mutex>
 #include <vector>
 
+#include "endpoint_table.h"
 #include "faults.h"
 #include "gate.h"
 #include "machine/dma.h"
@@ -25,6 +26,21 @@ public:
 	virtual void report(const FaultRecord &fault) noexcept = 0;
 };
 
+/** What a device-TLB invalidation names (sheet 5.2, types 3 and 8). */
+struct DeviceTlbInvalidation {
+	enum class Scope : uint8_t {
+		Function,   /**< everything; no descriptor, but ATS that goes off */
+		Requester,  /**< range of the requests without PASID */
+		Pasid,	    /**< range of a PASID */
+		EveryPasid, /**< range of all PASIDs */
+	};
+	Rid rid;
+	Scope scope = Scope::Function;
+	uint32_t pasid = 0;
+	uint64_t address = 0;
+	unsigned order = 0; /**< region is 4 KiB << order; 52: everything */
+};
+
 /** All agents of a unit. Thread-safe. Lock order: its mutex, then gates one at a time. */
 class AgentSet
 {
@@ -34,6 +50,7 @@ public:
 
 	/** Remove from every agent's caches what @command names; waits for running bursts. */
 	void apply(const Invalidation &command);
+	void apply(const DeviceTlbInvalidation &command);
 	/** Wait for running bursts. */
 	void drain();
 	void setMode(CacheMode mode);
@@ -56,9 +73,21 @@ struct UnitState {
 	const Features &features;
 	const UnitMemory &memory;
 	FaultSink &faults;
-	std::atomic<bool> enabled{false}; /**< TES */
+	/** TES, and whether any function has ATS on: one load tells that a request is plain. */
+	static constexpr uint8_t kEnabled = 1, kDeviceTlbs = 2;
+	std::atomic<uint8_t> mode{0};
 	std::atomic<RootPointer> root{0}; /**< as latched by SRTP */
+	EndpointTable endpoints{};
 	AgentSet agents{};
+
+	void setMode(uint8_t bits, bool on)
+	{
+		if (on)
+			mode.fetch_or(bits, std::memory_order_relaxed);
+		else
+			mode.fetch_and(static_cast<uint8_t>(~bits), std::memory_order_relaxed);
+	}
+	bool enabled() const { return mode.load(std::memory_order_relaxed) & kEnabled; }
 };
 
 class IommuAgent final : public DmaAgent
@@ -75,19 +104,47 @@ public:
 			std::span<const std::byte> src) noexcept override;
 	DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
 			uint64_t value) noexcept override;
+	bool asksForPages(const StreamId &stream) const noexcept override;
+	DmaResult prepare(const StreamId &stream, uint64_t iova, uint64_t length, Access access,
+			  PageRequester &requester, uint64_t token) noexcept override;
 
-	/** Translate inside a burst, and report a fault. */
+	/* Inside a burst. Faults are reported. */
+
+	/** AT=00. */
 	Translation translate(const Request &request) noexcept;
+	/** AT=01. */
+	Completion requestTranslation(const Request &request, bool noWrite) noexcept;
+	/** AT=10. */
+	Translation admitTranslated(const Request &request) noexcept;
+	PageRequestTarget locatePageRequest(const PageRequestMessage &message) noexcept;
 
 private:
 	friend class AgentSet;
 
-	void reportFault(const Request &request, const Translation &translation) noexcept;
+	/** As the function's settings have it: through its device TLB, or untranslated. */
+	Translation reach(const Request &request) noexcept
+	{
+		if (state_.mode.load(std::memory_order_relaxed) != UnitState::kEnabled) [[unlikely]]
+			if (translating(request.stream))
+				return reachTranslated(request);
+		return translate(request);
+	}
+	AtsEndpoint *translating(const StreamId &stream) const noexcept;
+	Translation reachTranslated(const Request &request) noexcept;
+	Translation lookUp(const Request &request) noexcept;
+	const CachedTranslation *findHeld(const Request &request) noexcept;
+	void hold(const Request &request, const Completion &completion) noexcept;
+	void apply(const DeviceTlbInvalidation &command) noexcept;
+	void setMode(CacheMode mode);
+	void report(const Request &request, FaultReason reason, bool silenced,
+		    AddressType type) noexcept;
 
 	UnitState &state_;
 	unsigned depth_ = 0;
 	Gate gate_;
 	Translator translator_;
+	/** The function's, of which each agent has a part; domain: requester id. */
+	TranslationCache deviceTlb_;
 };
 
 } // namespace wd::machine::vtd

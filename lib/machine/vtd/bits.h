@@ -40,4 +40,10 @@ constexpr bool inInterruptRange(uint64_t address)
 	return (address >> 20) == (kInterruptBase >> 20);
 }
 
+/** Does @size at @base touch the interrupt range? */
+constexpr bool overlapsInterruptRange(uint64_t base, uint64_t size)
+{
+	return base < kInterruptBase + kInterruptSize && base + (size - 1) >= kInterruptBase;
+}
+
 } // namespace wd::machine::vtd

@@ -10,16 +10,12 @@
 namespace wd::machine
 {
 
-/* Sheet 1.4 suggests these; DT, PRS, NWFS, PDS and SMS are left out of its ECAP. */
+/* Sheet 1.4 suggests these. */
 IommuCapabilities IommuCapabilities::defaults()
 {
-	using namespace vtd;
-	constexpr uint64_t kSuggested = 0x0403ed9ea40050c7;
-
 	IommuCapabilities capabilities;
 	capabilities.cap = 0x91d2078c60780e06;
-	capabilities.ecap = kSuggested & ~(bit(ecap::kDt) | bit(ecap::kPrs) | bit(ecap::kNwfs) |
-					   bit(ecap::kPds) | bit(ecap::kSms));
+	capabilities.ecap = 0x0403ed9ea40050c7;
 	capabilities.hostAddressWidth = 52;
 	return capabilities;
 }
@@ -37,7 +33,7 @@ constexpr uint64_t kCapOffered = mask(2, 0) | mask(12, 8) | mask(22, 16) | mask(
 constexpr uint64_t kEcapOffered =
 	mask(2, 0) | mask(7, 6) | mask(17, 8) | bit(ecap::kMts) | bit(ecap::kNest) |
 	bit(ecap::kPrs) | bit(ecap::kSrs) | bit(ecap::kNwfs) | bit(ecap::kEafs) | mask(39, 35) |
-	bit(ecap::kPasid) | bit(ecap::kDit) | bit(ecap::kPds) | bit(ecap::kSmts) |
+	bit(ecap::kPasid) | bit(ecap::kPds) | bit(ecap::kSmts) |
 	bit(ecap::kSsads) | bit(ecap::kSsts) | bit(ecap::kFsts) | bit(ecap::kSmpwcs) |
 	bit(ecap::kRps) | bit(ecap::kAdms) | bit(ecap::kRprivs) | bit(ecap::kSms);
 
@@ -55,7 +51,7 @@ constexpr Dependency kDependencies[] = {
 	 bit(ecap::kSmts)},
 	{bit(ecap::kNest), bit(ecap::kSsts) | bit(ecap::kFsts)},
 	{bit(ecap::kPrs), bit(ecap::kDt) | bit(ecap::kSmts)},
-	{bit(ecap::kNwfs) | bit(ecap::kDit) | bit(ecap::kPds), bit(ecap::kDt)},
+	{bit(ecap::kNwfs) | bit(ecap::kPds), bit(ecap::kDt)},
 	{bit(ecap::kEafs), bit(ecap::kFsts) | bit(ecap::kSmpwcs)},
 	{bit(ecap::kSsads), bit(ecap::kSmpwcs)},
 	{bit(ecap::kRprivs), bit(ecap::kSrs)},

@@ -11,9 +11,11 @@ namespace
 constexpr uint32_t kRecordFull = 1u << 31; /* F, in the top word of a record */
 
 /* T1 is bit 126, T2 bit 92 of the record (sheet 7.3). */
-uint64_t typeBits(Access access)
+uint64_t typeBits(const FaultRecord &fault)
 {
-	switch (access) {
+	if (fault.pageRequest)
+		return bit(28);
+	switch (fault.access) {
 	case Access::Write:
 		return 0;
 	case Access::Read:
@@ -51,7 +53,8 @@ bool FaultLog::occupied(unsigned index) const
 
 void FaultLog::fill(unsigned index, const FaultRecord &fault)
 {
-	uint64_t high = fault.stream.rid.value | typeBits(fault.access) |
+	uint64_t high = fault.stream.rid.value | typeBits(fault) |
+			uint64_t{static_cast<uint8_t>(fault.type)} << 60 |
 			uint64_t{static_cast<uint8_t>(fault.reason)} << 32;
 
 	if (fault.stream.hasPasid) {

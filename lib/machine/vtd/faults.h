@@ -15,6 +15,9 @@ namespace wd::machine::vtd
 /** FPD in a table entry keeps only qualified faults out of the record (sheet 7.1, 7.4). */
 bool isQualified(FaultReason reason);
 
+/** AT of a request. */
+enum class AddressType : uint8_t { Untranslated = 0, TranslationRequest = 1, Translated = 2 };
+
 /** What a record tells about the request. */
 struct FaultRecord {
 	StreamId stream;
@@ -22,6 +25,8 @@ struct FaultRecord {
 	Access access = Access::Read;
 	bool privileged = false;
 	FaultReason reason = FaultReason::None;
+	AddressType type = AddressType::Untranslated;
+	bool pageRequest = false; /**< then @access means nothing */
 };
 
 /** FRCD[0..NFR] with PPF, PFO and FRI. Not thread-safe: the register mutex covers it. */

@@ -21,8 +21,8 @@ enum Type : unsigned {
 };
 
 constexpr uint64_t kTypeBits = mask(11, 9) | mask(3, 0);
-/* PFSID has two pieces, and both are reserved unless the unit throttles (DIT). */
-constexpr uint64_t kPfsid = mask(63, 52) | mask(15, 12);
+/* ITags have 5 bits in the message; the model lets them run on, so that a stray one is known. */
+constexpr unsigned kTagMask = 0xffff;
 
 /** Bits that a descriptor may carry (sheet 5.2), by type. */
 struct Format {
@@ -116,6 +116,8 @@ void InvalidationQueue::run()
 
 		registers_.set(reg::kIqh, ring.head);
 	}
+	if (error == QueueError::None)
+		error = awaitDeviceTlbs();
 	if (error != QueueError::None)
 		stop(error);
 }
@@ -124,8 +126,23 @@ void InvalidationQueue::stop(QueueError error)
 {
 	std::lock_guard lock(registerMutex_);
 
-	registers_.set64(reg::kIqercd, static_cast<uint8_t>(error));
-	faultEvent_.raise(kFstsIqe);
+	switch (error) {
+	case QueueError::Pending:
+		return;
+	case QueueError::TimedOut:
+		/* What is outstanding is given up, and the wait with it, until software says so. */
+		for (const Outstanding &item : outstanding_)
+			if (item.hopeless)
+				registers_.set(reg::kIqercd + 4,
+					       (registers_.read(reg::kIqercd + 4) & 0xffff0000) |
+						       item.command.rid.value);
+		outstanding_.clear();
+		faultEvent_.raise(kFstsIte);
+		return;
+	default:
+		registers_.set(reg::kIqercd, static_cast<uint8_t>(error));
+		faultEvent_.raise(kFstsIqe);
+	}
 }
 
 QueueError InvalidationQueue::fetch(const Ring &ring, Descriptor &descriptor) const
@@ -152,8 +169,6 @@ QueueError InvalidationQueue::check(const Descriptor &descriptor) const
 	Format allowed = kFormats[type];
 
 	allowed.q0 |= kTypeBits;
-	if ((type == kDeviceTlb || type == kPasidDeviceTlb) && features.offers(ecap::kDit))
-		allowed.q0 |= kPfsid;
 	if (type == kWait && features.offers(ecap::kPds))
 		allowed.q0 |= bit(7);
 	if ((descriptor.q[0] & ~allowed.q0) || (descriptor.q[1] & ~allowed.q1) || descriptor.q[2] ||
@@ -175,8 +190,14 @@ QueueError InvalidationQueue::execute(const Descriptor &descriptor)
 		return executePasidIotlb(descriptor);
 	case kPasidCache:
 		return executePasid(descriptor);
+	case kDeviceTlb:
+		return executeDeviceTlb(descriptor);
+	case kPasidDeviceTlb:
+		return executePasidDeviceTlb(descriptor);
+	case kPageGroupResponse:
+		return executePageGroupResponse(descriptor);
 	default:
-		/* No endpoint has a device TLB, and there are no remapped interrupts. */
+		/* There are no remapped interrupts. */
 		return QueueError::None;
 	}
 }
@@ -277,13 +298,16 @@ QueueError InvalidationQueue::executePasid(const Descriptor &descriptor)
 	return QueueError::None;
 }
 
-/*
- * Every command before this one has drained the bursts it could concern (AgentSet::apply), so
- * there is nothing left to wait for.
- */
+/* Every command before this one has drained the bursts it could concern (AgentSet::apply). */
 QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
 {
-	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5;
+	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5, kPageRequestDrain = 7;
+	const QueueError error = awaitDeviceTlbs();
+
+	if (error != QueueError::None)
+		return error;
+	if (has(descriptor.q[0], kPageRequestDrain))
+		pageRequests_.drain();
 
 	if (has(descriptor.q[0], kStatusWrite))
 		state_.memory.store32(descriptor.q[1] & ~state_.features.aboveHaw & ~uint64_t{3},
@@ -293,6 +317,118 @@ QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
 
 		completionEvent_.raise(kIcsIwc);
 	}
+	return QueueError::None;
+}
+
+namespace
+{
+
+/* Sheet 5.4: the position of the lowest 0 bit gives the size. */
+void decodeRange(uint64_t address, bool large, DeviceTlbInvalidation &command)
+{
+	command.address = address & mask(63, 12);
+	if (!large)
+		return;
+	command.order = 1;
+	while (command.order < 52 && has(address, 11 + command.order))
+		command.order++;
+}
+
+} // namespace
+
+QueueError InvalidationQueue::executeDeviceTlb(const Descriptor &descriptor)
+{
+	DeviceTlbInvalidation command;
+
+	command.rid.value = field(descriptor.q[0], 47, 32);
+	command.scope = DeviceTlbInvalidation::Scope::Requester;
+	decodeRange(descriptor.q[1], has(descriptor.q[1], 0), command);
+	sendDeviceTlb(command);
+	return QueueError::None;
+}
+
+QueueError InvalidationQueue::executePasidDeviceTlb(const Descriptor &descriptor)
+{
+	DeviceTlbInvalidation command;
+
+	command.rid.value = field(descriptor.q[0], 31, 16);
+	command.pasid = field(descriptor.q[0], 51, 32);
+	command.scope = has(descriptor.q[1], 0) ? DeviceTlbInvalidation::Scope::EveryPasid
+						: DeviceTlbInvalidation::Scope::Pasid;
+	decodeRange(descriptor.q[1], has(descriptor.q[1], 11), command);
+	sendDeviceTlb(command);
+	return QueueError::None;
+}
+
+void InvalidationQueue::sendDeviceTlb(const DeviceTlbInvalidation &command)
+{
+	const auto endpoint = state_.endpoints.hold(command.rid);
+	const unsigned tag = nextTag_++ & kTagMask;
+
+	executed_.fetch_add(1, std::memory_order_relaxed);
+	/* The tag is outstanding before the device hears of it. */
+	outstanding_.push_back({command, tag, !endpoint || endpoint->abandonsInvalidations()});
+	if (!endpoint || !endpoint->completesInvalidation(tag))
+		return;
+	if (!endpoint->keepsTranslations())
+		invalidateDeviceTlb(command);
+	/* Page requests that were sent before the completion are in the queue (sheet 6.6). */
+	pageRequests_.drain();
+	outstanding_.pop_back();
+}
+
+void InvalidationQueue::invalidateDeviceTlb(const DeviceTlbInvalidation &command)
+{
+	if (ignoring_)
+		state_.agents.drain();
+	else
+		state_.agents.apply(command);
+}
+
+void InvalidationQueue::completed(Rid rid, unsigned tag)
+{
+	for (auto item = outstanding_.begin(); item != outstanding_.end(); ++item) {
+		if (item->command.rid != rid || item->tag != tag || item->hopeless)
+			continue;
+		invalidateDeviceTlb(item->command);
+		pageRequests_.drain();
+		outstanding_.erase(item);
+		run();
+		return;
+	}
+	std::lock_guard lock(registerMutex_);
+
+	registers_.set(reg::kIqercd + 4,
+		       (registers_.read(reg::kIqercd + 4) & 0xffff) | uint32_t{rid.value} << 16);
+	faultEvent_.raise(kFstsIce);
+}
+
+/* The model's timers run out as soon as somebody waits for a device that never completes. */
+QueueError InvalidationQueue::awaitDeviceTlbs()
+{
+	for (const Outstanding &item : outstanding_)
+		if (item.hopeless)
+			return QueueError::TimedOut;
+	return outstanding_.empty() ? QueueError::None : QueueError::Pending;
+}
+
+/* Codes that are reserved are taken for a failure (PCI Express 10.4.2.1). */
+QueueError InvalidationQueue::executePageGroupResponse(const Descriptor &descriptor)
+{
+	const StreamId stream{Rid{static_cast<uint16_t>(field(descriptor.q[0], 31, 16))},
+			      has(descriptor.q[0], 4),
+			      static_cast<uint32_t>(field(descriptor.q[0], 51, 32))};
+	const unsigned code = field(descriptor.q[0], 15, 12);
+	const PageResponse response = code == 0	  ? PageResponse::Success
+				      : code == 1 ? PageResponse::InvalidRequest
+						  : PageResponse::Failure;
+	auto endpoint = state_.endpoints.hold(stream.rid);
+
+	if (!endpoint)
+		return QueueError::None;
+	endpoint->answer(stream, field(descriptor.q[1], 11, 3), response);
+	if (answered_.empty() || answered_.back() != endpoint)
+		answered_.push_back(std::move(endpoint));
 	return QueueError::None;
 }
 

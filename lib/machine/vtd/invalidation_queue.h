@@ -5,10 +5,13 @@
 #include <array>
 #include <atomic>
 #include <cstdint>
+#include <memory>
 #include <mutex>
+#include <vector>
 
 #include "agent.h"
 #include "events.h"
+#include "page_requests.h"
 #include "registers.h"
 
 namespace wd::machine::vtd
@@ -24,6 +27,9 @@ enum class QueueError : uint8_t {
 	WidthForMode = 5,
 	TailAlignment = 6,
 	InvalidMode = 7,
+	/* Not codes of IQERCD: the queue stands at a wait descriptor. */
+	TimedOut = 0x80, /**< a device-TLB invalidation was never completed (ITE) */
+	Pending = 0x81,	 /**< one is still to be completed */
 };
 
 /** One descriptor; the upper half is zero in a queue of 128-bit descriptors. */
@@ -36,17 +42,25 @@ class InvalidationQueue
 {
 public:
 	InvalidationQueue(UnitState &state, RegisterFile &registers, std::mutex &registerMutex,
-			  EventLine &faultEvent, EventLine &completionEvent)
+			  EventLine &faultEvent, EventLine &completionEvent,
+			  PageRequestQueue &pageRequests)
 		: state_(state),
 		  registers_(registers),
 		  registerMutex_(registerMutex),
 		  faultEvent_(faultEvent),
-		  completionEvent_(completionEvent)
+		  completionEvent_(completionEvent),
+		  pageRequests_(pageRequests)
 	{
 	}
 
 	/** Execute what lies between head and tail, if the queue runs at all. */
 	void run();
+	/** The function at @rid has completed the device-TLB invalidation @tag. */
+	void completed(Rid rid, unsigned tag);
+	/** Forget what is outstanding. */
+	void reset() { outstanding_.clear(); }
+	/** Endpoints that were answered since the last call, for AtsEndpoint::deliver(). */
+	std::vector<std::shared_ptr<AtsEndpoint>> takeAnswered() { return std::move(answered_); }
 
 	/** Misbehaviour: complete descriptors without dropping anything. */
 	void setIgnoring(bool ignore) { ignoring_ = ignore; }
@@ -68,14 +82,31 @@ private:
 	QueueError executeIotlb(const Descriptor &descriptor);
 	QueueError executePasidIotlb(const Descriptor &descriptor);
 	QueueError executePasid(const Descriptor &descriptor);
+	QueueError executeDeviceTlb(const Descriptor &descriptor);
+	QueueError executePasidDeviceTlb(const Descriptor &descriptor);
+	void sendDeviceTlb(const DeviceTlbInvalidation &command);
+	void invalidateDeviceTlb(const DeviceTlbInvalidation &command);
+	QueueError executePageGroupResponse(const Descriptor &descriptor);
+	QueueError awaitDeviceTlbs();
 	QueueError executeWait(const Descriptor &descriptor);
 	void invalidate(const Invalidation &command);
 	void stop(QueueError error);
+
+	/** A device-TLB invalidation that has been sent and not completed (sheet 5.7). */
+	struct Outstanding {
+		DeviceTlbInvalidation command;
+		unsigned tag;
+		bool hopeless; /**< there is no such device, or it will never complete */
+	};
 
 	UnitState &state_;
 	RegisterFile &registers_;
 	std::mutex &registerMutex_;
 	EventLine &faultEvent_, &completionEvent_;
+	PageRequestQueue &pageRequests_;
+	std::vector<Outstanding> outstanding_;
+	unsigned nextTag_ = 0;
+	std::vector<std::shared_ptr<AtsEndpoint>> answered_;
 	std::atomic<uint64_t> executed_{0};
 	bool ignoring_ = false;
 };

@@ -149,6 +149,7 @@ FaultReason walkSecondStage(const WalkContext &context, const SecondStageTable &
 			leaf.level = at.level;
 			leaf.read = at.read;
 			leaf.write = at.write;
+			leaf.snoop = entry & kSnoop;
 			leaf.dirty = !table.trackUse || (entry & kDirty);
 			return at.read || at.write ? FaultReason::None
 						   : FaultReason::SecondStageNotPresent;

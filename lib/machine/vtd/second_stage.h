@@ -25,6 +25,7 @@ struct SecondStageLeaf {
 	unsigned level = 0;
 	bool read = false, write = false;
 	bool dirty = false; /**< a write needs no further update of the leaf */
+	bool snoop = false; /**< SNP */
 
 	uint64_t translate(uint64_t address) const
 	{

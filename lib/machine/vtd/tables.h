@@ -53,6 +53,7 @@ struct PasidEntry {
 	uint64_t secondStageTable() const { return q[0] & mask(63, 12); }
 	uint16_t domain() const { return q[1]; }
 	bool walksSnooped() const { return has(q[1], 23); }
+	bool pageSnoop() const { return has(q[1], 24); }
 	bool supervisor() const { return has(q[2], 0); }
 	unsigned firstStageLevels() const { return 4 + field(q[2], 3, 2); }
 	bool writeProtect() const { return has(q[2], 4); }

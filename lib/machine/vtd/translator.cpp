@@ -20,12 +20,6 @@ TableMode tableMode(RootPointer root)
 /* Largest page of the format; pass-through regions are cached in such pieces. */
 constexpr unsigned kLargestLevel = 3;
 
-/* Does @size at @base touch the interrupt range? */
-bool overlapsInterruptRange(uint64_t base, uint64_t size)
-{
-	return base < kInterruptBase + kInterruptSize && base + (size - 1) >= kInterruptBase;
-}
-
 } // namespace
 
 Translation Translator::walk(RootPointer root, const Request &request) noexcept
@@ -272,7 +266,7 @@ FaultReason Translator::translateSecondStage(Walk &walk)
 		return reason;
 	complete(walk, leaf.level, leaf.base, TagKind::Domain,
 		 kUser | kWrite | (leaf.read ? kStageRead : 0) | (leaf.write ? kStageWrite : 0) |
-			 (leaf.dirty ? kDirty : 0));
+			 (leaf.dirty ? kDirty : 0) | (leaf.snoop ? kSnooped : 0));
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
@@ -309,7 +303,7 @@ FaultReason Translator::translateNested(Walk &walk)
 
 	complete(walk, leaf.level, leaf.base, TagKind::Pasid,
 		 (outer.dirty ? rights : rights & ~kDirty) | (outer.read ? kStageRead : 0) |
-			 (outer.write ? kStageWrite : 0));
+			 (outer.write ? kStageWrite : 0) | (outer.snoop ? kSnooped : 0));
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
@@ -320,7 +314,8 @@ FaultReason Translator::translatePassThrough(Walk &walk)
 	if (address & context_.features.aboveHaw)
 		return FaultReason::AddressBeyondHaw;
 	complete(walk, kLargestLevel, address & ~(bit(levelShift(kLargestLevel)) - 1),
-		 TagKind::Domain, kUser | kWrite | kStageRead | kStageWrite | kDirty);
+		 TagKind::Domain,
+		 kUser | kWrite | kStageRead | kStageWrite | kDirty | kPassThrough);
 	return FaultReason::None;
 }
 
@@ -344,6 +339,8 @@ void Translator::complete(Walk &walk, unsigned level, uint64_t base, TagKind kin
 		entry.flags |= kSupervisor;
 	if (walk.silenced)
 		entry.flags |= kSilenced;
+	if (walk.entry.pageSnoop())
+		entry.flags |= kSnooped;
 	if (!stream.hasPasid && walk.privileged)
 		entry.flags |= kRidPrivileged;
 	const uint64_t input = walk.request.address & ~(size - 1);

@@ -41,6 +41,34 @@ struct Translation {
 
 static_assert(sizeof(Translation) == 16);
 
+/** The answer to a translation request (sheet 4.3). */
+struct Completion {
+	enum class Status : uint8_t { Success, Unsupported, Abort };
+
+	uint64_t address = 0; /**< of the page, without its size encoded */
+	unsigned size = 0;    /**< class; S=1 if it is not 0 */
+	Status status = Status::Success;
+	bool read = false, write = false; /**< both 0: there is no translation, nothing is wrong */
+	bool untranslated = false;	  /**< U: the page may be used with AT=00 only */
+	bool privileged = false, snooped = false;
+	/** Why there is no translation, or less of it than asked for. */
+	FaultReason reason = FaultReason::None;
+	bool recorded = false; /**< the reason is a fault, and recorded unless silenced */
+	bool silenced = false;
+};
+
+/** A device that gets this answer may ask for the page: success with R=W=U=S=0, or fewer rights. */
+bool isRecoverable(FaultReason reason);
+
+/** What a page request passed on its way, or why it got stuck (sheet 4.2, step 11). */
+struct PageRequestTarget {
+	FaultReason reason = FaultReason::None;
+	bool silenced = false;
+	PageTableType type = PageTableType::FirstStage;
+	uint16_t domain = 0;
+	uint32_t pasid = 0; /**< the message's, or RID_PASID */
+};
+
 /** The latched root pointer (sheet 1.6): RTADDR as SRTP found it. */
 using RootPointer = uint64_t;
 
@@ -79,6 +107,14 @@ public:
 		return walk(root, request);
 	}
 
+	/** AT=01. @noWrite: the NW flag of the request, whose access does not matter. */
+	Completion answerTranslationRequest(RootPointer root, const Request &request,
+					    bool noWrite) noexcept;
+	/** AT=10. */
+	Translation admitTranslated(RootPointer root, const Request &request) noexcept;
+	PageRequestTarget locatePageRequest(RootPointer root, const StreamId &stream,
+					    uint64_t address) noexcept;
+
 private:
 	/** Flags of an IOTLB entry. Bits 5:0: request kind (3 * privileged + access) may proceed.
 	 */
@@ -89,6 +125,7 @@ private:
 	static constexpr uint32_t kRidPrivileged = 1 << 16;
 	/** Part of the page is in the interrupt range: use it 4 KiB at a time. */
 	static constexpr uint32_t kSplit = 1 << 17;
+	static constexpr uint32_t kSnooped = 1 << 18, kPassThrough = 1 << 19;
 
 	/** Request and what the front end found out about it. */
 	struct Walk {
@@ -155,6 +192,13 @@ private:
 	void complete(Walk &walk, unsigned level, uint64_t base, TagKind kind, uint32_t rights);
 
 	static uint32_t firstStageRights(const FirstStageLeaf &leaf);
+
+	/* translation_request.cpp */
+	static Completion fail(FaultReason reason, const Walk &walk);
+	static Completion answerInterruptRange(bool noWrite);
+	bool isDirty(const CachedTranslation &hit, const Request &request) const;
+	Completion complete(Walk &walk, bool insert, bool honoured);
+
 	FaultReason judge(uint32_t flags, const Request &request, bool privileged) const;
 	uint32_t permittedKinds(uint32_t flags) const;
 

@@ -2,9 +2,12 @@
 /*
  * The unit as a PCI function: register accesses and what they set off.
  *
- * Lock order: commandMutex_ (a register write and all it causes), then the agent set and one gate,
- * then registerMutex_ (register contents, events, fault records; never held across anything that
- * waits). Agents take registerMutex_ inside a burst to record a fault. Interrupts leave last.
+ * Lock order: commandMutex_ (a register write and all it causes), then the mutex of the page
+ * request queue (a page request on its way into memory), then the agent set and one gate, then
+ * registerMutex_ (register contents, events, fault records; never held across anything that waits).
+ * Those of endpoints are taken under the first two. Agents take registerMutex_ inside a burst to
+ * record a fault, and the page request queue's only outside. Interrupts, and answers to page
+ * requests, leave last, with no lock held.
  */
 #include "machine/iommu_unit.h"
 
@@ -17,6 +20,7 @@
 #include "events.h"
 #include "faults.h"
 #include "invalidation_queue.h"
+#include "page_requests.h"
 #include "registers.h"
 #include "unit_memory.h"
 
@@ -35,11 +39,16 @@ constexpr uint32_t kVendorFlagIommu = 1u << 1;
 
 } // namespace
 
-struct IommuUnit::Impl final : FaultSink {
+struct IommuUnit::Impl final : FaultSink, AtsHost {
 	Impl(IommuUnit &owner, const IommuCapabilities &capabilities, PhysicalMemory &memory);
 
 	void report(const FaultRecord &fault) noexcept override;
+	void pageRequests(std::span<const PageRequestMessage> messages) noexcept override;
+	void invalidationCompleted(Rid rid, unsigned tag) noexcept override;
+	void translationChanged(Rid rid) noexcept override;
 	void deliver() noexcept;
+	template <typename Action>
+	void withCommands(Action &&action);
 	uint32_t read(unsigned offset);
 	void write(unsigned offset, uint32_t value);
 	void execute(unsigned offset, uint32_t value);
@@ -60,11 +69,13 @@ struct IommuUnit::Impl final : FaultSink {
 	const Features features_;
 	const UnitMemory memory_;
 	std::mutex commandMutex_, registerMutex_;
+	std::mutex modeMutex_; /**< that no two endpoints that change undo each other's bit */
 	RegisterFile registers_;
 	Outbox outbox_;
 	EventLine faultEvent_, completionEvent_, pageRequestEvent_;
 	FaultLog faultLog_;
 	UnitState state_;
+	PageRequestQueue pageRequests_;
 	InvalidationQueue queue_;
 	std::mutex testMutex_;
 	IommuAgent testAgent_; /**< for IommuUnit::translate(); testMutex_ makes it one thread's */
@@ -84,7 +95,8 @@ IommuUnit::Impl::Impl(IommuUnit &owner, const IommuCapabilities &capabilities,
 			    Message::PageRequest),
 	  faultLog_(features_, registers_, faultEvent_),
 	  state_{features_, memory_, *this},
-	  queue_(state_, registers_, registerMutex_, faultEvent_, completionEvent_),
+	  pageRequests_(state_, registers_, registerMutex_, pageRequestEvent_),
+	  queue_(state_, registers_, registerMutex_, faultEvent_, completionEvent_, pageRequests_),
 	  testAgent_(state_)
 {
 }
@@ -94,6 +106,46 @@ void IommuUnit::Impl::report(const FaultRecord &fault) noexcept
 {
 	withRegisters([&] { faultLog_.record(fault); });
 	deliver();
+}
+
+void IommuUnit::Impl::pageRequests(std::span<const PageRequestMessage> messages) noexcept
+{
+	pageRequests_.receive(messages);
+	deliver();
+}
+
+void IommuUnit::Impl::invalidationCompleted(Rid rid, unsigned tag) noexcept
+{
+	withCommands([&] { queue_.completed(rid, tag); });
+}
+
+void IommuUnit::Impl::translationChanged(Rid rid) noexcept
+{
+	DeviceTlbInvalidation everything;
+
+	everything.rid = rid;
+	{
+		std::lock_guard lock(modeMutex_);
+
+		state_.setMode(UnitState::kDeviceTlbs, state_.endpoints.anyTranslating());
+	}
+	state_.agents.apply(everything);
+}
+
+/* Run a command, and then tell whoever has to be told. */
+template <typename Action>
+void IommuUnit::Impl::withCommands(Action &&action)
+{
+	std::vector<std::shared_ptr<AtsEndpoint>> answered;
+	{
+		std::lock_guard lock(commandMutex_);
+
+		action();
+		answered = queue_.takeAnswered();
+	}
+	deliver();
+	for (const auto &endpoint : answered)
+		endpoint->deliver();
 }
 
 void IommuUnit::Impl::deliver() noexcept
@@ -170,7 +222,7 @@ void IommuUnit::Impl::setRootPointer()
 		state_.root.store(registers_.read64(reg::kRtaddr), std::memory_order_relaxed);
 	});
 	if (features_.offersCap(cap::kEsrtps))
-		state_.agents.apply({});
+		state_.agents.apply(Invalidation{});
 	else
 		state_.agents.drain();
 	withRegisters([&] { registers_.setBits(reg::kGsts, kSetRootPointer); });
@@ -192,11 +244,11 @@ void IommuUnit::Impl::setQueue(bool enable)
 /* Either way ends with all bursts of before drained; disabling also empties the caches. */
 void IommuUnit::Impl::setTranslation(bool enable)
 {
-	state_.enabled.store(enable, std::memory_order_relaxed);
+	state_.setMode(UnitState::kEnabled, enable);
 	if (enable)
 		state_.agents.drain();
 	else
-		state_.agents.apply({});
+		state_.agents.apply(Invalidation{});
 	withRegisters([&] {
 		if (enable) {
 			registers_.setBits(reg::kGsts, kTranslationEnable);
@@ -211,9 +263,10 @@ void IommuUnit::Impl::reset()
 {
 	std::lock_guard lock(commandMutex_);
 
-	state_.enabled.store(false, std::memory_order_relaxed);
+	state_.setMode(UnitState::kEnabled, false);
+	queue_.reset();
 	state_.root.store(0, std::memory_order_relaxed);
-	state_.agents.apply({});
+	state_.agents.apply(Invalidation{});
 	withRegisters([&] {
 		registers_.reset();
 		faultLog_.resetIndex();
@@ -240,6 +293,23 @@ std::unique_ptr<DmaAgent> IommuUnit::createAgent()
 	return std::make_unique<IommuAgent>(impl_->state_);
 }
 
+void IommuUnit::attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
+{
+	const auto replaced = impl_->state_.endpoints.add(rid, endpoint);
+
+	endpoint->connect(impl_.get(), rid);
+	impl_->translationChanged(rid);
+}
+
+void IommuUnit::detach(Rid rid, AtsEndpoint &endpoint) noexcept
+{
+	const auto kept = impl_->state_.endpoints.remove(rid, endpoint);
+
+	endpoint.connect(nullptr, rid);
+	if (kept)
+		impl_->translationChanged(rid);
+}
+
 TranslationResult IommuUnit::translate(const TranslationRequest &request)
 {
 	std::lock_guard lock(impl_->testMutex_);
@@ -254,6 +324,44 @@ TranslationResult IommuUnit::translate(const TranslationRequest &request)
 	result.contiguous = found.contiguous;
 	result.consumed = found.consumed;
 	return result;
+}
+
+TranslationCompletion IommuUnit::requestTranslation(const TranslationRequest &request, bool noWrite)
+{
+	std::lock_guard lock(impl_->testMutex_);
+	DmaBurst burst(impl_->testAgent_);
+	const Completion found = impl_->testAgent_.requestTranslation(
+		{request.stream, request.address, request.length, request.access,
+		 request.privileged},
+		noWrite);
+	TranslationCompletion result;
+
+	result.status = static_cast<TranslationCompletion::Status>(found.status);
+	if (found.status != Completion::Status::Success)
+		return result;
+	result.read = found.read;
+	result.write = found.write;
+	result.untranslated = found.untranslated;
+	result.privileged = found.privileged;
+	if (!found.read && !found.write)
+		return result;
+	result.snooped = found.snooped;
+	result.large = found.size != 0;
+	/* Sheet 4.3: the lowest 0 bit of the address gives the size. */
+	result.address = found.address;
+	if (found.size)
+		result.address |= (uint64_t{1} << (classShift(found.size) - 1)) - kPageSize;
+	return result;
+}
+
+TranslationResult IommuUnit::requestTranslated(const TranslationRequest &request)
+{
+	std::lock_guard lock(impl_->testMutex_);
+	DmaBurst burst(impl_->testAgent_);
+	const Translation found = impl_->testAgent_.admitTranslated(
+		{request.stream, request.address, request.length, request.access, false});
+
+	return {found.reason, found.address, found.contiguous, false};
 }
 
 void IommuUnit::setCacheMode(CacheMode mode)
@@ -315,13 +423,10 @@ void IommuUnit::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned
 			impl_->messageTable_[(offset + done) / 4] = value >> (8 * done);
 		return;
 	}
-	{
-		std::lock_guard lock(impl_->commandMutex_);
-
+	impl_->withCommands([&] {
 		for (unsigned done = 0; done < size; done += 4)
 			impl_->write(offset + done, value >> (8 * done));
-	}
-	impl_->deliver();
+	});
 }
 
 void IommuUnit::resetDevice()

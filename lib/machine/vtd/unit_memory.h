@@ -31,6 +31,10 @@ public:
 	{
 		return function_.busMaster() && memory_.store(pa, 4, value);
 	}
+	bool store64(uint64_t pa, uint64_t value) const noexcept
+	{
+		return function_.busMaster() && memory_.store(pa, 8, value);
+	}
 	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 			     bool &exchanged) const noexcept
 	{

@@ -60,8 +60,7 @@ Status BufferList::append(uint64_t address, uint32_t length, uint32_t &skip, uin
 	return kStatusOk;
 }
 
-Status BufferList::readSgl(DmaAgent &agent, const StreamId &stream, uint64_t address, uint32_t skip,
-			   uint32_t want)
+Status BufferList::readSgl(const DataPort &port, uint64_t address, uint32_t skip, uint32_t want)
 {
 	std::array<std::byte, kHeaderSize> header;
 
@@ -70,21 +69,30 @@ Status BufferList::readSgl(DmaAgent &agent, const StreamId &stream, uint64_t add
 	for (unsigned lists = 0; length_ < want && address; lists++) {
 		if (lists == kMaxLists || address % kListAlignment)
 			return kStatusMalformed;
-		if (agent.read(stream, address, header) != DmaResult::Ok)
-			return kStatusBusError;
+		Status status = port.prepare(address, header.size(), Access::Read);
+
+		if (status == kStatusOk)
+			status = port.read(address, header);
+		if (status != kStatusOk)
+			return status;
 		const unsigned count = field<uint16_t>(&header[kCountOffset]);
 
 		if (count > kMaxEntries)
 			return kStatusMalformed;
 		const auto entries = std::span(entries_).first(count * kEntrySize);
 
-		if (count && agent.read(stream, address + kHeaderSize, entries) != DmaResult::Ok)
-			return kStatusBusError;
+		if (count) {
+			status = port.prepare(address + kHeaderSize, entries.size(), Access::Read);
+			if (status == kStatusOk)
+				status = port.read(address + kHeaderSize, entries);
+			if (status != kStatusOk)
+				return status;
+		}
 		for (unsigned i = 0; i < count && length_ < want; i++) {
 			const std::byte *entry = &entries[i * kEntrySize];
-			const Status status =
-				append(field<uint64_t>(entry + kAddressOffset),
-				       field<uint32_t>(entry + kLengthOffset), skip, want);
+
+			status = append(field<uint64_t>(entry + kAddressOffset),
+					field<uint32_t>(entry + kLengthOffset), skip, want);
 
 			if (status != kStatusOk)
 				return status;
@@ -94,28 +102,40 @@ Status BufferList::readSgl(DmaAgent &agent, const StreamId &stream, uint64_t add
 	return kStatusOk;
 }
 
-Status BufferList::gather(DmaAgent &agent, const StreamId &stream, std::span<std::byte> to) const
+Status BufferList::prepare(const DataPort &port, Access access) const
+{
+	for (const Segment &segment : segments_) {
+		const Status status = port.prepare(segment.address, segment.length, access);
+
+		if (status != kStatusOk)
+			return status;
+	}
+	return kStatusOk;
+}
+
+Status BufferList::gather(const DataPort &port, std::span<std::byte> to) const
 {
 	for (const Segment &segment : segments_) {
 		const size_t length = std::min<size_t>(segment.length, to.size());
+		const Status status =
+			length ? port.read(segment.address, to.first(length)) : kStatusOk;
 
-		if (length &&
-		    agent.read(stream, segment.address, to.first(length)) != DmaResult::Ok)
-			return kStatusBusError;
+		if (status != kStatusOk)
+			return status;
 		to = to.subspan(length);
 	}
 	return kStatusOk;
 }
 
-Status BufferList::scatter(DmaAgent &agent, const StreamId &stream,
-			   std::span<const std::byte> from) const
+Status BufferList::scatter(const DataPort &port, std::span<const std::byte> from) const
 {
 	for (const Segment &segment : segments_) {
 		const size_t length = std::min<size_t>(segment.length, from.size());
+		const Status status =
+			length ? port.write(segment.address, from.first(length)) : kStatusOk;
 
-		if (length &&
-		    agent.write(stream, segment.address, from.first(length)) != DmaResult::Ok)
-			return kStatusBusError;
+		if (status != kStatusOk)
+			return status;
 		from = from.subspan(length);
 	}
 	return kStatusOk;

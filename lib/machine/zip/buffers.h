@@ -14,6 +14,53 @@
 namespace wd::machine::zip
 {
 
+/** How an engine reaches the memory of one request. */
+class DataPort
+{
+public:
+	explicit DataPort(Task &task) : task_(task) {}
+
+	/**
+	 * Have the pages there before they are accessed: Ok, kStatusParked or kStatusBusError. Not
+	 * inside a burst.
+	 */
+	Status prepare(uint64_t address, uint64_t length, Access access) const
+	{
+		if (!task_.prepares)
+			return kStatusOk;
+		switch (task_.agent.prepare(task_.stream, address, length, access, task_.pages,
+					    task_.token)) {
+		case DmaResult::Ok:
+			return kStatusOk;
+		case DmaResult::Pending:
+			return kStatusParked;
+		default:
+			return kStatusBusError;
+		}
+	}
+	Status read(uint64_t address, std::span<std::byte> to) const
+	{
+		return judge(task_.agent.read(task_.stream, address, to));
+	}
+	Status write(uint64_t address, std::span<const std::byte> from) const
+	{
+		return judge(task_.agent.write(task_.stream, address, from));
+	}
+	DmaAgent &agent() const { return task_.agent; }
+
+private:
+	/* What was there a moment ago may be had again. */
+	Status judge(DmaResult result) const
+	{
+		if (result == DmaResult::Ok)
+			return kStatusOk;
+		return result == DmaResult::Blocked && task_.prepares ? kStatusVanished
+								      : kStatusBusError;
+	}
+
+	Task &task_;
+};
+
 struct Segment {
 	uint64_t address;
 	uint32_t length;
@@ -30,15 +77,15 @@ public:
 	 * Up to @want bytes after the first @skip bytes of the list at @address. At most 256 lists
 	 * of 255 entries are followed, so that a loop ends.
 	 */
-	Status readSgl(DmaAgent &agent, const StreamId &stream, uint64_t address, uint32_t skip,
-		       uint32_t want);
+	Status readSgl(const DataPort &port, uint64_t address, uint32_t skip, uint32_t want);
 
 	/** Bytes in all pieces. */
 	uint32_t length() const { return length_; }
 
-	Status gather(DmaAgent &agent, const StreamId &stream, std::span<std::byte> to) const;
-	Status scatter(DmaAgent &agent, const StreamId &stream,
-		       std::span<const std::byte> from) const;
+	/** DataPort::prepare() of all pieces, up to the first that has to wait. */
+	Status prepare(const DataPort &port, Access access) const;
+	Status gather(const DataPort &port, std::span<std::byte> to) const;
+	Status scatter(const DataPort &port, std::span<const std::byte> from) const;
 
 private:
 	Status append(uint64_t address, uint32_t length, uint32_t &skip, uint32_t want);

@@ -208,6 +208,20 @@ InflateStream::InflateStream(DeflateFormat format)
 
 InflateStream::~InflateStream() = default;
 
+/* The codec's state has pointers only into the buffers of one call. */
+std::unique_ptr<InflateStream> InflateStream::clone() const
+{
+	auto copy = std::make_unique<InflateStream>(format_);
+
+	*copy->state_ = *state_;
+	copy->carry_ = carry_;
+	copy->carryBegin_ = carryBegin_;
+	copy->carryEnd_ = carryEnd_;
+	copy->total_ = total_;
+	copy->failed_ = failed_;
+	return copy;
+}
+
 uint32_t InflateStream::checksum() const
 {
 	return state_->inflate.crc;

@@ -26,6 +26,9 @@ public:
 	explicit InflateStream(DeflateFormat format);
 	~InflateStream();
 
+	/** As it is now, to go back to. */
+	std::unique_ptr<InflateStream> clone() const;
+
 	InflateProgress run(std::span<const std::byte> in, std::span<std::byte> out);
 	DeflateFormat format() const { return format_; }
 	uint32_t checksum() const;

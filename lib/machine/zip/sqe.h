@@ -60,6 +60,9 @@ enum Status : uint32_t {
 	kStatusChecksum = 0x10,
 	kStatusStreamEnd = 0x13,
 	kLastBlock = 0x100, /* dw3[8] */
+	/* Inside the model only: the request waits for pages; a page that was there is not. */
+	kStatusParked = 0x10000,
+	kStatusVanished = 0x20000,
 };
 
 inline uint64_t addressAt(const Task &task, unsigned word)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A request in three phases: copy in, compute, copy out. Only the copies hold a DMA burst, so that
- * an invalidation never waits for a computation.
+ * an invalidation never waits for a computation. Where pages may be missing they are asked for
+ * before the first of them, and a page that goes away later makes the request start again.
  */
 #include "zip/zip_engine.h"
 
@@ -13,6 +14,9 @@ namespace wd::machine::zip
 
 namespace
 {
+
+/* A page that is taken away as often as this, in spite of being asked for, is a bus error. */
+constexpr unsigned kMaxVanished = 16;
 
 /* Gzip keeps its CRC in the descriptor complemented and bit-reversed (8.6). */
 uint32_t reverseBits(uint32_t v)
@@ -67,6 +71,9 @@ struct ZipEngine::Request {
 	size_t consumed = 0, produced = 0;
 	uint32_t size = 0, checksum = 0;
 	bool noSpace = false;
+	/* To start again from: the stream as it was, and where it belongs. */
+	std::unique_ptr<InflateStream> before;
+	std::unique_ptr<InflateStream> *stream = nullptr;
 };
 
 Workspace::Workspace() : memory_(new std::byte[2 * size_t{kMaxBuffer}])
@@ -106,20 +113,20 @@ Status ZipEngine::check(const Task &task, Request &request) const
 	return kStatusOk;
 }
 
-Status ZipEngine::fetch(Task &task, Workspace &workspace, Request &request)
+/* Which memory the request consists of. */
+Status ZipEngine::list(const DataPort &port, Task &task, Workspace &workspace, Request &request)
 {
 	const uint32_t length = task.words[kWordInputLength];
 	const uint64_t from = addressAt(task, kWordSource), to = addressAt(task, kWordDestination);
-	DmaBurst burst(task.agent);
 	Status status;
 
 	if (request.sgl) {
-		status = workspace.source.readSgl(task.agent, task.stream, from,
-						  task.words[kWordMode] & kSkipMask, length);
+		status = workspace.source.readSgl(port, from, task.words[kWordMode] & kSkipMask,
+						  length);
 		if (status == kStatusOk)
 			status = workspace.destination.readSgl(
-				task.agent, task.stream, to,
-				task.words[kWordDestinationSkip] & kSkipMask, request.room);
+				port, to, task.words[kWordDestinationSkip] & kSkipMask,
+				request.room);
 	} else {
 		status = workspace.source.setFlat(from, length);
 		if (status == kStatusOk)
@@ -131,7 +138,23 @@ Status ZipEngine::fetch(Task &task, Workspace &workspace, Request &request)
 		return kStatusMalformed;
 	request.room = workspace.destination.length();
 	request.input = workspace.input.first(length);
-	return workspace.source.gather(task.agent, task.stream, workspace.input.first(length));
+	return kStatusOk;
+}
+
+Status ZipEngine::fetch(Task &task, Workspace &workspace, Request &request)
+{
+	const DataPort port(task);
+	Status status = list(port, task, workspace, request);
+
+	if (status == kStatusOk)
+		status = workspace.source.prepare(port, Access::Read);
+	if (status == kStatusOk)
+		status = workspace.destination.prepare(port, Access::Write);
+	if (status != kStatusOk)
+		return status;
+	DmaBurst burst(task.agent);
+
+	return workspace.source.gather(port, workspace.input.first(request.input.size()));
 }
 
 Status ZipEngine::compress(Task &task, Workspace &workspace, Request &request)
@@ -175,7 +198,7 @@ Status ZipEngine::decompress(Task &task, Workspace &workspace, Request &request)
 	return statusOf(result.status);
 }
 
-InflateStream *ZipEngine::findStream(const Task &task, const Request &request)
+std::unique_ptr<InflateStream> *ZipEngine::findStream(const Task &task, const Request &request)
 {
 	auto &streams = streams_[task.queue];
 	const uint64_t context = addressAt(task, kWordStreamContext);
@@ -188,12 +211,12 @@ InflateStream *ZipEngine::findStream(const Task &task, const Request &request)
 		else if (streams.size() == kStreamsPerQueue)
 			streams.pop_back();
 		streams.push_front({context, std::make_unique<InflateStream>(request.format)});
-		return streams.front().inflate.get();
+		return &streams.front().inflate;
 	}
 	if (found == streams.end() || found->inflate->format() != request.format)
 		return nullptr;
 	streams.splice(streams.begin(), streams, found);
-	return found->inflate.get();
+	return &found->inflate;
 }
 
 void ZipEngine::dropStream(const Task &task)
@@ -206,10 +229,16 @@ void ZipEngine::dropStream(const Task &task)
 /* 8.6, "simplest correct model". */
 Status ZipEngine::continueStream(Task &task, Workspace &workspace, Request &request)
 {
-	InflateStream *stream = findStream(task, request);
+	std::unique_ptr<InflateStream> *const found = findStream(task, request);
 
-	if (!stream)
+	if (!found)
 		return kStatusNoStream;
+	InflateStream *stream = found->get();
+
+	if (task.prepares) {
+		request.before = stream->clone();
+		request.stream = found;
+	}
 	const InflateProgress progress =
 		stream->run(request.input, workspace.output.first(request.room));
 
@@ -227,12 +256,14 @@ Status ZipEngine::continueStream(Task &task, Workspace &workspace, Request &requ
 	return kStatusOk;
 }
 
-Status ZipEngine::run(Task &task, Workspace &workspace, Request &request)
+Status ZipEngine::attempt(Task &task, Workspace &workspace, Request &request)
 {
 	Status status = check(task, request);
 
 	if (status != kStatusOk)
 		return status;
+	if (task.refused)
+		return kStatusBusError;
 	status = fetch(task, workspace, request);
 	if (status != kStatusOk)
 		return status;
@@ -242,42 +273,70 @@ Status ZipEngine::run(Task &task, Workspace &workspace, Request &request)
 		return status;
 	DmaBurst burst(task.agent);
 	const Status written = workspace.destination.scatter(
-		task.agent, task.stream, workspace.output.first(request.produced));
+		DataPort(task), workspace.output.first(request.produced));
 
+	if (written == kStatusVanished && request.stream)
+		*request.stream = std::move(request.before);
 	return written == kStatusOk ? status : written;
 }
 
+Status ZipEngine::run(Task &task, Workspace &workspace, Request &request)
+{
+	for (;;) {
+		const Status status = attempt(task, workspace, request);
+
+		if (status != kStatusVanished)
+			return status;
+		if (task.vanished++ >= kMaxVanished)
+			return kStatusBusError;
+		request = {};
+	}
+}
+
+namespace
+{
+
+void finish(Task &task, Status status)
+{
+	task.words[kWordConsumed] = task.words[kWordProduced] = task.words[kWordDataLength] = 0;
+	task.words[kWordStatus] = status;
+}
+
+} // namespace
+
 /* 8.1: what is not a result stays as it is. */
-void ZipEngine::execute(Task &task) noexcept
+bool ZipEngine::execute(Task &task) noexcept
 {
 	Request request{};
 	Status status;
 
-	task.words[kWordConsumed] = task.words[kWordProduced] = task.words[kWordDataLength] = 0;
 	if (!task.words[kWordInputLength] && task.words[kWordOutputRoom] <= kNoOperationRoom) {
-		task.words[kWordStatus] = kStatusOk;
-		return;
+		finish(task, kStatusOk);
+		return true;
 	}
-	task.words[kWordContext0] &= ~kContextState;
 	try {
 		status = run(task, task.thread.local<Workspace>(), request);
 	} catch (const std::bad_alloc &) {
 		status = kStatusNoStream;
 	}
+	if (status == kStatusParked)
+		return false;
 	const bool good = status == kStatusOk || status == kStatusNegative ||
 			  (status & 0xff) == kStatusStreamEnd;
 
-	task.words[kWordStatus] = status;
+	finish(task, status);
+	task.words[kWordContext0] &= ~kContextState;
 	if (task.type == kQueueDecompress && request.stateful && status != kStatusOk)
 		dropStream(task);
 	if (!good)
-		return;
+		return true;
 	task.words[kWordConsumed] = static_cast<uint32_t>(request.consumed);
 	task.words[kWordProduced] = static_cast<uint32_t>(request.produced);
 	task.words[kWordSize] = request.size;
 	task.words[kWordChecksum] = toDescriptor(request.format, request.checksum);
 	if (request.noSpace)
 		task.words[kWordContext0] |= kContextNoSpace;
+	return true;
 }
 
 } // namespace wd::machine::zip

@@ -40,7 +40,7 @@ public:
 	/** @formats has bit n set if request type n (1 deflate, 2 zlib, 3 gzip) is offered. */
 	ZipEngine(unsigned queues, unsigned formats);
 
-	void execute(Task &task) noexcept override;
+	bool execute(Task &task) noexcept override;
 	void forget(unsigned queue) noexcept override;
 
 private:
@@ -51,12 +51,14 @@ private:
 	struct Request;
 
 	Status check(const Task &task, Request &request) const;
+	Status list(const DataPort &port, Task &task, Workspace &workspace, Request &request);
 	Status fetch(Task &task, Workspace &workspace, Request &request);
+	Status attempt(Task &task, Workspace &workspace, Request &request);
 	Status run(Task &task, Workspace &workspace, Request &request);
 	Status compress(Task &task, Workspace &workspace, Request &request);
 	Status decompress(Task &task, Workspace &workspace, Request &request);
 	Status continueStream(Task &task, Workspace &workspace, Request &request);
-	InflateStream *findStream(const Task &task, const Request &request);
+	std::unique_ptr<InflateStream> *findStream(const Task &task, const Request &request);
 	void dropStream(const Task &task);
 
 	unsigned formats_;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <mutex>
 
 #include "core/register_file.h"
 #include "zip/zip_engine.h"
@@ -31,6 +32,15 @@ constexpr uint32_t kAllErrors = 0x1fff;
 constexpr unsigned kExpressLength = 0x3c;
 constexpr uint16_t kExpressFlags = 0x92;
 constexpr uint32_t kExpressReset = 1u << 28 | 1u << 15, kExpressPrefixes = 1u << 21 | 1u << 22;
+
+/* ATS and PRI capabilities (PCI Express 10.5.1, 10.5.2). */
+constexpr unsigned kAtsLength = 8, kAtsCapability = 4, kAtsControl = 6;
+constexpr uint16_t kAtsPageAligned = 1u << 5, kAtsGlobalInvalidate = 1u << 6;
+constexpr uint16_t kAtsEnable = 1u << 15, kAtsUnit = 0x1f;
+constexpr unsigned kPriLength = 16, kPriControl = 4, kPriStatus = 6, kPriCapacity = 8;
+constexpr unsigned kPriAllocation = 12;
+constexpr uint16_t kPriEnable = 1u << 0, kPriReset = 1u << 1;
+constexpr uint16_t kPriErrors = 3, kPriStopped = 1u << 8, kPriResponsePasid = 1u << 15;
 
 bool naturallyAligned(uint64_t offset, unsigned size)
 {
@@ -74,10 +84,17 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	Impl(ZipFunction &function, const AcceleratorDescription &description, EnginePool &pool,
 	     DmaRoute &translated, DmaRoute &direct)
 		: function(function),
+		  route(translated),
 		  engine(description.queues, formatsOf(description.algorithms)),
 		  manager(configOf(description), *this, engine, pool, translated, direct)
 	{
 		errors.reset(kAllErrors);
+	}
+	~Impl()
+	{
+		ats->shutdown();
+		if (attached)
+			route.detach(*attached, *ats);
 	}
 
 	void message(unsigned vector) noexcept override { function.raiseInterrupt(vector); }
@@ -87,13 +104,76 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	uint32_t read(uint64_t offset);
 	void write(uint64_t offset, uint32_t value, unsigned bytes);
 
+	void declareAts();
+	void atsChanged();
+	void showStatus(const AtsEndpoint::StatusChange &change);
+
 	ZipFunction &function;
+	DmaRoute &route;
 	ErrorUnit errors;
 	RegisterStorage table{0, kTableSize}, registers{kEngineBase, kCoreDebug - kEngineBase};
 	std::atomic<bool> wasMaster{false};
 	zip::ZipEngine engine;
 	QueueManager manager;
+	/* After the queues, which it calls back. */
+	std::shared_ptr<AtsEndpoint> ats = std::make_shared<AtsEndpoint>(
+		[this](const AtsEndpoint::StatusChange &change) { showStatus(change); });
+	unsigned atsAt = 0, priAt = 0;
+	std::mutex atsMutex; /**< what is read from the registers reaches the endpoint in order */
+	std::optional<Rid> attached;
 };
+
+void ZipFunction::Impl::declareAts()
+{
+	const unsigned at = function.addExtendedCapability(pci::kExtCapAts, 1, kAtsLength);
+
+	function.configSet(at + kAtsCapability, kAtsPageAligned | kAtsGlobalInvalidate, 2);
+	function.configWritable(at + kAtsControl, kAtsEnable | kAtsUnit, 2);
+	const unsigned pri = function.addExtendedCapability(pci::kExtCapPri, 1, kPriLength);
+
+	function.configWritable(pri + kPriControl, kPriEnable | kPriReset, 2);
+	function.configSet(pri + kPriStatus, kPriStopped | kPriResponsePasid, 2);
+	function.configWriteOneToClear(pri + kPriStatus, kPriErrors, 2);
+	function.configSet(pri + kPriCapacity, AtsEndpoint::kCapacity, 4);
+	function.configWritable(pri + kPriAllocation, 0xffffffff, 4);
+	atsAt = at;
+	priAt = pri;
+}
+
+/* Called by the endpoint, whose mutex is held. */
+void ZipFunction::Impl::showStatus(const AtsEndpoint::StatusChange &change)
+{
+	function.configChange(priAt + kPriStatus, change.set, change.clear, 2);
+	if (change.disable)
+		function.configChange(priAt + kPriControl, 0, kPriEnable, 2);
+}
+
+void ZipFunction::Impl::atsChanged()
+{
+	std::lock_guard lock(atsMutex);
+	const auto rid = function.routing();
+
+	if (rid != attached) {
+		if (attached)
+			route.detach(*attached, *ats);
+		if (rid)
+			route.attach(*rid, ats);
+		attached = rid;
+	}
+	const uint32_t pri = function.configRead(priAt + kPriControl, 2);
+	AtsSettings settings;
+
+	settings.translation = attached && function.busMaster() &&
+			       (function.configRead(atsAt + kAtsControl, 2) & kAtsEnable);
+	settings.pageRequests = pri & kPriEnable;
+	settings.allocation = function.configRead(priAt + kPriAllocation, 4);
+	if (pri & kPriReset) {
+		function.configChange(priAt + kPriControl, 0, kPriReset, 2);
+		if (!settings.pageRequests)
+			ats->resetPageRequests();
+	}
+	ats->configure(settings);
+}
 
 uint32_t ZipFunction::Impl::read(uint64_t offset)
 {
@@ -167,6 +247,7 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 
 	configSet(pasid + 4, kPasidBits << 8, 2);
 	configWritable(pasid + 6, 1, 2);
+	impl_->declareAts();
 }
 
 ZipFunction::~ZipFunction() = default;
@@ -218,9 +299,19 @@ std::optional<SharedPages> ZipFunction::barShared(unsigned bar, uint64_t offset,
 	return bar == kDoorbellBar ? impl_->manager.sharedWindow(offset, length) : std::nullopt;
 }
 
+AtsEndpoint &ZipFunction::ats()
+{
+	return *impl_->ats;
+}
+
 void ZipFunction::resetDevice()
 {
 	impl_->manager.reset();
+	{
+		std::lock_guard lock(impl_->atsMutex);
+
+		impl_->ats->reset();
+	}
 	impl_->errors.reset(kAllErrors);
 	impl_->registers.clear();
 	impl_->table.clear();
@@ -231,6 +322,8 @@ void ZipFunction::configChanged()
 {
 	const bool master = busMaster();
 
+	if (impl_ && impl_->priAt)
+		impl_->atsChanged();
 	if (impl_ && impl_->wasMaster.exchange(master) != master && master)
 		impl_->manager.hostChanged();
 }

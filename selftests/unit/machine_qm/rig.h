@@ -18,6 +18,7 @@
 
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
+#include "machine/iommu_unit.h"
 #include "machine/sparse_memory.h"
 #include "machine/zip_function.h"
 
@@ -176,12 +177,17 @@ public:
 	static constexpr uint64_t kData = kBase + 0x20000000;
 	static constexpr Rid kRid = makeRid(0x75, 0, 0);
 
+	enum class Fabric { Watched, Iommu };
+
 	explicit Rig(const AcceleratorDescription &description = describe(), unsigned threads = 1,
-		     const EnginePolicy &policy = {})
+		     const EnginePolicy &policy = {}, Fabric fabric = Fabric::Watched)
 		: translated(memory),
+		  iommu(fabric == Fabric::Iommu
+				? std::make_unique<IommuUnit>(IommuCapabilities::defaults(), memory)
+				: nullptr),
 		  direct(memory),
-		  pool(threads, translated, direct, policy),
-		  zip(description, pool, translated, direct),
+		  pool(threads, route(), direct, policy),
+		  zip(description, pool, route(), direct),
 		  queues(description.queues)
 	{
 		memory.addRange(kBase, kLength);
@@ -413,8 +419,11 @@ public:
 		return getSqe(q, slot);
 	}
 
+	DmaRoute &route() { return iommu ? static_cast<DmaRoute &>(*iommu) : translated; }
+
 	SparseMemory memory;
 	WatchedRoute translated;
+	std::unique_ptr<IommuUnit> iommu;
 	DirectRoute direct;
 	CountingSink sink;
 	EnginePool pool;

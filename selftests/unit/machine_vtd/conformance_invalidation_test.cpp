@@ -450,15 +450,23 @@ TEST_F(VtdInvalidation, I2_InvalidTypes)
 TEST_F(VtdInvalidation, I3_ReservedFields)
 {
 	const Descriptor bad[] = {
-		{contextGlobal().q0 | bit(6)},	   {contextGlobal().q0, 1},
-		{contextGlobal().q0 | bit(50)},	   {iotlbDomain(1).q0 | bit(8)},
-		{iotlbDomain(1).q0 | bit(32)},	   {iotlbDomain(1).q0, bit(7)},
-		{pasidIotlb(1, 2).q0 | bit(52)},   {pasidIotlb(1, 2).q0, bit(11)},
-		{pasidGlobal().q0 | bit(6)},	   {pasidGlobal().q0, bit(12)},
-		{waitInterrupt().q0 | bit(7)},	   {waitInterrupt().q0 | bit(8)},
-		{waitInterrupt().q0, 1},	   {waitInterrupt().q0, 0, 1},
-		{iotlbGlobal().q0, 0, 0, bit(63)}, {4 | bit(5)},
-		{3 | uint64_t{1} << 52},	   {8, bit(1)},
+		{contextGlobal().q0 | bit(6)},
+		{contextGlobal().q0, 1},
+		{contextGlobal().q0 | bit(50)},
+		{iotlbDomain(1).q0 | bit(8)},
+		{iotlbDomain(1).q0 | bit(32)},
+		{iotlbDomain(1).q0, bit(7)},
+		{pasidIotlb(1, 2).q0 | bit(52)},
+		{pasidIotlb(1, 2).q0, bit(11)},
+		{pasidGlobal().q0 | bit(6)},
+		{pasidGlobal().q0, bit(12)},
+		{waitInterrupt().q0 | bit(8)},
+		{waitInterrupt().q0, 1},
+		{waitInterrupt().q0, 0, 1},
+		{iotlbGlobal().q0, 0, 0, bit(63)},
+		{4 | bit(5)},
+		{3 | uint64_t{1} << 52},
+		{8, bit(1)},
 	};
 
 	for (const Descriptor &descriptor : bad)

@@ -15,6 +15,8 @@
 namespace wd::machine
 {
 
+class AtsEndpoint;
+
 /** How a page request group was answered (VT-d sheet 6.2). */
 enum class PageResponse : uint8_t {
 	Success = 0,	    /**< try again */
@@ -64,12 +66,20 @@ public:
 	virtual DmaResult store(const StreamId &stream, uint64_t iova, unsigned size,
 				uint64_t value) noexcept = 0;
 
+	/** Whether prepare() may request pages for @stream. */
+	virtual bool asksForPages(const StreamId &stream) const noexcept
+	{
+		static_cast<void>(stream);
+		return false;
+	}
+
 	/**
 	 * Look [@iova, +@length) up ahead of accesses that will be @access. Where the function has
 	 * address translation services on, translations come into its device TLB, and pages that
-	 * are missing are requested, as one group, if it has page requests on.
+	 * are missing are requested, as one group, if it has page requests on. Not inside a burst.
 	 * @return Ok: go on, the accesses decide. Pending: they were requested, @requester hears of
-	 * it and may try again then. Blocked: refused, nothing was requested.
+	 * it and may try again then; there may be more pages than one group has room for. Blocked:
+	 * refused, nothing was requested.
 	 */
 	virtual DmaResult prepare(const StreamId &stream, uint64_t iova, uint64_t length,
 				  Access access, PageRequester &requester, uint64_t token) noexcept
@@ -99,6 +109,20 @@ class DmaRoute
 public:
 	virtual ~DmaRoute() = default;
 	virtual std::unique_ptr<DmaAgent> createAgent() = 0;
+
+	/**
+	 * The function that speaks as @rid has address translation services; whether they are on is
+	 * what @endpoint says. A route that translates nothing takes no notice.
+	 */
+	virtual void attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
+	{
+		static_cast<void>(rid), static_cast<void>(endpoint);
+	}
+	/** Returns when nothing of the route uses @endpoint any more. Not inside a burst. */
+	virtual void detach(Rid rid, AtsEndpoint &endpoint) noexcept
+	{
+		static_cast<void>(rid), static_cast<void>(endpoint);
+	}
 };
 
 } // namespace wd::machine

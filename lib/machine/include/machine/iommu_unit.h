@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <memory>
 
+#include "machine/ats.h"
 #include "machine/dma.h"
 #include "machine/fault_reason.h"
 #include "machine/pci_function.h"
@@ -26,7 +27,7 @@ struct IommuCapabilities {
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
 	unsigned hostAddressWidth = 52; /**< bits, 39..52 */
-	/** VT-d sheet 1.4 "suggested model values", less device TLBs. */
+	/** VT-d sheet 1.4 "suggested model values". */
 	static IommuCapabilities defaults();
 };
 
@@ -60,6 +61,17 @@ struct TranslationResult {
 	bool consumed = false;
 };
 
+/** The completion of a translation request (VT-d sheet 4.3). */
+struct TranslationCompletion {
+	enum class Status : uint8_t { Success, UnsupportedRequest, CompleterAbort };
+
+	Status status = Status::Success;
+	bool read = false, write = false;
+	bool untranslated = false, privileged = false, snooped = false;
+	bool large = false;   /**< S: the lowest 0 bit of @address gives the size of the page */
+	uint64_t address = 0; /**< as it stands in the completion */
+};
+
 /** Event counters since construction; monotonic, readable from any thread. */
 struct IommuCounters {
 	uint64_t iotlbHits = 0, iotlbMisses = 0;
@@ -86,6 +98,15 @@ public:
 	~IommuUnit() override;
 
 	std::unique_ptr<DmaAgent> createAgent() override;
+
+	void attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint) override;
+	void detach(Rid rid, AtsEndpoint &endpoint) noexcept override;
+
+	/** One translation request (AT=01) of a device without a device TLB; for tests. */
+	TranslationCompletion requestTranslation(const TranslationRequest &request,
+						 bool noWrite = false);
+	/** One translated request (AT=10); for tests. */
+	TranslationResult requestTranslated(const TranslationRequest &request);
 
 	/** One untranslated request through the caches of an internal agent; for tests. */
 	TranslationResult translate(const TranslationRequest &request);

@@ -52,7 +52,7 @@ constexpr unsigned kRevisionId = 0x08, kClassCode = 0x09, kHeaderType = 0x0e, kB
 constexpr unsigned kSubsystemVendorId = 0x2c, kSubsystemId = 0x2e, kCapabilityPointer = 0x34;
 constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4;
 constexpr uint8_t kCapMsi = 0x05, kCapVendor = 0x09, kCapExpress = 0x10, kCapMsix = 0x11;
-constexpr uint16_t kExtCapPasid = 0x1b;
+constexpr uint16_t kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
 } // namespace pci
 
 /**
@@ -121,6 +121,10 @@ protected:
 
 	void configSet(unsigned offset, uint32_t value, unsigned size);
 	void configWritable(unsigned offset, uint32_t mask, unsigned size);
+	/** Bits that software clears by writing 1. */
+	void configWriteOneToClear(unsigned offset, uint32_t mask, unsigned size);
+	/** The device's side of a register: its value changes, what a reset restores does not. */
+	void configChange(unsigned offset, uint32_t set, uint32_t clear, unsigned size);
 
 	/**
 	 * Send message @vector if the function's MSI or MSI-X enable bits allow it; a message that
@@ -140,7 +144,7 @@ private:
 	void deliver(uint32_t vectors) noexcept;
 
 	mutable std::mutex configMutex_;
-	std::array<uint8_t, kConfigSize> value_{}, writable_{}, initial_{};
+	std::array<uint8_t, kConfigSize> value_{}, writable_{}, clearable_{}, initial_{};
 	std::array<BarInfo, kBarCount> bars_{};
 	unsigned nextCapability_ = 0x40, lastCapability_ = 0;
 	unsigned nextExtended_ = 0x100, lastExtended_ = 0;

@@ -24,6 +24,14 @@ struct Task {
 	EngineThread &thread;
 	DmaAgent &agent; /**< for data, with @stream */
 	StreamId stream;
+	/** DmaAgent::prepare() is called for what @stream reaches, with these two. */
+	bool prepares;
+	PageRequester &pages;
+	uint64_t token;
+	/** Pages that the request needs cannot be had: it ends now, with a bus error. */
+	bool refused;
+	/** Times that a page had gone between prepare() and the access; the engine counts. */
+	unsigned vanished;
 	/** The descriptor. The engine leaves results in words 0-3, 15 and 28-31. */
 	std::array<uint32_t, 32> words;
 };
@@ -33,8 +41,12 @@ class TaskEngine
 {
 public:
 	virtual ~TaskEngine() = default;
-	/** Run @task. Concurrent calls are for different queues. Failures are a status word. */
-	virtual void execute(Task &task) noexcept = 0;
+	/**
+	 * Run @task. Concurrent calls are for different queues. Failures are a status word.
+	 * @return false if DmaAgent::prepare() said Pending: nothing has happened, @task.words are
+	 * as they were, and the same task will be given again when the pages are there.
+	 */
+	virtual bool execute(Task &task) noexcept = 0;
 	/** @queue starts or ends: drop what is kept for it. Never while it executes a task. */
 	virtual void forget(unsigned queue) noexcept = 0;
 };

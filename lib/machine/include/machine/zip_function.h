@@ -4,6 +4,7 @@
 
 #include <memory>
 
+#include "machine/ats.h"
 #include "machine/machine.h"
 #include "machine/pci_function.h"
 #include "machine/queue_manager.h"
@@ -26,6 +27,9 @@ public:
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 	std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length) override;
+
+	/** The device's side of ATS and page requests; tests make it misbehave. */
+	AtsEndpoint &ats();
 
 protected:
 	void resetDevice() override;
