@@ -33,9 +33,9 @@ constexpr uint64_t kCapOffered = mask(2, 0) | mask(12, 8) | mask(22, 16) | mask(
 constexpr uint64_t kEcapOffered =
 	mask(2, 0) | mask(7, 6) | mask(17, 8) | bit(ecap::kMts) | bit(ecap::kNest) |
 	bit(ecap::kPrs) | bit(ecap::kSrs) | bit(ecap::kNwfs) | bit(ecap::kEafs) | mask(39, 35) |
-	bit(ecap::kPasid) | bit(ecap::kPds) | bit(ecap::kSmts) |
-	bit(ecap::kSsads) | bit(ecap::kSsts) | bit(ecap::kFsts) | bit(ecap::kSmpwcs) |
-	bit(ecap::kRps) | bit(ecap::kAdms) | bit(ecap::kRprivs) | bit(ecap::kSms);
+	bit(ecap::kPasid) | bit(ecap::kPds) | bit(ecap::kSmts) | bit(ecap::kSsads) |
+	bit(ecap::kSsts) | bit(ecap::kFsts) | bit(ecap::kSmpwcs) | bit(ecap::kRps) |
+	bit(ecap::kAdms) | bit(ecap::kRprivs) | bit(ecap::kSms);
 
 struct Dependency {
 	uint64_t bits;
