@@ -18,11 +18,10 @@
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
-#include <linux/vfio_cdev.h>
-
 #include "iommu_pasid.h"
 #include "iommufd.h"
 #include "queue.h"
+#include "vfio_copy.h"
 
 /* The PASID field of queue contexts (5.1). */
 #define WD_QUEUE_MAX_PASIDS 0x10000
@@ -102,27 +101,6 @@ void wd_queue_unbind(struct wd_queue *queue)
 	queue->idev = NULL;
 }
 
-/* Bind and copy in what the caller gave: argsz bounds it from below, unknown bytes must be 0. */
-static int wd_queue_copy_bind(struct vfio_device_bind_iommufd *bind, void __user *arg)
-{
-	u32 argsz;
-	int ret;
-
-	if (copy_from_user(&argsz, arg, sizeof(argsz)))
-		return -EFAULT;
-	if (argsz < offsetofend(struct vfio_device_bind_iommufd, out_devid))
-		return -EINVAL;
-	if (argsz > PAGE_SIZE)
-		return -E2BIG;
-	ret = copy_struct_from_user(bind, sizeof(*bind), arg, argsz);
-	if (ret)
-		return ret;
-	/* No device of ours has a token. */
-	if (bind->iommufd < 0 || bind->flags)
-		return -EINVAL;
-	return 0;
-}
-
 static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
 {
 	struct iommufd_device *idev;
@@ -159,7 +137,7 @@ int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
 	u32 id;
 	int ret;
 
-	ret = wd_queue_copy_bind(&bind, arg);
+	ret = wd_vfio_copy_bind(&bind, arg);
 	if (ret)
 		return ret;
 	mutex_lock(&queue->lock);
@@ -278,22 +256,16 @@ static void wd_queue_attach_undo(struct wd_queue *queue)
  */
 int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
 {
-	size_t short_size = offsetofend(struct vfio_device_attach_iommufd_pt, pt_id);
 	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
-	struct vfio_device_attach_iommufd_pt attach = {};
+	struct vfio_device_attach_iommufd_pt attach;
 	bool any, full;
 	int ret;
 
-	if (copy_from_user(&attach, arg, short_size))
-		return -EFAULT;
-	if (attach.argsz < short_size || attach.flags & ~VFIO_DEVICE_ATTACH_PASID)
-		return -EINVAL;
+	ret = wd_vfio_copy_attach(&attach, arg);
+	if (ret)
+		return ret;
 	any = !(attach.flags & VFIO_DEVICE_ATTACH_PASID);
 	full = attach.argsz >= offsetofend(struct vfio_device_attach_iommufd_pt, pasid);
-	if (!any && !full)
-		return -EINVAL;
-	if (!any && copy_from_user(&attach.pasid, &uattach->pasid, sizeof(attach.pasid)))
-		return -EFAULT;
 
 	mutex_lock(&queue->lock);
 	ret = wd_queue_attach(queue, any, &attach.pasid, &attach.pt_id);
@@ -317,22 +289,14 @@ int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
  */
 int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg)
 {
-	size_t short_size = offsetofend(struct vfio_device_detach_iommufd_pt, flags);
-	struct vfio_device_detach_iommufd_pt detach = {};
+	struct vfio_device_detach_iommufd_pt detach;
 	bool any;
-	int ret = 0;
+	int ret;
 
-	if (copy_from_user(&detach, arg, short_size))
-		return -EFAULT;
-	if (detach.argsz < short_size || detach.flags & ~VFIO_DEVICE_DETACH_PASID)
-		return -EINVAL;
+	ret = wd_vfio_copy_detach(&detach, arg);
+	if (ret)
+		return ret;
 	any = !(detach.flags & VFIO_DEVICE_DETACH_PASID);
-	if (!any) {
-		if (detach.argsz < sizeof(detach))
-			return -EINVAL;
-		if (copy_from_user(&detach, arg, sizeof(detach)))
-			return -EFAULT;
-	}
 
 	mutex_lock(&queue->lock);
 	if (queue->state == WD_QUEUE_ZOMBIE) {

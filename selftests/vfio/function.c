@@ -184,6 +184,28 @@ void function_close(struct function *function)
 	close_one(&function->container);
 }
 
+static uint32_t register_read(void *context, uint32_t offset)
+{
+	const struct function *function = context;
+
+	return *(volatile uint32_t *)(function->registers + offset);
+}
+
+static void register_write(void *context, uint32_t offset, uint64_t value, unsigned size)
+{
+	const struct function *function = context;
+
+	if (size == 8)
+		*(volatile uint64_t *)(function->registers + offset) = value;
+	else
+		*(volatile uint32_t *)(function->registers + offset) = (uint32_t)value;
+}
+
+struct zip_registers function_registers(struct function *function)
+{
+	return (struct zip_registers){register_read, register_write, function};
+}
+
 int function_reset(struct function *function)
 {
 	if (ioctl(function->device, VFIO_DEVICE_RESET))

@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../common/zip.h"
+
 #define PAGE 4096ul
 /** Room for an address like 0000:75:00.0. */
 #define ADDRESS_SIZE 16
@@ -38,6 +40,8 @@ int function_find(char address[ADDRESS_SIZE]);
  */
 int function_open(struct function *function, const char *address);
 void function_close(struct function *function);
+/** Its BAR2. */
+struct zip_registers function_registers(struct function *function);
 /** VFIO_DEVICE_RESET, and bus mastering on again. */
 int function_reset(struct function *function);
 /**

@@ -18,11 +18,11 @@
 #include <zlib.h>
 
 #include "../common/ktap.h"
-#include "zip.h"
+#include "function.h"
 
 #define MSI_START 0xfee00000ull
 #define MSI_END 0xfef00000ull
-/** IOVA of what zip.h needs; the rest of the arena follows it. */
+/** IOVA of what ../common/zip.h needs; the rest of the arena follows it. */
 #define ARENA_IOVA 0x10000000ull
 #define ARENA_SIZE (1ul << 20)
 /** Where the cases map things of their own. */
@@ -31,6 +31,7 @@
 #define TIMEOUT_MS 20000
 
 static struct function function;
+static struct zip_registers registers;
 static struct zip zip;
 static uint8_t *arena;
 
@@ -48,7 +49,7 @@ static uint8_t *pages(size_t length)
 static bool restart(void)
 {
 	return EXPECT(function_reset(&function) == 0, "VFIO_DEVICE_RESET") &&
-	       EXPECT(zip_start(&zip, &function, arena, ARENA_IOVA) == 0, "start of the device");
+	       EXPECT(zip_start(&zip, &registers, arena, ARENA_IOVA) == 0, "start of the device");
 }
 
 /* The interrupt thread of the IOMMU counts, so it may take a moment. */
@@ -289,7 +290,7 @@ static void bus_reset(void)
 		return;
 	}
 	EXPECT(ret == 0, "VFIO_DEVICE_PCI_HOT_RESET: %s", strerror(-ret));
-	if (!EXPECT(zip_start(&zip, &function, arena, ARENA_IOVA) == 0, "start of the device"))
+	if (!EXPECT(zip_start(&zip, &registers, arena, ARENA_IOVA) == 0, "start of the device"))
 		return;
 	expect_unreachable(OTHER_IOVA, "after the reset");
 	expect_unreachable(PAGE, "physical memory");
@@ -343,6 +344,7 @@ static int set_up(void)
 		ret = function_open(&function, address);
 	if (ret)
 		return ret;
+	registers = function_registers(&function);
 	arena = pages(ARENA_SIZE);
 	ret = dma_map(&function, arena, ARENA_SIZE, ARENA_IOVA, true);
 	if (ret)

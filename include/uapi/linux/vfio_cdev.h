@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * The requests that connect a device file with /dev/iommu, with numbers and layouts of VFIO's
- * device files (Linux 7.2). Queue files of this project answer them too.
+ * VFIO's device files, with numbers and layouts of Linux 7.2: the requests that connect a file with
+ * /dev/iommu, which queue files of this project answer too, and those for a whole PCI function.
  *
  * <linux/vfio.h> has them since Linux 6.6. A program that needs both includes <linux/vfio.h> first:
  * whatever it defines is left alone here.
@@ -87,6 +87,155 @@ struct vfio_device_detach_iommufd_pt {
 #endif
 #ifndef VFIO_DEVICE_DETACH_PASID
 #define VFIO_DEVICE_DETACH_PASID (1 << 0)
+#endif
+
+#ifndef VFIO_DEVICE_GET_INFO
+/**
+ * struct vfio_device_info - ioctl(VFIO_DEVICE_GET_INFO)
+ * @argsz: at least 16
+ * @flags: out: VFIO_DEVICE_FLAGS_*
+ * @num_regions: out: regions are 0 to @num_regions - 1
+ * @num_irqs: out: interrupt indices are 0 to @num_irqs - 1
+ * @cap_offset: out: of the first capability, 0 = none
+ * @pad: 0
+ */
+struct vfio_device_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 num_regions;
+	__u32 num_irqs;
+	__u32 cap_offset;
+	__u32 pad;
+};
+#define VFIO_DEVICE_FLAGS_RESET (1 << 0)
+#define VFIO_DEVICE_FLAGS_PCI (1 << 1)
+#define VFIO_DEVICE_GET_INFO _IO(VFIO_TYPE, VFIO_BASE + 7)
+
+/**
+ * struct vfio_info_cap_header - what every capability begins with
+ * @id: which
+ * @version: of its layout
+ * @next: offset of the next one in the reply, 0 = none
+ */
+struct vfio_info_cap_header {
+	__u16 id;
+	__u16 version;
+	__u32 next;
+};
+
+/**
+ * struct vfio_region_info - ioctl(VFIO_DEVICE_GET_REGION_INFO)
+ * @argsz: at least 32; raised to what is needed if capabilities do not fit
+ * @flags: out: VFIO_REGION_INFO_FLAG_*
+ * @index: VFIO_PCI_*_REGION_INDEX
+ * @cap_offset: out: of the first capability, 0 = none, or there was no room
+ * @size: out: bytes, 0 = the function has no such region
+ * @offset: out: in the device file
+ */
+struct vfio_region_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 index;
+	__u32 cap_offset;
+	__aligned_u64 size;
+	__aligned_u64 offset;
+};
+#define VFIO_REGION_INFO_FLAG_READ (1 << 0)
+#define VFIO_REGION_INFO_FLAG_WRITE (1 << 1)
+#define VFIO_REGION_INFO_FLAG_MMAP (1 << 2)
+#define VFIO_REGION_INFO_FLAG_CAPS (1 << 3)
+#define VFIO_DEVICE_GET_REGION_INFO _IO(VFIO_TYPE, VFIO_BASE + 8)
+
+/* Only parts of the region can be mapped: those in @areas. */
+#define VFIO_REGION_INFO_CAP_SPARSE_MMAP 1
+
+struct vfio_region_sparse_mmap_area {
+	__aligned_u64 offset;
+	__aligned_u64 size;
+};
+
+struct vfio_region_info_cap_sparse_mmap {
+	struct vfio_info_cap_header header;
+	__u32 nr_areas;
+	__u32 reserved;
+	struct vfio_region_sparse_mmap_area areas[];
+};
+
+/* Without it the part of a BAR that holds the MSI-X table cannot be mapped. */
+#define VFIO_REGION_INFO_CAP_MSIX_MAPPABLE 3
+
+/**
+ * struct vfio_irq_info - ioctl(VFIO_DEVICE_GET_IRQ_INFO)
+ * @argsz: at least 16
+ * @flags: out: VFIO_IRQ_INFO_*
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ * @count: out: interrupts of this index
+ */
+struct vfio_irq_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 index;
+	__u32 count;
+};
+#define VFIO_IRQ_INFO_EVENTFD (1 << 0)
+#define VFIO_IRQ_INFO_MASKABLE (1 << 1)
+#define VFIO_IRQ_INFO_AUTOMASKED (1 << 2)
+#define VFIO_IRQ_INFO_NORESIZE (1 << 3)
+#define VFIO_DEVICE_GET_IRQ_INFO _IO(VFIO_TYPE, VFIO_BASE + 9)
+
+/**
+ * struct vfio_irq_set - ioctl(VFIO_DEVICE_SET_IRQS)
+ * @argsz: with @data, at least 20
+ * @flags: one VFIO_IRQ_SET_DATA_* and one VFIO_IRQ_SET_ACTION_*
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ * @start: first interrupt
+ * @count: how many; 0 with DATA_NONE and ACTION_TRIGGER ends the whole index
+ * @data: DATA_BOOL: a byte, DATA_EVENTFD: an int (-1 = none) for each interrupt
+ */
+struct vfio_irq_set {
+	__u32 argsz;
+	__u32 flags;
+	__u32 index;
+	__u32 start;
+	__u32 count;
+	__u8 data[];
+};
+#define VFIO_IRQ_SET_DATA_NONE (1 << 0)
+#define VFIO_IRQ_SET_DATA_BOOL (1 << 1)
+#define VFIO_IRQ_SET_DATA_EVENTFD (1 << 2)
+#define VFIO_IRQ_SET_ACTION_MASK (1 << 3)
+#define VFIO_IRQ_SET_ACTION_UNMASK (1 << 4)
+#define VFIO_IRQ_SET_ACTION_TRIGGER (1 << 5)
+#define VFIO_IRQ_SET_DATA_TYPE_MASK \
+	(VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_DATA_EVENTFD)
+#define VFIO_IRQ_SET_ACTION_TYPE_MASK \
+	(VFIO_IRQ_SET_ACTION_MASK | VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_ACTION_TRIGGER)
+#define VFIO_DEVICE_SET_IRQS _IO(VFIO_TYPE, VFIO_BASE + 10)
+
+#define VFIO_DEVICE_RESET _IO(VFIO_TYPE, VFIO_BASE + 11)
+
+/* Regions and interrupts of a PCI function. */
+enum {
+	VFIO_PCI_BAR0_REGION_INDEX,
+	VFIO_PCI_BAR1_REGION_INDEX,
+	VFIO_PCI_BAR2_REGION_INDEX,
+	VFIO_PCI_BAR3_REGION_INDEX,
+	VFIO_PCI_BAR4_REGION_INDEX,
+	VFIO_PCI_BAR5_REGION_INDEX,
+	VFIO_PCI_ROM_REGION_INDEX,
+	VFIO_PCI_CONFIG_REGION_INDEX,
+	VFIO_PCI_VGA_REGION_INDEX,
+	VFIO_PCI_NUM_REGIONS,
+};
+
+enum {
+	VFIO_PCI_INTX_IRQ_INDEX,
+	VFIO_PCI_MSI_IRQ_INDEX,
+	VFIO_PCI_MSIX_IRQ_INDEX,
+	VFIO_PCI_ERR_IRQ_INDEX,
+	VFIO_PCI_REQ_IRQ_INDEX,
+	VFIO_PCI_NUM_IRQS,
+};
 #endif
 
 #endif

@@ -4,10 +4,15 @@
  * queue pair through BAR2 (Documentation/machine/zip.rst). Its tables and rings lie in memory that
  * the caller has mapped for the device. Thread-bound.
  */
-#ifndef SELFTESTS_VFIO_ZIP_H
-#define SELFTESTS_VFIO_ZIP_H
+#ifndef SELFTESTS_COMMON_ZIP_H
+#define SELFTESTS_COMMON_ZIP_H
 
-#include "function.h"
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
 
 /** Memory that the device needs: contexts, event queues, one queue pair. */
 #define ZIP_MEMORY (64ul << 10)
@@ -15,8 +20,16 @@
 #define ZIP_COMPRESS 0
 #define ZIP_DECOMPRESS 1
 
+/** How the device's BAR2 is reached: mapped, or through a file. */
+struct zip_registers {
+	uint32_t (*read)(void *context, uint32_t offset);
+	/** @size is 4 or 8. */
+	void (*write)(void *context, uint32_t offset, uint64_t value, unsigned size);
+	void *context;
+};
+
 struct zip {
-	struct function *function;
+	struct zip_registers registers;
 	uint8_t *memory;
 	uint64_t iova; /**< of @memory */
 	unsigned tail; /**< requests since the queue was started, modulo its depth */
@@ -27,7 +40,7 @@ struct zip {
  * Bring the device up: @memory (ZIP_MEMORY bytes, page aligned) is mapped at @iova, readable and
  * writable. 0; -EIO: the device refuses a context; -ETIMEDOUT.
  */
-int zip_start(struct zip *zip, struct function *function, void *memory, uint64_t iova);
+int zip_start(struct zip *zip, const struct zip_registers *registers, void *memory, uint64_t iova);
 
 /** Start queue 0, armed: its first completion is an event. Errors of zip_start(). */
 int zip_queue(struct zip *zip, unsigned type);
@@ -49,4 +62,8 @@ void zip_context(const struct zip *zip, unsigned type, uint32_t context[8]);
  */
 int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room);
 
-#endif /* SELFTESTS_VFIO_ZIP_H */
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SELFTESTS_COMMON_ZIP_H */

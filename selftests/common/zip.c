@@ -46,19 +46,19 @@ enum command {
 
 static uint32_t get(const struct zip *zip, uint32_t offset)
 {
-	return *(volatile uint32_t *)(zip->function->registers + offset);
+	return zip->registers.read(zip->registers.context, offset);
 }
 
 static void put(const struct zip *zip, uint32_t offset, uint32_t value)
 {
-	*(volatile uint32_t *)(zip->function->registers + offset) = value;
+	zip->registers.write(zip->registers.context, offset, value, sizeof(value));
 }
 
 /* What memory holds is there before the device is told. */
 static void ring(const struct zip *zip, uint32_t offset, uint64_t value)
 {
 	__sync_synchronize();
-	*(volatile uint64_t *)(zip->function->registers + offset) = value;
+	zip->registers.write(zip->registers.context, offset, value, sizeof(value));
 }
 
 static bool in_time(const struct timespec *since)
@@ -141,11 +141,11 @@ static int start_events(const struct zip *zip)
 	return ret;
 }
 
-int zip_start(struct zip *zip, struct function *function, void *memory, uint64_t iova)
+int zip_start(struct zip *zip, const struct zip_registers *registers, void *memory, uint64_t iova)
 {
 	int ret;
 
-	*zip = (struct zip){.function = function, .memory = memory, .iova = iova};
+	*zip = (struct zip){.registers = *registers, .memory = memory, .iova = iova};
 	memset(memory, 0, ZIP_MEMORY);
 	put(zip, START_INIT, 1);
 	ret = wait_register(zip, INIT_DONE, 1, 1);

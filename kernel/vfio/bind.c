@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who owns the function: binding of a file to an iommufd, attachment of page tables at the
+ * requester id and at PASIDs, and the way back (iommufd-uapi 3.1, 3.3, 3.4).
+ *
+ * The binding is exclusive: the DMA of the function's whole IOMMU group is blocked, except through
+ * what is attached.
+ */
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "iommu_pasid.h"
+#include "iommufd.h"
+#include "vfio_copy.h"
+#include "wd_vfio.h"
+
+/* Limit of the id allocator, and the error for what is behind it (iommufd-uapi 3.1). */
+#define WD_VFIO_PASID_LIMIT 0x80000000u
+
+static void wd_vfio_detach_all(struct wd_vfio *wd)
+{
+	unsigned long pasid;
+	void *entry;
+
+	xa_for_each (&wd->pasids, pasid, entry) {
+		iommufd_device_detach(wd->idev, pasid);
+		xa_erase(&wd->pasids, pasid);
+	}
+	if (wd->attached)
+		iommufd_device_detach(wd->idev, IOMMU_NO_PASID);
+	wd->attached = false;
+}
+
+/**
+ * wd_vfio_take_back() - the end of an ownership
+ * @wd: owned; its lock and the lock of the PCI device are held
+ *
+ * Cannot fail. DMA is stopped first, and the function forgets what it was told before anybody else
+ * can have it. One that cannot be reset keeps its registers, but has no bus mastering.
+ */
+void wd_vfio_take_back(struct wd_vfio *wd)
+{
+	lockdep_assert_held(&wd->lock);
+	wd_vfio_set_memory(wd, false);
+	down_write(&wd->memory_lock);
+	wd->owner = NULL;
+	wd->mapping = NULL;
+	up_write(&wd->memory_lock);
+
+	pci_clear_master(wd->pdev);
+	wd_vfio_irqs_release(wd);
+	if (wd->resettable && pci_reset_function_locked(wd->pdev))
+		dev_warn(&wd->pdev->dev, "cannot be reset\n");
+	wd_vfio_detach_all(wd);
+	iommufd_device_unbind(wd->idev);
+	wd->idev = NULL;
+	kfree(wd->config);
+	wd->config = NULL;
+}
+
+/**
+ * wd_vfio_close() - a file gives up what it owns
+ * @vfile: bound or not
+ */
+void wd_vfio_close(struct wd_vfio_file *vfile)
+{
+	struct wd_vfio *wd = vfile->wd;
+
+	device_lock(&wd->pdev->dev);
+	mutex_lock(&wd->lock);
+	if (wd->owner == vfile)
+		wd_vfio_take_back(wd);
+	mutex_unlock(&wd->lock);
+	device_unlock(&wd->pdev->dev);
+}
+
+static int wd_vfio_bind_ictx(struct wd_vfio_file *vfile, struct iommufd_ctx *ictx, u32 *id)
+{
+	struct wd_vfio *wd = vfile->wd;
+	struct wd_vfio_config *config;
+	struct iommufd_device *idev;
+
+	lockdep_assert_held(&wd->lock);
+	if (wd->owner)
+		return -EINVAL;
+	config = wd_vfio_config_create(wd);
+	if (!config)
+		return -ENOMEM;
+	idev = iommufd_device_bind(ictx, &wd->pdev->dev, id);
+	if (IS_ERR(idev)) {
+		kfree(config);
+		return PTR_ERR(idev);
+	}
+	wd->idev = idev;
+	wd->config = config;
+	down_write(&wd->memory_lock);
+	wd->owner = vfile;
+	wd->mapping = vfile->mapping;
+	wd->memory = true;
+	up_write(&wd->memory_lock);
+	return 0;
+}
+
+static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
+{
+	struct wd_vfio *wd = vfile->wd;
+	struct iommufd_ctx *ictx;
+	int ret;
+
+	lockdep_assert_held(&wd->lock);
+	if (wd->gone)
+		return -ENODEV;
+	if (wd->owner == vfile)
+		return -EINVAL;
+	ictx = iommufd_ctx_from_fd(fd);
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	ret = wd_vfio_bind_ictx(vfile, ictx, id);
+	iommufd_ctx_put(ictx);
+	return ret;
+}
+
+/**
+ * wd_vfio_bind_ioctl() - VFIO_DEVICE_BIND_IOMMUFD
+ * @vfile: file
+ * @arg: the caller's structure
+ *
+ * A caller whose memory cannot take the answer is left unbound.
+ */
+int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+{
+	struct vfio_device_bind_iommufd __user *ubind = arg;
+	struct vfio_device_bind_iommufd bind;
+	u32 id;
+	int ret;
+
+	ret = wd_vfio_copy_bind(&bind, arg);
+	if (ret)
+		return ret;
+	mutex_lock(&vfile->wd->lock);
+	ret = wd_vfio_bind(vfile, bind.iommufd, &id);
+	mutex_unlock(&vfile->wd->lock);
+	if (ret)
+		return ret;
+	if (!copy_to_user(&ubind->out_devid, &id, sizeof(id)))
+		return 0;
+	wd_vfio_close(vfile);
+	return -EFAULT;
+}
+
+static int wd_vfio_attach_rid(struct wd_vfio *wd, u32 *pt_id)
+{
+	int ret;
+
+	if (wd->attached)
+		return iommufd_device_replace(wd->idev, IOMMU_NO_PASID, pt_id);
+	ret = iommufd_device_attach(wd->idev, IOMMU_NO_PASID, pt_id);
+	if (!ret)
+		wd->attached = true;
+	return ret;
+}
+
+static int wd_vfio_attach_pasid(struct wd_vfio *wd, u32 pasid, u32 *pt_id)
+{
+	int ret;
+
+	if (!wd_iommu_max_pasids(&wd->pdev->dev))
+		return -EOPNOTSUPP;
+	if (pasid >= WD_VFIO_PASID_LIMIT)
+		return -ENOSPC;
+	if (xa_load(&wd->pasids, pasid))
+		return iommufd_device_replace(wd->idev, pasid, pt_id);
+	ret = xa_insert(&wd->pasids, pasid, xa_mk_value(0), GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	ret = iommufd_device_attach(wd->idev, pasid, pt_id);
+	if (ret)
+		xa_erase(&wd->pasids, pasid);
+	return ret;
+}
+
+static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
+{
+	if (by_pasid) {
+		if (xa_erase(&wd->pasids, pasid))
+			iommufd_device_detach(wd->idev, pasid);
+	} else if (wd->attached) {
+		iommufd_device_detach(wd->idev, IOMMU_NO_PASID);
+		wd->attached = false;
+	}
+}
+
+/**
+ * wd_vfio_attach_ioctl() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ * @vfile: file
+ * @arg: the caller's structure
+ *
+ * If the answer does not reach the caller, what he wanted to attach is attached to nothing.
+ */
+int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+{
+	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
+	struct vfio_device_attach_iommufd_pt attach;
+	struct wd_vfio *wd = vfile->wd;
+	bool by_pasid;
+	int ret;
+
+	ret = wd_vfio_copy_attach(&attach, arg);
+	if (ret)
+		return ret;
+	by_pasid = attach.flags & VFIO_DEVICE_ATTACH_PASID;
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	if (by_pasid)
+		ret = wd_vfio_attach_pasid(wd, attach.pasid, &attach.pt_id);
+	else
+		ret = wd_vfio_attach_rid(wd, &attach.pt_id);
+	mutex_unlock(&wd->lock);
+	if (ret)
+		return ret;
+	if (!copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)))
+		return 0;
+	if (!wd_vfio_lock_owner(vfile)) {
+		wd_vfio_detach(wd, by_pasid, attach.pasid);
+		mutex_unlock(&wd->lock);
+	}
+	return -EFAULT;
+}
+
+/**
+ * wd_vfio_detach_ioctl() - VFIO_DEVICE_DETACH_IOMMUFD_PT
+ * @vfile: file
+ * @arg: the caller's structure
+ *
+ * What is not attached is detached already.
+ */
+int wd_vfio_detach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+{
+	struct vfio_device_detach_iommufd_pt detach;
+	int ret;
+
+	ret = wd_vfio_copy_detach(&detach, arg);
+	if (ret)
+		return ret;
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	wd_vfio_detach(vfile->wd, detach.flags & VFIO_DEVICE_DETACH_PASID, detach.pasid);
+	mutex_unlock(&vfile->wd->lock);
+	return 0;
+}

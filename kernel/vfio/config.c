@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Configuration space as the owner of a function sees it.
+ *
+ * Nothing that he writes goes to the function as it is: what he may change is kept here, and two
+ * fields have effects, which this driver brings about: the command register (memory, bus mastering)
+ * and Device Control's function level reset. BARs stay where they are, though he may size and move
+ * them in his view; messages are connected by SET_IRQS only, so what he writes into MSI and MSI-X
+ * capabilities is stored and no more.
+ *
+ * Capabilities that are not listed here do not exist for him: power states, and all that decides
+ * about address translation (PASID, ATS, PRI), which the IOMMU driver owns. The vendor-specific one
+ * can be read: it says where the doorbell words are.
+ */
+#include <linux/kernel.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/uaccess.h>
+
+#include "wd_vfio.h"
+
+/* A chain cannot have more capabilities, whatever a broken function says. */
+#define WD_VFIO_MAX_CAPS 48
+#define WD_VFIO_MAX_EXT_CAPS ((PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / 8)
+#define WD_VFIO_VNDR_LENGTH 2
+#define WD_VFIO_MSI_SIZE 10
+#define WD_VFIO_MSIX_SIZE 12
+#define WD_VFIO_EXP_SIZE_V1 0x14
+#define WD_VFIO_EXP_SIZE_V2 0x3c
+#define WD_VFIO_DSN_SIZE 12
+
+/**
+ * struct wd_vfio_config - three bytes for each one of configuration space
+ * @value: what is read
+ * @real: bits that are read from the function instead
+ * @write: bits of @value that the owner changes
+ * @control: offset of Device Control if its function level reset works, else 0
+ */
+struct wd_vfio_config {
+	u8 value[PCI_CFG_SPACE_EXP_SIZE];
+	u8 real[PCI_CFG_SPACE_EXP_SIZE];
+	u8 write[PCI_CFG_SPACE_EXP_SIZE];
+	unsigned int control;
+};
+
+static void wd_vfio_set(u8 *bytes, unsigned int offset, unsigned int size, u32 value)
+{
+	unsigned int i;
+
+	for (i = 0; i < size; i++)
+		bytes[offset + i] = value >> (8 * i);
+}
+
+static u32 wd_vfio_get(const u8 *bytes, unsigned int offset, unsigned int size)
+{
+	u32 value = 0;
+	unsigned int i;
+
+	for (i = 0; i < size; i++)
+		value |= (u32)bytes[offset + i] << (8 * i);
+	return value;
+}
+
+/* A field that is kept here: what it is at first, and which bits the owner changes. */
+static void wd_vfio_field(struct wd_vfio_config *config, unsigned int offset, unsigned int size,
+			  u32 value, u32 write)
+{
+	wd_vfio_set(config->value, offset, size, value);
+	wd_vfio_set(config->real, offset, size, 0);
+	wd_vfio_set(config->write, offset, size, write);
+}
+
+static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *config)
+{
+	unsigned int i;
+
+	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+		unsigned int offset = PCI_BASE_ADDRESS_0 + 4 * i;
+		u64 mask = ~((u64)wd->bars[i].size - 1);
+		u32 flags;
+
+		wd_vfio_field(config, offset, 4, 0, 0);
+		if (!wd->bars[i].io)
+			continue;
+		/* Addresses of the host are not the owner's business: his begin with 0. */
+		pci_read_config_dword(wd->pdev, offset, &flags);
+		flags &= ~PCI_BASE_ADDRESS_MEM_MASK;
+		wd_vfio_field(config, offset, 4, flags, mask & PCI_BASE_ADDRESS_MEM_MASK);
+		if (!(flags & PCI_BASE_ADDRESS_MEM_TYPE_64) || i + 1 == PCI_STD_NUM_BARS)
+			continue;
+		i++;
+		wd_vfio_field(config, offset + 4, 4, 0, mask >> 32);
+	}
+}
+
+static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *config)
+{
+	memset(config->real, 0xff, PCI_STD_HEADER_SIZEOF);
+	wd_vfio_field(config, PCI_COMMAND, 2, PCI_COMMAND_MEMORY,
+		      PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
+	wd_vfio_field(config, PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
+	wd_vfio_field(config, PCI_LATENCY_TIMER, 1, 0, 0xff);
+	wd_vfio_config_bars(wd, config);
+	/* Neither ROM nor interrupt pin. */
+	wd_vfio_field(config, PCI_ROM_ADDRESS, 4, 0, 0);
+	wd_vfio_field(config, PCI_CAPABILITY_LIST, 1, 0, 0);
+	wd_vfio_field(config, PCI_INTERRUPT_LINE, 1, 0, 0xff);
+	wd_vfio_field(config, PCI_INTERRUPT_PIN, 1, 0, 0);
+}
+
+static unsigned int wd_vfio_config_msi(struct wd_vfio *wd, struct wd_vfio_config *config,
+				       unsigned int pos)
+{
+	unsigned int size = WD_VFIO_MSI_SIZE;
+	bool wide, masks;
+	u16 flags;
+
+	pci_read_config_word(wd->pdev, pos + PCI_MSI_FLAGS, &flags);
+	wide = flags & PCI_MSI_FLAGS_64BIT;
+	masks = flags & PCI_MSI_FLAGS_MASKBIT;
+	flags &= ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	wd_vfio_field(config, pos + PCI_MSI_FLAGS, 2, flags,
+		      PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
+	wd_vfio_field(config, pos + PCI_MSI_ADDRESS_LO, 4, 0, ~3u);
+	if (wide) {
+		wd_vfio_field(config, pos + PCI_MSI_ADDRESS_HI, 4, 0, ~0u);
+		size += 4;
+	}
+	wd_vfio_field(config, pos + (wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, 0, 0xffff);
+	if (masks) {
+		wd_vfio_field(config, pos + round_up(size, 4), 4, 0, ~0u);
+		size = round_up(size, 4) + 8;
+	}
+	return size;
+}
+
+static unsigned int wd_vfio_config_msix(struct wd_vfio *wd, struct wd_vfio_config *config,
+					unsigned int pos)
+{
+	u16 flags;
+
+	pci_read_config_word(wd->pdev, pos + PCI_MSIX_FLAGS, &flags);
+	memset(config->real + pos, 0xff, WD_VFIO_MSIX_SIZE);
+	wd_vfio_field(config, pos + PCI_MSIX_FLAGS, 2, flags & PCI_MSIX_FLAGS_QSIZE,
+		      PCI_MSIX_FLAGS_ENABLE | PCI_MSIX_FLAGS_MASKALL);
+	return WD_VFIO_MSIX_SIZE;
+}
+
+static unsigned int wd_vfio_config_express(struct wd_vfio *wd, struct wd_vfio_config *config,
+					   unsigned int pos)
+{
+	unsigned int size;
+	u32 capabilities;
+	u16 word;
+
+	pci_read_config_word(wd->pdev, pos + PCI_EXP_FLAGS, &word);
+	size = (word & 0xf) >= 2 ? WD_VFIO_EXP_SIZE_V2 : WD_VFIO_EXP_SIZE_V1;
+	memset(config->real + pos, 0xff, size);
+	pci_read_config_word(wd->pdev, pos + PCI_EXP_DEVCTL, &word);
+	word &= ~PCI_EXP_DEVCTL_BCR_FLR;
+	wd_vfio_field(config, pos + PCI_EXP_DEVCTL, 2, word, (u16)~PCI_EXP_DEVCTL_BCR_FLR);
+	pci_read_config_dword(wd->pdev, pos + PCI_EXP_DEVCAP, &capabilities);
+	if (wd->resettable && capabilities & PCI_EXP_DEVCAP_FLR)
+		config->control = pos + PCI_EXP_DEVCTL;
+	return size;
+}
+
+static unsigned int wd_vfio_config_vendor(struct wd_vfio *wd, struct wd_vfio_config *config,
+					  unsigned int pos)
+{
+	u8 size;
+
+	pci_read_config_byte(wd->pdev, pos + WD_VFIO_VNDR_LENGTH, &size);
+	size = min_t(unsigned int, size, PCI_CFG_SPACE_SIZE - pos);
+	memset(config->real + pos, 0xff, size);
+	return size;
+}
+
+/* Size of the capability, 0 if the owner does not get to see it. */
+static unsigned int wd_vfio_config_cap(struct wd_vfio *wd, struct wd_vfio_config *config,
+				       unsigned int pos, u8 id)
+{
+	switch (id) {
+	case PCI_CAP_ID_MSI:
+		return wd_vfio_config_msi(wd, config, pos);
+	case PCI_CAP_ID_MSIX:
+		return wd_vfio_config_msix(wd, config, pos);
+	case PCI_CAP_ID_EXP:
+		return wd_vfio_config_express(wd, config, pos);
+	case PCI_CAP_ID_VNDR:
+		return wd_vfio_config_vendor(wd, config, pos);
+	default:
+		return 0;
+	}
+}
+
+/* A chain of the capabilities that he sees. What is too long for its place ends up behind it. */
+static void wd_vfio_config_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
+{
+	unsigned int link = PCI_CAPABILITY_LIST, hops;
+	u16 status;
+	u8 pos, id;
+
+	pci_read_config_word(wd->pdev, PCI_STATUS, &status);
+	if (!(status & PCI_STATUS_CAP_LIST))
+		return;
+	pci_read_config_byte(wd->pdev, PCI_CAPABILITY_LIST, &pos);
+	for (hops = 0; hops < WD_VFIO_MAX_CAPS; hops++) {
+		pos &= ~3;
+		if (pos < PCI_STD_HEADER_SIZEOF)
+			break;
+		pci_read_config_byte(wd->pdev, pos + PCI_CAP_LIST_ID, &id);
+		if (wd_vfio_config_cap(wd, config, pos, id)) {
+			wd_vfio_field(config, link, 1, pos, 0);
+			wd_vfio_field(config, pos + PCI_CAP_LIST_ID, 1, id, 0);
+			link = pos + PCI_CAP_LIST_NEXT;
+			wd_vfio_field(config, link, 1, 0, 0);
+		}
+		pci_read_config_byte(wd->pdev, pos + PCI_CAP_LIST_NEXT, &pos);
+	}
+}
+
+/* Only a serial number is for everybody. The first header stays in its place, if need be empty. */
+static void wd_vfio_config_ext_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
+{
+	unsigned int pos = PCI_CFG_SPACE_SIZE, hops;
+	u32 header;
+
+	if (wd->pdev->cfg_size <= PCI_CFG_SPACE_SIZE)
+		return;
+	for (hops = 0; hops < WD_VFIO_MAX_EXT_CAPS; hops++) {
+		if (pos > PCI_CFG_SPACE_EXP_SIZE - WD_VFIO_DSN_SIZE)
+			return;
+		pci_read_config_dword(wd->pdev, pos, &header);
+		if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_DSN) {
+			if (pos != PCI_CFG_SPACE_SIZE)
+				wd_vfio_field(config, PCI_CFG_SPACE_SIZE, 4, pos << 20, 0);
+			wd_vfio_field(config, pos, 4, header & 0xfffff, 0);
+			memset(config->real + pos + 4, 0xff, WD_VFIO_DSN_SIZE - 4);
+			return;
+		}
+		pos = PCI_EXT_CAP_NEXT(header);
+		if (pos < PCI_CFG_SPACE_SIZE)
+			return;
+	}
+}
+
+/**
+ * wd_vfio_config_create() - the view of a new owner
+ * @wd: function, as after a reset
+ *
+ * Return: freed with kfree(); NULL without memory.
+ */
+struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
+{
+	struct wd_vfio_config *config = kzalloc(sizeof(*config), GFP_KERNEL_ACCOUNT);
+
+	if (!config)
+		return NULL;
+	wd_vfio_config_header(wd, config);
+	wd_vfio_config_caps(wd, config);
+	wd_vfio_config_ext_caps(wd, config);
+	return config;
+}
+
+/* What the command register says, happens. */
+static void wd_vfio_config_command(struct wd_vfio *wd)
+{
+	u32 command = wd_vfio_get(wd->config->value, PCI_COMMAND, 2);
+
+	wd_vfio_set_memory(wd, command & PCI_COMMAND_MEMORY);
+	if (command & PCI_COMMAND_MASTER)
+		pci_set_master(wd->pdev);
+	else
+		pci_clear_master(wd->pdev);
+}
+
+static u32 wd_vfio_config_read(struct wd_vfio *wd, unsigned int offset, unsigned int size)
+{
+	u32 mask = wd_vfio_get(wd->config->real, offset, size);
+	u32 value = wd_vfio_get(wd->config->value, offset, size);
+	u32 real = 0;
+
+	if (!mask)
+		return value;
+	if (size == 4) {
+		pci_read_config_dword(wd->pdev, offset, &real);
+	} else if (size == 2) {
+		u16 word;
+
+		pci_read_config_word(wd->pdev, offset, &word);
+		real = word;
+	} else {
+		u8 byte;
+
+		pci_read_config_byte(wd->pdev, offset, &byte);
+		real = byte;
+	}
+	return (value & ~mask) | (real & mask);
+}
+
+static void wd_vfio_config_write(struct wd_vfio *wd, unsigned int offset, unsigned int size,
+				 u32 value)
+{
+	struct wd_vfio_config *config = wd->config;
+	u32 mask = wd_vfio_get(config->write, offset, size);
+	u32 before = wd_vfio_get(config->value, offset, size);
+	unsigned int reset = config->control + 1;
+
+	wd_vfio_set(config->value, offset, size, (before & ~mask) | (value & mask));
+	if (offset <= PCI_COMMAND && offset + size > PCI_COMMAND)
+		wd_vfio_config_command(wd);
+	/* The reset's bit is the highest of Device Control. It reads as 0. */
+	if (config->control && offset <= reset && offset + size > reset &&
+	    value >> (8 * (reset - offset)) & PCI_EXP_DEVCTL_BCR_FLR >> 8)
+		wd_vfio_reset(wd);
+}
+
+/* One access of 1, 2 or 4 bytes, naturally aligned. */
+static int wd_vfio_config_access(struct wd_vfio_file *vfile, unsigned int offset, unsigned int size,
+				 u32 *value, bool write)
+{
+	struct wd_vfio *wd = vfile->wd;
+	int ret;
+
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	if (write)
+		wd_vfio_config_write(wd, offset, size, *value);
+	else
+		*value = wd_vfio_config_read(wd, offset, size);
+	mutex_unlock(&wd->lock);
+	return 0;
+}
+
+/**
+ * wd_vfio_config_rw() - read or write configuration space
+ * @vfile: file
+ * @buf: user memory
+ * @count: bytes
+ * @offset: in configuration space
+ * @write: direction
+ *
+ * Return: bytes done, possibly fewer than wanted; -EFAULT also if the range is not all inside.
+ */
+ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
+			  bool write)
+{
+	unsigned int end = vfile->wd->pdev->cfg_size;
+	size_t done = 0;
+	int ret = 0;
+
+	if (offset >= end || count > end - offset)
+		return -EFAULT;
+	while (done < count && !ret) {
+		unsigned int at = offset + done, size = 4;
+		u32 value = 0;
+		__le32 le = 0;
+
+		while (size > count - done || at & (size - 1))
+			size /= 2;
+		if (write && copy_from_user(&le, buf + done, size))
+			ret = -EFAULT;
+		value = le32_to_cpu(le);
+		if (!ret)
+			ret = wd_vfio_config_access(vfile, at, size, &value, write);
+		le = cpu_to_le32(value);
+		if (!ret && !write && copy_to_user(buf + done, &le, size))
+			ret = -EFAULT;
+		if (!ret)
+			done += size;
+	}
+	return done ?: ret;
+}

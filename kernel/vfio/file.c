@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * File operations of a function's device file. Before BIND_IOMMUFD every other one is -EINVAL, and
+ * after the driver has left the function -ENODEV.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "wd_vfio.h"
+
+static int wd_vfio_open(struct inode *inode, struct file *file)
+{
+	struct wd_vfio *wd = container_of(inode->i_cdev, struct wd_vfio, cdev);
+	struct wd_vfio_file *vfile;
+
+	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);
+	if (!vfile)
+		return -ENOMEM;
+	vfile->wd = wd;
+	vfile->mapping = file->f_mapping;
+	get_device(&wd->dev);
+	file->private_data = vfile;
+	return 0;
+}
+
+static int wd_vfio_release(struct inode *inode, struct file *file)
+{
+	struct wd_vfio_file *vfile = file->private_data;
+	struct wd_vfio *wd = vfile->wd;
+
+	wd_vfio_close(vfile);
+	put_device(&wd->dev);
+	kfree(vfile);
+	return 0;
+}
+
+/**
+ * wd_vfio_lock_owner() - take the function's lock on behalf of its owner
+ * @vfile: file
+ *
+ * Return: 0 with the lock held; without it -EINVAL if @vfile is not bound, or -ENODEV.
+ */
+int wd_vfio_lock_owner(struct wd_vfio_file *vfile)
+{
+	struct wd_vfio *wd = vfile->wd;
+
+	mutex_lock(&wd->lock);
+	if (wd->owner == vfile)
+		return 0;
+	mutex_unlock(&wd->lock);
+	return wd->gone ? -ENODEV : -EINVAL;
+}
+
+static int wd_vfio_reset_ioctl(struct wd_vfio *wd)
+{
+	return wd->resettable ? wd_vfio_reset(wd) : -EINVAL;
+}
+
+static long wd_vfio_owner_ioctl(struct wd_vfio *wd, unsigned int cmd, void __user *arg)
+{
+	switch (cmd) {
+	case VFIO_DEVICE_GET_INFO:
+		return wd_vfio_info_ioctl(wd, arg);
+	case VFIO_DEVICE_GET_REGION_INFO:
+		return wd_vfio_region_ioctl(wd, arg);
+	case VFIO_DEVICE_GET_IRQ_INFO:
+		return wd_vfio_irq_info_ioctl(wd, arg);
+	default:
+		return -ENOTTY;
+	}
+}
+
+static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+{
+	struct wd_vfio_file *vfile = file->private_data;
+	void __user *uarg = (void __user *)arg;
+	long ret;
+
+	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
+		return wd_vfio_bind_ioctl(vfile, uarg);
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	if (cmd == VFIO_DEVICE_RESET)
+		ret = wd_vfio_reset_ioctl(vfile->wd);
+	mutex_unlock(&vfile->wd->lock);
+
+	/* These touch user memory, so they take the lock themselves, or need none. */
+	switch (cmd) {
+	case VFIO_DEVICE_RESET:
+		return ret;
+	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
+		return wd_vfio_attach_ioctl(vfile, uarg);
+	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
+		return wd_vfio_detach_ioctl(vfile, uarg);
+	case VFIO_DEVICE_SET_IRQS:
+		return wd_vfio_set_irqs_ioctl(vfile, uarg);
+	default:
+		return wd_vfio_owner_ioctl(vfile->wd, cmd, uarg);
+	}
+}
+
+static ssize_t wd_vfio_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t *pos,
+			  bool write)
+{
+	unsigned int index = *pos >> WD_VFIO_OFFSET_SHIFT;
+	loff_t offset = *pos & (BIT_ULL(WD_VFIO_OFFSET_SHIFT) - 1);
+	ssize_t ret;
+
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	mutex_unlock(&vfile->wd->lock);
+	if (*pos < 0)
+		return -EINVAL;
+	if (index < PCI_STD_NUM_BARS)
+		ret = wd_vfio_bar_rw(vfile, index, buf, count, offset, write);
+	else if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		ret = wd_vfio_config_rw(vfile, buf, count, offset, write);
+	else
+		ret = -EINVAL;
+	if (ret > 0)
+		*pos += ret;
+	return ret;
+}
+
+static ssize_t wd_vfio_read(struct file *file, char __user *buf, size_t count, loff_t *pos)
+{
+	return wd_vfio_rw(file->private_data, buf, count, pos, false);
+}
+
+static ssize_t wd_vfio_write(struct file *file, const char __user *buf, size_t count, loff_t *pos)
+{
+	return wd_vfio_rw(file->private_data, (char __user *)buf, count, pos, true);
+}
+
+static int wd_vfio_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	return wd_vfio_map(file->private_data, vma);
+}
+
+const struct file_operations wd_vfio_fops = {
+	.owner = THIS_MODULE,
+	.open = wd_vfio_open,
+	.release = wd_vfio_release,
+	.read = wd_vfio_read,
+	.write = wd_vfio_write,
+	.unlocked_ioctl = wd_vfio_ioctl,
+	.compat_ioctl = compat_ptr_ioctl,
+	.mmap = wd_vfio_mmap,
+};

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupts of a function: SET_IRQS (iommufd-uapi 3.2). Messages signal event counters of the
+ * owner. There is no interrupt pin.
+ */
+#include <linux/err.h>
+#include <linux/eventfd.h>
+#include <linux/interrupt.h>
+#include <linux/kernel.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include "wd_vfio.h"
+
+/**
+ * struct wd_vfio_irq_args - SET_IRQS, checked
+ * @data: a byte or an s32 for each interrupt, NULL with DATA_NONE
+ * @hdr: the request
+ */
+struct wd_vfio_irq_args {
+	void *data;
+	struct vfio_irq_set hdr;
+};
+
+/**
+ * wd_vfio_irq_count() - how many interrupts an index has
+ * @wd: function
+ * @index: VFIO_PCI_*_IRQ_INDEX
+ */
+unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index)
+{
+	switch (index) {
+	case VFIO_PCI_MSI_IRQ_INDEX:
+		return max(pci_msi_vec_count(wd->pdev), 0);
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		return max(pci_msix_vec_count(wd->pdev), 0);
+	case VFIO_PCI_ERR_IRQ_INDEX:
+		return pci_is_pcie(wd->pdev) ? 1 : 0;
+	case VFIO_PCI_REQ_IRQ_INDEX:
+		return 1;
+	default:
+		return 0;
+	}
+}
+
+/**
+ * wd_vfio_signal() - add 1 to a counter
+ * @counter: or NULL
+ */
+void wd_vfio_signal(struct eventfd_ctx *counter)
+{
+	if (counter)
+		eventfd_signal(counter, 1);
+}
+
+static irqreturn_t wd_vfio_interrupt(int irq, void *counter)
+{
+	eventfd_signal(counter, 1);
+	return IRQ_HANDLED;
+}
+
+/* NULL for -1: no counter. */
+static struct eventfd_ctx *wd_vfio_counter(s32 fd)
+{
+	return fd == -1 ? NULL : eventfd_ctx_fdget(fd);
+}
+
+static void wd_vfio_vector_clear(struct wd_vfio *wd, unsigned int i)
+{
+	if (!wd->vectors[i])
+		return;
+	free_irq(pci_irq_vector(wd->pdev, i), wd->vectors[i]);
+	eventfd_ctx_put(wd->vectors[i]);
+	wd->vectors[i] = NULL;
+}
+
+/* Whatever comes of it, the counter before is no longer signalled. */
+static int wd_vfio_vector_set(struct wd_vfio *wd, unsigned int i, s32 fd)
+{
+	struct eventfd_ctx *counter;
+	int ret;
+
+	wd_vfio_vector_clear(wd, i);
+	counter = wd_vfio_counter(fd);
+	if (IS_ERR_OR_NULL(counter))
+		return PTR_ERR_OR_ZERO(counter);
+	ret = request_irq(pci_irq_vector(wd->pdev, i), wd_vfio_interrupt, 0, dev_name(&wd->dev),
+			  counter);
+	if (ret) {
+		eventfd_ctx_put(counter);
+		return ret;
+	}
+	wd->vectors[i] = counter;
+	return 0;
+}
+
+static void wd_vfio_vectors_disable(struct wd_vfio *wd)
+{
+	unsigned int i;
+
+	for (i = 0; i < wd->nr_vectors; i++)
+		wd_vfio_vector_clear(wd, i);
+	pci_free_irq_vectors(wd->pdev);
+	kfree(wd->vectors);
+	wd->vectors = NULL;
+	wd->nr_vectors = 0;
+	wd->irq_index = -1;
+}
+
+/* Returns a positive number if the platform has only so many interrupts, as Linux's VFIO does. */
+static int wd_vfio_vectors_enable(struct wd_vfio *wd, unsigned int index, unsigned int count)
+{
+	unsigned int kind = index == VFIO_PCI_MSI_IRQ_INDEX ? PCI_IRQ_MSI : PCI_IRQ_MSIX;
+	struct eventfd_ctx **vectors;
+	int ret;
+
+	vectors = kcalloc(count, sizeof(*vectors), GFP_KERNEL_ACCOUNT);
+	if (!vectors)
+		return -ENOMEM;
+	ret = pci_alloc_irq_vectors(wd->pdev, 1, count, kind);
+	if (ret < (int)count) {
+		if (ret > 0)
+			pci_free_irq_vectors(wd->pdev);
+		kfree(vectors);
+		return ret;
+	}
+	wd->vectors = vectors;
+	wd->nr_vectors = count;
+	wd->irq_index = index;
+	return 0;
+}
+
+/* All of the counters, or none of them. */
+static int wd_vfio_vectors_set(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
+{
+	unsigned int start = args->hdr.start, i;
+	const s32 *fds = args->data;
+	int ret = 0;
+
+	if (start + args->hdr.count > wd->nr_vectors)
+		return -EINVAL;
+	for (i = 0; i < args->hdr.count && !ret; i++)
+		ret = wd_vfio_vector_set(wd, start + i, fds[i]);
+	if (ret)
+		while (i--)
+			wd_vfio_vector_clear(wd, start + i);
+	return ret;
+}
+
+/* DATA_NONE and DATA_BOOL: as if the function had sent the messages. */
+static int wd_vfio_vectors_fire(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
+{
+	const u8 *chosen = args->data;
+	unsigned int i;
+
+	if (args->hdr.start + args->hdr.count > wd->nr_vectors)
+		return -EINVAL;
+	for (i = 0; i < args->hdr.count; i++)
+		if (!chosen || chosen[i])
+			wd_vfio_signal(wd->vectors[args->hdr.start + i]);
+	return 0;
+}
+
+static int wd_vfio_trigger_messages(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
+{
+	const struct vfio_irq_set *hdr = &args->hdr;
+	bool enabled = wd->irq_index == (int)hdr->index;
+	int ret;
+
+	if (enabled && !hdr->count && hdr->flags & VFIO_IRQ_SET_DATA_NONE) {
+		wd_vfio_vectors_disable(wd);
+		return 0;
+	}
+	/* MSI and MSI-X exclude each other. */
+	if (!enabled && wd->irq_index != -1)
+		return -EINVAL;
+	if (!(hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD))
+		return enabled ? wd_vfio_vectors_fire(wd, args) : -EINVAL;
+	if (enabled)
+		return wd_vfio_vectors_set(wd, args);
+	if (!hdr->count)
+		return -EINVAL;
+	ret = wd_vfio_vectors_enable(wd, hdr->index, hdr->start + hdr->count);
+	if (ret)
+		return ret;
+	ret = wd_vfio_vectors_set(wd, args);
+	if (ret)
+		wd_vfio_vectors_disable(wd);
+	return ret;
+}
+
+static void wd_vfio_drop_counter(struct eventfd_ctx **counter)
+{
+	if (*counter)
+		eventfd_ctx_put(*counter);
+	*counter = NULL;
+}
+
+/* Indices with one counter and no interrupt behind it. */
+static int wd_vfio_trigger_counter(struct eventfd_ctx **counter,
+				   const struct wd_vfio_irq_args *args)
+{
+	const struct vfio_irq_set *hdr = &args->hdr;
+	struct eventfd_ctx *fresh;
+
+	if (hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD && hdr->count) {
+		fresh = wd_vfio_counter(*(const s32 *)args->data);
+		if (IS_ERR(fresh))
+			return PTR_ERR(fresh);
+		wd_vfio_drop_counter(counter);
+		*counter = fresh;
+		return 0;
+	}
+	if (!*counter)
+		return -EINVAL;
+	if (!hdr->count)
+		wd_vfio_drop_counter(counter);
+	else if (hdr->flags & VFIO_IRQ_SET_DATA_NONE || *(const u8 *)args->data)
+		wd_vfio_signal(*counter);
+	return 0;
+}
+
+static int wd_vfio_set_irqs(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
+{
+	const u32 action = args->hdr.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
+
+	/* Nothing can be masked: there is no interrupt pin, and messages are the kernel's. */
+	if (action != VFIO_IRQ_SET_ACTION_TRIGGER)
+		return -ENOTTY;
+	switch (args->hdr.index) {
+	case VFIO_PCI_MSI_IRQ_INDEX:
+	case VFIO_PCI_MSIX_IRQ_INDEX:
+		return wd_vfio_trigger_messages(wd, args);
+	case VFIO_PCI_ERR_IRQ_INDEX:
+		return wd_vfio_trigger_counter(&wd->error, args);
+	default:
+		return wd_vfio_trigger_counter(&wd->request, args);
+	}
+}
+
+/* Bytes that follow the header for each interrupt, or -EINVAL. */
+static int wd_vfio_irq_check(struct wd_vfio *wd, const struct vfio_irq_set *hdr)
+{
+	unsigned int count;
+	int size;
+
+	if (hdr->argsz < sizeof(*hdr) || hdr->index >= VFIO_PCI_NUM_IRQS ||
+	    hdr->flags & ~(VFIO_IRQ_SET_DATA_TYPE_MASK | VFIO_IRQ_SET_ACTION_TYPE_MASK))
+		return -EINVAL;
+	count = wd_vfio_irq_count(wd, hdr->index);
+	if (hdr->start >= count || hdr->count > count - hdr->start)
+		return -EINVAL;
+	switch (hdr->flags & VFIO_IRQ_SET_DATA_TYPE_MASK) {
+	case VFIO_IRQ_SET_DATA_NONE:
+		size = 0;
+		break;
+	case VFIO_IRQ_SET_DATA_BOOL:
+		size = sizeof(u8);
+		break;
+	case VFIO_IRQ_SET_DATA_EVENTFD:
+		size = sizeof(s32);
+		break;
+	default:
+		return -EINVAL;
+	}
+	if (size && (hdr->argsz - sizeof(*hdr)) / size < hdr->count)
+		return -EINVAL;
+	return size;
+}
+
+/**
+ * wd_vfio_set_irqs_ioctl() - VFIO_DEVICE_SET_IRQS
+ * @vfile: file
+ * @arg: the caller's structure
+ */
+int wd_vfio_set_irqs_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+{
+	struct wd_vfio_irq_args args = {};
+	int ret;
+
+	if (copy_from_user(&args.hdr, arg, sizeof(args.hdr)))
+		return -EFAULT;
+	ret = wd_vfio_irq_check(vfile->wd, &args.hdr);
+	if (ret < 0)
+		return ret;
+	if (ret && args.hdr.count) {
+		args.data = memdup_user(arg + sizeof(args.hdr), (size_t)ret * args.hdr.count);
+		if (IS_ERR(args.data))
+			return PTR_ERR(args.data);
+	}
+	ret = wd_vfio_lock_owner(vfile);
+	if (!ret) {
+		ret = wd_vfio_set_irqs(vfile->wd, &args);
+		mutex_unlock(&vfile->wd->lock);
+	}
+	kfree(args.data);
+	return ret;
+}
+
+/**
+ * wd_vfio_irqs_release() - no counter of the owner is signalled any more
+ * @wd: function, locked
+ */
+void wd_vfio_irqs_release(struct wd_vfio *wd)
+{
+	lockdep_assert_held(&wd->lock);
+	if (wd->irq_index != -1)
+		wd_vfio_vectors_disable(wd);
+	wd_vfio_drop_counter(&wd->error);
+	wd_vfio_drop_counter(&wd->request);
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Driver that gives PCI functions whole to programs: it takes only functions whose driver_override
+ * names it, and makes a device file for each, which speaks VFIO's device file interface
+ * (iommufd-uapi 3.1 to 3.3).
+ *
+ * Names differ from those of Linux's VFIO (class vfio, later vfio-dev), so that both can be loaded.
+ */
+#include <linux/idr.h>
+#include <linux/iommu.h>
+#include <linux/kernel.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "wd_vfio.h"
+
+#define WD_VFIO_NAME "wd_vfio"
+#define WD_VFIO_MAX_DEVICES 256
+
+static char *wd_vfio_devnode(struct device *dev, umode_t *mode)
+{
+	return kasprintf(GFP_KERNEL, "vfio/devices/%s", dev_name(dev));
+}
+
+static struct class wd_vfio_class = {
+	.name = "wd-vfio",
+	.devnode = wd_vfio_devnode,
+};
+
+static dev_t wd_vfio_devt;
+static DEFINE_IDA(wd_vfio_ids);
+
+static void wd_vfio_device_release(struct device *dev)
+{
+	struct wd_vfio *wd = container_of(dev, struct wd_vfio, dev);
+
+	ida_free(&wd_vfio_ids, wd->id);
+	xa_destroy(&wd->pasids);
+	mutex_destroy(&wd->lock);
+	pci_dev_put(wd->pdev);
+	kfree(wd);
+}
+
+static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
+{
+	struct wd_vfio *wd;
+	int ret;
+
+	wd = kzalloc(sizeof(*wd), GFP_KERNEL);
+	if (!wd)
+		return ERR_PTR(-ENOMEM);
+	ret = ida_alloc_max(&wd_vfio_ids, WD_VFIO_MAX_DEVICES - 1, GFP_KERNEL);
+	if (ret < 0) {
+		kfree(wd);
+		return ERR_PTR(ret);
+	}
+	wd->id = ret;
+	wd->pdev = pci_dev_get(pdev);
+	wd->irq_index = -1;
+	mutex_init(&wd->lock);
+	init_rwsem(&wd->memory_lock);
+	xa_init(&wd->pasids);
+
+	device_initialize(&wd->dev);
+	wd->dev.class = &wd_vfio_class;
+	wd->dev.parent = &pdev->dev;
+	wd->dev.release = wd_vfio_device_release;
+	wd->dev.devt = MKDEV(MAJOR(wd_vfio_devt), wd->id);
+	ret = dev_set_name(&wd->dev, "wdvfio%d", wd->id);
+	if (ret) {
+		put_device(&wd->dev);
+		return ERR_PTR(ret);
+	}
+	return wd;
+}
+
+/* Memory on, DMA off, and as after power-on: what the driver before left is nobody's business. */
+static int wd_vfio_enable(struct wd_vfio *wd)
+{
+	struct pci_dev *pdev = wd->pdev;
+	int ret;
+
+	ret = pci_enable_device(pdev);
+	if (ret)
+		return ret;
+	pci_clear_master(pdev);
+	ret = pci_request_regions(pdev, WD_VFIO_NAME);
+	if (ret)
+		goto err_disable;
+	wd->resettable = !pci_reset_function_locked(pdev);
+	ret = wd_vfio_bars_setup(wd);
+	if (ret)
+		goto err_regions;
+	return 0;
+
+err_regions:
+	pci_release_regions(pdev);
+err_disable:
+	pci_disable_device(pdev);
+	return ret;
+}
+
+static void wd_vfio_disable(struct wd_vfio *wd)
+{
+	wd_vfio_bars_cleanup(wd);
+	pci_release_regions(wd->pdev);
+	pci_disable_device(wd->pdev);
+}
+
+static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	struct wd_vfio *wd;
+	int ret;
+
+	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
+		return -EINVAL;
+	/* Without an IOMMU nothing would keep the function within the memory of its owner. */
+	if (!device_iommu_mapped(&pdev->dev)) {
+		dev_err(&pdev->dev, "no IOMMU translates for this function\n");
+		return -EINVAL;
+	}
+	wd = wd_vfio_alloc(pdev);
+	if (IS_ERR(wd))
+		return PTR_ERR(wd);
+	ret = wd_vfio_enable(wd);
+	if (ret)
+		goto err_put;
+	cdev_init(&wd->cdev, &wd_vfio_fops);
+	wd->cdev.owner = THIS_MODULE;
+	pci_set_drvdata(pdev, wd);
+	ret = cdev_device_add(&wd->cdev, &wd->dev);
+	if (ret)
+		goto err_disable;
+	return 0;
+
+err_disable:
+	pci_set_drvdata(pdev, NULL);
+	wd_vfio_disable(wd);
+err_put:
+	put_device(&wd->dev);
+	return ret;
+}
+
+/*
+ * The owner is not waited for, unlike in Linux's VFIO: he loses the function now, and gets -ENODEV
+ * from then on.
+ */
+static void wd_vfio_remove(struct pci_dev *pdev)
+{
+	struct wd_vfio *wd = pci_get_drvdata(pdev);
+
+	cdev_device_del(&wd->cdev, &wd->dev);
+	mutex_lock(&wd->lock);
+	wd->gone = true;
+	wd_vfio_signal(wd->request);
+	if (wd->owner)
+		wd_vfio_take_back(wd);
+	mutex_unlock(&wd->lock);
+	wd_vfio_disable(wd);
+	pci_set_drvdata(pdev, NULL);
+	put_device(&wd->dev);
+}
+
+static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	struct wd_vfio *wd = pci_get_drvdata(pdev);
+
+	mutex_lock(&wd->lock);
+	wd_vfio_signal(wd->error);
+	mutex_unlock(&wd->lock);
+	return PCI_ERS_RESULT_CAN_RECOVER;
+}
+
+static const struct pci_error_handlers wd_vfio_error_handlers = {
+	.error_detected = wd_vfio_error_detected,
+};
+
+static struct pci_driver wd_vfio_driver = {
+	.name = WD_VFIO_NAME,
+	.probe = wd_vfio_probe,
+	.remove = wd_vfio_remove,
+	.err_handler = &wd_vfio_error_handlers,
+	.driver_managed_dma = true,
+};
+
+static int __init wd_vfio_module_init(void)
+{
+	int ret;
+
+	ret = alloc_chrdev_region(&wd_vfio_devt, 0, WD_VFIO_MAX_DEVICES, WD_VFIO_NAME);
+	if (ret)
+		return ret;
+	ret = class_register(&wd_vfio_class);
+	if (ret)
+		goto err_region;
+	ret = pci_register_driver(&wd_vfio_driver);
+	if (ret)
+		goto err_class;
+	return 0;
+
+err_class:
+	class_unregister(&wd_vfio_class);
+err_region:
+	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
+	return ret;
+}
+
+static void __exit wd_vfio_module_exit(void)
+{
+	pci_unregister_driver(&wd_vfio_driver);
+	class_unregister(&wd_vfio_class);
+	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
+	ida_destroy(&wd_vfio_ids);
+}
+
+module_init(wd_vfio_module_init);
+module_exit(wd_vfio_module_exit);
+MODULE_LICENSE("GPL");
+MODULE_DESCRIPTION("PCI functions given whole to programs, by VFIO's device file interface");

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * A PCI function in the hands of one program: what the files of this module share.
+ *
+ * A file is bound (it owns the function) from BIND_IOMMUFD until its last close. Whoever takes the
+ * function from it, the close or the driver's removal, leaves nothing: no mapping, no interrupt, no
+ * attachment, no state in the function.
+ *
+ * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. User memory is
+ * not touched under the last two.
+ */
+#ifndef _WD_VFIO_H
+#define _WD_VFIO_H
+
+#include <linux/cdev.h>
+#include <linux/device.h>
+#include <linux/fs.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/rwsem.h>
+#include <linux/types.h>
+#include <linux/xarray.h>
+
+#include <linux/vfio_cdev.h>
+
+struct eventfd_ctx;
+struct iommufd_device;
+struct wd_vfio_config;
+
+/* A region's offset in the file is its index shifted by this. */
+#define WD_VFIO_OFFSET_SHIFT 40
+
+/**
+ * struct wd_vfio_bar - memory of the function
+ * @io: mapped for the kernel, NULL if the function has no such BAR or it is no memory
+ * @size: bytes
+ * @mappable: programs may map it, except [@hole, @hole_end)
+ * @hole: first byte of the pages that hold the MSI-X table
+ * @hole_end: end of them; @hole if there are none
+ */
+struct wd_vfio_bar {
+	void __iomem *io;
+	resource_size_t size;
+	bool mappable;
+	resource_size_t hole;
+	resource_size_t hole_end;
+};
+
+/**
+ * struct wd_vfio - a function bound to this driver
+ * @dev: device of class wd-vfio, child of the function
+ * @cdev: its file operations
+ * @pdev: the function; a reference is held
+ * @id: number in the name
+ * @resettable: the function can be reset
+ * @bars: BARs, constant
+ * @msix_bar: BAR of the MSI-X table, -1 = none
+ * @msix_table: first byte of the table there
+ * @msix_end: end of it
+ * @lock: protects what follows
+ * @gone: the driver has left the function
+ * @owner: bound file; changed with @memory_lock held for writing, too
+ * @idev: binding of @owner
+ * @attached: the requester id is attached
+ * @pasids: a value at each PASID that is attached
+ * @config: configuration space as @owner sees it
+ * @irq_index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX while enabled, else -1
+ * @nr_vectors: interrupts that are allocated
+ * @vectors: for each the counter that it signals, or NULL
+ * @error: signalled when the bus reports an error of the function
+ * @request: signalled when the driver leaves the function
+ * @memory_lock: held for reading by every access to @bars, for writing by whoever takes them away
+ * @memory: @owner may touch @bars
+ * @mapping: through which @owner has mapped them
+ */
+struct wd_vfio {
+	struct device dev;
+	struct cdev cdev;
+	struct pci_dev *pdev;
+	int id;
+	bool resettable;
+	struct wd_vfio_bar bars[PCI_STD_NUM_BARS];
+	int msix_bar;
+	resource_size_t msix_table;
+	resource_size_t msix_end;
+
+	struct mutex lock;
+	bool gone;
+	struct wd_vfio_file *owner;
+	struct iommufd_device *idev;
+	bool attached;
+	struct xarray pasids;
+	struct wd_vfio_config *config;
+	int irq_index;
+	unsigned int nr_vectors;
+	struct eventfd_ctx **vectors;
+	struct eventfd_ctx *error;
+	struct eventfd_ctx *request;
+
+	struct rw_semaphore memory_lock;
+	bool memory;
+	struct address_space *mapping;
+};
+
+/**
+ * struct wd_vfio_file - an open device file
+ * @wd: function, held by a reference to its device
+ * @mapping: of the file
+ */
+struct wd_vfio_file {
+	struct wd_vfio *wd;
+	struct address_space *mapping;
+};
+
+/* file.c */
+extern const struct file_operations wd_vfio_fops;
+int wd_vfio_lock_owner(struct wd_vfio_file *vfile);
+
+/* bind.c */
+int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_detach_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+void wd_vfio_close(struct wd_vfio_file *vfile);
+void wd_vfio_take_back(struct wd_vfio *wd);
+
+/* info.c */
+int wd_vfio_info_ioctl(struct wd_vfio *wd, void __user *arg);
+int wd_vfio_region_ioctl(struct wd_vfio *wd, void __user *arg);
+int wd_vfio_irq_info_ioctl(struct wd_vfio *wd, void __user *arg);
+
+/* region.c */
+int wd_vfio_bars_setup(struct wd_vfio *wd);
+void wd_vfio_bars_cleanup(struct wd_vfio *wd);
+ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user *buf, size_t count,
+		       loff_t offset, bool write);
+int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
+void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
+int wd_vfio_reset(struct wd_vfio *wd);
+
+/* config.c */
+struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);
+ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
+			  bool write);
+
+/* irq.c */
+unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);
+int wd_vfio_set_irqs_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+void wd_vfio_signal(struct eventfd_ctx *counter);
+void wd_vfio_irqs_release(struct wd_vfio *wd);
+
+#endif /* _WD_VFIO_H */

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+/* GET_INFO, GET_REGION_INFO, GET_IRQ_INFO, and configuration space. */
+#include "fixture.h"
+
+#include <cerrno>
+#include <cstring>
+
+namespace wd::vfiotest
+{
+
+namespace
+{
+
+constexpr unsigned kCommand = 0x04, kBar2 = 0x18;
+constexpr uint16_t kMemory = 2, kMaster = 4;
+constexpr uint8_t kMsi = 5, kVendor = 9, kExpress = 0x10, kMsix = 0x11;
+
+class VfioInfo : public VfioTest
+{
+protected:
+	void SetUp() override
+	{
+		VfioTest::SetUp();
+		space_ = std::make_unique<Space>(caller_);
+		file_ = std::make_unique<FunctionFile>(caller_);
+		ASSERT_EQ(open(*file_), 0);
+		ASSERT_EQ(file_->bind(space_->fd), 0);
+	}
+	void TearDown() override
+	{
+		file_.reset();
+		space_.reset();
+		VfioTest::TearDown();
+	}
+	machine::PciFunction &function()
+	{
+		for (const machine::MachineFunction &f : rig_.machine().functions())
+			if (f.address.device == 1)
+				return *f.function;
+		throw std::logic_error("no such function");
+	}
+	vfio_region_info region(unsigned index)
+	{
+		vfio_region_info info = {};
+
+		info.argsz = sizeof(info);
+		info.index = index;
+		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info), 0) << index;
+		return info;
+	}
+
+	std::unique_ptr<Space> space_;
+	std::unique_ptr<FunctionFile> file_;
+};
+
+} // namespace
+
+TEST_F(VfioInfo, Device)
+{
+	vfio_device_info info = {};
+
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_INFO, nullptr), -EFAULT);
+	info.argsz = 15;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_INFO, &info), -EINVAL);
+	info.argsz = 16;
+	info.cap_offset = 0xdead;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_INFO, &info), 0);
+	EXPECT_EQ(info.flags, uint32_t{VFIO_DEVICE_FLAGS_PCI | VFIO_DEVICE_FLAGS_RESET});
+	EXPECT_EQ(info.num_regions, 9u);
+	EXPECT_EQ(info.num_irqs, 5u);
+	EXPECT_EQ(info.cap_offset, 0xdeadu) << "behind argsz";
+	info.argsz = sizeof(info);
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_INFO, &info), 0);
+	EXPECT_EQ(info.cap_offset, 0u);
+}
+
+TEST_F(VfioInfo, Regions)
+{
+	const unsigned rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;
+	vfio_region_info info = {};
+
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, nullptr), -EFAULT);
+	info.argsz = 31;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL);
+	info.argsz = 32;
+	for (uint32_t index : {8u, 9u, ~0u}) {
+		info.index = index;
+		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL) << index;
+	}
+	EXPECT_EQ(region(0).size, 4096u);
+	EXPECT_EQ(region(0).flags, rw) << "all of it is the MSI-X table's page";
+	EXPECT_EQ(region(1).size, 0u);
+	EXPECT_EQ(region(1).flags, 0u);
+	EXPECT_EQ(region(2).size, 4u << 20);
+	EXPECT_EQ(region(2).flags & rw, rw);
+	EXPECT_EQ(region(4).size, 16u * 0x10000);
+	EXPECT_EQ(region(4).flags, rw | VFIO_REGION_INFO_FLAG_MMAP);
+	EXPECT_EQ(region(6).size, 0u) << "ROM";
+	EXPECT_EQ(region(7).size, 4096u);
+	EXPECT_EQ(region(7).flags, rw);
+}
+
+TEST_F(VfioInfo, Interrupts)
+{
+	const struct {
+		uint32_t index, flags, count;
+	} wanted[] = {{0, 7, 0}, {1, 9, 4}, {2, 9, 4}, {3, 9, 1}, {4, 9, 1}};
+	vfio_irq_info info = {};
+
+	info.argsz = 15;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_IRQ_INFO, &info), -EINVAL);
+	info.argsz = sizeof(info);
+	info.index = 5;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_IRQ_INFO, &info), -EINVAL);
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_IRQ_INFO, nullptr), -EFAULT);
+	for (const auto &row : wanted) {
+		info.index = row.index;
+		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_IRQ_INFO, &info), 0);
+		EXPECT_EQ(info.flags, row.flags) << row.index;
+		EXPECT_EQ(info.count, row.count) << row.index;
+	}
+}
+
+TEST_F(VfioInfo, ConfigurationSpaceOfTheOwner)
+{
+	EXPECT_EQ(file_->config(0, 4), 0xa25019e5u);
+	EXPECT_EQ(file_->config(0, 2), 0x19e5u);
+	EXPECT_EQ(file_->config(3, 1), 0xa2u);
+	EXPECT_EQ(file_->config(kCommand, 2), kMemory) << "memory on, bus mastering off";
+	EXPECT_EQ(file_->config(0x3d, 1), 0u) << "no interrupt pin";
+	for (uint8_t id : {kMsi, kVendor, kExpress, kMsix})
+		EXPECT_NE(file_->capability(id), 0u) << unsigned{id};
+	EXPECT_EQ(file_->config(0x100, 4), 0u) << "PASID, ATS and PRI are the IOMMU driver's";
+	uint8_t all[4096 + 4];
+	EXPECT_EQ(file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 0, all, 4096), 4096);
+	EXPECT_EQ(file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 1, all, 7), 7) << "unaligned";
+	EXPECT_EQ(all[0], 0x19);
+	EXPECT_EQ(file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 4094, all, 4), -EFAULT);
+	EXPECT_EQ(file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 4096, all, 4), -EFAULT);
+	EXPECT_EQ(file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 0, nullptr, 4), -EFAULT);
+	EXPECT_EQ(file_->read(VFIO_PCI_ROM_REGION_INDEX, 0, all, 4), -EINVAL);
+	EXPECT_EQ(caller_->pread(file_->fd, all, 4, 8ull << 40), -EINVAL) << "VGA";
+}
+
+TEST_F(VfioInfo, BarsCanBeSizedAndStayWhereTheyAre)
+{
+	const uint32_t before = function().configRead(kBar2, 4);
+
+	EXPECT_EQ(file_->config(kBar2), 0xcu) << "64 bits, prefetchable; no address of the host";
+	file_->setConfig(kBar2, ~0u, 4);
+	file_->setConfig(kBar2 + 4, ~0u, 4);
+	EXPECT_EQ(file_->config(kBar2), 0xffc0000cu);
+	EXPECT_EQ(file_->config(kBar2 + 4), ~0u);
+	file_->setConfig(kBar2, 0x40000000, 4);
+	EXPECT_EQ(file_->config(kBar2), 0x4000000cu);
+	EXPECT_EQ(function().configRead(kBar2, 4), before);
+	uint32_t value;
+	EXPECT_EQ(file_->read(2, 0, &value, 4), 4) << "and they work";
+}
+
+TEST_F(VfioInfo, CommandRegister)
+{
+	EXPECT_FALSE(function().busMaster());
+	file_->setConfig(kCommand, kMemory | kMaster, 2);
+	EXPECT_TRUE(function().busMaster());
+	file_->setConfig(kCommand + 1, 0xff, 1);
+	EXPECT_TRUE(function().busMaster());
+	EXPECT_EQ(file_->config(kCommand, 2), 0x400u | kMemory | kMaster) << "INTx disable";
+	file_->setConfig(kCommand, 0xffffffff, 4);
+	EXPECT_EQ(file_->config(kCommand, 2), 0x400u | kMemory | kMaster);
+	file_->setConfig(kCommand, kMemory, 1);
+	EXPECT_FALSE(function().busMaster());
+	file_.reset();
+	EXPECT_FALSE(function().busMaster());
+}
+
+TEST_F(VfioInfo, NoMemoryNoAccess)
+{
+	uint64_t value = 0;
+	void *address;
+
+	ASSERT_EQ(file_->map(4, 0x2000, kPage, &address), 0);
+	static_cast<volatile uint64_t *>(address)[0] = 1;
+	file_->setConfig(kCommand, 0, 2);
+	EXPECT_EQ(file_->read(2, 0, &value, 4), -EIO);
+	EXPECT_EQ(file_->write(2, 0, &value, 4), -EIO);
+	EXPECT_EQ(static_cast<volatile uint64_t *>(address)[0], 0u) << "still the device's page";
+	static_cast<volatile uint64_t *>(address)[0] = 77;
+	file_->setConfig(kCommand, kMemory, 2);
+	EXPECT_EQ(file_->read(2, 0, &value, 4), 4);
+	EXPECT_EQ(file_->read(4, 0x2000, &value, 8), 8);
+	EXPECT_EQ(value, 1u) << "written after memory went off";
+	EXPECT_EQ(file_->unmap(address, kPage), 0);
+}
+
+/*
+ * A guest that rewrites its function's identity: routing, messages, translation. Whatever it
+ * writes, byte by byte over the whole space, the function's own configuration stays, but for the
+ * command register, and a reset.
+ */
+TEST_F(VfioInfo, NothingWrittenReachesTheFunction)
+{
+	std::vector<uint32_t> before, after;
+
+	for (unsigned at = 0; at < 4096; at += 4)
+		before.push_back(function().configRead(at, 4));
+	for (unsigned at = 0; at < 4096; at++)
+		EXPECT_EQ(file_->setConfig(at, 0xff, 1), 1);
+	for (unsigned at = 0; at < 4096; at += 4)
+		EXPECT_EQ(file_->setConfig(at, 0xffffffff, 4), 4);
+	file_->setConfig(kCommand, kMemory, 2);
+	for (unsigned at = 0; at < 4096; at += 4)
+		after.push_back(function().configRead(at, 4));
+	for (unsigned i = 0; i < before.size(); i++)
+		EXPECT_EQ(after[i], before[i]) << "at " << 4 * i;
+}
+
+/* The MSI-X table would let him write any message anywhere. */
+TEST_F(VfioInfo, MsixTableIsNotHis)
+{
+	const uint64_t before = function().barRead(0, 0, 8);
+	uint64_t value = 0x1234;
+	void *address;
+
+	EXPECT_EQ(file_->write(0, 0, &value, 8), 8) << "dropped";
+	EXPECT_EQ(file_->read(0, 0, &value, 8), 8);
+	EXPECT_EQ(value, ~0ull);
+	EXPECT_EQ(function().barRead(0, 0, 8), before);
+	EXPECT_EQ(file_->map(0, 0, kPage, &address), -EINVAL);
+}
+
+TEST_F(VfioInfo, ResetByDeviceControl)
+{
+	const unsigned express = file_->capability(kExpress);
+	uint32_t value = 0x55;
+
+	/* A register of the device that a reset clears: low word of the queue assignment. */
+	ASSERT_EQ(file_->write(2, 0x100064, &value, 4), 4);
+	ASSERT_EQ(file_->read(2, 0x100064, &value, 4), 4);
+	ASSERT_EQ(value, 0x55u);
+	EXPECT_EQ(file_->setConfig(express + 8, 0x8000, 2), 2);
+	EXPECT_EQ(file_->read(2, 0x100064, &value, 4), 4);
+	EXPECT_EQ(value, 0u);
+	EXPECT_EQ(file_->config(express + 8, 2) & 0x8000, 0u);
+}
+
+TEST_F(VfioInfo, AccessesOfBars)
+{
+	uint8_t bytes[64] = {};
+	uint64_t value = 0;
+
+	EXPECT_EQ(file_->read(2, 4 << 20, bytes, 4), -EINVAL) << "behind the end";
+	EXPECT_EQ(file_->read(2, (4 << 20) - 8, bytes, 64), 8) << "cut at the end";
+	EXPECT_EQ(file_->read(1, 0, bytes, 4), -EINVAL) << "no such BAR";
+	EXPECT_EQ(file_->read(2, 0, nullptr, 4), -EFAULT);
+	EXPECT_EQ(file_->write(2, 0, nullptr, 4), -EFAULT);
+	EXPECT_EQ(file_->read(2, 3, bytes, 9), 9) << "unaligned";
+	EXPECT_EQ(caller_->pread(file_->fd, bytes, 4, 1ull << 62), -EINVAL);
+	value = 0x0123456789abcdef;
+	EXPECT_EQ(file_->write(4, 0x2000, &value, 8), 8);
+	value = 0;
+	EXPECT_EQ(file_->read(4, 0x2000, &value, 8), 8);
+	EXPECT_EQ(value, 0x0123456789abcdefull);
+}
+
+TEST_F(VfioInfo, Mappings)
+{
+	const size_t size = 16 * 0x10000;
+	void *address;
+
+	EXPECT_EQ(file_->map(4, 0, size + kPage, &address), -EINVAL) << "longer than the BAR";
+	EXPECT_EQ(file_->map(4, size, kPage, &address), -EINVAL) << "behind it";
+	EXPECT_EQ(file_->map(4, size - kPage, 2 * kPage, &address), -EINVAL);
+	EXPECT_EQ(file_->map(1, 0, kPage, &address), -EINVAL);
+	EXPECT_EQ(file_->map(7, 0, kPage, &address), -EINVAL) << "configuration space";
+	EXPECT_EQ(file_->map(4, 0, kPage, &address, PROT_READ, MAP_PRIVATE), -EINVAL);
+	EXPECT_EQ(file_->map(4, 0, kPage, &address, PROT_READ | PROT_EXEC), -EPERM);
+	EXPECT_EQ(caller_->mmap(kPage, PROT_READ, MAP_SHARED, file_->fd, 99ull << 40, &address),
+		  -EINVAL);
+	ASSERT_EQ(file_->map(4, 0, size, &address), 0);
+	auto *words = static_cast<volatile uint64_t *>(address);
+	uint64_t value = 0;
+	words[0x12000 / 8] = 42;
+	EXPECT_EQ(file_->read(4, 0x12000, &value, 8), 8);
+	EXPECT_EQ(value, 42u);
+	EXPECT_EQ(file_->unmap(address, size), 0);
+}
+
+} // namespace wd::vfiotest

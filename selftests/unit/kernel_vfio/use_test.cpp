@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A whole function at work: DMA at its requester id, interrupts, reset, and its end. */
+#include "fixture.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <thread>
+#include <unistd.h>
+
+namespace wd::vfiotest
+{
+
+namespace
+{
+
+constexpr uint64_t kArena = 0x10000000, kOther = 0x40000000;
+constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize, kBack = kOut + kSize;
+constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
+
+/** An event counter. */
+class Counter
+{
+public:
+	Counter() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+	~Counter() { close(fd); }
+	Counter(const Counter &) = delete;
+	Counter &operator=(const Counter &) = delete;
+	/** What it counted, waiting for the first if there is none yet. */
+	uint64_t take(int timeoutMs = 20000)
+	{
+		pollfd wait = {fd, POLLIN, 0};
+		uint64_t value = 0;
+
+		if (::poll(&wait, 1, timeoutMs) != 1 || read(fd, &value, sizeof(value)) < 0)
+			return 0;
+		return value;
+	}
+
+	const int fd;
+};
+
+class VfioUse : public VfioTest
+{
+protected:
+	void SetUp() override
+	{
+		VfioTest::SetUp();
+		space_ = std::make_unique<Space>(caller_);
+		file_ = std::make_unique<FunctionFile>(caller_);
+		ASSERT_EQ(makeReady(*file_, *space_), 0);
+		ASSERT_EQ(space_->map(arena_.memory, kBack + kSize, kArena), 0);
+	}
+	void TearDown() override
+	{
+		file_.reset();
+		space_.reset();
+		VfioTest::TearDown();
+	}
+	/** The device as after power-on, and its driver in user space started. */
+	int start()
+	{
+		const zip_registers registers = file_->registers();
+		const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
+
+		return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
+	}
+	int compress()
+	{
+		std::memset(arena_.memory + kIn, 'w', kSize);
+		return zip_run(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
+	}
+
+	Pages arena_{kBack + kSize};
+	std::unique_ptr<Space> space_;
+	std::unique_ptr<FunctionFile> file_;
+	zip zip_ = {};
+};
+
+} // namespace
+
+TEST_F(VfioUse, CompressesAtItsRequesterId)
+{
+	ASSERT_EQ(start(), 0);
+	const int length = compress();
+	ASSERT_GT(length, 0);
+	ASSERT_LT(length, static_cast<int>(kSize));
+	ASSERT_EQ(zip_queue(&zip_, ZIP_DECOMPRESS), 0);
+	EXPECT_EQ(
+		zip_run(&zip_, kArena + kOut, static_cast<uint32_t>(length), kArena + kBack, kSize),
+		static_cast<int>(kSize));
+	EXPECT_EQ(std::memcmp(arena_.memory + kBack, arena_.memory + kIn, kSize), 0);
+}
+
+/* The owner points the function at memory that is not his: at what is not attached, or no longer.
+ */
+TEST_F(VfioUse, ReachesOnlyWhatIsAttached)
+{
+	ASSERT_EQ(start(), 0);
+	EXPECT_EQ(zip_dump(&zip_, kArena + kOut), 0);
+	EXPECT_EQ(zip_dump(&zip_, kOther), -EIO) << "nothing is mapped there";
+	/* The address that the kernel itself would use for this page. */
+	EXPECT_EQ(zip_dump(&zip_, reinterpret_cast<uintptr_t>(arena_.memory)), -EIO);
+	ASSERT_EQ(file_->detach(), 0);
+	std::memset(arena_.memory, 0x5a, ZIP_MEMORY);
+	EXPECT_EQ(zip_dump(&zip_, kArena), -EIO) << "detached";
+	EXPECT_EQ(arena_.memory[0], 0x5a);
+	Space other(caller_);
+	uint32_t table = space_->ioas;
+	ASSERT_EQ(file_->attach(table), 0);
+	EXPECT_EQ(zip_dump(&zip_, kArena), 0) << "attached again";
+}
+
+TEST_F(VfioUse, NoDmaWithoutBusMastering)
+{
+	ASSERT_EQ(start(), 0);
+	ASSERT_EQ(file_->setConfig(0x04, 0x2, 2), 2);
+	EXPECT_NE(zip_dump(&zip_, kArena + kOut), 0);
+}
+
+TEST_F(VfioUse, MessageReachesAnEventCounter)
+{
+	for (unsigned index : {kMsixIndex, kMsiIndex}) {
+		Counter completions, errors;
+
+		ASSERT_EQ(file_->reset(), 0);
+		ASSERT_EQ(file_->signal(index, 0, {completions.fd, errors.fd, -1, -1}), 0);
+		ASSERT_EQ(start(), 0);
+		EXPECT_EQ(completions.take(0), 0u) << "before there is a reason";
+		ASSERT_GT(compress(), 0);
+		EXPECT_EQ(completions.take(), 1u);
+		EXPECT_EQ(errors.take(0), 0u);
+		EXPECT_EQ(file_->trigger(index, 0, 0), 0);
+	}
+}
+
+TEST_F(VfioUse, SoftwareFiresInterrupts)
+{
+	Counter first, second;
+	struct {
+		uint32_t header[5];
+		uint8_t chosen[4];
+	} bools = {{24, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, kMsixIndex, 0, 4},
+		   {0, 1, 0, 0}};
+
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 1), -EINVAL) << "not enabled";
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 0), -EINVAL);
+	ASSERT_EQ(file_->signal(kMsixIndex, 0, {first.fd, second.fd, -1, -1}), 0);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 4), 0);
+	EXPECT_EQ(first.take(), 1u);
+	EXPECT_EQ(second.take(), 1u);
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, &bools), 0);
+	EXPECT_EQ(first.take(0), 0u);
+	EXPECT_EQ(second.take(), 1u);
+	EXPECT_EQ(file_->signal(kMsixIndex, 1, {-1}), 0) << "take one away";
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 2), 0);
+	EXPECT_EQ(first.take(), 1u);
+	EXPECT_EQ(second.take(0), 0u);
+	for (unsigned index : {VFIO_PCI_ERR_IRQ_INDEX, VFIO_PCI_REQ_IRQ_INDEX}) {
+		EXPECT_EQ(file_->trigger(index, 0, 1), -EINVAL);
+		EXPECT_EQ(file_->signal(index, 0, {first.fd}), 0);
+		EXPECT_EQ(file_->trigger(index, 0, 1), 0);
+		EXPECT_EQ(first.take(), 1u);
+		EXPECT_EQ(file_->trigger(index, 0, 0), 0);
+	}
+}
+
+/* Hostile SET_IRQS: lengths that wrap, indices that are not there, descriptors of something else.
+ */
+TEST_F(VfioUse, BadInterruptRequests)
+{
+	const unsigned none = VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER;
+	const unsigned eventfd = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+	const struct {
+		uint32_t argsz, flags, index, start, count;
+		int wanted;
+	} rows[] = {
+		{19, none, 2, 0, 1, -EINVAL},
+		{20, none, 5, 0, 1, -EINVAL},
+		{20, none, ~0u, 0, 1, -EINVAL},
+		{20, none, 0, 0, 0, -EINVAL},
+		{20, none, 2, 4, 0, -EINVAL},
+		{20, none, 2, 3, 2, -EINVAL},
+		{20, none, 2, 1, ~0u, -EINVAL},
+		{20, none, 2, ~0u, 2, -EINVAL},
+		{20, none | 64, 2, 0, 1, -EINVAL},
+		{20, VFIO_IRQ_SET_ACTION_TRIGGER, 2, 0, 1, -EINVAL},
+		{20, none | VFIO_IRQ_SET_DATA_BOOL, 2, 0, 1, -EINVAL},
+		{20, VFIO_IRQ_SET_DATA_BOOL | VFIO_IRQ_SET_ACTION_TRIGGER, 2, 0, 1, -EINVAL},
+		{23, eventfd, 2, 0, 1, -EINVAL},
+		{27, eventfd, 2, 0, 2, -EINVAL},
+		{20, VFIO_IRQ_SET_DATA_NONE, 2, 0, 1, -ENOTTY},
+		{20, none | VFIO_IRQ_SET_ACTION_MASK, 2, 0, 1, -ENOTTY},
+		{20, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_MASK, 2, 0, 1, -ENOTTY},
+		{20, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_UNMASK, 4, 0, 1, -ENOTTY},
+	};
+	Counter counter;
+	int pipes[2];
+
+	for (const auto &row : rows) {
+		uint32_t words[7] = {row.argsz, row.flags, row.index, row.start,
+				     row.count, ~0u,	   ~0u};
+
+		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, words), row.wanted)
+			<< row.argsz << ' ' << row.flags << ' ' << row.index << ' ' << row.start
+			<< ' ' << row.count;
+	}
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, nullptr), -EFAULT);
+	ASSERT_EQ(pipe(pipes), 0);
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {counter.fd, 1 << 19}), -EBADF);
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {counter.fd, pipes[1]}), -EINVAL);
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {-2}), -EBADF);
+	close(pipes[0]);
+	close(pipes[1]);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 1), -EINVAL) << "enabled by a failed request";
+	ASSERT_EQ(file_->signal(kMsixIndex, 0, {counter.fd}), 0);
+	EXPECT_EQ(file_->signal(kMsiIndex, 0, {counter.fd}), -EINVAL) << "both kinds";
+	EXPECT_EQ(file_->signal(kMsixIndex, 1, {counter.fd}), -EINVAL) << "NORESIZE";
+	EXPECT_EQ(file_->trigger(kMsixIndex, 1, 1), -EINVAL);
+}
+
+TEST_F(VfioUse, ResetForgetsWhatTheDeviceWasTold)
+{
+	void *address;
+
+	ASSERT_EQ(start(), 0);
+	ASSERT_GT(compress(), 0);
+	ASSERT_EQ(file_->map(4, 0x2000, kPage, &address), 0);
+	auto *word = static_cast<volatile uint64_t *>(address);
+	*word = 3;
+	ASSERT_EQ(file_->reset(), 0);
+	EXPECT_EQ(*word, 0u) << "the page was not taken away";
+	EXPECT_EQ(file_->unmap(address, kPage), 0);
+	EXPECT_EQ(file_->config(0x04, 2), 0x6u) << "configuration space is as before";
+	EXPECT_NE(zip_dump(&zip_, kArena + kOut), -ETIMEDOUT);
+	ASSERT_EQ(start(), 0) << "and it can be used again";
+	EXPECT_GT(compress(), 0);
+}
+
+/* The driver is taken away under a program that has everything of the function in use. */
+TEST_F(VfioUse, LosesEverythingWhenTheDriverGoes)
+{
+	Counter request, message;
+	void *address;
+	uint32_t value, table = space_->ioas;
+
+	ASSERT_EQ(start(), 0);
+	ASSERT_EQ(file_->map(4, 0x2000, kPage, &address), 0);
+	ASSERT_EQ(file_->signal(VFIO_PCI_REQ_IRQ_INDEX, 0, {request.fd}), 0);
+	ASSERT_EQ(file_->signal(kMsixIndex, 0, {message.fd}), 0);
+	auto *word = static_cast<volatile uint64_t *>(address);
+	*word = 9;
+	ASSERT_EQ(give("hisi_zip"), 0);
+	EXPECT_EQ(request.take(), 1u) << "the owner is told";
+	EXPECT_EQ(*word, 0u) << "a doorbell of the next owner";
+	EXPECT_EQ(file_->read(2, 0, &value, 4), -ENODEV);
+	EXPECT_EQ(file_->reset(), -ENODEV);
+	EXPECT_EQ(file_->attach(table), -ENODEV);
+	EXPECT_EQ(file_->bind(space_->fd), -ENODEV);
+	EXPECT_EQ(caller_->mmap(kPage, PROT_READ, MAP_SHARED, file_->fd, 4ull << 40, &address),
+		  -ENODEV);
+	EXPECT_EQ(message.take(0), 0u);
+	EXPECT_EQ(file_->unmap(const_cast<uint64_t *>(word), kPage), 0);
+	EXPECT_EQ(nameOf(), "");
+}
+
+/* A program that ends with requests in flight, again and again; the kernel uses it in between. */
+TEST_F(VfioUse, ComesBackFromAnOwnerThatDies)
+{
+	file_.reset();
+	for (int round = 0; round < 5; round++) {
+		auto other = hostkernel::Caller::create(0);
+		{
+			Space space(other);
+			FunctionFile file(other);
+			zip zip;
+
+			ASSERT_EQ(makeReady(file, space), 0);
+			ASSERT_EQ(space.map(arena_.memory, kBack + kSize, kArena), 0);
+			const zip_registers registers = file.registers();
+			ASSERT_EQ(zip_start(&zip, &registers, arena_.memory, kArena), 0);
+			ASSERT_EQ(zip_queue(&zip, ZIP_COMPRESS), 0);
+			for (unsigned i = 0; i < 32; i++) {
+				auto *sqe = reinterpret_cast<uint32_t *>(arena_.memory + 0x8000 +
+									 i * 128);
+				sqe[4] = kSize;
+				sqe[7] = 3u << 28;
+				sqe[9] = 1 | 4u << 12;
+				sqe[14] = kSize;
+				sqe[18] = static_cast<uint32_t>(kArena + kIn);
+				sqe[20] = static_cast<uint32_t>(kArena + kOut);
+			}
+			registers.write(registers.context, 0x1000, 32ull << 32, 8);
+			file.fd = -1;
+			space.fd = -1;
+		}
+		other.reset();
+		ASSERT_EQ(give("hisi_zip"), 0) << "its self test uses the function";
+		ASSERT_EQ(give("wd_vfio"), 0);
+	}
+}
+
+/* Threads race: one resets and switches memory, one reads registers, one maps, one attaches. */
+TEST_F(VfioUse, AllAtOnce)
+{
+	std::atomic<bool> stop{false};
+	std::vector<std::thread> threads;
+	const auto loop = [&](auto body) {
+		threads.emplace_back([&stop, body] {
+			while (!stop)
+				body();
+		});
+	};
+
+	loop([&] {
+		uint32_t value;
+		const ssize_t ret = file_->read(2, 0x304, &value, 4);
+		EXPECT_TRUE(ret == 4 || ret == -EIO) << ret;
+	});
+	loop([&] {
+		void *address;
+		ASSERT_EQ(file_->map(4, 0, 4 * kPage, &address), 0);
+		EXPECT_EQ(file_->unmap(address, 4 * kPage), 0);
+	});
+	loop([&] {
+		uint32_t table = space_->ioas;
+		EXPECT_EQ(file_->attach(table), 0);
+		EXPECT_EQ(file_->detach(), 0);
+	});
+	loop([&] {
+		Counter counter;
+		EXPECT_EQ(file_->signal(kMsixIndex, 0, {counter.fd, counter.fd}), 0);
+		EXPECT_EQ(file_->trigger(kMsixIndex, 0, 2), 0);
+		EXPECT_EQ(file_->trigger(kMsixIndex, 0, 0), 0);
+	});
+	for (int i = 0; i < 200; i++) {
+		const int ret = file_->reset();
+		EXPECT_TRUE(!ret || ret == -EAGAIN);
+		file_->setConfig(0x04, 0, 2);
+		file_->setConfig(0x04, 6, 2);
+	}
+	stop = true;
+	for (auto &thread : threads)
+		thread.join();
+}
+
+} // namespace wd::vfiotest
