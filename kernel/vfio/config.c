@@ -159,7 +159,7 @@ static unsigned int wd_vfio_config_express(struct wd_vfio *wd, struct wd_vfio_co
 	memset(config->real + pos, 0xff, size);
 	pci_read_config_word(wd->pdev, pos + PCI_EXP_DEVCTL, &word);
 	word &= ~PCI_EXP_DEVCTL_BCR_FLR;
-	wd_vfio_field(config, pos + PCI_EXP_DEVCTL, 2, word, (u16)~PCI_EXP_DEVCTL_BCR_FLR);
+	wd_vfio_field(config, pos + PCI_EXP_DEVCTL, 2, word, 0xffff & ~PCI_EXP_DEVCTL_BCR_FLR);
 	pci_read_config_dword(wd->pdev, pos + PCI_EXP_DEVCAP, &capabilities);
 	if (wd->resettable && capabilities & PCI_EXP_DEVCAP_FLR)
 		config->control = pos + PCI_EXP_DEVCTL;

@@ -12,7 +12,8 @@ import subprocess
 
 import pytest
 
-MODULES = ("iommu/wd_iommu.ko", "iommufd/iommufd.ko", "hisi_qm/hisi_qm.ko", "hisi_qm/hisi_zip.ko")
+MODULES = ("iommu/wd_iommu.ko", "iommufd/iommufd.ko", "hisi_qm/hisi_qm.ko", "hisi_qm/hisi_zip.ko",
+           "vfio/wd_vfio.ko")
 
 
 @pytest.fixture(name="kdir", scope="module")

@@ -60,7 +60,7 @@ def holder(host, *paths):
 
 
 def test_an_open_iommufd_keeps_its_module(host):
-    host.sh("rmmod hisi_zip; rmmod hisi_qm")
+    host.sh("rmmod wd_vfio hisi_zip hisi_qm")
     with holder(host, "/dev/iommu") as process:
         assert host.run(["rmmod", "iommufd"]).returncode != 0
         process.send_signal(signal.SIGKILL)

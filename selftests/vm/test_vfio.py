@@ -74,7 +74,7 @@ def test_module_stays_as_long_as_vfio_needs_its_domains(host, build, tmp_path):
     unit = os.path.basename(host.sh("readlink -f /sys/class/iommu/wd-iommu0/device").strip())
     prepare(host)
     bind(host, address, "vfio-pci")
-    host.sh("rmmod hisi_zip hisi_qm iommufd")
+    host.sh("rmmod wd_vfio hisi_zip hisi_qm iommufd")
     host.sh(f"echo {unit} >/sys/bus/pci/drivers/wd_iommu/unbind")
     refused = host.run(["rmmod", "wd_iommu"])
     assert refused.returncode, "the group of vfio-pci uses domains of the module"
