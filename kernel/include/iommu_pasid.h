@@ -58,10 +58,9 @@ struct wd_iommu_hw_info {
  * @unbind_pgtable: tear it down; as remove_dev_pasid for a PASID, back to the parent alone for
  *	IOMMU_NO_PASID, unless the requester id has got another domain meanwhile or has been blocked
  *	(at the release of a device): then there is nothing but to forget. Must not fail
- * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound;
- **@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
- *whether
- *	@type is known. No device is in use: beside bind, unbind and itself
+ * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound.
+ *	@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
+ *	whether @type is known. No device is in use: beside bind, unbind and itself
  * @faults_enable: the device may send page requests from now on (ATS and PRI on)
  * @faults_disable: it sends none any more
  * @page_response: answer a group. Called without the device's lock, also beside other operations,
@@ -70,8 +69,8 @@ struct wd_iommu_hw_info {
  *
  * All but @pgtable_free and @cache_invalidate are called with a reference to the device's claim
  * held; all may sleep. Those from @pgtable_alloc on may be missing. The tear-down of an entry
- *returns only when no page request of it is on its way any more: those that were have been given to
- * wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
+ * returns only when no page request of it is on its way any more: those that were have been given
+ * to wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;

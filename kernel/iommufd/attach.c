@@ -2,9 +2,10 @@
 /*
  * Attaching page tables to bound devices, by requester id or by PASID (iommufd-uapi sheet 3.4).
  *
- * Everything here runs under the group's lock. The group remembers which page table it has at which
- * PASID, and the devices that take part; a device's reserved regions are out of use in the IOAS as
- * long as its requester id is attached there.
+ * Everything here runs under the group's lock. What it means for the hardware is in install.c. The
+ * group remembers which page table it has at which PASID, and the devices that take part; a
+ * device's reserved regions are out of use in the IOAS as long as its requester id is attached
+ * there.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -25,13 +26,12 @@ struct iommufd_change {
 	struct iommufd_device *idev;
 	u32 pasid;
 	bool replace;
-	struct iommufd_hwpt_paging *old;
+	struct iommufd_hwpt *old;
 	unsigned int nr_old;
 };
 
 /* A PASID needs a table made for it, and so does the requester id beside PASIDs. */
-static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt_paging *hwpt,
-			       u32 pasid)
+static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt *hwpt, u32 pasid)
 {
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attach *rid;
@@ -75,27 +75,8 @@ static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_p
 	return rc;
 }
 
-/* Point the hardware at @hwpt. The first device of a group does it for the requester ids of all. */
-static int iommufd_hw_attach(struct iommufd_device *idev, u32 pasid,
-			     struct iommufd_hwpt_paging *hwpt, bool first)
-{
-	if (pasid != IOMMU_NO_PASID)
-		return iommu_attach_device_pasid(hwpt->domain, idev->dev, pasid);
-	return first ? iommu_attach_group(hwpt->domain, idev->igroup->group) : 0;
-}
-
-/* Back to blocked. */
-static void iommufd_hw_detach(struct iommufd_device *idev, u32 pasid,
-			      struct iommufd_hwpt_paging *hwpt, bool last)
-{
-	if (pasid != IOMMU_NO_PASID)
-		iommu_detach_device_pasid(hwpt->domain, idev->dev, pasid);
-	else if (last)
-		iommu_detach_group(hwpt->domain, idev->igroup->group);
-}
-
 static struct iommufd_attach *iommufd_attach_get(struct iommufd_group *igroup, u32 pasid,
-						 struct iommufd_hwpt_paging *hwpt)
+						 struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_attach *attach = xa_load(&igroup->attaches, pasid);
 	int rc;
@@ -128,9 +109,9 @@ static void iommufd_attach_put(struct iommufd_group *igroup, struct iommufd_atta
 	kfree(attach);
 }
 
-static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid,
-				 struct iommufd_hwpt_paging *hwpt)
+static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid, struct iommufd_hwpt *hwpt)
 {
+	struct io_pagetable *iopt = &iommufd_hwpt_to_paging(hwpt)->ioas->iopt;
 	struct iommufd_group *igroup = idev->igroup;
 	struct iommufd_attach_link *link;
 	struct iommufd_attach *attach;
@@ -149,7 +130,7 @@ static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid,
 		return -ENOMEM;
 	link->idev = idev;
 	if (pasid == IOMMU_NO_PASID) {
-		rc = iommufd_reserve_regions(link, &hwpt->ioas->iopt);
+		rc = iommufd_reserve_regions(link, iopt);
 		if (rc)
 			goto err_free;
 	}
@@ -164,7 +145,7 @@ static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid,
 		rc = PTR_ERR(attach);
 		goto err_erase;
 	}
-	rc = iommufd_hw_attach(idev, pasid, hwpt, list_empty(&attach->links));
+	rc = iommufd_install(link, pasid, hwpt, list_empty(&attach->links));
 	if (rc)
 		goto err_attach;
 	link->attach = attach;
@@ -178,17 +159,17 @@ err_erase:
 	xa_erase(&idev->links, pasid);
 err_unreserve:
 	if (pasid == IOMMU_NO_PASID)
-		iopt_unreserve(&hwpt->ioas->iopt, link);
+		iopt_unreserve(iopt, link);
 err_free:
 	kfree(link);
 	return rc;
 }
 
 /* @return the page table that was attached, whose use the caller gives up without the lock. */
-static struct iommufd_hwpt_paging *iommufd_detach_locked(struct iommufd_device *idev, u32 pasid)
+static struct iommufd_hwpt *iommufd_detach_locked(struct iommufd_device *idev, u32 pasid)
 {
 	struct iommufd_attach_link *link = xa_erase(&idev->links, pasid);
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	struct iommufd_attach *attach;
 
 	lockdep_assert_held(&idev->igroup->lock);
@@ -198,9 +179,9 @@ static struct iommufd_hwpt_paging *iommufd_detach_locked(struct iommufd_device *
 	attach = link->attach;
 	hwpt = attach->hwpt;
 	list_del(&link->item);
-	iommufd_hw_detach(idev, pasid, hwpt, list_empty(&attach->links));
+	iommufd_uninstall(link, pasid, hwpt, list_empty(&attach->links));
 	if (pasid == IOMMU_NO_PASID)
-		iopt_unreserve(&hwpt->ioas->iopt, link);
+		iopt_unreserve(&iommufd_hwpt_to_paging(hwpt)->ioas->iopt, link);
 	iommufd_attach_put(idev->igroup, attach);
 	kfree(link);
 	return hwpt;
@@ -211,7 +192,7 @@ static int iommufd_replace_reserve(struct iommufd_attach *attach, struct iommufd
 	struct iommufd_attach_link *link;
 	int rc;
 
-	if (attach->pasid != IOMMU_NO_PASID || attach->hwpt->ioas == ioas)
+	if (attach->pasid != IOMMU_NO_PASID || iommufd_hwpt_to_paging(attach->hwpt)->ioas == ioas)
 		return 0;
 	list_for_each_entry (link, &attach->links, item) {
 		rc = iommufd_reserve_regions(link, &ioas->iopt);
@@ -232,44 +213,12 @@ static void iommufd_replace_unreserve(struct iommufd_attach *attach, struct iomm
 		iopt_unreserve(&ioas->iopt, link);
 }
 
-/*
- * Linux 6.1 has no atomic change: DMA is blocked between the two. The old table fitted before, so
- * going back to it does not fail.
- */
-static int iommufd_hw_replace_one(struct iommufd_device *idev, u32 pasid,
-				  struct iommufd_hwpt_paging *old, struct iommufd_hwpt_paging *new)
-{
-	int rc;
-
-	iommufd_hw_detach(idev, pasid, old, true);
-	rc = iommufd_hw_attach(idev, pasid, new, true);
-	if (rc)
-		WARN_ON(iommufd_hw_attach(idev, pasid, old, true));
-	return rc;
-}
-
-static int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt_paging *hwpt)
-{
-	struct iommufd_attach_link *link;
-	int rc = 0;
-
-	list_for_each_entry (link, &attach->links, item) {
-		rc = iommufd_hw_replace_one(link->idev, attach->pasid, attach->hwpt, hwpt);
-		/* One call moves the requester ids of the whole group. */
-		if (rc || attach->pasid == IOMMU_NO_PASID)
-			break;
-	}
-	if (rc)
-		list_for_each_entry_continue_reverse(link, &attach->links, item) WARN_ON(
-			iommufd_hw_replace_one(link->idev, attach->pasid, hwpt, attach->hwpt));
-	return rc;
-}
-
-static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_hwpt_paging *hwpt)
+static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_device *idev = change->idev;
 	struct iommufd_attach_link *link = xa_load(&idev->links, change->pasid);
-	struct iommufd_hwpt_paging *old;
+	struct iommufd_ioas *ioas = iommufd_hwpt_to_paging(hwpt)->ioas, *old_ioas;
+	struct iommufd_hwpt *old;
 	struct iommufd_attach *attach;
 	int rc;
 
@@ -281,14 +230,15 @@ static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_
 	old = attach->hwpt;
 	if (old == hwpt)
 		return 0;
-	rc = iommufd_replace_reserve(attach, hwpt->ioas);
+	old_ioas = iommufd_hwpt_to_paging(old)->ioas;
+	rc = iommufd_replace_reserve(attach, ioas);
 	if (rc)
 		return rc;
 	rc = iommufd_check_pasid(idev, hwpt, change->pasid);
 	if (!rc)
-		rc = iommufd_hw_replace(attach, hwpt);
-	if (change->pasid == IOMMU_NO_PASID && old->ioas != hwpt->ioas)
-		iommufd_replace_unreserve(attach, rc ? hwpt->ioas : old->ioas);
+		rc = iommufd_install_other(attach, hwpt);
+	if (change->pasid == IOMMU_NO_PASID && old_ioas != ioas)
+		iommufd_replace_unreserve(attach, rc ? ioas : old_ioas);
 	if (rc)
 		return rc;
 
@@ -301,7 +251,7 @@ static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_
 	return 0;
 }
 
-static int iommufd_change_hwpt(struct iommufd_change *change, struct iommufd_hwpt_paging *hwpt)
+static int iommufd_change_hwpt(struct iommufd_change *change, struct iommufd_hwpt *hwpt)
 {
 	if (change->replace)
 		return iommufd_replace_locked(change, hwpt);
@@ -318,12 +268,12 @@ static int iommufd_change_existing(struct iommufd_change *change, struct iommufd
 
 	list_for_each_entry (hwpt, &ioas->hwpt_list, hwpt_item) {
 		/* One that is just being destroyed is no longer to be found. */
-		if (!hwpt->auto_domain || !iommufd_hold_object(ictx, &hwpt->obj))
+		if (!hwpt->auto_domain || !iommufd_hold_object(ictx, &hwpt->common.obj))
 			continue;
-		rc = iommufd_change_hwpt(change, hwpt);
+		rc = iommufd_change_hwpt(change, &hwpt->common);
 		if (!rc)
-			*pt_id = hwpt->obj.id;
-		iommufd_put_object(ictx, &hwpt->obj);
+			*pt_id = hwpt->common.obj.id;
+		iommufd_put_object(ictx, &hwpt->common.obj);
 		if (rc != -EINVAL)
 			break;
 	}
@@ -366,15 +316,15 @@ static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioa
 	}
 	rc = iommufd_hwpt_populate(hwpt);
 	if (!rc)
-		rc = iommufd_change_hwpt(change, hwpt);
+		rc = iommufd_change_hwpt(change, &hwpt->common);
 	if (!rc) {
-		*pt_id = hwpt->obj.id;
-		iommufd_object_finalize(idev->ictx, &hwpt->obj);
+		*pt_id = hwpt->common.obj.id;
+		iommufd_object_finalize(idev->ictx, &hwpt->common.obj);
 	}
 	mutex_unlock(&ioas->mutex);
 	/* Nobody has found it in the list: it was not visible. */
 	if (rc)
-		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->obj);
+		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->common.obj);
 	return rc;
 }
 
@@ -393,7 +343,8 @@ static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
 	mutex_lock(&idev->igroup->lock);
 	switch (pt->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
-		rc = iommufd_change_hwpt(change, container_of(pt, struct iommufd_hwpt_paging, obj));
+	case IOMMUFD_OBJ_HWPT_NESTED:
+		rc = iommufd_change_hwpt(change, container_of(pt, struct iommufd_hwpt, obj));
 		break;
 	case IOMMUFD_OBJ_IOAS:
 		rc = iommufd_change_ioas(change, container_of(pt, struct iommufd_ioas, obj), pt_id);
@@ -455,7 +406,7 @@ EXPORT_SYMBOL_GPL(iommufd_device_replace);
  */
 void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 {
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 
 	mutex_lock(&idev->igroup->lock);
 	hwpt = iommufd_detach_locked(idev, pasid);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables: an IOMMU domain that has every mapping of an IOAS from creation to
- * destruction. Explicit ones are made by IOMMU_HWPT_ALLOC, automatic ones by attaching a device to
- * an IOAS (iommufd-uapi sheet 2.10, 3.4).
+ * Hardware page tables of the kernel: an IOMMU domain that has every mapping of an IOAS from
+ * creation to destruction. Explicit ones are made by IOMMU_HWPT_ALLOC, automatic ones by attaching
+ * a device to an IOAS (iommufd-uapi sheet 2.10, 3.4).
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
@@ -39,18 +39,19 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 
 	lockdep_assert_held(&ioas->mutex);
 
-	hwpt = iommufd_object_alloc(ictx, hwpt, obj, IOMMUFD_OBJ_HWPT_PAGING);
+	hwpt = iommufd_object_alloc(ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
 		return hwpt;
 	hwpt->domain = iommufd_alloc_domain(dev, flags);
 	if (IS_ERR(hwpt->domain)) {
 		int rc = PTR_ERR(hwpt->domain);
 
-		iommufd_object_abort(ictx, &hwpt->obj);
+		iommufd_object_abort(ictx, &hwpt->common.obj);
 		return ERR_PTR(rc);
 	}
 	hwpt->auto_domain = auto_domain;
-	hwpt->pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
+	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	iommufd_object_use(&ioas->obj);
 	hwpt->ioas = ioas;
@@ -72,9 +73,10 @@ int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt)
 	return 0;
 }
 
-void iommufd_hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	struct iommufd_hwpt_paging *hwpt = container_of(obj, struct iommufd_hwpt_paging, obj);
+	struct iommufd_hwpt_paging *hwpt =
+		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt->ioas;
 
 	if (hwpt->in_iopt) {
@@ -85,12 +87,14 @@ void iommufd_hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	}
 	iommu_domain_free(hwpt->domain);
 	iommufd_object_unuse(&ioas->obj);
+	if (hwpt->common.fault)
+		iommufd_object_unuse(&hwpt->common.fault->obj);
 }
 
 /* An attachment is gone. An automatic page table goes with the last one. */
-void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt)
+void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 {
-	if (hwpt->auto_domain)
+	if (!iommufd_hwpt_to_nested(hwpt) && iommufd_hwpt_to_paging(hwpt)->auto_domain)
 		iommufd_object_put_last_user(ictx, &hwpt->obj);
 	else
 		iommufd_object_unuse(&hwpt->obj);
@@ -110,65 +114,76 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 	mutex_lock(&ioas->mutex);
 	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
 				   container_of(dev_obj, struct iommufd_device, obj)->dev,
-				   cmd->flags, false);
+				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID, false);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (IS_ERR(hwpt)) {
 		rc = PTR_ERR(hwpt);
 		goto out_unlock;
 	}
-	ucmd->new_obj = &hwpt->obj;
-	cmd->out_hwpt_id = hwpt->obj.id;
+	ucmd->new_obj = &hwpt->common.obj;
+	cmd->out_hwpt_id = hwpt->common.obj.id;
 	rc = iommufd_hwpt_populate(hwpt);
 out_unlock:
 	mutex_unlock(&ioas->mutex);
 	return rc;
 }
 
-/* pt_id says on what the new table is made. What does not exist is EINVAL here (quirk 3). */
-static int iommufd_hwpt_check_parent(struct iommu_hwpt_alloc *cmd, struct iommufd_object *pt)
+static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 {
 	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
-	/* The IOMMU layer cannot nest. */
-	if (pt->type == IOMMUFD_OBJ_HWPT_PAGING)
-		return -EOPNOTSUPP;
-	if (pt->type != IOMMUFD_OBJ_IOAS)
-		return -EINVAL;
 	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
 		return -EOPNOTSUPP;
-	/* There are no fault queues yet. */
-	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID)
+	/* The faults of what is nested on a parent are for the owner of the nested table. */
+	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID && cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
 		return -EOPNOTSUPP;
 	return 0;
 }
 
-/* @dev_obj is put in any case. */
-static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *dev_obj)
+/*
+ * pt_id says on what the new table is made. What does not exist is EINVAL here (quirk 3). @dev_obj
+ * is put in any case.
+ */
+static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *pt,
+				 struct iommufd_object *dev_obj)
+{
+	int rc = -EINVAL;
+
+	if (pt->type == IOMMUFD_OBJ_HWPT_PAGING)
+		return iommufd_hwpt_alloc_nested(
+			ucmd, container_of(pt, struct iommufd_hwpt_paging, common.obj), dev_obj);
+	if (pt->type == IOMMUFD_OBJ_IOAS)
+		rc = iommufd_hwpt_check_ioas_flags(ucmd->cmd);
+	if (!rc)
+		return iommufd_hwpt_alloc_on_ioas(ucmd, container_of(pt, struct iommufd_ioas, obj),
+						  dev_obj);
+	iommufd_put_object(ucmd->ictx, dev_obj);
+	return rc;
+}
+
+/* The table is complete: let its faults go where the caller wants them. */
+static int iommufd_hwpt_set_fault(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	struct iommufd_object *pt;
-	int rc;
+	struct iommufd_hwpt *hwpt = container_of(ucmd->new_obj, struct iommufd_hwpt, obj);
+	struct iommufd_object *obj;
 
-	pt = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
-	if (IS_ERR(pt)) {
-		iommufd_put_object(ucmd->ictx, dev_obj);
-		return -EINVAL;
-	}
-	rc = iommufd_hwpt_check_parent(cmd, pt);
-	if (rc)
-		iommufd_put_object(ucmd->ictx, dev_obj);
-	else
-		rc = iommufd_hwpt_alloc_on_ioas(ucmd, container_of(pt, struct iommufd_ioas, obj),
-						dev_obj);
-	iommufd_put_object(ucmd->ictx, pt);
-	return rc;
+	if (!(cmd->flags & IOMMU_HWPT_FAULT_ID_VALID))
+		return 0;
+	obj = iommufd_get_object(ucmd->ictx, cmd->fault_id, IOMMUFD_OBJ_FAULT);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	iommufd_object_use(obj);
+	hwpt->fault = container_of(obj, struct iommufd_fault, obj);
+	iommufd_put_object(ucmd->ictx, obj);
+	return 0;
 }
 
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
-	struct iommufd_object *dev_obj;
+	struct iommufd_object *dev_obj, *pt;
 	int rc;
 
 	if (cmd->__reserved)
@@ -179,7 +194,15 @@ int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd)
 	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(dev_obj))
 		return PTR_ERR(dev_obj);
-	rc = iommufd_hwpt_alloc_on(ucmd, dev_obj);
+	pt = iommufd_get_object(ucmd->ictx, cmd->pt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(pt)) {
+		iommufd_put_object(ucmd->ictx, dev_obj);
+		return -EINVAL;
+	}
+	rc = iommufd_hwpt_alloc_on(ucmd, pt, dev_obj);
+	iommufd_put_object(ucmd->ictx, pt);
+	if (!rc)
+		rc = iommufd_hwpt_set_fault(ucmd);
 	if (!rc)
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	return rc;

@@ -10,6 +10,7 @@
  *	io_pagetable.domains_rwsem
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
+ *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
  *	xa_lock of iommufd_ctx.objects (spinlock)
  */
 #ifndef _IOMMUFD_PRIVATE_H
@@ -36,6 +37,8 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_DEVICE,
 	IOMMUFD_OBJ_IOAS,
 	IOMMUFD_OBJ_HWPT_PAGING,
+	IOMMUFD_OBJ_HWPT_NESTED,
+	IOMMUFD_OBJ_FAULT,
 };
 
 /**
@@ -175,35 +178,122 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_option(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 
+struct iommufd_fault;
+
+/**
+ * struct iommufd_hwpt - what can be attached: head of the two kinds of hardware page table
+ * @obj: head; one user for each attached device and PASID
+ * @fault: where its page faults go, held; NULL: nowhere
+ * @pasid_compat: made with IOMMU_HWPT_ALLOC_PASID
+ */
+struct iommufd_hwpt {
+	struct iommufd_object obj;
+	struct iommufd_fault *fault;
+	bool pasid_compat;
+};
+
 /**
  * struct iommufd_hwpt_paging - I/O page table that follows an IOAS
- * @obj: head; one user for each attached device and PASID
+ * @common: head
  * @ioas: held
  * @domain: the page table in the IOMMU layer
  * @link: its place among the tables of the IOAS
  * @hwpt_item: in iommufd_ioas.hwpt_list
  * @auto_domain: made by an attach to the IOAS, goes with its last user
- * @pasid_compat: made with IOMMU_HWPT_ALLOC_PASID
+ * @nest_parent: made with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @in_iopt: @link is in the IOAS
  */
 struct iommufd_hwpt_paging {
-	struct iommufd_object obj;
+	struct iommufd_hwpt common;
 	struct iommufd_ioas *ioas;
 	struct iommu_domain *domain;
 	struct iopt_domain link;
 	struct list_head hwpt_item;
 	bool auto_domain : 1;
-	bool pasid_compat : 1;
+	bool nest_parent : 1;
 	bool in_iopt : 1;
 };
+
+/**
+ * struct iommufd_hwpt_nested - I/O page table that user space writes
+ * @common: head
+ * @parent: what its addresses are translated by, held
+ * @table: in the IOMMU layer
+ */
+struct iommufd_hwpt_nested {
+	struct iommufd_hwpt common;
+	struct iommufd_hwpt_paging *parent;
+	struct wd_pgtable *table;
+};
+
+/* NULL for one that is not nested. */
+static inline struct iommufd_hwpt_nested *iommufd_hwpt_to_nested(struct iommufd_hwpt *hwpt)
+{
+	if (hwpt->obj.type != IOMMUFD_OBJ_HWPT_NESTED)
+		return NULL;
+	return container_of(hwpt, struct iommufd_hwpt_nested, common);
+}
+
+/* The table that follows an IOAS: @hwpt itself, or its parent. */
+static inline struct iommufd_hwpt_paging *iommufd_hwpt_to_paging(struct iommufd_hwpt *hwpt)
+{
+	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);
+
+	return nested ? nested->parent : container_of(hwpt, struct iommufd_hwpt_paging, common);
+}
 
 /* --- hwpt.c --- */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
 						struct device *dev, u32 flags, bool auto_domain);
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt);
-void iommufd_hwpt_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
-void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt_paging *hwpt);
+void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
+
+/* --- hwpt_nested.c --- */
+int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
+			      struct iommufd_object *dev_obj);
+void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+/* --- invalidate.c --- */
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
+
+/**
+ * struct iommufd_fault - fault queue
+ * @obj: head; one user for the open file, one for each HWPT made with it
+ * @ictx: context, held by the file
+ * @lock: for everything below
+ * @queued: iommufd_fault_group.node, not read yet
+ * @delivered: cookie to iommufd_fault_group, read and not answered
+ * @wait: woken when a group is queued
+ */
+struct iommufd_fault {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct mutex lock;
+	struct list_head queued;
+	struct xarray delivered;
+	wait_queue_head_t wait;
+};
+
+/**
+ * struct iommufd_fault_source - a place from where page faults come: a device's PASID
+ * @fault: the queue where they go; NULL while there is none
+ * @dev_id: the device for user space
+ * @groups: iommufd_fault_group.source_node, neither answered by user space nor by us; @fault->lock
+ */
+struct iommufd_fault_source {
+	struct iommufd_fault *fault;
+	u32 dev_id;
+	struct list_head groups;
+};
+
+/* --- fault_queue.c --- */
+int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd);
+void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+int iommufd_fault_start(struct iommufd_fault_source *source, struct iommufd_fault *fault,
+			struct device *dev, u32 dev_id, u32 pasid);
+void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid);
 
 /**
  * struct iommufd_group - devices that attach together
@@ -231,7 +321,7 @@ struct iommufd_group {
 
 /* A HWPT in use at a PASID of a group. Under iommufd_group.lock. */
 struct iommufd_attach {
-	struct iommufd_hwpt_paging *hwpt;
+	struct iommufd_hwpt *hwpt;
 	struct list_head links;
 	u32 pasid;
 };
@@ -241,6 +331,7 @@ struct iommufd_attach_link {
 	struct list_head item;
 	struct iommufd_attach *attach;
 	struct iommufd_device *idev;
+	struct iommufd_fault_source faults;
 };
 
 /**
@@ -258,6 +349,13 @@ struct iommufd_device {
 	struct iommufd_group *igroup;
 	struct xarray links;
 };
+
+/* --- install.c --- */
+int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+		    bool first);
+void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+		       bool last);
+int iommufd_install_other(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt);
 
 /* --- device.c --- */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);

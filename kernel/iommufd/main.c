@@ -24,6 +24,8 @@ union iommufd_ucmd_buffer {
 	struct iommu_destroy destroy;
 	struct iommu_hw_info info;
 	struct iommu_hwpt_alloc hwpt;
+	struct iommu_hwpt_invalidate invalidate;
+	struct iommu_fault_alloc fault;
 	struct iommu_ioas_alloc alloc;
 	struct iommu_ioas_allow_iovas allow_iovas;
 	struct iommu_ioas_copy copy;
@@ -61,8 +63,12 @@ struct iommufd_command {
 static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC - IOMMUFD_CMD_BASE +
 						     1] = {
 	IOMMUFD_COMMAND(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),
+	IOMMUFD_COMMAND(IOMMU_FAULT_QUEUE_ALLOC, iommufd_fault_queue_alloc,
+			struct iommu_fault_alloc, out_fault_fd),
 	IOMMUFD_COMMAND(IOMMU_GET_HW_INFO, iommufd_get_hw_info, struct iommu_hw_info, __reserved),
 	IOMMUFD_COMMAND(IOMMU_HWPT_ALLOC, iommufd_hwpt_alloc, struct iommu_hwpt_alloc, __reserved),
+	IOMMUFD_COMMAND(IOMMU_HWPT_INVALIDATE, iommufd_hwpt_invalidate,
+			struct iommu_hwpt_invalidate, __reserved),
 	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOC, iommufd_ioas_alloc_ioctl, struct iommu_ioas_alloc,
 			out_ioas_id),
 	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOW_IOVAS, iommufd_ioas_allow_iovas,

@@ -2,6 +2,7 @@
 #include "fixture.h"
 
 #include <cstring>
+#include <poll.h>
 
 namespace kernel_iommufd
 {
@@ -163,6 +164,87 @@ int Iommufd::hwpt(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t &id) const
 	return static_cast<int>(rc);
 }
 
+int Iommufd::nested(uint32_t dev, uint32_t parent, uint64_t root, uint32_t &id, uint32_t flags,
+		    uint32_t fault) const
+{
+	iommu_hwpt_vtd_s1 s1 = {};
+	s1.pgtbl_addr = root;
+	s1.addr_width = 48;
+	iommu_hwpt_alloc cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags | (fault ? IOMMU_HWPT_FAULT_ID_VALID : 0);
+	cmd.dev_id = dev;
+	cmd.pt_id = parent;
+	cmd.data_type = IOMMU_HWPT_DATA_VTD_S1;
+	cmd.data_len = sizeof(s1);
+	cmd.data_uptr = reinterpret_cast<uint64_t>(&s1);
+	cmd.fault_id = fault;
+	const long rc = ioctl(IOMMU_HWPT_ALLOC, &cmd);
+	if (!rc)
+		id = cmd.out_hwpt_id;
+	return static_cast<int>(rc);
+}
+
+int Iommufd::invalidate(uint32_t hwpt, const void *entries, uint32_t length, uint32_t &number,
+			uint32_t type) const
+{
+	iommu_hwpt_invalidate cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.hwpt_id = hwpt;
+	cmd.data_uptr = reinterpret_cast<uint64_t>(entries);
+	cmd.data_type = type;
+	cmd.entry_len = length;
+	cmd.entry_num = number;
+	const long rc = ioctl(IOMMU_HWPT_INVALIDATE, &cmd);
+	number = cmd.entry_num;
+	return static_cast<int>(rc);
+}
+
+FaultQueue::FaultQueue(const Iommufd &iommufd) : caller_(iommufd.caller())
+{
+	iommu_fault_alloc cmd = {};
+	cmd.size = sizeof(cmd);
+	EXPECT_EQ(0, iommufd.ioctl(IOMMU_FAULT_QUEUE_ALLOC, &cmd));
+	id_ = cmd.out_fault_id;
+	fd_ = static_cast<int>(cmd.out_fault_fd);
+}
+
+FaultQueue::~FaultQueue()
+{
+	close();
+}
+
+void FaultQueue::close()
+{
+	if (fd_ < 0)
+		return;
+	EXPECT_EQ(0, caller_.close(fd_));
+	fd_ = -1;
+}
+
+ssize_t FaultQueue::read(iommu_hwpt_pgfault *records, size_t number) const
+{
+	return caller_.read(fd_, records, number * sizeof(*records));
+}
+
+int FaultQueue::answer(uint32_t cookie, uint32_t code) const
+{
+	const iommu_hwpt_page_response response = {cookie, code};
+	const ssize_t rc = caller_.write(fd_, &response, sizeof(response));
+	return rc == sizeof(response) ? 0 : static_cast<int>(rc);
+}
+
+bool FaultQueue::readable() const
+{
+	return waitReadable(0);
+}
+
+bool FaultQueue::waitReadable(int timeoutMs) const
+{
+	pollfd poll = {fd_, POLLIN, 0};
+	return caller_.poll(&poll, 1, timeoutMs) == 1 && poll.revents & POLLIN;
+}
+
 MockDevice::MockDevice(unsigned index, std::shared_ptr<Caller> caller)
 	: caller_(std::move(caller)),
 	  index_(index),
@@ -232,7 +314,7 @@ Entry entryAt(unsigned device, uint64_t iova, unsigned pasid)
 	return entry;
 }
 
-KernelTest::KernelTest()
+KernelTest::KernelTest(bool nest)
 {
 	for (int i = 0; i < 4; i++)
 		functions_.push_back(std::make_unique<MockFunction>());
@@ -244,6 +326,7 @@ KernelTest::KernelTest()
 	mock_config.isolated = 1;
 	mock_config.max_pasids = 1U << 20;
 	mock_config.hw_info_len = 24;
+	mock_config.nest = nest;
 	boot();
 }
 
@@ -268,6 +351,8 @@ void KernelTest::shutdown()
 		<< report.kernelAllocations << " allocations, " << report.dmaAllocations
 		<< " DMA allocations, " << report.devices << " devices left";
 	EXPECT_EQ(0u, mock_counters.domains);
+	EXPECT_EQ(0u, mock_counters.tables);
+	EXPECT_EQ(0u, mock_counters.faults_enabled);
 }
 
 void KernelTest::reboot()
@@ -281,7 +366,7 @@ KernelTest::~KernelTest()
 	shutdown();
 }
 
-IoasTest::IoasTest()
+IoasTest::IoasTest(bool nest) : KernelTest(nest)
 {
 	ioas_ = static_cast<uint32_t>(iommufd_->allocIoas());
 	EXPECT_EQ(1u, ioas_);
@@ -293,6 +378,38 @@ IoasTest::~IoasTest()
 {
 	device_.reset();
 	iommufd_.reset();
+}
+
+NestedTest::NestedTest() : IoasTest(true)
+{
+	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, kParentFlags, parent_));
+}
+
+mock_verdict NestedTest::request(unsigned pasid, unsigned short grpid, unsigned count,
+				 unsigned device, uint64_t address)
+{
+	mock_verdict verdict = MOCK_REFUSED;
+	for (unsigned i = 1; i <= count; i++) {
+		const mock_request request = {
+			device, pasid != 0, pasid, grpid, address + (i - 1) * kPage,
+			3,	i == count, 0};
+		verdict = mock_ask(&request);
+	}
+	return verdict;
+}
+
+unsigned NestedTest::answers(unsigned short grpid, int *code)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < mock_nr_responses(); i++) {
+		const mock_response response = mock_response_at(i);
+		if (response.grpid != grpid)
+			continue;
+		count++;
+		if (code)
+			*code = response.code;
+	}
+	return count;
 }
 
 uint32_t IoasTest::attach()

@@ -90,10 +90,42 @@ public:
 	int allow(uint32_t ioas, const std::vector<iommu_iova_range> &ranges) const;
 	int option(uint32_t id, uint16_t op, uint32_t object, uint64_t &value) const;
 	int hwpt(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t &id) const;
+	/** A VT-d first-stage table at @root of the parent; faults go to @fault unless it is 0. */
+	int nested(uint32_t dev, uint32_t parent, uint64_t root, uint32_t &id, uint32_t flags = 0,
+		   uint32_t fault = 0) const;
+	/** @number in and out. */
+	int invalidate(uint32_t hwpt, const void *entries, uint32_t length, uint32_t &number,
+		       uint32_t type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1) const;
 
 private:
 	std::shared_ptr<Caller> caller_;
 	int fd_;
+};
+
+/** A fault queue with its file. Closes the file at the end, the object stays. */
+class FaultQueue
+{
+public:
+	explicit FaultQueue(const Iommufd &iommufd);
+	~FaultQueue();
+	FaultQueue(const FaultQueue &) = delete;
+	FaultQueue &operator=(const FaultQueue &) = delete;
+
+	uint32_t id() const { return id_; }
+	int fd() const { return fd_; }
+	void close();
+	/** Up to @records; @return bytes or -errno. */
+	ssize_t read(iommu_hwpt_pgfault *records, size_t number) const;
+	/** 0 or -errno. */
+	int answer(uint32_t cookie, uint32_t code = IOMMUFD_PAGE_RESP_SUCCESS) const;
+	bool readable() const;
+	/** Waits for records. */
+	bool waitReadable(int timeoutMs) const;
+
+private:
+	Caller &caller_;
+	uint32_t id_ = 0;
+	int fd_ = -1;
 };
 
 /** An open /dev/mock<n> of the same caller as the Iommufd. */
@@ -134,7 +166,8 @@ Entry entryAt(unsigned device, uint64_t iova, unsigned pasid = 0);
 class KernelTest : public ::testing::Test
 {
 protected:
-	KernelTest();
+	/** @nest: the mock IOMMU has user-managed tables and page requests. */
+	explicit KernelTest(bool nest = false);
 	~KernelTest() override;
 	/** For tests that need the mock IOMMU to come up differently. */
 	void reboot();
@@ -149,7 +182,7 @@ private:
 class IoasTest : public KernelTest
 {
 protected:
-	IoasTest();
+	explicit IoasTest(bool nest = false);
 	/** Attaches device 0 to the IOAS: there is a page table from now on. */
 	uint32_t attach();
 
@@ -157,6 +190,21 @@ protected:
 	std::unique_ptr<MockDevice> device_ = std::make_unique<MockDevice>(0);
 	uint32_t ioas_ = 0;
 	~IoasTest() override;
+};
+
+constexpr uint32_t kParentFlags = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
+
+/** With a nesting parent. */
+class NestedTest : public IoasTest
+{
+protected:
+	NestedTest();
+	/** A page request of device @device: all of @count pages, as one group. */
+	static mock_verdict request(unsigned pasid, unsigned short grpid, unsigned count = 1,
+				    unsigned device = 0, uint64_t address = 0x5000);
+	/** Answers that the device got so far for @grpid. */
+	static unsigned answers(unsigned short grpid, int *code = nullptr);
+	uint32_t parent_ = 0;
 };
 
 } // namespace kernel_iommufd

@@ -28,8 +28,12 @@ TEST_F(IoasTest, HwptErrorsInOrder)
 		cmd.flags = flags;
 		EXPECT_EQ(-EOPNOTSUPP, call());
 	}
+	/* The table is made first, then there is no such queue. */
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
-	EXPECT_EQ(-EOPNOTSUPP, call());
+	cmd.fault_id = 77;
+	EXPECT_EQ(-ENOENT, call());
+	cmd.fault_id = ioas_;
+	EXPECT_EQ(-ENOENT, call());
 	cmd.flags = 16;
 	EXPECT_EQ(-EOPNOTSUPP, call());
 	/* Not an object, and a device: both are no base for a page table. */

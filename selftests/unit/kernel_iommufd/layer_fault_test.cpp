@@ -10,18 +10,14 @@
 namespace kernel_iommufd
 {
 
-constexpr uint32_t kParentFlags = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
 constexpr int kSuccess = 0, kInvalid = 1;
 
 /** PASID 5 of device 0 is on a domain. */
 class LayerFaultTest : public KernelTest
 {
 protected:
-	LayerFaultTest()
+	LayerFaultTest() : KernelTest(true)
 	{
-		shutdown();
-		mock_config.nest = 1;
-		reboot();
 		domain_ = layer_domain(0, kParentFlags);
 		EXPECT_EQ(0, layer_attach_pasid(domain_, 0, 5));
 	}

@@ -9,16 +9,11 @@
 namespace kernel_iommufd
 {
 
-constexpr uint32_t kParentFlags = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID;
-
 class LayerNestingTest : public KernelTest
 {
 protected:
-	LayerNestingTest()
+	LayerNestingTest() : KernelTest(true)
 	{
-		shutdown();
-		mock_config.nest = 1;
-		reboot();
 		parent_ = layer_domain(0, kParentFlags);
 		EXPECT_NE(nullptr, parent_);
 	}

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Fault queues: page faults of attached devices are read from a file, answers are written to it
+ * (iommufd-uapi sheet 2.15).
+ *
+ * A group is queued, then delivered under a cookie, then answered, by user space or, when its
+ * device or PASID is detached, for it. Whoever takes it off the queue's lists answers it; so it is
+ * answered once. User memory is touched without a lock: a reader whose memory never comes must not
+ * hold up a detach, which therefore may take a group away while it is being copied.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/module.h>
+#include <linux/poll.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommufd.h"
+#include "iommufd_private.h"
+
+/**
+ * struct iommufd_fault_group - a group of page faults that is not answered
+ * @node: in iommufd_fault.queued, or empty
+ * @source_node: in iommufd_fault_source.groups, as long as @group is there
+ * @group: the layer's; NULL once it is taken away to be answered
+ * @dev_id: the device for user space
+ * @cookie: index in iommufd_fault.delivered, 0 if not there
+ * @copying: a reader has it, who frees it if @group is gone then
+ */
+struct iommufd_fault_group {
+	struct list_head node;
+	struct list_head source_node;
+	struct wd_fault_group *group;
+	u32 dev_id;
+	u32 cookie;
+	bool copying;
+};
+
+/* Off the lists. @return the layer's group, to be answered without the lock. */
+static struct wd_fault_group *iommufd_fault_take(struct iommufd_fault *fault,
+						 struct iommufd_fault_group *entry)
+{
+	struct wd_fault_group *group = entry->group;
+
+	lockdep_assert_held(&fault->lock);
+	list_del_init(&entry->node);
+	list_del_init(&entry->source_node);
+	if (entry->cookie)
+		xa_erase(&fault->delivered, entry->cookie);
+	entry->group = NULL;
+	if (!entry->copying)
+		kfree(entry);
+	return group;
+}
+
+/* --- where faults come from --- */
+
+static void iommufd_fault_arrived(struct wd_fault_group *group)
+{
+	struct iommufd_fault_source *source = group->data;
+	struct iommufd_fault *fault = source->fault;
+	struct iommufd_fault_group *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+
+	if (!entry) {
+		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+		return;
+	}
+	entry->group = group;
+	entry->dev_id = source->dev_id;
+	mutex_lock(&fault->lock);
+	list_add_tail(&entry->node, &fault->queued);
+	list_add_tail(&entry->source_node, &source->groups);
+	mutex_unlock(&fault->lock);
+	wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
+}
+
+/**
+ * iommufd_fault_start() - let the page faults of a device's PASID arrive in a queue
+ * @source: unused, in place until iommufd_fault_stop()
+ * @fault: queue, in place until then
+ * @dev: device
+ * @dev_id: its id for user space
+ * @pasid: PASID, or IOMMU_NO_PASID
+ *
+ * Return: 0, or the errors of wd_iommu_register_fault_handler()
+ */
+int iommufd_fault_start(struct iommufd_fault_source *source, struct iommufd_fault *fault,
+			struct device *dev, u32 dev_id, u32 pasid)
+{
+	int rc;
+
+	source->fault = fault;
+	source->dev_id = dev_id;
+	INIT_LIST_HEAD(&source->groups);
+	rc = wd_iommu_register_fault_handler(dev, pasid, iommufd_fault_arrived, source);
+	if (rc)
+		source->fault = NULL;
+	return rc;
+}
+
+static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source *source)
+{
+	struct iommufd_fault *fault = source->fault;
+	struct iommufd_fault_group *entry;
+	struct wd_fault_group *group = NULL;
+
+	mutex_lock(&fault->lock);
+	entry = list_first_entry_or_null(&source->groups, struct iommufd_fault_group, source_node);
+	if (entry)
+		group = iommufd_fault_take(fault, entry);
+	mutex_unlock(&fault->lock);
+	return group;
+}
+
+/**
+ * iommufd_fault_stop() - undo iommufd_fault_start()
+ * @source: as given then; nothing happens if it was not started
+ * @dev: as given then
+ * @pasid: as given then; what may fault is detached
+ *
+ * Nothing arrives any more when this returns, and everything is answered.
+ */
+void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid)
+{
+	struct wd_fault_group *group;
+
+	if (!source->fault)
+		return;
+	wd_iommu_unregister_fault_handler(dev, pasid);
+	while ((group = iommufd_fault_take_of(source)))
+		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+	source->fault = NULL;
+}
+
+/* --- read --- */
+
+static void iommufd_fault_record(const struct iommufd_fault_group *entry,
+				 const struct wd_fault *fault, struct iommu_hwpt_pgfault *record)
+{
+	memset(record, 0, sizeof(*record));
+	if (fault->flags & WD_FAULT_PASID_VALID) {
+		record->flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
+		record->pasid = fault->pasid;
+	}
+	if (fault->flags & WD_FAULT_LAST_PAGE)
+		record->flags |= IOMMU_PGFAULT_FLAGS_LAST_PAGE;
+	record->dev_id = entry->dev_id;
+	record->grpid = fault->grpid;
+	record->perm = fault->perm;
+	record->addr = fault->addr;
+	record->cookie = entry->cookie;
+}
+
+/**
+ * struct iommufd_fault_read - a group on its way to a reader
+ * @entry: the group; it may be answered meanwhile
+ * @records: what the reader gets
+ * @length: bytes of @records
+ */
+struct iommufd_fault_read {
+	struct iommufd_fault_group *entry;
+	struct iommu_hwpt_pgfault *records;
+	size_t length;
+};
+
+/* Deliver the first group. @return 0 if there is none, 1, or -errno. */
+static int iommufd_fault_begin_read(struct iommufd_fault *fault, size_t room,
+				    struct iommufd_fault_read *read)
+{
+	struct iommufd_fault_group *entry;
+	unsigned int i;
+	int rc;
+
+	lockdep_assert_held(&fault->lock);
+	entry = list_first_entry_or_null(&fault->queued, struct iommufd_fault_group, node);
+	if (!entry)
+		return 0;
+	read->length = array_size(entry->group->count, sizeof(*read->records));
+	if (read->length > room)
+		return -EINVAL;
+	read->records = kvmalloc(read->length, GFP_KERNEL_ACCOUNT);
+	if (!read->records)
+		return -ENOMEM;
+	rc = xa_alloc(&fault->delivered, &entry->cookie, entry, xa_limit_32b, GFP_KERNEL_ACCOUNT);
+	if (rc) {
+		entry->cookie = 0;
+		kvfree(read->records);
+		return rc;
+	}
+	list_del_init(&entry->node);
+	for (i = 0; i < entry->group->count; i++)
+		iommufd_fault_record(entry, &entry->group->faults[i], &read->records[i]);
+	entry->copying = true;
+	read->entry = entry;
+	return 1;
+}
+
+/* What was not delivered is queued again, unless somebody has answered it. */
+static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_fault_read *read,
+				   bool delivered)
+{
+	struct iommufd_fault_group *entry = read->entry;
+
+	kvfree(read->records);
+	mutex_lock(&fault->lock);
+	entry->copying = false;
+	if (!entry->group) {
+		kfree(entry);
+	} else if (!delivered) {
+		xa_erase(&fault->delivered, entry->cookie);
+		entry->cookie = 0;
+		list_add(&entry->node, &fault->queued);
+	}
+	mutex_unlock(&fault->lock);
+}
+
+/* @return bytes of one whole group, 0 if there is none, or -errno. */
+static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user *buf, size_t room)
+{
+	struct iommufd_fault_read read = {};
+	bool delivered;
+	int rc;
+
+	mutex_lock(&fault->lock);
+	rc = iommufd_fault_begin_read(fault, room, &read);
+	mutex_unlock(&fault->lock);
+	if (rc <= 0)
+		return rc;
+	delivered = !copy_to_user(buf, read.records, read.length);
+	iommufd_fault_end_read(fault, &read, delivered);
+	return delivered ? read.length : -EFAULT;
+}
+
+static ssize_t iommufd_fault_fops_read(struct file *filp, char __user *buf, size_t count,
+				       loff_t *ppos)
+{
+	struct iommufd_fault *fault = filp->private_data;
+	size_t done = 0;
+	ssize_t rc;
+
+	if (*ppos || count % sizeof(struct iommu_hwpt_pgfault))
+		return -ESPIPE;
+	do {
+		rc = iommufd_fault_read_group(fault, buf + done, count - done);
+		if (rc > 0)
+			done += rc;
+	} while (rc > 0 && done < count);
+	return done ? done : rc;
+}
+
+/* --- write --- */
+
+static int iommufd_fault_answer(struct iommufd_fault *fault,
+				const struct iommu_hwpt_page_response *response)
+{
+	struct wd_fault_group *group = NULL;
+	struct iommufd_fault_group *entry;
+
+	if (response->code != IOMMUFD_PAGE_RESP_SUCCESS &&
+	    response->code != IOMMUFD_PAGE_RESP_INVALID)
+		return -EINVAL;
+	mutex_lock(&fault->lock);
+	entry = xa_load(&fault->delivered, response->cookie);
+	if (entry)
+		group = iommufd_fault_take(fault, entry);
+	mutex_unlock(&fault->lock);
+	if (!group)
+		return -EINVAL;
+	wd_iommu_fault_respond(group, response->code == IOMMUFD_PAGE_RESP_SUCCESS
+					      ? WD_FAULT_SUCCESS
+					      : WD_FAULT_INVALID);
+	return 0;
+}
+
+static ssize_t iommufd_fault_fops_write(struct file *filp, const char __user *buf, size_t count,
+					loff_t *ppos)
+{
+	struct iommu_hwpt_page_response response;
+	struct iommufd_fault *fault = filp->private_data;
+	size_t done = 0;
+	int rc = 0;
+
+	if (*ppos || count % sizeof(response))
+		return -ESPIPE;
+	while (done < count) {
+		if (copy_from_user(&response, buf + done, sizeof(response)))
+			rc = -EFAULT;
+		else
+			rc = iommufd_fault_answer(fault, &response);
+		if (rc)
+			break;
+		done += sizeof(response);
+	}
+	return done ? done : rc;
+}
+
+static __poll_t iommufd_fault_fops_poll(struct file *filp, struct poll_table_struct *wait)
+{
+	struct iommufd_fault *fault = filp->private_data;
+	__poll_t events = EPOLLOUT;
+
+	poll_wait(filp, &fault->wait, wait);
+	mutex_lock(&fault->lock);
+	if (!list_empty(&fault->queued))
+		events |= EPOLLIN | EPOLLRDNORM;
+	mutex_unlock(&fault->lock);
+	return events;
+}
+
+/* --- life --- */
+
+/* The file holds the queue and the context; one that user space never got holds nothing. */
+static int iommufd_fault_fops_release(struct inode *inode, struct file *filp)
+{
+	struct iommufd_fault *fault = filp->private_data;
+	struct iommufd_ctx *ictx;
+
+	if (!fault)
+		return 0;
+	ictx = fault->ictx;
+	iommufd_object_unuse(&fault->obj);
+	iommufd_ctx_put(ictx);
+	return 0;
+}
+
+static const struct file_operations iommufd_fault_fops = {
+	.owner = THIS_MODULE,
+	.read = iommufd_fault_fops_read,
+	.write = iommufd_fault_fops_write,
+	.poll = iommufd_fault_fops_poll,
+	.release = iommufd_fault_fops_release,
+};
+
+static struct iommufd_fault *iommufd_fault_create(struct iommufd_ctx *ictx)
+{
+	struct iommufd_fault *fault;
+
+	fault = iommufd_object_alloc(ictx, fault, obj, IOMMUFD_OBJ_FAULT);
+	if (IS_ERR(fault))
+		return fault;
+	fault->ictx = ictx;
+	mutex_init(&fault->lock);
+	INIT_LIST_HEAD(&fault->queued);
+	xa_init_flags(&fault->delivered, XA_FLAGS_ALLOC1);
+	init_waitqueue_head(&fault->wait);
+	return fault;
+}
+
+/* Nothing is attached to a HWPT with this queue: every group has been answered. */
+void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_fault *fault = container_of(obj, struct iommufd_fault, obj);
+
+	WARN_ON(!list_empty(&fault->queued) || !xa_empty(&fault->delivered));
+	xa_destroy(&fault->delivered);
+	mutex_destroy(&fault->lock);
+}
+
+static struct file *iommufd_fault_file(void)
+{
+	struct file *filp =
+		anon_inode_getfile("[iommufd-fault]", &iommufd_fault_fops, NULL, O_RDWR);
+
+	if (!IS_ERR(filp))
+		nonseekable_open(file_inode(filp), filp);
+	return filp;
+}
+
+int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_fault_alloc *cmd = ucmd->cmd;
+	struct iommufd_fault *fault;
+	struct file *filp;
+	int fd, rc;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	fault = iommufd_fault_create(ucmd->ictx);
+	if (IS_ERR(fault))
+		return PTR_ERR(fault);
+	ucmd->new_obj = &fault->obj;
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	filp = iommufd_fault_file();
+	rc = PTR_ERR_OR_ZERO(filp);
+	if (rc)
+		goto err_fd;
+	cmd->out_fault_id = fault->obj.id;
+	cmd->out_fault_fd = fd;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	if (rc)
+		goto err_file;
+	iommufd_object_use(&fault->obj);
+	iommufd_ctx_get(ucmd->ictx);
+	filp->private_data = fault;
+	fd_install(fd, filp);
+	return 0;
+
+err_file:
+	fput(filp);
+err_fd:
+	put_unused_fd(fd);
+	return rc;
+}

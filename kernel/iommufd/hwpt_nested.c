@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Hardware page tables of user space, nested on one of the kernel (iommufd-uapi sheet 2.10, 3.6).
+ * What is in them is read by the hardware alone, through the parent.
+ */
+#include "iommu_pasid.h"
+#include "iommufd_private.h"
+
+static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
+				const struct iommufd_hwpt_paging *parent, struct device *dev)
+{
+	const u32 known = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
+
+	if (cmd->flags & ~known || !cmd->data_len || !wd_iommu_can_nest(dev))
+		return -EOPNOTSUPP;
+	return parent->auto_domain || !parent->nest_parent ? -EINVAL : 0;
+}
+
+/* The driver tells from the length whether it knows what is there. */
+static int iommufd_copy_user_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
+{
+	memset(data, 0, sizeof(*data));
+	data->type = cmd->data_type;
+	data->len = cmd->data_len;
+	if (copy_from_user(data->data, u64_to_user_ptr(cmd->data_uptr),
+			   min_t(size_t, cmd->data_len, sizeof(data->data))))
+		return -EFAULT;
+	return 0;
+}
+
+static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
+				      struct device *dev, const struct wd_user_data *data)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt_nested *hwpt;
+
+	hwpt = iommufd_object_alloc(ucmd->ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_NESTED);
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
+	hwpt->table = wd_iommu_pgtable_alloc(dev, parent->domain,
+					     cmd->flags & IOMMU_HWPT_ALLOC_PASID, data);
+	if (IS_ERR(hwpt->table)) {
+		int rc = PTR_ERR(hwpt->table);
+
+		iommufd_object_abort(ucmd->ictx, &hwpt->common.obj);
+		return rc;
+	}
+	hwpt->common.pasid_compat = cmd->flags & IOMMU_HWPT_ALLOC_PASID;
+	iommufd_object_use(&parent->common.obj);
+	hwpt->parent = parent;
+	ucmd->new_obj = &hwpt->common.obj;
+	cmd->out_hwpt_id = hwpt->common.obj.id;
+	return 0;
+}
+
+/**
+ * iommufd_hwpt_alloc_nested() - IOMMU_HWPT_ALLOC with a page table as pt_id
+ * @ucmd: command
+ * @parent: held by the caller
+ * @dev_obj: device, put here: user memory is read without holding up the removal of its driver
+ *
+ * Return: 0 with a new object; -EOPNOTSUPP, -EINVAL as in the sheet, -EFAULT, -ENOENT the device
+ * went meanwhile, -ENOMEM
+ */
+int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
+			      struct iommufd_object *dev_obj)
+{
+	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	struct wd_user_data data;
+	int rc;
+
+	rc = iommufd_check_parent(cmd, parent,
+				  container_of(dev_obj, struct iommufd_device, obj)->dev);
+	iommufd_put_object(ucmd->ictx, dev_obj);
+	if (!rc)
+		rc = iommufd_copy_user_data(cmd, &data);
+	if (rc)
+		return rc;
+	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	if (IS_ERR(dev_obj))
+		return PTR_ERR(dev_obj);
+	rc = iommufd_hwpt_create_nested(
+		ucmd, parent, container_of(dev_obj, struct iommufd_device, obj)->dev, &data);
+	iommufd_put_object(ucmd->ictx, dev_obj);
+	return rc;
+}
+
+void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	struct iommufd_hwpt_nested *hwpt =
+		container_of(obj, struct iommufd_hwpt_nested, common.obj);
+
+	wd_iommu_pgtable_free(hwpt->table);
+	iommufd_object_unuse(&hwpt->parent->common.obj);
+	if (hwpt->common.fault)
+		iommufd_object_unuse(&hwpt->common.fault->obj);
+}

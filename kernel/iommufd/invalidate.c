@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * IOMMU_HWPT_INVALIDATE: user space has changed its table (iommufd-uapi sheet 2.14). The array of
+ * requests is copied piece by piece; no lock is held meanwhile.
+ */
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommufd_private.h"
+
+#define IOMMUFD_MAX_REQUESTS (1U << 19)
+
+static int iommufd_check_array(const struct iommu_hwpt_invalidate *cmd)
+{
+	if (cmd->__reserved)
+		return -EOPNOTSUPP;
+	if (cmd->entry_num && (!cmd->data_uptr || !cmd->entry_len || cmd->entry_len > PAGE_SIZE ||
+			       cmd->entry_num > IOMMUFD_MAX_REQUESTS))
+		return -EINVAL;
+	return 0;
+}
+
+static int iommufd_invalidate_piece(const struct iommu_hwpt_invalidate *cmd,
+				    struct wd_pgtable *table, void *buffer, u32 at, u32 *done)
+{
+	u32 count = min_t(u32, cmd->entry_num - at, PAGE_SIZE / cmd->entry_len);
+	size_t length = (size_t)count * cmd->entry_len;
+
+	*done = 0;
+	if (copy_from_user(buffer, u64_to_user_ptr(cmd->data_uptr + (u64)at * cmd->entry_len),
+			   length))
+		return -EFAULT;
+	return wd_iommu_cache_invalidate(table, cmd->data_type, buffer, cmd->entry_len, count,
+					 done);
+}
+
+static int iommufd_invalidate_array(const struct iommu_hwpt_invalidate *cmd,
+				    struct wd_pgtable *table, u32 *total)
+{
+	void *buffer = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
+	int rc = 0;
+	u32 done;
+
+	if (!buffer)
+		return -ENOMEM;
+	while (!rc && *total < cmd->entry_num) {
+		rc = iommufd_invalidate_piece(cmd, table, buffer, *total, &done);
+		*total += done;
+		cond_resched();
+	}
+	kfree(buffer);
+	return rc;
+}
+
+static int iommufd_invalidate(struct iommufd_ucmd *ucmd, u32 *total)
+{
+	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
+	struct iommufd_object *obj;
+	struct wd_pgtable *table;
+	u32 none;
+	int rc;
+
+	obj = iommufd_get_object(ucmd->ictx, cmd->hwpt_id, IOMMUFD_OBJ_ANY);
+	if (IS_ERR(obj))
+		return PTR_ERR(obj);
+	rc = -EINVAL;
+	if (obj->type != IOMMUFD_OBJ_HWPT_NESTED)
+		goto out;
+	table = container_of(obj, struct iommufd_hwpt_nested, common.obj)->table;
+	/* Whether the type fits the table comes before the array is looked at. */
+	rc = wd_iommu_cache_invalidate(table, cmd->data_type, NULL, 0, 0, &none);
+	if (!rc && cmd->entry_num)
+		rc = iommufd_invalidate_array(cmd, table, total);
+out:
+	iommufd_put_object(ucmd->ictx, obj);
+	return rc;
+}
+
+int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
+	u32 total = 0;
+	int rc;
+
+	rc = iommufd_check_array(cmd);
+	if (!rc)
+		rc = iommufd_invalidate(ucmd, &total);
+	/* What has been done counts, whatever came then. */
+	cmd->entry_num = total;
+	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
+		return -EFAULT;
+	return rc;
+}
