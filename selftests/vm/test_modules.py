@@ -6,7 +6,7 @@ import signal
 import pytest
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
-MODULES = ("wd_iommu", "iommufd", "hisi_qm", "hisi_zip")
+MODULES = ("wd_iommu", "iommufd", "hisi_qm", "hisi_zip", "wd_vfio")
 
 
 def loaded(host):

@@ -120,6 +120,11 @@ int wd_host_sysfs_read(struct wd_host *host, const char *path, char *buffer, siz
 	});
 }
 
+int wd_host_sysfs_write(struct wd_host *host, const char *path, const char *value)
+{
+	return guarded([&] { return host->host->sysfsWrite(path, value); });
+}
+
 int wd_host_sysfs_list(struct wd_host *host, const char *path, char *buffer, size_t size)
 {
 	return guarded([&] {

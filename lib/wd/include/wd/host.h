@@ -52,6 +52,8 @@ int wd_host_poll(struct wd_host *host, struct pollfd *fds, unsigned int count, i
 
 /** Read a sysfs attribute (absolute path) as a string without its last newline. */
 int wd_host_sysfs_read(struct wd_host *host, const char *path, char *buffer, size_t size);
+/** Write a sysfs attribute (absolute path). */
+int wd_host_sysfs_write(struct wd_host *host, const char *path, const char *value);
 /** Names in a sysfs directory, newline separated, sorted. -ERANGE if @size is too small. */
 int wd_host_sysfs_list(struct wd_host *host, const char *path, char *buffer, size_t size);
 
