@@ -274,7 +274,7 @@ void HostileGuests::program()
 		const uint64_t context = contexts + (ridOf(n).value & 0x7f) * 32;
 
 		memory_.poke(context + 8, 10 + n);
-		memory_.poke(context, directory_ | 1 << 3 | 1);
+		memory_.poke(context, directory_ | 1 << 3 | 1 << 2 | 1);
 		buildEntry(5 + n, n, 1 + n);
 		buildEntry(10 + n, n, 3 + n);
 	}
@@ -354,8 +354,10 @@ bool HostileGuests::step()
 	const unsigned what = decisions_.next(1), n = what & 1, act = what >> 1 & 0x1f;
 
 	memory_.actFor(n + 1);
-	if (act < 20)
+	if (act < 17)
 		translate(n);
+	else if (act < 20)
+		askForTranslation(n);
 	else if (act < 26)
 		transfer(n);
 	else if (act < 28)
@@ -388,8 +390,8 @@ void HostileGuests::judge(const TranslationRequest &request, const TranslationRe
 {
 	const bool write = request.access != Access::Read;
 	const bool read = request.access != Access::Write && request.length;
-	const Guest &guest = guests_[request.stream.rid.value >> 3 & 1];
-	const unsigned owner = (&guest - guests_.data()) + 1;
+	const unsigned n = request.stream.rid.value >> 3 & 1;
+	const Guest &guest = guests_[n];
 
 	outcomes_[static_cast<unsigned>(result.reason)]++;
 	if (result.reason == FaultReason::PasidEntryInvalid) {
@@ -405,15 +407,43 @@ void HostileGuests::judge(const TranslationRequest &request, const TranslationRe
 	}
 	if (result.consumed)
 		return;
-	const uint64_t last = result.address + result.contiguous - 1;
+	if (!result.contiguous)
+		return fail("translated to nothing");
+	requirePages(n, result.address, result.address + result.contiguous - 1, read, write);
+}
 
-	if (!result.contiguous || last < result.address || last >= memory_.size())
+/* What a device TLB would be told: a page of the size that the completion's address encodes. */
+void HostileGuests::askForTranslation(unsigned n)
+{
+	const unsigned kind = decisions_.next(1);
+	TranslationRequest request;
+
+	request.stream = streamOf(n, kind & 1);
+	request.privileged = (kind & 0x18) == 0x18;
+	request.address = makeAddress(guests_[n]);
+	const TranslationCompletion answer = unit_.requestTranslation(request, kind & 2);
+
+	if (answer.untranslated || !(answer.read || answer.write))
+		return;
+	uint64_t size = GuardedMemory::kPage;
+
+	if (answer.large)
+		for (size *= 2; answer.address & (size >> 1); size *= 2)
+			;
+	const uint64_t first = answer.address & ~(size - 1);
+
+	requirePages(n, first, first + (size - 1), answer.read, answer.write);
+	outcomes_[0]++;
+}
+
+void HostileGuests::requirePages(unsigned n, uint64_t first, uint64_t last, bool read, bool write)
+{
+	if (last < first || last >= memory_.size())
 		return fail("translated beyond memory");
-	for (uint64_t page = result.address & ~lowBits(12); page <= last;
-	     page += GuardedMemory::kPage) {
+	for (uint64_t page = first & ~lowBits(12); page <= last; page += GuardedMemory::kPage) {
 		const GuardedMemory::Grant &grant = memory_.grantOf(page);
 
-		if (grant.owner != owner || (read && !grant.read) || (write && !grant.write))
+		if (grant.owner != n + 1 || (read && !grant.read) || (write && !grant.write))
 			return fail("translated to a page that is not the guest's");
 	}
 }

@@ -125,12 +125,15 @@ private:
 	StreamId streamOf(unsigned n, bool withPasid) const;
 
 	void translate(unsigned n);
+	void askForTranslation(unsigned n);
 	void transfer(unsigned n);
 	void scribble(unsigned n);
 	void flush(unsigned n);
 	void changeParent(unsigned n);
 	void submit(uint64_t q0, uint64_t q1 = 0);
 	void judge(const TranslationRequest &request, const TranslationResult &result);
+	/* All of [first, last] must be the guest's, with these rights. */
+	void requirePages(unsigned n, uint64_t first, uint64_t last, bool read, bool write);
 	void fail(const std::string &what);
 
 	const HostileSetup setup_;

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * Nested translation: cases F of the VT-d sheet, section 10, and what C, H say about PGTT 011.
- * The halves of F8, F11 and F14 that are translation requests are not here.
- */
+/* Nested translation: cases F of the VT-d sheet, section 10, and what C, H say about PGTT 011. */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -81,6 +78,14 @@ protected:
 
 		expectMapped(target_, pasid(5), kInput, access);
 		return bench().unit->counters().entryReads - before;
+	}
+	TranslationCompletion ask(bool noWrite = false)
+	{
+		TranslationRequest request;
+
+		request.stream = pasid(5);
+		request.address = kInput;
+		return bench().unit->requestTranslation(request, noWrite);
 	}
 	bool cached(uint64_t address)
 	{
@@ -436,6 +441,75 @@ TEST_F(VtdNested, F16_NotCanonical)
 	expectRecorded(FaultReason::NotCanonical, pasid(5), 0x0000800000001000);
 	/* Nothing but directory and PASID entry, which flush() dropped. */
 	EXPECT_EQ(bench().unit->counters().entryReads - before, 2u);
+}
+
+using Status = TranslationCompletion::Status;
+
+TEST_F(VtdNested, F2_TranslationRequestsWithoutSecondStage)
+{
+	for (unsigned n = 0; n <= kLevels; n++) {
+		nested();
+		changeOuter(n, 0, kSsRw);
+		const TranslationCompletion answer = ask();
+
+		EXPECT_EQ(answer.status, Status::Success) << n;
+		EXPECT_FALSE(answer.read || answer.write) << n;
+	}
+	EXPECT_EQ(bench().read32(kFsts), 0u);
+}
+
+TEST_F(VtdNested, F8_F9_TranslationRequestsTellTheRightsOfBothStages)
+{
+	for (bool inner : {false, true}) {
+		Pasid entry;
+
+		entry.ssade = true;
+		nested(entry);
+		if (inner)
+			change(1, 0, kFsRw);
+		else
+			changeOuter(kData, 0, kSsW);
+		const TranslationCompletion answer = ask();
+
+		EXPECT_EQ(answer.status, Status::Success);
+		EXPECT_TRUE(answer.read);
+		EXPECT_FALSE(answer.write);
+		EXPECT_EQ(answer.address, target_);
+		EXPECT_FALSE(bench().get(outerLeaf(kData)) & kSsD);
+	}
+	/* Write-only in the second stage. */
+	nested();
+	changeOuter(kData, 0, kSsR);
+	EXPECT_FALSE(ask().read);
+	EXPECT_TRUE(ask().write);
+	EXPECT_EQ(ask().address, target_);
+}
+
+TEST_F(VtdNested, F11_TranslationRequestsTellTheSmallerPage)
+{
+	constexpr uint64_t kGuest = 0x80000000, kHost = 0x40000000;
+
+	for (unsigned second : {1, 2}) {
+		nested();
+		mapSecond(second == 1 ? kGuest + kInput : kGuest,
+			  second == 1 ? kHost + kInput : kHost, kSsRw, second);
+		change(2, 0, ~uint64_t{0});
+		change(2, kGuest | kPs | kFsAll);
+		const TranslationCompletion answer = ask();
+
+		EXPECT_TRUE(answer.read && answer.write);
+		EXPECT_EQ(answer.large, second == 2);
+		EXPECT_EQ(answer.address, second == 2 ? kHost | 0xff000 : kHost + kInput);
+	}
+}
+
+TEST_F(VtdNested, F14_TranslationRequestsAbortAtReservedBits)
+{
+	for (unsigned n = 0; n <= kLevels; n++) {
+		nested();
+		changeOuter(n, bit(62));
+		EXPECT_EQ(ask().status, Status::CompleterAbort) << n;
+	}
 }
 
 TEST_F(VtdNested, HolesBehindTheSecondStage)
