@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "toy_vmm.hpp"
+
+#include <bit>
+#include <new>
+#include <stdexcept>
+#include <utility>
+
+namespace toy
+{
+namespace
+{
+
+using wd::vmm::Descriptor;
+using wd::vmm::GuestPageRequest;
+
+/* PASID table entry (VT-d sheet 2.4) and descriptors (5.2), as a guest's driver makes them. */
+constexpr uint64_t kPresent = 1, kFirstStage = 1 << 6, kPassThrough = 4 << 6;
+constexpr uint64_t kPasidCache = 7 | 1 << 4, kPages = 6 | 3 << 4, kResponse = 9 | 1 << 4;
+constexpr uint32_t kPasids = 64; /* one table */
+/* How often the page request thread looks whether it shall end. */
+constexpr int kServeMs = 20;
+
+uint64_t tag(uint32_t pasid)
+{
+	return uint64_t{Vmm::kDomain} << 16 | uint64_t{pasid} << 32;
+}
+
+} // namespace
+
+Vmm::Vmm(Guest &guest, wd::vmm::GuestMemory &memory, uint32_t deviceId)
+	: guest_(guest),
+	  iommu_(memory, deviceId),
+	  directory_(guest.allocate()),
+	  table_(guest.allocate())
+{
+	guest_.word(directory_) = table_ | kPresent;
+	iommu_.setDirectory(kRid, directory_, 0);
+	server_ = std::jthread([this](std::stop_token stop) { serve(stop); });
+}
+
+Vmm::~Vmm()
+{
+	server_.request_stop();
+	pause(false);
+	server_.join();
+	iommu_.clearDirectory(kRid);
+	guest_.release(table_);
+	guest_.release(directory_);
+}
+
+/* The guest's driver -------------------------------------------------------------------------- */
+
+void Vmm::setEntry(uint32_t pasid, uint64_t q0, uint64_t root)
+{
+	if (pasid >= kPasids)
+		throw std::out_of_range("guest PASID");
+	const uint64_t at = table_ + 64 * pasid;
+
+	guest_.word(at) = 0;
+	guest_.word(at + 8) = kDomain;
+	guest_.word(at + 16) = root;
+	guest_.word(at) = q0;
+	execute({kPasidCache | tag(pasid)});
+}
+
+void Vmm::execute(const Descriptor &descriptor)
+{
+	if (iommu_.execute(descriptor) != wd::vmm::VirtualIommu::Result::Done)
+		throw std::runtime_error("the virtual unit refuses a descriptor");
+}
+
+void Vmm::bind(uint32_t pasid, Process &process)
+{
+	{
+		std::lock_guard lock(mutex_);
+
+		processes_[pasid] = &process;
+	}
+	setEntry(pasid, kPresent | kFirstStage, process.root());
+}
+
+void Vmm::bindMemory(uint32_t pasid)
+{
+	setEntry(pasid, kPresent | kPassThrough, 0);
+}
+
+void Vmm::unbind(uint32_t pasid)
+{
+	setEntry(pasid, 0, 0);
+	std::lock_guard lock(mutex_);
+
+	processes_.erase(pasid);
+}
+
+/* The smallest aligned block of a power of two that covers the range. */
+void Vmm::flush(uint32_t pasid, uint64_t gva, uint64_t bytes)
+{
+	const unsigned order = std::bit_width(gva / kPage ^ (gva + bytes - 1) / kPage);
+
+	execute({kPages | tag(pasid), (gva & ~(kPage - 1)) | order});
+}
+
+/* Page requests: the VMM brings them in, the guest resolves them ------------------------------- */
+
+void Vmm::pause(bool paused)
+{
+	paused_ = paused;
+	paused_.notify_all();
+}
+
+void Vmm::serve(std::stop_token stop)
+{
+	while (!stop.stop_requested()) {
+		paused_.wait(true);
+		if (iommu_.waitForFaults(kServeMs) && !paused_)
+			iommu_.deliver([this](const GuestPageRequest &r) { pageRequest(r); });
+	}
+}
+
+/* A page that is not the process's, or for which the guest has no frame. */
+bool Vmm::resolve(const GuestPageRequest &request)
+{
+	const auto process = processes_.find(request.pasid);
+
+	try {
+		return process != processes_.end() &&
+		       process->second->touch(request.page.address, request.page.write);
+	} catch (const std::bad_alloc &) {
+		return false;
+	}
+}
+
+/* The pages of a group come in a row; the answer is for all of them. */
+void Vmm::pageRequest(const GuestPageRequest &request)
+{
+	std::unique_lock lock(mutex_);
+
+	failed_ |= !resolve(request);
+	if (!request.last)
+		return;
+	const uint64_t code = std::exchange(failed_, false) ? 1 : 0;
+
+	lock.unlock();
+	(code ? faults_.refused : faults_.resolved)++;
+	iommu_.execute({kResponse | code << 12 | uint64_t{request.rid} << 16 |
+				uint64_t{request.pasid} << 32,
+			uint64_t{request.group} << 3});
+}
+
+} // namespace toy
