@@ -25,3 +25,14 @@ def test_kill_9_in_the_middle_of_a_bench(build, host, tmp_path):
     assert run.returncode == 0, run.stderr
     assert json.loads(run.stdout)["verified"]
     assert not os.listdir(tmp_path / "tmp")
+
+
+def test_kill_9_of_a_vmm_with_page_faults_open(build, host):
+    program = build / "selftests/vsva/vsva"
+    for _ in range(3):
+        with host.popen([program, "--hold"]) as victim:
+            assert victim.stderr.readline() == "waiting\n"
+            victim.send_signal(signal.SIGKILL)
+            assert victim.wait(timeout=30 * host.patience) == -signal.SIGKILL
+    run = host.run([program], timeout=300)
+    assert run.returncode == 0, run.stdout

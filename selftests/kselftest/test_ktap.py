@@ -12,7 +12,7 @@ import pytest
 
 from project import ROOT  # pylint: disable=import-error
 
-FOLDERS = ("iommufd", "hisi_qm", "vfio", "crypto")
+FOLDERS = ("iommufd", "hisi_qm", "vfio", "vsva", "crypto")
 RESULT = re.compile(r"^(ok|not ok) (\d+)(?: (?:- )?(.*))?$")
 
 

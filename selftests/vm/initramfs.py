@@ -65,13 +65,14 @@ class Archive:
 
 
 def programs(build):
-    """Every executable that a selftest folder builds; wdctl, wd_zip and map_compare."""
+    """Every executable that a selftest folder builds; wdctl, wd_zip, map_compare, the example."""
     build = pathlib.Path(build)
     found = [p for p in sorted((build / "selftests").glob("*/*"))
              if p.parent.name not in NOT_PROGRAMS and "." not in p.name and p.is_file()
              and os.access(p, os.X_OK)]
     tools = [p for p in (build / "tools/wdctl/wdctl", build / "lib/wd/samples/wd_zip",
-                         build / "selftests/vfio/compare/map_compare") if p.exists()]
+                         build / "selftests/vfio/compare/map_compare",
+                         build / "examples/vmm/example_vmm") if p.exists()]
     return found, tools
 
 

@@ -5,6 +5,7 @@
  * guest resolves, refuses, or leaves alone.
  */
 #include <random>
+#include <unistd.h>
 
 #include "../common/ktap.h"
 #include "machine.hpp"
@@ -362,9 +363,31 @@ const struct ktap_case cases[] = {
 	{"a VMM ends with page faults open", guarded<vmmGoesAway>},
 };
 
+/* For a test that kills this program: says "waiting" when a request waits for a page. */
+int hold()
+{
+	if (setUp())
+		return 1;
+	Machine machine(*host, *accelerator);
+	Work work(machine.guest(), text(kBytes, 30));
+
+	machine.vmm().bind(kPasid, work.process());
+	GuestQueue &queue = machine.addQueue(kPasid);
+
+	machine.vmm().pause(true);
+	if (!queue.send(Work::kSource, kBytes, Work::kDestination, kBytes) ||
+	    !machine.vmm().iommu().waitForFaults(kTimeoutMs))
+		return 1;
+	fputs("waiting\n", stderr);
+	for (;;)
+		pause();
+}
+
 } // namespace
 
-int main()
+int main(int argc, char **argv)
 {
+	if (argc == 2 && std::string(argv[1]) == "--hold")
+		return hold();
 	KTAP_MAIN(cases, setUp(), tearDown());
 }
