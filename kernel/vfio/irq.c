@@ -203,7 +203,9 @@ static int wd_vfio_trigger_counter(struct eventfd_ctx **counter,
 	const struct vfio_irq_set *hdr = &args->hdr;
 	struct eventfd_ctx *fresh;
 
-	if (hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD && hdr->count) {
+	if (!hdr->count && !(hdr->flags & VFIO_IRQ_SET_DATA_NONE))
+		return -EINVAL;
+	if (hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD) {
 		fresh = wd_vfio_counter(*(const s32 *)args->data);
 		if (IS_ERR(fresh))
 			return PTR_ERR(fresh);

@@ -165,7 +165,9 @@ TEST_F(VfioUse, SoftwareFiresInterrupts)
 		EXPECT_EQ(file_->signal(index, 0, {first.fd}), 0);
 		EXPECT_EQ(file_->trigger(index, 0, 1), 0);
 		EXPECT_EQ(first.take(), 1u);
+		EXPECT_EQ(file_->signal(index, 0, {}), -EINVAL);
 		EXPECT_EQ(file_->trigger(index, 0, 0), 0);
+		EXPECT_EQ(file_->trigger(index, 0, 0), -EINVAL);
 	}
 }
 
