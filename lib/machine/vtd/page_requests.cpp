@@ -40,7 +40,7 @@ void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 	}
 	if (target.reason != FaultReason::None)
 		return answer(message, PageResponse::InvalidRequest);
-	if (!reserve(at))
+	if (!reserve(message.isStopMarker(), at))
 		return answer(message, PageResponse::Success);
 	if (!message.isStopMarker())
 		flush(target, message.address);
@@ -69,8 +69,11 @@ void PageRequestQueue::answer(const PageRequestMessage &message, PageResponse re
 		endpoint->answer(message.stream, message.group, response);
 }
 
-/* Where the next descriptor goes, unless the queue is full or has overflowed. */
-bool PageRequestQueue::reserve(uint64_t &address)
+/*
+ * Where the next descriptor goes, unless the queue is full or has overflowed. A stop marker does
+ * not make it overflow (sheet 11.1, 11).
+ */
+bool PageRequestQueue::reserve(bool marker, uint64_t &address)
 {
 	std::lock_guard lock(registerMutex_);
 	const uint64_t size = ringSize(registers_);
@@ -79,7 +82,8 @@ bool PageRequestQueue::reserve(uint64_t &address)
 	if (registers_.read(reg::kPrs) & kPrsPro)
 		return false;
 	if ((tail + kDescriptorSize) % size == registers_.read(reg::kPqh)) {
-		event_.raise(kPrsPro);
+		if (!marker)
+			event_.raise(kPrsPro);
 		return false;
 	}
 	address = (registers_.read64(reg::kPqa) & mask(63, 12)) + tail;

@@ -39,7 +39,7 @@ public:
 private:
 	void receive(const PageRequestMessage &message) noexcept;
 	void answer(const PageRequestMessage &message, PageResponse response) noexcept;
-	bool reserve(uint64_t &address);
+	bool reserve(bool marker, uint64_t &address);
 	void publish();
 	void flush(const PageRequestTarget &target, uint64_t address);
 
