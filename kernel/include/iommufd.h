@@ -38,4 +38,9 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid);
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
 u32 iommufd_device_to_id(struct iommufd_device *idev);
 
+/* Pinned memory without an I/O page table, accounted as mapped memory is. */
+struct iommufd_pin;
+struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, bool writable);
+void iommufd_unpin_user(struct iommufd_pin *pin);
+
 #endif /* _WD_IOMMUFD_H */

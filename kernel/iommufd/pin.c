@@ -33,7 +33,9 @@ static long iopt_pin_some(struct iopt_pages *pages, unsigned long addr, unsigned
 	mmap_read_lock(pages->source_mm);
 	pinned = pin_user_pages_remote(pages->source_mm, addr, npages, flags, batch, NULL, NULL);
 	mmap_read_unlock(pages->source_mm);
-	mmput(pages->source_mm);
+	/* The end of an mm stops queues that work in it: not in here, under the locks of an IOAS.
+	 */
+	mmput_async(pages->source_mm);
 	return pinned;
 }
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Pinned and charged memory for drivers that need no I/O page table of ours: the same pins and the
+ * same limit as those of IOMMU_IOAS_MAP.
+ */
+#include <linux/capability.h>
+#include <linux/err.h>
+#include <linux/export.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "io_pagetable.h"
+#include "iommufd.h"
+
+struct iommufd_pin {
+	struct iopt_pages *pages;
+	unsigned long last;
+};
+
+/**
+ * iommufd_pin_user() - pin memory of the calling process
+ * @uptr: first byte
+ * @length: bytes, not 0
+ * @writable: for writing too
+ *
+ * Return: the pin, charged to the caller's user; ERR_PTR of -EFAULT for memory that is not there,
+ * -ENOMEM without memory or above RLIMIT_MEMLOCK, -EINVAL for addresses that no process has.
+ */
+struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, bool writable)
+{
+	unsigned long end;
+	struct iommufd_pin *pin;
+	int rc;
+
+	if (!length || check_add_overflow(uptr, length, &end) || end > TASK_SIZE_MAX)
+		return ERR_PTR(-EINVAL);
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return ERR_PTR(-ENOMEM);
+	pin->last = ((end - 1) >> PAGE_SHIFT) - (uptr >> PAGE_SHIFT);
+	pin->pages = iopt_pages_alloc(capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : IOPT_ACCOUNT_USER,
+				      uptr, writable);
+	if (IS_ERR(pin->pages)) {
+		rc = PTR_ERR(pin->pages);
+		goto err_free;
+	}
+	mutex_lock(&pin->pages->mutex);
+	rc = iopt_pages_pin(pin->pages, 0, pin->last);
+	mutex_unlock(&pin->pages->mutex);
+	if (!rc)
+		return pin;
+	iopt_pages_put(pin->pages);
+err_free:
+	kfree(pin);
+	return ERR_PTR(rc);
+}
+EXPORT_SYMBOL_GPL(iommufd_pin_user);
+
+/**
+ * iommufd_unpin_user() - undo iommufd_pin_user(), in any process
+ * @pin: freed
+ */
+void iommufd_unpin_user(struct iommufd_pin *pin)
+{
+	mutex_lock(&pin->pages->mutex);
+	iopt_pages_unpin(pin->pages, 0, pin->last);
+	mutex_unlock(&pin->pages->mutex);
+	iopt_pages_put(pin->pages);
+	kfree(pin);
+}
+EXPORT_SYMBOL_GPL(iommufd_unpin_user);
