@@ -25,6 +25,16 @@
 #define wd_clear_bus_iommu_ops(_ops) ((void)(_ops))
 #endif
 
+/*
+ * Operation of struct mmu_notifier_ops for whoever walks the process's own page table: a line of
+ * an initialiser. Users include <linux/mmu_notifier.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
+#define WD_MMU_NOTIFIER_FLUSH(_fn) .invalidate_range = (_fn)
+#else
+#define WD_MMU_NOTIFIER_FLUSH(_fn) .arch_invalidate_secondary_tlbs = (_fn)
+#endif
+
 /* Flags of a VMA under construction: written directly before 6.3. Users include <linux/mm.h>. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define wd_vm_flags_mod(_vma, _set, _clear) \

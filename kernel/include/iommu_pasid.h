@@ -17,6 +17,8 @@
 
 #include "iommu_nesting.h"
 
+struct mm_struct;
+
 /* Value of "no PASID": the requester id alone (Linux >= 6.6 calls it so too). */
 #ifndef IOMMU_NO_PASID
 #define IOMMU_NO_PASID 0
@@ -66,11 +68,19 @@ struct wd_iommu_hw_info {
  * @page_response: answer a group. Called without the device's lock, also beside other operations,
  *	and in wd_iommu_report_fault(); must not wait for the page request queue. Never after the
  *	driver's wd_iommu_device_released() has returned
+ * @mm_supported: @dev can walk page tables of processes on this machine; @faults: with page faults
+ * @mm_table_alloc: a table object for the page table of @mm; it is freed, bound and unbound as a
+ *	user-managed one is, at PASIDs only. Missing: no shared addresses, and no other of these
+ * @mm_table_flush: forget what was translated by @table for [@start, @end), wherever it is
+ *	bound. In any context; no device is in use
+ * @mm_table_cut: as unbind_pgtable, but the entry stays taken, and requests that it refuses are not
+ *	recorded; @unbind_pgtable follows
  *
- * All but @pgtable_free and @cache_invalidate are called with a reference to the device's claim
- * held; all may sleep. Those from @pgtable_alloc on may be missing. The tear-down of an entry
- * returns only when no page request of it is on its way any more: those that were have been given
- * to wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
+ * All but @pgtable_free, @cache_invalidate and @mm_table_flush are called with a reference to the
+ * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing. The
+ * tear-down of an entry returns only when no page request of it is on its way any more: those that
+ * were have been given to wd_iommu_report_fault(), which therefore takes no lock that is held over
+ * operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -90,6 +100,10 @@ struct wd_iommu_ops {
 	void (*faults_disable)(struct device *dev);
 	void (*page_response)(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			      enum wd_fault_code code);
+	bool (*mm_supported)(struct device *dev, bool faults);
+	struct wd_pgtable *(*mm_table_alloc)(struct device *dev, struct mm_struct *mm);
+	void (*mm_table_flush)(struct wd_pgtable *table, unsigned long start, unsigned long end);
+	void (*mm_table_cut)(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 };
 
 /**

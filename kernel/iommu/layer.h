@@ -138,4 +138,8 @@ void wd_faults_init(struct wd_device *device);
 void wd_faults_release(struct wd_device *device);
 void wd_faults_destroy(struct wd_device *device);
 
+/* --- sva.c --- */
+/* Type of the static domain that bound page tables of processes are shown with. */
+#define WD_IOMMU_DOMAIN_MM (1U << 16)
+
 #endif /* _WD_IOMMU_LAYER_H */

@@ -345,6 +345,8 @@ static const char *wd_type_name(unsigned int type)
 	case IOMMU_DOMAIN_DMA:
 	case IOMMU_DOMAIN_DMA_FQ:
 		return "dma";
+	case WD_IOMMU_DOMAIN_MM:
+		return "sva";
 	default:
 		return "unmanaged";
 	}
@@ -470,7 +472,10 @@ struct wd_public_walk {
 /* Whether the hardware goes through the user's table there. */
 static bool wd_record_nested(const struct wd_record *record)
 {
-	return record->table && record->table->parent == record->domain->domain;
+	struct iommu_domain *domain = record->domain->domain;
+
+	return record->table && record->table->parent == domain &&
+	       domain->type & __IOMMU_DOMAIN_PAGING;
 }
 
 static int wd_public_step(const struct wd_record *record, void *arg)

@@ -145,3 +145,39 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 		vtd_ats_flush(batch, attach->dev, attach->pasid, range.address, range.order);
 	}
 }
+
+static int vtd_flush_mm_once(const struct vtd_mm_table *table, const struct vtd_range *range)
+{
+	struct vtd_qi_desc flush = vtd_qi_piotlb_pasid(table->did, table->pasid);
+	struct vtd_qi_batch batch;
+
+	if (range->order <= VTD_PIOTLB_MAX_ORDER)
+		flush = vtd_qi_piotlb_page(table->did, table->pasid, range->address, range->order,
+					   false);
+	vtd_qi_begin(&batch);
+	vtd_qi_add(&batch, table->dev->unit, flush, NULL);
+	vtd_ats_flush(&batch, table->dev, table->pasid, range->address, range->order);
+	return vtd_qi_finish(&batch);
+}
+
+/**
+ * vtd_flush_mm_table - after a process's memory changed
+ * @table: bound, its lock is held
+ * @first: first address
+ * @last: last address
+ *
+ * Tables may go with the pages. Any context.
+ */
+void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last)
+{
+	const struct vtd_range range = vtd_covering(first, last, false);
+	const struct vtd_range all = {0, VTD_QI_WHOLE, false};
+	unsigned int epoch;
+
+	lockdep_assert_held(&table->lock);
+	do {
+		epoch = vtd_ats_epoch();
+		if (vtd_flush_mm_once(table, &range))
+			WARN_ON_ONCE(vtd_flush_mm_once(table, &all));
+	} while (epoch != vtd_ats_epoch());
+}

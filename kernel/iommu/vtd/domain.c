@@ -33,16 +33,29 @@ static struct vtd_domain_unit *vtd_find_unit(struct vtd_domain *domain, struct v
 	return NULL;
 }
 
+/* A domain identifier of @unit: its tag for a table. -ENOSPC, -ENOMEM. */
+int vtd_did_alloc(struct vtd_unit *unit)
+{
+	unsigned int bits = min(vtd_cap_domain_bits(unit->cap), 16U);
+
+	return ida_alloc_range(&unit->dids, VTD_DID_FIRST, (1U << bits) - 1, GFP_KERNEL);
+}
+
+/* The unit has forgotten what it tagged with @did. */
+void vtd_did_free(struct vtd_unit *unit, u16 did)
+{
+	ida_free(&unit->dids, did);
+}
+
 static struct vtd_domain_unit *vtd_domain_unit_alloc(struct vtd_pgtable *table,
 						     struct vtd_unit *unit)
 {
 	struct vtd_domain_unit *on = kzalloc(sizeof(*on), GFP_KERNEL);
-	unsigned int bits = min(vtd_cap_domain_bits(unit->cap), 16U);
 	int did;
 
 	if (!on)
 		return NULL;
-	did = ida_alloc_range(&unit->dids, VTD_DID_FIRST, (1U << bits) - 1, GFP_KERNEL);
+	did = vtd_did_alloc(unit);
 	if (did < 0) {
 		kfree(on);
 		return NULL;
@@ -57,7 +70,7 @@ static void vtd_domain_unit_free(struct vtd_domain_unit *on)
 {
 	if (!on)
 		return;
-	ida_free(&on->unit->dids, on->did);
+	vtd_did_free(on->unit, on->did);
 	kfree(on);
 }
 

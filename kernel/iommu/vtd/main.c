@@ -12,6 +12,7 @@
 
 #include "compat.h"
 #include "iommu_pasid.h"
+#include "iommu_sva.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -341,13 +342,22 @@ static struct pci_driver vtd_pci_driver = {
 
 static int __init wd_iommu_init(void)
 {
-	int ret = vtd_static_domains_init();
+	int ret = wd_iommu_sva_init();
 
 	if (ret)
 		return ret;
+	ret = vtd_static_domains_init();
+	if (ret)
+		goto err_sva;
 	ret = pci_register_driver(&vtd_pci_driver);
 	if (ret)
-		vtd_static_domains_exit();
+		goto err_domains;
+	return 0;
+
+err_domains:
+	vtd_static_domains_exit();
+err_sva:
+	wd_iommu_sva_exit();
 	return ret;
 }
 
@@ -355,6 +365,7 @@ static void __exit wd_iommu_exit(void)
 {
 	pci_unregister_driver(&vtd_pci_driver);
 	vtd_static_domains_exit();
+	wd_iommu_sva_exit();
 	ida_destroy(&vtd_unit_ids);
 }
 

@@ -109,6 +109,10 @@ void vtd_pgtable_free(struct wd_pgtable *pgtable)
 {
 	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
 
+	if (vtd_is_mm_table(pgtable)) {
+		vtd_mm_table_free(pgtable);
+		return;
+	}
 	if (WARN_ON(!list_empty(&table->places)))
 		return; /* a unit still has the entry */
 	kfree(table);
@@ -185,6 +189,8 @@ int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pa
 	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 
+	if (vtd_is_mm_table(pgtable))
+		return vtd_mm_table_bind(pgtable, vdev, pasid);
 	if (!vtd_first_fits(table->first, vdev->unit))
 		return -EINVAL;
 	if (pasid == IOMMU_NO_PASID)
@@ -194,7 +200,9 @@ int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pa
 
 void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
 {
-	if (pasid == IOMMU_NO_PASID)
+	if (vtd_is_mm_table(pgtable))
+		vtd_mm_table_unbind(pgtable, dev_iommu_priv_get(dev));
+	else if (pasid == IOMMU_NO_PASID)
 		vtd_unbind_rid(to_vtd_pgtable(pgtable), dev_iommu_priv_get(dev));
 	else
 		vtd_remove_dev_pasid(pgtable->parent, dev, pasid);

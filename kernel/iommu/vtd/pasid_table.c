@@ -142,6 +142,40 @@ static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did)
 	return vtd_qi_finish(&batch);
 }
 
+/* P alone, PASID cache, IOTLB, device TLB. */
+static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0, u16 did)
+{
+	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
+	wmb();
+	if (vtd_pasid_flush(dev, pasid, q0, did))
+		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did));
+}
+
+/**
+ * vtd_pasid_silence - tear an entry down under a function that may go on sending
+ * @dev: function; its lock is held
+ * @pasid: PASID; vtd_pasid_clear() follows some day
+ *
+ * When it returns no request of the function reaches memory through the entry; the unit does not
+ * record those that try (7.4, 8.3).
+ */
+void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
+{
+	__le64 *entry = vtd_pasid_entry(dev, pasid);
+	unsigned int i;
+	u64 q0;
+
+	if (!entry)
+		return;
+	q0 = le64_to_cpu(entry[0]);
+	if (!(q0 & VTD_PE_PRESENT))
+		return;
+	vtd_pasid_end(dev, pasid, entry, q0 | VTD_PE_FPD, VTD_PE_DID(le64_to_cpu(entry[1])));
+	WRITE_ONCE(entry[0], cpu_to_le64(VTD_PE_FPD));
+	for (i = 2; i < VTD_PASID_ENTRY_WORDS; i++)
+		WRITE_ONCE(entry[i], 0);
+}
+
 /**
  * vtd_pasid_clear - tear an entry down
  * @dev: function; its lock is held
@@ -161,14 +195,11 @@ void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 	if (!entry)
 		return;
 	q0 = le64_to_cpu(entry[0]);
-	if (!(q0 & VTD_PE_PRESENT))
+	if (!(q0 & (VTD_PE_PRESENT | VTD_PE_FPD)))
 		return;
 	did = VTD_PE_DID(le64_to_cpu(entry[1]));
-
-	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
-	wmb();
-	if (vtd_pasid_flush(dev, pasid, q0, did))
-		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did));
+	if (q0 & VTD_PE_PRESENT)
+		vtd_pasid_end(dev, pasid, entry, q0, did);
 
 	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);

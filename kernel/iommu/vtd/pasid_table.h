@@ -18,6 +18,7 @@ struct vtd_dev;
 #define VTD_PDIR_PRESENT BIT_ULL(0)
 
 #define VTD_PE_PRESENT BIT_ULL(0)
+#define VTD_PE_FPD BIT_ULL(1)
 #define VTD_PE_AW_48 (2ULL << 2)
 #define VTD_PE_PGTT_FIRST (1ULL << 6)
 #define VTD_PE_PGTT_SECOND (2ULL << 6)
@@ -55,6 +56,12 @@ static inline struct vtd_pasid_entry vtd_pe_nested(u16 did, u64 table, u64 first
 		{VTD_PE_AW_48 | VTD_PE_PGTT_NESTED | table, did | snoop, first}};
 }
 
+/* @first: third word, checked. */
+static inline struct vtd_pasid_entry vtd_pe_first_stage(u16 did, u64 first, u64 snoop)
+{
+	return (struct vtd_pasid_entry){{VTD_PE_PGTT_FIRST, did | snoop, first}};
+}
+
 static inline struct vtd_pasid_entry vtd_pe_pass_through(u16 did, u64 snoop)
 {
 	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_PASS, did | snoop}};
@@ -64,6 +71,7 @@ int vtd_pasid_alloc(struct vtd_dev *dev);
 void vtd_pasid_free(struct vtd_dev *dev);
 int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid);
 int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *content);
+void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid);
 void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid);
 
 #endif /* _WD_VTD_PASID_TABLE_H */

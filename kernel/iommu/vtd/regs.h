@@ -104,6 +104,11 @@ static inline unsigned int vtd_cap_mamv(u64 cap)
 	return (cap >> 48) & 0x3f;
 }
 
+static inline bool vtd_cap_fs1gp(u64 cap)
+{
+	return cap & BIT_ULL(56);
+}
+
 static inline bool vtd_cap_fs5lp(u64 cap)
 {
 	return cap & BIT_ULL(60);

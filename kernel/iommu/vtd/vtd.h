@@ -247,6 +247,30 @@ struct vtd_pgtable {
 	struct list_head places;
 };
 
+/**
+ * struct vtd_mm_table - page table of a process, which a function walks at one PASID
+ * @pgtable: the layer's
+ * @first: third word of the PASID entry
+ * @lock: guards what follows; spinlock, around the invalidation queue's
+ * @dev: where it is bound, or NULL
+ * @pasid: there
+ * @did: there; nothing else has it
+ */
+struct vtd_mm_table {
+	struct wd_pgtable pgtable;
+	u64 first;
+	spinlock_t lock;
+	struct vtd_dev *dev;
+	u32 pasid;
+	u16 did;
+};
+
+/* As opposed to a user-managed one, which has a paging domain as its parent. */
+static inline bool vtd_is_mm_table(const struct wd_pgtable *pgtable)
+{
+	return !(pgtable->parent->type & __IOMMU_DOMAIN_PAGING);
+}
+
 static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct vtd_domain, domain);
@@ -288,6 +312,8 @@ int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
+int vtd_did_alloc(struct vtd_unit *unit);
+void vtd_did_free(struct vtd_unit *unit, u16 did);
 struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
 				     struct vtd_dev *dev, u32 pasid);
 void vtd_attach_drop(struct vtd_domain *domain, struct vtd_attach *attach);
@@ -307,9 +333,19 @@ void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t
 int vtd_cache_invalidate(struct wd_pgtable *pgtable, u32 type, const void *entries, u32 entry_len,
 			 u32 count, u32 *done);
 
+/* mm_table.c: page tables of processes */
+bool vtd_mm_supported(struct device *dev, bool faults);
+struct wd_pgtable *vtd_mm_table_alloc(struct device *dev, struct mm_struct *mm);
+void vtd_mm_table_free(struct wd_pgtable *pgtable);
+int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid);
+void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev);
+void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid);
+void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
+
 /* cache.c: what a change of a domain's tables invalidates */
 void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
 void vtd_flush_domain(struct vtd_domain *domain);
+void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last);
 void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,
 		     bool leaf_only);
 

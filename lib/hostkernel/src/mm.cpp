@@ -131,7 +131,7 @@ namespace
 {
 void asyncPut(work_struct *work)
 {
-	mmput(container_of(work, MmState, asyncPut)->vma.vm_mm);
+	mmput(container_of(work, AsyncPut, work)->mm);
 }
 } // namespace
 
@@ -140,8 +140,10 @@ void mmput_async(struct mm_struct *mm)
 	/* One work item is enough: who finds it queued leaves the last reference to it. */
 	if (atomic_add_unless(&mm->mm_users, -1, 1))
 		return;
-	INIT_WORK(&stateOf(mm).asyncPut, asyncPut);
-	schedule_work(&stateOf(mm).asyncPut);
+	AsyncPut &put = stateOf(mm).asyncPut;
+	INIT_WORK(&put.work, asyncPut);
+	put.mm = mm;
+	schedule_work(&put.work);
 }
 
 void __mmdrop(struct mm_struct *mm)

@@ -49,12 +49,18 @@ private:
 	std::mutex mutex_; /* who adds and who clears */
 };
 
+/** For mmput_async(). */
+struct AsyncPut {
+	work_struct work;
+	mm_struct *mm;
+};
+
 /** Behind mm->wd_private. */
 struct MmState {
 	UserTable table;
 	std::atomic<bool> shared{false}; /* somebody has had a notifier: pins fill the table too */
 	vm_area_struct vma{};
-	work_struct asyncPut{};
+	AsyncPut asyncPut{};
 	std::mutex notifiersMutex;
 	std::list<mmu_notifier *> notifiers;
 };

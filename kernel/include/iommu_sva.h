@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Shared virtual addresses: a device walks the page table of a process (Documentation/sva.rst).
+ */
+#ifndef _WD_IOMMU_SVA_H
+#define _WD_IOMMU_SVA_H
+
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/types.h>
+
+struct mm_struct;
+struct wd_sva;
+
+/**
+ * struct wd_sva_ops - what the user of a bond is told
+ * @mm_exit: the address space ends: nothing may be sent to the device for it any more. Called at
+ *	most once, in whichever process dropped the last reference to the address space; may sleep,
+ *	and may unbind. Afterwards [device, PASID] reaches no memory, silently
+ * @release: the bond is gone, and no mm_exit is running or will begin. Any context that may sleep
+ */
+struct wd_sva_ops {
+	void (*mm_exit)(void *data);
+	void (*release)(void *data);
+};
+
+bool wd_iommu_sva_supported(struct device *dev, bool faults);
+struct wd_sva *wd_iommu_sva_bind(struct device *dev, struct mm_struct *mm, ioasid_t pasid,
+				 bool faults, const struct wd_sva_ops *ops, void *data);
+void wd_iommu_sva_cut(struct wd_sva *sva);
+void wd_iommu_sva_unbind(struct wd_sva *sva);
+
+/* --- for the module that the layer is part of --- */
+int wd_iommu_sva_init(void);
+void wd_iommu_sva_exit(void);
+
+#endif /* _WD_IOMMU_SVA_H */

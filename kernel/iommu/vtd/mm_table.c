@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page tables of processes as first-stage tables (VT-d sheet 8.4, SVA): the processor's format is
+ * the unit's. Each has a DID of its own, so a flush needs no look at what else a PASID is used for.
+ */
+#include <asm/cpufeature.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "regs.h"
+#include "vtd.h"
+
+static struct vtd_mm_table *to_vtd_mm_table(struct wd_pgtable *pgtable)
+{
+	return container_of(pgtable, struct vtd_mm_table, pgtable);
+}
+
+/**
+ * vtd_mm_supported - the layer's mm_supported
+ * @dev: claimed function
+ * @faults: with page requests
+ *
+ * Every kind of entry that the processor may be given must be known to the unit. Its accessed bits
+ * are written by locked updates, for which walks must be snooped (3.4).
+ */
+bool vtd_mm_supported(struct device *dev, bool faults)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	const u64 needed = VTD_ECAP_FSTS | VTD_ECAP_SMPWCS;
+	u64 cap = vdev->unit->cap;
+
+	if ((vdev->unit->ecap & needed) != needed || vdev->max_pasids < 2)
+		return false;
+	if (pgtable_l5_enabled() && !vtd_cap_fs5lp(cap))
+		return false;
+	if (cpu_feature_enabled(X86_FEATURE_GBPAGES) && !vtd_cap_fs1gp(cap))
+		return false;
+	return !faults || vdev->pri_cap;
+}
+
+/**
+ * vtd_mm_table_alloc - the layer's mm_table_alloc
+ * @dev: claimed function
+ * @mm: process; its top table is there as long as its structure
+ *
+ * Return: the table; ERR_PTR of -EOPNOTSUPP, -ENOMEM.
+ */
+struct wd_pgtable *vtd_mm_table_alloc(struct device *dev, struct mm_struct *mm)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	u64 top = virt_to_phys(mm->pgd);
+	struct vtd_mm_table *table;
+
+	if (top >> vdev->unit->haw)
+		return ERR_PTR(-EOPNOTSUPP);
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	table->first = top | (pgtable_l5_enabled() ? VTD_PE_FSPM_5 : 0);
+	spin_lock_init(&table->lock);
+	return &table->pgtable;
+}
+
+void vtd_mm_table_free(struct wd_pgtable *pgtable)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+
+	if (WARN_ON(table->dev))
+		return; /* the unit still has the entry */
+	kfree(table);
+}
+
+static int vtd_mm_table_install(struct vtd_mm_table *table, struct vtd_dev *dev, u32 pasid)
+{
+	u64 snoop = VTD_PE_PWSNP | (dev->unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
+	struct vtd_pasid_entry content = vtd_pe_first_stage(table->did, table->first, snoop);
+	int ret;
+
+	mutex_lock(&dev->lock);
+	ret = vtd_pasid_prepare(dev, pasid);
+	if (!ret)
+		ret = vtd_pasid_set(dev, pasid, &content);
+	mutex_unlock(&dev->lock);
+	return ret;
+}
+
+static void vtd_mm_table_place(struct vtd_mm_table *table, struct vtd_dev *dev, u32 pasid, u16 did)
+{
+	spin_lock_irq(&table->lock);
+	table->dev = dev;
+	table->pasid = pasid;
+	table->did = did;
+	spin_unlock_irq(&table->lock);
+}
+
+/**
+ * vtd_mm_table_bind - of the layer's bind_pgtable
+ * @pgtable: table of a process, bound nowhere
+ * @dev: function that it was allocated for, or another one of its unit
+ * @pasid: free PASID
+ *
+ * Flushes find the place before the unit finds the table.
+ *
+ * Return: 0; -EINVAL for the requester id; -EBUSY if it is bound; -ENOSPC without domain
+ * identifiers; -ENOMEM.
+ */
+int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+	int did, ret;
+
+	if (pasid == IOMMU_NO_PASID || !vtd_mm_supported(&dev->pdev->dev, false))
+		return -EINVAL;
+	if (table->dev)
+		return -EBUSY;
+	did = vtd_did_alloc(dev->unit);
+	if (did < 0)
+		return did;
+	vtd_mm_table_place(table, dev, pasid, did);
+	ret = vtd_mm_table_install(table, dev, pasid);
+	if (!ret)
+		return 0;
+	vtd_mm_table_place(table, NULL, 0, 0);
+	vtd_did_free(dev->unit, did);
+	return ret;
+}
+
+void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+	u16 did = table->did;
+
+	mutex_lock(&dev->lock);
+	vtd_pasid_clear(dev, table->pasid);
+	mutex_unlock(&dev->lock);
+	vtd_mm_table_place(table, NULL, 0, 0);
+	vtd_did_free(dev->unit, did);
+}
+
+/**
+ * vtd_mm_table_cut - the layer's mm_table_cut
+ * @pgtable: bound table
+ * @dev: where
+ * @pasid: where
+ */
+void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	mutex_lock(&vdev->lock);
+	vtd_pasid_silence(vdev, pasid);
+	mutex_unlock(&vdev->lock);
+}
+
+/**
+ * vtd_mm_table_flush - the layer's mm_table_flush
+ * @pgtable: table, which need not be bound
+ * @start: first address
+ * @end: behind the last one
+ */
+void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+	unsigned long flags;
+
+	spin_lock_irqsave(&table->lock, flags);
+	if (table->dev)
+		vtd_flush_mm_table(table, start, end - 1);
+	spin_unlock_irqrestore(&table->lock, flags);
+}
