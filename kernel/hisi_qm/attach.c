@@ -23,8 +23,6 @@
 #include "queue.h"
 #include "vfio_copy.h"
 
-/* The PASID field of queue contexts (5.1). */
-#define WD_QUEUE_MAX_PASIDS 0x10000
 /* Limit of the id allocator, and the error for what is behind it (iommufd-uapi 3.1). */
 #define WD_QUEUE_PASID_LIMIT 0x80000000u
 
@@ -32,6 +30,7 @@
 static void wd_queue_block(struct wd_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
+	wd_queue_bond_cut(queue);
 	if (!queue->attached)
 		return;
 	iommufd_device_detach(queue->idev, queue->pasid);
@@ -226,6 +225,9 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	/* PASID 0 stands for the requester id, and that is not the user's (iommufd-uapi 3.4). */
 	if (!any && !*pasid)
 		return -EPERM;
+	/* Started without an address space of an iommufd: to be stopped first. */
+	if (!queue->attached && queue->state == WD_QUEUE_STARTED)
+		return -EBUSY;
 	if (!queue->attached)
 		ret = any ? wd_queue_attach_any(queue, max, pt_id)
 			  : wd_queue_attach_at(queue, *pasid, pt_id);

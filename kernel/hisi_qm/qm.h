@@ -9,6 +9,7 @@
  * Locks, outermost first; (x) is a lock of somebody else:
  *	wd_queue.lock		state of a queue file: INIT, STARTED, ZOMBIE; binding; attachment
  *	(iommufd's locks, mmap_lock of the caller)
+ *	wd_qm.sva_lock		which queues share the address space of which process (sva.c)
  *	wd_qp.lock		memory of a hardware queue, positions in it; taken in mmap
  *	wd_qm.lock		which queues are taken, which files are open
  *	wd_qm.mailbox_lock	the mailbox and its buffer
@@ -101,6 +102,9 @@ struct wd_qm_ops {
 	void (*error_log)(struct wd_qm *qm);
 };
 
+/* Where a queue gets its memory from if nothing is attached to it (mode.c). */
+enum wd_dma_mode { WD_DMA_SVA, WD_DMA_PINNED, WD_DMA_IOMMUFD, WD_DMA_PHYSICAL, WD_DMA_MODES };
+
 enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFTEST_FAILED };
 
 /* Interrupt vectors (1.3); with fewer than four they share vector 0. */
@@ -129,6 +133,9 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files
  * @pasids: PASIDs of the device in use by its queues
+ * @mode: of queues that are started from now on
+ * @sva_lock: see the top of the file
+ * @bonds: struct wd_bond that accept queues
  * @kernel_requests: requests that kernel queues completed
  */
 struct wd_qm {
@@ -178,6 +185,9 @@ struct wd_qm {
 	bool gone;
 	struct list_head queues;
 	struct ida pasids;
+	enum wd_dma_mode mode;
+	struct mutex sva_lock;
+	struct list_head bonds;
 
 	enum wd_qm_selftest selftest;
 	atomic64_t kernel_requests;
@@ -284,5 +294,12 @@ void qm_kernel_qp_event(struct wd_qp *qp);
 int qm_class_register(void);
 void qm_class_unregister(void);
 void qm_device_setup(struct wd_qm *qm);
+
+/* mode.c */
+extern struct device_attribute dev_attr_dma_mode;
+void qm_mode_setup(struct wd_qm *qm);
+bool qm_mode_possible(struct wd_qm *qm, enum wd_dma_mode mode);
+unsigned int qm_mode_flags(struct wd_qm *qm);
+int qm_physical_check(struct wd_qm *qm);
 
 #endif /* _WD_QM_H */

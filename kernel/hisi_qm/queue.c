@@ -7,6 +7,7 @@
 #include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -31,6 +32,8 @@ static void wd_queue_destroy(struct kref *ref)
 	struct wd_queue *queue = container_of(ref, struct wd_queue, ref);
 	struct wd_qm *qm = queue->qm;
 
+	if (queue->mm)
+		mmdrop(queue->mm);
 	mutex_destroy(&queue->lock);
 	kfree(queue);
 	wd_qm_put(qm);
@@ -39,6 +42,19 @@ static void wd_queue_destroy(struct kref *ref)
 void wd_queue_put(struct wd_queue *queue)
 {
 	kref_put(&queue->ref, wd_queue_destroy);
+}
+
+/**
+ * wd_queue_orphan() - the address space that a stopped queue worked in is gone
+ * @queue: locked
+ */
+void wd_queue_orphan(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	mutex_lock(&queue->qp->lock);
+	queue->orphan = true;
+	mutex_unlock(&queue->qp->lock);
+	wake_up_interruptible(&queue->qp->wait);
 }
 
 /* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
@@ -100,9 +116,16 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 	queue->state = WD_QUEUE_INIT;
 	kref_init(&queue->ref);
 	INIT_LIST_HEAD(&queue->node);
+	INIT_LIST_HEAD(&queue->bond_node);
+	INIT_LIST_HEAD(&queue->pins);
 	mutex_init(&queue->lock);
+	queue->mm = current->mm;
+	if (queue->mm)
+		mmgrab(queue->mm);
 	ret = wd_queue_take(queue);
 	if (ret) {
+		if (queue->mm)
+			mmdrop(queue->mm);
 		mutex_destroy(&queue->lock);
 		kfree(queue);
 		return ret;
@@ -110,6 +133,15 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 	get_device(&qm->dev);
 	file->private_data = queue;
 	return 0;
+}
+
+/* Stop, and give every kind of address space back. */
+static void wd_queue_release_memory(struct wd_queue *queue)
+{
+	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+	wd_queue_unbond(queue);
+	wd_queue_detach(queue);
+	wd_queue_unbind(queue);
 }
 
 /* The last close: nobody else has the file, but wd_qm_unregister() may be at work on the queue. */
@@ -121,16 +153,17 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 	bool broken;
 
 	mutex_lock(&queue->lock);
-	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
-	wd_queue_detach(queue);
-	wd_queue_unbind(queue);
+	wd_queue_release_memory(queue);
 	queue->state = WD_QUEUE_ZOMBIE;
 	queue->mapping = NULL;
+	wd_queue_unpin_all(queue);
 
 	mutex_lock(&qp->lock);
 	broken = qp->broken;
-	if (!broken)
+	if (!broken) {
 		qm_dus_free(qp);
+		wd_ss_free(queue->ss);
+	}
 	mutex_unlock(&qp->lock);
 
 	mutex_lock(&qm->lock);
@@ -170,16 +203,64 @@ static void wd_queue_revoke_mmio(struct wd_queue *queue)
 void wd_queue_disconnect(struct wd_queue *queue)
 {
 	mutex_lock(&queue->lock);
-	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
-	wd_queue_detach(queue);
-	wd_queue_unbind(queue);
+	wd_queue_release_memory(queue);
 	wd_queue_zombie(queue);
 	wd_queue_revoke_mmio(queue);
 	mutex_lock(&queue->qp->lock);
-	if (!queue->qp->broken)
+	if (!queue->qp->broken) {
 		qm_dus_unmap(queue->qp);
+		wd_ss_unmap(queue->ss);
+	}
 	mutex_unlock(&queue->qp->lock);
 	mutex_unlock(&queue->lock);
+}
+
+/* The address space that the next start is for; *@pasid is 0 for physical addresses. */
+static int wd_queue_take_memory(struct wd_queue *queue, u32 *pasid)
+{
+	int ret;
+
+	*pasid = queue->pasid;
+	if (queue->attached)
+		return 0;
+	if (queue->idev)
+		return -EOPNOTSUPP;
+	switch (READ_ONCE(queue->qm->mode)) {
+	case WD_DMA_SVA:
+		ret = wd_queue_bond(queue, true);
+		break;
+	case WD_DMA_PINNED:
+		ret = wd_queue_bond(queue, false);
+		break;
+	case WD_DMA_PHYSICAL:
+		*pasid = 0;
+		return qm_physical_check(queue->qm);
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (!ret)
+		*pasid = wd_queue_bond_pasid(queue);
+	return ret;
+}
+
+static int wd_queue_start(struct wd_queue *queue)
+{
+	u32 pasid;
+	int ret;
+
+	lockdep_assert_held(&queue->lock);
+	ret = wd_queue_take_memory(queue, &pasid);
+	if (ret)
+		return ret;
+	ret = wd_qp_start(queue->qp, queue->type, pasid);
+	if (!ret) {
+		queue->state = WD_QUEUE_STARTED;
+		return 0;
+	}
+	if (queue->qp->broken)
+		wd_queue_zombie(queue);
+	wd_queue_unbond(queue);
+	return ret;
 }
 
 static int wd_queue_start_ioctl(struct wd_queue *queue)
@@ -191,14 +272,8 @@ static int wd_queue_start_ioctl(struct wd_queue *queue)
 		ret = -ENXIO;
 	} else if (queue->state != WD_QUEUE_INIT) {
 		ret = -EINVAL;
-	} else if (!queue->attached) {
-		ret = -EOPNOTSUPP;
 	} else {
-		ret = wd_qp_start(queue->qp, queue->type, queue->pasid);
-		if (!ret)
-			queue->state = WD_QUEUE_STARTED;
-		else if (queue->qp->broken)
-			wd_queue_zombie(queue);
+		ret = wd_queue_start(queue);
 	}
 	mutex_unlock(&queue->lock);
 	return ret;
@@ -213,7 +288,23 @@ static int wd_queue_put_ioctl(struct wd_queue *queue)
 		ret = -ENXIO;
 	else
 		ret = wd_queue_halt(queue, WD_QUEUE_PATIENCE_MS);
+	wd_queue_unbond(queue);
 	mutex_unlock(&queue->lock);
+	return ret;
+}
+
+static long wd_queue_ss_ioctl(struct wd_queue *queue, unsigned long __user *arg)
+{
+	unsigned long value;
+	long ret;
+
+	if (copy_from_user(&value, arg, sizeof(value)))
+		return -EFAULT;
+	mutex_lock(&queue->qp->lock);
+	ret = wd_ss_slice(queue->ss, value, &value);
+	mutex_unlock(&queue->qp->lock);
+	if (ret >= 0 && copy_to_user(arg, &value, sizeof(value)))
+		return -EFAULT;
 	return ret;
 }
 
@@ -269,6 +360,12 @@ static long wd_queue_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 		return wd_queue_ctx_ioctl(queue, uarg);
 	case UACCE_CMD_QM_SET_QP_INFO:
 		return wd_queue_info_ioctl(queue, uarg);
+	case UACCE_CMD_GET_SS_DMA:
+		return wd_queue_ss_ioctl(queue, uarg);
+	case HISI_QM_CMD_PIN:
+		return wd_queue_pin_ioctl(queue, uarg);
+	case HISI_QM_CMD_UNPIN:
+		return wd_queue_unpin_ioctl(queue, uarg);
 	case VFIO_DEVICE_BIND_IOMMUFD:
 		return wd_queue_bind_ioctl(queue, uarg);
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
@@ -334,6 +431,22 @@ static const struct vm_operations_struct wd_queue_dus_vm_ops = {
 	.fault = wd_queue_dus_fault,
 };
 
+static vm_fault_t wd_queue_ss_fault(struct vm_fault *vmf)
+{
+	struct wd_queue *queue = vmf->vma->vm_file->private_data;
+	vm_fault_t ret;
+
+	mutex_lock(&queue->qp->lock);
+	ret = wd_ss_fault(queue->ss, vmf->vma, vmf->address);
+	mutex_unlock(&queue->qp->lock);
+	return ret;
+}
+
+static const struct vm_operations_struct wd_queue_ss_vm_ops = {
+	.mremap = wd_queue_mremap,
+	.fault = wd_queue_ss_fault,
+};
+
 static int wd_queue_map_mmio(struct wd_queue *queue, struct vm_area_struct *vma)
 {
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
@@ -355,6 +468,25 @@ static int wd_queue_map_dus(struct wd_queue *queue, struct vm_area_struct *vma)
 	return 0;
 }
 
+static int wd_queue_map_ss(struct wd_queue *queue, struct vm_area_struct *vma)
+{
+	struct wd_ss *ss;
+	int ret;
+
+	if (READ_ONCE(queue->qm->mode) != WD_DMA_PHYSICAL)
+		return -EINVAL;
+	ret = qm_physical_check(queue->qm);
+	if (ret)
+		return ret;
+	ss = wd_ss_alloc(queue->qm, vma->vm_end - vma->vm_start);
+	if (IS_ERR(ss))
+		return PTR_ERR(ss);
+	queue->ss = ss;
+	wd_vm_flags_mod(vma, VM_PFNMAP, 0);
+	vma->vm_ops = &wd_queue_ss_vm_ops;
+	return 0;
+}
+
 static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vma)
 {
 	unsigned int region = BIT(vma->vm_pgoff);
@@ -367,11 +499,25 @@ static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vm
 		return -EEXIST;
 	if (vma->vm_pgoff == UACCE_QFRT_MMIO)
 		ret = wd_queue_map_mmio(queue, vma);
+	else if (vma->vm_pgoff == UACCE_QFRT_SS)
+		ret = wd_queue_map_ss(queue, vma);
 	else
 		ret = wd_queue_map_dus(queue, vma);
 	if (!ret)
 		queue->mapped |= region;
 	return ret;
+}
+
+static bool wd_queue_region_fits(struct wd_queue *queue, unsigned long region, size_t size)
+{
+	switch (region) {
+	case UACCE_QFRT_MMIO:
+		return size == QM_DB_WINDOW;
+	case UACCE_QFRT_DUS:
+		return size == queue->qm->dus_size;
+	default:
+		return region == UACCE_QFRT_SS;
+	}
 }
 
 static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
@@ -384,9 +530,7 @@ static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
-	if (vma->vm_pgoff == UACCE_QFRT_MMIO
-		    ? size != QM_DB_WINDOW
-		    : vma->vm_pgoff != UACCE_QFRT_DUS || size != queue->qm->dus_size)
+	if (!wd_queue_region_fits(queue, vma->vm_pgoff, size))
 		return -EINVAL;
 
 	/* A child of fork() must not ring its parent's doorbells. */
@@ -407,7 +551,7 @@ static __poll_t wd_queue_poll(struct file *file, struct poll_table_struct *wait)
 	if (qm_qp_poll(qp))
 		mask |= EPOLLIN | EPOLLRDNORM;
 	mutex_lock(&qp->lock);
-	if (qp->failed)
+	if (qp->failed || queue->orphan)
 		mask |= EPOLLERR;
 	if (queue->dead)
 		mask |= EPOLLERR | EPOLLHUP;

@@ -12,9 +12,17 @@
 
 #include "qm.h"
 
+struct mm_struct;
+struct vm_area_struct;
+struct wd_bond;
+struct wd_ss;
+
+/* The PASID field of queue contexts (5.1). */
+#define WD_QUEUE_MAX_PASIDS 0x10000
+
 /*
  * INIT:	the hardware queue is ours and stopped
- * STARTED:	the device works on it; it is attached
+ * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses
  * ZOMBIE:	the device went away, or did not stop the queue; final
  */
 enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
@@ -32,8 +40,15 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @mapping: of the file, where its VMAs are found; NULL after its release
  * @attached: an address space is attached at @pasid
  * @pasid: reserved in qm->pasids while attached
+ * @mm: address space that opened the file; its structure is kept
+ * @bond: the started queue works in @mm, or NULL
+ * @bond_node: in wd_bond.queues; qm->sva_lock
+ * @pins: struct wd_pin, memory of @mm
+ * @nr_pins: entries of @pins, and those on their way
+ * @ss: region SS, or NULL; qp->lock
  * @mapped: bitmap of enum uacce_qfrt, regions that were mapped; qp->lock
  * @dead: no new mapping, pollers are told; qp->lock
+ * @orphan: stopped because @mm ended, pollers are told; qp->lock
  */
 struct wd_queue {
 	struct wd_qm *qm;
@@ -49,8 +64,16 @@ struct wd_queue {
 	bool attached;
 	u32 pasid;
 
+	struct mm_struct *mm;
+	struct wd_bond *bond;
+	struct list_head bond_node;
+	struct list_head pins;
+	unsigned int nr_pins;
+
+	struct wd_ss *ss;
 	unsigned int mapped;
 	bool dead;
+	bool orphan;
 };
 
 extern const struct file_operations wd_queue_fops;
@@ -58,6 +81,7 @@ extern const struct file_operations wd_queue_fops;
 void wd_queue_put(struct wd_queue *queue);
 void wd_queue_disconnect(struct wd_queue *queue);
 void wd_queue_zombie(struct wd_queue *queue);
+void wd_queue_orphan(struct wd_queue *queue);
 
 /* attach.c */
 int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms);
@@ -66,6 +90,24 @@ int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
 void wd_queue_detach(struct wd_queue *queue);
 void wd_queue_unbind(struct wd_queue *queue);
+
+/* sva.c */
+int wd_queue_bond(struct wd_queue *queue, bool faults);
+u32 wd_queue_bond_pasid(const struct wd_queue *queue);
+void wd_queue_bond_cut(struct wd_queue *queue);
+void wd_queue_unbond(struct wd_queue *queue);
+
+/* pin.c */
+int wd_queue_pin_ioctl(struct wd_queue *queue, void __user *arg);
+int wd_queue_unpin_ioctl(struct wd_queue *queue, void __user *arg);
+void wd_queue_unpin_all(struct wd_queue *queue);
+
+/* ss.c */
+struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size);
+void wd_ss_unmap(struct wd_ss *ss);
+void wd_ss_free(struct wd_ss *ss);
+long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer);
+vm_fault_t wd_ss_fault(const struct wd_ss *ss, struct vm_area_struct *vma, unsigned long address);
 
 /* How long a queue may take to finish what it holds before the device is told to stop it. */
 #define WD_QUEUE_PATIENCE_MS 1000

@@ -37,13 +37,15 @@ static DEVICE_ATTR_RO(id);
 
 static ssize_t api_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%s\n", HISI_QM_API_VER3_BASE);
+	bool physical = READ_ONCE(to_qm(dev)->mode) == WD_DMA_PHYSICAL;
+
+	return sysfs_emit(buf, "%s%s\n", HISI_QM_API_VER3_BASE, physical ? "_noiommu" : "");
 }
 static DEVICE_ATTR_RO(api);
 
 static ssize_t flags_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", UACCE_DEV_IOMMUFD);
+	return sysfs_emit(buf, "%u\n", qm_mode_flags(to_qm(dev)));
 }
 static DEVICE_ATTR_RO(flags);
 
@@ -127,6 +129,7 @@ static struct attribute *qm_attrs[] = {
 	&dev_attr_region_mmio_size.attr,
 	&dev_attr_region_dus_size.attr,
 	&dev_attr_doorbell_words.attr,
+	&dev_attr_dma_mode.attr,
 	&dev_attr_isolate.attr,
 	&dev_attr_selftest.attr,
 	&dev_attr_kernel_requests.attr,
@@ -158,6 +161,7 @@ static void qm_device_release(struct device *dev)
 
 	qm_qps_cleanup(qm);
 	ida_destroy(&qm->pasids);
+	mutex_destroy(&qm->sva_lock);
 	mutex_destroy(&qm->lock);
 	ida_free(&qm_ids, qm->id);
 	pci_dev_put(qm->pdev);
@@ -192,6 +196,8 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	qm->io = io;
 	qm->ops = ops;
 	mutex_init(&qm->lock);
+	mutex_init(&qm->sva_lock);
+	INIT_LIST_HEAD(&qm->bonds);
 	INIT_LIST_HEAD(&qm->queues);
 	ida_init(&qm->pasids);
 
@@ -228,6 +234,7 @@ int wd_qm_register(struct wd_qm *qm)
 {
 	if (!wd_qm_serves_users(qm))
 		return -EOPNOTSUPP;
+	qm_mode_setup(qm);
 	cdev_init(&qm->cdev, &wd_queue_fops);
 	qm->cdev.owner = THIS_MODULE;
 	return cdev_device_add(&qm->cdev, &qm->dev);

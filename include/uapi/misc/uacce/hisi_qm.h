@@ -51,6 +51,36 @@ struct hisi_qp_info {
 #define UACCE_CMD_QM_SET_QP_INFO _IOWR('H', 11, struct hisi_qp_info)
 
 /*
+ * Extension: pinned memory. A device whose "dma_mode" is pinned works in the address space of the
+ * process without page faults: the memory of its requests must be pinned beforehand. Pinned
+ * memory counts against RLIMIT_MEMLOCK of the caller, once for every pin; it is released by
+ * UNPIN, by the last close of the file, and so by the end of the process.
+ *
+ * struct hisi_qm_pin - argument of both
+ * @addr: first byte; anywhere in a page
+ * @length: bytes; not 0
+ * @flags: HISI_QM_PIN_WRITE: the device may write there too
+ * @reserved: 0
+ *
+ * PIN returns 0, or -EOPNOTSUPP in another mode; -EINVAL; -EPERM if the caller is not the process
+ * that opened the file; -ENOMEM above the limit; -EFAULT for memory that is not there or that
+ * cannot be pinned so; -ENOSPC beyond HISI_QM_MAX_PINS of a file. UNPIN takes the same @addr and
+ * @length, ignores @flags, and returns 0 or -ENOENT. It stops nothing: a request that uses the
+ * memory afterwards may fail.
+ */
+struct hisi_qm_pin {
+	__u64 addr;
+	__u64 length;
+	__u32 flags;
+	__u32 reserved;
+};
+
+#define HISI_QM_PIN_WRITE 1
+#define HISI_QM_MAX_PINS 65536
+#define HISI_QM_CMD_PIN _IOW('H', 0x40, struct hisi_qm_pin)
+#define HISI_QM_CMD_UNPIN _IOW('H', 0x41, struct hisi_qm_pin)
+
+/*
  * The last two words of the DUS region, written by the kernel; offsets from the region's end.
  * Once 1 they stay 1 until the queue is started again.
  */

@@ -12,9 +12,10 @@
  *	ZOMBIE   the device went away or the hardware could not stop the queue; every ioctl
  *		 returns -ENXIO, existing mappings stay readable until munmap()
  *
- * Extension: the memory that a queue's requests may reach is an address space of /dev/iommu. It is
- * chosen before START_Q, with the VFIO_DEVICE_{BIND,ATTACH,DETACH}* commands of
- * <linux/vfio_cdev.h> on this same file.
+ * The memory that a queue's requests may reach is that of the process which opened the file
+ * (UACCE_DEV_SVA). Extension: or an address space of /dev/iommu, chosen before START_Q with the
+ * VFIO_DEVICE_{BIND,ATTACH,DETACH}* commands of <linux/vfio_cdev.h> on this same file. Which of
+ * these a queue without such an address space gets says the sysfs attribute "dma_mode".
  */
 #ifndef _UAPI_MISC_UACCE_H
 #define _UAPI_MISC_UACCE_H
@@ -28,6 +29,10 @@
  * Return 0, or
  *	-EINVAL      the queue is started already
  *	-EOPNOTSUPP  no address space is attached, and the device offers no other (extension)
+ *	-EPERM       the queue would work in the address space of the process that opened it, and
+ *		     this is another one, or another program (extension); or the caller may not
+ *		     use physical addresses
+ *	-ENOSPC, -ENOMEM  no PASID left, no memory
  *	-EBUSY, -ETIMEDOUT, -EIO  the hardware refused
  */
 #define UACCE_CMD_START_Q _IO('W', 0)
@@ -39,14 +44,26 @@
  */
 #define UACCE_CMD_PUT_Q _IO('W', 1)
 
+/*
+ * UACCE_CMD_GET_SS_DMA - where a slice of the SS region lies for the device
+ *
+ * Not in mainline Linux. In: index of the slice. Out: its DMA address, with its length in units of
+ * 64 KiB in the low 12 bits. Return the number of slices behind it, or -EINVAL without such a
+ * slice.
+ */
+#define UACCE_CMD_GET_SS_DMA _IOR('W', 3, unsigned long)
+
 /* Bits of the sysfs attribute "flags". */
 #define UACCE_DEV_SVA (1 << 0)	   /* requests use addresses of the process */
+#define UACCE_DEV_NOIOMMU (1 << 1) /* not in mainline: requests use physical addresses */
 #define UACCE_DEV_IOMMUFD (1 << 8) /* extension: requests use an address space of /dev/iommu */
 
 /*
  * enum uacce_qfrt - regions of a queue file
  * @UACCE_QFRT_MMIO: doorbells of the queue, device memory
  * @UACCE_QFRT_DUS: rings and status words, shared by device, kernel ("down") and user
+ * @UACCE_QFRT_SS: memory for the data of requests, where requests use physical addresses; of any
+ *	length. Not in mainline Linux
  *
  * Region n is mapped with mmap() at file offset n pages, whole, MAP_SHARED, once per file.
  * Lengths: sysfs attributes region_mmio_size and region_dus_size.
@@ -54,6 +71,7 @@
 enum uacce_qfrt {
 	UACCE_QFRT_MMIO = 0,
 	UACCE_QFRT_DUS = 1,
+	UACCE_QFRT_SS = 2,
 };
 
 #endif /* _UAPI_MISC_UACCE_H */

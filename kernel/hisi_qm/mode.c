@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where the memory of a queue comes from if its file has no address space of /dev/iommu: the
+ * device's mode, in its attribute "dma_mode" (Documentation/sva.rst).
+ */
+#include <linux/capability.h>
+#include <linux/device.h>
+#include <linux/iommu.h>
+#include <linux/module.h>
+#include <linux/panic.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include <misc/uacce/uacce.h>
+
+#include "iommu_pasid.h"
+#include "iommu_sva.h"
+#include "queue.h"
+
+static bool unsafe_physical;
+module_param(unsafe_physical, bool, 0644);
+MODULE_PARM_DESC(
+	unsafe_physical,
+	"Allow dma_mode \"physical\": who may open a queue then reaches all memory (default: no)");
+
+static const char *const qm_mode_names[] = {
+	[WD_DMA_SVA] = "sva",
+	[WD_DMA_PINNED] = "pinned",
+	[WD_DMA_IOMMUFD] = "iommufd",
+	[WD_DMA_PHYSICAL] = "physical",
+};
+
+/* Requests without PASID reach memory untranslated, as long as the driver is bound. */
+static bool qm_is_identity(struct wd_qm *qm)
+{
+	struct iommu_domain *domain = iommu_get_domain_for_dev(&qm->pdev->dev);
+
+	return domain && domain->type == IOMMU_DOMAIN_IDENTITY;
+}
+
+/**
+ * qm_mode_possible() - can a device do that, and is it allowed
+ * @qm: initialised
+ * @mode: a mode
+ */
+bool qm_mode_possible(struct wd_qm *qm, enum wd_dma_mode mode)
+{
+	struct device *dev = &qm->pdev->dev;
+
+	switch (mode) {
+	case WD_DMA_SVA:
+		return wd_iommu_sva_supported(dev, true);
+	case WD_DMA_PINNED:
+		return wd_iommu_sva_supported(dev, false);
+	case WD_DMA_IOMMUFD:
+		return wd_iommu_max_pasids(dev) > 1;
+	case WD_DMA_PHYSICAL:
+		return READ_ONCE(unsafe_physical) && qm_is_identity(qm);
+	default:
+		return false;
+	}
+}
+
+/**
+ * qm_mode_setup() - the mode of a new device: the best that it can do
+ * @qm: initialised, not registered
+ */
+void qm_mode_setup(struct wd_qm *qm)
+{
+	qm->mode = qm_mode_possible(qm, WD_DMA_SVA) ? WD_DMA_SVA : WD_DMA_IOMMUFD;
+}
+
+/**
+ * qm_physical_check() - may the caller use physical addresses on a device
+ * @qm: queue manager
+ *
+ * As for VFIO's devices without IOMMU: only with the parameter, for whoever may touch all hardware
+ * anyway, and with a mark on the kernel, since nobody can say afterwards what was written where.
+ *
+ * Return: 0; -EOPNOTSUPP, -EPERM.
+ */
+int qm_physical_check(struct wd_qm *qm)
+{
+	if (!qm_mode_possible(qm, WD_DMA_PHYSICAL))
+		return -EOPNOTSUPP;
+	if (!capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	add_taint(TAINT_USER, LOCKDEP_STILL_OK);
+	return 0;
+}
+
+/**
+ * qm_mode_flags() - what the mode means for attribute "flags"
+ * @qm: registered
+ */
+unsigned int qm_mode_flags(struct wd_qm *qm)
+{
+	unsigned int flags = qm_mode_possible(qm, WD_DMA_IOMMUFD) ? UACCE_DEV_IOMMUFD : 0;
+
+	switch (READ_ONCE(qm->mode)) {
+	case WD_DMA_SVA:
+		return flags | UACCE_DEV_SVA;
+	case WD_DMA_PHYSICAL:
+		return flags | UACCE_DEV_NOIOMMU;
+	default:
+		return flags;
+	}
+}
+
+static ssize_t dma_mode_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	enum wd_dma_mode mode, now = READ_ONCE(qm->mode);
+	ssize_t at = 0;
+
+	for (mode = 0; mode < WD_DMA_MODES; mode++) {
+		if (mode == now)
+			at += sysfs_emit_at(buf, at, "%s[%s]", at ? " " : "", qm_mode_names[mode]);
+		else if (qm_mode_possible(qm, mode))
+			at += sysfs_emit_at(buf, at, "%s%s", at ? " " : "", qm_mode_names[mode]);
+	}
+	return at + sysfs_emit_at(buf, at, "\n");
+}
+
+/* Queues that are started go on as they are. */
+static ssize_t dma_mode_store(struct device *dev, struct device_attribute *attr, const char *buf,
+			      size_t count)
+{
+	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	int mode = sysfs_match_string(qm_mode_names, buf);
+
+	if (mode < 0)
+		return mode;
+	if (!qm_mode_possible(qm, mode))
+		return -EOPNOTSUPP;
+	if (mode == WD_DMA_PHYSICAL && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	WRITE_ONCE(qm->mode, mode);
+	return count;
+}
+DEVICE_ATTR_RW(dma_mode);

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory that a process pins for queues which work in its address space without page faults. The
+ * device goes through the process's own page table, so pinning means: it is there, and stays.
+ */
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/uaccess.h>
+
+#include <misc/uacce/hisi_qm.h>
+
+#include "iommufd.h"
+#include "queue.h"
+
+/* One HISI_QM_CMD_PIN. */
+struct wd_pin {
+	struct list_head node;
+	u64 addr;
+	u64 length;
+	struct iommufd_pin *pin;
+};
+
+static int pin_copy_argument(struct hisi_qm_pin *pin, void __user *arg)
+{
+	u64 end;
+
+	if (copy_from_user(pin, arg, sizeof(*pin)))
+		return -EFAULT;
+	if (!pin->length || pin->reserved || pin->flags & ~HISI_QM_PIN_WRITE ||
+	    check_add_overflow(pin->addr, pin->length, &end))
+		return -EINVAL;
+	return 0;
+}
+
+/* Room for one more, and nobody else's memory. */
+static int pin_check(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE)
+		return -ENXIO;
+	if (READ_ONCE(queue->qm->mode) != WD_DMA_PINNED)
+		return -EOPNOTSUPP;
+	if (!current->mm || current->mm != queue->mm)
+		return -EPERM;
+	return queue->nr_pins < HISI_QM_MAX_PINS ? 0 : -ENOSPC;
+}
+
+/**
+ * wd_queue_pin_ioctl() - HISI_QM_CMD_PIN
+ * @queue: the queue
+ * @arg: the caller's structure
+ */
+int wd_queue_pin_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	struct hisi_qm_pin request;
+	struct wd_pin *pin;
+	int ret;
+
+	ret = pin_copy_argument(&request, arg);
+	if (ret)
+		return ret;
+	pin = kzalloc(sizeof(*pin), GFP_KERNEL_ACCOUNT);
+	if (!pin)
+		return -ENOMEM;
+	pin->addr = request.addr;
+	pin->length = request.length;
+	/* Pinning takes time and the mmap lock: not under the queue's lock. */
+	mutex_lock(&queue->lock);
+	ret = pin_check(queue);
+	queue->nr_pins += !ret;
+	mutex_unlock(&queue->lock);
+	if (ret)
+		goto err_free;
+	pin->pin =
+		iommufd_pin_user(request.addr, request.length, request.flags & HISI_QM_PIN_WRITE);
+	ret = PTR_ERR_OR_ZERO(pin->pin);
+	mutex_lock(&queue->lock);
+	if (ret)
+		queue->nr_pins--;
+	else
+		list_add_tail(&pin->node, &queue->pins);
+	mutex_unlock(&queue->lock);
+	if (!ret)
+		return 0;
+err_free:
+	kfree(pin);
+	return ret;
+}
+
+static void pin_release(struct wd_pin *pin)
+{
+	iommufd_unpin_user(pin->pin);
+	kfree(pin);
+}
+
+static struct wd_pin *pin_take(struct wd_queue *queue, const struct hisi_qm_pin *request)
+{
+	struct wd_pin *pin, *found = NULL;
+
+	mutex_lock(&queue->lock);
+	list_for_each_entry (pin, &queue->pins, node) {
+		if (pin->addr != request->addr || pin->length != request->length)
+			continue;
+		found = pin;
+		list_del(&pin->node);
+		queue->nr_pins--;
+		break;
+	}
+	mutex_unlock(&queue->lock);
+	return found;
+}
+
+/**
+ * wd_queue_unpin_ioctl() - HISI_QM_CMD_UNPIN
+ * @queue: the queue
+ * @arg: the caller's structure
+ */
+int wd_queue_unpin_ioctl(struct wd_queue *queue, void __user *arg)
+{
+	struct hisi_qm_pin request;
+	struct wd_pin *pin;
+	int ret;
+
+	ret = pin_copy_argument(&request, arg);
+	if (ret)
+		return ret;
+	pin = pin_take(queue, &request);
+	if (!pin)
+		return -ENOENT;
+	pin_release(pin);
+	return 0;
+}
+
+/**
+ * wd_queue_unpin_all() - with the file
+ * @queue: stopped, nobody else has it
+ */
+void wd_queue_unpin_all(struct wd_queue *queue)
+{
+	struct wd_pin *pin, *next;
+
+	list_for_each_entry_safe (pin, next, &queue->pins, node)
+		pin_release(pin);
+	INIT_LIST_HEAD(&queue->pins);
+}

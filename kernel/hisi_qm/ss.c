@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory for the data of requests that carry physical addresses: region SS, in slices that are
+ * contiguous for the device (hisi-qm-zip 10.5). It is the user's until the file is released.
+ *
+ * Every function here is called with the queue pair's lock held.
+ */
+#include <linux/dma-mapping.h>
+#include <linux/gfp.h>
+#include <linux/kernel.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+#include "queue.h"
+
+/* What the low 12 bits of an answer count; the largest slice; what one file may have. */
+#define SS_UNIT 0x10000ul
+#define SS_SLICE_MAX 0x400000ul
+#define SS_TOTAL_MAX 0x10000000ul
+
+struct wd_ss_slice {
+	void *memory;
+	dma_addr_t dma;
+	size_t size;
+};
+
+/**
+ * struct wd_ss - the region of a queue file
+ * @qm: whose device may use it
+ * @mapped: the device still may
+ * @count: entries of @slices
+ * @slices: in the order of their DMA addresses, and of the region
+ */
+struct wd_ss {
+	struct wd_qm *qm;
+	bool mapped;
+	unsigned int count;
+	struct wd_ss_slice slices[];
+};
+
+/* As much of @wanted as there is in one piece. */
+static int ss_slice_alloc(struct wd_qm *qm, struct wd_ss_slice *slice, size_t wanted)
+{
+	struct device *dev = &qm->pdev->dev;
+	size_t size;
+
+	for (size = min(wanted, SS_SLICE_MAX); size; size = ALIGN_DOWN(size / 2, SS_UNIT)) {
+		slice->memory = alloc_pages_exact(size, GFP_KERNEL_ACCOUNT | __GFP_ZERO |
+								__GFP_NOWARN | __GFP_NORETRY);
+		if (slice->memory)
+			break;
+	}
+	if (!size)
+		return -ENOMEM;
+	slice->size = size;
+	slice->dma = dma_map_single(dev, slice->memory, size, DMA_BIDIRECTIONAL);
+	if (!dma_mapping_error(dev, slice->dma))
+		return 0;
+	free_pages_exact(slice->memory, size);
+	return -ENOMEM;
+}
+
+/* A new slice takes its place among those before it. */
+static void ss_slice_sort(struct wd_ss *ss)
+{
+	unsigned int i;
+
+	for (i = ss->count - 1; i && ss->slices[i].dma < ss->slices[i - 1].dma; i--)
+		swap(ss->slices[i], ss->slices[i - 1]);
+}
+
+/**
+ * wd_ss_unmap() - take the region away from the device; user mappings stay
+ * @ss: region, or NULL
+ */
+void wd_ss_unmap(struct wd_ss *ss)
+{
+	unsigned int i;
+
+	if (!ss || !ss->mapped)
+		return;
+	for (i = 0; i < ss->count; i++)
+		dma_unmap_single(&ss->qm->pdev->dev, ss->slices[i].dma, ss->slices[i].size,
+				 DMA_BIDIRECTIONAL);
+	ss->mapped = false;
+}
+
+/**
+ * wd_ss_free() - give the region back; no user mapping is left
+ * @ss: region, or NULL
+ */
+void wd_ss_free(struct wd_ss *ss)
+{
+	unsigned int i;
+
+	if (!ss)
+		return;
+	wd_ss_unmap(ss);
+	for (i = 0; i < ss->count; i++)
+		free_pages_exact(ss->slices[i].memory, ss->slices[i].size);
+	kvfree(ss);
+}
+
+/**
+ * wd_ss_alloc() - a zeroed region
+ * @qm: queue manager, present
+ * @size: bytes; the last slice is rounded up
+ *
+ * Return: the region; ERR_PTR of -EINVAL for a size that cannot be, -ENOMEM.
+ */
+struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size)
+{
+	struct wd_ss *ss;
+	int ret;
+
+	if (!size || size > SS_TOTAL_MAX)
+		return ERR_PTR(-EINVAL);
+	size = ALIGN(size, SS_UNIT);
+	ss = kvzalloc(struct_size(ss, slices, size / SS_UNIT), GFP_KERNEL_ACCOUNT);
+	if (!ss)
+		return ERR_PTR(-ENOMEM);
+	ss->qm = qm;
+	ss->mapped = true;
+	while (size) {
+		ret = ss_slice_alloc(qm, &ss->slices[ss->count], size);
+		if (ret) {
+			wd_ss_free(ss);
+			return ERR_PTR(ret);
+		}
+		size -= ss->slices[ss->count].size;
+		ss->count++;
+		ss_slice_sort(ss);
+	}
+	return ss;
+}
+
+/**
+ * wd_ss_slice() - where a slice lies for the device
+ * @ss: region, or NULL
+ * @index: of the slice
+ * @answer: filled as UACCE_CMD_GET_SS_DMA does
+ *
+ * Return: number of slices behind it; -EINVAL.
+ */
+long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer)
+{
+	if (!ss || index >= ss->count)
+		return -EINVAL;
+	*answer = ss->slices[index].dma | ss->slices[index].size / SS_UNIT;
+	return ss->count - 1 - index;
+}
+
+/* For a fault handler: insert the region's page at @address of @vma. */
+vm_fault_t wd_ss_fault(const struct wd_ss *ss, struct vm_area_struct *vma, unsigned long address)
+{
+	size_t offset = address - vma->vm_start;
+	unsigned int i;
+
+	for (i = 0; i < ss->count; i++) {
+		if (offset < ss->slices[i].size)
+			return vmf_insert_pfn(
+				vma, address,
+				PHYS_PFN(virt_to_phys(ss->slices[i].memory + offset)));
+		offset -= ss->slices[i].size;
+	}
+	return VM_FAULT_SIGBUS;
+}

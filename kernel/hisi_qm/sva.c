@@ -1,0 +1,229 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queues in the address space of a process (Documentation/sva.rst). All started queues of one
+ * process on a device share a bond, and its PASID.
+ *
+ * A queue belongs to the address space that opened its file: nobody else can start it there. So who
+ * is given the file of another process, or talked into starting it, does not lend out his memory;
+ * and after exec() or the end of the process the file is of no use for it.
+ *
+ * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and what is in them.
+ * A bond is made with it held, and unbound without it: that waits for page faults of the process.
+ */
+#include <linux/idr.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommu_sva.h"
+#include "queue.h"
+
+/**
+ * struct wd_bond - the queues of one process on one device
+ * @qm: held
+ * @mm: whose; kept by the queues
+ * @node: in wd_qm.bonds; empty once it accepts no more queues
+ * @queues: wd_queue.bond_node, counted by @users
+ * @users: queues
+ * @sva: the layer's
+ * @pasid: of all queues
+ * @faults: page faults are handled
+ * @leaked: the device may still use the PASID
+ */
+struct wd_bond {
+	struct wd_qm *qm;
+	struct mm_struct *mm;
+	struct list_head node;
+	struct list_head queues;
+	unsigned int users;
+	struct wd_sva *sva;
+	u32 pasid;
+	bool faults;
+	bool leaked;
+};
+
+/* A queue of a bond that is still in it, with a reference. */
+static struct wd_queue *bond_first_queue(struct wd_bond *bond)
+{
+	struct wd_queue *queue;
+
+	mutex_lock(&bond->qm->sva_lock);
+	list_del_init(&bond->node);
+	queue = list_first_entry_or_null(&bond->queues, struct wd_queue, bond_node);
+	if (queue)
+		kref_get(&queue->ref);
+	mutex_unlock(&bond->qm->sva_lock);
+	return queue;
+}
+
+/* The process ends, or becomes another program: its queues stop before its page table goes. */
+static void bond_mm_exit(void *data)
+{
+	struct wd_bond *bond = data;
+	struct wd_queue *queue;
+
+	while ((queue = bond_first_queue(bond))) {
+		mutex_lock(&queue->lock);
+		if (queue->bond == bond) {
+			wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+			wd_queue_unbond(queue);
+			wd_queue_orphan(queue);
+		}
+		mutex_unlock(&queue->lock);
+		wd_queue_put(queue);
+	}
+}
+
+static void bond_release(void *data)
+{
+	struct wd_bond *bond = data;
+
+	wd_qm_put(bond->qm);
+	kfree(bond);
+}
+
+static const struct wd_sva_ops bond_ops = {
+	.mm_exit = bond_mm_exit,
+	.release = bond_release,
+};
+
+/* At any PASID that is free in the IOMMU too. */
+static int bond_bind(struct wd_bond *bond)
+{
+	struct wd_qm *qm = bond->qm;
+	struct device *dev = &qm->pdev->dev;
+	u32 max = min_t(u32, wd_iommu_max_pasids(dev), WD_QUEUE_MAX_PASIDS), next = 1;
+	struct wd_sva *sva;
+	int pasid;
+
+	for (; next < max; next = pasid + 1) {
+		pasid = ida_alloc_range(&qm->pasids, next, max - 1, GFP_KERNEL);
+		if (pasid < 0)
+			return pasid;
+		sva = wd_iommu_sva_bind(dev, bond->mm, pasid, bond->faults, &bond_ops, bond);
+		if (!IS_ERR(sva)) {
+			bond->sva = sva;
+			bond->pasid = pasid;
+			return 0;
+		}
+		ida_free(&qm->pasids, pasid);
+		if (PTR_ERR(sva) != -EBUSY)
+			return PTR_ERR(sva);
+	}
+	return max < 2 ? -EOPNOTSUPP : -ENOSPC;
+}
+
+static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool faults)
+{
+	struct wd_bond *bond = kzalloc(sizeof(*bond), GFP_KERNEL_ACCOUNT);
+	int ret;
+
+	lockdep_assert_held(&qm->sva_lock);
+	if (!bond)
+		return ERR_PTR(-ENOMEM);
+	bond->qm = qm;
+	bond->mm = mm;
+	bond->faults = faults;
+	INIT_LIST_HEAD(&bond->queues);
+	get_device(&qm->dev);
+	ret = bond_bind(bond);
+	if (ret) {
+		bond_release(bond);
+		return ERR_PTR(ret);
+	}
+	list_add(&bond->node, &qm->bonds);
+	return bond;
+}
+
+static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool faults)
+{
+	struct wd_bond *bond;
+
+	lockdep_assert_held(&qm->sva_lock);
+	list_for_each_entry (bond, &qm->bonds, node)
+		if (bond->mm == mm && bond->faults == faults)
+			return bond;
+	return bond_make(qm, mm, faults);
+}
+
+/**
+ * wd_queue_bond() - the address space of the process for a queue
+ * @queue: locked, not started, without address space
+ * @faults: with page faults
+ *
+ * Return: 0: @queue->bond is set; -EPERM if the caller is not the process that opened the file;
+ * -EOPNOTSUPP; -ENOSPC; -ENOMEM.
+ */
+int wd_queue_bond(struct wd_queue *queue, bool faults)
+{
+	struct wd_qm *qm = queue->qm;
+	struct wd_bond *bond;
+
+	lockdep_assert_held(&queue->lock);
+	if (!current->mm || current->mm != queue->mm)
+		return -EPERM;
+	mutex_lock(&qm->sva_lock);
+	bond = bond_find(qm, queue->mm, faults);
+	if (!IS_ERR(bond)) {
+		bond->users++;
+		list_add_tail(&queue->bond_node, &bond->queues);
+		queue->bond = bond;
+	}
+	mutex_unlock(&qm->sva_lock);
+	return PTR_ERR_OR_ZERO(bond);
+}
+
+/**
+ * wd_queue_bond_pasid() - the PASID of a queue's bond
+ * @queue: locked, with a bond
+ */
+u32 wd_queue_bond_pasid(const struct wd_queue *queue)
+{
+	return queue->bond->pasid;
+}
+
+/**
+ * wd_queue_bond_cut() - put the process out of the device's reach, which does not stop a queue
+ * @queue: locked
+ *
+ * Other queues of the process on the device lose their memory with it.
+ */
+void wd_queue_bond_cut(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (queue->bond)
+		wd_iommu_sva_cut(queue->bond->sva);
+}
+
+/**
+ * wd_queue_unbond() - a queue that is halted leaves its bond
+ * @queue: locked
+ */
+void wd_queue_unbond(struct wd_queue *queue)
+{
+	struct wd_bond *bond = queue->bond;
+	struct wd_qm *qm = queue->qm;
+	bool last, leaked;
+	u32 pasid;
+
+	lockdep_assert_held(&queue->lock);
+	if (!bond)
+		return;
+	queue->bond = NULL;
+	mutex_lock(&qm->sva_lock);
+	list_del_init(&queue->bond_node);
+	bond->leaked |= queue->qp->broken;
+	last = !--bond->users;
+	if (last)
+		list_del_init(&bond->node);
+	pasid = bond->pasid;
+	leaked = bond->leaked;
+	mutex_unlock(&qm->sva_lock);
+	if (!last)
+		return;
+	wd_iommu_sva_unbind(bond->sva);
+	/* The bond may be gone. Its PASID is somebody else's only now. */
+	if (!leaked)
+		ida_free(&qm->pasids, pasid);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Marks on the kernel: there is nothing here that anybody would read them from but the log. */
+#ifndef _LINUX_PANIC_H
+#define _LINUX_PANIC_H
+
+#include <linux/printk.h>
+
+enum lockdep_ok { LOCKDEP_STILL_OK, LOCKDEP_NOW_UNRELIABLE };
+
+#define TAINT_USER 6
+
+static inline void add_taint(unsigned int flag, enum lockdep_ok ok)
+{
+	(void)ok;
+	pr_warn_once("kernel is tainted: %u\n", flag);
+}
+
+#endif /* _LINUX_PANIC_H */
