@@ -17,6 +17,46 @@
 #define SQE 128
 #define CQE 16
 
+int mode_set(struct device *device, const char *mode)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/dma_mode", device->sysfs);
+	return wd_host_sysfs_write(device->host, path, mode);
+}
+
+static int mode_read(struct device *device, char *text, size_t size)
+{
+	char path[256];
+
+	snprintf(path, sizeof(path), "%s/dma_mode", device->sysfs);
+	return wd_host_sysfs_read(device->host, path, text, size);
+}
+
+bool mode_possible(struct device *device, const char *mode)
+{
+	char text[128];
+
+	if (mode_read(device, text, sizeof(text)) < 0)
+		return false;
+	for (char *word = strtok(text, " []\n"); word; word = strtok(NULL, " []\n"))
+		if (!strcmp(word, mode))
+			return true;
+	return false;
+}
+
+/* The one in brackets. */
+static void mode_get(struct device *device, char *mode, size_t size)
+{
+	char text[128] = "", *begin, *end;
+
+	mode_read(device, text, sizeof(text));
+	begin = strchr(text, '[');
+	end = strchr(text, ']');
+	if (begin && end)
+		snprintf(mode, size, "%.*s", (int)(end - begin - 1), begin + 1);
+}
+
 int device_open(struct device *device)
 {
 	char names[4096];
@@ -39,11 +79,13 @@ int device_open(struct device *device)
 	device->words = device_number(device, "doorbell_words");
 	if (device->words < 0)
 		device->words = -1;
-	return 0;
+	mode_get(device, device->mode_before, sizeof(device->mode_before));
+	return mode_set(device, "iommufd");
 }
 
 void device_close(struct device *device)
 {
+	mode_set(device, device->mode_before);
 	wd_host_close(device->host);
 }
 

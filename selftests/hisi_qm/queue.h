@@ -21,6 +21,8 @@ struct device {
 	size_t mmio_size, dus_size;
 	/** Offset of the doorbell words, or -1. */
 	long words;
+	/** Attribute "dma_mode" as it was before us. */
+	char mode_before[32];
 };
 
 /** An open queue file. */
@@ -61,10 +63,16 @@ struct result {
 #define PAGE 4096ul
 
 /**
- * The first device of the host. @return 0; -ENODEV: none, a reason to skip; other -errno.
+ * The first device of the host, in mode "iommufd": queues start with an address space attached, or
+ * not at all. device_close() restores the mode. @return 0; -ENODEV: none, a reason to skip; other
+ * -errno.
  */
 int device_open(struct device *device);
 void device_close(struct device *device);
+/** Attribute "dma_mode": for queues that start from now on. @return 0 or -errno. */
+int mode_set(struct device *device, const char *mode);
+/** Is @mode in "dma_mode"? */
+bool mode_possible(struct device *device, const char *mode);
 long device_number(struct device *device, const char *attribute);
 
 /* Every function returns 0 or -errno unless it says otherwise. */

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Modes of a device, and pinned memory of the process. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,7 +16,6 @@
 #define SIZE (16 * PAGE)
 
 static struct device device;
-static char first_mode[32];
 
 static long pin(struct queue *queue, unsigned long request, const void *address, size_t length,
 		unsigned flags)
@@ -154,28 +152,6 @@ static void pin_limit(void)
 	pages_free(memory, 2 * SIZE);
 }
 
-static int setup(void)
-{
-	char path[256], text[128], *end;
-	int ret = device_open(&device);
-
-	if (ret)
-		return ret;
-	snprintf(path, sizeof(path), "%s/dma_mode", device.sysfs);
-	ret = wd_host_sysfs_read(device.host, path, text, sizeof(text));
-	if (ret < 0 || !strchr(text, '[') || !(end = strchr(text, ']')))
-		return -EPROTO;
-	*end = 0;
-	snprintf(first_mode, sizeof(first_mode), "%s", strchr(text, '[') + 1);
-	return 0;
-}
-
-static void cleanup(void)
-{
-	mode_set(&device, first_mode);
-	device_close(&device);
-}
-
 int main(void)
 {
 	static const struct ktap_case cases[] = {
@@ -186,5 +162,5 @@ int main(void)
 		{"limit of pinned memory", pin_limit},
 	};
 
-	KTAP_MAIN(cases, setup(), cleanup());
+	KTAP_MAIN(cases, device_open(&device), device_close(&device));
 }

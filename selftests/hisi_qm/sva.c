@@ -7,27 +7,6 @@
 #include <string.h>
 #include <zlib.h>
 
-int mode_set(struct device *device, const char *mode)
-{
-	char path[256];
-
-	snprintf(path, sizeof(path), "%s/dma_mode", device->sysfs);
-	return wd_host_sysfs_write(device->host, path, mode);
-}
-
-bool mode_possible(struct device *device, const char *mode)
-{
-	char path[256], text[128];
-
-	snprintf(path, sizeof(path), "%s/dma_mode", device->sysfs);
-	if (wd_host_sysfs_read(device->host, path, text, sizeof(text)) < 0)
-		return false;
-	for (char *word = strtok(text, " []\n"); word; word = strtok(NULL, " []\n"))
-		if (!strcmp(word, mode))
-			return true;
-	return false;
-}
-
 int sva_queue(struct device *device, struct queue *queue, unsigned type)
 {
 	int ret = queue_open(device, queue);

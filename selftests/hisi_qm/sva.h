@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues in the address space of the process: modes of a device, requests with plain pointers, and
+ * Queues in the address space of the process: requests with plain pointers, and
  * what zlib says about the results.
  */
 #ifndef SELFTESTS_HISI_QM_SVA_H
 #define SELFTESTS_HISI_QM_SVA_H
 
 #include "queue.h"
-
-/** Attribute "dma_mode". @return 0 or -errno. */
-int mode_set(struct device *device, const char *mode);
-/** Is @mode in "dma_mode"? */
-bool mode_possible(struct device *device, const char *mode);
 
 /** A queue of this process, mapped and started in the device's mode. */
 int sva_queue(struct device *device, struct queue *queue, unsigned type);
