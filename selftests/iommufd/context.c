@@ -3,9 +3,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+
+#include <linux/vfio_cdev.h>
 
 #define ALIGNMENT (2ul << 20)
 
@@ -59,6 +62,25 @@ void session_close(struct context *context)
 {
 	context_close(context);
 	host_down();
+}
+
+int queue_bind(const struct context *context, int *queue, uint32_t *device)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = context->fd};
+	char names[4096], path[128];
+	int ret;
+
+	ret = wd_host_sysfs_list(host, "/sys/class/uacce", names, sizeof(names));
+	if (ret < 0 || !names[0])
+		return -ENODEV;
+	names[strcspn(names, "\n")] = 0;
+	snprintf(path, sizeof(path), "/dev/%.100s", names);
+	*queue = wd_host_dev_open(host, path, O_RDWR);
+	if (*queue < 0)
+		return *queue;
+	ret = wd_host_ioctl(host, *queue, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+	*device = bind.out_devid;
+	return ret;
 }
 
 int command(const struct context *context, unsigned long request, void *argument)

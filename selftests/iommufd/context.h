@@ -38,6 +38,9 @@ void context_close(struct context *context);
 int session_open(struct context *context);
 void session_close(struct context *context);
 
+/** A queue file of the machine's first accelerator, bound to the context under @device. */
+int queue_bind(const struct context *context, int *queue, uint32_t *device);
+
 int command(const struct context *context, unsigned long request, void *argument);
 int destroy(const struct context *context, uint32_t id);
 /** The new id, or -errno. */

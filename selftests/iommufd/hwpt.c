@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Page tables for a real device: the first queue file of the machine, bound to the context. */
-#include <fcntl.h>
 #include <sys/mman.h>
-
-#include <linux/vfio_cdev.h>
 
 #include "../common/ktap.h"
 #include "context.h"
@@ -21,25 +18,6 @@ static int hwpt_alloc(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t *id)
 
 	if (!ret)
 		*id = cmd.out_hwpt_id;
-	return ret;
-}
-
-static int open_queue(void)
-{
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = context.fd};
-	char names[4096], path[128];
-	int ret;
-
-	ret = wd_host_sysfs_list(host, "/sys/class/uacce", names, sizeof(names));
-	if (ret < 0 || !names[0])
-		return -ENODEV;
-	names[strcspn(names, "\n")] = 0;
-	snprintf(path, sizeof(path), "/dev/%.100s", names);
-	queue = wd_host_dev_open(host, path, O_RDWR);
-	if (queue < 0)
-		return queue;
-	ret = wd_host_ioctl(host, queue, VFIO_DEVICE_BIND_IOMMUFD, &bind);
-	device = bind.out_devid;
 	return ret;
 }
 
@@ -169,7 +147,7 @@ static int set_up(void)
 		return ret;
 	memory = pages_alloc(64 * PAGE);
 	ret = context_open(&context);
-	return ret ? ret : open_queue();
+	return ret ? ret : queue_bind(&context, &queue, &device);
 }
 
 static void tear_down(void)
