@@ -58,7 +58,7 @@ int driverWrite(const char *attribute, const char *address)
 
 } // namespace
 
-Rig::Rig(unsigned queues, unsigned accelerators)
+Rig::Rig(unsigned queues, unsigned accelerators, bool faulty)
 	: machine_(std::make_unique<machine::Machine>(describe(queues, accelerators),
 						      hostkernel::physicalMemory()))
 {
@@ -66,7 +66,8 @@ Rig::Rig(unsigned queues, unsigned accelerators)
 		hostkernel::PciSlot slot{f.address.domain,   f.address.bus, f.address.device,
 					 f.address.function, f.numaNode,    f.function};
 
-		if (!zip_ && f.function->configRead(machine::pci::kVendorId, 2) == 0x19e5) {
+		if (faulty && !zip_ &&
+		    f.function->configRead(machine::pci::kVendorId, 2) == 0x19e5) {
 			zip_ = std::make_unique<FaultyZip>(*f.function);
 			slot.pciFunction = zip_.get();
 		}
@@ -109,6 +110,14 @@ std::string Rig::deviceName()
 	if (hostkernel::sysfsList("/sys/class/uacce", names) || names.empty())
 		return {};
 	return names.front();
+}
+
+int Rig::setMode(const std::string &mode)
+{
+	const int ret =
+		hostkernel::sysfsWrite("/sys/class/uacce/" + deviceName() + "/dma_mode", mode);
+
+	return ret < 0 ? ret : 0;
 }
 
 std::string Rig::attribute(const std::string &name)

@@ -24,8 +24,12 @@ constexpr size_t kPage = 4096;
 class Rig
 {
 public:
-	/** The second of two accelerators is on a second node, and has no FaultyZip before it. */
-	explicit Rig(unsigned queues = 16, unsigned accelerators = 1);
+	/**
+	 * The second of two accelerators is on a second node, and has no FaultyZip before it.
+	 * Without
+	 * @faulty the first one has none either: then it has page requests.
+	 */
+	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);
 	~Rig();
 	/** @throws std::system_error */
 	void boot();
@@ -37,6 +41,8 @@ public:
 	static std::string deviceName();
 	static std::string attribute(const std::string &name);
 	static long number(const std::string &name);
+	/** Attribute "dma_mode". 0 or -errno. */
+	static int setMode(const std::string &mode);
 	/** Of the accelerator, "0000:75:00.0". */
 	static constexpr const char *kAddress = "0000:75:00.0";
 	static constexpr const char *kSecond = "0000:75:01.0";
@@ -112,7 +118,10 @@ int makeReady(QueueFile &queue, Space &space, unsigned type = 0);
 class HisiTest : public ::testing::Test
 {
 protected:
-	explicit HisiTest(unsigned accelerators = 1) : rig_(16, accelerators) {}
+	explicit HisiTest(unsigned accelerators = 1, bool faulty = true)
+		: rig_(16, accelerators, faulty)
+	{
+	}
 	void SetUp() override { rig_.boot(); }
 	void TearDown() override;
 	/** Shut down now, and check for leaks. */

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Queues in the address space of a process: whose it is, what its end does, and that the device
+ * forgets what the process has changed. Processes are callers; they share the memory of this one,
+ * but have address spaces of their own as far as the kernel knows.
+ *
+ * Mutants that these tests kill: no flush in vtd_mm_table_flush(), no device TLB in it; no cut and
+ * no mm_exit at the end of an mm; START_Q without comparing address spaces; no refusal of groups at
+ * the unbind.
+ */
+#include "fixture.h"
+
+#include <atomic>
+#include <cerrno>
+#include <cstring>
+#include <memory>
+#include <poll.h>
+#include <sys/mman.h>
+#include <thread>
+#include <vector>
+
+#include <misc/uacce/hisi_qm.h>
+#include <misc/uacce/uacce.h>
+
+namespace wd::hisitest
+{
+
+namespace
+{
+
+constexpr size_t kSize = 4 * kPage;
+
+/** Memory that nobody has touched but its first half. */
+struct Memory {
+	explicit Memory(size_t pages = 8) : size(pages * kPage)
+	{
+		void *at = mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+				-1, 0);
+		bytes = static_cast<uint8_t *>(at);
+		std::memset(bytes, 'w', size / 2);
+	}
+	~Memory() { munmap(bytes, size); }
+	uint64_t source() const { return reinterpret_cast<uint64_t>(bytes); }
+	uint64_t dest() const { return source() + size / 2; }
+
+	size_t size;
+	uint8_t *bytes;
+};
+
+class HisiSva : public HisiTest
+{
+protected:
+	HisiSva() : HisiTest(1, false) {}
+
+	static int ready(QueueFile &queue)
+	{
+		int ret = queue.open();
+		if (!ret)
+			ret = queue.map();
+		return ret ? ret : queue.start();
+	}
+	static int compress(QueueFile &queue, const Memory &memory)
+	{
+		queue.send(memory.source(), kSize, memory.dest(), kSize);
+		return queue.wait();
+	}
+	static std::string unitAttribute(const char *name)
+	{
+		std::string value;
+		hostkernel::sysfsRead(std::string("/sys/class/iommu/wd-iommu0/") + name, value);
+		return value;
+	}
+	static unsigned long pageRequests() { return std::stoul(unitAttribute("page_requests")); }
+	static unsigned bonds()
+	{
+		const std::string text = unitAttribute("attachments");
+		unsigned count = 0;
+		for (size_t at = 0; (at = text.find("type=sva ", at)) != text.npos; at++)
+			count++;
+		return count;
+	}
+	/** A queue file of @from in @to's table. */
+	static std::unique_ptr<QueueFile> hand(QueueFile &queue, hostkernel::Caller &from,
+					       std::shared_ptr<hostkernel::Caller> to)
+	{
+		const int fd = from.dupTo(queue.fd, *to);
+		auto copy = std::make_unique<QueueFile>(std::move(to));
+		copy->fd = fd;
+		return copy;
+	}
+	static bool stopFlag(const QueueFile &queue)
+	{
+		uint32_t flag;
+		std::memcpy(&flag, queue.dus + queue.dusSize - HISI_QM_DUS_TX_STOP, sizeof(flag));
+		return flag;
+	}
+};
+
+} // namespace
+
+TEST_F(HisiSva, IsTheModeOfADeviceThatCan)
+{
+	EXPECT_EQ(Rig::attribute("dma_mode"), "[sva] pinned iommufd");
+	EXPECT_EQ(Rig::number("flags"), UACCE_DEV_SVA | UACCE_DEV_IOMMUFD);
+}
+
+/* The device asks once for a page, and anew after the process has changed it. */
+TEST_F(HisiSva, ForgetsWhatTheProcessChanges)
+{
+	QueueFile queue(caller_);
+	Memory memory;
+
+	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(compress(queue, memory), 0);
+	const unsigned long first = pageRequests();
+	EXPECT_GT(first, 0u);
+	ASSERT_EQ(compress(queue, memory), 0);
+	EXPECT_EQ(pageRequests(), first) << "nothing was asked for twice";
+
+	caller_->memoryChanged(memory.bytes, kPage);
+	ASSERT_EQ(compress(queue, memory), 0);
+	const unsigned long second = pageRequests();
+	EXPECT_GT(second, first) << "the page is gone from the device TLB and the IOTLB";
+	caller_->memoryChanged(memory.bytes + memory.size, kPage);
+	ASSERT_EQ(compress(queue, memory), 0);
+	EXPECT_EQ(pageRequests(), second) << "somebody else's page";
+
+	caller_->memoryChanged(nullptr, size_t{1} << 46);
+	caller_->memoryChanged(memory.bytes, memory.size);
+	ASSERT_EQ(compress(queue, memory), 0);
+	EXPECT_GT(pageRequests(), second);
+}
+
+/* Attack: a process is given, or talked into starting, the queue of another one. */
+TEST_F(HisiSva, OnlyTheOpenerLendsItsMemory)
+{
+	auto owner = hostkernel::Caller::create(1000), other = hostkernel::Caller::create(1000);
+	QueueFile queue(owner);
+
+	ASSERT_EQ(queue.open(), 0);
+	auto copy = hand(queue, *owner, other);
+	EXPECT_EQ(copy->start(), -EPERM);
+	EXPECT_EQ(bonds(), 0u);
+	ASSERT_EQ(queue.map(), 0);
+	ASSERT_EQ(queue.start(), 0);
+	EXPECT_EQ(bonds(), 1u);
+	EXPECT_EQ(copy->put(), 0) << "stopping it is allowed to whoever has the file";
+	EXPECT_EQ(bonds(), 0u);
+	EXPECT_EQ(copy->start(), -EPERM);
+	EXPECT_EQ(queue.start(), 0);
+}
+
+TEST_F(HisiSva, QueuesOfAProcessShareOneAddressSpace)
+{
+	auto other = hostkernel::Caller::create(0);
+	QueueFile a(caller_), b(caller_), c(other);
+	Memory memory;
+
+	ASSERT_EQ(ready(a), 0);
+	ASSERT_EQ(ready(b), 0);
+	EXPECT_EQ(bonds(), 1u);
+	ASSERT_EQ(ready(c), 0);
+	EXPECT_EQ(bonds(), 2u);
+	a.close();
+	EXPECT_EQ(bonds(), 2u);
+	EXPECT_EQ(compress(b, memory), 0);
+	b.close();
+	EXPECT_EQ(bonds(), 1u);
+	EXPECT_EQ(compress(c, memory), 0);
+}
+
+/* The file stays open over exec(), in a program that has nothing to do with its memory. */
+TEST_F(HisiSva, ExecStopsTheQueue)
+{
+	auto owner = hostkernel::Caller::create(0), watcher = hostkernel::Caller::create(0);
+	QueueFile queue(owner);
+	Memory memory;
+
+	ASSERT_EQ(ready(queue), 0);
+	auto copy = hand(queue, *owner, watcher);
+	ASSERT_EQ(copy->poll(0) & POLLERR, 0);
+	for (unsigned i = 0; i + 1 < queue.depth; i++)
+		queue.send(memory.source(), kSize, memory.dest(), kSize);
+	queue.mmio = queue.dus = nullptr; /* the mappings go with the mm */
+	owner->exec();
+	EXPECT_EQ(bonds(), 0u);
+	EXPECT_TRUE(copy->poll(0) & POLLERR);
+	EXPECT_EQ(queue.start(), -EPERM) << "the new program";
+	EXPECT_EQ(copy->start(), -EPERM) << "and anybody else";
+	EXPECT_EQ(queue.put(), 0);
+	QueueFile fresh(owner);
+	EXPECT_EQ(ready(fresh), 0) << "a file of its own works";
+	EXPECT_EQ(compress(fresh, memory), 0);
+}
+
+/* Attack: a process is killed with full rings and page faults on their way, its file lives on. */
+TEST_F(HisiSva, TheEndOfTheProcessStopsTheQueue)
+{
+	const long before = Rig::number("available_instances");
+	auto watcher = hostkernel::Caller::create(0);
+	std::unique_ptr<QueueFile> copy;
+
+	for (int round = 0; round < 10; round++) {
+		auto owner = hostkernel::Caller::create(1000);
+		Memory memory(2 * 64);
+		{
+			QueueFile queue(owner);
+			ASSERT_EQ(ready(queue), 0);
+			copy = hand(queue, *owner, watcher);
+			for (unsigned i = 0; i < 64; i++)
+				queue.send(memory.source() + i * kPage, kPage,
+					   memory.dest() + i * kPage, kPage);
+			queue.mmio = queue.dus = nullptr;
+			queue.fd = -1;
+		}
+		owner.reset();
+		EXPECT_EQ(bonds(), 0u);
+		EXPECT_TRUE(copy->poll(0) & POLLERR);
+		EXPECT_EQ(copy->start(), -EPERM);
+		EXPECT_EQ(Rig::number("available_instances"), before - 1);
+		copy.reset();
+		EXPECT_EQ(Rig::number("available_instances"), before);
+	}
+}
+
+TEST_F(HisiSva, TheDriverGoesUnderTheQueue)
+{
+	QueueFile queue(caller_);
+	Memory memory(2 * 64);
+
+	ASSERT_EQ(ready(queue), 0);
+	for (unsigned i = 0; i < 64; i++)
+		queue.send(memory.source() + i * kPage, kPage, memory.dest() + i * kPage, kPage);
+	EXPECT_EQ(Rig::unbind(), 0);
+	EXPECT_EQ(bonds(), 0u);
+	EXPECT_TRUE(stopFlag(queue));
+	EXPECT_EQ(queue.start(), -ENXIO);
+	EXPECT_TRUE(queue.poll(0) & POLLHUP);
+	EXPECT_EQ(Rig::bind(), 0);
+	QueueFile fresh(caller_);
+	EXPECT_EQ(ready(fresh), 0);
+	EXPECT_EQ(compress(fresh, memory), 0);
+}
+
+TEST_F(HisiSva, GoesDownWithTheKernel)
+{
+	QueueFile queue(caller_);
+	Memory memory(2 * 64);
+
+	ASSERT_EQ(ready(queue), 0);
+	for (unsigned i = 0; i < 64; i++)
+		queue.send(memory.source() + i * kPage, kPage, memory.dest() + i * kPage, kPage);
+	queue.mmio = queue.dus = nullptr;
+	queue.fd = -1;
+	shutdown();
+}
+
+/* Attack: memory runs out at every place of a start. */
+TEST_F(HisiSva, SurvivesEveryFailingAllocation)
+{
+	bool failed = true;
+	uint64_t n;
+
+	for (n = 1; failed && n < 200; n++) {
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(queue.open(), 0);
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, n);
+		const int error = queue.start();
+
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
+		failed = error != 0;
+		EXPECT_TRUE(!error || error == -ENOMEM) << error << " at allocation " << n;
+		EXPECT_EQ(bonds(), failed ? 0u : 1u) << "allocation " << n;
+	}
+	EXPECT_GT(n, 5u) << "allocations were failed";
+	EXPECT_FALSE(failed) << "it never succeeded";
+	EXPECT_EQ(bonds(), 0u);
+}
+
+/*
+ * Starts, stops, changes of memory and the ends of processes, all at the same time, with requests
+ * that fault: for the sanitizers, and for lock orders.
+ */
+TEST_F(HisiSva, ManyProcessesComeAndGo)
+{
+	std::atomic<bool> end{false};
+	std::atomic<unsigned> rounds{0};
+	std::vector<std::thread> threads;
+
+	for (int i = 0; i < 3; i++)
+		threads.emplace_back([&] {
+			while (!end) {
+				auto owner = hostkernel::Caller::create(0);
+				Memory memory(16);
+				QueueFile queue(owner), second(owner);
+				EXPECT_EQ(ready(queue), 0);
+				EXPECT_EQ(ready(second), 0);
+				for (int n = 0; n < 4; n++) {
+					queue.send(memory.source(), kSize, memory.dest(), kSize);
+					second.send(memory.source(), kSize, memory.dest(), kSize);
+					madvise(memory.bytes, memory.size, MADV_DONTNEED);
+					owner->memoryChanged(memory.bytes, memory.size);
+				}
+				EXPECT_EQ(queue.wait(), 0);
+				if (rounds++ % 2) {
+					EXPECT_EQ(second.put(), 0);
+				}
+			}
+		});
+	while (rounds < 60)
+		std::this_thread::yield();
+	end = true;
+	for (auto &thread : threads)
+		thread.join();
+	EXPECT_EQ(bonds(), 0u);
+}
+
+} // namespace wd::hisitest
