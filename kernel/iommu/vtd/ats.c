@@ -202,9 +202,17 @@ int vtd_faults_enable(struct device *device)
 	return ret;
 }
 
-/* What was requested before is reported when it returns. */
-static void vtd_faults_stop(struct vtd_dev *dev)
+/**
+ * vtd_faults_disable - the layer's faults_disable
+ * @device: claimed function
+ *
+ * What the function asked for before has been reported when it returns. The layer calls this before
+ * it lets the function go.
+ */
+void vtd_faults_disable(struct device *device)
 {
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+
 	mutex_lock(&dev->lock);
 	if (dev->faults_on) {
 		pci_disable_pri(dev->pdev);
@@ -213,22 +221,6 @@ static void vtd_faults_stop(struct vtd_dev *dev)
 	}
 	mutex_unlock(&dev->lock);
 	vtd_prq_sync(dev->unit);
-}
-
-/**
- * vtd_faults_disable - the layer's faults_disable
- * @device: claimed function
- */
-void vtd_faults_disable(struct device *device)
-{
-	vtd_faults_stop(dev_iommu_priv_get(device));
-}
-
-/* Before the function's context goes. */
-void vtd_ats_release(struct vtd_dev *dev)
-{
-	if (dev->pri_cap)
-		vtd_faults_stop(dev);
 }
 
 /**

@@ -171,8 +171,7 @@ static void vtd_release_device(struct device *dev)
 	pci_clear_master(vdev->pdev);
 	vtd_rid_release(vdev);
 	wd_iommu_device_released(dev);
-	WARN_ON(!xa_empty(&vdev->attaches));
-	vtd_ats_release(vdev);
+	WARN_ON(!xa_empty(&vdev->attaches) || vdev->faults_on);
 	vtd_dev_uninstall(vdev);
 	set_dma_ops(dev, NULL);
 	dev_iommu_priv_set(dev, NULL);

@@ -363,7 +363,6 @@ void vtd_ats_probe(struct vtd_dev *dev);
 void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
 		   unsigned int order);
 void vtd_ats_shut_out(struct vtd_dev *dev);
-void vtd_ats_release(struct vtd_dev *dev);
 int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,

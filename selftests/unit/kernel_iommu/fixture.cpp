@@ -25,11 +25,76 @@ TestFunction::TestFunction(const TestFunctionOptions &options)
 		addVendorCapability(0, 0);
 		vendor_ = configRead(express + 1, 1);
 	}
+	if (options.ats)
+		addAts(options.priNamesPasid);
 	if (!options.pasidBits)
 		return;
 	pasid_ = addExtendedCapability(pci::kExtCapPasid, 1, 8);
 	configSet(pasid_ + 4, options.pasidBits << 8, 2);
 	configWritable(pasid_ + 6, 1, 2);
+}
+
+TestFunction::~TestFunction()
+{
+	if (!endpoint_)
+		return;
+	endpoint_->shutdown();
+	if (attached_)
+		route_->detach(*attached_, *endpoint_);
+}
+
+void TestFunction::addAts(bool namesPasid)
+{
+	constexpr uint16_t kStopped = 0x100, kNamesPasid = 0x8000;
+
+	ats_ = addExtendedCapability(pci::kExtCapAts, 1, 8);
+	configWritable(ats_ + 6, 0x801f, 2);
+	pri_ = addExtendedCapability(pci::kExtCapPri, 1, 16);
+	configWritable(pri_ + 4, 3, 2);
+	configSet(pri_ + 6, kStopped | (namesPasid ? kNamesPasid : 0), 2);
+	configWriteOneToClear(pri_ + 6, 3, 2);
+	configSet(pri_ + 8, AtsEndpoint::kCapacity, 4);
+	configWritable(pri_ + 12, 0xffffffff, 4);
+	endpoint_ = std::make_shared<AtsEndpoint>([this](const AtsEndpoint::StatusChange &change) {
+		configChange(pri_ + 6, change.set, change.clear, 2);
+		if (change.disable)
+			configChange(pri_ + 4, 0, 1, 2);
+	});
+}
+
+void TestFunction::configChanged()
+{
+	if (!endpoint_ || !route_)
+		return;
+	std::unique_lock lock(atsMutex_);
+	const bool before = endpoint_->translating();
+	const auto rid = routing();
+
+	if (rid != attached_) {
+		if (attached_)
+			route_->detach(*attached_, *endpoint_);
+		if (rid)
+			route_->attach(*rid, endpoint_);
+		attached_ = rid;
+	}
+	const uint32_t control = configRead(pri_ + 4, 2);
+
+	if (control & 2) {
+		configChange(pri_ + 4, 0, 2, 2);
+		if (!(control & 1))
+			endpoint_->resetPageRequests();
+	}
+	endpoint_->configure({attached_ && busMaster() && atsEnabled(), (control & 1) != 0,
+			      configRead(pri_ + 12, 4)});
+	lock.unlock();
+	if (!before && endpoint_->translating() && onAts)
+		onAts();
+}
+
+void TestFunction::resetDevice()
+{
+	if (endpoint_)
+		endpoint_->reset();
 }
 
 bool TestFunction::pasidEnabled() const
@@ -91,8 +156,10 @@ bool WatchedMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t de
 void IommuTest::SetUp()
 {
 	unit_ = std::make_unique<IommuUnit>(capabilities(), memory_);
-	first_ = std::make_unique<TestFunction>(TestFunctionOptions{});
-	second_ = std::make_unique<TestFunction>(TestFunctionOptions{});
+	first_ = std::make_unique<TestFunction>(functionOptions());
+	second_ = std::make_unique<TestFunction>(functionOptions());
+	first_->connect(*unit_);
+	second_->connect(*unit_);
 	plain_ = std::make_unique<TestFunction>(TestFunctionOptions{.vendorCapability = false});
 	noPasid_ = std::make_unique<TestFunction>(TestFunctionOptions{.pasidBits = 0});
 

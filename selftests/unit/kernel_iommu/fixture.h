@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,6 +17,7 @@
 #include <gtest/gtest.h>
 
 #include "hostkernel/kernel.h"
+#include "machine/ats.h"
 #include "machine/dma.h"
 #include "machine/iommu_unit.h"
 #include "machine/pci_function.h"
@@ -29,24 +31,43 @@ struct TestFunctionOptions {
 	bool vendorCapability = true;
 	/** Width of its PASIDs; 0 = no PASID capability. */
 	unsigned pasidBits = 20;
+	/** It has a device TLB and page requests. */
+	bool ats = false;
+	/** "PRG response PASID required". */
+	bool priNamesPasid = true;
 };
 
-/** A function without behaviour. */
+/** A function without behaviour; what its ATS does is up to the unit that it is connected to. */
 class TestFunction : public machine::PciFunction
 {
 public:
 	explicit TestFunction(const TestFunctionOptions &options);
+	~TestFunction() override;
+	/** Where it is attached as soon as software gives it a requester id. */
+	void connect(machine::DmaRoute &route) { route_ = &route; }
 	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
 	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
 	bool pasidEnabled() const;
+	bool atsEnabled() const { return ats_ && configRead(ats_ + 6, 2) & 0x8000; }
+	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
+	machine::AtsEndpoint &ats() { return *endpoint_; }
+	/** Runs when ATS has come on, in the thread that switched it. */
+	std::function<void()> onAts;
 	/** As software does: the word of the vendor capability. */
 	void writeRouting(uint32_t word) { configWrite(vendor_ + 0xc, word, 4); }
 
 protected:
-	void resetDevice() override {}
+	void resetDevice() override;
+	void configChanged() override;
 
 private:
-	unsigned pasid_ = 0, vendor_ = 0;
+	void addAts(bool namesPasid);
+
+	unsigned pasid_ = 0, vendor_ = 0, ats_ = 0, pri_ = 0;
+	machine::DmaRoute *route_ = nullptr;
+	std::shared_ptr<machine::AtsEndpoint> endpoint_;
+	std::mutex atsMutex_;
+	std::optional<machine::Rid> attached_;
 };
 
 /** An invalidation descriptor as the unit fetched it. */
@@ -61,7 +82,8 @@ struct Descriptor {
 	bool leafOnly() const { return q1 >> 6 & 1; }
 };
 
-constexpr unsigned kContextCache = 1, kIotlb = 2, kWait = 5, kPasidIotlb = 6, kPasidCache = 7;
+constexpr unsigned kContextCache = 1, kIotlb = 2, kDeviceTlb = 3, kWait = 5, kPasidIotlb = 6,
+		   kPasidCache = 7, kPasidDeviceTlb = 8, kPageResponse = 9;
 
 /** The hosted kernel's memory, with an eye on the unit's reads of its invalidation queue. */
 class WatchedMemory : public machine::PhysicalMemory
@@ -110,6 +132,8 @@ protected:
 
 	void SetUp() override;
 	void TearDown() override;
+	/** Of the first two functions. */
+	virtual TestFunctionOptions functionOptions() const { return {}; }
 	virtual machine::IommuCapabilities capabilities() const
 	{
 		return machine::IommuCapabilities::defaults();

@@ -10,7 +10,10 @@
 #include <linux/pci.h>
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstring>
+#include <deque>
+#include <mutex>
 
 extern "C" {
 #include "iommu_pasid.h"
@@ -183,6 +186,20 @@ size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t,
 	return total;
 }
 
+size_t unmapAndFlushAll(iommu_domain *domain, uint64_t iova, size_t size,
+			const std::function<void()> &flushed)
+{
+	iommu_iotlb_gather gather;
+
+	iommu_iotlb_gather_init(&gather);
+	const size_t done = iommu_unmap_fast(domain, iova, size, &gather);
+
+	iommu_flush_iotlb_all(domain);
+	flushed();
+	iommu_iotlb_sync(domain, &gather);
+	return done;
+}
+
 uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova)
 {
 	return iommu_iova_to_phys(domain, iova);
@@ -274,6 +291,96 @@ InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t len
 
 	result.error = wd_iommu_cache_invalidate(table, type, entries, length, count, &result.done);
 	return result;
+}
+
+struct FaultHandler::Impl {
+	device *dev;
+	uint32_t pasid;
+	Decide decide;
+	int error = 0;
+	bool registered = false;
+	mutable std::mutex mutex;
+	mutable std::condition_variable changed;
+	std::vector<RequestGroup> groups;
+	std::deque<wd_fault_group *> kept;
+
+	static void handle(wd_fault_group *group) { static_cast<Impl *>(group->data)->take(group); }
+	void take(wd_fault_group *group)
+	{
+		RequestGroup seen{group->pasid, group->grpid, {}};
+
+		for (unsigned i = 0; i < group->count; i++)
+			seen.requests.push_back({group->faults[i].addr, group->faults[i].perm});
+		{
+			std::lock_guard lock(mutex);
+
+			groups.push_back(seen);
+		}
+		changed.notify_all();
+		const auto answer = decide ? decide(seen) : std::nullopt;
+
+		if (answer)
+			return wd_iommu_fault_respond(group, static_cast<wd_fault_code>(*answer));
+		{
+			std::lock_guard lock(mutex);
+
+			kept.push_back(group);
+		}
+		changed.notify_all();
+	}
+};
+
+FaultHandler::FaultHandler(device *dev, uint32_t pasid, Decide decide)
+	: impl_(new Impl{dev, pasid, std::move(decide)})
+{
+	impl_->error = wd_iommu_register_fault_handler(dev, pasid, &Impl::handle, impl_.get());
+	impl_->registered = !impl_->error;
+}
+
+FaultHandler::~FaultHandler()
+{
+	unregister();
+	for (wd_fault_group *group : impl_->kept)
+		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+}
+
+int FaultHandler::error() const
+{
+	return impl_->error;
+}
+
+void FaultHandler::unregister()
+{
+	if (impl_->registered)
+		wd_iommu_unregister_fault_handler(impl_->dev, impl_->pasid);
+	impl_->registered = false;
+}
+
+unsigned FaultHandler::arrived() const
+{
+	std::lock_guard lock(impl_->mutex);
+
+	return impl_->groups.size();
+}
+
+RequestGroup FaultHandler::wait(unsigned nth) const
+{
+	std::unique_lock lock(impl_->mutex);
+
+	impl_->changed.wait(lock, [&] { return impl_->groups.size() >= nth; });
+	return impl_->groups[nth - 1];
+}
+
+void FaultHandler::answer(Answer answer)
+{
+	std::unique_lock lock(impl_->mutex);
+
+	impl_->changed.wait(lock, [&] { return !impl_->kept.empty(); });
+	wd_fault_group *group = impl_->kept.front();
+
+	impl_->kept.pop_front();
+	lock.unlock();
+	wd_iommu_fault_respond(group, static_cast<wd_fault_code>(answer));
 }
 
 int claim(device *dev)

@@ -7,6 +7,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -67,6 +70,9 @@ int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int
 size_t unmap(iommu_domain *domain, uint64_t iova, size_t size);
 /** Several ranges, one flush at the end. Bytes unmapped. */
 size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges);
+/** Unmaps, and flushes all of the domain rather than what was unmapped; then calls @flushed. */
+size_t unmapAndFlushAll(iommu_domain *domain, uint64_t iova, size_t size,
+			const std::function<void()> &flushed);
 uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova);
 uint64_t pageSizes(iommu_domain *domain);
 
@@ -115,6 +121,48 @@ struct InvalidateResult {
 };
 InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t length, uint32_t count,
 			    uint32_t type = 0);
+
+/** A page request, and a group of them as a handler gets it. */
+struct PageRequest {
+	uint64_t address = 0;
+	unsigned perm = 0;
+};
+constexpr unsigned kAskedRead = 1, kAskedWrite = 2;
+struct RequestGroup {
+	uint32_t pasid = 0;
+	unsigned index = 0;
+	std::vector<PageRequest> requests;
+};
+enum class Answer { Success, Invalid, Failure };
+
+/**
+ * A fault handler of [device, PASID]. It answers what @decide answers, in the thread of the page
+ * request queue; or keeps the group until answer(), if @decide has no answer.
+ */
+class FaultHandler
+{
+public:
+	using Decide = std::function<std::optional<Answer>(const RequestGroup &)>;
+
+	/** error() is 0 or -errno. */
+	FaultHandler(::device *dev, uint32_t pasid, Decide decide = {});
+	/** Unregisters; whatever is kept is answered Invalid. */
+	~FaultHandler();
+	FaultHandler(const FaultHandler &) = delete;
+	FaultHandler &operator=(const FaultHandler &) = delete;
+	int error() const;
+	void unregister();
+	/** Groups that arrived so far. */
+	unsigned arrived() const;
+	/** Waits until the @nth group (from 1) has arrived. */
+	RequestGroup wait(unsigned nth) const;
+	/** Answers the oldest group that is kept; waits for one. */
+	void answer(Answer answer);
+
+private:
+	struct Impl;
+	std::unique_ptr<Impl> impl_;
+};
 
 /** Faults that the handler of @domain got; it takes them if @take. */
 struct HandledFault {

@@ -111,6 +111,18 @@ TEST_F(Map, LongRunOfSmallPages)
 		ASSERT_EQ(translated(start + at), 0u);
 }
 
+TEST_F(Map, FlushOfTheWholeDomain)
+{
+	const Pages pages = pagesAlloc(0);
+
+	ASSERT_EQ(map(domain_, 0, pages.physical, k4K, kRead), 0);
+	EXPECT_EQ(read(stream_, 0), DmaResult::Ok);
+	EXPECT_EQ(unmapAndFlushAll(domain_, 0, k4K,
+				   [&] { EXPECT_EQ(read(stream_, 0), DmaResult::Blocked); }),
+		  k4K);
+	pagesFree(pages);
+}
+
 TEST_F(Map, UnmapStopsAtAHole)
 {
 	ASSERT_EQ(map(domain_, 0, 0x100000, 2 * k4K, kRead), 0);

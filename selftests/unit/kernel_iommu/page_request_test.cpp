@@ -1,0 +1,595 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Page requests: from the device through the queue to a handler, and the answer back; requests that
+ * make no sense, overflow, and what is left of them when an entry is torn down.
+ */
+#include "fixture.h"
+#include "guest.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <thread>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::Access;
+using machine::DmaResult;
+using machine::PageRequestMessage;
+using machine::PageResponse;
+using machine::pasidStream;
+using machine::ridStream;
+using machine::StreamId;
+
+constexpr uint64_t k4K = 4096;
+constexpr uint64_t kVa = 0x7f0000345000;
+constexpr unsigned kRing = 2048;
+constexpr unsigned kUnhandled = 0x0, kBadRequest = 0x1;
+
+/** Waits for the answers to what the device asked for. */
+class Requester : public machine::PageRequester
+{
+public:
+	void answered(uint64_t token, PageResponse response) noexcept override
+	{
+		std::lock_guard lock(mutex_);
+
+		answers_[token].push_back(response);
+		changed_.notify_all();
+	}
+	/** The answer to @token; there is exactly one. */
+	PageResponse wait(uint64_t token)
+	{
+		std::unique_lock lock(mutex_);
+
+		changed_.wait(lock, [&] { return answers_.count(token); });
+		EXPECT_EQ(answers_[token].size(), 1u);
+		return answers_[token][0];
+	}
+	bool has(uint64_t token)
+	{
+		std::lock_guard lock(mutex_);
+
+		return answers_.count(token);
+	}
+
+private:
+	std::mutex mutex_;
+	std::condition_variable changed_;
+	std::map<uint64_t, std::vector<PageResponse>> answers_;
+};
+
+/** A gate that a handler waits at. */
+class Gate
+{
+public:
+	void open()
+	{
+		std::lock_guard lock(mutex_);
+
+		open_ = true;
+		changed_.notify_all();
+	}
+	/** In the handler. */
+	void pass()
+	{
+		std::unique_lock lock(mutex_);
+
+		waiting_ = true;
+		changed_.notify_all();
+		changed_.wait(lock, [&] { return open_; });
+	}
+	/** Until somebody waits. */
+	void reached()
+	{
+		std::unique_lock lock(mutex_);
+
+		changed_.wait(lock, [&] { return waiting_; });
+	}
+
+private:
+	std::mutex mutex_;
+	std::condition_variable changed_;
+	bool open_ = false, waiting_ = false;
+};
+
+class PageRequests : public IommuTest
+{
+protected:
+	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
+	void SetUp() override
+	{
+		IommuTest::SetUp();
+		unit_->setCacheMode(machine::CacheMode::Maximal);
+		guest_ = std::make_unique<Guest>(firstDev_);
+		root_ = guest_->page();
+		page_ = guest_->page();
+		guest_->at(page_) = 0x1234;
+		/* Tables down to the last level: a handler only has to write an entry. */
+		guest_->entry(root_, kVa);
+	}
+	void TearDown() override
+	{
+		guest_.reset();
+		IommuTest::TearDown();
+	}
+	wd_pgtable *bound(uint32_t pasid, ::device *dev = nullptr)
+	{
+		wd_pgtable *made = guest_->table(firstDev_, root_).table;
+
+		EXPECT_EQ(bindTablePasid(guest_->parent(), dev ? dev : firstDev_, made, pasid), 0);
+		return made;
+	}
+	void drop(wd_pgtable *made, uint32_t pasid)
+	{
+		unbindTablePasid(guest_->parent(), firstDev_, made, pasid);
+		tableFree(made);
+	}
+	DmaResult prepare(const StreamId &stream, uint64_t va, uint64_t token,
+			  Access access = Access::Write, uint64_t length = 8)
+	{
+		return agent_->prepare(stream, va, length, access, requester_, token);
+	}
+	static PageRequestMessage request(const StreamId &stream, uint64_t va, unsigned group,
+					  bool last = true)
+	{
+		PageRequestMessage message;
+
+		message.stream = stream;
+		message.address = va;
+		message.read = true;
+		message.group = group;
+		message.last = last;
+		return message;
+	}
+	static StreamId at(uint32_t pasid) { return pasidStream(kFirstRid, pasid); }
+	uint64_t number(const std::string &name) const { return std::stoull(attribute(name)[0]); }
+	/** Waits until the unit has handled @count requests. */
+	void handled(uint64_t count) const
+	{
+		while (number("page_requests") < count)
+			std::this_thread::yield();
+	}
+	/** The unit's interrupt of the page request queue, off: only a drain empties the queue. */
+	void mask(bool masked) { unit_->barWrite(0, 0xe0, masked ? 1u << 31 : 0, 4); }
+	void expectLogged(const StreamId &stream, uint64_t address, unsigned reason)
+	{
+		const Fault fault = lastFault();
+
+		EXPECT_EQ(fault.type, "page-request");
+		EXPECT_EQ(fault.reason, reason);
+		EXPECT_EQ(fault.address, address);
+		EXPECT_EQ(fault.pasid, stream.hasPasid ? std::to_string(stream.pasid) : "-");
+	}
+
+	std::unique_ptr<Guest> guest_;
+	uint64_t root_ = 0, page_ = 0;
+	Requester requester_;
+};
+
+TEST_F(PageRequests, AreHandledAnsweredAndTheDmaGoesThrough)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1, Access::Write, 2 * k4K), DmaResult::Pending);
+	const RequestGroup group = handler.wait(1);
+
+	EXPECT_EQ(group.pasid, 5u);
+	ASSERT_EQ(group.requests.size(), 2u);
+	EXPECT_EQ(group.requests[0].address, kVa);
+	EXPECT_EQ(group.requests[1].address, kVa + k4K);
+	EXPECT_TRUE(group.requests[0].perm & kAskedWrite);
+	EXPECT_FALSE(requester_.has(1));
+	guest_->map(root_, kVa, page_);
+	guest_->map(root_, kVa + k4K, page_);
+	handler.answer(Answer::Success);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Success);
+	EXPECT_EQ(prepare(at(5), kVa, 2, Access::Write, 2 * k4K), DmaResult::Ok);
+	EXPECT_EQ(word(at(5), kVa), 0x1234u);
+	EXPECT_EQ(write(at(5), kVa + k4K, 5), DmaResult::Ok);
+	EXPECT_EQ(guest_->at(page_), 5u);
+	handled(2);
+	EXPECT_EQ(number("page_requests"), 2u);
+	drop(made, 5);
+}
+
+TEST_F(PageRequests, OfTheRequesterId)
+{
+	FaultHandler handler(firstDev_, 0, [&](const RequestGroup &group) {
+		guest_->map(root_, group.requests[0].address, page_);
+		return Answer::Success;
+	});
+	wd_pgtable *made = guest_->table(firstDev_, root_).table;
+
+	unregisterDriver();
+	ASSERT_EQ(claimAndAttach(guest_->parent(), firstDev_), 0);
+	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
+	first_->configWrite(machine::pci::kCommand, 6, 2);
+	ASSERT_EQ(prepare(ridStream(kFirstRid), kVa, 1), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Success);
+	EXPECT_EQ(word(ridStream(kFirstRid), kVa), 0x1234u);
+	unbindTable(guest_->parent(), firstDev_, made);
+	detachAndRelease(guest_->parent(), firstDev_);
+	tableFree(made);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(PageRequests, RefusedOnesFail)
+{
+	FaultHandler handler(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
+	FaultHandler failing(firstDev_, 6, [](const RequestGroup &) { return Answer::Failure; });
+	wd_pgtable *made = bound(5), *other = bound(6);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	EXPECT_TRUE(first_->priEnabled());
+	ASSERT_EQ(prepare(at(6), kVa, 2), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(2), PageResponse::Failure);
+	EXPECT_FALSE(first_->priEnabled());
+	drop(made, 5);
+	drop(other, 6);
+	/* Switched on anew, it is forgiven. */
+	handler.unregister();
+	failing.unregister();
+	FaultHandler again(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
+
+	made = bound(5);
+	ASSERT_EQ(prepare(at(5), kVa, 3), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(3), PageResponse::InvalidRequest);
+	drop(made, 5);
+}
+
+TEST_F(PageRequests, NobodyHandlesThem)
+{
+	FaultHandler elsewhere(firstDev_, 6);
+	wd_pgtable *made = bound(5);
+	const uint64_t before = faults();
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	EXPECT_EQ(elsewhere.arrived(), 0u);
+	while (faults() < before + 1)
+		std::this_thread::yield();
+	expectLogged(at(5), kVa, kUnhandled);
+	drop(made, 5);
+}
+
+/* The last handler goes: what the function asked for until then has been dealt with. */
+TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
+{
+	FaultHandler elsewhere(firstDev_, 6);
+	wd_pgtable *made = bound(5);
+	const uint64_t before = faults();
+
+	mask(true);
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	elsewhere.unregister();
+	EXPECT_EQ(number("page_requests"), 1u);
+	EXPECT_EQ(faults(), before + 1);
+	mask(false);
+	drop(made, 5);
+}
+
+/* Attacker: a device that asks for what nobody could have mapped. */
+TEST_F(PageRequests, BadOnesAreRefused)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+	PageRequestMessage privileged = request(at(5), kVa, 1);
+	const uint64_t far = 1ULL << 57;
+	uint64_t before = faults();
+
+	privileged.privileged = true;
+	watchQueue();
+	first_->ats().sendRaw({privileged});
+	handled(1);
+	EXPECT_EQ(faults(), before + 1);
+	expectLogged(at(5), kVa, kBadRequest);
+	first_->ats().sendRaw({request(at(5), far, 2)});
+	handled(2);
+	EXPECT_EQ(faults(), before + 2);
+	expectLogged(at(5), far, kBadRequest);
+	/* One that is not the last of its group gets no answer. */
+	first_->ats().sendRaw({request(at(5), far, 3, false)});
+	handled(3);
+	unsigned answers = 0;
+
+	for (const Descriptor &descriptor : seen()) {
+		if (descriptor.type() != kPageResponse)
+			continue;
+		answers++;
+		EXPECT_EQ(descriptor.q0 >> 12 & 0xf, 1u);
+		EXPECT_EQ(descriptor.q0 >> 16 & 0xffff, kFirstRid.value);
+		EXPECT_EQ(descriptor.pasid(), 5u);
+		EXPECT_EQ(descriptor.q1 >> 3 & 0x1ff, answers);
+	}
+	EXPECT_EQ(answers, 2u);
+	EXPECT_EQ(handler.arrived(), 0u);
+	memory_.unwatch();
+	drop(made, 5);
+}
+
+TEST_F(PageRequests, StopMarkersAreNotAnswered)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+	PageRequestMessage marker = request(at(5), 0, 7);
+	const uint64_t before = faults();
+
+	marker.read = false;
+	watchQueue();
+	first_->ats().sendRaw({marker});
+	handled(1);
+	EXPECT_TRUE(seen().empty());
+	EXPECT_EQ(handler.arrived(), 0u);
+	EXPECT_EQ(faults(), before);
+	memory_.unwatch();
+	drop(made, 5);
+}
+
+/* J5 seen from the driver: after the tear-down the unit itself refuses. */
+TEST_F(PageRequests, AfterTheTearDownTheUnitRefuses)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	drop(made, 5);
+	const auto answered = first_->ats().counters().unexpected;
+
+	first_->ats().sendRaw({request(at(5), kVa, 1)});
+	EXPECT_EQ(first_->ats().counters().unexpected, answered + 1);
+	EXPECT_EQ(lastFault().reason, kNoPasidEntry);
+	EXPECT_EQ(lastFault().type, "page-request");
+	EXPECT_EQ(handler.arrived(), 0u);
+	EXPECT_EQ(number("page_requests"), 0u);
+}
+
+/* More than the queue holds: what was dropped is asked for again, and nothing stops. */
+TEST_F(PageRequests, Overflow)
+{
+	Gate gate;
+	std::atomic<unsigned> groups{0};
+	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &group) {
+		if (groups++ == 0)
+			gate.pass();
+		/* The incomplete group of before the overflow is forgotten. */
+		EXPECT_EQ(group.requests.size(), 1u);
+		return Answer::Invalid;
+	});
+	wd_pgtable *made = bound(5);
+	constexpr unsigned kFlood = kRing + 500;
+
+	first_->ats().sendRaw({request(at(5), kVa, 0)});
+	gate.reached();
+	first_->ats().sendRaw({request(at(5), kVa, 300, false)});
+	for (unsigned i = 1; i < kFlood; i++)
+		first_->ats().sendRaw({request(at(5), kVa, i % 256)});
+	EXPECT_EQ(unit_->barRead(0, 0xdc, 4) & 2, 2u);
+	gate.open();
+	while (number("page_request_overflows") < 1)
+		std::this_thread::yield();
+	EXPECT_EQ(number("page_request_overflows"), 1u);
+	/* As many as fit into a ring with one entry free, one of them no end. */
+	EXPECT_EQ(number("page_requests"), kRing - 1);
+	EXPECT_EQ(groups, kRing - 2);
+	EXPECT_EQ(unit_->barRead(0, 0xdc, 4) & 2, 0u);
+	first_->ats().sendRaw({request(at(5), kVa, 300)});
+	handled(kRing);
+	EXPECT_EQ(groups, kRing - 1);
+	drop(made, 5);
+}
+
+/* What was asked for before the tear-down is reported by the time it ends, with no interrupt. */
+TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
+{
+	unsigned before = 0, after = 0;
+	auto old = std::make_unique<FaultHandler>(firstDev_, 5, [&](const RequestGroup &) {
+		before++;
+		return Answer::Invalid;
+	});
+	wd_pgtable *made = bound(5);
+
+	mask(true);
+	for (unsigned i = 0; i < 100; i++)
+		first_->ats().sendRaw({request(at(5), kVa, i)});
+	EXPECT_EQ(before, 0u);
+	watchQueue();
+	unbindTablePasid(guest_->parent(), firstDev_, made, 5);
+	EXPECT_EQ(before, 100u);
+	/* 6.6: fence, any invalidation, device TLB, a wait that lets page requests go first. */
+	const auto &all = memory_.descriptors;
+	const auto last = std::find_if(all.rbegin(), all.rend(), [](const Descriptor &descriptor) {
+		return descriptor.type() == kWait && (descriptor.q0 & 0x80);
+	});
+
+	ASSERT_NE(last, all.rend());
+	EXPECT_EQ((last + 1)->type(), kPasidDeviceTlb);
+	EXPECT_EQ((last + 2)->type(), kIotlb);
+	EXPECT_EQ((last + 3)->type(), kWait);
+	EXPECT_EQ((last + 3)->q0 & 0x40, 0x40u);
+	memory_.unwatch();
+	old.reset();
+	FaultHandler fresh(firstDev_, 5, [&](const RequestGroup &) {
+		after++;
+		return Answer::Invalid;
+	});
+
+	EXPECT_EQ(bindTablePasid(guest_->parent(), firstDev_, made, 5), 0);
+	mask(false);
+	drop(made, 5);
+	EXPECT_EQ(after, 0u);
+}
+
+/* The same for a domain at a PASID, and while the queue overflows. */
+TEST_F(PageRequests, DrainWhileTheQueueOverflows)
+{
+	unsigned before = 0;
+	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &) {
+		before++;
+		return Answer::Invalid;
+	});
+
+	ASSERT_EQ(attachPasid(guest_->parent(), firstDev_, 5), 0);
+	mask(true);
+	for (unsigned i = 0; i < kRing + 100; i++)
+		first_->ats().sendRaw({request(at(5), kVa, i % 512)});
+	EXPECT_EQ(unit_->barRead(0, 0xdc, 4) & 2, 2u);
+	watchQueue();
+	detachPasid(guest_->parent(), firstDev_, 5);
+	EXPECT_EQ(before, kRing - 1);
+	/* Once more after the overflow. */
+	EXPECT_EQ(std::count_if(memory_.descriptors.begin(), memory_.descriptors.end(),
+				[](const Descriptor &descriptor) {
+					return descriptor.type() == kWait && (descriptor.q0 & 0x80);
+				}),
+		  2);
+	memory_.unwatch();
+	EXPECT_EQ(unit_->barRead(0, 0xdc, 4) & 2, 0u);
+	EXPECT_EQ(number("page_request_overflows"), 1u);
+	mask(false);
+}
+
+/* A handler that takes its time in the queue's thread holds the tear-down up, and no longer. */
+TEST_F(PageRequests, TearDownWaitsForARunningHandler)
+{
+	Gate gate;
+	std::atomic<bool> done{false};
+	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &) {
+		gate.pass();
+		EXPECT_FALSE(done);
+		return Answer::Invalid;
+	});
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	gate.reached();
+	std::thread unbinder([&] {
+		unbindTablePasid(guest_->parent(), firstDev_, made, 5);
+		done = true;
+	});
+
+	while (pasidEntry(kFirstRid, 5)[1])
+		std::this_thread::yield();
+	EXPECT_FALSE(done);
+	gate.open();
+	unbinder.join();
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	tableFree(made);
+}
+
+/* Answers of any order, from other threads, while entries come and go. */
+TEST_F(PageRequests, FaultsUnderBindAndUnbind)
+{
+	constexpr unsigned kThreads = 3, kRounds = 100;
+	std::vector<std::thread> threads;
+	std::atomic<unsigned> wrong{0};
+
+	for (unsigned t = 0; t < kThreads; t++) {
+		threads.emplace_back([&, t] {
+			const auto agent = unit_->createAgent();
+			const uint32_t pasid = 10 + t;
+			Requester requester;
+
+			for (unsigned i = 0; i < kRounds; i++) {
+				FaultHandler handler(firstDev_, pasid);
+				wd_pgtable *made = bound(pasid);
+				const DmaResult asked = agent->prepare(at(pasid), kVa, 8,
+								       Access::Write, requester, i);
+
+				wrong += asked != DmaResult::Pending;
+				if (i % 2) {
+					handler.answer(Answer::Invalid);
+					wrong += requester.wait(i) != PageResponse::InvalidRequest;
+				}
+				drop(made, pasid);
+				handler.unregister();
+				/* Drained: it has arrived; its end is the handler's to answer. */
+				wrong += handler.arrived() != 1;
+			}
+		});
+	}
+	for (auto &thread : threads)
+		thread.join();
+	EXPECT_EQ(wrong, 0u);
+}
+
+TEST_F(PageRequests, ManyOutstanding)
+{
+	constexpr unsigned kPasids = 40, kGroups = 12;
+	std::vector<std::unique_ptr<FaultHandler>> handlers;
+	std::vector<wd_pgtable *> tables;
+
+	for (uint32_t pasid = 1; pasid <= kPasids; pasid++) {
+		handlers.push_back(std::make_unique<FaultHandler>(firstDev_, pasid));
+		tables.push_back(bound(pasid));
+	}
+	for (unsigned i = 0; i < kGroups; i++)
+		for (uint32_t pasid = 1; pasid <= kPasids; pasid++)
+			ASSERT_EQ(prepare(at(pasid), kVa, pasid * 100 + i), DmaResult::Pending);
+	for (auto &handler : handlers)
+		handler->wait(kGroups);
+	for (auto handler = handlers.rbegin(); handler != handlers.rend(); ++handler)
+		for (unsigned i = 0; i < kGroups; i++)
+			(*handler)->answer(i % 2 ? Answer::Success : Answer::Invalid);
+	for (unsigned i = 0; i < kGroups; i++)
+		for (uint32_t pasid = 1; pasid <= kPasids; pasid++)
+			EXPECT_EQ(requester_.wait(pasid * 100 + i),
+				  i % 2 ? PageResponse::Success : PageResponse::InvalidRequest);
+	for (uint32_t pasid = 1; pasid <= kPasids; pasid++) {
+		drop(tables[pasid - 1], pasid);
+		EXPECT_EQ(handlers[pasid - 1]->arrived(), kGroups);
+	}
+}
+
+/* A reset of the function in the middle: it asks for pages again afterwards. */
+TEST_F(PageRequests, SurviveAReset)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	handler.wait(1);
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
+	EXPECT_TRUE(first_->atsEnabled());
+	EXPECT_TRUE(first_->priEnabled());
+	/* Late, for nobody. */
+	handler.answer(Answer::Success);
+	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
+	handler.wait(2);
+	guest_->map(root_, kVa, page_);
+	handler.answer(Answer::Success);
+	EXPECT_EQ(requester_.wait(2), PageResponse::Success);
+	EXPECT_EQ(word(at(5), kVa), 0x1234u);
+	ASSERT_EQ(unmap(guest_->parent(), page_, k4K), k4K);
+	EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
+	drop(made, 5);
+}
+
+/* The device goes with requests on their way; its answers are dropped. */
+TEST_F(PageRequests, ReleaseOfTheDevice)
+{
+	auto handler = std::make_unique<FaultHandler>(secondDev_, 5);
+	wd_pgtable *made = bound(5, secondDev_);
+
+	ASSERT_EQ(prepare(pasidStream(kSecondRid, 5), kVa, 1), DmaResult::Pending);
+	handler->wait(1);
+	removeDevice(kSecond);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
+	handler->answer(Answer::Success);
+	EXPECT_FALSE(second_->priEnabled());
+	handler.reset();
+	rescan(findDevice(kNoPasid));
+	secondDev_ = findDevice(kSecond);
+	tableFree(made);
+}
+
+} // namespace
+} // namespace wd::kerneltest
