@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <new>
 #include <stdexcept>
 #include <sys/mman.h>
@@ -73,6 +74,24 @@ uint64_t Guest::allocate()
 	free_.pop_back();
 	std::memset(at(frame), 0, kPage);
 	return frame;
+}
+
+uint64_t Guest::allocateRun(size_t frames)
+{
+	std::lock_guard lock(mutex_);
+
+	std::sort(free_.begin(), free_.end(), std::greater<>());
+	for (size_t first = 0; first + frames <= free_.size(); first++) {
+		const uint64_t last = free_[first];
+
+		/* Descending: a run of frames is a run of entries. */
+		if (free_[first + frames - 1] != last - (frames - 1) * kPage)
+			continue;
+		free_.erase(free_.begin() + static_cast<ptrdiff_t>(first),
+			    free_.begin() + static_cast<ptrdiff_t>(first + frames));
+		return last - (frames - 1) * kPage;
+	}
+	throw std::bad_alloc();
 }
 
 void Guest::release(uint64_t frame)

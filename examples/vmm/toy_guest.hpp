@@ -32,6 +32,8 @@ public:
 
 	/** A zeroed frame's guest physical address. @throws std::bad_alloc */
 	uint64_t allocate();
+	/** @frames that follow each other. @throws std::bad_alloc */
+	uint64_t allocateRun(size_t frames);
 	void release(uint64_t frame);
 	size_t freeFrames() const;
 

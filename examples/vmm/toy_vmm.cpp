@@ -30,12 +30,8 @@ uint64_t tag(uint32_t pasid)
 
 Vmm::Vmm(Guest &guest, wd::vmm::GuestMemory &memory, uint32_t deviceId)
 	: guest_(guest),
-	  iommu_(memory, deviceId),
-	  directory_(guest.allocate()),
-	  table_(guest.allocate())
+	  iommu_(memory, deviceId)
 {
-	guest_.word(directory_) = table_ | kPresent;
-	iommu_.setDirectory(kRid, directory_, 0);
 	server_ = std::jthread([this](std::stop_token stop) { serve(stop); });
 }
 
@@ -44,18 +40,36 @@ Vmm::~Vmm()
 	server_.request_stop();
 	pause(false);
 	server_.join();
-	iommu_.clearDirectory(kRid);
-	guest_.release(table_);
-	guest_.release(directory_);
+	for (const auto &[rid, tables] : tables_) {
+		iommu_.clearDirectory(rid);
+		guest_.release(tables.entries);
+		guest_.release(tables.directory);
+	}
 }
 
 /* The guest's driver -------------------------------------------------------------------------- */
 
-void Vmm::setEntry(uint32_t pasid, uint64_t q0, uint64_t root)
+/* The context entry is the VMM's to look at: a real guest writes one, and invalidates it. */
+uint64_t Vmm::tableOf(uint16_t rid)
+{
+	std::lock_guard lock(mutex_);
+	const auto known = tables_.find(rid);
+
+	if (known != tables_.end())
+		return known->second.entries;
+	const Tables tables{guest_.allocate(), guest_.allocate()};
+
+	guest_.word(tables.directory) = tables.entries | kPresent;
+	iommu_.setDirectory(rid, tables.directory, 0);
+	tables_[rid] = tables;
+	return tables.entries;
+}
+
+void Vmm::setEntry(uint16_t rid, uint32_t pasid, uint64_t q0, uint64_t root)
 {
 	if (pasid >= kPasids)
 		throw std::out_of_range("guest PASID");
-	const uint64_t at = table_ + 64 * pasid;
+	const uint64_t at = tableOf(rid) + 64 * pasid;
 
 	guest_.word(at) = 0;
 	guest_.word(at + 8) = kDomain;
@@ -70,27 +84,27 @@ void Vmm::execute(const Descriptor &descriptor)
 		throw std::runtime_error("the virtual unit refuses a descriptor");
 }
 
-void Vmm::bind(uint32_t pasid, Process &process)
+void Vmm::bind(uint32_t pasid, Process &process, uint16_t rid)
 {
 	{
 		std::lock_guard lock(mutex_);
 
-		processes_[pasid] = &process;
+		processes_[{rid, pasid}] = &process;
 	}
-	setEntry(pasid, kPresent | kFirstStage, process.root());
+	setEntry(rid, pasid, kPresent | kFirstStage, process.root());
 }
 
-void Vmm::bindMemory(uint32_t pasid)
+void Vmm::bindMemory(uint32_t pasid, uint16_t rid)
 {
-	setEntry(pasid, kPresent | kPassThrough, 0);
+	setEntry(rid, pasid, kPresent | kPassThrough, 0);
 }
 
-void Vmm::unbind(uint32_t pasid)
+void Vmm::unbind(uint32_t pasid, uint16_t rid)
 {
-	setEntry(pasid, 0, 0);
+	setEntry(rid, pasid, 0, 0);
 	std::lock_guard lock(mutex_);
 
-	processes_.erase(pasid);
+	processes_.erase({rid, pasid});
 }
 
 /* The smallest aligned block of a power of two that covers the range. */
@@ -121,7 +135,7 @@ void Vmm::serve(std::stop_token stop)
 /* A page that is not the process's, or for which the guest has no frame. */
 bool Vmm::resolve(const GuestPageRequest &request)
 {
-	const auto process = processes_.find(request.pasid);
+	const auto process = processes_.find({request.rid, request.pasid});
 
 	try {
 		return process != processes_.end() &&

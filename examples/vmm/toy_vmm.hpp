@@ -13,6 +13,7 @@
 #include <memory>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "toy_guest.hpp"
 #include "vmm/virtual_iommu.hpp"
@@ -24,8 +25,9 @@ namespace toy
 class Vmm
 {
 public:
-	static constexpr uint16_t kRid = 0x0008; /**< the guest's only function */
-	static constexpr uint16_t kDomain = 1;	 /**< of its PASIDs */
+	static constexpr uint16_t kRid =
+		0x0008;			       /**< the guest's function, unless it says another */
+	static constexpr uint16_t kDomain = 1; /**< of its PASIDs */
 
 	/** @deviceId of a device that the guest gets; page faults are served from now on. */
 	Vmm(Guest &guest, wd::vmm::GuestMemory &memory, uint32_t deviceId);
@@ -35,12 +37,13 @@ public:
 
 	wd::vmm::VirtualIommu &iommu() { return iommu_; }
 
-	/** The guest's driver: @pasid uses @process's page table. */
-	void bind(uint32_t pasid, Process &process);
-	/** The guest's driver: @pasid uses guest physical addresses. */
-	void bindMemory(uint32_t pasid);
+	/** The guest's driver: @pasid of function @rid uses @process's page table. */
+	void bind(uint32_t pasid, Process &process, uint16_t rid = kRid);
+	/** The guest's driver: @pasid uses guest physical addresses; 0 = the function without
+	 * PASID. */
+	void bindMemory(uint32_t pasid, uint16_t rid = kRid);
 	/** The guest's driver: nothing is at @pasid any more. */
-	void unbind(uint32_t pasid);
+	void unbind(uint32_t pasid, uint16_t rid = kRid);
 	/** The guest's driver: entries of [@gva, +@bytes) have changed. In effect on return. */
 	void flush(uint32_t pasid, uint64_t gva, uint64_t bytes);
 
@@ -53,7 +56,13 @@ public:
 	void pause(bool paused);
 
 private:
-	void setEntry(uint32_t pasid, uint64_t q0, uint64_t root);
+	/** What a function's context entry leads to. */
+	struct Tables {
+		uint64_t directory, entries;
+	};
+
+	uint64_t tableOf(uint16_t rid);
+	void setEntry(uint16_t rid, uint32_t pasid, uint64_t q0, uint64_t root);
 	void execute(const wd::vmm::Descriptor &descriptor);
 	void serve(std::stop_token stop);
 	bool resolve(const wd::vmm::GuestPageRequest &request);
@@ -61,9 +70,9 @@ private:
 
 	Guest &guest_;
 	wd::vmm::VirtualIommu iommu_;
-	uint64_t directory_, table_;
 	std::mutex mutex_;
-	std::map<uint32_t, Process *> processes_;
+	std::map<uint16_t, Tables> tables_;
+	std::map<std::pair<uint16_t, uint32_t>, Process *> processes_;
 	bool failed_ = false; /**< a page of the group that is being served was refused */
 	std::atomic<bool> paused_{false};
 	Faults faults_;

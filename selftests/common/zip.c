@@ -41,6 +41,7 @@ enum command {
 #define AT_AEQ 0x4000 /* 1024 entries of 4 bytes */
 #define AT_SQ 0x8000
 #define DEPTH 64u
+#define SQ_PASID_ENABLE (1u << 7)
 #define EQ_DEPTH 2048u
 #define AEQ_DEPTH 1024u
 
@@ -169,6 +170,11 @@ void zip_context(const struct zip *zip, unsigned type, uint32_t context[8])
 
 int zip_queue(struct zip *zip, unsigned type)
 {
+	return zip_queue_at(zip, type, 0);
+}
+
+int zip_queue_at(struct zip *zip, unsigned type, uint16_t pasid)
+{
 	const uint64_t cq = zip->iova + AT_CQ;
 	const uint32_t completions[8] = {
 		0, (uint32_t)cq, (uint32_t)(cq >> 32), 4u << 12 | (DEPTH - 1), 0, 0, 3};
@@ -177,6 +183,8 @@ int zip_queue(struct zip *zip, unsigned type)
 
 	memset(zip->memory + AT_CQ, 0, DEPTH * 16);
 	zip_context(zip, type, context);
+	if (pasid)
+		context[5] = pasid | SQ_PASID_ENABLE << 16;
 	zip->tail = 0;
 	zip->phase = true;
 	ret = load(zip, COMMAND_SQC, context);

@@ -44,6 +44,8 @@ int zip_start(struct zip *zip, const struct zip_registers *registers, void *memo
 
 /** Start queue 0, armed: its first completion is an event. Errors of zip_start(). */
 int zip_queue(struct zip *zip, unsigned type);
+/** The same; buffers of requests are addresses of @pasid. */
+int zip_queue_at(struct zip *zip, unsigned type, uint16_t pasid);
 
 /**
  * Let the device read a queue context at @iova (a DMA read of 32 bytes). -EIO: it could not.

@@ -7,7 +7,7 @@
 #include <random>
 #include <unistd.h>
 
-#include "../common/ktap.h"
+#include "cases.hpp"
 #include "machine.hpp"
 
 using namespace vsva;
@@ -334,17 +334,6 @@ void vmmGoesAway()
 		/* Queues first, then the unit, the guest's memory, and /dev/iommu. */
 		machine.removeQueue(queue);
 		machine.vmm().unbind(kPasid);
-	}
-}
-
-/* What the library throws is a failure of the case. */
-template <void (*Case)()>
-void guarded()
-{
-	try {
-		Case();
-	} catch (const wd::Error &error) {
-		EXPECT(false, "%s", error.line().c_str());
 	}
 }
 

@@ -116,8 +116,9 @@ public:
 	/** A group of one page of @device at @pasid. */
 	void fault(uint32_t cookie, uint32_t device, uint32_t pasid, uint64_t address)
 	{
-		faults.push_back({.flags = IOMMU_PGFAULT_FLAGS_LAST_PAGE |
-					   (pasid ? IOMMU_PGFAULT_FLAGS_PASID_VALID : 0u),
+		const uint32_t last = IOMMU_PGFAULT_FLAGS_LAST_PAGE;
+
+		faults.push_back({.flags = pasid ? last | IOMMU_PGFAULT_FLAGS_PASID_VALID : last,
 				  .dev_id = device,
 				  .pasid = pasid,
 				  .perm = IOMMU_PGFAULT_PERM_WRITE,

@@ -7,8 +7,8 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 
+#include "wd/function.hpp"
 #include "wd/iommufd.hpp"
 #include "wd/queue.hpp"
 
@@ -50,6 +50,21 @@ public:
 private:
 	Queue &queue_;
 	uint32_t id_;
+};
+
+/** A function that the VMM owns. It must outlive this. Thread-bound like the function. */
+class FunctionDevice final : public Device
+{
+public:
+	/** Binds @function. @throws Error */
+	FunctionDevice(Function &function, const Iommufd &iommufd);
+
+	uint32_t id() const noexcept override { return function_.deviceId(); }
+	uint32_t attach(const Hwpt &table, uint32_t pasid) override;
+	void detach(uint32_t hostPasid) noexcept override;
+
+private:
+	Function &function_;
 };
 
 } // namespace wd::vmm
