@@ -77,7 +77,8 @@ void printText(const wd::Host &host, const wd::Topology &topology, const Topolog
 	}
 	fmt::print("{}\nAccelerators{}\n", table(rows, "  "),
 		   options.algorithm.empty() ? "" : " for " + options.algorithm);
-	rows = {{"", "NAME", "NODE", "DISTANCE", "QUEUES FREE", "ALGORITHMS", "PCI ADDRESS"}};
+	rows = {{"", "NAME", "NODE", "DISTANCE", "QUEUES FREE", "DMA MODE", "ALGORITHMS",
+		 "PCI ADDRESS"}};
 	for (const auto *accelerator : list) {
 		auto queues = fmt::format("{}", accelerator->available);
 
@@ -86,6 +87,7 @@ void printText(const wd::Host &host, const wd::Topology &topology, const Topolog
 		rows.push_back({accelerator == nearest ? "*" : "", accelerator->name,
 				fmt::format("{}", accelerator->node),
 				distanceText(topology, from, *accelerator), queues,
+				accelerator->dmaMode.empty() ? "-" : accelerator->dmaMode,
 				join(accelerator->algorithms, " "), accelerator->pciAddress});
 	}
 	fmt::print("{}", list.empty() ? "  none\n" : table(rows, "  "));
@@ -122,6 +124,8 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Topology &topology
 		entry["algorithms"] = accelerator->algorithms;
 		entry["api"] = accelerator->api;
 		entry["queues_free"] = accelerator->available;
+		entry["dma_mode"] = accelerator->dmaMode;
+		entry["dma_modes"] = accelerator->dmaModes;
 		entry["queues_total"] =
 			accelerator->total ? nlohmann::ordered_json(*accelerator->total) : nullptr;
 		entry["isolated"] = accelerator->isolated;

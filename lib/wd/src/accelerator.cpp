@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <optional>
+#include <sstream>
 
 #include "attributes.hpp"
 #include "discovery.hpp"
@@ -112,6 +113,27 @@ void checkRegions(AttributeReader &reader, const Accelerator &device)
 
 } // namespace
 
+namespace
+{
+
+/** "[sva] pinned iommufd": every word, and the one in brackets. */
+void readModes(Host &host, Accelerator &device)
+{
+	std::string text, word;
+	if (host.sysfsRead(device.sysfsPath + "/dma_mode", text))
+		return;
+	std::istringstream words(text);
+	while (words >> word) {
+		if (word.size() > 2 && word.front() == '[' && word.back() == ']') {
+			word = word.substr(1, word.size() - 2);
+			device.dmaMode = word;
+		}
+		device.dmaModes.push_back(word);
+	}
+}
+
+} // namespace
+
 bool Accelerator::supports(std::string_view algorithm) const
 {
 	return std::find(algorithms.begin(), algorithms.end(), algorithm) != algorithms.end();
@@ -135,6 +157,7 @@ std::optional<std::string> readAccelerator(Host &host, const std::string &name, 
 	device.isolated = reader.optionalNumber<int>("isolate").value_or(0) != 0;
 	device.node = std::max(reader.optionalNumber<int>("device/numa_node").value_or(-1), -1);
 	device.pciAddress = pciAddressOf(host, device.sysfsPath);
+	readModes(host, device);
 	if (reader.problem().empty())
 		checkRegions(reader, device);
 	if (!reader.problem().empty())

@@ -89,6 +89,7 @@ struct Queue::State {
 	}
 	void mapRegions();
 	detail::Rings::Layout setUp();
+	void requireMode(DmaMode mode);
 	std::string pasidRange() const;
 };
 
@@ -225,6 +226,63 @@ void Queue::start(zip::Direction direction)
 		state_->fail(error, "start a queue",
 			     error == -EOPNOTSUPP ? "attach an address space first" : "");
 	state_->rings.emplace(std::move(rings));
+}
+
+const char *dmaModeName(DmaMode mode)
+{
+	switch (mode) {
+	case DmaMode::Sva:
+		return "sva";
+	case DmaMode::Pinned:
+		return "pinned";
+	case DmaMode::Physical:
+		return "physical";
+	}
+	return "unknown";
+}
+
+/** A device in another mode would start the queue too, and misunderstand every address. */
+void Queue::State::requireMode(DmaMode mode)
+{
+	const std::string path = accelerator.sysfsPath + "/dma_mode";
+	const std::string wanted = dmaModeName(mode);
+	std::string text;
+	if (fd.host().sysfsRead(path, text))
+		fail(-EOPNOTSUPP, "start a queue in mode '" + wanted + "'",
+		     "its driver has no modes: attach an address space");
+	if (text.find("[" + wanted + "]") == std::string::npos)
+		fail(-EOPNOTSUPP, "start a queue in mode '" + wanted + "'",
+		     "as root: echo " + wanted + " >" + path);
+}
+
+void Queue::start(zip::Direction direction, DmaMode mode)
+{
+	if (state_->pasid)
+		state_->fail(-EBUSY,
+			     "start a queue in mode '" + std::string(dmaModeName(mode)) + "'",
+			     "an address space is attached: detach it");
+	state_->requireMode(mode);
+	start(direction);
+}
+
+void Queue::pin(const void *address, size_t length, bool write)
+{
+	struct hisi_qm_pin cmd = {};
+	cmd.addr = reinterpret_cast<uintptr_t>(address);
+	cmd.length = length;
+	cmd.flags = write ? HISI_QM_PIN_WRITE : 0;
+	if (long error = state_->control(HISI_QM_CMD_PIN, &cmd))
+		state_->fail(error, "pin " + std::to_string(length) + " bytes",
+			     error == -ENOMEM ? "raise RLIMIT_MEMLOCK (ulimit -l)" : "");
+}
+
+void Queue::unpin(const void *address, size_t length)
+{
+	struct hisi_qm_pin cmd = {};
+	cmd.addr = reinterpret_cast<uintptr_t>(address);
+	cmd.length = length;
+	if (long error = state_->control(HISI_QM_CMD_UNPIN, &cmd))
+		state_->fail(error, "unpin " + std::to_string(length) + " bytes");
 }
 
 void Queue::stop() noexcept

@@ -32,6 +32,27 @@ int errnoOf(QueueStatus status) noexcept
 	return refuse(EPROTO, "queue: the device broke the protocol; release the queue");
 }
 
+int QueueContext::share(const void *address, size_t size, int flags)
+{
+	if (space)
+		return space->share(address, size, flags);
+	if (!size || flags & ~(WD_MEM_READ | WD_MEM_WRITE) ||
+	    reinterpret_cast<uintptr_t>(address) + size < size)
+		return refuse(EINVAL, "memory: empty, or wraps, or unknown flags");
+	if (pinned)
+		queue.pin(address, size, !flags || flags & WD_MEM_WRITE);
+	return 0;
+}
+
+int QueueContext::unshare(const void *address, size_t size)
+{
+	if (space)
+		return space->unshare(address, size);
+	if (pinned)
+		queue.unpin(address, size);
+	return 0;
+}
+
 namespace
 {
 
@@ -109,24 +130,48 @@ Queue takeQueue(Host &host, const std::vector<const Accelerator *> &order)
 	return Queue(host, *order.back());
 }
 
+uint32_t attachQueue(Queue &queue, AddressSpace &space, uint32_t pasid)
+{
+	const uint32_t deviceId = queue.bind(space.iommufd());
+	return queue.attach(space.pageTable(queue.name(), deviceId),
+			    pasid ? std::optional(pasid) : std::nullopt);
+}
+
+void checkMode(const struct wd_queue &q)
+{
+	if (q.mode != WD_MODE_SHARED && q.mode != WD_MODE_SVA && q.mode != WD_MODE_PINNED)
+		throw Error(EINVAL, "mode " + std::to_string(q.mode), "request a queue",
+			    "use one of enum wd_mode");
+	if (q.mode != WD_MODE_SHARED && (q.as || q.pasid))
+		throw Error(EINVAL, "queue", "request it with an address space or PASID",
+			    "only with WD_MODE_SHARED");
+}
+
 int requestQueue(struct wd_queue *q)
 {
+	checkMode(*q);
 	const Wanted wanted = readWish(*q);
 	std::shared_ptr<AddressSpace> space = q->as ? q->as->space : nullptr;
-	if (!space)
-		space = std::make_shared<AddressSpace>(q->host ? q->host->host : Host::shared());
-	Host &host = space->host();
-	const Topology topology = Topology::discover(host);
-	Queue queue = takeQueue(host, candidates(topology, *q, wanted));
-	const uint32_t deviceId = queue.bind(space->iommufd());
-	const auto pasid = q->pasid ? std::optional(q->pasid) : std::nullopt;
-	const uint32_t used = queue.attach(space->pageTable(queue.name(), deviceId), pasid);
-	queue.start(wanted.direction);
+	std::shared_ptr<Host> host = q->host ? q->host->host : space ? nullptr : Host::shared();
+	if (!space && q->mode == WD_MODE_SHARED)
+		space = std::make_shared<AddressSpace>(host);
+	Host &there = space ? space->host() : *host;
+	const Topology topology = Topology::discover(there);
+	Queue queue = takeQueue(there, candidates(topology, *q, wanted));
+	uint32_t used = 0;
+	if (space)
+		used = attachQueue(queue, *space, q->pasid);
+	if (space)
+		queue.start(wanted.direction);
+	else
+		queue.start(wanted.direction,
+			    q->mode == WD_MODE_SVA ? DmaMode::Sva : DmaMode::Pinned);
 	const Accelerator &device = topology.get(queue.name());
 	if (device.devicePath.size() >= sizeof(q->dev_path))
 		throw Error(ENAMETOOLONG, device.devicePath, "return the path");
-	auto context = std::make_unique<QueueContext>(std::move(space), std::move(queue),
-						      wanted.algorithm);
+	auto context = std::make_unique<QueueContext>(std::move(host), std::move(space),
+						      std::move(queue), wanted.algorithm);
+	context->pinned = q->mode == WD_MODE_PINNED;
 	std::memcpy(q->dev_path, device.devicePath.c_str(), device.devicePath.size() + 1);
 	q->pasid = used;
 	q->node = device.node;
@@ -195,7 +240,7 @@ int wd_mem_share(struct wd_queue *q, const void *addr, size_t size, int flags)
 	QueueContext *context = contextOf(q);
 	if (!context)
 		return refuseNoQueue();
-	return guarded([&] { return context->space->share(addr, size, flags); });
+	return guarded([&] { return context->share(addr, size, flags); });
 }
 
 int wd_mem_unshare(struct wd_queue *q, const void *addr, size_t size)
@@ -203,7 +248,7 @@ int wd_mem_unshare(struct wd_queue *q, const void *addr, size_t size)
 	QueueContext *context = contextOf(q);
 	if (!context)
 		return refuseNoQueue();
-	return guarded([&] { return context->space->unshare(addr, size); });
+	return guarded([&] { return context->unshare(addr, size); });
 }
 
 const char *wd_last_error(void)

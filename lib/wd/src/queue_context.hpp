@@ -47,8 +47,10 @@ private:
 
 /** Thread-bound. */
 struct QueueContext {
-	QueueContext(std::shared_ptr<AddressSpace> s, Queue q, zip::Algorithm a)
-		: space(std::move(s)),
+	QueueContext(std::shared_ptr<Host> h, std::shared_ptr<AddressSpace> s, Queue q,
+		     zip::Algorithm a)
+		: host(std::move(h)),
+		  space(std::move(s)),
 		  queue(std::move(q)),
 		  algorithm(a),
 		  pending(queue.depth()),
@@ -56,9 +58,15 @@ struct QueueContext {
 	{
 	}
 
+	/** As wd_mem_share() and wd_mem_unshare(). @throws Error from the kernel */
+	int share(const void *address, size_t size, int flags);
+	int unshare(const void *address, size_t size);
 	size_t inFlight() const noexcept { return pending.size() + finished.size(); }
 
-	std::shared_ptr<AddressSpace> space; /**< outlives the queue that is attached to it */
+	std::shared_ptr<Host> host;
+	std::shared_ptr<AddressSpace>
+		space;	     /**< outlives the queue that is attached to it; or none */
+	bool pinned = false; /**< memory is shared by pinning it */
 	Queue queue;
 	zip::Algorithm algorithm;
 	unsigned streams = 0;		  /**< open ones */

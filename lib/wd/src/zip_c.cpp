@@ -284,8 +284,7 @@ int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
 			      "stream: a queue keeps 8; close one, or request another queue");
 	return guarded([&] {
 		auto stream = std::make_unique<wd_zip_stream>(*context);
-		const int error =
-			context->space->share(stream->memory.data(), stream->memory.size(), 0);
+		const int error = context->share(stream->memory.data(), stream->memory.size(), 0);
 		if (!error) {
 			*out = stream.release();
 			context->streams++;
@@ -313,7 +312,7 @@ void wd_zip_stream_close(struct wd_zip_stream *s)
 {
 	if (!s)
 		return;
-	guarded([&] { return s->owner->space->unshare(s->memory.data(), s->memory.size()); });
+	guarded([&] { return s->owner->unshare(s->memory.data(), s->memory.size()); });
 	s->owner->streams--;
 	delete s;
 }

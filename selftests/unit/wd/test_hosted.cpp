@@ -632,3 +632,70 @@ TEST_F(HostedTest, SharedAddressSpaceOfTwoDevices)
 	wd_release_queue(&q[1]);
 	std::free(memory);
 }
+
+/* No address space, no sharing: plain pointers, if the device is in that mode. */
+TEST_F(HostedTest, SharedAddressesInCpp)
+{
+	const Accelerator &a = device();
+	EXPECT_EQ(a.dmaMode, "sva");
+	EXPECT_EQ(a.dmaModes, (std::vector<std::string>{"sva", "pinned", "iommufd"}));
+	Bytes in = text(20000), out(20000);
+	Queue queue(*host_, a);
+	EXPECT_EQ(errorOf([&] { queue.start(zip::Direction::Compress, DmaMode::Pinned); }),
+		  EOPNOTSUPP);
+	EXPECT_NE(line_.find("echo pinned >"), std::string::npos) << line_;
+	queue.start(zip::Direction::Compress, DmaMode::Sva);
+	zip::Request request;
+	request.algorithm = zip::Algorithm::Deflate;
+	request.source = reinterpret_cast<uintptr_t>(in.data());
+	request.sourceLength = static_cast<uint32_t>(in.size());
+	request.destination = reinterpret_cast<uintptr_t>(out.data());
+	request.destinationLength = static_cast<uint32_t>(out.size());
+	ASSERT_EQ(queue.trySend(request), QueueStatus::Ok);
+	ASSERT_TRUE(queue.wait(10000));
+	zip::Completion done;
+	ASSERT_EQ(queue.poll({&done, 1}).count, 1u);
+	EXPECT_TRUE(zip::isSuccess(done.status));
+	EXPECT_EQ(inflateAll(zip::Algorithm::Deflate, {out.data(), done.produced}, in.size()), in);
+}
+
+TEST_F(HostedTest, SharedAddressesInC)
+{
+	Bytes in = text(20000), out(20000);
+	wd_zip_req r = {};
+	wd_queue q = {};
+	q.capa.alg = "deflate";
+	q.mode = 7;
+	EXPECT_EQ(wd_request_queue(&q), -EINVAL);
+	q.mode = WD_MODE_SVA;
+	q.pasid = 5;
+	EXPECT_EQ(wd_request_queue(&q), -EINVAL);
+	q.pasid = 0;
+	ASSERT_EQ(wd_request_queue(&q), 0) << wd_last_error();
+	EXPECT_EQ(wd_mem_share(&q, in.data(), in.size(), 0), 0) << "nothing to do";
+	EXPECT_EQ(wd_mem_share(&q, in.data(), 0, 0), -EINVAL);
+	r.src = in.data();
+	r.src_len = static_cast<unsigned>(in.size());
+	r.dst = out.data();
+	r.dst_len = static_cast<unsigned>(out.size());
+	ASSERT_EQ(wd_zip_run(&q, &r, 5000), 0);
+	EXPECT_EQ(r.status, WD_ZIP_OK);
+	EXPECT_EQ(inflateAll(zip::Algorithm::Deflate, {out.data(), r.produced}, in.size()), in);
+	wd_release_queue(&q);
+
+	/* The device that the C interface takes is the nearest one, as ours. */
+	const std::string path = device().sysfsPath + "/dma_mode";
+	std::snprintf(q.dev_path, sizeof(q.dev_path), "%s", device().devicePath.c_str());
+	EXPECT_EQ(host_->sysfsWrite(path, "pinned"), 0);
+	EXPECT_EQ(wd_request_queue(&q), -EOPNOTSUPP) << "not in this mode any more";
+	q.mode = WD_MODE_PINNED;
+	ASSERT_EQ(wd_request_queue(&q), 0) << wd_last_error();
+	ASSERT_EQ(wd_mem_share(&q, in.data(), in.size(), WD_MEM_READ), 0) << wd_last_error();
+	ASSERT_EQ(wd_mem_share(&q, out.data(), out.size(), 0), 0) << wd_last_error();
+	ASSERT_EQ(wd_zip_run(&q, &r, 5000), 0);
+	EXPECT_EQ(r.status, WD_ZIP_OK);
+	EXPECT_EQ(wd_mem_unshare(&q, in.data(), in.size()), 0);
+	EXPECT_EQ(wd_mem_unshare(&q, in.data(), in.size()), -ENOENT);
+	wd_release_queue(&q);
+	EXPECT_EQ(host_->sysfsWrite(path, "sva"), 0);
+}

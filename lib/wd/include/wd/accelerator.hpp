@@ -32,6 +32,12 @@ struct Accelerator {
 	uint64_t mmioSize = 0, dusSize = 0; /**< region sizes in bytes */
 	/** Byte offset of the doorbell words in the MMIO region; none: architected doorbell. */
 	std::optional<uint32_t> doorbellWords;
+	/**
+	 * Where queues without an address space get their memory: what the device can do, and what
+	 * it does now ("sva", "pinned", "iommufd", "physical"). Empty if the driver does not say.
+	 */
+	std::vector<std::string> dmaModes;
+	std::string dmaMode;
 	bool isolated = false; /**< taken out of use after too many errors */
 
 	bool supports(std::string_view algorithm) const;

@@ -4,7 +4,8 @@
  * receiving a request are loads and stores: no system call, no lock, no allocation.
  *
  * Life: Queue(host, accelerator) -> bind(iommufd) -> attach(hwpt) -> start(direction) -> trySend(),
- * poll() ... -> stop(). The destructor does what is left of it, with requests in flight too.
+ * poll() ... -> stop(). Without bind() and attach(): start(direction, mode). The destructor does
+ * what is left of it, with requests in flight too.
  */
 #pragma once
 
@@ -32,6 +33,13 @@ enum class [[nodiscard]] QueueStatus{
 	Protocol, /**< the device wrote what no device may write; the queue is dead: open another */
 };
 const char *queueStatusText(QueueStatus status);
+
+/**
+ * Where the memory of a queue's requests comes from if nothing is attached to it: addresses in
+ * requests are those of the process (Sva, Pinned), or of the machine (Physical).
+ */
+enum class DmaMode { Sva, Pinned, Physical };
+const char *dmaModeName(DmaMode mode); /**< as in the device's attribute "dma_mode" */
 
 /** Result of Queue::poll(). */
 struct PollResult {
@@ -73,8 +81,20 @@ public:
 	void detach();
 	std::optional<uint32_t> pasid() const noexcept;
 
-	/** Map the regions and start. @throws Error */
+	/** Map the regions and start, with what is attached. @throws Error */
 	void start(zip::Direction direction);
+	/**
+	 * The same without anything attached, in a mode that the device must be in.
+	 * @throws Error: EOPNOTSUPP another mode, the remedy says how to change it; EPERM the queue
+	 *	was opened by another process, or no right to use physical addresses
+	 */
+	void start(zip::Direction direction, DmaMode mode);
+	/**
+	 * Mode Pinned: let the device reach memory (@write: write it). Counts against
+	 * RLIMIT_MEMLOCK until unpin() with the same range, or the queue's end. @throws Error
+	 */
+	void pin(const void *address, size_t length, bool write = true);
+	void unpin(const void *address, size_t length);
 	/** Stop after the requests in flight; their results are lost. No effect on a stopped queue.
 	 */
 	void stop() noexcept;

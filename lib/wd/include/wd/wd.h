@@ -48,6 +48,15 @@ struct wd_capa {
 struct wd_as;
 
 /**
+ * enum wd_mode - where the memory of requests comes from
+ * @WD_MODE_SHARED: an address space of /dev/iommu; memory is shared with wd_mem_share()
+ * @WD_MODE_SVA: all memory of the process; wd_mem_share() has nothing to do. The device must be in
+ *	mode "sva" (attribute dma_mode)
+ * @WD_MODE_PINNED: the same without page faults; wd_mem_share() pins. Mode "pinned"
+ */
+enum wd_mode { WD_MODE_SHARED = 0, WD_MODE_SVA = 1, WD_MODE_PINNED = 2 };
+
+/**
  * struct wd_queue - a queue. Zero it, fill the "in" members, call wd_request_queue()
  * @capa: in: see there
  * @dev_path: in: device to take ("/dev/hisi_zip-0"), or empty for the best one; out: the device
@@ -55,6 +64,7 @@ struct wd_as;
  *	brought up by the first queue and taken down after the last
  * @as: in: address space to use; NULL: one of the queue's own
  * @pasid: in: PASID to use, 0 = any; out: the PASID
+ * @mode: in: enum wd_mode; other than WD_MODE_SHARED: without @as and @pasid
  * @node: out: NUMA node of the device, or -1
  * @depth: out: requests that can be in flight
  * @priv: the library's
@@ -65,6 +75,7 @@ struct wd_queue {
 	struct wd_host *host;
 	struct wd_as *as;
 	uint32_t pasid;
+	int mode;
 	int node;
 	unsigned int depth;
 	void *priv;
@@ -76,7 +87,8 @@ struct wd_queue {
  *
  * Return: 0; -EINVAL bad member, unknown algorithm; -ENODEV no such device, or it does not know the
  * algorithm; -EBUSY no
- * queue is free, or the PASID is taken; -ENOSPC PASID out of range; else what the kernel said.
+ * queue is free, or the PASID is taken; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID
+ * out of range; else what the kernel said.
  * @q is unchanged on failure. wd_last_error() has the sentence.
  */
 int wd_request_queue(struct wd_queue *q);
