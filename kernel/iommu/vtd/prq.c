@@ -113,7 +113,7 @@ static void vtd_prq_overflow(struct vtd_unit *unit)
 	xa_for_each (&unit->devices, rid, dev)
 		if (dev->pri_cap)
 			wd_iommu_faults_lost(&dev->pdev->dev);
-	unit->prq.overflows++;
+	WRITE_ONCE(unit->prq.overflows, unit->prq.overflows + 1);
 	writel(VTD_PRS_PRO, unit->regs + VTD_REG_PRS);
 }
 
@@ -137,7 +137,7 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 		vtd_pr_handle(unit, le64_to_cpu(READ_ONCE(entry[0])),
 			      le64_to_cpu(READ_ONCE(entry[1])));
 		head = (head + VTD_PRQ_ENTRY) % VTD_PRQ_BYTES;
-		prq->requests++;
+		WRITE_ONCE(prq->requests, prq->requests + 1);
 	}
 	writeq(tail, unit->regs + VTD_REG_PQH);
 	if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {

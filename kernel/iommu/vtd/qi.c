@@ -144,25 +144,24 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
  */
 static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsigned int count)
 {
+	struct vtd_qi_desc flush[VTD_QI_BATCH];
 	struct vtd_qi *qi = &unit->qi;
-	bool named = false, any = false;
-	unsigned int i;
+	unsigned int i, blamed = 0;
+	bool named = false;
 
 	if (!qi->late)
 		return false;
 	for (i = 0; i < count && qi->late_known; i++)
 		named |= dev[i] && dev[i]->ats_on && dev[i]->rid == qi->late_rid;
 	for (i = 0; i < count; i++) {
-		struct vtd_qi_desc flush;
-
 		if (!dev[i] || !dev[i]->ats_on || (named && dev[i]->rid != qi->late_rid))
 			continue;
 		vtd_ats_shut_out(dev[i]);
-		flush = vtd_qi_context(dev[i]->rid);
-		vtd_qi_run(unit, &flush, NULL, 1, 0);
-		any = true;
+		flush[blamed++] = vtd_qi_context(dev[i]->rid);
 	}
-	return any;
+	if (blamed)
+		vtd_qi_run(unit, flush, NULL, blamed, 0);
+	return blamed;
 }
 
 /**

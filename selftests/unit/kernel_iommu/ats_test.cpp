@@ -469,7 +469,7 @@ TEST_F(Ats, PassThroughAtTheRequesterId)
  */
 TEST_F(Ats, SwitchingUnderRunningUnmaps)
 {
-	constexpr unsigned kSwitches = 1000;
+	constexpr unsigned kSwitches = 300;
 	const uint64_t gpa = guest_->page();
 	std::atomic<bool> stop{false};
 	std::atomic<unsigned> switches{0};
@@ -526,7 +526,7 @@ TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 
 	ASSERT_EQ(attachPasid(guest_->parent(), firstDev_, 5), 0);
 	ASSERT_EQ(attachPasid(other, firstDev_, 6), 0);
-	for (unsigned round = 0; round < 60; round++) {
+	for (unsigned round = 0; round < 20; round++) {
 		std::atomic<bool> held{false}, go{false};
 		std::unique_ptr<FaultHandler> ats;
 
@@ -545,13 +545,13 @@ TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 		/* Who comes first is likely to be served first. */
 		std::thread switcher([&] { ats = on(firstDev_); });
 
-		for (unsigned i = 0; i < 200 * (round % 4); i++)
+		for (unsigned i = 0; i < 50 * (round % 4); i++)
 			std::this_thread::yield();
 		std::thread unmapper([&] { EXPECT_EQ(unmap(guest_->parent(), gpa, k4K), k4K); });
 
 		while (iovaToPhys(guest_->parent(), gpa))
 			std::this_thread::yield();
-		for (unsigned i = 0; i < 100; i++)
+		for (unsigned i = 0; i < 30; i++)
 			std::this_thread::yield();
 		go = true;
 		holder.join();
