@@ -143,10 +143,15 @@ try {
 
 uint32_t Queue::attach(const Hwpt &hwpt, std::optional<uint32_t> pasid)
 {
+	return attach(hwpt.id(), pasid);
+}
+
+uint32_t Queue::attach(uint32_t table, std::optional<uint32_t> pasid)
+{
 	struct vfio_device_attach_iommufd_pt cmd = {};
 	cmd.argsz = sizeof(cmd);
 	cmd.flags = pasid ? VFIO_DEVICE_ATTACH_PASID : 0;
-	cmd.pt_id = hwpt.id();
+	cmd.pt_id = table;
 	cmd.pasid = pasid.value_or(0);
 	if (long error = state_->control(VFIO_DEVICE_ATTACH_IOMMUFD_PT, &cmd)) {
 		if (!pasid)

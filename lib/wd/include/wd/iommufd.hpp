@@ -124,6 +124,11 @@ class Iommufd
 public:
 	/** @throws Error: ENOENT if the host has no /dev/iommu, EACCES. @host must outlive this. */
 	explicit Iommufd(Host &host);
+	/**
+	 * One that another process opened and passed on (SCM_RIGHTS). Its objects are named by the
+	 * ids that came with it.
+	 */
+	explicit Iommufd(HostFd fd) noexcept : fd_(std::move(fd)) {}
 	Iommufd(const Iommufd &) = delete;
 	Iommufd &operator=(const Iommufd &) = delete;
 

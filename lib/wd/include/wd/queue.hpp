@@ -77,6 +77,11 @@ public:
 	 *	ENOSPC out of range; ENOSPC none is free
 	 */
 	uint32_t attach(const Hwpt &hwpt, std::optional<uint32_t> pasid = std::nullopt);
+	/**
+	 * The same for a page table that another process made: its id in the Iommufd that the queue
+	 * is bound to, which the other one has passed on with it.
+	 */
+	uint32_t attach(uint32_t table, std::optional<uint32_t> pasid = std::nullopt);
 	/** Undo attach(); stops the queue first. @throws Error */
 	void detach();
 	std::optional<uint32_t> pasid() const noexcept;
