@@ -196,7 +196,10 @@ static int iommufd_fault_begin_read(struct iommufd_fault *fault, size_t room,
 	return 1;
 }
 
-/* What was not delivered is queued again, unless somebody has answered it. */
+/*
+ * What was not delivered is queued again, unless somebody has answered it. Others may have looked
+ * at the queue meanwhile, and wait.
+ */
 static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_fault_read *read,
 				   bool delivered)
 {
@@ -213,6 +216,8 @@ static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_f
 		list_add(&entry->node, &fault->queued);
 	}
 	mutex_unlock(&fault->lock);
+	if (!delivered)
+		wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
 /* @return bytes of one whole group, 0 if there is none, or -errno. */

@@ -206,6 +206,23 @@ TEST_F(FaultQueueTest, PollWaitsForAGroup)
 	EXPECT_EQ(0, queue_->answer(readOne().cookie));
 }
 
+/** What the attacker tried: take the group away from those who wait for it, again and again. */
+TEST_F(FaultQueueTest, AReaderThatFailsWakesTheOthers)
+{
+	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
+	std::thread hostile([&] {
+		for (unsigned i = 0; i < 5000; i++) {
+			const ssize_t got = queue_->read(nullptr, 1);
+			ASSERT_EQ(-EFAULT, got);
+		}
+	});
+	for (unsigned i = 0; i < 5000; i++)
+		ASSERT_TRUE(queue_->waitReadable(60000)) << i;
+	hostile.join();
+	EXPECT_EQ(0, queue_->answer(readOne().cookie));
+	EXPECT_EQ(1u, mock_nr_responses());
+}
+
 TEST_F(FaultQueueTest, DetachAnswersWhatIsLeft)
 {
 	EXPECT_EQ(0, device_->attachTo(nested_, 6));
