@@ -49,7 +49,8 @@ void AtsEndpoint::apply(const AtsSettings &settings, bool forget)
 	bool changed;
 	{
 		std::lock_guard lock(mutex_);
-		const bool asks = settings.translation && settings.pageRequests && !closed_;
+		const bool asks = settings.translation && settings.pageRequests &&
+				  settings.allocation && !closed_;
 
 		settings_ = settings;
 		pageRequesting_ = asks;
@@ -157,7 +158,7 @@ void AtsEndpoint::wakeDeferred()
 
 void AtsEndpoint::showStopped()
 {
-	const bool stopped = !pageRequesting_ && !takenGroups_;
+	const bool stopped = !settings_.pageRequests && !takenGroups_;
 	StatusChange change;
 
 	(stopped ? change.set : change.clear) = kStopped;
@@ -181,7 +182,7 @@ DmaResult AtsEndpoint::requestPages(const StreamId &stream, std::span<const uint
 	{
 		std::lock_guard lock(mutex_);
 
-		if (!pageRequesting_ || !host_ || !settings_.allocation)
+		if (!pageRequesting_ || !host_)
 			return DmaResult::Ok;
 		const uint32_t allocation = std::min(settings_.allocation, kCapacity);
 		const uint32_t room =

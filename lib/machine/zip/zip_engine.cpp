@@ -280,17 +280,17 @@ Status ZipEngine::attempt(Task &task, Workspace &workspace, Request &request)
 	return written == kStatusOk ? status : written;
 }
 
+/* After a page has gone other queues have their turn before the next attempt. */
 Status ZipEngine::run(Task &task, Workspace &workspace, Request &request)
 {
-	for (;;) {
-		const Status status = attempt(task, workspace, request);
+	const Status status = attempt(task, workspace, request);
 
-		if (status != kStatusVanished)
-			return status;
-		if (task.vanished++ >= kMaxVanished)
-			return kStatusBusError;
-		request = {};
-	}
+	if (status != kStatusVanished)
+		return status;
+	if (task.vanished++ >= kMaxVanished)
+		return kStatusBusError;
+	task.pages.answered(task.token, PageResponse::Success);
+	return kStatusParked;
 }
 
 namespace
