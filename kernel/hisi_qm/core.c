@@ -206,6 +206,7 @@ static void qm_unmap_queues(struct wd_qm *qm)
 
 		mutex_lock(&qp->lock);
 		qm_dus_unmap(qp);
+		wd_ss_unmap(qp->ss);
 		if (qp->kernel)
 			qm_dus_free(qp);
 		mutex_unlock(&qp->lock);

@@ -35,6 +35,7 @@
 
 struct iommufd_device;
 struct wd_qm;
+struct wd_ss;
 
 /**
  * struct wd_qp - a hardware queue pair
@@ -51,6 +52,7 @@ struct wd_qm;
  * @dus: rings and status words, NULL until first needed
  * @dus_dma: @dus for the device
  * @dus_mapped: @dus_dma is valid
+ * @ss: memory for physical addresses (ss.c) that a broken queue keeps, like @dus; otherwise NULL
  * @polled: position of the completion queue that poll() saw last, modulo two laps
  * @events: completion events of the device, counted by the interrupt thread
  * @polled_events: @events that poll() saw last
@@ -77,6 +79,7 @@ struct wd_qp {
 	void *dus;
 	dma_addr_t dus_dma;
 	bool dus_mapped;
+	struct wd_ss *ss;
 	unsigned int polled;
 	atomic_t events;
 	int polled_events;
@@ -286,6 +289,10 @@ void qm_dus_free(struct wd_qp *qp);
 vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address);
 void qm_dus_flags(struct wd_qp *qp, u32 stop);
 unsigned int qm_dus_cq_position(struct wd_qp *qp);
+
+/* ss.c */
+void wd_ss_unmap(struct wd_ss *ss);
+void wd_ss_free(struct wd_ss *ss);
 
 /* kernel_queue.c */
 void qm_kernel_qp_event(struct wd_qp *qp);

@@ -364,6 +364,7 @@ void qm_qps_cleanup(struct wd_qm *qm)
 
 		mutex_lock(&qp->lock);
 		qm_dus_free(qp);
+		wd_ss_free(qp->ss);
 		mutex_unlock(&qp->lock);
 		mutex_destroy(&qp->lock);
 	}

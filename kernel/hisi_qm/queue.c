@@ -160,7 +160,9 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&qp->lock);
 	broken = qp->broken;
-	if (!broken) {
+	if (broken) {
+		qp->ss = queue->ss;
+	} else {
 		qm_dus_free(qp);
 		wd_ss_free(queue->ss);
 	}

@@ -15,7 +15,6 @@
 struct mm_struct;
 struct vm_area_struct;
 struct wd_bond;
-struct wd_ss;
 
 /* The PASID field of queue contexts (5.1). */
 #define WD_QUEUE_MAX_PASIDS 0x10000
@@ -104,8 +103,6 @@ void wd_queue_unpin_all(struct wd_queue *queue);
 
 /* ss.c */
 struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size);
-void wd_ss_unmap(struct wd_ss *ss);
-void wd_ss_free(struct wd_ss *ss);
 long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer);
 vm_fault_t wd_ss_fault(const struct wd_ss *ss, struct vm_area_struct *vma, unsigned long address);
 

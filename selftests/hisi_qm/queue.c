@@ -72,6 +72,8 @@ int device_open(struct device *device)
 		return -ENODEV;
 	}
 	names[strcspn(names, "\n")] = 0;
+	if (getenv("WD_UACCE"))
+		snprintf(names, sizeof(names), "%s", getenv("WD_UACCE"));
 	snprintf(device->sysfs, sizeof(device->sysfs), "/sys/class/uacce/%.64s", names);
 	snprintf(device->path, sizeof(device->path), "/dev/%.64s", names);
 	device->mmio_size = device_number(device, "region_mmio_size");

@@ -63,9 +63,9 @@ struct result {
 #define PAGE 4096ul
 
 /**
- * The first device of the host, in mode "iommufd": queues start with an address space attached, or
- * not at all. device_close() restores the mode. @return 0; -ENODEV: none, a reason to skip; other
- * -errno.
+ * The first device of the host, or the one that WD_UACCE names, in mode "iommufd": queues start
+ * with an address space attached, or not at all. device_close() restores the mode. @return 0;
+ * -ENODEV: none, a reason to skip; other -errno.
  */
 int device_open(struct device *device);
 void device_close(struct device *device);
