@@ -134,10 +134,11 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 	while (head != tail) {
 		const __le64 *entry = prq->ring + head / sizeof(*entry);
 
+		/* Before it is answered: whoever sees the effect finds it counted. */
+		WRITE_ONCE(prq->requests, prq->requests + 1);
 		vtd_pr_handle(unit, le64_to_cpu(READ_ONCE(entry[0])),
 			      le64_to_cpu(READ_ONCE(entry[1])));
 		head = (head + VTD_PRQ_ENTRY) % VTD_PRQ_BYTES;
-		WRITE_ONCE(prq->requests, prq->requests + 1);
 	}
 	writeq(tail, unit->regs + VTD_REG_PQH);
 	if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {
