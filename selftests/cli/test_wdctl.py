@@ -60,6 +60,8 @@ def test_topology_json(wdctl, host):
     assert by_name["hisi_zip-0"]["nearest"] and not by_name["hisi_zip-1"]["nearest"]
     assert set(by_name["hisi_zip-0"]["algorithms"]) >= {"zlib", "gzip", "deflate"}
     assert 0 < by_name["hisi_zip-0"]["queues_free"] <= 1024
+    assert by_name["hisi_zip-0"]["dma_mode"] == "sva"
+    assert by_name["hisi_zip-0"]["dma_modes"] == ["sva", "pinned", "iommufd"]
     assert value["skipped"] == []
     if host.nodes():  # known from elsewhere
         assert {n["id"]: n["memory_bytes"] for n in value["nodes"]} == host.nodes()

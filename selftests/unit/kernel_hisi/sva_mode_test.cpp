@@ -50,6 +50,15 @@ int ready(QueueFile &queue)
 	return ret ? ret : queue.start();
 }
 
+/** PASID of the only process that has its address space on the device; 0 if there is none. */
+uint32_t bondPasid()
+{
+	std::string text;
+	hostkernel::sysfsRead("/sys/class/iommu/wd-iommu0/attachments", text);
+	const size_t at = text.find("pasid=", text.find("type=sva "));
+	return at == text.npos ? 0 : static_cast<uint32_t>(std::stoul(text.substr(at + 6)));
+}
+
 using HisiMode = HisiTest;
 
 /** Booted with the opt-in, the function's own requests untranslated. */
@@ -142,6 +151,7 @@ TEST_F(HisiMode, AQueueThatDoesNotStopLosesItsMemory)
 {
 	const long before = Rig::number("available_instances");
 	uint8_t *memory = fresh(2 * kSize);
+	uint32_t pasid;
 	{
 		QueueFile queue(caller_), other(caller_);
 
@@ -157,12 +167,21 @@ TEST_F(HisiMode, AQueueThatDoesNotStopLosesItsMemory)
 		EXPECT_EQ(queue.start(), -ENXIO);
 		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
 		EXPECT_NE(other.wait(), 0) << "it shared the address space";
+		pasid = bondPasid();
 		EXPECT_EQ(other.put(), 0);
 		EXPECT_EQ(other.start(), 0) << "in a new one";
+		EXPECT_NE(bondPasid(), pasid);
 		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
 		EXPECT_EQ(other.wait(), 0);
 	}
 	EXPECT_EQ(Rig::number("available_instances"), before - 1);
+	Space space(caller_);
+	QueueFile next(caller_);
+
+	ASSERT_EQ(next.open(), 0);
+	ASSERT_EQ(next.bind(space.fd), 0);
+	ASSERT_EQ(space.makeHwpt(next), 0);
+	EXPECT_EQ(next.attach(space.hwpt, pasid), -EBUSY) << "the device may still use it";
 	munmap(memory, 2 * kSize);
 }
 

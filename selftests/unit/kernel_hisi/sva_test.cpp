@@ -4,9 +4,11 @@
  * forgets what the process has changed. Processes are callers; they share the memory of this one,
  * but have address spaces of their own as far as the kernel knows.
  *
- * Mutants that these tests kill: no flush in vtd_mm_table_flush(), no device TLB in it; no cut and
- * no mm_exit at the end of an mm; START_Q without comparing address spaces; no refusal of groups at
- * the unbind.
+ * Mutants that this file and sva_mode_test.cpp kill, each tried once: vtd_mm_table_flush() does
+ * nothing; vtd_flush_mm_once() without its IOTLB command; without its device TLB command;
+ * wd_sva_exit() does not call mm_exit; wd_queue_bond() does not compare address spaces, nor
+ * pin_check(); wd_queue_block() does not cut a bond; a bond with a broken queue gives its PASID
+ * back.
  */
 #include "fixture.h"
 
