@@ -137,8 +137,9 @@ TEST(Descriptors, ReservedBits)
 		Descriptor bad = words;
 
 		bad[0] |= 1ull << 7; /* reserved in all but iotlb and the device TLB's MIP */
-		if ((words[0] & 0xf) != 2 && (words[0] & 0xf) != 8 && (words[0] & 0xf) != 5)
+		if ((words[0] & 0xf) != 2 && (words[0] & 0xf) != 8 && (words[0] & 0xf) != 5) {
 			EXPECT_EQ(Kind::Invalid, parseDescriptor(bad).kind) << words[0];
+		}
 	}
 }
 
