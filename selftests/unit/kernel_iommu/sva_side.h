@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bonds with address spaces of callers, without the kernel's headers (kernel_side.h says why). */
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+struct device;
+struct mm_struct;
+struct wd_sva;
+
+namespace wd::kerneltest
+{
+
+/** The address space of a caller; its structure is kept, not the address space. */
+class CallerMm
+{
+public:
+	/** @openAndClose: the caller opens a path, and closes it. */
+	explicit CallerMm(const std::function<void(const char *path)> &openAndClose);
+	~CallerMm();
+	CallerMm(const CallerMm &) = delete;
+	CallerMm &operator=(const CallerMm &) = delete;
+	/** As a page fault does. Whether it could. */
+	bool touch(uint64_t address, bool write);
+	mm_struct *get() const { return mm_; }
+
+private:
+	mm_struct *mm_ = nullptr;
+};
+
+/** wd_iommu_sva_bind() and what becomes of it. */
+class Bond
+{
+public:
+	Bond(::device *dev, const CallerMm &mm, uint32_t pasid, bool faults = false,
+	     std::function<void(Bond &)> onExit = {});
+	/** Unbinds. */
+	~Bond();
+	Bond(const Bond &) = delete;
+	Bond &operator=(const Bond &) = delete;
+	/** 0 or -errno. */
+	int error() const { return error_; }
+	void unbind();
+	/** Calls so far. */
+	unsigned exits() const { return exits_; }
+	unsigned releases() const { return releases_; }
+
+private:
+	struct Ops;
+	wd_sva *sva_ = nullptr;
+	int error_ = 0;
+	unsigned exits_ = 0, releases_ = 0;
+	std::function<void(Bond &)> onExit_;
+};
+
+} // namespace wd::kerneltest

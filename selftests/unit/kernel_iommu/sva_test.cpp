@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Page tables of processes in the unit: entries, flushes, and the end of an address space.
+ *
+ * Mutants that these tests kill, each tried once: wd_sva_exit() without the cut, or without telling
+ * the user; vtd_pasid_silence() without FPD; vtd_pasid_clear() that leaves a silent entry; flushes
+ * that keep non-leaf entries.
+ */
+#include "fixture.h"
+#include "sva_side.h"
+
+#include <cerrno>
+#include <cstdlib>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::pasidStream;
+
+constexpr uint32_t kPasid = 77;
+constexpr unsigned kNoFirstStage = 0x71;
+constexpr uint64_t kPresent = 1, kFpd = 2, kFirstStage = 1 << 6, kTypeMask = 7 << 6;
+
+class SvaTest : public IommuTest
+{
+protected:
+	void SetUp() override
+	{
+		IommuTest::SetUp();
+		owner_ = hostkernel::Caller::create(0);
+		mm_ = std::make_unique<CallerMm>([&](const char *path) {
+			EXPECT_EQ(owner_->close(owner_->open(path, 0)), 0);
+		});
+		ASSERT_NE(mm_->get(), nullptr);
+		page_ = static_cast<uint64_t *>(std::aligned_alloc(4096, 4096));
+		*page_ = 0x1122334455667788;
+	}
+	void TearDown() override
+	{
+		mm_.reset();
+		owner_.reset();
+		std::free(page_);
+		IommuTest::TearDown();
+	}
+	uint64_t address() const { return reinterpret_cast<uint64_t>(page_); }
+
+	std::shared_ptr<hostkernel::Caller> owner_;
+	std::unique_ptr<CallerMm> mm_;
+	uint64_t *page_ = nullptr;
+	machine::StreamId stream_ = pasidStream(kFirstRid, kPasid);
+};
+
+} // namespace
+
+TEST_F(SvaTest, WalksTheTableOfTheProcess)
+{
+	Bond bond(firstDev_, *mm_, kPasid);
+
+	ASSERT_EQ(bond.error(), 0);
+	EXPECT_EQ(attachments("type=sva dev=0000:75:00.0 pasid=77"), 1u);
+	const auto entry = pasidEntry(kFirstRid, kPasid);
+	EXPECT_EQ(entry[0] & kTypeMask, kFirstStage);
+	EXPECT_EQ(entry[0] >> 12, 0u) << "no second stage";
+	EXPECT_GE(entry[1] & 0xffff, 2u) << "a domain identifier of its own";
+	expectFault(stream_, address(), kNoFirstStage);
+	ASSERT_TRUE(mm_->touch(address(), false));
+	EXPECT_EQ(word(stream_, address()), *page_);
+	expectFault(pasidStream(kFirstRid, kPasid + 1), address(), kNoPasidEntry);
+	bond.unbind();
+	EXPECT_EQ(bond.releases(), 1u);
+	EXPECT_EQ(bond.exits(), 0u);
+	EXPECT_EQ(attachments("type=sva"), 0u);
+	expectFault(stream_, address(), kNoPasidEntry);
+}
+
+TEST_F(SvaTest, AChangeIsOneFlushOfTheRange)
+{
+	Bond bond(firstDev_, *mm_, kPasid);
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_TRUE(mm_->touch(address(), true));
+	EXPECT_EQ(write(stream_, address(), 5), machine::DmaResult::Ok);
+	watchQueue();
+	owner_->memoryChanged(page_, 4096);
+	const auto flushes = seen();
+	ASSERT_EQ(flushes.size(), 1u);
+	EXPECT_EQ(flushes[0].type(), kPasidIotlb);
+	EXPECT_EQ(flushes[0].domain(), pasidEntry(kFirstRid, kPasid)[1] & 0xffff);
+	EXPECT_EQ(flushes[0].pasid(), kPasid);
+	EXPECT_EQ(flushes[0].address(), address());
+	EXPECT_EQ(flushes[0].order(), 0u);
+	EXPECT_FALSE(flushes[0].leafOnly()) << "tables go, too";
+	expectFault(stream_, address(), kNoFirstStage);
+}
+
+/*
+ * Attack: a device that goes on when the process is gone, and whose driver does nothing about it.
+ * It reaches nothing, before the tables go, and does not fill the fault log.
+ */
+TEST_F(SvaTest, TheEndOfTheMmIsFinalAndSilent)
+{
+	bool readable = false;
+	Bond bond(firstDev_, *mm_, kPasid, false,
+		  [&](Bond &) { readable = word(stream_, address()).has_value(); });
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_TRUE(mm_->touch(address(), true));
+	EXPECT_EQ(word(stream_, address()), *page_);
+	const uint64_t before = faults();
+	owner_.reset();
+	EXPECT_EQ(bond.exits(), 1u);
+	EXPECT_TRUE(readable) << "the user is told before";
+	EXPECT_EQ(pasidEntry(kFirstRid, kPasid)[0], kFpd);
+	for (int i = 0; i < 10; i++) {
+		EXPECT_FALSE(word(stream_, address()).has_value());
+	}
+	EXPECT_EQ(faults(), before);
+	EXPECT_EQ(attachments("type=sva"), 1u) << "the PASID is still taken";
+	Bond other(firstDev_, *mm_, kPasid);
+	EXPECT_EQ(other.error(), -EBUSY);
+	bond.unbind();
+	EXPECT_EQ(pasidEntry(kFirstRid, kPasid)[0], 0u);
+	expectFault(stream_, address(), kNoPasidEntry);
+}
+
+TEST_F(SvaTest, MayBeUnboundWhenTheMmEnds)
+{
+	Bond bond(firstDev_, *mm_, kPasid, false, [](Bond &self) { self.unbind(); });
+	Bond other(secondDev_, *mm_, kPasid);
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_EQ(other.error(), 0);
+	owner_->exec();
+	EXPECT_EQ(bond.exits(), 1u);
+	EXPECT_EQ(bond.releases(), 1u);
+	EXPECT_EQ(other.exits(), 1u) << "every bond of the mm";
+	EXPECT_EQ(other.releases(), 0u);
+	EXPECT_EQ(pasidEntry(kFirstRid, kPasid)[0], 0u);
+	EXPECT_EQ(pasidEntry(kSecondRid, kPasid)[0] & kPresent, 0u);
+}
+
+TEST_F(SvaTest, Refusals)
+{
+	Bond bond(firstDev_, *mm_, kPasid);
+
+	ASSERT_EQ(bond.error(), 0);
+	EXPECT_EQ(Bond(firstDev_, *mm_, kPasid).error(), -EBUSY);
+	EXPECT_EQ(Bond(firstDev_, *mm_, 0).error(), -EINVAL);
+	EXPECT_EQ(Bond(firstDev_, *mm_, 1 << 20).error(), -EINVAL);
+	EXPECT_EQ(Bond(firstDev_, *mm_, kPasid + 1, true).error(), -EOPNOTSUPP)
+		<< "the function has no page requests";
+	EXPECT_EQ(Bond(findDevice(kNoPasid), *mm_, kPasid).error(), -EOPNOTSUPP);
+	EXPECT_EQ(Bond(findDevice(kPlain), *mm_, kPasid).error(), -ENODEV);
+	EXPECT_EQ(attachments("type=sva"), 1u);
+}
+
+/* The function is released under a bond: nothing is left, and the unbind finds nothing to do. */
+TEST_F(SvaTest, TheDeviceGoesUnderTheBond)
+{
+	Bond bond(firstDev_, *mm_, kPasid);
+
+	ASSERT_EQ(bond.error(), 0);
+	removeDevice(kFirst);
+	EXPECT_EQ(attachments("type=sva"), 0u);
+	owner_.reset();
+	EXPECT_EQ(bond.exits(), 1u);
+	bond.unbind();
+	EXPECT_EQ(bond.releases(), 1u);
+}
+
+} // namespace wd::kerneltest
