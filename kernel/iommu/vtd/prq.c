@@ -134,11 +134,10 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 	while (head != tail) {
 		const __le64 *entry = prq->ring + head / sizeof(*entry);
 
-		/* Before it is answered: whoever sees the effect finds it counted. */
-		WRITE_ONCE(prq->requests, prq->requests + 1);
 		vtd_pr_handle(unit, le64_to_cpu(READ_ONCE(entry[0])),
 			      le64_to_cpu(READ_ONCE(entry[1])));
 		head = (head + VTD_PRQ_ENTRY) % VTD_PRQ_BYTES;
+		prq->requests++;
 	}
 	writeq(tail, unit->regs + VTD_REG_PQH);
 	if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {
@@ -237,7 +236,14 @@ void vtd_prq_exit(struct vtd_unit *unit)
 
 static ssize_t page_requests_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%llu\n", READ_ONCE(vtd_unit_of(dev)->prq.requests));
+	struct vtd_prq *prq = &vtd_unit_of(dev)->prq;
+	u64 requests;
+
+	/* Whoever has seen the answer to a request finds it counted. */
+	mutex_lock(&prq->lock);
+	requests = prq->requests;
+	mutex_unlock(&prq->lock);
+	return sysfs_emit(buf, "%llu\n", requests);
 }
 static DEVICE_ATTR_RO(page_requests);
 
