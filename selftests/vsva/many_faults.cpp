@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Very many page faults outstanding at once: 1,000 processes of a guest at 1,000 PASIDs, each with
+ * a request whose output is not there. All faults are collected before the first one is answered;
+ * none may be lost, none may come or be answered twice, and every request must come out right.
+ *
+ * A function may have as many pages on order as the IOMMU's driver allots it (512), so the hosted
+ * machine has 20 accelerators, and each process wants ten pages: 10,000. They are more than the
+ * page request queue holds, so that it overflows. A real kernel has the two accelerators of its
+ * machine, and each process wants one page.
+ */
+#include <algorithm>
+#include <cstdlib>
+#include <fcntl.h>
+#include <map>
+#include <random>
+#include <set>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "cases.hpp"
+#include "machine.hpp"
+#include "wd/nesting.hpp"
+
+using namespace vsva;
+
+namespace
+{
+
+constexpr unsigned kProcesses = 1000, kAccelerators = 20;
+constexpr uint64_t kFrom = 0x7f0000000000, kTo = 0x7f0000100000;
+constexpr uint32_t kInput = 256;
+constexpr uint64_t kFrames = kProcesses * 16 + 1024;
+
+std::shared_ptr<wd::Host> host;
+std::optional<wd::Topology> topology;
+unsigned pages; /* of output that each process wants */
+
+/** A guest process with a queue of its own. */
+struct Client {
+	Client(wd::Iommufd &iommufd, toy::Guest &guest, const wd::Hwpt &parent,
+	       const wd::FaultQueue &faults, const wd::Accelerator &accelerator, unsigned seed)
+		: input(text(kInput, seed)),
+		  process(guest),
+		  queue(*host, accelerator, iommufd)
+	{
+		process.reserve(kFrom, toy::kPage);
+		process.reserve(kTo, pages * toy::kPage);
+		process.write(kFrom, input);
+		table = wd::allocNested(iommufd, parent, queue.device.id(),
+					{.root = process.root()}, &faults);
+		queue.queue.attach(table);
+		queue.queue.start(wd::zip::Direction::Compress);
+	}
+	~Client()
+	{
+		queue.queue.stop();
+		queue.queue.detach();
+	}
+
+	bool right(const wd::zip::Completion &done)
+	{
+		std::vector<std::byte> packed(std::min<size_t>(done.produced, pages * toy::kPage));
+
+		if (!wd::zip::isSuccess(done.status))
+			return false;
+		process.read(kTo, packed);
+		return unpacksTo(packed, input);
+	}
+
+	std::vector<std::byte> input;
+	toy::Process process;
+	wd::Hwpt table;
+	GuestQueue queue;
+};
+
+using Place = std::pair<uint32_t, uint32_t>; /* device and PASID */
+
+/** Everything that is asked for, until nothing is missing; nothing is answered meanwhile. */
+std::vector<wd::FaultGroup> collect(wd::FaultQueue &faults, std::map<Place, Client *> &clients)
+{
+	std::vector<wd::FaultGroup> all;
+	std::set<std::pair<Place, uint64_t>> seen;
+	std::set<uint32_t> cookies;
+
+	while (seen.size() < size_t{kProcesses} * pages) {
+		if (!EXPECT(faults.wait(kTimeoutMs), "only %zu pages were asked for", seen.size()))
+			break;
+		for (auto &group : faults.read()) {
+			const Place place{group.deviceId, group.pasid};
+
+			EXPECT(clients.count(place), "a fault of nobody");
+			EXPECT(cookies.insert(group.cookie).second, "cookie %u twice",
+			       group.cookie);
+			for (const auto &page : group.pages)
+				EXPECT(page.address >= kTo &&
+					       page.address < kTo + pages * toy::kPage &&
+					       seen.insert({place, page.address}).second,
+				       "page %#llx is not wanted, or twice",
+				       static_cast<unsigned long long>(page.address));
+			all.push_back(std::move(group));
+		}
+	}
+	EXPECT(faults.read().empty(), "more than there is to ask for");
+	printf("# %zu faults in %zu groups outstanding over %u PASIDs\n", seen.size(), all.size(),
+	       kProcesses);
+	return all;
+}
+
+void answerAll(wd::FaultQueue &faults, std::vector<wd::FaultGroup> &groups,
+	       std::map<Place, Client *> &clients)
+{
+	std::shuffle(groups.begin(), groups.end(), std::mt19937(1));
+	for (const auto &group : groups) {
+		Client &client = *clients.at({group.deviceId, group.pasid});
+
+		for (const auto &page : group.pages)
+			client.process.touch(page.address, page.write);
+		EXPECT(faults.respond(group.cookie, true), "cookie %u is not known", group.cookie);
+	}
+	for (const auto &group : groups)
+		if (!EXPECT(!faults.respond(group.cookie, true), "answered twice"))
+			return;
+}
+
+void manyFaults()
+{
+	wd::Iommufd iommufd(*host);
+	wd::vmm::GuestMemory memory(iommufd);
+	toy::Guest guest(memory, kGpa, kFrames * toy::kPage);
+	GuestQueue anchor(*host, topology->accelerators()[0], iommufd);
+	const wd::Hwpt parent = wd::allocNestParent(iommufd, memory.ioas(), anchor.device.id());
+	wd::FaultQueue faults(iommufd);
+	std::deque<Client> all;
+	std::map<Place, Client *> clients;
+
+	for (unsigned i = 0; i < kProcesses; i++) {
+		const auto &accelerators = topology->accelerators();
+		Client &client = all.emplace_back(iommufd, guest, parent, faults,
+						  accelerators[i % accelerators.size()], i);
+
+		clients[{client.queue.device.id(), *client.queue.queue.pasid()}] = &client;
+	}
+	EXPECT(clients.size() == kProcesses, "%zu different places", clients.size());
+	for (Client &client : all)
+		EXPECT(client.queue.send(kFrom, kInput, kTo, pages * toy::kPage), "send");
+	auto groups = collect(faults, clients);
+
+	answerAll(faults, groups, clients);
+	for (Client &client : all) {
+		const auto done = client.queue.receive();
+
+		if (!EXPECT(done && client.right(*done), "a request is lost or wrong"))
+			break;
+	}
+	EXPECT(faults.read().empty(), "faults are left");
+}
+
+/** Enough accelerators, in a file that is gone when the host is up. */
+std::string machineFile()
+{
+	std::string text = R"({"name": "many", "nodes": [{"id": 0, "cpus": "0", "memory": "1G",
+		"distances": [10]}], "iommu": {"address": "0000:00:02.0", "node": 0},
+		"accelerators": [)";
+	char path[] = "/tmp/wd-many-faults-XXXXXX.json", entry[96];
+
+	for (unsigned i = 0; i < kAccelerators; i++) {
+		snprintf(entry, sizeof(entry),
+			 R"(%s{"address": "0000:%02x:00.0", "node": 0, "queues": 64})",
+			 i ? ", " : "", 0x10 + i);
+		text += entry;
+	}
+	text += "]}";
+	const int fd = ::mkstemps(path, 5);
+
+	if (fd < 0 || ::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+		throw wd::Error(errno, path, "write a machine description");
+	::close(fd);
+	return path;
+}
+
+int setUp()
+try {
+	auto options = wd::HostOptions::fromEnvironment();
+	rlimit files{};
+	std::string path;
+
+	/* Each queue is a file. */
+	::getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	::setrlimit(RLIMIT_NOFILE, &files);
+	if (options.kind == wd::HostKind::Hosted) {
+		path = machineFile();
+		options.machine = path;
+	}
+	host = wd::Host::create(options);
+	if (!path.empty())
+		::unlink(path.c_str());
+	topology = wd::Topology::discover(*host);
+	if (topology->accelerators().size() < 2)
+		return ktap_skip_all("too few accelerators");
+	pages = topology->accelerators().size() >= kAccelerators ? 10 : 1;
+	return 0;
+} catch (const wd::Error &error) {
+	return -error.error();
+}
+
+const struct ktap_case cases[] = {
+	{"1,000 PASIDs with page faults outstanding", guarded<manyFaults>},
+};
+
+} // namespace
+
+int main()
+{
+	KTAP_MAIN(cases, setUp(), host.reset());
+}
