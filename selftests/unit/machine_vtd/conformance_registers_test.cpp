@@ -2,10 +2,10 @@
 /*
  * Registers, events and fault records: cases A and K of the VT-d sheet, section 10.
  *
- * Not covered anywhere in this folder, because the unit does not offer what they need: G1-G7 and
- * every "TrReq"/"Trd" half of B, C, D, E (device TLB, ATS), H14 (CM=1), H16, H17 (device TLB), I9,
- * I10 (device TLB), J and the page-request part of K3 (page requests). L is about drivers. Nested
- * translation (F, C13): conformance_nested_test.cpp.
+ * The rest of section 10 is in the other conformance files of this folder; translation requests,
+ * device TLBs and page requests (the "TrReq" and "Trd" halves, G, H16, H17, I9, I10, J):
+ * conformance_ats_test.cpp and conformance_page_request_test.cpp. Not covered, because the unit
+ * does not offer it: H14 (CM=1). L is about drivers: selftests/unit/kernel_iommu.
  */
 #include "vtd_fixture.h"
 
