@@ -143,19 +143,17 @@ struct Example {
 		y = &vm2.addQueue(kMemory);
 		vm2.vmm().bind(kFirst, process3.process());
 		c = &vm2.addQueue(kFirst);
-		whole.emplace(vm2, rid2);
+		whole = std::make_unique<WholeFunction>(vm2, rid2);
 		vm2.vmm().bindMemory(0, kFunctionRid);
 		/* PASID-a again, on another requester id. */
 		vm2.vmm().bind(*a->queue.pasid(), process4.process(), kFunctionRid);
 	}
-	~Example() { whole.reset(); }
-
 	Machine vm1, vm2;
 	MemoryWork memory1{vm1.guest(), 1}, memory2{vm2.guest(), 2};
 	Work process1{vm1.guest(), text(kSize, 3)}, process2{vm1.guest(), text(kSize, 4)};
 	Work process3{vm2.guest(), text(kSize, 5)}, process4{vm2.guest(), text(kSize, 6)};
 	GuestQueue *x, *a, *b, *y, *c;
-	std::optional<WholeFunction> whole;
+	std::unique_ptr<WholeFunction> whole; /* last: it goes first */
 };
 
 std::string rid(const std::string &device, uint32_t pasid, bool nested)
