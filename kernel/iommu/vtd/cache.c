@@ -10,7 +10,7 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Above that a nested table's flush of a range names the whole PASID. */
+/* Above that a first stage's flush of a range names the whole PASID. */
 #define VTD_PIOTLB_MAX_ORDER 36
 
 /**
@@ -43,6 +43,14 @@ static struct vtd_qi_desc vtd_iotlb_flush(const struct vtd_domain_unit *on,
 	if (!vtd_cap_psi(cap) || range->order > vtd_cap_mamv(cap))
 		return vtd_qi_iotlb_domain(on->did);
 	return vtd_qi_iotlb_page(on->did, range->address, range->order, range->leaf_only);
+}
+
+/* What a PASID has cached of a first stage. */
+static struct vtd_qi_desc vtd_piotlb_flush(u16 did, u32 pasid, const struct vtd_range *range)
+{
+	if (range->order > VTD_PIOTLB_MAX_ORDER)
+		return vtd_qi_piotlb_pasid(did, pasid);
+	return vtd_qi_piotlb_page(did, pasid, range->address, range->order, range->leaf_only);
 }
 
 static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
@@ -127,14 +135,9 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 
 	lockdep_assert_held(&table->lock);
 	list_for_each_entry (attach, &table->places, place) {
-		u16 did = attach->on->did;
-		u32 pasid = attach->pasid;
-		struct vtd_qi_desc flush = vtd_qi_piotlb_pasid(did, pasid);
+		const struct vtd_domain_unit *on = attach->on;
 
-		if (range.order <= VTD_PIOTLB_MAX_ORDER)
-			flush = vtd_qi_piotlb_page(did, pasid, range.address, range.order,
-						   leaf_only);
-		vtd_qi_add(batch, attach->on->unit, flush, NULL);
+		vtd_qi_add(batch, on->unit, vtd_piotlb_flush(on->did, attach->pasid, &range), NULL);
 	}
 	list_for_each_entry (attach, &table->places, place) {
 		if (!READ_ONCE(attach->dev->ats_on))
@@ -148,14 +151,11 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 
 static int vtd_flush_mm_once(const struct vtd_mm_table *table, const struct vtd_range *range)
 {
-	struct vtd_qi_desc flush = vtd_qi_piotlb_pasid(table->did, table->pasid);
 	struct vtd_qi_batch batch;
 
-	if (range->order <= VTD_PIOTLB_MAX_ORDER)
-		flush = vtd_qi_piotlb_page(table->did, table->pasid, range->address, range->order,
-					   false);
 	vtd_qi_begin(&batch);
-	vtd_qi_add(&batch, table->dev->unit, flush, NULL);
+	vtd_qi_add(&batch, table->dev->unit, vtd_piotlb_flush(table->did, table->pasid, range),
+		   NULL);
 	vtd_ats_flush(&batch, table->dev, table->pasid, range->address, range->order);
 	return vtd_qi_finish(&batch);
 }

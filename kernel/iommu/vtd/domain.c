@@ -200,7 +200,8 @@ out:
 	return ret;
 }
 
-static u64 vtd_snoop_bits(const struct vtd_unit *unit)
+/* VTD_PE_PWSNP and VTD_PE_PGSNP as far as @unit has them. */
+u64 vtd_snoop_bits(const struct vtd_unit *unit)
 {
 	return (unit->ecap & VTD_ECAP_SMPWCS ? VTD_PE_PWSNP : 0) |
 	       (unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);

@@ -75,8 +75,8 @@ void vtd_mm_table_free(struct wd_pgtable *pgtable)
 
 static int vtd_mm_table_install(struct vtd_mm_table *table, struct vtd_dev *dev, u32 pasid)
 {
-	u64 snoop = VTD_PE_PWSNP | (dev->unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
-	struct vtd_pasid_entry content = vtd_pe_first_stage(table->did, table->first, snoop);
+	struct vtd_pasid_entry content =
+		vtd_pe_first_stage(table->did, table->first, vtd_snoop_bits(dev->unit));
 	int ret;
 
 	mutex_lock(&dev->lock);

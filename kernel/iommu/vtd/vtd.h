@@ -317,6 +317,7 @@ void vtd_did_free(struct vtd_unit *unit, u16 did);
 struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
 				     struct vtd_dev *dev, u32 pasid);
 void vtd_attach_drop(struct vtd_domain *domain, struct vtd_attach *attach);
+u64 vtd_snoop_bits(const struct vtd_unit *unit);
 struct vtd_pasid_entry vtd_attach_entry(struct vtd_domain *domain, const struct vtd_attach *attach);
 int vtd_pasid_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
 		      u32 pasid);
