@@ -12,8 +12,6 @@ namespace wd
 namespace
 {
 
-constexpr const char *kUnits = "/sys/class/iommu";
-
 /** One "key=value" of a line. @return false if the value is malformed. */
 bool takeField(IommuAttachment &attachment, std::string_view key, std::string_view value,
 	       unsigned &seen)
@@ -111,16 +109,9 @@ std::optional<IommuAttachment> parseAttachment(std::string_view line)
 
 IommuAttachments readAttachments(Host &host)
 {
-	std::vector<std::string> units;
 	IommuAttachments found;
 
-	if (host.sysfsList(kUnits, units))
-		return found;
-	for (const auto &unit : units) {
-		std::string text;
-
-		if (host.sysfsRead(std::string(kUnits) + "/" + unit + "/attachments", text))
-			continue;
+	forEachUnit(host, "attachments", [&](const std::string &unit, const std::string &text) {
 		forEachLine(text, [&](std::string_view line) {
 			unsigned more = 0;
 
@@ -131,7 +122,7 @@ IommuAttachments readAttachments(Host &host)
 				found.more += more;
 			}
 		});
-	}
+	});
 	return found;
 }
 

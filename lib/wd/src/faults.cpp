@@ -2,7 +2,6 @@
 /* Reading the fault logs below /sys/class/iommu. */
 #include "wd/faults.hpp"
 
-#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -12,8 +11,6 @@ namespace wd
 {
 namespace
 {
-
-constexpr const char *kUnits = "/sys/class/iommu";
 
 /** What a PASID's user can run into (vtd-scalable-mode sheet, 7.1); others stay numbers. */
 const char *reasonText(unsigned reason)
@@ -80,34 +77,23 @@ std::optional<IommuFault> parseFault(std::string_view line)
 
 bool faultLogReadable(Host &host)
 {
-	std::vector<std::string> units;
+	bool readable = false;
 
-	return !host.sysfsList(kUnits, units) &&
-	       std::any_of(units.begin(), units.end(), [&](const std::string &unit) {
-		       std::string text;
-
-		       return !host.sysfsRead(std::string(kUnits) + "/" + unit + "/fault_log",
-					      text);
-	       });
+	forEachUnit(host, "fault_log",
+		    [&](const std::string &, const std::string &) { readable = true; });
+	return readable;
 }
 
 std::vector<IommuFault> readFaults(Host &host)
 {
-	std::vector<std::string> units;
 	std::vector<IommuFault> faults;
 
-	if (host.sysfsList(kUnits, units))
-		return faults;
-	for (const auto &unit : units) {
-		std::string text;
-
-		if (host.sysfsRead(std::string(kUnits) + "/" + unit + "/fault_log", text))
-			continue;
+	forEachUnit(host, "fault_log", [&](const std::string &, const std::string &text) {
 		forEachLine(text, [&](std::string_view line) {
 			if (auto fault = parseFault(line))
 				faults.push_back(*fault);
 		});
-	}
+	});
 	return faults;
 }
 

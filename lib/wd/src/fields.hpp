@@ -4,7 +4,11 @@
 
 #include <algorithm>
 #include <charconv>
+#include <string>
 #include <string_view>
+#include <vector>
+
+#include "wd/host.hpp"
 
 namespace wd
 {
@@ -48,6 +52,23 @@ void forEachLine(std::string_view text, Take &&take)
 
 		take(line);
 		text.remove_prefix(std::min(text.size(), line.size() + 1));
+	}
+}
+
+/** @take(unit, text) for each IOMMU unit whose @attribute can be read. */
+template <typename Take>
+void forEachUnit(Host &host, const std::string &attribute, Take &&take)
+{
+	const std::string directory = "/sys/class/iommu";
+	std::vector<std::string> units;
+
+	if (host.sysfsList(directory, units))
+		return;
+	for (const auto &unit : units) {
+		std::string text;
+
+		if (!host.sysfsRead(directory + "/" + unit + "/" + attribute, text))
+			take(unit, text);
 	}
 }
 
