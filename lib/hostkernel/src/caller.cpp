@@ -149,6 +149,18 @@ private:
 	file *filp_;
 };
 
+/** What pread and pwrite refuse, in Linux's order: the offset, then the file, then its modes. */
+int positionError(const file *filp, loff_t position, fmode_t positioned, fmode_t access)
+{
+	if (position < 0)
+		return -EINVAL;
+	if (!filp)
+		return -EBADF;
+	if (!(filp->f_mode & positioned))
+		return -ESPIPE;
+	return filp->f_mode & access ? 0 : -EBADF;
+}
+
 CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}), signal_{}
 {
 	mm_ = mmCreate(pid);
@@ -363,14 +375,8 @@ ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
-	if (position < 0)
-		return -EINVAL;
-	if (!filp)
-		return -EBADF;
-	if (!(filp->f_mode & FMODE_PREAD))
-		return -ESPIPE;
-	if (!(filp->f_mode & FMODE_READ))
-		return -EBADF;
+	if (int error = positionError(filp.get(), position, FMODE_PREAD, FMODE_READ))
+		return error;
 	if (!filp->f_op->read || count > SSIZE_MAX)
 		return -EINVAL;
 	return filp->f_op->read(filp.get(), static_cast<char *>(buffer), count, &position);
@@ -381,14 +387,8 @@ ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t of
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
-	if (position < 0)
-		return -EINVAL;
-	if (!filp)
-		return -EBADF;
-	if (!(filp->f_mode & FMODE_PWRITE))
-		return -ESPIPE;
-	if (!(filp->f_mode & FMODE_WRITE))
-		return -EBADF;
+	if (int error = positionError(filp.get(), position, FMODE_PWRITE, FMODE_WRITE))
+		return error;
 	if (!filp->f_op->write || count > SSIZE_MAX)
 		return -EINVAL;
 	return filp->f_op->write(filp.get(), static_cast<const char *>(buffer), count, &position);
