@@ -16,6 +16,7 @@
 #include "modules.h"
 #include "numa.h"
 #include "pages.h"
+#include "power.h"
 #include "thread_state.h"
 #include "vfs.h"
 
@@ -37,11 +38,12 @@ int deviceModelStart()
 	if (ret)
 		return ret;
 	kernel_kobj = kobject_create_and_add("kernel", nullptr);
-	return kernel_kobj ? 0 : -ENOMEM;
+	return kernel_kobj ? powerStart() : -ENOMEM;
 }
 
 void deviceModelStop()
 {
+	powerStop();
 	kobject_put(kernel_kobj);
 	kernel_kobj = nullptr;
 	if (platform_bus_type.p)

@@ -27,6 +27,9 @@ int hostkernel_bus_init(const BootConfig &config);
 /** After the last module_exit: remove the PCI devices, stop the interrupt threads. */
 void hostkernel_bus_exit();
 
+/** Every function loses its state, as memory does not: what a sleep of the machine (S3) does. */
+void hostkernel_bus_power_cycle();
+
 /** DMA allocations and streaming mappings that nobody has released yet (LeakReport). */
 uint64_t hostkernel_bus_dma_allocations();
 

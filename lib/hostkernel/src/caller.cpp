@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* A process as the kernel sees it: identity of its system calls, its files and mappings. */
 #include "caller.h"
+#include "freezer.h"
 #include "tasks.h"
 #include "user_table.h"
 #include "vfs.h"
@@ -122,6 +123,7 @@ private:
 		files_struct *files;
 		bool onBehalf;
 	};
+	UserScope user_;
 	task_struct *task_;
 	Saved before_;
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Devices: names, life, attributes, place in sysfs. Binding is in bus.cpp. */
 #include "device_model.h"
+#include "power.h"
 
 #include <atomic>
 #include <cstring>
@@ -279,6 +280,7 @@ int device_add(struct device *dev)
 	if (MAJOR(dev->devt))
 		deviceNodeAdd(deviceNodeName(dev), dev->devt);
 	joinParent(dev);
+	powerAdd(dev);
 	busNotify(dev, BUS_NOTIFY_ADD_DEVICE);
 	busProbeDevice(dev);
 	put_device(dev);
@@ -303,6 +305,7 @@ void device_del(struct device *dev)
 		deviceNodeRemove(deviceNodeName(dev), dev->devt);
 	removeLinks(dev);
 	busRemoveDevice(dev);
+	powerRemove(dev);
 	busNotify(dev, BUS_NOTIFY_REMOVED_DEVICE);
 	dev->p->registered = false;
 	removeDirectory(dev);

@@ -134,6 +134,17 @@ public:
 		wake();
 	}
 
+	/* For a line without handlers, too: it keeps this state for the next one. */
+	void suspend(bool asleep)
+	{
+		{
+			std::lock_guard lock(mutex_);
+
+			asleep_ = asleep;
+		}
+		wake();
+	}
+
 	void synchronize()
 	{
 		std::unique_lock lock(mutex_);
@@ -209,7 +220,7 @@ private:
 				if (stop_)
 					return;
 				actions.clear();
-				if (depth_ == 0 && !actions_.empty() &&
+				if (depth_ == 0 && !asleep_ && !actions_.empty() &&
 				    pending_.exchange(false, std::memory_order_acquire)) {
 					actions = actions_;
 					running_ = true;
@@ -254,7 +265,7 @@ private:
 	std::condition_variable idle_;
 	std::vector<Action> actions_;
 	unsigned depth_ = 0;
-	bool running_ = false, stop_ = false;
+	bool running_ = false, stop_ = false, asleep_ = false;
 	task_struct *thread_ = nullptr;
 };
 
@@ -336,6 +347,32 @@ void IrqLines::signal(unsigned vector) noexcept
 {
 	if (vector < lines_.size())
 		lines_[vector]->signal();
+}
+
+static std::vector<std::shared_ptr<IrqLine>> allLines()
+{
+	Registry &r = registry();
+	std::lock_guard lock(r.mutex);
+	std::vector<std::shared_ptr<IrqLine>> lines;
+
+	for (const auto &[number, line] : r.lines)
+		lines.push_back(line);
+	return lines;
+}
+
+/* A line's own depth is the drivers': this comes on top of it. */
+void irqsSuspend()
+{
+	for (const auto &line : allLines()) {
+		line->suspend(true);
+		line->synchronize();
+	}
+}
+
+void irqsResume()
+{
+	for (const auto &line : allLines())
+		line->suspend(false);
 }
 
 } // namespace wd::hostkernel

@@ -158,6 +158,7 @@ bus_type pci_bus_type = {
 	.shutdown = busShutdown,
 	.dma_configure = busDmaConfigure,
 	.dma_cleanup = busDmaCleanup,
+	.pm = &pciPowerOps,
 };
 
 const pci_device_id *pci_match_id(const pci_device_id *ids, pci_dev *dev)

@@ -55,6 +55,9 @@ inline PciSlotState &slotOf(const pci_dev *dev)
 extern const attribute_group *pciDeviceGroups[];
 extern const attribute_group *pciBusGroups[];
 
+/** What the bus does when the machine sleeps, and calls of the drivers. */
+extern const dev_pm_ops pciPowerOps;
+
 /** Look at every slot without device again. @return number of devices found. */
 unsigned pciRescan();
 

@@ -320,6 +320,14 @@ unsigned pciRescan()
 	return found;
 }
 
+void hostkernel_bus_power_cycle()
+{
+	for (const auto &slot : theMachine->slots) {
+		slot->function->powerOn();
+		slot->decode = false;
+	}
+}
+
 int hostkernel_bus_init(const BootConfig &config)
 {
 	theMachine = std::make_unique<Machine>();

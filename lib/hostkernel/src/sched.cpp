@@ -3,6 +3,7 @@
  * Tasks: every thread has one, made at its first `current`. A task sleeps on its own condition
  * variable; its state changes only under its own mutex.
  */
+#include "freezer.h"
 #include "tasks.h"
 
 #include <cstdio>
@@ -81,10 +82,15 @@ bool taskSleep(uint64_t deadlineNs)
 	pthread_mutex_t *mutex = native(&task->wd_mutex);
 	bool inTime = true;
 	pthread_mutex_lock(mutex);
+	const bool freezable = threadState.userDepth && task->__state == TASK_INTERRUPTIBLE;
+	if (freezable)
+		userRests();
 	while (task->__state != TASK_RUNNING && inTime)
 		inTime = waitUntil(native(&task->wd_cond), mutex, deadlineNs);
 	task->__state = TASK_RUNNING;
 	pthread_mutex_unlock(mutex);
+	if (freezable)
+		userGoesOn();
 	return inTime;
 }
 

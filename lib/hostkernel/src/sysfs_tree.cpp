@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sysfs_tree.h"
+#include "freezer.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -422,11 +423,15 @@ void SysfsTree::settle()
 
 int sysfsRead(const std::string &path, std::string &out)
 {
+	UserScope user;
+
 	return SysfsTree::instance().read(path, out);
 }
 
 int sysfsWrite(const std::string &path, const std::string &value)
 {
+	UserScope user;
+
 	return SysfsTree::instance().write(path, value);
 }
 

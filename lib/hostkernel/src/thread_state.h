@@ -18,7 +18,8 @@ namespace wd::hostkernel
 struct ThreadState {
 	int atomicDepth = 0; /**< spinlocks held, interrupts or preemption off */
 	int rcuDepth = 0;
-	bool onBehalf = false; /**< inside a system call of a caller: faults may be injected */
+	bool onBehalf = false;	/**< inside a system call of a caller: faults may be injected */
+	unsigned userDepth = 0; /**< user scopes (freezer.h) around what the thread does */
 	task_struct *task = nullptr;
 };
 

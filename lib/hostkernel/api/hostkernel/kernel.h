@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <sys/types.h>
@@ -77,6 +78,18 @@ void boot(const BootConfig &config);
 LeakReport shutdown();
 
 bool booted();
+
+/**
+ * Sleep of the machine with its memory kept (S3), and its wake-up: callers are stopped where they
+ * enter the kernel or sleep in poll(); drivers suspend; every function loses its state; @asleep
+ * runs, which must not call the kernel; drivers resume.
+ * @return 0, or -errno of the driver that refused (-EBUSY: of the caller that did not stop): then
+ * everything is awake and nothing was lost.
+ */
+int systemSleep(const std::function<void()> &asleep = {});
+
+/** What reboot(2) and kexec do before the machine goes: the shutdown callback of every driver. */
+void systemShutdown();
 
 /** Capability numbers of <linux/capability.h> that the hosted kernel tests. */
 enum class Capability : unsigned { SysAdmin = 21, SysResource = 24, IpcLock = 14, SysRawio = 17 };

@@ -13,6 +13,7 @@
 #include <linux/mutex.h>
 #include <linux/notifier.h>
 #include <linux/numa.h>
+#include <linux/pm.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
@@ -85,6 +86,26 @@ struct device {
 	void *wd_bus_data; /* of the bus implementation */
 	void *wd_dma_data; /* of the DMA API */
 	bool dma_ops_bypass;
+};
+
+/* Of a device link only what orders sleep is done: it says nothing about binding. */
+#define DL_FLAG_STATELESS (1U << 0)
+#define DL_FLAG_AUTOREMOVE_CONSUMER (1U << 1)
+#define DL_FLAG_PM_RUNTIME (1U << 2)
+#define DL_FLAG_RPM_ACTIVE (1U << 3)
+#define DL_FLAG_AUTOREMOVE_SUPPLIER (1U << 4)
+
+/**
+ * struct device_link - the consumer needs the supplier
+ * @supplier: sleeps after @consumer, wakes and is shut down in the opposite order
+ * @consumer: the other one
+ * @flags: DL_FLAG_*
+ */
+struct device_link {
+	struct device *supplier;
+	struct device *consumer;
+	u32 flags;
+	unsigned int wd_references;
 };
 
 static inline struct device *kobj_to_dev(struct kobject *kobj)
@@ -166,6 +187,13 @@ int device_for_each_child(struct device *dev, void *data,
 			  int (*fn)(struct device *dev, void *data));
 struct device *device_find_child(struct device *dev, void *data,
 				 int (*match)(struct device *dev, void *data));
+
+/*
+ * DL_FLAG_STATELESS only. NULL also if @supplier depends on @consumer. Links are counted, and gone
+ * with either device.
+ */
+struct device_link *device_link_add(struct device *consumer, struct device *supplier, u32 flags);
+void device_link_remove(void *consumer, struct device *supplier);
 
 int __must_check device_attach(struct device *dev);
 int __must_check device_driver_attach(struct device_driver *drv, struct device *dev);

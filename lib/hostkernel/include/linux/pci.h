@@ -222,6 +222,12 @@ static inline bool pci_is_root_bus(struct pci_bus *bus)
 	return !bus->parent;
 }
 
+/* Root-complex integrated endpoints have none. */
+static inline struct pci_dev *pci_upstream_bridge(struct pci_dev *dev)
+{
+	return pci_is_root_bus(dev->bus) ? NULL : dev->bus->self;
+}
+
 static inline bool pci_is_pcie(struct pci_dev *dev)
 {
 	return dev->pcie_cap != 0;

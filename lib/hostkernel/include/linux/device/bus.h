@@ -7,6 +7,7 @@
 #include <linux/types.h>
 
 struct device;
+struct dev_pm_ops;
 struct device_driver;
 struct iommu_ops;
 struct kobj_uevent_env;
@@ -28,6 +29,7 @@ struct bus_type {
 	void (*shutdown)(struct device *dev);
 	int (*dma_configure)(struct device *dev);
 	void (*dma_cleanup)(struct device *dev);
+	const struct dev_pm_ops *pm;
 	const struct iommu_ops *iommu_ops;
 	struct subsys_private *p;
 	bool need_parent_lock;

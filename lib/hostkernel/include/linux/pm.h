@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Power management of devices: what a driver is called for when the machine sleeps. System sleep
+ * only; the machine is put to sleep by the embedder (hostkernel::systemSleep()).
+ */
+#ifndef _LINUX_PM_H
+#define _LINUX_PM_H
+
+struct device;
+
+/**
+ * struct dev_pm_ops - callbacks of a bus, or of a driver
+ *
+ * Every one of the way down is called for a device after those of all that depend on it (children,
+ * consumers of its links), every one of the way up before theirs. Interrupts are off in the noirq
+ * ones. The hosted kernel calls those of suspend and resume; it does not hibernate.
+ */
+struct dev_pm_ops {
+	int (*prepare)(struct device *dev);
+	void (*complete)(struct device *dev);
+	int (*suspend)(struct device *dev);
+	int (*resume)(struct device *dev);
+	int (*freeze)(struct device *dev);
+	int (*thaw)(struct device *dev);
+	int (*poweroff)(struct device *dev);
+	int (*restore)(struct device *dev);
+	int (*suspend_late)(struct device *dev);
+	int (*resume_early)(struct device *dev);
+	int (*freeze_late)(struct device *dev);
+	int (*thaw_early)(struct device *dev);
+	int (*poweroff_late)(struct device *dev);
+	int (*restore_early)(struct device *dev);
+	int (*suspend_noirq)(struct device *dev);
+	int (*resume_noirq)(struct device *dev);
+	int (*freeze_noirq)(struct device *dev);
+	int (*thaw_noirq)(struct device *dev);
+	int (*poweroff_noirq)(struct device *dev);
+	int (*restore_noirq)(struct device *dev);
+	int (*runtime_suspend)(struct device *dev);
+	int (*runtime_resume)(struct device *dev);
+	int (*runtime_idle)(struct device *dev);
+};
+
+#define pm_ptr(_ptr) (_ptr)
+#define pm_sleep_ptr(_ptr) (_ptr)
+
+#define SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)                              \
+	.suspend = (suspend_fn), .resume = (resume_fn), .freeze = (suspend_fn), \
+	.thaw = (resume_fn), .poweroff = (suspend_fn), .restore = (resume_fn),
+
+#define NOIRQ_SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)                                          \
+	.suspend_noirq = (suspend_fn), .resume_noirq = (resume_fn), .freeze_noirq = (suspend_fn), \
+	.thaw_noirq = (resume_fn), .poweroff_noirq = (suspend_fn), .restore_noirq = (resume_fn),
+
+#define DEFINE_SIMPLE_DEV_PM_OPS(name, suspend_fn, resume_fn) \
+	const struct dev_pm_ops name = {SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)}
+
+#endif /* _LINUX_PM_H */

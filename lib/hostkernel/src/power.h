@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The order in which devices sleep and wake. */
+#pragma once
+
+struct device;
+
+namespace wd::hostkernel
+{
+
+/** /sys/power/state; and the reverse. 0 or -errno. */
+int powerStart();
+void powerStop();
+
+/** A device takes part, after its parent; and no longer, with its links. */
+void powerAdd(device *dev);
+void powerRemove(device *dev);
+
+} // namespace wd::hostkernel
