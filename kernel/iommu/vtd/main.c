@@ -8,6 +8,7 @@
 #include <linux/io.h>
 #include <linux/module.h>
 #include <linux/platform_device.h>
+#include <linux/pm.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -213,18 +214,15 @@ static int vtd_request_irqs(struct vtd_unit *unit)
 				   IRQF_ONESHOT, VTD_NAME, unit);
 	if (ret)
 		goto err_vectors;
-	writel(0, unit->regs + VTD_REG_FECTL);
-	if (!unit->prq.ring)
-		return 0;
-	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_PAGE_REQUEST), NULL,
-				   vtd_prq_thread, IRQF_ONESHOT, VTD_NAME "-prq", unit);
+	if (unit->prq.ring)
+		ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_PAGE_REQUEST), NULL,
+					   vtd_prq_thread, IRQF_ONESHOT, VTD_NAME "-prq", unit);
 	if (ret)
 		goto err_fault;
-	writel(0, unit->regs + VTD_REG_PECTL);
+	vtd_unit_events(unit, true);
 	return 0;
 
 err_fault:
-	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
 	free_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), unit);
 err_vectors:
 	pci_free_irq_vectors(pdev);
@@ -233,11 +231,9 @@ err_vectors:
 
 static void vtd_free_irqs(struct vtd_unit *unit)
 {
-	if (unit->prq.ring) {
-		writel(VTD_ECTL_IM, unit->regs + VTD_REG_PECTL);
+	vtd_unit_events(unit, false);
+	if (unit->prq.ring)
 		free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_PAGE_REQUEST), unit);
-	}
-	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
 	free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_FAULT), unit);
 	pci_free_irq_vectors(unit->pdev);
 }
@@ -326,6 +322,32 @@ static void vtd_pci_remove(struct pci_dev *pdev)
 	vtd_unit_free(unit);
 }
 
+/* Functions were shut down before. Claimed ones issue nothing any more, others are not claimed. */
+static void vtd_pci_shutdown(struct pci_dev *pdev)
+{
+	struct vtd_unit *unit = pci_get_drvdata(pdev);
+
+	vtd_set_live(unit, false);
+	vtd_unit_sleep(unit);
+	pci_clear_master(pdev);
+}
+
+/* After every function behind the unit. */
+static int vtd_suspend_noirq(struct device *dev)
+{
+	vtd_unit_sleep(dev_get_drvdata(dev));
+	return 0;
+}
+
+/* Before every function behind the unit. */
+static int vtd_resume_noirq(struct device *dev)
+{
+	return vtd_unit_wake(dev_get_drvdata(dev));
+}
+
+static const struct dev_pm_ops vtd_pm_ops = {
+	NOIRQ_SYSTEM_SLEEP_PM_OPS(vtd_suspend_noirq, vtd_resume_noirq)};
+
 static const struct pci_device_id vtd_pci_ids[] = {
 	{PCI_DEVICE(0x1234, 0x1dd0)},
 	{},
@@ -337,6 +359,8 @@ static struct pci_driver vtd_pci_driver = {
 	.id_table = vtd_pci_ids,
 	.probe = vtd_pci_probe,
 	.remove = vtd_pci_remove,
+	.shutdown = vtd_pci_shutdown,
+	.driver.pm = pm_sleep_ptr(&vtd_pm_ops),
 	.driver_managed_dma = true,
 };
 

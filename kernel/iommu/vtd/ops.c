@@ -27,13 +27,17 @@
  * its user write vendor-specific capabilities) could leave the unit's scope by it. A function that
  * another kernel has routed here before is fine, one that has been elsewhere since is not.
  */
-static int vtd_route(struct pci_dev *pdev, int vsec, u16 rid)
+int vtd_route(struct vtd_dev *dev)
 {
-	u32 routing = 0;
+	u32 routing = 0, flags;
+	int vsec = vtd_find_vsec(dev->pdev, &flags);
 
-	pci_write_config_dword(pdev, vsec + VTD_VSEC_ROUTING, rid | VTD_VSEC_ROUTING_VALID);
-	pci_read_config_dword(pdev, vsec + VTD_VSEC_ROUTING, &routing);
-	return routing == (rid | VTD_VSEC_ROUTING_VALID) ? 0 : -EIO;
+	if (!vsec)
+		return -EIO;
+	pci_write_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING,
+			       dev->rid | VTD_VSEC_ROUTING_VALID);
+	pci_read_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING, &routing);
+	return routing == (dev->rid | VTD_VSEC_ROUTING_VALID) ? 0 : -EIO;
 }
 
 /* PASIDs are used if the function, the path and the unit have them. */
@@ -118,14 +122,13 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	struct pci_dev *pdev;
 	struct vtd_unit *unit;
 	struct vtd_dev *vdev;
-	int vsec, ret;
+	int ret;
 	u32 flags;
 
 	if (!dev_is_pci(dev))
 		return ERR_PTR(-ENODEV);
 	pdev = to_pci_dev(dev);
-	vsec = vtd_find_vsec(pdev, &flags);
-	if (!vsec || flags & VTD_VSEC_FLAG_UNIT)
+	if (!vtd_find_vsec(pdev, &flags) || flags & VTD_VSEC_FLAG_UNIT)
 		return ERR_PTR(-ENODEV);
 	unit = vtd_unit_for(pdev);
 	if (!unit)
@@ -141,16 +144,21 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	if (ret)
 		goto err_free;
 	/* The context entry is in place: the function's requests fault until it is attached. */
-	ret = vtd_route(pdev, vsec, vdev->rid);
+	ret = vtd_route(vdev);
+	if (ret)
+		goto err_uninstall;
+	ret = vtd_power_link(unit, pdev);
 	if (ret)
 		goto err_uninstall;
 	dev_iommu_priv_set(dev, vdev);
 	/* Last: from now on others attach PASIDs. */
 	ret = wd_iommu_device_claimed(&unit->iommu, dev);
 	if (ret)
-		goto err_uninstall;
+		goto err_unlink;
 	return &unit->iommu;
 
+err_unlink:
+	vtd_power_unlink(unit, pdev);
 err_uninstall:
 	dev_iommu_priv_set(dev, NULL);
 	vtd_dev_uninstall(vdev);
@@ -173,6 +181,7 @@ static void vtd_release_device(struct device *dev)
 	wd_iommu_device_released(dev);
 	WARN_ON(!xa_empty(&vdev->attaches) || vdev->faults_on);
 	vtd_dev_uninstall(vdev);
+	vtd_power_unlink(vdev->unit, vdev->pdev);
 	set_dma_ops(dev, NULL);
 	dev_iommu_priv_set(dev, NULL);
 	vtd_dev_free(vdev);

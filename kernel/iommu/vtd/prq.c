@@ -128,6 +128,10 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 	u64 head, tail;
 
 	mutex_lock(&prq->lock);
+	if (prq->off) {
+		mutex_unlock(&prq->lock);
+		return false;
+	}
 	writel(VTD_PRS_PPR, unit->regs + VTD_REG_PRS);
 	tail = readq(unit->regs + VTD_REG_PQT) % VTD_PRQ_BYTES;
 	head = readq(unit->regs + VTD_REG_PQH) % VTD_PRQ_BYTES;
@@ -206,6 +210,29 @@ void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 }
 
 /* Before translation goes on, and before any context lets page requests pass (8.1 step 6). */
+void vtd_prq_enable(struct vtd_unit *unit)
+{
+	struct vtd_prq *prq = &unit->prq;
+
+	if (!prq->ring)
+		return;
+	mutex_lock(&prq->lock);
+	writel(VTD_PRS_PPR | VTD_PRS_PRO, unit->regs + VTD_REG_PRS);
+	writeq(0, unit->regs + VTD_REG_PQH);
+	writeq(0, unit->regs + VTD_REG_PQT);
+	writeq(virt_to_phys(prq->ring) | VTD_PRQ_ORDER, unit->regs + VTD_REG_PQA);
+	prq->off = false;
+	mutex_unlock(&prq->lock);
+}
+
+/* The unit sleeps, or is shut down: nobody looks at the queue. */
+void vtd_prq_disable(struct vtd_unit *unit)
+{
+	mutex_lock(&unit->prq.lock);
+	unit->prq.off = true;
+	mutex_unlock(&unit->prq.lock);
+}
+
 int vtd_prq_init(struct vtd_unit *unit)
 {
 	struct vtd_prq *prq = &unit->prq;
@@ -213,13 +240,7 @@ int vtd_prq_init(struct vtd_unit *unit)
 	if (!(unit->ecap & VTD_ECAP_PRS))
 		return 0;
 	prq->ring = (__le64 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, VTD_PRQ_ORDER);
-	if (!prq->ring)
-		return -ENOMEM;
-	writel(VTD_PRS_PPR | VTD_PRS_PRO, unit->regs + VTD_REG_PRS);
-	writeq(0, unit->regs + VTD_REG_PQH);
-	writeq(0, unit->regs + VTD_REG_PQT);
-	writeq(virt_to_phys(prq->ring) | VTD_PRQ_ORDER, unit->regs + VTD_REG_PQA);
-	return 0;
+	return prq->ring ? 0 : -ENOMEM;
 }
 
 /* Translation is off. */

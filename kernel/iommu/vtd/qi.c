@@ -125,6 +125,9 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 	lockdep_assert_held(&qi->lock);
 	qi->late = false;
 	qi->late_known = false;
+	/* The unit begins with empty caches when it wakes. */
+	if (qi->off)
+		return 0;
 	for (i = 0; i < count; i++)
 		if (!dev || !dev[i] || dev[i]->ats_on)
 			vtd_qi_push(qi, &desc[i]);
@@ -247,14 +250,43 @@ int vtd_qi_finish_pages(struct vtd_qi_batch *batch)
 	return batch->error;
 }
 
-/* Off and empty before; on afterwards (sheet 5.1, 8.1 step 3). */
+/* Off before, in the unit; on and empty afterwards (VT-d specification 6.5.2). */
+int vtd_qi_enable(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+	unsigned long flags;
+	int ret;
+
+	writel(0, unit->regs + VTD_REG_IQT);
+	writeq(virt_to_phys(qi->ring) | VTD_IQA_DW | VTD_QI_SIZE, unit->regs + VTD_REG_IQA);
+	ret = vtd_unit_command(unit, VTD_GCMD_QIE, true);
+	if (ret)
+		return ret;
+	spin_lock_irqsave(&qi->lock, flags);
+	qi->tail = 0;
+	qi->off = false;
+	spin_unlock_irqrestore(&qi->lock, flags);
+	return 0;
+}
+
+/* Nothing is submitted from now on, which counts as done: the caller empties the caches. */
+void vtd_qi_disable(struct vtd_unit *unit)
+{
+	struct vtd_qi *qi = &unit->qi;
+	unsigned long flags;
+
+	spin_lock_irqsave(&qi->lock, flags);
+	qi->off = true;
+	spin_unlock_irqrestore(&qi->lock, flags);
+	vtd_unit_command(unit, VTD_GCMD_QIE, false);
+}
+
 int vtd_qi_init(struct vtd_unit *unit)
 {
 	struct vtd_qi *qi = &unit->qi;
-	int ret;
 
 	spin_lock_init(&qi->lock);
-	qi->tail = 0;
+	qi->off = true;
 	qi->sequence = 0;
 	qi->ring = (void *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, VTD_QI_ORDER);
 	qi->status = (u32 *)get_zeroed_page(GFP_KERNEL);
@@ -263,12 +295,7 @@ int vtd_qi_init(struct vtd_unit *unit)
 		return -ENOMEM;
 	}
 	qi->status_pa = virt_to_phys(qi->status);
-	writel(0, unit->regs + VTD_REG_IQT);
-	writeq(virt_to_phys(qi->ring) | VTD_IQA_DW | VTD_QI_SIZE, unit->regs + VTD_REG_IQA);
-	ret = vtd_unit_command(unit, VTD_GCMD_QIE, true);
-	if (ret)
-		vtd_qi_exit(unit);
-	return ret;
+	return 0;
 }
 
 /* Every submission has ended, the last descriptor was a wait: the queue is quiesced. */
@@ -277,7 +304,7 @@ void vtd_qi_exit(struct vtd_unit *unit)
 	struct vtd_qi *qi = &unit->qi;
 
 	if (unit->gcmd & VTD_GCMD_QIE)
-		vtd_unit_command(unit, VTD_GCMD_QIE, false);
+		vtd_qi_disable(unit);
 	free_pages((unsigned long)qi->ring, VTD_QI_ORDER);
 	free_page((unsigned long)qi->status);
 	qi->ring = NULL;

@@ -49,6 +49,7 @@ struct vtd_qi_batch {
  * @status: word that wait descriptors write
  * @tail: index of the next free descriptor
  * @sequence: status value of the last submission
+ * @off: the unit sleeps, or is shut down: its caches are empty and nothing is submitted
  * @late: functions' device TLBs did not answer the last submission; one of them is @late_rid, if
  *	@late_known
  */
@@ -59,6 +60,7 @@ struct vtd_qi {
 	u64 status_pa;
 	unsigned int tail;
 	u32 sequence;
+	bool off;
 	bool late, late_known;
 	u16 late_rid;
 };
@@ -183,6 +185,8 @@ static inline struct vtd_qi_desc vtd_qi_nothing(void)
 }
 
 int vtd_qi_init(struct vtd_unit *unit);
+int vtd_qi_enable(struct vtd_unit *unit);
+void vtd_qi_disable(struct vtd_unit *unit);
 void vtd_qi_exit(struct vtd_unit *unit);
 int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count);
 void vtd_qi_add(struct vtd_qi_batch *batch, struct vtd_unit *unit, struct vtd_qi_desc desc,

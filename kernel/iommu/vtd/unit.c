@@ -93,7 +93,7 @@ static int vtd_check_bar(struct vtd_unit *unit)
 	return 0;
 }
 
-/* Whatever ran before left the unit in some state (8.1 step 2). */
+/* Whatever ran before left the unit in some state. */
 static int vtd_quiesce(struct vtd_unit *unit)
 {
 	int ret = 0;
@@ -103,13 +103,15 @@ static int vtd_quiesce(struct vtd_unit *unit)
 		ret = vtd_unit_command(unit, VTD_GCMD_TE, false);
 	if (!ret && unit->gcmd & VTD_GCMD_QIE)
 		ret = vtd_unit_command(unit, VTD_GCMD_QIE, false);
-	if (ret)
-		return ret;
-	/* Old faults are nobody's business any more. */
+	return ret;
+}
+
+/* Those of before are nobody's business any more. */
+static void vtd_forget_faults(struct vtd_unit *unit)
+{
 	vtd_faults_collect(unit);
 	unit->faults.count = 0;
 	unit->faults.overflows = 0;
-	return 0;
 }
 
 /* Latch the root table; the caches hold nothing of an older one afterwards (8.1 step 5). */
@@ -128,6 +130,44 @@ static int vtd_set_root(struct vtd_unit *unit)
 }
 
 /**
+ * vtd_unit_enable - from whatever state the unit is in to translation with empty caches
+ * @unit: its memory is there
+ *
+ * Also after a sleep, in which it has lost its registers.
+ *
+ * Return: 0; -ETIMEDOUT; -EINVAL.
+ */
+int vtd_unit_enable(struct vtd_unit *unit)
+{
+	int ret;
+
+	ret = vtd_quiesce(unit);
+	if (!ret)
+		ret = vtd_qi_enable(unit);
+	if (ret)
+		return ret;
+	vtd_prq_enable(unit);
+	ret = vtd_set_root(unit);
+	if (!ret)
+		ret = vtd_unit_command(unit, VTD_GCMD_TE, true);
+	return ret;
+}
+
+/**
+ * vtd_unit_events - let the unit send its messages, or not
+ * @unit: with handlers
+ * @on: let it
+ */
+void vtd_unit_events(struct vtd_unit *unit, bool on)
+{
+	const u32 control = on ? 0 : VTD_ECTL_IM;
+
+	writel(control, unit->regs + VTD_REG_FECTL);
+	if (unit->prq.ring)
+		writel(control, unit->regs + VTD_REG_PECTL);
+}
+
+/**
  * vtd_unit_start - bring a unit up
  * @unit: registers mapped, bus mastering on, interrupts not yet
  *
@@ -143,10 +183,9 @@ int vtd_unit_start(struct vtd_unit *unit)
 	ret = vtd_check_capabilities(unit);
 	if (!ret)
 		ret = vtd_check_bar(unit);
-	if (!ret)
-		ret = vtd_quiesce(unit);
 	if (ret)
 		return ret;
+	vtd_forget_faults(unit);
 	ret = vtd_qi_init(unit);
 	if (ret)
 		return ret;
@@ -156,9 +195,7 @@ int vtd_unit_start(struct vtd_unit *unit)
 	ret = vtd_prq_init(unit);
 	if (ret)
 		goto err_root;
-	ret = vtd_set_root(unit);
-	if (!ret)
-		ret = vtd_unit_command(unit, VTD_GCMD_TE, true);
+	ret = vtd_unit_enable(unit);
 	if (ret)
 		goto err_prq;
 	unit->iommu.max_pasids = vtd_ecap_max_pasids(unit->ecap);

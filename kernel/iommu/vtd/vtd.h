@@ -89,12 +89,14 @@ struct vtd_fault_log {
  * struct vtd_prq - page request queue of a unit
  * @lock: whoever empties the queue; functions leave vtd_unit.devices under it
  * @ring: the requests, four words each; NULL if the unit has none
+ * @off: the unit sleeps, or is shut down
  * @requests: handled so far
  * @overflows: times that the unit had no room
  */
 struct vtd_prq {
 	struct mutex lock;
 	__le64 *ring;
+	bool off;
 	u64 requests;
 	u64 overflows;
 };
@@ -298,11 +300,20 @@ bool vtd_common_limits(struct vtd_limits *limits);
 
 /* unit.c: bring-up and shutdown of one unit */
 int vtd_unit_start(struct vtd_unit *unit);
+int vtd_unit_enable(struct vtd_unit *unit);
+void vtd_unit_events(struct vtd_unit *unit, bool on);
 void vtd_unit_stop(struct vtd_unit *unit);
 unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit);
 int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on);
 
+/* power.c: sleep and shutdown */
+int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev);
+void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev);
+void vtd_unit_sleep(struct vtd_unit *unit);
+int vtd_unit_wake(struct vtd_unit *unit);
+
 /* ops.c */
+int vtd_route(struct vtd_dev *dev);
 extern const struct iommu_ops vtd_iommu_ops;
 extern const struct wd_iommu_ops vtd_layer_ops;
 
@@ -371,6 +382,8 @@ void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u1
 
 /* prq.c */
 int vtd_prq_init(struct vtd_unit *unit);
+void vtd_prq_enable(struct vtd_unit *unit);
+void vtd_prq_disable(struct vtd_unit *unit);
 void vtd_prq_exit(struct vtd_unit *unit);
 void vtd_prq_sync(struct vtd_unit *unit);
 void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did);

@@ -64,6 +64,10 @@ void TestFunction::addAts(bool namesPasid)
 
 void TestFunction::configChanged()
 {
+	const bool master = busMaster();
+
+	if (wasMaster_.exchange(master) != master && master && onMaster)
+		onMaster();
 	if (!endpoint_ || !route_)
 		return;
 	std::unique_lock lock(atsMutex_);

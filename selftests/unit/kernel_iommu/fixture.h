@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -53,6 +54,8 @@ public:
 	machine::AtsEndpoint &ats() { return *endpoint_; }
 	/** Runs when ATS has come on, in the thread that switched it. */
 	std::function<void()> onAts;
+	/** Runs when bus mastering has come on, in the thread that switched it. */
+	std::function<void()> onMaster;
 	/** As software does: the word of the vendor capability. */
 	void writeRouting(uint32_t word) { configWrite(vendor_ + 0xc, word, 4); }
 
@@ -67,6 +70,7 @@ private:
 	machine::DmaRoute *route_ = nullptr;
 	std::shared_ptr<machine::AtsEndpoint> endpoint_;
 	std::mutex atsMutex_;
+	std::atomic<bool> wasMaster_{false};
 	std::optional<machine::Rid> attached_;
 };
 

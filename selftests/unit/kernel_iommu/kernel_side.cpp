@@ -43,6 +43,9 @@ void remove(pci_dev *dev)
 
 const pci_device_id kIds[] = {{PCI_DEVICE(0x1234, 0x7e57)}, {}};
 
+int suspendResult;
+const dev_pm_ops suspendOps = {.suspend = [](device *) { return suspendResult; }};
+
 pci_driver makeDriver()
 {
 	pci_driver driver{};
@@ -112,6 +115,12 @@ void removeDevice(const std::string &name)
 void rescan(device *neighbour)
 {
 	pci_rescan_bus(to_pci_dev(neighbour)->bus);
+}
+
+void answerSuspend(int result)
+{
+	suspendResult = result;
+	testDriver.driver.pm = result ? &suspendOps : nullptr;
 }
 
 int resetFunction(device *dev)

@@ -34,6 +34,8 @@ bool sameGroup(::device *a, ::device *b);
 /** A PCI hot removal, and the discovery of what is there on the bus of @neighbour. */
 void removeDevice(const std::string &name);
 void rescan(::device *neighbour);
+/** What the driver of the functions answers to a suspend; 0 again is its default: no callbacks. */
+void answerSuspend(int result);
 /** Function-level reset as a driver does it. */
 int resetFunction(::device *dev);
 

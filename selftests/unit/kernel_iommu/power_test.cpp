@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Sleep of the machine with its memory kept, in which the unit loses its registers and functions
+ * their routing; and shutdown.
+ */
+#include "fixture.h"
+#include "guest.h"
+
+#include <cerrno>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::DmaResult;
+using machine::pasidStream;
+using machine::ridStream;
+
+constexpr uint64_t k4K = 4096, kAt = 0x10000;
+constexpr uint32_t kAllocPasid = 1u << 3;
+constexpr uint32_t kTranslating = 1u << 31, kQueueOn = 1u << 26;
+
+class Power : public IommuTest
+{
+protected:
+	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
+	uint32_t status() const { return static_cast<uint32_t>(unit_->barRead(0, 0x1c, 4)); }
+	/** A domain with a page at kAt, attached at PASID 5 of the first function. */
+	void attach()
+	{
+		pages_ = pagesAlloc(0);
+		*static_cast<uint64_t *>(pages_.cpu) = 0x1234;
+		domain_ = domainAlloc(firstDev_, kAllocPasid).domain;
+		ASSERT_EQ(map(domain_, kAt, pages_.physical, k4K, kRead | kWrite), 0);
+		ASSERT_EQ(attachPasid(domain_, firstDev_, 5), 0);
+		ASSERT_EQ(word(pasidStream(kFirstRid, 5), kAt), 0x1234u);
+	}
+	void drop()
+	{
+		detachPasid(domain_, firstDev_, 5);
+		domainFree(domain_);
+		pagesFree(pages_);
+	}
+
+	Pages pages_;
+	iommu_domain *domain_ = nullptr;
+};
+
+TEST_F(Power, EverythingWorksAsBeforeASleep)
+{
+	const DmaBuffer buffer = dmaAlloc(firstDev_, 4096);
+
+	attach();
+	for (unsigned i = 0; i < 2; i++) {
+		ASSERT_EQ(hostkernel::systemSleep([&] {
+				  EXPECT_FALSE(first_->routing());
+				  EXPECT_FALSE(first_->busMaster());
+				  EXPECT_EQ(status() & (kTranslating | kQueueOn), 0u);
+			  }),
+			  0);
+		EXPECT_EQ(status() & (kTranslating | kQueueOn), kTranslating | kQueueOn);
+		EXPECT_EQ(first_->routing(), kFirstRid);
+		EXPECT_EQ(second_->routing(), kSecondRid);
+		EXPECT_TRUE(first_->busMaster());
+		EXPECT_TRUE(first_->pasidEnabled());
+		EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+		EXPECT_EQ(word(pasidStream(kFirstRid, 5), kAt), 0x1234u);
+		expectFault(ridStream(kFirstRid), pages_.physical, kNotMapped);
+	}
+	dmaFree(firstDev_, buffer);
+	drop();
+}
+
+/* Who owns a function with nothing attached cannot use what a sleep did to it. */
+TEST_F(Power, ABlockedFunctionStaysBlocked)
+{
+	unregisterDriver();
+	const Pages pages = pagesAlloc(0);
+
+	ASSERT_EQ(claim(firstDev_), 0);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_EQ(write(ridStream(kFirstRid), pages.physical, 1), DmaResult::Blocked);
+	EXPECT_EQ(*static_cast<uint64_t *>(pages.cpu), 0u);
+	EXPECT_EQ(first_->routing(), kFirstRid);
+	release(firstDev_);
+	pagesFree(pages);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(Power, NoFunctionIsABusMasterBeforeItsUnitTranslates)
+{
+	unsigned came = 0;
+
+	for (TestFunction *function : {first_.get(), second_.get(), noPasid_.get()})
+		function->onMaster = [&, function] {
+			came++;
+			EXPECT_TRUE(status() & kTranslating);
+			EXPECT_TRUE(function->routing());
+		};
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	EXPECT_EQ(came, 3u);
+	for (TestFunction *function : {first_.get(), second_.get(), noPasid_.get()})
+		function->onMaster = {};
+}
+
+/* Somebody else had the machine meanwhile, and the word can be written once. */
+TEST_F(Power, AFunctionThatIsRoutedElsewhereIsNoBusMaster)
+{
+	ASSERT_EQ(
+		hostkernel::systemSleep([&] { first_->writeRouting(0x10000u | kSecondRid.value); }),
+		0);
+	EXPECT_EQ(first_->routing(), kSecondRid);
+	EXPECT_FALSE(first_->busMaster());
+	EXPECT_TRUE(second_->busMaster());
+}
+
+/* A domain changes while its unit sleeps. */
+TEST_F(Power, TheUnitWakesWithEmptyCaches)
+{
+	unit_->setCacheMode(machine::CacheMode::Maximal);
+	attach();
+	ASSERT_EQ(hostkernel::systemSleep([&] { EXPECT_EQ(unmap(domain_, kAt, k4K), k4K); }), 0);
+	EXPECT_EQ(read(pasidStream(kFirstRid, 5), kAt), DmaResult::Blocked);
+	EXPECT_EQ(lastFault().reason, kNotMapped);
+	drop();
+}
+
+TEST_F(Power, ARefusedSleepChangesNothing)
+{
+	const DmaBuffer buffer = dmaAlloc(firstDev_, 4096);
+
+	attach();
+	answerSuspend(-EBUSY);
+	EXPECT_EQ(hostkernel::systemSleep([] { FAIL(); }), -EBUSY);
+	answerSuspend(0);
+	EXPECT_TRUE(first_->busMaster());
+	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+	EXPECT_EQ(word(pasidStream(kFirstRid, 5), kAt), 0x1234u);
+	drop();
+	dmaFree(firstDev_, buffer);
+}
+
+/* Faults are told of by the unit's messages, as before. */
+TEST_F(Power, TheUnitsMessagesComeAgain)
+{
+	unregisterDriver();
+	std::vector<HandledFault> handled;
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(claimAndAttach(made.domain, firstDev_), 0);
+	setFaultHandler(made.domain, &handled, true);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	EXPECT_EQ(read(ridStream(kFirstRid), 0x5000), DmaResult::Blocked);
+	while (unit_->barRead(0, 0x34, 4) & 2)
+		;
+	EXPECT_EQ(faults(), 1u);
+	EXPECT_EQ(handled.size(), 1u);
+	setFaultHandler(made.domain, nullptr, false);
+	detachAndRelease(made.domain, firstDev_);
+	domainFree(made.domain);
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+TEST_F(Power, DeviceTlbsAndPageRequestsComeBack)
+{
+	FaultHandler handler(firstDev_, 5);
+
+	ASSERT_EQ(handler.error(), 0);
+	attach();
+	ASSERT_TRUE(first_->atsEnabled() && first_->priEnabled());
+	ASSERT_EQ(hostkernel::systemSleep([&] { EXPECT_FALSE(first_->atsEnabled()); }), 0);
+	EXPECT_TRUE(first_->atsEnabled());
+	EXPECT_TRUE(first_->priEnabled());
+	EXPECT_EQ(word(pasidStream(kFirstRid, 5), kAt), 0x1234u);
+	drop();
+}
+
+TEST_F(Power, AShutdownLeavesNobodyABusMaster)
+{
+	hostkernel::systemShutdown();
+	for (TestFunction *function : {first_.get(), second_.get(), noPasid_.get()})
+		EXPECT_FALSE(function->busMaster());
+	EXPECT_FALSE(unit_->busMaster());
+	EXPECT_EQ(status() & (kTranslating | kQueueOn), 0u);
+}
+
+} // namespace
+} // namespace wd::kerneltest
