@@ -276,6 +276,32 @@ static void wd_vfio_config_command(struct wd_vfio *wd)
 		pci_clear_master(wd->pdev);
 }
 
+/**
+ * wd_vfio_config_stop() - neither memory nor bus mastering
+ * @wd: owned and locked
+ *
+ * The owner has to ask for bus mastering again.
+ */
+void wd_vfio_config_stop(struct wd_vfio *wd)
+{
+	u8 *value = wd->config->value;
+
+	lockdep_assert_held(&wd->lock);
+	wd_vfio_set(value, PCI_COMMAND, 2,
+		    wd_vfio_get(value, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
+	pci_clear_master(wd->pdev);
+	wd_vfio_set_memory(wd, false);
+}
+
+/**
+ * wd_vfio_config_resume() - memory again, if the owner has it on
+ * @wd: owned and locked
+ */
+void wd_vfio_config_resume(struct wd_vfio *wd)
+{
+	wd_vfio_set_memory(wd, wd_vfio_get(wd->config->value, PCI_COMMAND, 2) & PCI_COMMAND_MEMORY);
+}
+
 static u32 wd_vfio_config_read(struct wd_vfio *wd, unsigned int offset, unsigned int size)
 {
 	u32 mask = wd_vfio_get(wd->config->real, offset, size);

@@ -10,6 +10,7 @@
 #include <linux/iommu.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/pm.h>
 #include <linux/slab.h>
 
 #include "wd_vfio.h"
@@ -145,21 +146,65 @@ err_put:
  * The owner is not waited for, unlike in Linux's VFIO: he loses the function now, and gets -ENODEV
  * from then on.
  */
-static void wd_vfio_remove(struct pci_dev *pdev)
+static void wd_vfio_revoke(struct wd_vfio *wd)
 {
-	struct wd_vfio *wd = pci_get_drvdata(pdev);
-
-	cdev_device_del(&wd->cdev, &wd->dev);
 	mutex_lock(&wd->lock);
 	wd->gone = true;
 	wd_vfio_signal(wd->request);
 	if (wd->owner)
 		wd_vfio_take_back(wd);
 	mutex_unlock(&wd->lock);
+}
+
+static void wd_vfio_remove(struct pci_dev *pdev)
+{
+	struct wd_vfio *wd = pci_get_drvdata(pdev);
+
+	cdev_device_del(&wd->cdev, &wd->dev);
+	wd_vfio_revoke(wd);
 	wd_vfio_disable(wd);
 	pci_set_drvdata(pdev, NULL);
 	put_device(&wd->dev);
 }
+
+/* Programs run on while the machine is shut down: what they own they own no longer. */
+static void wd_vfio_shutdown(struct pci_dev *pdev)
+{
+	wd_vfio_revoke(pci_get_drvdata(pdev));
+}
+
+/*
+ * The function is reset, so that it does not matter whether the machine really slept. What is
+ * attached stays; the owner finds the function as after a reset, without bus mastering.
+ */
+static int wd_vfio_suspend(struct device *dev)
+{
+	struct wd_vfio *wd = dev_get_drvdata(dev);
+
+	mutex_lock(&wd->lock);
+	if (wd->owner) {
+		wd_vfio_config_stop(wd);
+		if (wd->resettable && pci_reset_function_locked(wd->pdev))
+			dev_warn(dev, "cannot be reset\n");
+	}
+	mutex_unlock(&wd->lock);
+	return 0;
+}
+
+static int wd_vfio_resume(struct device *dev)
+{
+	struct wd_vfio *wd = dev_get_drvdata(dev);
+
+	mutex_lock(&wd->lock);
+	if (wd->owner) {
+		wd_vfio_config_resume(wd);
+		wd_vfio_signal(wd->error);
+	}
+	mutex_unlock(&wd->lock);
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(wd_vfio_pm_ops, wd_vfio_suspend, wd_vfio_resume);
 
 static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
@@ -179,6 +224,8 @@ static struct pci_driver wd_vfio_driver = {
 	.name = WD_VFIO_NAME,
 	.probe = wd_vfio_probe,
 	.remove = wd_vfio_remove,
+	.shutdown = wd_vfio_shutdown,
+	.driver.pm = pm_sleep_ptr(&wd_vfio_pm_ops),
 	.err_handler = &wd_vfio_error_handlers,
 	.driver_managed_dma = true,
 };

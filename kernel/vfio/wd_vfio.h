@@ -67,7 +67,7 @@ struct wd_vfio_bar {
  * @irq_index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX while enabled, else -1
  * @nr_vectors: interrupts that are allocated
  * @vectors: for each the counter that it signals, or NULL
- * @error: signalled when the bus reports an error of the function
+ * @error: signalled when the bus reports an error of the function, and after a sleep of the machine
  * @request: signalled when the driver leaves the function
  * @memory_lock: held for reading by every access to @bars, for writing by whoever takes them away
  * @memory: @owner may touch @bars
@@ -141,6 +141,8 @@ int wd_vfio_reset(struct wd_vfio *wd);
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write);
+void wd_vfio_config_stop(struct wd_vfio *wd);
+void wd_vfio_config_resume(struct wd_vfio *wd);
 
 /* irq.c */
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);

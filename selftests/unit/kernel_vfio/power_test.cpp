@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A whole function in its owner's hands while the machine sleeps, and when it is shut down. */
+#include "fixture.h"
+
+#include <cerrno>
+#include <cstring>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+namespace wd::vfiotest
+{
+
+namespace
+{
+
+constexpr uint64_t kArena = 0x10000000;
+constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize;
+constexpr uint16_t kMaster = 0x4;
+
+class VfioPower : public VfioTest
+{
+protected:
+	void SetUp() override
+	{
+		VfioTest::SetUp();
+		space_ = std::make_unique<Space>(caller_);
+		file_ = std::make_unique<FunctionFile>(caller_);
+		ASSERT_EQ(makeReady(*file_, *space_), 0);
+		ASSERT_EQ(space_->map(arena_.memory, kOut + kSize, kArena), 0);
+	}
+	void TearDown() override
+	{
+		file_.reset();
+		space_.reset();
+		VfioTest::TearDown();
+	}
+	int start()
+	{
+		const zip_registers registers = file_->registers();
+		const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
+
+		return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
+	}
+	int compress()
+	{
+		std::memset(arena_.memory + kIn, 'w', kSize);
+		return zip_run(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
+	}
+
+	Pages arena_{kOut + kSize};
+	std::unique_ptr<Space> space_;
+	std::unique_ptr<FunctionFile> file_;
+	zip zip_ = {};
+};
+
+} // namespace
+
+TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
+{
+	const int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint64_t count = 0;
+
+	ASSERT_EQ(file_->signal(VFIO_PCI_ERR_IRQ_INDEX, 0, {told}), 0);
+	ASSERT_EQ(start(), 0);
+	ASSERT_GT(compress(), 0);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	EXPECT_EQ(read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
+	EXPECT_EQ(count, 1u);
+	close(told);
+
+	/* As after a reset, and no bus master before he asks for it. */
+	EXPECT_EQ(file_->config(0x04, 2) & kMaster, 0u);
+	EXPECT_NE(zip_dump(&zip_, kArena + kOut), 0);
+	ASSERT_EQ(file_->reset(), 0);
+	ASSERT_EQ(file_->setConfig(0x04, 0x6, 2), 2);
+	ASSERT_EQ(start(), 0);
+	EXPECT_GT(compress(), 0) << "what was attached is attached";
+}
+
+/* Attack: the machine sleeps under a function that nothing is attached to. */
+TEST_F(VfioPower, NothingAttachedReachesNothing)
+{
+	/* What the kernel's own addresses of this page are, and what the hardware's are. */
+	const uint64_t address = reinterpret_cast<uintptr_t>(arena_.memory + kOut);
+
+	ASSERT_EQ(file_->detach(), 0);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	ASSERT_EQ(file_->reset(), 0);
+	ASSERT_EQ(file_->setConfig(0x04, 0x6, 2), 2);
+	std::memset(arena_.memory + kOut, 0x5a, 64);
+	start();
+	EXPECT_EQ(zip_dump(&zip_, address), -EIO);
+	EXPECT_EQ(zip_load(&zip_, address), -EIO);
+	EXPECT_EQ(arena_.memory[kOut], 0x5a);
+}
+
+TEST_F(VfioPower, AShutdownTakesTheFunctionFromItsOwner)
+{
+	ASSERT_EQ(start(), 0);
+	hostkernel::systemShutdown();
+	EXPECT_EQ(file_->setConfig(0x04, 0x6, 2), -ENODEV);
+	EXPECT_EQ(file_->reset(), -ENODEV);
+	for (const machine::MachineFunction &f : rig_.machine().functions())
+		EXPECT_FALSE(f.function->busMaster());
+}
+
+} // namespace wd::vfiotest
