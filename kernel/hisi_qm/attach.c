@@ -61,7 +61,7 @@ int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms)
 	struct wd_qp *qp = queue->qp;
 
 	lockdep_assert_held(&queue->lock);
-	if (queue->state != WD_QUEUE_STARTED)
+	if (!wd_queue_started(queue))
 		return 0;
 	qm_qp_flag_stop(qp);
 	qm_qp_drain(qp, patience_ms);
@@ -226,7 +226,7 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	if (!any && !*pasid)
 		return -EPERM;
 	/* Started without an address space of an iommufd: to be stopped first. */
-	if (!queue->attached && queue->state == WD_QUEUE_STARTED)
+	if (!queue->attached && wd_queue_started(queue))
 		return -EBUSY;
 	if (!queue->attached)
 		ret = any ? wd_queue_attach_any(queue, max, pt_id)
@@ -244,7 +244,7 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 static void wd_queue_attach_undo(struct wd_queue *queue)
 {
 	mutex_lock(&queue->lock);
-	if (queue->state == WD_QUEUE_INIT)
+	if (queue->state != WD_QUEUE_ZOMBIE && !wd_queue_started(queue))
 		wd_queue_detach(queue);
 	mutex_unlock(&queue->lock);
 }

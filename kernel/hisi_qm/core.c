@@ -123,67 +123,6 @@ static int qm_read_capabilities(struct wd_qm *qm)
 	return 0;
 }
 
-/* Attributes of the function's own bus accesses: snooped, without PASID (2.3). */
-static void qm_user_domain(struct wd_qm *qm)
-{
-	qm_write(qm, QM_ARUSER_CFG, 0x40001070);
-	qm_write(qm, QM_ARUSER_ENABLE, 0xfffffffe);
-	qm_write(qm, QM_AWUSER_CFG, 0x40001070);
-	qm_write(qm, QM_AWUSER_ENABLE, 0xfffffffe);
-	qm_write(qm, QM_WUSER_ENABLE, 0xffffffff);
-	qm_write(qm, QM_AXI_CFG, 0xffff);
-	qm_write(qm, QM_AXI_ENABLE, 0xffffffff);
-	qm_write(qm, QM_PEH_AXUSER_CFG, 0x401001);
-	qm_write(qm, QM_PEH_AXUSER_ENABLE, 0xffffffff);
-}
-
-/* Everything between "memory of the device is undefined" and "queues can be started". */
-static int qm_start(struct wd_qm *qm)
-{
-	int ret;
-
-	qm_modify(qm, QM_PM_CTRL, 0, QM_PM_IDLE_DISABLE);
-	qm_write(qm, QM_MEM_START_INIT, 1);
-	ret = wd_qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
-	if (ret)
-		return ret;
-	/* No messages with virtual functions: acknowledged and off. */
-	qm_modify(qm, QM_IFC_INT_SOURCE, 0, BIT(0));
-	qm_modify(qm, QM_IFC_INT_MASK, 0, BIT(0));
-	qm_user_domain(qm);
-	ret = qm->ops->engine_init(qm);
-	if (ret)
-		return ret;
-	qm_write(qm, QM_CACHE_CTL, QM_CACHE_CTL_VALUE);
-	qm_error_enable(qm);
-	ret = qm_vft_set(qm, 0, 0, qm->qp_num);
-	if (ret)
-		goto err_engine;
-	ret = qm_events_start(qm);
-	if (ret)
-		goto err_vft;
-	return 0;
-
-err_vft:
-	qm_vft_set(qm, 0, 0, 0);
-err_engine:
-	qm_error_disable(qm);
-	qm->ops->engine_exit(qm);
-	return ret;
-}
-
-static void qm_stop(struct wd_qm *qm)
-{
-	qm_events_stop(qm);
-	if (qm_vft_set(qm, 0, 0, 0))
-		dev_err(&qm->pdev->dev, "cannot take the queues away from the function\n");
-	qm_error_disable(qm);
-	qm->ops->engine_exit(qm);
-	qm_write(qm, QM_CACHE_WB_START, 1);
-	if (wd_qm_poll_register(qm, QM_CACHE_WB_DONE, BIT(0), BIT(0)))
-		dev_err(&qm->pdev->dev, "context caches are not written back\n");
-}
-
 /* The kernel's own queue is queue 0: its event is the first that a new device sends. */
 static void qm_reserve_kernel_qp(struct wd_qm *qm)
 {
@@ -244,6 +183,7 @@ int wd_qm_init(struct wd_qm *qm)
 	ret = qm_start(qm);
 	if (ret)
 		goto err_irqs;
+	WRITE_ONCE(qm->state, WD_QM_RUNNING);
 	return 0;
 
 err_irqs:
@@ -269,7 +209,10 @@ EXPORT_SYMBOL_GPL(wd_qm_init);
  */
 void wd_qm_exit(struct wd_qm *qm)
 {
-	qm_stop(qm);
+	if (qm->state == WD_QM_RUNNING) {
+		qm_stop(qm);
+		qm_write_back(qm);
+	}
 	qm_irqs_cleanup(qm);
 	pci_clear_master(qm->pdev);
 	qm_unmap_queues(qm);

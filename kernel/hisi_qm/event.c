@@ -7,6 +7,7 @@
  * the reading, and only the thread of the vector moves the heads.
  */
 #include <linux/bitfield.h>
+#include <linux/build_bug.h>
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
@@ -67,7 +68,7 @@ static int qm_event_context(struct wd_qm *qm, u8 command, dma_addr_t base, unsig
 
 /**
  * qm_events_start() - hand event queues and context tables to the device, unmask interrupts
- * @qm: queue manager
+ * @qm: queue manager whose mailbox is locked
  *
  * Return: 0 or an error of the mailbox; after an error no interrupt is unmasked.
  */
@@ -280,6 +281,19 @@ static int qm_vectors_alloc(struct wd_qm *qm)
 	return 0;
 }
 
+static int qm_irq_install(struct wd_qm *qm, int number, irq_handler_t hard, irq_handler_t thread,
+			  const char *name)
+{
+	int ret;
+
+	if (number < 0)
+		return number;
+	ret = request_threaded_irq(number, hard, thread, 0, name, qm);
+	if (!ret)
+		qm->irqs[qm->nr_irqs++] = number;
+	return ret;
+}
+
 /**
  * qm_irqs_setup() - allocate vectors and install the handlers
  * @qm: queue manager
@@ -293,42 +307,46 @@ int qm_irqs_setup(struct wd_qm *qm)
 	unsigned int i;
 	int ret;
 
+	BUILD_BUG_ON(ARRAY_SIZE(qm_irqs) > WD_QM_VECTORS);
+
 	ret = qm_vectors_alloc(qm);
 	if (ret)
 		return ret;
-	if (qm->vectors < WD_QM_VECTORS) {
-		ret = request_threaded_irq(pci_irq_vector(qm->pdev, 0), qm_abnormal_irq,
-					   qm_shared_thread, 0, "hisi_qm", qm);
-		if (ret)
-			pci_free_irq_vectors(qm->pdev);
-		return ret;
-	}
-	for (i = 0; i < ARRAY_SIZE(qm_irqs); i++) {
-		ret = qm_irq_number(qm, &qm_irqs[i]);
-		if (ret >= 0)
-			ret = request_threaded_irq(ret, qm_irqs[i].hard, qm_irqs[i].thread, 0,
-						   qm_irqs[i].name, qm);
-		if (ret)
-			goto err_free;
-	}
-	return 0;
-
-err_free:
-	while (i--)
-		free_irq(qm_irq_number(qm, &qm_irqs[i]), qm);
-	pci_free_irq_vectors(qm->pdev);
+	if (qm->vectors < WD_QM_VECTORS)
+		ret = qm_irq_install(qm, pci_irq_vector(qm->pdev, 0), qm_abnormal_irq,
+				     qm_shared_thread, "hisi_qm");
+	else
+		for (i = 0; i < ARRAY_SIZE(qm_irqs) && !ret; i++)
+			ret = qm_irq_install(qm, qm_irq_number(qm, &qm_irqs[i]), qm_irqs[i].hard,
+					     qm_irqs[i].thread, qm_irqs[i].name);
+	if (ret)
+		qm_irqs_cleanup(qm);
 	return ret;
 }
 
-/* Returns when no handler runs any more. */
+/* Returns when no handler runs any more. The device need not be there. */
 void qm_irqs_cleanup(struct wd_qm *qm)
+{
+	while (qm->nr_irqs)
+		free_irq(qm->irqs[--qm->nr_irqs], qm);
+	pci_free_irq_vectors(qm->pdev);
+}
+
+/* The same, but the handlers stay installed. */
+void qm_irqs_disable(struct wd_qm *qm)
 {
 	unsigned int i;
 
-	if (qm->vectors < WD_QM_VECTORS)
-		free_irq(pci_irq_vector(qm->pdev, 0), qm);
-	else
-		for (i = 0; i < ARRAY_SIZE(qm_irqs); i++)
-			free_irq(qm_irq_number(qm, &qm_irqs[i]), qm);
-	pci_free_irq_vectors(qm->pdev);
+	for (i = 0; !qm->irqs_off && i < qm->nr_irqs; i++)
+		disable_irq(qm->irqs[i]);
+	qm->irqs_off = true;
+}
+
+void qm_irqs_enable(struct wd_qm *qm)
+{
+	unsigned int i;
+
+	for (i = 0; qm->irqs_off && i < qm->nr_irqs; i++)
+		enable_irq(qm->irqs[i]);
+	qm->irqs_off = false;
 }

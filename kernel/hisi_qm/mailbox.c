@@ -65,6 +65,8 @@ static int qm_mailbox_idle(struct wd_qm *qm, u8 command)
 	int ret;
 
 	lockdep_assert_held(&qm->mailbox_lock);
+	if (qm->mailbox_shut)
+		return -ESHUTDOWN;
 	ret = qm_mailbox_wait(qm);
 	if (ret == -ENODEV)
 		return ret;
@@ -109,13 +111,14 @@ static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t ba
 
 /**
  * qm_mailbox_load() - hand a context to the device
- * @qm: queue manager
+ * @qm: queue manager whose mailbox is locked
  * @command: QM_MB_CMD_SQC, _CQC, _EQC or _AEQC
  * @queue: queue number, 0 for EQ and AEQ
  * @context: the context
  * @size: of it, bytes
  *
- * Return: 0, -EBUSY, -ETIMEDOUT, -EIO, or -ENODEV if the function is no longer on the bus.
+ * Return: 0, -EBUSY, -ETIMEDOUT, -EIO; -ENODEV if the function is no longer on the bus; -ESHUTDOWN
+ * if it is halted.
  */
 int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context, size_t size)
 {
@@ -123,12 +126,38 @@ int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context
 
 	if (WARN_ON(size > QM_MB_BUFFER))
 		return -EINVAL;
-	mutex_lock(&qm->mailbox_lock);
 	ret = qm_mailbox_idle(qm, command);
+	if (ret)
+		return ret;
+	memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
+	memcpy(qm->mailbox_buffer, context, size);
+	return qm_mailbox_run(qm, command, queue, qm->mailbox_dma, false);
+}
+
+/**
+ * qm_mailbox_load_queue() - hand the contexts of a queue to the device
+ * @qm: queue manager
+ * @queue: queue number
+ * @sqc: of its submission queue
+ * @cqc: of its completion queue
+ *
+ * Return: 0; as qm_mailbox_load(), -EBUSY: the device knows nothing of the queue; -EINTR, as well:
+ * the caller is being killed.
+ */
+int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
+			  const struct qm_cqc *cqc)
+{
+	int ret;
+
+	ret = mutex_lock_killable(&qm->mailbox_lock);
+	if (ret)
+		return ret;
+	ret = qm_mailbox_load(qm, QM_MB_CMD_SQC, queue, sqc, sizeof(*sqc));
 	if (!ret) {
-		memset(qm->mailbox_buffer, 0, QM_MB_BUFFER);
-		memcpy(qm->mailbox_buffer, context, size);
-		ret = qm_mailbox_run(qm, command, queue, qm->mailbox_dma, false);
+		ret = qm_mailbox_load(qm, QM_MB_CMD_CQC, queue, cqc, sizeof(*cqc));
+		/* It knows half of it. */
+		if (ret == -EBUSY)
+			ret = -ETIMEDOUT;
 	}
 	mutex_unlock(&qm->mailbox_lock);
 	return ret;
@@ -164,18 +193,13 @@ int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size
 
 /**
  * qm_mailbox_base() - tell the device where the table of contexts is
- * @qm: queue manager
+ * @qm: queue manager whose mailbox is locked
  * @command: QM_MB_CMD_SQC_BT or QM_MB_CMD_CQC_BT
  * @base: of the table
  */
 int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base)
 {
-	int ret;
-
-	mutex_lock(&qm->mailbox_lock);
-	ret = qm_mailbox_run(qm, command, 0, base, false);
-	mutex_unlock(&qm->mailbox_lock);
-	return ret;
+	return qm_mailbox_run(qm, command, 0, base, false);
 }
 
 /**
@@ -184,7 +208,8 @@ int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base)
  * @queue: queue number
  *
  * Return: 0: the device accesses neither the queue nor memory on its behalf any more. Otherwise an
- * error as of qm_mailbox_load(), and nothing is known; but with -ENODEV there is no device.
+ * error as of qm_mailbox_load(), and nothing is known; but with -ENODEV there is no device, and
+ * with -ESHUTDOWN nothing is at work.
  */
 int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue)
 {

@@ -108,6 +108,14 @@ struct wd_qm_ops {
 /* Where a queue gets its memory from if nothing is attached to it (mode.c). */
 enum wd_dma_mode { WD_DMA_SVA, WD_DMA_PINNED, WD_DMA_IOMMUFD, WD_DMA_PHYSICAL, WD_DMA_MODES };
 
+/*
+ * NEW:		not initialised
+ * RUNNING:	queues can be started
+ * HALTED:	between wd_qm_halt() and wd_qm_restart()
+ * LOST:	the device did not start again
+ */
+enum wd_qm_state { WD_QM_NEW, WD_QM_RUNNING, WD_QM_HALTED, WD_QM_LOST };
+
 enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFTEST_FAILED };
 
 /* Interrupt vectors (1.3); with fewer than four they share vector 0. */
@@ -131,6 +139,12 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @mailbox_buffer: contexts on their way to or from the device
  * @rings: one coherent block with EQ, AEQ, SQC table, CQC table
  * @eq_head, @eq_phase, @aeq_head, @aeq_phase: interrupt thread only
+ * @mailbox_shut: no command is given any more; mailbox_lock
+ * @irqs: numbers of the @nr_irqs interrupts that have a handler
+ * @irqs_off: they are disabled
+ * @state: see there; changed by wd_qm_init(), wd_qm_halt() and wd_qm_restart(), whose callers the
+ *	driver core serialises
+ * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
@@ -166,6 +180,7 @@ struct wd_qm {
 	struct wd_qp *qps;
 
 	struct mutex mailbox_lock;
+	bool mailbox_shut;
 	void *mailbox_buffer;
 	dma_addr_t mailbox_dma;
 
@@ -179,8 +194,14 @@ struct wd_qm {
 	bool eq_phase;
 	bool aeq_phase;
 	unsigned int vectors;
+	unsigned int nr_irqs;
+	int irqs[WD_QM_VECTORS];
+	bool irqs_off;
 	u32 error_nfe;
 	u32 error_ce;
+
+	enum wd_qm_state state;
+	wait_queue_head_t thaw;
 
 	struct mutex lock;
 	unsigned long *used;
@@ -202,6 +223,8 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 void wd_qm_put(struct wd_qm *qm);
 int wd_qm_init(struct wd_qm *qm);
 void wd_qm_exit(struct wd_qm *qm);
+void wd_qm_halt(struct wd_qm *qm);
+int wd_qm_restart(struct wd_qm *qm);
 int wd_qm_register(struct wd_qm *qm);
 void wd_qm_unregister(struct wd_qm *qm);
 u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback);
@@ -245,10 +268,18 @@ static inline void qm_modify(struct wd_qm *qm, u32 offset, u32 clear, u32 set)
 
 /* --- inside hisi_qm --- */
 
+/* reset.c */
+int qm_start(struct wd_qm *qm);
+void qm_stop(struct wd_qm *qm);
+void qm_write_back(struct wd_qm *qm);
+int qm_wait_running(struct wd_qm *qm);
+
 /* mailbox.c */
 int qm_mailbox_setup(struct wd_qm *qm);
 void qm_mailbox_cleanup(struct wd_qm *qm);
 int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context, size_t size);
+int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
+			  const struct qm_cqc *cqc);
 int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size_t size);
 int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base);
 int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue);
@@ -263,6 +294,8 @@ int qm_events_start(struct wd_qm *qm);
 void qm_events_stop(struct wd_qm *qm);
 int qm_irqs_setup(struct wd_qm *qm);
 void qm_irqs_cleanup(struct wd_qm *qm);
+void qm_irqs_disable(struct wd_qm *qm);
+void qm_irqs_enable(struct wd_qm *qm);
 
 /* error.c */
 void qm_error_enable(struct wd_qm *qm);
@@ -274,7 +307,10 @@ int qm_qps_setup(struct wd_qm *qm);
 void qm_qps_cleanup(struct wd_qm *qm);
 struct wd_qp *qm_qp_get(struct wd_qm *qm);
 void qm_qp_put(struct wd_qp *qp);
+int qm_qp_drain_until(struct wd_qp *qp, u64 deadline);
 int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms);
+void qm_qp_interrupt(struct wd_qp *qp);
+bool qm_qp_started(struct wd_qp *qp);
 void qm_qp_break(struct wd_qp *qp);
 void qm_qp_flag_stop(struct wd_qp *qp);
 bool qm_qp_poll(struct wd_qp *qp);

@@ -73,9 +73,10 @@ static void qm_qp_clear_words(struct wd_qp *qp)
  * The rings are kernel memory and are always accessed without PASID, even where the context has
  * one: it is for the data of requests (5.4, 14.9).
  */
-static int qm_qp_load_sqc(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
+static int qm_qp_load(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 {
-	struct qm_sqc sqc = {
+	dma_addr_t completions = base + (size_t)QM_SQE_SIZE * qp->qm->sq_depth;
+	const struct qm_sqc sqc = {
 		.base_l = cpu_to_le32(lower_32_bits(base)),
 		.base_h = cpu_to_le32(upper_32_bits(base)),
 		.dw3 = cpu_to_le32(FIELD_PREP(QM_SQC_DW3_DEPTH, qp->qm->sq_depth - 1) |
@@ -85,15 +86,9 @@ static int qm_qp_load_sqc(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 		.cq_num = cpu_to_le16(qp->id),
 		.w13 = cpu_to_le16(QM_SQC_W13_ORDER | FIELD_PREP(QM_SQC_W13_TYPE, type)),
 	};
-
-	return qm_mailbox_load(qp->qm, QM_MB_CMD_SQC, qp->id, &sqc, sizeof(sqc));
-}
-
-static int qm_qp_load_cqc(struct wd_qp *qp, u32 pasid, dma_addr_t base)
-{
-	struct qm_cqc cqc = {
-		.base_l = cpu_to_le32(lower_32_bits(base)),
-		.base_h = cpu_to_le32(upper_32_bits(base)),
+	const struct qm_cqc cqc = {
+		.base_l = cpu_to_le32(lower_32_bits(completions)),
+		.base_h = cpu_to_le32(upper_32_bits(completions)),
 		.dw3 = cpu_to_le32(FIELD_PREP(QM_SQC_DW3_DEPTH, qp->qm->cq_depth - 1) |
 				   FIELD_PREP(QM_SQC_DW3_SIZE_LG2, QM_CQE_SIZE_LG2)),
 		.pasid = cpu_to_le16(pasid),
@@ -101,7 +96,7 @@ static int qm_qp_load_cqc(struct wd_qp *qp, u32 pasid, dma_addr_t base)
 		.dw6 = cpu_to_le32(QM_CQC_DW6_PHASE | QM_CQC_DW6_ARMED),
 	};
 
-	return qm_mailbox_load(qp->qm, QM_MB_CMD_CQC, qp->id, &cqc, sizeof(cqc));
+	return qm_mailbox_load_queue(qp->qm, qp->id, &sqc, &cqc);
 }
 
 static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
@@ -129,17 +124,24 @@ static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
 	return 0;
 }
 
+static void qm_qp_set_stopped(struct wd_qp *qp)
+{
+	mutex_lock(&qp->lock);
+	qp->started = false;
+	mutex_unlock(&qp->lock);
+}
+
 /**
  * wd_qp_start() - hand a queue to the device
  * @qp: queue, not started; the caller keeps other starts and stops of it away
  * @type: 0 compress, 1 decompress
  * @pasid: of its data accesses, 0 = none
  *
- * Return: 0; -EINVAL if it is started or broken; -ENOMEM; -EBUSY, -ETIMEDOUT, -EIO from the device.
+ * Return: 0; -EINVAL if it is started or broken; -ENOMEM; -EBUSY, -ETIMEDOUT, -EIO from the device;
+ * -ESHUTDOWN while the queue manager is halted; -EINTR if the caller is being killed.
  */
 int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 {
-	struct wd_qm *qm = qp->qm;
 	dma_addr_t base;
 	int ret;
 
@@ -152,17 +154,13 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 	if (ret)
 		return ret;
 
-	ret = qm_qp_load_sqc(qp, type, pasid, base);
-	if (ret == -EBUSY) { /* not issued: the device knows nothing of it */
-		mutex_lock(&qp->lock);
-		qp->started = false;
-		mutex_unlock(&qp->lock);
-		return ret;
-	}
-	if (!ret)
-		ret = qm_qp_load_cqc(qp, pasid, base + (size_t)QM_SQE_SIZE * qm->sq_depth);
+	ret = qm_qp_load(qp, type, pasid, base);
 	if (!ret)
 		return 0;
+	if (ret == -EBUSY || ret == -EINTR) { /* not issued: the device knows nothing of it */
+		qm_qp_set_stopped(qp);
+		return ret;
+	}
 	/* Nobody knows what the device took: it must confirm that it does nothing. */
 	if (wd_qp_stop(qp))
 		qm_qp_break(qp);
@@ -170,11 +168,28 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 }
 EXPORT_SYMBOL_GPL(wd_qp_start);
 
+/**
+ * qm_qp_started() - does the device have the queue?
+ * @qp: the queue
+ *
+ * wd_qm_halt() stops queues under their owners.
+ */
+bool qm_qp_started(struct wd_qp *qp)
+{
+	bool started;
+
+	mutex_lock(&qp->lock);
+	started = qp->started;
+	mutex_unlock(&qp->lock);
+	return started;
+}
+
 /* Tell the user that nothing more is taken; the device is told elsewhere. */
 void qm_qp_flag_stop(struct wd_qp *qp)
 {
 	mutex_lock(&qp->lock);
-	qm_dus_flags(qp, 1);
+	if (qp->started)
+		qm_dus_flags(qp, 1);
 	mutex_unlock(&qp->lock);
 }
 
@@ -183,12 +198,15 @@ static int qm_qp_drained(struct wd_qp *qp)
 {
 	struct qm_sqc sqc;
 	struct qm_cqc cqc;
-	bool failed;
+	bool started, failed;
 	int ret;
 
 	mutex_lock(&qp->lock);
+	started = qp->started;
 	failed = qp->failed;
 	mutex_unlock(&qp->lock);
+	if (!started)
+		return 1;
 	if (failed)
 		return -EIO;
 	ret = qm_mailbox_dump(qp->qm, QM_MB_CMD_SQC, qp->id, &sqc, sizeof(sqc));
@@ -200,18 +218,17 @@ static int qm_qp_drained(struct wd_qp *qp)
 }
 
 /**
- * qm_qp_drain() - wait until every request of a started queue is completed
+ * qm_qp_drain_until() - wait until every request of a queue is completed
  * @qp: the queue
- * @timeout_ms: the longest wait
+ * @deadline: the end of patience, as of ktime_get_ns()
  *
  * By looking at its contexts (5.2), with the mailbox free for other queues in between: STOP_QP
  * would hold the mailbox for as long as the owner's requests take.
  *
  * Return: 0, -ETIMEDOUT, or another error of the mailbox.
  */
-int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
+int qm_qp_drain_until(struct wd_qp *qp, u64 deadline)
 {
-	u64 deadline = ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC;
 	unsigned int wait_us = 10;
 
 	for (;;) {
@@ -227,6 +244,12 @@ int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
 	}
 }
 
+/* The same; @timeout_ms is the longest wait. */
+int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
+{
+	return qm_qp_drain_until(qp, ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC);
+}
+
 /**
  * wd_qp_stop() - take a queue back from the device
  * @qp: queue; the caller keeps other starts and stops of it away
@@ -238,22 +261,38 @@ int wd_qp_stop(struct wd_qp *qp)
 {
 	int ret;
 
-	if (!qp->started)
+	if (!qm_qp_started(qp))
 		return 0;
 	qm_qp_flag_stop(qp);
 	if (qp->qm->features & QM_CAP_STOP_QP)
 		ret = qm_mailbox_stop_qp(qp->qm, qp->id);
 	else
 		ret = qm_qp_drain(qp, 1000);
-	if (ret && ret != -ENODEV)
+	if (ret && ret != -ENODEV && ret != -ESHUTDOWN)
 		return ret;
-	mutex_lock(&qp->lock);
-	qp->started = false;
-	mutex_unlock(&qp->lock);
+	qm_qp_set_stopped(qp);
 	wake_up_interruptible(&qp->wait);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(wd_qp_stop);
+
+/**
+ * qm_qp_interrupt() - the device was stopped under a queue
+ * @qp: the queue
+ *
+ * If it was started its owner is told, who may start it again.
+ */
+void qm_qp_interrupt(struct wd_qp *qp)
+{
+	mutex_lock(&qp->lock);
+	if (qp->started) {
+		qm_dus_flags(qp, 1);
+		qp->failed = true;
+		qp->started = false;
+	}
+	mutex_unlock(&qp->lock);
+	wake_up_interruptible(&qp->wait);
+}
 
 /**
  * qm_qp_break() - give up a queue that the device would not stop

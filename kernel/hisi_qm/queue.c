@@ -57,6 +57,20 @@ void wd_queue_orphan(struct wd_queue *queue)
 	wake_up_interruptible(&queue->qp->wait);
 }
 
+/**
+ * wd_queue_started() - does the device work on a queue
+ * @queue: locked
+ *
+ * Return: false also if the device has been stopped under it.
+ */
+bool wd_queue_started(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (queue->state == WD_QUEUE_STARTED && !qm_qp_started(queue->qp))
+		queue->state = WD_QUEUE_INIT;
+	return queue->state == WD_QUEUE_STARTED;
+}
+
 /* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
 static bool wd_queue_alive(struct wd_queue *queue)
 {
@@ -86,8 +100,11 @@ void wd_queue_zombie(struct wd_queue *queue)
 static int wd_queue_take(struct wd_queue *queue)
 {
 	struct wd_qm *qm = queue->qm;
-	int ret = 0;
+	int ret;
 
+	ret = qm_wait_running(qm);
+	if (ret)
+		return ret;
 	mutex_lock(&qm->lock);
 	if (qm->gone) {
 		ret = -ENXIO;
@@ -251,6 +268,11 @@ static int wd_queue_start(struct wd_queue *queue)
 	int ret;
 
 	lockdep_assert_held(&queue->lock);
+	if (queue->state == WD_QUEUE_ZOMBIE)
+		return -ENXIO;
+	if (wd_queue_started(queue))
+		return -EINVAL;
+	wd_queue_unbond(queue);
 	ret = wd_queue_take_memory(queue, &pasid);
 	if (ret)
 		return ret;
@@ -269,15 +291,14 @@ static int wd_queue_start_ioctl(struct wd_queue *queue)
 {
 	int ret;
 
-	mutex_lock(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE) {
-		ret = -ENXIO;
-	} else if (queue->state != WD_QUEUE_INIT) {
-		ret = -EINVAL;
-	} else {
+	do {
+		ret = qm_wait_running(queue->qm);
+		if (ret)
+			return ret;
+		mutex_lock(&queue->lock);
 		ret = wd_queue_start(queue);
-	}
-	mutex_unlock(&queue->lock);
+		mutex_unlock(&queue->lock);
+	} while (ret == -ESHUTDOWN);
 	return ret;
 }
 
@@ -323,7 +344,7 @@ static int wd_queue_ctx_ioctl(struct wd_queue *queue, void __user *arg)
 	mutex_lock(&queue->lock);
 	if (queue->state == WD_QUEUE_ZOMBIE)
 		ret = -ENXIO;
-	else if (queue->state == WD_QUEUE_STARTED && ctx.qc_type != queue->type)
+	else if (wd_queue_started(queue) && ctx.qc_type != queue->type)
 		ret = -EINVAL;
 	else
 		queue->type = ctx.qc_type;

@@ -21,7 +21,8 @@ struct wd_bond;
 
 /*
  * INIT:	the hardware queue is ours and stopped
- * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses
+ * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses. Or
+ *		wd_qm_halt() stopped it since: then it is as good as INIT, see wd_queue_started()
  * ZOMBIE:	the device went away, or did not stop the queue; final
  */
 enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
@@ -40,7 +41,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @attached: an address space is attached at @pasid
  * @pasid: reserved in qm->pasids while attached
  * @mm: address space that opened the file; its structure is kept
- * @bond: the started queue works in @mm, or NULL
+ * @bond: the started queue works in @mm, or did so when wd_qm_halt() stopped it; or NULL
  * @bond_node: in wd_bond.queues; qm->sva_lock
  * @pins: struct wd_pin, memory of @mm
  * @nr_pins: entries of @pins, and those on their way
@@ -78,6 +79,7 @@ struct wd_queue {
 extern const struct file_operations wd_queue_fops;
 
 void wd_queue_put(struct wd_queue *queue);
+bool wd_queue_started(struct wd_queue *queue);
 void wd_queue_disconnect(struct wd_queue *queue);
 void wd_queue_zombie(struct wd_queue *queue);
 void wd_queue_orphan(struct wd_queue *queue);

@@ -199,6 +199,7 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	mutex_init(&qm->sva_lock);
 	INIT_LIST_HEAD(&qm->bonds);
 	INIT_LIST_HEAD(&qm->queues);
+	init_waitqueue_head(&qm->thaw);
 	ida_init(&qm->pasids);
 
 	device_initialize(&qm->dev);
@@ -266,8 +267,9 @@ void wd_qm_unregister(struct wd_qm *qm)
 	struct wd_queue *queue;
 
 	mutex_lock(&qm->lock);
-	qm->gone = true;
+	WRITE_ONCE(qm->gone, true);
 	mutex_unlock(&qm->lock);
+	wake_up_all(&qm->thaw);
 	cdev_device_del(&qm->cdev, &qm->dev);
 	while ((queue = qm_next_queue(qm))) {
 		wd_queue_disconnect(queue);

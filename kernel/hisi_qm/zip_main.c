@@ -138,6 +138,31 @@ static void zip_remove(struct pci_dev *pdev)
 	zip_disable(pdev);
 }
 
+/*
+ * The function is about to be reset: the kernel's requests go elsewhere, queues of users are
+ * stopped.
+ */
+static void zip_reset_prepare(struct pci_dev *pdev)
+{
+	struct wd_qm *qm = pci_get_drvdata(pdev);
+
+	zip_crypto_remove(qm);
+	wd_qm_halt(qm);
+}
+
+static void zip_reset_done(struct pci_dev *pdev)
+{
+	struct wd_qm *qm = pci_get_drvdata(pdev);
+
+	if (!wd_qm_restart(qm) && zip_crypto_add(qm))
+		dev_warn(&pdev->dev, "not offered to the kernel's crypto API any more\n");
+}
+
+static const struct pci_error_handlers zip_error_handlers = {
+	.reset_prepare = zip_reset_prepare,
+	.reset_done = zip_reset_done,
+};
+
 static const struct pci_device_id zip_ids[] = {
 	{PCI_DEVICE(ZIP_VENDOR, ZIP_DEVICE_PF)},
 	{0},
@@ -149,6 +174,7 @@ static struct pci_driver zip_driver = {
 	.id_table = zip_ids,
 	.probe = zip_probe,
 	.remove = zip_remove,
+	.err_handler = &zip_error_handlers,
 };
 
 static int __init hisi_zip_module_init(void)

@@ -120,6 +120,22 @@ void pci_restore_state(pci_dev *dev)
 	dev->state_saved = false;
 }
 
+int pci_wait_for_pending_transaction(pci_dev *dev)
+{
+	if (!pci_is_pcie(dev))
+		return 1;
+	for (unsigned wait = 0; wait <= 4; wait++) {
+		u16 status = 0;
+
+		if (wait)
+			msleep((1 << (wait - 1)) * 100);
+		pcie_capability_read_word(dev, PCI_EXP_DEVSTA, &status);
+		if (!(status & PCI_EXP_DEVSTA_TRPND))
+			return 1;
+	}
+	return 0;
+}
+
 int pcie_flr(pci_dev *dev)
 {
 	PciSlotState &slot = slotOf(dev);

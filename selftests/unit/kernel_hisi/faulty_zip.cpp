@@ -51,10 +51,24 @@ FaultyZip::FaultyZip(PciFunction &inner)
 
 	configSet(pasid + 4, kPasidBits << 8, 2);
 	configWritable(pasid + 6, 1, 2);
-	const unsigned msix = findCapability(inner, pci::kCapMsix);
+	enableInner();
+	inner_.setInterruptSink(this);
+}
+
+void FaultyZip::enableInner()
+{
+	const unsigned msix = findCapability(inner_, pci::kCapMsix);
 
 	inner_.configWrite(msix + kVendorMsixControl, kMsixEnable, 2);
-	inner_.setInterruptSink(this);
+}
+
+void FaultyZip::resetDevice()
+{
+	inner_.reset();
+	enableInner();
+	hit_ = false;
+	if (onReset)
+		onReset();
 }
 
 FaultyZip::~FaultyZip()

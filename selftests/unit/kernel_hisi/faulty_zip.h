@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 #include "machine/pci_function.h"
@@ -39,6 +40,9 @@ public:
 	/** Commands that were kept from the device. */
 	unsigned hits() const { return hits_; }
 
+	/** Called in every reset, when the device has been reset. */
+	std::function<void()> onReset;
+
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 	std::optional<machine::SharedPages> barShared(unsigned bar, uint64_t offset,
@@ -46,9 +50,10 @@ public:
 
 protected:
 	void configChanged() override;
-	void resetDevice() override { inner_.reset(); }
+	void resetDevice() override;
 
 private:
+	void enableInner();
 	void signal(unsigned vector) noexcept override { raiseInterrupt(vector); }
 
 	machine::PciFunction &inner_;

@@ -103,6 +103,14 @@ int Rig::bind(const char *address)
 	return driverWrite("bind", address);
 }
 
+int Rig::reset(const char *address)
+{
+	const int ret = hostkernel::sysfsWrite(
+		std::string("/sys/bus/pci/devices/") + address + "/reset", "1");
+
+	return ret < 0 ? ret : 0;
+}
+
 std::string Rig::deviceName()
 {
 	std::vector<std::string> names;

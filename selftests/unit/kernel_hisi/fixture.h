@@ -49,6 +49,8 @@ public:
 	/** Take the driver from an accelerator, and give it back. 0 or -errno. */
 	static int unbind(const char *address = kAddress);
 	static int bind(const char *address = kAddress);
+	/** A function level reset, as an administrator asks for it. 0 or -errno. */
+	static int reset(const char *address = kAddress);
 
 private:
 	std::unique_ptr<machine::Machine> machine_;

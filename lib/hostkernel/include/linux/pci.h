@@ -327,6 +327,9 @@ static inline int pci_is_managed(struct pci_dev *pdev)
 void pci_set_master(struct pci_dev *dev);
 void pci_clear_master(struct pci_dev *dev);
 
+/* 1: none is pending; 0: after a second some are. */
+int pci_wait_for_pending_transaction(struct pci_dev *dev);
+
 int pci_save_state(struct pci_dev *dev);
 void pci_restore_state(struct pci_dev *dev);
 /* -ENOTTY if the function cannot reset itself. The _locked form: the caller has the device lock. */

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Start and stop of the whole queue manager: at probe and removal, and under its users, around a
+ * reset of the function and the system's sleep (hisi-qm-zip 3.1, 3.2;
+ * Documentation/hisi_qm.rst, "Reset").
+ */
+#include <linux/bits.h>
+#include <linux/device.h>
+#include <linux/ktime.h>
+#include <linux/lockdep.h>
+#include <linux/mutex.h>
+#include <linux/pci.h>
+#include <linux/sched/signal.h>
+
+#include "qm.h"
+
+/* How long all queues together may take to finish what they hold before they are stopped. */
+#define QM_HALT_PATIENCE_MS 200
+
+/* Attributes of the function's own bus accesses: snooped, without PASID (2.3). */
+static void qm_user_domain(struct wd_qm *qm)
+{
+	qm_write(qm, QM_ARUSER_CFG, 0x40001070);
+	qm_write(qm, QM_ARUSER_ENABLE, 0xfffffffe);
+	qm_write(qm, QM_AWUSER_CFG, 0x40001070);
+	qm_write(qm, QM_AWUSER_ENABLE, 0xfffffffe);
+	qm_write(qm, QM_WUSER_ENABLE, 0xffffffff);
+	qm_write(qm, QM_AXI_CFG, 0xffff);
+	qm_write(qm, QM_AXI_ENABLE, 0xffffffff);
+	qm_write(qm, QM_PEH_AXUSER_CFG, 0x401001);
+	qm_write(qm, QM_PEH_AXUSER_ENABLE, 0xffffffff);
+}
+
+/* Everything between "memory of the device is undefined" and "queues can be started". */
+static int qm_start_locked(struct wd_qm *qm)
+{
+	int ret;
+
+	lockdep_assert_held(&qm->mailbox_lock);
+	qm_modify(qm, QM_PM_CTRL, 0, QM_PM_IDLE_DISABLE);
+	qm_write(qm, QM_MEM_START_INIT, 1);
+	ret = wd_qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
+	if (ret)
+		return ret;
+	/* No messages with virtual functions: acknowledged and off. */
+	qm_modify(qm, QM_IFC_INT_SOURCE, 0, BIT(0));
+	qm_modify(qm, QM_IFC_INT_MASK, 0, BIT(0));
+	qm_user_domain(qm);
+	ret = qm->ops->engine_init(qm);
+	if (ret)
+		return ret;
+	qm_write(qm, QM_CACHE_CTL, QM_CACHE_CTL_VALUE);
+	qm_error_enable(qm);
+	ret = qm_vft_set(qm, 0, 0, qm->qp_num);
+	if (ret)
+		goto err_engine;
+	ret = qm_events_start(qm);
+	if (ret)
+		goto err_vft;
+	return 0;
+
+err_vft:
+	qm_vft_set(qm, 0, 0, 0);
+err_engine:
+	qm_error_disable(qm);
+	qm->ops->engine_exit(qm);
+	return ret;
+}
+
+/**
+ * qm_start() - make queues possible
+ * @qm: queue manager
+ *
+ * Nobody else gives a command before it is done.
+ *
+ * Return: 0 or the error of the step that failed; what was done before it is undone.
+ */
+int qm_start(struct wd_qm *qm)
+{
+	int ret;
+
+	mutex_lock(&qm->mailbox_lock);
+	qm->mailbox_shut = false;
+	ret = qm_start_locked(qm);
+	qm->mailbox_shut = ret;
+	mutex_unlock(&qm->mailbox_lock);
+	return ret;
+}
+
+/**
+ * qm_stop() - take all queues away from the function, at once
+ * @qm: queue manager that was started
+ */
+void qm_stop(struct wd_qm *qm)
+{
+	qm_events_stop(qm);
+	if (qm_vft_set(qm, 0, 0, 0))
+		dev_err(&qm->pdev->dev, "cannot take the queues away from the function\n");
+	qm_error_disable(qm);
+	qm->ops->engine_exit(qm);
+}
+
+/**
+ * qm_write_back() - let the device write the contexts that it caches
+ * @qm: stopped queue manager, still a bus master
+ */
+void qm_write_back(struct wd_qm *qm)
+{
+	qm_write(qm, QM_CACHE_WB_START, 1);
+	if (wd_qm_poll_register(qm, QM_CACHE_WB_DONE, BIT(0), BIT(0)))
+		dev_err(&qm->pdev->dev, "context caches are not written back\n");
+}
+
+/* Let the device finish what users gave it, as far as that takes no time. */
+static void qm_settle(struct wd_qm *qm)
+{
+	u64 deadline = ktime_get_ns() + QM_HALT_PATIENCE_MS * (u64)NSEC_PER_MSEC;
+	unsigned int i;
+
+	for (i = 0; i < qm->qp_num; i++)
+		qm_qp_flag_stop(&qm->qps[i]);
+	for (i = 0; i < qm->qp_num; i++) {
+		int ret = qm_qp_drain_until(&qm->qps[i], deadline);
+
+		if (ret == -ETIMEDOUT || ret == -EBUSY)
+			break;
+	}
+}
+
+/*
+ * Under the mailbox's lock: whoever waits for the mailbox finds that there is no device, and that
+ * nothing is at work any more.
+ */
+static void qm_shut(struct wd_qm *qm, bool running)
+{
+	mutex_lock(&qm->mailbox_lock);
+	qm->mailbox_shut = true;
+	if (running)
+		qm_stop(qm);
+	pci_clear_master(qm->pdev);
+	if (!pci_wait_for_pending_transaction(qm->pdev))
+		dev_err(&qm->pdev->dev, "transactions are pending although bus mastering is off\n");
+	mutex_unlock(&qm->mailbox_lock);
+}
+
+/**
+ * wd_qm_halt() - stop the whole function under its users, before a reset or the system's sleep
+ * @qm: initialised queue manager, without kernel users
+ *
+ * Afterwards the device does no DMA and sends no interrupts. Users are told by POLLERR and by the
+ * flags of their rings; their files keep what is attached, and can be started again when
+ * wd_qm_restart() has been called: until then START_Q and open() wait. Nothing that a user can hold
+ * is waited for. Twice is as good as once.
+ */
+void wd_qm_halt(struct wd_qm *qm)
+{
+	bool running = qm->state == WD_QM_RUNNING;
+	unsigned int i;
+
+	if (qm->state == WD_QM_HALTED)
+		return;
+	WRITE_ONCE(qm->state, WD_QM_HALTED);
+	if (running)
+		qm_settle(qm);
+	qm_irqs_disable(qm);
+	qm_shut(qm, running);
+	for (i = 0; i < qm->qp_num; i++)
+		qm_qp_interrupt(&qm->qps[i]);
+}
+EXPORT_SYMBOL_GPL(wd_qm_halt);
+
+/**
+ * wd_qm_restart() - let users work again after wd_qm_halt()
+ * @qm: halted queue manager whose function has been reset, or had no power
+ *
+ * Also after an error another wd_qm_halt(), reset and wd_qm_restart() may follow.
+ *
+ * Return: 0, or the error of the step that failed: then START_Q and open() are -EIO.
+ */
+int wd_qm_restart(struct wd_qm *qm)
+{
+	int ret;
+
+	if (qm->state != WD_QM_HALTED)
+		return 0;
+	pci_set_master(qm->pdev);
+	ret = qm_start(qm);
+	if (ret) {
+		dev_err(&qm->pdev->dev, "does not start again: %d\n", ret);
+		pci_clear_master(qm->pdev);
+	} else {
+		qm_irqs_enable(qm);
+	}
+	WRITE_ONCE(qm->state, ret ? WD_QM_LOST : WD_QM_RUNNING);
+	wake_up_all(&qm->thaw);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_qm_restart);
+
+/**
+ * qm_wait_running() - wait until a halted queue manager works again
+ * @qm: queue manager
+ *
+ * Return: 0; -ENXIO the driver lets go of the device; -EIO it did not come back; -ERESTARTSYS the
+ * caller is being killed. It may be halted again at once, unless the caller keeps that away.
+ */
+int qm_wait_running(struct wd_qm *qm)
+{
+	int ret = wait_event_killable(qm->thaw, READ_ONCE(qm->state) != WD_QM_HALTED ||
+							READ_ONCE(qm->gone));
+
+	if (ret)
+		return ret;
+	if (READ_ONCE(qm->gone))
+		return -ENXIO;
+	return READ_ONCE(qm->state) == WD_QM_LOST ? -EIO : 0;
+}
