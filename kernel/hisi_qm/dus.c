@@ -94,15 +94,13 @@ void qm_dus_free(struct wd_qp *qp)
 	qp->dus = NULL;
 }
 
-/* For a fault handler: insert the region's page at @address of @vma. SIGBUS if there is no memory.
- */
-vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address)
+/* Frame of a page of the region; 0 if there is none. */
+unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page)
 {
 	lockdep_assert_held(&qp->lock);
-	if (!qp->dus)
-		return VM_FAULT_SIGBUS;
-	return vmf_insert_pfn(vma, address,
-			      PHYS_PFN(virt_to_phys(qp->dus)) + PHYS_PFN(address - vma->vm_start));
+	if (!qp->dus || page >= qp->qm->dus_size >> PAGE_SHIFT)
+		return 0;
+	return PHYS_PFN(virt_to_phys(qp->dus)) + page;
 }
 
 /* Set both status words. The user may read them at any time. */

@@ -322,7 +322,7 @@ int qm_dus_get(struct wd_qp *qp);
 void qm_dus_reset(struct wd_qp *qp);
 void qm_dus_unmap(struct wd_qp *qp);
 void qm_dus_free(struct wd_qp *qp);
-vm_fault_t qm_dus_fault(struct wd_qp *qp, struct vm_area_struct *vma, unsigned long address);
+unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page);
 void qm_dus_flags(struct wd_qp *qp, u32 stop);
 unsigned int qm_dus_cq_position(struct wd_qp *qp);
 

@@ -3,8 +3,6 @@
  * File operations of an accelerator's device file (hisi-qm-zip 10.1).
  */
 #include <linux/fs.h>
-#include <linux/io.h>
-#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/poll.h>
 #include <linux/sched/mm.h>
@@ -15,17 +13,10 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
-#include "compat.h"
 #include "queue.h"
 
 /* Types of queues: compress, decompress. */
 #define WD_QUEUE_MAX_TYPE 1
-/*
- * File offsets of doorbell VMAs once they are made, in pages: every queue has its own, far from the
- * offsets that users name, so that the doorbells of one queue can be found and revoked.
- */
-#define WD_QUEUE_MMIO_PGOFF 0x10000000ul
-#define WD_QUEUE_MMIO_PAGES (QM_DB_WINDOW / PAGE_SIZE)
 
 static void wd_queue_destroy(struct kref *ref)
 {
@@ -195,24 +186,6 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static unsigned long wd_queue_mmio_pgoff(struct wd_queue *queue)
-{
-	return WD_QUEUE_MMIO_PGOFF + queue->qp->id * WD_QUEUE_MMIO_PAGES;
-}
-
-/*
- * The window may belong to another device, or to another owner of the queue, soon. Touching it is
- * SIGBUS afterwards.
- */
-static void wd_queue_revoke_mmio(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	if (!queue->mapping)
-		return;
-	unmap_mapping_range(queue->mapping, (loff_t)wd_queue_mmio_pgoff(queue) << PAGE_SHIFT,
-			    QM_DB_WINDOW, 1);
-}
-
 /**
  * wd_queue_disconnect() - the device goes away under an open file
  * @queue: of a queue manager that is marked as gone
@@ -224,7 +197,7 @@ void wd_queue_disconnect(struct wd_queue *queue)
 	mutex_lock(&queue->lock);
 	wd_queue_release_memory(queue);
 	wd_queue_zombie(queue);
-	wd_queue_revoke_mmio(queue);
+	wd_queue_revoke_doorbells(queue);
 	mutex_lock(&queue->qp->lock);
 	if (!queue->qp->broken) {
 		qm_dus_unmap(queue->qp);
@@ -398,170 +371,6 @@ static long wd_queue_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	default:
 		return -EINVAL;
 	}
-}
-
-/* A mapping is made once and stays where it is: the address of a region is fixed at mmap(). */
-static int wd_queue_mremap(struct vm_area_struct *vma)
-{
-	return -EPERM;
-}
-
-/*
- * Doorbell pages come one by one when they are touched, and only while the device is there: a page
- * that mmap() itself inserted could miss a revocation that ran before the VMA was in the file's
- * tree.
- */
-static vm_fault_t wd_queue_mmio_fault(struct vm_fault *vmf)
-{
-	struct vm_area_struct *vma = vmf->vma;
-	struct wd_queue *queue = vma->vm_file->private_data;
-	resource_size_t page = vmf->address - vma->vm_start;
-	vm_fault_t ret = VM_FAULT_SIGBUS;
-
-	mutex_lock(&queue->qp->lock);
-	if (!queue->dead) {
-		page += pci_resource_start(queue->qm->pdev, 4) +
-			(resource_size_t)queue->qp->id * QM_DB_WINDOW;
-		ret = vmf_insert_pfn(vma, vmf->address, PHYS_PFN(page));
-	}
-	mutex_unlock(&queue->qp->lock);
-	return ret;
-}
-
-static const struct vm_operations_struct wd_queue_mmio_vm_ops = {
-	.mremap = wd_queue_mremap,
-	.fault = wd_queue_mmio_fault,
-};
-
-/*
- * Pages of the rings come the same way, but also when the device is gone: they are memory.
- * remap_pfn_range() in mmap() would not do: when it runs out of memory half-way, Linux 6.1 warns
- * of what it tracks there itself (VM_PAT).
- */
-static vm_fault_t wd_queue_dus_fault(struct vm_fault *vmf)
-{
-	struct wd_queue *queue = vmf->vma->vm_file->private_data;
-	vm_fault_t ret;
-
-	mutex_lock(&queue->qp->lock);
-	ret = qm_dus_fault(queue->qp, vmf->vma, vmf->address);
-	mutex_unlock(&queue->qp->lock);
-	return ret;
-}
-
-static const struct vm_operations_struct wd_queue_dus_vm_ops = {
-	.mremap = wd_queue_mremap,
-	.fault = wd_queue_dus_fault,
-};
-
-static vm_fault_t wd_queue_ss_fault(struct vm_fault *vmf)
-{
-	struct wd_queue *queue = vmf->vma->vm_file->private_data;
-	vm_fault_t ret;
-
-	mutex_lock(&queue->qp->lock);
-	ret = wd_ss_fault(queue->ss, vmf->vma, vmf->address);
-	mutex_unlock(&queue->qp->lock);
-	return ret;
-}
-
-static const struct vm_operations_struct wd_queue_ss_vm_ops = {
-	.mremap = wd_queue_mremap,
-	.fault = wd_queue_ss_fault,
-};
-
-static int wd_queue_map_mmio(struct wd_queue *queue, struct vm_area_struct *vma)
-{
-	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	wd_vm_flags_mod(vma, VM_IO | VM_PFNMAP, 0);
-	vma->vm_ops = &wd_queue_mmio_vm_ops;
-	/* From here on the VMA is found by wd_queue_revoke_mmio(). */
-	vma->vm_pgoff = wd_queue_mmio_pgoff(queue);
-	return 0;
-}
-
-static int wd_queue_map_dus(struct wd_queue *queue, struct vm_area_struct *vma)
-{
-	int ret = qm_dus_get(queue->qp);
-
-	if (ret)
-		return ret;
-	wd_vm_flags_mod(vma, VM_PFNMAP, 0);
-	vma->vm_ops = &wd_queue_dus_vm_ops;
-	return 0;
-}
-
-static int wd_queue_map_ss(struct wd_queue *queue, struct vm_area_struct *vma)
-{
-	struct wd_ss *ss;
-	int ret;
-
-	if (READ_ONCE(queue->qm->mode) != WD_DMA_PHYSICAL)
-		return -EINVAL;
-	ret = qm_physical_check(queue->qm);
-	if (ret)
-		return ret;
-	ss = wd_ss_alloc(queue->qm, vma->vm_end - vma->vm_start);
-	if (IS_ERR(ss))
-		return PTR_ERR(ss);
-	queue->ss = ss;
-	wd_vm_flags_mod(vma, VM_PFNMAP, 0);
-	vma->vm_ops = &wd_queue_ss_vm_ops;
-	return 0;
-}
-
-static int wd_queue_map_region(struct wd_queue *queue, struct vm_area_struct *vma)
-{
-	unsigned int region = BIT(vma->vm_pgoff);
-	int ret;
-
-	lockdep_assert_held(&queue->qp->lock);
-	if (queue->dead)
-		return -ENXIO;
-	if (queue->mapped & region)
-		return -EEXIST;
-	if (vma->vm_pgoff == UACCE_QFRT_MMIO)
-		ret = wd_queue_map_mmio(queue, vma);
-	else if (vma->vm_pgoff == UACCE_QFRT_SS)
-		ret = wd_queue_map_ss(queue, vma);
-	else
-		ret = wd_queue_map_dus(queue, vma);
-	if (!ret)
-		queue->mapped |= region;
-	return ret;
-}
-
-static bool wd_queue_region_fits(struct wd_queue *queue, unsigned long region, size_t size)
-{
-	switch (region) {
-	case UACCE_QFRT_MMIO:
-		return size == QM_DB_WINDOW;
-	case UACCE_QFRT_DUS:
-		return size == queue->qm->dus_size;
-	default:
-		return region == UACCE_QFRT_SS;
-	}
-}
-
-static int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
-{
-	struct wd_queue *queue = file->private_data;
-	size_t size = vma->vm_end - vma->vm_start;
-	int ret;
-
-	if (!(vma->vm_flags & VM_SHARED))
-		return -EINVAL;
-	if (vma->vm_flags & VM_EXEC)
-		return -EPERM;
-	if (!wd_queue_region_fits(queue, vma->vm_pgoff, size))
-		return -EINVAL;
-
-	/* A child of fork() must not ring its parent's doorbells. */
-	wd_vm_flags_mod(vma, VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
-	mutex_lock(&queue->qp->lock);
-	ret = wd_queue_map_region(queue, vma);
-	mutex_unlock(&queue->qp->lock);
-	return ret;
 }
 
 static __poll_t wd_queue_poll(struct file *file, struct poll_table_struct *wait)

@@ -106,7 +106,11 @@ void wd_queue_unpin_all(struct wd_queue *queue);
 /* ss.c */
 struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size);
 long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer);
-vm_fault_t wd_ss_fault(const struct wd_ss *ss, struct vm_area_struct *vma, unsigned long address);
+unsigned long wd_ss_pfn(const struct wd_ss *ss, unsigned long page);
+
+/* region.c */
+int wd_queue_mmap(struct file *file, struct vm_area_struct *vma);
+void wd_queue_revoke_doorbells(struct wd_queue *queue);
 
 /* How long a queue may take to finish what it holds before the device is told to stop it. */
 #define WD_QUEUE_PATIENCE_MS 1000

@@ -150,18 +150,17 @@ long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *ans
 	return ss->count - 1 - index;
 }
 
-/* For a fault handler: insert the region's page at @address of @vma. */
-vm_fault_t wd_ss_fault(const struct wd_ss *ss, struct vm_area_struct *vma, unsigned long address)
+/* Frame of a page of the region; 0 if there is none. */
+unsigned long wd_ss_pfn(const struct wd_ss *ss, unsigned long page)
 {
-	size_t offset = address - vma->vm_start;
+	unsigned long pages;
 	unsigned int i;
 
-	for (i = 0; i < ss->count; i++) {
-		if (offset < ss->slices[i].size)
-			return vmf_insert_pfn(
-				vma, address,
-				PHYS_PFN(virt_to_phys(ss->slices[i].memory + offset)));
-		offset -= ss->slices[i].size;
+	for (i = 0; ss && i < ss->count; i++) {
+		pages = ss->slices[i].size >> PAGE_SHIFT;
+		if (page < pages)
+			return PHYS_PFN(virt_to_phys(ss->slices[i].memory)) + page;
+		page -= pages;
 	}
-	return VM_FAULT_SIGBUS;
+	return 0;
 }

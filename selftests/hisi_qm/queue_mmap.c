@@ -107,6 +107,76 @@ static void flags(void)
 	space_close(&space);
 }
 
+/* Pages of a mapping that has been split before they were touched are those of their place. */
+static void split_rings(void)
+{
+	const size_t end = device.dus_size;
+	const struct request request = {
+		.algorithm = 1, .source = 0x100000, .dest = 0x200000, .length = 64, .space = PAGE};
+	struct space space;
+	struct queue queue;
+	struct result result;
+	uint8_t *memory = pages_alloc(2 * PAGE);
+	volatile uint32_t *tx;
+	size_t completions;
+
+	EXPECT(!space_open(&device, &space), "open /dev/iommu");
+	EXPECT(!space_map(&space, memory, PAGE, 0x100000), "source");
+	EXPECT(!space_map(&space, memory + PAGE, PAGE, 0x200000), "destination");
+	EXPECT(!queue_ready(&device, &space, &queue, COMPRESS), "queue");
+	completions = queue.depth * 128ul;
+	EXPECT(!mprotect((void *)(queue.dus + completions), PAGE, PROT_READ),
+	       "the completion ring's first page read-only");
+	queue_send(&queue, &request);
+	EXPECT(!queue_wait(&queue, &result, 20000), "its completion is seen");
+	EXPECT(!result.status, "and good: %#x", result.status);
+	queue_close(&queue);
+
+	EXPECT(!queue_ready(&device, &space, &queue, COMPRESS), "queue");
+	EXPECT(!wd_host_munmap(device.host, (void *)queue.dus, PAGE), "the first page goes");
+	EXPECT(!wd_host_munmap(device.host, (void *)(queue.dus + 2 * PAGE), PAGE), "and the third");
+	tx = (volatile uint32_t *)(queue.dus + end - HISI_QM_DUS_TX_STOP);
+	EXPECT(!*tx, "no stop flag");
+	EXPECT(!queue_stop(&queue), "put");
+	EXPECT(*tx == 1, "the stop flag is in the last page");
+	EXPECT(!wd_host_munmap(device.host, (void *)(queue.dus + PAGE), PAGE), "the second page");
+	EXPECT(!wd_host_munmap(device.host, (void *)(queue.dus + 3 * PAGE), end - 3 * PAGE),
+	       "the rest");
+	queue.dus = NULL;
+	queue_close(&queue);
+	space_close(&space);
+	pages_free(memory);
+}
+
+static void split_doorbells(void)
+{
+	const struct request request = {
+		.algorithm = 1, .source = 0x100000, .dest = 0x200000, .length = 64, .space = PAGE};
+	const size_t end = device.mmio_size;
+	struct space space;
+	struct queue queue;
+	struct result result;
+	uint8_t *memory = pages_alloc(2 * PAGE);
+
+	if (device.words < (long)PAGE)
+		return ktap_skip_case("no doorbell words behind the first page");
+	EXPECT(!space_open(&device, &space), "open /dev/iommu");
+	EXPECT(!space_map(&space, memory, PAGE, 0x100000), "source");
+	EXPECT(!space_map(&space, memory + PAGE, PAGE, 0x200000), "destination");
+	EXPECT(!queue_ready(&device, &space, &queue, COMPRESS), "queue");
+	EXPECT(!wd_host_munmap(device.host, (void *)queue.mmio, PAGE), "the first page goes");
+	EXPECT(!wd_host_munmap(device.host, (void *)(queue.mmio + end - PAGE), PAGE),
+	       "and the last");
+	queue_send(&queue, &request);
+	EXPECT(!queue_wait(&queue, &result, 20000), "the doorbell words are where they were");
+	EXPECT(!wd_host_munmap(device.host, (void *)(queue.mmio + PAGE), end - 2 * PAGE),
+	       "the rest");
+	queue.mmio = NULL;
+	queue_close(&queue);
+	space_close(&space);
+	pages_free(memory);
+}
+
 int main(void)
 {
 	static const struct ktap_case cases[] = {
@@ -115,6 +185,8 @@ int main(void)
 		{"nothing of an earlier owner", contents},
 		{"a mapping outlives close()", outlives_close},
 		{"status words", flags},
+		{"rings in parts", split_rings},
+		{"doorbells in parts", split_doorbells},
 	};
 
 	KTAP_MAIN(cases, device_open(&device), device_close(&device));

@@ -423,18 +423,25 @@ int CallerImpl::mmap(size_t length, int prot, int flags, int fd, uint64_t offset
 int CallerImpl::munmap(void *address, size_t length)
 {
 	Scope scope(*this);
+	const auto start = reinterpret_cast<unsigned long>(address);
+	const unsigned long end = start + PAGE_ALIGN(length);
+	std::vector<vm_area_struct *> rest;
 	vm_area_struct *vma;
 	{
 		std::lock_guard lock(mappingsMutex_);
-		auto at = mappings_.find(reinterpret_cast<unsigned long>(address));
-		if (at == mappings_.end() ||
-		    at->second->vm_end - at->second->vm_start != PAGE_ALIGN(length))
+		auto at = mappings_.upper_bound(start);
+		if (at == mappings_.begin() || !PAGE_ALIGNED(start) || end <= start)
 			return -EINVAL;
-		vma = at->second;
+		vma = (--at)->second;
+		if (end > vma->vm_end)
+			return -EINVAL;
 		mappings_.erase(at);
 	}
-	unmapFile(vma);
-	return 0;
+	const int ret = unmapPart(vma, start, end, rest);
+	std::lock_guard lock(mappingsMutex_);
+	for (vm_area_struct *kept : rest)
+		mappings_[kept->vm_start] = kept;
+	return ret;
 }
 
 int CallerImpl::dupTo(int fd, Caller &to)

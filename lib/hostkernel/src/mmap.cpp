@@ -3,7 +3,9 @@
  * Mappings of device files. The address range is reserved first, so that the vma has its real
  * address; drivers then fill it with pages of the arena or of a BAR, both memfds: in mmap(), or
  * page by page in their fault handler, which is called as soon as the vma is in the file's tree. A
- * page that the handler refuses is a private zero page, as after a revocation.
+ * page that the handler refuses is a private zero page, as after a revocation. When a part is
+ * unmapped the handler is asked for the other pages once more: in Linux a page can be touched for
+ * the first time when its vma has been split.
  */
 #include "vfs.h"
 
@@ -186,6 +188,70 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 	faultAll(vma);
 	out = vma;
 	return 0;
+}
+
+namespace
+{
+
+/* The part of @vma from @at on becomes a vma of its own, with a reference to the file. */
+int split(vm_area_struct *vma, unsigned long at, vm_area_struct *&upper)
+{
+	if (vma->vm_ops && vma->vm_ops->may_split) {
+		const int ret = vma->vm_ops->may_split(vma, at);
+		if (ret)
+			return ret;
+	}
+	auto *part = static_cast<vm_area_struct *>(kzalloc(sizeof(vm_area_struct), GFP_KERNEL));
+	auto *mapping = static_cast<Mapping *>(kzalloc(sizeof(Mapping), GFP_KERNEL));
+	if (!part || !mapping) {
+		kfree(part);
+		kfree(mapping);
+		return -ENOMEM;
+	}
+	*part = *vma;
+	*mapping = *mappingOf(vma);
+	mapping->vma = part;
+	part->wd_private = mapping;
+	part->vm_start = at;
+	part->vm_pgoff += (at - vma->vm_start) >> PAGE_SHIFT;
+	get_file(part->vm_file);
+	mmap_write_lock(vma->vm_mm);
+	if (vma->vm_ops && vma->vm_ops->open)
+		vma->vm_ops->open(part);
+	mutex_lock(&vma->vm_file->f_mapping->i_mmap_lock);
+	vma->vm_end = at;
+	list_add(&mapping->entry, &mappingOf(vma)->entry);
+	mutex_unlock(&vma->vm_file->f_mapping->i_mmap_lock);
+	mmap_write_unlock(vma->vm_mm);
+	if (mapping->device) {
+		deviceMappingAdd(part->vm_start, part->vm_end - part->vm_start);
+		deviceMappingAdd(vma->vm_start, vma->vm_end - vma->vm_start);
+	}
+	upper = part;
+	return 0;
+}
+
+} // namespace
+
+int unmapPart(vm_area_struct *vma, unsigned long start, unsigned long end,
+	      std::vector<vm_area_struct *> &rest)
+{
+	vm_area_struct *middle = vma, *tail = nullptr;
+	int ret = 0;
+	if (end < vma->vm_end)
+		ret = split(vma, end, tail);
+	if (!ret && start > vma->vm_start)
+		ret = split(vma, start, middle);
+	if (ret)
+		middle = nullptr;
+	for (vm_area_struct *kept : {vma, tail})
+		if (kept && kept != middle)
+			rest.push_back(kept);
+	if (middle)
+		unmapFile(middle);
+	for (vm_area_struct *kept : rest)
+		faultAll(kept);
+	return ret;
 }
 
 void unmapFile(vm_area_struct *vma)

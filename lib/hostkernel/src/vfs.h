@@ -55,6 +55,12 @@ void runDeferredReleases();
 int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint64_t offset,
 	    vm_area_struct *&out);
 void unmapFile(vm_area_struct *vma);
+/**
+ * Unmap [@start, @end) of @vma, which must be inside of it. What is left of it goes to @rest, also
+ * after an error: then nothing is unmapped.
+ */
+int unmapPart(vm_area_struct *vma, unsigned long start, unsigned long end,
+	      std::vector<vm_area_struct *> &rest);
 
 int pollFiles(files_struct &files, pollfd *fds, unsigned count, int timeoutMs);
 

@@ -131,7 +131,10 @@ public:
 	/** A real mapping in this process; -ENODEV for a remote caller. Page-aligned @offset. */
 	virtual int mmap(size_t length, int prot, int flags, int fd, uint64_t offset,
 			 void **out) = 0;
-	/** Exactly one earlier mmap. The mapping holds the file until then, as in Linux. */
+	/**
+	 * One earlier mmap, or pages of it. What is left holds the file, as in Linux; its pages are
+	 * asked for anew.
+	 */
 	virtual int munmap(void *address, size_t length) = 0;
 	/** As dup(2)/SCM_RIGHTS: another reference to the open file, in @to's table. */
 	virtual int dupTo(int fd, Caller &to) = 0;

@@ -78,7 +78,7 @@ public:
 			       uint64_t offset) noexcept = 0;
 	/** Shared mapping of a device file, @offset in bytes, page aligned. */
 	virtual int mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept = 0;
-	/** Exactly one earlier mmap() of this host. */
+	/** One earlier mmap() of this host, or pages of it. */
 	virtual int munmap(void *address, size_t length) noexcept = 0;
 	/** As poll(2). */
 	virtual int poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept = 0;

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Regions of a queue file in the address space of its user (hisi-qm-zip 10.3): doorbells, rings,
+ * memory for physical addresses.
+ *
+ * Users name a region by the file offset 0, 1 or 2. The VMA gets another offset once it is made,
+ * far from those and from every other region of the device: so its pages are found by their offset,
+ * also when the VMA has been split and its start says nothing, and the doorbells of one queue can
+ * be revoked.
+ *
+ * Pages come one by one when they are touched. Doorbells do so only while the device is there: a
+ * page that mmap() itself inserted could miss a revocation that ran before the VMA was in the
+ * file's tree. Memory comes also when the device is gone. remap_pfn_range() in mmap() would not do
+ * for it: when it runs out of memory half-way, Linux 6.1 warns of what it tracks there itself
+ * (VM_PAT).
+ */
+#include <linux/fs.h>
+#include <linux/io.h>
+#include <linux/mm.h>
+#include <linux/pci.h>
+
+#include <misc/uacce/uacce.h>
+
+#include "compat.h"
+#include "queue.h"
+
+/* Offset of region n, in pages: the (n + 1)-th multiple. */
+#define WD_REGION_PAGES 0x10000000ul
+/* Every queue has its own doorbells there. */
+#define WD_DOORBELL_PAGES (QM_DB_WINDOW / PAGE_SIZE)
+
+static unsigned long wd_region_pgoff(struct wd_queue *queue, unsigned int region)
+{
+	unsigned long pgoff = (region + 1) * WD_REGION_PAGES;
+
+	if (region == UACCE_QFRT_MMIO)
+		pgoff += queue->qp->id * WD_DOORBELL_PAGES;
+	return pgoff;
+}
+
+/**
+ * wd_queue_revoke_doorbells() - touching the doorbells is SIGBUS from now on
+ * @queue: locked, dead
+ *
+ * The window may belong to another device, or to another owner of the queue, soon.
+ */
+void wd_queue_revoke_doorbells(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (!queue->mapping)
+		return;
+	unmap_mapping_range(queue->mapping,
+			    (loff_t)wd_region_pgoff(queue, UACCE_QFRT_MMIO) << PAGE_SHIFT,
+			    QM_DB_WINDOW, 1);
+}
+
+/* The frame of a page of a region; 0 if there is none. */
+static unsigned long wd_region_pfn(struct wd_queue *queue, unsigned int region, unsigned long page)
+{
+	struct wd_qm *qm = queue->qm;
+	resource_size_t window;
+
+	lockdep_assert_held(&queue->qp->lock);
+	switch (region) {
+	case UACCE_QFRT_MMIO:
+		if (queue->dead || page >= WD_DOORBELL_PAGES)
+			return 0;
+		window = pci_resource_start(qm->pdev, 4) +
+			 (resource_size_t)queue->qp->id * QM_DB_WINDOW;
+		return PHYS_PFN(window) + page;
+	case UACCE_QFRT_DUS:
+		return qm_dus_pfn(queue->qp, page);
+	default:
+		return wd_ss_pfn(queue->ss, page);
+	}
+}
+
+static vm_fault_t wd_region_fault(struct vm_fault *vmf)
+{
+	struct wd_queue *queue = vmf->vma->vm_file->private_data;
+	unsigned int region = vmf->pgoff / WD_REGION_PAGES - 1;
+	unsigned long page = vmf->pgoff - wd_region_pgoff(queue, region);
+	vm_fault_t ret = VM_FAULT_SIGBUS;
+	unsigned long pfn;
+
+	mutex_lock(&queue->qp->lock);
+	pfn = wd_region_pfn(queue, region, page);
+	if (pfn)
+		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
+	mutex_unlock(&queue->qp->lock);
+	return ret;
+}
+
+/* A mapping is made once and stays where it is: the address of a region is fixed at mmap(). */
+static int wd_region_mremap(struct vm_area_struct *vma)
+{
+	return -EPERM;
+}
+
+static const struct vm_operations_struct wd_region_vm_ops = {
+	.mremap = wd_region_mremap,
+	.fault = wd_region_fault,
+};
+
+static int wd_region_alloc_ss(struct wd_queue *queue, size_t size)
+{
+	struct wd_ss *ss;
+	int ret;
+
+	if (READ_ONCE(queue->qm->mode) != WD_DMA_PHYSICAL)
+		return -EINVAL;
+	ret = qm_physical_check(queue->qm);
+	if (ret)
+		return ret;
+	ss = wd_ss_alloc(queue->qm, size);
+	if (IS_ERR(ss))
+		return PTR_ERR(ss);
+	queue->ss = ss;
+	return 0;
+}
+
+/* What is behind a region, before it can be mapped. */
+static int wd_region_prepare(struct wd_queue *queue, unsigned int region, size_t size)
+{
+	lockdep_assert_held(&queue->qp->lock);
+	if (queue->dead)
+		return -ENXIO;
+	if (queue->mapped & BIT(region))
+		return -EEXIST;
+	switch (region) {
+	case UACCE_QFRT_MMIO:
+		return 0;
+	case UACCE_QFRT_DUS:
+		return qm_dus_get(queue->qp);
+	default:
+		return wd_region_alloc_ss(queue, size);
+	}
+}
+
+static bool wd_region_fits(struct wd_queue *queue, unsigned long region, size_t size)
+{
+	switch (region) {
+	case UACCE_QFRT_MMIO:
+		return size == QM_DB_WINDOW;
+	case UACCE_QFRT_DUS:
+		return size == queue->qm->dus_size;
+	default:
+		return region == UACCE_QFRT_SS;
+	}
+}
+
+/**
+ * wd_queue_mmap() - map a region
+ * @file: of the queue
+ * @vma: whole, shared
+ */
+int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct wd_queue *queue = file->private_data;
+	size_t size = vma->vm_end - vma->vm_start;
+	unsigned int region;
+	int ret;
+
+	if (!(vma->vm_flags & VM_SHARED))
+		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
+	if (!wd_region_fits(queue, vma->vm_pgoff, size))
+		return -EINVAL;
+	region = vma->vm_pgoff;
+
+	mutex_lock(&queue->qp->lock);
+	ret = wd_region_prepare(queue, region, size);
+	if (!ret)
+		queue->mapped |= BIT(region);
+	mutex_unlock(&queue->qp->lock);
+	if (ret)
+		return ret;
+	/* A child of fork() must not ring its parent's doorbells. */
+	wd_vm_flags_mod(vma, VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
+	if (region == UACCE_QFRT_MMIO) {
+		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
+		wd_vm_flags_mod(vma, VM_IO, 0);
+	}
+	vma->vm_ops = &wd_region_vm_ops;
+	/* From here on it is found by wd_queue_revoke_doorbells(). */
+	vma->vm_pgoff = wd_region_pgoff(queue, region);
+	return 0;
+}
