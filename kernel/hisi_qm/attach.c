@@ -7,14 +7,17 @@
  * binding is shared: the requester id itself stays with this driver's own DMA, so every attachment
  * has a PASID, and one that is not named by the caller is chosen here.
  *
- * The end of a queue: a queue whose owner left it full of work would hold the mailbox through
- * STOP_QP until the device is done with it, so it is drained with patience first. If the device
- * does not stop it within the mailbox's time, its address space is taken away, so that what is left
- * fails at once, and it is stopped again. A hardware queue that does not stop even so keeps its
- * number, its memory and its PASID until the device is reset, because the device may still use
- * them.
+ * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
+ * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it
+ * is drained with patience first; then its page faults are answered for its owner, and where nobody
+ * wants the results any more its address space is taken away, so that what is left fails at once. A
+ * hardware queue that does not stop even so keeps its number, its memory and its PASID until it
+ * does, because the device may still use them (broken.c).
  */
 #include <linux/idr.h>
+#include <linux/ktime.h>
+#include <linux/minmax.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -48,23 +51,31 @@ static void wd_queue_free_pasid(struct wd_queue *queue)
 	queue->pasid = 0;
 }
 
-/**
- * wd_queue_halt() - stop the hardware queue, come what may
- * @queue: locked, in any state
- * @patience_ms: how long its requests may take to finish
- *
- * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
- * attached. -EIO: the hardware had to be cut off; the queue is a zombie without address space.
- */
-int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms)
+/* Until the queue is idle or @until, as of ktime_get_ns(); with @refuse its faults are answered. */
+static int wd_queue_drain(struct wd_queue *queue, u64 until, bool refuse)
+{
+	u64 now, step = WD_QUEUE_STEP_US * (u64)NSEC_PER_USEC;
+	int ret;
+
+	do {
+		if (refuse && queue->attached)
+			iommufd_device_refuse_faults(queue->idev, queue->pasid);
+		now = ktime_get_ns();
+		ret = qm_qp_drain_until(queue->qp, min(until, now + step));
+	} while (ret == -ETIMEDOUT && now < until && (refuse || !fatal_signal_pending(current)));
+	return ret;
+}
+
+static u64 wd_queue_until(unsigned int patience_ms)
+{
+	return ktime_get_ns() + patience_ms * (u64)NSEC_PER_MSEC;
+}
+
+/* Tell the device; last with the address space out of its reach. */
+static int wd_queue_stop(struct wd_queue *queue)
 {
 	struct wd_qp *qp = queue->qp;
 
-	lockdep_assert_held(&queue->lock);
-	if (!wd_queue_started(queue))
-		return 0;
-	qm_qp_flag_stop(qp);
-	qm_qp_drain(qp, patience_ms);
 	if (!wd_qp_stop(qp)) {
 		queue->state = WD_QUEUE_INIT;
 		return 0;
@@ -75,6 +86,50 @@ int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms)
 	wd_queue_zombie(queue);
 	wd_queue_free_pasid(queue);
 	return -EIO;
+}
+
+/**
+ * wd_queue_halt() - stop the hardware queue, come what may
+ * @queue: locked, in any state
+ *
+ * Its requests have some time to finish, and its page faults to be answered.
+ *
+ * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
+ * attached. -EIO: the hardware had to be cut off; the queue is a zombie without address space.
+ */
+int wd_queue_halt(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (!wd_queue_started(queue))
+		return 0;
+	qm_qp_flag_stop(queue->qp);
+	if (wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), false))
+		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), true);
+	return wd_queue_stop(queue);
+}
+
+/**
+ * wd_queue_end() - the same, when nobody is interested in the results
+ * @queue: locked, in any state
+ *
+ * It may be without its address space afterwards, which is to be given back anyhow.
+ */
+void wd_queue_end(struct wd_queue *queue)
+{
+	unsigned int patience = WD_QUEUE_PATIENCE_CLOSE_MS;
+
+	lockdep_assert_held(&queue->lock);
+	if (!wd_queue_started(queue))
+		return;
+	/* A process may have a thousand of them. */
+	if (current->flags & PF_EXITING)
+		patience = WD_QUEUE_PATIENCE_EXIT_MS;
+	qm_qp_flag_stop(queue->qp);
+	if (wd_queue_drain(queue, wd_queue_until(patience), true) && !wd_queue_shares(queue)) {
+		wd_queue_block(queue);
+		qm_qp_drain(queue->qp, WD_QUEUE_PATIENCE_MS);
+	}
+	wd_queue_stop(queue);
 }
 
 /**
@@ -306,7 +361,7 @@ int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg)
 	} else if (!queue->idev) {
 		ret = -EINVAL;
 	} else if (queue->attached && (any || detach.pasid == queue->pasid)) {
-		ret = wd_queue_halt(queue, WD_QUEUE_PATIENCE_MS);
+		ret = wd_queue_halt(queue);
 		wd_queue_detach(queue);
 	}
 	mutex_unlock(&queue->lock);

@@ -215,8 +215,10 @@ int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue)
 {
 	int ret;
 
+	mutex_lock(&qm->stop_lock);
 	mutex_lock(&qm->mailbox_lock);
 	ret = qm_mailbox_run(qm, QM_MB_CMD_STOP_QP, queue, 0, false);
 	mutex_unlock(&qm->mailbox_lock);
+	mutex_unlock(&qm->stop_lock);
 	return ret;
 }

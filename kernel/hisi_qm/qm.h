@@ -12,6 +12,8 @@
  *	wd_qm.sva_lock		which queues share the address space of which process (sva.c)
  *	wd_qp.lock		memory of a hardware queue, positions in it; taken in mmap
  *	wd_qm.lock		which queues are taken, which files are open
+ *	wd_qm.stop_lock		who waits for STOP_QP: one at a time, so that of those who want the
+ *				mailbox for something else nobody waits for more than one
  *	wd_qm.mailbox_lock	the mailbox and its buffer
  * No user memory is touched with wd_qp.lock or a lock behind it held, since mmap takes wd_qp.lock
  * under mmap_lock. wd_queue.lock is never taken under mmap_lock.
@@ -179,6 +181,7 @@ struct wd_qm {
 	void __iomem *doorbells;
 	struct wd_qp *qps;
 
+	struct mutex stop_lock;
 	struct mutex mailbox_lock;
 	bool mailbox_shut;
 	void *mailbox_buffer;

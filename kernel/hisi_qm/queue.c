@@ -146,7 +146,7 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 /* Stop, and give every kind of address space back. */
 static void wd_queue_release_memory(struct wd_queue *queue)
 {
-	wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+	wd_queue_end(queue);
 	wd_queue_unbond(queue);
 	wd_queue_detach(queue);
 	wd_queue_unbind(queue);
@@ -266,9 +266,10 @@ static int wd_queue_start_ioctl(struct wd_queue *queue)
 
 	do {
 		ret = qm_wait_running(queue->qm);
+		if (!ret)
+			ret = mutex_lock_killable(&queue->lock);
 		if (ret)
 			return ret;
-		mutex_lock(&queue->lock);
 		ret = wd_queue_start(queue);
 		mutex_unlock(&queue->lock);
 	} while (ret == -ESHUTDOWN);
@@ -279,11 +280,13 @@ static int wd_queue_put_ioctl(struct wd_queue *queue)
 {
 	int ret;
 
-	mutex_lock(&queue->lock);
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ret;
 	if (queue->state == WD_QUEUE_ZOMBIE)
 		ret = -ENXIO;
 	else
-		ret = wd_queue_halt(queue, WD_QUEUE_PATIENCE_MS);
+		ret = wd_queue_halt(queue);
 	wd_queue_unbond(queue);
 	mutex_unlock(&queue->lock);
 	return ret;

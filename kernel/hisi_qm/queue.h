@@ -21,9 +21,9 @@ struct wd_bond;
 
 /*
  * INIT:	the hardware queue is ours and stopped
- * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses. Or
- *		wd_qm_halt() stopped it since: then it is as good as INIT, see wd_queue_started()
- * ZOMBIE:	the device went away, or did not stop the queue; final
+ * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses.
+ *Or wd_qm_halt() stopped it since: then it is as good as INIT, see wd_queue_started() ZOMBIE:	the
+ *device went away, or did not stop the queue; final
  */
 enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
 
@@ -85,7 +85,8 @@ void wd_queue_zombie(struct wd_queue *queue);
 void wd_queue_orphan(struct wd_queue *queue);
 
 /* attach.c */
-int wd_queue_halt(struct wd_queue *queue, unsigned int patience_ms);
+int wd_queue_halt(struct wd_queue *queue);
+void wd_queue_end(struct wd_queue *queue);
 int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
@@ -95,6 +96,7 @@ void wd_queue_unbind(struct wd_queue *queue);
 /* sva.c */
 int wd_queue_bond(struct wd_queue *queue, bool faults);
 u32 wd_queue_bond_pasid(const struct wd_queue *queue);
+bool wd_queue_shares(struct wd_queue *queue);
 void wd_queue_bond_cut(struct wd_queue *queue);
 void wd_queue_unbond(struct wd_queue *queue);
 
@@ -112,8 +114,13 @@ unsigned long wd_ss_pfn(const struct wd_ss *ss, unsigned long page);
 int wd_queue_mmap(struct file *file, struct vm_area_struct *vma);
 void wd_queue_revoke_doorbells(struct wd_queue *queue);
 
-/* How long a queue may take to finish what it holds before the device is told to stop it. */
+/*
+ * How long a queue may take to finish what it holds before the device is told to stop it: when its
+ * owner stops it, closes it, ends; and how often its page faults are answered meanwhile.
+ */
 #define WD_QUEUE_PATIENCE_MS 1000
 #define WD_QUEUE_PATIENCE_CLOSE_MS 200
+#define WD_QUEUE_PATIENCE_EXIT_MS 20
+#define WD_QUEUE_STEP_US 200
 
 #endif /* _WD_QM_QUEUE_H */

@@ -206,8 +206,8 @@ EXPORT_SYMBOL_GPL(wd_qm_restart);
  */
 int qm_wait_running(struct wd_qm *qm)
 {
-	int ret = wait_event_killable(qm->thaw, READ_ONCE(qm->state) != WD_QM_HALTED ||
-							READ_ONCE(qm->gone));
+	int ret = wait_event_killable(qm->thaw,
+				      READ_ONCE(qm->state) != WD_QM_HALTED || READ_ONCE(qm->gone));
 
 	if (ret)
 		return ret;

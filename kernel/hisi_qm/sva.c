@@ -43,13 +43,20 @@ struct wd_bond {
 	bool leaked;
 };
 
+/* No more queues: who starts one gets another bond. */
+static void bond_close(struct wd_bond *bond)
+{
+	mutex_lock(&bond->qm->sva_lock);
+	list_del_init(&bond->node);
+	mutex_unlock(&bond->qm->sva_lock);
+}
+
 /* A queue of a bond that is still in it, with a reference. */
 static struct wd_queue *bond_first_queue(struct wd_bond *bond)
 {
 	struct wd_queue *queue;
 
 	mutex_lock(&bond->qm->sva_lock);
-	list_del_init(&bond->node);
 	queue = list_first_entry_or_null(&bond->queues, struct wd_queue, bond_node);
 	if (queue)
 		kref_get(&queue->ref);
@@ -57,16 +64,33 @@ static struct wd_queue *bond_first_queue(struct wd_bond *bond)
 	return queue;
 }
 
-/* The process ends, or becomes another program: its queues stop before its page table goes. */
+static void bond_flag_stop(struct wd_bond *bond)
+{
+	struct wd_queue *queue;
+
+	mutex_lock(&bond->qm->sva_lock);
+	list_for_each_entry (queue, &bond->queues, bond_node)
+		qm_qp_flag_stop(queue->qp);
+	mutex_unlock(&bond->qm->sva_lock);
+}
+
+/*
+ * The process ends, or becomes another program: its queues stop before its page table goes. It may
+ * have a thousand, full of requests whose results nobody will see: without memory they all fail, at
+ * the same time, before the first one is waited for.
+ */
 static void bond_mm_exit(void *data)
 {
 	struct wd_bond *bond = data;
 	struct wd_queue *queue;
 
+	bond_close(bond);
+	bond_flag_stop(bond);
+	wd_iommu_sva_cut(bond->sva);
 	while ((queue = bond_first_queue(bond))) {
 		mutex_lock(&queue->lock);
 		if (queue->bond == bond) {
-			wd_queue_halt(queue, WD_QUEUE_PATIENCE_CLOSE_MS);
+			wd_queue_end(queue);
 			wd_queue_unbond(queue);
 			wd_queue_orphan(queue);
 		}
@@ -153,17 +177,20 @@ static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool fa
  * @faults: with page faults
  *
  * Return: 0: @queue->bond is set; -EPERM if the caller is not the process that opened the file;
- * -EOPNOTSUPP; -ENOSPC; -ENOMEM.
+ * -EOPNOTSUPP; -ENOSPC; -ENOMEM; -EINTR if the caller is being killed.
  */
 int wd_queue_bond(struct wd_queue *queue, bool faults)
 {
 	struct wd_qm *qm = queue->qm;
 	struct wd_bond *bond;
+	int ret;
 
 	lockdep_assert_held(&queue->lock);
 	if (!current->mm || current->mm != queue->mm)
 		return -EPERM;
-	mutex_lock(&qm->sva_lock);
+	ret = mutex_lock_killable(&qm->sva_lock);
+	if (ret)
+		return ret;
 	bond = bond_find(qm, queue->mm, faults);
 	if (!IS_ERR(bond)) {
 		bond->users++;
@@ -192,8 +219,27 @@ u32 wd_queue_bond_pasid(const struct wd_queue *queue)
 void wd_queue_bond_cut(struct wd_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
-	if (queue->bond)
-		wd_iommu_sva_cut(queue->bond->sva);
+	if (!queue->bond)
+		return;
+	bond_close(queue->bond);
+	wd_iommu_sva_cut(queue->bond->sva);
+}
+
+/**
+ * wd_queue_shares() - would wd_queue_bond_cut() hurt other queues
+ * @queue: locked
+ */
+bool wd_queue_shares(struct wd_queue *queue)
+{
+	bool shares;
+
+	lockdep_assert_held(&queue->lock);
+	if (!queue->bond)
+		return false;
+	mutex_lock(&queue->qm->sva_lock);
+	shares = queue->bond->users > 1;
+	mutex_unlock(&queue->qm->sva_lock);
+	return shares;
 }
 
 /**

@@ -161,6 +161,7 @@ static void qm_device_release(struct device *dev)
 
 	qm_qps_cleanup(qm);
 	ida_destroy(&qm->pasids);
+	mutex_destroy(&qm->stop_lock);
 	mutex_destroy(&qm->sva_lock);
 	mutex_destroy(&qm->lock);
 	ida_free(&qm_ids, qm->id);
@@ -197,6 +198,7 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	qm->ops = ops;
 	mutex_init(&qm->lock);
 	mutex_init(&qm->sva_lock);
+	mutex_init(&qm->stop_lock);
 	INIT_LIST_HEAD(&qm->bonds);
 	INIT_LIST_HEAD(&qm->queues);
 	init_waitqueue_head(&qm->thaw);
@@ -271,6 +273,8 @@ void wd_qm_unregister(struct wd_qm *qm)
 	mutex_unlock(&qm->lock);
 	wake_up_all(&qm->thaw);
 	cdev_device_del(&qm->cdev, &qm->dev);
+	/* All queues together, not one after the other. */
+	wd_qm_halt(qm);
 	while ((queue = qm_next_queue(qm))) {
 		wd_queue_disconnect(queue);
 		wd_queue_put(queue);

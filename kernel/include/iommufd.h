@@ -34,6 +34,7 @@ void iommufd_device_unbind(struct iommufd_device *idev);
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
 int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
 void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid);
+void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid);
 
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
 u32 iommufd_device_to_id(struct iommufd_device *idev);

@@ -415,3 +415,22 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 		iommufd_hwpt_put_user(idev->ictx, hwpt);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_detach);
+
+/**
+ * iommufd_device_refuse_faults() - answer the page faults that user space has not answered
+ * @idev: bound device
+ * @pasid: as in iommufd_device_attach(); harmless if nothing is attached there
+ *
+ * For who stops what may fault: the answer is INVALID. Faults may arrive again.
+ */
+void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid)
+{
+	struct iommufd_attach_link *link;
+
+	mutex_lock(&idev->igroup->lock);
+	link = xa_load(&idev->links, pasid);
+	if (link)
+		iommufd_fault_refuse(&link->faults);
+	mutex_unlock(&idev->igroup->lock);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_refuse_faults);

@@ -114,6 +114,18 @@ static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source 
 }
 
 /**
+ * iommufd_fault_refuse() - answer INVALID to what has arrived
+ * @source: as given to iommufd_fault_start(); nothing happens if it was not started
+ */
+void iommufd_fault_refuse(struct iommufd_fault_source *source)
+{
+	struct wd_fault_group *group;
+
+	while (source->fault && (group = iommufd_fault_take_of(source)))
+		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+}
+
+/**
  * iommufd_fault_stop() - undo iommufd_fault_start()
  * @source: as given then; nothing happens if it was not started
  * @dev: as given then
@@ -123,13 +135,10 @@ static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source 
  */
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid)
 {
-	struct wd_fault_group *group;
-
 	if (!source->fault)
 		return;
 	wd_iommu_unregister_fault_handler(dev, pasid);
-	while ((group = iommufd_fault_take_of(source)))
-		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+	iommufd_fault_refuse(source);
 	source->fault = NULL;
 }
 

@@ -293,6 +293,7 @@ int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd);
 void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 int iommufd_fault_start(struct iommufd_fault_source *source, struct iommufd_fault *fault,
 			struct device *dev, u32 dev_id, u32 pasid);
+void iommufd_fault_refuse(struct iommufd_fault_source *source);
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid);
 
 /**

@@ -145,7 +145,7 @@ static void split_rings(void)
 	queue.dus = NULL;
 	queue_close(&queue);
 	space_close(&space);
-	pages_free(memory);
+	pages_free(memory, 2 * PAGE);
 }
 
 static void split_doorbells(void)
@@ -174,7 +174,7 @@ static void split_doorbells(void)
 	queue.mmio = NULL;
 	queue_close(&queue);
 	space_close(&space);
-	pages_free(memory);
+	pages_free(memory, 2 * PAGE);
 }
 
 int main(void)
