@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The libraries of the command line tools, compiled once per build. No file may depend on it
- * (lib/base/pch/std_pch.h).
+ * (std_pch.h).
  */
 #ifndef WD_TOOLS_PCH_H
 #define WD_TOOLS_PCH_H

@@ -1,0 +1,43 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Remembers which inputs a slow check has passed with, so that it runs only for what changed.
+
+The memory is a folder of empty files named by a hash of all that the check reads; it lies in the user's
+cache folder, so that a fresh clone on the same machine profits, too. WD_CHECK_ALL=1 ignores it.
+"""
+
+import hashlib
+import os
+import pathlib
+
+KEEP = 2000
+
+
+def folder():
+    top = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
+    return pathlib.Path(top) / "warpdrive-checks"
+
+
+class Inputs:
+    """What one check reads: files (name and content) and texts (versions of tools, options)."""
+
+    def __init__(self, root, files, *texts):
+        key = hashlib.sha256()
+        for path in sorted(files):
+            key.update(f"{path.relative_to(root)} ".encode())
+            key.update(hashlib.sha256(path.read_bytes()).digest())
+        key.update("\0".join(texts).encode())
+        self.stamp = folder() / key.hexdigest()
+
+    def passed(self):
+        """True if the check has passed with just these inputs before."""
+        return not os.environ.get("WD_CHECK_ALL") and self.stamp.exists()
+
+    def remember(self):
+        """Call after the check has passed. A cache that cannot be written is no error."""
+        try:
+            self.stamp.parent.mkdir(parents=True, exist_ok=True)
+            self.stamp.touch()
+            for old in sorted(self.stamp.parent.iterdir(), key=lambda p: p.stat().st_mtime)[:-KEEP]:
+                old.unlink(missing_ok=True)
+        except OSError:
+            pass

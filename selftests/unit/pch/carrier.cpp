@@ -1,2 +1,0 @@
-// SPDX-License-Identifier: Apache-2.0
-// A precompiled header needs a file that uses it.
