@@ -6,6 +6,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pm.h>
 
 #include "qm.h"
 #include "zip.h"
@@ -163,6 +164,30 @@ static const struct pci_error_handlers zip_error_handlers = {
 	.reset_done = zip_reset_done,
 };
 
+/* Programs run on while the machine is shut down; their queues do not. */
+static void zip_shutdown(struct pci_dev *pdev)
+{
+	zip_reset_prepare(pdev);
+}
+
+static int zip_suspend(struct device *dev)
+{
+	zip_reset_prepare(to_pci_dev(dev));
+	return 0;
+}
+
+/* The reset is for a sleep that another driver refused: then the function has kept its power. */
+static int zip_resume(struct device *dev)
+{
+	struct pci_dev *pdev = to_pci_dev(dev);
+
+	if (pci_reset_function_locked(pdev))
+		zip_reset_done(pdev);
+	return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(zip_pm_ops, zip_suspend, zip_resume);
+
 static const struct pci_device_id zip_ids[] = {
 	{PCI_DEVICE(ZIP_VENDOR, ZIP_DEVICE_PF)},
 	{0},
@@ -174,6 +199,8 @@ static struct pci_driver zip_driver = {
 	.id_table = zip_ids,
 	.probe = zip_probe,
 	.remove = zip_remove,
+	.shutdown = zip_shutdown,
+	.driver.pm = pm_sleep_ptr(&zip_pm_ops),
 	.err_handler = &zip_error_handlers,
 };
 
