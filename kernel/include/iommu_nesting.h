@@ -5,8 +5,8 @@
  *
  * A user-managed table has a parent (a paging domain made with IOMMU_HWPT_ALLOC_NEST_PARENT) and
  * an address in the parent's address space. Binding it at [device, PASID] implies that the parent
- * is attached there; binding it at the requester id needs the parent attached to it before, and
- * turns that attachment into a nested one until the unbind.
+ * is attached there; binding it at the requester id turns the core's attachment of the parent into
+ * a nested one until the unbind, or is an attachment of its own if the core has blocked it.
  */
 #ifndef _WD_IOMMU_NESTING_H
 #define _WD_IOMMU_NESTING_H
@@ -135,6 +135,8 @@ int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *en
 			      u32 entry_len, u32 count, u32 *done);
 int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t handler,
 				    void *data);
+void wd_iommu_change_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t call,
+				   void *data);
 void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid);
 void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
 

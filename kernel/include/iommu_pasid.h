@@ -18,6 +18,8 @@
 #include "iommu_nesting.h"
 
 struct mm_struct;
+struct wd_new_entry; /* an IOMMU driver's */
+struct wd_replace;
 
 /* Value of "no PASID": the requester id alone (Linux >= 6.6 calls it so too). */
 #ifndef IOMMU_NO_PASID
@@ -45,21 +47,30 @@ struct wd_iommu_hw_info {
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
  *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
- * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before
+ * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
+ *	IOMMU_NO_PASID: at the requester id, which the core has blocked
  * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches
- *	memory through it, and every cache has forgotten it. Must not fail
+ *	memory through it, and every cache has forgotten it. Must not fail. IOMMU_NO_PASID: the
+ *	requester id is blocked again; if the core has attached something there meanwhile, or has
+ *	blocked it for good, there is nothing but to forget
+ * @replace_prepare: everything that attaching @domain, or @table on it, at [@dev, @pasid] needs,
+ *	where the layer has something attached. ERR_PTR as @set_dev_pasid or @bind_pgtable
+ * @replace_commit: attach it. Each request finds what was there or what is there now; when it
+ *	returns none finds what was there. False, and all is as with @replace_abort, if nothing is
+ *	there: the core has attached something to the requester id
+ * @replace_abort: forget what was prepared
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
  *	hardware of @dev: nothing of the table itself is read. @flags: IOMMU_HWPT_ALLOC_PASID.
  *	ERR_PTR(-EOPNOTSUPP) for a type or flag that is not known, ERR_PTR(-EINVAL) for bad data
  * @pgtable_free: free a table that is bound nowhere; its IOMMU may be gone
- * @bind_pgtable: install @table at [@dev, @pasid]; for IOMMU_NO_PASID the parent is attached to the
- *	requester id, and its entry is changed to a nested one. @dev may be of another IOMMU of the
- *	driver than the one that @table was made for: -EINVAL if that one cannot walk it
- * @unbind_pgtable: tear it down; as remove_dev_pasid for a PASID, back to the parent alone for
- *	IOMMU_NO_PASID, unless the requester id has got another domain meanwhile or has been blocked
- *	(at the release of a device): then there is nothing but to forget. Must not fail
+ * @bind_pgtable: install @table at [@dev, @pasid], as set_dev_pasid does with a domain; at the
+ *	requester id also in the place of the parent, if the core has attached that. @dev may be of
+ *	another IOMMU of the driver than the one that @table was made for: -EINVAL if that one
+ *	cannot walk it
+ * @unbind_pgtable: tear it down, as remove_dev_pasid; the requester id goes back to what the core
+ *	has there. Must not fail
  * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound.
  *	@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
  *	whether @type is known. No device is in use: beside bind, unbind and itself
@@ -77,16 +88,21 @@ struct wd_iommu_hw_info {
  *	recorded; @unbind_pgtable follows
  *
  * All but @pgtable_free, @cache_invalidate and @mm_table_flush are called with a reference to the
- * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing. The
- * tear-down of an entry returns only when no page request of it is on its way any more: those that
- * were have been given to wd_iommu_report_fault(), which therefore takes no lock that is held over
- * operations.
+ * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing, and
+ * the three of replace. The tear-down of an entry returns only when no page request of it is on its
+ *way any more: those that were have been given to wd_iommu_report_fault(), which therefore takes no
+ *lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
 	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags);
 	int (*set_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+	struct wd_new_entry *(*replace_prepare)(struct iommu_domain *domain,
+						struct wd_pgtable *table, struct device *dev,
+						ioasid_t pasid);
+	bool (*replace_commit)(struct device *dev, struct wd_new_entry *entry);
+	void (*replace_abort)(struct wd_new_entry *entry);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
 	struct wd_pgtable *(*pgtable_alloc)(struct device *dev, struct iommu_domain *parent,
@@ -138,8 +154,9 @@ void wd_iommu_device_released(struct device *dev);
 int wd_iommu_domain_created(struct iommu_domain *domain);
 bool wd_iommu_domain_released(struct iommu_domain *domain);
 /*
- * The driver's attach_dev tells the layer which domain the requester id uses now (NULL: none).
- * Called between the tear-down of the old entry and the set-up of the new one. Needs no memory.
+ * The driver's attach_dev tells the layer which domain the core has attached to the requester id
+ * (NULL: none). Called between the tear-down of the old entry, whether the core's or the layer's,
+ * and the set-up of the new one. Needs no memory.
  */
 int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
 /* Attribute "attachments" for the driver's iommu_device. */
@@ -149,6 +166,12 @@ extern const struct attribute_group wd_iommu_group;
 struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
 int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
+int wd_iommu_attach_rid(struct iommu_domain *domain, struct device *dev);
+void wd_iommu_detach_rid(struct iommu_domain *domain, struct device *dev);
+struct wd_replace *wd_iommu_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *table,
+					    struct device *dev, ioasid_t pasid);
+void wd_iommu_replace_commit(struct wd_replace *replace);
+void wd_iommu_replace_abort(struct wd_replace *replace);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);

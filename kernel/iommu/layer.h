@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the parts of the layer share: objects and records (registry.c), and the services that use
- * them: attach (pasid.c), user-managed tables (nesting.c), page faults (page_fault.c).
+ * them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
+ * page faults (page_fault.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
@@ -64,8 +65,7 @@ struct wd_domain {
  * @domain: the domain, NULL if none
  * @device: the device
  * @pasid: PASID, or IOMMU_NO_PASID
- * @table: user-managed table that is bound there, NULL if none. Its parent is @domain, unless the
- *	requester id has been given to another domain behind its back
+ * @table: user-managed table on @domain that is bound there, NULL if none
  */
 struct wd_record {
 	struct list_head node;
@@ -83,6 +83,9 @@ struct wd_record {
  * @lock: see the top of the file
  * @gone: released; what is waiting for @lock gives up
  * @rid: record of the requester id
+ * @rid_core: domain that Linux's core has attached to it, NULL if none; wd_lock
+ * @rid_taken: the layer has put something in its place: what @rid says; wd_lock
+ * @replaces: struct wd_replace, prepared
  * @pasids: struct wd_record by PASID
  * @fault_lock: see the top of the file
  * @handlers: struct wd_fault_handler by PASID
@@ -100,6 +103,9 @@ struct wd_device {
 	struct mutex lock;
 	bool gone;
 	struct wd_record rid;
+	struct wd_domain *rid_core;
+	bool rid_taken;
+	struct list_head replaces;
 	struct xarray pasids;
 	struct mutex fault_lock;
 	struct xarray handlers;
@@ -121,17 +127,26 @@ bool wd_domain_known(struct iommu_domain *domain);
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table);
 void wd_record_remove(struct wd_record *record);
-int wd_record_set_table(struct wd_record *record, struct iommu_domain *parent,
-			struct wd_pgtable *table);
-void wd_record_clear_table(struct wd_record *record);
+int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd_pgtable *table);
+void wd_rid_give_back(struct wd_device *device);
+struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid);
+bool wd_record_is(const struct wd_record *record, const struct iommu_domain *domain,
+		  const struct wd_pgtable *table);
+void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
+		    struct wd_pgtable *table);
 bool wd_pgtable_unused(const struct wd_pgtable *table);
 
 /* --- pasid.c --- */
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
 
 /* --- nesting.c --- */
-void wd_unbind_rid(struct wd_device *device);
+bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent);
 void wd_detach(struct wd_device *device, struct wd_record *record);
+void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
+		    ioasid_t pasid);
+
+/* --- replace.c --- */
+void wd_replaces_release(struct wd_device *device);
 
 /* --- page_fault.c --- */
 void wd_faults_init(struct wd_device *device);

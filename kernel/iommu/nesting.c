@@ -33,7 +33,7 @@ bool wd_iommu_can_nest(struct device *dev)
 EXPORT_SYMBOL_GPL(wd_iommu_can_nest);
 
 /* The driver of @device made @parent: only it can nest on its tables. */
-static bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
+bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
 {
 	return wd_domain_known(parent) && parent->type & __IOMMU_DOMAIN_PAGING &&
 	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
@@ -126,39 +126,45 @@ static int wd_bind_rid(struct wd_device *device, struct wd_pgtable *table)
 	int ret;
 
 	lockdep_assert_held(&device->lock);
-	ret = wd_record_set_table(&device->rid, table->parent, table);
+	ret = wd_rid_take(device, table->parent, table);
 	if (ret)
 		return ret;
 	ret = table->ops->bind_pgtable(table, device->dev, IOMMU_NO_PASID);
 	if (ret)
-		wd_record_clear_table(&device->rid);
+		wd_rid_give_back(device);
 	return ret;
 }
 
-/* Nothing happens if no table is bound at the requester id. */
-void wd_unbind_rid(struct wd_device *device)
-{
-	struct wd_pgtable *table = device->rid.table;
-
-	lockdep_assert_held(&device->lock);
-	if (!table)
-		return;
-	table->ops->unbind_pgtable(table, device->dev, IOMMU_NO_PASID);
-	wd_record_clear_table(&device->rid);
-}
-
-/* Hardware first, then the record: of an attached domain or a bound table at a PASID. */
+/* Hardware first, then the record: of an attached domain or a bound table. */
 void wd_detach(struct wd_device *device, struct wd_record *record)
 {
 	struct wd_pgtable *table = record->table;
+	struct wd_domain *domain = record->domain;
 
 	lockdep_assert_held(&device->lock);
 	if (table)
 		table->ops->unbind_pgtable(table, device->dev, record->pasid);
+	else if (domain)
+		device->iommu->ops->remove_dev_pasid(domain->domain, device->dev, record->pasid);
+	if (record == &device->rid)
+		wd_rid_give_back(device);
 	else
-		device->iommu->ops->remove_dev_pasid(record->domain->domain, device->dev,
-						     record->pasid);
-	wd_record_remove(record);
+		wd_record_remove(record);
+}
+
+/* Undo the attach of @domain, or of @table on it, if that is what [@dev, @pasid] has. */
+void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
+		    ioasid_t pasid)
+{
+	struct wd_device *device = wd_device_use(dev);
+	struct wd_record *record;
+
+	if (!device)
+		return;
+	record = wd_record_at(device, pasid);
+	if (record && wd_record_is(record, domain, table))
+		wd_detach(device, record);
+	wd_device_unuse(device);
 }
 
 static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table,
@@ -178,13 +184,16 @@ static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pg
 
 /**
  * wd_iommu_bind_pgtable - let a device's requester id go through a user-managed table
- * @parent: domain that the requester id is attached to, the parent of @table
- * @dev: device
+ * @parent: the parent of @table
+ * @dev: device whose requester id the core has blocked, since the caller owns its group's DMA, or
+ *	has attached to @parent
  * @table: user-managed table, kept by the caller until the unbind
  *
- * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if @parent is not attached or not the parent
- * of
- * @table, or the device's IOMMU cannot use the table; -EBUSY if a table is bound there; -ENOMEM.
+ * From blocked to the table in one step: no request ever goes through @parent alone.
+ *
+ * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if something else is attached there, @parent
+ *is not the parent of @table, or the device's IOMMU cannot use the table; -EBUSY if the layer has
+ * attached something there; -ENOSPC if the IOMMU has no place for more tables; -ENOMEM.
  */
 int wd_iommu_bind_pgtable(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table)
 {
@@ -212,23 +221,18 @@ EXPORT_SYMBOL_GPL(wd_iommu_bind_pgtable_pasid);
 
 /**
  * wd_iommu_unbind_pgtable - undo wd_iommu_bind_pgtable()
- * @parent: the domain given then; it stays attached
+ * @parent: the domain given then
  * @dev: device
  * @table: the table given then
  *
- * When it returns no request goes through @table. Nothing happens if the device has been released
- * meanwhile, which unbound it.
+ * In one step back to what the core has attached: blocked, or @parent. When it returns no request
+ * goes through @table. Nothing happens if the device has been released meanwhile, or the core has
+ * attached something, which unbound it.
  */
 void wd_iommu_unbind_pgtable(struct iommu_domain *parent, struct device *dev,
 			     struct wd_pgtable *table)
 {
-	struct wd_device *device = wd_device_use(dev);
-
-	if (!device)
-		return;
-	if (device->rid.table == table && table->parent == parent)
-		wd_unbind_rid(device);
-	wd_device_unuse(device);
+	wd_detach_from(parent, table, dev, IOMMU_NO_PASID);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable);
 
@@ -245,15 +249,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable);
 void wd_iommu_unbind_pgtable_pasid(struct iommu_domain *parent, struct device *dev,
 				   struct wd_pgtable *table, ioasid_t pasid)
 {
-	struct wd_device *device = wd_device_use(dev);
-	struct wd_record *record;
-
-	if (!device)
-		return;
-	record = xa_load(&device->pasids, pasid);
-	if (record && record->table == table && table->parent == parent)
-		wd_detach(device, record);
-	wd_device_unuse(device);
+	if (pasid != IOMMU_NO_PASID)
+		wd_detach_from(parent, table, dev, pasid);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable_pasid);
 

@@ -180,6 +180,8 @@ static bool wd_report_fault(struct wd_device *device, const struct wd_fault *fau
 	struct wd_fault_group *group = NULL;
 
 	lockdep_assert_held(&device->fault_lock);
+	if (handler && !handler->call)
+		handler = NULL;
 	if (!(fault->flags & WD_FAULT_LAST_PAGE))
 		return handler && wd_partial_add(device, fault);
 	if (handler)
@@ -348,6 +350,36 @@ int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault
 	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_register_fault_handler);
+
+/**
+ * wd_iommu_change_fault_handler - another handler for [device, PASID]
+ * @dev: device; may have been released meanwhile
+ * @pasid: as given to wd_iommu_register_fault_handler()
+ * @call: in the place of the handler given then; NULL: nobody handles page requests from now on, as
+ *	if there was no handler, but the device goes on asking
+ * @data: for @call
+ *
+ * When it returns no call of the old handler is running, and none begins. Groups that it got are
+ * still to be answered.
+ */
+void wd_iommu_change_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t call,
+				   void *data)
+{
+	struct wd_device *device = wd_device_use(dev);
+	struct wd_fault_handler *handler;
+
+	if (!device)
+		return;
+	mutex_lock(&device->fault_lock);
+	handler = xa_load(&device->handlers, pasid);
+	if (handler) {
+		handler->call = call;
+		handler->data = data;
+	}
+	mutex_unlock(&device->fault_lock);
+	wd_device_unuse(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_change_fault_handler);
 
 /**
  * wd_iommu_unregister_fault_handler - undo wd_iommu_register_fault_handler()

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOMMU layer's services beyond Linux 6.1: PASID attach of kernel-managed page tables, and what
- * users of the layer ask about a device's IOMMU.
+ * The IOMMU layer's services beyond Linux 6.1: attach of kernel-managed page tables to PASIDs and
+ * to requester ids that the core has blocked, and what users of the layer ask about a device's
+ * IOMMU.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -70,7 +71,8 @@ static int wd_attach(struct iommu_domain *domain, struct wd_device *device, ioas
  * The caller keeps @domain until the detach.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EOPNOTSUPP without PASIDs; -EINVAL for a PASID out of
- * range or a domain that cannot be attached there; -EBUSY if (@dev, @pasid) is taken; -ENOMEM.
+ * range or a domain that cannot be attached there; -EBUSY if (@dev, @pasid) is taken; -ENOSPC if
+ * the IOMMU has no place for more tables; -ENOMEM.
  */
 int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
@@ -85,6 +87,40 @@ int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev
 }
 EXPORT_SYMBOL_GPL(wd_iommu_attach_device_pasid);
 
+static int wd_attach_rid(struct iommu_domain *domain, struct wd_device *device)
+{
+	int ret;
+
+	ret = wd_rid_take(device, domain, NULL);
+	if (ret)
+		return ret;
+	ret = device->iommu->ops->set_dev_pasid(domain, device->dev, IOMMU_NO_PASID);
+	if (ret)
+		wd_rid_give_back(device);
+	return ret;
+}
+
+/**
+ * wd_iommu_attach_rid - let a blocked requester id use a domain
+ * @domain: as in wd_iommu_attach_device_pasid()
+ * @dev: device, whose group's DMA the caller owns: the core has blocked the requester id, and goes
+ *	on believing so. What the layer has attached it may replace in one step
+ *
+ * Return: as wd_iommu_attach_device_pasid(); -EINVAL also if the requester id is not blocked.
+ */
+int wd_iommu_attach_rid(struct iommu_domain *domain, struct device *dev)
+{
+	struct wd_device *device = wd_device_use(dev);
+	int ret;
+
+	if (!device)
+		return -ENODEV;
+	ret = wd_attach_rid(domain, device);
+	wd_device_unuse(device);
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_attach_rid);
+
 /**
  * wd_iommu_detach_device_pasid - undo wd_iommu_attach_device_pasid()
  * @domain: the domain given then
@@ -96,17 +132,24 @@ EXPORT_SYMBOL_GPL(wd_iommu_attach_device_pasid);
  */
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
-	struct wd_device *device = wd_device_use(dev);
-	struct wd_record *record;
-
-	if (!device)
-		return;
-	record = xa_load(&device->pasids, pasid);
-	if (record && !record->table && record->domain->domain == domain)
-		wd_detach(device, record);
-	wd_device_unuse(device);
+	if (pasid != IOMMU_NO_PASID)
+		wd_detach_from(domain, NULL, dev, pasid);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_detach_device_pasid);
+
+/**
+ * wd_iommu_detach_rid - undo wd_iommu_attach_rid()
+ * @domain: the domain given then
+ * @dev: device
+ *
+ * When it returns the requester id is blocked. Nothing happens if the device has been released
+ * meanwhile, or the core has attached something.
+ */
+void wd_iommu_detach_rid(struct iommu_domain *domain, struct device *dev)
+{
+	wd_detach_from(domain, NULL, dev, IOMMU_NO_PASID);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_detach_rid);
 
 /**
  * wd_iommu_max_pasids - how many PASIDs a device can use

@@ -168,34 +168,101 @@ void wd_record_remove(struct wd_record *record)
 }
 
 /**
- * wd_record_set_table - note that a table is about to be bound where its parent is
- * @record: the requester id's
- * @parent: domain that must be there
- * @table: user-managed table
+ * wd_rid_take - note that something is about to take the place of what the core has attached
+ * @device: in use
+ * @domain: announced domain
+ * @table: user-managed table on @domain that is bound there, or NULL
  *
- * Return: 0; -EBUSY if a table is bound there; -EINVAL if the requester id is not on @parent.
+ * The core must have blocked the requester id, which it does for the owner of a group's DMA, or
+ * have attached the domain that @table is nested on.
+ *
+ * Return: 0; -EBUSY if the layer has put something there; -EINVAL if @domain is unknown, or the
+ * requester id is in the core's use.
  */
-int wd_record_set_table(struct wd_record *record, struct iommu_domain *parent,
-			struct wd_pgtable *table)
+int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd_pgtable *table)
 {
+	struct wd_domain *known, *core;
 	int ret = 0;
 
 	mutex_lock(&wd_lock);
-	if (record->table)
+	known = xa_load(&wd_domains, wd_index(domain));
+	core = device->rid_core;
+	if (device->rid_taken) {
 		ret = -EBUSY;
-	else if (!record->domain || record->domain->domain != parent)
+	} else if (!known || !core ||
+		   (core->domain->type != IOMMU_DOMAIN_BLOCKED && !(table && core == known))) {
 		ret = -EINVAL;
-	else
-		wd_record_take_table(record, table);
+	} else {
+		device->rid_taken = true;
+		wd_record_unlink(&device->rid);
+		wd_record_link(&device->rid, known);
+		wd_record_take_table(&device->rid, table);
+	}
 	mutex_unlock(&wd_lock);
 	return ret;
 }
 
-/* The table is gone from the hardware, or never got there; its parent stays. */
-void wd_record_clear_table(struct wd_record *record)
+/* The requester id is the core's again: the layer's part is gone from the hardware. */
+static void wd_rid_to_core(struct wd_device *device)
+{
+	lockdep_assert_held(&wd_lock);
+	device->rid_taken = false;
+	wd_record_take_table(&device->rid, NULL);
+	wd_record_unlink(&device->rid);
+	if (device->rid_core)
+		wd_record_link(&device->rid, device->rid_core);
+}
+
+/* Undo wd_rid_take(), if the core has not done so. */
+void wd_rid_give_back(struct wd_device *device)
 {
 	mutex_lock(&wd_lock);
-	wd_record_take_table(record, NULL);
+	if (device->rid_taken)
+		wd_rid_to_core(device);
+	mutex_unlock(&wd_lock);
+}
+
+/* What the layer has attached at [@device, @pasid]; NULL for nothing. */
+struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid)
+{
+	bool taken;
+
+	lockdep_assert_held(&device->lock);
+	if (pasid != IOMMU_NO_PASID)
+		return xa_load(&device->pasids, pasid);
+	mutex_lock(&wd_lock);
+	taken = device->rid_taken;
+	mutex_unlock(&wd_lock);
+	return taken ? &device->rid : NULL;
+}
+
+/* What @record is about. The core may be changing that of the requester id. */
+bool wd_record_is(const struct wd_record *record, const struct iommu_domain *domain,
+		  const struct wd_pgtable *table)
+{
+	bool is;
+
+	mutex_lock(&wd_lock);
+	is = record->domain && record->domain->domain == domain && record->table == table;
+	mutex_unlock(&wd_lock);
+	return is;
+}
+
+/* Something else is in the hardware at [@device, @pasid] now. */
+void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
+		    struct wd_pgtable *table)
+{
+	struct wd_record *record = wd_record_at(device, pasid);
+	struct wd_domain *known;
+
+	mutex_lock(&wd_lock);
+	known = xa_load(&wd_domains, wd_index(domain));
+	/* The core may have taken the requester id back. */
+	if (record && !WARN_ON(!known) && (pasid != IOMMU_NO_PASID || device->rid_taken)) {
+		wd_record_unlink(record);
+		wd_record_link(record, known);
+		wd_record_take_table(record, table);
+	}
 	mutex_unlock(&wd_lock);
 }
 
@@ -287,6 +354,7 @@ int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev)
 	mutex_init(&device->lock);
 	xa_init(&device->pasids);
 	INIT_LIST_HEAD(&device->rid.node);
+	INIT_LIST_HEAD(&device->replaces);
 	device->rid.device = device;
 	device->rid.pasid = IOMMU_NO_PASID;
 	device->dev = dev;
@@ -321,12 +389,16 @@ void wd_iommu_device_released(struct device *dev)
 	if (!device)
 		return;
 	device->gone = true;
+	wd_replaces_release(device);
 	xa_for_each (&device->pasids, pasid, record)
 		wd_detach(device, record);
-	wd_unbind_rid(device);
+	record = wd_record_at(device, IOMMU_NO_PASID);
+	if (record)
+		wd_detach(device, record);
 	wd_faults_release(device);
 	mutex_lock(&wd_lock);
-	wd_record_unlink(&device->rid);
+	device->rid_core = NULL;
+	wd_rid_to_core(device);
 	xa_erase(&wd_devices, wd_index(dev));
 	device->iommu->devices--;
 	mutex_unlock(&wd_lock);
@@ -417,9 +489,12 @@ bool wd_iommu_domain_released(struct iommu_domain *domain)
 EXPORT_SYMBOL_GPL(wd_iommu_domain_released);
 
 /**
- * wd_iommu_note_rid - which domain the requester id of a device uses now
+ * wd_iommu_note_rid - which domain the core has attached to the requester id of a device
  * @domain: announced domain, or NULL for none
  * @dev: claimed device
+ *
+ * What the layer has put in the place of the core's is gone from the hardware by now, and
+ * forgotten.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if @domain is unknown.
  */
@@ -438,9 +513,8 @@ int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev)
 	} else if (domain && !known) {
 		ret = -EINVAL;
 	} else {
-		wd_record_unlink(&device->rid);
-		if (known)
-			wd_record_link(&device->rid, known);
+		device->rid_core = known;
+		wd_rid_to_core(device);
 	}
 	mutex_unlock(&wd_lock);
 	return ret;
@@ -469,13 +543,10 @@ struct wd_public_walk {
 	void *arg;
 };
 
-/* Whether the hardware goes through the user's table there. */
+/* Whether the hardware goes through the user's table there; a process's has no parent. */
 static bool wd_record_nested(const struct wd_record *record)
 {
-	struct iommu_domain *domain = record->domain->domain;
-
-	return record->table && record->table->parent == domain &&
-	       domain->type & __IOMMU_DOMAIN_PAGING;
+	return record->table && record->domain->domain->type & __IOMMU_DOMAIN_PAGING;
 }
 
 static int wd_public_step(const struct wd_record *record, void *arg)

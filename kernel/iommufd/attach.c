@@ -387,7 +387,8 @@ EXPORT_SYMBOL_GPL(iommufd_device_attach);
  * @pasid: as in iommufd_device_attach()
  * @pt_id: as in iommufd_device_attach()
  *
- * DMA may be blocked for a moment. The old attachment stays on error.
+ * A request of the device finds the old page table or the new one. What the old one has asked for
+ * stays with it, to be answered. The old attachment stays on error.
  *
  * Return: as iommufd_device_attach(), -EINVAL also if nothing is attached
  */
@@ -430,7 +431,7 @@ void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid)
 	mutex_lock(&idev->igroup->lock);
 	link = xa_load(&idev->links, pasid);
 	if (link)
-		iommufd_fault_refuse(&link->faults);
+		iommufd_fault_refuse(link->faults);
 	mutex_unlock(&idev->igroup->lock);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_refuse_faults);

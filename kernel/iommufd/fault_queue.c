@@ -75,28 +75,46 @@ static void iommufd_fault_arrived(struct wd_fault_group *group)
 	wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
+/* Its groups are all answered, and none will come. */
+static void iommufd_fault_forget(struct iommufd_fault_source *source)
+{
+	if (source->fault)
+		iommufd_object_unuse(&source->fault->obj);
+	kfree(source);
+}
+
 /**
  * iommufd_fault_start() - let the page faults of a device's PASID arrive in a queue
- * @source: unused, in place until iommufd_fault_stop()
- * @fault: queue, in place until then
- * @dev: device
- * @dev_id: its id for user space
+ * @fault: queue; NULL: they are refused
+ * @idev: device
  * @pasid: PASID, or IOMMU_NO_PASID
+ * @instead: where they arrive now, until iommufd_fault_move(); or NULL
  *
- * Return: 0, or the errors of wd_iommu_register_fault_handler()
+ * Return: to be given to iommufd_fault_stop(), or with @instead to iommufd_fault_move() or
+ * iommufd_fault_free(); ERR_PTR of -ENOMEM, errors of wd_iommu_register_fault_handler()
  */
-int iommufd_fault_start(struct iommufd_fault_source *source, struct iommufd_fault *fault,
-			struct device *dev, u32 dev_id, u32 pasid)
+struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
+						 struct iommufd_device *idev, u32 pasid,
+						 struct iommufd_fault_source *instead)
 {
-	int rc;
+	struct iommufd_fault_source *source = kzalloc(sizeof(*source), GFP_KERNEL_ACCOUNT);
+	int rc = 0;
 
+	if (!source)
+		return ERR_PTR(-ENOMEM);
 	source->fault = fault;
-	source->dev_id = dev_id;
+	if (fault)
+		iommufd_object_use(&fault->obj);
+	source->dev_id = idev->obj.id;
 	INIT_LIST_HEAD(&source->groups);
-	rc = wd_iommu_register_fault_handler(dev, pasid, iommufd_fault_arrived, source);
-	if (rc)
-		source->fault = NULL;
-	return rc;
+	if (!instead)
+		rc = wd_iommu_register_fault_handler(idev->dev, pasid, iommufd_fault_arrived,
+						     source);
+	if (rc) {
+		iommufd_fault_forget(source);
+		return ERR_PTR(rc);
+	}
+	return source;
 }
 
 static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source *source)
@@ -105,6 +123,8 @@ static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source 
 	struct iommufd_fault_group *entry;
 	struct wd_fault_group *group = NULL;
 
+	if (!fault)
+		return NULL;
 	mutex_lock(&fault->lock);
 	entry = list_first_entry_or_null(&source->groups, struct iommufd_fault_group, source_node);
 	if (entry)
@@ -113,21 +133,78 @@ static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source 
 	return group;
 }
 
+static bool iommufd_fault_answered(struct iommufd_fault_source *source)
+{
+	bool answered;
+
+	if (!source->fault)
+		return true;
+	mutex_lock(&source->fault->lock);
+	answered = list_empty(&source->groups);
+	mutex_unlock(&source->fault->lock);
+	return answered;
+}
+
+/**
+ * iommufd_fault_move() - let page faults arrive elsewhere
+ * @from: where they arrive now
+ * @to: where they arrive from now on, made by iommufd_fault_start()
+ * @dev: as given then
+ * @pasid: as given then
+ *
+ * What has arrived stays where it is, to be answered by whoever reads it. The queue does so, too,
+ * until the next move or the end.
+ */
+void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_source *to,
+			struct device *dev, u32 pasid)
+{
+	struct iommufd_fault_source **link = &to->before, *old;
+
+	wd_iommu_change_fault_handler(dev, pasid, to->fault ? iommufd_fault_arrived : NULL, to);
+	*link = from;
+	while ((old = *link)) {
+		if (!iommufd_fault_answered(old)) {
+			link = &old->before;
+			continue;
+		}
+		*link = old->before;
+		iommufd_fault_forget(old);
+	}
+}
+
 /**
  * iommufd_fault_refuse() - answer INVALID to what has arrived
- * @source: as given to iommufd_fault_start(); nothing happens if it was not started
+ * @source: made by iommufd_fault_start(), with what it has been moved from; or NULL
  */
 void iommufd_fault_refuse(struct iommufd_fault_source *source)
 {
 	struct wd_fault_group *group;
 
-	while (source->fault && (group = iommufd_fault_take_of(source)))
-		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
+	for (; source; source = source->before)
+		while ((group = iommufd_fault_take_of(source)))
+			wd_iommu_fault_respond(group, WD_FAULT_INVALID);
 }
 
 /**
- * iommufd_fault_stop() - undo iommufd_fault_start()
- * @source: as given then; nothing happens if it was not started
+ * iommufd_fault_free() - give up what iommufd_fault_start() has made
+ * @source: nothing arrives there; or NULL
+ *
+ * What has arrived is answered.
+ */
+void iommufd_fault_free(struct iommufd_fault_source *source)
+{
+	struct iommufd_fault_source *before;
+
+	iommufd_fault_refuse(source);
+	for (; source; source = before) {
+		before = source->before;
+		iommufd_fault_forget(source);
+	}
+}
+
+/**
+ * iommufd_fault_stop() - undo iommufd_fault_start(), and what came after it
+ * @source: where page faults arrive now; NULL: nothing happens
  * @dev: as given then
  * @pasid: as given then; what may fault is detached
  *
@@ -135,11 +212,10 @@ void iommufd_fault_refuse(struct iommufd_fault_source *source)
  */
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid)
 {
-	if (!source->fault)
+	if (!source)
 		return;
 	wd_iommu_unregister_fault_handler(dev, pasid);
-	iommufd_fault_refuse(source);
-	source->fault = NULL;
+	iommufd_fault_free(source);
 }
 
 /* --- read --- */

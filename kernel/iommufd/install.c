@@ -6,54 +6,55 @@
  * Handlers come before what may fault, and go after it: when nothing is on its way any more, what
  * user space has not answered is answered for it.
  */
+#include <linux/err.h>
 #include <linux/pci-ats.h>
 #include <linux/pci.h>
+#include <linux/slab.h>
 
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
 
 /* --- page tables --- */
 
-static int iommufd_bind_one(struct device *dev, void *data)
+static int iommufd_attach_one(struct device *dev, void *data)
 {
-	struct iommufd_hwpt_nested *nested = data;
+	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(data);
+	struct iommu_domain *domain = iommufd_hwpt_to_paging(data)->domain;
 
-	return iommu_bind_pgtable(nested->parent->domain, dev, nested->table);
+	if (nested)
+		return iommu_bind_pgtable(domain, dev, nested->table);
+	return wd_iommu_attach_rid(domain, dev);
 }
 
-static int iommufd_unbind_one(struct device *dev, void *data)
+static int iommufd_detach_one(struct device *dev, void *data)
 {
-	struct iommufd_hwpt_nested *nested = data;
+	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(data);
+	struct iommu_domain *domain = iommufd_hwpt_to_paging(data)->domain;
 
-	iommu_unbind_pgtable(nested->parent->domain, dev, nested->table);
+	if (nested)
+		iommu_unbind_pgtable(domain, dev, nested->table);
+	else
+		wd_iommu_detach_rid(domain, dev);
 	return 0;
 }
 
-/* The requester ids of the whole group; unbinding one that is not bound is harmless. */
+/*
+ * The requester ids of the whole group. For the core they stay blocked, as they are since the group
+ * was claimed: it cannot put one domain in the place of another, nor go from blocked to a nested
+ * table without the bare parent between. Detaching one that is not attached is harmless.
+ */
 static int iommufd_attach_group(struct iommu_group *group, struct iommufd_hwpt *hwpt)
 {
-	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);
-	struct iommu_domain *domain = iommufd_hwpt_to_paging(hwpt)->domain;
-	int rc;
+	int rc = iommu_group_for_each_dev(group, hwpt, iommufd_attach_one);
 
-	rc = iommu_attach_group(domain, group);
-	if (rc || !nested)
-		return rc;
-	rc = iommu_group_for_each_dev(group, nested, iommufd_bind_one);
-	if (rc) {
-		iommu_group_for_each_dev(group, nested, iommufd_unbind_one);
-		iommu_detach_group(domain, group);
-	}
+	if (rc)
+		iommu_group_for_each_dev(group, hwpt, iommufd_detach_one);
 	return rc;
 }
 
 static void iommufd_detach_group(struct iommu_group *group, struct iommufd_hwpt *hwpt)
 {
-	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);
-
-	if (nested)
-		iommu_group_for_each_dev(group, nested, iommufd_unbind_one);
-	iommu_detach_group(iommufd_hwpt_to_paging(hwpt)->domain, group);
+	iommu_group_for_each_dev(group, hwpt, iommufd_detach_one);
 }
 
 static int iommufd_attach_pasid(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
@@ -93,16 +94,27 @@ static bool iommufd_shares_requests(struct device *dev)
 	return pdev->is_virtfn && pci_pri_supported(pdev);
 }
 
-static int iommufd_start_faults(struct iommufd_attach_link *link, u32 pasid,
-				struct iommufd_hwpt *hwpt)
+/*
+ * A handler for @hwpt's page faults, or one that refuses them where @hwpt takes none and @instead
+ * is in charge now: the device goes on asking as long as something is attached.
+ *
+ * Return: NULL if there is none to be; ERR_PTR of -EINVAL, -ENOMEM, errors of the IOMMU layer
+ */
+static struct iommufd_fault_source *iommufd_start_faults(struct iommufd_device *idev, u32 pasid,
+							 struct iommufd_hwpt *hwpt,
+							 struct iommufd_fault_source *instead)
 {
-	struct iommufd_device *idev = link->idev;
+	if (!hwpt->fault && !instead)
+		return NULL;
+	if (hwpt->fault && iommufd_shares_requests(idev->dev))
+		return ERR_PTR(-EINVAL);
+	return iommufd_fault_start(hwpt->fault, idev, pasid, instead);
+}
 
-	if (!hwpt->fault)
-		return 0;
-	if (iommufd_shares_requests(idev->dev))
-		return -EINVAL;
-	return iommufd_fault_start(&link->faults, hwpt->fault, idev->dev, idev->obj.id, pasid);
+static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
+{
+	iommufd_fault_stop(link->faults, link->idev->dev, pasid);
+	link->faults = NULL;
 }
 
 /* --- both --- */
@@ -120,17 +132,17 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
 		    bool first)
 {
 	struct iommufd_device *idev = link->idev;
-	int rc;
+	int rc = 0;
 
-	rc = iommufd_start_faults(link, pasid, hwpt);
-	if (rc)
-		return rc;
+	link->faults = iommufd_start_faults(idev, pasid, hwpt, NULL);
+	if (IS_ERR(link->faults))
+		return PTR_ERR(link->faults);
 	if (pasid != IOMMU_NO_PASID)
 		rc = iommufd_attach_pasid(idev->dev, pasid, hwpt);
 	else if (first)
 		rc = iommufd_attach_group(idev->igroup->group, hwpt);
 	if (rc)
-		iommufd_fault_stop(&link->faults, idev->dev, pasid);
+		iommufd_stop_faults(link, pasid);
 	return rc;
 }
 
@@ -141,7 +153,7 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
  * @hwpt: as given then
  * @last: no other device of the group has it
  *
- * Its page faults are answered when this returns.
+ * Its page faults are answered when this returns, those of tables that it had before, too.
  */
 void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
 		       bool last)
@@ -152,40 +164,121 @@ void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommu
 		iommufd_detach_pasid(idev->dev, pasid, hwpt);
 	else if (last)
 		iommufd_detach_group(idev->igroup->group, hwpt);
-	iommufd_fault_stop(&link->faults, idev->dev, pasid);
+	iommufd_stop_faults(link, pasid);
 }
 
-/* One call moves the requester ids of the whole group, a PASID is moved device by device. */
-static bool iommufd_moves_hardware(struct iommufd_attach *attach, struct iommufd_attach_link *link)
+/* --- one in the place of another --- */
+
+/**
+ * struct iommufd_swap - what a device of the group needs for its new page table
+ * @node: in a list of them
+ * @hwpt: the new page table
+ * @pasid: PASID, or IOMMU_NO_PASID
+ * @entry: the IOMMU layer's; NULL in one of a link
+ * @link: whose page faults are to go elsewhere; NULL in one of @entry
+ * @faults: where, or NULL if there never was a handler
+ */
+struct iommufd_swap {
+	struct list_head node;
+	struct iommufd_hwpt *hwpt;
+	u32 pasid;
+	struct wd_replace *entry;
+	struct iommufd_attach_link *link;
+	struct iommufd_fault_source *faults;
+};
+
+struct iommufd_swaps {
+	struct list_head list;
+	struct iommufd_hwpt *hwpt;
+	u32 pasid;
+};
+
+static struct iommufd_swap *iommufd_swap_add(struct iommufd_swaps *swaps)
 {
-	return attach->pasid != IOMMU_NO_PASID || list_is_first(&link->item, &attach->links);
+	struct iommufd_swap *swap = kzalloc(sizeof(*swap), GFP_KERNEL_ACCOUNT);
+
+	if (!swap)
+		return ERR_PTR(-ENOMEM);
+	swap->hwpt = swaps->hwpt;
+	swap->pasid = swaps->pasid;
+	list_add(&swap->node, &swaps->list);
+	return swap;
 }
 
-/* What moves the requester ids goes first. */
-static void iommufd_uninstall_all(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
+static int iommufd_swap_entry(struct device *dev, void *data)
+{
+	struct iommufd_swap *swap = iommufd_swap_add(data);
+	struct iommufd_hwpt_nested *nested;
+	struct wd_replace *entry;
+
+	if (IS_ERR(swap))
+		return PTR_ERR(swap);
+	nested = iommufd_hwpt_to_nested(swap->hwpt);
+	entry = wd_iommu_replace_prepare(iommufd_hwpt_to_paging(swap->hwpt)->domain,
+					 nested ? nested->table : NULL, dev, swap->pasid);
+	if (IS_ERR(entry))
+		return PTR_ERR(entry);
+	swap->entry = entry;
+	return 0;
+}
+
+static int iommufd_swap_faults(struct iommufd_swaps *swaps, struct iommufd_attach_link *link)
+{
+	struct iommufd_swap *swap = iommufd_swap_add(swaps);
+	struct iommufd_fault_source *faults;
+
+	if (IS_ERR(swap))
+		return PTR_ERR(swap);
+	faults = iommufd_start_faults(link->idev, swap->pasid, swap->hwpt, link->faults);
+	if (IS_ERR(faults))
+		return PTR_ERR(faults);
+	swap->link = link;
+	swap->faults = faults;
+	return 0;
+}
+
+/* The requester ids of the whole group move together, a PASID is moved device by device. */
+static int iommufd_swap_prepare(struct iommufd_swaps *swaps, struct iommufd_attach *attach)
 {
 	struct iommufd_attach_link *link;
+	int rc;
 
-	list_for_each_entry (link, &attach->links, item)
-		iommufd_uninstall(link, attach->pasid, hwpt, iommufd_moves_hardware(attach, link));
-}
-
-/* What moves the requester ids comes last, when every device has its handler. */
-static int iommufd_install_all(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
-{
-	struct iommufd_attach_link *link;
-	int rc = 0;
-
-	list_for_each_entry_reverse (link, &attach->links, item) {
-		rc = iommufd_install(link, attach->pasid, hwpt,
-				     iommufd_moves_hardware(attach, link));
+	list_for_each_entry (link, &attach->links, item) {
+		rc = iommufd_swap_faults(swaps, link);
+		if (!rc && attach->pasid != IOMMU_NO_PASID)
+			rc = iommufd_swap_entry(link->idev->dev, swaps);
 		if (rc)
-			break;
+			return rc;
 	}
-	if (rc)
-		list_for_each_entry_continue(link, &attach->links, item) iommufd_uninstall(
-			link, attach->pasid, hwpt, iommufd_moves_hardware(attach, link));
-	return rc;
+	if (attach->pasid != IOMMU_NO_PASID)
+		return 0;
+	link = list_first_entry(&attach->links, struct iommufd_attach_link, item);
+	return iommu_group_for_each_dev(link->idev->igroup->group, swaps, iommufd_swap_entry);
+}
+
+static void iommufd_swap_abort(struct iommufd_swap *swap)
+{
+	if (swap->entry)
+		wd_iommu_replace_abort(swap->entry);
+	if (!swap->faults)
+		return;
+	if (swap->link->faults)
+		iommufd_fault_free(swap->faults);
+	else
+		iommufd_fault_stop(swap->faults, swap->link->idev->dev, swap->pasid);
+}
+
+/* What the old table has asked for stays with it, to be answered. */
+static void iommufd_swap_commit(struct iommufd_swap *swap)
+{
+	if (swap->entry)
+		wd_iommu_replace_commit(swap->entry);
+	if (!swap->faults)
+		return;
+	if (swap->link->faults)
+		iommufd_fault_move(swap->link->faults, swap->faults, swap->link->idev->dev,
+				   swap->pasid);
+	swap->link->faults = swap->faults;
 }
 
 /**
@@ -193,18 +286,25 @@ static int iommufd_install_all(struct iommufd_attach *attach, struct iommufd_hwp
  * @attach: with the old page table
  * @hwpt: the new one
  *
- * Linux 6.1 has no atomic change: DMA is blocked between the two. The old table fitted before, so
- * going back to it does not fail.
+ * Whatever may fail is done for all devices before any of them is changed. A request of a device
+ * finds the old page table or the new one.
  *
- * Return: 0, or the errors of the IOMMU layer, with the old one installed everywhere
+ * Return: 0, or the errors of the IOMMU layer, with nothing changed
  */
 int iommufd_install_other(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 {
+	struct iommufd_swaps swaps = {.hwpt = hwpt, .pasid = attach->pasid};
+	struct iommufd_swap *swap, *next;
 	int rc;
 
-	iommufd_uninstall_all(attach, attach->hwpt);
-	rc = iommufd_install_all(attach, hwpt);
-	if (rc)
-		WARN_ON(iommufd_install_all(attach, attach->hwpt));
+	INIT_LIST_HEAD(&swaps.list);
+	rc = iommufd_swap_prepare(&swaps, attach);
+	list_for_each_entry_safe (swap, next, &swaps.list, node) {
+		if (rc)
+			iommufd_swap_abort(swap);
+		else
+			iommufd_swap_commit(swap);
+		kfree(swap);
+	}
 	return rc;
 }

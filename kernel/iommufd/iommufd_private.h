@@ -278,22 +278,30 @@ struct iommufd_fault {
 
 /**
  * struct iommufd_fault_source - a place from where page faults come: a device's PASID
- * @fault: the queue where they go; NULL while there is none
+ * @fault: the queue where they go, held; NULL: they are refused
  * @dev_id: the device for user space
  * @groups: iommufd_fault_group.source_node, neither answered by user space nor by us; @fault->lock
+ * @before: what was here before with groups that are not answered, and so on; NULL for nothing
  */
 struct iommufd_fault_source {
 	struct iommufd_fault *fault;
 	u32 dev_id;
 	struct list_head groups;
+	struct iommufd_fault_source *before;
 };
+
+struct iommufd_device;
 
 /* --- fault_queue.c --- */
 int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd);
 void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
-int iommufd_fault_start(struct iommufd_fault_source *source, struct iommufd_fault *fault,
-			struct device *dev, u32 dev_id, u32 pasid);
 void iommufd_fault_refuse(struct iommufd_fault_source *source);
+struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
+						 struct iommufd_device *idev, u32 pasid,
+						 struct iommufd_fault_source *instead);
+void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_source *to,
+			struct device *dev, u32 pasid);
+void iommufd_fault_free(struct iommufd_fault_source *source);
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid);
 
 /**
@@ -327,12 +335,16 @@ struct iommufd_attach {
 	u32 pasid;
 };
 
-/* A device that takes part in an attach; owner of its reserved regions for the requester id. */
+/*
+ * A device that takes part in an attach; owner of its reserved regions for the requester id.
+ * Without
+ * @faults its page requests have no handler.
+ */
 struct iommufd_attach_link {
 	struct list_head item;
 	struct iommufd_attach *attach;
 	struct iommufd_device *idev;
-	struct iommufd_fault_source faults;
+	struct iommufd_fault_source *faults;
 };
 
 /**

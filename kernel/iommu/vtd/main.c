@@ -126,10 +126,7 @@ static void vtd_leave_list(struct vtd_unit *unit)
 }
 
 static const struct attribute_group *vtd_unit_groups[] = {
-	&vtd_fault_group,
-	&vtd_prq_group,
-	&wd_iommu_group,
-	NULL,
+	&vtd_did_group, &vtd_fault_group, &vtd_prq_group, &wd_iommu_group, NULL,
 };
 
 /* sysfs first: the core links every claimed device to it (a1). */

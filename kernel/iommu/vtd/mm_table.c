@@ -116,14 +116,19 @@ int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid
 		return -EINVAL;
 	if (table->dev)
 		return -EBUSY;
-	did = vtd_did_alloc(dev->unit);
+	did = vtd_did_alloc(dev->unit, false);
 	if (did < 0)
 		return did;
+	ret = vtd_did_charge(dev, did);
+	if (ret)
+		goto err_did;
 	vtd_mm_table_place(table, dev, pasid, did);
 	ret = vtd_mm_table_install(table, dev, pasid);
 	if (!ret)
 		return 0;
 	vtd_mm_table_place(table, NULL, 0, 0);
+	vtd_did_uncharge(dev, did);
+err_did:
 	vtd_did_free(dev->unit, did);
 	return ret;
 }
@@ -137,6 +142,7 @@ void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev)
 	vtd_pasid_clear(dev, table->pasid);
 	mutex_unlock(&dev->lock);
 	vtd_mm_table_place(table, NULL, 0, 0);
+	vtd_did_uncharge(dev, did);
 	vtd_did_free(dev->unit, did);
 }
 

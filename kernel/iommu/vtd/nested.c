@@ -18,16 +18,11 @@
 
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
-static struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
-{
-	return container_of(pgtable, struct vtd_pgtable, pgtable);
-}
-
 /*
  * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would not harm anybody,
  * but its fault would tell that the kernel has made a mistake.
  */
-static bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
+bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 {
 	unsigned int width =
 		min3(vtd_cap_mgaw(unit->cap), (unsigned int)SS_ADDRESS_BITS, unit->haw);
@@ -120,92 +115,35 @@ void vtd_pgtable_free(struct wd_pgtable *pgtable)
 
 /* --- binding --- */
 
-/*
- * The entry of the requester id changes from the parent to the table, or back: torn down and set
- * up, requests between the two fault. The parent's record stays meanwhile.
- */
-static void vtd_rid_change(struct vtd_dev *dev, const struct vtd_attach *attach)
-{
-	struct vtd_pasid_entry content = vtd_attach_entry(to_vtd_domain(dev->rid_domain), attach);
-
-	lockdep_assert_held(&dev->lock);
-	vtd_pasid_clear(dev, IOMMU_NO_PASID);
-	/* Cannot fail: the entry has its place, and is not present. */
-	WARN_ON(vtd_pasid_set(dev, IOMMU_NO_PASID, &content));
-}
-
-static int vtd_bind_rid(struct vtd_pgtable *table, struct vtd_dev *dev)
-{
-	struct vtd_domain *parent = to_vtd_domain(table->pgtable.parent);
-	struct vtd_attach *attach;
-	int ret = 0;
-
-	attach = vtd_attach_record(parent, table, dev, IOMMU_NO_PASID);
-	if (!attach)
-		return -ENOMEM;
-	mutex_lock(&dev->lock);
-	if (dev->rid_domain != table->pgtable.parent)
-		ret = -EINVAL;
-	else if (dev->rid_nested)
-		ret = -EBUSY;
-	else
-		vtd_rid_change(dev, attach);
-	if (!ret)
-		dev->rid_nested = attach;
-	mutex_unlock(&dev->lock);
-	if (ret)
-		vtd_attach_drop(parent, attach);
-	return ret;
-}
-
-static void vtd_unbind_rid(struct vtd_pgtable *table, struct vtd_dev *dev)
-{
-	struct vtd_attach *attach;
-
-	mutex_lock(&dev->lock);
-	attach = dev->rid_nested;
-	/* Whoever replaced the parent meanwhile has torn the table down, too. */
-	if (attach && attach->on->table == table) {
-		dev->rid_nested = NULL;
-		vtd_rid_change(dev, dev->rid_attach);
-	} else {
-		attach = NULL;
-	}
-	mutex_unlock(&dev->lock);
-	vtd_attach_drop(to_vtd_domain(table->pgtable.parent), attach);
-}
-
 /**
  * vtd_bind_pgtable - the layer's bind_pgtable
  * @pgtable: table
  * @dev: claimed function
- * @pasid: free PASID, or IOMMU_NO_PASID if the parent is attached to the requester id
+ * @pasid: free PASID; or IOMMU_NO_PASID if the core has blocked the requester id, or has attached
+ *	the parent to it
  *
- * Return: 0; -EINVAL if the function's unit cannot walk the table, or the parent is not attached;
- * -EBUSY if a table is bound there; -ENOMEM.
+ * Return: 0; -EINVAL if the function's unit cannot walk the table, or the requester id is the
+ * core's; -EBUSY if something is there; -ENOSPC without domain identifiers; -ENOMEM.
  */
 int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
 {
-	struct vtd_pgtable *table = to_vtd_pgtable(pgtable);
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct vtd_pgtable *table;
 
 	if (vtd_is_mm_table(pgtable))
 		return vtd_mm_table_bind(pgtable, vdev, pasid);
+	table = to_vtd_pgtable(pgtable);
 	if (!vtd_first_fits(table->first, vdev->unit))
 		return -EINVAL;
-	if (pasid == IOMMU_NO_PASID)
-		return vtd_bind_rid(table, vdev);
-	return vtd_pasid_install(to_vtd_domain(pgtable->parent), table, vdev, pasid);
+	return vtd_attach_install(to_vtd_domain(pgtable->parent), table, vdev, pasid);
 }
 
 void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
 {
 	if (vtd_is_mm_table(pgtable))
 		vtd_mm_table_unbind(pgtable, dev_iommu_priv_get(dev));
-	else if (pasid == IOMMU_NO_PASID)
-		vtd_unbind_rid(to_vtd_pgtable(pgtable), dev_iommu_priv_get(dev));
 	else
-		vtd_remove_dev_pasid(pgtable->parent, dev, pasid);
+		vtd_attach_uninstall(dev_iommu_priv_get(dev), pasid);
 }
 
 /* --- invalidation --- */

@@ -60,6 +60,8 @@ static void vtd_dev_free(struct vtd_dev *dev)
 	if (dev->directory)
 		vtd_pasid_free(dev);
 	xa_destroy(&dev->attaches);
+	xa_destroy(&dev->dids);
+	mutex_destroy(&dev->dids_lock);
 	kfree(dev);
 }
 
@@ -74,6 +76,8 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 	dev->rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
 	mutex_init(&dev->lock);
 	xa_init(&dev->attaches);
+	mutex_init(&dev->dids_lock);
+	xa_init(&dev->dids);
 	vtd_enable_pasid(dev);
 	vtd_ats_probe(dev);
 	if (vtd_pasid_alloc(dev)) {
@@ -179,7 +183,7 @@ static void vtd_release_device(struct device *dev)
 	pci_clear_master(vdev->pdev);
 	vtd_rid_release(vdev);
 	wd_iommu_device_released(dev);
-	WARN_ON(!xa_empty(&vdev->attaches) || vdev->faults_on);
+	WARN_ON(!xa_empty(&vdev->attaches) || vdev->nr_dids || vdev->faults_on);
 	vtd_dev_uninstall(vdev);
 	vtd_power_unlink(vdev->unit, vdev->pdev);
 	set_dma_ops(dev, NULL);
@@ -271,6 +275,9 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.domain_alloc_user = vtd_domain_alloc_user,
 	.set_dev_pasid = vtd_set_dev_pasid,
 	.remove_dev_pasid = vtd_remove_dev_pasid,
+	.replace_prepare = vtd_replace_prepare,
+	.replace_commit = vtd_replace_commit,
+	.replace_abort = vtd_replace_abort,
 	.max_pasids = vtd_max_pasids,
 	.mm_supported = vtd_mm_supported,
 	.mm_table_alloc = vtd_mm_table_alloc,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * PASID directory, tables on demand, set-up and tear-down of an entry. A present entry is never
- * edited: it is torn down and set up anew (VT-d sheet 2.6).
+ * edited (VT-d sheet 2.6): it is torn down and set up anew, or its table gives way to another one.
  */
 #include "pasid_table.h"
 
@@ -10,6 +10,7 @@
 #include <linux/io.h>
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 
 #include "regs.h"
 #include "vtd.h"
@@ -120,15 +121,16 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 /*
  * One submission: the unit executes IOTLB after PASID cache commands, and what goes to a device TLB
  * after those of type 2; behind type 6 it is made to (5.5). @dev's ATS cannot change: its lock is
- * held.
+ * held. @cache: what of the PASID cache is to go.
  */
-static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did)
+static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
+			   struct vtd_qi_desc cache)
 {
 	struct vtd_qi_batch batch;
 
 	lockdep_assert_held(&dev->lock);
 	vtd_qi_begin(&batch);
-	vtd_qi_add(&batch, dev->unit, vtd_qi_pasid_cache(did, pasid), NULL);
+	vtd_qi_add(&batch, dev->unit, cache, NULL);
 	switch (q0 & VTD_PE_PGTT_MASK) {
 	case VTD_PE_PGTT_SECOND:
 	case VTD_PE_PGTT_NESTED:
@@ -145,10 +147,60 @@ static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did)
 /* P alone, PASID cache, IOTLB, device TLB. */
 static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0, u16 did)
 {
+	struct vtd_qi_desc cache = vtd_qi_pasid_cache(did, pasid);
+
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
 	wmb();
-	if (vtd_pasid_flush(dev, pasid, q0, did))
-		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did));
+	if (vtd_pasid_flush(dev, pasid, q0, did, cache))
+		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did, cache));
+}
+
+/**
+ * vtd_pasid_replace - change a present entry in one step
+ * @dev: function; its lock is held
+ * @pasid: PASID of a present entry
+ * @content: the entry without its present bit
+ * @page: zeroed page
+ *
+ * The unit reads an entry in pieces, so one that is edited could be read half old, half new.
+ * Instead
+ * @page becomes the table, with a copy of every other entry, by one store to the directory: each
+ * request finds the old entry or the new one, and none finds nothing.
+ *
+ * When it returns no request reaches memory through the old entry. Page requests may be on their
+ * way: they are of the same PASID, which stays in use.
+ *
+ * Return: the page that was the table, to be freed; 0 if the unit may still read it.
+ */
+unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
+				const struct vtd_pasid_entry *content, unsigned long page)
+{
+	__le64 *entry = vtd_pasid_entry(dev, pasid), *fresh;
+	unsigned long old = (unsigned long)entry & PAGE_MASK;
+	struct vtd_qi_desc cache = vtd_qi_pasid_cache_global();
+	unsigned int i;
+	u64 q0;
+	u16 did;
+
+	if (WARN_ON_ONCE(!entry))
+		return page;
+	q0 = le64_to_cpu(entry[0]);
+	did = VTD_PE_DID(le64_to_cpu(entry[1]));
+	fresh = (__le64 *)(page + offset_in_page(entry));
+	memcpy((void *)page, (void *)old, PAGE_SIZE);
+	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
+		fresh[i] = cpu_to_le64(content->q[i]);
+	fresh[0] = cpu_to_le64(content->q[0] | VTD_PE_PRESENT);
+	/* The table before the link to it. */
+	dma_wmb();
+	WRITE_ONCE(dev->directory[pasid / VTD_PASID_TABLE_ENTRIES],
+		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
+	wmb();
+	/* All of the PASID cache: the link to the old table is in the way of 64 PASIDs. */
+	if (!vtd_pasid_flush(dev, pasid, q0, did, cache) ||
+	    !WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did, cache)))
+		return old;
+	return 0;
 }
 
 /**

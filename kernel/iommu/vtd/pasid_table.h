@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PASID directory and tables of a function (VT-d sheet 2.3, 2.4), and the two primitives that
- * change them (8.3).
+ * PASID directory and tables of a function (VT-d sheet 2.3, 2.4), and the primitives that change
+ * them (8.3).
  */
 #ifndef _WD_VTD_PASID_TABLE_H
 #define _WD_VTD_PASID_TABLE_H
@@ -71,6 +71,8 @@ int vtd_pasid_alloc(struct vtd_dev *dev);
 void vtd_pasid_free(struct vtd_dev *dev);
 int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid);
 int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *content);
+unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
+				const struct vtd_pasid_entry *content, unsigned long page);
 void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid);
 void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid);
 

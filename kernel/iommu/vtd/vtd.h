@@ -8,6 +8,7 @@
  *	vtd_dev.lock		the function's PASID directory and tables, ATS
  *	vtd_prq.lock		the page request queue; held over the layer's fault handling
  *	vtd_pgtable.lock	where a user-managed table is bound
+ *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
  *	vtd_qi.lock		the invalidation queue, ATS of functions (spinlock, irq safe)
  * ss_table.lock is a leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex
@@ -117,6 +118,7 @@ struct vtd_prq {
  * @prq: page request queue
  * @root: root table, 256 entries of two words
  * @dids: domain identifiers in use
+ * @dids_used: how many
  * @devices_lock: guards @devices and the context tables
  * @devices: struct vtd_dev by requester id; entries are erased under @prq's lock as well
  * @faults: fault history
@@ -135,6 +137,7 @@ struct vtd_unit {
 	struct vtd_prq prq;
 	__le64 *root;
 	struct ida dids;
+	atomic_t dids_used;
 	struct mutex devices_lock;
 	struct xarray devices;
 	struct vtd_fault_log faults;
@@ -158,10 +161,15 @@ struct vtd_unit {
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
  * @faults_on: ATS and page requests were switched on
- * @rid_domain: domain of the requester id, NULL = blocked
+ * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
- * @rid_nested: record of the user-managed table that is bound at the requester id, on @rid_domain
- * @attaches: struct vtd_attach of PASIDs, by PASID
+ * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
+ *	way back to it needs neither memory nor a domain identifier
+ * @attaches: struct vtd_attach of what the layer has attached, by PASID; IOMMU_NO_PASID: to the
+ *	requester id, in the place of @rid_domain
+ * @dids_lock: guards what follows; nothing is taken under it
+ * @dids: number of places by domain identifier, of those that users attach
+ * @nr_dids: number of entries of @dids
  */
 struct vtd_dev {
 	struct vtd_unit *unit;
@@ -179,8 +187,11 @@ struct vtd_dev {
 	bool ats_on, shut_out, faults_on;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
-	struct vtd_attach *rid_nested;
+	struct vtd_attach *home;
 	struct xarray attaches;
+	struct mutex dids_lock;
+	struct xarray dids;
+	unsigned int nr_dids;
 };
 
 /**
@@ -203,6 +214,7 @@ struct vtd_domain_unit {
  * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed
  * @node: in vtd_domain.attaches
  * @place: in vtd_pgtable.places, if a table is
+ * @domain: the domain
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
  * @on: whose DID the entry has
@@ -210,6 +222,7 @@ struct vtd_domain_unit {
 struct vtd_attach {
 	struct list_head node;
 	struct list_head place;
+	struct vtd_domain *domain;
 	struct vtd_dev *dev;
 	u32 pasid;
 	struct vtd_domain_unit *on;
@@ -273,6 +286,11 @@ static inline bool vtd_is_mm_table(const struct wd_pgtable *pgtable)
 	return !(pgtable->parent->type & __IOMMU_DOMAIN_PAGING);
 }
 
+static inline struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
+{
+	return container_of(pgtable, struct vtd_pgtable, pgtable);
+}
+
 static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct vtd_domain, domain);
@@ -323,20 +341,35 @@ int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
-int vtd_did_alloc(struct vtd_unit *unit);
+
+/* did.c: domain identifiers */
+int vtd_did_alloc(struct vtd_unit *unit, bool kernel);
 void vtd_did_free(struct vtd_unit *unit, u16 did);
+int vtd_did_charge(struct vtd_dev *dev, u16 did);
+void vtd_did_uncharge(struct vtd_dev *dev, u16 did);
+extern const struct attribute_group vtd_did_group;
+
+/* attach.c: where domains and user-managed tables are installed */
 struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
 				     struct vtd_dev *dev, u32 pasid);
-void vtd_attach_drop(struct vtd_domain *domain, struct vtd_attach *attach);
+void vtd_attach_drop(struct vtd_attach *attach);
 u64 vtd_snoop_bits(const struct vtd_unit *unit);
-struct vtd_pasid_entry vtd_attach_entry(struct vtd_domain *domain, const struct vtd_attach *attach);
-int vtd_pasid_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
-		      u32 pasid);
+int vtd_paging_attach(struct iommu_domain *domain, struct device *dev);
+int vtd_identity_attach(struct iommu_domain *domain, struct device *dev);
+int vtd_blocked_attach(struct iommu_domain *domain, struct device *dev);
+void vtd_rid_release(struct vtd_dev *dev);
+int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
+		       u32 pasid);
+void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid);
 int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void vtd_remove_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
-void vtd_rid_release(struct vtd_dev *dev);
+struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *pgtable,
+					 struct device *dev, ioasid_t pasid);
+bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry);
+void vtd_replace_abort(struct wd_new_entry *entry);
 
 /* nested.c: user-managed tables */
+bool vtd_first_fits(u64 first, const struct vtd_unit *unit);
 struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
 				     const struct wd_user_data *data);
 void vtd_pgtable_free(struct wd_pgtable *pgtable);

@@ -107,6 +107,26 @@ TEST_F(Ats, OnWhileThereIsAHandler)
 	EXPECT_EQ(none.error(), -EOPNOTSUPP);
 }
 
+TEST_F(Ats, ReplaceReachesTheDeviceTlb)
+{
+	const auto ats = on(firstDev_);
+	Guest other(firstDev_);
+	const uint64_t gpa = guest_->page();
+	uint64_t there = other.page();
+
+	while (there != gpa)
+		there = other.page();
+	guest_->at(gpa) = 1;
+	other.at(there) = 2;
+	ASSERT_EQ(attachPasid(guest_->parent(), firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), gpa), 1u);
+	ASSERT_EQ(replace(other.parent(), nullptr, firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), gpa), 2u);
+	EXPECT_EQ(unmap(guest_->parent(), gpa, k4K), k4K);
+	EXPECT_EQ(word(at(5), gpa), 2u);
+	detachPasid(other.parent(), firstDev_, 5);
+}
+
 TEST_F(Ats, UnmapReachesTheDeviceTlb)
 {
 	const auto ats = on(firstDev_);

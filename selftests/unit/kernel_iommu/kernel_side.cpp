@@ -229,6 +229,16 @@ void detachPasid(iommu_domain *domain, device *dev, uint32_t pasid)
 	iommu_detach_device_pasid(domain, dev, pasid);
 }
 
+int replace(iommu_domain *domain, wd_pgtable *table, device *dev, uint32_t pasid)
+{
+	struct wd_replace *prepared = wd_iommu_replace_prepare(domain, table, dev, pasid);
+
+	if (IS_ERR(prepared))
+		return static_cast<int>(PTR_ERR(prepared));
+	wd_iommu_replace_commit(prepared);
+	return 0;
+}
+
 uint32_t maxPasids(device *dev)
 {
 	return wd_iommu_max_pasids(dev);

@@ -80,6 +80,8 @@ uint64_t pageSizes(iommu_domain *domain);
 
 int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
+/** Prepares and commits: @domain, or @table on it, in the place of what is at @pasid (0: RID). */
+int replace(iommu_domain *domain, wd_pgtable *table, ::device *dev, uint32_t pasid);
 uint32_t maxPasids(::device *dev);
 /** type and register values that user space gets. */
 struct HardwareInfo {

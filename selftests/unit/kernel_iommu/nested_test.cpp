@@ -142,10 +142,18 @@ TEST_F(Nested, AtTheRequesterIdAndBack)
 	wd_pgtable *made = table(root_), *other = table(root_);
 
 	unregisterDriver();
-	ASSERT_EQ(claim(firstDev_), 0);
-	/* The parent has to be there first. */
+	/* In the default domain it is the core's; from blocked, and back to blocked. */
 	EXPECT_EQ(bindTable(guest_->parent(), firstDev_, made), -EINVAL);
+	ASSERT_EQ(claim(firstDev_), 0);
+	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
+	EXPECT_EQ(word(ridStream(kFirstRid), kVa), 0x77u);
+	unbindTable(guest_->parent(), firstDev_, made);
+	expectFault(ridStream(kFirstRid), kVa, kNoPasidEntry);
+	/* Given back with the table bound. */
+	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
 	release(firstDev_);
+	EXPECT_EQ(attachments(std::string("type=dma dev=") + kFirst), 1u);
+	EXPECT_EQ(read(ridStream(kFirstRid), kVa), DmaResult::Blocked);
 	ASSERT_EQ(claimAndAttach(guest_->parent(), firstDev_), 0);
 	EXPECT_EQ(word(ridStream(kFirstRid), gpa), 0x77u);
 	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);

@@ -13,6 +13,7 @@
  * IOTLB by PASID at tear-down (pasid_table.c)     Claim.PassThroughReachesPhysicalAddresses
  * fence behind it (pasid_table.c)                 Ats.PassThroughAtTheRequesterId
  * device TLB at tear-down (pasid_table.c)         Ats.DetachReachesTheDeviceTlb
+ * PASID cache at a replace (pasid_table.c)        Sequence.Replace*, ReplaceTest.NoRequest*
  * drain at tear-down (pasid_table.c)              PageRequests.DrainBefore*, TearDownWaits*
  * present bit cleared first (pasid_table.c)       Sequence.L2*, Nested.L2*
  * context cache at release (context.c)            Sequence.ReleaseFlushesTheContext
@@ -44,6 +45,7 @@
 #include "fixture.h"
 
 #include <algorithm>
+#include <cerrno>
 
 namespace wd::kerneltest
 {
@@ -200,6 +202,46 @@ TEST_F(Sequence, L3UnmapFlushesOneCoveringBlock)
 	ASSERT_EQ(unmap(made.domain, 0x3000, k4K), k4K);
 	EXPECT_TRUE(memory_.descriptors.empty());
 	domainFree(made.domain);
+}
+
+/* One store to the directory; everything that the unit may know of the old one goes after it. */
+TEST_F(Sequence, ReplaceExchangesTheTableOfPasids)
+{
+	const DomainResult a = domainAlloc(firstDev_), b = domainAlloc(firstDev_);
+	const uint64_t directory = contextEntry(kFirstRid)[0] & kAddress;
+	std::vector<uint64_t> during;
+
+	ASSERT_EQ(attachPasid(a.domain, firstDev_, 5), 0);
+	ASSERT_EQ(attachPasid(a.domain, firstDev_, 6), 0);
+	const auto before = pasidEntry(kFirstRid, 5), neighbour = pasidEntry(kFirstRid, 6);
+	const uint64_t table = physicalWord(directory) & kAddress;
+
+	watchQueue([&](const Descriptor &) {
+		during.push_back(physicalWord(directory) & kAddress);
+		/* The old one is as it was as long as the unit may read it. */
+		EXPECT_EQ(physicalWord(table + 64 * 5), before[0]);
+		EXPECT_EQ(physicalWord(table + 64 * 5 + 8), before[1]);
+	});
+	ASSERT_EQ(replace(b.domain, nullptr, firstDev_, 5), 0);
+	const auto order = seen();
+
+	ASSERT_EQ(order.size(), 2u);
+	EXPECT_EQ(order[0].type(), kPasidCache);
+	EXPECT_EQ(order[0].granularity(), 3u);
+	EXPECT_EQ(order[1].type(), kIotlb);
+	EXPECT_EQ(order[1].granularity(), 2u);
+	EXPECT_EQ(order[1].domain(), before[1] & 0xffff);
+	for (const uint64_t now : during)
+		EXPECT_NE(now, table);
+	EXPECT_EQ(pasidEntry(kFirstRid, 6), neighbour);
+	EXPECT_EQ(pasidEntry(kFirstRid, 5)[0] & 0xfff, before[0] & 0xfff);
+	EXPECT_NE(pasidEntry(kFirstRid, 5)[1], before[1]);
+	EXPECT_EQ(replace(a.domain, nullptr, firstDev_, 7), -EINVAL);
+	EXPECT_EQ(replace(a.domain, nullptr, firstDev_, 0), -EINVAL);
+	detachPasid(b.domain, firstDev_, 5);
+	detachPasid(a.domain, firstDev_, 6);
+	domainFree(a.domain);
+	domainFree(b.domain);
 }
 
 TEST_F(Sequence, OneFlushForManyAttachmentsOfADomain)

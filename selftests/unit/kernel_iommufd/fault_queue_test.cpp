@@ -249,41 +249,86 @@ TEST_F(FaultQueueTest, DetachAnswersWhatIsLeft)
 	EXPECT_EQ(3u, mock_nr_responses());
 }
 
-TEST_F(FaultQueueTest, ReplaceAnswersWhatIsLeft)
+TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 {
 	FaultQueue other(*iommufd_);
 	uint32_t second = 0, silent = 0, pt;
+	int code = -1;
 	ASSERT_EQ(0, iommufd_->nested(device_->id(), parent_, 0xb000, second,
 				      IOMMU_HWPT_ALLOC_PASID, other.id()));
 	ASSERT_EQ(0,
 		  iommufd_->nested(device_->id(), parent_, 0xc000, silent, IOMMU_HWPT_ALLOC_PASID));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
+	EXPECT_EQ(MOCK_TAKEN, request(5, 2));
+	const uint32_t cookie = readOne().cookie;
 	pt = second;
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
-	EXPECT_EQ(1u, answers(1));
+	/* Read before, or not yet: with the old table's queue, and with the table gone. */
+	EXPECT_EQ(0u, mock_nr_responses());
+	EXPECT_EQ(0, iommufd_->destroy(nested_));
+	EXPECT_EQ(0, queue_->answer(cookie));
+	EXPECT_EQ(1u, answers(1, &code));
+	EXPECT_EQ(kSuccess, code);
+	ASSERT_TRUE(queue_->readable());
+	EXPECT_EQ(0, queue_->answer(readOne().cookie));
+	EXPECT_EQ(1u, answers(2));
+	/* What comes now is the new one's. */
+	EXPECT_EQ(MOCK_TAKEN, request(5, 3));
 	EXPECT_FALSE(queue_->readable());
-	EXPECT_EQ(MOCK_TAKEN, request(5, 2));
 	EXPECT_TRUE(other.readable());
-	/* To itself: nothing changes, nothing is answered. */
+	/* To itself: nothing changes. */
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
-	EXPECT_EQ(0u, answers(2));
-	/* One that fails: the old table, and its queue, are there again. */
+	EXPECT_EQ(0u, answers(3));
+	/* One that fails: nothing changes either. */
+	ASSERT_EQ(0, iommufd_->nested(device_->id(), parent_, 0xa000, nested_,
+				      IOMMU_HWPT_ALLOC_PASID, queue_->id()));
 	pt = nested_;
 	mock_config.fail_attach = 1;
 	EXPECT_EQ(-ENOSPC, device_->attach(pt, 5, true));
-	EXPECT_EQ(1u, answers(2));
-	EXPECT_EQ(MOCK_TAKEN, request(5, 3));
-	EXPECT_TRUE(other.readable());
-	mock_config.fail_faults = 1;
-	EXPECT_EQ(-ENOSPC, device_->attach(pt, 5, true));
+	EXPECT_EQ(0u, answers(3));
 	EXPECT_EQ(0xb000, mock_table_at(0, 5));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 4));
-	/* No fault queue: no page requests. */
+	EXPECT_FALSE(queue_->readable());
+	/* No fault queue: page requests are refused, and so they are known to be. */
 	pt = silent;
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
+	EXPECT_EQ(MOCK_UNHANDLED, request(5, 5));
+	EXPECT_EQ(1u, answers(5, &code));
+	EXPECT_EQ(kInvalid, code);
+	pt = nested_;
+	EXPECT_EQ(0, device_->attach(pt, 5, true));
+	EXPECT_EQ(MOCK_TAKEN, request(5, 6));
+	EXPECT_TRUE(queue_->readable());
+	/* The end: what nobody has answered, through three tables, is answered for him. */
+	EXPECT_EQ(0u, answers(3) + answers(4) + answers(6));
+	EXPECT_EQ(0, device_->detach(5));
+	for (unsigned short group : {3, 4, 6}) {
+		EXPECT_EQ(1u, answers(group, &code)) << group;
+		EXPECT_EQ(kInvalid, code);
+	}
 	EXPECT_EQ(0u, mock_counters.faults_enabled);
-	EXPECT_EQ(1u, answers(4));
-	EXPECT_EQ(MOCK_REFUSED, request(5, 5));
+	EXPECT_FALSE(other.readable());
+}
+
+/* From a table without a queue to one with: the device asks from now on, unless that fails. */
+TEST_F(FaultQueueTest, ReplaceLetsADeviceAsk)
+{
+	uint32_t silent = 0, pt;
+	ASSERT_EQ(0,
+		  iommufd_->nested(device_->id(), parent_, 0xc000, silent, IOMMU_HWPT_ALLOC_PASID));
+	EXPECT_EQ(0, device_->detach(5));
+	ASSERT_EQ(0, device_->attachTo(silent, 5));
+	EXPECT_EQ(MOCK_REFUSED, request(5, 1));
+	for (unsigned *fail : {&mock_config.fail_faults, &mock_config.fail_attach}) {
+		*fail = 1;
+		pt = nested_;
+		EXPECT_EQ(-ENOSPC, device_->attach(pt, 5, true));
+		EXPECT_EQ(0u, mock_counters.faults_enabled);
+		EXPECT_EQ(0xc000, mock_table_at(0, 5));
+	}
+	EXPECT_EQ(0, device_->attach(pt, 5, true));
+	EXPECT_EQ(MOCK_TAKEN, request(5, 2));
+	EXPECT_TRUE(queue_->readable());
 }
 
 TEST_F(FaultQueueTest, KernelManagedTablesMayFaultToo)

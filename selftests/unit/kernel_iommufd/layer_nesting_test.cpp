@@ -156,6 +156,69 @@ TEST_F(LayerNestingTest, ARequesterIdBindNeedsTheParentThere)
 	layer_domain_free(other);
 }
 
+/* What the core has blocked for the owner of the group, and goes on believing blocked. */
+TEST_F(LayerNestingTest, ABlockedRequesterIdMayBeAttached)
+{
+	wd_pgtable *a = table(0xa000), *b = table(0xb000);
+	EXPECT_EQ(-EINVAL, layer_attach_rid(parent_, 0));
+	ASSERT_EQ(0, layer_claim(0));
+	EXPECT_EQ(-EINVAL, layer_replace(parent_, 0, a, 0));
+	mock_config.fail_attach = 1;
+	EXPECT_EQ(-ENOSPC, layer_attach_rid(parent_, 0));
+	EXPECT_EQ(0, mock_rid_type(0));
+	EXPECT_EQ(0, layer_attach_rid(parent_, 0));
+	EXPECT_EQ(1, mock_rid_type(0));
+	EXPECT_EQ(-EBUSY, layer_attach_rid(parent_, 0));
+	EXPECT_EQ(-EBUSY, layer_bind(parent_, 0, a, 0));
+	EXPECT_NE(std::string::npos,
+		  attachments().find("type=unmanaged dev=0000:00:00.0 pasid=-\n"));
+	EXPECT_EQ(0, layer_replace(parent_, 0, a, 0));
+	EXPECT_EQ(0xa000, mock_table_at(0, 0));
+	EXPECT_EQ(1u, nested());
+	EXPECT_EQ(0, layer_replace(parent_, 0, b, 0));
+	EXPECT_EQ(0xb000, mock_table_at(0, 0));
+	/* Another's: nothing happens. */
+	layer_unbind(parent_, 0, a, 0);
+	layer_detach_rid(parent_, 0);
+	EXPECT_EQ(0xb000, mock_table_at(0, 0));
+	layer_unbind(parent_, 0, b, 0);
+	EXPECT_EQ(0, mock_rid_type(0));
+	EXPECT_NE(std::string::npos, attachments().find("type=blocked dev=0000:00:00.0 pasid=-\n"));
+	/* The core takes the requester id back from the layer. */
+	EXPECT_EQ(0, layer_bind(parent_, 0, a, 0));
+	layer_unclaim(0);
+	EXPECT_EQ(4, mock_rid_type(0));
+	EXPECT_EQ(0u, nested());
+	layer_unbind(parent_, 0, a, 0);
+	EXPECT_EQ(4, mock_rid_type(0));
+	layer_table_free(a);
+	layer_table_free(b);
+}
+
+TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
+{
+	wd_pgtable *a = table(0xa000), *b = table(0xb000);
+	EXPECT_EQ(-EINVAL, layer_prepare(parent_, 0, a, 5));
+	ASSERT_EQ(0, layer_bind(parent_, 0, a, 5));
+	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 5));
+	EXPECT_EQ(0xa000, mock_table_at(0, 5));
+	layer_finish(0);
+	EXPECT_EQ(0xa000, mock_table_at(0, 5));
+	EXPECT_EQ(0, layer_prepare(parent_, 0, nullptr, 5));
+	layer_finish(1);
+	EXPECT_EQ(-1, mock_table_at(0, 5));
+	EXPECT_EQ(0u, nested());
+	layer_unbind(parent_, 0, a, 5);
+	/* What was there is gone by the time, or the device: then there is nothing to replace. */
+	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 5));
+	layer_release(0);
+	layer_finish(1);
+	EXPECT_EQ(0u, nested());
+	EXPECT_EQ(-ENODEV, layer_prepare(parent_, 0, b, 5));
+	layer_table_free(a);
+	layer_table_free(b);
+}
+
 /* Removal behind the back of who bound: nothing is bound any more, and what he undoes is harmless.
  */
 TEST_F(LayerNestingTest, TheReleaseOfADeviceUnbindsAll)

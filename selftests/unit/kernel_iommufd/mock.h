@@ -69,8 +69,10 @@ struct mock_counters {
 	unsigned long map_calls;   /* of the driver's map_pages */
 	unsigned long large_pages; /* entries larger than 4 KiB written */
 	unsigned long syncs;
-	unsigned long domains; /* alive */
-	unsigned long tables;  /* user-managed, alive */
+	unsigned long domains;	/* alive */
+	unsigned long by_core;	/* paging domains that the core attached */
+	unsigned long replaced; /* attachments by others in one step */
+	unsigned long tables;	/* user-managed, alive */
 	unsigned long invalidations, invalidate_calls, invalidate_all;
 	unsigned long faults_enabled; /* devices */
 };

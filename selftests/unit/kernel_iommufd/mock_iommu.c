@@ -48,25 +48,34 @@ bool mock_fails(unsigned int *countdown)
 	return *countdown && !--*countdown;
 }
 
+static int mock_may_attach(struct iommu_domain *domain, struct mock_dev *mdev)
+{
+	if (!(domain->type & __IOMMU_DOMAIN_PAGING))
+		return 0;
+	if (mock_fails(&mock_config.fail_attach))
+		return -ENOSPC;
+	if (mock_config.picky_devices & (1U << mdev->index) &&
+	    to_mock(domain)->made_for != mdev->index)
+		return -EINVAL;
+	return 0;
+}
+
+/* The core takes the requester id, from the layer too. */
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
-	int rc = 0;
+	int rc = mock_may_attach(domain, mdev);
 
-	if (domain->type & __IOMMU_DOMAIN_PAGING) {
-		if (mock_fails(&mock_config.fail_attach))
-			return -ENOSPC;
-		if (mock_config.picky_devices & (1U << mdev->index) &&
-		    to_mock(domain)->made_for != mdev->index)
-			return -EINVAL;
-	}
-	rc = wd_iommu_note_rid(domain, dev);
 	if (rc)
 		return rc;
+	if (domain->type & __IOMMU_DOMAIN_PAGING)
+		mock_counters.by_core++;
 	mutex_lock(&mock_lock);
+	xa_erase(&mdev->pasids, IOMMU_NO_PASID);
+	xa_erase(&mdev->tables, IOMMU_NO_PASID);
 	mock_set_rid(mdev, domain);
 	mutex_unlock(&mock_lock);
-	return 0;
+	return wd_iommu_note_rid(domain, dev);
 }
 
 static int mock_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
@@ -252,6 +261,8 @@ static void mock_release_device(struct device *dev)
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 
 	mutex_lock(&mock_lock);
+	xa_erase(&mdev->pasids, IOMMU_NO_PASID);
+	xa_erase(&mdev->tables, IOMMU_NO_PASID);
 	mock_set_rid(mdev, NULL);
 	mutex_unlock(&mock_lock);
 	wd_iommu_note_rid(NULL, dev);
@@ -338,9 +349,11 @@ static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags
 static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+	int rc = mock_may_attach(domain, mdev);
 
-	if (mock_fails(&mock_config.fail_attach))
-		return -ENOSPC;
+	if (rc)
+		return rc;
+	WARN_ON(pasid == IOMMU_NO_PASID && mdev->rid->type != IOMMU_DOMAIN_BLOCKED);
 	return xa_err(xa_store(&mdev->pasids, pasid, domain, GFP_KERNEL));
 }
 
@@ -350,6 +363,61 @@ static void mock_remove_dev_pasid(struct iommu_domain *domain, struct device *de
 
 	WARN_ON(xa_erase(&mdev->pasids, pasid) != domain);
 	mock_queue_drain();
+}
+
+struct wd_new_entry {
+	struct mock_dev *mdev;
+	ioasid_t pasid;
+	struct iommu_domain *domain;
+	struct wd_pgtable *table;
+};
+
+static struct xarray *mock_entry_place(struct wd_new_entry *entry)
+{
+	return entry->table ? &entry->mdev->tables : &entry->mdev->pasids;
+}
+
+static struct wd_new_entry *mock_replace_prepare(struct iommu_domain *domain,
+						 struct wd_pgtable *table, struct device *dev,
+						 ioasid_t pasid)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+	struct wd_new_entry *entry;
+	int rc = mock_may_attach(domain, mdev);
+
+	if (rc)
+		return ERR_PTR(rc);
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	entry->mdev = mdev;
+	entry->pasid = pasid;
+	entry->domain = domain;
+	entry->table = table;
+	rc = xa_reserve(mock_entry_place(entry), pasid, GFP_KERNEL);
+	if (rc) {
+		kfree(entry);
+		return ERR_PTR(rc);
+	}
+	return entry;
+}
+
+static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
+{
+	struct mock_dev *mdev = entry->mdev;
+
+	xa_store(mock_entry_place(entry), entry->pasid,
+		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
+	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
+	mock_counters.replaced++;
+	kfree(entry);
+	return true;
+}
+
+static void mock_replace_abort(struct wd_new_entry *entry)
+{
+	xa_release(mock_entry_place(entry), entry->pasid);
+	kfree(entry);
 }
 
 static u32 mock_max_pasids(struct device *dev)
@@ -377,6 +445,9 @@ static const struct wd_iommu_ops mock_wd_ops = {
 	.domain_alloc_user = mock_domain_alloc_user,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
+	.replace_prepare = mock_replace_prepare,
+	.replace_commit = mock_replace_commit,
+	.replace_abort = mock_replace_abort,
 	.max_pasids = mock_max_pasids,
 	.hw_info = mock_hw_info,
 };
@@ -386,6 +457,9 @@ static const struct wd_iommu_ops mock_nest_ops = {
 	.domain_alloc_user = mock_domain_alloc_user,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
+	.replace_prepare = mock_replace_prepare,
+	.replace_commit = mock_replace_commit,
+	.replace_abort = mock_replace_abort,
 	.max_pasids = mock_max_pasids,
 	.hw_info = mock_hw_info,
 	.pgtable_alloc = mock_pgtable_alloc,
@@ -401,10 +475,14 @@ static const struct wd_iommu_ops mock_nest_ops = {
 static struct iommu_domain *mock_find_domain(unsigned int device, unsigned int pasid)
 {
 	struct mock_dev *mdev = device < ARRAY_SIZE(mock_devs) ? mock_devs[device] : NULL;
+	struct iommu_domain *domain;
 
 	if (!mdev)
 		return NULL;
-	return pasid ? xa_load(&mdev->pasids, pasid) : mdev->rid;
+	domain = xa_load(&mdev->pasids, pasid);
+	if (!domain && !pasid)
+		domain = mock_table_parent(mdev, pasid);
+	return domain || pasid ? domain : mdev->rid;
 }
 
 int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,

@@ -10,10 +10,10 @@
 struct mock_dev {
 	struct device *dev;
 	unsigned int index;
-	struct iommu_domain *rid;
-	struct xarray pasids; /* domains */
-	struct xarray tables; /* struct mock_pgtable, 0: of the requester id */
-	int faults;	      /* may send page requests */
+	struct iommu_domain *rid; /* the core's */
+	struct xarray pasids;	  /* the layer's domains, 0: of the requester id */
+	struct xarray tables;	  /* struct mock_pgtable, 0: of the requester id */
+	int faults;		  /* may send page requests */
 };
 
 /* Looked at by page requests without a lock. */
@@ -23,6 +23,9 @@ bool mock_fails(unsigned int *countdown);
 struct wd_pgtable *mock_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
 				      const struct wd_user_data *data);
 void mock_pgtable_free(struct wd_pgtable *table);
+/* What is in mock_dev.tables for it; and the parent of what is there, or NULL. */
+void *mock_table_object(struct wd_pgtable *table);
+struct iommu_domain *mock_table_parent(struct mock_dev *mdev, unsigned int pasid);
 int mock_bind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 void mock_unbind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 int mock_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries, u32 entry_len,

@@ -60,26 +60,42 @@ void layer_domain_free(struct iommu_domain *domain)
 	iommu_domain_free(domain);
 }
 
+int layer_claim(unsigned int device)
+{
+	return iommu_group_claim_dma_owner(layer_dev(device)->iommu_group, &layer_lock);
+}
+
+void layer_unclaim(unsigned int device)
+{
+	iommu_group_release_dma_owner(layer_dev(device)->iommu_group);
+}
+
 int layer_attach(struct iommu_domain *domain, unsigned int device)
 {
-	struct iommu_group *group = layer_dev(device)->iommu_group;
-	int rc;
+	int rc = layer_claim(device);
 
-	rc = iommu_group_claim_dma_owner(group, &layer_lock);
 	if (rc)
 		return rc;
-	rc = iommu_attach_group(domain, group);
+	rc = iommu_attach_group(domain, layer_dev(device)->iommu_group);
 	if (rc)
-		iommu_group_release_dma_owner(group);
+		layer_unclaim(device);
 	return rc;
 }
 
 void layer_detach(struct iommu_domain *domain, unsigned int device)
 {
-	struct iommu_group *group = layer_dev(device)->iommu_group;
+	iommu_detach_group(domain, layer_dev(device)->iommu_group);
+	layer_unclaim(device);
+}
 
-	iommu_detach_group(domain, group);
-	iommu_group_release_dma_owner(group);
+int layer_attach_rid(struct iommu_domain *domain, unsigned int device)
+{
+	return wd_iommu_attach_rid(domain, layer_dev(device));
+}
+
+void layer_detach_rid(struct iommu_domain *domain, unsigned int device)
+{
+	wd_iommu_detach_rid(domain, layer_dev(device));
 }
 
 int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid)
@@ -126,6 +142,38 @@ void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pg
 		iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
 	else
 		iommu_unbind_pgtable(parent, dev, table);
+}
+
+static struct wd_replace *layer_prepared;
+
+int layer_prepare(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid)
+{
+	struct wd_replace *replace =
+		wd_iommu_replace_prepare(domain, table, layer_dev(device), pasid);
+
+	if (IS_ERR(replace))
+		return (int)PTR_ERR(replace);
+	layer_prepared = replace;
+	return 0;
+}
+
+void layer_finish(int commit)
+{
+	if (commit)
+		wd_iommu_replace_commit(layer_prepared);
+	else
+		wd_iommu_replace_abort(layer_prepared);
+}
+
+int layer_replace(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid)
+{
+	int rc = layer_prepare(domain, device, table, pasid);
+
+	if (!rc)
+		layer_finish(1);
+	return rc;
 }
 
 struct layer_records {

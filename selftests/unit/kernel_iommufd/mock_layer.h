@@ -23,6 +23,11 @@ void layer_domain_free(struct iommu_domain *domain);
 /* The requester id of @device on @domain, with the ownership of the group. */
 int layer_attach(struct iommu_domain *domain, unsigned int device);
 void layer_detach(struct iommu_domain *domain, unsigned int device);
+/* Its group's ownership alone: the core blocks the requester id, which the layer may use then. */
+int layer_claim(unsigned int device);
+void layer_unclaim(unsigned int device);
+int layer_attach_rid(struct iommu_domain *domain, unsigned int device);
+void layer_detach_rid(struct iommu_domain *domain, unsigned int device);
 int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
 void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
 
@@ -33,6 +38,12 @@ void layer_table_free(struct wd_pgtable *table);
 int layer_bind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
 	       unsigned int pasid);
 void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid);
+/* A replace, which layer_finish() commits or aborts; and both in one. */
+int layer_prepare(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
+		  unsigned int pasid);
+void layer_finish(int commit);
+int layer_replace(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
 		  unsigned int pasid);
 /* Attach records that are nested, and all of them. */
 unsigned int layer_nested_records(unsigned int *all);

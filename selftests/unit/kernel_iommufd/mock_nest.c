@@ -63,13 +63,26 @@ void mock_pgtable_free(struct wd_pgtable *table)
 	kfree(to_pgtable(table));
 }
 
+void *mock_table_object(struct wd_pgtable *table)
+{
+	return to_pgtable(table);
+}
+
+struct iommu_domain *mock_table_parent(struct mock_dev *mdev, unsigned int pasid)
+{
+	struct mock_pgtable *mock = xa_load(&mdev->tables, pasid);
+
+	return mock ? mock->table.parent : NULL;
+}
+
 int mock_bind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pasid)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 
 	if (mock_fails(&mock_config.fail_attach))
 		return -ENOSPC;
-	WARN_ON(pasid == IOMMU_NO_PASID && mdev->rid != table->parent);
+	WARN_ON(pasid == IOMMU_NO_PASID && mdev->rid != table->parent &&
+		mdev->rid->type != IOMMU_DOMAIN_BLOCKED);
 	WARN_ON(pasid != IOMMU_NO_PASID && xa_load(&mdev->pasids, pasid));
 	WARN_ON(xa_load(&mdev->tables, pasid));
 	return xa_err(xa_store(&mdev->tables, pasid, to_pgtable(table), GFP_KERNEL));
@@ -195,8 +208,8 @@ static bool mock_may_request(struct mock_dev *mdev, const struct mock_request *r
 		return false;
 	if (xa_load(&mdev->tables, pasid))
 		return true;
-	return pasid ? xa_load(&mdev->pasids, pasid) != NULL
-		     : __atomic_load_n(&mdev->rid, __ATOMIC_RELAXED) != NULL;
+	return xa_load(&mdev->pasids, pasid) ||
+	       (!pasid && __atomic_load_n(&mdev->rid, __ATOMIC_RELAXED));
 }
 
 enum mock_verdict mock_ask(const struct mock_request *request)

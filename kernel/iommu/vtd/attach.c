@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Where domains and user-managed tables are installed. Which units a paging domain is on, and where
+ * it is attached, is recorded before the hardware entry is written and forgotten after it is torn
+ * down, so an unmap always finds every cache that could hold the domain's translations.
+ *
+ * The requester id belongs to Linux's core. What the core has blocked there the layer may use, as
+ * it uses a PASID; whatever the core attaches takes the place of it.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "regs.h"
+#include "vtd.h"
+
+/* --- attach records --- */
+
+static struct vtd_domain_unit *vtd_find_unit(struct vtd_domain *domain, struct vtd_pgtable *table,
+					     struct vtd_unit *unit)
+{
+	struct vtd_domain_unit *on;
+
+	lockdep_assert_held(&domain->lock);
+	list_for_each_entry (on, &domain->units, node)
+		if (on->unit == unit && on->table == table)
+			return on;
+	return NULL;
+}
+
+/* Default domains are the kernel's: the core gives no other ones of these types away. */
+static bool vtd_is_default(const struct vtd_domain *domain)
+{
+	return domain->domain.type != IOMMU_DOMAIN_UNMANAGED;
+}
+
+static struct vtd_domain_unit *
+vtd_domain_unit_alloc(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_unit *unit)
+{
+	struct vtd_domain_unit *on = kzalloc(sizeof(*on), GFP_KERNEL_ACCOUNT);
+	int did;
+
+	if (!on)
+		return ERR_PTR(-ENOMEM);
+	did = vtd_did_alloc(unit, vtd_is_default(domain));
+	if (did < 0) {
+		kfree(on);
+		return ERR_PTR(did);
+	}
+	on->unit = unit;
+	on->table = table;
+	on->did = did;
+	return on;
+}
+
+static void vtd_domain_unit_free(struct vtd_domain_unit *on)
+{
+	if (!on)
+		return;
+	vtd_did_free(on->unit, on->did);
+	kfree(on);
+}
+
+/* With a use of it. ERR_PTR of -ENOSPC, -ENOMEM. */
+static struct vtd_domain_unit *vtd_domain_unit_get(struct vtd_domain *domain,
+						   struct vtd_pgtable *table, struct vtd_unit *unit)
+{
+	struct vtd_domain_unit *on, *fresh = NULL;
+	unsigned long flags;
+
+	spin_lock_irqsave(&domain->lock, flags);
+	on = vtd_find_unit(domain, table, unit);
+	if (!on) {
+		spin_unlock_irqrestore(&domain->lock, flags);
+		fresh = vtd_domain_unit_alloc(domain, table, unit);
+		if (IS_ERR(fresh))
+			return fresh;
+		spin_lock_irqsave(&domain->lock, flags);
+		on = vtd_find_unit(domain, table, unit);
+		if (!on) {
+			on = fresh;
+			list_add_tail(&fresh->node, &domain->units);
+			fresh = NULL;
+		}
+	}
+	on->users++;
+	spin_unlock_irqrestore(&domain->lock, flags);
+	vtd_domain_unit_free(fresh);
+	return on;
+}
+
+/* The last tear-down on a unit has flushed the DID, so it may be used anew at once (4.6). */
+static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_unit *on)
+{
+	unsigned long flags;
+	bool last;
+
+	spin_lock_irqsave(&domain->lock, flags);
+	last = !--on->users;
+	if (last)
+		list_del(&on->node);
+	spin_unlock_irqrestore(&domain->lock, flags);
+	if (last)
+		vtd_domain_unit_free(on);
+}
+
+/**
+ * vtd_attach_record - note that a domain is about to be installed somewhere
+ * @domain: paging domain
+ * @table: user-managed table that is to be nested on it there, or NULL
+ * @dev: function
+ * @pasid: PASID, or IOMMU_NO_PASID
+ *
+ * Return: the record, whose @on has the DID to use; ERR_PTR of -ENOSPC without domain identifiers,
+ * -ENOMEM.
+ */
+struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
+				     struct vtd_dev *dev, u32 pasid)
+{
+	struct vtd_attach *attach = kzalloc(sizeof(*attach), GFP_KERNEL_ACCOUNT);
+	unsigned long flags;
+	int ret;
+
+	if (!attach)
+		return ERR_PTR(-ENOMEM);
+	attach->domain = domain;
+	attach->dev = dev;
+	attach->pasid = pasid;
+	attach->on = vtd_domain_unit_get(domain, table, dev->unit);
+	if (IS_ERR(attach->on)) {
+		ret = PTR_ERR(attach->on);
+		goto err_free;
+	}
+	ret = vtd_is_default(domain) ? 0 : vtd_did_charge(dev, attach->on->did);
+	if (ret)
+		goto err_put;
+	spin_lock_irqsave(&domain->lock, flags);
+	list_add_tail(&attach->node, &domain->attaches);
+	spin_unlock_irqrestore(&domain->lock, flags);
+	if (table) {
+		mutex_lock(&table->lock);
+		list_add_tail(&attach->place, &table->places);
+		mutex_unlock(&table->lock);
+	}
+	return attach;
+
+err_put:
+	vtd_domain_unit_put(domain, attach->on);
+err_free:
+	kfree(attach);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vtd_attach_drop - forget an attachment whose hardware entry is torn down
+ * @attach: record, freed; NULL does nothing
+ */
+void vtd_attach_drop(struct vtd_attach *attach)
+{
+	struct vtd_domain *domain;
+	struct vtd_pgtable *table;
+	unsigned long flags;
+
+	if (!attach)
+		return;
+	domain = attach->domain;
+	table = attach->on->table;
+	if (table) {
+		mutex_lock(&table->lock);
+		list_del(&attach->place);
+		mutex_unlock(&table->lock);
+	}
+	spin_lock_irqsave(&domain->lock, flags);
+	list_del(&attach->node);
+	spin_unlock_irqrestore(&domain->lock, flags);
+	if (!vtd_is_default(domain))
+		vtd_did_uncharge(attach->dev, attach->on->did);
+	vtd_domain_unit_put(domain, attach->on);
+	kfree(attach);
+}
+
+/* VTD_PE_PWSNP and VTD_PE_PGSNP as far as @unit has them. */
+u64 vtd_snoop_bits(const struct vtd_unit *unit)
+{
+	return (unit->ecap & VTD_ECAP_SMPWCS ? VTD_PE_PWSNP : 0) |
+	       (unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
+}
+
+/* What the entry of an attachment has in it. */
+static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
+{
+	const struct vtd_domain_unit *on = attach->on;
+	u64 root = ss_table_root(&attach->domain->table), snoop = vtd_snoop_bits(on->unit);
+
+	if (on->table)
+		return vtd_pe_nested(on->did, root, on->table->first, snoop);
+	return vtd_pe_second_stage(on->did, root, snoop);
+}
+
+/* --- what the core attaches to the requester id; it holds the group's mutex --- */
+
+/* Tear down what the requester id uses, then its records, but for the one that is kept. */
+static void vtd_rid_clear(struct vtd_dev *dev)
+{
+	lockdep_assert_held(&dev->lock);
+	vtd_pasid_clear(dev, IOMMU_NO_PASID);
+	vtd_attach_drop(xa_erase(&dev->attaches, IOMMU_NO_PASID));
+	if (dev->rid_attach != dev->home)
+		vtd_attach_drop(dev->rid_attach);
+	dev->rid_attach = NULL;
+	dev->rid_domain = NULL;
+}
+
+/* The function has another default domain than before, which needs no record if it is no paging
+ * one. */
+static void vtd_rid_move_home(struct vtd_dev *dev, struct vtd_attach *attach)
+{
+	lockdep_assert_held(&dev->lock);
+	if (dev->home != attach)
+		vtd_attach_drop(dev->home);
+	dev->home = attach;
+}
+
+/*
+ * Replace what the requester id uses. @attach and the layer's record exist before the entry.
+ * Nothing that needs memory comes after the old entry is torn down; going back to the default
+ * domain needs none at all, since its record is kept and the entry has its place.
+ */
+static int vtd_rid_set(struct vtd_dev *dev, struct iommu_domain *domain, struct vtd_attach *attach,
+		       const struct vtd_pasid_entry *content)
+{
+	int ret;
+
+	mutex_lock(&dev->lock);
+	ret = content ? vtd_pasid_prepare(dev, IOMMU_NO_PASID) : 0;
+	if (ret)
+		goto out;
+	vtd_rid_clear(dev);
+	ret = wd_iommu_note_rid(domain, &dev->pdev->dev);
+	if (!ret && content)
+		ret = vtd_pasid_set(dev, IOMMU_NO_PASID, content);
+	if (ret) {
+		wd_iommu_note_rid(NULL, &dev->pdev->dev);
+		goto out;
+	}
+	dev->rid_domain = domain;
+	dev->rid_attach = attach;
+	if (domain->type == IOMMU_DOMAIN_IDENTITY || (attach && vtd_is_default(attach->domain)))
+		vtd_rid_move_home(dev, attach);
+out:
+	mutex_unlock(&dev->lock);
+	return ret;
+}
+
+/* The kept record, if @domain is the default domain that the function comes from. */
+static struct vtd_attach *vtd_rid_home(struct vtd_dev *dev, struct vtd_domain *domain)
+{
+	struct vtd_attach *home;
+
+	mutex_lock(&dev->lock);
+	home = dev->home && dev->home->domain == domain ? dev->home : NULL;
+	mutex_unlock(&dev->lock);
+	return home;
+}
+
+int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
+{
+	struct vtd_domain *paging = to_vtd_domain(domain);
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct vtd_attach *home = vtd_rid_home(vdev, paging), *attach = home;
+	struct vtd_pasid_entry content;
+	int ret;
+
+	if (!home) {
+		ret = vtd_domain_fits(paging, vdev->unit);
+		if (ret)
+			return ret;
+		attach = vtd_attach_record(paging, NULL, vdev, IOMMU_NO_PASID);
+		if (IS_ERR(attach))
+			return PTR_ERR(attach);
+	}
+	content = vtd_attach_entry(attach);
+	ret = vtd_rid_set(vdev, domain, attach, &content);
+	if (ret && !home)
+		vtd_attach_drop(attach);
+	return ret;
+}
+
+int vtd_identity_attach(struct iommu_domain *domain, struct device *dev)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct vtd_pasid_entry content =
+		vtd_pe_pass_through(VTD_DID_IDENTITY, vtd_snoop_bits(vdev->unit));
+
+	if (!(vdev->unit->ecap & VTD_ECAP_PT))
+		return -EOPNOTSUPP;
+	return vtd_rid_set(vdev, domain, NULL, &content);
+}
+
+int vtd_blocked_attach(struct iommu_domain *domain, struct device *dev)
+{
+	return vtd_rid_set(dev_iommu_priv_get(dev), domain, NULL, NULL);
+}
+
+/**
+ * vtd_rid_release - block the requester id for good
+ * @dev: function about to be released
+ */
+void vtd_rid_release(struct vtd_dev *dev)
+{
+	mutex_lock(&dev->lock);
+	vtd_rid_clear(dev);
+	vtd_rid_move_home(dev, NULL);
+	mutex_unlock(&dev->lock);
+}
+
+/* --- what the layer attaches; it holds the device's mutex --- */
+
+/*
+ * May the layer have the requester id? A parent that the core has attached there may get a table
+ * nested on it.
+ */
+static bool vtd_rid_free(struct vtd_dev *dev, const struct vtd_attach *attach)
+{
+	lockdep_assert_held(&dev->lock);
+	if (!dev->rid_domain)
+		return false;
+	return dev->rid_domain->type == IOMMU_DOMAIN_BLOCKED ||
+	       (attach->on->table && dev->rid_domain == &attach->domain->domain);
+}
+
+static int vtd_attach_write(struct vtd_dev *dev, struct vtd_attach *attach)
+{
+	struct vtd_pasid_entry content = vtd_attach_entry(attach);
+	int ret;
+
+	lockdep_assert_held(&dev->lock);
+	if (attach->pasid == IOMMU_NO_PASID && !vtd_rid_free(dev, attach))
+		return -EINVAL;
+	ret = vtd_pasid_prepare(dev, attach->pasid);
+	if (ret)
+		return ret;
+	ret = xa_insert(&dev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
+	/* Of the requester id: the parent's entry. */
+	if (attach->pasid == IOMMU_NO_PASID)
+		vtd_pasid_clear(dev, IOMMU_NO_PASID);
+	ret = vtd_pasid_set(dev, attach->pasid, &content);
+	if (ret)
+		xa_erase(&dev->attaches, attach->pasid);
+	return ret;
+}
+
+/**
+ * vtd_attach_install - install a paging domain, or a table nested on it, at [@dev, @pasid]
+ * @domain: paging domain
+ * @table: user-managed table on it, or NULL
+ * @dev: function
+ * @pasid: PASID, free; or IOMMU_NO_PASID if the core has blocked the requester id
+ *
+ * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -ENOSPC
+ * without domain identifiers; -ENOMEM.
+ */
+int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
+		       u32 pasid)
+{
+	struct vtd_attach *attach;
+	int ret;
+
+	ret = vtd_domain_fits(domain, dev->unit);
+	if (ret)
+		return ret;
+	attach = vtd_attach_record(domain, table, dev, pasid);
+	if (IS_ERR(attach))
+		return PTR_ERR(attach);
+	mutex_lock(&dev->lock);
+	ret = vtd_attach_write(dev, attach);
+	mutex_unlock(&dev->lock);
+	if (ret)
+		vtd_attach_drop(attach);
+	return ret;
+}
+
+/**
+ * vtd_attach_uninstall - undo vtd_attach_install()
+ * @dev: claimed function
+ * @pasid: as given then
+ *
+ * The requester id goes back to what the core has there. Nothing happens if the core has taken it.
+ */
+void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
+{
+	struct vtd_pasid_entry content;
+	struct vtd_attach *attach;
+
+	mutex_lock(&dev->lock);
+	attach = xa_erase(&dev->attaches, pasid);
+	if (attach)
+		vtd_pasid_clear(dev, pasid);
+	if (attach && pasid == IOMMU_NO_PASID && dev->rid_attach) {
+		content = vtd_attach_entry(dev->rid_attach);
+		/* Cannot fail: the entry has its place, and is not present. */
+		WARN_ON(vtd_pasid_set(dev, IOMMU_NO_PASID, &content));
+	}
+	mutex_unlock(&dev->lock);
+	vtd_attach_drop(attach);
+}
+
+/* The layer's set_dev_pasid. */
+int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
+{
+	if (domain->ops != &vtd_paging_ops)
+		return -EINVAL;
+	return vtd_attach_install(to_vtd_domain(domain), NULL, dev_iommu_priv_get(dev), pasid);
+}
+
+/* The layer's remove_dev_pasid. */
+void vtd_remove_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
+{
+	vtd_attach_uninstall(dev_iommu_priv_get(dev), pasid);
+}
+
+/* --- one in the place of another --- */
+
+/**
+ * struct wd_new_entry - an attachment that is about to take the place of another one
+ * @attach: its record
+ * @page: for the table of PASIDs that has the new entry in it
+ */
+struct wd_new_entry {
+	struct vtd_attach *attach;
+	unsigned long page;
+};
+
+/**
+ * vtd_replace_prepare - the layer's replace_prepare
+ * @domain: paging domain
+ * @pgtable: user-managed table on it, or NULL
+ * @dev: claimed function
+ * @pasid: where something is attached
+ *
+ * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -ENOSPC,
+ * -ENOMEM.
+ */
+struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *pgtable,
+					 struct device *dev, ioasid_t pasid)
+{
+	struct vtd_pgtable *table = pgtable ? to_vtd_pgtable(pgtable) : NULL;
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct wd_new_entry *entry;
+	int ret = -EINVAL;
+
+	if (domain->ops != &vtd_paging_ops || (table && !vtd_first_fits(table->first, vdev->unit)))
+		return ERR_PTR(-EINVAL);
+	ret = vtd_domain_fits(to_vtd_domain(domain), vdev->unit);
+	if (ret)
+		return ERR_PTR(ret);
+	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
+	if (!entry)
+		return ERR_PTR(-ENOMEM);
+	ret = -ENOMEM;
+	entry->page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!entry->page)
+		goto err_free;
+	entry->attach = vtd_attach_record(to_vtd_domain(domain), table, vdev, pasid);
+	ret = PTR_ERR_OR_ZERO(entry->attach);
+	if (ret)
+		goto err_page;
+	return entry;
+
+err_page:
+	free_page(entry->page);
+err_free:
+	kfree(entry);
+	return ERR_PTR(ret);
+}
+
+/**
+ * vtd_replace_commit - the layer's replace_commit
+ * @dev: claimed function
+ * @entry: as prepared; gone
+ *
+ * Return: false if nothing is attached there by the layer any more.
+ */
+bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+	struct vtd_attach *attach = entry->attach, *old;
+	struct vtd_pasid_entry content = vtd_attach_entry(attach);
+
+	mutex_lock(&vdev->lock);
+	old = xa_load(&vdev->attaches, attach->pasid);
+	if (old) {
+		entry->page = vtd_pasid_replace(vdev, attach->pasid, &content, entry->page);
+		/* In the place of another one: needs no memory. */
+		xa_store(&vdev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
+		entry->attach = old;
+	}
+	mutex_unlock(&vdev->lock);
+	vtd_replace_abort(entry);
+	return old;
+}
+
+/* The layer's replace_abort; of what was replaced, too. */
+void vtd_replace_abort(struct wd_new_entry *entry)
+{
+	vtd_attach_drop(entry->attach);
+	free_page(entry->page);
+	kfree(entry);
+}
