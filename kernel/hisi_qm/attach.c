@@ -10,9 +10,11 @@
  * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
  * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it
  * is drained with patience first; then its page faults are answered for its owner, and where nobody
- * wants the results any more its address space is taken away, so that what is left fails at once. A
- * hardware queue that does not stop even so keeps its number, its memory and its PASID until it
- * does, because the device may still use them (broken.c).
+ * wants the results any more what the device has not fetched is wiped, so that it fails at once.
+ *
+ * If the device does not stop a queue within the mailbox's time, its address space is taken away,
+ * and it is stopped again. A hardware queue that does not stop even so keeps its number, its memory
+ * and its PASID until the device is reset, because the device may still use them.
  */
 #include <linux/idr.h>
 #include <linux/ktime.h>
@@ -71,7 +73,7 @@ static u64 wd_queue_until(unsigned int patience_ms)
 	return ktime_get_ns() + patience_ms * (u64)NSEC_PER_MSEC;
 }
 
-/* Tell the device; last with the address space out of its reach. */
+/* Tell the device; if need be with the address space out of its reach. */
 static int wd_queue_stop(struct wd_queue *queue)
 {
 	struct wd_qp *qp = queue->qp;
@@ -111,23 +113,19 @@ int wd_queue_halt(struct wd_queue *queue)
 /**
  * wd_queue_end() - the same, when nobody is interested in the results
  * @queue: locked, in any state
- *
- * It may be without its address space afterwards, which is to be given back anyhow.
  */
 void wd_queue_end(struct wd_queue *queue)
 {
-	unsigned int patience = WD_QUEUE_PATIENCE_CLOSE_MS;
+	/* A process may have a thousand of them. */
+	unsigned int patience = current->flags & PF_EXITING ? 0 : WD_QUEUE_PATIENCE_CLOSE_MS;
 
 	lockdep_assert_held(&queue->lock);
 	if (!wd_queue_started(queue))
 		return;
-	/* A process may have a thousand of them. */
-	if (current->flags & PF_EXITING)
-		patience = WD_QUEUE_PATIENCE_EXIT_MS;
 	qm_qp_flag_stop(queue->qp);
-	if (wd_queue_drain(queue, wd_queue_until(patience), true) && !wd_queue_shares(queue)) {
-		wd_queue_block(queue);
-		qm_qp_drain(queue->qp, WD_QUEUE_PATIENCE_MS);
+	if (wd_queue_drain(queue, wd_queue_until(patience), true)) {
+		qm_qp_wipe(queue->qp);
+		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), true);
 	}
 	wd_queue_stop(queue);
 }

@@ -73,6 +73,13 @@ void qm_dus_reset(struct wd_qp *qp)
 	memset(qp->dus + qm_dus_cq_offset(qm), 0, qm->dus_size - qm_dus_cq_offset(qm));
 }
 
+/* No descriptor in the submission ring means anything any more. The device may be reading them. */
+void qm_dus_wipe(struct wd_qp *qp)
+{
+	lockdep_assert_held(&qp->lock);
+	memset(qp->dus, 0, qm_dus_cq_offset(qp->qm));
+}
+
 /* Take the memory away from the device; user mappings stay. */
 void qm_dus_unmap(struct wd_qp *qp)
 {

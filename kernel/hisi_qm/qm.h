@@ -316,6 +316,7 @@ void qm_qp_interrupt(struct wd_qp *qp);
 bool qm_qp_started(struct wd_qp *qp);
 void qm_qp_break(struct wd_qp *qp);
 void qm_qp_flag_stop(struct wd_qp *qp);
+void qm_qp_wipe(struct wd_qp *qp);
 bool qm_qp_poll(struct wd_qp *qp);
 void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits);
 
@@ -327,6 +328,7 @@ void qm_dus_unmap(struct wd_qp *qp);
 void qm_dus_free(struct wd_qp *qp);
 unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page);
 void qm_dus_flags(struct wd_qp *qp, u32 stop);
+void qm_dus_wipe(struct wd_qp *qp);
 unsigned int qm_dus_cq_position(struct wd_qp *qp);
 
 /* ss.c */

@@ -193,6 +193,22 @@ void qm_qp_flag_stop(struct wd_qp *qp)
 	mutex_unlock(&qp->lock);
 }
 
+/**
+ * qm_qp_wipe() - let all requests of a queue fail that the device has not fetched
+ * @qp: the queue, whose user is told that nothing more is taken
+ *
+ * They are no requests any more: nothing of the user's memory is needed to find that out.
+ */
+void qm_qp_wipe(struct wd_qp *qp)
+{
+	mutex_lock(&qp->lock);
+	if (qp->started) {
+		qm_dus_flags(qp, 1);
+		qm_dus_wipe(qp);
+	}
+	mutex_unlock(&qp->lock);
+}
+
 /* 1: nothing is left to do; 0: something is; -EIO: the device gave the queue up. */
 static int qm_qp_drained(struct wd_qp *qp)
 {

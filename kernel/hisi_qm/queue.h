@@ -96,7 +96,6 @@ void wd_queue_unbind(struct wd_queue *queue);
 /* sva.c */
 int wd_queue_bond(struct wd_queue *queue, bool faults);
 u32 wd_queue_bond_pasid(const struct wd_queue *queue);
-bool wd_queue_shares(struct wd_queue *queue);
 void wd_queue_bond_cut(struct wd_queue *queue);
 void wd_queue_unbond(struct wd_queue *queue);
 
@@ -116,11 +115,10 @@ void wd_queue_revoke_doorbells(struct wd_queue *queue);
 
 /*
  * How long a queue may take to finish what it holds before the device is told to stop it: when its
- * owner stops it, closes it, ends; and how often its page faults are answered meanwhile.
+ * owner stops it, or closes it; and how often its page faults are answered meanwhile.
  */
 #define WD_QUEUE_PATIENCE_MS 1000
 #define WD_QUEUE_PATIENCE_CLOSE_MS 200
-#define WD_QUEUE_PATIENCE_EXIT_MS 20
 #define WD_QUEUE_STEP_US 200
 
 #endif /* _WD_QM_QUEUE_H */

@@ -64,20 +64,20 @@ static struct wd_queue *bond_first_queue(struct wd_bond *bond)
 	return queue;
 }
 
-static void bond_flag_stop(struct wd_bond *bond)
+static void bond_wipe(struct wd_bond *bond)
 {
 	struct wd_queue *queue;
 
 	mutex_lock(&bond->qm->sva_lock);
 	list_for_each_entry (queue, &bond->queues, bond_node)
-		qm_qp_flag_stop(queue->qp);
+		qm_qp_wipe(queue->qp);
 	mutex_unlock(&bond->qm->sva_lock);
 }
 
 /*
  * The process ends, or becomes another program: its queues stop before its page table goes. It may
- * have a thousand, full of requests whose results nobody will see: without memory they all fail, at
- * the same time, before the first one is waited for.
+ * have a thousand, full of requests whose results nobody will see: they all fail, at the same time,
+ * before the first one is waited for.
  */
 static void bond_mm_exit(void *data)
 {
@@ -85,7 +85,7 @@ static void bond_mm_exit(void *data)
 	struct wd_queue *queue;
 
 	bond_close(bond);
-	bond_flag_stop(bond);
+	bond_wipe(bond);
 	wd_iommu_sva_cut(bond->sva);
 	while ((queue = bond_first_queue(bond))) {
 		mutex_lock(&queue->lock);
@@ -223,23 +223,6 @@ void wd_queue_bond_cut(struct wd_queue *queue)
 		return;
 	bond_close(queue->bond);
 	wd_iommu_sva_cut(queue->bond->sva);
-}
-
-/**
- * wd_queue_shares() - would wd_queue_bond_cut() hurt other queues
- * @queue: locked
- */
-bool wd_queue_shares(struct wd_queue *queue)
-{
-	bool shares;
-
-	lockdep_assert_held(&queue->lock);
-	if (!queue->bond)
-		return false;
-	mutex_lock(&queue->qm->sva_lock);
-	shares = queue->bond->users > 1;
-	mutex_unlock(&queue->qm->sva_lock);
-	return shares;
 }
 
 /**
