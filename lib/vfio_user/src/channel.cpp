@@ -11,15 +11,34 @@
 namespace wd::vfio_user
 {
 
-/* False: stop. A hang-up is reported by the call that follows. */
-bool Channel::wait(short events)
+/**
+ * False: stop, or nothing came for @milliseconds (-1 = no limit). A hang-up is reported by the call
+ * that follows.
+ */
+bool Channel::wait(short events, int milliseconds)
 {
 	pollfd fds[2] = {{socket_.get(), events, 0}, {stop_, POLLIN, 0}};
+	int count;
 
-	while (poll(fds, 2, -1) < 0)
+	while ((count = poll(fds, 2, milliseconds)) < 0)
 		if (errno != EINTR)
 			return false;
-	return !fds[1].revents;
+	return count && !fds[1].revents;
+}
+
+/*
+ * A client that will send nothing more, and does not read what it asked for, would keep its
+ * function for ever: the end of its requests is behind those that cannot be answered.
+ */
+bool Channel::waitForRoom()
+{
+	pollfd state = {socket_.get(), POLLOUT | POLLRDHUP, 0};
+
+	if (!wait(POLLOUT | POLLRDHUP, -1))
+		return false;
+	if (poll(&state, 1, 0) == 1 && (state.revents & POLLOUT))
+		return true;
+	return wait(POLLOUT, kHalfClosedPatienceMs);
 }
 
 /* Own every descriptor at once, whatever is wrong with the rest. False: some did not fit. */
@@ -122,7 +141,7 @@ bool Channel::send(Header header, std::span<const std::byte> body, std::span<con
 		if (sent < 0) {
 			if (errno != EINTR && errno != EAGAIN)
 				return false;
-			if (!wait(POLLOUT))
+			if (!waitForRoom())
 				return false;
 			continue;
 		}

@@ -40,6 +40,9 @@ enum class Received {
 	End,	 /**< the peer went away, broke the framing, or the server stops */
 };
 
+/** How long a client that has closed its direction may leave answers unread, in milliseconds. */
+constexpr int kHalfClosedPatienceMs = 1000;
+
 /** Thread-bound. */
 class Channel
 {
@@ -52,7 +55,8 @@ public:
 
 	/**
 	 * Send a whole message with @fds, in one piece where the socket takes it.
-	 * @return false if the peer is gone or the server stops.
+	 * @return false if the peer is gone or the server stops, or if the peer has closed its
+	 * direction and reads nothing for kHalfClosedPatienceMs.
 	 */
 	bool send(Header header, std::span<const std::byte> body, std::span<const int> fds = {});
 
@@ -60,7 +64,8 @@ public:
 	int fd() const { return socket_.get(); }
 
 private:
-	bool wait(short events);
+	bool wait(short events, int milliseconds = -1);
+	bool waitForRoom();
 	bool receiveHeader(Message &message);
 	bool receiveBody(std::span<std::byte> body);
 

@@ -53,6 +53,22 @@ int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 	return 0;
 }
 
+/** Whether [@begin, @end) are all of @first to @last, without a hole. */
+bool DmaTable::covers(Ranges::const_iterator begin, Ranges::const_iterator end, uint64_t first,
+		      uint64_t last)
+{
+	uint64_t next = first;
+
+	for (auto at = begin; at != end; ++at) {
+		if (at->first != next)
+			return false;
+		if (at->second.last == last)
+			return true;
+		next = at->second.last + 1;
+	}
+	return false;
+}
+
 int DmaTable::unmap(const DmaUnmap &request)
 {
 	const bool all = request.flags & kUnmapAll;
@@ -72,6 +88,8 @@ int DmaTable::unmap(const DmaUnmap &request)
 		return EINVAL;
 	if (end != ranges_.begin() && std::prev(end)->second.last > last)
 		return EINVAL;
+	if (!all && !covers(begin, end, first, last))
+		return ENOENT;
 	std::vector<GuestMemory::Claim> claims;
 
 	for (auto at = begin; at != end; ++at)

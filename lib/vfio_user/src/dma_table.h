@@ -40,7 +40,10 @@ public:
 	 */
 	int map(const DmaMap &request, const std::vector<UniqueFd> &fds);
 
-	/** Every range inside goes; one that would be cut is EINVAL, and then nothing goes. */
+	/**
+	 * The ranges that make up the request go. If one would be cut that is EINVAL; if part of
+	 * the request is not mapped, ENOENT. Then nothing goes.
+	 */
 	int unmap(const DmaUnmap &request);
 
 	void clear() noexcept;
@@ -54,8 +57,13 @@ private:
 		File file;
 	};
 
+	using Ranges = std::map<uint64_t, Range>;
+
+	static bool covers(Ranges::const_iterator begin, Ranges::const_iterator end, uint64_t first,
+			   uint64_t last);
+
 	GuestMemory &memory_;
-	std::map<uint64_t, Range> ranges_; /**< by first address; they do not overlap */
+	Ranges ranges_; /**< by first address; they do not overlap */
 };
 
 } // namespace wd::vfio_user

@@ -2,6 +2,7 @@
 /* Sockets in the file system: who is let in, who is not, and what is left behind. */
 #include <filesystem>
 #include <fstream>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -213,6 +214,37 @@ TEST(Server, silentClientsDoNotKeepTheServerAlive)
 	EXPECT_TRUE(connectTo(folder.file("0000:00:02.0.sock")).version().ok());
 	host.server.reset();
 	EXPECT_FALSE(std::filesystem::exists(folder.file("0000:75:00.0.sock")));
+}
+
+/* The attacker asks for more than the socket holds, closes its direction, and reads nothing. */
+TEST(Server, halfClosedClientThatReadsNothingLosesItsFunction)
+{
+	const Folder folder;
+	const Host host(folder);
+	Client client = connectTo(folder.file("0000:75:00.0.sock"));
+	const Bytes request = bytesOf(Header{7, 9, 16 + 16, kTypeCommand, 0},
+				      RegionAccess{0, kRegionConfig, 4096});
+
+	ASSERT_TRUE(client.version().ok());
+	/* Until the server stops reading, since its answers find no room. */
+	while (send(client.fd(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ||
+	       [&] {
+		       pollfd state = {client.fd(), POLLOUT, 0};
+
+		       return errno == EAGAIN && poll(&state, 1, 200) == 1;
+	       }())
+		;
+	ASSERT_EQ(shutdown(client.fd(), SHUT_WR), 0);
+	/* The next client is turned away until the function is free. */
+	for (bool served = false; !served;) {
+		Client next = connectTo(folder.file("0000:75:00.0.sock"));
+
+		next.send(Command::Version, bytesOf(Version{}));
+		const auto answer = next.receive();
+
+		ASSERT_TRUE(answer);
+		served = answer->ok();
+	}
 }
 
 TEST(Server, deadServersSocketIsReplaced)
