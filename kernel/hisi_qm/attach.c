@@ -38,7 +38,7 @@ static void wd_queue_block(struct wd_queue *queue)
 	wd_queue_bond_cut(queue);
 	if (!queue->attached)
 		return;
-	iommufd_device_detach(queue->idev, queue->pasid);
+	iommufd_device_detach(queue->idev, queue->pasid->value);
 	queue->attached = false;
 }
 
@@ -46,11 +46,11 @@ static void wd_queue_block(struct wd_queue *queue)
 static void wd_queue_free_pasid(struct wd_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
-	if (queue->attached || !queue->pasid)
+	if (queue->attached)
 		return;
-	if (!queue->qp->broken)
-		ida_free(&queue->qm->pasids, queue->pasid);
-	queue->pasid = 0;
+	wd_pasid_leave(queue->pasid, queue->qp);
+	wd_pasid_put(queue->pasid);
+	queue->pasid = NULL;
 }
 
 /* Until the queue is idle or @until, as of ktime_get_ns(); with @refuse its faults are answered. */
@@ -61,7 +61,7 @@ static int wd_queue_drain(struct wd_queue *queue, u64 until, bool refuse)
 
 	do {
 		if (refuse && queue->attached)
-			iommufd_device_refuse_faults(queue->idev, queue->pasid);
+			iommufd_device_refuse_faults(queue->idev, queue->pasid->value);
 		now = ktime_get_ns();
 		ret = qm_qp_drain_until(queue->qp, min(until, now + step));
 	} while (ret == -ETIMEDOUT && now < until && (refuse || !fatal_signal_pending(current)));
@@ -207,18 +207,14 @@ int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
 	return -EFAULT;
 }
 
-/* First attachment at a given PASID. */
-static int wd_queue_attach_at(struct wd_queue *queue, u32 pasid, u32 *pt_id)
+/* First attachment. @pasid becomes the queue's, or is given back. */
+static int wd_queue_attach_to(struct wd_queue *queue, struct wd_pasid *pasid, u32 *pt_id)
 {
-	struct ida *ida = &queue->qm->pasids;
 	int ret;
 
-	ret = ida_alloc_range(ida, pasid, pasid, GFP_KERNEL);
-	if (ret < 0)
-		return ret == -ENOSPC ? -EBUSY : ret;
-	ret = iommufd_device_attach(queue->idev, pasid, pt_id);
+	ret = iommufd_device_attach(queue->idev, pasid->value, pt_id);
 	if (ret) {
-		ida_free(ida, pasid);
+		wd_pasid_put(pasid);
 		return ret;
 	}
 	queue->pasid = pasid;
@@ -226,32 +222,34 @@ static int wd_queue_attach_at(struct wd_queue *queue, u32 pasid, u32 *pt_id)
 	return 0;
 }
 
-/* First attachment at any PASID. One that somebody else has in the IOMMU is skipped. */
+static int wd_queue_attach_at(struct wd_queue *queue, u32 value, u32 *pt_id)
+{
+	struct wd_pasid *pasid = wd_pasid_alloc(queue->qm, value, value);
+
+	if (IS_ERR(pasid))
+		return PTR_ERR(pasid) == -ENOSPC ? -EBUSY : PTR_ERR(pasid);
+	return wd_queue_attach_to(queue, pasid, pt_id);
+}
+
+/* One that somebody else has in the IOMMU is skipped. */
 static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
 {
-	struct ida *ida = &queue->qm->pasids;
-	u32 next = 1;
-	int pasid, ret;
+	struct wd_pasid *pasid;
+	u32 value;
+	int ret;
 
-	for (;;) {
-		pasid = ida_alloc_range(ida, next, max - 1, GFP_KERNEL);
-		if (pasid < 0)
-			return pasid;
-		ret = iommufd_device_attach(queue->idev, pasid, pt_id);
-		if (!ret)
-			break;
-		ida_free(ida, pasid);
+	for (value = 1; value < max; value++) {
+		pasid = wd_pasid_alloc(queue->qm, value, max - 1);
+		if (IS_ERR(pasid))
+			return PTR_ERR(pasid);
+		value = pasid->value;
+		ret = wd_queue_attach_to(queue, pasid, pt_id);
 		if (ret != -EBUSY)
 			return ret;
-		next = pasid + 1;
-		if (next >= max)
-			return -ENOSPC;
 		if (signal_pending(current))
 			return -EINTR;
 	}
-	queue->pasid = pasid;
-	queue->attached = true;
-	return 0;
+	return -ENOSPC;
 }
 
 /*
@@ -284,12 +282,12 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	if (!queue->attached)
 		ret = any ? wd_queue_attach_any(queue, max, pt_id)
 			  : wd_queue_attach_at(queue, *pasid, pt_id);
-	else if (any || *pasid == queue->pasid)
-		ret = iommufd_device_replace(queue->idev, queue->pasid, pt_id);
+	else if (any || *pasid == queue->pasid->value)
+		ret = iommufd_device_replace(queue->idev, queue->pasid->value, pt_id);
 	else
 		ret = -EBUSY;
 	if (!ret)
-		*pasid = queue->pasid;
+		*pasid = queue->pasid->value;
 	return ret;
 }
 
@@ -358,7 +356,7 @@ int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg)
 		ret = -ENXIO;
 	} else if (!queue->idev) {
 		ret = -EINVAL;
-	} else if (queue->attached && (any || detach.pasid == queue->pasid)) {
+	} else if (queue->attached && (any || detach.pasid == queue->pasid->value)) {
 		ret = wd_queue_halt(queue);
 		wd_queue_detach(queue);
 	}

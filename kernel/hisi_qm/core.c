@@ -145,7 +145,6 @@ static void qm_unmap_queues(struct wd_qm *qm)
 
 		mutex_lock(&qp->lock);
 		qm_dus_unmap(qp);
-		wd_ss_unmap(qp->ss);
 		if (qp->kernel)
 			qm_dus_free(qp);
 		mutex_unlock(&qp->lock);
@@ -209,12 +208,14 @@ EXPORT_SYMBOL_GPL(wd_qm_init);
  */
 void wd_qm_exit(struct wd_qm *qm)
 {
+	qm_ask_cancel(qm);
 	if (qm->state == WD_QM_RUNNING) {
 		qm_stop(qm);
 		qm_write_back(qm);
 	}
 	qm_irqs_cleanup(qm);
 	pci_clear_master(qm->pdev);
+	qm_mend_all(qm);
 	qm_unmap_queues(qm);
 	qm_events_cleanup(qm);
 	qm_mailbox_cleanup(qm);

@@ -56,6 +56,15 @@ static int qm_mailbox_wait(struct wd_qm *qm)
 	}
 }
 
+/**
+ * qm_mailbox_busy() - is a command on its way, perhaps one that timed out
+ * @qm: queue manager
+ */
+bool qm_mailbox_busy(struct wd_qm *qm)
+{
+	return qm_read(qm, QM_MB_DW01) & QM_MB_BUSY;
+}
+
 /*
  * Wait for the command before, which may have timed out and still be at work on the buffer: until
  * it is done the buffer must not be filled again.

@@ -32,10 +32,12 @@
 #include <linux/pci.h>
 #include <linux/types.h>
 #include <linux/wait.h>
+#include <linux/workqueue.h>
 
 #include "qm_regs.h"
 
 struct iommufd_device;
+struct wd_pasid;
 struct wd_qm;
 struct wd_ss;
 
@@ -49,7 +51,9 @@ struct wd_ss;
  * @type: what it does (SQC w13); for ZIP 0 = compress, 1 = decompress
  * @pasid: PASID of its data accesses, 0 = none
  * @started: the device has its contexts
- * @broken: the device did not stop it; never used again, @dus stays (the device may write it)
+ * @broken: the device did not stop it, and may still use @dus and its PASID
+ * @left: its owner has gone; what else it keeps while it is broken:
+ * @kept: its PASID, or NULL
  * @failed: the device reported an error of the queue as a whole
  * @dus: rings and status words, NULL until first needed
  * @dus_dma: @dus for the device
@@ -77,6 +81,8 @@ struct wd_qp {
 	u32 pasid;
 	bool started;
 	bool broken;
+	bool left;
+	struct wd_pasid *kept;
 	bool failed;
 	void *dus;
 	dma_addr_t dus_dma;
@@ -144,6 +150,8 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @mailbox_shut: no command is given any more; mailbox_lock
  * @irqs: numbers of the @nr_irqs interrupts that have a handler
  * @irqs_off: they are disabled
+ * @ask: asks for queues that did not stop
+ * @ask_ms: time to the next @ask
  * @state: see there; changed by wd_qm_init(), wd_qm_halt() and wd_qm_restart(), whose callers the
  *	driver core serialises
  * @thaw: woken when @state is no longer HALTED, or @gone
@@ -203,6 +211,8 @@ struct wd_qm {
 	u32 error_nfe;
 	u32 error_ce;
 
+	struct delayed_work ask;
+	unsigned int ask_ms;
 	enum wd_qm_state state;
 	wait_queue_head_t thaw;
 
@@ -286,6 +296,7 @@ int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
 int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size_t size);
 int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base);
 int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue);
+bool qm_mailbox_busy(struct wd_qm *qm);
 
 /* vft.c */
 int qm_vft_set(struct wd_qm *qm, unsigned int function, unsigned int first, unsigned int number);
@@ -314,11 +325,18 @@ int qm_qp_drain_until(struct wd_qp *qp, u64 deadline);
 int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms);
 void qm_qp_interrupt(struct wd_qp *qp);
 bool qm_qp_started(struct wd_qp *qp);
-void qm_qp_break(struct wd_qp *qp);
+int qm_qp_tell_stop(struct wd_qp *qp);
 void qm_qp_flag_stop(struct wd_qp *qp);
 void qm_qp_wipe(struct wd_qp *qp);
 bool qm_qp_poll(struct wd_qp *qp);
 void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits);
+
+/* broken.c */
+void qm_qp_break(struct wd_qp *qp);
+void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss);
+void qm_mend_all(struct wd_qm *qm);
+void qm_ask_setup(struct wd_qm *qm);
+void qm_ask_cancel(struct wd_qm *qm);
 
 /* dus.c */
 size_t qm_dus_size(struct wd_qm *qm);

@@ -267,6 +267,19 @@ int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
 }
 
 /**
+ * qm_qp_tell_stop() - let the device stop a started queue
+ * @qp: the queue
+ *
+ * Return: 0, or as of qm_mailbox_stop_qp().
+ */
+int qm_qp_tell_stop(struct wd_qp *qp)
+{
+	if (qp->qm->features & QM_CAP_STOP_QP)
+		return qm_mailbox_stop_qp(qp->qm, qp->id);
+	return qm_qp_drain(qp, 1000);
+}
+
+/**
  * wd_qp_stop() - take a queue back from the device
  * @qp: queue; the caller keeps other starts and stops of it away
  *
@@ -280,10 +293,7 @@ int wd_qp_stop(struct wd_qp *qp)
 	if (!qm_qp_started(qp))
 		return 0;
 	qm_qp_flag_stop(qp);
-	if (qp->qm->features & QM_CAP_STOP_QP)
-		ret = qm_mailbox_stop_qp(qp->qm, qp->id);
-	else
-		ret = qm_qp_drain(qp, 1000);
+	ret = qm_qp_tell_stop(qp);
 	if (ret && ret != -ENODEV && ret != -ESHUTDOWN)
 		return ret;
 	qm_qp_set_stopped(qp);
@@ -308,21 +318,6 @@ void qm_qp_interrupt(struct wd_qp *qp)
 	}
 	mutex_unlock(&qp->lock);
 	wake_up_interruptible(&qp->wait);
-}
-
-/**
- * qm_qp_break() - give up a queue that the device would not stop
- * @qp: the queue
- *
- * Its number and its memory are not used again before the device is reset.
- */
-void qm_qp_break(struct wd_qp *qp)
-{
-	mutex_lock(&qp->lock);
-	qp->broken = true;
-	mutex_unlock(&qp->lock);
-	dev_err_ratelimited(&qp->qm->pdev->dev, "queue %u does not stop, not used any more\n",
-			    qp->id);
 }
 
 /**
@@ -419,7 +414,6 @@ void qm_qps_cleanup(struct wd_qm *qm)
 
 		mutex_lock(&qp->lock);
 		qm_dus_free(qp);
-		wd_ss_free(qp->ss);
 		mutex_unlock(&qp->lock);
 		mutex_destroy(&qp->lock);
 	}
@@ -462,20 +456,7 @@ EXPORT_SYMBOL_GPL(wd_qm_take_qp);
  */
 void wd_qm_give_qp(struct wd_qp *qp)
 {
-	struct wd_qm *qm = qp->qm;
-	bool broken;
-
-	mutex_lock(&qp->lock);
-	broken = qp->broken;
-	if (!broken)
-		qm_dus_free(qp);
-	mutex_unlock(&qp->lock);
-	if (broken) /* stays the kernel's, so that its memory goes with the device */
-		return;
-	WRITE_ONCE(qp->kernel, false);
-	mutex_lock(&qm->lock);
-	qm_qp_put(qp);
-	mutex_unlock(&qm->lock);
+	qm_qp_leave(qp, NULL);
 }
 EXPORT_SYMBOL_GPL(wd_qm_give_qp);
 

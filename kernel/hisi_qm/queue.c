@@ -157,8 +157,6 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 {
 	struct wd_queue *queue = file->private_data;
 	struct wd_qm *qm = queue->qm;
-	struct wd_qp *qp = queue->qp;
-	bool broken;
 
 	mutex_lock(&queue->lock);
 	wd_queue_release_memory(queue);
@@ -166,21 +164,10 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 	queue->mapping = NULL;
 	wd_queue_unpin_all(queue);
 
-	mutex_lock(&qp->lock);
-	broken = qp->broken;
-	if (broken) {
-		qp->ss = queue->ss;
-	} else {
-		qm_dus_free(qp);
-		wd_ss_free(queue->ss);
-	}
-	mutex_unlock(&qp->lock);
-
 	mutex_lock(&qm->lock);
 	list_del_init(&queue->node);
-	if (!broken)
-		qm_qp_put(qp);
 	mutex_unlock(&qm->lock);
+	qm_qp_leave(queue->qp, queue->ss);
 	mutex_unlock(&queue->lock);
 	wd_queue_put(queue);
 	return 0;
@@ -212,9 +199,10 @@ static int wd_queue_take_memory(struct wd_queue *queue, u32 *pasid)
 {
 	int ret;
 
-	*pasid = queue->pasid;
-	if (queue->attached)
+	if (queue->attached) {
+		*pasid = queue->pasid->value;
 		return 0;
+	}
 	if (queue->idev)
 		return -EOPNOTSUPP;
 	switch (READ_ONCE(queue->qm->mode)) {

@@ -39,7 +39,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @idev: the binding to an iommufd, or NULL
  * @mapping: of the file, where its VMAs are found; NULL after its release
  * @attached: an address space is attached at @pasid
- * @pasid: reserved in qm->pasids while attached
+ * @pasid: while attached, or NULL
  * @mm: address space that opened the file; its structure is kept
  * @bond: the started queue works in @mm, or did so when wd_qm_halt() stopped it; or NULL
  * @bond_node: in wd_bond.queues; qm->sva_lock
@@ -62,7 +62,7 @@ struct wd_queue {
 	struct address_space *mapping;
 	struct iommufd_device *idev;
 	bool attached;
-	u32 pasid;
+	struct wd_pasid *pasid;
 
 	struct mm_struct *mm;
 	struct wd_bond *bond;
@@ -74,6 +74,18 @@ struct wd_queue {
 	unsigned int mapped;
 	bool dead;
 	bool orphan;
+};
+
+/**
+ * struct wd_pasid - a PASID that is taken
+ * @ref: its owner, and hardware queues that keep it
+ * @qm: of whose device
+ * @value: the PASID
+ */
+struct wd_pasid {
+	struct kref ref;
+	struct wd_qm *qm;
+	u32 value;
 };
 
 extern const struct file_operations wd_queue_fops;
@@ -92,6 +104,11 @@ int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
 void wd_queue_detach(struct wd_queue *queue);
 void wd_queue_unbind(struct wd_queue *queue);
+
+/* pasid.c */
+struct wd_pasid *wd_pasid_alloc(struct wd_qm *qm, u32 first, u32 last);
+void wd_pasid_put(struct wd_pasid *pasid);
+void wd_pasid_leave(struct wd_pasid *pasid, struct wd_qp *qp);
 
 /* sva.c */
 int wd_queue_bond(struct wd_queue *queue, bool faults);

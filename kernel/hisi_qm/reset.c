@@ -164,8 +164,10 @@ void wd_qm_halt(struct wd_qm *qm)
 		qm_settle(qm);
 	qm_irqs_disable(qm);
 	qm_shut(qm, running);
+	qm_ask_cancel(qm);
 	for (i = 0; i < qm->qp_num; i++)
 		qm_qp_interrupt(&qm->qps[i]);
+	qm_mend_all(qm);
 }
 EXPORT_SYMBOL_GPL(wd_qm_halt);
 

@@ -10,7 +10,7 @@
  * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and what is in them.
  * A bond is made with it held, and unbound without it: that waits for page faults of the process.
  */
-#include <linux/idr.h>
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -29,7 +29,6 @@
  * @sva: the layer's
  * @pasid: of all queues
  * @faults: page faults are handled
- * @leaked: the device may still use the PASID
  */
 struct wd_bond {
 	struct wd_qm *qm;
@@ -38,9 +37,8 @@ struct wd_bond {
 	struct list_head queues;
 	unsigned int users;
 	struct wd_sva *sva;
-	u32 pasid;
+	struct wd_pasid *pasid;
 	bool faults;
-	bool leaked;
 };
 
 /* No more queues: who starts one gets another bond. */
@@ -118,20 +116,21 @@ static int bond_bind(struct wd_bond *bond)
 	struct wd_qm *qm = bond->qm;
 	struct device *dev = &qm->pdev->dev;
 	u32 max = min_t(u32, wd_iommu_max_pasids(dev), WD_QUEUE_MAX_PASIDS), next = 1;
+	struct wd_pasid *pasid;
 	struct wd_sva *sva;
-	int pasid;
 
-	for (; next < max; next = pasid + 1) {
-		pasid = ida_alloc_range(&qm->pasids, next, max - 1, GFP_KERNEL);
-		if (pasid < 0)
-			return pasid;
-		sva = wd_iommu_sva_bind(dev, bond->mm, pasid, bond->faults, &bond_ops, bond);
+	for (; next < max; next++) {
+		pasid = wd_pasid_alloc(qm, next, max - 1);
+		if (IS_ERR(pasid))
+			return PTR_ERR(pasid);
+		next = pasid->value;
+		sva = wd_iommu_sva_bind(dev, bond->mm, next, bond->faults, &bond_ops, bond);
 		if (!IS_ERR(sva)) {
 			bond->sva = sva;
 			bond->pasid = pasid;
 			return 0;
 		}
-		ida_free(&qm->pasids, pasid);
+		wd_pasid_put(pasid);
 		if (PTR_ERR(sva) != -EBUSY)
 			return PTR_ERR(sva);
 	}
@@ -207,7 +206,7 @@ int wd_queue_bond(struct wd_queue *queue, bool faults)
  */
 u32 wd_queue_bond_pasid(const struct wd_queue *queue)
 {
-	return queue->bond->pasid;
+	return queue->bond->pasid->value;
 }
 
 /**
@@ -233,8 +232,8 @@ void wd_queue_unbond(struct wd_queue *queue)
 {
 	struct wd_bond *bond = queue->bond;
 	struct wd_qm *qm = queue->qm;
-	bool last, leaked;
-	u32 pasid;
+	struct wd_pasid *pasid;
+	bool last;
 
 	lockdep_assert_held(&queue->lock);
 	if (!bond)
@@ -242,17 +241,15 @@ void wd_queue_unbond(struct wd_queue *queue)
 	queue->bond = NULL;
 	mutex_lock(&qm->sva_lock);
 	list_del_init(&queue->bond_node);
-	bond->leaked |= queue->qp->broken;
 	last = !--bond->users;
 	if (last)
 		list_del_init(&bond->node);
 	pasid = bond->pasid;
-	leaked = bond->leaked;
+	wd_pasid_leave(pasid, queue->qp);
 	mutex_unlock(&qm->sva_lock);
 	if (!last)
 		return;
 	wd_iommu_sva_unbind(bond->sva);
 	/* The bond may be gone. Its PASID is somebody else's only now. */
-	if (!leaked)
-		ida_free(&qm->pasids, pasid);
+	wd_pasid_put(pasid);
 }

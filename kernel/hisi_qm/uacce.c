@@ -202,6 +202,7 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	INIT_LIST_HEAD(&qm->bonds);
 	INIT_LIST_HEAD(&qm->queues);
 	init_waitqueue_head(&qm->thaw);
+	qm_ask_setup(qm);
 	ida_init(&qm->pasids);
 
 	device_initialize(&qm->dev);

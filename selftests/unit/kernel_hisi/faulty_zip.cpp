@@ -76,8 +76,9 @@ FaultyZip::~FaultyZip()
 	inner_.setInterruptSink(nullptr);
 }
 
-void FaultyZip::breakMailbox(unsigned command, Fault fault)
+void FaultyZip::breakMailbox(unsigned command, Fault fault, int queue)
 {
+	queue_ = queue;
 	command_ = command;
 	hits_ = 0;
 	hit_ = false;
@@ -121,7 +122,9 @@ uint64_t FaultyZip::barRead(unsigned bar, uint64_t offset, unsigned size)
 void FaultyZip::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
 {
 	if (bar == kRegisters && offset == kMailbox && fault_ != Fault::None) {
-		hit_ = (value & 0xff) == command_;
+		const int queue = value >> 16 & 0xffff;
+
+		hit_ = (value & 0xff) == command_ && (queue_ < 0 || queue_ == queue);
 		answer_ = static_cast<uint32_t>(value) & ~kBusy;
 		if (hit_) {
 			hits_++;

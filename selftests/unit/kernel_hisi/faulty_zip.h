@@ -27,9 +27,9 @@ public:
 	enum class Fault { None, Status, Busy };
 	/**
 	 * From now on commands @command do not reach the device: Status: they fail at once; Busy:
-	 * they never end, until the fault is lifted.
+	 * they never end, until the fault is lifted. With @queue only those of that queue.
 	 */
-	void breakMailbox(unsigned command, Fault fault);
+	void breakMailbox(unsigned command, Fault fault, int queue = -1);
 	void repair() { fault_ = Fault::None; }
 	/** Value that a read of register @offset of BAR2 gives instead of the device's. */
 	void overrideRegister(uint64_t offset, uint32_t value);
@@ -60,6 +60,7 @@ private:
 	unsigned vendor_ = 0, innerVendor_ = 0;
 	std::atomic<Fault> fault_{Fault::None};
 	std::atomic<unsigned> command_{0}, hits_{0};
+	std::atomic<int> queue_{-1};
 	std::atomic<uint32_t> answer_{0}; /**< what the mailbox reads after a broken command */
 	std::atomic<bool> hit_{false}, held_{false};
 	std::atomic<uint64_t> contextLow_{0}, contextHigh_{0};

@@ -161,9 +161,9 @@ TEST_F(HisiMode, AQueueThatDoesNotStopLosesItsMemory)
 		ASSERT_EQ(pin(other, memory, 2 * kSize), 0);
 		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
 		EXPECT_EQ(other.wait(), 0);
-		rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status);
+		rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status,
+					static_cast<int>(queue.number));
 		EXPECT_EQ(queue.put(), -EIO);
-		rig_.zip().repair();
 		EXPECT_EQ(queue.start(), -ENXIO);
 		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
 		EXPECT_NE(other.wait(), 0) << "it shared the address space";

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Queues that the device did not stop in time come back when it has. */
+#include "fixture.h"
+
+#include <cerrno>
+#include <chrono>
+#include <memory>
+#include <thread>
+
+namespace wd::hisitest
+{
+
+namespace
+{
+
+class HisiBroken : public HisiTest
+{
+protected:
+	void breakStop(const QueueFile &queue, FaultyZip::Fault fault = FaultyZip::Fault::Status)
+	{
+		rig_.zip().breakMailbox(kMailboxStop, fault, static_cast<int>(queue.number));
+	}
+	/** The kernel asks now and then. */
+	static bool available(long count)
+	{
+		const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
+
+		while (Rig::number("available_instances") != count) {
+			if (std::chrono::steady_clock::now() > end)
+				return false;
+			std::this_thread::sleep_for(std::chrono::milliseconds(5));
+		}
+		return true;
+	}
+};
+
+} // namespace
+
+TEST_F(HisiBroken, ComesBackAfterItsOwnerHasGone)
+{
+	Space space(caller_);
+	uint32_t pasid;
+	{
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(queue, space), 0);
+		pasid = queue.pasid;
+		breakStop(queue);
+		EXPECT_EQ(queue.put(), -EIO);
+	}
+	EXPECT_EQ(Rig::number("available_instances"), 14);
+	rig_.zip().repair();
+	EXPECT_TRUE(available(15));
+	QueueFile next(caller_);
+
+	ASSERT_EQ(next.open(), 0);
+	ASSERT_EQ(next.bind(space.fd), 0);
+	EXPECT_EQ(next.attach(space.hwpt, pasid), 0) << "its PASID, too";
+	ASSERT_EQ(next.map(), 0);
+	EXPECT_EQ(next.start(), 0);
+	EXPECT_EQ(next.number, 1u);
+}
+
+TEST_F(HisiBroken, ComesBackUnderItsOwner)
+{
+	Space space(caller_);
+	QueueFile queue(caller_), other(caller_);
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	ASSERT_EQ(makeReady(other, space), 0);
+	breakStop(queue);
+	EXPECT_EQ(queue.put(), -EIO);
+	other.close();
+	EXPECT_TRUE(available(14)) << "the other one stops as usual";
+	rig_.zip().repair();
+	EXPECT_EQ(queue.start(), -ENXIO) << "but not for this file";
+	queue.close();
+	EXPECT_TRUE(available(15));
+}
+
+/* The command is on its way while others are already waiting for the mailbox. */
+TEST_F(HisiBroken, ComesBackWhenTheCommandIsLate)
+{
+	Space space(caller_);
+	{
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(queue, space), 0);
+		breakStop(queue, FaultyZip::Fault::Busy);
+		EXPECT_EQ(queue.put(), -EIO);
+	}
+	EXPECT_EQ(Rig::number("available_instances"), 14);
+	rig_.zip().repair();
+	EXPECT_TRUE(available(15));
+}
+
+TEST_F(HisiBroken, ComesBackWhenAStartHasFailed)
+{
+	Space space(caller_);
+	{
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(queue, space), 0);
+		ASSERT_EQ(queue.put(), 0);
+		rig_.zip().breakMailbox(kMailboxCqc, FaultyZip::Fault::Busy);
+		EXPECT_EQ(queue.start(), -ETIMEDOUT);
+		EXPECT_EQ(queue.start(), -ENXIO);
+	}
+	EXPECT_EQ(Rig::number("available_instances"), 14);
+	rig_.zip().repair();
+	EXPECT_TRUE(available(15));
+}
+
+TEST_F(HisiBroken, IsMendedByAReset)
+{
+	Space space(caller_);
+	QueueFile open(caller_);
+	{
+		QueueFile queue(caller_);
+
+		ASSERT_EQ(makeReady(open, space), 0);
+		ASSERT_EQ(makeReady(queue, space), 0);
+		rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status);
+		EXPECT_EQ(queue.put(), -EIO);
+		EXPECT_EQ(open.put(), -EIO);
+	}
+	EXPECT_EQ(Rig::number("available_instances"), 13);
+	ASSERT_EQ(Rig::reset(), 0);
+	EXPECT_EQ(Rig::number("available_instances"), 14);
+	EXPECT_EQ(open.start(), -ENXIO);
+	open.close();
+	EXPECT_EQ(Rig::number("available_instances"), 15);
+	rig_.zip().repair();
+}
+
+} // namespace wd::hisitest
