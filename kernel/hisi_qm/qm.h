@@ -157,6 +157,8 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
+ * @users: struct wd_user, who have queues
+ * @user_limit: queues that each of them may have
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files
  * @pasids: PASIDs of the device in use by its queues
@@ -219,6 +221,8 @@ struct wd_qm {
 	struct mutex lock;
 	unsigned long *used;
 	unsigned int free;
+	struct list_head users;
+	unsigned int user_limit;
 	bool gone;
 	struct list_head queues;
 	struct ida pasids;
@@ -360,6 +364,10 @@ void qm_kernel_qp_event(struct wd_qp *qp);
 int qm_class_register(void);
 void qm_class_unregister(void);
 void qm_device_setup(struct wd_qm *qm);
+
+/* user.c */
+extern struct device_attribute dev_attr_queues_per_user;
+void wd_user_setup(struct wd_qm *qm);
 
 /* mode.c */
 extern struct device_attribute dev_attr_dma_mode;

@@ -87,7 +87,25 @@ void wd_queue_zombie(struct wd_queue *queue)
 	wake_up_interruptible(&queue->qp->wait);
 }
 
-/* Take a hardware queue and show the file to wd_qm_unregister(). */
+/* A hardware queue, in the name of the caller; shown to wd_qm_unregister(). */
+static int wd_queue_take_locked(struct wd_queue *queue)
+{
+	struct wd_qm *qm = queue->qm;
+	int ret;
+
+	lockdep_assert_held(&qm->lock);
+	if (qm->gone)
+		return -ENXIO;
+	if (!qm->free)
+		return -EBUSY;
+	ret = wd_user_charge(qm, &queue->user);
+	if (ret)
+		return ret;
+	queue->qp = qm_qp_get(qm);
+	list_add_tail(&queue->node, &qm->queues);
+	return 0;
+}
+
 static int wd_queue_take(struct wd_queue *queue)
 {
 	struct wd_qm *qm = queue->qm;
@@ -96,17 +114,14 @@ static int wd_queue_take(struct wd_queue *queue)
 	ret = qm_wait_running(qm);
 	if (ret)
 		return ret;
+	queue->user = wd_user_alloc();
+	if (!queue->user)
+		return -ENOMEM;
 	mutex_lock(&qm->lock);
-	if (qm->gone) {
-		ret = -ENXIO;
-	} else {
-		queue->qp = qm_qp_get(qm);
-		if (queue->qp)
-			list_add_tail(&queue->node, &qm->queues);
-		else
-			ret = -EBUSY;
-	}
+	ret = wd_queue_take_locked(queue);
 	mutex_unlock(&qm->lock);
+	if (ret)
+		kfree(queue->user);
 	return ret;
 }
 
@@ -166,6 +181,7 @@ static int wd_queue_release(struct inode *inode, struct file *file)
 
 	mutex_lock(&qm->lock);
 	list_del_init(&queue->node);
+	wd_user_uncharge(qm, queue->user);
 	mutex_unlock(&qm->lock);
 	qm_qp_leave(queue->qp, queue->ss);
 	mutex_unlock(&queue->lock);

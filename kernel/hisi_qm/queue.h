@@ -15,6 +15,7 @@
 struct mm_struct;
 struct vm_area_struct;
 struct wd_bond;
+struct wd_user;
 
 /* The PASID field of queue contexts (5.1). */
 #define WD_QUEUE_MAX_PASIDS 0x10000
@@ -31,6 +32,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * struct wd_queue - open queue file
  * @qm: counted
  * @qp: ours until release
+ * @user: who opened the file; qm->lock
  * @ref: the file, and wd_qm_unregister() while it works on the queue
  * @node: in qm->queues; qm->lock
  * @lock: protects what follows; order in qm.h
@@ -53,6 +55,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
 struct wd_queue {
 	struct wd_qm *qm;
 	struct wd_qp *qp;
+	struct wd_user *user;
 	struct kref ref;
 	struct list_head node;
 
@@ -125,6 +128,11 @@ void wd_queue_unpin_all(struct wd_queue *queue);
 struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size);
 long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer);
 unsigned long wd_ss_pfn(const struct wd_ss *ss, unsigned long page);
+
+/* user.c */
+struct wd_user *wd_user_alloc(void);
+int wd_user_charge(struct wd_qm *qm, struct wd_user **user);
+void wd_user_uncharge(struct wd_qm *qm, struct wd_user *user);
 
 /* region.c */
 int wd_queue_mmap(struct file *file, struct vm_area_struct *vma);

@@ -126,6 +126,7 @@ static struct attribute *qm_attrs[] = {
 	&dev_attr_algorithms.attr,
 	&dev_attr_available_instances.attr,
 	&dev_attr_total_instances.attr,
+	&dev_attr_queues_per_user.attr,
 	&dev_attr_region_mmio_size.attr,
 	&dev_attr_region_dus_size.attr,
 	&dev_attr_doorbell_words.attr,
@@ -201,6 +202,7 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	mutex_init(&qm->stop_lock);
 	INIT_LIST_HEAD(&qm->bonds);
 	INIT_LIST_HEAD(&qm->queues);
+	INIT_LIST_HEAD(&qm->users);
 	init_waitqueue_head(&qm->thaw);
 	qm_ask_setup(qm);
 	ida_init(&qm->pasids);
@@ -239,6 +241,7 @@ int wd_qm_register(struct wd_qm *qm)
 	if (!wd_qm_serves_users(qm))
 		return -EOPNOTSUPP;
 	qm_mode_setup(qm);
+	wd_user_setup(qm);
 	cdev_init(&qm->cdev, &wd_queue_fops);
 	qm->cdev.owner = THIS_MODULE;
 	return cdev_device_add(&qm->cdev, &qm->dev);

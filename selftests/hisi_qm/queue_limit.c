@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* When queues run out the answer is EBUSY, at once; and one that is closed can be taken again. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -16,6 +17,15 @@ static double seconds(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return now.tv_sec + now.tv_nsec / 1e9;
+}
+
+static int limit_write(long limit)
+{
+	char path[256], text[32];
+
+	snprintf(path, sizeof(path), "%s/queues_per_user", device.sysfs);
+	snprintf(text, sizeof(text), "%ld", limit);
+	return wd_host_sysfs_write(device.host, path, text);
 }
 
 static void exhaust(void)
@@ -71,6 +81,23 @@ static void exhaust_started(void)
 	free(queues);
 }
 
+static void limit_values(void)
+{
+	const long before = device_number(&device, "queues_per_user");
+	const long all = device_number(&device, "total_instances") - 1;
+
+	EXPECT(before >= 1 && before <= all, "a limit: %ld", before);
+	EXPECT(limit_write(0) == -EINVAL, "none");
+	EXPECT(limit_write(all + 1) == -EINVAL, "more than there are");
+	EXPECT(limit_write(-1) < 0, "a negative number");
+	EXPECT(device_number(&device, "queues_per_user") == before, "nothing changed");
+	EXPECT(!limit_write(1), "one");
+	EXPECT(device_number(&device, "queues_per_user") == 1, "is one");
+	EXPECT(!limit_write(all), "all");
+	EXPECT(device_number(&device, "queues_per_user") == all, "are all");
+	EXPECT(!limit_write(before), "back");
+}
+
 /* A process has 1024 descriptors by default, no more than a device has queues. */
 static void allow_files(void)
 {
@@ -81,13 +108,33 @@ static void allow_files(void)
 	setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static long limit_before;
+
+/* Whoever runs this may have all queues. */
+static int setup(void)
+{
+	int ret = device_open(&device);
+
+	if (ret)
+		return ret;
+	limit_before = device_number(&device, "queues_per_user");
+	return limit_write(device_number(&device, "total_instances") - 1);
+}
+
+static void teardown(void)
+{
+	limit_write(limit_before);
+	device_close(&device);
+}
+
 int main(void)
 {
 	static const struct ktap_case cases[] = {
+		{"queues of one user", limit_values},
 		{"all queues taken", exhaust},
 		{"all queues started", exhaust_started},
 	};
 
 	allow_files();
-	KTAP_MAIN(cases, device_open(&device), device_close(&device));
+	KTAP_MAIN(cases, setup(), teardown());
 }

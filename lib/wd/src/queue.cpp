@@ -104,6 +104,11 @@ Queue::Queue(Host &host, const Accelerator &accelerator) : state_(std::make_uniq
 	if (fd == -EBUSY)
 		throw Error(EBUSY, accelerator.name, "take a queue: none is free",
 			    "close a program that uses one, or take another device");
+	if (fd == -EDQUOT)
+		throw Error(EDQUOT, accelerator.name,
+			    "take a queue: you have as many as one user may have",
+			    "close a program that uses one, take another device, or let root raise "
+			    "queues_per_user");
 	if (fd == -EACCES || fd == -EPERM)
 		throw Error(-fd, accelerator.devicePath, "open", "give your user access to it");
 	if (fd < 0)

@@ -123,7 +123,7 @@ Queue takeQueue(Host &host, const std::vector<const Accelerator *> &order)
 		try {
 			return Queue(host, *device);
 		} catch (const Error &error) {
-			if (error.error() != EBUSY)
+			if (error.error() != EBUSY && error.error() != EDQUOT)
 				throw;
 		}
 	}

@@ -324,9 +324,9 @@ void ZipSession::State::takeQueues(Host &host, const Accelerator &accelerator)
 		try {
 			queues.emplace_back(host, accelerator);
 		} catch (const Error &error) {
-			if (error.error() != EBUSY)
+			if (error.error() != EBUSY && error.error() != EDQUOT)
 				throw;
-			throw Error(EBUSY, accelerator.name,
+			throw Error(error.error(), accelerator.name,
 				    "take " + std::to_string(options.queues) + " queues: only " +
 					    std::to_string(queues.size()) + " were free",
 				    "ask for fewer, or close a program that uses some");

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * How many queues of a device one user may have: all but a reserve for others, unless root decides
+ * otherwise in attribute "queues_per_user". Who may exceed limits (CAP_SYS_RESOURCE) may exceed
+ * this one.
+ */
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/device.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/minmax.h>
+#include <linux/slab.h>
+#include <linux/sysfs.h>
+#include <linux/uidgid.h>
+
+#include "queue.h"
+
+/* The reserve is one queue of so many. */
+#define WD_USER_RESERVE 16
+
+/**
+ * struct wd_user - a user with queues
+ * @node: in wd_qm.users
+ * @uid: who opened them
+ * @queues: open files
+ */
+struct wd_user {
+	struct list_head node;
+	kuid_t uid;
+	unsigned int queues;
+};
+
+/* Users never get the kernel's queue. */
+static unsigned int wd_user_queues(const struct wd_qm *qm)
+{
+	return qm->qp_num - 1;
+}
+
+/* The number of queues is known. */
+void wd_user_setup(struct wd_qm *qm)
+{
+	unsigned int all = wd_user_queues(qm);
+
+	qm->user_limit = max(all - DIV_ROUND_UP(all, WD_USER_RESERVE), 1u);
+}
+
+/* The caller, if he turns out to have no queue yet. To be freed if he is not taken. */
+struct wd_user *wd_user_alloc(void)
+{
+	struct wd_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+
+	if (user)
+		user->uid = current_uid();
+	return user;
+}
+
+static struct wd_user *wd_user_find(struct wd_qm *qm, kuid_t uid)
+{
+	struct wd_user *user;
+
+	lockdep_assert_held(&qm->lock);
+	list_for_each_entry (user, &qm->users, node)
+		if (uid_eq(user->uid, uid))
+			return user;
+	return NULL;
+}
+
+/**
+ * wd_user_charge() - one more queue for a user
+ * @qm: queue manager, locked
+ * @user: in: from wd_user_alloc(); out: who has the queue, for wd_user_uncharge()
+ *
+ * Return: 0, or -EDQUOT, with @user as before.
+ */
+int wd_user_charge(struct wd_qm *qm, struct wd_user **user)
+{
+	struct wd_user *known = wd_user_find(qm, (*user)->uid);
+
+	if (known && known->queues >= qm->user_limit && !capable(CAP_SYS_RESOURCE))
+		return -EDQUOT;
+	if (known) {
+		kfree(*user);
+		*user = known;
+	} else {
+		list_add(&(*user)->node, &qm->users);
+	}
+	(*user)->queues++;
+	return 0;
+}
+
+/**
+ * wd_user_uncharge() - one queue less for a user
+ * @qm: queue manager, locked
+ * @user: as from wd_user_charge()
+ */
+void wd_user_uncharge(struct wd_qm *qm, struct wd_user *user)
+{
+	lockdep_assert_held(&qm->lock);
+	if (--user->queues)
+		return;
+	list_del(&user->node);
+	kfree(user);
+}
+
+static ssize_t queues_per_user_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	unsigned int limit;
+
+	mutex_lock(&qm->lock);
+	limit = qm->user_limit;
+	mutex_unlock(&qm->lock);
+	return sysfs_emit(buf, "%u\n", limit);
+}
+
+/* Queues that a user has already stay his. */
+static ssize_t queues_per_user_store(struct device *dev, struct device_attribute *attr,
+				     const char *buf, size_t count)
+{
+	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	unsigned int limit;
+	int ret;
+
+	ret = kstrtouint(buf, 0, &limit);
+	if (ret)
+		return ret;
+	if (!limit || limit > wd_user_queues(qm))
+		return -EINVAL;
+	mutex_lock(&qm->lock);
+	qm->user_limit = limit;
+	mutex_unlock(&qm->lock);
+	return count;
+}
+DEVICE_ATTR_RW(queues_per_user);
