@@ -109,37 +109,69 @@ static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *con
 	wd_vfio_field(config, PCI_INTERRUPT_PIN, 1, 0, 0);
 }
 
-static unsigned int wd_vfio_config_msi(struct wd_vfio *wd, struct wd_vfio_config *config,
-				       unsigned int pos)
+/*
+ * The next capability at the given offset: where the one at @pos ends at the latest, whatever it
+ * says of itself. The function's own chain need not be in the order of the offsets.
+ */
+static unsigned int wd_vfio_cap_limit(struct wd_vfio *wd, unsigned int pos)
+{
+	unsigned int limit = PCI_CFG_SPACE_SIZE, hops;
+	u8 at;
+
+	pci_read_config_byte(wd->pdev, PCI_CAPABILITY_LIST, &at);
+	for (hops = 0; hops < WD_VFIO_MAX_CAPS; hops++) {
+		at &= ~3;
+		if (at < PCI_STD_HEADER_SIZEOF)
+			break;
+		if (at > pos)
+			limit = min_t(unsigned int, limit, at);
+		pci_read_config_byte(wd->pdev, at + PCI_CAP_LIST_NEXT, &at);
+	}
+	return limit;
+}
+
+/* Size of the MSI capability whose control word is @flags. */
+static unsigned int wd_vfio_msi_size(u16 flags)
 {
 	unsigned int size = WD_VFIO_MSI_SIZE;
+
+	if (flags & PCI_MSI_FLAGS_64BIT)
+		size += 4;
+	return flags & PCI_MSI_FLAGS_MASKBIT ? round_up(size, 4) + 8 : size;
+}
+
+static unsigned int wd_vfio_config_msi(struct wd_vfio *wd, struct wd_vfio_config *config,
+				       unsigned int pos, unsigned int limit)
+{
+	unsigned int size;
 	bool wide, masks;
 	u16 flags;
 
 	pci_read_config_word(wd->pdev, pos + PCI_MSI_FLAGS, &flags);
 	wide = flags & PCI_MSI_FLAGS_64BIT;
 	masks = flags & PCI_MSI_FLAGS_MASKBIT;
+	size = wd_vfio_msi_size(flags);
+	if (size > limit - pos)
+		return 0;
 	flags &= ~(PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	wd_vfio_field(config, pos + PCI_MSI_FLAGS, 2, flags,
 		      PCI_MSI_FLAGS_ENABLE | PCI_MSI_FLAGS_QSIZE);
 	wd_vfio_field(config, pos + PCI_MSI_ADDRESS_LO, 4, 0, ~3u);
-	if (wide) {
+	if (wide)
 		wd_vfio_field(config, pos + PCI_MSI_ADDRESS_HI, 4, 0, ~0u);
-		size += 4;
-	}
 	wd_vfio_field(config, pos + (wide ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32), 2, 0, 0xffff);
-	if (masks) {
-		wd_vfio_field(config, pos + round_up(size, 4), 4, 0, ~0u);
-		size = round_up(size, 4) + 8;
-	}
+	if (masks)
+		wd_vfio_field(config, pos + size - 8, 4, 0, ~0u);
 	return size;
 }
 
 static unsigned int wd_vfio_config_msix(struct wd_vfio *wd, struct wd_vfio_config *config,
-					unsigned int pos)
+					unsigned int pos, unsigned int limit)
 {
 	u16 flags;
 
+	if (WD_VFIO_MSIX_SIZE > limit - pos)
+		return 0;
 	pci_read_config_word(wd->pdev, pos + PCI_MSIX_FLAGS, &flags);
 	memset(config->real + pos, 0xff, WD_VFIO_MSIX_SIZE);
 	wd_vfio_field(config, pos + PCI_MSIX_FLAGS, 2, flags & PCI_MSIX_FLAGS_QSIZE,
@@ -148,14 +180,17 @@ static unsigned int wd_vfio_config_msix(struct wd_vfio *wd, struct wd_vfio_confi
 }
 
 static unsigned int wd_vfio_config_express(struct wd_vfio *wd, struct wd_vfio_config *config,
-					   unsigned int pos)
+					   unsigned int pos, unsigned int limit)
 {
 	unsigned int size;
 	u32 capabilities;
 	u16 word;
 
+	if (WD_VFIO_EXP_SIZE_V1 > limit - pos)
+		return 0;
 	pci_read_config_word(wd->pdev, pos + PCI_EXP_FLAGS, &word);
 	size = (word & 0xf) >= 2 ? WD_VFIO_EXP_SIZE_V2 : WD_VFIO_EXP_SIZE_V1;
+	size = min(size, limit - pos);
 	memset(config->real + pos, 0xff, size);
 	pci_read_config_word(wd->pdev, pos + PCI_EXP_DEVCTL, &word);
 	word &= ~PCI_EXP_DEVCTL_BCR_FLR;
@@ -167,35 +202,39 @@ static unsigned int wd_vfio_config_express(struct wd_vfio *wd, struct wd_vfio_co
 }
 
 static unsigned int wd_vfio_config_vendor(struct wd_vfio *wd, struct wd_vfio_config *config,
-					  unsigned int pos)
+					  unsigned int pos, unsigned int limit)
 {
 	u8 size;
 
 	pci_read_config_byte(wd->pdev, pos + WD_VFIO_VNDR_LENGTH, &size);
-	size = min_t(unsigned int, size, PCI_CFG_SPACE_SIZE - pos);
+	size = min_t(unsigned int, size, limit - pos);
 	memset(config->real + pos, 0xff, size);
 	return size;
 }
 
-/* Size of the capability, 0 if the owner does not get to see it. */
+/* Size of the capability, 0 if the owner does not get to see it: unknown, or too long for its
+ * place. */
 static unsigned int wd_vfio_config_cap(struct wd_vfio *wd, struct wd_vfio_config *config,
 				       unsigned int pos, u8 id)
 {
+	unsigned int limit = wd_vfio_cap_limit(wd, pos);
+
 	switch (id) {
 	case PCI_CAP_ID_MSI:
-		return wd_vfio_config_msi(wd, config, pos);
+		return wd_vfio_config_msi(wd, config, pos, limit);
 	case PCI_CAP_ID_MSIX:
-		return wd_vfio_config_msix(wd, config, pos);
+		return wd_vfio_config_msix(wd, config, pos, limit);
 	case PCI_CAP_ID_EXP:
-		return wd_vfio_config_express(wd, config, pos);
+		return wd_vfio_config_express(wd, config, pos, limit);
 	case PCI_CAP_ID_VNDR:
-		return wd_vfio_config_vendor(wd, config, pos);
+		return wd_vfio_config_vendor(wd, config, pos, limit);
 	default:
 		return 0;
 	}
 }
 
-/* A chain of the capabilities that he sees. What is too long for its place ends up behind it. */
+/* A chain of the capabilities that the owner sees. One too long for its place is cut, or not shown.
+ */
 static void wd_vfio_config_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
 	unsigned int link = PCI_CAPABILITY_LIST, hops;
@@ -233,7 +272,9 @@ static void wd_vfio_config_ext_caps(struct wd_vfio *wd, struct wd_vfio_config *c
 		if (pos > PCI_CFG_SPACE_EXP_SIZE - WD_VFIO_DSN_SIZE)
 			return;
 		pci_read_config_dword(wd->pdev, pos, &header);
-		if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_DSN) {
+		if (PCI_EXT_CAP_ID(header) == PCI_EXT_CAP_ID_DSN &&
+		    (PCI_EXT_CAP_NEXT(header) <= pos ||
+		     PCI_EXT_CAP_NEXT(header) >= pos + WD_VFIO_DSN_SIZE)) {
 			if (pos != PCI_CFG_SPACE_SIZE)
 				wd_vfio_field(config, PCI_CFG_SPACE_SIZE, 4, pos << 20, 0);
 			wd_vfio_field(config, pos, 4, header & 0xfffff, 0);

@@ -45,12 +45,14 @@ static int wd_vfio_release(struct inode *inode, struct file *file)
 int wd_vfio_lock_owner(struct wd_vfio_file *vfile)
 {
 	struct wd_vfio *wd = vfile->wd;
+	int ret;
 
 	mutex_lock(&wd->lock);
 	if (wd->owner == vfile)
 		return 0;
+	ret = wd->gone ? -ENODEV : -EINVAL;
 	mutex_unlock(&wd->lock);
-	return wd->gone ? -ENODEV : -EINVAL;
+	return ret;
 }
 
 static int wd_vfio_reset_ioctl(struct wd_vfio *wd)

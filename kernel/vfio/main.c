@@ -149,7 +149,7 @@ err_put:
 static void wd_vfio_revoke(struct wd_vfio *wd)
 {
 	mutex_lock(&wd->lock);
-	wd->gone = true;
+	WRITE_ONCE(wd->gone, true);
 	wd_vfio_signal(wd->request);
 	if (wd->owner)
 		wd_vfio_take_back(wd);

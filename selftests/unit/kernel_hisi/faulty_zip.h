@@ -15,6 +15,7 @@
 namespace wd::hisitest
 {
 
+constexpr uint8_t kCapPower = 1;
 constexpr unsigned kMailboxSqc = 0, kMailboxCqc = 1, kMailboxEqc = 2, kMailboxStop = 8;
 
 /** Stands before @inner: same identity and BARs, its own configuration space. Thread-safe. */

@@ -121,6 +121,30 @@ TEST_F(VfioInfo, Interrupts)
 	}
 }
 
+/*
+ * The function's Express capability is shorter than its version demands: the bytes behind it belong
+ * to a capability that the owner does not see.
+ */
+TEST_F(VfioInfo, CapabilityDoesNotShowItsNeighbour)
+{
+	constexpr const char *kFirst = "0000:75:00.0";
+	FunctionFile first(caller_);
+
+	ASSERT_EQ(give("wd_vfio", kFirst), 0);
+	ASSERT_EQ(first.open(nameOf(kFirst)), 0);
+	ASSERT_EQ(first.bind(space_->fd), 0);
+	const unsigned express = first.capability(kExpress);
+
+	ASSERT_NE(express, 0u);
+	EXPECT_EQ(first.config(express + 2, 1) & 0xf, 2u) << "its version";
+	EXPECT_NE(first.config(express + 4), 0u) << "Device Capabilities are shown";
+	EXPECT_EQ(first.capability(hisitest::kCapPower), 0u);
+	for (unsigned at = 0x28; at < 0x28 + 8; at++)
+		EXPECT_EQ(first.config(express + at, 1), 0u) << at;
+	for (uint8_t id : {kVendor, kMsix})
+		EXPECT_NE(first.capability(id), 0u) << unsigned{id};
+}
+
 TEST_F(VfioInfo, ConfigurationSpaceOfTheOwner)
 {
 	EXPECT_EQ(file_->config(0, 4), 0xa25019e5u);

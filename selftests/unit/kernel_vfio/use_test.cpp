@@ -350,4 +350,37 @@ TEST_F(VfioUse, AllAtOnce)
 		thread.join();
 }
 
+/* For TSan: the driver leaves while threads are about to find out. */
+TEST_F(VfioUse, GoesWhileItIsUsed)
+{
+	std::vector<std::thread> threads;
+	std::atomic<unsigned> running{0};
+	const auto untilGone = [&](auto body) {
+		threads.emplace_back([&running, body] {
+			running++;
+			while (body() != -ENODEV)
+				;
+		});
+	};
+
+	untilGone([&] {
+		uint32_t value;
+		return file_->read(VFIO_PCI_CONFIG_REGION_INDEX, 0, &value, 4);
+	});
+	untilGone([&]() -> ssize_t {
+		void *address;
+		const int ret = file_->map(4, 0, 4 * kPage, &address);
+
+		if (!ret)
+			file_->unmap(address, 4 * kPage);
+		return ret;
+	});
+	untilGone([&]() -> ssize_t { return file_->reset(); });
+	while (running < threads.size())
+		std::this_thread::yield();
+	ASSERT_EQ(give("hisi_zip"), 0);
+	for (auto &thread : threads)
+		thread.join();
+}
+
 } // namespace wd::vfiotest
