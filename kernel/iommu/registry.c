@@ -614,7 +614,10 @@ static int wd_show_step(const struct wd_record *record, void *arg)
 	return 0;
 }
 
-/* One line a record; what does not fit into a page is counted in the last line. */
+/*
+ * One line a record; what does not fit into a page is counted in the last line. Root only, as the
+ * log of faults: both show the PASIDs of other people's work.
+ */
 static ssize_t attachments_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	struct wd_attach_show show = {dev_to_iommu_device(dev), buf};
@@ -626,7 +629,7 @@ static ssize_t attachments_show(struct device *dev, struct device_attribute *att
 		show.at += sysfs_emit_at(buf, show.at, "more=%u\n", show.more);
 	return show.at;
 }
-static DEVICE_ATTR_RO(attachments);
+static DEVICE_ATTR_ADMIN_RO(attachments);
 
 static struct attribute *wd_iommu_attrs[] = {
 	&dev_attr_attachments.attr,

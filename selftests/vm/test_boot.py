@@ -42,6 +42,16 @@ def test_no_undue_taint(host):
     assert taint & ~(1 << 6 | 1 << 12 | 1 << 13) == 0
 
 
+def test_other_peoples_pasids_are_for_root(host):
+    for name in ("attachments", "fault_log", "last_fault"):
+        assert host.sh(f"stat -c %a /sys/class/iommu/wd-iommu0/{name}").strip() == "400"
+    nobody = ["su", "nobody", "-s", "/bin/sh", "-c"]
+    run = host.run([*nobody, "wdctl topology --attachments"])
+    assert run.returncode == 1 and "be root" in run.stderr, run.stdout + run.stderr
+    run = host.run([*nobody, "wdctl topology"])
+    assert run.returncode == 0 and "hisi_zip-0" in run.stdout, run.stderr
+
+
 def test_devices_are_there(host, description):
     assert host.sh("ls -l /dev/iommu").startswith("c")
     assert host.sh("ls /sys/class/iommu").split() == ["wd-iommu0"]

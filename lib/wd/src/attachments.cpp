@@ -6,6 +6,7 @@
 #include <map>
 
 #include "fields.hpp"
+#include "wd/error.hpp"
 
 namespace wd
 {
@@ -111,7 +112,7 @@ IommuAttachments readAttachments(Host &host)
 {
 	IommuAttachments found;
 
-	forEachUnit(host, "attachments", [&](const std::string &unit, const std::string &text) {
+	const auto take = [&](const std::string &unit, const std::string &text) {
 		forEachLine(text, [&](std::string_view line) {
 			unsigned more = 0;
 
@@ -122,7 +123,11 @@ IommuAttachments readAttachments(Host &host)
 				found.more += more;
 			}
 		});
-	});
+	};
+
+	if (const int error = forEachUnit(host, "attachments", take))
+		throw Error(-error, "attachments", "read who is attached where in the IOMMU",
+			    "be root: they show the PASIDs of everybody");
 	return found;
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <string>
 #include <string_view>
@@ -55,21 +56,30 @@ void forEachLine(std::string_view text, Take &&take)
 	}
 }
 
-/** @take(unit, text) for each IOMMU unit whose @attribute can be read. */
+/**
+ * @take(unit, text) for each IOMMU unit whose @attribute can be read.
+ * @return 0, or -EACCES if one of them may not be read.
+ */
 template <typename Take>
-void forEachUnit(Host &host, const std::string &attribute, Take &&take)
+int forEachUnit(Host &host, const std::string &attribute, Take &&take)
 {
 	const std::string directory = "/sys/class/iommu";
 	std::vector<std::string> units;
 
+	int refused = 0;
+
 	if (host.sysfsList(directory, units))
-		return;
+		return 0;
 	for (const auto &unit : units) {
 		std::string text;
+		const int error = host.sysfsRead(directory + "/" + unit + "/" + attribute, text);
 
-		if (!host.sysfsRead(directory + "/" + unit + "/" + attribute, text))
+		if (!error)
 			take(unit, text);
+		else if (error == -EACCES)
+			refused = error;
 	}
+	return refused;
 }
 
 } // namespace wd

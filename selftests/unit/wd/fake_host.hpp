@@ -138,6 +138,8 @@ class FakeHost final : public Host
 {
 public:
 	std::map<std::string, std::string> sysfs = goodSysfs();
+	/** Attributes that are there, for others. */
+	std::set<std::string> forbidden;
 	std::map<std::string, int> openErrors;	  /**< path -> -errno */
 	std::map<unsigned long, int> ioctlErrors; /**< request -> -errno */
 	FakeDevice device;
@@ -240,6 +242,8 @@ public:
 	int sysfsRead(const std::string &path, std::string &out) noexcept override
 	{
 		const auto it = sysfs.find(path);
+		if (forbidden.contains(path))
+			return -EACCES;
 		if (it == sysfs.end())
 			return -ENOENT;
 		out = it->second;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "wd/attachments.hpp"
+#include "wd/error.hpp"
 
 #include "fake_host.hpp"
 
@@ -102,6 +103,22 @@ TEST(Attachments, OfEveryUnit)
 	EXPECT_EQ("a\n  |-- domain 1 (kernel's DMA, IOVA)\n        |-- [a]\n"
 		  "b\n  |-- domain 1 (kernel's DMA, IOVA)\n        |-- [b]\nand 5 more\n",
 		  drawAttachments(found));
+}
+
+/* Nothing to see, and not allowed to look, are two answers. */
+TEST(Attachments, WhoMayNotLookIsTold)
+{
+	test::FakeHost host;
+
+	host.sysfs["/sys/class/iommu/wd-iommu0/attachments"] = "domain=1 type=dma dev=a pasid=-\n";
+	host.forbidden.insert("/sys/class/iommu/wd-iommu0/attachments");
+	try {
+		readAttachments(host);
+		ADD_FAILURE() << "no error";
+	} catch (const Error &error) {
+		EXPECT_EQ(EACCES, error.code().value());
+		EXPECT_NE(std::string::npos, error.remedy().find("root"));
+	}
 }
 
 } // namespace

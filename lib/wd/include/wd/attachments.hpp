@@ -35,7 +35,10 @@ struct IommuAttachments {
 /** One line of the attribute, without the unit. @return none if it is not one. */
 std::optional<IommuAttachment> parseAttachment(std::string_view line);
 
-/** Attachments of every unit. Units that do not say: nothing. */
+/**
+ * Attachments of every unit. Units that do not say: nothing.
+ * @throws Error EACCES if the caller may not see those of a unit: they are for root.
+ */
 IommuAttachments readAttachments(Host &host);
 
 /**
