@@ -89,9 +89,9 @@ struct wd_iommu_hw_info {
  *
  * All but @pgtable_free, @cache_invalidate and @mm_table_flush are called with a reference to the
  * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing, and
- * the three of replace. The tear-down of an entry returns only when no page request of it is on its
- *way any more: those that were have been given to wd_iommu_report_fault(), which therefore takes no
- *lock that is held over operations.
+ * the three of replace. The tear-down of an entry returns only when none of its page requests is on
+ * its way any more: all have been given to wd_iommu_report_fault(), which therefore takes no lock
+ * that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;

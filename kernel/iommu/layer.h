@@ -15,7 +15,7 @@
  *	wd_lock			(registry.c) the tables of drivers, devices and domains, and the
  *				lists of records
  * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
- *here takes it.
+ * here takes it.
  */
 #ifndef _WD_IOMMU_LAYER_H
 #define _WD_IOMMU_LAYER_H

@@ -15,7 +15,7 @@
  *	wd_sva.fault_lock	spinlock, the list of groups
  * The end of an mm calls the user (mm_exit) with none of them held, so the user may hold its own
  * locks over bind and unbind. Unbind waits for the fault that is being handled, which takes the
- *mmap lock for reading: neither may be called under that.
+ * mmap lock for reading: neither may be called under that.
  */
 #include <linux/err.h>
 #include <linux/kref.h>

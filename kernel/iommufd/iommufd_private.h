@@ -336,9 +336,8 @@ struct iommufd_attach {
 };
 
 /*
- * A device that takes part in an attach; owner of its reserved regions for the requester id.
- * Without
- * @faults its page requests have no handler.
+ * A device that takes part in an attach; owner of its reserved regions for the requester id. Its
+ * page requests have no handler where @faults is NULL.
  */
 struct iommufd_attach_link {
 	struct list_head item;

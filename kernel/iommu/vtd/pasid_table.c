@@ -163,8 +163,7 @@ static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0,
  * @page: zeroed page
  *
  * The unit reads an entry in pieces, so one that is edited could be read half old, half new.
- * Instead
- * @page becomes the table, with a copy of every other entry, by one store to the directory: each
+ * Instead, one store to the directory makes @page the table, with a copy of every other entry: each
  * request finds the old entry or the new one, and none finds nothing.
  *
  * When it returns no request reaches memory through the old entry. Page requests may be on their
