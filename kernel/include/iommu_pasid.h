@@ -47,6 +47,8 @@ struct wd_iommu_hw_info {
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
  *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
+ * @domain_serves: @domain, of this driver, is what @domain_alloc_user would make for @dev and @flags
+ *	now. Missing: it never is
  * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
  *	IOMMU_NO_PASID: at the requester id, which the core has blocked
  * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches
@@ -96,6 +98,7 @@ struct wd_iommu_hw_info {
 struct wd_iommu_ops {
 	struct module *owner;
 	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags);
+	bool (*domain_serves)(struct iommu_domain *domain, struct device *dev, u32 flags);
 	int (*set_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	struct wd_new_entry *(*replace_prepare)(struct iommu_domain *domain,
@@ -164,6 +167,7 @@ extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
 struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
+bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags);
 int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 int wd_iommu_attach_rid(struct iommu_domain *domain, struct device *dev);

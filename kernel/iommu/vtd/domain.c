@@ -176,6 +176,21 @@ int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 	return 0;
 }
 
+static u64 vtd_aperture_end(const struct vtd_limits *limits)
+{
+	return (1ULL << limits->aperture_bits) - 1;
+}
+
+/* Would one that is made now, for the units that there are now, promise the same? */
+bool vtd_domain_is_current(const struct vtd_domain *domain)
+{
+	struct vtd_limits limits;
+
+	return vtd_common_limits(&limits) && domain->haw == limits.haw &&
+	       domain->domain.pgsize_bitmap == limits.pgsizes &&
+	       domain->domain.geometry.aperture_end == vtd_aperture_end(&limits);
+}
+
 static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd_limits *limits)
 {
 	struct vtd_domain *paging = kzalloc(sizeof(*paging), GFP_KERNEL_ACCOUNT);
@@ -189,7 +204,7 @@ static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd
 	paging->domain.type = type;
 	paging->domain.ops = &vtd_paging_ops;
 	paging->domain.pgsize_bitmap = limits->pgsizes;
-	paging->domain.geometry.aperture_end = (1ULL << limits->aperture_bits) - 1;
+	paging->domain.geometry.aperture_end = vtd_aperture_end(limits);
 	paging->domain.geometry.force_aperture = true;
 	if (ss_table_init(&paging->table))
 		goto err_free;

@@ -229,22 +229,35 @@ const struct iommu_ops vtd_iommu_ops = {
 
 /* --- for the layer --- */
 
+/* Has the unit what the flags ask for? */
+static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
+{
+	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
+		return false;
+	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(dev->unit->ecap & VTD_ECAP_NEST))
+		return false;
+	return !(flags & IOMMU_HWPT_ALLOC_PASID) || dev->max_pasids;
+}
+
 static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 {
-	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;
 
-	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(vdev->unit->ecap & VTD_ECAP_NEST))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids)
+	if (!vtd_knows_flags(dev_iommu_priv_get(dev), flags))
 		return ERR_PTR(-EOPNOTSUPP);
 	domain = vtd_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	to_vtd_domain(domain)->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	return domain;
+}
+
+/* A domain for PASIDs is not made in another way. */
+static bool vtd_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
+{
+	return vtd_knows_flags(dev_iommu_priv_get(dev), flags) &&
+	       to_vtd_domain(domain)->nest_parent == !!(flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
+	       vtd_domain_is_current(to_vtd_domain(domain));
 }
 
 static u32 vtd_max_pasids(struct device *dev)
@@ -273,6 +286,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 const struct wd_iommu_ops vtd_layer_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = vtd_domain_alloc_user,
+	.domain_serves = vtd_domain_serves,
 	.set_dev_pasid = vtd_set_dev_pasid,
 	.remove_dev_pasid = vtd_remove_dev_pasid,
 	.replace_prepare = vtd_replace_prepare,

@@ -57,6 +57,8 @@ struct mock_config {
 	 */
 	unsigned int fail_map, fail_attach;
 	unsigned int hw_info_len;
+	/* Domains made for a device serve whenever one is needed for it. */
+	int serves;
 	/* User-managed tables, invalidation and page requests; chosen before boot. */
 	int nest;
 	/* The n-th next faults_enable fails with -ENOSPC. */

@@ -346,6 +346,13 @@ static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags
 	return domain;
 }
 
+static bool mock_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+
+	return mock_config.serves && to_mock(domain)->made_for == mdev->index;
+}
+
 static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
@@ -443,6 +450,7 @@ static int mock_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 static const struct wd_iommu_ops mock_wd_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_serves = mock_domain_serves,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.replace_prepare = mock_replace_prepare,
@@ -455,6 +463,7 @@ static const struct wd_iommu_ops mock_wd_ops = {
 static const struct wd_iommu_ops mock_nest_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_serves = mock_domain_serves,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.replace_prepare = mock_replace_prepare,
