@@ -177,6 +177,22 @@ private:
 	bool before_;
 };
 
+/**
+ * While it lives, @hook runs before each allocation that this thread makes for the kernel and that
+ * may wait for memory; not for those of the hook itself.
+ */
+class AllocationHook
+{
+public:
+	explicit AllocationHook(std::function<void()> hook);
+	~AllocationHook();
+	AllocationHook(const AllocationHook &) = delete;
+	AllocationHook &operator=(const AllocationHook &) = delete;
+
+private:
+	std::function<void()> hook_;
+};
+
 /** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
 std::vector<std::string> kernelLog();
 
