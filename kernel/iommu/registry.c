@@ -337,6 +337,25 @@ void wd_iommu_unregister(struct iommu_device *iommu)
 EXPORT_SYMBOL_GPL(wd_iommu_unregister);
 
 /**
+ * wd_iommu_fault_count - groups of page requests that the layer has answered itself
+ * @iommu: registered IOMMU
+ * @count: why it did
+ */
+u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count)
+{
+	struct wd_iommu *found;
+	u64 number = 0;
+
+	mutex_lock(&wd_lock);
+	found = wd_find_iommu(iommu);
+	if (found)
+		number = atomic64_read(&found->fault_counts[count]);
+	mutex_unlock(&wd_lock);
+	return number;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_fault_count);
+
+/**
  * wd_iommu_device_claimed - a device may be attached from now on
  * @iommu: registered IOMMU that translates for it
  * @dev: device

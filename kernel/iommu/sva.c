@@ -367,7 +367,8 @@ static int wd_sva_install(struct wd_sva *sva)
 	int ret = 0;
 
 	if (sva->faults)
-		ret = wd_iommu_register_fault_handler(sva->dev, sva->pasid, wd_sva_fault, sva);
+		ret = wd_iommu_register_fault_handler(sva->dev, sva->pasid, WD_FAULT_OWNER_KERNEL,
+						      wd_sva_fault, sva);
 	if (ret)
 		return ret;
 	ret = wd_iommu_bind_pgtable_pasid(&wd_sva_domain, sva->dev, sva->table, sva->pasid);

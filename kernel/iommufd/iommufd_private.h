@@ -285,11 +285,14 @@ void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 /* --- invalidate.c --- */
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 
+struct iommufd_device;
+
 /**
  * struct iommufd_fault - fault queue
  * @obj: head; one user for the open file, one for each HWPT made with it
  * @ictx: context, held by the file
- * @lock: for everything below
+ * @lock: for everything below; held by the thread of the page request queue, so nothing is
+ *	allocated under it
  * @queued: iommufd_fault_group.node, not read yet
  * @delivered: cookie to iommufd_fault_group, read and not answered
  * @wait: woken when a group is queued
@@ -297,7 +300,7 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 struct iommufd_fault {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	struct mutex lock;
+	spinlock_t lock;
 	struct list_head queued;
 	struct xarray delivered;
 	wait_queue_head_t wait;

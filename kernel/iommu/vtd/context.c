@@ -111,6 +111,33 @@ void vtd_context_refuse_ats(struct vtd_dev *dev)
 }
 
 /**
+ * vtd_context_block - refuse every request of a function for some time, or no longer
+ * @dev: function; its lock is held, its ATS is off
+ * @blocked: refuse
+ *
+ * Its PASID entries stay. When it returns, with @blocked, nothing of the function is on its way to
+ * memory.
+ */
+void vtd_context_block(struct vtd_dev *dev, bool blocked)
+{
+	const struct vtd_qi_desc flush[] = {vtd_qi_context(dev->rid), vtd_qi_pasid_cache_global(),
+					    vtd_qi_iotlb_global()};
+	unsigned long flags;
+	u64 q0;
+
+	lockdep_assert_held(&dev->lock);
+	/* vtd_context_refuse_ats() changes the same word. */
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	q0 = le64_to_cpu(dev->context[0]);
+	q0 = blocked ? q0 & ~VTD_CTX_PRESENT : q0 | VTD_CTX_PRESENT;
+	WRITE_ONCE(dev->context[0], cpu_to_le64(q0));
+	wmb();
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+	if (blocked)
+		WARN_ON_ONCE(vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)));
+}
+
+/**
  * vtd_context_clear - take a function from under the unit
  * @dev: function whose PASID entries are all torn down
  *

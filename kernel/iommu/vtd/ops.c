@@ -303,7 +303,10 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.bind_pgtable = vtd_bind_pgtable,
 	.unbind_pgtable = vtd_unbind_pgtable,
 	.cache_invalidate = vtd_cache_invalidate,
+	.fault_credits = vtd_fault_credits,
 	.faults_enable = vtd_faults_enable,
 	.faults_disable = vtd_faults_disable,
 	.page_response = vtd_page_response,
+	.reset_prepare = vtd_reset_prepare,
+	.reset_done = vtd_reset_done,
 };

@@ -94,8 +94,13 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 	xa_for_each (&unit->devices, rid, dev)
 		vtd_dev_silence(dev);
 	mutex_unlock(&unit->devices_lock);
-	/* What they asked for is reported. */
+	/* What they asked for is reported, and answered: when they wake they have forgotten it. */
 	vtd_prq_sync(unit);
+	mutex_lock(&unit->devices_lock);
+	xa_for_each (&unit->devices, rid, dev)
+		if (dev->pri_cap)
+			wd_iommu_faults_cancel(&dev->pdev->dev);
+	mutex_unlock(&unit->devices_lock);
 	vtd_unit_events(unit, false);
 	vtd_prq_disable(unit);
 	vtd_qi_disable(unit);

@@ -275,9 +275,28 @@ static ssize_t page_request_overflows_show(struct device *dev, struct device_att
 }
 static DEVICE_ATTR_RO(page_request_overflows);
 
+/* Groups that were answered INVALID since their owner had too many, or did not answer. */
+static ssize_t page_groups_refused_show(struct device *dev, struct device_attribute *attr,
+					char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  wd_iommu_fault_count(&vtd_unit_of(dev)->iommu, WD_FAULT_REFUSED));
+}
+static DEVICE_ATTR_RO(page_groups_refused);
+
+static ssize_t page_groups_expired_show(struct device *dev, struct device_attribute *attr,
+					char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  wd_iommu_fault_count(&vtd_unit_of(dev)->iommu, WD_FAULT_EXPIRED));
+}
+static DEVICE_ATTR_RO(page_groups_expired);
+
 static struct attribute *vtd_prq_attrs[] = {
 	&dev_attr_page_requests.attr,
 	&dev_attr_page_request_overflows.attr,
+	&dev_attr_page_groups_refused.attr,
+	&dev_attr_page_groups_expired.attr,
 	NULL,
 };
 

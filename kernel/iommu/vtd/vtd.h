@@ -148,7 +148,7 @@ struct vtd_unit {
  * @unit: translates for it
  * @pdev: the function
  * @rid: its requester id
- * @lock: guards the directory, the tables, what the requester id uses, and @faults_on
+ * @lock: guards the directory, the tables, what the requester id uses, @faults_on, @resetting
  * @context: its context entry
  * @directory: PASID directory
  * @directory_order: page order of @directory
@@ -161,6 +161,7 @@ struct vtd_unit {
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
  * @faults_on: ATS and page requests were switched on
+ * @resetting: they are off nevertheless, and the context entry is not present
  * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
  * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
@@ -184,7 +185,7 @@ struct vtd_dev {
 	u16 ats_cap, pri_cap;
 	u8 ats_depth;
 	u16 ats_pf;
-	bool ats_on, shut_out, faults_on;
+	bool ats_on, shut_out, faults_on, resetting;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
 	struct vtd_attach *home;
@@ -401,6 +402,7 @@ void vtd_root_free(struct vtd_unit *unit);
 int vtd_context_set(struct vtd_dev *dev);
 void vtd_context_clear(struct vtd_dev *dev);
 void vtd_context_refuse_ats(struct vtd_dev *dev);
+void vtd_context_block(struct vtd_dev *dev, bool blocked);
 
 /* ats.c */
 bool vtd_ats_functions(void);
@@ -409,8 +411,11 @@ void vtd_ats_probe(struct vtd_dev *dev);
 void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
 		   unsigned int order);
 void vtd_ats_shut_out(struct vtd_dev *dev);
+u32 vtd_fault_credits(struct device *device);
 int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
+void vtd_reset_prepare(struct device *device);
+void vtd_reset_done(struct device *device);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
 		       enum wd_fault_code code);
 

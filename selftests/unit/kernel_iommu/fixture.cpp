@@ -99,6 +99,8 @@ void TestFunction::resetDevice()
 {
 	if (endpoint_)
 		endpoint_->reset();
+	if (onReset)
+		onReset();
 }
 
 bool TestFunction::pasidEnabled() const

@@ -56,6 +56,8 @@ public:
 	std::function<void()> onAts;
 	/** Runs when bus mastering has come on, in the thread that switched it. */
 	std::function<void()> onMaster;
+	/** Runs while the function is reset. */
+	std::function<void()> onReset;
 	/** As software does: the word of the vendor capability. */
 	void writeRouting(uint32_t word) { configWrite(vendor_ + 0xc, word, 4); }
 

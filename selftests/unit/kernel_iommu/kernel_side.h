@@ -160,8 +160,8 @@ public:
 	unsigned arrived() const;
 	/** Waits until the @nth group (from 1) has arrived. */
 	RequestGroup wait(unsigned nth) const;
-	/** Answers the oldest group that is kept; waits for one. */
-	void answer(Answer answer);
+	/** Answers the oldest group that is kept; waits for one. 0, or why it came too late. */
+	int answer(Answer answer);
 
 private:
 	struct Impl;

@@ -476,6 +476,7 @@ static const struct wd_iommu_ops mock_nest_ops = {
 	.bind_pgtable = mock_bind_pgtable,
 	.unbind_pgtable = mock_unbind_pgtable,
 	.cache_invalidate = mock_cache_invalidate,
+	.fault_credits = mock_fault_credits,
 	.faults_enable = mock_faults_enable,
 	.faults_disable = mock_faults_disable,
 	.page_response = mock_page_response,
