@@ -337,18 +337,22 @@ static int vtd_attach_write(struct vtd_dev *dev, struct vtd_attach *attach)
 	lockdep_assert_held(&dev->lock);
 	if (attach->pasid == IOMMU_NO_PASID && !vtd_rid_free(dev, attach))
 		return -EINVAL;
-	ret = vtd_pasid_prepare(dev, attach->pasid);
-	if (ret)
-		return ret;
 	ret = xa_insert(&dev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
+	ret = vtd_pasid_prepare(dev, attach->pasid);
+	if (ret)
+		goto err_erase;
 	/* Of the requester id: the parent's entry. */
 	if (attach->pasid == IOMMU_NO_PASID)
 		vtd_pasid_clear(dev, IOMMU_NO_PASID);
 	ret = vtd_pasid_set(dev, attach->pasid, &content);
 	if (ret)
-		xa_erase(&dev->attaches, attach->pasid);
+		goto err_erase;
+	return 0;
+
+err_erase:
+	xa_erase(&dev->attaches, attach->pasid);
 	return ret;
 }
 

@@ -221,6 +221,37 @@ TEST_F(PageRequests, OfTheRequesterId)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
+/* Asked for through the old table, answered after the replace: the DMA goes on through the new one. */
+TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+	const uint64_t root = guest_->page(), page = guest_->page();
+	wd_pgtable *other = guest_->table(firstDev_, root).table;
+
+	guest_->at(page) = 0x5678;
+	guest_->map(root, kVa, page);
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	handler.wait(1);
+	ASSERT_EQ(replace(guest_->parent(), other, firstDev_, 5), 0);
+	EXPECT_FALSE(requester_.has(1));
+	tableFree(made);
+	handler.answer(Answer::Success);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Success);
+	EXPECT_EQ(prepare(at(5), kVa, 2), DmaResult::Ok);
+	EXPECT_EQ(word(at(5), kVa), 0x5678u);
+	/* From a nested table to the parent alone, and back. */
+	ASSERT_EQ(replace(guest_->parent(), nullptr, firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), page), 0x5678u);
+	ASSERT_EQ(replace(guest_->parent(), other, firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), kVa), 0x5678u);
+	ASSERT_EQ(prepare(at(5), kVa + k4K, 3), DmaResult::Pending);
+	handler.wait(2);
+	handler.answer(Answer::Invalid);
+	EXPECT_EQ(requester_.wait(3), PageResponse::InvalidRequest);
+	drop(other, 5);
+}
+
 TEST_F(PageRequests, RefusedOnesFail)
 {
 	FaultHandler handler(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });

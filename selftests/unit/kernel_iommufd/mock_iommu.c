@@ -409,22 +409,26 @@ static struct wd_new_entry *mock_replace_prepare(struct iommu_domain *domain,
 	return entry;
 }
 
+static void mock_replace_abort(struct wd_new_entry *entry)
+{
+	xa_release(mock_entry_place(entry), entry->pasid);
+	kfree(entry);
+}
+
 static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
 	struct mock_dev *mdev = entry->mdev;
 
+	if (!xa_load(&mdev->pasids, entry->pasid) && !xa_load(&mdev->tables, entry->pasid)) {
+		mock_replace_abort(entry);
+		return false;
+	}
 	xa_store(mock_entry_place(entry), entry->pasid,
 		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
 	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
 	mock_counters.replaced++;
 	kfree(entry);
 	return true;
-}
-
-static void mock_replace_abort(struct wd_new_entry *entry)
-{
-	xa_release(mock_entry_place(entry), entry->pasid);
-	kfree(entry);
 }
 
 static u32 mock_max_pasids(struct device *dev)
