@@ -23,6 +23,7 @@
 #include "bus_hooks.h"
 #include "freezer.h"
 #include "hostkernel/kernel.h"
+#include "immortal.h"
 #include "irq_lines.h"
 
 namespace wd::hostkernel
@@ -46,8 +47,10 @@ constexpr Phase kPhases[] = {
 };
 
 std::mutex orderMutex; /* the list and the links */
-std::list<device *> order;
-std::list<device_link> links;
+Immortal<std::list<device *>> orderObject;
+auto &order = *orderObject;
+Immortal<std::list<device_link>> linksObject;
+auto &links = *linksObject;
 std::mutex transitionMutex; /* one sleep at a time */
 
 /* With orderMutex. Whether @dev is @other, below it, or a consumer of what is. */

@@ -4,6 +4,7 @@
  * queues, since an item may move between queues while somebody waits for it; items are few and long
  * compared with it. One more thread, for all queues, waits for delayed items to become due.
  */
+#include "immortal.h"
 #include "tasks.h"
 #include "vfs.h"
 
@@ -28,7 +29,8 @@ namespace
 constexpr int kMaxThreads = 16;
 
 std::mutex queueMutex; /* everything in this file; not held while an item runs */
-std::condition_variable progress;
+Immortal<std::condition_variable> progressObject;
+auto &progress = *progressObject;
 uint64_t lastSequence;
 
 constexpr long kPending = 1;
@@ -64,7 +66,8 @@ struct workqueue_struct *system_wq, *system_long_wq, *system_unbound_wq, *system
 namespace
 {
 
-std::vector<workqueue_struct *> queues;
+Immortal<std::vector<workqueue_struct *>> queuesObject;
+auto &queues = *queuesObject;
 thread_local work_struct *runningHere;
 
 Worker *runnerOf(const work_struct *work)
