@@ -12,6 +12,7 @@
 #include "caller.h"
 #include "crypto.h"
 #include "device_model.h"
+#include "fork.h"
 #include "hostkernel/kernel.h"
 #include "modules.h"
 #include "numa.h"
@@ -116,6 +117,7 @@ void startCore(const BootConfig &config)
 
 void boot(const BootConfig &config)
 {
+	forkRemember();
 	std::lock_guard lock(bootMutex);
 	if (running)
 		fail(-EBUSY, "boot of a second kernel in one process");

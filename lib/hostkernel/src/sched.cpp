@@ -62,6 +62,12 @@ void taskAdopt(task_struct *task)
 	threadState.task = task;
 }
 
+void taskForget()
+{
+	holder.task = nullptr;
+	threadState = {};
+}
+
 bool taskWake(task_struct *task, unsigned mode)
 {
 	pthread_mutex_t *mutex = native(&task->wd_mutex);
