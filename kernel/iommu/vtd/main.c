@@ -292,8 +292,8 @@ static int vtd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_irq;
 	pci_set_drvdata(pdev, unit);
-	dev_info(&pdev->dev, "scalable mode, %u-bit host addresses, %u PASIDs\n", unit->haw,
-		 unit->iommu.max_pasids);
+	dev_info(&pdev->dev, "scalable mode, %u-bit host addresses, %u-bit PASIDs\n", unit->haw,
+		 order_base_2(unit->iommu.max_pasids));
 	return 0;
 
 err_irq:
