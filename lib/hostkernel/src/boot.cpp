@@ -12,7 +12,6 @@
 #include "caller.h"
 #include "crypto.h"
 #include "device_model.h"
-#include "fork.h"
 #include "hostkernel/kernel.h"
 #include "modules.h"
 #include "numa.h"
@@ -57,7 +56,7 @@ namespace
 std::mutex bootMutex;
 bool running;
 AllocationCount before;
-uint64_t pagesBefore, pageBytesBefore;
+uint64_t pagesBefore, pageBytesBefore, pinsBefore;
 
 size_t moduleCount()
 {
@@ -117,7 +116,6 @@ void startCore(const BootConfig &config)
 
 void boot(const BootConfig &config)
 {
-	forkRemember();
 	std::lock_guard lock(bootMutex);
 	if (running)
 		fail(-EBUSY, "boot of a second kernel in one process");
@@ -125,6 +123,7 @@ void boot(const BootConfig &config)
 	before = slabAllocations();
 	pagesBefore = arenaPageAllocations();
 	pageBytesBefore = arenaPageBytes();
+	pinsBefore = pinnedPagesTotal();
 	startCore(config);
 	moduleParameters();
 	for (size_t i = 0; i < moduleCount(); i++) {
@@ -149,7 +148,7 @@ LeakReport shutdown()
 	report.openFiles = openFileCount();
 	stopModules(moduleCount());
 	stopCore(true);
-	report.pinnedPages = pinnedPagesTotal();
+	report.pinnedPages = pinnedPagesTotal() - pinsBefore;
 	AllocationCount now = slabAllocations();
 	report.kernelAllocations =
 		now.allocations - before.allocations + arenaPageAllocations() - pagesBefore;

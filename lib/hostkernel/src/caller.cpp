@@ -2,7 +2,6 @@
 /* A process as the kernel sees it: identity of its system calls, its files and mappings. */
 #include "caller.h"
 #include "freezer.h"
-#include "immortal.h"
 #include "tasks.h"
 #include "user_table.h"
 #include "vfs.h"
@@ -20,8 +19,6 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
-#include "base/process_mark.h"
-
 namespace wd::hostkernel
 {
 namespace
@@ -29,16 +26,12 @@ namespace
 
 constexpr unsigned long kDefaultMemlock = 8UL << 20; /* Linux's default since 5.16 */
 constexpr unsigned long kDefaultFiles = 1UL << 20;
-/* A child of fork() has copies of this process's kernel, without its threads: they answer nothing.
- */
-constexpr int kOtherProcess = -ESTALE;
 /* What root has and others have not. */
 constexpr uint64_t kAllCapabilities = ~uint64_t{0};
 
 class CallerImpl;
 std::mutex callersMutex;
-Immortal<std::set<CallerImpl *>> callersObject;
-auto &callers = *callersObject;
+std::set<CallerImpl *> callers;
 
 class CallerImpl final : public Caller
 {
@@ -77,7 +70,6 @@ private:
 	void closeAll();
 	void endMm();
 
-	const ProcessMark mark_;
 	cred *cred_;
 	signal_struct signal_;
 	files_struct files_;
@@ -203,8 +195,6 @@ CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}
 
 CallerImpl::~CallerImpl()
 {
-	if (!mark_.own())
-		return;
 	{
 		std::lock_guard lock(callersMutex);
 		callers.erase(this);
@@ -242,9 +232,6 @@ void CallerImpl::endMm()
 
 void CallerImpl::exec()
 {
-	if (!mark_.own())
-		throw std::system_error(-kOtherProcess, std::generic_category(),
-					"exec of another process");
 	mm_struct *fresh = mmCreate(mm_->wd_pid);
 	if (!fresh)
 		throw std::system_error(EAGAIN, std::generic_category(), "no mm id left");
@@ -260,8 +247,6 @@ void CallerImpl::exec()
 
 void CallerImpl::memoryChanged(void *address, size_t length)
 {
-	if (!mark_.own())
-		return;
 	auto start = reinterpret_cast<unsigned long>(address) & PAGE_MASK;
 	unsigned long end = PAGE_ALIGN(reinterpret_cast<unsigned long>(address) + length);
 	if (start >= TASK_SIZE || end > TASK_SIZE || end <= start)
@@ -325,8 +310,6 @@ uint64_t CallerImpl::lockedPages() const
 
 int CallerImpl::open(const std::string &path, int flags)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	int fd = files_.reserve();
 	if (fd < 0)
@@ -342,8 +325,6 @@ int CallerImpl::open(const std::string &path, int flags)
 
 int CallerImpl::close(int fd)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	file *filp = fd < 0 ? nullptr : files_.take(static_cast<unsigned>(fd));
 	if (!filp)
@@ -355,8 +336,6 @@ int CallerImpl::close(int fd)
 
 long CallerImpl::ioctl(int fd, unsigned long request, uintptr_t argument)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp)
@@ -369,8 +348,6 @@ long CallerImpl::ioctl(int fd, unsigned long request, uintptr_t argument)
 
 ssize_t CallerImpl::read(int fd, void *buffer, size_t count)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp || !(filp->f_mode & FMODE_READ))
@@ -385,8 +362,6 @@ ssize_t CallerImpl::read(int fd, void *buffer, size_t count)
 
 ssize_t CallerImpl::write(int fd, const void *buffer, size_t count)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp || !(filp->f_mode & FMODE_WRITE))
@@ -399,8 +374,6 @@ ssize_t CallerImpl::write(int fd, const void *buffer, size_t count)
 
 ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
@@ -413,8 +386,6 @@ ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
 
 ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t offset)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
@@ -427,16 +398,12 @@ ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t of
 
 int CallerImpl::poll(struct pollfd *fds, unsigned count, int timeoutMs)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	return pollFiles(files_, fds, count, timeoutMs);
 }
 
 int CallerImpl::mmap(size_t length, int prot, int flags, int fd, uint64_t offset, void **out)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	if (mm_->wd_pid)
 		return -ENODEV;
@@ -455,8 +422,6 @@ int CallerImpl::mmap(size_t length, int prot, int flags, int fd, uint64_t offset
 
 int CallerImpl::munmap(void *address, size_t length)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	Scope scope(*this);
 	const auto start = reinterpret_cast<unsigned long>(address);
 	const unsigned long end = start + PAGE_ALIGN(length);
@@ -481,8 +446,6 @@ int CallerImpl::munmap(void *address, size_t length)
 
 int CallerImpl::dupTo(int fd, Caller &to)
 {
-	if (!mark_.own())
-		return kOtherProcess;
 	file *filp;
 	{
 		Scope scope(*this);

@@ -5,7 +5,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "immortal.h"
 #include "thread_state.h"
 
 namespace wd::hostkernel
@@ -18,8 +17,7 @@ namespace
 constexpr std::chrono::seconds kPatience{20};
 
 std::mutex mutex;
-Immortal<std::condition_variable> changedObject;
-auto &changed = *changedObject;
+std::condition_variable changed;
 unsigned running;
 bool frozen;
 

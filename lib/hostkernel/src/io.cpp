@@ -21,7 +21,6 @@
 #include <sys/mman.h>
 
 #include "bus_hooks.h"
-#include "immortal.h"
 #include "io_window.h"
 
 namespace wd::hostkernel
@@ -73,9 +72,9 @@ struct Window {
 
 Window &window()
 {
-	static Immortal<Window> instance;
+	static Window instance;
 
-	return *instance;
+	return instance;
 }
 
 [[gnu::cold]] void complain(const char *what, uint64_t cookie, unsigned size)

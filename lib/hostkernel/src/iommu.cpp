@@ -19,7 +19,6 @@
 #include <mutex>
 #include <vector>
 
-#include "immortal.h"
 #include "iommu_group.h"
 
 using namespace wd::hostkernel;
@@ -40,9 +39,9 @@ struct Instances {
 
 Instances &instances()
 {
-	static Immortal<Instances> object;
+	static Instances object;
 
-	return *object;
+	return object;
 }
 
 /* What devices get whose driver has no preference; "iommu.passthrough" and "iommu.strict". */

@@ -3,7 +3,6 @@
  * Groups: reference counts, members, identity.
  */
 #include "iommu_group.h"
-#include "immortal.h"
 
 #include <linux/bug.h>
 #include <linux/slab.h>
@@ -39,9 +38,9 @@ struct GroupTable {
 
 GroupTable &table()
 {
-	static Immortal<GroupTable> instance;
+	static GroupTable instance;
 
-	return *instance;
+	return instance;
 }
 
 /* Does the group of a dropped last reference still exist? Looked up by number only. */

@@ -7,7 +7,6 @@
  *
  * Lock order: registry mutex, then a line's mutex. Handlers run with neither.
  */
-#include "immortal.h"
 #include "irq_lines.h"
 
 #include <linux/bug.h>
@@ -280,9 +279,9 @@ struct Registry {
 
 Registry &registry()
 {
-	static Immortal<Registry> instance;
+	static Registry instance;
 
-	return *instance;
+	return instance;
 }
 
 std::shared_ptr<IrqLine> lineOf(unsigned irq)

@@ -43,23 +43,12 @@ bool inside(const vm_area_struct *vma, unsigned long addr, unsigned long size)
 	return addr >= vma->vm_start && addr <= vma->vm_end && size <= vma->vm_end - addr;
 }
 
-/*
- * VM_DONTCOPY: the range is not there in a child. A new mapping over a part of it must be told so
- * again.
- */
-void keepFromChildren(vm_area_struct *vma, unsigned long addr, unsigned long size)
-{
-	if (vma->vm_flags & VM_DONTCOPY)
-		WARN_ON(madvise(reinterpret_cast<void *>(addr), size, MADV_DONTFORK));
-}
-
 /* Replace the pages of part of a vma by private zero pages: writes go nowhere. */
 void forget(vm_area_struct *vma, unsigned long addr, unsigned long size)
 {
 	void *at = mmap(reinterpret_cast<void *>(addr), size, mappingOf(vma)->prot,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	if (!WARN_ON(at == MAP_FAILED))
-		keepFromChildren(vma, addr, size);
+	WARN_ON(at == MAP_FAILED);
 }
 
 int place(vm_area_struct *vma, unsigned long addr, uint64_t phys, unsigned long size)
@@ -83,10 +72,7 @@ int place(vm_area_struct *vma, unsigned long addr, uint64_t phys, unsigned long 
 	}
 	void *at = mmap(reinterpret_cast<void *>(addr), size, mappingOf(vma)->prot,
 			MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
-	if (at == MAP_FAILED)
-		return -errno;
-	keepFromChildren(vma, addr, size);
-	return 0;
+	return at == MAP_FAILED ? -errno : 0;
 }
 
 unsigned long vmFlags(int prot, int flags, const file *filp)
@@ -192,8 +178,6 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 		release(vma);
 		return ret;
 	}
-	/* Also for what the driver has placed before it set the flag. */
-	keepFromChildren(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	Mapping *mapping = mappingOf(vma);
 	mapping->device = vma->vm_flags & (VM_PFNMAP | VM_IO);
 	if (mapping->device)

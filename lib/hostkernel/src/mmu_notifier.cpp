@@ -14,7 +14,6 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 
-#include "immortal.h"
 #include "user_table.h"
 
 namespace wd::hostkernel
@@ -24,8 +23,7 @@ namespace
 
 /* Notifiers that were put and are not freed yet. */
 std::mutex dyingMutex;
-Immortal<std::condition_variable> dyingChangedObject;
-auto &dyingChanged = *dyingChangedObject;
+std::condition_variable dyingChanged;
 unsigned dying;
 
 void notifierFree(rcu_head *head)

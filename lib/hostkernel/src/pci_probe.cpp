@@ -14,7 +14,6 @@
 
 #include "dma_counter.h"
 #include "hostkernel/kernel.h"
-#include "immortal.h"
 #include "io_window.h"
 #include "iommu_group.h"
 #include "pci_bus.h"
@@ -38,8 +37,7 @@ struct Machine {
 	bool busRegistered = false, iommuReady = false;
 };
 
-Immortal<std::unique_ptr<Machine>> theMachineObject;
-auto &theMachine = *theMachineObject;
+std::unique_ptr<Machine> theMachine;
 
 /* --- configuration access through struct pci_bus --- */
 

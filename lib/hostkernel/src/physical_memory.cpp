@@ -7,7 +7,6 @@
 #include <sys/uio.h>
 
 #include "hostkernel/kernel.h"
-#include "immortal.h"
 #include "memory_access.h"
 
 namespace wd::hostkernel
@@ -169,9 +168,9 @@ size_t remoteWrite(pid_t pid, uint64_t address, const void *src, size_t length)
 
 machine::PhysicalMemory &physicalMemory()
 {
-	static Immortal<HostMemory> memory;
+	static HostMemory memory;
 	memoryAccessInit();
-	return *memory;
+	return memory;
 }
 
 } // namespace wd::hostkernel
