@@ -141,7 +141,6 @@ void AtsEndpoint::forgetGroups()
 	for (Group &group : groups_)
 		if (group.taken)
 			release(group);
-	nextGroup_ = 0;
 }
 
 /*
