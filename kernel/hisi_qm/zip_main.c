@@ -8,7 +8,7 @@
 #include <linux/pci.h>
 #include <linux/pm.h>
 
-#include "iommu_pasid.h"
+#include "iommu_master.h"
 #include "qm.h"
 #include "zip.h"
 #include "zip_crypto.h"
@@ -38,7 +38,9 @@ static int zip_enable(struct pci_dev *pdev)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
 		goto err_regions;
-	pci_set_master(pdev);
+	ret = wd_iommu_set_master(pdev);
+	if (ret)
+		goto err_regions;
 	return 0;
 
 err_regions:
@@ -140,8 +142,11 @@ static void zip_remove(struct pci_dev *pdev)
 	zip_disable(pdev);
 }
 
-/* The kernel's requests go elsewhere, queues of users are stopped. */
-static void zip_halt(struct pci_dev *pdev)
+/*
+ * The function is about to be reset: the kernel's requests go elsewhere, queues of users are
+ * stopped.
+ */
+static void zip_reset_prepare(struct pci_dev *pdev)
 {
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 
@@ -149,25 +154,12 @@ static void zip_halt(struct pci_dev *pdev)
 	wd_qm_halt(qm);
 }
 
-static void zip_restart(struct pci_dev *pdev)
+static void zip_reset_done(struct pci_dev *pdev)
 {
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 
 	if (!wd_qm_restart(qm) && zip_crypto_add(qm))
 		dev_warn(&pdev->dev, "not offered to the kernel's crypto API any more\n");
-}
-
-/* Page requests that queues have left are answered before the function forgets them. */
-static void zip_reset_prepare(struct pci_dev *pdev)
-{
-	zip_halt(pdev);
-	wd_iommu_reset_prepare(&pdev->dev);
-}
-
-static void zip_reset_done(struct pci_dev *pdev)
-{
-	wd_iommu_reset_done(&pdev->dev);
-	zip_restart(pdev);
 }
 
 static const struct pci_error_handlers zip_error_handlers = {
@@ -178,12 +170,12 @@ static const struct pci_error_handlers zip_error_handlers = {
 /* Programs run on while the machine is shut down; their queues do not. */
 static void zip_shutdown(struct pci_dev *pdev)
 {
-	zip_halt(pdev);
+	zip_reset_prepare(pdev);
 }
 
 static int zip_suspend(struct device *dev)
 {
-	zip_halt(to_pci_dev(dev));
+	zip_reset_prepare(to_pci_dev(dev));
 	return 0;
 }
 
@@ -193,7 +185,7 @@ static int zip_resume(struct device *dev)
 	struct pci_dev *pdev = to_pci_dev(dev);
 
 	if (pci_reset_function_locked(pdev))
-		zip_restart(pdev);
+		zip_reset_done(pdev);
 	return 0;
 }
 

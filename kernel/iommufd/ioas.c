@@ -22,8 +22,6 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	iopt_init(&ioas->iopt);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
-	mutex_init(&ioas->tables_lock);
-	INIT_LIST_HEAD(&ioas->tables);
 	ucmd->new_obj = &ioas->obj;
 
 	cmd->out_ioas_id = ioas->obj.id;
@@ -39,9 +37,8 @@ void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		ictx->vfio_ioas = NULL;
 	xa_unlock(&ictx->objects);
 
-	WARN_ON(!list_empty(&ioas->hwpt_list) || !list_empty(&ioas->tables));
+	WARN_ON(!list_empty(&ioas->hwpt_list));
 	iopt_destroy(&ioas->iopt);
-	mutex_destroy(&ioas->tables_lock);
 	mutex_destroy(&ioas->mutex);
 }
 

@@ -5,23 +5,18 @@
  */
 #include <fmt/format.h>
 #include <iostream>
-#include <sstream>
-#include <string_view>
 #include <sys/resource.h>
 
-#include "base/printable.h"
-#include "base/standard_fds.h"
 #include "command.hpp"
 
 namespace
 {
 
-/** The error as the user asked for it. @return @status. */
-int report(bool json, const std::string &object, const std::string &message,
-	   const std::string &line, const std::string &remedy, int error,
-	   int status = wdctl::kFailed)
+/** The error as the user asked for it. @return the exit status. */
+int report(const wdctl::Globals &globals, const std::string &object, const std::string &message,
+	   const std::string &line, const std::string &remedy, int error)
 {
-	if (json) {
+	if (globals.json) {
 		nlohmann::ordered_json value;
 
 		value["error"] = {{"object", object},
@@ -30,18 +25,9 @@ int report(bool json, const std::string &object, const std::string &message,
 				  {"errno", error}};
 		wdctl::printJson(value);
 	} else {
-		std::cerr << "wdctl: " << wd::printable(line) << '\n';
+		std::cerr << "wdctl: " << line << '\n';
 	}
-	return status;
-}
-
-/** A command line that cannot be parsed can still say how its errors are wanted. */
-bool wantsJson(int argc, char **argv)
-{
-	for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; i++)
-		if (std::string_view(argv[i]) == "--json")
-			return true;
-	return false;
+	return wdctl::kFailed;
 }
 
 /** A native queue is a descriptor, and a device has more queues than the usual soft limit allows.
@@ -65,12 +51,12 @@ int run(int argc, char **argv)
 	app.require_subcommand(1);
 	app.fallthrough();
 	app.set_version_flag("--version", WDCTL_VERSION);
-	app.add_option("--host", globals.host,
-		       "where /dev/iommu is: auto, native or hosted (default: $WD_HOST, else auto)")
-		->check(wdctl::notEmpty());
-	app.add_option("--machine", globals.machine,
-		       "hosted: preset or description file (default: $WD_MACHINE, else two-socket)")
-		->check(wdctl::notEmpty());
+	app.add_option(
+		"--host", globals.host,
+		"where /dev/iommu is: auto, native or hosted (default: $WD_HOST, else auto)");
+	app.add_option(
+		"--machine", globals.machine,
+		"hosted: preset or description file (default: $WD_MACHINE, else two-socket)");
 	app.add_flag("--json", globals.json, "print JSON, errors too");
 	wdctl::addTopology(app, globals, action);
 	wdctl::addAttach(app, globals, action);
@@ -79,26 +65,20 @@ int run(int argc, char **argv)
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &wanted) { /* --help, --version */
-		std::ostringstream text; /* CLI11 would flush, and lose the reason of an error */
-		const int status = app.exit(wanted, text, text);
-
-		std::cout << text.str();
-		return status;
+		return app.exit(wanted);
 	} catch (const CLI::ParseError &wrong) {
-		return report(wantsJson(argc, argv), "command line", wrong.what(),
-			      std::string(wrong.what()) + "; see wdctl --help", "see wdctl --help",
-			      EINVAL, wdctl::kUsage);
+		std::cerr << "wdctl: " << wrong.what() << "; see wdctl --help\n";
+		return wdctl::kUsage;
 	}
 	try {
 		return action();
 	} catch (const wd::Error &error) {
-		return report(globals.json, error.object(), error.what(), error.line(),
-			      error.remedy(), error.error());
+		return report(globals, error.object(), error.what(), error.line(), error.remedy(),
+			      error.error());
 	} catch (const std::system_error &error) {
-		return report(globals.json, "", error.what(), error.what(), "",
-			      error.code().value());
+		return report(globals, "", error.what(), error.what(), "", error.code().value());
 	} catch (const std::bad_alloc &) {
-		return report(globals.json, "memory", "out of memory",
+		return report(globals, "memory", "out of memory",
 			      "out of memory; try a smaller file or fewer queues",
 			      "try a smaller file or fewer queues", ENOMEM);
 	}
@@ -109,14 +89,8 @@ int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	try {
-		if (const char *closed = wd::closedStandard()) {
-			std::cerr << "wdctl: " << closed
-				  << ": it is closed; connect it, or use "
-				     "/dev/null\n";
-			return wdctl::kFailed;
-		}
 		allowManyFiles();
-		return wd::finishProgram("wdctl", run(argc, argv));
+		return run(argc, argv);
 	} catch (const std::exception &error) {
 		std::cerr << "wdctl: internal error: " << error.what() << '\n';
 		return wdctl::kFailed;

@@ -6,8 +6,6 @@
 #include <mutex>
 #include <sys/resource.h>
 
-#include "base/error.h"
-#include "base/standard_fds.h"
 #include "vfio_user/server.h"
 
 namespace wdmachine
@@ -57,8 +55,7 @@ void serve(const wd::machine::MachineDescription &description, const std::string
 	const wd::vfio_user::Server server(machine, memory, {directory, verbose, printLine});
 
 	std::puts("ready");
-	if (int error = wd::flushStandardOutput())
-		wd::throwErrno(error, "standard output: say that it is ready");
+	std::fflush(stdout);
 	while (sigwait(&ends, &signal))
 		;
 }

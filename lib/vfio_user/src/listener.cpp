@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include "base/error.h"
-#include "base/standard_fds.h"
 
 namespace wd::vfio_user
 {
@@ -18,8 +17,7 @@ namespace
 
 UniqueFd makeSocket()
 {
-	UniqueFd fd(
-		awayFromStandard(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
+	UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 
 	if (!fd)
 		throwLastError("socket");
@@ -79,7 +77,7 @@ Listener::~Listener()
 
 UniqueFd Listener::accept()
 {
-	return UniqueFd(awayFromStandard(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
+	return UniqueFd(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
 }
 
 } // namespace wd::vfio_user

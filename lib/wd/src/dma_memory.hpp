@@ -8,8 +8,6 @@
 #include <cstddef>
 #include <span>
 
-#include "base/process_mark.h"
-
 namespace wd
 {
 
@@ -32,7 +30,6 @@ public:
 private:
 	std::byte *data_ = nullptr;
 	size_t size_ = 0;
-	ProcessMark mark_; /**< a child of fork() does not have the pages */
 };
 
 /** Size of a page of the host. */

@@ -16,6 +16,7 @@
 #include <mutex>
 
 extern "C" {
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 
 extern struct module wd_this_module_wd_iommu;
@@ -46,18 +47,6 @@ const pci_device_id kIds[] = {{PCI_DEVICE(0x1234, 0x7e57)}, {}};
 int suspendResult;
 const dev_pm_ops suspendOps = {.suspend = [](device *) { return suspendResult; }};
 
-void resetPrepare(pci_dev *dev)
-{
-	wd_iommu_reset_prepare(&dev->dev);
-}
-
-void resetDone(pci_dev *dev)
-{
-	wd_iommu_reset_done(&dev->dev);
-}
-
-const pci_error_handlers kHandlers = {.reset_prepare = resetPrepare, .reset_done = resetDone};
-
 pci_driver makeDriver()
 {
 	pci_driver driver{};
@@ -66,7 +55,6 @@ pci_driver makeDriver()
 	driver.id_table = kIds;
 	driver.probe = probe;
 	driver.remove = remove;
-	driver.err_handler = &kHandlers;
 	return driver;
 }
 
@@ -134,6 +122,11 @@ void answerSuspend(int result)
 {
 	suspendResult = result;
 	testDriver.driver.pm = result ? &suspendOps : nullptr;
+}
+
+int setMaster(device *dev)
+{
+	return wd_iommu_set_master(to_pci_dev(dev));
 }
 
 int resetFunction(device *dev)
@@ -351,10 +344,8 @@ struct FaultHandler::Impl {
 		changed.notify_all();
 		const auto answer = decide ? decide(seen) : std::nullopt;
 
-		if (answer) {
-			wd_iommu_fault_respond(group, static_cast<wd_fault_code>(*answer));
-			return;
-		}
+		if (answer)
+			return wd_iommu_fault_respond(group, static_cast<wd_fault_code>(*answer));
 		{
 			std::lock_guard lock(mutex);
 
@@ -367,8 +358,7 @@ struct FaultHandler::Impl {
 FaultHandler::FaultHandler(device *dev, uint32_t pasid, Decide decide)
 	: impl_(new Impl{dev, pasid, std::move(decide)})
 {
-	impl_->error = wd_iommu_register_fault_handler(dev, pasid, WD_FAULT_OWNER_EXCLUSIVE,
-						       &Impl::handle, impl_.get());
+	impl_->error = wd_iommu_register_fault_handler(dev, pasid, &Impl::handle, impl_.get());
 	impl_->registered = !impl_->error;
 }
 
@@ -406,7 +396,7 @@ RequestGroup FaultHandler::wait(unsigned nth) const
 	return impl_->groups[nth - 1];
 }
 
-int FaultHandler::answer(Answer answer)
+void FaultHandler::answer(Answer answer)
 {
 	std::unique_lock lock(impl_->mutex);
 
@@ -415,7 +405,7 @@ int FaultHandler::answer(Answer answer)
 
 	impl_->kept.pop_front();
 	lock.unlock();
-	return wd_iommu_fault_respond(group, static_cast<wd_fault_code>(answer));
+	wd_iommu_fault_respond(group, static_cast<wd_fault_code>(answer));
 }
 
 int claim(device *dev)

@@ -111,7 +111,6 @@ private:
 
 	std::string name_;
 	HostFd fd_;
-	ProcessMark mark_;
 	uint32_t deviceId_ = 0;
 };
 

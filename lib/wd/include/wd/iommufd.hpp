@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-#include "base/process_mark.h"
 #include "wd/error.hpp"
 #include "wd/host.hpp"
 
@@ -147,15 +146,11 @@ public:
 	Hwpt allocHwpt(const HwptRequest &request);
 	HwInfo hwInfo(uint32_t deviceId) const;
 
-	/**
-	 * One ioctl, struct with leading size or argsz. For other commands.
-	 * @return -errno; -ESTALE in a child of the process that opened this
-	 */
+	/** One ioctl, struct with leading size or argsz. @return -errno. For other commands. */
 	long command(unsigned long request, void *argument) const noexcept;
 
 private:
 	HostFd fd_;
-	ProcessMark mark_;
 };
 
 } // namespace wd
