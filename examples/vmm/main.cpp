@@ -11,6 +11,7 @@
 #include <cstring>
 #include <string>
 
+#include "base/standard_fds.h"
 #include "toy_vmm.hpp"
 #include "wd/accelerator.hpp"
 #include "wd/queue.hpp"
@@ -80,7 +81,8 @@ void run(wd::Host &host)
 		static_cast<unsigned long long>(vmm.faults().resolved),
 		process.usage(kDestination, kLength).present);
 	if (!wd::zip::isSuccess(completion.status))
-		throw wd::Error(EIO, queue.name(), "compress");
+		throw wd::Error(EIO, queue.name(),
+				std::string("compress: ") + wd::zip::statusText(completion.status));
 
 	/* An address that the process does not have: the guest refuses, the request fails. */
 	completion = compress(queue, kSource + 0x10000000);
@@ -106,10 +108,21 @@ void run(wd::Host &host)
 
 } // namespace
 
-int main()
+int main(int argc, char **argv)
 try {
+	if (argc > 1) {
+		const bool help = !std::strcmp(argv[1], "--help");
+		std::fputs(
+			"usage: example_vmm (no options; WD_HOST and WD_MACHINE choose the host)\n",
+			help ? stdout : stderr);
+		return help ? wd::finishProgram("vmm", 0) : 2;
+	}
+	if (const char *closed = wd::closedStandard()) {
+		std::fprintf(stderr, "vmm: %s: it is closed\n", closed);
+		return 1;
+	}
 	run(*wd::Host::shared());
-	return 0;
+	return wd::finishProgram("vmm", 0);
 } catch (const wd::Error &error) {
 	std::fprintf(stderr, "vmm: %s\n", error.line().c_str());
 	return 1;

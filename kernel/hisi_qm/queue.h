@@ -23,8 +23,8 @@ struct wd_user;
 /*
  * INIT:	the hardware queue is ours and stopped
  * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses.
- *Or wd_qm_halt() stopped it since: then it is as good as INIT, see wd_queue_started() ZOMBIE:	the
- *device went away, or did not stop the queue; final
+ *		Or wd_qm_halt() stopped it since: then it is as good as INIT, see wd_queue_started()
+ * ZOMBIE:	the device went away, or did not stop the queue; final
  */
 enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
 

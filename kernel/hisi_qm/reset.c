@@ -12,7 +12,6 @@
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
 
-#include "iommu_master.h"
 #include "qm.h"
 
 /* How long all queues together may take to finish what they hold before they are stopped. */
@@ -186,9 +185,8 @@ int wd_qm_restart(struct wd_qm *qm)
 
 	if (qm->state != WD_QM_HALTED)
 		return 0;
-	ret = wd_iommu_set_master(qm->pdev);
-	if (!ret)
-		ret = qm_start(qm);
+	pci_set_master(qm->pdev);
+	ret = qm_start(qm);
 	if (ret) {
 		dev_err(&qm->pdev->dev, "does not start again: %d\n", ret);
 		pci_clear_master(qm->pdev);

@@ -4,8 +4,8 @@
  *
  *	crypto_acomp (a tfm)  --RCU-->  struct zip_accel  -->  struct zip_channel [2]
  *	one for each user of	        one for each device    one started hardware queue for each
- *	the algorithm		        that is there	       direction, while a tfm is on the
- *device
+ *	the algorithm		        that is there	       direction, while a tfm is on
+ *						       the device
  *
  * A request goes to the channel of its direction; what no channel can take is done in software.
  *

@@ -8,7 +8,7 @@
 #include <linux/pci.h>
 #include <linux/pm.h>
 
-#include "iommu_master.h"
+#include "iommu_pasid.h"
 #include "qm.h"
 #include "zip.h"
 #include "zip_crypto.h"
@@ -38,9 +38,7 @@ static int zip_enable(struct pci_dev *pdev)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
 		goto err_regions;
-	ret = wd_iommu_set_master(pdev);
-	if (ret)
-		goto err_regions;
+	pci_set_master(pdev);
 	return 0;
 
 err_regions:
@@ -142,11 +140,8 @@ static void zip_remove(struct pci_dev *pdev)
 	zip_disable(pdev);
 }
 
-/*
- * The function is about to be reset: the kernel's requests go elsewhere, queues of users are
- * stopped.
- */
-static void zip_reset_prepare(struct pci_dev *pdev)
+/* The kernel's requests go elsewhere, queues of users are stopped. */
+static void zip_halt(struct pci_dev *pdev)
 {
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 
@@ -154,12 +149,25 @@ static void zip_reset_prepare(struct pci_dev *pdev)
 	wd_qm_halt(qm);
 }
 
-static void zip_reset_done(struct pci_dev *pdev)
+static void zip_restart(struct pci_dev *pdev)
 {
 	struct wd_qm *qm = pci_get_drvdata(pdev);
 
 	if (!wd_qm_restart(qm) && zip_crypto_add(qm))
 		dev_warn(&pdev->dev, "not offered to the kernel's crypto API any more\n");
+}
+
+/* Page requests that queues have left are answered before the function forgets them. */
+static void zip_reset_prepare(struct pci_dev *pdev)
+{
+	zip_halt(pdev);
+	wd_iommu_reset_prepare(&pdev->dev);
+}
+
+static void zip_reset_done(struct pci_dev *pdev)
+{
+	wd_iommu_reset_done(&pdev->dev);
+	zip_restart(pdev);
 }
 
 static const struct pci_error_handlers zip_error_handlers = {
@@ -170,12 +178,12 @@ static const struct pci_error_handlers zip_error_handlers = {
 /* Programs run on while the machine is shut down; their queues do not. */
 static void zip_shutdown(struct pci_dev *pdev)
 {
-	zip_reset_prepare(pdev);
+	zip_halt(pdev);
 }
 
 static int zip_suspend(struct device *dev)
 {
-	zip_reset_prepare(to_pci_dev(dev));
+	zip_halt(to_pci_dev(dev));
 	return 0;
 }
 
@@ -185,7 +193,7 @@ static int zip_resume(struct device *dev)
 	struct pci_dev *pdev = to_pci_dev(dev);
 
 	if (pci_reset_function_locked(pdev))
-		zip_reset_done(pdev);
+		zip_restart(pdev);
 	return 0;
 }
 

@@ -16,7 +16,9 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+struct iommu_device;
 struct wd_device;
+struct wd_fault_handler;
 struct wd_iommu_ops;
 
 #define WD_USER_DATA_MAX 64
@@ -80,13 +82,37 @@ enum wd_fault_code {
 };
 
 /**
+ * enum wd_fault_owner - who answers page requests, and what he may leave unanswered
+ * @WD_FAULT_OWNER_KERNEL: the kernel, at once unless memory does not come
+ * @WD_FAULT_OWNER_SHARED: user space, which shares the device with others
+ * @WD_FAULT_OWNER_EXCLUSIVE: user space, which has the whole device
+ */
+enum wd_fault_owner {
+	WD_FAULT_OWNER_KERNEL,
+	WD_FAULT_OWNER_SHARED,
+	WD_FAULT_OWNER_EXCLUSIVE,
+};
+
+/* Why the layer has answered a group itself. */
+enum wd_fault_count {
+	WD_FAULT_REFUSED, /* its owner had too many, or there was no memory */
+	WD_FAULT_EXPIRED, /* its owner took too long */
+	WD_FAULT_COUNTS,
+};
+
+/**
  * struct wd_fault_group - a complete group, in the hands of a fault handler
  * @node: the handler's to use
  * @dev: the device
  * @data: the handler's data
  * @pasid: where it was registered
  * @grpid: group index
- * @device: the layer's, held
+ * @device: the layer's, held; what follows up to @count is the layer's, too
+ * @handler: who has it
+ * @waiting: in wd_device.waiting
+ * @mine: in wd_fault_handler.groups
+ * @arrived: when (ktime_get_ns())
+ * @over: 0, or why the device needs no answer any more
  * @count: number of @faults; the last one is last
  * @faults: the page requests in the order of their arrival
  */
@@ -97,6 +123,11 @@ struct wd_fault_group {
 	ioasid_t pasid;
 	u16 grpid;
 	struct wd_device *device;
+	struct wd_fault_handler *handler;
+	struct list_head waiting;
+	struct list_head mine;
+	u64 arrived;
+	int over;
 	unsigned int count;
 	struct wd_fault faults[];
 };
@@ -111,12 +142,11 @@ struct wd_fault_group {
 typedef void (*wd_fault_handler_t)(struct wd_fault_group *group);
 
 /*
- * What a device can make the layer keep: page requests of incomplete groups, and page requests of
- * complete groups that wait for their answer. Above the first the oldest is forgotten (the device
- * asks for that page again after its group is answered), above the second a group is INVALID.
+ * What a device can make the layer keep of incomplete groups: page requests above that make it
+ * forget the oldest one (the device asks for that page again after its group is answered). For
+ * complete groups see fault_group.c.
  */
 #define WD_FAULT_MAX_PARTIAL 1024
-#define WD_FAULT_MAX_PENDING 32768
 
 /* --- for users of the layer; iommu/nesting.c and iommu/page_fault.c, all may sleep --- */
 bool wd_iommu_can_nest(struct device *dev);
@@ -133,12 +163,12 @@ void wd_iommu_unbind_pgtable_pasid(struct iommu_domain *parent, struct device *d
 				   struct wd_pgtable *table, ioasid_t pasid);
 int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries,
 			      u32 entry_len, u32 count, u32 *done);
-int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t handler,
-				    void *data);
+int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, enum wd_fault_owner owner,
+				    wd_fault_handler_t handler, void *data);
 void wd_iommu_change_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t call,
 				   void *data);
 void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid);
-void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
+int wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
 
 /*
  * --- for IOMMU drivers ---
@@ -148,6 +178,10 @@ void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code cod
 bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault);
 /* Page requests of @dev may have been lost: what is there of incomplete groups is dropped. */
 void wd_iommu_faults_lost(struct device *dev);
+/* All page requests of @dev are answered, since it is going to forget them; it sends none now. */
+void wd_iommu_faults_cancel(struct device *dev);
+/* Groups of all devices of @iommu that the layer has answered itself, for that reason. */
+u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count);
 
 #define iommu_bind_pgtable(domain, dev, table) wd_iommu_bind_pgtable(domain, dev, table)
 #define iommu_unbind_pgtable(domain, dev, table) wd_iommu_unbind_pgtable(domain, dev, table)

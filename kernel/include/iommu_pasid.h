@@ -47,6 +47,8 @@ struct wd_iommu_hw_info {
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
  *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
+ * @domain_serves: @domain, of this driver, is what @domain_alloc_user would make for @dev and @flags
+ *	now. Missing: it never is
  * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
  *	IOMMU_NO_PASID: at the requester id, which the core has blocked
  * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches
@@ -74,11 +76,16 @@ struct wd_iommu_hw_info {
  * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound.
  *	@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
  *	whether @type is known. No device is in use: beside bind, unbind and itself
+ * @fault_credits: page requests that the device may have outstanding while it may send any
  * @faults_enable: the device may send page requests from now on (ATS and PRI on)
  * @faults_disable: it sends none any more
  * @page_response: answer a group. Called without the device's lock, also beside other operations,
  *	and in wd_iommu_report_fault(); must not wait for the page request queue. Never after the
  *	driver's wd_iommu_device_released() has returned
+ * @reset_prepare: @dev is about to be reset: until @reset_done it reaches no memory and sends no
+ *	page request; all that it has sent have been given to wd_iommu_report_fault() on return
+ * @reset_done: @dev is as it was, but what it knew is forgotten. Other operations may be called
+ *	between the two
  * @mm_supported: @dev can walk page tables of processes on this machine; @faults: with page faults
  * @mm_table_alloc: a table object for the page table of @mm; it is freed, bound and unbound as a
  *	user-managed one is, at PASIDs only. Missing: no shared addresses, and no other of these
@@ -89,13 +96,14 @@ struct wd_iommu_hw_info {
  *
  * All but @pgtable_free, @cache_invalidate and @mm_table_flush are called with a reference to the
  * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing, and
- * the three of replace. The tear-down of an entry returns only when no page request of it is on its
- *way any more: those that were have been given to wd_iommu_report_fault(), which therefore takes no
- *lock that is held over operations.
+ * the three of replace. The tear-down of an entry returns only when none of its page requests is on
+ * its way any more: all have been given to wd_iommu_report_fault(), which therefore takes no lock
+ * that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
 	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags);
+	bool (*domain_serves)(struct iommu_domain *domain, struct device *dev, u32 flags);
 	int (*set_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	struct wd_new_entry *(*replace_prepare)(struct iommu_domain *domain,
@@ -112,10 +120,13 @@ struct wd_iommu_ops {
 	void (*unbind_pgtable)(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 	int (*cache_invalidate)(struct wd_pgtable *table, u32 type, const void *entries,
 				u32 entry_len, u32 count, u32 *done);
+	u32 (*fault_credits)(struct device *dev);
 	int (*faults_enable)(struct device *dev);
 	void (*faults_disable)(struct device *dev);
 	void (*page_response)(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			      enum wd_fault_code code);
+	void (*reset_prepare)(struct device *dev);
+	void (*reset_done)(struct device *dev);
 	bool (*mm_supported)(struct device *dev, bool faults);
 	struct wd_pgtable *(*mm_table_alloc)(struct device *dev, struct mm_struct *mm);
 	void (*mm_table_flush)(struct wd_pgtable *table, unsigned long start, unsigned long end);
@@ -159,13 +170,12 @@ bool wd_iommu_domain_released(struct iommu_domain *domain);
  * and the set-up of the new one. Needs no memory.
  */
 int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
-/* The IOMMU did not answer: what was mapped in @domain is not to be used anew. Any context. */
-void wd_iommu_domain_set_lost(struct iommu_domain *domain);
-/* Attributes "attachments" and "leaked_pages" for the driver's iommu_device. */
+/* Attribute "attachments" for the driver's iommu_device. */
 extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
 struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
+bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags);
 int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 int wd_iommu_attach_rid(struct iommu_domain *domain, struct device *dev);
@@ -176,11 +186,10 @@ void wd_iommu_replace_commit(struct wd_replace *replace);
 void wd_iommu_replace_abort(struct wd_replace *replace);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
+/* Around a reset of @dev: it reaches nothing, and its page requests are answered (reset.c). */
+void wd_iommu_reset_prepare(struct device *dev);
+void wd_iommu_reset_done(struct device *dev);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);
-
-/* In any context. */
-bool wd_iommu_domain_lost(struct iommu_domain *domain);
-void wd_iommu_leaked(unsigned long pages);
 
 #define iommu_attach_device_pasid(domain, dev, pasid) \
 	wd_iommu_attach_device_pasid(domain, dev, pasid)

@@ -2,7 +2,7 @@
 /*
  * What the parts of the layer share: objects and records (registry.c), and the services that use
  * them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
- * page faults (page_fault.c), what dead IOMMUs keep (lost.c).
+ * page faults (page_fault.c, fault_group.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
@@ -12,10 +12,11 @@
  *	wd_device.fault_lock	handlers and incomplete groups of one device. Not held over
  *				operations, except page_response, but over handlers
  *	wd_device.answer_lock	read: an answer is on its way to the driver; write: no more
+ *	wd_device.wait_lock	spinlock, groups that wait for an answer
  *	wd_lock			(registry.c) the tables of drivers, devices and domains, and the
  *				lists of records
  * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
- *here takes it.
+ * here takes it.
  */
 #ifndef _WD_IOMMU_LAYER_H
 #define _WD_IOMMU_LAYER_H
@@ -25,6 +26,8 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
@@ -35,12 +38,14 @@
  * @iommu: Linux's object
  * @ops: the driver's
  * @devices: number of claimed devices
+ * @fault_counts: groups that the layer answered itself, by reason
  */
 struct wd_iommu {
 	struct list_head node;
 	struct iommu_device *iommu;
 	const struct wd_iommu_ops *ops;
 	unsigned int devices;
+	atomic64_t fault_counts[WD_FAULT_COUNTS];
 };
 
 /**
@@ -49,7 +54,6 @@ struct wd_iommu {
  * @id: number shown to people, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_record of this domain
- * @lost: an IOMMU may use what was mapped in it for ever; only ever set
  * @node: in wd_domain_list
  */
 struct wd_domain {
@@ -58,7 +62,6 @@ struct wd_domain {
 	int id;
 	const char *type;
 	struct list_head records;
-	bool lost;
 };
 
 /**
@@ -84,6 +87,7 @@ struct wd_record {
  * @iommu: its IOMMU
  * @lock: see the top of the file
  * @gone: released; what is waiting for @lock gives up
+ * @resets: resets that are under way
  * @rid: record of the requester id
  * @rid_core: domain that Linux's core has attached to it, NULL if none; wd_lock
  * @rid_taken: the layer has put something in its place: what @rid says; wd_lock
@@ -94,7 +98,12 @@ struct wd_record {
  * @nr_handlers: entries of @handlers
  * @partial: struct wd_partial_fault, requests of incomplete groups in the order of their arrival
  * @nr_partial: entries of @partial
- * @pending: requests of groups that are not answered
+ * @wait_lock: guards what follows up to @shared_waits; see the top of the file
+ * @credits: page requests that it may have outstanding
+ * @waiting: struct wd_fault_group for which the device waits, in the order of their arrival
+ * @waits: page requests of them
+ * @shared_waits: those among them that are for one owner of several
+ * @fault_check: looks for groups that wait for too long
  * @answer_lock: see the top of the file
  * @silent: the driver takes no more answers
  */
@@ -104,6 +113,7 @@ struct wd_device {
 	struct wd_iommu *iommu;
 	struct mutex lock;
 	bool gone;
+	unsigned int resets;
 	struct wd_record rid;
 	struct wd_domain *rid_core;
 	bool rid_taken;
@@ -114,9 +124,32 @@ struct wd_device {
 	unsigned int nr_handlers;
 	struct list_head partial;
 	unsigned int nr_partial;
-	atomic_t pending;
+	spinlock_t wait_lock;
+	unsigned int credits;
+	struct list_head waiting;
+	unsigned int waits, shared_waits;
+	struct delayed_work fault_check;
 	struct rw_semaphore answer_lock;
 	bool silent;
+};
+
+/**
+ * struct wd_fault_handler - who takes the page requests of [device, PASID]
+ * @call: as registered
+ * @data: as registered
+ * @owner: as registered
+ * @users: its registration, and every group that it has; wd_device.wait_lock, as what follows
+ * @groups: struct wd_fault_group that it has not given back, oldest first
+ * @held: page requests of them
+ * @waits: those among them that have no answer yet
+ */
+struct wd_fault_handler {
+	wd_fault_handler_t call;
+	void *data;
+	enum wd_fault_owner owner;
+	unsigned int users;
+	struct list_head groups;
+	unsigned int held, waits;
 };
 
 /* --- registry.c --- */
@@ -126,7 +159,6 @@ struct wd_device *wd_device_find(struct device *dev);
 void wd_device_get(struct wd_device *device);
 void wd_device_put(struct wd_device *device);
 bool wd_domain_known(struct iommu_domain *domain);
-struct wd_domain *wd_domain_peek(struct iommu_domain *domain);
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table);
 void wd_record_remove(struct wd_record *record);
@@ -138,9 +170,6 @@ bool wd_record_is(const struct wd_record *record, const struct iommu_domain *dom
 void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table);
 bool wd_pgtable_unused(const struct wd_pgtable *table);
-
-/* --- lost.c --- */
-extern struct device_attribute dev_attr_leaked_pages;
 
 /* --- pasid.c --- */
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
@@ -158,6 +187,17 @@ void wd_replaces_release(struct wd_device *device);
 void wd_faults_init(struct wd_device *device);
 void wd_faults_release(struct wd_device *device);
 void wd_faults_destroy(struct wd_device *device);
+void wd_faults_cancel(struct wd_device *device);
+
+/* --- fault_group.c --- */
+void wd_fault_groups_init(struct wd_device *device);
+void wd_fault_groups_allow(struct wd_device *device, unsigned int credits);
+void wd_fault_groups_cancel(struct wd_device *device);
+void wd_fault_groups_silence(struct wd_device *device);
+void wd_handler_put(struct wd_fault_handler *handler);
+bool wd_group_admit(struct wd_fault_group *group);
+void wd_fault_answer(struct wd_device *device, const struct wd_fault *last, enum wd_fault_code code,
+		     enum wd_fault_count count);
 
 /* --- sva.c --- */
 /* Type of the static domain that bound page tables of processes are shown with. */

@@ -192,7 +192,7 @@ static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pg
  * From blocked to the table in one step: no request ever goes through @parent alone.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if something else is attached there, @parent
- *is not the parent of @table, or the device's IOMMU cannot use the table; -EBUSY if the layer has
+ * is not the parent of @table, or the device's IOMMU cannot use the table; -EBUSY if the layer has
  * attached something there; -ENOSPC if the IOMMU has no place for more tables; -ENOMEM.
  */
 int wd_iommu_bind_pgtable(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table)

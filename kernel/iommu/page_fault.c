@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests of devices: collected to groups, given to the handler of their [device, PASID], and
- * answered once.
+ * Page requests of devices: collected to groups, and given to the handler of their [device, PASID].
  *
  * A group that nobody handles is answered INVALID. So is one that no memory is left for, or that is
- * one too many: what a device can make the kernel keep is limited (iommu_nesting.h).
+ * one too many (fault_group.c).
  */
 #include <linux/err.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 
 #include "layer.h"
-
-struct wd_fault_handler {
-	wd_fault_handler_t call;
-	void *data;
-};
 
 /* A request whose group is not complete. */
 struct wd_partial_fault {
@@ -28,7 +22,7 @@ void wd_faults_init(struct wd_device *device)
 	mutex_init(&device->fault_lock);
 	xa_init(&device->handlers);
 	INIT_LIST_HEAD(&device->partial);
-	init_rwsem(&device->answer_lock);
+	wd_fault_groups_init(device);
 }
 
 void wd_faults_destroy(struct wd_device *device)
@@ -48,40 +42,6 @@ static bool wd_same_group(const struct wd_fault *a, const struct wd_fault *b)
 {
 	return a->grpid == b->grpid && wd_fault_pasid(a) == wd_fault_pasid(b);
 }
-
-/* --- answers --- */
-
-/* Nothing of @device but what it always has is used: the caller may hold its fault_lock. */
-static void wd_fault_answer(struct wd_device *device, const struct wd_fault *last,
-			    enum wd_fault_code code)
-{
-	const struct wd_iommu_ops *ops = device->iommu->ops;
-
-	down_read(&device->answer_lock);
-	if (!device->silent && ops->page_response)
-		ops->page_response(device->dev, last->flags & WD_FAULT_PASID_VALID, last->pasid,
-				   last->grpid, code);
-	up_read(&device->answer_lock);
-}
-
-/**
- * wd_iommu_fault_respond - answer a group
- * @group: as given to the handler; freed
- * @code: the answer
- *
- * May be called in a handler, and whenever else. The answer for a device that was released is
- * dropped.
- */
-void wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code)
-{
-	struct wd_device *device = group->device;
-
-	wd_fault_answer(device, &group->faults[group->count - 1], code);
-	atomic_sub(group->count, &device->pending);
-	kfree(group);
-	wd_device_put(device);
-}
-EXPORT_SYMBOL_GPL(wd_iommu_fault_respond);
 
 /* --- collecting, with fault_lock held --- */
 
@@ -151,27 +111,26 @@ static void wd_group_collect(struct wd_device *device, const struct wd_fault *la
 
 /* NULL: without memory, or one too many. */
 static struct wd_fault_group *wd_group_make(struct wd_device *device, const struct wd_fault *last,
-					    void *data)
+					    struct wd_fault_handler *handler)
 {
 	unsigned int count = wd_partial_count(device, last) + 1;
-	struct wd_fault_group *group = NULL;
+	struct wd_fault_group *group = kmalloc(struct_size(group, faults, count), GFP_KERNEL);
 
-	if (atomic_add_return(count, &device->pending) <= WD_FAULT_MAX_PENDING)
-		group = kmalloc(struct_size(group, faults, count), GFP_KERNEL);
 	wd_group_collect(device, last, group);
-	if (!group) {
-		atomic_sub(count, &device->pending);
+	if (!group)
 		return NULL;
-	}
 	INIT_LIST_HEAD(&group->node);
 	group->dev = device->dev;
-	group->data = data;
+	group->data = handler->data;
 	group->pasid = wd_fault_pasid(last);
 	group->grpid = last->grpid;
 	group->count = count;
-	wd_device_get(device);
 	group->device = device;
-	return group;
+	group->handler = handler;
+	if (wd_group_admit(group))
+		return group;
+	kfree(group);
+	return NULL;
 }
 
 static bool wd_report_fault(struct wd_device *device, const struct wd_fault *fault)
@@ -185,11 +144,12 @@ static bool wd_report_fault(struct wd_device *device, const struct wd_fault *fau
 	if (!(fault->flags & WD_FAULT_LAST_PAGE))
 		return handler && wd_partial_add(device, fault);
 	if (handler)
-		group = wd_group_make(device, fault, handler->data);
+		group = wd_group_make(device, fault, handler);
 	if (group)
 		handler->call(group);
 	else
-		wd_fault_answer(device, fault, WD_FAULT_INVALID);
+		wd_fault_answer(device, fault, WD_FAULT_INVALID,
+				handler ? WD_FAULT_REFUSED : WD_FAULT_COUNTS);
 	return group;
 }
 
@@ -219,6 +179,40 @@ bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_report_fault);
 
+static void wd_partial_drop_all(struct wd_device *device)
+{
+	struct wd_partial_fault *partial, *next;
+
+	mutex_lock(&device->fault_lock);
+	list_for_each_entry_safe (partial, next, &device->partial, node)
+		wd_partial_drop(device, partial);
+	mutex_unlock(&device->fault_lock);
+}
+
+/* A reset: the device forgets what it has asked for, and begins anew. It sends nothing now. */
+void wd_faults_cancel(struct wd_device *device)
+{
+	wd_partial_drop_all(device);
+	wd_fault_groups_cancel(device);
+}
+
+/**
+ * wd_iommu_faults_cancel - a device will have forgotten what it has asked for
+ * @dev: device; it sends no page requests, and all that it has sent have been reported
+ *
+ * As in a reset: groups are answered INVALID, and the late answers of their owners get -ECANCELED.
+ */
+void wd_iommu_faults_cancel(struct device *dev)
+{
+	struct wd_device *device = wd_device_find(dev);
+
+	if (!device)
+		return;
+	wd_faults_cancel(device);
+	wd_device_put(device);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_faults_cancel);
+
 /**
  * wd_iommu_faults_lost - page requests of a device may have been lost
  * @dev: device
@@ -229,34 +223,39 @@ EXPORT_SYMBOL_GPL(wd_iommu_report_fault);
 void wd_iommu_faults_lost(struct device *dev)
 {
 	struct wd_device *device = wd_device_find(dev);
-	struct wd_partial_fault *partial, *next;
 
 	if (!device)
 		return;
-	mutex_lock(&device->fault_lock);
-	list_for_each_entry_safe (partial, next, &device->partial, node)
-		wd_partial_drop(device, partial);
-	mutex_unlock(&device->fault_lock);
+	wd_partial_drop_all(device);
 	wd_device_put(device);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_faults_lost);
 
 /* --- handlers, with the device's lock held --- */
 
+/*
+ * The thread of the page request queue waits for fault_lock: what somebody may have to wait for is
+ * allocated before.
+ */
 static int wd_handler_add(struct wd_device *device, ioasid_t pasid,
 			  struct wd_fault_handler *handler)
 {
 	int ret;
 
+	if (xa_load(&device->handlers, pasid))
+		return -EBUSY;
+	ret = xa_reserve(&device->handlers, pasid, GFP_KERNEL_ACCOUNT);
+	if (ret)
+		return ret;
 	mutex_lock(&device->fault_lock);
-	ret = xa_insert(&device->handlers, pasid, handler, GFP_KERNEL);
-	if (!ret)
-		device->nr_handlers++;
+	xa_store(&device->handlers, pasid, handler, 0);
+	device->nr_handlers++;
 	mutex_unlock(&device->fault_lock);
-	return ret;
+	return 0;
 }
 
-static struct wd_fault_handler *wd_handler_remove(struct wd_device *device, ioasid_t pasid)
+/* Groups that it has are still to be answered, and keep it. */
+static bool wd_handler_remove(struct wd_device *device, ioasid_t pasid)
 {
 	struct wd_fault_handler *handler;
 
@@ -267,32 +266,37 @@ static struct wd_fault_handler *wd_handler_remove(struct wd_device *device, ioas
 		wd_partial_drop_pasid(device, pasid);
 	}
 	mutex_unlock(&device->fault_lock);
-	return handler;
+	if (!handler)
+		return false;
+	spin_lock(&device->wait_lock);
+	wd_handler_put(handler);
+	spin_unlock(&device->wait_lock);
+	return true;
 }
 
-static int wd_register(struct wd_device *device, ioasid_t pasid, wd_fault_handler_t call,
-		       void *data)
+static int wd_register(struct wd_device *device, ioasid_t pasid, struct wd_fault_handler *handler)
 {
 	const struct wd_iommu_ops *ops = device->iommu->ops;
-	struct wd_fault_handler *handler;
 	int ret;
 
 	lockdep_assert_held(&device->lock);
-	if (!ops->faults_enable || !ops->faults_disable || !ops->page_response)
-		return -EOPNOTSUPP;
-	handler = kmalloc(sizeof(*handler), GFP_KERNEL);
-	if (!handler)
-		return -ENOMEM;
-	handler->call = call;
-	handler->data = data;
+	if (!ops->fault_credits || !ops->faults_enable || !ops->faults_disable ||
+	    !ops->page_response) {
+		ret = -EOPNOTSUPP;
+		goto err_free;
+	}
+	if (!device->nr_handlers)
+		wd_fault_groups_allow(device, ops->fault_credits(device->dev));
 	ret = wd_handler_add(device, pasid, handler);
 	if (ret)
 		goto err_free;
-	if (device->nr_handlers == 1)
-		ret = ops->faults_enable(device->dev);
-	if (!ret)
+	if (device->nr_handlers > 1)
 		return 0;
-	wd_handler_remove(device, pasid);
+	ret = ops->faults_enable(device->dev);
+	if (ret)
+		wd_handler_remove(device, pasid);
+	return ret;
+
 err_free:
 	kfree(handler);
 	return ret;
@@ -300,13 +304,8 @@ err_free:
 
 static void wd_unregister(struct wd_device *device, ioasid_t pasid)
 {
-	struct wd_fault_handler *handler = wd_handler_remove(device, pasid);
-
 	lockdep_assert_held(&device->lock);
-	if (!handler)
-		return;
-	kfree(handler);
-	if (!device->nr_handlers)
+	if (wd_handler_remove(device, pasid) && !device->nr_handlers)
 		device->iommu->ops->faults_disable(device->dev);
 }
 
@@ -319,15 +318,14 @@ void wd_faults_release(struct wd_device *device)
 	lockdep_assert_held(&device->lock);
 	xa_for_each (&device->handlers, pasid, handler)
 		wd_unregister(device, pasid);
-	down_write(&device->answer_lock);
-	device->silent = true;
-	up_write(&device->answer_lock);
+	wd_fault_groups_silence(device);
 }
 
 /**
  * wd_iommu_register_fault_handler - take the page requests of [device, PASID]
  * @dev: device
  * @pasid: PASID, or IOMMU_NO_PASID for requests without one
+ * @owner: who answers
  * @handler: called for every complete group
  * @data: for @handler
  *
@@ -337,15 +335,26 @@ void wd_faults_release(struct wd_device *device)
  * Return: 0; -ENODEV if @dev is not claimed; -EOPNOTSUPP if the device or its IOMMU has no page
  * requests; -EBUSY if (@dev, @pasid) has a handler; -ENOMEM; errors of the driver.
  */
-int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, wd_fault_handler_t handler,
-				    void *data)
+int wd_iommu_register_fault_handler(struct device *dev, ioasid_t pasid, enum wd_fault_owner owner,
+				    wd_fault_handler_t handler, void *data)
 {
-	struct wd_device *device = wd_device_use(dev);
+	struct wd_fault_handler *fresh = kzalloc(sizeof(*fresh), GFP_KERNEL_ACCOUNT);
+	struct wd_device *device;
 	int ret;
 
-	if (!device)
+	if (!fresh)
+		return -ENOMEM;
+	fresh->call = handler;
+	fresh->data = data;
+	fresh->owner = owner;
+	fresh->users = 1;
+	INIT_LIST_HEAD(&fresh->groups);
+	device = wd_device_use(dev);
+	if (!device) {
+		kfree(fresh);
 		return -ENODEV;
-	ret = wd_register(device, pasid, handler, data);
+	}
+	ret = wd_register(device, pasid, fresh);
 	wd_device_unuse(device);
 	return ret;
 }

@@ -33,6 +33,31 @@ struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_alloc_user);
 
+/**
+ * wd_iommu_domain_serves - may a domain be used instead of a new one
+ * @domain: as from wd_iommu_domain_alloc_user(), kept by the caller
+ * @dev: device that one is needed for
+ * @flags: IOMMU_HWPT_ALLOC_*
+ *
+ * Return: true if wd_iommu_domain_alloc_user() would make one that differs in nothing but what is
+ * mapped.
+ */
+bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
+{
+	struct wd_device *device = wd_device_use(dev);
+	const struct wd_iommu_ops *ops;
+	bool serves;
+
+	if (!device)
+		return false;
+	ops = device->iommu->ops;
+	serves = ops->domain_serves && wd_fits_parent(device, domain) &&
+		 ops->domain_serves(domain, dev, flags);
+	wd_device_unuse(device);
+	return serves;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_domain_serves);
+
 /* Something may be installed at [@device, @pasid], if it is free. */
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid)
 {

@@ -92,12 +92,6 @@ bool wd_domain_known(struct iommu_domain *domain)
 	return known;
 }
 
-/* For whoever knows that @domain is not released meanwhile. Any context. */
-struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
-{
-	return xa_load(&wd_domains, wd_index(domain));
-}
-
 static void wd_record_link(struct wd_record *record, struct wd_domain *domain)
 {
 	lockdep_assert_held(&wd_lock);
@@ -341,6 +335,25 @@ void wd_iommu_unregister(struct iommu_device *iommu)
 	kfree(found);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_unregister);
+
+/**
+ * wd_iommu_fault_count - groups of page requests that the layer has answered itself
+ * @iommu: registered IOMMU
+ * @count: why it did
+ */
+u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count)
+{
+	struct wd_iommu *found;
+	u64 number = 0;
+
+	mutex_lock(&wd_lock);
+	found = wd_find_iommu(iommu);
+	if (found)
+		number = atomic64_read(&found->fault_counts[count]);
+	mutex_unlock(&wd_lock);
+	return number;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_fault_count);
 
 /**
  * wd_iommu_device_claimed - a device may be attached from now on
@@ -639,7 +652,6 @@ static DEVICE_ATTR_ADMIN_RO(attachments);
 
 static struct attribute *wd_iommu_attrs[] = {
 	&dev_attr_attachments.attr,
-	&dev_attr_leaked_pages.attr,
 	NULL,
 };
 

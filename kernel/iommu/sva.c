@@ -15,7 +15,7 @@
  *	wd_sva.fault_lock	spinlock, the list of groups
  * The end of an mm calls the user (mm_exit) with none of them held, so the user may hold its own
  * locks over bind and unbind. Unbind waits for the fault that is being handled, which takes the
- *mmap lock for reading: neither may be called under that.
+ * mmap lock for reading: neither may be called under that.
  */
 #include <linux/err.h>
 #include <linux/kref.h>
@@ -367,7 +367,8 @@ static int wd_sva_install(struct wd_sva *sva)
 	int ret = 0;
 
 	if (sva->faults)
-		ret = wd_iommu_register_fault_handler(sva->dev, sva->pasid, wd_sva_fault, sva);
+		ret = wd_iommu_register_fault_handler(sva->dev, sva->pasid, WD_FAULT_OWNER_KERNEL,
+						      wd_sva_fault, sva);
 	if (ret)
 		return ret;
 	ret = wd_iommu_bind_pgtable_pasid(&wd_sva_domain, sva->dev, sva->table, sva->pasid);

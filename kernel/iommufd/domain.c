@@ -4,7 +4,6 @@
  * 2.0). Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
  */
 #include "io_pagetable.h"
-#include "iommu_pasid.h"
 
 static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, unsigned long iova,
 			phys_addr_t phys, size_t length, int prot, size_t *mapped)
@@ -21,16 +20,6 @@ static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, 
 		*mapped += step;
 	}
 	return 0;
-}
-
-/* If the IOMMU could not be made to forget them, the pages are not given back. */
-static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain, size_t length)
-{
-	size_t unmapped = iommu_unmap(domain, area->node.start, length);
-
-	WARN_ON(unmapped != length);
-	if (wd_iommu_domain_lost(domain))
-		WRITE_ONCE(area->pages->lost, true);
 }
 
 /* Write an area whose pages are pinned into a page table, all or nothing. */
@@ -65,8 +54,15 @@ static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 
 err_unmap:
 	if (done)
-		iopt_area_unmap(area, domain, done);
+		iommu_unmap(domain, area->node.start, done);
 	return rc;
+}
+
+static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain)
+{
+	size_t unmapped = iommu_unmap(domain, area->node.start, area->length);
+
+	WARN_ON(unmapped != area->length);
 }
 
 static void iopt_area_unpin(struct iopt_area *area)
@@ -112,7 +108,7 @@ out_unlock:
 
 err_unmap:
 	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain, area->length);
+		iopt_area_unmap(area, link->domain);
 	iopt_pages_unpin(pages, iopt_area_first_index(area), iopt_area_last_index(area));
 	goto out_unlock;
 }
@@ -122,8 +118,7 @@ err_unmap:
  * @iopt: IOAS
  * @area: busy area
  *
- * When it returns no device reaches the memory through the area, and its pages are given back; if
- * an IOMMU is dead they are kept instead.
+ * When it returns no device reaches the memory through the area.
  */
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -134,7 +129,7 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (!area->filled)
 		return;
 	list_for_each_entry (link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain, area->length);
+		iopt_area_unmap(area, link->domain);
 	iopt_area_unpin(area);
 }
 
@@ -181,7 +176,7 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 	struct iopt_area *area;
 
 	for (area = iopt_first_area(iopt); area && area != end; area = iopt_next_area(area)) {
-		iopt_area_unmap(area, domain, area->length);
+		iopt_area_unmap(area, domain);
 		if (unpin)
 			iopt_area_unpin(area);
 	}

@@ -5,8 +5,11 @@
  *
  * A group is queued, then delivered under a cookie, then answered, by user space or, when its
  * device or PASID is detached, for it. Whoever takes it off the queue's lists answers it; so it is
- * answered once. User memory is touched without a lock: a reader whose memory never comes must not
- * hold up a detach, which therefore may take a group away while it is being copied.
+ * answered once.
+ *
+ * The queue's lock is a spinlock, since the thread that serves all devices of an IOMMU takes it:
+ * nobody allocates or touches user memory under it. A reader whose memory never comes does not hold
+ * up a detach, which therefore may take a group away while it is being copied.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -68,10 +71,10 @@ static void iommufd_fault_arrived(struct wd_fault_group *group)
 	}
 	entry->group = group;
 	entry->dev_id = source->dev_id;
-	mutex_lock(&fault->lock);
+	spin_lock(&fault->lock);
 	list_add_tail(&entry->node, &fault->queued);
 	list_add_tail(&entry->source_node, &source->groups);
-	mutex_unlock(&fault->lock);
+	spin_unlock(&fault->lock);
 	wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
@@ -108,8 +111,11 @@ struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
 	source->dev_id = idev->obj.id;
 	INIT_LIST_HEAD(&source->groups);
 	if (!instead)
-		rc = wd_iommu_register_fault_handler(idev->dev, pasid, iommufd_fault_arrived,
-						     source);
+		rc = wd_iommu_register_fault_handler(idev->dev, pasid,
+						     idev->igroup->shared
+							     ? WD_FAULT_OWNER_SHARED
+							     : WD_FAULT_OWNER_EXCLUSIVE,
+						     iommufd_fault_arrived, source);
 	if (rc) {
 		iommufd_fault_forget(source);
 		return ERR_PTR(rc);
@@ -125,11 +131,11 @@ static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source 
 
 	if (!fault)
 		return NULL;
-	mutex_lock(&fault->lock);
+	spin_lock(&fault->lock);
 	entry = list_first_entry_or_null(&source->groups, struct iommufd_fault_group, source_node);
 	if (entry)
 		group = iommufd_fault_take(fault, entry);
-	mutex_unlock(&fault->lock);
+	spin_unlock(&fault->lock);
 	return group;
 }
 
@@ -139,9 +145,9 @@ static bool iommufd_fault_answered(struct iommufd_fault_source *source)
 
 	if (!source->fault)
 		return true;
-	mutex_lock(&source->fault->lock);
+	spin_lock(&source->fault->lock);
 	answered = list_empty(&source->groups);
-	mutex_unlock(&source->fault->lock);
+	spin_unlock(&source->fault->lock);
 	return answered;
 }
 
@@ -238,47 +244,85 @@ static void iommufd_fault_record(const struct iommufd_fault_group *entry,
 }
 
 /**
- * struct iommufd_fault_read - a group on its way to a reader
+ * struct iommufd_fault_read - a reader, and the group that is on its way to him
  * @entry: the group; it may be answered meanwhile
- * @records: what the reader gets
- * @length: bytes of @records
+ * @records: what the reader gets, or room for it
+ * @room: bytes of @records
+ * @length: bytes of the group
+ * @cookie: a place in iommufd_fault.delivered, reserved or of @entry; 0 if there is none
  */
 struct iommufd_fault_read {
 	struct iommufd_fault_group *entry;
 	struct iommu_hwpt_pgfault *records;
+	size_t room;
 	size_t length;
+	u32 cookie;
 };
 
-/* Deliver the first group. @return 0 if there is none, 1, or -errno. */
-static int iommufd_fault_begin_read(struct iommufd_fault *fault, size_t room,
-				    struct iommufd_fault_read *read)
+/* The first group that is not read yet, or NULL. */
+static struct iommufd_fault_group *iommufd_fault_first(struct iommufd_fault *fault, size_t *length)
 {
 	struct iommufd_fault_group *entry;
-	unsigned int i;
-	int rc;
 
 	lockdep_assert_held(&fault->lock);
 	entry = list_first_entry_or_null(&fault->queued, struct iommufd_fault_group, node);
-	if (!entry)
+	if (entry)
+		*length = array_size(entry->group->count, sizeof(struct iommu_hwpt_pgfault));
+	return entry;
+}
+
+/* What the first group needs, allocated. @return 0 if there is none, 1, or -errno. */
+static int iommufd_fault_make_room(struct iommufd_fault *fault, size_t count,
+				   struct iommufd_fault_read *read)
+{
+	size_t length = 0;
+	int rc;
+
+	spin_lock(&fault->lock);
+	iommufd_fault_first(fault, &length);
+	spin_unlock(&fault->lock);
+	if (!length)
 		return 0;
-	read->length = array_size(entry->group->count, sizeof(*read->records));
-	if (read->length > room)
+	if (length > count)
 		return -EINVAL;
-	read->records = kvmalloc(read->length, GFP_KERNEL_ACCOUNT);
-	if (!read->records)
-		return -ENOMEM;
-	rc = xa_alloc(&fault->delivered, &entry->cookie, entry, xa_limit_32b, GFP_KERNEL_ACCOUNT);
-	if (rc) {
-		entry->cookie = 0;
+	if (length > read->room) {
 		kvfree(read->records);
-		return rc;
+		read->room = 0;
+		read->records = kvmalloc(length, GFP_KERNEL_ACCOUNT);
+		if (!read->records)
+			return -ENOMEM;
+		read->room = length;
 	}
+	if (read->cookie)
+		return 1;
+	rc = xa_alloc(&fault->delivered, &read->cookie, NULL, xa_limit_32b, GFP_KERNEL_ACCOUNT);
+	if (rc)
+		read->cookie = 0;
+	return rc ? rc : 1;
+}
+
+/* Deliver the first group. @return false if it is not the one that there is room for. */
+static bool iommufd_fault_begin_read(struct iommufd_fault *fault, struct iommufd_fault_read *read)
+{
+	struct iommufd_fault_group *entry;
+	unsigned int i;
+
+	spin_lock(&fault->lock);
+	entry = iommufd_fault_first(fault, &read->length);
+	if (!entry || read->length > read->room) {
+		spin_unlock(&fault->lock);
+		return false;
+	}
+	/* Reserved: nothing is allocated. */
+	xa_store(&fault->delivered, read->cookie, entry, 0);
+	entry->cookie = read->cookie;
 	list_del_init(&entry->node);
 	for (i = 0; i < entry->group->count; i++)
 		iommufd_fault_record(entry, &entry->group->faults[i], &read->records[i]);
 	entry->copying = true;
 	read->entry = entry;
-	return 1;
+	spin_unlock(&fault->lock);
+	return true;
 }
 
 /*
@@ -290,8 +334,7 @@ static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_f
 {
 	struct iommufd_fault_group *entry = read->entry;
 
-	kvfree(read->records);
-	mutex_lock(&fault->lock);
+	spin_lock(&fault->lock);
 	entry->copying = false;
 	if (!entry->group) {
 		kfree(entry);
@@ -300,26 +343,28 @@ static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_f
 		entry->cookie = 0;
 		list_add(&entry->node, &fault->queued);
 	}
-	mutex_unlock(&fault->lock);
+	spin_unlock(&fault->lock);
 	if (!delivered)
 		wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
 /* @return bytes of one whole group, 0 if there is none, or -errno. */
-static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user *buf, size_t room)
+static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user *buf, size_t count)
 {
 	struct iommufd_fault_read read = {};
-	bool delivered;
-	int rc;
+	ssize_t rc;
 
-	mutex_lock(&fault->lock);
-	rc = iommufd_fault_begin_read(fault, room, &read);
-	mutex_unlock(&fault->lock);
-	if (rc <= 0)
-		return rc;
-	delivered = !copy_to_user(buf, read.records, read.length);
-	iommufd_fault_end_read(fault, &read, delivered);
-	return delivered ? read.length : -EFAULT;
+	do
+		rc = iommufd_fault_make_room(fault, count, &read);
+	while (rc > 0 && !iommufd_fault_begin_read(fault, &read));
+	if (rc > 0) {
+		rc = copy_to_user(buf, read.records, read.length) ? -EFAULT : read.length;
+		iommufd_fault_end_read(fault, &read, rc > 0);
+	} else if (read.cookie) {
+		xa_erase(&fault->delivered, read.cookie);
+	}
+	kvfree(read.records);
+	return rc;
 }
 
 static ssize_t iommufd_fault_fops_read(struct file *filp, char __user *buf, size_t count,
@@ -350,17 +395,16 @@ static int iommufd_fault_answer(struct iommufd_fault *fault,
 	if (response->code != IOMMUFD_PAGE_RESP_SUCCESS &&
 	    response->code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
-	mutex_lock(&fault->lock);
+	spin_lock(&fault->lock);
 	entry = xa_load(&fault->delivered, response->cookie);
 	if (entry)
 		group = iommufd_fault_take(fault, entry);
-	mutex_unlock(&fault->lock);
+	spin_unlock(&fault->lock);
 	if (!group)
 		return -EINVAL;
-	wd_iommu_fault_respond(group, response->code == IOMMUFD_PAGE_RESP_SUCCESS
-					      ? WD_FAULT_SUCCESS
-					      : WD_FAULT_INVALID);
-	return 0;
+	return wd_iommu_fault_respond(group, response->code == IOMMUFD_PAGE_RESP_SUCCESS
+						     ? WD_FAULT_SUCCESS
+						     : WD_FAULT_INVALID);
 }
 
 static ssize_t iommufd_fault_fops_write(struct file *filp, const char __user *buf, size_t count,
@@ -391,10 +435,10 @@ static __poll_t iommufd_fault_fops_poll(struct file *filp, struct poll_table_str
 	__poll_t events = EPOLLOUT;
 
 	poll_wait(filp, &fault->wait, wait);
-	mutex_lock(&fault->lock);
+	spin_lock(&fault->lock);
 	if (!list_empty(&fault->queued))
 		events |= EPOLLIN | EPOLLRDNORM;
-	mutex_unlock(&fault->lock);
+	spin_unlock(&fault->lock);
 	return events;
 }
 
@@ -430,7 +474,7 @@ static struct iommufd_fault *iommufd_fault_create(struct iommufd_ctx *ictx)
 	if (IS_ERR(fault))
 		return fault;
 	fault->ictx = ictx;
-	mutex_init(&fault->lock);
+	spin_lock_init(&fault->lock);
 	INIT_LIST_HEAD(&fault->queued);
 	xa_init_flags(&fault->delivered, XA_FLAGS_ALLOC1);
 	init_waitqueue_head(&fault->wait);
@@ -444,7 +488,6 @@ void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 	WARN_ON(!list_empty(&fault->queued) || !xa_empty(&fault->delivered));
 	xa_destroy(&fault->delivered);
-	mutex_destroy(&fault->lock);
 }
 
 static struct file *iommufd_fault_file(void)

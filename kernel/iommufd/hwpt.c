@@ -7,21 +7,6 @@
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
 
-/* Errno order: everything about the device and pt_id is tested by the callers of this. */
-static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
-{
-	struct iommu_domain *domain;
-
-	domain = wd_iommu_domain_alloc_user(dev, flags);
-	if (!domain)
-		return ERR_PTR(-ENOMEM);
-	/* Where the IOMMU can ignore no-snoop requests it does so from the start and forever (3.5).
-	 */
-	if (!IS_ERR(domain) && domain->ops->enforce_cache_coherency)
-		domain->ops->enforce_cache_coherency(domain);
-	return domain;
-}
-
 /**
  * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
  * @ictx: context
@@ -42,13 +27,14 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	hwpt = iommufd_object_alloc(ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	hwpt->domain = iommufd_alloc_domain(dev, flags);
-	if (IS_ERR(hwpt->domain)) {
-		int rc = PTR_ERR(hwpt->domain);
+	hwpt->table = iommufd_table_get(ioas, dev, flags);
+	if (IS_ERR(hwpt->table)) {
+		int rc = PTR_ERR(hwpt->table);
 
 		iommufd_object_abort(ictx, &hwpt->common.obj);
 		return ERR_PTR(rc);
 	}
+	hwpt->domain = hwpt->table->domain;
 	hwpt->auto_domain = auto_domain;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
@@ -58,17 +44,18 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	return hwpt;
 }
 
-/* Fill the page table and let it follow the IOAS; ioas->mutex held. Errors of iopt_add_domain(). */
+/* Fill the page table and let it follow the IOAS; ioas->mutex held. Errors of iommufd_table_fill().
+ */
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt)
 {
 	int rc;
 
 	lockdep_assert_held(&hwpt->ioas->mutex);
 
-	rc = iopt_add_domain(&hwpt->ioas->iopt, &hwpt->link, hwpt->domain);
+	rc = iommufd_table_fill(hwpt->ioas, hwpt->table);
 	if (rc)
 		return rc;
-	hwpt->in_iopt = true;
+	hwpt->populated = true;
 	list_add_tail(&hwpt->hwpt_item, &hwpt->ioas->hwpt_list);
 	return 0;
 }
@@ -79,13 +66,12 @@ void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt->ioas;
 
-	if (hwpt->in_iopt) {
+	if (hwpt->populated) {
 		mutex_lock(&ioas->mutex);
 		list_del(&hwpt->hwpt_item);
 		mutex_unlock(&ioas->mutex);
-		iopt_remove_domain(&ioas->iopt, &hwpt->link);
 	}
-	iommu_domain_free(hwpt->domain);
+	iommufd_table_put(ioas, hwpt->table);
 	iommufd_object_unuse(&ioas->obj);
 	if (hwpt->common.fault)
 		iommufd_object_unuse(&hwpt->common.fault->obj);

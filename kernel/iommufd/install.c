@@ -52,6 +52,14 @@ static int iommufd_attach_group(struct iommu_group *group, struct iommufd_hwpt *
 	return rc;
 }
 
+/* One that has joined the group since the first attach is still blocked. */
+static int iommufd_attach_late(struct device *dev, struct iommufd_hwpt *hwpt)
+{
+	int rc = iommufd_attach_one(dev, hwpt);
+
+	return rc == -EBUSY ? 0 : rc;
+}
+
 static void iommufd_detach_group(struct iommu_group *group, struct iommufd_hwpt *hwpt)
 {
 	iommu_group_for_each_dev(group, hwpt, iommufd_detach_one);
@@ -141,6 +149,8 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
 		rc = iommufd_attach_pasid(idev->dev, pasid, hwpt);
 	else if (first)
 		rc = iommufd_attach_group(idev->igroup->group, hwpt);
+	else
+		rc = iommufd_attach_late(idev->dev, hwpt);
 	if (rc)
 		iommufd_stop_faults(link, pasid);
 	return rc;

@@ -22,6 +22,8 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	iopt_init(&ioas->iopt);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
+	mutex_init(&ioas->tables_lock);
+	INIT_LIST_HEAD(&ioas->tables);
 	ucmd->new_obj = &ioas->obj;
 
 	cmd->out_ioas_id = ioas->obj.id;
@@ -37,8 +39,9 @@ void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 		ictx->vfio_ioas = NULL;
 	xa_unlock(&ictx->objects);
 
-	WARN_ON(!list_empty(&ioas->hwpt_list));
+	WARN_ON(!list_empty(&ioas->hwpt_list) || !list_empty(&ioas->tables));
 	iopt_destroy(&ioas->iopt);
+	mutex_destroy(&ioas->tables_lock);
 	mutex_destroy(&ioas->mutex);
 }
 

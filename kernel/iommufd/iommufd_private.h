@@ -7,6 +7,7 @@
  *	iommufd_ctx.groups_lock
  *	iommufd_group.lock
  *	iommufd_ioas.mutex
+ *	iommufd_ioas.tables_lock
  *	io_pagetable.domains_rwsem
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
@@ -147,12 +148,17 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
  * @iopt: its mappings
  * @mutex: for @hwpt_list, and held while a device looks for an automatic HWPT
  * @hwpt_list: iommufd_hwpt_paging made on this IOAS, in order of creation
+ * @tables_lock: for @tables and the counts of what is there; held while the layer is asked about a
+ *	device
+ * @tables: iommufd_table that follow this IOAS, the newest first
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
 	struct io_pagetable iopt;
 	struct mutex mutex;
 	struct list_head hwpt_list;
+	struct mutex tables_lock;
+	struct list_head tables;
 };
 
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id)
@@ -178,6 +184,27 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 int iommufd_option(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 
+/**
+ * struct iommufd_table - page table in the IOMMU layer, of one HWPT or several of an IOAS
+ * @item: in iommufd_ioas.tables, when @filled
+ * @domain: the page table
+ * @link: its place among the tables of the IOAS
+ * @users: HWPTs; iommufd_ioas.tables_lock
+ * @filled: @link is in the IOAS
+ */
+struct iommufd_table {
+	struct list_head item;
+	struct iommu_domain *domain;
+	struct iopt_domain link;
+	unsigned int users;
+	bool filled;
+};
+
+/* --- shared_table.c --- */
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags);
+int iommufd_table_fill(struct iommufd_ioas *ioas, struct iommufd_table *table);
+void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table);
+
 struct iommufd_fault;
 
 /**
@@ -196,22 +223,22 @@ struct iommufd_hwpt {
  * struct iommufd_hwpt_paging - I/O page table that follows an IOAS
  * @common: head
  * @ioas: held
- * @domain: the page table in the IOMMU layer
- * @link: its place among the tables of the IOAS
+ * @table: what it uses of the IOMMU layer
+ * @domain: of @table
  * @hwpt_item: in iommufd_ioas.hwpt_list
  * @auto_domain: made by an attach to the IOAS, goes with its last user
  * @nest_parent: made with IOMMU_HWPT_ALLOC_NEST_PARENT
- * @in_iopt: @link is in the IOAS
+ * @populated: @table is filled
  */
 struct iommufd_hwpt_paging {
 	struct iommufd_hwpt common;
 	struct iommufd_ioas *ioas;
+	struct iommufd_table *table;
 	struct iommu_domain *domain;
-	struct iopt_domain link;
 	struct list_head hwpt_item;
 	bool auto_domain : 1;
 	bool nest_parent : 1;
-	bool in_iopt : 1;
+	bool populated : 1;
 };
 
 /**
@@ -258,11 +285,14 @@ void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 /* --- invalidate.c --- */
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 
+struct iommufd_device;
+
 /**
  * struct iommufd_fault - fault queue
  * @obj: head; one user for the open file, one for each HWPT made with it
  * @ictx: context, held by the file
- * @lock: for everything below
+ * @lock: for everything below; held by the thread of the page request queue, so nothing is
+ *	allocated under it
  * @queued: iommufd_fault_group.node, not read yet
  * @delivered: cookie to iommufd_fault_group, read and not answered
  * @wait: woken when a group is queued
@@ -270,7 +300,7 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);
 struct iommufd_fault {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
-	struct mutex lock;
+	spinlock_t lock;
 	struct list_head queued;
 	struct xarray delivered;
 	wait_queue_head_t wait;
@@ -336,9 +366,8 @@ struct iommufd_attach {
 };
 
 /*
- * A device that takes part in an attach; owner of its reserved regions for the requester id.
- * Without
- * @faults its page requests have no handler.
+ * A device that takes part in an attach; owner of its reserved regions for the requester id. Its
+ * page requests have no handler where @faults is NULL.
  */
 struct iommufd_attach_link {
 	struct list_head item;

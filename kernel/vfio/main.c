@@ -13,6 +13,7 @@
 #include <linux/pm.h>
 #include <linux/slab.h>
 
+#include "iommu_pasid.h"
 #include "wd_vfio.h"
 
 #define WD_VFIO_NAME "wd_vfio"
@@ -216,8 +217,21 @@ static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel
 	return PCI_ERS_RESULT_CAN_RECOVER;
 }
 
+/* Of the owner, of the driver itself, or by sysfs; in the first two cases the lock is held. */
+static void wd_vfio_reset_prepare(struct pci_dev *pdev)
+{
+	wd_iommu_reset_prepare(&pdev->dev);
+}
+
+static void wd_vfio_reset_done(struct pci_dev *pdev)
+{
+	wd_iommu_reset_done(&pdev->dev);
+}
+
 static const struct pci_error_handlers wd_vfio_error_handlers = {
 	.error_detected = wd_vfio_error_detected,
+	.reset_prepare = wd_vfio_reset_prepare,
+	.reset_done = wd_vfio_reset_done,
 };
 
 static struct pci_driver wd_vfio_driver = {

@@ -230,6 +230,8 @@ try {
 		options.machine = path;
 	}
 	host = wd::Host::create(options);
+	/* All of them wait until the last one has come, however long that takes. */
+	host->sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms", "0");
 	if (!path.empty())
 		::unlink(path.c_str());
 	topology = wd::Topology::discover(*host);

@@ -15,7 +15,7 @@
  *	            |-- [RID2, PASID-a]   nested, vm2 process 2
  *
  * RID1 is shared by its driver, which has the rings and events of all its queues in domain1, and
- *two virtual machines; RID2 is vm2's as a whole. Everybody compresses at the same time.
+ * two virtual machines; RID2 is vm2's as a whole. Everybody compresses at the same time.
  */
 #include <atomic>
 #include <barrier>

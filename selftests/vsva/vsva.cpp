@@ -4,7 +4,9 @@
  * tables in guest memory, nested on the table of guest physical addresses; page faults that the
  * guest resolves, refuses, or leaves alone.
  */
+#include <deque>
 #include <random>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "cases.hpp"
@@ -337,6 +339,93 @@ void vmmGoesAway()
 	}
 }
 
+/* Page requests that the units have taken from their queues. */
+uint64_t pageRequests()
+{
+	uint64_t sum = 0;
+
+	for (unsigned unit = 0; unit < 4; unit++) {
+		std::string text;
+
+		if (!host->sysfsRead("/sys/class/iommu/wd-iommu" + std::to_string(unit) +
+					     "/page_requests",
+				     text))
+			sum += std::stoull(text);
+	}
+	return sum;
+}
+
+/* A queue in this process's own address space works into memory that was never touched. */
+void ownAddresses()
+{
+	constexpr size_t kOwn = 256 << 10;
+	const auto input = text(kOwn, 40);
+	void *output =
+		::mmap(nullptr, kOwn, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	wd::Queue queue(*host, *accelerator);
+	wd::zip::Request request;
+	wd::zip::Completion done;
+
+	queue.start(wd::zip::Direction::Compress, wd::DmaMode::Sva);
+	request.algorithm = wd::zip::Algorithm::Deflate;
+	request.source = reinterpret_cast<uintptr_t>(input.data());
+	request.sourceLength = kOwn;
+	request.destination = reinterpret_cast<uintptr_t>(output);
+	request.destinationLength = kOwn;
+	EXPECT(queue.trySend(request) == wd::QueueStatus::Ok, "send");
+	if (EXPECT(queue.wait(kTimeoutMs) && queue.poll({&done, 1}).count == 1,
+		   "a process with shared addresses waits for others"))
+		EXPECT(wd::zip::isSuccess(done.status) &&
+			       unpacksTo({static_cast<std::byte *>(output), done.produced}, input),
+		       "its output");
+	::munmap(output, kOwn);
+}
+
+/*
+ * Ten queues want as many pages as a function may have on order, and more, and their guest answers
+ * none of them. Others that use the function work on. In the end the kernel answers.
+ */
+void unansweredPageRequests()
+{
+	constexpr unsigned kGreedy = 10;
+	constexpr uint32_t kGreed = 256 << 10;
+	const std::string limit = "/sys/module/wd_iommu/parameters/fault_response_ms";
+	Machine greedy(*host, *accelerator), modest(*host, *accelerator);
+	std::deque<Work> works;
+	std::vector<GuestQueue *> queues;
+	std::string before;
+
+	EXPECT(!host->sysfsRead(limit, before) && !host->sysfsWrite(limit, "0"), "time limit");
+	for (unsigned i = 0; i < kGreedy; i++) {
+		greedy.vmm().bind(
+			kPasid + i,
+			works.emplace_back(greedy.guest(), text(kGreed, 50 + i)).process());
+		queues.push_back(&greedy.addQueue(kPasid + i));
+	}
+	const uint64_t start = pageRequests();
+
+	greedy.vmm().pause(true);
+	for (GuestQueue *queue : queues)
+		EXPECT(queue->send(Work::kSource, kGreed, Work::kDestination, kGreed), "send");
+	for (int ms = 0; ms < kTimeoutMs && pageRequests() < start + 512; ms++)
+		::usleep(1000);
+	EXPECT(pageRequests() >= start + 512, "%llu page requests",
+	       static_cast<unsigned long long>(pageRequests() - start));
+	if (accelerator->dmaMode == "sva")
+		ownAddresses();
+	Work work(modest.guest(), text(kBytes, 41));
+
+	modest.vmm().bind(kPasid, work.process());
+	EXPECT(work.compress(modest.addQueue(kPasid)), "another guest waits for this one");
+	host->sysfsWrite(limit, "1");
+	for (GuestQueue *queue : queues)
+		EXPECT(failed(queue->receive()), "a request without pages, in the end");
+	host->sysfsWrite(limit, before);
+	/* Late answers do no harm. */
+	greedy.vmm().pause(false);
+	EXPECT(works[0].compress(*queues[0]), "once more, with answers");
+}
+
 const struct ktap_case cases[] = {
 	{"guest physical addresses", guarded<guestPhysical>},
 	{"guest virtual addresses, pages there", guarded<nestedTables>},
@@ -350,6 +439,7 @@ const struct ktap_case cases[] = {
 	{"tables of random words", guarded<hostileTables>},
 	{"many processes at once", guarded<manyProcesses>},
 	{"a VMM ends with page faults open", guarded<vmmGoesAway>},
+	{"page requests that nobody answers", guarded<unansweredPageRequests>},
 };
 
 /* For a test that kills this program: says "waiting" when a request waits for a page. */

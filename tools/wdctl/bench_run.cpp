@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "command.hpp"
 #include "cpu_codec.hpp"
 #include "histogram.hpp"
 #include "wd/error.hpp"
@@ -28,6 +29,8 @@ using Block = std::span<const std::byte>;
 
 /** Bytes; the least that a session takes for its output buffers. */
 constexpr size_t kSmallestOutput = 64;
+/** Bytes of each slot's input. Blocks lie in shared memory: they are not used. */
+constexpr size_t kUnusedInput = 64;
 
 double secondsSince(Clock::time_point start)
 {
@@ -102,6 +105,8 @@ public:
 	template <typename Check>
 	void pass(Check &&check, Progress &progress)
 	{
+		const auto start = Clock::now();
+
 		finished_ = 0;
 		limit_ = blocks_.size();
 		next_ = 0;
@@ -109,21 +114,33 @@ public:
 			pump(check);
 			progress.update(double(finished_) / double(limit_));
 		}
+		rate_ = double(finished_) / std::max(secondsSince(start), 1e-9);
 	}
 
-	/** Over and over for @seconds; @check as above; @return seconds until the last result. */
+	/**
+	 * Over and over for @seconds, at least once; @check as above. Nothing is sent that would
+	 * not come back in time: deep queues are not filled for a short run.
+	 * @return seconds until the last result
+	 */
 	template <typename Check>
 	double timed(double seconds, Check &&check, Progress &progress)
 	{
-		auto start = Clock::now();
+		const auto start = Clock::now();
 		double elapsed = 0;
 
 		finished_ = 0;
-		limit_ = UINT64_MAX;
 		next_ = 0;
-		while ((elapsed = secondsSince(start)) < seconds) {
+		while ((elapsed = secondsSince(start)) < seconds || !finished_) {
+			const double rate =
+				finished_ ? std::min(rate_, double(finished_) / elapsed) : rate_;
+
+			/* One in flight at least: that is how a run of no time measures something.
+			 */
+			limit_ = finished_ +
+				 std::max<uint64_t>(
+					 1, uint64_t(rate * std::max(seconds - elapsed, 0.0)));
 			pump(check);
-			progress.update(elapsed / seconds);
+			progress.update(seconds > 0 ? elapsed / seconds : 0);
 		}
 		limit_ = next_; /* no more; wait for those in flight */
 		while (finished_ < limit_)
@@ -206,6 +223,7 @@ private:
 	const std::string &device_;
 	std::array<wd::ZipResult, 64> results_;
 	uint64_t next_ = 0, limit_ = 0, finished_ = 0;
+	double rate_ = 0; /**< blocks per second of the last pass() */
 };
 
 [[noreturn]] void failBlock(const std::string &device, const char *tried, uint64_t index,
@@ -228,13 +246,17 @@ std::unique_ptr<wd::ZipSession> openSession(wd::Host &host, const wd::Accelerato
 					    wd::zip::Direction direction, size_t outputSize,
 					    Block memory)
 {
+	const std::string object =
+		fmt::format("{} queues of depth {}", options.queues, options.depth);
 	wd::ZipSessionOptions wanted;
 
+	requireMemory(uint64_t{options.queues} * options.depth * (kUnusedInput + outputSize),
+		      object, "use fewer, or a smaller --block");
 	wanted.algorithm = *wd::zip::algorithmFromName(options.algorithm);
 	wanted.direction = direction;
 	wanted.queues = options.queues;
 	wanted.depth = options.depth;
-	wanted.inputSize = 0x1000; /* blocks lie in shared memory: the slots' inputs are not used */
+	wanted.inputSize = kUnusedInput;
 	wanted.outputSize = outputSize;
 	auto session = std::make_unique<wd::ZipSession>(host, accelerator, wanted);
 
@@ -356,11 +378,12 @@ CpuRate measureCpu(CpuCodec &codec, std::span<const Block> blocks, const BenchOp
 	auto timed = [&](Rate &into, auto &&work) {
 		auto start = Clock::now();
 
-		for (size_t i = 0; (into.seconds = secondsSince(start)) < options.seconds;
+		for (size_t i = 0; !into.bytes || into.seconds < options.seconds;
 		     i = (i + 1) % blocks.size()) {
 			work(i);
 			into.bytes += blocks[i].size();
-			progress.update(into.seconds / options.seconds);
+			into.seconds = secondsSince(start);
+			progress.update(options.seconds > 0 ? into.seconds / options.seconds : 1);
 		}
 	};
 

@@ -3,6 +3,7 @@
  * wdctl attach: bind an accelerator's queue to /dev/iommu, attach an address space at RID+PASID,
  * and prove the routing with one DMA inside the address space and one outside it.
  */
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <fmt/format.h>
@@ -33,8 +34,6 @@ struct AttachOptions {
 };
 
 constexpr size_t kPage = 4096;
-/** A PASID is 20 bits; 0 is the requester id's own traffic. */
-constexpr unsigned long kMaxPasid = (1ul << 20) - 1;
 constexpr int kTimeoutMs = 5000;
 
 /** Memory of this process for the address space. Lazily filled, gone with the object. */
@@ -75,18 +74,17 @@ std::optional<uint32_t> parsePasid(const std::string &text, const std::string &d
 {
 	if (text == "auto")
 		return std::nullopt;
-	size_t used = 0;
-	unsigned long value = 0;
+	const bool hex = text.starts_with("0x") || text.starts_with("0X");
+	const char *begin = text.data() + (hex ? 2 : 0), *end = text.data() + text.size();
+	uint32_t value = 0;
+	const auto [stop, error] = std::from_chars(begin, end, value, hex ? 16 : 10);
 
-	try {
-		value = std::stoul(text, &used, 0);
-	} catch (const std::exception &) {
-		used = 0;
-	}
-	if (!used || used != text.size() || text[0] == '-' || value < 1 || value > kMaxPasid)
-		throw wd::Error(EINVAL, device, "attach at PASID " + text,
-				fmt::format("name a PASID from 1 to {}, or auto", kMaxPasid));
-	return static_cast<uint32_t>(value);
+	if (error != std::errc{} || stop != end || value < 1 || value > wd::kMaxPasid)
+		throw wd::Error(
+			EINVAL, device, "attach at PASID " + text,
+			fmt::format("use 1 to {} (decimal, or hexadecimal with 0x), or auto",
+				    wd::kMaxPasid));
+	return value;
 }
 
 /** One request, waited for. */
@@ -228,26 +226,107 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Accelerator &accel
 	return value;
 }
 
-/** Until somebody ends the program in the ordinary way. */
-void hold()
+/**
+ * The signals that end a program, and that of a child's end, for sigwaitinfo(). Made before the
+ * host starts its threads, so that they inherit it.
+ */
+class HeldSignals
 {
-	sigset_t set;
-	int signal = 0;
+public:
+	HeldSignals()
+	{
+		sigemptyset(&set_);
+		for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD})
+			sigaddset(&set_, signal);
+		pthread_sigmask(SIG_BLOCK, &set_, &before_);
+		/* Ignored: there would be no status to wait for. */
+		std::signal(SIGCHLD, SIG_DFL);
+	}
+	HeldSignals(const HeldSignals &) = delete;
+	HeldSignals &operator=(const HeldSignals &) = delete;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGHUP);
-	sigwait(&set, &signal);
+	siginfo_t wait() const
+	{
+		siginfo_t info{};
+
+		while (sigwaitinfo(&set_, &info) < 0)
+			;
+		return info;
+	}
+	/** What a child should have. */
+	const sigset_t &before() const { return before_; }
+
+private:
+	sigset_t set_, before_;
+};
+
+/** Until somebody ends the program in the ordinary way. */
+void hold(const HeldSignals &signals)
+{
+	while (signals.wait().si_signo == SIGCHLD)
+		;
+}
+
+/** posix_spawn()'s attributes and actions for CMD. */
+class SpawnOptions
+{
+public:
+	/** @param toStderr stdout is taken: what CMD prints there goes to stderr */
+	SpawnOptions(const sigset_t &mask, bool toStderr)
+	{
+		posix_spawnattr_init(&attributes_);
+		posix_spawnattr_setsigmask(&attributes_, &mask);
+		posix_spawnattr_setflags(&attributes_, POSIX_SPAWN_SETSIGMASK);
+		posix_spawn_file_actions_init(&actions_);
+		if (toStderr)
+			posix_spawn_file_actions_adddup2(&actions_, STDERR_FILENO, STDOUT_FILENO);
+	}
+	~SpawnOptions()
+	{
+		posix_spawn_file_actions_destroy(&actions_);
+		posix_spawnattr_destroy(&attributes_);
+	}
+	SpawnOptions(const SpawnOptions &) = delete;
+	SpawnOptions &operator=(const SpawnOptions &) = delete;
+
+	const posix_spawnattr_t *attributes() const { return &attributes_; }
+	const posix_spawn_file_actions_t *actions() const { return &actions_; }
+
+private:
+	posix_spawnattr_t attributes_;
+	posix_spawn_file_actions_t actions_;
+};
+
+/**
+ * Until @child has ended. Who asks this program to end means CMD: the signal is passed on. A
+ * terminal has sent it to both already.
+ */
+int waitFor(pid_t child, const std::string &name, const HeldSignals &signals)
+{
+	for (;;) {
+		const siginfo_t info = signals.wait();
+		int status = 0;
+
+		if (info.si_signo != SIGCHLD) {
+			if (info.si_code <= 0) /* sent by a process, not by the kernel */
+				kill(child, info.si_signo);
+			continue;
+		}
+		const pid_t ended = waitpid(child, &status, WNOHANG);
+
+		if (ended < 0)
+			throw wd::Error(errno, name, "wait for it");
+		if (ended == child)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	}
 }
 
 /** Run @command while the attachment stands. @return its exit status, as a shell has it. */
 int runCommand(const std::vector<std::string> &command, const wd::Accelerator &accelerator,
-	       const Attachment &first, uint32_t ioasId)
+	       const Attachment &first, uint32_t ioasId, const HeldSignals &signals, bool json)
 {
 	std::vector<char *> arguments;
 	pid_t child = 0;
-	int status = 0;
 
 	setenv("WD_ATTACH_DEVICE", accelerator.name.c_str(), 1);
 	setenv("WD_ATTACH_PASID", fmt::format("{}", first.pasid).c_str(), 1);
@@ -256,28 +335,21 @@ int runCommand(const std::vector<std::string> &command, const wd::Accelerator &a
 	for (const auto &word : command)
 		arguments.push_back(const_cast<char *>(word.c_str()));
 	arguments.push_back(nullptr);
-	int error = posix_spawnp(&child, arguments[0], nullptr, nullptr, arguments.data(), environ);
+	const SpawnOptions options(signals.before(), json);
+	int error = posix_spawnp(&child, arguments[0], options.actions(), options.attributes(),
+				 arguments.data(), environ);
 
 	if (error)
 		throw wd::Error(error, command[0], "run it", "name a program that can be run");
-	while (waitpid(child, &status, 0) < 0)
-		if (errno != EINTR)
-			throw wd::Error(errno, command[0], "wait for it");
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	return waitFor(child, command[0], signals);
 }
 
 int runAttach(const Globals &globals, const AttachOptions &options)
 {
-	/* Before the host starts its threads, so that they inherit it: hold() takes the signals. */
-	if (options.hold && options.command.empty()) {
-		sigset_t set;
+	std::optional<HeldSignals> signals;
 
-		sigemptyset(&set);
-		sigaddset(&set, SIGINT);
-		sigaddset(&set, SIGTERM);
-		sigaddset(&set, SIGHUP);
-		pthread_sigmask(SIG_BLOCK, &set, nullptr);
-	}
+	if (options.hold || !options.command.empty())
+		signals.emplace();
 	std::vector<std::optional<uint32_t>> wanted;
 
 	for (const auto &text : options.pasids)
@@ -285,6 +357,7 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 	auto host = globals.openHost();
 	auto topology = wd::Topology::discover(*host);
 	const auto &accelerator = topology.get(options.device);
+	requireMemory(options.size, "--ioas-size", "choose a smaller one");
 	wd::Iommufd iommufd(*host);
 	Memory memory((options.size + kPage - 1) & ~(kPage - 1));
 	auto ioas = iommufd.allocIoas();
@@ -309,11 +382,12 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 				 hwpt.id()));
 	else
 		printText(*host, accelerator, attachments, memory, iova, ioas.id(), hwpt.id());
-	std::fflush(stdout);
+	flushOutput(); /* what follows may last */
 	if (!options.command.empty())
-		return runCommand(options.command, accelerator, attachments[0], ioas.id());
+		return runCommand(options.command, accelerator, attachments[0], ioas.id(), *signals,
+				  globals.json);
 	if (options.hold)
-		hold();
+		hold(*signals);
 	return kOk;
 }
 
@@ -328,7 +402,8 @@ void addAttach(CLI::App &app, Globals &globals, Action &action)
 	verb->add_option("--device", options->device, "accelerator, as wdctl topology names it")
 		->required();
 	verb->add_option("--pasid", options->pasids,
-			 "auto, or a PASID from 1 to 1048575; again for one more queue")
+			 fmt::format("auto, or a PASID from 1 to {}; again for one more queue",
+				     wd::kMaxPasid))
 		->allow_extra_args(false)
 		->capture_default_str();
 	verb->add_option("--ioas-size", options->size, "bytes of memory in the address space")
@@ -337,7 +412,8 @@ void addAttach(CLI::App &app, Globals &globals, Action &action)
 		->default_str("64M");
 	verb->add_flag("--hold", options->hold, "keep it until interrupted");
 	verb->add_option("command", options->command,
-			 "after --: run this while it is attached; its exit status is returned");
+			 "after --: run this while it is attached; its exit status is returned "
+			 "(with --json its output goes to stderr)");
 	verb->callback([&globals, &action, options] {
 		action = [&globals, options] { return runAttach(globals, *options); };
 	});

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /* wdctl bench: options and rendering; the measurement is bench_run.cpp. */
+#include <cmath>
+#include <cstdlib>
 #include <fmt/format.h>
 
+#include "base/printable.h"
 #include "bench_run.hpp"
 #include "command.hpp"
 
@@ -30,9 +33,9 @@ void printText(const BenchReport &report, const BenchOptions &options)
 		 microseconds(report.decompress.p50Ns) + " / " +
 			 microseconds(report.decompress.p99Ns)}};
 
-	fmt::print("{}: {} as {} in {} blocks of {} through {} of {} ({} host)\n", options.input,
-		   humanBytes(report.fileBytes), options.algorithm, report.blocks,
-		   humanBytes(options.block),
+	fmt::print("{}: {} as {} in {} blocks of {} through {} of {} ({} host)\n",
+		   wd::printable(options.input), humanBytes(report.fileBytes), options.algorithm,
+		   report.blocks, humanBytes(options.block),
 		   options.queues == 1 ? "1 queue" : fmt::format("{} queues", options.queues),
 		   report.device, report.host);
 	fmt::print("PASIDs {}; depth {}; every block compared byte for byte\n\n",
@@ -107,7 +110,8 @@ void addBench(CLI::App &app, Globals &globals, Action &action)
 	auto *verb = app.add_subcommand("bench", "compress and decompress a file, and measure it");
 
 	verb->add_option("--input", options->input, "the file, 1 byte to 1 GiB")->required();
-	verb->add_option("--device", options->device, "accelerator (default: the nearest)");
+	verb->add_option("--device", options->device, "accelerator (default: the nearest)")
+		->check(notEmpty());
 	verb->add_option("--alg", options->algorithm, "zlib, gzip or deflate")
 		->capture_default_str();
 	verb->add_option("--queues", options->queues, "queues, each at a PASID of its own")
@@ -122,6 +126,15 @@ void addBench(CLI::App &app, Globals &globals, Action &action)
 		->default_str("64K");
 	verb->add_option("--time", options->seconds, "seconds per direction and contender")
 		->check(CLI::Range(0.0, 3600.0))
+		->check(CLI::Validator(
+			[](std::string &text) {
+				/* A comparison with "nan" is never true, so that no range refuses
+				 * it. */
+				return std::isnan(std::strtod(text.c_str(), nullptr))
+					       ? "is no time: " + text
+					       : std::string();
+			},
+			""))
 		->capture_default_str();
 	verb->add_option("--progress", options->progress, "auto, always or never")
 		->transform(CLI::CheckedTransformer(

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 /* wdctl topology: what the machine has, and which accelerator is nearest. */
-#include <algorithm>
 #include <fmt/format.h>
 #include <iostream>
 #include <optional>
@@ -25,32 +24,6 @@ std::string join(const std::vector<std::string> &words, const char *separator)
 	return fmt::format("{}", fmt::join(words, separator));
 }
 
-/** Accelerators in the order of the listing: nearest first. */
-std::vector<const wd::Accelerator *> ordered(const wd::Topology &topology,
-					     const TopologyOptions &options, int from)
-{
-	std::vector<const wd::Accelerator *> list;
-
-	for (const auto &accelerator : topology.accelerators())
-		if (options.algorithm.empty() || accelerator.supports(options.algorithm))
-			list.push_back(&accelerator);
-	std::stable_sort(list.begin(), list.end(), [&](const auto *a, const auto *b) {
-		return topology.distance(from, a->node).value_or(INT32_MAX) <
-		       topology.distance(from, b->node).value_or(INT32_MAX);
-	});
-	return list;
-}
-
-/** The one to mark: usable, and first in the order. */
-const wd::Accelerator *nearestOf(const std::vector<const wd::Accelerator *> &list)
-{
-	auto usable = std::find_if(list.begin(), list.end(), [](const auto *accelerator) {
-		return !accelerator->isolated && accelerator->available > 0;
-	});
-
-	return usable == list.end() ? nullptr : *usable;
-}
-
 std::string distanceText(const wd::Topology &topology, int from, const wd::Accelerator &accelerator)
 {
 	auto distance = topology.distance(from, accelerator.node);
@@ -61,8 +34,8 @@ std::string distanceText(const wd::Topology &topology, int from, const wd::Accel
 void printText(const wd::Host &host, const wd::Topology &topology, const TopologyOptions &options,
 	       int from)
 {
-	auto list = ordered(topology, options, from);
-	const auto *nearest = nearestOf(list);
+	auto list = topology.byDistance(options.algorithm, from);
+	const auto *nearest = topology.nearest(options.algorithm, from);
 	std::vector<std::vector<std::string>> rows{{"", "NODE", "CPUS", "MEMORY", "DISTANCES"}};
 
 	fmt::print("Host: {}\n\nNUMA nodes\n", host.kind());
@@ -94,14 +67,16 @@ void printText(const wd::Host &host, const wd::Topology &topology, const Topolog
 	for (const auto &skipped : topology.skipped())
 		fmt::print("  {} is not usable: {}\n", skipped.name, skipped.reason);
 	fmt::print("\n> here (node {}), * nearest{}\n", from,
-		   nearest ? ": " + nearest->name : ": none has a free queue");
+		   nearest	  ? ": " + nearest->name
+		   : list.empty() ? ": there is none"
+				  : ": none has a free queue");
 }
 
 nlohmann::ordered_json toJson(const wd::Host &host, const wd::Topology &topology,
 			      const TopologyOptions &options, int from)
 {
-	auto list = ordered(topology, options, from);
-	const auto *nearest = nearestOf(list);
+	auto list = topology.byDistance(options.algorithm, from);
+	const auto *nearest = topology.nearest(options.algorithm, from);
 	nlohmann::ordered_json value;
 
 	value["host"] = host.kind();
@@ -170,19 +145,9 @@ int runTopology(const Globals &globals, const TopologyOptions &options)
 		return showAttachments(globals, *host);
 	auto topology = wd::Topology::discover(*host);
 	int from = options.from.value_or(topology.here());
-	bool known = std::any_of(topology.nodes().begin(), topology.nodes().end(),
-				 [&](const auto &node) { return node.id == from; });
 
-	if (!known && (options.from || !topology.nodes().empty()))
-		throw wd::Error(EINVAL, fmt::format("node {}", from), "look from there",
-				"name a node that wdctl topology lists");
 	if (options.nearest) {
-		const auto *nearest = nearestOf(ordered(topology, options, from));
-
-		if (!nearest && options.algorithm.empty())
-			throw wd::Error(EBUSY, "accelerators", "find one with a free queue",
-					"wait until one is released");
-		const auto &found = nearest ? *nearest : topology.require(options.algorithm, from);
+		const auto &found = topology.require(options.algorithm, from);
 
 		if (globals.json)
 			printJson({{"nearest", found.name}});
@@ -190,9 +155,8 @@ int runTopology(const Globals &globals, const TopologyOptions &options)
 			fmt::print("{}\n", found.name);
 		return kOk;
 	}
-	if (!options.algorithm.empty())
-		if (ordered(topology, options, from).empty())
-			topology.require(options.algorithm, from); /* throws: nobody knows it */
+	if (!options.algorithm.empty() && topology.byDistance(options.algorithm, from).empty())
+		topology.require(options.algorithm, from); /* throws: nobody knows it */
 	if (globals.json)
 		printJson(toJson(*host, topology, options, from));
 	else
@@ -211,11 +175,16 @@ void addTopology(CLI::App &app, Globals &globals, Action &action)
 	auto *nearest = verb->add_flag("--nearest", options->nearest,
 				       "print the nearest accelerator's name only");
 
+	auto *algorithm = verb->add_option("--alg", options->algorithm,
+					   "only accelerators for this algorithm")
+				  ->check(notEmpty());
+	auto *from = verb->add_option("--from", options->from, "node to look from (default: here)");
+
 	verb->add_flag("--attachments", options->attachments,
 		       "page tables in the IOMMU: which device and PASID uses which domain")
-		->excludes(nearest);
-	verb->add_option("--alg", options->algorithm, "only accelerators for this algorithm");
-	verb->add_option("--from", options->from, "node to look from (default: here)");
+		->excludes(nearest)
+		->excludes(algorithm)
+		->excludes(from);
 	verb->callback([&globals, &action, options] {
 		action = [&globals, options] { return runTopology(globals, *options); };
 	});

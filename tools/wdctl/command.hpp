@@ -31,7 +31,20 @@ struct Globals {
 	std::shared_ptr<wd::Host> openHost() const;
 };
 
+/** What was printed so far is at its place. @throws wd::Error: it is not */
+void flushOutput();
+
 using Action = std::function<int()>;
+
+/** For options where "" is a mistake of a script, not a choice. */
+CLI::Validator notEmpty();
+
+/**
+ * For what will be pinned or filled: refuse @bytes that are more than the machine has left, before
+ * its last resort ends somebody's program.
+ * @throws wd::Error (ENOMEM) about @object
+ */
+void requireMemory(uint64_t bytes, const std::string &object, const std::string &remedy);
 
 void addTopology(CLI::App &app, Globals &globals, Action &action);
 void addAttach(CLI::App &app, Globals &globals, Action &action);

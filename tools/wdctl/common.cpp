@@ -3,8 +3,13 @@
 #include "command.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <fmt/format.h>
+#include <fstream>
 #include <iostream>
+#include <optional>
+
+#include "base/standard_fds.h"
 
 namespace wdctl
 {
@@ -17,13 +22,84 @@ std::shared_ptr<wd::Host> Globals::openHost() const
 		options.kind = wd::hostKindFromName(host);
 	if (!machine.empty())
 		options.machine = machine;
-	return wd::Host::create(options);
+	auto made = wd::Host::create(options);
+
+	if (!machine.empty() && std::string_view(made->kind()) != "hosted")
+		throw wd::Error(EINVAL, "--machine " + machine, "use it on the native host",
+				"say --host hosted, too");
+	return made;
+}
+
+CLI::Validator notEmpty()
+{
+	return CLI::Validator(
+		[](std::string &text) { return text.empty() ? "is empty" : std::string(); }, "");
+}
+
+namespace
+{
+
+/** The number behind @key ("MemAvailable:") in @path; the first one if @key is empty. */
+std::optional<uint64_t> numberIn(const std::string &path, const std::string &key = {})
+{
+	std::ifstream file(path);
+	std::string word;
+	uint64_t value = 0;
+
+	while (!key.empty() && word != key)
+		if (!(file >> word))
+			return std::nullopt;
+	return file >> value ? std::optional(value) : std::nullopt;
+}
+
+/** What the memory controllers above this process leave it (Linux, cgroup v2). */
+uint64_t leftByGroups()
+{
+	std::ifstream file("/proc/self/cgroup");
+	uint64_t left = UINT64_MAX;
+
+	for (std::string line; std::getline(file, line);) {
+		if (!line.starts_with("0::/"))
+			continue;
+		for (std::string group = line.substr(3);; group.resize(group.rfind('/'))) {
+			const std::string folder = "/sys/fs/cgroup" + group;
+			const auto limit = numberIn(folder + "/memory.max"); /* none: "max" */
+			const auto used = numberIn(folder + "/memory.current");
+
+			if (limit && used)
+				left = std::min(left, *limit > *used ? *limit - *used : 0);
+			if (group.empty() || group.find('/') == std::string::npos)
+				break;
+		}
+	}
+	return left;
+}
+
+} // namespace
+
+void requireMemory(uint64_t bytes, const std::string &object, const std::string &remedy)
+{
+	const auto available = numberIn("/proc/meminfo", "MemAvailable:"); /* KiB */
+	const uint64_t left = std::min(available ? *available << 10 : UINT64_MAX, leftByGroups());
+
+	if (bytes > left)
+		throw wd::Error(ENOMEM, object,
+				fmt::format("take {}: the machine has {} left", humanBytes(bytes),
+					    humanBytes(left)),
+				remedy);
+}
+
+void flushOutput()
+{
+	if (int error = wd::flushStandardOutput())
+		throw wd::Error(error, "standard output", "write",
+				"send it to where it can be written");
 }
 
 void printJson(const nlohmann::ordered_json &value)
 {
-	/* Names of files need not be UTF-8; JSON must be. */
-	std::cout << value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+	/* Names of files need not be UTF-8, JSON must be; and what a terminal obeys is escaped. */
+	std::cout << value.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace)
 		  << '\n';
 }
 

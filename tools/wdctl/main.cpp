@@ -5,18 +5,23 @@
  */
 #include <fmt/format.h>
 #include <iostream>
+#include <sstream>
+#include <string_view>
 #include <sys/resource.h>
 
+#include "base/printable.h"
+#include "base/standard_fds.h"
 #include "command.hpp"
 
 namespace
 {
 
-/** The error as the user asked for it. @return the exit status. */
-int report(const wdctl::Globals &globals, const std::string &object, const std::string &message,
-	   const std::string &line, const std::string &remedy, int error)
+/** The error as the user asked for it. @return @status. */
+int report(bool json, const std::string &object, const std::string &message,
+	   const std::string &line, const std::string &remedy, int error,
+	   int status = wdctl::kFailed)
 {
-	if (globals.json) {
+	if (json) {
 		nlohmann::ordered_json value;
 
 		value["error"] = {{"object", object},
@@ -25,9 +30,18 @@ int report(const wdctl::Globals &globals, const std::string &object, const std::
 				  {"errno", error}};
 		wdctl::printJson(value);
 	} else {
-		std::cerr << "wdctl: " << line << '\n';
+		std::cerr << "wdctl: " << wd::printable(line) << '\n';
 	}
-	return wdctl::kFailed;
+	return status;
+}
+
+/** A command line that cannot be parsed can still say how its errors are wanted. */
+bool wantsJson(int argc, char **argv)
+{
+	for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; i++)
+		if (std::string_view(argv[i]) == "--json")
+			return true;
+	return false;
 }
 
 /** A native queue is a descriptor, and a device has more queues than the usual soft limit allows.
@@ -51,12 +65,12 @@ int run(int argc, char **argv)
 	app.require_subcommand(1);
 	app.fallthrough();
 	app.set_version_flag("--version", WDCTL_VERSION);
-	app.add_option(
-		"--host", globals.host,
-		"where /dev/iommu is: auto, native or hosted (default: $WD_HOST, else auto)");
-	app.add_option(
-		"--machine", globals.machine,
-		"hosted: preset or description file (default: $WD_MACHINE, else two-socket)");
+	app.add_option("--host", globals.host,
+		       "where /dev/iommu is: auto, native or hosted (default: $WD_HOST, else auto)")
+		->check(wdctl::notEmpty());
+	app.add_option("--machine", globals.machine,
+		       "hosted: preset or description file (default: $WD_MACHINE, else two-socket)")
+		->check(wdctl::notEmpty());
 	app.add_flag("--json", globals.json, "print JSON, errors too");
 	wdctl::addTopology(app, globals, action);
 	wdctl::addAttach(app, globals, action);
@@ -65,20 +79,26 @@ int run(int argc, char **argv)
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &wanted) { /* --help, --version */
-		return app.exit(wanted);
+		std::ostringstream text; /* CLI11 would flush, and lose the reason of an error */
+		const int status = app.exit(wanted, text, text);
+
+		std::cout << text.str();
+		return status;
 	} catch (const CLI::ParseError &wrong) {
-		std::cerr << "wdctl: " << wrong.what() << "; see wdctl --help\n";
-		return wdctl::kUsage;
+		return report(wantsJson(argc, argv), "command line", wrong.what(),
+			      std::string(wrong.what()) + "; see wdctl --help", "see wdctl --help",
+			      EINVAL, wdctl::kUsage);
 	}
 	try {
 		return action();
 	} catch (const wd::Error &error) {
-		return report(globals, error.object(), error.what(), error.line(), error.remedy(),
-			      error.error());
+		return report(globals.json, error.object(), error.what(), error.line(),
+			      error.remedy(), error.error());
 	} catch (const std::system_error &error) {
-		return report(globals, "", error.what(), error.what(), "", error.code().value());
+		return report(globals.json, "", error.what(), error.what(), "",
+			      error.code().value());
 	} catch (const std::bad_alloc &) {
-		return report(globals, "memory", "out of memory",
+		return report(globals.json, "memory", "out of memory",
 			      "out of memory; try a smaller file or fewer queues",
 			      "try a smaller file or fewer queues", ENOMEM);
 	}
@@ -89,8 +109,14 @@ int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	try {
+		if (const char *closed = wd::closedStandard()) {
+			std::cerr << "wdctl: " << closed
+				  << ": it is closed; connect it, or use "
+				     "/dev/null\n";
+			return wdctl::kFailed;
+		}
 		allowManyFiles();
-		return run(argc, argv);
+		return wd::finishProgram("wdctl", run(argc, argv));
 	} catch (const std::exception &error) {
 		std::cerr << "wdctl: internal error: " << error.what() << '\n';
 		return wdctl::kFailed;

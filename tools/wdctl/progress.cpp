@@ -3,7 +3,10 @@
 #include "progress.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <fmt/format.h>
+#include <string_view>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 namespace wdctl
@@ -11,12 +14,28 @@ namespace wdctl
 namespace
 {
 constexpr auto kInterval = std::chrono::milliseconds(100);
-constexpr int kWidth = 32;
+constexpr int kWidth = 32, kSmallestWidth = 8, kColumns = 80;
+
+/** A terminal that knows the sequences which a bar needs. */
+bool canDraw()
+{
+	const char *type = std::getenv("TERM");
+
+	return isatty(STDERR_FILENO) && type && *type && std::string_view(type) != "dumb";
+}
+
+/** Columns of the terminal now: its window may change. */
+int columns()
+{
+	winsize size{};
+
+	return !ioctl(STDERR_FILENO, TIOCGWINSZ, &size) && size.ws_col ? size.ws_col : kColumns;
+}
 } // namespace
 
 Progress::Progress(ProgressMode mode)
-	: bar_(mode != ProgressMode::Never && isatty(STDERR_FILENO)),
-	  lines_(mode == ProgressMode::Always && !isatty(STDERR_FILENO))
+	: bar_(mode != ProgressMode::Never && canDraw()),
+	  lines_(mode == ProgressMode::Always && !canDraw())
 {
 }
 
@@ -46,14 +65,24 @@ void Progress::update(double fraction)
 
 void Progress::draw(double fraction)
 {
-	int full = static_cast<int>(fraction * kWidth);
 	int percent = static_cast<int>(fraction * 100);
 
 	if (lines_) {
 		fmt::print(stderr, "progress: {} {}%\n", phase_, percent);
 	} else {
-		fmt::print(stderr, "\r\033[K{:<28} [{:-<{}}] {:3}%", phase_,
-			   std::string(static_cast<size_t>(full), '#'), kWidth, percent);
+		/* One column stays free: some terminals begin a new line after the last one. */
+		int room = columns() - 1;
+		int width = std::min(kWidth, room - static_cast<int>(fmt::formatted_size(
+							    "{:<28} [] {:3}%", phase_, percent)));
+		std::string text;
+
+		if (width >= kSmallestWidth)
+			text = fmt::format("{:<28} [{:-<{}}] {:3}%", phase_,
+					   std::string(static_cast<size_t>(fraction * width), '#'),
+					   width, percent);
+		else
+			text = fmt::format("{:3}% {}", percent, phase_);
+		fmt::print(stderr, "\r\033[K{:.{}}", text, std::max(room, 1));
 		drawn_ = true;
 	}
 	std::fflush(stderr);

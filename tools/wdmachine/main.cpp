@@ -5,7 +5,10 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <sstream>
 
+#include "base/printable.h"
+#include "base/standard_fds.h"
 #include "qemu_arguments.hpp"
 #include "serve.hpp"
 
@@ -66,9 +69,14 @@ int run(int argc, char **argv)
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &wanted) { /* --help, --version */
-		return app.exit(wanted);
+		std::ostringstream text; /* CLI11 would flush, and lose the reason of an error */
+		const int status = app.exit(wanted, text, text);
+
+		std::cout << text.str();
+		return status;
 	} catch (const CLI::ParseError &wrong) {
-		std::cerr << "wdmachine: " << wrong.what() << "; see wdmachine --help\n";
+		std::cerr << "wdmachine: " << wd::printable(wrong.what())
+			  << "; see wdmachine --help\n";
 		return kUsage;
 	}
 	const auto description = describe(options.machine);
@@ -89,9 +97,15 @@ int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	try {
-		return run(argc, argv);
+		if (const char *closed = wd::closedStandard()) {
+			std::cerr << "wdmachine: " << closed
+				  << ": it is closed; connect it, or use "
+				     "/dev/null\n";
+			return kFailed;
+		}
+		return wd::finishProgram("wdmachine", run(argc, argv));
 	} catch (const std::exception &error) {
-		std::cerr << "wdmachine: " << error.what() << '\n';
+		std::cerr << "wdmachine: " << wd::printable(error.what()) << '\n';
 		return kFailed;
 	}
 }

@@ -6,6 +6,8 @@
 #include <mutex>
 #include <sys/resource.h>
 
+#include "base/error.h"
+#include "base/standard_fds.h"
 #include "vfio_user/server.h"
 
 namespace wdmachine
@@ -55,7 +57,8 @@ void serve(const wd::machine::MachineDescription &description, const std::string
 	const wd::vfio_user::Server server(machine, memory, {directory, verbose, printLine});
 
 	std::puts("ready");
-	std::fflush(stdout);
+	if (int error = wd::flushStandardOutput())
+		wd::throwErrno(error, "standard output: say that it is ready");
 	while (sigwait(&ends, &signal))
 		;
 }

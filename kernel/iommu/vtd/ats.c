@@ -97,6 +97,21 @@ void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u
 	vtd_qi_add(batch, dev->unit, desc, dev);
 }
 
+/*
+ * A function forgets its translations when its ATS goes off. Linux's mark goes as well, or a reset
+ * would switch it on again.
+ */
+static void vtd_ats_off(struct vtd_dev *dev)
+{
+	lockdep_assert_held(&dev->unit->qi.lock);
+	if (!dev->ats_on)
+		return;
+	pci_disable_pri(dev->pdev);
+	pci_disable_ats(dev->pdev);
+	WRITE_ONCE(dev->ats_on, false);
+	atomic_dec(&vtd_ats_count);
+}
+
 /**
  * vtd_ats_shut_out - a function's device TLB does not answer
  * @dev: function; its unit's queue is locked
@@ -107,25 +122,16 @@ void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u
  */
 void vtd_ats_shut_out(struct vtd_dev *dev)
 {
-	u16 control = 0;
-
-	lockdep_assert_held(&dev->unit->qi.lock);
-	WRITE_ONCE(dev->ats_on, false);
 	WRITE_ONCE(dev->shut_out, true);
-	atomic_dec(&vtd_ats_count);
 	vtd_context_refuse_ats(dev);
-	pci_read_config_word(dev->pdev, dev->ats_cap + PCI_ATS_CTRL, &control);
-	pci_write_config_word(dev->pdev, dev->ats_cap + PCI_ATS_CTRL,
-			      control & ~PCI_ATS_CTRL_ENABLE);
+	vtd_ats_off(dev);
 	dev_err(&dev->pdev->dev, "its device TLB does not answer: address translation is off\n");
 }
 
 static int vtd_ats_enable(struct vtd_dev *dev)
 {
-	unsigned long flags;
 	int ret;
 
-	spin_lock_irqsave(&dev->unit->qi.lock, flags);
 	WRITE_ONCE(dev->ats_on, true);
 	atomic_inc(&vtd_ats_count);
 	/* Whoever has seen ats_on false, and submits after us, looks again. */
@@ -136,41 +142,67 @@ static int vtd_ats_enable(struct vtd_dev *dev)
 		WRITE_ONCE(dev->ats_on, false);
 		atomic_dec(&vtd_ats_count);
 	}
-	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
 	return ret;
 }
 
-/* A function forgets its translations when its ATS goes off. */
-static void vtd_ats_disable(struct vtd_dev *dev)
+/**
+ * vtd_fault_credits - the layer's fault_credits
+ * @device: claimed function
+ *
+ * Return: page requests that the function may have outstanding: a few functions share the queue.
+ */
+u32 vtd_fault_credits(struct device *device)
 {
-	unsigned long flags;
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+	u32 most = 0;
 
-	spin_lock_irqsave(&dev->unit->qi.lock, flags);
-	pci_disable_ats(dev->pdev);
-	if (dev->ats_on)
-		atomic_dec(&vtd_ats_count);
-	WRITE_ONCE(dev->ats_on, false);
-	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+	if (dev->pri_cap)
+		pci_read_config_dword(dev->pdev, dev->pri_cap + PCI_PRI_MAX_REQ, &most);
+	return min_t(u32, most, VTD_PRQ_ENTRIES / 4);
 }
 
 /*
  * Linux 6.1 does not export pci_enable_pri(). The marks in struct pci_dev make the core restore
- * page requests after a reset of the function.
+ * page requests after a reset of the function that we do not hear of.
  */
 static void vtd_pri_enable(struct vtd_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 	u16 at = dev->pri_cap;
-	u32 most = 0;
 
-	pci_read_config_dword(pdev, at + PCI_PRI_MAX_REQ, &most);
 	/* What it made of earlier requests, and errors of then, are forgotten. */
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_RESET);
 	pci_write_config_word(pdev, at + PCI_PRI_STATUS, PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
-	pdev->pri_reqs_alloc = min_t(u32, most, VTD_PRQ_ENTRIES / 4);
+	pdev->pri_reqs_alloc = vtd_fault_credits(&pdev->dev);
 	pci_write_config_dword(pdev, at + PCI_PRI_ALLOC_REQ, pdev->pri_reqs_alloc);
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
 	pdev->pri_enabled = 1;
+}
+
+/* ATS and page requests. -EIO if the function was shut out. */
+static int vtd_faults_switch_on(struct vtd_dev *dev)
+{
+	unsigned long flags;
+	int ret = -EIO;
+
+	lockdep_assert_held(&dev->lock);
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	if (!dev->shut_out)
+		ret = vtd_ats_enable(dev);
+	if (!ret)
+		vtd_pri_enable(dev);
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+	return ret;
+}
+
+static void vtd_faults_switch_off(struct vtd_dev *dev)
+{
+	unsigned long flags;
+
+	lockdep_assert_held(&dev->lock);
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	vtd_ats_off(dev);
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
 }
 
 /**
@@ -178,26 +210,22 @@ static void vtd_pri_enable(struct vtd_dev *dev)
  * @device: claimed function
  *
  * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if its device TLB
- * or its unit has let us down; -EBUSY if they are on.
+ * has let us down; -EBUSY if they are on.
  */
 int vtd_faults_enable(struct device *device)
 {
 	struct vtd_dev *dev = dev_iommu_priv_get(device);
-	int ret;
+	int ret = 0;
 
 	if (!dev->pri_cap)
 		return -EOPNOTSUPP;
 	mutex_lock(&dev->lock);
 	if (dev->faults_on)
 		ret = -EBUSY;
-	else if (READ_ONCE(dev->shut_out) || vtd_unit_dead(dev->unit))
-		ret = -EIO;
-	else
-		ret = vtd_ats_enable(dev);
-	if (!ret) {
-		vtd_pri_enable(dev);
+	else if (!dev->resetting)
+		ret = vtd_faults_switch_on(dev);
+	if (!ret)
 		dev->faults_on = true;
-	}
 	mutex_unlock(&dev->lock);
 	return ret;
 }
@@ -214,13 +242,45 @@ void vtd_faults_disable(struct device *device)
 	struct vtd_dev *dev = dev_iommu_priv_get(device);
 
 	mutex_lock(&dev->lock);
-	if (dev->faults_on) {
-		pci_disable_pri(dev->pdev);
-		vtd_ats_disable(dev);
-		dev->faults_on = false;
-	}
+	if (dev->faults_on)
+		vtd_faults_switch_off(dev);
+	dev->faults_on = false;
 	mutex_unlock(&dev->lock);
 	vtd_prq_sync(dev->unit);
+}
+
+/**
+ * vtd_reset_prepare - the layer's reset_prepare
+ * @device: claimed function
+ *
+ * A device TLB need not answer invalidations during a reset, and what it keeps may survive it.
+ */
+void vtd_reset_prepare(struct device *device)
+{
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+
+	mutex_lock(&dev->lock);
+	dev->resetting = true;
+	vtd_faults_switch_off(dev);
+	vtd_context_block(dev, true);
+	mutex_unlock(&dev->lock);
+	vtd_prq_sync(dev->unit);
+}
+
+/**
+ * vtd_reset_done - the layer's reset_done
+ * @device: claimed function
+ */
+void vtd_reset_done(struct device *device)
+{
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+
+	mutex_lock(&dev->lock);
+	dev->resetting = false;
+	vtd_context_block(dev, false);
+	if (dev->faults_on && vtd_faults_switch_on(dev))
+		dev_err(device, "no page requests after its reset\n");
+	mutex_unlock(&dev->lock);
 }
 
 /**

@@ -165,9 +165,6 @@ void vtd_attach_drop(struct vtd_attach *attach)
 		return;
 	domain = attach->domain;
 	table = attach->on->table;
-	/* It may go on with the domain's table. */
-	if (vtd_unit_dead(attach->on->unit))
-		wd_iommu_domain_set_lost(&domain->domain);
 	if (table) {
 		mutex_lock(&table->lock);
 		list_del(&attach->place);
@@ -274,9 +271,6 @@ int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
 	struct vtd_pasid_entry content;
 	int ret;
 
-	/* Going back to its default domain must not fail, though that does not work any more. */
-	if (vtd_unit_dead(vdev->unit) && !vtd_is_default(paging))
-		return -EIO;
 	if (!home) {
 		ret = vtd_domain_fits(paging, vdev->unit);
 		if (ret)
@@ -343,18 +337,22 @@ static int vtd_attach_write(struct vtd_dev *dev, struct vtd_attach *attach)
 	lockdep_assert_held(&dev->lock);
 	if (attach->pasid == IOMMU_NO_PASID && !vtd_rid_free(dev, attach))
 		return -EINVAL;
-	ret = vtd_pasid_prepare(dev, attach->pasid);
-	if (ret)
-		return ret;
 	ret = xa_insert(&dev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		return ret;
+	ret = vtd_pasid_prepare(dev, attach->pasid);
+	if (ret)
+		goto err_erase;
 	/* Of the requester id: the parent's entry. */
 	if (attach->pasid == IOMMU_NO_PASID)
 		vtd_pasid_clear(dev, IOMMU_NO_PASID);
 	ret = vtd_pasid_set(dev, attach->pasid, &content);
 	if (ret)
-		xa_erase(&dev->attaches, attach->pasid);
+		goto err_erase;
+	return 0;
+
+err_erase:
+	xa_erase(&dev->attaches, attach->pasid);
 	return ret;
 }
 
@@ -365,8 +363,8 @@ static int vtd_attach_write(struct vtd_dev *dev, struct vtd_attach *attach)
  * @dev: function
  * @pasid: PASID, free; or IOMMU_NO_PASID if the core has blocked the requester id
  *
- * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -EIO if
- * the unit is dead; -ENOSPC without domain identifiers; -ENOMEM.
+ * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -ENOSPC
+ * without domain identifiers; -ENOMEM.
  */
 int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
 		       u32 pasid)
@@ -374,8 +372,6 @@ int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, str
 	struct vtd_attach *attach;
 	int ret;
 
-	if (vtd_unit_dead(dev->unit))
-		return -EIO;
 	ret = vtd_domain_fits(domain, dev->unit);
 	if (ret)
 		return ret;
@@ -448,8 +444,8 @@ struct wd_new_entry {
  * @dev: claimed function
  * @pasid: where something is attached
  *
- * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -EIO if it
- * is dead, -ENOSPC, -ENOMEM.
+ * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -ENOSPC,
+ * -ENOMEM.
  */
 struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *pgtable,
 					 struct device *dev, ioasid_t pasid)
@@ -461,8 +457,6 @@ struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_
 
 	if (domain->ops != &vtd_paging_ops || (table && !vtd_first_fits(table->first, vdev->unit)))
 		return ERR_PTR(-EINVAL);
-	if (vtd_unit_dead(vdev->unit))
-		return ERR_PTR(-EIO);
 	ret = vtd_domain_fits(to_vtd_domain(domain), vdev->unit);
 	if (ret)
 		return ERR_PTR(ret);

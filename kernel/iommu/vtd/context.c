@@ -35,9 +35,9 @@ void vtd_root_free(struct vtd_unit *unit)
 		u64 half = le64_to_cpu(unit->root[i]);
 
 		if (half & VTD_ROOT_PRESENT)
-			vtd_pages_free(unit, (unsigned long)phys_to_virt(half & PAGE_MASK), 0);
+			free_page((unsigned long)phys_to_virt(half & PAGE_MASK));
 	}
-	vtd_pages_free(unit, (unsigned long)unit->root, 0);
+	free_page((unsigned long)unit->root);
 	unit->root = NULL;
 }
 
@@ -111,11 +111,38 @@ void vtd_context_refuse_ats(struct vtd_dev *dev)
 }
 
 /**
+ * vtd_context_block - refuse every request of a function for some time, or no longer
+ * @dev: function; its lock is held, its ATS is off
+ * @blocked: refuse
+ *
+ * Its PASID entries stay. When it returns, with @blocked, nothing of the function is on its way to
+ * memory.
+ */
+void vtd_context_block(struct vtd_dev *dev, bool blocked)
+{
+	const struct vtd_qi_desc flush[] = {vtd_qi_context(dev->rid), vtd_qi_pasid_cache_global(),
+					    vtd_qi_iotlb_global()};
+	unsigned long flags;
+	u64 q0;
+
+	lockdep_assert_held(&dev->lock);
+	/* vtd_context_refuse_ats() changes the same word. */
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	q0 = le64_to_cpu(dev->context[0]);
+	q0 = blocked ? q0 & ~VTD_CTX_PRESENT : q0 | VTD_CTX_PRESENT;
+	WRITE_ONCE(dev->context[0], cpu_to_le64(q0));
+	wmb();
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+	if (blocked)
+		WARN_ON_ONCE(vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)));
+}
+
+/**
  * vtd_context_clear - take a function from under the unit
  * @dev: function whose PASID entries are all torn down
  *
  * The IOTLB and the PASID cache hold nothing of the function any more (4.6), so only its context
- * goes. When it returns the unit does not read the directory any more, unless it is dead.
+ * goes. When it returns the unit does not read the directory any more.
  */
 void vtd_context_clear(struct vtd_dev *dev)
 {
@@ -127,8 +154,7 @@ void vtd_context_clear(struct vtd_dev *dev)
 		return;
 	WRITE_ONCE(entry[0], cpu_to_le64(le64_to_cpu(entry[0]) & ~VTD_CTX_PRESENT));
 	wmb();
-	if (vtd_qi_submit(dev->unit, &flush, 1))
-		vtd_unit_kill(dev->unit);
+	vtd_qi_submit(dev->unit, &flush, 1);
 	for (i = 0; i < VTD_CTX_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);
 }

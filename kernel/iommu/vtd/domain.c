@@ -19,15 +19,6 @@
 
 /* --- page tables --- */
 
-/* Table pages that were unlinked, after the flush. */
-static void vtd_tables_free(struct vtd_domain *domain, struct list_head *freed)
-{
-	if (wd_iommu_domain_lost(&domain->domain))
-		wd_iommu_leaked(ss_leak_pages(freed));
-	else
-		ss_free_pages(freed);
-}
-
 static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
 			 size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
 {
@@ -47,8 +38,6 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	    length - 1 > domain->geometry.aperture_end - iova || paddr >> paging->haw ||
 	    (paddr + (length - 1)) >> paging->haw)
 		return -ERANGE;
-	if (wd_iommu_domain_lost(domain))
-		return -EIO;
 	if (domain->type == IOMMU_DOMAIN_UNMANAGED && gfpflags_allow_blocking(gfp))
 		gfp |= __GFP_ACCOUNT;
 	ret = ss_table_map(&paging->table, iova, paddr, pgsize, pgcount, rights, gfp, mapped,
@@ -56,7 +45,7 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	if (!list_empty(&freed)) {
 		/* A large leaf took the place of an empty table: the units may hold the link. */
 		vtd_flush_range(paging, iova, iova + length - 1, false);
-		vtd_tables_free(paging, &freed);
+		ss_free_pages(&freed);
 	}
 	return ret;
 }
@@ -82,16 +71,13 @@ static size_t vtd_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 	return done;
 }
 
-/*
- * One block for the whole gather; tables and the caller's pages may be used anew afterwards, unless
- * the domain is lost.
- */
+/* One block for the whole gather; tables and the caller's pages may be used anew afterwards. */
 static void vtd_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
 {
 	if (gather->end && gather->start <= gather->end)
 		vtd_flush_range(to_vtd_domain(domain), gather->start, gather->end,
 				list_empty(&gather->freelist));
-	vtd_tables_free(to_vtd_domain(domain), &gather->freelist);
+	ss_free_pages(&gather->freelist);
 }
 
 static void vtd_flush_iotlb_all(struct iommu_domain *domain)
@@ -117,14 +103,10 @@ static bool vtd_enforce_cache_coherency(struct iommu_domain *domain)
 static void vtd_paging_free(struct iommu_domain *domain)
 {
 	struct vtd_domain *paging = to_vtd_domain(domain);
-	bool lost = wd_iommu_domain_lost(domain);
 
 	if (!wd_iommu_domain_released(domain) || WARN_ON(!list_empty(&paging->attaches)))
 		return; /* a unit still walks the table */
-	if (lost)
-		wd_iommu_leaked(ss_table_pages(&paging->table));
-	else
-		ss_table_destroy(&paging->table);
+	ss_table_destroy(&paging->table);
 	kfree(paging);
 	module_put(THIS_MODULE);
 }
@@ -194,6 +176,21 @@ int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 	return 0;
 }
 
+static u64 vtd_aperture_end(const struct vtd_limits *limits)
+{
+	return (1ULL << limits->aperture_bits) - 1;
+}
+
+/* Would one that is made now, for the units that there are now, promise the same? */
+bool vtd_domain_is_current(const struct vtd_domain *domain)
+{
+	struct vtd_limits limits;
+
+	return vtd_common_limits(&limits) && domain->haw == limits.haw &&
+	       domain->domain.pgsize_bitmap == limits.pgsizes &&
+	       domain->domain.geometry.aperture_end == vtd_aperture_end(&limits);
+}
+
 static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd_limits *limits)
 {
 	struct vtd_domain *paging = kzalloc(sizeof(*paging), GFP_KERNEL_ACCOUNT);
@@ -207,7 +204,7 @@ static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd
 	paging->domain.type = type;
 	paging->domain.ops = &vtd_paging_ops;
 	paging->domain.pgsize_bitmap = limits->pgsizes;
-	paging->domain.geometry.aperture_end = (1ULL << limits->aperture_bits) - 1;
+	paging->domain.geometry.aperture_end = vtd_aperture_end(limits);
 	paging->domain.geometry.force_aperture = true;
 	if (ss_table_init(&paging->table))
 		goto err_free;

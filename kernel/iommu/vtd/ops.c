@@ -29,9 +29,15 @@
  */
 int vtd_route(struct vtd_dev *dev)
 {
-	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
+	u32 routing = 0, flags;
+	int vsec = vtd_find_vsec(dev->pdev, &flags);
+
+	if (!vsec)
+		return -EIO;
+	pci_write_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING,
 			       dev->rid | VTD_VSEC_ROUTING_VALID);
-	return vtd_routed_here(dev) ? 0 : -EIO;
+	pci_read_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING, &routing);
+	return routing == (dev->rid | VTD_VSEC_ROUTING_VALID) ? 0 : -EIO;
 }
 
 /* PASIDs are used if the function, the path and the unit have them. */
@@ -59,7 +65,7 @@ static void vtd_dev_free(struct vtd_dev *dev)
 	kfree(dev);
 }
 
-static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev, int vsec)
+static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct vtd_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
@@ -68,7 +74,6 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 	dev->unit = unit;
 	dev->pdev = pdev;
 	dev->rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
-	dev->vsec = vsec;
 	mutex_init(&dev->lock);
 	xa_init(&dev->attaches);
 	mutex_init(&dev->dids_lock);
@@ -106,9 +111,7 @@ static void vtd_dev_uninstall(struct vtd_dev *dev)
 	mutex_lock(&unit->devices_lock);
 	vtd_context_clear(dev);
 	mutex_lock(&unit->prq.lock);
-	spin_lock_irq(&unit->qi.lock);
 	xa_erase(&unit->devices, dev->rid);
-	spin_unlock_irq(&unit->qi.lock);
 	mutex_unlock(&unit->prq.lock);
 	mutex_unlock(&unit->devices_lock);
 }
@@ -123,14 +126,13 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	struct pci_dev *pdev;
 	struct vtd_unit *unit;
 	struct vtd_dev *vdev;
-	int vsec, ret;
+	int ret;
 	u32 flags;
 
 	if (!dev_is_pci(dev))
 		return ERR_PTR(-ENODEV);
 	pdev = to_pci_dev(dev);
-	vsec = vtd_find_vsec(pdev, &flags);
-	if (!vsec || flags & VTD_VSEC_FLAG_UNIT)
+	if (!vtd_find_vsec(pdev, &flags) || flags & VTD_VSEC_FLAG_UNIT)
 		return ERR_PTR(-ENODEV);
 	unit = vtd_unit_for(pdev);
 	if (!unit)
@@ -139,7 +141,7 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 		dev_warn(dev, "has a driver already, not claimed by the IOMMU\n");
 		return ERR_PTR(-ENODEV);
 	}
-	vdev = vtd_dev_alloc(unit, pdev, vsec);
+	vdev = vtd_dev_alloc(unit, pdev);
 	if (!vdev)
 		return ERR_PTR(-ENODEV);
 	ret = vtd_dev_install(vdev);
@@ -227,24 +229,35 @@ const struct iommu_ops vtd_iommu_ops = {
 
 /* --- for the layer --- */
 
+/* Has the unit what the flags ask for? */
+static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
+{
+	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
+		return false;
+	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(dev->unit->ecap & VTD_ECAP_NEST))
+		return false;
+	return !(flags & IOMMU_HWPT_ALLOC_PASID) || dev->max_pasids;
+}
+
 static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 {
-	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;
 
-	if (vtd_unit_dead(vdev->unit))
-		return ERR_PTR(-EIO);
-	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(vdev->unit->ecap & VTD_ECAP_NEST))
-		return ERR_PTR(-EOPNOTSUPP);
-	if (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids)
+	if (!vtd_knows_flags(dev_iommu_priv_get(dev), flags))
 		return ERR_PTR(-EOPNOTSUPP);
 	domain = vtd_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	to_vtd_domain(domain)->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
 	return domain;
+}
+
+/* A domain for PASIDs is not made in another way. */
+static bool vtd_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
+{
+	return vtd_knows_flags(dev_iommu_priv_get(dev), flags) &&
+	       to_vtd_domain(domain)->nest_parent == !!(flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
+	       vtd_domain_is_current(to_vtd_domain(domain));
 }
 
 static u32 vtd_max_pasids(struct device *dev)
@@ -273,6 +286,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 const struct wd_iommu_ops vtd_layer_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = vtd_domain_alloc_user,
+	.domain_serves = vtd_domain_serves,
 	.set_dev_pasid = vtd_set_dev_pasid,
 	.remove_dev_pasid = vtd_remove_dev_pasid,
 	.replace_prepare = vtd_replace_prepare,
@@ -289,7 +303,10 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.bind_pgtable = vtd_bind_pgtable,
 	.unbind_pgtable = vtd_unbind_pgtable,
 	.cache_invalidate = vtd_cache_invalidate,
+	.fault_credits = vtd_fault_credits,
 	.faults_enable = vtd_faults_enable,
 	.faults_disable = vtd_faults_disable,
 	.page_response = vtd_page_response,
+	.reset_prepare = vtd_reset_prepare,
+	.reset_done = vtd_reset_done,
 };

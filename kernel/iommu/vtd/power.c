@@ -27,9 +27,6 @@
  * @unit: its unit
  * @pdev: the function
  *
- * The function has a driver only while the unit has one: it loses it before the unit does, and is
- * probed when the unit comes back. That link stays for as long as there are both devices.
- *
  * Return: 0 or -ENOMEM.
  */
 int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev)
@@ -37,20 +34,22 @@ int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev)
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 	struct device *dev = &unit->pdev->dev;
 
-	if (!device_link_add(&pdev->dev, dev, DL_FLAG_AUTOPROBE_CONSUMER))
+	if (!device_link_add(&pdev->dev, dev, DL_FLAG_STATELESS))
 		return -ENOMEM;
 	if (!bridge || device_link_add(dev, &bridge->dev, DL_FLAG_STATELESS))
 		return 0;
+	device_link_remove(&pdev->dev, dev);
 	return -ENOMEM;
 }
 
-/* The link to the bridge may be gone, as it is with a device that was removed. */
+/* The links may be gone, as they are with a device that was removed. */
 void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 
 	if (bridge)
 		device_link_remove(&unit->pdev->dev, &bridge->dev);
+	device_link_remove(&pdev->dev, &unit->pdev->dev);
 }
 
 /*
@@ -95,13 +94,17 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 	xa_for_each (&unit->devices, rid, dev)
 		vtd_dev_silence(dev);
 	mutex_unlock(&unit->devices_lock);
-	/* What they asked for is reported. */
+	/* What they asked for is reported, and answered: when they wake they have forgotten it. */
 	vtd_prq_sync(unit);
+	mutex_lock(&unit->devices_lock);
+	xa_for_each (&unit->devices, rid, dev)
+		if (dev->pri_cap)
+			wd_iommu_faults_cancel(&dev->pdev->dev);
+	mutex_unlock(&unit->devices_lock);
 	vtd_unit_events(unit, false);
 	vtd_prq_disable(unit);
-	/* Its caches could not be emptied, otherwise. */
-	if (vtd_qi_disable(unit) || vtd_unit_command(unit, VTD_GCMD_TE, false))
-		vtd_unit_kill(unit);
+	vtd_qi_disable(unit);
+	vtd_unit_command(unit, VTD_GCMD_TE, false);
 }
 
 /**
@@ -119,12 +122,8 @@ int vtd_unit_wake(struct vtd_unit *unit)
 	if (readq(unit->regs + VTD_REG_CAP) == unit->cap &&
 	    readq(unit->regs + VTD_REG_ECAP) == unit->ecap)
 		ret = vtd_unit_enable(unit);
-	if (!ret && vtd_unit_dead(unit))
-		ret = -EIO;
-	if (ret) {
+	if (ret)
 		dev_err(&unit->pdev->dev, "does not wake: %d\n", ret);
-		vtd_unit_kill(unit);
-	}
 	mutex_lock(&unit->devices_lock);
 	xa_for_each (&unit->devices, rid, dev)
 		if (ret || vtd_route(dev))

@@ -163,10 +163,8 @@ irqreturn_t vtd_prq_thread(int irq, void *data)
 /* Requests that the unit has accepted are in the queue, and handled. True if some got lost. */
 static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
 {
-	int ret = vtd_qi_finish_pages(batch);
-
-	WARN_ON_ONCE(ret && !vtd_unit_dead(unit));
-	return vtd_prq_collect(unit) && !ret;
+	WARN_ON_ONCE(vtd_qi_finish_pages(batch));
+	return vtd_prq_collect(unit);
 }
 
 /**
@@ -251,7 +249,7 @@ void vtd_prq_exit(struct vtd_unit *unit)
 	if (!unit->prq.ring)
 		return;
 	writeq(0, unit->regs + VTD_REG_PQA);
-	vtd_pages_free(unit, (unsigned long)unit->prq.ring, VTD_PRQ_ORDER);
+	free_pages((unsigned long)unit->prq.ring, VTD_PRQ_ORDER);
 	unit->prq.ring = NULL;
 }
 
@@ -277,9 +275,28 @@ static ssize_t page_request_overflows_show(struct device *dev, struct device_att
 }
 static DEVICE_ATTR_RO(page_request_overflows);
 
+/* Groups that were answered INVALID since their owner had too many, or did not answer. */
+static ssize_t page_groups_refused_show(struct device *dev, struct device_attribute *attr,
+					char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  wd_iommu_fault_count(&vtd_unit_of(dev)->iommu, WD_FAULT_REFUSED));
+}
+static DEVICE_ATTR_RO(page_groups_refused);
+
+static ssize_t page_groups_expired_show(struct device *dev, struct device_attribute *attr,
+					char *buf)
+{
+	return sysfs_emit(buf, "%llu\n",
+			  wd_iommu_fault_count(&vtd_unit_of(dev)->iommu, WD_FAULT_EXPIRED));
+}
+static DEVICE_ATTR_RO(page_groups_expired);
+
 static struct attribute *vtd_prq_attrs[] = {
 	&dev_attr_page_requests.attr,
 	&dev_attr_page_request_overflows.attr,
+	&dev_attr_page_groups_refused.attr,
+	&dev_attr_page_groups_expired.attr,
 	NULL,
 };
 

@@ -4,16 +4,15 @@
  *
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
- *	vtd_units_lock		the list of units
  *	vtd_unit.devices_lock	which functions the unit translates
  *	vtd_dev.lock		the function's PASID directory and tables, ATS
  *	vtd_prq.lock		the page request queue; held over the layer's fault handling
  *	vtd_pgtable.lock	where a user-managed table is bound
  *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
- *	vtd_qi.lock		the invalidation queue, ATS and bus mastering of functions
- *(spinlock, irq safe) ss_table.lock is a leaf of its own: nothing is taken under it.
- *vtd_fault_log.lock is a mutex outside devices_lock (the fault thread looks functions up).
+ *	vtd_qi.lock		the invalidation queue, ATS of functions (spinlock, irq safe)
+ * ss_table.lock is a leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex
+ * outside devices_lock (the fault thread looks functions up).
  */
 #ifndef _WD_VTD_H
 #define _WD_VTD_H
@@ -25,7 +24,6 @@
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
-#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
@@ -114,10 +112,7 @@ struct vtd_prq {
  * @ecap: extended capability register
  * @haw: host address width in bits
  * @gcmd: persistent bits of GCMD as last written
- * @live: claims functions; off before registration and from the start of removal (sheet e2).
- *	Guarded by vtd_units_lock
- * @dead: it did not answer; written once, under the lock of @qi. Nothing is sent to it any more
- * @death: what is left to do when it has died
+ * @live: claims functions; off before registration and from the start of removal (sheet e2)
  * @id: number in the name of its /sys device
  * @qi: invalidation queue
  * @prq: page request queue
@@ -125,7 +120,7 @@ struct vtd_prq {
  * @dids: domain identifiers in use
  * @dids_used: how many
  * @devices_lock: guards @devices and the context tables
- * @devices: struct vtd_dev by requester id; entries are erased under the locks of @prq and @qi, too
+ * @devices: struct vtd_dev by requester id; entries are erased under @prq's lock as well
  * @faults: fault history
  */
 struct vtd_unit {
@@ -137,8 +132,6 @@ struct vtd_unit {
 	unsigned int haw;
 	u32 gcmd;
 	bool live;
-	bool dead;
-	struct work_struct death;
 	int id;
 	struct vtd_qi qi;
 	struct vtd_prq prq;
@@ -155,8 +148,7 @@ struct vtd_unit {
  * @unit: translates for it
  * @pdev: the function
  * @rid: its requester id
- * @vsec: offset of its vendor-specific capability
- * @lock: guards the directory, the tables, what the requester id uses, and @faults_on
+ * @lock: guards the directory, the tables, what the requester id uses, @faults_on, @resetting
  * @context: its context entry
  * @directory: PASID directory
  * @directory_order: page order of @directory
@@ -169,6 +161,7 @@ struct vtd_unit {
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
  * @faults_on: ATS and page requests were switched on
+ * @resetting: they are off nevertheless, and the context entry is not present
  * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
  * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
@@ -183,7 +176,6 @@ struct vtd_dev {
 	struct vtd_unit *unit;
 	struct pci_dev *pdev;
 	u16 rid;
-	int vsec;
 	struct mutex lock;
 	__le64 *context;
 	__le64 *directory;
@@ -193,7 +185,7 @@ struct vtd_dev {
 	u16 ats_cap, pri_cap;
 	u8 ats_depth;
 	u16 ats_pf;
-	bool ats_on, shut_out, faults_on;
+	bool ats_on, shut_out, faults_on, resetting;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
 	struct vtd_attach *home;
@@ -306,8 +298,6 @@ static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
 }
 
 /* main.c: the list of units */
-extern struct mutex vtd_units_lock;
-struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev);
 struct vtd_unit *vtd_unit_for(struct pci_dev *pdev);
 int vtd_find_vsec(struct pci_dev *pdev, u32 *flags);
 
@@ -341,20 +331,6 @@ void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev);
 void vtd_unit_sleep(struct vtd_unit *unit);
 int vtd_unit_wake(struct vtd_unit *unit);
 
-/* master.c */
-bool vtd_routed_here(const struct vtd_dev *dev);
-void vtd_death_init(struct vtd_unit *unit);
-void vtd_unit_died(struct vtd_unit *unit);
-void vtd_unit_kill(struct vtd_unit *unit);
-void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order);
-extern const struct attribute_group vtd_state_group;
-
-/* Of what it was to forget nothing may be used anew. */
-static inline bool vtd_unit_dead(const struct vtd_unit *unit)
-{
-	return READ_ONCE(unit->dead);
-}
-
 /* ops.c */
 int vtd_route(struct vtd_dev *dev);
 extern const struct iommu_ops vtd_iommu_ops;
@@ -366,6 +342,7 @@ int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
+bool vtd_domain_is_current(const struct vtd_domain *domain);
 
 /* did.c: domain identifiers */
 int vtd_did_alloc(struct vtd_unit *unit, bool kernel);
@@ -413,7 +390,7 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 
 /* cache.c: what a change of a domain's tables invalidates */
-int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
+void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
 void vtd_flush_domain(struct vtd_domain *domain);
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last);
 void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,
@@ -425,6 +402,7 @@ void vtd_root_free(struct vtd_unit *unit);
 int vtd_context_set(struct vtd_dev *dev);
 void vtd_context_clear(struct vtd_dev *dev);
 void vtd_context_refuse_ats(struct vtd_dev *dev);
+void vtd_context_block(struct vtd_dev *dev, bool blocked);
 
 /* ats.c */
 bool vtd_ats_functions(void);
@@ -433,8 +411,11 @@ void vtd_ats_probe(struct vtd_dev *dev);
 void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
 		   unsigned int order);
 void vtd_ats_shut_out(struct vtd_dev *dev);
+u32 vtd_fault_credits(struct device *device);
 int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
+void vtd_reset_prepare(struct device *device);
+void vtd_reset_done(struct device *device);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
 		       enum wd_fault_code code);
 

@@ -16,6 +16,7 @@
 #include <linux/bug.h>
 #include <linux/mm.h>
 
+#include "base/standard_fds.h"
 #include "thread_state.h"
 
 namespace wd::hostkernel
@@ -102,6 +103,8 @@ bool Arena::map(size_t size)
 		return false;
 	}
 	madvise(at, size, MADV_DONTDUMP);
+	/* The pages are shared: a child that wrote here would write into its parent's kernel. */
+	madvise(at, size, MADV_DONTFORK);
 	base_ = static_cast<char *>(at);
 	order_ = static_cast<unsigned char *>(orders);
 	size_ = size;
@@ -110,7 +113,7 @@ bool Arena::map(size_t size)
 
 Arena::Arena()
 {
-	fd_ = memfd_create("hostkernel-pages", MFD_CLOEXEC);
+	fd_ = awayFromStandard(memfd_create("hostkernel-pages", MFD_CLOEXEC));
 	if (fd_ < 0)
 		throw std::system_error(errno, std::generic_category(), "memfd of kernel pages");
 	for (size_t size = size_t{64} << 30; size >= size_t{256} << 20; size >>= 1)

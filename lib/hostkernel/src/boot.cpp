@@ -12,6 +12,7 @@
 #include "caller.h"
 #include "crypto.h"
 #include "device_model.h"
+#include "fork.h"
 #include "hostkernel/kernel.h"
 #include "modules.h"
 #include "numa.h"
@@ -56,7 +57,7 @@ namespace
 std::mutex bootMutex;
 bool running;
 AllocationCount before;
-uint64_t pagesBefore, pageBytesBefore, pinsBefore;
+uint64_t pagesBefore, pageBytesBefore;
 
 size_t moduleCount()
 {
@@ -116,6 +117,7 @@ void startCore(const BootConfig &config)
 
 void boot(const BootConfig &config)
 {
+	forkRemember();
 	std::lock_guard lock(bootMutex);
 	if (running)
 		fail(-EBUSY, "boot of a second kernel in one process");
@@ -123,7 +125,6 @@ void boot(const BootConfig &config)
 	before = slabAllocations();
 	pagesBefore = arenaPageAllocations();
 	pageBytesBefore = arenaPageBytes();
-	pinsBefore = pinnedPagesTotal();
 	startCore(config);
 	moduleParameters();
 	for (size_t i = 0; i < moduleCount(); i++) {
@@ -148,7 +149,7 @@ LeakReport shutdown()
 	report.openFiles = openFileCount();
 	stopModules(moduleCount());
 	stopCore(true);
-	report.pinnedPages = pinnedPagesTotal() - pinsBefore;
+	report.pinnedPages = pinnedPagesTotal();
 	AllocationCount now = slabAllocations();
 	report.kernelAllocations =
 		now.allocations - before.allocations + arenaPageAllocations() - pagesBefore;

@@ -2,6 +2,7 @@
 /* A process as the kernel sees it: identity of its system calls, its files and mappings. */
 #include "caller.h"
 #include "freezer.h"
+#include "immortal.h"
 #include "tasks.h"
 #include "user_table.h"
 #include "vfs.h"
@@ -19,6 +20,8 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
+#include "base/process_mark.h"
+
 namespace wd::hostkernel
 {
 namespace
@@ -26,12 +29,16 @@ namespace
 
 constexpr unsigned long kDefaultMemlock = 8UL << 20; /* Linux's default since 5.16 */
 constexpr unsigned long kDefaultFiles = 1UL << 20;
+/* A child of fork() has copies of this process's kernel, without its threads: they answer nothing.
+ */
+constexpr int kOtherProcess = -ESTALE;
 /* What root has and others have not. */
 constexpr uint64_t kAllCapabilities = ~uint64_t{0};
 
 class CallerImpl;
 std::mutex callersMutex;
-std::set<CallerImpl *> callers;
+Immortal<std::set<CallerImpl *>> callersObject;
+auto &callers = *callersObject;
 
 class CallerImpl final : public Caller
 {
@@ -70,6 +77,7 @@ private:
 	void closeAll();
 	void endMm();
 
+	const ProcessMark mark_;
 	cred *cred_;
 	signal_struct signal_;
 	files_struct files_;
@@ -195,6 +203,8 @@ CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}
 
 CallerImpl::~CallerImpl()
 {
+	if (!mark_.own())
+		return;
 	{
 		std::lock_guard lock(callersMutex);
 		callers.erase(this);
@@ -232,6 +242,9 @@ void CallerImpl::endMm()
 
 void CallerImpl::exec()
 {
+	if (!mark_.own())
+		throw std::system_error(-kOtherProcess, std::generic_category(),
+					"exec of another process");
 	mm_struct *fresh = mmCreate(mm_->wd_pid);
 	if (!fresh)
 		throw std::system_error(EAGAIN, std::generic_category(), "no mm id left");
@@ -247,6 +260,8 @@ void CallerImpl::exec()
 
 void CallerImpl::memoryChanged(void *address, size_t length)
 {
+	if (!mark_.own())
+		return;
 	auto start = reinterpret_cast<unsigned long>(address) & PAGE_MASK;
 	unsigned long end = PAGE_ALIGN(reinterpret_cast<unsigned long>(address) + length);
 	if (start >= TASK_SIZE || end > TASK_SIZE || end <= start)
@@ -310,6 +325,8 @@ uint64_t CallerImpl::lockedPages() const
 
 int CallerImpl::open(const std::string &path, int flags)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	int fd = files_.reserve();
 	if (fd < 0)
@@ -325,6 +342,8 @@ int CallerImpl::open(const std::string &path, int flags)
 
 int CallerImpl::close(int fd)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	file *filp = fd < 0 ? nullptr : files_.take(static_cast<unsigned>(fd));
 	if (!filp)
@@ -336,6 +355,8 @@ int CallerImpl::close(int fd)
 
 long CallerImpl::ioctl(int fd, unsigned long request, uintptr_t argument)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp)
@@ -348,6 +369,8 @@ long CallerImpl::ioctl(int fd, unsigned long request, uintptr_t argument)
 
 ssize_t CallerImpl::read(int fd, void *buffer, size_t count)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp || !(filp->f_mode & FMODE_READ))
@@ -362,6 +385,8 @@ ssize_t CallerImpl::read(int fd, void *buffer, size_t count)
 
 ssize_t CallerImpl::write(int fd, const void *buffer, size_t count)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	if (!filp || !(filp->f_mode & FMODE_WRITE))
@@ -374,6 +399,8 @@ ssize_t CallerImpl::write(int fd, const void *buffer, size_t count)
 
 ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
@@ -386,6 +413,8 @@ ssize_t CallerImpl::pread(int fd, void *buffer, size_t count, uint64_t offset)
 
 ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t offset)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	FileRef filp(files_, fd);
 	auto position = static_cast<loff_t>(offset);
@@ -398,12 +427,16 @@ ssize_t CallerImpl::pwrite(int fd, const void *buffer, size_t count, uint64_t of
 
 int CallerImpl::poll(struct pollfd *fds, unsigned count, int timeoutMs)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	return pollFiles(files_, fds, count, timeoutMs);
 }
 
 int CallerImpl::mmap(size_t length, int prot, int flags, int fd, uint64_t offset, void **out)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	if (mm_->wd_pid)
 		return -ENODEV;
@@ -422,6 +455,8 @@ int CallerImpl::mmap(size_t length, int prot, int flags, int fd, uint64_t offset
 
 int CallerImpl::munmap(void *address, size_t length)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	Scope scope(*this);
 	const auto start = reinterpret_cast<unsigned long>(address);
 	const unsigned long end = start + PAGE_ALIGN(length);
@@ -446,6 +481,8 @@ int CallerImpl::munmap(void *address, size_t length)
 
 int CallerImpl::dupTo(int fd, Caller &to)
 {
+	if (!mark_.own())
+		return kOtherProcess;
 	file *filp;
 	{
 		Scope scope(*this);

@@ -2,6 +2,7 @@
 /* Character devices: numbers, cdevs, nodes in /dev, and the misc class. */
 #include "chrdev.h"
 #include "device_model.h"
+#include "immortal.h"
 #include "vfs.h"
 
 #include <atomic>
@@ -25,15 +26,22 @@ constexpr unsigned kFirstDynamicMajor = 234; /* downwards, as Linux numbers them
 constexpr int kMiscMinors = 128;
 
 std::mutex nodesMutex;
-std::map<std::string, inode *> nodes;		    /* by name below /dev */
-std::map<dev_t, std::pair<unsigned, cdev *>> cdevs; /* first number -> count, cdev */
-std::map<dev_t, miscdevice *> miscs;
-std::map<unsigned, std::set<unsigned>> majors; /* first minors of the regions of each major */
+Immortal<std::map<std::string, inode *>> nodesObject; /* by name below /dev */
+auto &nodes = *nodesObject;
+/* first number -> count, cdev */
+Immortal<std::map<dev_t, std::pair<unsigned, cdev *>>> cdevsObject;
+auto &cdevs = *cdevsObject;
+Immortal<std::map<dev_t, miscdevice *>> miscsObject;
+auto &miscs = *miscsObject;
+/* first minors of the regions of each major */
+Immortal<std::map<unsigned, std::set<unsigned>>> majorsObject;
+auto &majors = *majorsObject;
 
 /* misc_register() to misc_deregister(), so that an open sees a whole device or none. */
 struct mutex miscMutex = __MUTEX_INITIALIZER(miscMutex);
 struct class_ miscClass;
-std::map<int, bool> miscMinors;
+Immortal<std::map<int, bool>> miscMinorsObject;
+auto &miscMinors = *miscMinorsObject;
 
 std::atomic<unsigned long> nextInode{1};
 

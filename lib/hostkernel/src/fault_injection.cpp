@@ -3,6 +3,7 @@
 
 #include <array>
 #include <atomic>
+#include <utility>
 
 namespace wd::hostkernel
 {
@@ -40,6 +41,26 @@ FaultScope::FaultScope() : before_(threadState.onBehalf)
 FaultScope::~FaultScope()
 {
 	threadState.onBehalf = before_;
+}
+
+AllocationHook::AllocationHook(std::function<void()> hook) : hook_(std::move(hook))
+{
+	threadState.onAllocation = &hook_;
+}
+
+AllocationHook::~AllocationHook()
+{
+	threadState.onAllocation = nullptr;
+}
+
+void beforeAllocation()
+{
+	const auto *hook = std::exchange(threadState.onAllocation, nullptr);
+
+	if (!hook)
+		return;
+	(*hook)();
+	threadState.onAllocation = hook;
 }
 
 uint64_t failNth(FailPoint point, uint64_t nth)

@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "immortal.h"
 #include "thread_state.h"
 
 namespace wd::hostkernel
@@ -17,7 +18,8 @@ namespace
 constexpr std::chrono::seconds kPatience{20};
 
 std::mutex mutex;
-std::condition_variable changed;
+Immortal<std::condition_variable> changedObject;
+auto &changed = *changedObject;
 unsigned running;
 bool frozen;
 

@@ -21,6 +21,7 @@
 #include <sys/mman.h>
 
 #include "bus_hooks.h"
+#include "immortal.h"
 #include "io_window.h"
 
 namespace wd::hostkernel
@@ -72,9 +73,9 @@ struct Window {
 
 Window &window()
 {
-	static Window instance;
+	static Immortal<Window> instance;
 
-	return instance;
+	return *instance;
 }
 
 [[gnu::cold]] void complain(const char *what, uint64_t cookie, unsigned size)

@@ -19,6 +19,7 @@
 #include <mutex>
 #include <vector>
 
+#include "immortal.h"
 #include "iommu_group.h"
 
 using namespace wd::hostkernel;
@@ -39,9 +40,9 @@ struct Instances {
 
 Instances &instances()
 {
-	static Instances object;
+	static Immortal<Instances> object;
 
-	return object;
+	return *object;
 }
 
 /* What devices get whose driver has no preference; "iommu.passthrough" and "iommu.strict". */

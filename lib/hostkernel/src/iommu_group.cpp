@@ -3,6 +3,7 @@
  * Groups: reference counts, members, identity.
  */
 #include "iommu_group.h"
+#include "immortal.h"
 
 #include <linux/bug.h>
 #include <linux/slab.h>
@@ -38,9 +39,9 @@ struct GroupTable {
 
 GroupTable &table()
 {
-	static GroupTable instance;
+	static Immortal<GroupTable> instance;
 
-	return instance;
+	return *instance;
 }
 
 /* Does the group of a dropped last reference still exist? Looked up by number only. */

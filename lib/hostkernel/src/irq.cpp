@@ -7,6 +7,7 @@
  *
  * Lock order: registry mutex, then a line's mutex. Handlers run with neither.
  */
+#include "immortal.h"
 #include "irq_lines.h"
 
 #include <linux/bug.h>
@@ -279,9 +280,9 @@ struct Registry {
 
 Registry &registry()
 {
-	static Registry instance;
+	static Immortal<Registry> instance;
 
-	return instance;
+	return *instance;
 }
 
 std::shared_ptr<IrqLine> lineOf(unsigned irq)

@@ -63,7 +63,7 @@ uint64_t deadline(unsigned long jiffiesToWait)
 {
 	if (jiffiesToWait >= static_cast<unsigned long>(MAX_SCHEDULE_TIMEOUT))
 		return 0;
-	return hostNs() + jiffiesToWait * (NSEC_PER_SEC / HZ);
+	return ktime_get_ns() + jiffiesToWait * (NSEC_PER_SEC / HZ);
 }
 
 } // namespace
@@ -372,7 +372,7 @@ static unsigned long waitFor(struct completion *x, unsigned long timeout)
 		x->done--;
 	if (!end)
 		return timeout;
-	uint64_t now = hostNs();
+	uint64_t now = ktime_get_ns();
 	return now >= end ? 1 : (end - now) / (NSEC_PER_SEC / HZ) + 1;
 }
 

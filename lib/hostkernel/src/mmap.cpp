@@ -43,12 +43,23 @@ bool inside(const vm_area_struct *vma, unsigned long addr, unsigned long size)
 	return addr >= vma->vm_start && addr <= vma->vm_end && size <= vma->vm_end - addr;
 }
 
+/*
+ * VM_DONTCOPY: the range is not there in a child. A new mapping over a part of it must be told so
+ * again.
+ */
+void keepFromChildren(vm_area_struct *vma, unsigned long addr, unsigned long size)
+{
+	if (vma->vm_flags & VM_DONTCOPY)
+		WARN_ON(madvise(reinterpret_cast<void *>(addr), size, MADV_DONTFORK));
+}
+
 /* Replace the pages of part of a vma by private zero pages: writes go nowhere. */
 void forget(vm_area_struct *vma, unsigned long addr, unsigned long size)
 {
 	void *at = mmap(reinterpret_cast<void *>(addr), size, mappingOf(vma)->prot,
 			MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
-	WARN_ON(at == MAP_FAILED);
+	if (!WARN_ON(at == MAP_FAILED))
+		keepFromChildren(vma, addr, size);
 }
 
 int place(vm_area_struct *vma, unsigned long addr, uint64_t phys, unsigned long size)
@@ -72,7 +83,10 @@ int place(vm_area_struct *vma, unsigned long addr, uint64_t phys, unsigned long 
 	}
 	void *at = mmap(reinterpret_cast<void *>(addr), size, mappingOf(vma)->prot,
 			MAP_SHARED | MAP_FIXED, fd, static_cast<off_t>(offset));
-	return at == MAP_FAILED ? -errno : 0;
+	if (at == MAP_FAILED)
+		return -errno;
+	keepFromChildren(vma, addr, size);
+	return 0;
 }
 
 unsigned long vmFlags(int prot, int flags, const file *filp)
@@ -178,6 +192,8 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 		release(vma);
 		return ret;
 	}
+	/* Also for what the driver has placed before it set the flag. */
+	keepFromChildren(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	Mapping *mapping = mappingOf(vma);
 	mapping->device = vma->vm_flags & (VM_PFNMAP | VM_IO);
 	if (mapping->device)

@@ -14,6 +14,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched/mm.h>
 
+#include "immortal.h"
 #include "user_table.h"
 
 namespace wd::hostkernel
@@ -23,7 +24,8 @@ namespace
 
 /* Notifiers that were put and are not freed yet. */
 std::mutex dyingMutex;
-std::condition_variable dyingChanged;
+Immortal<std::condition_variable> dyingChangedObject;
+auto &dyingChanged = *dyingChangedObject;
 unsigned dying;
 
 void notifierFree(rcu_head *head)

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Modules: references and parameters. */
 #include "modules.h"
+#include "sysfs_tree.h"
 
 #include <cstdlib>
+#include <map>
 #include <string>
 
 #include <linux/kernel.h>
@@ -62,13 +64,19 @@ int parse(const char *val, bool *out)
 template <class T>
 int set(const char *val, const kernel_param *kp)
 {
-	return parse(val, static_cast<T *>(kp->arg));
+	T value{};
+	const int ret = parse(val, &value);
+
+	/* Whoever reads it meanwhile does so with READ_ONCE(). */
+	if (!ret)
+		__atomic_store_n(static_cast<T *>(kp->arg), value, __ATOMIC_RELAXED);
+	return ret;
 }
 
 template <class T>
 int get(char *buffer, const kernel_param *kp)
 {
-	auto value = *static_cast<T *>(kp->arg);
+	auto value = __atomic_load_n(static_cast<T *>(kp->arg), __ATOMIC_RELAXED);
 	if constexpr (std::is_same_v<T, bool>)
 		return scnprintf(buffer, 4096, "%c\n", value ? 'Y' : 'N');
 	else if constexpr (std::is_signed_v<T>)
@@ -170,10 +178,51 @@ int module_refcount(struct module *module)
 
 namespace wd::hostkernel
 {
+namespace
+{
+
+/* A kernel that boots again in the same process has what it was compiled with. */
+void restoreDefault(const kernel_param *param)
+{
+	static std::map<const kernel_param *, std::string> defaults;
+	char text[64];
+
+	if (param->ops == &param_ops_charp)
+		return;
+	const auto known = defaults.find(param);
+
+	if (known != defaults.end())
+		param->ops->set(known->second.c_str(), param);
+	else if (param->ops->get(text, param) > 0)
+		defaults[param] = text;
+}
+
+/* /sys/module/<module>/parameters/<name> */
+void showInSysfs(const kernel_param *param)
+{
+	SysfsTree &tree = SysfsTree::instance();
+	SysfsNode *at = tree.root();
+
+	if (param->ops == &param_ops_charp)
+		return;
+	for (const char *name : {"module", param->module, "parameters"})
+		at = tree.ensureDirectory(at, name);
+	tree.addFile(
+		at, param->name, [param](char *page) { return param->ops->get(page, param); },
+		[param](const char *text, size_t length) -> ssize_t {
+			const int ret = param->ops->set(std::string(text, length).c_str(), param);
+
+			return ret ? ret : static_cast<ssize_t>(length);
+		});
+}
+
+} // namespace
 
 void moduleParameters()
 {
 	for (auto *param = params; param; param = param->next) {
+		restoreDefault(param);
+		showInSysfs(param);
 		std::string name = std::string("WD_PARAM_") + param->module + "_" + param->name;
 		const char *value = getenv(name.c_str());
 		if (value && param->ops->set(value, param))

@@ -9,6 +9,7 @@
 #include <linux/topology.h>
 
 #include "device_model.h"
+#include "immortal.h"
 
 namespace wd::hostkernel
 {
@@ -16,7 +17,9 @@ namespace
 {
 
 /* Written by boot and shutdown only, when no caller runs. */
-std::vector<NodeInfo> nodes{NodeInfo{}};
+/* Empty before the first boot: fork.cpp keeps this object as it is then, and not its heap. */
+Immortal<std::vector<NodeInfo>> nodesObject;
+auto &nodes = *nodesObject;
 
 const NodeInfo *nodeOf(int id)
 {
@@ -111,7 +114,7 @@ bool node_online(int node)
 
 int num_online_nodes(void)
 {
-	return static_cast<int>(nodes.size());
+	return static_cast<int>(std::max<size_t>(nodes.size(), 1));
 }
 
 int wd_next_online_node(int after)
@@ -138,7 +141,7 @@ int cpu_to_node(int cpu)
 	for (auto &node : nodes)
 		if (std::find(node.cpus.begin(), node.cpus.end(), cpu) != node.cpus.end())
 			return node.id;
-	return nodes.front().id;
+	return nodes.empty() ? 0 : nodes.front().id;
 }
 
 int numa_node_id(void)

@@ -14,6 +14,7 @@
 
 #include "dma_counter.h"
 #include "hostkernel/kernel.h"
+#include "immortal.h"
 #include "io_window.h"
 #include "iommu_group.h"
 #include "pci_bus.h"
@@ -37,7 +38,8 @@ struct Machine {
 	bool busRegistered = false, iommuReady = false;
 };
 
-std::unique_ptr<Machine> theMachine;
+Immortal<std::unique_ptr<Machine>> theMachineObject;
+auto &theMachine = *theMachineObject;
 
 /* --- configuration access through struct pci_bus --- */
 

@@ -7,6 +7,7 @@
 #include <sys/uio.h>
 
 #include "hostkernel/kernel.h"
+#include "immortal.h"
 #include "memory_access.h"
 
 namespace wd::hostkernel
@@ -168,9 +169,9 @@ size_t remoteWrite(pid_t pid, uint64_t address, const void *src, size_t length)
 
 machine::PhysicalMemory &physicalMemory()
 {
-	static HostMemory memory;
+	static Immortal<HostMemory> memory;
 	memoryAccessInit();
-	return memory;
+	return *memory;
 }
 
 } // namespace wd::hostkernel

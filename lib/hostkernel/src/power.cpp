@@ -14,7 +14,6 @@
 #include <mutex>
 #include <vector>
 
-#include <linux/bug.h>
 #include <linux/device.h>
 #include <linux/kobject.h>
 #include <linux/pm.h>
@@ -24,6 +23,7 @@
 #include "bus_hooks.h"
 #include "freezer.h"
 #include "hostkernel/kernel.h"
+#include "immortal.h"
 #include "irq_lines.h"
 
 namespace wd::hostkernel
@@ -47,8 +47,10 @@ constexpr Phase kPhases[] = {
 };
 
 std::mutex orderMutex; /* the list and the links */
-std::list<device *> order;
-std::list<device_link> links;
+Immortal<std::list<device *>> orderObject;
+auto &order = *orderObject;
+Immortal<std::list<device_link>> linksObject;
+auto &links = *linksObject;
 std::mutex transitionMutex; /* one sleep at a time */
 
 /* With orderMutex. Whether @dev is @other, below it, or a consumer of what is. */
@@ -250,14 +252,6 @@ void systemShutdown()
 	}
 }
 
-void forEachLink(const std::function<void(device_link &)> &visit)
-{
-	std::lock_guard lock(orderMutex);
-
-	for (device_link &link : links)
-		visit(link);
-}
-
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
@@ -266,20 +260,15 @@ device_link *device_link_add(device *consumer, device *supplier, u32 flags)
 {
 	std::lock_guard lock(orderMutex);
 
-	if (!consumer || !supplier || dependsOn(supplier, consumer) ||
-	    (flags != DL_FLAG_STATELESS && flags & ~DL_FLAG_AUTOPROBE_CONSUMER))
+	if (!consumer || !supplier || flags != DL_FLAG_STATELESS || dependsOn(supplier, consumer))
 		return nullptr;
-	if (flags != DL_FLAG_STATELESS)
-		flags |= DL_FLAG_MANAGED;
 	auto link = findLink(consumer, supplier);
 
 	if (link != links.end()) {
-		/* Managed ones count once. */
-		link->wd_references += !(link->flags & flags & DL_FLAG_MANAGED);
-		link->flags |= flags;
+		link->wd_references++;
 		return &*link;
 	}
-	links.push_back({supplier, consumer, flags, 1, false});
+	links.push_back({supplier, consumer, flags, 1});
 	moveLast(consumer);
 	return &links.back();
 }
@@ -289,8 +278,6 @@ void device_link_remove(void *consumer, device *supplier)
 	std::lock_guard lock(orderMutex);
 	auto link = findLink(consumer, supplier);
 
-	if (link == links.end() || WARN_ON(!(link->flags & DL_FLAG_STATELESS)))
-		return;
-	if (!--link->wd_references)
+	if (link != links.end() && !--link->wd_references)
 		links.erase(link);
 }

@@ -5,6 +5,7 @@
 #include <linux/types.h>
 #undef rcu_head
 
+#include <pthread.h>
 #include <urcu/urcu-bp.h>
 
 namespace wd::hostkernel
@@ -23,6 +24,11 @@ void graceReadUnlock()
 void graceWait()
 {
 	urcu_bp_synchronize_rcu();
+}
+
+void graceWatchForks()
+{
+	pthread_atfork(urcu_bp_before_fork, urcu_bp_after_fork_parent, urcu_bp_after_fork_child);
 }
 
 } // namespace wd::hostkernel

@@ -8,5 +8,7 @@ namespace wd::hostkernel
 void graceReadLock();
 void graceReadUnlock();
 void graceWait();
+/** Readers of a parent must not be waited for in its child. */
+void graceWatchForks();
 
 } // namespace wd::hostkernel

@@ -62,6 +62,12 @@ void taskAdopt(task_struct *task)
 	threadState.task = task;
 }
 
+void taskForget()
+{
+	holder.task = nullptr;
+	threadState = {};
+}
+
 bool taskWake(task_struct *task, unsigned mode)
 {
 	pthread_mutex_t *mutex = native(&task->wd_mutex);
@@ -129,9 +135,9 @@ long schedule_timeout(long timeout)
 		schedule();
 		return MAX_SCHEDULE_TIMEOUT;
 	}
-	u64 end = hostNs() + static_cast<u64>(timeout) * (NSEC_PER_SEC / HZ);
+	u64 end = ktime_get_ns() + static_cast<u64>(timeout) * (NSEC_PER_SEC / HZ);
 	taskSleep(end);
-	u64 now = hostNs();
+	u64 now = ktime_get_ns();
 	return now >= end ? 0 : static_cast<long>((end - now) / (NSEC_PER_SEC / HZ));
 }
 

@@ -71,8 +71,10 @@ void unaccount(const void *p, size_t usable)
 
 void *allocate(size_t size, gfp_t flags)
 {
-	if (gfpflags_allow_blocking(flags))
+	if (gfpflags_allow_blocking(flags)) {
 		might_sleep();
+		beforeAllocation();
+	}
 	if (!size)
 		return ZERO_SIZE_PTR;
 	if (!(flags & __GFP_NOFAIL) && shouldFail(FailPoint::Allocation))

@@ -13,6 +13,7 @@
 #include <thread>
 #include <unistd.h>
 
+#include "base/standard_fds.h"
 #include "hostkernel/kernel.h"
 
 namespace wd::hostkernel
@@ -378,7 +379,8 @@ void SysfsTree::mirrorWrite(const SysfsNodePtr &node, const std::string &text, b
 	if (state_->mirror.empty() || node->removed_)
 		return;
 	const std::string draft = state_->mirror + "/.draft", real = mirrorPath(node.get());
-	int fd = open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	int fd = awayFromStandard(
+		open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
 	if (fd < 0)
 		return;
 	const bool whole =

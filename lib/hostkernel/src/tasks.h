@@ -18,6 +18,8 @@ namespace wd::hostkernel
 task_struct *taskCreate(const char *name);
 /** The calling thread is @task from now on, and owns a reference of the caller. */
 void taskAdopt(task_struct *task);
+/** In a child of fork(): this thread is none of the kernel's any more. */
+void taskForget();
 /** If the task sleeps in one of the states of @mode. @return whether it did. */
 bool taskWake(task_struct *task, unsigned mode);
 /** Until woken. @return false if @deadlineNs (0 = none) came first. */

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <pthread.h>
 
 #include <linux/sched.h>
@@ -20,6 +21,7 @@ struct ThreadState {
 	int rcuDepth = 0;
 	bool onBehalf = false;	/**< inside a system call of a caller: faults may be injected */
 	unsigned userDepth = 0; /**< user scopes (freezer.h) around what the thread does */
+	const std::function<void()> *onAllocation = nullptr; /**< class AllocationHook */
 	task_struct *task = nullptr;
 };
 
@@ -49,8 +51,8 @@ inline pthread_cond_t *native(wd_host_cond *cond)
  */
 bool waitUntil(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadlineNs);
 
-/** CLOCK_MONOTONIC. What kernel code reads may be ahead of it (passTime()). */
-uint64_t hostNs();
+/** An allocation that may wait is about to be made. */
+void beforeAllocation();
 
 /** Count a call of kind @point; @return true if it is the one that must fail. */
 bool shouldFail(FailPoint point);

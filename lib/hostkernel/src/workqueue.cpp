@@ -4,6 +4,7 @@
  * queues, since an item may move between queues while somebody waits for it; items are few and long
  * compared with it. One more thread, for all queues, waits for delayed items to become due.
  */
+#include "immortal.h"
 #include "tasks.h"
 #include "vfs.h"
 
@@ -28,7 +29,8 @@ namespace
 constexpr int kMaxThreads = 16;
 
 std::mutex queueMutex; /* everything in this file; not held while an item runs */
-std::condition_variable progress;
+Immortal<std::condition_variable> progressObject;
+auto &progress = *progressObject;
 uint64_t lastSequence;
 
 constexpr long kPending = 1;
@@ -64,7 +66,8 @@ struct workqueue_struct *system_wq, *system_long_wq, *system_unbound_wq, *system
 namespace
 {
 
-std::vector<workqueue_struct *> queues;
+Immortal<std::vector<workqueue_struct *>> queuesObject;
+auto &queues = *queuesObject;
 thread_local work_struct *runningHere;
 
 Worker *runnerOf(const work_struct *work)
@@ -106,7 +109,7 @@ public:
 	/* With the lock held. */
 	void arm(delayed_work *dwork, unsigned long delay)
 	{
-		dwork->due_ns = hostNs() + delay * (NSEC_PER_SEC / HZ);
+		dwork->due_ns = ktime_get_ns() + delay * (NSEC_PER_SEC / HZ);
 		auto later = [](delayed_work *a, delayed_work *b) { return a->due_ns < b->due_ns; };
 		waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), dwork, later),
 				dwork);
@@ -148,7 +151,7 @@ private:
 				continue;
 			}
 			delayed_work *next = waiting_.front();
-			u64 now = hostNs();
+			u64 now = ktime_get_ns();
 			if (now < next->due_ns) {
 				wake_.wait_for(lock, std::chrono::nanoseconds(next->due_ns - now));
 				continue;

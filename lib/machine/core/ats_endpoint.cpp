@@ -141,6 +141,7 @@ void AtsEndpoint::forgetGroups()
 	for (Group &group : groups_)
 		if (group.taken)
 			release(group);
+	nextGroup_ = 0;
 }
 
 /*

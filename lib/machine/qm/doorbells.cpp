@@ -7,6 +7,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "base/standard_fds.h"
 #include "base/unique_fd.h"
 
 namespace wd::machine
@@ -41,7 +42,8 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	if (!shared)
 		return;
 	size_ = queues * kDoorbellWindow;
-	UniqueFd fd(memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+	UniqueFd fd(awayFromStandard(
+		memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
 
 	/* Whoever gets the pages must not truncate them under the device: SIGBUS. */
 	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)) ||
@@ -51,6 +53,8 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 
 	if (address == MAP_FAILED)
 		throw std::system_error(errno, std::generic_category(), "map doorbell pages");
+	/* They are shared: a child of fork() must not ring them. */
+	madvise(address, size_, MADV_DONTFORK);
 	address_ = static_cast<std::byte *>(address);
 	fd_ = fd.release();
 }

@@ -97,7 +97,7 @@ void InvalidationQueue::run()
 {
 	Ring ring = readRing();
 
-	if (!ring.runs || stalled_)
+	if (!ring.runs)
 		return;
 	QueueError error = checkRing(ring);
 

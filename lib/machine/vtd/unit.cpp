@@ -373,11 +373,9 @@ void IommuUnit::setCacheMode(CacheMode mode)
 
 void IommuUnit::setMisbehaviour(const IommuMisbehaviour &misbehaviour)
 {
-	impl_->withCommands([&] {
-		impl_->queue_.setIgnoring(misbehaviour.ignoreInvalidations);
-		impl_->queue_.setStalled(misbehaviour.stallInvalidations);
-		impl_->queue_.run();
-	});
+	std::lock_guard lock(impl_->commandMutex_);
+
+	impl_->queue_.setIgnoring(misbehaviour.ignoreInvalidations);
 }
 
 IommuCounters IommuUnit::counters() const

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/standard_fds.h"
+
 namespace wd::vfio_user
 {
 
@@ -52,7 +54,7 @@ static bool takeDescriptors(msghdr &control, std::vector<UniqueFd> &fds)
 			int fd;
 
 			std::memcpy(&fd, CMSG_DATA(c) + at, sizeof(fd));
-			fds.emplace_back(fd);
+			fds.emplace_back(awayFromStandard(fd));
 		}
 	}
 	return !(control.msg_flags & MSG_CTRUNC) && fds.size() <= kMaxMessageFds;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/standard_fds.h"
 
 namespace wd::vfio_user
 {
@@ -17,7 +18,8 @@ namespace
 
 UniqueFd makeSocket()
 {
-	UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+	UniqueFd fd(
+		awayFromStandard(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)));
 
 	if (!fd)
 		throwLastError("socket");
@@ -77,7 +79,7 @@ Listener::~Listener()
 
 UniqueFd Listener::accept()
 {
-	return UniqueFd(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+	return UniqueFd(awayFromStandard(accept4(socket_.get(), nullptr, nullptr, SOCK_CLOEXEC)));
 }
 
 } // namespace wd::vfio_user

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/standard_fds.h"
 #include "listener.h"
 #include "machine/iommu_unit.h"
 #include "refusal.h"
@@ -40,7 +41,7 @@ constexpr int kTickMs = 20;
 
 UniqueFd makeEvent()
 {
-	UniqueFd fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+	UniqueFd fd(awayFromStandard(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)));
 
 	if (!fd)
 		throwLastError("eventfd");

@@ -8,6 +8,7 @@
  * give the queue back. Output of --alg gzip is what gzip(1) reads, and the reverse.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -208,6 +209,16 @@ static int parse(int argc, char **argv, struct job *job)
 	return strcmp(job->alg, "gzip") && strcmp(job->alg, "zlib") ? -1 : 0;
 }
 
+/* A closed descriptor's number would go to the next file that is opened. */
+static int check_standard(void)
+{
+	if (fcntl(STDIN_FILENO, F_GETFD) < 0)
+		return complain("standard input", strerror(errno));
+	if (fcntl(STDOUT_FILENO, F_GETFD) < 0)
+		return complain("standard output", strerror(errno));
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct job job = {.alg = "gzip"};
@@ -215,6 +226,8 @@ int main(int argc, char **argv)
 
 	if (parse(argc, argv, &job) < 0)
 		return usage();
+	if (check_standard() < 0)
+		return 1;
 	error = set_up(&job);
 	if (!error)
 		error = job.decompress ? decompress_all(&job) : compress_all(&job);

@@ -166,6 +166,33 @@ std::optional<std::string> readAccelerator(Host &host, const std::string &name, 
 	return std::nullopt;
 }
 
+std::vector<SkippedDevice> readUnclaimed(Host &host)
+{
+	/* The functions that the driver in kernel/hisi_qm takes. */
+	static constexpr const char *kBus = "/sys/bus/pci/devices";
+	static constexpr const char *kVendor = "0x19e5", *kDevice = "0xa250";
+	std::vector<SkippedDevice> found;
+	std::vector<std::string> names, below;
+	std::string text;
+	if (host.sysfsList(kBus, names))
+		return found;
+	for (const std::string &name : names) {
+		const std::string path = std::string(kBus) + "/" + name;
+		if (host.sysfsRead(path + "/vendor", text) || text != kVendor ||
+		    host.sysfsRead(path + "/device", text) || text != kDevice ||
+		    !host.sysfsList(path + "/uacce", below))
+			continue;
+		std::string driver;
+		if (host.sysfsResolve(path + "/driver", driver))
+			found.push_back(
+				{name, "no driver has taken it; the kernel's log says why"});
+		else
+			found.push_back({name, "driver " + driver.substr(driver.rfind('/') + 1) +
+						       " has it"});
+	}
+	return found;
+}
+
 unsigned availableQueues(Host &host, const std::string &name)
 {
 	std::string text;

@@ -15,6 +15,12 @@ namespace wd::capi
 namespace
 {
 
+int refuseOtherProcess()
+{
+	return refuse(ESTALE, "address space: it belongs to the process that forked this one; open "
+			      "one here");
+}
+
 struct Pages {
 	uintptr_t begin, end;
 };
@@ -69,6 +75,8 @@ bool AddressSpace::touches(uintptr_t begin, uintptr_t end)
 
 int AddressSpace::share(const void *address, size_t size, int flags)
 {
+	if (!mark_.own())
+		return refuseOtherProcess();
 	const auto pages = pagesOf(address, size);
 	if (!pages || (flags & ~(WD_MEM_READ | WD_MEM_WRITE)))
 		return refuse(EINVAL, "share memory: 0 bytes, a wrap, or an unknown flag");
@@ -99,6 +107,8 @@ int AddressSpace::share(const void *address, size_t size, int flags)
 
 int AddressSpace::unshare(const void *address, size_t size)
 {
+	if (!mark_.own())
+		return refuseOtherProcess();
 	const auto pages = pagesOf(address, size);
 	if (!pages)
 		return refuse(ENOENT, "unshare memory: it is not shared");
@@ -113,6 +123,20 @@ int AddressSpace::unshare(const void *address, size_t size)
 	ioas_.unmap(it->first, it->second.end - it->first);
 	ranges_.erase(it);
 	return 0;
+}
+
+std::optional<uintptr_t> AddressSpace::unreachable(const void *address, size_t size, int right)
+{
+	auto at = reinterpret_cast<uintptr_t>(address);
+	const uintptr_t end = at + size;
+	std::lock_guard lock(mutex_);
+	while (at < end) {
+		const auto it = holder(at, at + 1);
+		if (it == ranges_.end() || !(it->second.flags & right))
+			return at;
+		at = it->second.end;
+	}
+	return std::nullopt;
 }
 
 } // namespace wd::capi

@@ -9,6 +9,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "wd/host.hpp"
@@ -32,6 +33,8 @@ public:
 	/** As wd_mem_share(): 0, or -errno with the sentence kept. @throws Error from the kernel */
 	int share(const void *address, size_t size, int flags);
 	int unshare(const void *address, size_t size);
+	/** As QueueContext::unreachable(). */
+	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right);
 
 private:
 	/** Pages from the key on. */
@@ -46,6 +49,7 @@ private:
 	Ranges::iterator holder(uintptr_t begin, uintptr_t end);
 	bool touches(uintptr_t begin, uintptr_t end);
 
+	ProcessMark mark_;
 	std::shared_ptr<Host> host_;
 	Iommufd iommufd_;
 	Ioas ioas_;

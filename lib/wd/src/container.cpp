@@ -67,6 +67,11 @@ size_t trailerSize(Algorithm algorithm)
 	return 0;
 }
 
+size_t finishSize(Algorithm algorithm)
+{
+	return kFinishSize - 8 + trailerSize(algorithm);
+}
+
 size_t writeHeader(Algorithm algorithm, std::span<std::byte> out)
 {
 	/* Window 32K, default level; no time stamp, made on Unix (sheet 8.3). */

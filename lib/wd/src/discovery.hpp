@@ -17,6 +17,9 @@ namespace wd
 /** Read one device of class uacce. @return what is wrong with it; then @out is unchanged. */
 std::optional<std::string> readAccelerator(Host &host, const std::string &name, Accelerator &out);
 
+/** Accelerators on the PCI bus that have no device of class uacce, and why. */
+std::vector<SkippedDevice> readUnclaimed(Host &host);
+
 /** Nodes in ascending order of their numbers; empty if the host shows none. */
 std::vector<MachineNode> readNodes(Host &host);
 

@@ -63,13 +63,14 @@ DmaMemory &DmaMemory::operator=(DmaMemory &&other) noexcept
 		reset();
 		data_ = std::exchange(other.data_, nullptr);
 		size_ = std::exchange(other.size_, 0);
+		mark_ = other.mark_;
 	}
 	return *this;
 }
 
 void DmaMemory::reset() noexcept
 {
-	if (data_)
+	if (data_ && mark_.own())
 		::munmap(data_, size_);
 	data_ = nullptr;
 	size_ = 0;

@@ -8,6 +8,8 @@
 #include <cstddef>
 #include <span>
 
+#include "base/process_mark.h"
+
 namespace wd
 {
 
@@ -30,6 +32,7 @@ public:
 private:
 	std::byte *data_ = nullptr;
 	size_t size_ = 0;
+	ProcessMark mark_; /**< a child of fork() does not have the pages */
 };
 
 /** Size of a page of the host. */

@@ -96,7 +96,7 @@ Function::Function(Host &host, const std::string &function)
 
 long Function::control(unsigned long request, void *argument) const noexcept
 {
-	return fd_.host().ioctl(fd_.get(), request, argument);
+	return mark_.own() ? fd_.host().ioctl(fd_.get(), request, argument) : -ESTALE;
 }
 
 void Function::fail(long error, std::string tried, std::string remedy) const

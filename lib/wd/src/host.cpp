@@ -5,6 +5,8 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <mutex>
+#include <new>
+#include <pthread.h>
 
 #include "wd/error.hpp"
 #include "wd/hosted_host.hpp"
@@ -19,6 +21,19 @@ namespace
 /** The first living host of this process, for those who name none. */
 std::mutex currentMutex;
 std::weak_ptr<Host> current;
+
+/* A thread that is not in the child may have held it. */
+[[gnu::constructor]] void watchForks()
+{
+	pthread_atfork(nullptr, nullptr, [] { new (&currentMutex) std::mutex; });
+}
+
+/** A hosted kernel of the process that this one was forked from. */
+bool inherited(const Host &host)
+{
+	const auto *caller = dynamic_cast<const CallerHost *>(&host);
+	return caller && !caller->own();
+}
 
 std::shared_ptr<Host> createNative()
 {
@@ -52,7 +67,7 @@ std::shared_ptr<Host> createOfKind(const HostOptions &options)
 std::shared_ptr<Host> createLocked(const HostOptions &options)
 {
 	std::shared_ptr<Host> host = createOfKind(options);
-	if (current.expired())
+	if (std::shared_ptr<Host> known = current.lock(); !known || inherited(*known))
 		current = host;
 	return host;
 }
@@ -92,7 +107,7 @@ std::shared_ptr<Host> Host::create(const HostOptions &options)
 std::shared_ptr<Host> Host::shared()
 {
 	std::lock_guard lock(currentMutex);
-	if (std::shared_ptr<Host> host = current.lock())
+	if (std::shared_ptr<Host> host = current.lock(); host && !inherited(*host))
 		return host;
 	return createLocked(HostOptions::fromEnvironment());
 }
@@ -143,13 +158,14 @@ HostMapping &HostMapping::operator=(HostMapping &&other) noexcept
 		host_ = std::exchange(other.host_, nullptr);
 		address_ = std::exchange(other.address_, nullptr);
 		length_ = std::exchange(other.length_, 0);
+		mark_ = other.mark_;
 	}
 	return *this;
 }
 
 void HostMapping::reset() noexcept
 {
-	if (address_)
+	if (address_ && mark_.own())
 		host_->munmap(address_, length_);
 	host_ = nullptr;
 	address_ = nullptr;

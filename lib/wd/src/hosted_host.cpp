@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <cstdlib>
 #include <mutex>
+#include <new>
+#include <pthread.h>
 #include <sys/mman.h>
 
 #include "attributes.hpp"
@@ -19,6 +21,12 @@ namespace
 
 /** One kernel per process; held while it comes up or goes down. */
 std::mutex kernelMutex;
+
+/* A thread that is not in the child may have held it. */
+[[gnu::constructor]] void watchForks()
+{
+	pthread_atfork(nullptr, nullptr, [] { new (&kernelMutex) std::mutex; });
+}
 
 /** The text of a system_error without the errno's own text, which Error adds again. */
 std::string textOf(const std::system_error &error)
@@ -141,6 +149,8 @@ int CallerHost::poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept
 
 int CallerHost::sysfsRead(const std::string &path, std::string &out) noexcept
 try {
+	if (!own())
+		return -ESTALE;
 	const int error = hostkernel::sysfsRead(path, out);
 	if (!error && !out.empty() && out.back() == '\n')
 		out.pop_back();
@@ -151,6 +161,8 @@ try {
 
 int CallerHost::sysfsWrite(const std::string &path, const std::string &value) noexcept
 try {
+	if (!own())
+		return -ESTALE;
 	return hostkernel::sysfsWrite(path, value);
 } catch (const std::exception &) {
 	return -ENOMEM;
@@ -158,6 +170,8 @@ try {
 
 int CallerHost::sysfsList(const std::string &path, std::vector<std::string> &out) noexcept
 try {
+	if (!own())
+		return -ESTALE;
 	return hostkernel::sysfsList(path, out);
 } catch (const std::exception &) {
 	return -ENOMEM;
@@ -165,6 +179,8 @@ try {
 
 int CallerHost::sysfsResolve(const std::string &path, std::string &out) noexcept
 try {
+	if (!own())
+		return -ESTALE;
 	return hostkernel::sysfsResolve(path, out);
 } catch (const std::exception &) {
 	return -ENOMEM;
@@ -174,7 +190,9 @@ int CallerHost::currentNode() noexcept
 {
 	const char *text = ::getenv("WD_NODE");
 	const auto node = text ? parseNumber<int>(text) : std::nullopt;
-	return node && *node >= 0 ? *node : 0;
+	if (!text || !*text)
+		return 0;
+	return node && *node >= 0 ? *node : -EINVAL;
 }
 
 HostedHost::HostedHost(machine::MachineDescription description, const std::string &sysfsDirectory)
@@ -210,6 +228,12 @@ void HostedHost::boot(const std::string &sysfsDirectory)
 
 HostedHost::~HostedHost()
 {
+	if (!own()) {
+		/* Its threads are in the parent, and so is whoever ends them. */
+		[[maybe_unused]] static machine::Machine *inherited;
+		inherited = machine_.release();
+		return;
+	}
 	const bool clean = shutdown().clean();
 	if (clean)
 		return;
@@ -225,6 +249,8 @@ HostedHost::~HostedHost()
 
 const hostkernel::LeakReport &HostedHost::shutdown()
 {
+	if (!own())
+		return report_;
 	std::lock_guard lock(kernelMutex);
 	if (running_) {
 		running_ = false;

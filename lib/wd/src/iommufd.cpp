@@ -75,7 +75,7 @@ Iommufd::Iommufd(Host &host)
 
 long Iommufd::command(unsigned long request, void *argument) const noexcept
 {
-	return fd_.host().ioctl(fd_.get(), request, argument);
+	return mark_.own() ? fd_.host().ioctl(fd_.get(), request, argument) : -ESTALE;
 }
 
 Ioas Iommufd::allocIoas()

@@ -16,6 +16,7 @@
 #include <misc/uacce/uacce.h>
 
 #include "attributes.hpp"
+#include "base/standard_fds.h"
 #include "base/unique_fd.h"
 
 namespace wd
@@ -52,7 +53,7 @@ int readAll(int fd, std::string &out)
 
 int NativeHost::open(const std::string &path, int flags) noexcept
 {
-	return orErrno(::open(path.c_str(), flags | O_CLOEXEC));
+	return orErrno(awayFromStandard(::open(path.c_str(), flags | O_CLOEXEC)));
 }
 
 int NativeHost::close(int fd) noexcept
@@ -106,7 +107,7 @@ int NativeHost::poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept
 
 int NativeHost::sysfsRead(const std::string &path, std::string &out) noexcept
 try {
-	UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+	UniqueFd fd(awayFromStandard(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
 	if (!fd)
 		return -errno;
 	std::string text;
@@ -122,7 +123,7 @@ try {
 
 int NativeHost::sysfsWrite(const std::string &path, const std::string &value) noexcept
 {
-	UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+	UniqueFd fd(awayFromStandard(::open(path.c_str(), O_WRONLY | O_CLOEXEC)));
 	if (!fd)
 		return -errno;
 	/* An attribute takes its value in one write: a short one is an error of the driver. */
@@ -134,9 +135,13 @@ int NativeHost::sysfsWrite(const std::string &path, const std::string &value) no
 
 int NativeHost::sysfsList(const std::string &path, std::vector<std::string> &out) noexcept
 try {
-	std::unique_ptr<DIR, int (*)(DIR *)> directory(::opendir(path.c_str()), ::closedir);
+	UniqueFd fd(awayFromStandard(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
+	if (!fd)
+		return -errno;
+	std::unique_ptr<DIR, int (*)(DIR *)> directory(::fdopendir(fd.get()), ::closedir);
 	if (!directory)
 		return -errno;
+	fd.release(); /* the directory's now */
 	std::vector<std::string> names;
 	while (const dirent *entry = ::readdir(directory.get())) {
 		std::string name = entry->d_name;

@@ -101,8 +101,11 @@ bool FaultQueue::respond(uint32_t cookie, bool success)
 		cookie, success ? IOMMUFD_PAGE_RESP_SUCCESS : IOMMUFD_PAGE_RESP_INVALID};
 	const ssize_t length = fd_.host().write(fd_.get(), &answer, sizeof(answer));
 
-	/* The code is right, so only the cookie can be wrong: detached meanwhile. */
-	if (length == -EINVAL)
+	/*
+	 * The code is right, so only the cookie can be wrong: detached meanwhile. Or the kernel has
+	 * answered, since it took too long or the device was reset.
+	 */
+	if (length == -EINVAL || length == -ETIMEDOUT || length == -ECANCELED)
 		return false;
 	if (length < 0)
 		throw Error(static_cast<int>(-length), name("fault queue", id()), "answer a fault");

@@ -4,9 +4,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 
 #include <linux/vfio_cdev.h>
@@ -14,6 +16,7 @@
 #include <misc/uacce/uacce.h>
 
 #include "wd/error.hpp"
+#include "wd/faults.hpp"
 
 namespace wd
 {
@@ -30,8 +33,11 @@ using Clock = std::chrono::steady_clock;
  */
 constexpr int kPollSliceMs = 20;
 
-/** Width of the PASID in a queue's context (hisi-qm-zip sheet, 5.1). */
-constexpr unsigned kContextPasidBits = 16;
+/** What the IOMMU's records of faults are rounded to. */
+constexpr uint64_t kFaultPage = 4096;
+
+/** How long to look for the record of a fault. */
+constexpr int kFaultRecordMs = 1000;
 
 void relax() noexcept
 {
@@ -62,12 +68,17 @@ const char *queueStatusText(QueueStatus status)
 		return "queue stopped by the kernel";
 	case QueueStatus::Protocol:
 		return "device broke the protocol";
+	case QueueStatus::NotShared:
+		return "memory that the device may not reach: not shared";
+	case QueueStatus::OtherProcess:
+		return "queue of the process that forked this one";
 	}
 	return "unknown";
 }
 
 /** Destroyed in reverse order: mappings before the file that they are of. */
 struct Queue::State {
+	ProcessMark mark;
 	Accelerator accelerator;
 	HostFd fd;
 	const Iommufd *iommufd = nullptr;
@@ -80,10 +91,13 @@ struct Queue::State {
 
 	long control(unsigned long request, void *argument) noexcept
 	{
-		return fd.host().ioctl(fd.get(), request, argument);
+		return mark.own() ? fd.host().ioctl(fd.get(), request, argument) : -ESTALE;
 	}
 	[[noreturn]] void fail(long error, std::string tried, std::string remedy = {}) const
 	{
+		if (error == -ESTALE)
+			remedy = "the queue is that of the process that forked this one: open one "
+				 "here";
 		throw Error(static_cast<int>(-error), accelerator.name, std::move(tried),
 			    std::move(remedy));
 	}
@@ -140,8 +154,9 @@ try {
 	unsigned width = iommufd ? iommufd->hwInfo(deviceId).maxPasidLog2 : 0;
 	if (width == 0)
 		return "let the driver choose";
-	width = std::min(width, kContextPasidBits);
-	return "use 1 to " + std::to_string((1u << width) - 1) + ", or let the driver choose";
+	const uint32_t last =
+		std::min<uint32_t>((uint64_t{1} << std::min(width, 31u)) - 1, kMaxPasid);
+	return "use 1 to " + std::to_string(last) + ", or let the driver choose";
 } catch (const Error &) {
 	return "let the driver choose";
 }
@@ -227,6 +242,8 @@ detail::Rings::Layout Queue::State::setUp()
 
 void Queue::start(zip::Direction direction)
 {
+	if (!own())
+		state_->fail(-ESTALE, "start a queue");
 	if (state_->rings)
 		state_->fail(-EINVAL, "start a queue that is started");
 	state_->direction = direction;
@@ -303,6 +320,11 @@ void Queue::stop() noexcept
 	state_->control(UACCE_CMD_PUT_Q, nullptr);
 }
 
+bool Queue::own() const noexcept
+{
+	return state_->mark.own();
+}
+
 bool Queue::started() const noexcept
 {
 	return state_->rings.has_value();
@@ -342,17 +364,62 @@ QueueStatus Queue::trySend(const zip::Request &request) noexcept
 QueueStatus Queue::trySendBatch(std::span<const zip::Request> requests, unsigned &sent) noexcept
 {
 	sent = 0;
+	if (!own())
+		return QueueStatus::OtherProcess;
 	return state_->rings ? state_->rings->send(requests, sent) : QueueStatus::NotStarted;
 }
 
 PollResult Queue::poll(std::span<zip::Completion> out) noexcept
 {
+	if (!own())
+		return {QueueStatus::OtherProcess, 0};
 	return state_->rings ? state_->rings->poll(out) : PollResult{QueueStatus::NotStarted, 0};
+}
+
+Error Queue::failure(const zip::Request &request, const zip::Completion &completion) const
+{
+	const std::string &device = state_->accelerator.name;
+	const auto holds = [](uint64_t begin, uint64_t length, uint64_t page) {
+		const uint64_t mask = ~uint64_t{kFaultPage - 1};
+		return length && page >= (begin & mask) && page <= ((begin + length - 1) & mask);
+	};
+	const auto mine = [&](const IommuFault &fault) {
+		const uint64_t page = fault.address & ~uint64_t{kFaultPage - 1};
+		return fault.pasid == state_->pasid.value_or(0) &&
+		       fault.rid == state_->accelerator.pciAddress &&
+		       (holds(request.source, request.sourceLength, page) ||
+			holds(request.destination, request.destinationLength, page) ||
+			(request.stateful && holds(request.context, zip::kContextSize, page)));
+	};
+	Host &host = state_->fd.host();
+	const bool unclear = !zip::isSuccess(completion.status) &&
+			     completion.status != zip::Status::OutputTooSmall &&
+			     completion.status != zip::Status::ChecksumMismatch;
+	if (unclear && faultLogReadable(host)) {
+		/* The record comes with an interrupt, after the completion or before it. */
+		const auto end = Clock::now() + std::chrono::milliseconds(kFaultRecordMs);
+		do {
+			const std::vector<IommuFault> faults = readFaults(host);
+			const auto fault = std::find_if(faults.rbegin(), faults.rend(), mine);
+			if (fault != faults.rend()) {
+				char text[96];
+				std::snprintf(text, sizeof(text), "%s %#llx at %s: not shared",
+					      fault->access.c_str(),
+					      static_cast<unsigned long long>(fault->address),
+					      pasidName(fault->pasid).c_str());
+				return Error(EFAULT, device, text,
+					     "map the memory where the request says it is");
+			}
+			std::this_thread::sleep_for(std::chrono::milliseconds(1));
+		} while (Clock::now() < end);
+	}
+	return Error(EBADMSG, device,
+		     std::string("run a request: ") + statusText(completion.status));
 }
 
 bool Queue::wait(int timeoutMs, unsigned spinUs) noexcept
 {
-	if (!state_->rings)
+	if (!state_->rings || !own())
 		return true;
 	detail::Rings &rings = *state_->rings;
 	if (rings.ready())

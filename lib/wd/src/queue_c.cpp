@@ -6,12 +6,19 @@
 #include <cstring>
 #include <optional>
 
+#include "dma_memory.hpp"
 #include "host_handle.hpp"
 #include "last_error.hpp"
 #include "queue_context.hpp"
 
 namespace wd::capi
 {
+
+int refuseOtherProcess() noexcept
+{
+	return refuse(ESTALE, "queue: it belongs to the process that forked this one; request one "
+			      "here");
+}
 
 int errnoOf(QueueStatus status) noexcept
 {
@@ -26,6 +33,10 @@ int errnoOf(QueueStatus status) noexcept
 		return refuse(EINVAL, "queue: not started");
 	case QueueStatus::Stopped:
 		return refuse(ENOLINK, "queue: the kernel stopped it; release it and request one");
+	case QueueStatus::NotShared:
+		return refuse(EFAULT, "request: a buffer that was not shared");
+	case QueueStatus::OtherProcess:
+		return refuseOtherProcess();
 	case QueueStatus::Protocol:
 		break;
 	}
@@ -36,11 +47,15 @@ int QueueContext::share(const void *address, size_t size, int flags)
 {
 	if (space)
 		return space->share(address, size, flags);
-	if (!size || flags & ~(WD_MEM_READ | WD_MEM_WRITE) ||
-	    reinterpret_cast<uintptr_t>(address) + size < size)
+	const auto begin = reinterpret_cast<uintptr_t>(address);
+	if (!size || flags & ~(WD_MEM_READ | WD_MEM_WRITE) || begin + size < size)
 		return refuse(EINVAL, "memory: empty, or wraps, or unknown flags");
-	if (pinned)
-		queue.pin(address, size, !flags || flags & WD_MEM_WRITE);
+	if (!pinned)
+		return 0;
+	const bool write = !flags || flags & WD_MEM_WRITE;
+	pins.reserve(pins.size() + 1);
+	queue.pin(address, size, write);
+	pins.push_back({begin, size, write});
 	return 0;
 }
 
@@ -48,9 +63,39 @@ int QueueContext::unshare(const void *address, size_t size)
 {
 	if (space)
 		return space->unshare(address, size);
-	if (pinned)
-		queue.unpin(address, size);
+	if (!pinned)
+		return 0;
+	queue.unpin(address, size);
+	const auto begin = reinterpret_cast<uintptr_t>(address);
+	const auto it = std::find_if(pins.begin(), pins.end(), [&](const Pin &pin) {
+		return pin.begin == begin && pin.size == size;
+	});
+	if (it != pins.end())
+		pins.erase(it);
 	return 0;
+}
+
+std::optional<uintptr_t> QueueContext::unreachable(const void *address, size_t size,
+						   int right) const
+{
+	if (space)
+		return space->unreachable(address, size, right);
+	if (!pinned)
+		return std::nullopt;
+	/* Whole pages are pinned. */
+	const uintptr_t mask = ~(static_cast<uintptr_t>(pageSize()) - 1);
+	auto at = reinterpret_cast<uintptr_t>(address);
+	for (const uintptr_t end = at + size; at < end;) {
+		const auto it = std::find_if(pins.begin(), pins.end(), [&](const Pin &pin) {
+			return (at & mask) >= (pin.begin & mask) &&
+			       at <= ((pin.begin + pin.size - 1) | ~mask) &&
+			       (pin.write || right != WD_MEM_WRITE);
+		});
+		if (it == pins.end())
+			return at;
+		at = ((it->begin + it->size - 1) | ~mask) + 1;
+	}
+	return std::nullopt;
 }
 
 namespace
@@ -61,9 +106,12 @@ QueueContext *contextOf(struct wd_queue *q)
 	return q ? static_cast<QueueContext *>(q->priv) : nullptr;
 }
 
-int refuseNoQueue()
+/** Why a call on @context is not possible, as -errno; 0 if it is. */
+int unusable(const QueueContext *context)
 {
-	return refuse(EINVAL, "queue: never requested, or released");
+	if (!context)
+		return refuse(EINVAL, "queue: never requested, or released");
+	return context->queue.own() ? 0 : refuseOtherProcess();
 }
 
 struct Wanted {
@@ -82,6 +130,10 @@ Wanted readWish(const struct wd_queue &q)
 	if (q.capa.op_type != WD_OP_COMPRESS && q.capa.op_type != WD_OP_DECOMPRESS)
 		throw Error(EINVAL, "operation type " + std::to_string(q.capa.op_type),
 			    "request a queue", "use WD_OP_COMPRESS or WD_OP_DECOMPRESS");
+	for (const int hint : {q.capa.throughput, q.capa.latency})
+		if (hint < WD_HINT_NONE || hint > WD_HINT_HIGH)
+			throw Error(EINVAL, "hint " + std::to_string(hint), "request a queue",
+				    "throughput and latency are 0 to 10");
 	if (!std::memchr(q.dev_path, 0, sizeof(q.dev_path)))
 		throw Error(EINVAL, "dev_path", "request a queue", "end it with a zero");
 	std::string device = q.dev_path;
@@ -107,10 +159,13 @@ std::vector<const Accelerator *> candidates(const Topology &topology, const stru
 	}
 	topology.require(name, topology.here());
 	auto order = topology.byDistance(name, topology.here());
+	const auto usable = [](const Accelerator *device) {
+		return device->isolated ? 0 : device->available;
+	};
 	if (q.capa.throughput > q.capa.latency)
 		std::stable_sort(order.begin(), order.end(),
-				 [](const Accelerator *a, const Accelerator *b) {
-					 return a->available > b->available;
+				 [&](const Accelerator *a, const Accelerator *b) {
+					 return usable(a) > usable(b);
 				 });
 	return order;
 }
@@ -204,8 +259,8 @@ void wd_release_queue(struct wd_queue *q)
 int wd_send(struct wd_queue *q, void *req)
 {
 	QueueContext *context = contextOf(q);
-	if (!context)
-		return refuseNoQueue();
+	if (int error = unusable(context))
+		return error;
 	if (!req)
 		return refuse(EINVAL, "request: NULL");
 	return sendZip(*context, static_cast<wd_zip_req *>(req));
@@ -214,8 +269,10 @@ int wd_send(struct wd_queue *q, void *req)
 int wd_recv(struct wd_queue *q, void **req)
 {
 	QueueContext *context = contextOf(q);
-	if (!context || !req)
-		return refuseNoQueue();
+	if (int error = unusable(context))
+		return error;
+	if (!req)
+		return refuse(EINVAL, "queue: no place for the request");
 	wd_zip_req *request = nullptr;
 	const int error = receiveZip(*context, &request);
 	if (!error)
@@ -226,8 +283,10 @@ int wd_recv(struct wd_queue *q, void **req)
 int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms)
 {
 	QueueContext *context = contextOf(q);
-	if (!context || !req)
-		return refuseNoQueue();
+	if (int error = unusable(context))
+		return error;
+	if (!req)
+		return refuse(EINVAL, "queue: no place for the request");
 	if (context->inFlight() == 0)
 		return refuse(ENOMSG, "queue: nothing is in flight");
 	if (context->finished.empty() && !context->queue.wait(timeout_ms))
@@ -238,16 +297,16 @@ int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms)
 int wd_mem_share(struct wd_queue *q, const void *addr, size_t size, int flags)
 {
 	QueueContext *context = contextOf(q);
-	if (!context)
-		return refuseNoQueue();
+	if (int error = unusable(context))
+		return error;
 	return guarded([&] { return context->share(addr, size, flags); });
 }
 
 int wd_mem_unshare(struct wd_queue *q, const void *addr, size_t size)
 {
 	QueueContext *context = contextOf(q);
-	if (!context)
-		return refuseNoQueue();
+	if (int error = unusable(context))
+		return error;
 	return guarded([&] { return context->unshare(addr, size); });
 }
 

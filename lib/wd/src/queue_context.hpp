@@ -6,7 +6,9 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "address_space.hpp"
@@ -61,12 +63,24 @@ struct QueueContext {
 	/** As wd_mem_share() and wd_mem_unshare(). @throws Error from the kernel */
 	int share(const void *address, size_t size, int flags);
 	int unshare(const void *address, size_t size);
+	/**
+	 * The first byte of [@address, +@size) for which the device does not have @right
+	 * (WD_MEM_READ or WD_MEM_WRITE); none if it has it for all, or if nobody knows
+	 * (WD_MODE_SVA).
+	 */
+	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right) const;
 	size_t inFlight() const noexcept { return pending.size() + finished.size(); }
 
 	std::shared_ptr<Host> host;
 	std::shared_ptr<AddressSpace>
 		space;	     /**< outlives the queue that is attached to it; or none */
 	bool pinned = false; /**< memory is shared by pinning it */
+	struct Pin {
+		uintptr_t begin;
+		size_t size;
+		bool write;
+	};
+	std::vector<Pin> pins; /**< what is pinned */
 	Queue queue;
 	zip::Algorithm algorithm;
 	unsigned streams = 0;		  /**< open ones */
@@ -74,6 +88,8 @@ struct QueueContext {
 	FixedFifo<wd_zip_req *> finished; /**< ended by software without the device */
 };
 
+/** -ESTALE: a child of the process that requested the queue must request its own. */
+int refuseOtherProcess() noexcept;
 /** -errno of a data path status; 0 for Ok. */
 int errnoOf(QueueStatus status) noexcept;
 

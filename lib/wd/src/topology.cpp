@@ -2,7 +2,9 @@
 #include "wd/accelerator.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cerrno>
+#include <cstdlib>
 #include <limits>
 #include <tuple>
 
@@ -30,16 +32,70 @@ std::string joined(const std::vector<std::string> &names)
 	return text;
 }
 
+/** "hisi_zip-2" before "hisi_zip-10": runs of digits are compared as numbers. */
+bool nameBefore(const std::string &a, const std::string &b)
+{
+	const auto digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
+	const auto number = [&](const std::string &text, size_t &at) {
+		while (at < text.size() && text[at] == '0')
+			at++;
+		const size_t begin = at;
+		while (at < text.size() && digit(text[at]))
+			at++;
+		return std::string_view(text).substr(begin, at - begin);
+	};
+	size_t i = 0, j = 0;
+	while (i < a.size() && j < b.size()) {
+		if (digit(a[i]) && digit(b[j])) {
+			const std::string_view left = number(a, i), right = number(b, j);
+			if (left.size() != right.size())
+				return left.size() < right.size();
+			if (left != right)
+				return left < right;
+		} else if (a[i] != b[j]) {
+			return a[i] < b[j];
+		} else {
+			i++;
+			j++;
+		}
+	}
+	/* One is the other's beginning, or they differ in leading zeros. */
+	const size_t restA = a.size() - i, restB = b.size() - j;
+	return restA || restB ? !restA : a < b;
+}
+
+/** Where the caller runs. @throws Error if it says so itself, and wrongly */
+int nodeOfCaller(Host &host)
+{
+	const int node = host.currentNode();
+	if (node >= 0)
+		return node;
+	const char *text = std::getenv("WD_NODE");
+	throw Error(-node, "WD_NODE='" + std::string(text ? text : "") + "'",
+		    "take it as the NUMA node of this program", "give the number of a node");
+}
+
 } // namespace
+
+void Topology::requireNode(int node) const
+{
+	const bool known = std::any_of(nodes_.begin(), nodes_.end(),
+				       [&](const MachineNode &n) { return n.id == node; });
+	if (!known && !nodes_.empty())
+		throw Error(EINVAL, "node " + std::to_string(node), "look from there",
+			    "name a node that the machine has");
+}
 
 Topology Topology::discover(Host &host)
 {
 	Topology topology;
 	topology.nodes_ = readNodes(host);
-	topology.here_ = host.currentNode();
+	topology.here_ = nodeOfCaller(host);
+	topology.requireNode(topology.here_);
 	std::vector<std::string> names;
 	if (host.sysfsList("/sys/class/uacce", names))
-		return topology;
+		names.clear();
+	std::sort(names.begin(), names.end(), nameBefore);
 	for (const std::string &name : names) {
 		Accelerator device;
 		if (auto reason = readAccelerator(host, name, device))
@@ -47,6 +103,8 @@ Topology Topology::discover(Host &host)
 		else
 			topology.accelerators_.push_back(std::move(device));
 	}
+	for (SkippedDevice &device : readUnclaimed(host))
+		topology.skipped_.push_back(std::move(device));
 	return topology;
 }
 
@@ -89,18 +147,20 @@ const Accelerator &Topology::get(std::string_view name) const
 
 std::vector<const Accelerator *> Topology::byDistance(std::string_view algorithm, int from) const
 {
+	requireNode(from);
 	std::vector<const Accelerator *> result;
 	for (const Accelerator &device : accelerators_)
-		if (device.supports(algorithm))
+		if (algorithm.empty() || device.supports(algorithm))
 			result.push_back(&device);
 	const auto key = [&](const Accelerator *device) {
 		return std::make_tuple(!usable(*device),
 				       distance(from, device->node).value_or(kUnknownDistance),
-				       std::numeric_limits<unsigned>::max() - device->available,
-				       std::string_view(device->name));
+				       std::numeric_limits<unsigned>::max() - device->available);
 	};
-	std::sort(result.begin(), result.end(),
-		  [&](const Accelerator *a, const Accelerator *b) { return key(a) < key(b); });
+	/* Stable: the list is in the order of the names. */
+	std::stable_sort(
+		result.begin(), result.end(),
+		[&](const Accelerator *a, const Accelerator *b) { return key(a) < key(b); });
 	return result;
 }
 
@@ -110,9 +170,21 @@ const Accelerator *Topology::nearest(std::string_view algorithm, int from) const
 	return order.empty() || !usable(*order.front()) ? nullptr : order.front();
 }
 
+/** For hosts without an accelerator that can be used. */
+std::string Topology::skippedText() const
+{
+	std::string text = "this host has no accelerator";
+	for (const SkippedDevice &device : skipped_)
+		text += (&device == &skipped_.front() ? " that works: " : ", ") + device.name +
+			" (" + device.reason + ")";
+	return text;
+}
+
 const Accelerator &Topology::require(std::string_view algorithm, int from) const
 {
 	const auto order = byDistance(algorithm, from);
+	if (order.empty() && algorithm.empty())
+		throw Error(ENODEV, "accelerators", "find one", skippedText());
 	if (order.empty()) {
 		std::vector<std::string> known;
 		for (const Accelerator &device : accelerators_)
@@ -121,11 +193,12 @@ const Accelerator &Topology::require(std::string_view algorithm, int from) const
 					known.push_back(name);
 		throw Error(EINVAL, "algorithm '" + std::string(algorithm) + "'",
 			    "find an accelerator for it",
-			    known.empty() ? "this host has no accelerator"
-					  : "there are: " + joined(known));
+			    known.empty() ? skippedText() : "there are: " + joined(known));
 	}
 	if (!usable(*order.front()))
-		throw Error(EBUSY, "algorithm '" + std::string(algorithm) + "'",
+		throw Error(EBUSY,
+			    algorithm.empty() ? "accelerators"
+					      : "algorithm '" + std::string(algorithm) + "'",
 			    "find an accelerator with a free queue",
 			    "every queue is taken: close a program that uses one");
 	return *order.front();

@@ -6,6 +6,7 @@
 #include "wd/zip.h"
 
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 
 #include "dma_memory.hpp"
@@ -125,7 +126,8 @@ int sendCompress(QueueContext &q, wd_zip_req &r)
 	const bool first = !s || !s->touched;
 	const bool finish = !s || r.flush == WD_ZIP_FINISH;
 	const size_t header = first ? zip::headerSize(q.algorithm) : 0;
-	const size_t room = r.src_len ? header + 1 : header + (finish ? zip::kFinishSize : 0);
+	const size_t room =
+		r.src_len ? header + 1 : header + (finish ? zip::finishSize(q.algorithm) : 0);
 	if (r.dst_len < room)
 		return finishHere(q, r, WD_ZIP_NO_SPACE, 0, 0);
 	const std::span<std::byte> out = destinationOf(r);
@@ -188,6 +190,28 @@ void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
 		  (compressing && r.flush == WD_ZIP_FINISH);
 }
 
+/** The device reports data that it cannot read and data that makes no sense alike. */
+void explain(QueueContext &q, wd_zip_req &r)
+{
+	const auto check = [&](const void *address, size_t length, int right) {
+		const auto at = q.unreachable(address, length, right);
+		if (!at)
+			return false;
+		char text[160];
+		std::snprintf(text, sizeof(text),
+			      "%s: the device may not %s %#llx: not shared%s; wd_mem_share() the "
+			      "buffer",
+			      q.queue.name().c_str(), right == WD_MEM_READ ? "read" : "write",
+			      static_cast<unsigned long long>(*at),
+			      right == WD_MEM_READ ? "" : " for writing");
+		setLastError(text);
+		r.status = WD_ZIP_NOT_SHARED;
+		return true;
+	};
+	if (!check(r.src, r.src_len, WD_MEM_READ))
+		check(r.dst, r.dst_len, WD_MEM_WRITE);
+}
+
 void fillResult(QueueContext &q, const zip::Completion &c, wd_zip_req &r)
 {
 	const bool compressing = q.queue.direction() == zip::Direction::Compress;
@@ -195,6 +219,8 @@ void fillResult(QueueContext &q, const zip::Completion &c, wd_zip_req &r)
 	r.status = statusOf(c.status);
 	r.consumed = c.consumed + (compressing ? 0 : r.priv[kHeader]);
 	r.produced = ok ? c.produced + (compressing ? r.priv[kHeader] : 0) : 0;
+	if (r.status == WD_ZIP_BAD_DATA)
+		explain(q, r);
 	if (r.stream) {
 		noteStream(*r.stream, c, r);
 		r.more = ok && r.stream->more;
@@ -249,6 +275,8 @@ int receiveZip(QueueContext &q, wd_zip_req **out) noexcept
 
 uint32_t wd_zip_bound(uint32_t len)
 {
+	if (len > WD_ZIP_MAX_COMPRESS)
+		return 0;
 	const size_t bound = ZipSession::bound(len);
 	return bound > WD_ZIP_MAX_LEN ? WD_ZIP_MAX_LEN : static_cast<uint32_t>(bound);
 }
@@ -268,6 +296,8 @@ const char *wd_zip_status_text(int status)
 		return "checksum mismatch";
 	case WD_ZIP_BAD_DATA:
 		return "corrupt data";
+	case WD_ZIP_NOT_SHARED:
+		return "memory that the device may not reach: not shared";
 	default:
 		return "unknown status";
 	}
@@ -278,6 +308,8 @@ int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
 	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
 	if (!context || !out)
 		return refuse(EINVAL, "stream: no queue, or no place for the result");
+	if (!context->queue.own())
+		return refuseOtherProcess();
 	const bool limited = context->queue.direction() == zip::Direction::Decompress;
 	if (limited && context->streams == kMaxStreams)
 		return refuse(ENOSPC,
@@ -322,6 +354,8 @@ int wd_zip_run(struct wd_queue *q, struct wd_zip_req *req, int timeout_ms)
 	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
 	if (!context)
 		return refuse(EINVAL, "queue: never requested, or released");
+	if (!context->queue.own())
+		return refuseOtherProcess();
 	if (context->inFlight())
 		return refuse(EBUSY, "queue: something is in flight");
 	if (int error = wd_send(q, req))

@@ -195,6 +195,8 @@ QueueStatus ZipLane::State::decompress(unsigned index, std::span<const std::byte
 
 QueueStatus ZipLane::submit(unsigned slot, size_t length, uint64_t user)
 {
+	if (!state_->queue.own())
+		return QueueStatus::OtherProcess;
 	const std::span<std::byte> buffer = input(slot);
 	if (length > buffer.size())
 		return QueueStatus::Invalid;
@@ -209,13 +211,15 @@ QueueStatus ZipLane::submit(unsigned slot, size_t length, uint64_t user)
 
 QueueStatus ZipLane::submitFrom(unsigned slot, std::span<const std::byte> block, uint64_t user)
 {
+	if (!state_->queue.own())
+		return QueueStatus::OtherProcess;
 	State::Slot &s = state_->slots.at(slot);
 	if (!s.acquired || s.sent || block.size() > zip::kMaxBuffer)
 		return QueueStatus::Invalid;
 	const auto range = std::find_if(state_->shared.begin(), state_->shared.end(),
 					[&](const SharedRange &r) { return r.holds(block); });
 	if (range == state_->shared.end())
-		return QueueStatus::Invalid;
+		return QueueStatus::NotShared;
 	s.user = user;
 	const uint64_t source = range->iova + static_cast<uint64_t>(block.data() - range->begin);
 	return state_->options.direction == zip::Direction::Compress
@@ -247,6 +251,8 @@ ZipResult ZipLane::State::result(const zip::Completion &completion, Clock::time_
 PollResult ZipLane::poll(std::span<ZipResult> out)
 {
 	PollResult result;
+	if (!state_->queue.own())
+		return {QueueStatus::OtherProcess, 0};
 	std::vector<ZipResult> &finished = state_->finished;
 	while (!finished.empty() && result.count < out.size()) {
 		out[result.count] = finished.back();
@@ -307,6 +313,11 @@ void checkOptions(ZipSessionOptions &options)
 	if (options.inputSize == 0 || options.inputSize > zip::kMaxBuffer)
 		refuse("block of " + std::to_string(options.inputSize) + " bytes",
 		       "use 1 byte to 8 MiB");
+	if (options.outputSize == 0 && options.direction == zip::Direction::Compress &&
+	    options.inputSize > zip::kMaxCompress)
+		refuse("block of " + std::to_string(options.inputSize) + " bytes",
+		       "use at most " + std::to_string(zip::kMaxCompress) +
+			       ", or say how much output there may be");
 	if (options.outputSize == 0)
 		options.outputSize =
 			std::min<size_t>(ZipSession::bound(options.inputSize), zip::kMaxBuffer);
@@ -378,6 +389,11 @@ ZipSession::ZipSession(Host &host, const Accelerator &accelerator, const ZipSess
 {
 	ZipSessionOptions checked = options;
 	checkOptions(checked);
+	const char *algorithm = zip::algorithmName(checked.algorithm);
+	if (!accelerator.supports(algorithm))
+		throw Error(EINVAL, accelerator.name,
+			    "set up a session for " + std::string(algorithm),
+			    "it does not know this algorithm: take another device");
 	state_ = std::make_unique<State>(host, checked);
 	state_->takeQueues(host, accelerator);
 	state_->ioas = state_->iommufd.allocIoas();

@@ -25,9 +25,8 @@ class Rig
 {
 public:
 	/**
-	 * The second of two accelerators is on a second node, and has no FaultyZip before it.
-	 * Without
-	 * @faulty the first one has none either: then it has page requests.
+	 * The second of two accelerators is on a second node, and has no FaultyZip before it. If
+	 * @faulty is false the first one has none either: then it has page requests.
 	 */
 	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);
 	~Rig();

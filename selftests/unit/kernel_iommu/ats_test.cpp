@@ -389,6 +389,10 @@ TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 	EXPECT_EQ(seen().size(), 2u);
 	EXPECT_EQ(read(at(5), stays), DmaResult::Blocked);
 	EXPECT_EQ(count("does not answer"), 1u);
+	/* A reset gives it back what it had, but not that. */
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_FALSE(first_->atsEnabled());
+	EXPECT_FALSE(first_->priEnabled());
 	detachPasid(guest_->parent(), firstDev_, 5);
 	detachPasid(guest_->parent(), secondDev_, 5);
 	ats.reset();

@@ -16,7 +16,6 @@
 #include <mutex>
 
 extern "C" {
-#include "iommu_master.h"
 #include "iommu_pasid.h"
 
 extern struct module wd_this_module_wd_iommu;
@@ -47,6 +46,18 @@ const pci_device_id kIds[] = {{PCI_DEVICE(0x1234, 0x7e57)}, {}};
 int suspendResult;
 const dev_pm_ops suspendOps = {.suspend = [](device *) { return suspendResult; }};
 
+void resetPrepare(pci_dev *dev)
+{
+	wd_iommu_reset_prepare(&dev->dev);
+}
+
+void resetDone(pci_dev *dev)
+{
+	wd_iommu_reset_done(&dev->dev);
+}
+
+const pci_error_handlers kHandlers = {.reset_prepare = resetPrepare, .reset_done = resetDone};
+
 pci_driver makeDriver()
 {
 	pci_driver driver{};
@@ -55,6 +66,7 @@ pci_driver makeDriver()
 	driver.id_table = kIds;
 	driver.probe = probe;
 	driver.remove = remove;
+	driver.err_handler = &kHandlers;
 	return driver;
 }
 
@@ -122,11 +134,6 @@ void answerSuspend(int result)
 {
 	suspendResult = result;
 	testDriver.driver.pm = result ? &suspendOps : nullptr;
-}
-
-int setMaster(device *dev)
-{
-	return wd_iommu_set_master(to_pci_dev(dev));
 }
 
 int resetFunction(device *dev)
@@ -344,8 +351,10 @@ struct FaultHandler::Impl {
 		changed.notify_all();
 		const auto answer = decide ? decide(seen) : std::nullopt;
 
-		if (answer)
-			return wd_iommu_fault_respond(group, static_cast<wd_fault_code>(*answer));
+		if (answer) {
+			wd_iommu_fault_respond(group, static_cast<wd_fault_code>(*answer));
+			return;
+		}
 		{
 			std::lock_guard lock(mutex);
 
@@ -358,7 +367,8 @@ struct FaultHandler::Impl {
 FaultHandler::FaultHandler(device *dev, uint32_t pasid, Decide decide)
 	: impl_(new Impl{dev, pasid, std::move(decide)})
 {
-	impl_->error = wd_iommu_register_fault_handler(dev, pasid, &Impl::handle, impl_.get());
+	impl_->error = wd_iommu_register_fault_handler(dev, pasid, WD_FAULT_OWNER_EXCLUSIVE,
+						       &Impl::handle, impl_.get());
 	impl_->registered = !impl_->error;
 }
 
@@ -396,7 +406,7 @@ RequestGroup FaultHandler::wait(unsigned nth) const
 	return impl_->groups[nth - 1];
 }
 
-void FaultHandler::answer(Answer answer)
+int FaultHandler::answer(Answer answer)
 {
 	std::unique_lock lock(impl_->mutex);
 
@@ -405,7 +415,7 @@ void FaultHandler::answer(Answer answer)
 
 	impl_->kept.pop_front();
 	lock.unlock();
-	wd_iommu_fault_respond(group, static_cast<wd_fault_code>(answer));
+	return wd_iommu_fault_respond(group, static_cast<wd_fault_code>(answer));
 }
 
 int claim(device *dev)

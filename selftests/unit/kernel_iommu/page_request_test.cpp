@@ -221,6 +221,37 @@ TEST_F(PageRequests, OfTheRequesterId)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
+/* Asked for through the old table, answered after the replace: the DMA goes on through the new one. */
+TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+	const uint64_t root = guest_->page(), page = guest_->page();
+	wd_pgtable *other = guest_->table(firstDev_, root).table;
+
+	guest_->at(page) = 0x5678;
+	guest_->map(root, kVa, page);
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	handler.wait(1);
+	ASSERT_EQ(replace(guest_->parent(), other, firstDev_, 5), 0);
+	EXPECT_FALSE(requester_.has(1));
+	tableFree(made);
+	handler.answer(Answer::Success);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Success);
+	EXPECT_EQ(prepare(at(5), kVa, 2), DmaResult::Ok);
+	EXPECT_EQ(word(at(5), kVa), 0x5678u);
+	/* From a nested table to the parent alone, and back. */
+	ASSERT_EQ(replace(guest_->parent(), nullptr, firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), page), 0x5678u);
+	ASSERT_EQ(replace(guest_->parent(), other, firstDev_, 5), 0);
+	EXPECT_EQ(word(at(5), kVa), 0x5678u);
+	ASSERT_EQ(prepare(at(5), kVa + k4K, 3), DmaResult::Pending);
+	handler.wait(2);
+	handler.answer(Answer::Invalid);
+	EXPECT_EQ(requester_.wait(3), PageResponse::InvalidRequest);
+	drop(other, 5);
+}
+
 TEST_F(PageRequests, RefusedOnesFail)
 {
 	FaultHandler handler(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
@@ -560,17 +591,153 @@ TEST_F(PageRequests, SurviveAReset)
 	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
 	EXPECT_TRUE(first_->atsEnabled());
 	EXPECT_TRUE(first_->priEnabled());
-	/* Late, for nobody. */
-	handler.answer(Answer::Success);
+	/* Its groups have the same numbers again: what was asked before is not the answer. */
 	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
-	handler.wait(2);
+	EXPECT_EQ(handler.wait(2).index, handler.wait(1).index);
+	EXPECT_EQ(handler.answer(Answer::Invalid), -ECANCELED);
+	EXPECT_FALSE(requester_.has(2));
 	guest_->map(root_, kVa, page_);
-	handler.answer(Answer::Success);
+	EXPECT_EQ(handler.answer(Answer::Success), 0);
 	EXPECT_EQ(requester_.wait(2), PageResponse::Success);
 	EXPECT_EQ(word(at(5), kVa), 0x1234u);
 	ASSERT_EQ(unmap(guest_->parent(), page_, k4K), k4K);
 	EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
 	drop(made, 5);
+}
+
+/* After a sleep a function begins anew, as after a reset. */
+TEST_F(PageRequests, SurviveASleep)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	handler.wait(1);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
+	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
+	EXPECT_EQ(handler.wait(2).index, handler.wait(1).index);
+	EXPECT_EQ(handler.answer(Answer::Success), -ECANCELED);
+	EXPECT_FALSE(requester_.has(2));
+	EXPECT_EQ(handler.answer(Answer::Invalid), 0);
+	EXPECT_EQ(requester_.wait(2), PageResponse::InvalidRequest);
+	drop(made, 5);
+}
+
+/* Requests of before a reset, not even complete, are no part of a group after it. */
+TEST_F(PageRequests, AResetForgetsIncompleteGroups)
+{
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	first_->ats().sendRaw({request(at(5), kVa, 3, false)});
+	handled(1);
+	/* And one that is in the queue still. */
+	mask(true);
+	first_->ats().sendRaw({request(at(5), kVa, 4)});
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	mask(false);
+	EXPECT_EQ(handler.arrived(), 1u);
+	EXPECT_EQ(handler.answer(Answer::Success), -ECANCELED);
+	first_->ats().sendRaw({request(at(5), kVa, 3)});
+	EXPECT_EQ(handler.wait(2).requests.size(), 1u);
+	EXPECT_EQ(handler.answer(Answer::Success), 0);
+	drop(made, 5);
+}
+
+/* While it is reset a function reaches nothing, with PASID or without; attachments stay. */
+TEST_F(PageRequests, AResetBlocksTheFunction)
+{
+	FaultHandler handler(firstDev_, 5);
+	const DmaBuffer buffer = dmaAlloc(firstDev_, k4K);
+	wd_pgtable *made = bound(5);
+	unsigned resets = 0;
+
+	guest_->map(root_, kVa, page_);
+	EXPECT_EQ(word(at(5), kVa), 0x1234u);
+	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+	first_->onReset = [&] {
+		resets++;
+		EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
+		EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Blocked);
+		EXPECT_FALSE(first_->atsEnabled());
+		/* Attach and detach go on, and are in effect afterwards. */
+		EXPECT_EQ(attachPasid(guest_->parent(), firstDev_, 6), 0);
+		EXPECT_EQ(read(at(6), page_), DmaResult::Blocked);
+		drop(made, 5);
+	};
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_EQ(resets, 1u);
+	EXPECT_TRUE(first_->atsEnabled());
+	EXPECT_EQ(word(at(6), page_), 0x1234u);
+	EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
+	EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Ok);
+	detachPasid(guest_->parent(), firstDev_, 6);
+	dmaFree(firstDev_, buffer);
+}
+
+/* The first handler comes, and the last one goes, during a reset. */
+TEST_F(PageRequests, HandlersComeAndGoDuringAReset)
+{
+	auto handler = std::make_unique<FaultHandler>(firstDev_, 5);
+	std::unique_ptr<FaultHandler> other;
+
+	first_->onReset = [&] { handler.reset(); };
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_FALSE(first_->atsEnabled());
+	first_->onReset = [&] {
+		other = std::make_unique<FaultHandler>(firstDev_, 5);
+		EXPECT_EQ(other->error(), 0);
+		EXPECT_FALSE(first_->atsEnabled());
+	};
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_TRUE(first_->priEnabled());
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	other->wait(1);
+	EXPECT_EQ(other->answer(Answer::Invalid), 0);
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	drop(made, 5);
+}
+
+/* Groups that the layer answered itself are counted. */
+TEST_F(PageRequests, GroupsThatNobodyAnswers)
+{
+	const std::string limit = "/sys/module/wd_iommu/parameters/fault_response_ms";
+	FaultHandler handler(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(hostkernel::sysfsWrite(limit, "1"), 0);
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	EXPECT_EQ(number("page_groups_expired"), 1u);
+	EXPECT_EQ(handler.answer(Answer::Success), -ETIMEDOUT);
+	EXPECT_EQ(number("page_groups_refused"), 0u);
+	ASSERT_EQ(hostkernel::sysfsWrite(limit, "0"), 0);
+	/* One more than the function may have outstanding. */
+	for (unsigned i = 0; i <= 512; i++)
+		first_->ats().sendRaw({request(at(5), kVa, i % 512)});
+	handled(514);
+	EXPECT_EQ(handler.arrived(), 513u);
+	EXPECT_EQ(number("page_groups_refused"), 1u);
+	EXPECT_EQ(number("page_groups_expired"), 1u);
+	drop(made, 5);
+}
+
+/* The unit goes with a request unanswered. The answer finds nothing of it, nor of the function. */
+TEST_F(PageRequests, AnswerAfterTheUnitIsGone)
+{
+	auto handler = std::make_unique<FaultHandler>(secondDev_, 5);
+	wd_pgtable *made = bound(5, secondDev_);
+
+	ASSERT_EQ(prepare(pasidStream(kSecondRid, 5), kVa, 1), DmaResult::Pending);
+	handler->wait(1);
+	removeDevice(kUnit);
+	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
+	handler->answer(Answer::Success);
+	handler.reset();
+	tableFree(made);
 }
 
 /* The device goes with requests on their way; its answers are dropped. */

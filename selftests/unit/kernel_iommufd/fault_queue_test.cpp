@@ -357,6 +357,73 @@ TEST_F(FaultQueueTest, KernelManagedTablesMayFaultToo)
 	EXPECT_EQ(0, device_->detach());
 }
 
+/** An owner that answers late is told so; what he has read and what he has not. */
+TEST_F(FaultQueueTest, ALateAnswer)
+{
+	ASSERT_EQ(0, wd::hostkernel::sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms",
+						"1"));
+	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
+	EXPECT_EQ(1u, readOne().cookie);
+	EXPECT_EQ(MOCK_TAKEN, request(5, 2));
+	int code = -1;
+	while (answers(1, &code) + answers(2, &code) < 2)
+		std::this_thread::yield();
+	EXPECT_EQ(kInvalid, code);
+	EXPECT_EQ(-ETIMEDOUT, queue_->answer(1));
+	EXPECT_EQ(-EINVAL, queue_->answer(1));
+	EXPECT_EQ(1u, readOne().cookie);
+	EXPECT_EQ(-ETIMEDOUT, queue_->answer(1, IOMMUFD_PAGE_RESP_INVALID));
+	EXPECT_EQ(2u, mock_nr_responses());
+}
+
+/**
+ * A reader at the limit of its memory: whenever it allocates, the device asks for more pages, which
+ * must not wait for the reader.
+ */
+TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryHoldsNobodyUp)
+{
+	unsigned short group = 100;
+	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
+	{
+		wd::hostkernel::AllocationHook hook([&] {
+			EXPECT_EQ(MOCK_TAKEN, request(5, ++group, 2));
+			EXPECT_TRUE(queue_->readable());
+		});
+		EXPECT_EQ(1u, readOne().cookie);
+	}
+	EXPECT_GE(group, 101u);
+	iommu_hwpt_pgfault records[8] = {};
+	EXPECT_EQ((group - 100u) * 80, queue_->read(records, 8));
+	EXPECT_EQ(101u, records[0].grpid);
+}
+
+/** Meanwhile the group is detached with its device, and another one that is larger comes. */
+TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryFindsAnotherGroup)
+{
+	iommu_hwpt_pgfault records[4] = {};
+	unsigned calls = 0;
+	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
+	{
+		wd::hostkernel::AllocationHook hook([&] {
+			if (calls++)
+				return;
+			EXPECT_EQ(0, device_->detach(5));
+			EXPECT_EQ(0, device_->attachTo(nested_, 5));
+			EXPECT_EQ(MOCK_TAKEN, request(5, 2, 3));
+		});
+		EXPECT_EQ(120, queue_->read(records, 4));
+	}
+	EXPECT_EQ(1u, answers(1));
+	EXPECT_EQ(2u, records[0].grpid);
+	EXPECT_EQ(1u, records[0].cookie);
+	EXPECT_EQ(MOCK_TAKEN, request(5, 3));
+	{
+		wd::hostkernel::AllocationHook hook([&] { device_->detach(5); });
+		EXPECT_EQ(0, queue_->read(records, 4));
+	}
+	EXPECT_EQ(-EINVAL, queue_->answer(2));
+}
+
 /** Everything is closed in every order, with faults queued and delivered. */
 TEST_F(FaultQueueTest, CloseInAnyOrder)
 {

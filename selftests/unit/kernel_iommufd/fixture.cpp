@@ -327,6 +327,7 @@ KernelTest::KernelTest(bool nest)
 	mock_config.max_pasids = 1U << 20;
 	mock_config.hw_info_len = 24;
 	mock_config.nest = nest;
+	mock_config.fault_credits = 32768;
 	boot();
 }
 

@@ -207,4 +207,53 @@ TEST_F(HwInfoTest, DriverThatSaysNothing)
 		EXPECT_EQ(0, byte);
 }
 
+/** What maps the same is one page table in the IOMMU, as long as somebody uses it. */
+TEST_F(IoasTest, TablesOfAnAddressSpaceThatAreAlikeAreShared)
+{
+	constexpr unsigned kCount = 50;
+	mock_config.serves = 1;
+	Buffer memory(2 * kPage);
+	MockDevice second(1);
+	EXPECT_EQ(0, second.bind(*iommufd_));
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x1000));
+	std::vector<uint32_t> hwpts(kCount);
+	for (unsigned i = 0; i < kCount; i++) {
+		ASSERT_EQ(0,
+			  iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, hwpts[i]));
+		ASSERT_EQ(0, device_->attachTo(hwpts[i], i));
+	}
+	EXPECT_EQ(1u, mock_counters.domains);
+	EXPECT_EQ(1u, mock_counters.map_calls);
+	/* Another IOAS, and a device that it does not serve, have their own. */
+	uint32_t other = 0, theirs = 0;
+	const auto ioas = static_cast<uint32_t>(iommufd_->allocIoas());
+	ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas, IOMMU_HWPT_ALLOC_PASID, other));
+	ASSERT_EQ(0, iommufd_->hwpt(second.id(), ioas_, IOMMU_HWPT_ALLOC_PASID, theirs));
+	EXPECT_EQ(3u, mock_counters.domains);
+	/* Objects of their own all the same. */
+	EXPECT_EQ(-EBUSY, iommufd_->destroy(hwpts[7]));
+	ASSERT_EQ(0, device_->detach(7));
+	EXPECT_EQ(0, iommufd_->destroy(hwpts[7]));
+	EXPECT_FALSE(entryAt(0, 0x1000, 7).present);
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, memory.address() + kPage, kPage, 0x2000));
+	for (unsigned i = 0; i < kCount; i++)
+		EXPECT_EQ(i != 7, entryAt(0, 0x2000, i).present) << i;
+	uint32_t pt = hwpts[3];
+	EXPECT_EQ(0, device_->attach(pt, 4, true));
+	EXPECT_EQ(0, iommufd_->destroy(hwpts[4]));
+	EXPECT_TRUE(entryAt(0, 0x2000, 4).present);
+	for (unsigned i = 0; i < kCount; i++)
+		EXPECT_EQ(0, device_->detach(i));
+	for (unsigned i = 0; i < kCount; i++)
+		EXPECT_EQ(i == 7 || i == 4 ? -ENOENT : 0, iommufd_->destroy(hwpts[i])) << i;
+	EXPECT_EQ(2u, mock_counters.domains);
+	/* One that could not be filled is found by nobody. */
+	mock_config.fail_map = 1;
+	EXPECT_EQ(-ENOSPC, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, hwpts[0]));
+	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, hwpts[0]));
+	EXPECT_EQ(0, device_->attachTo(hwpts[0], 1));
+	EXPECT_TRUE(entryAt(0, 0x1000, 1).present && entryAt(0, 0x2000, 1).present);
+	EXPECT_EQ(3u, mock_counters.domains);
+}
+
 } // namespace kernel_iommufd

@@ -2,6 +2,7 @@
 /* The IOMMU layer's page faults: groups, handlers, answers, and devices that misbehave. */
 #include <cerrno>
 #include <set>
+#include <string>
 #include <thread>
 
 #include "fixture.h"
@@ -27,6 +28,17 @@ protected:
 		layer_domain_free(domain_);
 		EXPECT_EQ(0u, layer_nr_groups());
 		EXPECT_EQ(0u, mock_counters.faults_enabled);
+	}
+	/** Until the layer has answered @count groups. */
+	static void answered(unsigned count)
+	{
+		while (mock_nr_responses() < count)
+			std::this_thread::yield();
+	}
+	static void setLimit(const std::string &ms)
+	{
+		EXPECT_EQ(0, wd::hostkernel::sysfsWrite(
+				     "/sys/module/wd_iommu/parameters/fault_response_ms", ms));
 	}
 	static mock_verdict request(unsigned short grpid, uint64_t addr, bool last,
 				    unsigned pasid = 5, bool forced = false)
@@ -155,11 +167,14 @@ TEST_F(LayerFaultTest, AFloodOfIncompleteGroupsIsLimited)
 	layer_unhandle(0, 5);
 }
 
-/* What the attacker tried: groups without end, which nobody answers. */
+/* What the attacker tried: groups without end, which nobody answers. The device is all his. */
 TEST_F(LayerFaultTest, AFloodOfGroupsIsLimited)
 {
+	constexpr unsigned kCredits = 500;
+	setLimit("0");
+	mock_config.fault_credits = kCredits;
 	ASSERT_EQ(0, layer_handle(0, 5, -1));
-	for (unsigned i = 0; i < WD_FAULT_MAX_PENDING; i++)
+	for (unsigned i = 0; i < kCredits; i++)
 		ASSERT_EQ(MOCK_TAKEN, request(static_cast<unsigned short>(i), i, true)) << i;
 	EXPECT_EQ(0u, mock_nr_responses());
 	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0, true));
@@ -172,8 +187,133 @@ TEST_F(LayerFaultTest, AFloodOfGroupsIsLimited)
 	EXPECT_EQ(MOCK_TAKEN, request(2, 0, true));
 	while (layer_nr_groups())
 		layer_answer(kSuccess);
-	EXPECT_EQ(WD_FAULT_MAX_PENDING + 3u, mock_nr_responses());
+	EXPECT_EQ(kCredits + 3u, mock_nr_responses());
 	layer_unhandle(0, 5);
+}
+
+/* One of several owners that answers nothing has an eighth of what the device may ask for. */
+TEST_F(LayerFaultTest, AnOwnerHasAShare)
+{
+	setLimit("0");
+	mock_config.fault_credits = 64;
+	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_SHARED));
+	ASSERT_EQ(0, layer_handle_as(0, 6, LAYER_SHARED));
+	for (unsigned i = 0; i < 8; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(1, i, true));
+	EXPECT_EQ(MOCK_UNHANDLED, request(2, 0, true));
+	ASSERT_EQ(1u, mock_nr_responses());
+	EXPECT_EQ(kInvalid, mock_response_at(0).code);
+	EXPECT_EQ(2u, mock_response_at(0).grpid);
+	/* The other one has his own. A group is refused or taken as a whole. */
+	EXPECT_EQ(MOCK_TAKEN, request(3, 0, true, 6, true));
+	for (unsigned i = 0; i < 7; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(4, i, false, 6, true));
+	EXPECT_EQ(MOCK_UNHANDLED, request(4, 7, true, 6, true));
+	for (unsigned i = 0; i < 6; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(4, i, false, 6, true));
+	EXPECT_EQ(MOCK_TAKEN, request(4, 7, true, 6, true));
+	EXPECT_EQ(0, layer_answer_at(5, kSuccess));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0, true));
+	EXPECT_EQ(MOCK_UNHANDLED, request(2, 0, true));
+	while (layer_nr_groups())
+		EXPECT_EQ(0, layer_answer(kSuccess));
+	/* One that is larger than the share is let in, if it is the only one. */
+	for (unsigned i = 0; i < 15; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(5, i, false));
+	EXPECT_EQ(MOCK_TAKEN, request(5, 15, true));
+	EXPECT_EQ(MOCK_UNHANDLED, request(6, 0, true));
+	layer_unhandle(0, 5);
+	layer_unhandle(0, 6);
+	layer_answer(kSuccess);
+}
+
+/* However many they are, owners in user space leave something for what the kernel answers. */
+TEST_F(LayerFaultTest, OwnersTogetherLeaveCreditsToTheKernel)
+{
+	constexpr unsigned kOwners = 10;
+	unsigned taken = 0;
+	setLimit("0");
+	mock_config.fault_credits = 512;
+	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_KERNEL));
+	for (unsigned pasid = 10; pasid < 10 + kOwners; pasid++) {
+		ASSERT_EQ(0, layer_handle_as(0, pasid, LAYER_SHARED));
+		for (unsigned i = 0; i < 65; i++)
+			taken += request(1, i, true, pasid, true) == MOCK_TAKEN;
+	}
+	EXPECT_EQ(504u, taken);
+	for (unsigned i = 0; i < 8; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(2, i, true));
+	/* Not even a device that asks for more than it may. */
+	EXPECT_EQ(MOCK_UNHANDLED, request(2, 8, true));
+	while (layer_nr_groups())
+		layer_answer(kSuccess);
+	for (unsigned pasid = 10; pasid < 10 + kOwners; pasid++)
+		layer_unhandle(0, pasid);
+	layer_unhandle(0, 5);
+}
+
+/* He did not answer: the layer does, once, tells him, and lets nothing more wait for him. */
+TEST_F(LayerFaultTest, WhoDoesNotAnswerInTimeIsAnsweredFor)
+{
+	setLimit("1");
+	mock_config.fault_credits = 16;
+	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_SHARED));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x2000, true));
+	answered(2);
+	EXPECT_EQ(1u, mock_response_at(0).grpid);
+	EXPECT_EQ(2u, mock_response_at(1).grpid);
+	EXPECT_EQ(kInvalid, mock_response_at(0).code);
+	EXPECT_EQ(kInvalid, mock_response_at(1).code);
+	/* The device may use the number again; the late answer is not for that. */
+	EXPECT_EQ(MOCK_UNHANDLED, request(1, 0x1000, true));
+	EXPECT_EQ(3u, mock_nr_responses());
+	EXPECT_EQ(2u, layer_nr_groups());
+	EXPECT_EQ(-ETIMEDOUT, layer_answer(kSuccess));
+	EXPECT_EQ(-ETIMEDOUT, layer_answer(kSuccess));
+	EXPECT_EQ(3u, mock_nr_responses());
+	setLimit("0");
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	EXPECT_EQ(0, layer_answer(kSuccess));
+	EXPECT_EQ(kSuccess, mock_response_at(3).code);
+	/* After its handler has gone, and after the device has: nobody is answered twice. */
+	setLimit("1");
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	layer_unhandle(0, 5);
+	answered(5);
+	EXPECT_EQ(-ETIMEDOUT, layer_answer(kSuccess));
+	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_SHARED));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	answered(6);
+	layer_release(0);
+	EXPECT_EQ(-ETIMEDOUT, layer_answer(kSuccess));
+	EXPECT_EQ(6u, mock_nr_responses());
+}
+
+/* A process whose memory does not come keeps its share, after a while; before, all it needs. */
+TEST_F(LayerFaultTest, MemoryThatDoesNotComeTakesAShare)
+{
+	setLimit("0");
+	mock_config.fault_credits = 64;
+	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_KERNEL));
+	ASSERT_EQ(0, layer_handle_as(0, 6, LAYER_KERNEL));
+	for (unsigned i = 0; i < 20; i++)
+		EXPECT_EQ(MOCK_TAKEN, request(static_cast<unsigned short>(i), i, true));
+	answered(12);
+	for (unsigned i = 0; i < 12; i++) {
+		EXPECT_EQ(19 - i, mock_response_at(i).grpid);
+		EXPECT_EQ(kInvalid, mock_response_at(i).code);
+	}
+	EXPECT_EQ(MOCK_UNHANDLED, request(30, 0, true));
+	EXPECT_EQ(MOCK_TAKEN, request(31, 0, true, 6, true));
+	EXPECT_EQ(21u, layer_nr_groups());
+	for (unsigned i = 0; i < 20; i++)
+		EXPECT_EQ(i < 8 ? 0 : -ETIMEDOUT, layer_answer_at(5, kSuccess)) << i;
+	EXPECT_EQ(MOCK_TAKEN, request(30, 0, true));
+	EXPECT_EQ(0, layer_answer_at(5, kSuccess));
+	EXPECT_EQ(0, layer_answer_at(6, kSuccess));
+	layer_unhandle(0, 5);
+	layer_unhandle(0, 6);
 }
 
 TEST_F(LayerFaultTest, IncompleteGroupsAreForgottenWhenRequestsWereLost)

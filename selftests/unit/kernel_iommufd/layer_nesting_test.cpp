@@ -209,6 +209,14 @@ TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
 	EXPECT_EQ(-1, mock_table_at(0, 5));
 	EXPECT_EQ(0u, nested());
 	layer_unbind(parent_, 0, a, 5);
+	/* The core has taken the requester id back. */
+	ASSERT_EQ(0, layer_claim(0));
+	ASSERT_EQ(0, layer_bind(parent_, 0, a, 0));
+	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 0));
+	layer_unclaim(0);
+	layer_finish(1);
+	EXPECT_EQ(4, mock_rid_type(0));
+	EXPECT_EQ(0u, nested());
 	/* What was there is gone by the time, or the device: then there is nothing to replace. */
 	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 5));
 	layer_release(0);

@@ -57,10 +57,14 @@ struct mock_config {
 	 */
 	unsigned int fail_map, fail_attach;
 	unsigned int hw_info_len;
+	/* Domains made for a device serve whenever one is needed for it. */
+	int serves;
 	/* User-managed tables, invalidation and page requests; chosen before boot. */
 	int nest;
 	/* The n-th next faults_enable fails with -ENOSPC. */
 	unsigned int fail_faults;
+	/* Page requests that a device may have outstanding. */
+	unsigned int fault_credits;
 };
 
 extern struct mock_config mock_config;
@@ -115,7 +119,6 @@ enum mock_verdict mock_ask(const struct mock_request *request);
 /* Limits of the layer (iommu_nesting.h). */
 #ifndef WD_FAULT_MAX_PARTIAL
 #define WD_FAULT_MAX_PARTIAL 1024
-#define WD_FAULT_MAX_PENDING 32768
 #endif
 
 struct mock_response {

@@ -346,6 +346,13 @@ static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags
 	return domain;
 }
 
+static bool mock_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+
+	return mock_config.serves && to_mock(domain)->made_for == mdev->index;
+}
+
 static int mock_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
@@ -402,22 +409,26 @@ static struct wd_new_entry *mock_replace_prepare(struct iommu_domain *domain,
 	return entry;
 }
 
+static void mock_replace_abort(struct wd_new_entry *entry)
+{
+	xa_release(mock_entry_place(entry), entry->pasid);
+	kfree(entry);
+}
+
 static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
 	struct mock_dev *mdev = entry->mdev;
 
+	if (!xa_load(&mdev->pasids, entry->pasid) && !xa_load(&mdev->tables, entry->pasid)) {
+		mock_replace_abort(entry);
+		return false;
+	}
 	xa_store(mock_entry_place(entry), entry->pasid,
 		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
 	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
 	mock_counters.replaced++;
 	kfree(entry);
 	return true;
-}
-
-static void mock_replace_abort(struct wd_new_entry *entry)
-{
-	xa_release(mock_entry_place(entry), entry->pasid);
-	kfree(entry);
 }
 
 static u32 mock_max_pasids(struct device *dev)
@@ -443,6 +454,7 @@ static int mock_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 static const struct wd_iommu_ops mock_wd_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_serves = mock_domain_serves,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.replace_prepare = mock_replace_prepare,
@@ -455,6 +467,7 @@ static const struct wd_iommu_ops mock_wd_ops = {
 static const struct wd_iommu_ops mock_nest_ops = {
 	.owner = THIS_MODULE,
 	.domain_alloc_user = mock_domain_alloc_user,
+	.domain_serves = mock_domain_serves,
 	.set_dev_pasid = mock_set_dev_pasid,
 	.remove_dev_pasid = mock_remove_dev_pasid,
 	.replace_prepare = mock_replace_prepare,
@@ -467,6 +480,7 @@ static const struct wd_iommu_ops mock_nest_ops = {
 	.bind_pgtable = mock_bind_pgtable,
 	.unbind_pgtable = mock_unbind_pgtable,
 	.cache_invalidate = mock_cache_invalidate,
+	.fault_credits = mock_fault_credits,
 	.faults_enable = mock_faults_enable,
 	.faults_disable = mock_faults_disable,
 	.page_response = mock_page_response,

@@ -30,6 +30,7 @@ int mock_bind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pas
 void mock_unbind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 int mock_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries, u32 entry_len,
 			  u32 count, u32 *done);
+u32 mock_fault_credits(struct device *dev);
 int mock_faults_enable(struct device *dev);
 void mock_faults_disable(struct device *dev);
 void mock_page_response(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,

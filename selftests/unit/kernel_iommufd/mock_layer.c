@@ -221,9 +221,21 @@ static void layer_answer_at_once(struct wd_fault_group *group)
 
 int layer_handle(unsigned int device, unsigned int pasid, int answer)
 {
-	return wd_iommu_register_fault_handler(layer_dev(device), pasid,
+	return wd_iommu_register_fault_handler(layer_dev(device), pasid, WD_FAULT_OWNER_EXCLUSIVE,
 					       answer < 0 ? layer_keep : layer_answer_at_once,
 					       (void *)(unsigned long)answer);
+}
+
+int layer_handle_as(unsigned int device, unsigned int pasid, enum layer_owner owner)
+{
+	static const enum wd_fault_owner owners[] = {
+		[LAYER_KERNEL] = WD_FAULT_OWNER_KERNEL,
+		[LAYER_SHARED] = WD_FAULT_OWNER_SHARED,
+		[LAYER_EXCLUSIVE] = WD_FAULT_OWNER_EXCLUSIVE,
+	};
+
+	return wd_iommu_register_fault_handler(layer_dev(device), pasid, owners[owner], layer_keep,
+					       NULL);
 }
 
 void layer_unhandle(unsigned int device, unsigned int pasid)
@@ -261,19 +273,30 @@ struct layer_group layer_group_at(unsigned int index)
 	return found;
 }
 
-void layer_answer(int code)
+static int layer_answer_first(bool any, unsigned int pasid, int code)
 {
-	struct wd_fault_group *group;
+	struct wd_fault_group *group, *found = NULL;
 
 	mutex_lock(&layer_lock);
-	group = list_first_entry_or_null(&layer_groups, struct wd_fault_group, node);
-	if (group) {
-		list_del(&group->node);
-		layer_count--;
-	}
+	list_for_each_entry (group, &layer_groups, node)
+		if (any || group->pasid == pasid) {
+			found = group;
+			list_del(&group->node);
+			layer_count--;
+			break;
+		}
 	mutex_unlock(&layer_lock);
-	if (group)
-		wd_iommu_fault_respond(group, code);
+	return found ? wd_iommu_fault_respond(found, code) : -ENOENT;
+}
+
+int layer_answer(int code)
+{
+	return layer_answer_first(true, 0, code);
+}
+
+int layer_answer_at(unsigned int pasid, int code)
+{
+	return layer_answer_first(false, pasid, code);
 }
 
 void layer_faults_lost(unsigned int device)

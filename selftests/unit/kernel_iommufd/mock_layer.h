@@ -52,6 +52,9 @@ int layer_invalidate(struct wd_pgtable *table, unsigned int type, const void *en
 
 /* A handler that keeps its groups, or answers at once with @answer if that is not negative. */
 int layer_handle(unsigned int device, unsigned int pasid, int answer);
+/* One that keeps its groups. */
+enum layer_owner { LAYER_KERNEL, LAYER_SHARED, LAYER_EXCLUSIVE };
+int layer_handle_as(unsigned int device, unsigned int pasid, enum layer_owner owner);
 void layer_unhandle(unsigned int device, unsigned int pasid);
 struct layer_group {
 	unsigned int device, pasid, count;
@@ -60,8 +63,10 @@ struct layer_group {
 };
 unsigned int layer_nr_groups(void);
 struct layer_group layer_group_at(unsigned int index);
-/* The oldest one; it is no longer there. */
-void layer_answer(int code);
+/* The oldest one; it is no longer there. What the layer said to the answer. */
+int layer_answer(int code);
+/* As layer_answer(), for the oldest one at @pasid. */
+int layer_answer_at(unsigned int pasid, int code);
 
 void layer_faults_lost(unsigned int device);
 

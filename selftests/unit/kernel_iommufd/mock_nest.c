@@ -156,6 +156,11 @@ struct device *mock_last_device(unsigned int index)
 	return mock_last_devices[index];
 }
 
+u32 mock_fault_credits(struct device *dev)
+{
+	return mock_config.fault_credits;
+}
+
 int mock_faults_enable(struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);

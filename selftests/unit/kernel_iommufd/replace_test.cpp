@@ -201,14 +201,17 @@ TEST_F(ReplaceTest, TheOldTableMayGo)
 	Hammer hammer(unit_, stream(7), kIova);
 
 	for (unsigned i = 0; i < kRounds; i++) {
+		const auto ioas = static_cast<uint32_t>(iommufd_->allocIoas());
 		uint32_t hwpt = 0, pt;
 
-		ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas_[1], IOMMU_HWPT_ALLOC_PASID, hwpt));
+		ASSERT_EQ(0, iommufd_->mapFixed(ioas, memory_[1].address(), kPage, kIova));
+		ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas, IOMMU_HWPT_ALLOC_PASID, hwpt));
 		pt = hwpt;
 		ASSERT_EQ(0, device_->attach(pt, 7, true));
 		pt = hwpt_[0];
 		ASSERT_EQ(0, device_->attach(pt, 7, true));
 		ASSERT_EQ(0, iommufd_->destroy(hwpt));
+		ASSERT_EQ(0, iommufd_->destroy(ioas));
 	}
 	hammer.stop();
 	EXPECT_EQ(0u, hammer.blocked) << "of " << hammer.requests;
@@ -406,6 +409,28 @@ TEST_F(FewIdentifiersTest, AnOwnerHasAShare)
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 1));
 	for (uint32_t pasid = 2; pasid < 60; pasid++)
 		ASSERT_EQ(0, device_->attachTo(hwpt_[0], pasid));
+}
+
+/* Tables of one address space map the same: they need one identifier, and one page table. */
+TEST_F(FewIdentifiersTest, TablesOfOneAddressSpaceCostOne)
+{
+	constexpr uint32_t kCount = 200;
+	uint32_t hwpt = 0;
+
+	for (uint32_t pasid = 1; pasid <= kCount; pasid++) {
+		ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas_[0], IOMMU_HWPT_ALLOC_PASID, hwpt));
+		ASSERT_EQ(0, device_->attachTo(hwpt, pasid)) << pasid;
+	}
+	const auto agent = unit_.createAgent();
+	std::byte bytes[8];
+
+	for (uint32_t pasid = 1; pasid <= kCount; pasid++)
+		ASSERT_EQ(DmaResult::Ok, agent->read(stream(pasid), kIova, bytes)) << pasid;
+	ASSERT_EQ(0, device_->detach(17));
+	ASSERT_EQ(DmaResult::Blocked, agent->read(stream(17), kIova, bytes));
+	ASSERT_EQ(0, iommufd_->unmap(ioas_[0], kIova, kPage));
+	for (uint32_t pasid = 1; pasid <= kCount; pasid++)
+		ASSERT_EQ(DmaResult::Blocked, agent->read(stream(pasid), kIova, bytes)) << pasid;
 }
 
 } // namespace kernel_iommufd

@@ -321,12 +321,49 @@ TEST_F(CApiTest, HeaderOverSeveralParts)
 	wd_zip_stream_close(stream);
 }
 
+TEST_F(CApiTest, HintsAreZeroToTen)
+{
+	for (const int hint : {-1, 11, 99}) {
+		queue_.capa.latency = hint;
+		EXPECT_EQ(wd_request_queue(&queue_), -EINVAL) << hint;
+		EXPECT_NE(std::string(wd_last_error()).find("0 to 10"), std::string::npos);
+		queue_.capa.latency = 0;
+		queue_.capa.throughput = hint;
+		EXPECT_EQ(wd_request_queue(&queue_), -EINVAL) << hint;
+		queue_.capa.throughput = 10;
+	}
+	EXPECT_EQ(wd_request_queue(&queue_), 0);
+}
+
+/* An empty stream needs the room that it takes, not more. */
+TEST_F(CApiTest, EmptyInputNeedsJustItsRoom)
+{
+	for (const auto &[name, size] : {std::pair("deflate", 5u), {"zlib", 11u}, {"gzip", 23u}}) {
+		wd_queue queue = {};
+		queue.capa.alg = name;
+		queue.host = handle_;
+		ASSERT_EQ(wd_request_queue(&queue), 0);
+		wd_zip_req r = {};
+		r.dst = memory_;
+		r.dst_len = size;
+		ASSERT_EQ(wd_zip_run(&queue, &r, 1000), 0);
+		EXPECT_EQ(r.status, WD_ZIP_OK) << name;
+		EXPECT_EQ(r.produced, size) << name;
+		r.dst_len = size - 1;
+		ASSERT_EQ(wd_zip_run(&queue, &r, 1000), 0);
+		EXPECT_EQ(r.status, WD_ZIP_NO_SPACE) << name;
+		wd_release_queue(&queue);
+	}
+}
+
 TEST_F(CApiTest, StatusTexts)
 {
-	for (int status = -1; status <= WD_ZIP_BAD_DATA + 1; status++)
+	for (int status = -1; status <= WD_ZIP_NOT_SHARED + 1; status++)
 		EXPECT_STRNE(wd_zip_status_text(status), "");
 	EXPECT_GE(wd_zip_bound(0), 18u);
-	EXPECT_LE(wd_zip_bound(~0u), WD_ZIP_MAX_LEN);
+	EXPECT_EQ(wd_zip_bound(WD_ZIP_MAX_COMPRESS), WD_ZIP_MAX_LEN);
+	for (const uint32_t len : {WD_ZIP_MAX_COMPRESS + 1, WD_ZIP_MAX_LEN, ~0u})
+		EXPECT_EQ(wd_zip_bound(len), 0u) << len;
 }
 
 TEST_F(CApiTest, HostFunctions)

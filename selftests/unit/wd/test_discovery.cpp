@@ -139,6 +139,73 @@ TEST(Discovery, NearestByDistanceThenFreeQueuesThenName)
 		  std::string::npos);
 }
 
+TEST(Discovery, NamesAreOrderedAsPeopleCount)
+{
+	FakeHost host;
+	for (const char *name :
+	     {"hisi_zip-10", "hisi_zip-2", "hisi_zip-1", "hisi_zip-02", "hisi_sec-3"})
+		addDevice(host, name, 1, 7);
+	std::vector<std::string> names, near;
+	const Topology topology = Topology::discover(host);
+	for (const Accelerator &device : topology.accelerators())
+		names.push_back(device.name);
+	for (const Accelerator *device : topology.byDistance("", 1))
+		near.push_back(device->name);
+	EXPECT_EQ(names, (std::vector<std::string>{"hisi_sec-3", "hisi_zip-0", "hisi_zip-1",
+						   "hisi_zip-02", "hisi_zip-2", "hisi_zip-10"}));
+	EXPECT_EQ(near, names) << "all are equally good";
+}
+
+TEST(Discovery, AnyAlgorithmWillDo)
+{
+	FakeHost host;
+	addDevice(host, "hisi_zip-1", 1, 9);
+	const Topology topology = Topology::discover(host);
+	EXPECT_EQ(topology.nearest("", 0)->name, "hisi_zip-1") << "more free queues";
+	EXPECT_EQ(topology.require("", 0).name, "hisi_zip-1");
+	host.sysfs["/sys/class/uacce/hisi_zip-0/available_instances"] = "0";
+	host.sysfs["/sys/class/uacce/hisi_zip-1/available_instances"] = "0";
+	const Topology full = Topology::discover(host);
+	EXPECT_EQ(full.nearest("", 0), nullptr);
+	codeAndText([&] { full.require("", 0); }, EBUSY);
+	host.sysfs.erase("/sys/class/uacce/hisi_zip-1/api");
+	host.sysfs.erase("/sys/class/uacce/hisi_zip-0/api");
+	const Topology none = Topology::discover(host);
+	const std::string line = codeAndText([&] { none.require("", 0); }, ENODEV);
+	EXPECT_NE(line.find("no accelerator"), std::string::npos) << line;
+	EXPECT_NE(line.find("hisi_zip-0 (attribute api is missing)"), std::string::npos) << line;
+}
+
+TEST(Discovery, NodesThatTheMachineDoesNotHave)
+{
+	FakeHost host;
+	const Topology topology = Topology::discover(host);
+	for (const int node : {-1, 2, 99}) {
+		codeAndText([&] { topology.nearest("zlib", node); }, EINVAL);
+		codeAndText([&] { topology.require("zlib", node); }, EINVAL);
+		codeAndText([&] { topology.byDistance("zlib", node); }, EINVAL);
+		host.node = node == -1 ? -EINVAL : node;
+		codeAndText([&] { Topology::discover(host); }, EINVAL);
+	}
+}
+
+/* An accelerator whose driver did not take it, or another one did, is named with the reason. */
+TEST(Discovery, AcceleratorsWithoutADriver)
+{
+	FakeHost host;
+	const std::string bus = "/sys/bus/pci/devices/";
+	for (const char *address : {"0000:75:00.0", "0000:b5:00.0", "0000:00:02.0"}) {
+		host.sysfs[bus + address + "/vendor"] = "0x19e5";
+		host.sysfs[bus + address + "/device"] = "0xa250";
+	}
+	host.sysfs[bus + "0000:00:02.0/device"] = "0x1dd0";
+	host.sysfs[bus + "0000:b5:00.0/uacce/hisi_zip-0/api"] = "x";
+	const Topology topology = Topology::discover(host);
+	ASSERT_EQ(topology.skipped().size(), 1u);
+	EXPECT_EQ(topology.skipped()[0].name, "0000:75:00.0");
+	EXPECT_NE(topology.skipped()[0].reason.find("no driver"), std::string::npos);
+}
+
 TEST(Discovery, FullAndIsolatedDevicesAreNotNearest)
 {
 	FakeHost host;

@@ -270,6 +270,59 @@ TEST_F(HostedTest, LanesInThreads)
 		thread.join();
 }
 
+/* Whatever the data, up to the largest input there is a bound for. */
+TEST_F(HostedTest, NoiseOfTheLargestSizeFitsItsBound)
+{
+	wd_host *handle = makeHandle(host_);
+	const uint32_t length = WD_ZIP_MAX_COMPRESS, room = wd_zip_bound(length);
+	Bytes memory = noise(length);
+	memory.resize(length + room);
+	for (const char *name : {"gzip", "zlib", "deflate"}) {
+		wd_queue queue = {};
+		queue.host = handle;
+		queue.capa.alg = name;
+		ASSERT_EQ(wd_request_queue(&queue), 0) << wd_last_error();
+		ASSERT_EQ(wd_mem_share(&queue, memory.data(), memory.size(), 0), 0);
+		wd_zip_req r = {};
+		r.src = memory.data();
+		r.src_len = length;
+		r.dst = memory.data() + length;
+		r.dst_len = room;
+		ASSERT_EQ(wd_zip_run(&queue, &r, 120000), 0) << wd_last_error();
+		EXPECT_EQ(r.status, WD_ZIP_OK) << name;
+		wd_release_queue(&queue);
+	}
+	wd_host_close(handle);
+	ZipSessionOptions options;
+	options.inputSize = zip::kMaxBuffer;
+	EXPECT_EQ(errorOf([&] { ZipSession(*host_, device(), options); }), EINVAL) << line_;
+}
+
+TEST_F(HostedTest, SessionNeedsADeviceThatKnowsTheAlgorithm)
+{
+	Accelerator other = device();
+	other.algorithms = {"deflate"};
+	ZipSessionOptions options;
+	options.algorithm = zip::Algorithm::Gzip;
+	EXPECT_EQ(errorOf([&] { ZipSession(*host_, other, options); }), EINVAL);
+	EXPECT_NE(line_.find("gzip"), std::string::npos) << line_;
+}
+
+TEST_F(HostedTest, WrongNodesOfTheCallerAreErrors)
+{
+	const char *before = std::getenv("WD_NODE");
+	const std::string saved = before ? before : "";
+	for (const char *node : {"abc", "-1", "1x", "99"}) {
+		::setenv("WD_NODE", node, 1);
+		EXPECT_EQ(errorOf([&] { Topology::discover(*host_); }), EINVAL) << node;
+		EXPECT_NE(line_.find(node), std::string::npos) << line_;
+	}
+	if (before)
+		::setenv("WD_NODE", saved.c_str(), 1);
+	else
+		::unsetenv("WD_NODE");
+}
+
 TEST_F(HostedTest, SharedFileInPlace)
 {
 	const Bytes file = text(300000);
@@ -601,7 +654,7 @@ TEST_F(HostedTest, SeveralRequestsInFlightByTheCApi)
 	std::vector<unsigned char> stranger(8192);
 	requests[0].src = stranger.data();
 	ASSERT_EQ(wd_zip_run(&q, &requests[0], 5000), 0);
-	EXPECT_EQ(requests[0].status, WD_ZIP_BAD_DATA);
+	EXPECT_EQ(requests[0].status, WD_ZIP_NOT_SHARED);
 	wd_release_queue(&q);
 	std::free(memory);
 }

@@ -211,9 +211,10 @@ TEST_F(QueueTest, SessionReadsSharedMemoryInPlace)
 	alignas(4096) static std::byte file[8192];
 	std::memset(file, 0x5a, sizeof(file));
 	const auto slot = lane.acquire();
-	EXPECT_EQ(lane.submitFrom(*slot, std::span(file).subspan(100, 200)), QueueStatus::Invalid);
+	EXPECT_EQ(lane.submitFrom(*slot, std::span(file).subspan(100, 200)),
+		  QueueStatus::NotShared);
 	session.share(file);
-	EXPECT_EQ(lane.submitFrom(*slot, {file + 8000, 300}), QueueStatus::Invalid)
+	EXPECT_EQ(lane.submitFrom(*slot, {file + 8000, 300}), QueueStatus::NotShared)
 		<< "runs over the end";
 	EXPECT_EQ(lane.submitFrom(*slot, std::span(file).subspan(100, 200)), QueueStatus::Ok);
 	host_.device.run();

@@ -178,10 +178,20 @@ private:
 };
 
 /**
- * For tests of time-outs: as if @ns had passed, for what kernel code in the calling thread reads
- * from the clock from now on. Sleeps are not concerned.
+ * While it lives, @hook runs before each allocation that this thread makes for the kernel and that
+ * may wait for memory; not for those of the hook itself.
  */
-void passTime(uint64_t ns);
+class AllocationHook
+{
+public:
+	explicit AllocationHook(std::function<void()> hook);
+	~AllocationHook();
+	AllocationHook(const AllocationHook &) = delete;
+	AllocationHook &operator=(const AllocationHook &) = delete;
+
+private:
+	std::function<void()> hook_;
+};
 
 /** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
 std::vector<std::string> kernelLog();

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Parameters keep their default unless WD_PARAM_<module>_<name> is in the environment at boot. */
+/*
+ * Parameters keep their default unless WD_PARAM_<module>_<name> is in the environment at boot. All
+ * of them but strings are in /sys/module/<module>/parameters, to be read and written.
+ */
 #ifndef _LINUX_MODULEPARAM_H
 #define _LINUX_MODULEPARAM_H
 

@@ -60,7 +60,11 @@ struct SkippedDevice {
 class Topology
 {
 public:
-	/** Devices with missing or malformed attributes are skipped, not fatal: see skipped(). */
+	/**
+	 * Devices with missing or malformed attributes, and accelerators that no driver has taken,
+	 * are skipped, not fatal: see skipped().
+	 * @throws Error (EINVAL): the caller's node (WD_NODE) is no node of the machine
+	 */
 	static Topology discover(Host &host);
 
 	const std::vector<MachineNode> &nodes() const { return nodes_; }
@@ -75,16 +79,25 @@ public:
 	/** By name. @throws Error (ENODEV) whose remedy lists the names there are. */
 	const Accelerator &get(std::string_view name) const;
 	/**
-	 * The nearest usable accelerator for @algorithm, seen from node @from. Usable: not
-	 * isolated, and a queue is free. Ties: more free queues, then the name. nullptr: none.
+	 * The nearest usable accelerator for @algorithm ("": any), seen from node @from. Usable:
+	 * not isolated, and a queue is free. Ties: more free queues, then the name, in which
+	 * numbers count as such. nullptr: none.
+	 * @throws Error (EINVAL): the machine has no node @from
 	 */
 	const Accelerator *nearest(std::string_view algorithm, int from) const;
-	/** Every accelerator for @algorithm, nearest first, those without a free queue last. */
+	/** Every accelerator for @algorithm, in that order, those that are not usable last. */
 	std::vector<const Accelerator *> byDistance(std::string_view algorithm, int from) const;
-	/** As nearest(), @throws Error: EINVAL nobody knows @algorithm, EBUSY no queue is free. */
+	/**
+	 * As nearest().
+	 * @throws Error: EINVAL nobody knows @algorithm; ENODEV any would do, and there is none;
+	 *	EBUSY no queue is free
+	 */
 	const Accelerator &require(std::string_view algorithm, int from) const;
 
 private:
+	void requireNode(int node) const;
+	std::string skippedText() const;
+
 	std::vector<MachineNode> nodes_;
 	std::vector<Accelerator> accelerators_;
 	std::vector<SkippedDevice> skipped_;

@@ -24,9 +24,12 @@ size_t writeHeader(Algorithm algorithm, std::span<std::byte> out);
 /**
  * The end of a stream whose last request has no input: an empty final block and the trailer, built
  * from the words of the part before (for a new stream @isize and @checksum are ignored).
- * @out has kFinishSize bytes at least. @return bytes written.
+ * @out has finishSize() bytes at least, of which there are never more than kFinishSize. @return
+ * bytes written.
  */
 constexpr size_t kFinishSize = 5 + 8;
+/** What writeFinish() writes for @algorithm. */
+size_t finishSize(Algorithm algorithm);
 size_t writeFinish(Algorithm algorithm, bool newStream, uint32_t isize, uint32_t checksum,
 		   std::span<std::byte> out);
 

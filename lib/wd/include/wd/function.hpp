@@ -111,6 +111,7 @@ private:
 
 	std::string name_;
 	HostFd fd_;
+	ProcessMark mark_;
 	uint32_t deviceId_ = 0;
 };
 

@@ -17,6 +17,8 @@
 #include <utility>
 #include <vector>
 
+#include "base/process_mark.h"
+
 struct wd_host;
 
 namespace wd
@@ -43,6 +45,11 @@ struct HostOptions {
 /**
  * System calls and sysfs of one host. Thread-safe.
  *
+ * A hosted host belongs to the process that made it: in a child of fork() every call on it fails
+ * with -ESTALE and changes nothing, and Host::shared() brings up the child's own. A native host
+ * works there, but what was made with it (queues, /dev/iommu, functions) is the parent's, and fails
+ * the same way.
+ *
  * The functions are thin: results >= 0, or -errno, and no exception. Descriptors are small integers
  * of the host's own table (a hosted descriptor is no descriptor of the real process).
  */
@@ -56,7 +63,7 @@ public:
 	 *	EBUSY this process already has a hosted kernel
 	 */
 	static std::shared_ptr<Host> create(const HostOptions &options);
-	/** The host that this process has already, else a new one from the environment. */
+	/** The host that this process has made already, else a new one from the environment. */
 	static std::shared_ptr<Host> shared();
 
 	Host() = default;
@@ -94,7 +101,7 @@ public:
 
 	/**
 	 * NUMA node of the caller: native, the node of the processor that runs the thread; hosted,
-	 * the environment variable WD_NODE, else 0.
+	 * the environment variable WD_NODE, else 0; -EINVAL if that is no number.
 	 */
 	virtual int currentNode() noexcept = 0;
 };
@@ -149,6 +156,7 @@ private:
 	Host *host_ = nullptr;
 	void *address_ = nullptr;
 	size_t length_ = 0;
+	ProcessMark mark_; /**< a child has something else there */
 };
 
 } // namespace wd

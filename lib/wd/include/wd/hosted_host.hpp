@@ -43,9 +43,12 @@ public:
 	int currentNode() noexcept override;
 
 	hostkernel::Caller &caller() noexcept { return *caller_; }
+	/** False in a child of the process that made this: every call fails with -ESTALE. */
+	bool own() const noexcept { return mark_.own(); }
 
 protected:
 	CallerHost() = default;
+	const ProcessMark mark_;
 	std::shared_ptr<hostkernel::Caller> caller_;
 };
 

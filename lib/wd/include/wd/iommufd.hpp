@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/process_mark.h"
 #include "wd/error.hpp"
 #include "wd/host.hpp"
 
@@ -146,11 +147,15 @@ public:
 	Hwpt allocHwpt(const HwptRequest &request);
 	HwInfo hwInfo(uint32_t deviceId) const;
 
-	/** One ioctl, struct with leading size or argsz. @return -errno. For other commands. */
+	/**
+	 * One ioctl, struct with leading size or argsz. For other commands.
+	 * @return -errno; -ESTALE in a child of the process that opened this
+	 */
 	long command(unsigned long request, void *argument) const noexcept;
 
 private:
 	HostFd fd_;
+	ProcessMark mark_;
 };
 
 } // namespace wd

@@ -72,8 +72,8 @@ public:
 	/** Wait until read() has something. @return false after @timeoutMs (-1 = for ever). */
 	bool wait(int timeoutMs) noexcept;
 	/**
-	 * Answer the group. @param success the pages are there, the device tries again; else its
-	 * request fails
+	 * Answer the group.
+	 * @param success the pages are there, the device tries again; else its request fails
 	 * @return false if nobody waits for that answer any more: what was attached is gone
 	 * @throws Error
 	 */

@@ -24,13 +24,19 @@
 namespace wd
 {
 
+/** The largest PASID that a queue can have; 0 is the driver's. */
+constexpr uint32_t kMaxPasid = 0xffff;
+
 /** How a data path call ended; an ordinary result, never an exception. */
 enum class [[nodiscard]] QueueStatus{
-	Ok,	    Full, /**< trySend(): depth() requests are in flight */
+	Ok,	      Full, /**< trySend(): depth() requests are in flight */
 	Invalid,    /**< trySend(): a length is 0 where it may not be, or over zip::kMaxBuffer */
 	NotStarted, /**< the queue is not between start() and stop() */
 	Stopped,    /**< the kernel stopped the queue (reset, eviction): open a new one */
 	Protocol, /**< the device wrote what no device may write; the queue is dead: open another */
+	NotShared,    /**< ZipLane::submitFrom(): share() does not know the memory */
+	OtherProcess, /**< the queue came here by fork(): it is the parent's. A child opens its own
+		       */
 };
 const char *queueStatusText(QueueStatus status);
 
@@ -50,6 +56,10 @@ struct PollResult {
 /**
  * A queue. Thread-bound: one thread at a time uses one queue; several queues may be used by several
  * threads. The host, and the Hwpt while attached, must outlive it.
+ *
+ * A queue belongs to the process that opened it. After fork() the child has neither its rings nor
+ * its doorbells: what throws throws ESTALE there, sending and polling say
+ * QueueStatus::OtherProcess, and its end there changes nothing for the parent.
  *
  * Hostile devices: everything read from the shared rings is copied once and checked; a completion
  * that does not belong to the oldest request in flight, or whose tag is not that request's, ends
@@ -104,6 +114,8 @@ public:
 	 */
 	void stop() noexcept;
 	bool started() const noexcept;
+	/** False in a child of the process that opened it. */
+	bool own() const noexcept;
 
 	/** Queue number in the function, known after start(). */
 	unsigned number() const noexcept;
@@ -131,6 +143,13 @@ public:
 	 * @return true if poll() has something (an error counts); false after the timeout
 	 */
 	bool wait(int timeoutMs, unsigned spinUs = 50) noexcept;
+
+	/**
+	 * What was wrong with @request, whose completion says so: EFAULT with the address that the
+	 * device may not reach, if the IOMMU's record of it can be read; else EBADMSG. Slow: for
+	 * messages.
+	 */
+	Error failure(const zip::Request &request, const zip::Completion &completion) const;
 
 private:
 	struct State;

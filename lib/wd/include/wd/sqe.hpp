@@ -54,6 +54,8 @@ static_assert(sizeof(Sqe) == 128);
 
 /** Bytes of one flat buffer at most (sheet 8.5). */
 constexpr uint32_t kMaxBuffer = 8u << 20;
+/** Bytes of input whose output, however random they are, fits into one such buffer. */
+constexpr uint32_t kMaxCompress = kMaxBuffer - 4096;
 /** Bytes that the device may use behind Request::context (sheet 8.6), and its alignment here. */
 constexpr size_t kContextSize = 0x9800, kContextAlignment = 64;
 

@@ -7,6 +7,9 @@
  * Thread safety: a queue belongs to one thread at a time. Several queues may be used by several
  * threads. An address space (struct wd_as) may be used by several threads.
  *
+ * After fork(): queues and address spaces belong to the process that made them. In a child every
+ * call on them returns -ESTALE and changes nothing for the parent; the child requests its own.
+ *
  * Results are 0 or -errno unless a function says otherwise. No exception leaves this interface.
  */
 #ifndef WD_WD_H
@@ -85,10 +88,9 @@ struct wd_queue {
  * wd_request_queue() - take a queue and start it
  * @q: see struct wd_queue
  *
- * Return: 0; -EINVAL bad member, unknown algorithm; -ENODEV no such device, or it does not know the
- * algorithm; -EBUSY no
- * queue is free, or the PASID is taken; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID
- * out of range; else what the kernel said.
+ * Return: 0; -EINVAL bad member, hint out of range, unknown algorithm; -ENODEV no such device, or
+ * it does not know the algorithm; -EBUSY no queue is free, or the PASID is taken; -EOPNOTSUPP the
+ * device is in another mode; -ENOSPC PASID out of range; else what the kernel said.
  * @q is unchanged on failure. wd_last_error() has the sentence.
  */
 int wd_request_queue(struct wd_queue *q);

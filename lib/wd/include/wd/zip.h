@@ -27,6 +27,8 @@ extern "C" {
 
 /** Bytes of a source or destination buffer at most. */
 #define WD_ZIP_MAX_LEN (8u << 20)
+/** Bytes of input whose output, however random they are, fits into one such buffer. */
+#define WD_ZIP_MAX_COMPRESS (WD_ZIP_MAX_LEN - 4096u)
 
 /** What ends with a part of a compressed stream. Ignored without a stream, and by decompression. */
 enum wd_zip_flush {
@@ -42,8 +44,9 @@ enum wd_zip_status {
 	WD_ZIP_NO_SPACE,     /* destination too small: the request did nothing useful */
 	WD_ZIP_BAD_HEADER,   /* no zlib or gzip header, or one that we cannot read */
 	WD_ZIP_BAD_CHECKSUM, /* the data does not fit its trailer */
-	WD_ZIP_BAD_DATA, /* malformed or truncated data, or a buffer that the device may not reach
-			  */
+	WD_ZIP_BAD_DATA,     /* malformed or truncated data */
+	WD_ZIP_NOT_SHARED, /* a buffer that the device may not reach: wd_mem_share() was forgotten,
+			    * or did not allow it. wd_last_error() names the address */
 };
 
 struct wd_zip_stream;
@@ -81,7 +84,10 @@ struct wd_zip_req {
 	uint32_t priv[4];
 };
 
-/** Output bytes that compressing @len bytes never exceeds, in one part, headers included. */
+/**
+ * Output bytes that compressing @len bytes never exceeds, in one part, headers included. 0 if @len
+ * is over WD_ZIP_MAX_COMPRESS: no buffer is surely large enough, cut the input.
+ */
 uint32_t wd_zip_bound(uint32_t len);
 
 /** A few words about an enum wd_zip_status. */

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Page tables in the IOMMU layer, shared by HWPTs. HWPTs of one IOAS map the same by definition, so
+ * those that the IOMMU driver would make alike have one table: its pages, its identifier in the
+ * IOMMU and the work of following the IOAS are there once, however many HWPTs a program makes.
+ */
+#include <linux/err.h>
+#include <linux/slab.h>
+
+#include "iommu_pasid.h"
+#include "iommufd_private.h"
+
+/* Few kinds of tables are in use at a time; looking at all would make many of them slow. */
+#define IOMMUFD_TABLE_LOOKS 8
+
+/* Errno order: everything about the device and pt_id is tested by the callers of this. */
+static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
+{
+	struct iommu_domain *domain;
+
+	domain = wd_iommu_domain_alloc_user(dev, flags);
+	if (!domain)
+		return ERR_PTR(-ENOMEM);
+	/* Where the IOMMU can ignore no-snoop requests it does so from the start and forever. */
+	if (!IS_ERR(domain) && domain->ops->enforce_cache_coherency)
+		domain->ops->enforce_cache_coherency(domain);
+	return domain;
+}
+
+/* A filled one that is as the new one would be, with a use of it; NULL for none. */
+static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struct device *dev,
+						u32 flags)
+{
+	struct iommufd_table *table, *found = NULL;
+	unsigned int looks = IOMMUFD_TABLE_LOOKS;
+
+	mutex_lock(&ioas->tables_lock);
+	list_for_each_entry (table, &ioas->tables, item) {
+		if (!looks--)
+			break;
+		if (!wd_iommu_domain_serves(table->domain, dev, flags))
+			continue;
+		table->users++;
+		found = table;
+		break;
+	}
+	mutex_unlock(&ioas->tables_lock);
+	return found;
+}
+
+/**
+ * iommufd_table_get() - a page table for a HWPT
+ * @ioas: what it follows, held by the caller
+ * @dev: device whose IOMMU it is for
+ * @flags: enum iommufd_hwpt_alloc_flags
+ *
+ * Return: the table, which may have to be filled; ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
+ */
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags)
+{
+	struct iommufd_table *table = iommufd_table_find(ioas, dev, flags);
+	struct iommu_domain *domain;
+
+	if (table)
+		return table;
+	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
+	if (!table)
+		return ERR_PTR(-ENOMEM);
+	domain = iommufd_alloc_domain(dev, flags);
+	if (IS_ERR(domain)) {
+		kfree(table);
+		return ERR_CAST(domain);
+	}
+	table->domain = domain;
+	table->users = 1;
+	INIT_LIST_HEAD(&table->item);
+	return table;
+}
+
+/**
+ * iommufd_table_fill() - let a page table follow its IOAS
+ * @ioas: the IOAS
+ * @table: as from iommufd_table_get(); others find it from now on
+ *
+ * Return: 0, or errors of iopt_add_domain()
+ */
+int iommufd_table_fill(struct iommufd_ioas *ioas, struct iommufd_table *table)
+{
+	int rc;
+
+	if (table->filled)
+		return 0;
+	rc = iopt_add_domain(&ioas->iopt, &table->link, table->domain);
+	if (rc)
+		return rc;
+	table->filled = true;
+	mutex_lock(&ioas->tables_lock);
+	list_add(&table->item, &ioas->tables);
+	mutex_unlock(&ioas->tables_lock);
+	return 0;
+}
+
+/* Undo iommufd_table_get(): the HWPT is attached nowhere. */
+void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table)
+{
+	bool last;
+
+	mutex_lock(&ioas->tables_lock);
+	last = !--table->users;
+	if (last)
+		list_del(&table->item);
+	mutex_unlock(&ioas->tables_lock);
+	if (!last)
+		return;
+	if (table->filled)
+		iopt_remove_domain(&ioas->iopt, &table->link);
+	iommu_domain_free(table->domain);
+	kfree(table);
+}

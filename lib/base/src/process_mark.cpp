@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/process_mark.h"
+
+#include <pthread.h>
+
+namespace wd::detail
+{
+
+constinit std::atomic<unsigned> forkCount{0};
+
+namespace
+{
+
+/* At load: whoever has a mark has this file, and no fork() of the program comes earlier. */
+[[gnu::constructor]] void countForks()
+{
+	pthread_atfork(nullptr, nullptr, [] { forkCount.fetch_add(1, std::memory_order_relaxed); });
+}
+
+} // namespace
+
+} // namespace wd::detail
