@@ -79,6 +79,7 @@ static struct vtd_domain_unit *vtd_domain_unit_get(struct vtd_domain *domain,
 		on = vtd_find_unit(domain, table, unit);
 		if (!on) {
 			on = fresh;
+			on->seq = ++domain->seq;
 			list_add_tail(&fresh->node, &domain->units);
 			fresh = NULL;
 		}
@@ -135,6 +136,7 @@ struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtab
 	if (ret)
 		goto err_put;
 	spin_lock_irqsave(&domain->lock, flags);
+	attach->seq = ++domain->seq;
 	list_add_tail(&attach->node, &domain->attaches);
 	spin_unlock_irqrestore(&domain->lock, flags);
 	if (table) {

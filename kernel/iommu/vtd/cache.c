@@ -53,30 +53,73 @@ static struct vtd_qi_desc vtd_piotlb_flush(u16 did, u32 pasid, const struct vtd_
 	return vtd_qi_piotlb_page(did, pasid, range->address, range->order, range->leaf_only);
 }
 
-static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
+/*
+ * Places that are told while the domain's lock is held, with interrupts off. A domain may be
+ * attached at thousands.
+ */
+#define VTD_FLUSH_PLACES (2 * VTD_QI_BATCH)
+
+/* How far a flush has come in the lists of a domain: numbers of the last entries that were told. */
+struct vtd_flush_place {
+	u64 unit, attach;
+};
+
+/*
+ * The next few. True if there are more. What joins a list meanwhile is told, too; what leaves it
+ * has flushed for itself.
+ */
+static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *range,
+			   struct vtd_qi_batch *batch, struct vtd_flush_place *place)
 {
+	unsigned int left = VTD_FLUSH_PLACES;
 	struct vtd_domain_unit *on;
 	struct vtd_attach *attach;
+
+	lockdep_assert_held(&domain->lock);
+	list_for_each_entry (on, &domain->units, node) {
+		if (on->seq <= place->unit)
+			continue;
+		if (!left--)
+			return true;
+		vtd_qi_add(batch, on->unit, vtd_iotlb_flush(on, range), NULL);
+		place->unit = on->seq;
+	}
+	if (!vtd_ats_functions())
+		return false;
+	list_for_each_entry (attach, &domain->attaches, node) {
+		if (attach->seq <= place->attach || !READ_ONCE(attach->dev->ats_on))
+			continue;
+		if (!left--)
+			return true;
+		/* A function knows addresses of the nested table, not those of @range. */
+		if (attach->on->table)
+			vtd_ats_flush(batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);
+		else
+			vtd_ats_flush(batch, attach->dev, attach->pasid, range->address,
+				      range->order);
+		place->attach = attach->seq;
+	}
+	return false;
+}
+
+/* The lock is let go now and then, never with descriptors that are not done. */
+static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
+{
+	struct vtd_flush_place place = {};
 	struct vtd_qi_batch batch;
 	unsigned long flags;
-	int ret;
+	int ret = 0, err;
+	bool more;
 
-	vtd_qi_begin(&batch);
-	spin_lock_irqsave(&domain->lock, flags);
-	list_for_each_entry (on, &domain->units, node)
-		vtd_qi_add(&batch, on->unit, vtd_iotlb_flush(on, range), NULL);
-	if (vtd_ats_functions()) {
-		list_for_each_entry (attach, &domain->attaches, node) {
-			/* A function knows addresses of the nested table, not those of @range. */
-			if (attach->on->table)
-				vtd_ats_flush(&batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);
-			else
-				vtd_ats_flush(&batch, attach->dev, attach->pasid, range->address,
-					      range->order);
-		}
-	}
-	ret = vtd_qi_finish(&batch);
-	spin_unlock_irqrestore(&domain->lock, flags);
+	do {
+		vtd_qi_begin(&batch);
+		spin_lock_irqsave(&domain->lock, flags);
+		more = vtd_flush_some(domain, range, &batch, &place);
+		err = vtd_qi_finish(&batch);
+		spin_unlock_irqrestore(&domain->lock, flags);
+		if (err)
+			ret = err;
+	} while (more);
 	return ret;
 }
 

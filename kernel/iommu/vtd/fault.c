@@ -5,7 +5,9 @@
  */
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/jiffies.h>
 #include <linux/sysfs.h>
+#include <linux/workqueue.h>
 
 #include "regs.h"
 #include "vtd.h"
@@ -220,18 +222,66 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 	return true;
 }
 
+/*
+ * A storm: somebody's requests fault without end. The interrupt's thread goes before what programs
+ * do, so a core would be his. After some faults within a second nobody is interrupted until it is
+ * over; what the hardware has no room for meanwhile is counted in "fault_overflows".
+ */
+#define VTD_FAULT_BURST 256
+
+static bool vtd_fault_storm(struct vtd_fault_log *log)
+{
+	unsigned long now = jiffies;
+	u64 count;
+
+	spin_lock(&log->ring_lock);
+	count = log->count;
+	spin_unlock(&log->ring_lock);
+	if (time_after(now, log->window + HZ)) {
+		log->window = now;
+		log->window_count = count;
+	}
+	return count - log->window_count >= VTD_FAULT_BURST;
+}
+
+static void vtd_fault_resume(struct work_struct *work)
+{
+	struct vtd_fault_log *log =
+		container_of(to_delayed_work(work), struct vtd_fault_log, resume);
+	struct vtd_unit *unit = container_of(log, struct vtd_unit, faults);
+
+	vtd_faults_collect(unit);
+	/* What is pending now raises the interrupt. */
+	writel(0, unit->regs + VTD_REG_FECTL);
+}
+
 irqreturn_t vtd_fault_thread(int irq, void *data)
 {
+	struct vtd_unit *unit = data;
+	struct vtd_fault_log *log = &unit->faults;
+
 	/* The next interrupt comes only when nothing is pending any more (1.9). */
-	while (vtd_faults_collect(data))
+	while (vtd_faults_collect(unit) && !vtd_fault_storm(log))
 		cond_resched();
+	if (vtd_fault_storm(log)) {
+		writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
+		schedule_delayed_work(&log->resume, HZ);
+	}
 	return IRQ_HANDLED;
+}
+
+/* The unit's interrupt is off, and stays off. */
+void vtd_faults_quiet(struct vtd_unit *unit)
+{
+	cancel_delayed_work_sync(&unit->faults.resume);
 }
 
 void vtd_faults_init(struct vtd_unit *unit)
 {
 	mutex_init(&unit->faults.lock);
 	spin_lock_init(&unit->faults.ring_lock);
+	INIT_DELAYED_WORK(&unit->faults.resume, vtd_fault_resume);
+	unit->faults.window = jiffies;
 }
 
 /* --- /sys/class/iommu/<name>/ --- */

@@ -232,6 +232,7 @@ static void vtd_free_irqs(struct vtd_unit *unit)
 	if (unit->prq.ring)
 		free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_PAGE_REQUEST), unit);
 	free_irq(pci_irq_vector(unit->pdev, VTD_VECTOR_FAULT), unit);
+	vtd_unit_quiet(unit);
 	pci_free_irq_vectors(unit->pdev);
 }
 

@@ -102,6 +102,7 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 			wd_iommu_faults_cancel(&dev->pdev->dev);
 	mutex_unlock(&unit->devices_lock);
 	vtd_unit_events(unit, false);
+	vtd_unit_quiet(unit);
 	vtd_prq_disable(unit);
 	vtd_qi_disable(unit);
 	vtd_unit_command(unit, VTD_GCMD_TE, false);

@@ -14,6 +14,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sysfs.h>
+#include <linux/workqueue.h>
 
 #include "regs.h"
 #include "vtd.h"
@@ -118,10 +119,10 @@ static void vtd_prq_overflow(struct vtd_unit *unit)
 }
 
 /*
- * Handle what is in the queue now. PPR goes first: a request that comes after the tail was read
- * raises another interrupt. True if there is more, or was more than there is room for.
+ * Handle what is in the queue now, up to @most. PPR goes first: a request that comes after the tail
+ * was read raises another interrupt. True if there is more, or was more than there is room for.
  */
-static bool vtd_prq_collect(struct vtd_unit *unit)
+static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 {
 	struct vtd_prq *prq = &unit->prq;
 	bool again = false;
@@ -135,7 +136,7 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 	writel(VTD_PRS_PPR, unit->regs + VTD_REG_PRS);
 	tail = readq(unit->regs + VTD_REG_PQT) % VTD_PRQ_BYTES;
 	head = readq(unit->regs + VTD_REG_PQH) % VTD_PRQ_BYTES;
-	while (head != tail) {
+	while (head != tail && most--) {
 		const __le64 *entry = prq->ring + head / sizeof(*entry);
 
 		vtd_pr_handle(unit, le64_to_cpu(READ_ONCE(entry[0])),
@@ -143,8 +144,10 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 		head = (head + VTD_PRQ_ENTRY) % VTD_PRQ_BYTES;
 		prq->requests++;
 	}
-	writeq(tail, unit->regs + VTD_REG_PQH);
-	if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {
+	writeq(head, unit->regs + VTD_REG_PQH);
+	if (head != tail) {
+		again = true;
+	} else if (readl(unit->regs + VTD_REG_PRS) & VTD_PRS_PRO) {
 		again = true;
 		if (readq(unit->regs + VTD_REG_PQT) % VTD_PRQ_BYTES == tail)
 			vtd_prq_overflow(unit);
@@ -153,18 +156,46 @@ static bool vtd_prq_collect(struct vtd_unit *unit)
 	return again;
 }
 
+/*
+ * The interrupt's thread goes before what programs do. If there is more than it may handle at a
+ * time, somebody floods the queue: the rest is work like any other's, and as long as there is some
+ * nobody is interrupted.
+ */
+#define VTD_PRQ_BURST 256
+
+static void vtd_prq_rest(struct work_struct *work)
+{
+	struct vtd_prq *prq = container_of(work, struct vtd_prq, rest);
+	struct vtd_unit *unit = container_of(prq, struct vtd_unit, prq);
+
+	if (vtd_prq_collect(unit, VTD_PRQ_BURST))
+		queue_work(system_unbound_wq, work);
+	else
+		writel(0, unit->regs + VTD_REG_PECTL);
+}
+
 irqreturn_t vtd_prq_thread(int irq, void *data)
 {
-	while (vtd_prq_collect(data))
-		cond_resched();
+	struct vtd_unit *unit = data;
+
+	if (vtd_prq_collect(unit, VTD_PRQ_BURST)) {
+		writel(VTD_ECTL_IM, unit->regs + VTD_REG_PECTL);
+		queue_work(system_unbound_wq, &unit->prq.rest);
+	}
 	return IRQ_HANDLED;
+}
+
+/* The unit's interrupt is off, and stays off. */
+void vtd_prq_quiet(struct vtd_unit *unit)
+{
+	cancel_work_sync(&unit->prq.rest);
 }
 
 /* Requests that the unit has accepted are in the queue, and handled. True if some got lost. */
 static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
 {
 	WARN_ON_ONCE(vtd_qi_finish_pages(batch));
-	return vtd_prq_collect(unit);
+	return vtd_prq_collect(unit, VTD_PRQ_ENTRIES);
 }
 
 /**
@@ -237,6 +268,7 @@ int vtd_prq_init(struct vtd_unit *unit)
 {
 	struct vtd_prq *prq = &unit->prq;
 
+	INIT_WORK(&prq->rest, vtd_prq_rest);
 	if (!(unit->ecap & VTD_ECAP_PRS))
 		return 0;
 	prq->ring = (__le64 *)__get_free_pages(GFP_KERNEL | __GFP_ZERO, VTD_PRQ_ORDER);

@@ -168,6 +168,18 @@ void vtd_unit_events(struct vtd_unit *unit, bool on)
 }
 
 /**
+ * vtd_unit_quiet - the end of what interrupts have begun
+ * @unit: it sends no messages, and no handler is running
+ */
+void vtd_unit_quiet(struct vtd_unit *unit)
+{
+	vtd_faults_quiet(unit);
+	vtd_prq_quiet(unit);
+	/* What was cancelled may have let the unit send again, at its end. */
+	vtd_unit_events(unit, false);
+}
+
+/**
  * vtd_unit_start - bring a unit up
  * @unit: registers mapped, bus mastering on, interrupts not yet
  *

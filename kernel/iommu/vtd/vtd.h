@@ -24,6 +24,7 @@
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
+#include <linux/workqueue.h>
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
@@ -74,6 +75,9 @@ struct vtd_fault {
  * @ring_lock: guards the rest (spinlock, a leaf)
  * @count: faults recorded
  * @overflows: times that the hardware had no record free
+ * @window: since when faults are counted to find a storm (jiffies); the interrupt thread's
+ * @window_count: @count at that time
+ * @resume: lets the unit interrupt again after a storm
  * @ring: the last ones, entry (@count - 1) % length is the newest
  */
 struct vtd_fault_log {
@@ -81,6 +85,9 @@ struct vtd_fault_log {
 	spinlock_t ring_lock;
 	u64 count;
 	u64 overflows;
+	unsigned long window;
+	u64 window_count;
+	struct delayed_work resume;
 	struct vtd_fault ring[VTD_FAULT_LOG_LENGTH];
 };
 
@@ -93,6 +100,7 @@ struct vtd_fault_log {
  * @off: the unit sleeps, or is shut down
  * @requests: handled so far
  * @overflows: times that the unit had no room
+ * @rest: handles what is more than one interrupt's worth
  */
 struct vtd_prq {
 	struct mutex lock;
@@ -100,6 +108,7 @@ struct vtd_prq {
 	bool off;
 	u64 requests;
 	u64 overflows;
+	struct work_struct rest;
 };
 
 /**
@@ -198,6 +207,7 @@ struct vtd_dev {
 /**
  * struct vtd_domain_unit - presence of a paging domain, or of a table nested on it, on one unit
  * @node: in vtd_domain.units
+ * @seq: see struct vtd_domain
  * @unit: the unit
  * @table: the user-managed table; NULL for the domain itself
  * @did: tags the unit's caches
@@ -205,6 +215,7 @@ struct vtd_dev {
  */
 struct vtd_domain_unit {
 	struct list_head node;
+	u64 seq;
 	struct vtd_unit *unit;
 	struct vtd_pgtable *table;
 	u16 did;
@@ -214,6 +225,7 @@ struct vtd_domain_unit {
 /**
  * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed
  * @node: in vtd_domain.attaches
+ * @seq: see struct vtd_domain
  * @place: in vtd_pgtable.places, if a table is
  * @domain: the domain
  * @dev: function
@@ -222,6 +234,7 @@ struct vtd_domain_unit {
  */
 struct vtd_attach {
 	struct list_head node;
+	u64 seq;
 	struct list_head place;
 	struct vtd_domain *domain;
 	struct vtd_dev *dev;
@@ -236,6 +249,7 @@ struct vtd_attach {
  * @haw: host addresses mapped are narrower than this
  * @nest_parent: tables may be nested on it
  * @lock: guards the two lists
+ * @seq: number of the next entry of the two lists, which are in the order of their numbers
  * @units: struct vtd_domain_unit; usually one
  * @attaches: struct vtd_attach
  */
@@ -245,6 +259,7 @@ struct vtd_domain {
 	unsigned int haw;
 	bool nest_parent;
 	spinlock_t lock;
+	u64 seq;
 	struct list_head units;
 	struct list_head attaches;
 };
@@ -321,6 +336,7 @@ bool vtd_common_limits(struct vtd_limits *limits);
 int vtd_unit_start(struct vtd_unit *unit);
 int vtd_unit_enable(struct vtd_unit *unit);
 void vtd_unit_events(struct vtd_unit *unit, bool on);
+void vtd_unit_quiet(struct vtd_unit *unit);
 void vtd_unit_stop(struct vtd_unit *unit);
 unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit);
 int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on);
@@ -427,6 +443,7 @@ void vtd_prq_exit(struct vtd_unit *unit);
 void vtd_prq_sync(struct vtd_unit *unit);
 void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did);
 irqreturn_t vtd_prq_thread(int irq, void *data);
+void vtd_prq_quiet(struct vtd_unit *unit);
 extern const struct attribute_group vtd_prq_group;
 
 /* fault.c */
@@ -434,6 +451,7 @@ void vtd_faults_init(struct vtd_unit *unit);
 bool vtd_faults_collect(struct vtd_unit *unit);
 void vtd_fault_note(struct vtd_unit *unit, const struct vtd_fault *fault);
 irqreturn_t vtd_fault_thread(int irq, void *data);
+void vtd_faults_quiet(struct vtd_unit *unit);
 struct vtd_unit *vtd_unit_of(struct device *dev);
 extern const struct attribute_group vtd_fault_group;
 

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * One owner against all: requests that fault without end, a queue full of page requests, domains
+ * that are attached very often. The work for him is bounded.
+ */
+#include "fixture.h"
+#include "guest.h"
+
+#include <atomic>
+#include <cerrno>
+#include <map>
+#include <thread>
+
+namespace wd::kerneltest
+{
+namespace
+{
+
+using machine::DmaResult;
+using machine::PageRequestMessage;
+using machine::pasidStream;
+
+constexpr uint64_t k4K = 4096, kVa = 0x7f0000345000;
+constexpr uint64_t kFectl = 0x38, kPectl = 0xe0;
+
+class Storm : public IommuTest
+{
+protected:
+	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
+	/** The unit does not interrupt: the driver has masked it. */
+	bool masked(uint64_t control) const { return unit_->barRead(0, control, 4) & 1u << 31; }
+	void waitForUnmasked(uint64_t control) const
+	{
+		while (masked(control))
+			std::this_thread::yield();
+	}
+};
+
+/* Somebody's requests fault in a loop: the driver does not follow him. Afterwards it goes on. */
+TEST_F(Storm, OfFaults)
+{
+	unsigned tries = 0;
+
+	while (!masked(kFectl) && tries++ < 2000000)
+		EXPECT_EQ(read(pasidStream(kFirstRid, 5), k4K), DmaResult::Blocked);
+	EXPECT_TRUE(masked(kFectl)) << tries;
+	/* Readers of the log are served nevertheless. */
+	const uint64_t before = faults();
+
+	EXPECT_GE(before, 256u);
+	EXPECT_EQ(read(pasidStream(kSecondRid, 6), k4K), DmaResult::Blocked);
+	EXPECT_EQ(faults(), before + 1);
+	EXPECT_EQ(lastFault().pasid, "6");
+	waitForUnmasked(kFectl);
+	/* And once more. */
+	for (tries = 0; !masked(kFectl) && tries < 2000000; tries++)
+		EXPECT_EQ(read(pasidStream(kFirstRid, 5), k4K), DmaResult::Blocked);
+	EXPECT_TRUE(masked(kFectl));
+}
+
+/* The unit goes, or sleeps, in the middle of it. */
+TEST_F(Storm, AndTheUnitSleeps)
+{
+	for (unsigned tries = 0; !masked(kFectl) && tries < 2000000; tries++)
+		read(pasidStream(kFirstRid, 5), k4K);
+	ASSERT_EQ(hostkernel::systemSleep(), 0);
+	EXPECT_FALSE(masked(kFectl));
+	for (unsigned tries = 0; !masked(kFectl) && tries < 2000000; tries++)
+		read(pasidStream(kFirstRid, 5), k4K);
+	removeDevice(kUnit);
+}
+
+/* What is more than an interrupt's worth is handled outside of it, and the unit waits. */
+TEST_F(Storm, OfPageRequests)
+{
+	constexpr unsigned kFlood = 1000;
+	std::atomic<unsigned> groups{0}, unmasked{0};
+	Guest guest(firstDev_);
+	const uint64_t root = guest.page();
+	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &) {
+		/* The interrupt's thread has handed over by then. */
+		if (groups++ >= 256 && !masked(kPectl))
+			unmasked++;
+		return Answer::Invalid;
+	});
+	wd_pgtable *made = guest.table(firstDev_, root).table;
+
+	ASSERT_EQ(bindTablePasid(guest.parent(), firstDev_, made, 5), 0);
+	unit_->barWrite(0, kPectl, 1u << 31, 4);
+	for (unsigned i = 0; i < kFlood; i++) {
+		PageRequestMessage message;
+
+		message.stream = pasidStream(kFirstRid, 5);
+		message.address = kVa;
+		message.read = true;
+		message.group = i % 512;
+		first_->ats().sendRaw({message});
+	}
+	EXPECT_EQ(groups, 0u);
+	unit_->barWrite(0, kPectl, 0, 4);
+	while (groups < kFlood)
+		std::this_thread::yield();
+	EXPECT_EQ(unmasked, 0u);
+	waitForUnmasked(kPectl);
+	EXPECT_EQ(groups, kFlood);
+	unbindTablePasid(guest.parent(), firstDev_, made, 5);
+	tableFree(made);
+}
+
+/* A flush lets go of the domain now and then: nobody is left out by that, or told twice. */
+TEST_F(Storm, OfAttachments)
+{
+	constexpr uint32_t kPlaces = 200;
+	Guest guest(firstDev_);
+	const uint64_t gpa = guest.page();
+	FaultHandler one(firstDev_, 900), two(secondDev_, 900);
+
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		ASSERT_EQ(attachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid),
+			  0);
+	/* Not in the order in which they came. */
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid += 7) {
+		detachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid);
+		ASSERT_EQ(attachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid),
+			  0);
+	}
+	watchQueue();
+	ASSERT_EQ(unmap(guest.parent(), gpa, k4K), k4K);
+	std::map<unsigned, unsigned> told;
+	unsigned units = 0;
+
+	for (const Descriptor &descriptor : seen()) {
+		if (descriptor.type() == kPasidDeviceTlb)
+			told[descriptor.pasid()]++;
+		if (descriptor.type() != kIotlb)
+			continue;
+		/* The unit first: a function could ask again. */
+		EXPECT_TRUE(told.empty());
+		units++;
+	}
+	memory_.unwatch();
+	EXPECT_EQ(units, 1u);
+	EXPECT_EQ(told.size(), kPlaces);
+	for (const auto &[pasid, times] : told)
+		EXPECT_EQ(times, 1u) << pasid;
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		detachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid);
+}
+
+} // namespace
+} // namespace wd::kerneltest
