@@ -451,7 +451,7 @@ static const char *wd_type_name(unsigned int type)
  */
 int wd_iommu_domain_created(struct iommu_domain *domain)
 {
-	struct wd_domain *known = kzalloc(sizeof(*known), GFP_KERNEL);
+	struct wd_domain *known = kzalloc(sizeof(*known), GFP_KERNEL_ACCOUNT);
 	int ret = 0;
 
 	if (!known)
@@ -465,7 +465,7 @@ int wd_iommu_domain_created(struct iommu_domain *domain)
 		goto err_free;
 	known->id = ret;
 	mutex_lock(&wd_lock);
-	ret = xa_insert(&wd_domains, wd_index(domain), known, GFP_KERNEL);
+	ret = xa_insert(&wd_domains, wd_index(domain), known, GFP_KERNEL_ACCOUNT);
 	if (!ret)
 		list_add_tail(&known->node, &wd_domain_list);
 	mutex_unlock(&wd_lock);

@@ -90,12 +90,26 @@ static phys_addr_t vtd_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova
 	return ss_table_lookup(&to_vtd_domain(domain)->table, iova);
 }
 
-/* Every entry forces snooping on units that can (PGSNP). */
+/*
+ * Every entry forces snooping on units that can (PGSNP), so there is nothing to change where the
+ * domain is attached: the promise keeps it from units that cannot, and is for good.
+ */
 static bool vtd_enforce_cache_coherency(struct iommu_domain *domain)
 {
+	struct vtd_domain *paging = to_vtd_domain(domain);
+	struct vtd_domain_unit *on;
 	struct vtd_limits limits;
+	unsigned long flags;
+	bool able;
 
-	return vtd_common_limits(&limits) && limits.snoop;
+	able = vtd_common_limits(&limits) && limits.snoop;
+	spin_lock_irqsave(&paging->lock, flags);
+	list_for_each_entry (on, &paging->units, node)
+		able &= !!(on->unit->ecap & VTD_ECAP_SC);
+	if (able)
+		paging->force_snoop = true;
+	spin_unlock_irqrestore(&paging->lock, flags);
+	return able;
 }
 
 /* --- allocation --- */
@@ -173,6 +187,8 @@ int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 		return -EINVAL;
 	if (domain->domain.geometry.aperture_end >> min(vtd_cap_mgaw(unit->cap), 63U))
 		return -EINVAL;
+	if (READ_ONCE(domain->force_snoop) && !(unit->ecap & VTD_ECAP_SC))
+		return -EINVAL;
 	return 0;
 }
 
@@ -187,6 +203,7 @@ bool vtd_domain_is_current(const struct vtd_domain *domain)
 	struct vtd_limits limits;
 
 	return vtd_common_limits(&limits) && domain->haw == limits.haw &&
+	       (limits.snoop || !READ_ONCE(domain->force_snoop)) &&
 	       domain->domain.pgsize_bitmap == limits.pgsizes &&
 	       domain->domain.geometry.aperture_end == vtd_aperture_end(&limits);
 }

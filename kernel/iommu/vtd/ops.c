@@ -43,12 +43,13 @@ int vtd_route(struct vtd_dev *dev)
 /* PASIDs are used if the function, the path and the unit have them. */
 static void vtd_enable_pasid(struct vtd_dev *dev)
 {
-	int max;
+	int max, features;
 
 	if (!(dev->unit->ecap & VTD_ECAP_PASID))
 		return;
 	max = pci_max_pasids(dev->pdev);
-	if (max <= 1 || pci_enable_pasid(dev->pdev, 0))
+	features = max > 1 ? pci_pasid_features(dev->pdev) : -EINVAL;
+	if (features < 0 || pci_enable_pasid(dev->pdev, features))
 		return;
 	dev->max_pasids = min_t(u32, max, vtd_ecap_max_pasids(dev->unit->ecap));
 }
@@ -274,12 +275,21 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 		.cap_reg = vdev->unit->cap,
 		.ecap_reg = vdev->unit->ecap,
 	};
+	int features;
 
 	info->type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
 	info->len = sizeof(data);
 	memcpy(info->data, &data, sizeof(data));
 	info->capabilities = vdev->ats_cap ? 0 : IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
-	info->max_pasid_log2 = vdev->max_pasids ? ilog2(vdev->max_pasids) : 0;
+	if (!vdev->max_pasids)
+		return 0;
+	info->max_pasid_log2 = ilog2(vdev->max_pasids);
+	/* What was enabled is what the function has. */
+	features = pci_pasid_features(vdev->pdev);
+	if (features > 0 && features & PCI_PASID_CAP_EXEC)
+		info->capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
+	if (features > 0 && features & PCI_PASID_CAP_PRIV)
+		info->capabilities |= IOMMU_HW_CAP_PCI_PASID_PRIV;
 	return 0;
 }
 

@@ -248,6 +248,7 @@ struct vtd_attach {
  * @table: second-stage table
  * @haw: host addresses mapped are narrower than this
  * @nest_parent: tables may be nested on it
+ * @force_snoop: promised to snoop whatever devices ask for; only on units that can
  * @lock: guards the two lists
  * @seq: number of the next entry of the two lists, which are in the order of their numbers
  * @units: struct vtd_domain_unit; usually one
@@ -258,6 +259,7 @@ struct vtd_domain {
 	struct ss_table table;
 	unsigned int haw;
 	bool nest_parent;
+	bool force_snoop;
 	spinlock_t lock;
 	u64 seq;
 	struct list_head units;

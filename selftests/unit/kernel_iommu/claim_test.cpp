@@ -297,5 +297,80 @@ TEST_P(Refused, UnitWithoutWhatTheDriverNeeds)
 /* C, SSTS, SMPWCS (and with it SSADS, which depends on it). */
 INSTANTIATE_TEST_SUITE_P(Capabilities, Refused, ::testing::Values(0, 46));
 
+/** Functions whose requests with PASID may be privileged, and may say that they fetch code. */
+class PasidFeatures : public IommuTest
+{
+	TestFunctionOptions functionOptions() const override { return {.pasidFeatures = 6}; }
+};
+
+TEST_F(PasidFeatures, AreEnabledAndReported)
+{
+	EXPECT_EQ(first_->pasidFeatures(), 6u);
+	EXPECT_EQ(hardwareInfo(firstDev_).capabilities, 8u | 2u | 4u);
+	EXPECT_EQ(hardwareInfo(findDevice(kNoPasid)).capabilities, 8u);
+}
+
+/** A second unit, without snoop control, in a PCI domain of its own; it comes when it is called. */
+class LaterUnit : public IommuTest
+{
+protected:
+	static constexpr const char *kLaterUnit = "0001:75:02.0", *kFar = "0001:75:00.0",
+				    *kNeighbour = "0001:75:01.0";
+
+	void addFunctions(std::vector<hostkernel::PciSlot> &slots) override
+	{
+		auto few = capabilities();
+
+		few.ecap &= ~(1ULL << 7);
+		later_ = std::make_unique<machine::IommuUnit>(few, memory_);
+		far_ = std::make_unique<TestFunction>(functionOptions());
+		neighbour_ = std::make_unique<TestFunction>(
+			TestFunctionOptions{.vendorCapability = false});
+		far_->connect(*later_);
+		slots.push_back({1, 0x75, 0, 0, 0, far_.get()});
+		slots.push_back({1, 0x75, 1, 0, 0, neighbour_.get()});
+		slots.push_back({1, 0x75, 2, 0, 0, later_.get()});
+	}
+	void SetUp() override
+	{
+		IommuTest::SetUp();
+		/* A unit does not claim what a driver has already. */
+		unregisterDriver();
+		removeDevice(kLaterUnit);
+		promised_ = domainAlloc(firstDev_).domain;
+		plain_ = domainAlloc(firstDev_).domain;
+		ASSERT_TRUE(promised_ && plain_);
+	}
+	void TearDown() override
+	{
+		domainFree(plain_);
+		domainFree(promised_);
+		ASSERT_EQ(registerDriver(), 0);
+		IommuTest::TearDown();
+	}
+	void come() { rescan(findDevice(kNeighbour)); }
+	iommu_domain *promised_ = nullptr, *plain_ = nullptr;
+
+private:
+	std::unique_ptr<machine::IommuUnit> later_;
+	std::unique_ptr<TestFunction> far_, neighbour_;
+};
+
+TEST_F(LaterUnit, DoesNotBreakThePromiseToSnoop)
+{
+	EXPECT_TRUE(enforceCoherency(promised_));
+	come();
+	::device *far = findDevice(kFar);
+	ASSERT_TRUE(far && hasIommu(far));
+	EXPECT_EQ(attachPasid(promised_, far, 5), -EINVAL);
+	EXPECT_EQ(claimAndAttach(promised_, far), -EINVAL);
+	EXPECT_EQ(attachPasid(promised_, firstDev_, 5), 0);
+	detachPasid(promised_, firstDev_, 5);
+	/* One that has promised nothing goes everywhere, and cannot promise it now. */
+	EXPECT_EQ(attachPasid(plain_, far, 5), 0);
+	EXPECT_FALSE(enforceCoherency(plain_));
+	detachPasid(plain_, far, 5);
+}
+
 } // namespace
 } // namespace wd::kerneltest

@@ -30,8 +30,8 @@ TestFunction::TestFunction(const TestFunctionOptions &options)
 	if (!options.pasidBits)
 		return;
 	pasid_ = addExtendedCapability(pci::kExtCapPasid, 1, 8);
-	configSet(pasid_ + 4, options.pasidBits << 8, 2);
-	configWritable(pasid_ + 6, 1, 2);
+	configSet(pasid_ + 4, options.pasidBits << 8 | options.pasidFeatures, 2);
+	configWritable(pasid_ + 6, 1 | options.pasidFeatures, 2);
 }
 
 TestFunction::~TestFunction()
@@ -108,6 +108,11 @@ bool TestFunction::pasidEnabled() const
 	return pasid_ && configRead(pasid_ + 6, 2) & 1;
 }
 
+unsigned TestFunction::pasidFeatures() const
+{
+	return configRead(pasid_ + 6, 2) & 6;
+}
+
 void WatchedMemory::watch(uint64_t base, uint64_t size,
 			  std::function<void(const Descriptor &)> onFetch)
 {
@@ -176,6 +181,7 @@ void IommuTest::SetUp()
 		      {0, 0x75, 2, 0, 0, unit_.get()},
 		      {0, 0x76, 0, 0, 1, second_.get()},
 		      {0, 0x76, 1, 0, 1, noPasid_.get()}};
+	addFunctions(config.pci);
 	hostkernel::boot(config);
 	ASSERT_EQ(registerDriver(), 0);
 	firstDev_ = findDevice(kFirst);

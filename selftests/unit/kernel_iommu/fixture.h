@@ -36,6 +36,8 @@ struct TestFunctionOptions {
 	bool ats = false;
 	/** "PRG response PASID required". */
 	bool priNamesPasid = true;
+	/** Of its PASID capability: execute 2, privileged 4. */
+	unsigned pasidFeatures = 0;
 };
 
 /** A function without behaviour; what its ATS does is up to the unit that it is connected to. */
@@ -49,6 +51,8 @@ public:
 	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
 	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
 	bool pasidEnabled() const;
+	/** The bits of pasidFeatures that are in use. */
+	unsigned pasidFeatures() const;
 	bool atsEnabled() const { return ats_ && configRead(ats_ + 6, 2) & 0x8000; }
 	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
 	machine::AtsEndpoint &ats() { return *endpoint_; }
@@ -144,6 +148,9 @@ protected:
 	{
 		return machine::IommuCapabilities::defaults();
 	}
+
+	/** Functions of other units. */
+	virtual void addFunctions(std::vector<hostkernel::PciSlot> &) {}
 
 	/** Every line of an attribute of the unit. */
 	std::vector<std::string> attribute(const std::string &name) const;

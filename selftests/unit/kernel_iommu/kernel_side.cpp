@@ -227,6 +227,11 @@ uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova)
 	return iommu_iova_to_phys(domain, iova);
 }
 
+bool enforceCoherency(iommu_domain *domain)
+{
+	return domain->ops->enforce_cache_coherency(domain);
+}
+
 uint64_t pageSizes(iommu_domain *domain)
 {
 	return domain->pgsize_bitmap;

@@ -77,6 +77,8 @@ size_t unmapAndFlushAll(iommu_domain *domain, uint64_t iova, size_t size,
 			const std::function<void()> &flushed);
 uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova);
 uint64_t pageSizes(iommu_domain *domain);
+/** Whether the domain promises to snoop, whatever a device asks for. */
+bool enforceCoherency(iommu_domain *domain);
 
 int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
