@@ -48,6 +48,7 @@ public:
 
 	void setCapability(Capability capability, bool enabled) override;
 	void setMemlockLimit(uint64_t bytes) override;
+	void kill() override;
 	uint64_t pinnedPages() const override;
 	uint64_t lockedPages() const override;
 
@@ -79,7 +80,7 @@ private:
 
 	const ProcessMark mark_;
 	cred *cred_;
-	signal_struct signal_;
+	signal_struct *signal_ = new signal_struct{}; /* of leader_, which may outlive us */
 	files_struct files_;
 	mm_struct *mm_;
 	task_struct *leader_;
@@ -100,7 +101,7 @@ public:
 		task_->mm = flags & PF_EXITING ? nullptr : caller.mm_;
 		task_->cred = task_->real_cred = caller.cred_;
 		task_->group_leader = caller.leader_;
-		task_->signal = &caller.signal_;
+		task_->signal = caller.signal_;
 		task_->files = &caller.files_;
 		task_->wd_on_behalf = threadState.onBehalf = true;
 	}
@@ -171,10 +172,11 @@ int positionError(const file *filp, loff_t position, fmode_t positioned, fmode_t
 	return filp->f_mode & access ? 0 : -EBADF;
 }
 
-CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}), signal_{}
+CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{})
 {
 	mm_ = mmCreate(pid);
 	if (!mm_) {
+		delete signal_;
 		delete cred_;
 		throw std::system_error(EAGAIN, std::generic_category(),
 					"no mm id left for process " + std::to_string(pid));
@@ -184,17 +186,18 @@ CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}
 	cred_->uid = cred_->euid = cred_->fsuid = kuid_t{uid};
 	cred_->user = alloc_uid(kuid_t{uid});
 	cred_->cap_effective = uid ? 0 : kAllCapabilities;
-	std::fill(std::begin(signal_.rlim_cur), std::end(signal_.rlim_cur), RLIM_INFINITY);
-	signal_.rlim_cur[RLIMIT_NOFILE] = kDefaultFiles;
+	std::fill(std::begin(signal_->rlim_cur), std::end(signal_->rlim_cur), RLIM_INFINITY);
+	signal_->rlim_cur[RLIMIT_NOFILE] = kDefaultFiles;
 	if (!unlimited)
-		signal_.rlim_cur[RLIMIT_MEMLOCK] = kDefaultMemlock;
+		signal_->rlim_cur[RLIMIT_MEMLOCK] = kDefaultMemlock;
 
 	leader_ = taskCreate("caller");
 	leader_->flags = 0;
 	leader_->pid = leader_->tgid = pid ? pid : getpid();
 	leader_->mm = mm_;
 	leader_->cred = leader_->real_cred = cred_;
-	leader_->signal = &signal_;
+	leader_->signal = signal_;
+	leader_->wd_owns_signal = true;
 	leader_->files = &files_;
 	mm_->owner = leader_;
 	std::lock_guard lock(callersMutex);
@@ -216,9 +219,6 @@ CallerImpl::~CallerImpl()
 	leader_->cred = leader_->real_cred = kernelCred();
 	leader_->files = nullptr;
 	leader_->flags |= PF_EXITING;
-	/* The task may outlive us in the hands of a driver, our signal_struct does not. */
-	static signal_struct none{};
-	leader_->signal = &none;
 	mmdrop(mm_);
 	put_cred(cred_);
 	put_task_struct(leader_);
@@ -307,7 +307,12 @@ void CallerImpl::setCapability(Capability capability, bool enabled)
 
 void CallerImpl::setMemlockLimit(uint64_t bytes)
 {
-	WRITE_ONCE(signal_.rlim_cur[RLIMIT_MEMLOCK], bytes);
+	WRITE_ONCE(signal_->rlim_cur[RLIMIT_MEMLOCK], bytes);
+}
+
+void CallerImpl::kill()
+{
+	WRITE_ONCE(signal_->wd_killed, true);
 }
 
 uint64_t CallerImpl::pinnedPages() const

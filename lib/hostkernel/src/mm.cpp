@@ -94,12 +94,15 @@ long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags
 	if (!count)
 		return 0;
 	start &= PAGE_MASK;
-	if (!mm || start >= TASK_SIZE || shouldFail(FailPoint::Pin))
+	if (!mm || start >= TASK_SIZE)
+		return -EFAULT;
+	if (shouldFail(FailPoint::Pin))
 		return -EFAULT;
 	count = std::min(count, (TASK_SIZE - start) >> PAGE_SHIFT);
 	if (!mm->wd_pid)
 		count = deviceMappingClip(start, count);
-	bool write = flags & FOLL_WRITE;
+	/* What a forced pin is for needs no write: the frame is the process's address. */
+	bool write = (flags & (FOLL_WRITE | FOLL_FORCE)) == FOLL_WRITE;
 	count = count ? touchUser(mm, start, count, write) : 0;
 	if (stateOf(mm).shared.load(std::memory_order_relaxed))
 		count = fillTable(mm, start, count, write);

@@ -113,6 +113,8 @@ struct task_struct *get_current(void)
 
 void __put_task_struct(struct task_struct *task)
 {
+	if (task->wd_owns_signal)
+		delete task->signal;
 	delete task;
 }
 

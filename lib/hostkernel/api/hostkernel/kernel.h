@@ -114,6 +114,8 @@ public:
 	virtual void setCapability(Capability capability, bool enabled) = 0;
 	/** @bytes of RLIMIT_MEMLOCK. */
 	virtual void setMemlockLimit(uint64_t bytes) = 0;
+	/** As SIGKILL: from now on a fatal signal is pending in its calls. None is woken by it. */
+	virtual void kill() = 0;
 	/** Pages charged by drivers to this caller (VmPin), and to its user (locked_vm). */
 	virtual uint64_t pinnedPages() const = 0;
 	virtual uint64_t lockedPages() const = 0;

@@ -118,6 +118,12 @@ void zap_vma_ptes(struct vm_area_struct *vma, unsigned long address, unsigned lo
 WD_END_DECLS
 #define io_remap_pfn_range(vma, addr, pfn, size, prot) remap_pfn_range(vma, addr, pfn, size, prot)
 
+/* Private memory that the process may write, or be allowed to write. */
+static inline bool is_cow_mapping(vm_flags_t flags)
+{
+	return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
+}
+
 static inline unsigned long vma_pages(struct vm_area_struct *vma)
 {
 	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
@@ -146,6 +152,7 @@ WD_BEGIN_DECLS
 /*
  * Pages pinned may be fewer than asked for when memory ends; none at all is -EFAULT. The pin counts
  * pages; it cannot keep a process of the host from unmapping them (Documentation/hostkernel.rst).
+ * FOLL_FORCE, which is for ending copy-on-write, touches for reading: a pin follows the address.
  */
 int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags,
 			struct page **pages);
@@ -201,9 +208,19 @@ static inline void mmap_read_unlock(struct mm_struct *mm)
 	up_read(&mm->mmap_lock);
 }
 
+static inline int __must_check mmap_read_lock_killable(struct mm_struct *mm)
+{
+	return down_read_killable(&mm->mmap_lock);
+}
+
 static inline void mmap_write_lock(struct mm_struct *mm)
 {
 	down_write(&mm->mmap_lock);
+}
+
+static inline int __must_check mmap_write_lock_killable(struct mm_struct *mm)
+{
+	return down_write_killable(&mm->mmap_lock);
 }
 
 static inline void mmap_write_unlock(struct mm_struct *mm)

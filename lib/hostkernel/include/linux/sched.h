@@ -35,6 +35,7 @@ struct mm_struct;
 
 struct signal_struct {
 	unsigned long rlim_cur[RLIM_NLIMITS_HOSTED];
+	bool wd_killed; /* a fatal signal is pending */
 };
 
 struct files_struct;
@@ -56,7 +57,8 @@ struct task_struct {
 	void *wd_kthread;
 	struct wd_host_mutex wd_mutex;
 	struct wd_host_cond wd_cond;
-	bool wd_on_behalf; /* inside a system call of a caller */
+	bool wd_on_behalf;   /* inside a system call of a caller */
+	bool wd_owns_signal; /* @signal goes with this task */
 };
 
 WD_BEGIN_DECLS

@@ -16,17 +16,15 @@ static inline unsigned long rlimit(unsigned int limit)
 	return task_rlimit(get_current(), limit);
 }
 
-/* Signals do not exist in the hosted kernel. */
-static inline int signal_pending(struct task_struct *task)
-{
-	(void)task;
-	return 0;
-}
-
+/* There is one signal, Caller::kill(). It is seen by those who look for it, and wakes nobody. */
 static inline int fatal_signal_pending(struct task_struct *task)
 {
-	(void)task;
-	return 0;
+	return READ_ONCE(task->signal->wd_killed);
+}
+
+static inline int signal_pending(struct task_struct *task)
+{
+	return fatal_signal_pending(task);
 }
 
 static inline bool thread_group_leader(struct task_struct *task)
