@@ -6,6 +6,7 @@
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "io_pagetable.h"
@@ -121,8 +122,22 @@ static bool iopt_fit(struct io_pagetable *iopt, unsigned long from, unsigned lon
 		if (last >= limit)
 			return false;
 		from = last + 1;
+		cond_resched();
 	}
 	return false;
+}
+
+/* The window that begins with an entry of the allow list: those that follow without a gap, too. */
+static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node *node,
+						      unsigned long *last)
+{
+	*last = node->last;
+	while ((node = interval_tree_iter_next(node, PAGE_SIZE, ULONG_MAX - PAGE_SIZE))) {
+		if (node->start - 1 != *last)
+			break;
+		*last = node->last;
+	}
+	return node;
 }
 
 /**
@@ -139,7 +154,7 @@ static bool iopt_fit(struct io_pagetable *iopt, unsigned long from, unsigned lon
 int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long length,
 		    unsigned long *iova)
 {
-	unsigned long offset = addr & (PAGE_SIZE - 1), align;
+	unsigned long offset = addr & (PAGE_SIZE - 1), align, first, last;
 	struct interval_tree_node *node;
 
 	lockdep_assert_held(&iopt->iova_lock);
@@ -159,10 +174,12 @@ int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long
 			return 0;
 		return -ENOSPC;
 	}
-	for (node = interval_tree_iter_first(&iopt->allowed, PAGE_SIZE, ULONG_MAX - PAGE_SIZE);
-	     node; node = interval_tree_iter_next(node, PAGE_SIZE, ULONG_MAX - PAGE_SIZE)) {
-		if (iopt_fit(iopt, max(node->start, iopt->full_below),
-			     min(node->last, ULONG_MAX - PAGE_SIZE), align, offset, length, iova))
+	node = interval_tree_iter_first(&iopt->allowed, PAGE_SIZE, ULONG_MAX - PAGE_SIZE);
+	while (node) {
+		first = node->start;
+		node = iopt_allowed_window(node, &last);
+		if (iopt_fit(iopt, max(first, iopt->full_below), min(last, ULONG_MAX - PAGE_SIZE),
+			     align, offset, length, iova))
 			return 0;
 	}
 	return -ENOSPC;

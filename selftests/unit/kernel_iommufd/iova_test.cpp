@@ -164,6 +164,28 @@ TEST_F(IoasTest, AllowListAndReservationsExcludeEachOther)
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x5000));
 }
 
+/* Entries without a gap between them are one window, whatever their order. */
+TEST_F(IoasTest, AdjacentAllowedRangesAreOneWindow)
+{
+	Buffer memory(4 * kPage);
+	uint64_t iova = 0;
+	EXPECT_EQ(0, iommufd_->allow(ioas_, {{0x13000, 0x13fff},
+					     {0x10000, 0x10fff},
+					     {0x11000, 0x12fff},
+					     {0x20000, 0x20fff}}));
+	EXPECT_EQ(0, iommufd_->map(ioas_, memory.address() + 0x1000, 2 * kPage, kRead, iova));
+	EXPECT_EQ(0x10000u, iova);
+	EXPECT_EQ(0, iommufd_->map(ioas_, memory.address() + 0x1000, 2 * kPage, kRead, iova));
+	EXPECT_EQ(0x12000u, iova);
+	EXPECT_EQ(-ENOSPC, iommufd_->map(ioas_, memory.address(), 2 * kPage, kRead, iova));
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
+	EXPECT_EQ(0, iommufd_->map(ioas_, memory.address() + 0x1000, 3 * kPage, kRead, iova));
+	EXPECT_EQ(0x10000u, iova);
+	/* One byte between them keeps them apart. */
+	EXPECT_EQ(0, iommufd_->allow(ioas_, {{0x30000, 0x30ffe}, {0x31000, 0x32ffe}}));
+	EXPECT_EQ(-ENOSPC, iommufd_->map(ioas_, memory.address(), 2 * kPage, kRead, iova));
+}
+
 TEST_F(IoasTest, ReservationsDoNotLandOnMappings)
 {
 	Buffer memory(kPage);
