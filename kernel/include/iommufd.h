@@ -33,6 +33,13 @@ void iommufd_device_unbind(struct iommufd_device *idev);
 
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
 int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);
+/*
+ * At the requester id both may say -EAGAIN, to a driver that calls them under its lock: memory has
+ * to be pinned first, without the lock, by iommufd_prepare_attach(). Then they are tried again.
+ */
+struct iopt_hold;
+int iommufd_prepare_attach(struct iommufd_ctx *ictx, u32 pt_id, struct iopt_hold **hold);
+void iommufd_prepared(struct iopt_hold *hold);
 void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid);
 void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid);
 

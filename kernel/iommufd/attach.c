@@ -369,6 +369,7 @@ static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
  * On success the device may DMA. Nothing is changed on error.
  *
  * Return: 0; -ENOENT no such object, -EPERM requester id of a shared bind, -EBUSY attached already,
+ * -EAGAIN an IOAS whose memory has to be pinned first, see iommufd_prepare_attach(),
  * -EINVAL wrong type, other table in the group, or the table does not fit the device or PASID,
  * -EADDRINUSE reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM, errors of the IOMMU
  * driver and of pinning
@@ -399,6 +400,40 @@ int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_
 	return iommufd_change_pt(&change, pt_id);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_replace);
+
+/**
+ * iommufd_prepare_attach() - pin the memory of an IOAS before its first page table is made
+ * @ictx: context
+ * @pt_id: as given to iommufd_device_attach() or iommufd_device_replace(), which said -EAGAIN
+ * @hold: NULL at first; to be given to iommufd_prepared() after the attach, also if this fails
+ *
+ * Waits as long as the process likes whose memory it is, so the caller holds no lock that anybody
+ * else needs. Then the attach is tried again; it may need this once more.
+ *
+ * Return: 0; -ENOENT no such IOAS, -ENOMEM, -EINTR the caller is being killed, errors of pinning
+ */
+int iommufd_prepare_attach(struct iommufd_ctx *ictx, u32 pt_id, struct iopt_hold **hold)
+{
+	struct iommufd_ioas *ioas = iommufd_get_ioas(ictx, pt_id);
+	int rc;
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	rc = iopt_hold_get(&ioas->iopt, hold);
+	iommufd_put_object(ictx, &ioas->obj);
+	return rc;
+}
+EXPORT_SYMBOL_GPL(iommufd_prepare_attach);
+
+/**
+ * iommufd_prepared() - the end of an attach that may have been prepared
+ * @hold: as filled by iommufd_prepare_attach(), or NULL
+ */
+void iommufd_prepared(struct iopt_hold *hold)
+{
+	iopt_hold_put(hold);
+}
+EXPORT_SYMBOL_GPL(iommufd_prepared);
 
 /**
  * iommufd_device_detach() - back to blocked DMA

@@ -3,6 +3,10 @@
  * The page tables of an IOAS: all of them have all of its areas, at any time (iommufd-uapi sheet
  * 2.0). Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
  */
+#include <linux/bitops.h>
+#include <linux/sched.h>
+#include <linux/sizes.h>
+
 #include "io_pagetable.h"
 
 static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, unsigned long iova,
@@ -58,11 +62,24 @@ err_unmap:
 	return rc;
 }
 
+/*
+ * Table by table of @domain's largest page, so that no leaf is cut, and others get the processor in
+ * between: an area may have any size.
+ */
 static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain)
 {
-	size_t unmapped = iommu_unmap(domain, area->node.start, area->length);
+	const size_t step = max_t(size_t, SZ_1G, 1UL << __fls(domain->pgsize_bitmap));
+	unsigned long iova = area->node.start;
+	size_t left = area->length;
 
-	WARN_ON(unmapped != area->length);
+	while (left) {
+		size_t part = min(left, step - (iova & (step - 1)));
+
+		WARN_ON(iommu_unmap(domain, iova, part) != part);
+		iova += part;
+		left -= part;
+		cond_resched();
+	}
 }
 
 static void iopt_area_unpin(struct iopt_area *area)
@@ -70,51 +87,98 @@ static void iopt_area_unpin(struct iopt_area *area)
 	mutex_lock(&area->pages->mutex);
 	iopt_pages_unpin(area->pages, iopt_area_first_index(area), iopt_area_last_index(area));
 	mutex_unlock(&area->pages->mutex);
-	area->filled = false;
+}
+
+/* Write an area into every page table. */
+static int iopt_area_map_all(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_domain *link;
+	int rc = 0;
+
+	mutex_lock(&area->pages->mutex);
+	list_for_each_entry (link, &iopt->domains, item) {
+		rc = iopt_area_map(iopt, area, link->domain);
+		if (rc)
+			break;
+	}
+	mutex_unlock(&area->pages->mutex);
+	if (!rc)
+		return 0;
+	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
+		iopt_area_unmap(area, link->domain);
+	return rc;
 }
 
 /**
- * iopt_area_fill() - pin the memory of a busy area and write it into every page table
- * @iopt: IOAS
- * @area: area
+ * iopt_areas_pin() - pin the memory of busy areas, as IOVAs of theirs may be needed by page tables
+ * @list: areas by build_item
  *
- * Does nothing as long as there is no page table.
+ * Waits as long as the process likes: no lock that others need may be held.
  *
- * Return: 0, or an error from pinning or from a page table, with everything as before
+ * Return: 0, or an error from pinning, with nothing pinned
  */
-int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area)
+int iopt_areas_pin(struct list_head *list)
 {
-	struct iopt_pages *pages = area->pages;
+	struct iopt_area *area;
+	int rc;
+
+	list_for_each_entry (area, list, build_item) {
+		rc = iopt_pages_pin(area->pages, iopt_area_first_index(area),
+				    iopt_area_last_index(area));
+		if (rc)
+			goto err_unpin;
+	}
+	return 0;
+
+err_unpin:
+	list_for_each_entry_continue_reverse(area, list, build_item) iopt_area_unpin(area);
+	return rc;
+}
+
+/* Undo iopt_areas_pin(). */
+void iopt_areas_unpin(struct list_head *list)
+{
+	struct iopt_area *area;
+
+	list_for_each_entry (area, list, build_item)
+		iopt_area_unpin(area);
+}
+
+/**
+ * iopt_areas_fill() - write busy areas into every page table
+ * @iopt: IOAS, which has page tables
+ * @list: pinned areas by build_item, which keep their pins
+ *
+ * Return: 0, or an error from a page table, with nothing written
+ */
+int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list)
+{
 	struct iopt_domain *link;
+	struct iopt_area *area;
 	int rc;
 
 	lockdep_assert_held(&iopt->domains_rwsem);
 
-	if (list_empty(&iopt->domains))
-		return 0;
-	mutex_lock(&pages->mutex);
-	rc = iopt_pages_pin(pages, iopt_area_first_index(area), iopt_area_last_index(area));
-	if (rc)
-		goto out_unlock;
-	list_for_each_entry (link, &iopt->domains, item) {
-		rc = iopt_area_map(iopt, area, link->domain);
+	list_for_each_entry (area, list, build_item) {
+		rc = iopt_area_map_all(iopt, area);
 		if (rc)
 			goto err_unmap;
+		area->filled = true;
 	}
-	area->filled = true;
-out_unlock:
-	mutex_unlock(&pages->mutex);
-	return rc;
+	return 0;
 
 err_unmap:
-	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain);
-	iopt_pages_unpin(pages, iopt_area_first_index(area), iopt_area_last_index(area));
-	goto out_unlock;
+	list_for_each_entry_continue_reverse(area, list, build_item)
+	{
+		list_for_each_entry (link, &iopt->domains, item)
+			iopt_area_unmap(area, link->domain);
+		area->filled = false;
+	}
+	return rc;
 }
 
 /**
- * iopt_area_unfill() - undo iopt_area_fill()
+ * iopt_area_unfill() - take a busy area out of every page table, and give its memory back
  * @iopt: IOAS
  * @area: busy area
  *
@@ -131,6 +195,7 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 	list_for_each_entry (link, &iopt->domains, item)
 		iopt_area_unmap(area, link->domain);
 	iopt_area_unpin(area);
+	area->filled = false;
 }
 
 static struct iopt_area *iopt_area_at(struct interval_tree_node *node)
@@ -148,6 +213,7 @@ static struct iopt_area *iopt_next_area(struct iopt_area *area)
 	return iopt_area_at(interval_tree_iter_next(&area->node, 0, ULONG_MAX));
 }
 
+/* -EAGAIN: its memory is not pinned. */
 static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
 			      struct iommu_domain *domain)
 {
@@ -157,7 +223,7 @@ static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
 
 	mutex_lock(&pages->mutex);
 	if (!area->filled)
-		rc = iopt_pages_pin(pages, first, last);
+		rc = iopt_pages_pin_again(pages, first, last);
 	if (!rc) {
 		rc = iopt_area_map(iopt, area, domain);
 		if (!rc)
@@ -176,24 +242,34 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 	struct iopt_area *area;
 
 	for (area = iopt_first_area(iopt); area && area != end; area = iopt_next_area(area)) {
+		if (!area->filled)
+			continue;
 		iopt_area_unmap(area, domain);
-		if (unpin)
+		if (unpin) {
 			iopt_area_unpin(area);
+			area->filled = false;
+		}
 	}
 }
 
+/* A busy area is left to the one who is making it: he finds the new table when he is ready. */
 static int iopt_fill_domain(struct io_pagetable *iopt, struct iommu_domain *domain)
 {
 	bool first = list_empty(&iopt->domains);
 	struct iopt_area *area;
 	int rc;
 
+	lockdep_assert_held_write(&iopt->domains_rwsem);
+
 	for (area = iopt_first_area(iopt); area; area = iopt_next_area(area)) {
+		if (area->busy)
+			continue;
 		rc = iopt_area_fill_one(iopt, area, domain);
 		if (rc) {
 			iopt_empty_domain(iopt, domain, area, first);
 			return rc;
 		}
+		cond_resched();
 	}
 	return 0;
 }
@@ -213,12 +289,12 @@ static int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignme
 
 static unsigned long iopt_wanted_alignment(struct io_pagetable *iopt)
 {
-	unsigned long alignment = iopt->large_pages ? 1 : PAGE_SIZE;
-	struct iopt_domain *link;
+	unsigned int shift = PAGE_SHIFT;
 
-	list_for_each_entry (link, &iopt->domains, item)
-		alignment = max(alignment, link->min_pgsize);
-	return alignment;
+	if (iopt->large_pages)
+		while (shift && !iopt->nr_min_pages[shift])
+			shift--;
+	return 1UL << shift;
 }
 
 static void iopt_unreserve_outside(struct io_pagetable *iopt, struct iopt_domain *link)
@@ -263,8 +339,10 @@ static int iopt_reserve_outside(struct io_pagetable *iopt, struct iopt_domain *l
  * @link: the table's place, zeroed
  * @domain: empty page table
  *
- * Return: 0; -EINVAL its pages are too large, -EADDRINUSE areas or allowed ranges do not fit it,
- * errors from pinning and from the table
+ * No memory of a process is touched.
+ *
+ * Return: 0; -EAGAIN memory has to be pinned first, see iopt_hold_get(); -EINVAL its pages are too
+ * large, -EADDRINUSE areas or allowed ranges do not fit it, errors from the table
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain)
@@ -275,13 +353,13 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 	if (!domain->pgsize_bitmap)
 		return -EINVAL;
 	link->domain = domain;
-	link->min_pgsize = 1UL << __ffs(domain->pgsize_bitmap);
-	if (link->min_pgsize > PAGE_SIZE)
+	link->min_page_shift = __ffs(domain->pgsize_bitmap);
+	if (link->min_page_shift > PAGE_SHIFT)
 		return -EINVAL;
 
 	down_write(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
-	alignment = max(iopt->alignment, link->min_pgsize);
+	alignment = max(iopt->alignment, 1UL << link->min_page_shift);
 	rc = iopt_check_alignment(iopt, alignment);
 	if (!rc)
 		rc = iopt_reserve_outside(iopt, link);
@@ -295,6 +373,7 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		iopt_unreserve_outside(iopt, link);
 	} else {
 		iopt->alignment = alignment;
+		iopt->nr_min_pages[link->min_page_shift]++;
 		list_add_tail(&link->item, &iopt->domains);
 	}
 	mutex_unlock(&iopt->iova_lock);
@@ -317,6 +396,7 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link)
 	iopt_empty_domain(iopt, link->domain, NULL, list_empty(&iopt->domains));
 	mutex_lock(&iopt->iova_lock);
 	iopt_unreserve_outside(iopt, link);
+	iopt->nr_min_pages[link->min_page_shift]--;
 	iopt->alignment = iopt_wanted_alignment(iopt);
 	mutex_unlock(&iopt->iova_lock);
 	up_write(&iopt->domains_rwsem);

@@ -10,7 +10,7 @@
 /**
  * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
  * @ictx: context
- * @ioas: ioas->mutex held
+ * @ioas: held by the caller
  * @dev: device whose IOMMU it is for
  * @flags: enum iommufd_hwpt_alloc_flags
  * @auto_domain: goes with its last user
@@ -21,8 +21,6 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 						struct device *dev, u32 flags, bool auto_domain)
 {
 	struct iommufd_hwpt_paging *hwpt;
-
-	lockdep_assert_held(&ioas->mutex);
 
 	hwpt = iommufd_object_alloc(ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
@@ -44,19 +42,22 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	return hwpt;
 }
 
-/* Fill the page table and let it follow the IOAS; ioas->mutex held. Errors of iommufd_table_fill().
+/*
+ * Fill the page table and let it follow the IOAS. Others may find an automatic one from now on, so
+ * the caller holds ioas->mutex for it. Errors of iommufd_table_fill(), above all -EAGAIN.
  */
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt)
 {
 	int rc;
 
-	lockdep_assert_held(&hwpt->ioas->mutex);
-
 	rc = iommufd_table_fill(hwpt->ioas, hwpt->table);
 	if (rc)
 		return rc;
 	hwpt->populated = true;
-	list_add_tail(&hwpt->hwpt_item, &hwpt->ioas->hwpt_list);
+	if (hwpt->auto_domain) {
+		lockdep_assert_held(&hwpt->ioas->mutex);
+		list_add_tail(&hwpt->hwpt_item, &hwpt->ioas->hwpt_list);
+	}
 	return 0;
 }
 
@@ -66,7 +67,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt->ioas;
 
-	if (hwpt->populated) {
+	if (hwpt->populated && hwpt->auto_domain) {
 		mutex_lock(&ioas->mutex);
 		list_del(&hwpt->hwpt_item);
 		mutex_unlock(&ioas->mutex);
@@ -86,6 +87,21 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 		iommufd_object_unuse(&hwpt->obj);
 }
 
+/* As iommufd_hwpt_populate() of one that nobody finds. No lock is held while memory is pinned. */
+static int iommufd_hwpt_pin_and_populate(struct iommufd_hwpt_paging *hwpt)
+{
+	struct iopt_hold *hold = NULL;
+	int rc;
+
+	while ((rc = iommufd_hwpt_populate(hwpt)) == -EAGAIN) {
+		rc = iopt_hold_get(&hwpt->ioas->iopt, &hold);
+		if (rc)
+			break;
+	}
+	iopt_hold_put(hold);
+	return rc;
+}
+
 /*
  * @dev_obj is put here: the page table outlives the device's use of the context, and filling it may
  * wait for user memory for ever, which must not hold up the removal of the device's driver.
@@ -95,23 +111,16 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_hwpt_paging *hwpt;
-	int rc;
 
-	mutex_lock(&ioas->mutex);
 	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
 				   container_of(dev_obj, struct iommufd_device, obj)->dev,
 				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID, false);
 	iommufd_put_object(ucmd->ictx, dev_obj);
-	if (IS_ERR(hwpt)) {
-		rc = PTR_ERR(hwpt);
-		goto out_unlock;
-	}
+	if (IS_ERR(hwpt))
+		return PTR_ERR(hwpt);
 	ucmd->new_obj = &hwpt->common.obj;
 	cmd->out_hwpt_id = hwpt->common.obj.id;
-	rc = iommufd_hwpt_populate(hwpt);
-out_unlock:
-	mutex_unlock(&ioas->mutex);
-	return rc;
+	return iommufd_hwpt_pin_and_populate(hwpt);
 }
 
 static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)

@@ -2,10 +2,12 @@
 /*
  * Making and removing the areas of an IOAS.
  *
- * An area is put into the tree as busy, which takes its IOVA; then it is filled without iova_lock
- * held, since pinning memory may take long; then it stops being busy. Removal goes the same way
- * back. Others who meet a busy area are told so and come back later.
+ * An area is put into the tree as busy, which takes its IOVA; then its memory is pinned without any
+ * lock held, since that may take for ever; then it is written into the page tables, and stops being
+ * busy. Removal goes the same way back. Others who meet a busy area are told so and come back
+ * later.
  */
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "io_pagetable.h"
@@ -32,6 +34,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	while ((node = interval_tree_iter_first(&iopt->areas, 0, ULONG_MAX))) {
 		interval_tree_remove(node, &iopt->areas);
 		iopt_area_free(container_of(node, struct iopt_area, node));
+		cond_resched();
 	}
 	while ((node = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX))) {
 		interval_tree_remove(node, &iopt->reserved);
@@ -123,14 +126,50 @@ static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *lis
 {
 	struct iopt_area *area;
 
-	list_for_each_entry (area, list, build_item)
-		iopt_area_unfill(iopt, area);
+	lockdep_assert_held(&iopt->domains_rwsem);
+
 	mutex_lock(&iopt->iova_lock);
 	list_for_each_entry (area, list, build_item) {
 		interval_tree_remove(&area->node, &iopt->areas);
 		iopt_iova_freed(iopt, area->node.start);
 	}
 	mutex_unlock(&iopt->iova_lock);
+}
+
+static void iopt_publish_areas(struct io_pagetable *iopt, struct list_head *list)
+{
+	struct iopt_area *area, *next;
+
+	lockdep_assert_held(&iopt->domains_rwsem);
+
+	mutex_lock(&iopt->iova_lock);
+	list_for_each_entry_safe (area, next, list, build_item) {
+		list_del(&area->build_item);
+		area->busy = false;
+	}
+	mutex_unlock(&iopt->iova_lock);
+}
+
+/*
+ * Pin areas that have their IOVA, and write them into the page tables. A page may never come, so
+ * the set of page tables is free meanwhile, and looked at again afterwards.
+ */
+static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
+{
+	int rc;
+
+	up_read(&iopt->domains_rwsem);
+	rc = iopt_areas_pin(list);
+	down_read(&iopt->domains_rwsem);
+	if (rc)
+		return rc;
+	if (!list_empty(&iopt->domains)) {
+		rc = iopt_areas_fill(iopt, list);
+		if (!rc)
+			return 0;
+	}
+	iopt_areas_unpin(list);
+	return rc;
 }
 
 /**
@@ -148,7 +187,6 @@ static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *lis
 int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
 		   unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_area *area, *next;
 	int rc;
 
 	down_read(&iopt->domains_rwsem);
@@ -157,21 +195,12 @@ int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned l
 	mutex_unlock(&iopt->iova_lock);
 	if (rc)
 		goto out;
-
-	list_for_each_entry (area, list, build_item) {
-		rc = iopt_area_fill(iopt, area);
-		if (rc) {
-			iopt_withdraw_areas(iopt, list);
-			goto out;
-		}
-	}
-
-	mutex_lock(&iopt->iova_lock);
-	list_for_each_entry_safe (area, next, list, build_item) {
-		list_del(&area->build_item);
-		area->busy = false;
-	}
-	mutex_unlock(&iopt->iova_lock);
+	if (!list_empty(&iopt->domains))
+		rc = iopt_fill_areas(iopt, list);
+	if (rc)
+		iopt_withdraw_areas(iopt, list);
+	else
+		iopt_publish_areas(iopt, list);
 out:
 	up_read(&iopt->domains_rwsem);
 	return rc;
@@ -271,6 +300,7 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long las
 		*unmapped += area->length;
 		start = area->node.last;
 		iopt_area_free(area);
+		cond_resched();
 		if (start == ULONG_MAX || ++start > last)
 			break;
 	}

@@ -26,6 +26,7 @@
 #include <linux/types.h>
 
 struct mm_struct;
+struct task_struct;
 struct user_struct;
 
 /* Who is charged for the pinned memory of a mapping (iommufd-uapi sheet 2.8). */
@@ -38,7 +39,8 @@ enum iopt_account_mode {
 /**
  * struct io_pagetable - mappings of an IOAS
  * @domains_rwsem: for the set of page tables. Held for reading by whoever changes a mapping, so
- *	that it is written into all tables or none; for writing the areas stand still
+ *	that it is written into all tables or none; for writing the areas stand still. Nobody who
+ *	holds it touches memory of a process, which may never come
  * @domains: iopt_domain
  * @iova_lock: for the trees and @full_below
  * @areas: iopt_area.node; never overlap. Changes need @domains_rwsem for reading too
@@ -46,6 +48,7 @@ enum iopt_account_mode {
  * @allowed: iopt_allowed.node; the allow list
  * @full_below: automatic placement need not look below: no IOVA from PAGE_SIZE up to here is free
  * @alignment: every IOVA, length and source offset is a multiple. Changes under both locks
+ * @nr_min_pages: page tables by log2 of their smallest page. As @domains
  * @large_pages: hand runs of pages to the page tables, not single pages. As @alignment
  */
 struct io_pagetable {
@@ -58,6 +61,7 @@ struct io_pagetable {
 	struct rb_root_cached allowed;
 	unsigned long full_below;
 	unsigned long alignment;
+	unsigned int nr_min_pages[PAGE_SHIFT + 1];
 	bool large_pages;
 };
 
@@ -69,9 +73,10 @@ struct io_pagetable {
  * @start_byte: offset of the first IOVA in @pages
  * @length: bytes; that of @node once the area has its IOVA
  * @prot: IOMMU_READ ...
- * @busy: being built or removed; under iova_lock
- * @filled: its pages are pinned and in every page table. Changed by the one who made it busy, or
- *	with domains_rwsem held for writing
+ * @busy: being built or removed; changes under iova_lock and domains_rwsem for reading. Those who
+ *	hold the latter for writing leave busy areas alone, which are in no page table then
+ * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
+ *	reading by the one who made it busy, or for writing
  */
 struct iopt_area {
 	struct interval_tree_node node;
@@ -99,14 +104,14 @@ struct iopt_allowed {
  * struct iopt_domain - a page table that follows the IOAS
  * @item: in io_pagetable.domains
  * @domain: the table
- * @min_pgsize: its smallest page
+ * @min_page_shift: log2 of its smallest page
  * @outside: what its aperture leaves out, below and above
  * @nr_outside: entries of @outside in use
  */
 struct iopt_domain {
 	struct list_head item;
 	struct iommu_domain *domain;
-	unsigned long min_pgsize;
+	unsigned int min_page_shift;
 	struct iopt_reserved outside[2];
 	unsigned int nr_outside;
 };
@@ -144,7 +149,7 @@ struct iopt_seg {
  * @mutex: for @segs and @first_seg_used
  * @source_mm: address space, grabbed (it may be dead)
  * @source_user: who is charged, with IOPT_ACCOUNT_USER
- * @lock_limit: RLIMIT_MEMLOCK of the process, in pages
+ * @source_task: the process that mapped, whose RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
  * @uptr: address of the first page
  * @segs: iopt_seg.node
  * @first_seg: place for the first segment
@@ -160,7 +165,7 @@ struct iopt_pages {
 	struct mutex mutex;
 	struct mm_struct *source_mm;
 	struct user_struct *source_user;
-	unsigned long lock_limit;
+	struct task_struct *source_task;
 	unsigned long uptr;
 	struct rb_root_cached segs;
 	struct iopt_seg first_seg;
@@ -211,12 +216,20 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link);
 int iopt_set_large_pages(struct io_pagetable *iopt, bool enable);
-int iopt_area_fill(struct io_pagetable *iopt, struct iopt_area *area);
+int iopt_areas_pin(struct list_head *list);
+void iopt_areas_unpin(struct list_head *list);
+int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list);
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
+
+/* --- hold.c --- */
+struct iopt_hold;
+int iopt_hold_get(struct io_pagetable *iopt, struct iopt_hold **hold);
+void iopt_hold_put(struct iopt_hold *hold);
 
 /* --- pages.c --- */
 struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
+int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last);
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);
 void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned long last);
 

@@ -45,12 +45,57 @@ void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	mutex_destroy(&ioas->mutex);
 }
 
+/* The usable ranges, as many as fit into @ranges. Return: how many there are. */
+static u32 iommufd_list_ranges(struct io_pagetable *iopt, struct iommu_iova_range *ranges,
+			       u32 capacity)
+{
+	unsigned long from = 0, start, last;
+	u32 count = 0;
+
+	lockdep_assert_held(&iopt->iova_lock);
+
+	while (iopt_next_usable(iopt, from, &start, &last)) {
+		if (count < capacity)
+			ranges[count] = (struct iommu_iova_range){.start = start, .last = last};
+		count++;
+		if (last == ULONG_MAX)
+			break;
+		from = last + 1;
+	}
+	return count;
+}
+
+/*
+ * The ranges at one moment, in kernel memory: the caller's is not touched under the lock, which
+ * those need who take a device away. No more room is made than there are ranges; if more have come
+ * up in between that the caller has room for, once more.
+ */
+static struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity,
+						   u32 *count, u64 *alignment)
+{
+	struct iommu_iova_range *ranges = NULL;
+	u32 room = 0;
+
+	for (;;) {
+		mutex_lock(&iopt->iova_lock);
+		*count = iommufd_list_ranges(iopt, ranges, room);
+		*alignment = iopt->alignment;
+		mutex_unlock(&iopt->iova_lock);
+		if (room >= min(*count, capacity))
+			return ranges;
+		kvfree(ranges);
+		room = min(*count, capacity);
+		ranges = kvmalloc_array(room, sizeof(*ranges), GFP_KERNEL_ACCOUNT);
+		if (!ranges)
+			return ERR_PTR(-ENOMEM);
+	}
+}
+
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
-	struct iommu_iova_range __user *ranges = u64_to_user_ptr(cmd->allowed_iovas);
 	u32 capacity = cmd->num_iovas, count = 0;
-	unsigned long from = 0, start, last;
+	struct iommu_iova_range *ranges;
 	struct iommufd_ioas *ioas;
 	int rc = 0;
 
@@ -60,30 +105,19 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 
-	mutex_lock(&ioas->iopt.iova_lock);
-	cmd->out_iova_alignment = ioas->iopt.alignment;
-	while (iopt_next_usable(&ioas->iopt, from, &start, &last)) {
-		struct iommu_iova_range range = {.start = start, .last = last};
-
-		if (count < capacity && copy_to_user(&ranges[count], &range, sizeof(range))) {
-			rc = -EFAULT;
-			break;
-		}
-		count++;
-		if (last == ULONG_MAX)
-			break;
-		from = last + 1;
-	}
-	mutex_unlock(&ioas->iopt.iova_lock);
-
-	if (!rc) {
-		cmd->num_iovas = count;
-		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
-		if (!rc && count > capacity)
-			rc = -EMSGSIZE;
-	}
+	ranges = iommufd_get_ranges(&ioas->iopt, capacity, &count, &cmd->out_iova_alignment);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
-	return rc;
+	if (IS_ERR(ranges))
+		return PTR_ERR(ranges);
+	if (copy_to_user(u64_to_user_ptr(cmd->allowed_iovas), ranges,
+			 (size_t)min(count, capacity) * sizeof(*ranges)))
+		rc = -EFAULT;
+	kvfree(ranges);
+	if (rc)
+		return rc;
+	cmd->num_iovas = count;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+	return rc ?: count > capacity ? -EMSGSIZE : 0;
 }
 
 static int iommufd_load_allowed(struct rb_root_cached *list, u64 uptr, u32 num)

@@ -13,6 +13,9 @@
  *	locks of the IOMMU layer, mmap_lock
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
  *	xa_lock of iommufd_ctx.objects (spinlock)
+ *
+ * A driver that goes away takes most of them, so nobody who holds one touches memory of a process:
+ * a page may never come (userfaultfd, a file system in user space).
  */
 #ifndef _IOMMUFD_PRIVATE_H
 #define _IOMMUFD_PRIVATE_H
@@ -147,7 +150,7 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
  * @obj: head
  * @iopt: its mappings
  * @mutex: for @hwpt_list, and held while a device looks for an automatic HWPT
- * @hwpt_list: iommufd_hwpt_paging made on this IOAS, in order of creation
+ * @hwpt_list: automatic iommufd_hwpt_paging on this IOAS, in order of creation
  * @tables_lock: for @tables and the counts of what is there; held while the layer is asked about a
  *	device
  * @tables: iommufd_table that follow this IOAS, the newest first
@@ -225,7 +228,7 @@ struct iommufd_hwpt {
  * @ioas: held
  * @table: what it uses of the IOMMU layer
  * @domain: of @table
- * @hwpt_item: in iommufd_ioas.hwpt_list
+ * @hwpt_item: in iommufd_ioas.hwpt_list, if @auto_domain
  * @auto_domain: made by an attach to the IOAS, goes with its last user
  * @nest_parent: made with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @populated: @table is filled

@@ -3,6 +3,7 @@
  * Life of objects: reserved id -> everything that can fail -> visible -> gone. The dispatcher ends
  * the first phase for objects made by a command, so that no handler can forget it.
  */
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "iommufd_private.h"
@@ -215,6 +216,7 @@ void iommufd_destroy_all(struct iommufd_ctx *ictx)
 			xa_erase(&ictx->objects, id);
 			iommufd_object_free(ictx, obj);
 			progress = true;
+			cond_resched();
 		}
 	} while (progress);
 	WARN_ON(!xa_empty(&ictx->objects));

@@ -2,14 +2,15 @@
 /*
  * Backings and their segments: which pages are pinned and how many areas need them.
  *
- * Pinning a range first cuts the segments that stick out of it, then counts up those inside and
- * pins what is missing as new segments. So a segment lies inside or outside of every range ever
- * pinned, and unpinning counts down whole segments: no memory is needed for it.
+ * Pinning a range goes from its first page to its last: a segment that is there is cut where it
+ * sticks out of the range, and counted up; what is missing is pinned as a new segment. So a segment
+ * lies inside or outside of every range ever pinned, and unpinning counts down whole segments: no
+ * memory is needed for it.
  */
 #include <linux/cred.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -37,7 +38,7 @@ struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long u
 	mmgrab(pages->source_mm);
 	pages->account_mode = mode;
 	if (mode != IOPT_ACCOUNT_NONE)
-		pages->lock_limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+		pages->source_task = get_task_struct(current->group_leader);
 	if (mode == IOPT_ACCOUNT_USER)
 		pages->source_user = get_uid(current_user());
 	pages->uptr = uptr & PAGE_MASK;
@@ -53,6 +54,8 @@ static void iopt_pages_release(struct kref *ref)
 	mmdrop(pages->source_mm);
 	if (pages->source_user)
 		free_uid(pages->source_user);
+	if (pages->source_task)
+		put_task_struct(pages->source_task);
 	mutex_destroy(&pages->mutex);
 	kfree(pages);
 }
@@ -153,6 +156,15 @@ static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
 	return 0;
 }
 
+static bool iopt_seg_missing(struct iopt_pages *pages, unsigned long first, unsigned long last)
+{
+	return !iopt_seg_find(pages, first, last);
+}
+
+/*
+ * Pin what nobody has pinned. The mutex is given up meanwhile, since a page may never come. Who
+ * finds that another one has pinned some of it in the meantime gives his pins back: -EAGAIN.
+ */
 static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
 	struct iopt_seg *seg = iopt_seg_alloc(pages, first, last);
@@ -160,53 +172,104 @@ static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsign
 
 	if (!seg)
 		return -ENOMEM;
+	mutex_unlock(&pages->mutex);
 	rc = iopt_seg_pin(pages, seg);
-	if (rc) {
-		iopt_seg_free(pages, seg);
-		return rc;
+	mutex_lock(&pages->mutex);
+	if (!rc && iopt_seg_missing(pages, first, last)) {
+		seg->users = 1;
+		interval_tree_insert(&seg->node, &pages->segs);
+		return 0;
 	}
-	seg->users = 1;
-	interval_tree_insert(&seg->node, &pages->segs);
+	if (!rc) {
+		iopt_seg_unpin(pages, seg);
+		rc = -EAGAIN;
+	}
+	iopt_seg_free(pages, seg);
+	return rc;
+}
+
+/*
+ * Count up the segment that has the page @index, cut to [@index, @last]; @next is the page behind
+ * it. -ENOENT if the page is not pinned, with @next the first one that is, or the one behind @last.
+ */
+static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned long last,
+			unsigned long *next)
+{
+	struct iopt_seg *seg = iopt_seg_find(pages, index, last);
+	int rc;
+
+	if (!seg || seg->node.start > index) {
+		*next = seg ? seg->node.start : last + 1;
+		return -ENOENT;
+	}
+	rc = iopt_seg_split(pages, index);
+	if (!rc)
+		rc = iopt_seg_split(pages, last + 1);
+	if (rc)
+		return rc;
+	seg = iopt_seg_find(pages, index, index);
+	seg->users++;
+	*next = seg->node.last + 1;
 	return 0;
 }
 
 /**
- * iopt_pages_pin() - pin a range, once more if it is pinned already
+ * iopt_pages_pin_again() - count up the pins of a range that is pinned already
  * @pages: backing, mutex held
  * @first: index of the first page
  * @last: index of the last page
  *
- * Return: 0; -EFAULT memory is not there or may not be accessed so, -ENOMEM out of memory or over
- * the limit, other errors of pinning; the pins are as before then
+ * No memory of the process is touched, so this waits for nobody.
+ *
+ * Return: 0; -EAGAIN a page is not pinned, -ENOMEM; the pins are as before then
  */
-int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last)
+int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
-	unsigned long index = first;
-	int rc;
+	unsigned long index = first, next;
+	int rc = 0;
 
 	lockdep_assert_held(&pages->mutex);
 
-	/* Nothing to cut and nothing to count up, as in every mapping that is not a copy. */
-	if (RB_EMPTY_ROOT(&pages->segs.rb_root))
-		return iopt_seg_create(pages, first, last);
-
-	rc = iopt_seg_split(pages, first);
-	if (!rc)
-		rc = iopt_seg_split(pages, last + 1);
 	while (!rc && index <= last) {
-		struct iopt_seg *seg = iopt_seg_find(pages, index, last);
-
-		if (seg && seg->node.start == index) {
-			seg->users++;
-			index = seg->node.last + 1;
-			continue;
-		}
-		rc = iopt_seg_create(pages, index, seg ? seg->node.start - 1 : last);
+		rc = iopt_seg_use(pages, index, last, &next);
 		if (!rc)
-			index = seg ? seg->node.start : last + 1;
+			index = next;
 	}
 	if (rc && index > first)
 		iopt_pages_unpin(pages, first, index - 1);
+	return rc == -ENOENT ? -EAGAIN : rc;
+}
+
+/**
+ * iopt_pages_pin() - pin a range, once more if it is pinned already
+ * @pages: backing; its mutex is taken here, and not held while memory is touched
+ * @first: index of the first page
+ * @last: index of the last page
+ *
+ * May wait as long as the process likes: no lock that others need may be held.
+ *
+ * Return: 0; -EFAULT memory is not there or may not be accessed so, -ENOMEM out of memory or over
+ * the limit, -EINTR the caller is being killed, other errors of pinning; the pins are as before
+ * then
+ */
+int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last)
+{
+	unsigned long index = first, next;
+	int rc = 0;
+
+	mutex_lock(&pages->mutex);
+	while (!rc && index <= last) {
+		rc = iopt_seg_use(pages, index, last, &next);
+		if (rc == -ENOENT)
+			rc = iopt_seg_create(pages, index, next - 1);
+		if (!rc)
+			index = next;
+		else if (rc == -EAGAIN)
+			rc = 0;
+	}
+	if (rc && index > first)
+		iopt_pages_unpin(pages, first, index - 1);
+	mutex_unlock(&pages->mutex);
 	return rc;
 }
 

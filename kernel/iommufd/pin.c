@@ -9,6 +9,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -18,38 +19,67 @@
 
 #define IOPT_STACK_BATCH 8
 #define IOPT_BATCH (PAGE_SIZE / sizeof(struct page *))
+/* Pages that are given back between two looks at who else wants the processor. */
+#define IOPT_RELEASE_STEP 0x1000
 
-static long iopt_pin_some(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
-			  unsigned int flags, struct page **batch)
+/*
+ * Memory that is pinned for reading only, on a kernel where such a pin leaves copy-on-write in
+ * place: WD_FOLL_UNSHARE ends it, and is for memory that has it. Anything else, above all a shared
+ * mapping of a file, would become dirty by it.
+ */
+static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
+			      struct page **batch)
 {
+	struct mm_struct *mm = pages->source_mm;
+	unsigned int flags = FOLL_LONGTERM;
+	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	long pinned;
 
-	if (current->mm == pages->source_mm)
-		return pin_user_pages_fast(addr, npages, flags, batch);
-
-	/* The process may have gone, or may be another one than that which runs. */
-	if (!mmget_not_zero(pages->source_mm))
+	if (!vma)
 		return -EFAULT;
-	mmap_read_lock(pages->source_mm);
-	pinned = pin_user_pages_remote(pages->source_mm, addr, npages, flags, batch, NULL, NULL);
-	mmap_read_unlock(pages->source_mm);
-	/* The end of an mm stops queues that work in it: not in here, under the locks of an IOAS.
-	 */
-	mmput_async(pages->source_mm);
-	return pinned;
+	npages = min(npages, (vma->vm_end - addr) >> PAGE_SHIFT);
+	if (is_cow_mapping(vma->vm_flags)) {
+		pinned = pin_user_pages_remote(mm, addr, npages, flags | WD_FOLL_UNSHARE, batch,
+					       NULL, NULL);
+		/* Huge pages of hugetlbfs that the process may not write cannot be unshared. */
+		if (pinned != -EFAULT)
+			return pinned;
+		npages = 1;
+	}
+	return pin_user_pages_remote(mm, addr, npages, flags, batch, NULL, NULL);
+}
+
+static long iopt_pin_locked(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
+			    struct page **batch)
+{
+	unsigned int flags = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
+
+	if (!pages->writable && WD_FOLL_UNSHARE)
+		return iopt_pin_unshared(pages, addr, npages, batch);
+	return pin_user_pages_remote(pages->source_mm, addr, npages, flags, batch, NULL, NULL);
 }
 
 static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
 			   struct page **batch)
 {
-	long pinned;
+	unsigned int flags = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
+	struct mm_struct *mm = pages->source_mm;
+	bool own = current->mm == mm;
+	long pinned = -EINTR;
 
-	if (pages->writable)
-		return iopt_pin_some(pages, addr, npages, FOLL_LONGTERM | FOLL_WRITE, batch);
-	pinned = iopt_pin_some(pages, addr, npages, FOLL_LONGTERM | WD_FOLL_UNSHARE, batch);
-	/* Only this page: what comes behind memory without copy-on-write may have it. */
-	if (WD_FOLL_UNSHARE && pinned == -EFAULT)
-		pinned = iopt_pin_some(pages, addr, 1, FOLL_LONGTERM, batch);
+	if (own && (pages->writable || !WD_FOLL_UNSHARE))
+		return pin_user_pages_fast(addr, npages, flags, batch);
+
+	/* The process may have gone, or may be another one than that which runs. */
+	if (!own && !mmget_not_zero(mm))
+		return -EFAULT;
+	if (!mmap_read_lock_killable(mm)) {
+		pinned = iopt_pin_locked(pages, addr, npages, batch);
+		mmap_read_unlock(mm);
+	}
+	/* The end of an mm stops queues that work in it, and takes what locks that needs. */
+	if (!own)
+		mmput_async(mm);
 	return pinned;
 }
 
@@ -98,48 +128,42 @@ static void iopt_seg_release(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	unsigned int i;
 
-	for (i = 0; i < seg->nr_runs; i++)
-		unpin_user_page_range_dirty_lock(pfn_to_page(seg->runs[i].pfn), seg->runs[i].npages,
-						 pages->writable);
+	for (i = 0; i < seg->nr_runs; i++) {
+		const struct iopt_run *run = &seg->runs[i];
+		unsigned long done, step;
+
+		for (done = 0; done < run->npages; done += step) {
+			step = min_t(unsigned long, run->npages - done, IOPT_RELEASE_STEP);
+			unpin_user_page_range_dirty_lock(pfn_to_page(run->pfn + done), step,
+							 pages->writable);
+			cond_resched();
+		}
+	}
 	seg->nr_runs = 0;
 }
 
-static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct page **batch,
-			 unsigned long max_batch)
+static unsigned long iopt_seg_npages(const struct iopt_seg *seg)
 {
-	unsigned long npages = seg->node.last - seg->node.start + 1, done = 0;
-	unsigned long addr = pages->uptr + (seg->node.start << PAGE_SHIFT);
-	unsigned int capacity = 1;
-	long i, pinned;
-	int rc = 0;
+	return seg->node.last - seg->node.start + 1;
+}
 
-	while (done < npages) {
-		pinned = iopt_pin_batch(pages, addr + (done << PAGE_SHIFT),
-					min(npages - done, max_batch), batch);
-		if (pinned <= 0)
-			return pinned ?: -EFAULT;
-		for (i = 0; i < pinned; i++) {
-			rc = iopt_seg_append(seg, batch[i], &capacity);
-			if (rc) {
-				unpin_user_pages(batch + i, pinned - i);
-				return rc;
-			}
-		}
-		done += pinned;
-		cond_resched();
-	}
-	return 0;
+/* The limit of the process that mapped, as it is now; no more than fits into the counters. */
+static unsigned long iopt_lock_limit(const struct iopt_pages *pages)
+{
+	return min_t(unsigned long, task_rlimit(pages->source_task, RLIMIT_MEMLOCK), LONG_MAX) >>
+	       PAGE_SHIFT;
 }
 
 static int iopt_charge_user(struct iopt_pages *pages, unsigned long npages)
 {
+	const long limit = iopt_lock_limit(pages);
 	atomic_long_t *locked = &pages->source_user->locked_vm;
 	long old, new;
 
 	do {
 		old = atomic_long_read(locked);
 		new = old + npages;
-		if (new > pages->lock_limit)
+		if (new > limit)
 			return -ENOMEM;
 	} while (atomic_long_cmpxchg(locked, old, new) != old);
 	return 0;
@@ -150,8 +174,9 @@ static int iopt_charge_mm(struct iopt_pages *pages, unsigned long npages)
 	struct mm_struct *mm = pages->source_mm;
 	int rc = 0;
 
-	mmap_write_lock(mm);
-	if (mm->locked_vm + npages > pages->lock_limit)
+	if (mmap_write_lock_killable(mm))
+		return -EINTR;
+	if (mm->locked_vm + npages > iopt_lock_limit(pages))
 		rc = -ENOMEM;
 	else
 		mm->locked_vm += npages;
@@ -176,6 +201,8 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 {
 	struct mm_struct *mm = pages->source_mm;
 
+	if (!npages)
+		return;
 	atomic64_sub(npages, &mm->pinned_vm);
 	if (pages->account_mode == IOPT_ACCOUNT_USER) {
 		atomic_long_sub(npages, &pages->source_user->locked_vm);
@@ -187,28 +214,61 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 	}
 }
 
-static unsigned long iopt_seg_npages(const struct iopt_seg *seg)
+/*
+ * Batch by batch: charged, then pinned. So nobody has more pinned than he may, and whoever is
+ * killed does not pin on. @charged counts what was charged, also after an error.
+ */
+static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct page **batch,
+			 unsigned long max_batch, unsigned long *charged)
 {
-	return seg->node.last - seg->node.start + 1;
+	unsigned long npages = iopt_seg_npages(seg), done = 0;
+	unsigned long addr = pages->uptr + (seg->node.start << PAGE_SHIFT);
+	unsigned int capacity = 1;
+	long i, pinned;
+	int rc = 0;
+
+	while (done < npages) {
+		unsigned long step = min(npages - done, max_batch);
+
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		if (done + step > *charged) {
+			rc = iopt_charge(pages, done + step - *charged);
+			if (rc)
+				return rc;
+			*charged = done + step;
+		}
+		pinned = iopt_pin_batch(pages, addr + (done << PAGE_SHIFT), step, batch);
+		if (pinned <= 0)
+			return pinned ?: -EFAULT;
+		for (i = 0; i < pinned; i++) {
+			rc = iopt_seg_append(seg, batch[i], &capacity);
+			if (rc) {
+				unpin_user_pages(batch + i, pinned - i);
+				return rc;
+			}
+		}
+		done += pinned;
+		cond_resched();
+	}
+	return 0;
 }
 
 /**
  * iopt_seg_pin() - pin the pages of a new segment and charge for them
- * @pages: backing, mutex held
- * @seg: has its indexes, and no runs
+ * @pages: backing, mutex not held: a page may never come
+ * @seg: has its indexes, and no runs; not in the tree yet
  *
- * The limit is tested after pinning. On error nothing stays pinned; iopt_seg_free() by the caller.
+ * On error nothing stays pinned; iopt_seg_free() by the caller.
  *
- * Return: 0; -EFAULT, -ENOMEM, errors of pinning
+ * Return: 0; -EFAULT, -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */
 int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	struct page *stack_batch[IOPT_STACK_BATCH];
 	struct page **batch = stack_batch;
-	unsigned long max_batch = IOPT_STACK_BATCH;
+	unsigned long max_batch = IOPT_STACK_BATCH, charged = 0;
 	int rc;
-
-	lockdep_assert_held(&pages->mutex);
 
 	if (iopt_seg_npages(seg) > max_batch) {
 		max_batch = min_t(unsigned long, iopt_seg_npages(seg), IOPT_BATCH);
@@ -216,11 +276,11 @@ int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 		if (!batch)
 			return -ENOMEM;
 	}
-	rc = iopt_seg_fill(pages, seg, batch, max_batch);
-	if (!rc)
-		rc = iopt_charge(pages, iopt_seg_npages(seg));
-	if (rc)
+	rc = iopt_seg_fill(pages, seg, batch, max_batch, &charged);
+	if (rc) {
 		iopt_seg_release(pages, seg);
+		iopt_uncharge(pages, charged);
+	}
 	if (batch != stack_batch)
 		kfree(batch);
 	return rc;

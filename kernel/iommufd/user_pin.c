@@ -44,9 +44,7 @@ struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, b
 		rc = PTR_ERR(pin->pages);
 		goto err_free;
 	}
-	mutex_lock(&pin->pages->mutex);
 	rc = iopt_pages_pin(pin->pages, 0, pin->last);
-	mutex_unlock(&pin->pages->mutex);
 	if (!rc)
 		return pin;
 	iopt_pages_put(pin->pages);

@@ -190,6 +190,28 @@ static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
 	}
 }
 
+/* -EAGAIN: memory of *@ictx, which is held then, has to be pinned first, without our lock. */
+static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_iommufd_pt *attach,
+			  struct iommufd_ctx **ictx)
+{
+	struct wd_vfio *wd = vfile->wd;
+	int ret;
+
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	if (attach->flags & VFIO_DEVICE_ATTACH_PASID)
+		ret = wd_vfio_attach_pasid(wd, attach->pasid, &attach->pt_id);
+	else
+		ret = wd_vfio_attach_rid(wd, &attach->pt_id);
+	if (ret == -EAGAIN) {
+		*ictx = iommufd_device_to_ictx(wd->idev);
+		iommufd_ctx_get(*ictx);
+	}
+	mutex_unlock(&wd->lock);
+	return ret;
+}
+
 /**
  * wd_vfio_attach_ioctl() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
  * @vfile: file
@@ -201,29 +223,27 @@ int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
 	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
 	struct vfio_device_attach_iommufd_pt attach;
-	struct wd_vfio *wd = vfile->wd;
-	bool by_pasid;
+	struct iopt_hold *hold = NULL;
+	struct iommufd_ctx *ictx = NULL;
 	int ret;
 
 	ret = wd_vfio_copy_attach(&attach, arg);
 	if (ret)
 		return ret;
-	by_pasid = attach.flags & VFIO_DEVICE_ATTACH_PASID;
-	ret = wd_vfio_lock_owner(vfile);
-	if (ret)
-		return ret;
-	if (by_pasid)
-		ret = wd_vfio_attach_pasid(wd, attach.pasid, &attach.pt_id);
-	else
-		ret = wd_vfio_attach_rid(wd, &attach.pt_id);
-	mutex_unlock(&wd->lock);
+	while ((ret = wd_vfio_attach(vfile, &attach, &ictx)) == -EAGAIN) {
+		ret = iommufd_prepare_attach(ictx, attach.pt_id, &hold);
+		iommufd_ctx_put(ictx);
+		if (ret)
+			break;
+	}
+	iommufd_prepared(hold);
 	if (ret)
 		return ret;
 	if (!copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)))
 		return 0;
 	if (!wd_vfio_lock_owner(vfile)) {
-		wd_vfio_detach(wd, by_pasid, attach.pasid);
-		mutex_unlock(&wd->lock);
+		wd_vfio_detach(vfile->wd, attach.flags & VFIO_DEVICE_ATTACH_PASID, attach.pasid);
+		mutex_unlock(&vfile->wd->lock);
 	}
 	return -EFAULT;
 }

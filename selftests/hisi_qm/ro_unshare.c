@@ -5,6 +5,8 @@
  * a child) is the difficult kind, since the write gives the process another page.
  */
 #include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -185,11 +187,58 @@ static void shared_and_read_only(void)
 	close(fd);
 }
 
+/* KiB of the mapping at @memory that are dirty, or -1. */
+static long dirty_kib(const void *memory)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, kib;
+	long dirty = -1;
+	bool here = false;
+	char line[256];
+
+	while (smaps && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			here = start == (uintptr_t)memory;
+			if (here)
+				dirty = 0;
+		} else if (here && (sscanf(line, "Shared_Dirty: %lu", &kib) == 1 ||
+				    sscanf(line, "Private_Dirty: %lu", &kib) == 1)) {
+			dirty += kib;
+		}
+	}
+	if (smaps)
+		fclose(smaps);
+	return dirty;
+}
+
+/* A file that is only read through its shared mapping has nothing to be written back. */
+static void shared_file_stays_clean(void)
+{
+	const int fd = file_of(2);
+	uint8_t *memory;
+
+	if (!EXPECT(fd >= 0, "file"))
+		return;
+	memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (EXPECT(memory != MAP_FAILED, "mapping")) {
+		EXPECT(*(volatile uint8_t *)memory == 0, "zeroes");
+		EXPECT(map_for_reading(memory, 2 * PAGE) == 0, "map");
+		EXPECT(dirty_kib(memory) == 0, "%ld KiB are dirty", dirty_kib(memory));
+		memset(memory, 'd', PAGE);
+		EXPECT(dirty_kib(memory) == PAGE / 1024, "a write is seen");
+		EXPECT(device_reads(0, memory), "the page is another one");
+		EXPECT(space_unmap(&space, SOURCE, 2 * PAGE) == 0, "unmap");
+		munmap(memory, 2 * PAGE);
+	}
+	close(fd);
+}
+
 static const struct ktap_case cases[] = {
 	{"memory that was never written", untouched},
 	{"memory shared with a child", shared_with_child},
 	{"private mapping of a file", private_file},
 	{"shared memory that may only be read", shared_and_read_only},
+	{"shared file stays clean", shared_file_stays_clean},
 };
 
 static int set_up(void)

@@ -140,6 +140,29 @@ TEST_F(IoasTest, DriverErrorLeavesNothingBehind)
 	EXPECT_EQ(8u, Caller::self()->pinnedPages());
 }
 
+/** Processor time of this thread, in seconds. */
+double processorTime()
+{
+	timespec now = {};
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+/** Each table is removed in the same time, however many there are: no list of them is walked. */
+TEST_F(IoasTest, ClosingManyTables)
+{
+	constexpr unsigned kTables = 40000;
+	uint32_t id = 0;
+	const double start = processorTime();
+	for (unsigned i = 0; i < kTables; i++)
+		ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, 0, id));
+	const double made = processorTime();
+	device_->close();
+	iommufd_->close();
+	/* Making them is linear. */
+	EXPECT_LT(processorTime() - made, 3 * (made - start));
+}
+
 class HwInfoTest : public IoasTest
 {
 protected:

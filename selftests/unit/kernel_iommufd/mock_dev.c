@@ -103,60 +103,112 @@ static int mock_do_attach(struct mock_file *mfile, struct mock_attach *attach)
 	return rc;
 }
 
-static long mock_do_ioctl(struct mock_file *mfile, unsigned int cmd, void __user *arg)
+/* As drivers do: memory is pinned without the file's lock. */
+static int mock_attach(struct mock_file *mfile, struct mock_attach *attach)
+{
+	struct iopt_hold *hold = NULL;
+	struct iommufd_ctx *ictx;
+	int rc;
+
+	for (;;) {
+		mutex_lock(&mfile->lock);
+		rc = mock_do_attach(mfile, attach);
+		if (rc == -EAGAIN) {
+			ictx = iommufd_device_to_ictx(mfile->idev);
+			iommufd_ctx_get(ictx);
+		}
+		mutex_unlock(&mfile->lock);
+		if (rc != -EAGAIN)
+			break;
+		rc = iommufd_prepare_attach(ictx, attach->pt_id, &hold);
+		iommufd_ctx_put(ictx);
+		if (rc)
+			break;
+	}
+	iommufd_prepared(hold);
+	return rc;
+}
+
+static int mock_bind_ioctl(struct mock_file *mfile, void __user *arg)
+{
+	struct mock_bind bind;
+	int rc;
+
+	if (copy_from_user(&bind, arg, sizeof(bind)))
+		return -EFAULT;
+	mutex_lock(&mfile->lock);
+	rc = mock_do_bind(mfile, &bind);
+	mutex_unlock(&mfile->lock);
+	if (!rc && copy_to_user(arg, &bind, sizeof(bind)))
+		rc = -EFAULT;
+	return rc;
+}
+
+static int mock_attach_ioctl(struct mock_file *mfile, void __user *arg)
 {
 	struct mock_attach attach;
-	struct mock_bind bind;
-	unsigned int pasid;
-	long rc;
+	int rc;
 
-	switch (cmd) {
-	case MOCK_BIND:
-		if (copy_from_user(&bind, arg, sizeof(bind)))
-			return -EFAULT;
-		rc = mock_do_bind(mfile, &bind);
-		if (!rc && copy_to_user(arg, &bind, sizeof(bind)))
-			rc = -EFAULT;
-		return rc;
-	case MOCK_ATTACH:
-		if (copy_from_user(&attach, arg, sizeof(attach)))
-			return -EFAULT;
-		rc = mock_do_attach(mfile, &attach);
-		if (!rc && copy_to_user(arg, &attach, sizeof(attach)))
-			rc = -EFAULT;
-		return rc;
-	case MOCK_DETACH:
-		if (!mfile->idev)
-			return -EINVAL;
-		if (copy_from_user(&pasid, arg, sizeof(pasid)))
-			return -EFAULT;
+	if (copy_from_user(&attach, arg, sizeof(attach)))
+		return -EFAULT;
+	rc = mock_attach(mfile, &attach);
+	if (!rc && copy_to_user(arg, &attach, sizeof(attach)))
+		rc = -EFAULT;
+	return rc;
+}
+
+static int mock_detach_ioctl(struct mock_file *mfile, void __user *arg)
+{
+	unsigned int pasid;
+	int rc = -EINVAL;
+
+	if (copy_from_user(&pasid, arg, sizeof(pasid)))
+		return -EFAULT;
+	mutex_lock(&mfile->lock);
+	if (mfile->idev) {
 		iommufd_device_detach(mfile->idev, pasid);
 		xa_erase(&mfile->pasids, pasid);
-		return 0;
-	case MOCK_DETACHALL:
-		if (mfile->idev)
-			mock_detach_all(mfile);
-		return 0;
-	case MOCK_UNBIND:
-		if (!mfile->idev)
-			return -EINVAL;
+		rc = 0;
+	}
+	mutex_unlock(&mfile->lock);
+	return rc;
+}
+
+static int mock_let_go(struct mock_file *mfile, bool unbind)
+{
+	int rc = 0;
+
+	mutex_lock(&mfile->lock);
+	if (mfile->idev && unbind) {
 		iommufd_device_unbind(mfile->idev);
 		mfile->idev = NULL;
-		return 0;
-	default:
-		return -ENOTTY;
+	} else if (mfile->idev) {
+		mock_detach_all(mfile);
+	} else if (unbind) {
+		rc = -EINVAL;
 	}
+	mutex_unlock(&mfile->lock);
+	return rc;
 }
 
 static long mock_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct mock_file *mfile = filp->private_data;
-	long rc;
 
-	mutex_lock(&mfile->lock);
-	rc = mock_do_ioctl(mfile, cmd, (void __user *)arg);
-	mutex_unlock(&mfile->lock);
-	return rc;
+	switch (cmd) {
+	case MOCK_BIND:
+		return mock_bind_ioctl(mfile, (void __user *)arg);
+	case MOCK_ATTACH:
+		return mock_attach_ioctl(mfile, (void __user *)arg);
+	case MOCK_DETACH:
+		return mock_detach_ioctl(mfile, (void __user *)arg);
+	case MOCK_DETACHALL:
+		return mock_let_go(mfile, false);
+	case MOCK_UNBIND:
+		return mock_let_go(mfile, true);
+	default:
+		return -ENOTTY;
+	}
 }
 
 static const struct file_operations mock_fops = {

@@ -112,6 +112,86 @@ TEST_F(PinTest, CapabilityAtMapTimeCounts)
 	EXPECT_EQ(0u, caller->lockedPages());
 }
 
+/** The limit is that of the moment at which memory is pinned. */
+TEST_F(PinTest, LimitThatChanges)
+{
+	auto caller = limited(1000, 8);
+	Iommufd iommufd(caller);
+	MockDevice device(0, caller);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	ASSERT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 8 * kPage, 0));
+	caller->setMemlockLimit(7 * kPage);
+	uint32_t pt = ioas;
+	EXPECT_EQ(-ENOMEM, device.attach(pt));
+	EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
+	caller->setMemlockLimit(9 * kPage);
+	EXPECT_EQ(0, device.attach(pt));
+	EXPECT_EQ(8u, caller->lockedPages());
+	/* What is pinned stays when it is lowered, and counts. */
+	caller->setMemlockLimit(4 * kPage);
+	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), kPage, 0x10000));
+	EXPECT_EQ(8u, caller->lockedPages());
+}
+
+/** Pages of the memory that are there. */
+unsigned resident(const Buffer &memory)
+{
+	std::vector<unsigned char> there(memory.size() / kPage);
+	EXPECT_EQ(0, mincore(memory.data(), memory.size(), there.data()));
+	unsigned count = 0;
+	for (const unsigned char page : there)
+		count += page & 1;
+	return count;
+}
+
+/** What is above the limit is never pinned, not even until it is found to be too much. */
+TEST_F(PinTest, LimitIsMetBeforePinning)
+{
+	constexpr uint64_t kPages = 16384;
+	Buffer large(kPages * kPage, kPages * kPage);
+	ASSERT_EQ(0, madvise(large.data(), large.size(), MADV_NOHUGEPAGE));
+	for (const bool perProcess : {false, true}) {
+		auto caller = limited(1000, 2048);
+		caller->setCapability(Capability::SysResource, true);
+		Iommufd iommufd(caller);
+		uint64_t on = perProcess;
+		ASSERT_EQ(0, iommufd.option(IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, on));
+		MockDevice device(0, caller);
+		ASSERT_EQ(0, device.bind(iommufd));
+		const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+		ASSERT_EQ(0, device.attachTo(ioas));
+		EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, large.address(), large.size(), 0));
+		EXPECT_LE(resident(large), 2048u);
+		EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
+		EXPECT_EQ(0, iommufd.mapFixed(ioas, large.address(), 2048 * kPage, 0));
+		EXPECT_EQ(2048u, caller->lockedPages());
+	}
+}
+
+/** Who is being killed does not pin on, and everything else of his goes as always. */
+TEST_F(PinTest, FatalSignal)
+{
+	auto caller = limited(1000, 1000);
+	Iommufd iommufd(caller);
+	MockDevice device(0, caller), other(1, caller);
+	ASSERT_EQ(0, device.bind(iommufd));
+	ASSERT_EQ(0, other.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	const auto record = static_cast<uint32_t>(iommufd.allocIoas());
+	ASSERT_EQ(0, device.attachTo(ioas));
+	ASSERT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0));
+	ASSERT_EQ(0, iommufd.mapFixed(record, memory_.address(), 4 * kPage, 0));
+	caller->kill();
+	EXPECT_EQ(-EINTR, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0x10000));
+	uint32_t pt = record, hwpt = 0;
+	EXPECT_EQ(-EINTR, other.attach(pt));
+	EXPECT_EQ(-EINTR, iommufd.hwpt(other.id(), record, 0, hwpt));
+	EXPECT_EQ(4u, caller->pinnedPages());
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, 4 * kPage));
+	EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
+}
+
 /** A process that shows its memory and waits to be ended. */
 class Child
 {
