@@ -93,8 +93,9 @@ class CallerImpl::Scope
 public:
 	explicit Scope(CallerImpl &caller, unsigned flags = 0)
 		: task_(get_current()),
-		  before_{task_->flags,	       task_->tgid,   task_->mm,    task_->cred,
-			  task_->group_leader, task_->signal, task_->files, threadState.onBehalf}
+		  before_{task_->flags, task_->tgid,	      task_->mm,
+			  task_->cred,	task_->group_leader,  task_->signal,
+			  task_->files, threadState.onBehalf, threadState.heldBefore}
 	{
 		task_->flags = flags;
 		task_->tgid = caller.leader_->tgid;
@@ -104,6 +105,7 @@ public:
 		task_->signal = caller.signal_;
 		task_->files = &caller.files_;
 		task_->wd_on_behalf = threadState.onBehalf = true;
+		threadState.heldBefore = threadState.heldCount;
 	}
 	~Scope()
 	{
@@ -117,6 +119,7 @@ public:
 		task_->signal = before_.signal;
 		task_->files = before_.files;
 		task_->wd_on_behalf = threadState.onBehalf = before_.onBehalf;
+		threadState.heldBefore = before_.heldBefore;
 	}
 	Scope(const Scope &) = delete;
 	Scope &operator=(const Scope &) = delete;
@@ -131,6 +134,7 @@ private:
 		signal_struct *signal;
 		files_struct *files;
 		bool onBehalf;
+		unsigned heldBefore;
 	};
 	UserScope user_;
 	task_struct *task_;

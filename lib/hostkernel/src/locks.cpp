@@ -4,6 +4,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 
 #include <linux/completion.h>
@@ -45,6 +46,25 @@ void setOwner(const void *&owner, const void *value)
 	__atomic_store_n(&owner, value, __ATOMIC_RELAXED);
 }
 
+void noteHeld(const void *lock, const char *name)
+{
+	if (threadState.heldCount < std::size(threadState.held))
+		threadState.held[threadState.heldCount++] = {lock, name};
+}
+
+/* The last one taken, nearly always. A semaphore may be released by another thread. */
+void noteReleased(const void *lock)
+{
+	for (unsigned i = threadState.heldCount; i--;) {
+		if (threadState.held[i].lock != lock)
+			continue;
+		std::copy(threadState.held + i + 1, threadState.held + threadState.heldCount,
+			  threadState.held + i);
+		threadState.heldCount--;
+		return;
+	}
+}
+
 /* The host mutex of a completion or rw semaphore, held for a few instructions only. */
 class Guard
 {
@@ -67,6 +87,21 @@ uint64_t deadline(unsigned long jiffiesToWait)
 }
 
 } // namespace
+
+void warnIfLocked(const void *exclude)
+{
+	if (likely(threadState.heldCount == threadState.heldBefore))
+		return;
+	for (unsigned i = threadState.heldBefore; i < threadState.heldCount; i++) {
+		const HeldLock &held = threadState.held[i];
+		bool isPrivate =
+			held.name && !strncmp(held.name, WD_LOCK_PRIVATE, strlen(WD_LOCK_PRIVATE));
+		WARN(!isPrivate || held.lock == exclude,
+		     "user memory touched with a lock held that others may need: %s",
+		     held.name ? held.name : "(no name)");
+	}
+}
+
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
@@ -152,10 +187,16 @@ bool wd_spin_held(const struct spinlock *lock)
 
 /* --- mutexes --- */
 
-void mutex_init(struct mutex *lock)
+void __mutex_init(struct mutex *lock, const char *name, struct lock_class_key *)
 {
 	pthread_mutex_init(native(&lock->host), nullptr);
 	lock->owner = nullptr;
+	lock->name = name;
+}
+
+void wd_mutex_set_name(struct mutex *lock, const char *name)
+{
+	lock->name = name;
 }
 
 void mutex_destroy(struct mutex *lock)
@@ -170,6 +211,7 @@ void mutex_lock(struct mutex *lock)
 		misuse("mutex taken twice", lock);
 	pthread_mutex_lock(native(&lock->host));
 	setOwner(lock->owner, self());
+	noteHeld(lock, lock->name);
 }
 
 int mutex_lock_interruptible(struct mutex *lock)
@@ -189,6 +231,7 @@ int mutex_trylock(struct mutex *lock)
 	if (pthread_mutex_trylock(native(&lock->host)))
 		return 0;
 	setOwner(lock->owner, self());
+	noteHeld(lock, lock->name);
 	return 1;
 }
 
@@ -196,6 +239,7 @@ void mutex_unlock(struct mutex *lock)
 {
 	if (unlikely(ownerOf(lock->owner) != self()))
 		misuse("mutex released by another than its owner", lock);
+	noteReleased(lock);
 	setOwner(lock->owner, nullptr);
 	pthread_mutex_unlock(native(&lock->host));
 }
@@ -212,13 +256,19 @@ bool wd_mutex_held(const struct mutex *lock)
 
 /* --- reader/writer semaphores --- */
 
-void init_rwsem(struct rw_semaphore *sem)
+void __init_rwsem(struct rw_semaphore *sem, const char *name, struct lock_class_key *)
 {
 	pthread_mutex_init(native(&sem->host), nullptr);
 	pthread_cond_init(native(&sem->cond), nullptr);
 	sem->active = 0;
 	sem->writers_waiting = 0;
 	sem->owner = nullptr;
+	sem->name = name;
+}
+
+void wd_rwsem_set_name(struct rw_semaphore *sem, const char *name)
+{
+	sem->name = name;
 }
 
 void down_read(struct rw_semaphore *sem)
@@ -230,6 +280,7 @@ void down_read(struct rw_semaphore *sem)
 	while (sem->active < 0 || sem->writers_waiting)
 		pthread_cond_wait(native(&sem->cond), guard.get());
 	sem->active++;
+	noteHeld(sem, sem->name);
 }
 
 int down_read_interruptible(struct rw_semaphore *sem)
@@ -250,11 +301,13 @@ int down_read_trylock(struct rw_semaphore *sem)
 	if (sem->active < 0 || sem->writers_waiting)
 		return 0;
 	sem->active++;
+	noteHeld(sem, sem->name);
 	return 1;
 }
 
 void up_read(struct rw_semaphore *sem)
 {
+	noteReleased(sem);
 	Guard guard(sem->host);
 	if (sem->active <= 0)
 		misuse("rw semaphore released without a reader", sem);
@@ -274,6 +327,7 @@ void down_write(struct rw_semaphore *sem)
 	sem->writers_waiting--;
 	sem->active = -1;
 	setOwner(sem->owner, self());
+	noteHeld(sem, sem->name);
 }
 
 int down_write_killable(struct rw_semaphore *sem)
@@ -289,6 +343,7 @@ int down_write_trylock(struct rw_semaphore *sem)
 		return 0;
 	sem->active = -1;
 	setOwner(sem->owner, self());
+	noteHeld(sem, sem->name);
 	return 1;
 }
 
@@ -296,6 +351,7 @@ void up_write(struct rw_semaphore *sem)
 {
 	if (unlikely(ownerOf(sem->owner) != self()))
 		misuse("rw semaphore released by another than its writer", sem);
+	noteReleased(sem);
 	Guard guard(sem->host);
 	setOwner(sem->owner, nullptr);
 	sem->active = 0;

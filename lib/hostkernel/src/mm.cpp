@@ -29,6 +29,7 @@ mm_struct *mmCreate(int pid)
 	atomic_set(&mm->mm_users, 1);
 	atomic_set(&mm->mm_count, 1);
 	init_rwsem(&mm->mmap_lock);
+	wd_rwsem_set_name(&mm->mmap_lock, WD_LOCK_PRIVATE "mmap_lock");
 	mm->wd_id = id;
 	mm->wd_pid = pid;
 	auto *state = new MmState;
@@ -96,6 +97,7 @@ long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags
 	start &= PAGE_MASK;
 	if (!mm || start >= TASK_SIZE)
 		return -EFAULT;
+	warnIfLocked(nullptr);
 	if (shouldFail(FailPoint::Pin))
 		return -EFAULT;
 	count = std::min(count, (TASK_SIZE - start) >> PAGE_SHIFT);

@@ -16,6 +16,12 @@
 namespace wd::hostkernel
 {
 
+/** A mutex or rw semaphore that the thread has. */
+struct HeldLock {
+	const void *lock;
+	const char *name; /**< of its class, or null */
+};
+
 struct ThreadState {
 	int atomicDepth = 0; /**< spinlocks held, interrupts or preemption off */
 	int rcuDepth = 0;
@@ -23,7 +29,17 @@ struct ThreadState {
 	unsigned userDepth = 0; /**< user scopes (freezer.h) around what the thread does */
 	const std::function<void()> *onAllocation = nullptr; /**< class AllocationHook */
 	task_struct *task = nullptr;
+	unsigned heldCount = 0;
+	unsigned heldBefore = 0; /**< of @held: taken before the system call that runs now */
+	HeldLock held[16] = {};	 /**< in the order taken; what does not fit is not known */
 };
+
+/**
+ * WARN if the thread is about to touch user memory, which may wait for ever, with a lock that
+ * others need: any but those whose class says WD_LOCK_PRIVATE.
+ * @param exclude a lock that may not be held even so, or null
+ */
+void warnIfLocked(const void *exclude);
 
 inline constinit thread_local ThreadState threadState;
 

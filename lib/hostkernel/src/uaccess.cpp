@@ -22,6 +22,12 @@ inline mm_struct *userMm()
 	return get_current()->mm;
 }
 
+/* A copy may fault, and a fault takes the mmap lock. */
+inline void mayFault(mm_struct *mm)
+{
+	warnIfLocked(&mm->mmap_lock);
+}
+
 inline bool inRange(const void *address, unsigned long size)
 {
 	return size <= TASK_SIZE && reinterpret_cast<unsigned long>(address) <= TASK_SIZE - size;
@@ -30,7 +36,10 @@ inline bool inRange(const void *address, unsigned long size)
 size_t copyIn(void *to, const void *from, size_t n)
 {
 	mm_struct *mm = userMm();
-	if (unlikely(!mm || !inRange(from, n) || shouldFail(FailPoint::CopyUser)))
+	if (unlikely(!mm || !inRange(from, n)))
+		return n;
+	mayFault(mm);
+	if (unlikely(shouldFail(FailPoint::CopyUser)))
 		return n;
 	if (likely(!mm->wd_pid))
 		return copyFaultable(to, from, n);
@@ -40,7 +49,10 @@ size_t copyIn(void *to, const void *from, size_t n)
 size_t copyOut(void *to, const void *from, size_t n)
 {
 	mm_struct *mm = userMm();
-	if (unlikely(!mm || !inRange(to, n) || shouldFail(FailPoint::CopyUser)))
+	if (unlikely(!mm || !inRange(to, n)))
+		return n;
+	mayFault(mm);
+	if (unlikely(shouldFail(FailPoint::CopyUser)))
 		return n;
 	if (likely(!mm->wd_pid))
 		return copyFaultable(to, from, n);

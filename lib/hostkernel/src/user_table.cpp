@@ -150,6 +150,7 @@ vm_fault_t handle_mm_fault(struct vm_area_struct *vma, unsigned long address, un
 
 	might_sleep();
 	WARN_ON_ONCE(!wd_rwsem_held(&mm->mmap_lock));
+	warnIfLocked(nullptr);
 	address &= PAGE_MASK;
 	if (shouldFail(FailPoint::Pin))
 		return VM_FAULT_OOM;

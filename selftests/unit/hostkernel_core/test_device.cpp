@@ -165,6 +165,67 @@ __poll_t poll(file *filp, poll_table *pt)
 	return context->ready ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
+/* What may be an endless wait. */
+long touchOnce(const Touch &touch)
+{
+	char byte;
+	page *page;
+
+	if (!touch.pin)
+		return copy_from_user(&byte, reinterpret_cast<void *>(touch.address), 1) ? -EFAULT
+											 : 0;
+	long pinned = get_current()->mm->mmap_lock.active
+			      ? pin_user_pages(touch.address, 1, FOLL_LONGTERM, &page, nullptr)
+			      : pin_user_pages_fast(touch.address, 1, FOLL_LONGTERM, &page);
+	if (pinned == 1)
+		unpin_user_page(page);
+	return pinned == 1 ? 0 : -EFAULT;
+}
+
+long touchLocked(unsigned long arg)
+{
+	mm_struct *mm = get_current()->mm;
+	struct mutex mutex;
+	rw_semaphore sem;
+	Touch touch;
+	long ret = 0;
+
+	if (copy_from_user(&touch, reinterpret_cast<void *>(arg), sizeof(touch)))
+		return -EFAULT;
+	mutex_init(&mutex);
+	init_rwsem(&sem);
+	switch (touch.lock) {
+	case Lock::None:
+		return touchOnce(touch);
+	case Lock::Private:
+		wd_mutex_set_name(&mutex, WD_LOCK_PRIVATE "a test's");
+		[[fallthrough]];
+	case Lock::Mutex:
+		mutex_lock(&mutex);
+		ret = touchOnce(touch);
+		mutex_unlock(&mutex);
+		break;
+	case Lock::Reader:
+		down_read(&sem);
+		ret = touchOnce(touch);
+		up_read(&sem);
+		break;
+	case Lock::Writer:
+		down_write(&sem);
+		ret = touchOnce(touch);
+		up_write(&sem);
+		break;
+	case Lock::MmapLock:
+		mmap_read_lock(mm);
+		ret = touchOnce(touch);
+		mmap_read_unlock(mm);
+		break;
+	}
+	/* All is given back. */
+	touch.lock = Lock::None;
+	return ret ? ret : touchOnce(touch);
+}
+
 long ioctl(file *filp, unsigned cmd, unsigned long arg);
 
 int mmap(file *, vm_area_struct *vma)
@@ -249,6 +310,8 @@ long ioctl(file *filp, unsigned cmd, unsigned long arg)
 	case kRevoke:
 		unmap_mapping_range(filp->f_mapping, 0, 0, 1);
 		return 0;
+	case kTouch:
+		return touchLocked(arg);
 	case kUid:
 		return current_uid().val;
 	case kCapable:

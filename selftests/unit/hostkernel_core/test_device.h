@@ -22,6 +22,15 @@ struct Pin {
 	uint64_t firstPhys; /**< out */
 };
 
+enum class Lock : uint64_t { None, Mutex, Reader, Writer, Private, MmapLock };
+
+/** User memory touched with a lock held. */
+struct Touch {
+	Lock lock;
+	uint64_t pin; /**< rather than a copy */
+	uint64_t address;
+};
+
 enum Command : unsigned {
 	kCopy = 1, /**< struct Copy in and out */
 	kPin,	   /**< struct Pin; pages are unpinned by kUnpin or release; returns the count */
@@ -37,6 +46,7 @@ enum Command : unsigned {
 	kString,  /**< length of the string at argument, read with strndup_user() of 16 */
 	kSignal,  /**< adds 1 to the event counter of descriptor argument; returns what was added */
 	kGrabMm,  /**< mmgrab() of the caller's mm, whose address goes to the argument */
+	kTouch,	  /**< struct Touch */
 	kStruct, /**< copy_struct_from_user of 16 bytes from a struct whose size is its first u64 */
 };
 

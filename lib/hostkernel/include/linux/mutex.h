@@ -8,15 +8,16 @@
 struct mutex {
 	struct wd_host_mutex host;
 	const void *owner;
+	const char *name; /* of its class, see lockdep.h */
 };
 
 /* clang-format off */
-#define __MUTEX_INITIALIZER(name) { { { 0 } }, NULL }
+#define __MUTEX_INITIALIZER(_name) { { { 0 } }, NULL, #_name }
 /* clang-format on */
-#define DEFINE_MUTEX(name) struct mutex name = __MUTEX_INITIALIZER(name)
+#define DEFINE_MUTEX(_name) struct mutex _name = __MUTEX_INITIALIZER(_name)
 
 WD_BEGIN_DECLS
-void mutex_init(struct mutex *lock);
+void __mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key);
 void mutex_destroy(struct mutex *lock);
 void mutex_lock(struct mutex *lock);
 /* Signals do not exist: the interruptible forms always succeed. */
@@ -27,6 +28,7 @@ void mutex_unlock(struct mutex *lock);
 bool mutex_is_locked(struct mutex *lock);
 WD_END_DECLS
 
+#define mutex_init(lock) __mutex_init(lock, #lock, NULL)
 #define mutex_lock_nested(lock, subclass) mutex_lock(lock)
 #define mutex_lock_nest_lock(lock, nest) mutex_lock(lock)
 

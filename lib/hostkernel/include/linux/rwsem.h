@@ -12,15 +12,16 @@ struct rw_semaphore {
 	int active; /* > 0 readers, -1 a writer */
 	int writers_waiting;
 	const void *owner; /* the writer */
+	const char *name;  /* of its class, see lockdep.h */
 };
 
 /* clang-format off */
-#define __RWSEM_INITIALIZER(name) { { { 0 } }, { { 0 } }, 0, 0, NULL }
+#define __RWSEM_INITIALIZER(_name) { { { 0 } }, { { 0 } }, 0, 0, NULL, #_name }
 /* clang-format on */
-#define DECLARE_RWSEM(name) struct rw_semaphore name = __RWSEM_INITIALIZER(name)
+#define DECLARE_RWSEM(_name) struct rw_semaphore _name = __RWSEM_INITIALIZER(_name)
 
 WD_BEGIN_DECLS
-void init_rwsem(struct rw_semaphore *sem);
+void __init_rwsem(struct rw_semaphore *sem, const char *name, struct lock_class_key *key);
 void down_read(struct rw_semaphore *sem);
 int __must_check down_read_interruptible(struct rw_semaphore *sem);
 int __must_check down_read_killable(struct rw_semaphore *sem);
@@ -34,6 +35,7 @@ void downgrade_write(struct rw_semaphore *sem);
 int rwsem_is_locked(struct rw_semaphore *sem);
 WD_END_DECLS
 
+#define init_rwsem(sem) __init_rwsem(sem, #sem, NULL)
 #define down_read_nested(sem, subclass) down_read(sem)
 #define down_write_nested(sem, subclass) down_write(sem)
 
