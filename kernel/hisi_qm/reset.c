@@ -12,6 +12,7 @@
 #include <linux/pci.h>
 #include <linux/sched/signal.h>
 
+#include "iommu_master.h"
 #include "qm.h"
 
 /* How long all queues together may take to finish what they hold before they are stopped. */
@@ -185,8 +186,9 @@ int wd_qm_restart(struct wd_qm *qm)
 
 	if (qm->state != WD_QM_HALTED)
 		return 0;
-	pci_set_master(qm->pdev);
-	ret = qm_start(qm);
+	ret = wd_iommu_set_master(qm->pdev);
+	if (!ret)
+		ret = qm_start(qm);
 	if (ret) {
 		dev_err(&qm->pdev->dev, "does not start again: %d\n", ret);
 		pci_clear_master(qm->pdev);

@@ -8,6 +8,7 @@
 #include <linux/pci.h>
 #include <linux/pm.h>
 
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "qm.h"
 #include "zip.h"
@@ -38,7 +39,9 @@ static int zip_enable(struct pci_dev *pdev)
 	ret = dma_set_mask_and_coherent(&pdev->dev, DMA_BIT_MASK(64));
 	if (ret)
 		goto err_regions;
-	pci_set_master(pdev);
+	ret = wd_iommu_set_master(pdev);
+	if (ret)
+		goto err_regions;
 	return 0;
 
 err_regions:

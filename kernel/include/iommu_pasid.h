@@ -170,7 +170,9 @@ bool wd_iommu_domain_released(struct iommu_domain *domain);
  * and the set-up of the new one. Needs no memory.
  */
 int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
-/* Attribute "attachments" for the driver's iommu_device. */
+/* The IOMMU did not answer: what was mapped in @domain is not to be used anew. Any context. */
+void wd_iommu_domain_set_lost(struct iommu_domain *domain);
+/* Attributes "attachments" and "leaked_pages" for the driver's iommu_device. */
 extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
@@ -190,6 +192,10 @@ int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
 void wd_iommu_reset_prepare(struct device *dev);
 void wd_iommu_reset_done(struct device *dev);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);
+
+/* In any context. */
+bool wd_iommu_domain_lost(struct iommu_domain *domain);
+void wd_iommu_leaked(unsigned long pages);
 
 #define iommu_attach_device_pasid(domain, dev, pasid) \
 	wd_iommu_attach_device_pasid(domain, dev, pasid)

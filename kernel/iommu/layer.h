@@ -2,7 +2,7 @@
 /*
  * What the parts of the layer share: objects and records (registry.c), and the services that use
  * them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
- * page faults (page_fault.c, fault_group.c).
+ * page faults (page_fault.c, fault_group.c), what dead IOMMUs keep (lost.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
@@ -54,6 +54,7 @@ struct wd_iommu {
  * @id: number shown to people, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_record of this domain
+ * @lost: an IOMMU may use what was mapped in it for ever; only ever set
  * @node: in wd_domain_list
  */
 struct wd_domain {
@@ -62,6 +63,7 @@ struct wd_domain {
 	int id;
 	const char *type;
 	struct list_head records;
+	bool lost;
 };
 
 /**
@@ -159,6 +161,7 @@ struct wd_device *wd_device_find(struct device *dev);
 void wd_device_get(struct wd_device *device);
 void wd_device_put(struct wd_device *device);
 bool wd_domain_known(struct iommu_domain *domain);
+struct wd_domain *wd_domain_peek(struct iommu_domain *domain);
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table);
 void wd_record_remove(struct wd_record *record);
@@ -170,6 +173,9 @@ bool wd_record_is(const struct wd_record *record, const struct iommu_domain *dom
 void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table);
 bool wd_pgtable_unused(const struct wd_pgtable *table);
+
+/* --- lost.c --- */
+extern struct device_attribute dev_attr_leaked_pages;
 
 /* --- pasid.c --- */
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid);

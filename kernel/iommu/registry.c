@@ -92,6 +92,12 @@ bool wd_domain_known(struct iommu_domain *domain)
 	return known;
 }
 
+/* For whoever knows that @domain is not released meanwhile. Any context. */
+struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
+{
+	return xa_load(&wd_domains, wd_index(domain));
+}
+
 static void wd_record_link(struct wd_record *record, struct wd_domain *domain)
 {
 	lockdep_assert_held(&wd_lock);
@@ -652,6 +658,7 @@ static DEVICE_ATTR_ADMIN_RO(attachments);
 
 static struct attribute *wd_iommu_attrs[] = {
 	&dev_attr_attachments.attr,
+	&dev_attr_leaked_pages.attr,
 	NULL,
 };
 

@@ -8,6 +8,7 @@
 #include <linux/sizes.h>
 
 #include "io_pagetable.h"
+#include "iommu_pasid.h"
 
 static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, unsigned long iova,
 			phys_addr_t phys, size_t length, int prot, size_t *mapped)
@@ -24,6 +25,29 @@ static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, 
 		*mapped += step;
 	}
 	return 0;
+}
+
+/*
+ * The first @length bytes of an area, table by table of @domain's largest page, so that no leaf is
+ * cut, and others get the processor in between: an area may have any size. If the IOMMU could not
+ * be made to forget them, the pages are not given back.
+ */
+static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain, size_t length)
+{
+	const size_t step = max_t(size_t, SZ_1G, 1UL << __fls(domain->pgsize_bitmap));
+	unsigned long iova = area->node.start;
+	size_t left = length;
+
+	while (left) {
+		size_t part = min(left, step - (iova & (step - 1)));
+
+		WARN_ON(iommu_unmap(domain, iova, part) != part);
+		iova += part;
+		left -= part;
+		cond_resched();
+	}
+	if (wd_iommu_domain_lost(domain))
+		WRITE_ONCE(area->pages->lost, true);
 }
 
 /* Write an area whose pages are pinned into a page table, all or nothing. */
@@ -58,28 +82,8 @@ static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 
 err_unmap:
 	if (done)
-		iommu_unmap(domain, area->node.start, done);
+		iopt_area_unmap(area, domain, done);
 	return rc;
-}
-
-/*
- * Table by table of @domain's largest page, so that no leaf is cut, and others get the processor in
- * between: an area may have any size.
- */
-static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain)
-{
-	const size_t step = max_t(size_t, SZ_1G, 1UL << __fls(domain->pgsize_bitmap));
-	unsigned long iova = area->node.start;
-	size_t left = area->length;
-
-	while (left) {
-		size_t part = min(left, step - (iova & (step - 1)));
-
-		WARN_ON(iommu_unmap(domain, iova, part) != part);
-		iova += part;
-		left -= part;
-		cond_resched();
-	}
 }
 
 static void iopt_area_unpin(struct iopt_area *area)
@@ -105,7 +109,7 @@ static int iopt_area_map_all(struct io_pagetable *iopt, struct iopt_area *area)
 	if (!rc)
 		return 0;
 	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain);
+		iopt_area_unmap(area, link->domain, area->length);
 	return rc;
 }
 
@@ -171,7 +175,7 @@ err_unmap:
 	list_for_each_entry_continue_reverse(area, list, build_item)
 	{
 		list_for_each_entry (link, &iopt->domains, item)
-			iopt_area_unmap(area, link->domain);
+			iopt_area_unmap(area, link->domain, area->length);
 		area->filled = false;
 	}
 	return rc;
@@ -182,7 +186,8 @@ err_unmap:
  * @iopt: IOAS
  * @area: busy area
  *
- * When it returns no device reaches the memory through the area.
+ * When it returns no device reaches the memory through the area, and its pages are given back; if
+ * an IOMMU is dead they are kept instead.
  */
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -193,7 +198,7 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (!area->filled)
 		return;
 	list_for_each_entry (link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain);
+		iopt_area_unmap(area, link->domain, area->length);
 	iopt_area_unpin(area);
 	area->filled = false;
 }
@@ -244,7 +249,7 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 	for (area = iopt_first_area(iopt); area && area != end; area = iopt_next_area(area)) {
 		if (!area->filled)
 			continue;
-		iopt_area_unmap(area, domain);
+		iopt_area_unmap(area, domain, area->length);
 		if (unpin) {
 			iopt_area_unpin(area);
 			area->filled = false;

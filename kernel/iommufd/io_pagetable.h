@@ -146,6 +146,7 @@ struct iopt_seg {
  * @account_mode: enum iopt_account_mode, fixed at MAP
  * @writable: devices may be allowed to write it
  * @first_seg_used: @first_seg is in @segs
+ * @lost: an IOMMU that did not answer may use the pages for ever: they stay pinned. Only ever set
  * @mutex: for @segs and @first_seg_used
  * @source_mm: address space, grabbed (it may be dead)
  * @source_user: who is charged, with IOPT_ACCOUNT_USER
@@ -162,6 +163,7 @@ struct iopt_pages {
 	u8 account_mode;
 	bool writable;
 	bool first_seg_used;
+	bool lost;
 	struct mutex mutex;
 	struct mm_struct *source_mm;
 	struct user_struct *source_user;

@@ -16,6 +16,7 @@
 
 #include "compat.h"
 #include "io_pagetable.h"
+#include "iommu_pasid.h"
 
 #define IOPT_STACK_BATCH 8
 #define IOPT_BATCH (PAGE_SIZE / sizeof(struct page *))
@@ -286,11 +287,14 @@ int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 	return rc;
 }
 
-/* Give the pages of a segment back. */
+/* Give the pages of a segment back, if no device can use them any more. */
 void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	lockdep_assert_held(&pages->mutex);
 
-	iopt_seg_release(pages, seg);
+	if (READ_ONCE(pages->lost))
+		wd_iommu_leaked(iopt_seg_npages(seg));
+	else
+		iopt_seg_release(pages, seg);
 	iopt_uncharge(pages, iopt_seg_npages(seg));
 }

@@ -12,12 +12,14 @@
  * about address translation (PASID, ATS, PRI), which the IOMMU driver owns. The vendor-specific one
  * can be read: it says where the doorbell words are.
  */
+#include <linux/iommu.h>
 #include <linux/kernel.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
+#include "iommu_master.h"
 #include "wd_vfio.h"
 
 /* A chain cannot have more capabilities, whatever a broken function says. */
@@ -305,16 +307,40 @@ struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
 	return config;
 }
 
-/* What the command register says, happens. */
-static void wd_vfio_config_command(struct wd_vfio *wd)
+/* Bus mastering only as long as an IOMMU keeps the function within the memory of its owner. */
+static int wd_vfio_config_master(struct wd_vfio *wd)
 {
-	u32 command = wd_vfio_get(wd->config->value, PCI_COMMAND, 2);
+	return device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev) : -ENODEV;
+}
 
-	wd_vfio_set_memory(wd, command & PCI_COMMAND_MEMORY);
+/* What the command register says, happens; nothing of it after an error. */
+static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
+{
+	int ret = 0;
+
 	if (command & PCI_COMMAND_MASTER)
-		pci_set_master(wd->pdev);
+		ret = wd_vfio_config_master(wd);
 	else
 		pci_clear_master(wd->pdev);
+	if (!ret)
+		wd_vfio_set_memory(wd, command & PCI_COMMAND_MEMORY);
+	return ret;
+}
+
+/**
+ * wd_vfio_config_restored() - after a reset, which has restored the command register
+ * @wd: owned and locked
+ *
+ * A function that may not master the bus any more does not get it back.
+ */
+void wd_vfio_config_restored(struct wd_vfio *wd)
+{
+	u8 *value = wd->config->value;
+	u32 command = wd_vfio_get(value, PCI_COMMAND, 2);
+
+	lockdep_assert_held(&wd->lock);
+	if (command & PCI_COMMAND_MASTER && wd_vfio_config_master(wd))
+		wd_vfio_set(value, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
 }
 
 /**
@@ -367,21 +393,25 @@ static u32 wd_vfio_config_read(struct wd_vfio *wd, unsigned int offset, unsigned
 	return (value & ~mask) | (real & mask);
 }
 
-static void wd_vfio_config_write(struct wd_vfio *wd, unsigned int offset, unsigned int size,
-				 u32 value)
+static int wd_vfio_config_write(struct wd_vfio *wd, unsigned int offset, unsigned int size,
+				u32 value)
 {
 	struct wd_vfio_config *config = wd->config;
 	u32 mask = wd_vfio_get(config->write, offset, size);
-	u32 before = wd_vfio_get(config->value, offset, size);
+	u32 after = (wd_vfio_get(config->value, offset, size) & ~mask) | (value & mask);
 	unsigned int reset = config->control + 1;
+	int ret = 0;
 
-	wd_vfio_set(config->value, offset, size, (before & ~mask) | (value & mask));
 	if (offset <= PCI_COMMAND && offset + size > PCI_COMMAND)
-		wd_vfio_config_command(wd);
+		ret = wd_vfio_config_command(wd, after >> (8 * (PCI_COMMAND - offset)));
+	if (ret)
+		return ret;
+	wd_vfio_set(config->value, offset, size, after);
 	/* The reset's bit is the highest of Device Control. It reads as 0. */
 	if (config->control && offset <= reset && offset + size > reset &&
 	    value >> (8 * (reset - offset)) & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		wd_vfio_reset(wd);
+	return 0;
 }
 
 /* One access of 1, 2 or 4 bytes, naturally aligned. */
@@ -395,11 +425,11 @@ static int wd_vfio_config_access(struct wd_vfio_file *vfile, unsigned int offset
 	if (ret)
 		return ret;
 	if (write)
-		wd_vfio_config_write(wd, offset, size, *value);
+		ret = wd_vfio_config_write(wd, offset, size, *value);
 	else
 		*value = wd_vfio_config_read(wd, offset, size);
 	mutex_unlock(&wd->lock);
-	return 0;
+	return ret;
 }
 
 /**
@@ -410,7 +440,8 @@ static int wd_vfio_config_access(struct wd_vfio_file *vfile, unsigned int offset
  * @offset: in configuration space
  * @write: direction
  *
- * Return: bytes done, possibly fewer than wanted; -EFAULT also if the range is not all inside.
+ * Return: bytes done, possibly fewer than wanted; -EFAULT also if the range is not all inside;
+ * -ENODEV or -EIO if @buf asks for bus mastering, and no live IOMMU translates for the function.
  */
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write)

@@ -129,6 +129,7 @@ int wd_vfio_reset(struct wd_vfio *wd)
 	wd_vfio_zap(wd);
 	ret = pci_try_reset_function(wd->pdev);
 	up_write(&wd->memory_lock);
+	wd_vfio_config_restored(wd);
 	return ret;
 }
 

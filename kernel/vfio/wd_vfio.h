@@ -139,6 +139,7 @@ int wd_vfio_reset(struct wd_vfio *wd);
 
 /* config.c */
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);
+void wd_vfio_config_restored(struct wd_vfio *wd);
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write);
 void wd_vfio_config_stop(struct wd_vfio *wd);

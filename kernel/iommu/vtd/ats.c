@@ -210,7 +210,7 @@ static void vtd_faults_switch_off(struct vtd_dev *dev)
  * @device: claimed function
  *
  * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if its device TLB
- * has let us down; -EBUSY if they are on.
+ * or its unit has let us down; -EBUSY if they are on.
  */
 int vtd_faults_enable(struct device *device)
 {
@@ -222,6 +222,8 @@ int vtd_faults_enable(struct device *device)
 	mutex_lock(&dev->lock);
 	if (dev->faults_on)
 		ret = -EBUSY;
+	else if (vtd_unit_dead(dev->unit))
+		ret = -EIO;
 	else if (!dev->resetting)
 		ret = vtd_faults_switch_on(dev);
 	if (!ret)

@@ -167,6 +167,9 @@ void vtd_attach_drop(struct vtd_attach *attach)
 		return;
 	domain = attach->domain;
 	table = attach->on->table;
+	/* It may go on with the domain's table. */
+	if (vtd_unit_dead(attach->on->unit))
+		wd_iommu_domain_set_lost(&domain->domain);
 	if (table) {
 		mutex_lock(&table->lock);
 		list_del(&attach->place);
@@ -273,6 +276,9 @@ int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
 	struct vtd_pasid_entry content;
 	int ret;
 
+	/* Going back to its default domain must not fail, though that does not work any more. */
+	if (vtd_unit_dead(vdev->unit) && !vtd_is_default(paging))
+		return -EIO;
 	if (!home) {
 		ret = vtd_domain_fits(paging, vdev->unit);
 		if (ret)
@@ -365,8 +371,8 @@ err_erase:
  * @dev: function
  * @pasid: PASID, free; or IOMMU_NO_PASID if the core has blocked the requester id
  *
- * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -ENOSPC
- * without domain identifiers; -ENOMEM.
+ * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -EIO if
+ * the unit is dead; -ENOSPC without domain identifiers; -ENOMEM.
  */
 int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
 		       u32 pasid)
@@ -374,6 +380,8 @@ int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, str
 	struct vtd_attach *attach;
 	int ret;
 
+	if (vtd_unit_dead(dev->unit))
+		return -EIO;
 	ret = vtd_domain_fits(domain, dev->unit);
 	if (ret)
 		return ret;
@@ -446,8 +454,8 @@ struct wd_new_entry {
  * @dev: claimed function
  * @pasid: where something is attached
  *
- * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -ENOSPC,
- * -ENOMEM.
+ * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -EIO if it
+ * is dead, -ENOSPC, -ENOMEM.
  */
 struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *pgtable,
 					 struct device *dev, ioasid_t pasid)
@@ -459,6 +467,8 @@ struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_
 
 	if (domain->ops != &vtd_paging_ops || (table && !vtd_first_fits(table->first, vdev->unit)))
 		return ERR_PTR(-EINVAL);
+	if (vtd_unit_dead(vdev->unit))
+		return ERR_PTR(-EIO);
 	ret = vtd_domain_fits(to_vtd_domain(domain), vdev->unit);
 	if (ret)
 		return ERR_PTR(ret);

@@ -7,6 +7,7 @@
  */
 #include <linux/bitops.h>
 
+#include "iommu_pasid.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -123,21 +124,44 @@ static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *ran
 	return ret;
 }
 
+/* Some unit could not be made to forget: that is the end of the domain, and of the unit. */
+static void vtd_domain_lost(struct vtd_domain *domain)
+{
+	struct vtd_domain_unit *on;
+	unsigned long flags;
+	bool dead = false;
+
+	wd_iommu_domain_set_lost(&domain->domain);
+	spin_lock_irqsave(&domain->lock, flags);
+	list_for_each_entry (on, &domain->units, node)
+		dead |= vtd_unit_dead(on->unit);
+	/* It has refused even the coarsest command, and did not say which one it was. */
+	if (!dead)
+		list_for_each_entry (on, &domain->units, node)
+			vtd_unit_kill(on->unit);
+	spin_unlock_irqrestore(&domain->lock, flags);
+}
+
 /*
  * What is not forgotten would lead into pages that somebody else gets. A command that the unit
  * refuses (it never should) is followed by the coarsest ones. And functions whose ATS came on
  * meanwhile were perhaps left out.
  */
-static void vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
+static int vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
 {
 	const struct vtd_range all = {0, VTD_QI_WHOLE, false};
 	unsigned int epoch;
+	int ret;
 
 	do {
 		epoch = vtd_ats_epoch();
-		if (vtd_flush_once(domain, range))
-			WARN_ON_ONCE(vtd_flush_once(domain, &all));
-	} while (epoch != vtd_ats_epoch());
+		ret = vtd_flush_once(domain, range);
+		if (ret)
+			ret = vtd_flush_once(domain, &all);
+	} while (!ret && epoch != vtd_ats_epoch());
+	if (ret)
+		vtd_domain_lost(domain);
+	return ret;
 }
 
 /**
@@ -147,13 +171,16 @@ static void vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
  * @last: last address
  * @leaf_only: no table was unlinked
  *
- * Any context. When it returns no request reaches memory through what was cleared.
+ * Any context. When it returns 0 no request reaches memory through what was cleared.
+ *
+ * Return: 0, or an error if a unit is dead: then the domain is lost, and what was cleared from it
+ * must be kept.
  */
-void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only)
+int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only)
 {
 	const struct vtd_range range = vtd_covering(first, last, leaf_only);
 
-	vtd_flush(domain, &range);
+	return vtd_flush(domain, &range);
 }
 
 /* As vtd_flush_range(), for the whole address space. */
@@ -209,7 +236,8 @@ static int vtd_flush_mm_once(const struct vtd_mm_table *table, const struct vtd_
  * @first: first address
  * @last: last address
  *
- * Tables may go with the pages. Any context.
+ * Tables may go with the pages, also if the unit is dead: then its functions are no bus masters.
+ * Any context.
  */
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last)
 {
@@ -220,7 +248,7 @@ void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last)
 	lockdep_assert_held(&table->lock);
 	do {
 		epoch = vtd_ats_epoch();
-		if (vtd_flush_mm_once(table, &range))
-			WARN_ON_ONCE(vtd_flush_mm_once(table, &all));
+		if (vtd_flush_mm_once(table, &range) && vtd_flush_mm_once(table, &all))
+			vtd_unit_kill(table->dev->unit);
 	} while (epoch != vtd_ats_epoch());
 }

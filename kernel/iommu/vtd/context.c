@@ -35,9 +35,9 @@ void vtd_root_free(struct vtd_unit *unit)
 		u64 half = le64_to_cpu(unit->root[i]);
 
 		if (half & VTD_ROOT_PRESENT)
-			free_page((unsigned long)phys_to_virt(half & PAGE_MASK));
+			vtd_pages_free(unit, (unsigned long)phys_to_virt(half & PAGE_MASK), 0);
 	}
-	free_page((unsigned long)unit->root);
+	vtd_pages_free(unit, (unsigned long)unit->root, 0);
 	unit->root = NULL;
 }
 
@@ -116,7 +116,7 @@ void vtd_context_refuse_ats(struct vtd_dev *dev)
  * @blocked: refuse
  *
  * Its PASID entries stay. When it returns, with @blocked, nothing of the function is on its way to
- * memory.
+ * memory, or its unit is dead.
  */
 void vtd_context_block(struct vtd_dev *dev, bool blocked)
 {
@@ -133,8 +133,8 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
 	WRITE_ONCE(dev->context[0], cpu_to_le64(q0));
 	wmb();
 	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
-	if (blocked)
-		WARN_ON_ONCE(vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)));
+	if (blocked && vtd_qi_submit(dev->unit, flush, ARRAY_SIZE(flush)))
+		vtd_unit_kill(dev->unit);
 }
 
 /**
@@ -142,7 +142,7 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
  * @dev: function whose PASID entries are all torn down
  *
  * The IOTLB and the PASID cache hold nothing of the function any more (4.6), so only its context
- * goes. When it returns the unit does not read the directory any more.
+ * goes. When it returns the unit does not read the directory any more, unless it is dead.
  */
 void vtd_context_clear(struct vtd_dev *dev)
 {
@@ -154,7 +154,8 @@ void vtd_context_clear(struct vtd_dev *dev)
 		return;
 	WRITE_ONCE(entry[0], cpu_to_le64(le64_to_cpu(entry[0]) & ~VTD_CTX_PRESENT));
 	wmb();
-	vtd_qi_submit(dev->unit, &flush, 1);
+	if (vtd_qi_submit(dev->unit, &flush, 1))
+		vtd_unit_kill(dev->unit);
 	for (i = 0; i < VTD_CTX_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);
 }

@@ -61,9 +61,11 @@ int vtd_did_alloc(struct vtd_unit *unit, bool kernel)
 	return did;
 }
 
-/* The unit has forgotten what it tagged with @did. */
+/* The unit has forgotten what it tagged with @did; a dead one never does. */
 void vtd_did_free(struct vtd_unit *unit, u16 did)
 {
+	if (vtd_unit_dead(unit))
+		return;
 	ida_free(&unit->dids, did);
 	atomic_dec(&unit->dids_used);
 }

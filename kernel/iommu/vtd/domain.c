@@ -19,6 +19,15 @@
 
 /* --- page tables --- */
 
+/* Table pages that were unlinked, after the flush. */
+static void vtd_tables_free(struct vtd_domain *domain, struct list_head *freed)
+{
+	if (wd_iommu_domain_lost(&domain->domain))
+		wd_iommu_leaked(ss_leak_pages(freed));
+	else
+		ss_free_pages(freed);
+}
+
 static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
 			 size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
 {
@@ -38,6 +47,8 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	    length - 1 > domain->geometry.aperture_end - iova || paddr >> paging->haw ||
 	    (paddr + (length - 1)) >> paging->haw)
 		return -ERANGE;
+	if (wd_iommu_domain_lost(domain))
+		return -EIO;
 	if (domain->type == IOMMU_DOMAIN_UNMANAGED && gfpflags_allow_blocking(gfp))
 		gfp |= __GFP_ACCOUNT;
 	ret = ss_table_map(&paging->table, iova, paddr, pgsize, pgcount, rights, gfp, mapped,
@@ -45,7 +56,7 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	if (!list_empty(&freed)) {
 		/* A large leaf took the place of an empty table: the units may hold the link. */
 		vtd_flush_range(paging, iova, iova + length - 1, false);
-		ss_free_pages(&freed);
+		vtd_tables_free(paging, &freed);
 	}
 	return ret;
 }
@@ -71,13 +82,16 @@ static size_t vtd_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 	return done;
 }
 
-/* One block for the whole gather; tables and the caller's pages may be used anew afterwards. */
+/*
+ * One block for the whole gather; tables and the caller's pages may be used anew afterwards, unless
+ * the domain is lost.
+ */
 static void vtd_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
 {
 	if (gather->end && gather->start <= gather->end)
 		vtd_flush_range(to_vtd_domain(domain), gather->start, gather->end,
 				list_empty(&gather->freelist));
-	ss_free_pages(&gather->freelist);
+	vtd_tables_free(to_vtd_domain(domain), &gather->freelist);
 }
 
 static void vtd_flush_iotlb_all(struct iommu_domain *domain)
@@ -117,10 +131,14 @@ static bool vtd_enforce_cache_coherency(struct iommu_domain *domain)
 static void vtd_paging_free(struct iommu_domain *domain)
 {
 	struct vtd_domain *paging = to_vtd_domain(domain);
+	bool lost = wd_iommu_domain_lost(domain);
 
 	if (!wd_iommu_domain_released(domain) || WARN_ON(!list_empty(&paging->attaches)))
 		return; /* a unit still walks the table */
-	ss_table_destroy(&paging->table);
+	if (lost)
+		wd_iommu_leaked(ss_table_pages(&paging->table));
+	else
+		ss_table_destroy(&paging->table);
 	kfree(paging);
 	module_put(THIS_MODULE);
 }

@@ -22,7 +22,7 @@
 #define VTD_VECTOR_PAGE_REQUEST 2
 #define VTD_VECTORS 3
 
-static DEFINE_MUTEX(vtd_units_lock);
+DEFINE_MUTEX(vtd_units_lock);
 static LIST_HEAD(vtd_units);
 static DEFINE_IDA(vtd_unit_ids);
 
@@ -54,6 +54,23 @@ int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
 }
 
 /**
+ * vtd_unit_of_segment - the unit of a function's PCI segment, whatever its state
+ * @pdev: function of the machine
+ *
+ * Return: the unit, for as long as vtd_units_lock is held; NULL if there is none.
+ */
+struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev)
+{
+	struct vtd_unit *unit;
+
+	lockdep_assert_held(&vtd_units_lock);
+	list_for_each_entry (unit, &vtd_units, node)
+		if (pci_domain_nr(unit->pdev->bus) == pci_domain_nr(pdev->bus))
+			return unit;
+	return NULL;
+}
+
+/**
  * vtd_unit_for - the unit that translates for a function
  * @pdev: function of the machine
  *
@@ -63,17 +80,14 @@ int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
  */
 struct vtd_unit *vtd_unit_for(struct pci_dev *pdev)
 {
-	struct vtd_unit *unit, *found = NULL;
+	struct vtd_unit *unit;
 
 	mutex_lock(&vtd_units_lock);
-	list_for_each_entry (unit, &vtd_units, node) {
-		if (unit->live && pci_domain_nr(unit->pdev->bus) == pci_domain_nr(pdev->bus)) {
-			found = unit;
-			break;
-		}
-	}
+	unit = vtd_unit_of_segment(pdev);
+	if (unit && (!unit->live || vtd_unit_dead(unit)))
+		unit = NULL;
 	mutex_unlock(&vtd_units_lock);
-	return found;
+	return unit;
 }
 
 /**
@@ -126,7 +140,7 @@ static void vtd_leave_list(struct vtd_unit *unit)
 }
 
 static const struct attribute_group *vtd_unit_groups[] = {
-	&vtd_did_group, &vtd_fault_group, &vtd_prq_group, &wd_iommu_group, NULL,
+	&vtd_state_group, &vtd_did_group, &vtd_fault_group, &vtd_prq_group, &wd_iommu_group, NULL,
 };
 
 /* sysfs first: the core links every claimed device to it (a1). */
@@ -256,6 +270,7 @@ static struct vtd_unit *vtd_unit_alloc(struct pci_dev *pdev, u32 flags)
 	mutex_init(&unit->prq.lock);
 	xa_init(&unit->devices);
 	vtd_faults_init(unit);
+	vtd_death_init(unit);
 	return unit;
 }
 
@@ -302,6 +317,7 @@ err_irq:
 err_stop:
 	vtd_unit_stop(unit);
 err_unmap:
+	cancel_work_sync(&unit->death);
 	vtd_unmap(unit);
 err_free:
 	vtd_unit_free(unit);
@@ -316,6 +332,7 @@ static void vtd_pci_remove(struct pci_dev *pdev)
 	vtd_unit_unregister(unit);
 	vtd_free_irqs(unit);
 	vtd_unit_stop(unit);
+	cancel_work_sync(&unit->death);
 	vtd_unmap(unit);
 	vtd_unit_free(unit);
 }

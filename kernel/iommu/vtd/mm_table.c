@@ -104,8 +104,8 @@ static void vtd_mm_table_place(struct vtd_mm_table *table, struct vtd_dev *dev, 
  *
  * Flushes find the place before the unit finds the table.
  *
- * Return: 0; -EINVAL for the requester id; -EBUSY if it is bound; -ENOSPC without domain
- * identifiers; -ENOMEM.
+ * Return: 0; -EINVAL for the requester id; -EBUSY if it is bound; -EIO if the unit is dead; -ENOSPC
+ * without domain identifiers; -ENOMEM.
  */
 int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid)
 {
@@ -116,6 +116,8 @@ int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid
 		return -EINVAL;
 	if (table->dev)
 		return -EBUSY;
+	if (vtd_unit_dead(dev->unit))
+		return -EIO;
 	did = vtd_did_alloc(dev->unit, false);
 	if (did < 0)
 		return did;

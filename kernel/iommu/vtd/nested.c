@@ -123,7 +123,8 @@ void vtd_pgtable_free(struct wd_pgtable *pgtable)
  *	the parent to it
  *
  * Return: 0; -EINVAL if the function's unit cannot walk the table, or the requester id is the
- * core's; -EBUSY if something is there; -ENOSPC without domain identifiers; -ENOMEM.
+ * core's; -EBUSY if something is there; -EIO if the unit is dead; -ENOSPC without domain
+ * identifiers; -ENOMEM.
  */
 int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
 {
@@ -170,7 +171,24 @@ static void vtd_add_invalidation(struct vtd_qi_batch *batch, struct vtd_pgtable 
 	vtd_flush_table(batch, table, entry->addr, last, entry->flags & IOMMU_VTD_INV_FLAGS_LEAF);
 }
 
-/* Up to the first entry that is refused; *@done counts those before it, which are done. */
+/* Not even the coarsest command was taken. */
+static int vtd_table_lost(struct vtd_pgtable *table)
+{
+	struct vtd_attach *attach;
+
+	lockdep_assert_held(&table->lock);
+	list_for_each_entry (attach, &table->places, place)
+		if (vtd_unit_dead(attach->dev->unit))
+			return -EIO;
+	list_for_each_entry (attach, &table->places, place)
+		vtd_unit_kill(attach->dev->unit);
+	return -EIO;
+}
+
+/*
+ * Up to the first entry that is refused; *@done counts those before it, which are done. None is if
+ * a unit is dead.
+ */
 static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, u32 count,
 				u32 *done)
 {
@@ -194,7 +212,11 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
 			/* As in vtd_flush(): never less than what was asked for. */
 			vtd_qi_begin(&batch);
 			vtd_flush_table(&batch, table, 0, U64_MAX, false);
-			WARN_ON_ONCE(vtd_qi_finish(&batch));
+			if (vtd_qi_finish(&batch)) {
+				ret = vtd_table_lost(table);
+				*done = 0;
+				break;
+			}
 		}
 	} while (epoch != vtd_ats_epoch());
 	mutex_unlock(&table->lock);
@@ -213,7 +235,8 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
  * May sleep. Each entry reaches every place where the table is bound, and the device TLBs there. At
  * least what it names is forgotten when it counts as done.
  *
- * Return: 0; -EINVAL for another type or length or a bad range; -EOPNOTSUPP for a flag.
+ * Return: 0; -EINVAL for another type or length or a bad range; -EOPNOTSUPP for a flag; -EIO if a
+ * unit is dead.
  */
 int vtd_cache_invalidate(struct wd_pgtable *pgtable, u32 type, const void *entries, u32 entry_len,
 			 u32 count, u32 *done)

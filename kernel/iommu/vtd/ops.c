@@ -29,15 +29,9 @@
  */
 int vtd_route(struct vtd_dev *dev)
 {
-	u32 routing = 0, flags;
-	int vsec = vtd_find_vsec(dev->pdev, &flags);
-
-	if (!vsec)
-		return -EIO;
-	pci_write_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING,
+	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
 			       dev->rid | VTD_VSEC_ROUTING_VALID);
-	pci_read_config_dword(dev->pdev, vsec + VTD_VSEC_ROUTING, &routing);
-	return routing == (dev->rid | VTD_VSEC_ROUTING_VALID) ? 0 : -EIO;
+	return vtd_routed_here(dev) ? 0 : -EIO;
 }
 
 /* PASIDs are used if the function, the path and the unit have them. */
@@ -66,7 +60,7 @@ static void vtd_dev_free(struct vtd_dev *dev)
 	kfree(dev);
 }
 
-static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev)
+static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev, int vsec)
 {
 	struct vtd_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
 
@@ -75,6 +69,7 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 	dev->unit = unit;
 	dev->pdev = pdev;
 	dev->rid = PCI_DEVID(pdev->bus->number, pdev->devfn);
+	dev->vsec = vsec;
 	mutex_init(&dev->lock);
 	xa_init(&dev->attaches);
 	mutex_init(&dev->dids_lock);
@@ -112,7 +107,9 @@ static void vtd_dev_uninstall(struct vtd_dev *dev)
 	mutex_lock(&unit->devices_lock);
 	vtd_context_clear(dev);
 	mutex_lock(&unit->prq.lock);
+	spin_lock_irq(&unit->qi.lock);
 	xa_erase(&unit->devices, dev->rid);
+	spin_unlock_irq(&unit->qi.lock);
 	mutex_unlock(&unit->prq.lock);
 	mutex_unlock(&unit->devices_lock);
 }
@@ -127,13 +124,14 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	struct pci_dev *pdev;
 	struct vtd_unit *unit;
 	struct vtd_dev *vdev;
-	int ret;
+	int vsec, ret;
 	u32 flags;
 
 	if (!dev_is_pci(dev))
 		return ERR_PTR(-ENODEV);
 	pdev = to_pci_dev(dev);
-	if (!vtd_find_vsec(pdev, &flags) || flags & VTD_VSEC_FLAG_UNIT)
+	vsec = vtd_find_vsec(pdev, &flags);
+	if (!vsec || flags & VTD_VSEC_FLAG_UNIT)
 		return ERR_PTR(-ENODEV);
 	unit = vtd_unit_for(pdev);
 	if (!unit)
@@ -142,7 +140,7 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 		dev_warn(dev, "has a driver already, not claimed by the IOMMU\n");
 		return ERR_PTR(-ENODEV);
 	}
-	vdev = vtd_dev_alloc(unit, pdev);
+	vdev = vtd_dev_alloc(unit, pdev, vsec);
 	if (!vdev)
 		return ERR_PTR(-ENODEV);
 	ret = vtd_dev_install(vdev);
@@ -242,9 +240,12 @@ static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
 
 static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 {
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;
 
-	if (!vtd_knows_flags(dev_iommu_priv_get(dev), flags))
+	if (vtd_unit_dead(vdev->unit))
+		return ERR_PTR(-EIO);
+	if (!vtd_knows_flags(vdev, flags))
 		return ERR_PTR(-EOPNOTSUPP);
 	domain = vtd_domain_alloc(IOMMU_DOMAIN_UNMANAGED);
 	if (!domain)

@@ -29,7 +29,7 @@ int vtd_pasid_alloc(struct vtd_dev *dev)
 	return dev->directory ? 0 : -ENOMEM;
 }
 
-/* The unit has forgotten @dev. */
+/* The unit has forgotten @dev, if it is not dead. */
 void vtd_pasid_free(struct vtd_dev *dev)
 {
 	u32 i;
@@ -38,9 +38,9 @@ void vtd_pasid_free(struct vtd_dev *dev)
 		u64 slot = le64_to_cpu(dev->directory[i]);
 
 		if (slot & VTD_PDIR_PRESENT)
-			free_page((unsigned long)phys_to_virt(slot & PAGE_MASK));
+			vtd_pages_free(dev->unit, (unsigned long)phys_to_virt(slot & PAGE_MASK), 0);
 	}
-	free_pages((unsigned long)dev->directory, dev->directory_order);
+	vtd_pages_free(dev->unit, (unsigned long)dev->directory, dev->directory_order);
 	dev->directory = NULL;
 }
 
@@ -144,15 +144,16 @@ static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
 	return vtd_qi_finish(&batch);
 }
 
-/* P alone, PASID cache, IOTLB, device TLB. */
+/* P alone, PASID cache, IOTLB, device TLB. A unit that cannot be made to forget dies. */
 static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0, u16 did)
 {
 	struct vtd_qi_desc cache = vtd_qi_pasid_cache(did, pasid);
 
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
 	wmb();
-	if (vtd_pasid_flush(dev, pasid, q0, did, cache))
-		WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did, cache));
+	if (vtd_pasid_flush(dev, pasid, q0, did, cache) &&
+	    vtd_pasid_flush(dev, pasid, q0, did, cache))
+		vtd_unit_kill(dev->unit);
 }
 
 /**
@@ -169,7 +170,7 @@ static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0,
  * When it returns no request reaches memory through the old entry. Page requests may be on their
  * way: they are of the same PASID, which stays in use.
  *
- * Return: the page that was the table, to be freed; 0 if the unit may still read it.
+ * Return: the page that was the table, to be freed; 0 if the unit is dead and may still read it.
  */
 unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 				const struct vtd_pasid_entry *content, unsigned long page)
@@ -197,8 +198,10 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 	wmb();
 	/* All of the PASID cache: the link to the old table is in the way of 64 PASIDs. */
 	if (!vtd_pasid_flush(dev, pasid, q0, did, cache) ||
-	    !WARN_ON_ONCE(vtd_pasid_flush(dev, pasid, q0, did, cache)))
+	    !vtd_pasid_flush(dev, pasid, q0, did, cache))
 		return old;
+	vtd_unit_kill(dev->unit);
+	wd_iommu_leaked(1);
 	return 0;
 }
 

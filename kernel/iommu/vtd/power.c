@@ -27,6 +27,9 @@
  * @unit: its unit
  * @pdev: the function
  *
+ * The function has a driver only while the unit has one: it loses it before the unit does, and is
+ * probed when the unit comes back. That link stays for as long as there are both devices.
+ *
  * Return: 0 or -ENOMEM.
  */
 int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev)
@@ -34,22 +37,20 @@ int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev)
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 	struct device *dev = &unit->pdev->dev;
 
-	if (!device_link_add(&pdev->dev, dev, DL_FLAG_STATELESS))
+	if (!device_link_add(&pdev->dev, dev, DL_FLAG_AUTOPROBE_CONSUMER))
 		return -ENOMEM;
 	if (!bridge || device_link_add(dev, &bridge->dev, DL_FLAG_STATELESS))
 		return 0;
-	device_link_remove(&pdev->dev, dev);
 	return -ENOMEM;
 }
 
-/* The links may be gone, as they are with a device that was removed. */
+/* The link to the bridge may be gone, as it is with a device that was removed. */
 void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
 
 	if (bridge)
 		device_link_remove(&unit->pdev->dev, &bridge->dev);
-	device_link_remove(&pdev->dev, &unit->pdev->dev);
 }
 
 /*
@@ -104,8 +105,9 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 	vtd_unit_events(unit, false);
 	vtd_unit_quiet(unit);
 	vtd_prq_disable(unit);
-	vtd_qi_disable(unit);
-	vtd_unit_command(unit, VTD_GCMD_TE, false);
+	/* Its caches could not be emptied, otherwise. */
+	if (vtd_qi_disable(unit) || vtd_unit_command(unit, VTD_GCMD_TE, false))
+		vtd_unit_kill(unit);
 }
 
 /**
@@ -123,8 +125,12 @@ int vtd_unit_wake(struct vtd_unit *unit)
 	if (readq(unit->regs + VTD_REG_CAP) == unit->cap &&
 	    readq(unit->regs + VTD_REG_ECAP) == unit->ecap)
 		ret = vtd_unit_enable(unit);
-	if (ret)
+	if (!ret && vtd_unit_dead(unit))
+		ret = -EIO;
+	if (ret) {
 		dev_err(&unit->pdev->dev, "does not wake: %d\n", ret);
+		vtd_unit_kill(unit);
+	}
 	mutex_lock(&unit->devices_lock);
 	xa_for_each (&unit->devices, rid, dev)
 		if (ret || vtd_route(dev))

@@ -194,8 +194,10 @@ void vtd_prq_quiet(struct vtd_unit *unit)
 /* Requests that the unit has accepted are in the queue, and handled. True if some got lost. */
 static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
 {
-	WARN_ON_ONCE(vtd_qi_finish_pages(batch));
-	return vtd_prq_collect(unit, VTD_PRQ_ENTRIES);
+	int ret = vtd_qi_finish_pages(batch);
+
+	WARN_ON_ONCE(ret && !vtd_unit_dead(unit));
+	return vtd_prq_collect(unit, VTD_PRQ_ENTRIES) && !ret;
 }
 
 /**
@@ -281,7 +283,7 @@ void vtd_prq_exit(struct vtd_unit *unit)
 	if (!unit->prq.ring)
 		return;
 	writeq(0, unit->regs + VTD_REG_PQA);
-	free_pages((unsigned long)unit->prq.ring, VTD_PRQ_ORDER);
+	vtd_pages_free(unit, (unsigned long)unit->prq.ring, VTD_PRQ_ORDER);
 	unit->prq.ring = NULL;
 }
 

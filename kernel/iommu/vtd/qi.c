@@ -10,10 +10,10 @@
 #include <linux/compiler.h>
 #include <linux/gfp.h>
 #include <linux/io.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "budget.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -73,11 +73,16 @@ static int vtd_qi_check_error(struct vtd_unit *unit)
 	return ret;
 }
 
+/*
+ * Until the status word is written. -ETIMEDOUT only if it is not after the budget was spent, and
+ * the unit has answered a read of a register since.
+ */
 static int vtd_qi_poll(struct vtd_unit *unit)
 {
+	struct vtd_budget budget = vtd_budget(VTD_QI_BUDGET_NS);
 	struct vtd_qi *qi = &unit->qi;
 	unsigned int spins = 0;
-	u64 deadline = 0;
+	bool spent = false;
 	int ret = 0, err;
 
 	while (READ_ONCE(*qi->status) != qi->sequence) {
@@ -88,20 +93,20 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 		err = vtd_qi_check_error(unit);
 		if (err)
 			ret = err;
-		if (!deadline)
-			deadline = ktime_get_ns() + VTD_QI_BUDGET_NS;
-		if (ktime_get_ns() > deadline) {
-			dev_err_ratelimited(&unit->pdev->dev,
-					    "invalidation queue: no completion, head %x tail %x\n",
-					    readl(unit->regs + VTD_REG_IQH),
-					    readl(unit->regs + VTD_REG_IQT));
-			qi->late = true;
-			return -ETIMEDOUT;
-		}
+		else if (spent && READ_ONCE(*qi->status) != qi->sequence)
+			goto late;
+		spent = vtd_budget_spent(&budget);
 	}
 	/* What the caller frees or reads now comes after the completion. */
 	dma_rmb();
 	return ret;
+
+late:
+	dev_err_ratelimited(&unit->pdev->dev,
+			    "invalidation queue: no completion, head %x tail %x\n",
+			    readl(unit->regs + VTD_REG_IQH), readl(unit->regs + VTD_REG_IQT));
+	qi->late = true;
+	return -ETIMEDOUT;
 }
 
 static void vtd_qi_push(struct vtd_qi *qi, const struct vtd_qi_desc *desc)
@@ -112,31 +117,42 @@ static void vtd_qi_push(struct vtd_qi *qi, const struct vtd_qi_desc *desc)
 
 /*
  * One submission, with the lock held. @dev as in struct vtd_qi_batch, or NULL; @flags of the wait.
- * -ETIMEDOUT also if only a device TLB is late.
+ * -ETIMEDOUT if device TLBs were asked, of which one may be what is late; if none was, the unit is,
+ * and dies of it. -EIO if it is dead.
  */
 static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 		      struct vtd_dev *const *dev, unsigned int count, u64 flags)
 {
 	struct vtd_qi *qi = &unit->qi;
+	bool functions = false;
 	struct vtd_qi_desc wait;
 	unsigned int i;
 	int ret;
 
 	lockdep_assert_held(&qi->lock);
+	if (unit->dead)
+		return -EIO;
 	qi->late = false;
 	qi->late_known = false;
 	/* The unit begins with empty caches when it wakes. */
 	if (qi->off)
 		return 0;
-	for (i = 0; i < count; i++)
-		if (!dev || !dev[i] || dev[i]->ats_on)
-			vtd_qi_push(qi, &desc[i]);
+	for (i = 0; i < count; i++) {
+		if (dev && dev[i] && !dev[i]->ats_on)
+			continue;
+		functions |= dev && dev[i];
+		vtd_qi_push(qi, &desc[i]);
+	}
 	wait = vtd_qi_wait(qi->status_pa, ++qi->sequence);
 	wait.q[0] |= flags;
 	vtd_qi_push(qi, &wait);
 	dma_wmb();
 	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
 	ret = vtd_qi_poll(unit);
+	if (ret == -ETIMEDOUT && !functions) {
+		vtd_unit_died(unit);
+		return -EIO;
+	}
 	return ret || !qi->late ? ret : -ETIMEDOUT;
 }
 
@@ -176,7 +192,8 @@ static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsi
  * Any context. When it returns 0 the caches have forgotten, and reads and writes that used what
  * they held have been drained.
  *
- * Return: 0; -EINVAL if the unit refused a descriptor (skipped); -ETIMEDOUT.
+ * Return: 0; -EINVAL if the unit refused a descriptor (skipped); -EIO if it is dead, perhaps by
+ * now.
  */
 int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count)
 {
@@ -205,6 +222,10 @@ static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 	do
 		ret = vtd_qi_run(unit, batch->desc, batch->dev, batch->count, wait_flags);
 	while (ret == -ETIMEDOUT && vtd_qi_blame(unit, batch->dev, batch->count));
+	if (ret == -ETIMEDOUT) {
+		vtd_unit_died(unit);
+		ret = -EIO;
+	}
 	spin_unlock_irqrestore(&unit->qi.lock, flags);
 	batch->count = 0;
 	if (ret)
@@ -270,7 +291,7 @@ int vtd_qi_enable(struct vtd_unit *unit)
 }
 
 /* Nothing is submitted from now on, which counts as done: the caller empties the caches. */
-void vtd_qi_disable(struct vtd_unit *unit)
+int vtd_qi_disable(struct vtd_unit *unit)
 {
 	struct vtd_qi *qi = &unit->qi;
 	unsigned long flags;
@@ -278,7 +299,7 @@ void vtd_qi_disable(struct vtd_unit *unit)
 	spin_lock_irqsave(&qi->lock, flags);
 	qi->off = true;
 	spin_unlock_irqrestore(&qi->lock, flags);
-	vtd_unit_command(unit, VTD_GCMD_QIE, false);
+	return vtd_unit_command(unit, VTD_GCMD_QIE, false);
 }
 
 int vtd_qi_init(struct vtd_unit *unit)
@@ -298,15 +319,20 @@ int vtd_qi_init(struct vtd_unit *unit)
 	return 0;
 }
 
-/* Every submission has ended, the last descriptor was a wait: the queue is quiesced. */
+/*
+ * Every submission has ended, the last descriptor was a wait: the queue is quiesced. A unit that
+ * does not confirm that it is off may go on reading it, so it stays.
+ */
 void vtd_qi_exit(struct vtd_unit *unit)
 {
 	struct vtd_qi *qi = &unit->qi;
 
-	if (unit->gcmd & VTD_GCMD_QIE)
-		vtd_qi_disable(unit);
-	free_pages((unsigned long)qi->ring, VTD_QI_ORDER);
-	free_page((unsigned long)qi->status);
+	if (unit->gcmd & VTD_GCMD_QIE && vtd_qi_disable(unit)) {
+		wd_iommu_leaked((1UL << VTD_QI_ORDER) + 1);
+	} else {
+		free_pages((unsigned long)qi->ring, VTD_QI_ORDER);
+		free_page((unsigned long)qi->status);
+	}
 	qi->ring = NULL;
 	qi->status = NULL;
 }

@@ -186,7 +186,7 @@ static inline struct vtd_qi_desc vtd_qi_nothing(void)
 
 int vtd_qi_init(struct vtd_unit *unit);
 int vtd_qi_enable(struct vtd_unit *unit);
-void vtd_qi_disable(struct vtd_unit *unit);
+int vtd_qi_disable(struct vtd_unit *unit);
 void vtd_qi_exit(struct vtd_unit *unit);
 int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count);
 void vtd_qi_add(struct vtd_qi_batch *batch, struct vtd_unit *unit, struct vtd_qi_desc desc,

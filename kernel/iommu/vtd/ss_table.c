@@ -59,6 +59,25 @@ void ss_free_pages(struct list_head *freed)
 	}
 }
 
+/**
+ * ss_leak_pages - keep table pages that a unit may go on reading
+ * @freed: list filled by ss_table_map() or ss_table_unmap(); empty afterwards
+ *
+ * Their links stay as they are: a unit takes them for absent entries.
+ *
+ * Return: how many they are.
+ */
+unsigned long ss_leak_pages(struct list_head *freed)
+{
+	unsigned long pages = 0;
+	struct list_head *page;
+
+	list_for_each (page, freed)
+		pages++;
+	INIT_LIST_HEAD(freed);
+	return pages;
+}
+
 int ss_table_init(struct ss_table *table)
 {
 	spin_lock_init(&table->lock);
@@ -83,6 +102,23 @@ void ss_table_destroy(struct ss_table *table)
 {
 	ss_free_below(table->top, SS_LEVELS);
 	table->top = NULL;
+}
+
+static unsigned long ss_pages_below(const u64 *table, unsigned int level)
+{
+	unsigned long pages = 1;
+	unsigned int i;
+
+	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
+		if (ss_present(table[i]) && !ss_is_leaf(table[i], level))
+			pages += ss_pages_below(ss_entry_table(table[i]), level - 1);
+	return pages;
+}
+
+/* How many pages the table takes. It does not change meanwhile. */
+unsigned long ss_table_pages(const struct ss_table *table)
+{
+	return ss_pages_below(table->top, SS_LEVELS);
 }
 
 u64 ss_table_root(const struct ss_table *table)

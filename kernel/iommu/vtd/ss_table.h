@@ -92,6 +92,7 @@ struct ss_table {
 
 int ss_table_init(struct ss_table *table);
 void ss_table_destroy(struct ss_table *table);
+unsigned long ss_table_pages(const struct ss_table *table);
 u64 ss_table_root(const struct ss_table *table);
 
 int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count, u64 rights,
@@ -103,5 +104,6 @@ void ss_table_sweep(struct ss_table *table, struct list_head *freed);
 u64 ss_table_lookup(struct ss_table *table, u64 iova);
 
 void ss_free_pages(struct list_head *freed);
+unsigned long ss_leak_pages(struct list_head *freed);
 
 #endif /* _WD_VTD_SS_TABLE_H */

@@ -8,10 +8,10 @@
  */
 #include <linux/delay.h>
 #include <linux/io.h>
-#include <linux/ktime.h>
 #include <linux/mm.h>
 #include <linux/sizes.h>
 
+#include "budget.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -20,13 +20,15 @@
 /* Wait until GSTS says that @bit is @on. */
 static int vtd_wait_status(struct vtd_unit *unit, u32 bit, bool on)
 {
-	u64 deadline = ktime_get_ns() + VTD_COMMAND_BUDGET_NS;
+	struct vtd_budget budget = vtd_budget(VTD_COMMAND_BUDGET_NS);
+	bool spent = false;
 
 	while (!!(readl(unit->regs + VTD_REG_GSTS) & bit) != on) {
-		if (ktime_get_ns() > deadline) {
+		if (spent) {
 			dev_err(&unit->pdev->dev, "status %08x does not become %d\n", bit, on);
 			return -ETIMEDOUT;
 		}
+		spent = vtd_budget_spent(&budget);
 		cpu_relax();
 	}
 	return 0;
@@ -208,13 +210,13 @@ int vtd_unit_start(struct vtd_unit *unit)
 	if (ret)
 		goto err_root;
 	ret = vtd_unit_enable(unit);
-	if (ret)
-		goto err_prq;
+	if (ret) {
+		vtd_unit_stop(unit);
+		return ret;
+	}
 	unit->iommu.max_pasids = vtd_ecap_max_pasids(unit->ecap);
 	return 0;
 
-err_prq:
-	vtd_prq_exit(unit);
 err_root:
 	vtd_root_free(unit);
 err_qi:
@@ -222,11 +224,14 @@ err_qi:
 	return ret;
 }
 
-/* No function is claimed. */
+/*
+ * No function is claimed. A unit that confirms that translation and queue are off, be it one that
+ * had not answered in time, reads nothing of ours any more. One that does not keeps its tables.
+ */
 void vtd_unit_stop(struct vtd_unit *unit)
 {
 	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
-	vtd_unit_command(unit, VTD_GCMD_TE, false);
+	WRITE_ONCE(unit->dead, vtd_unit_command(unit, VTD_GCMD_TE, false) != 0);
 	vtd_prq_exit(unit);
 	vtd_qi_exit(unit);
 	vtd_root_free(unit);

@@ -4,15 +4,16 @@
  *
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
+ *	vtd_units_lock		the list of units
  *	vtd_unit.devices_lock	which functions the unit translates
  *	vtd_dev.lock		the function's PASID directory and tables, ATS
  *	vtd_prq.lock		the page request queue; held over the layer's fault handling
  *	vtd_pgtable.lock	where a user-managed table is bound
  *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
- *	vtd_qi.lock		the invalidation queue, ATS of functions (spinlock, irq safe)
- * ss_table.lock is a leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex
- * outside devices_lock (the fault thread looks functions up).
+ *	vtd_qi.lock		the invalidation queue, ATS and bus mastering of functions
+ *(spinlock, irq safe) ss_table.lock is a leaf of its own: nothing is taken under it.
+ *vtd_fault_log.lock is a mutex outside devices_lock (the fault thread looks functions up).
  */
 #ifndef _WD_VTD_H
 #define _WD_VTD_H
@@ -121,7 +122,10 @@ struct vtd_prq {
  * @ecap: extended capability register
  * @haw: host address width in bits
  * @gcmd: persistent bits of GCMD as last written
- * @live: claims functions; off before registration and from the start of removal (sheet e2)
+ * @live: claims functions; off before registration and from the start of removal (sheet e2).
+ *	Guarded by vtd_units_lock
+ * @dead: it did not answer; written once, under the lock of @qi. Nothing is sent to it any more
+ * @death: what is left to do when it has died
  * @id: number in the name of its /sys device
  * @qi: invalidation queue
  * @prq: page request queue
@@ -129,7 +133,7 @@ struct vtd_prq {
  * @dids: domain identifiers in use
  * @dids_used: how many
  * @devices_lock: guards @devices and the context tables
- * @devices: struct vtd_dev by requester id; entries are erased under @prq's lock as well
+ * @devices: struct vtd_dev by requester id; entries are erased under the locks of @prq and @qi, too
  * @faults: fault history
  */
 struct vtd_unit {
@@ -141,6 +145,8 @@ struct vtd_unit {
 	unsigned int haw;
 	u32 gcmd;
 	bool live;
+	bool dead;
+	struct work_struct death;
 	int id;
 	struct vtd_qi qi;
 	struct vtd_prq prq;
@@ -157,6 +163,7 @@ struct vtd_unit {
  * @unit: translates for it
  * @pdev: the function
  * @rid: its requester id
+ * @vsec: offset of its vendor-specific capability
  * @lock: guards the directory, the tables, what the requester id uses, @faults_on, @resetting
  * @context: its context entry
  * @directory: PASID directory
@@ -185,6 +192,7 @@ struct vtd_dev {
 	struct vtd_unit *unit;
 	struct pci_dev *pdev;
 	u16 rid;
+	int vsec;
 	struct mutex lock;
 	__le64 *context;
 	__le64 *directory;
@@ -315,6 +323,8 @@ static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
 }
 
 /* main.c: the list of units */
+extern struct mutex vtd_units_lock;
+struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev);
 struct vtd_unit *vtd_unit_for(struct pci_dev *pdev);
 int vtd_find_vsec(struct pci_dev *pdev, u32 *flags);
 
@@ -348,6 +358,20 @@ int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev);
 void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev);
 void vtd_unit_sleep(struct vtd_unit *unit);
 int vtd_unit_wake(struct vtd_unit *unit);
+
+/* master.c */
+bool vtd_routed_here(const struct vtd_dev *dev);
+void vtd_death_init(struct vtd_unit *unit);
+void vtd_unit_died(struct vtd_unit *unit);
+void vtd_unit_kill(struct vtd_unit *unit);
+void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order);
+extern const struct attribute_group vtd_state_group;
+
+/* Of what it was to forget nothing may be used anew. */
+static inline bool vtd_unit_dead(const struct vtd_unit *unit)
+{
+	return READ_ONCE(unit->dead);
+}
 
 /* ops.c */
 int vtd_route(struct vtd_dev *dev);
@@ -408,7 +432,7 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 
 /* cache.c: what a change of a domain's tables invalidates */
-void vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
+int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
 void vtd_flush_domain(struct vtd_domain *domain);
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last);
 void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,

@@ -57,7 +57,7 @@ namespace
 std::mutex bootMutex;
 bool running;
 AllocationCount before;
-uint64_t pagesBefore, pageBytesBefore;
+uint64_t pagesBefore, pageBytesBefore, pinsBefore;
 
 size_t moduleCount()
 {
@@ -125,6 +125,7 @@ void boot(const BootConfig &config)
 	before = slabAllocations();
 	pagesBefore = arenaPageAllocations();
 	pageBytesBefore = arenaPageBytes();
+	pinsBefore = pinnedPagesTotal();
 	startCore(config);
 	moduleParameters();
 	for (size_t i = 0; i < moduleCount(); i++) {
@@ -149,7 +150,7 @@ LeakReport shutdown()
 	report.openFiles = openFileCount();
 	stopModules(moduleCount());
 	stopCore(true);
-	report.pinnedPages = pinnedPagesTotal();
+	report.pinnedPages = pinnedPagesTotal() - pinsBefore;
 	AllocationCount now = slabAllocations();
 	report.kernelAllocations =
 		now.allocations - before.allocations + arenaPageAllocations() - pagesBefore;

@@ -93,9 +93,9 @@ void unbindCleanup(device *dev)
 /* With the device lock. @return 0 = bound, else the error of the probe. */
 int probe(device *dev, device_driver *drv)
 {
-	int ret = 0;
-	if (dev->p->dead)
-		return -ENODEV;
+	int ret = dev->p->dead ? -ENODEV : linksCheckSuppliers(dev);
+	if (ret)
+		return ret;
 	WRITE_ONCE(dev->driver, drv);
 	const bool dma = dev->bus->dma_configure != nullptr;
 	if (dma)
@@ -112,6 +112,7 @@ int probe(device *dev, device_driver *drv)
 		ret = device_add_groups(dev, drv->dev_groups);
 	if (!ret) {
 		busNotify(dev, BUS_NOTIFY_BOUND_DRIVER);
+		linksDriverBound(dev);
 		return 0;
 	}
 	unlinkDriver(dev, drv);
@@ -417,6 +418,8 @@ void driver_unregister(struct device_driver *drv)
 	drv->bus->p->drivers.remove(drv);
 	mutex_unlock(&drv->bus->p->mutex);
 	for (auto *dev : devicesOf(drv->bus->p)) {
+		if (READ_ONCE(dev->driver) == drv)
+			linksUnbindConsumers(dev);
 		device_lock(dev);
 		if (dev->driver == drv)
 			releaseDriver(dev);
@@ -483,7 +486,7 @@ int device_driver_attach(struct device_driver *drv, struct device *dev)
 	device_lock(dev);
 	int ret = dev->driver ? -EBUSY : probe(dev, drv);
 	device_unlock(dev);
-	return ret;
+	return ret == -EPROBE_DEFER ? -EAGAIN : ret;
 }
 
 int device_bind_driver(struct device *dev)
@@ -497,6 +500,7 @@ void device_release_driver(struct device *dev)
 {
 	if (!dev->bus)
 		return;
+	linksUnbindConsumers(dev);
 	device_lock(dev);
 	releaseDriver(dev);
 	device_unlock(dev);

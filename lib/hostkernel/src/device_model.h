@@ -2,6 +2,7 @@
 /* Between the files of the device model. */
 #pragma once
 
+#include <atomic>
 #include <cstdarg>
 #include <list>
 #include <string>
@@ -16,6 +17,7 @@ struct device_private {
 	std::list<device *> children; /* under the model lock */
 	bool registered = false;
 	bool dead = false;
+	std::atomic<bool> bound = false; /* its probe has succeeded, and it is not being unbound */
 	wd::hostkernel::SysfsNode *glue = nullptr; /* directory of its class below its parent */
 };
 
@@ -49,6 +51,13 @@ int busAddDevice(device *dev);
 void busProbeDevice(device *dev);
 void busRemoveDevice(device *dev);
 void busNotify(device *dev, unsigned long action);
+
+/** Links: -EPROBE_DEFER if a supplier of @consumer has no driver. */
+int linksCheckSuppliers(device *consumer);
+/** @supplier has a driver: consumers that waited for it are probed. */
+void linksDriverBound(device *supplier);
+/** @supplier is about to lose its driver, without its lock held: its consumers lose theirs. */
+void linksUnbindConsumers(device *supplier);
 
 void devresReleaseAll(device *dev);
 

@@ -83,7 +83,7 @@ uint64_t deadline(unsigned long jiffiesToWait)
 {
 	if (jiffiesToWait >= static_cast<unsigned long>(MAX_SCHEDULE_TIMEOUT))
 		return 0;
-	return ktime_get_ns() + jiffiesToWait * (NSEC_PER_SEC / HZ);
+	return hostNs() + jiffiesToWait * (NSEC_PER_SEC / HZ);
 }
 
 } // namespace
@@ -428,7 +428,7 @@ static unsigned long waitFor(struct completion *x, unsigned long timeout)
 		x->done--;
 	if (!end)
 		return timeout;
-	uint64_t now = ktime_get_ns();
+	uint64_t now = hostNs();
 	return now >= end ? 1 : (end - now) / (NSEC_PER_SEC / HZ) + 1;
 }
 

@@ -122,8 +122,7 @@ private:
 int pollFiles(files_struct &files, pollfd *fds, unsigned count, int timeoutMs)
 {
 	uint64_t deadline =
-		timeoutMs <= 0 ? 0
-			       : ktime_get_ns() + static_cast<uint64_t>(timeoutMs) * NSEC_PER_MSEC;
+		timeoutMs <= 0 ? 0 : hostNs() + static_cast<uint64_t>(timeoutMs) * NSEC_PER_MSEC;
 	Poller poller;
 	poller.open(files, fds, count);
 	for (bool inTime = timeoutMs != 0;;) {

@@ -14,6 +14,7 @@
 #include <mutex>
 #include <vector>
 
+#include <linux/bug.h>
 #include <linux/device.h>
 #include <linux/kobject.h>
 #include <linux/pm.h>
@@ -252,6 +253,14 @@ void systemShutdown()
 	}
 }
 
+void forEachLink(const std::function<void(device_link &)> &visit)
+{
+	std::lock_guard lock(orderMutex);
+
+	for (device_link &link : links)
+		visit(link);
+}
+
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
@@ -260,15 +269,20 @@ device_link *device_link_add(device *consumer, device *supplier, u32 flags)
 {
 	std::lock_guard lock(orderMutex);
 
-	if (!consumer || !supplier || flags != DL_FLAG_STATELESS || dependsOn(supplier, consumer))
+	if (!consumer || !supplier || dependsOn(supplier, consumer) ||
+	    (flags != DL_FLAG_STATELESS && flags & ~DL_FLAG_AUTOPROBE_CONSUMER))
 		return nullptr;
+	if (flags != DL_FLAG_STATELESS)
+		flags |= DL_FLAG_MANAGED;
 	auto link = findLink(consumer, supplier);
 
 	if (link != links.end()) {
-		link->wd_references++;
+		/* Managed ones count once. */
+		link->wd_references += !(link->flags & flags & DL_FLAG_MANAGED);
+		link->flags |= flags;
 		return &*link;
 	}
-	links.push_back({supplier, consumer, flags, 1});
+	links.push_back({supplier, consumer, flags, 1, false});
 	moveLast(consumer);
 	return &links.back();
 }
@@ -278,6 +292,8 @@ void device_link_remove(void *consumer, device *supplier)
 	std::lock_guard lock(orderMutex);
 	auto link = findLink(consumer, supplier);
 
-	if (link != links.end() && !--link->wd_references)
+	if (link == links.end() || WARN_ON(!(link->flags & DL_FLAG_STATELESS)))
+		return;
+	if (!--link->wd_references)
 		links.erase(link);
 }

@@ -2,7 +2,10 @@
 /* The order in which devices sleep and wake. */
 #pragma once
 
+#include <functional>
+
 struct device;
+struct device_link;
 
 namespace wd::hostkernel
 {
@@ -14,5 +17,8 @@ void powerStop();
 /** A device takes part, after its parent; and no longer, with its links. */
 void powerAdd(device *dev);
 void powerRemove(device *dev);
+
+/** With the lock of the links held, over which nothing is called. */
+void forEachLink(const std::function<void(device_link &)> &visit);
 
 } // namespace wd::hostkernel

@@ -137,9 +137,9 @@ long schedule_timeout(long timeout)
 		schedule();
 		return MAX_SCHEDULE_TIMEOUT;
 	}
-	u64 end = ktime_get_ns() + static_cast<u64>(timeout) * (NSEC_PER_SEC / HZ);
+	u64 end = hostNs() + static_cast<u64>(timeout) * (NSEC_PER_SEC / HZ);
 	taskSleep(end);
-	u64 now = ktime_get_ns();
+	u64 now = hostNs();
 	return now >= end ? 0 : static_cast<long>((end - now) / (NSEC_PER_SEC / HZ));
 }
 

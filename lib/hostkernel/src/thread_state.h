@@ -70,6 +70,9 @@ bool waitUntil(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadlineNs
 /** An allocation that may wait is about to be made. */
 void beforeAllocation();
 
+/** CLOCK_MONOTONIC. What kernel code reads may be ahead of it (passTime()). */
+uint64_t hostNs();
+
 /** Count a call of kind @point; @return true if it is the one that must fail. */
 bool shouldFail(FailPoint point);
 

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include "thread_state.h"
+
 #include <ctime>
 
 #include <linux/delay.h>
@@ -13,14 +15,32 @@ static u64 clockNs(clockid_t clock)
 	return static_cast<u64>(now.tv_sec) * NSEC_PER_SEC + static_cast<u64>(now.tv_nsec);
 }
 
+/* What passTime() has added up in this thread. */
+static thread_local u64 passedNs;
+
+namespace wd::hostkernel
+{
+
+uint64_t hostNs()
+{
+	return clockNs(CLOCK_MONOTONIC);
+}
+
+void passTime(uint64_t ns)
+{
+	passedNs += ns;
+}
+
+} // namespace wd::hostkernel
+
 ktime_t ktime_get(void)
 {
-	return static_cast<ktime_t>(clockNs(CLOCK_MONOTONIC));
+	return static_cast<ktime_t>(ktime_get_ns());
 }
 
 u64 ktime_get_ns(void)
 {
-	return clockNs(CLOCK_MONOTONIC);
+	return wd::hostkernel::hostNs() + passedNs;
 }
 
 ktime_t ktime_get_real(void)
@@ -40,7 +60,7 @@ s64 ktime_get_real_seconds(void)
 
 unsigned long wd_jiffies(void)
 {
-	return static_cast<unsigned long>(clockNs(CLOCK_MONOTONIC) / (NSEC_PER_SEC / HZ));
+	return static_cast<unsigned long>(ktime_get_ns() / (NSEC_PER_SEC / HZ));
 }
 
 static void sleepNs(u64 ns)
@@ -54,9 +74,9 @@ static void sleepNs(u64 ns)
 
 static void spinNs(u64 ns)
 {
-	u64 end = ktime_get_ns() + ns;
+	u64 end = wd::hostkernel::hostNs() + ns;
 
-	while (ktime_get_ns() < end)
+	while (wd::hostkernel::hostNs() < end)
 		cpu_relax();
 }
 

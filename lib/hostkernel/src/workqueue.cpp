@@ -109,7 +109,7 @@ public:
 	/* With the lock held. */
 	void arm(delayed_work *dwork, unsigned long delay)
 	{
-		dwork->due_ns = ktime_get_ns() + delay * (NSEC_PER_SEC / HZ);
+		dwork->due_ns = hostNs() + delay * (NSEC_PER_SEC / HZ);
 		auto later = [](delayed_work *a, delayed_work *b) { return a->due_ns < b->due_ns; };
 		waiting_.insert(std::upper_bound(waiting_.begin(), waiting_.end(), dwork, later),
 				dwork);
@@ -151,7 +151,7 @@ private:
 				continue;
 			}
 			delayed_work *next = waiting_.front();
-			u64 now = ktime_get_ns();
+			u64 now = hostNs();
 			if (now < next->due_ns) {
 				wake_.wait_for(lock, std::chrono::nanoseconds(next->due_ns - now));
 				continue;

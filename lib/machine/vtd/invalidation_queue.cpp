@@ -97,7 +97,7 @@ void InvalidationQueue::run()
 {
 	Ring ring = readRing();
 
-	if (!ring.runs)
+	if (!ring.runs || stalled_)
 		return;
 	QueueError error = checkRing(ring);
 

@@ -64,6 +64,8 @@ public:
 
 	/** Misbehaviour: complete descriptors without dropping anything. */
 	void setIgnoring(bool ignore) { ignoring_ = ignore; }
+	/** Misbehaviour: execute nothing; run() goes on afterwards. */
+	void setStalled(bool stall) { stalled_ = stall; }
 	uint64_t executed() const { return executed_.load(std::memory_order_relaxed); }
 
 private:
@@ -108,7 +110,7 @@ private:
 	unsigned nextTag_ = 0;
 	std::vector<std::shared_ptr<AtsEndpoint>> answered_;
 	std::atomic<uint64_t> executed_{0};
-	bool ignoring_ = false;
+	bool ignoring_ = false, stalled_ = false;
 };
 
 } // namespace wd::machine::vtd

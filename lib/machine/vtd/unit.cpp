@@ -373,9 +373,11 @@ void IommuUnit::setCacheMode(CacheMode mode)
 
 void IommuUnit::setMisbehaviour(const IommuMisbehaviour &misbehaviour)
 {
-	std::lock_guard lock(impl_->commandMutex_);
-
-	impl_->queue_.setIgnoring(misbehaviour.ignoreInvalidations);
+	impl_->withCommands([&] {
+		impl_->queue_.setIgnoring(misbehaviour.ignoreInvalidations);
+		impl_->queue_.setStalled(misbehaviour.stallInvalidations);
+		impl_->queue_.run();
+	});
 }
 
 IommuCounters IommuUnit::counters() const

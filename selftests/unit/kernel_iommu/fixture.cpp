@@ -113,6 +113,13 @@ unsigned TestFunction::pasidFeatures() const
 	return configRead(pasid_ + 6, 2) & 6;
 }
 
+uint64_t TestUnit::barRead(unsigned bar, uint64_t offset, unsigned size)
+{
+	if (onRead)
+		onRead();
+	return IommuUnit::barRead(bar, offset, size);
+}
+
 void WatchedMemory::watch(uint64_t base, uint64_t size,
 			  std::function<void(const Descriptor &)> onFetch)
 {
@@ -166,7 +173,7 @@ bool WatchedMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t de
 
 void IommuTest::SetUp()
 {
-	unit_ = std::make_unique<IommuUnit>(capabilities(), memory_);
+	unit_ = std::make_unique<TestUnit>(capabilities(), memory_);
 	first_ = std::make_unique<TestFunction>(functionOptions());
 	second_ = std::make_unique<TestFunction>(functionOptions());
 	first_->connect(*unit_);
@@ -199,10 +206,11 @@ void IommuTest::TearDown()
 	for (const std::string &line : hostkernel::kernelLog())
 		EXPECT_EQ(line.find("WARNING at"), std::string::npos) << line;
 
-	EXPECT_EQ(leaks.kernelAllocations, 0u);
+	EXPECT_EQ(leaks.kernelBytes, expectedLeaks_ * 4096);
 	EXPECT_EQ(leaks.dmaAllocations, 0u);
 	EXPECT_EQ(leaks.devices, 0u);
-	EXPECT_TRUE(leaks.clean());
+	EXPECT_EQ(leaks.pinnedPages, expectedPins_);
+	EXPECT_EQ(leaks.openFiles, 0u);
 	agent_.reset();
 }
 
@@ -215,6 +223,11 @@ std::vector<std::string> IommuTest::attribute(const std::string &name) const
 	for (std::istringstream in(text); std::getline(in, line);)
 		lines.push_back(line);
 	return lines;
+}
+
+uint64_t IommuTest::leakedPages() const
+{
+	return std::stoull(attribute("leaked_pages").at(0));
 }
 
 uint64_t IommuTest::faults() const

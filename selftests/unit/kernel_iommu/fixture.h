@@ -80,6 +80,16 @@ private:
 	std::optional<machine::Rid> attached_;
 };
 
+/** The unit; what reads its registers can be made to see time pass. */
+class TestUnit : public machine::IommuUnit
+{
+public:
+	using IommuUnit::IommuUnit;
+	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
+	/** Runs at each read of a register, in the reader's thread. */
+	std::function<void()> onRead;
+};
+
 /** An invalidation descriptor as the unit fetched it. */
 struct Descriptor {
 	uint64_t q0 = 0, q1 = 0;
@@ -142,6 +152,8 @@ protected:
 
 	void SetUp() override;
 	void TearDown() override;
+	/** What a dead unit keeps, so far. */
+	uint64_t leakedPages() const;
 	/** Of the first two functions. */
 	virtual TestFunctionOptions functionOptions() const { return {}; }
 	virtual machine::IommuCapabilities capabilities() const
@@ -182,9 +194,13 @@ protected:
 	static constexpr machine::Rid kSecondRid = machine::makeRid(0x76, 0, 0);
 
 	WatchedMemory memory_;
-	std::unique_ptr<machine::IommuUnit> unit_;
+	std::unique_ptr<TestUnit> unit_;
 	std::unique_ptr<TestFunction> first_, second_, plain_, noPasid_;
 	std::unique_ptr<machine::DmaAgent> agent_;
+	/** Pages that must be missing at the end. */
+	uint64_t expectedLeaks_ = 0;
+	/** As many must be pinned for ever. */
+	uint64_t expectedPins_ = 0;
 	::device *firstDev_ = nullptr, *secondDev_ = nullptr;
 };
 

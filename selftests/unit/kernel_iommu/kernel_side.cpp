@@ -16,6 +16,7 @@
 #include <mutex>
 
 extern "C" {
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 
 extern struct module wd_this_module_wd_iommu;
@@ -134,6 +135,11 @@ void answerSuspend(int result)
 {
 	suspendResult = result;
 	testDriver.driver.pm = result ? &suspendOps : nullptr;
+}
+
+int setMaster(device *dev)
+{
+	return wd_iommu_set_master(to_pci_dev(dev));
 }
 
 int resetFunction(device *dev)

@@ -177,6 +177,9 @@ struct HandledFault {
 };
 void setFaultHandler(iommu_domain *domain, std::vector<HandledFault> *faults, bool take);
 
+/** wd_iommu_set_master(): 0 or -errno. */
+int setMaster(::device *dev);
+
 /** Reference count of the module that the driver is in. */
 int moduleReferences();
 

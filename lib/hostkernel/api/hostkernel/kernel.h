@@ -195,6 +195,12 @@ private:
 	std::function<void()> hook_;
 };
 
+/**
+ * For tests of time-outs: as if @ns had passed, for what kernel code in the calling thread reads
+ * from the clock from now on. Sleeps are not concerned.
+ */
+void passTime(uint64_t ns);
+
 /** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
 std::vector<std::string> kernelLog();
 

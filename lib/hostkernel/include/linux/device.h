@@ -88,24 +88,26 @@ struct device {
 	bool dma_ops_bypass;
 };
 
-/* Of a device link only what orders sleep is done: it says nothing about binding. */
 #define DL_FLAG_STATELESS (1U << 0)
 #define DL_FLAG_AUTOREMOVE_CONSUMER (1U << 1)
 #define DL_FLAG_PM_RUNTIME (1U << 2)
 #define DL_FLAG_RPM_ACTIVE (1U << 3)
 #define DL_FLAG_AUTOREMOVE_SUPPLIER (1U << 4)
+#define DL_FLAG_AUTOPROBE_CONSUMER (1U << 5)
+#define DL_FLAG_MANAGED (1U << 6)
 
 /**
  * struct device_link - the consumer needs the supplier
  * @supplier: sleeps after @consumer, wakes and is shut down in the opposite order
  * @consumer: the other one
- * @flags: DL_FLAG_*
+ * @flags: DL_FLAG_*; if it is managed, the consumer has a driver only while the supplier has one
  */
 struct device_link {
 	struct device *supplier;
 	struct device *consumer;
 	u32 flags;
 	unsigned int wd_references;
+	bool wd_waiting; /* a probe of the consumer was put off */
 };
 
 static inline struct device *kobj_to_dev(struct kobject *kobj)
@@ -189,8 +191,8 @@ struct device *device_find_child(struct device *dev, void *data,
 				 int (*match)(struct device *dev, void *data));
 
 /*
- * DL_FLAG_STATELESS only. NULL also if @supplier depends on @consumer. Links are counted, and gone
- * with either device.
+ * DL_FLAG_STATELESS, or a managed link: 0 or DL_FLAG_AUTOPROBE_CONSUMER. NULL also if @supplier
+ * depends on @consumer. Links are gone with either device; stateless ones are counted.
  */
 struct device_link *device_link_add(struct device *consumer, struct device *supplier, u32 flags);
 void device_link_remove(void *consumer, struct device *supplier);

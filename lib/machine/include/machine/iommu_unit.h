@@ -42,6 +42,11 @@ enum class CacheMode {
 struct IommuMisbehaviour {
 	/** Invalidation descriptors are accepted and completed, but drop nothing. */
 	bool ignoreInvalidations = false;
+	/**
+	 * The invalidation queue stands still, as of a unit that hangs: nothing is fetched. When
+	 * this ends it goes on where it stood. Registers answer.
+	 */
+	bool stallInvalidations = false;
 };
 
 /** A request for translation, with the attributes of sheet 4.1. */

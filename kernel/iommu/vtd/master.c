@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Bus mastering of functions. A function of the machine may have it only while a live unit
+ * translates for it: when the unit's driver goes, requests reach memory untranslated; after a sleep
+ * of the machine a function is routed nowhere; and what a dead unit has cached may lead anywhere.
+ *
+ * Bus mastering is given under the lock of the invalidation queue, under which a unit dies. So
+ * nobody gives it to a function from which the death of its unit is just taking it.
+ */
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/sysfs.h>
+
+#include "iommu_master.h"
+#include "iommu_pasid.h"
+#include "vtd.h"
+
+/* The routing word; 0 if it cannot be read. */
+static u32 vtd_routing(struct pci_dev *pdev, int vsec)
+{
+	u32 routing = 0;
+
+	if (pci_read_config_dword(pdev, vsec + VTD_VSEC_ROUTING, &routing))
+		return 0;
+	return routing;
+}
+
+/* Its requests go through the unit, with its own requester id. */
+bool vtd_routed_here(const struct vtd_dev *dev)
+{
+	return vtd_routing(dev->pdev, dev->vsec) == (dev->rid | VTD_VSEC_ROUTING_VALID);
+}
+
+/* --- the death of a unit --- */
+
+/**
+ * vtd_unit_died - a unit has not answered
+ * @unit: the unit; its queue is locked
+ *
+ * What it was told to forget may be in use for ever. So its functions send nothing any more, and
+ * the queue, which the unit may some day go on reading, is not touched again. Atomic.
+ */
+void vtd_unit_died(struct vtd_unit *unit)
+{
+	unsigned int functions = 0;
+	struct vtd_dev *dev;
+	unsigned long rid;
+
+	lockdep_assert_held(&unit->qi.lock);
+	if (unit->dead)
+		return;
+	WRITE_ONCE(unit->dead, true);
+	xa_for_each (&unit->devices, rid, dev) {
+		pci_clear_master(dev->pdev);
+		functions++;
+	}
+	schedule_work(&unit->death);
+	dev_err(&unit->pdev->dev,
+		"does not answer: it is given up, and its %u functions are no bus masters any "
+		"more\n",
+		functions);
+}
+
+/* As vtd_unit_died(), for a unit that refuses what it must not refuse. Any context. */
+void vtd_unit_kill(struct vtd_unit *unit)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&unit->qi.lock, flags);
+	vtd_unit_died(unit);
+	spin_unlock_irqrestore(&unit->qi.lock, flags);
+}
+
+/*
+ * Once more: whoever was just changing another bit of a command register, which is read, changed
+ * and written without any lock, may have written the old state of this one.
+ */
+static void vtd_death_work(struct work_struct *work)
+{
+	struct vtd_unit *unit = container_of(work, struct vtd_unit, death);
+	struct vtd_dev *dev;
+	unsigned long rid;
+
+	mutex_lock(&unit->devices_lock);
+	xa_for_each (&unit->devices, rid, dev)
+		pci_clear_master(dev->pdev);
+	mutex_unlock(&unit->devices_lock);
+}
+
+void vtd_death_init(struct vtd_unit *unit)
+{
+	INIT_WORK(&unit->death, vtd_death_work);
+}
+
+/* Free what the unit was told to forget; a dead one keeps it. */
+void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order)
+{
+	if (vtd_unit_dead(unit))
+		wd_iommu_leaked(1UL << order);
+	else
+		free_pages(pages, order);
+}
+
+/* --- /sys/class/iommu/<name>/ --- */
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vtd_unit_dead(vtd_unit_of(dev)) ? "dead" : "live");
+}
+static DEVICE_ATTR_RO(state);
+
+static struct attribute *vtd_state_attrs[] = {
+	&dev_attr_state.attr,
+	NULL,
+};
+
+const struct attribute_group vtd_state_group = {
+	.attrs = vtd_state_attrs,
+};
+
+/* --- permission --- */
+
+static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
+{
+	struct vtd_dev *dev;
+	unsigned long flags;
+	int ret = -ENODEV;
+
+	if (!unit->live)
+		return ret;
+	spin_lock_irqsave(&unit->qi.lock, flags);
+	if (unit->dead)
+		goto out;
+	dev = xa_load(&unit->devices, PCI_DEVID(pdev->bus->number, pdev->devfn));
+	if (dev && dev->pdev == pdev)
+		ret = vtd_routed_here(dev) ? 0 : -EIO;
+	if (!ret)
+		pci_set_master(pdev);
+out:
+	spin_unlock_irqrestore(&unit->qi.lock, flags);
+	return ret;
+}
+
+/* No unit there: only what is routed to none is as any other device. */
+static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
+{
+	if (vtd_routing(pdev, vsec) & VTD_VSEC_ROUTING_VALID)
+		return -ENODEV;
+	pci_set_master(pdev);
+	return 0;
+}
+
+/**
+ * wd_iommu_set_master - make a function bus master, if it may be
+ * @pdev: function of the calling driver
+ *
+ * Functions without the machine's vendor-specific capability always may: other IOMMUs look after
+ * them. The others may if the live unit of their segment has claimed them, and their routing word
+ * says so; or if there is no unit and never was one. A driver calls it again after whatever
+ * restored the function's configuration space. May sleep.
+ *
+ * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it. Then the
+ * function is no bus master.
+ */
+int wd_iommu_set_master(struct pci_dev *pdev)
+{
+	struct vtd_unit *unit;
+	int vsec, ret;
+	u32 flags;
+
+	vsec = vtd_find_vsec(pdev, &flags);
+	if (!vsec) {
+		pci_set_master(pdev);
+		return 0;
+	}
+	mutex_lock(&vtd_units_lock);
+	unit = vtd_unit_of_segment(pdev);
+	ret = unit ? vtd_unit_set_master(unit, pdev) : vtd_set_master_alone(pdev, vsec);
+	mutex_unlock(&vtd_units_lock);
+	if (ret) {
+		pci_clear_master(pdev);
+		dev_err(&pdev->dev, "no live IOMMU translates for it: no bus mastering\n");
+	}
+	return ret;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_set_master);
