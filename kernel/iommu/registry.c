@@ -11,6 +11,7 @@
 
 #include "layer.h"
 
+/* The threads of page request queues take it: nothing is allocated under it. */
 static DEFINE_MUTEX(wd_lock);
 static LIST_HEAD(wd_iommus);
 static LIST_HEAD(wd_domain_list); /* in the order of creation, for walks */
@@ -371,7 +372,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_fault_count);
 int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev)
 {
 	struct wd_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
-	int ret = -ENODEV;
+	int ret;
 
 	if (!device)
 		return -ENOMEM;
@@ -385,15 +386,26 @@ int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev)
 	device->dev = dev;
 	wd_faults_init(device);
 
+	ret = xa_reserve(&wd_devices, wd_index(dev), GFP_KERNEL);
+	if (ret)
+		goto err_put;
 	mutex_lock(&wd_lock);
 	device->iommu = wd_find_iommu(iommu);
-	if (device->iommu)
-		ret = xa_insert(&wd_devices, wd_index(dev), device, GFP_KERNEL);
-	if (!ret)
+	if (!device->iommu)
+		ret = -ENODEV;
+	else if (xa_load(&wd_devices, wd_index(dev)))
+		ret = -EBUSY;
+	else
+		ret = xa_err(xa_store(&wd_devices, wd_index(dev), device, 0));
+	if (ret)
+		xa_release(&wd_devices, wd_index(dev));
+	else
 		device->iommu->devices++;
 	mutex_unlock(&wd_lock);
-	if (ret)
-		wd_device_put(device);
+	if (!ret)
+		return 0;
+err_put:
+	wd_device_put(device);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_device_claimed);
@@ -470,18 +482,25 @@ int wd_iommu_domain_created(struct iommu_domain *domain)
 	if (ret < 0)
 		goto err_free;
 	known->id = ret;
+	ret = xa_reserve(&wd_domains, wd_index(domain), GFP_KERNEL_ACCOUNT);
+	if (ret)
+		goto err_id;
 	mutex_lock(&wd_lock);
-	ret = xa_insert(&wd_domains, wd_index(domain), known, GFP_KERNEL_ACCOUNT);
+	if (xa_load(&wd_domains, wd_index(domain)))
+		ret = -EEXIST;
+	else
+		ret = xa_err(xa_store(&wd_domains, wd_index(domain), known, 0));
 	if (!ret)
 		list_add_tail(&known->node, &wd_domain_list);
 	mutex_unlock(&wd_lock);
 	if (!ret)
 		return 0;
+err_id:
 	if (known->id)
 		ida_free(&wd_domain_ids, known->id);
 err_free:
 	kfree(known);
-	return ret == -EBUSY ? -EEXIST : ret;
+	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_created);
 

@@ -116,8 +116,8 @@ static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *faul
 		return true;
 	mutex_lock(&unit->devices_lock);
 	dev = xa_load(&unit->devices, fault->rid);
-	if (dev) {
-		mutex_lock(&dev->lock);
+	/* Who attaches something to it holds the lock, and perhaps waits for memory: not for that. */
+	if (dev && mutex_trylock(&dev->lock)) {
 		if (dev->rid_domain)
 			taken = !report_iommu_fault(
 				dev->rid_domain, &dev->pdev->dev, fault->address,

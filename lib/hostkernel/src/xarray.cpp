@@ -324,8 +324,10 @@ class Locked
 public:
 	Locked(struct xarray *xa, gfp_t gfp) : xa_(xa)
 	{
-		if (gfpflags_allow_blocking(gfp))
+		if (gfpflags_allow_blocking(gfp)) {
 			might_sleep();
+			wd::hostkernel::beforeAllocation();
+		}
 		xa_lock(xa_);
 	}
 	~Locked() { xa_unlock(xa_); }

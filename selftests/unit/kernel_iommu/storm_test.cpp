@@ -107,6 +107,50 @@ TEST_F(Storm, OfPageRequests)
 	tableFree(made);
 }
 
+/* An owner that waits for memory, whatever it is for, holds up nobody's faults and page requests. */
+TEST_F(Storm, OfWaitingForMemory)
+{
+	Guest guest(firstDev_);
+	const uint64_t root = guest.page();
+	FaultHandler handler(secondDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
+	wd_pgtable *made = guest.table(firstDev_, root).table;
+	unsigned waits = 0;
+	uint64_t before = 0;
+
+	ASSERT_EQ(bindTablePasid(guest.parent(), secondDev_, made, 5), 0);
+	{
+		hostkernel::AllocationHook hook([&] {
+			PageRequestMessage message;
+
+			message.stream = pasidStream(kSecondRid, 5);
+			message.address = kVa;
+			message.read = true;
+			second_->ats().sendRaw({message});
+			waits++;
+			while (handler.arrived() < waits)
+				std::this_thread::yield();
+			EXPECT_EQ(read(machine::ridStream(kFirstRid), 0x123456000),
+				  DmaResult::Blocked);
+			/* With ATS the function is told, and nothing is recorded. */
+			before += !first_->atsEnabled();
+			EXPECT_EQ(faults(), before);
+		});
+		const DomainResult other = domainAlloc(firstDev_, 1u << 3);
+		FaultHandler fresh(firstDev_, 6);
+		wd_pgtable *table = guest.table(firstDev_, root).table;
+
+		EXPECT_EQ(attachPasid(other.domain, firstDev_, 700), 0);
+		EXPECT_EQ(bindTablePasid(guest.parent(), firstDev_, table, 6), 0);
+		unbindTablePasid(guest.parent(), firstDev_, table, 6);
+		detachPasid(other.domain, firstDev_, 700);
+		tableFree(table);
+		domainFree(other.domain);
+	}
+	EXPECT_GE(waits, 8u);
+	unbindTablePasid(guest.parent(), secondDev_, made, 5);
+	tableFree(made);
+}
+
 /* A flush lets go of the domain now and then: nobody is left out by that, or told twice. */
 TEST_F(Storm, OfAttachments)
 {

@@ -330,6 +330,33 @@ TEST_F(LayerFaultTest, IncompleteGroupsAreForgottenWhenRequestsWereLost)
 	layer_unhandle(0, 5);
 }
 
+/* Whoever waits for memory holds nothing that the device's page requests need. */
+TEST_F(LayerFaultTest, NobodyWhoWaitsForMemoryHoldsThemUp)
+{
+	unsigned asked = 0;
+	ASSERT_EQ(0, layer_handle(0, 5, kSuccess));
+	{
+		wd::hostkernel::AllocationHook hook([&] {
+			EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+			asked++;
+		});
+		iommu_domain *other = layer_domain(0, kParentFlags);
+		wd_pgtable *table = nullptr;
+		EXPECT_EQ(0, layer_attach_pasid(other, 0, 7));
+		EXPECT_EQ(0, layer_handle(0, 7, -1));
+		EXPECT_EQ(0, layer_table(0, other, 1, 0xa000, &table));
+		EXPECT_EQ(0, layer_bind(other, 0, table, 8));
+		layer_unbind(other, 0, table, 8);
+		layer_table_free(table);
+		layer_unhandle(0, 7);
+		layer_detach_pasid(other, 0, 7);
+		layer_domain_free(other);
+	}
+	EXPECT_GE(asked, 8u);
+	EXPECT_EQ(asked, mock_nr_responses());
+	layer_unhandle(0, 5);
+}
+
 TEST_F(LayerFaultTest, AGroupWithoutMemoryIsInvalid)
 {
 	wd::hostkernel::FaultScope scope;
