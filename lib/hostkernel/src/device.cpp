@@ -71,8 +71,9 @@ ssize_t showUevent(device *dev, device_attribute *, char *buf)
 	if (MAJOR(dev->devt))
 		n += sysfs_emit_at(buf, n, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", MAJOR(dev->devt),
 				   MINOR(dev->devt), deviceNodeName(dev).c_str());
-	if (dev->driver)
-		n += sysfs_emit_at(buf, n, "DRIVER=%s\n", dev->driver->name);
+	/* A probe may be changing it. */
+	if (const device_driver *driver = READ_ONCE(dev->driver))
+		n += sysfs_emit_at(buf, n, "DRIVER=%s\n", driver->name);
 	return n;
 }
 
