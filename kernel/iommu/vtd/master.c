@@ -32,6 +32,19 @@ bool vtd_routed_here(const struct vtd_dev *dev)
 	return vtd_routing(dev->pdev, dev->vsec) == (dev->rid | VTD_VSEC_ROUTING_VALID);
 }
 
+/*
+ * The function issues no requests any more. Only its register is changed: what the PCI core notes
+ * in struct pci_dev is for the function's driver to change. Atomic.
+ */
+void vtd_clear_master(struct pci_dev *pdev)
+{
+	u16 command = 0;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MASTER)
+		pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+}
+
 /* --- the death of a unit --- */
 
 /**
@@ -52,7 +65,7 @@ void vtd_unit_died(struct vtd_unit *unit)
 		return;
 	WRITE_ONCE(unit->dead, true);
 	xa_for_each (&unit->devices, rid, dev) {
-		pci_clear_master(dev->pdev);
+		vtd_clear_master(dev->pdev);
 		functions++;
 	}
 	schedule_work(&unit->death);
@@ -84,7 +97,7 @@ static void vtd_death_work(struct work_struct *work)
 
 	mutex_lock(&unit->devices_lock);
 	xa_for_each (&unit->devices, rid, dev)
-		pci_clear_master(dev->pdev);
+		vtd_clear_master(dev->pdev);
 	mutex_unlock(&unit->devices_lock);
 }
 

@@ -62,8 +62,7 @@ static void vtd_dev_silence(struct vtd_dev *dev)
 	struct pci_dev *pdev = dev->pdev;
 	u16 word = 0;
 
-	pci_read_config_word(pdev, PCI_COMMAND, &word);
-	pci_write_config_word(pdev, PCI_COMMAND, word & ~PCI_COMMAND_MASTER);
+	vtd_clear_master(pdev);
 	if (!dev->ats_cap)
 		return;
 	pci_read_config_word(pdev, dev->ats_cap + PCI_ATS_CTRL, &word);

@@ -361,6 +361,7 @@ int vtd_unit_wake(struct vtd_unit *unit);
 
 /* master.c */
 bool vtd_routed_here(const struct vtd_dev *dev);
+void vtd_clear_master(struct pci_dev *pdev);
 void vtd_death_init(struct vtd_unit *unit);
 void vtd_unit_died(struct vtd_unit *unit);
 void vtd_unit_kill(struct vtd_unit *unit);
