@@ -111,11 +111,10 @@ struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
 	source->dev_id = idev->obj.id;
 	INIT_LIST_HEAD(&source->groups);
 	if (!instead)
-		rc = wd_iommu_register_fault_handler(idev->dev, pasid,
-						     idev->igroup->shared
-							     ? WD_FAULT_OWNER_SHARED
-							     : WD_FAULT_OWNER_EXCLUSIVE,
-						     iommufd_fault_arrived, source);
+		rc = wd_iommu_register_fault_handler(
+			idev->dev, pasid,
+			idev->igroup->shared ? WD_FAULT_OWNER_SHARED : WD_FAULT_OWNER_EXCLUSIVE,
+			iommufd_fault_arrived, source);
 	if (rc) {
 		iommufd_fault_forget(source);
 		return ERR_PTR(rc);
