@@ -69,7 +69,7 @@ static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 	if (rc)
 		return rc;
 	if (domain->type & __IOMMU_DOMAIN_PAGING)
-		mock_counters.by_core++;
+		__atomic_fetch_add(&mock_counters.by_core, 1, __ATOMIC_RELAXED);
 	mutex_lock(&mock_lock);
 	xa_erase(&mdev->pasids, IOMMU_NO_PASID);
 	xa_erase(&mdev->tables, IOMMU_NO_PASID);
@@ -426,7 +426,7 @@ static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 	xa_store(mock_entry_place(entry), entry->pasid,
 		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
 	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
-	mock_counters.replaced++;
+	__atomic_fetch_add(&mock_counters.replaced, 1, __ATOMIC_RELAXED);
 	kfree(entry);
 	return true;
 }
