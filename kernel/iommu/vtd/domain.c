@@ -216,12 +216,12 @@ static u64 vtd_aperture_end(const struct vtd_limits *limits)
 }
 
 /* Would one that is made now, for the units that there are now, promise the same? */
-bool vtd_domain_is_current(const struct vtd_domain *domain)
+bool vtd_domain_is_current(struct vtd_domain *domain)
 {
 	struct vtd_limits limits;
 
-	return vtd_common_limits(&limits) && domain->haw == limits.haw &&
-	       (limits.snoop || !READ_ONCE(domain->force_snoop)) &&
+	return !wd_iommu_domain_lost(&domain->domain) && vtd_common_limits(&limits) &&
+	       domain->haw == limits.haw && (limits.snoop || !READ_ONCE(domain->force_snoop)) &&
 	       domain->domain.pgsize_bitmap == limits.pgsizes &&
 	       domain->domain.geometry.aperture_end == vtd_aperture_end(&limits);
 }

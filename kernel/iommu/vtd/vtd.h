@@ -385,7 +385,7 @@ int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
-bool vtd_domain_is_current(const struct vtd_domain *domain);
+bool vtd_domain_is_current(struct vtd_domain *domain);
 
 /* did.c: domain identifiers */
 int vtd_did_alloc(struct vtd_unit *unit, bool kernel);
