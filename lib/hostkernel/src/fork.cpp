@@ -9,8 +9,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <cstdlib>
 #include <pthread.h>
-#include <sys/mman.h>
 
 #include "rcu_grace.h"
 #include "tasks.h"
@@ -50,19 +50,11 @@ size_t stateSize()
 	return static_cast<size_t>(wd_kernel_state_end - wd_kernel_state_begin);
 }
 
-std::byte *room()
-{
-	void *at = mmap(nullptr, stateSize(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-			-1, 0);
-
-	return at == MAP_FAILED ? nullptr : static_cast<std::byte *>(at);
-}
-
 void putBack()
 {
 	if (!before)
 		return;
-	lost = room();
+	lost = static_cast<std::byte *>(std::malloc(stateSize()));
 	if (lost)
 		copyBytes(lost, wd_kernel_state_begin, stateSize());
 	taskForget();
@@ -81,7 +73,7 @@ void forkRemember()
 {
 	if (before || !stateSize())
 		return;
-	before = room();
+	before = static_cast<std::byte *>(std::malloc(stateSize()));
 	if (before)
 		copyBytes(before, wd_kernel_state_begin, stateSize());
 }

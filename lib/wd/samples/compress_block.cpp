@@ -18,14 +18,14 @@ try {
 
 	const unsigned slot = *lane.acquire();
 	std::memset(lane.input(slot).data(), 'a', 65536);
-	if (lane.submit(slot, 65536) != wd::QueueStatus::Ok || !lane.wait(1000))
+	if (lane.submit(slot, 65536) != wd::QueueStatus::Ok || !lane.wait(60000))
 		return 1;
 	wd::ZipResult result;
 	if (lane.poll({&result, 1}).count != 1 || !result.ok())
 		return 1;
 	std::printf("%s, PASID %u: 65536 bytes became %zu\n", device.name.c_str(), lane.pasid(),
 		    result.output.size());
-	return 0;
+	return std::fflush(stdout) ? 1 : 0;
 } catch (const wd::Error &error) {
 	std::fprintf(stderr, "%s\n", error.line().c_str());
 	return 1;

@@ -68,8 +68,10 @@ Iommufd::Iommufd(Host &host)
 	const int fd = host.open("/dev/iommu", O_RDWR);
 	if (fd < 0)
 		throw Error(-fd, "/dev/iommu", "open",
-			    fd == -EACCES ? "give your user access to it"
-					  : "load the iommufd module");
+			    fd == -EACCES   ? "give your user access to it"
+			    : fd == -ESTALE ? "the host is that of the process that forked this "
+					      "one: open one here"
+					    : "load the iommufd module");
 	fd_ = HostFd(host, fd);
 }
 

@@ -93,7 +93,11 @@ Topology Topology::discover(Host &host)
 	topology.here_ = nodeOfCaller(host);
 	topology.requireNode(topology.here_);
 	std::vector<std::string> names;
-	if (host.sysfsList("/sys/class/uacce", names))
+	const int error = host.sysfsList("/sys/class/uacce", names);
+	if (error == -ESTALE)
+		throw Error(ESTALE, "host", "look at its devices",
+			    "it is that of the process that forked this one: open one here");
+	if (error)
 		names.clear();
 	std::sort(names.begin(), names.end(), nameBefore);
 	for (const std::string &name : names) {

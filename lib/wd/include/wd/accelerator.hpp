@@ -63,7 +63,7 @@ public:
 	/**
 	 * Devices with missing or malformed attributes, and accelerators that no driver has taken,
 	 * are skipped, not fatal: see skipped().
-	 * @throws Error (EINVAL): the caller's node (WD_NODE) is no node of the machine
+	 * @throws Error: EINVAL WD_NODE is no node of the machine; ESTALE @host is another process's
 	 */
 	static Topology discover(Host &host);
 
