@@ -7,9 +7,13 @@
 #include <linux/module.h>
 #include <linux/sysfs.h>
 
+#include <asm/barrier.h>
+
 #include "layer.h"
 
 static atomic_long_t wd_leaked_pages = ATOMIC_LONG_INIT(0);
+/* Some domain is lost, or was: until then nobody has to look for his. */
+static bool wd_any_lost;
 
 /**
  * wd_iommu_domain_set_lost - an IOMMU could not be made to forget a domain
@@ -21,8 +25,10 @@ void wd_iommu_domain_set_lost(struct iommu_domain *domain)
 {
 	struct wd_domain *known = wd_domain_peek(domain);
 
-	if (known)
-		WRITE_ONCE(known->lost, true);
+	if (!known)
+		return;
+	WRITE_ONCE(known->lost, true);
+	smp_store_release(&wd_any_lost, true);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_set_lost);
 
@@ -30,15 +36,19 @@ EXPORT_SYMBOL_GPL(wd_iommu_domain_set_lost);
  * wd_iommu_domain_lost - whether memory that was mapped in a domain must be kept
  * @domain: domain of the caller's, any
  *
- * To be asked after memory was unmapped, and before it is given back. Any context.
+ * To be asked after memory was unmapped, and before it is given back. Any context. Costs one read
+ * as long as no IOMMU has failed.
  *
  * Return: true if some IOMMU may use what was mapped for ever; call wd_iommu_leaked() for what is
  * therefore kept.
  */
 bool wd_iommu_domain_lost(struct iommu_domain *domain)
 {
-	struct wd_domain *known = wd_domain_peek(domain);
+	struct wd_domain *known;
 
+	if (likely(!smp_load_acquire(&wd_any_lost)))
+		return false;
+	known = wd_domain_peek(domain);
 	return known && READ_ONCE(known->lost);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_lost);
