@@ -47,14 +47,14 @@ static int try_detach(struct queue *queue, uint32_t argsz, uint32_t flags, uint3
 	return queue_ioctl(queue, VFIO_DEVICE_DETACH_IOMMUFD_PT, &argument);
 }
 
-/* The end of a page that is followed by nothing. */
+/* The end of a page. The next page cannot be read, and no other thread can map anything there. */
 static void *edge(size_t before)
 {
 	static char *pages;
 
 	if (!pages) {
 		pages = pages_alloc(2 * PAGE);
-		munmap(pages + PAGE, PAGE);
+		mprotect(pages + PAGE, PAGE, PROT_NONE);
 	}
 	return pages + PAGE - before;
 }

@@ -120,7 +120,7 @@ static void pin_errors(void)
 	       "the kernel");
 	mprotect(page, PAGE, PROT_READ);
 	EXPECT(pin(&queue, HISI_QM_CMD_PIN, page, PAGE, HISI_QM_PIN_WRITE) == -EFAULT, "read-only");
-	munmap(page, PAGE);
+	mprotect(page, PAGE, PROT_NONE);
 	EXPECT(pin(&queue, HISI_QM_CMD_PIN, page, PAGE, 0) == -EFAULT, "not there");
 	queue_close(&queue);
 }

@@ -22,12 +22,12 @@ namespace
 
 constexpr size_t kPage = 4096;
 
-/** Two pages of memory with a hole behind them. */
+/** Two pages of memory, and after them one that nobody can access and no other thread can map. */
 class Hole
 {
 public:
-	Hole() : base_(static_cast<char *>(map(3))) { munmap(base_ + 2 * kPage, kPage); }
-	~Hole() { munmap(base_, 2 * kPage); }
+	Hole() : base_(static_cast<char *>(map(3))) { mprotect(base_ + 2 * kPage, kPage, PROT_NONE); }
+	~Hole() { munmap(base_, 3 * kPage); }
 	char *begin() { return base_; }
 	char *end() { return base_ + 2 * kPage; }
 

@@ -67,7 +67,7 @@ TEST_F(PinTest, PhysicalAddressIsTheAddress)
 
 TEST_F(PinTest, StopsAtTheFirstPageThatIsNotThere)
 {
-	munmap(memory_ + 5 * kPage, kPage);
+	mprotect(memory_ + 5 * kPage, kPage, PROT_NONE);
 	EXPECT_EQ(pin(memory_, 8, false), 5);
 	unpin();
 	EXPECT_EQ(pin(memory_ + 5 * kPage, 1, false), -EFAULT);

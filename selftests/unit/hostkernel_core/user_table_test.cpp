@@ -125,7 +125,7 @@ TEST_F(UserTableTest, FaultsFillIt)
 /* Attack: a device asks for what the process does not have, or must not write. */
 TEST_F(UserTableTest, FaultsAreRefused)
 {
-	munmap(memory_ + 3 * kPage, kPage);
+	mprotect(memory_ + 3 * kPage, kPage, PROT_NONE);
 	EXPECT_EQ(fault(address(3), false), VM_FAULT_SIGSEGV);
 	EXPECT_EQ(leafOf(mm_, address(3)), 0u);
 	mprotect(memory_ + 4 * kPage, kPage, PROT_READ);

@@ -206,7 +206,7 @@ TEST_F(AbiTest, TailThatCannotBeReadIsEfault)
 	uint8_t *end = page.data() + kPage - 8;
 	const uint32_t size = 0x7fffffff;
 	memcpy(end, &size, sizeof(size));
-	munmap(page.data() + kPage, kPage);
+	ASSERT_EQ(0, mprotect(page.data() + kPage, kPage, PROT_NONE));
 	EXPECT_EQ(-EFAULT, iommufd_.ioctl(IOMMU_DESTROY, end));
 }
 
