@@ -12,129 +12,27 @@
 #include <linux/iommufd.h>
 #include <linux/vfio_cdev.h>
 
-#include "../common/ktap.h"
-#include "inject.h"
-#include "queue.h"
+#include "../common/chain.h"
 
-/* A step that needs more requests than this has no end. */
-#define MAX_NTH 4000
 #define IOVA 0x10000000ul
 #define SIZE (64 * PAGE)
 #define LARGE (4ul << 20)
 
-static struct device device;
-
-/* What the steps work on; each chain builds what it needs. */
+/* What the steps work on beside chain_space; each chain builds what it needs. */
 static struct world {
-	struct space space, other;
+	struct space other;
 	struct queue queue;
 	uint32_t second;
 	uint8_t *memory, *fragments, *large;
 } world;
 
-/**
- * struct chain - a step and what surrounds it
- * @build: makes what the step needs, once
- * @step: what fails; 0 or -errno
- * @undo: takes a successful step back; 0 or -errno. Must tolerate a step that was not done, if the
- *	step keeps its work though it reports -EFAULT
- * @fresh: called between a failed step and the next try
- * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
- */
-struct chain {
-	int (*build)(void);
-	int (*step)(void);
-	int (*undo)(void);
-	int (*fresh)(void);
-	bool keeps;
-};
-
-/* What must be as before: pinned memory, attachments in the IOMMU, free queues. */
-static void snapshot(char *text, size_t size)
+static void clean(void)
 {
-	char status[4096] = "", *line;
-	size_t at;
-
-	snprintf(text, size, "free=%ld ", device_number(&device, "available_instances"));
-	at = strlen(text);
-	if (wd_host_sysfs_read(device.host, "/proc/self/status", status, sizeof(status)) >= 0) {
-		line = strstr(status, "VmPin:");
-		if (line)
-			at += snprintf(text + at, size - at, "%.*s ", (int)strcspn(line, "\n"),
-				       line);
-	}
-	if (wd_host_sysfs_read(device.host, "/sys/class/iommu/wd-iommu0/attachments", status,
-			       sizeof(status)) >= 0)
-		snprintf(text + at, size - at, "%s", status);
-}
-
-static bool expected(int ret)
-{
-	return ret == -ENOMEM || ret == -EFAULT;
-}
-
-/* One failure, at the @nth request. @return false when the step has no such request. */
-static bool try_nth(const struct chain *chain, unsigned nth, const char *before)
-{
-	char after[8192];
-	bool injected;
-	int ret;
-
-	inject_arm(nth);
-	ret = chain->step();
-	injected = inject_disarm();
-	if (!injected) {
-		EXPECT(!ret, "without failure: %d", ret);
-		EXPECT(!chain->undo(), "undo");
-		return false;
-	}
-	if (ret) {
-		EXPECT(expected(ret), "request %u: error %d", nth, ret);
-		if (chain->keeps && ret == -EFAULT)
-			EXPECT(!chain->undo(), "request %u: undo of what was kept", nth);
-		snapshot(after, sizeof(after));
-		EXPECT(!strcmp(before, after), "request %u (%d) leaves something:\n# %s\n# %s", nth,
-		       ret, before, after);
-		ret = chain->fresh ? chain->fresh() : 0;
-		if (!ret)
-			ret = chain->step();
-		EXPECT(!ret, "request %u: again: %d", nth, ret);
-		if (ret)
-			return false;
-	}
-	ret = chain->undo();
-	EXPECT(!ret, "request %u: undo: %d", nth, ret);
-	return !ret;
-}
-
-static void walk(const struct chain *chain)
-{
-	char before[8192];
-	unsigned nth = 1;
-	int ret;
-
-	memset(&world, 0, sizeof(world));
-	world.space.fd = world.other.fd = world.queue.fd = -1;
-	world.queue.device = &device;
-	ret = chain->build ? chain->build() : 0;
-	EXPECT(!ret, "build: %d", ret);
-	/* Caches that stay filled: the first time needs more than every later one. */
-	if (!ret)
-		ret = chain->step();
-	if (!ret)
-		ret = chain->undo();
-	EXPECT(!ret, "without failures: %d", ret);
-	snapshot(before, sizeof(before));
-	while (!ret && nth < MAX_NTH && !ktap.case_failures && try_nth(chain, nth, before))
-		nth++;
-	EXPECT(nth < MAX_NTH, "no end");
-	EXPECT(nth > 1, "nothing was injected");
-	printf("# %u requests\n", nth - 1);
-
 	if (world.queue.fd >= 0)
 		queue_close(&world.queue);
-	if (world.space.fd >= 0)
-		space_close(&world.space);
+	if (chain_space.fd >= 0)
+		space_close(&chain_space);
+	chain_space.fd = -1;
 	if (world.other.fd >= 0)
 		space_close(&world.other);
 	if (world.memory)
@@ -143,6 +41,15 @@ static void walk(const struct chain *chain)
 		pages_free(world.fragments, SIZE);
 	if (world.large)
 		pages_free(world.large, LARGE);
+}
+
+static void walk_world(struct chain chain)
+{
+	memset(&world, 0, sizeof(world));
+	world.other.fd = world.queue.fd = -1;
+	world.queue.device = &device;
+	chain.clean = clean;
+	walk(&chain);
 }
 
 static int nothing(void)
@@ -155,7 +62,7 @@ static int nothing(void)
 static int build_space(void)
 {
 	world.memory = pages_alloc(SIZE);
-	return space_open(&device, &world.space);
+	return space_open(&device, &chain_space);
 }
 
 /* Pages whose neighbours in memory are not their neighbours in the address space. */
@@ -180,7 +87,7 @@ static int build_bound(void)
 	if (!ret)
 		ret = queue_open(&device, &world.queue);
 	if (!ret)
-		ret = queue_bind(&world.queue, world.space.fd);
+		ret = queue_bind(&world.queue, chain_space.fd);
 	return ret;
 }
 
@@ -190,21 +97,21 @@ static int build_hwpt(void)
 
 	build_fragments();
 	world.large = pages_alloc(LARGE);
-	return ret ? ret : space_hwpt(&world.space, &world.queue);
+	return ret ? ret : space_hwpt(&chain_space, &world.queue);
 }
 
 static int build_mapped(void)
 {
 	int ret = build_hwpt();
 
-	return ret ? ret : space_map(&world.space, world.fragments, SIZE, IOVA);
+	return ret ? ret : space_map(&chain_space, world.fragments, SIZE, IOVA);
 }
 
 static int build_attached(void)
 {
 	int ret = build_mapped();
 
-	return ret ? ret : queue_attach(&world.queue, world.space.hwpt, 0);
+	return ret ? ret : queue_attach(&world.queue, chain_space.hwpt, 0);
 }
 
 /* --- the context and its objects --- */
@@ -225,12 +132,12 @@ static int undo_open(void)
 
 static void open_context(void)
 {
-	walk(&(struct chain){.step = step_open, .undo = undo_open});
+	walk_world((struct chain){.step = step_open, .undo = undo_open});
 }
 
 static int space_ioctl(unsigned long request, void *argument)
 {
-	return wd_host_ioctl(device.host, world.space.fd, request, argument);
+	return wd_host_ioctl(device.host, chain_space.fd, request, argument);
 }
 
 static int destroy(uint32_t id)
@@ -256,14 +163,14 @@ static int undo_second(void)
 
 static void ioas_alloc(void)
 {
-	walk(&(struct chain){.build = build_space, .step = step_ioas, .undo = undo_second});
+	walk_world((struct chain){.build = build_space, .step = step_ioas, .undo = undo_second});
 }
 
 static int step_ranges(void)
 {
 	struct iommu_iova_range ranges[8];
 	struct iommu_ioas_iova_ranges cmd = {.size = sizeof(cmd),
-					     .ioas_id = world.space.ioas,
+					     .ioas_id = chain_space.ioas,
 					     .num_iovas = 8,
 					     .allowed_iovas = (uintptr_t)ranges};
 
@@ -272,7 +179,7 @@ static int step_ranges(void)
 
 static void iova_ranges(void)
 {
-	walk(&(struct chain){.build = build_hwpt, .step = step_ranges, .undo = nothing});
+	walk_world((struct chain){.build = build_hwpt, .step = step_ranges, .undo = nothing});
 }
 
 static int allow(unsigned count)
@@ -280,7 +187,7 @@ static int allow(unsigned count)
 	struct iommu_iova_range ranges[3] = {
 		{0x1000, 0xffff}, {0x100000, 0x1fffff}, {0x400000, 0x7fffffff}};
 	struct iommu_ioas_allow_iovas cmd = {.size = sizeof(cmd),
-					     .ioas_id = world.space.ioas,
+					     .ioas_id = chain_space.ioas,
 					     .num_iovas = count,
 					     .allowed_iovas = (uintptr_t)ranges};
 
@@ -299,7 +206,7 @@ static int undo_allow(void)
 
 static void allow_iovas(void)
 {
-	walk(&(struct chain){.build = build_hwpt, .step = step_allow, .undo = undo_allow});
+	walk_world((struct chain){.build = build_hwpt, .step = step_allow, .undo = undo_allow});
 }
 
 static int step_option(void)
@@ -307,59 +214,59 @@ static int step_option(void)
 	struct iommu_option cmd = {.size = sizeof(cmd),
 				   .option_id = IOMMU_OPTION_HUGE_PAGES,
 				   .op = IOMMU_OPTION_OP_GET,
-				   .object_id = world.space.ioas};
+				   .object_id = chain_space.ioas};
 
 	return space_ioctl(IOMMU_OPTION, &cmd);
 }
 
 static void get_option(void)
 {
-	walk(&(struct chain){.build = build_space, .step = step_option, .undo = nothing});
+	walk_world((struct chain){.build = build_space, .step = step_option, .undo = nothing});
 }
 
 /* --- mappings --- */
 
 static int unmap_all(void)
 {
-	return space_unmap(&world.space, 0, UINT64_MAX);
+	return space_unmap(&chain_space, 0, UINT64_MAX);
 }
 
 static int step_map(void)
 {
-	return space_map(&world.space, world.memory, SIZE, IOVA);
+	return space_map(&chain_space, world.memory, SIZE, IOVA);
 }
 
 static void map_record(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_space, .step = step_map, .undo = unmap_all, .keeps = true});
 }
 
 static int step_map_fragments(void)
 {
-	return space_map(&world.space, world.fragments, SIZE, IOVA);
+	return space_map(&chain_space, world.fragments, SIZE, IOVA);
 }
 
 static void map_pages(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_hwpt, .step = step_map_fragments, .undo = unmap_all, .keeps = true});
 }
 
 static int step_map_large(void)
 {
-	return space_map(&world.space, world.large, LARGE, 1ul << 30);
+	return space_map(&chain_space, world.large, LARGE, 1ul << 30);
 }
 
 static void map_large(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_hwpt, .step = step_map_large, .undo = unmap_all, .keeps = true});
 }
 
 static int step_unmap(void)
 {
-	return space_unmap(&world.space, IOVA, SIZE);
+	return space_unmap(&chain_space, IOVA, SIZE);
 }
 
 static int map_again(void)
@@ -371,7 +278,7 @@ static int map_again(void)
 
 static void unmap_pages(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_mapped, .step = step_unmap, .undo = map_again, .keeps = true});
 }
 
@@ -388,8 +295,8 @@ static int step_copy(void)
 		.size = sizeof(cmd),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
 			 IOMMU_IOAS_MAP_WRITEABLE,
-		.dst_ioas_id = world.space.ioas,
-		.src_ioas_id = world.space.ioas,
+		.dst_ioas_id = chain_space.ioas,
+		.src_ioas_id = chain_space.ioas,
 		.length = SIZE / 2,
 		.dst_iova = 2 * IOVA,
 		.src_iova = IOVA + 8 * PAGE,
@@ -400,14 +307,14 @@ static int step_copy(void)
 
 static int undo_copy(void)
 {
-	const int ret = space_unmap(&world.space, 2 * IOVA, SIZE / 2);
+	const int ret = space_unmap(&chain_space, 2 * IOVA, SIZE / 2);
 
 	return ret == -ENOENT ? 0 : ret;
 }
 
 static void copy_pages(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_copy, .step = step_copy, .undo = undo_copy, .keeps = true});
 }
 
@@ -418,7 +325,7 @@ static int step_hwpt(void)
 	struct iommu_hwpt_alloc cmd = {.size = sizeof(cmd),
 				       .flags = IOMMU_HWPT_ALLOC_PASID,
 				       .dev_id = world.queue.device_id,
-				       .pt_id = world.space.ioas};
+				       .pt_id = chain_space.ioas};
 	const int ret = space_ioctl(IOMMU_HWPT_ALLOC, &cmd);
 
 	world.second = cmd.out_hwpt_id;
@@ -427,7 +334,7 @@ static int step_hwpt(void)
 
 static void hwpt_first(void)
 {
-	walk(&(struct chain){.build = build_bound, .step = step_hwpt, .undo = undo_second});
+	walk_world((struct chain){.build = build_bound, .step = step_hwpt, .undo = undo_second});
 }
 
 static int build_records(void)
@@ -437,15 +344,15 @@ static int build_records(void)
 	build_fragments();
 	world.large = pages_alloc(LARGE);
 	if (!ret)
-		ret = space_map(&world.space, world.fragments, SIZE, IOVA);
+		ret = space_map(&chain_space, world.fragments, SIZE, IOVA);
 	if (!ret)
-		ret = space_map(&world.space, world.large, LARGE, 1ul << 30);
+		ret = space_map(&chain_space, world.large, LARGE, 1ul << 30);
 	return ret;
 }
 
 static void hwpt_fill(void)
 {
-	walk(&(struct chain){.build = build_records, .step = step_hwpt, .undo = undo_second});
+	walk_world((struct chain){.build = build_records, .step = step_hwpt, .undo = undo_second});
 }
 
 static int step_info(void)
@@ -461,7 +368,7 @@ static int step_info(void)
 
 static void hw_info(void)
 {
-	walk(&(struct chain){.build = build_bound, .step = step_info, .undo = nothing});
+	walk_world((struct chain){.build = build_bound, .step = step_info, .undo = nothing});
 }
 
 /* --- queues --- */
@@ -479,7 +386,7 @@ static int undo_queue(void)
 
 static void open_queue(void)
 {
-	walk(&(struct chain){.step = step_queue, .undo = undo_queue});
+	walk_world((struct chain){.step = step_queue, .undo = undo_queue});
 }
 
 static int build_queue(void)
@@ -491,7 +398,7 @@ static int build_queue(void)
 
 static int step_bind(void)
 {
-	return queue_bind(&world.queue, world.space.fd);
+	return queue_bind(&world.queue, chain_space.fd);
 }
 
 /* There is no unbind: a new file. */
@@ -503,12 +410,12 @@ static int undo_bind(void)
 
 static void bind(void)
 {
-	walk(&(struct chain){.build = build_queue, .step = step_bind, .undo = undo_bind});
+	walk_world((struct chain){.build = build_queue, .step = step_bind, .undo = undo_bind});
 }
 
 static int step_attach(void)
 {
-	return queue_attach(&world.queue, world.space.hwpt, 0);
+	return queue_attach(&world.queue, chain_space.hwpt, 0);
 }
 
 static int undo_attach(void)
@@ -518,7 +425,7 @@ static int undo_attach(void)
 
 static void attach(void)
 {
-	walk(&(struct chain){.build = build_mapped, .step = step_attach, .undo = undo_attach});
+	walk_world((struct chain){.build = build_mapped, .step = step_attach, .undo = undo_attach});
 }
 
 static int build_two_tables(void)
@@ -536,15 +443,15 @@ static int step_replace(void)
 /* Whatever is attached, the first table is afterwards. */
 static int undo_replace(void)
 {
-	return queue_attach(&world.queue, world.space.hwpt, 0);
+	return queue_attach(&world.queue, chain_space.hwpt, 0);
 }
 
 static void replace(void)
 {
-	walk(&(struct chain){.build = build_two_tables,
-			     .step = step_replace,
-			     .undo = undo_replace,
-			     .keeps = true});
+	walk_world((struct chain){.build = build_two_tables,
+				  .step = step_replace,
+				  .undo = undo_replace,
+				  .keeps = true});
 }
 
 static int step_detach(void)
@@ -554,7 +461,8 @@ static int step_detach(void)
 
 static void detach(void)
 {
-	walk(&(struct chain){.build = build_attached, .step = step_detach, .undo = step_attach});
+	walk_world(
+		(struct chain){.build = build_attached, .step = step_detach, .undo = step_attach});
 }
 
 static int step_mmap(void)
@@ -571,7 +479,7 @@ static int undo_mmap(void)
 
 static void map_regions(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_queue, .step = step_mmap, .undo = undo_mmap, .fresh = undo_mmap});
 }
 
@@ -587,7 +495,7 @@ static int undo_start(void)
 
 static void start(void)
 {
-	walk(&(struct chain){
+	walk_world((struct chain){
 		.build = build_attached, .step = step_start, .undo = undo_start, .keeps = true});
 }
 
@@ -598,9 +506,9 @@ static int step_life(void)
 
 	if (ret)
 		return ret;
-	ret = queue_bind(&world.queue, world.space.fd);
+	ret = queue_bind(&world.queue, chain_space.fd);
 	if (!ret)
-		ret = queue_attach(&world.queue, world.space.hwpt, 0);
+		ret = queue_attach(&world.queue, chain_space.hwpt, 0);
 	if (!ret)
 		ret = queue_map(&world.queue);
 	if (!ret)
@@ -620,7 +528,7 @@ static int build_life(void)
 
 static void life(void)
 {
-	walk(&(struct chain){.build = build_life, .step = step_life, .undo = undo_queue});
+	walk_world((struct chain){.build = build_life, .step = step_life, .undo = undo_queue});
 }
 
 static const struct ktap_case cases[] = {
@@ -647,23 +555,7 @@ static const struct ktap_case cases[] = {
 	{"a queue from open to start", life},
 };
 
-static const char *skip_reason = "only the running kernel injects failures";
-
-static void skip(void)
-{
-	ktap_skip_case(skip_reason);
-}
-
 int main(void)
 {
-	struct ktap_case skipped[sizeof(cases) / sizeof(cases[0])];
-	int ret = device_open(&device);
-
-	if (!ret && (strcmp(wd_host_kind(device.host), "native") || inject_open(&skip_reason))) {
-		memcpy(skipped, cases, sizeof(cases));
-		for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-			skipped[i].run = skip;
-		KTAP_MAIN(skipped, 0, device_close(&device));
-	}
-	KTAP_MAIN(cases, ret, (inject_close(), device_close(&device)));
+	KTAP_MAIN(cases, chains_open(), chains_close());
 }

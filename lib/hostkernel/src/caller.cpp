@@ -340,7 +340,7 @@ int CallerImpl::open(const std::string &path, int flags)
 	int fd = files_.reserve();
 	if (fd < 0)
 		return fd;
-	file *filp = openNode(path, flags);
+	file *filp = path.starts_with("/proc/") ? openProc(path, flags) : openNode(path, flags);
 	if (IS_ERR(filp)) {
 		files_.unreserve(static_cast<unsigned>(fd));
 		return static_cast<int>(PTR_ERR(filp));

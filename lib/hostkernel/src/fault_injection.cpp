@@ -22,12 +22,26 @@ Point &pointOf(FailPoint point)
 	return points[static_cast<size_t>(point)];
 }
 
+/* Counts requests of every kind. Off is 0, and so it is again after the one that failed. */
+bool threadShouldFail()
+{
+	task_struct *task = threadState.task;
+	const unsigned nth = task ? __atomic_load_n(&task->wd_fail_nth, __ATOMIC_RELAXED) : 0;
+
+	if (!nth)
+		return false;
+	__atomic_store_n(&task->wd_fail_nth, nth - 1, __ATOMIC_RELAXED);
+	return nth == 1;
+}
+
 } // namespace
 
 bool shouldFail(FailPoint point)
 {
 	if (!threadState.onBehalf)
 		return false;
+	if (threadShouldFail())
+		return true;
 	Point &p = pointOf(point);
 	uint64_t call = p.seen.fetch_add(1, std::memory_order_relaxed) + 1;
 	return call == p.nth.load(std::memory_order_relaxed);

@@ -44,6 +44,8 @@ uint64_t openFileCount();
 
 /** Open a device node. @return a file with one reference, or ERR_PTR. */
 file *openNode(const std::string &path, int flags);
+/** Open a file of /proc, of the calling thread or its caller; as openNode(). */
+file *openProc(const std::string &path, int flags);
 
 /**
  * Releases of files whose last reference went away during a system call wait until its end, when

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -26,7 +27,10 @@ constexpr size_t kPage = 4096;
 class Hole
 {
 public:
-	Hole() : base_(static_cast<char *>(map(3))) { mprotect(base_ + 2 * kPage, kPage, PROT_NONE); }
+	Hole() : base_(static_cast<char *>(map(3)))
+	{
+		mprotect(base_ + 2 * kPage, kPage, PROT_NONE);
+	}
 	~Hole() { munmap(base_, 3 * kPage); }
 	char *begin() { return base_; }
 	char *end() { return base_ + 2 * kPage; }
@@ -246,6 +250,42 @@ TEST_F(MemoryTest, EveryUserCopyMayFail)
 	failNth(FailPoint::CopyUser, 3);
 	EXPECT_EQ(call(test::kCopy, &request), 0);
 	failNth(FailPoint::CopyUser, 0);
+}
+
+TEST_F(MemoryTest, AThreadAsksForItsOwnFailures)
+{
+	const int fd = caller_->open("/proc/thread-self/fail-nth", O_RDWR);
+	test::Copy request{1, 0};
+	char text[16] = "";
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(caller_->pwrite(fd, "2", 1, 0), 1);
+	std::thread([&] { EXPECT_EQ(call(test::kAllocate, nullptr), 0); }).join();
+	EXPECT_EQ(caller_->pread(fd, text, sizeof(text), 0), 2);
+	EXPECT_STREQ(text, "2\n"); /* and the read itself was the first request */
+	EXPECT_EQ(call(test::kAllocate, nullptr), -ENOMEM);
+	EXPECT_EQ(caller_->pread(fd, text, sizeof(text), 0), 2);
+	EXPECT_STREQ(text, "0\n");
+	EXPECT_EQ(call(test::kAllocate, nullptr), 0);
+	EXPECT_EQ(caller_->pwrite(fd, "1", 1, 0), 1);
+	EXPECT_EQ(call(test::kCopy, &request), -EFAULT);
+	EXPECT_EQ(caller_->pwrite(fd, "3", 1, 0), 1);
+	EXPECT_EQ(caller_->pwrite(fd, "none", 4, 0), -EINVAL);
+	EXPECT_EQ(caller_->pwrite(fd, "0", 1, 0), 1);
+	EXPECT_EQ(call(test::kAllocate, nullptr), 0);
+	EXPECT_EQ(caller_->close(fd), 0);
+	EXPECT_EQ(caller_->open("/proc/self/fail-nth", O_RDWR), -ENOENT);
+}
+
+TEST_F(MemoryTest, StatusTellsWhatIsPinned)
+{
+	const int fd = caller_->open("/proc/self/status", O_RDONLY);
+	char text[64] = "";
+
+	ASSERT_GE(fd, 0);
+	EXPECT_GT(caller_->read(fd, text, sizeof(text) - 1), 0);
+	EXPECT_STREQ(text, "VmPin:\t       0 kB\n");
+	EXPECT_EQ(caller_->read(fd, text, sizeof(text)), 0);
 }
 
 } // namespace

@@ -57,8 +57,9 @@ struct task_struct {
 	void *wd_kthread;
 	struct wd_host_mutex wd_mutex;
 	struct wd_host_cond wd_cond;
-	bool wd_on_behalf;   /* inside a system call of a caller */
-	bool wd_owns_signal; /* @signal goes with this task */
+	bool wd_on_behalf;	  /* inside a system call of a caller */
+	bool wd_owns_signal;	  /* @signal goes with this task */
+	unsigned int wd_fail_nth; /* /proc/thread-self/fail-nth */
 };
 
 WD_BEGIN_DECLS

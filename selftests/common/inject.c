@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Linux: Documentation/fault-injection/fault-injection.rst, /proc/<pid>/fail-nth. */
+/*
+ * Linux: Documentation/fault-injection/fault-injection.rst, /proc/<pid>/fail-nth. The hosted kernel
+ * has that file too.
+ */
 #include "inject.h"
 
 #include <errno.h>
@@ -31,6 +34,7 @@ static const struct setting {
 #define SETTINGS (sizeof(defaults) / sizeof(defaults[0]))
 
 static struct setting settings[SETTINGS];
+static struct wd_host *host;
 static int nth_fd = -1;
 
 /* Files of debugfs have no position, and one open of them is read or written once. */
@@ -70,19 +74,34 @@ static void restore(size_t count)
 			fprintf(stderr, "%s is not restored\n", settings[count].path);
 }
 
-int inject_open(const char **reason)
+static int swap_settings(void)
 {
-	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	if (nth_fd < 0) {
-		*reason = "this kernel injects no failures";
-		return -ENODEV;
-	}
 	memcpy(settings, defaults, sizeof(defaults));
 	for (size_t i = 0; i < SETTINGS; i++) {
 		if (!swap_value(&settings[i]))
 			continue;
 		restore(i);
-		close(nth_fd);
+		return -ENODEV;
+	}
+	return 0;
+}
+
+/* The hosted kernel has no such settings: every request counts. */
+static bool has_settings(void)
+{
+	return !strcmp(wd_host_kind(host), "native");
+}
+
+int inject_open(struct wd_host *of, const char **reason)
+{
+	host = of;
+	nth_fd = wd_host_dev_open(host, "/proc/thread-self/fail-nth", O_RDWR);
+	if (nth_fd < 0) {
+		*reason = "this kernel injects no failures";
+		return -ENODEV;
+	}
+	if (has_settings() && swap_settings()) {
+		wd_host_dev_close(host, nth_fd);
 		*reason = "no access to the fault injection in debugfs";
 		return -ENODEV;
 	}
@@ -91,15 +110,16 @@ int inject_open(const char **reason)
 
 void inject_close(void)
 {
-	restore(SETTINGS);
-	close(nth_fd);
+	if (has_settings())
+		restore(SETTINGS);
+	wd_host_dev_close(host, nth_fd);
 }
 
 void inject_arm(unsigned nth)
 {
 	char text[16];
 
-	if (pwrite(nth_fd, text, snprintf(text, sizeof(text), "%u", nth), 0) < 0)
+	if (wd_host_pwrite(host, nth_fd, text, snprintf(text, sizeof(text), "%u", nth), 0) < 0)
 		abort();
 }
 
@@ -107,11 +127,11 @@ void inject_arm(unsigned nth)
 bool inject_disarm(void)
 {
 	char text[16] = "";
-	const bool read_failed = pread(nth_fd, text, sizeof(text) - 1, 0) < 0;
+	const bool read_failed = wd_host_pread(host, nth_fd, text, sizeof(text) - 1, 0) < 0;
 	bool off = false;
 
 	for (int i = 0; i < 3 && !off; i++)
-		off = pwrite(nth_fd, "0", 1, 0) == 1;
+		off = wd_host_pwrite(host, nth_fd, "0", 1, 0) == 1;
 	if (!off)
 		abort();
 	return !read_failed && atoi(text) == 0;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Chains of failures: a step is repeated with its first, second, third ... allocation or copy of
+ * user memory failing, until nothing is left to fail. A failed step reports ENOMEM or EFAULT,
+ * leaves everything as it was, and works when it is tried again. One program, one thread, both
+ * hosts (inject.h).
+ */
+#ifndef SELFTESTS_COMMON_CHAIN_H
+#define SELFTESTS_COMMON_CHAIN_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include <linux/iommufd.h>
+
+#include "../hisi_qm/queue.h"
+#include "inject.h"
+#include "ktap.h"
+
+/* A step that needs more requests than this has no end. */
+#define CHAIN_MAX_NTH 4000
+#define CHAIN_TEXT (64u << 10)
+
+/**
+ * struct chain - a step and what surrounds it
+ * @build: makes what the step needs, once
+ * @step: what fails; 0 or -errno
+ * @undo: takes a successful step back; 0 or -errno. Must tolerate a step that was not done, if the
+ *	step keeps its work though it reports -EFAULT
+ * @fresh: called between a failed step and the next try
+ * @holds: is everything as before the step? Asked after each failure and after each @undo, for what
+ *	the snapshot does not show: where DMA goes
+ * @clean: takes back what @build made, also the half of it
+ * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
+ */
+struct chain {
+	int (*build)(void);
+	int (*step)(void);
+	int (*undo)(void);
+	int (*fresh)(void);
+	bool (*holds)(void);
+	void (*clean)(void);
+	bool keeps;
+};
+
+static struct device device;
+/** What chains work on; its next free id is part of the snapshot while its file is open. */
+static struct space chain_space = {.fd = -1};
+
+/* The line of pinned memory, and which descriptor is free. */
+static size_t snapshot_process(char *text, size_t size)
+{
+	char status[4096] = "", *line;
+	const int fd = wd_host_dev_open(device.host, "/proc/self/status", O_RDONLY);
+
+	if (fd >= 0) {
+		wd_host_read(device.host, fd, status, sizeof(status) - 1);
+		wd_host_dev_close(device.host, fd);
+	}
+	line = strstr(status, "VmPin:");
+	return snprintf(text, size, "fd=%d %.*s ", fd, line ? (int)strcspn(line, "\n") : 0,
+			line ? line : "");
+}
+
+static size_t snapshot_ids(char *text, size_t size)
+{
+	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
+	struct iommu_destroy destroy = {.size = sizeof(destroy)};
+
+	if (chain_space.fd < 0)
+		return 0;
+	if (wd_host_ioctl(device.host, chain_space.fd, IOMMU_IOAS_ALLOC, &alloc))
+		return snprintf(text, size, "no id ");
+	destroy.id = alloc.out_ioas_id;
+	wd_host_ioctl(device.host, chain_space.fd, IOMMU_DESTROY, &destroy);
+	return snprintf(text, size, "id=%u ", alloc.out_ioas_id);
+}
+
+/* What is attached, at each IOMMU, with the domain ids. */
+static size_t snapshot_units(char *text, size_t size)
+{
+	char units[4096], path[128], *save = NULL;
+	size_t at = 0;
+
+	if (wd_host_sysfs_list(device.host, "/sys/class/iommu", units, sizeof(units)) < 0)
+		return 0;
+	for (char *unit = strtok_r(units, "\n", &save); unit; unit = strtok_r(NULL, "\n", &save)) {
+		snprintf(path, sizeof(path), "/sys/class/iommu/%.64s/attachments", unit);
+		text[at] = 0;
+		if (wd_host_sysfs_read(device.host, path, text + at, size - at) >= 0)
+			at += strlen(text + at);
+	}
+	return at;
+}
+
+/* What must be as before: free queues, memory, ids, attachments. */
+static const char *snapshot(char text[CHAIN_TEXT])
+{
+	size_t at = snprintf(text, CHAIN_TEXT, "free=%ld ",
+			     device_number(&device, "available_instances"));
+
+	at += snapshot_process(text + at, CHAIN_TEXT - at);
+	at += snapshot_ids(text + at, CHAIN_TEXT - at);
+	snapshot_units(text + at, CHAIN_TEXT - at);
+	return text;
+}
+
+static char chain_before[CHAIN_TEXT], chain_after[CHAIN_TEXT];
+
+static bool as_before(const struct chain *chain, unsigned nth, const char *when)
+{
+	const bool same = !strcmp(chain_before, snapshot(chain_after));
+
+	if (!same)
+		printf("# before: %s\n# now: %s\n", chain_before, chain_after);
+	return EXPECT(same, "request %u: something is left after %s", nth, when) &&
+	       EXPECT(!chain->holds || chain->holds(), "request %u: not as before after %s", nth,
+		      when);
+}
+
+/* The step failed with @ret: was that right, and does it work now? */
+static bool step_again(const struct chain *chain, unsigned nth, int ret)
+{
+	EXPECT(ret == -ENOMEM || ret == -EFAULT, "request %u: error %d", nth, ret);
+	if (chain->keeps && ret == -EFAULT)
+		EXPECT(!chain->undo(), "request %u: undo of what was kept", nth);
+	if (!as_before(chain, nth, "the failure"))
+		return false;
+	ret = chain->fresh ? chain->fresh() : 0;
+	if (!ret)
+		ret = chain->step();
+	return EXPECT(!ret, "request %u: again: %d", nth, ret);
+}
+
+/* One failure, at the @nth request. @return false when the step has no such request. */
+static bool try_nth(const struct chain *chain, unsigned nth)
+{
+	bool injected;
+	int ret;
+
+	inject_arm(nth);
+	ret = chain->step();
+	injected = inject_disarm();
+	if (!injected)
+		EXPECT(!ret, "without failure: %d", ret);
+	else if (ret && !step_again(chain, nth, ret))
+		return false;
+	ret = chain->undo ? chain->undo() : 0;
+	return EXPECT(!ret, "request %u: undo: %d", nth, ret) &&
+	       as_before(chain, nth, "the undo") && injected;
+}
+
+/** Run @chain. A case of its own. */
+static void walk(const struct chain *chain)
+{
+	unsigned nth = 1;
+	int ret = chain->build ? chain->build() : 0;
+
+	EXPECT(!ret, "build: %d", ret);
+	/* Caches that stay filled: the first time needs more than every later one. */
+	if (!ret)
+		ret = chain->step();
+	if (!ret && chain->undo)
+		ret = chain->undo();
+	EXPECT(!ret, "without failures: %d", ret);
+	snapshot(chain_before);
+	if (!ret)
+		EXPECT(!chain->holds || chain->holds(), "before any failure");
+	while (!ret && nth < CHAIN_MAX_NTH && !ktap.case_failures && try_nth(chain, nth))
+		nth++;
+	EXPECT(nth < CHAIN_MAX_NTH, "no end");
+	EXPECT(ret || nth > 1, "nothing was injected");
+	printf("# %u requests\n", nth - 1);
+	if (chain->clean)
+		chain->clean();
+}
+
+/** Set-up of a program of chains: @device, and failures. Result for KTAP_MAIN(). */
+static int chains_open(void)
+{
+	const char *reason;
+	int ret = device_open(&device);
+
+	if (ret || !inject_open(device.host, &reason))
+		return ret;
+	device_close(&device);
+	return ktap_skip_all(reason);
+}
+
+static void chains_close(void)
+{
+	inject_close();
+	device_close(&device);
+}
+
+#endif /* SELFTESTS_COMMON_CHAIN_H */
