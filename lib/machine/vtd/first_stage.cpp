@@ -69,7 +69,11 @@ uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position 
 	return bits;
 }
 
-/* Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. */
+/*
+ * Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. An entry
+ * that denies the user ends his walk: it is not used, so that none of its bits change, and nothing
+ * below it is looked at (VT-d 3.6.1, 3.6.2).
+ */
 FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 		     const FirstStageTable &table, uint64_t pa, const Position &at, bool forWrite,
 		     uint64_t &entry)
@@ -79,6 +83,8 @@ FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 
 		if (reason != FaultReason::None)
 			return reason;
+		if (!table.privileged && !(entry & kUser))
+			return FaultReason::UserDenied;
 		const uint64_t used = entry | usageBits(table, entry, at, forWrite);
 		bool exchanged = false;
 
@@ -117,7 +123,8 @@ FaultReason findStart(const WalkContext &context, TableSpace &space, const First
 		at.level = level;
 		at.user = cached->flags & kCachedUser;
 		at.write = cached->flags & kCachedWrite;
-		return FaultReason::None;
+		/* The supervisor has been there, the user must not. */
+		return table.privileged || at.user ? FaultReason::None : FaultReason::UserDenied;
 	}
 	at.level = table.levels;
 	return space.enter(table.root, true, at.table);

@@ -169,6 +169,41 @@ TEST_F(VtdFirstStage, D11_D12_UserBitAtOneLevel)
 	}
 }
 
+/*
+ * The user's walk ends at the entry that denies him: that entry and those below it are neither
+ * marked as accessed nor cached, and what is wrong below is not found.
+ */
+TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
+{
+	for (unsigned level : {4, 3, 2, 1}) {
+		table();
+		map(kInput, target_);
+		change(level, 0, kFsUs);
+		for (unsigned below = 1; below < level; below++)
+			change(below, 0, kFsP);
+		expectRecorded(FaultReason::UserDenied, pasid(5), kInput);
+		expectRecorded(FaultReason::UserDenied, pasid(5), kInput, Access::Write);
+		for (unsigned at : {4, 3, 2, 1})
+			EXPECT_EQ(bitsAt(at) & kFsA, at > level ? kFsA : 0u)
+				<< "level " << at << ", denied at " << level;
+	}
+}
+
+/* What the supervisor's walk has cached does not lead the user below the entry that denies him. */
+TEST_F(VtdFirstStage, CachedTablesOfTheSupervisorAreClosedToTheUser)
+{
+	Pasid entry;
+
+	entry.supervisor = true;
+	table(entry);
+	map(kInput, target_);
+	map(kInput + 0x1000, target_);
+	change(4, 0, kFsUs);
+	expectMapped(target_, pasid(5), kInput, Access::Read, true);
+	expectRecorded(FaultReason::UserDenied, pasid(5), kInput + 0x1000);
+	EXPECT_FALSE(bench().get(entryAt(1) + 8) & kFsA);
+}
+
 TEST_F(VtdFirstStage, D13_WriteBitAtOneLevel)
 {
 	for (unsigned level : {4, 3, 2, 1}) {
