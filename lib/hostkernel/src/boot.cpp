@@ -5,6 +5,7 @@
 #include <vector>
 
 #include <linux/kobject.h>
+#include <linux/pgtable.h>
 #include <linux/platform_device.h>
 
 #include "arena.h"
@@ -123,6 +124,7 @@ void boot(const BootConfig &config)
 		fail(-EBUSY, "boot of a second kernel in one process");
 	logClear();
 	before = slabAllocations();
+	wd_pgtable_levels = config.pageTableLevels;
 	pagesBefore = arenaPageAllocations();
 	pageBytesBefore = arenaPageBytes();
 	pinsBefore = pinnedPagesTotal();

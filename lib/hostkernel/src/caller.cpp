@@ -268,11 +268,15 @@ void CallerImpl::memoryChanged(void *address, size_t length)
 		return;
 	auto start = reinterpret_cast<unsigned long>(address) & PAGE_MASK;
 	unsigned long end = PAGE_ALIGN(reinterpret_cast<unsigned long>(address) + length);
-	if (start >= TASK_SIZE || end > TASK_SIZE || end <= start)
+	const bool everything = !address && length == SIZE_MAX;
+	if (!everything && (start >= TASK_SIZE || end > TASK_SIZE || end <= start))
 		return;
 	Scope scope(*this);
 	mmap_write_lock(mm_);
-	userRangeChanged(mm_, start, end);
+	if (everything)
+		userEverythingChanged(mm_);
+	else
+		userRangeChanged(mm_, start, end);
 	mmap_write_unlock(mm_);
 }
 

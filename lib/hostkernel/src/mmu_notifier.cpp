@@ -59,22 +59,40 @@ std::vector<mmu_notifier *> takeAll(MmState &state)
 
 } // namespace
 
-void userRangeChanged(mm_struct *mm, unsigned long start, unsigned long end)
+namespace
+{
+
+/* As munmap() does it: entries, announcement, tables. */
+void changed(mm_struct *mm, unsigned long start, unsigned long end, unsigned long saidStart,
+	     unsigned long saidEnd)
 {
 	MmState &state = stateOf(mm);
 
 	WARN_ON_ONCE(!wd_rwsem_held(&mm->mmap_lock));
 	if (!state.shared.load(std::memory_order_relaxed))
 		return;
-	state.table.clear(start, end);
+	const UserTable::Tables unlinked = state.table.clear(start, end);
 	for (mmu_notifier *notifier : takeAll(state)) {
 		if (notifier->ops->invalidate_range) {
 			preempt_disable(); /* page table locks are held there */
-			notifier->ops->invalidate_range(notifier, mm, start, end);
+			notifier->ops->invalidate_range(notifier, mm, saidStart, saidEnd);
 			preempt_enable();
 		}
 		drop(notifier);
 	}
+	UserTable::discard(unlinked);
+}
+
+} // namespace
+
+void userRangeChanged(mm_struct *mm, unsigned long start, unsigned long end)
+{
+	changed(mm, start, end, start, end);
+}
+
+void userEverythingChanged(mm_struct *mm)
+{
+	changed(mm, 0, TASK_SIZE, ~0UL, ~0UL);
 }
 
 void mmReleaseNotifiers(mm_struct *mm)

@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <list>
 #include <mutex>
+#include <vector>
 
 #include <linux/mm_types.h>
 #include <linux/workqueue.h>
@@ -23,11 +24,17 @@ struct mmu_notifier;
 namespace wd::hostkernel
 {
 
-/** Four levels of 512 entries, x86-64. Entries are changed atomically: hardware sets bits in them.
+/**
+ * Four or five levels of 512 entries, x86-64. Entries are changed atomically: hardware sets bits in
+ * them. The upper half of the top one leads to tables of the kernel, which no user request may use,
+ * and no IOMMU should look at.
  */
 class UserTable
 {
 public:
+	using Tables = std::vector<uint64_t *>;
+
+	/** With as many levels as the kernel has now. */
 	UserTable();
 	~UserTable();
 	UserTable(const UserTable &) = delete;
@@ -36,15 +43,23 @@ public:
 	void *top() const { return top_; }
 	/** Page @address is at @pa from now on; rights only grow. @return false without memory. */
 	bool set(uint64_t address, uint64_t pa, bool writable);
-	/** No page of [@start, @end) any more; tables stay. */
-	void clear(uint64_t start, uint64_t end);
-	/** Free every table but the top one, which is empty then. */
+	/**
+	 * No page of [@start, @end) any more. @return tables that are empty now and have left the
+	 * tree; to be discarded when everybody knows.
+	 */
+	Tables clear(uint64_t start, uint64_t end);
+	/** Nobody looks at them any more: they are poisoned (kFreedTableWord), and freed later. */
+	static void discard(const Tables &tables);
+	/** Discard every table but the top one, whose user half is empty then. */
 	void destroy();
 
 private:
 	uint64_t *next(uint64_t *entry, bool create);
-	static void destroyBelow(uint64_t *table, unsigned level);
+	void clearBelow(uint64_t *table, unsigned level, uint64_t start, uint64_t end,
+			Tables &unlinked);
+	static void collectBelow(uint64_t *table, unsigned level, Tables &all);
 
+	const unsigned levels_;
 	uint64_t *top_;
 	std::mutex mutex_; /* who adds and who clears */
 };
@@ -70,8 +85,17 @@ inline MmState &stateOf(const mm_struct *mm)
 	return *static_cast<MmState *>(mm->wd_private);
 }
 
-/** The memory of [@start, @end) changed or went: table, then notifiers. Under the mmap lock. */
+/**
+ * The memory of [@start, @end) changed or went: entries, then notifiers, then tables. Under the
+ * mmap lock.
+ */
 void userRangeChanged(mm_struct *mm, unsigned long start, unsigned long end);
+
+/**
+ * As that for all memory, announced as Linux does where two threads unmap at the same time and
+ * neither knows what the other one has unmapped: with a range that says nothing.
+ */
+void userEverythingChanged(mm_struct *mm);
 
 /** The last user of @mm is gone: its notifiers are released, then its tables go. */
 void mmReleaseNotifiers(mm_struct *mm);

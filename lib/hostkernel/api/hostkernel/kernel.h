@@ -41,6 +41,8 @@ struct NodeInfo {
 struct BootConfig {
 	std::vector<PciSlot> pci;
 	std::vector<NodeInfo> nodes;
+	/** Of the page tables of processes: 4 or 5. For callers that are made from then on. */
+	unsigned pageTableLevels = 4;
 	/** If not empty: sysfs is also kept as a real directory tree below this (existing) folder.
 	 */
 	std::string sysfsDirectory;
@@ -90,6 +92,9 @@ int systemSleep(const std::function<void()> &asleep = {});
 
 /** What reboot(2) and kexec do before the machine goes: the shutdown callback of every driver. */
 void systemShutdown();
+
+/** What is in tables of a process's page table that have been freed: whoever reads it is late. */
+constexpr uint64_t kFreedTableWord = 0x6b6b6b6b6b6b6b6b;
 
 /** Capability numbers of <linux/capability.h> that the hosted kernel tests. */
 enum class Capability : unsigned { SysAdmin = 21, SysResource = 24, IpcLock = 14, SysRawio = 17 };
@@ -144,6 +149,7 @@ public:
 	/**
 	 * The process has unmapped, remapped, protected or discarded this memory, which the hosted
 	 * kernel cannot see: devices that share the address space must ask again for its pages.
+	 * nullptr and SIZE_MAX: everything, announced as by two threads that unmap at once.
 	 */
 	virtual void memoryChanged(void *address, size_t length) = 0;
 	/** As execve(2): another mm takes the place of this one, the files stay. No call may run.

@@ -170,7 +170,8 @@ void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, b
 
 /*
  * One area stands for all memory of a process; what is really there is found out by touching it.
- * Under the mmap lock.
+ * Under the mmap lock. With FAULT_FLAG_ALLOW_RETRY that is dropped while a page is waited for that
+ * is not in memory; the result is then VM_FAULT_RETRY.
  */
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
 struct pt_regs;
@@ -184,7 +185,11 @@ bool can_do_mlock(void);
 WD_END_DECLS
 
 #define FAULT_FLAG_WRITE 0x01u
+#define FAULT_FLAG_ALLOW_RETRY 0x04u
+#define FAULT_FLAG_KILLABLE 0x10u
 #define FAULT_FLAG_REMOTE 0x80u
+#define FAULT_FLAG_INTERRUPTIBLE 0x200u
+#define FAULT_FLAG_DEFAULT (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_INTERRUPTIBLE)
 
 static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
 {

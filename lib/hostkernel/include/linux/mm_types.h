@@ -33,6 +33,8 @@ typedef unsigned long vm_flags_t;
 #define VM_FAULT_SIGBUS 0x000002u
 #define VM_FAULT_SIGSEGV 0x000040u
 #define VM_FAULT_NOPAGE 0x000100u
+#define VM_FAULT_RETRY 0x000400u
+#define VM_FAULT_COMPLETED 0x004000u
 #define VM_FAULT_ERROR (VM_FAULT_OOM | VM_FAULT_SIGBUS | VM_FAULT_SIGSEGV)
 
 struct file;

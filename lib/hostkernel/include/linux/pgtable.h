@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Memory types of the host's mappings cannot be chosen: the requests are accepted. Page tables of
- * processes have four levels (user_table.h).
+ * processes have four or five levels, as the machine was booted (user_table.h).
  */
 #ifndef _LINUX_PGTABLE_H
 #define _LINUX_PGTABLE_H
@@ -13,7 +13,13 @@
 #define pgprot_device(prot) (prot)
 #define pgprot_decrypted(prot) (prot)
 
-#define pgtable_l5_enabled() 0
+WD_BEGIN_DECLS
+extern unsigned int wd_pgtable_levels;
+WD_END_DECLS
+
+#define pgtable_l5_enabled() (wd_pgtable_levels == 5)
+#define PGDIR_SHIFT (PAGE_SHIFT + 9 * (wd_pgtable_levels - 1))
+#define PTRS_PER_PGD 512
 
 static inline pgprot_t vm_get_page_prot(unsigned long vm_flags)
 {
