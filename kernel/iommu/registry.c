@@ -136,7 +136,7 @@ static void wd_record_take_table(struct wd_record *record, struct wd_pgtable *ta
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table)
 {
-	struct wd_record *record = kzalloc(sizeof(*record), GFP_KERNEL);
+	struct wd_record *record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
 	struct wd_domain *known;
 	int ret;
 
@@ -144,7 +144,7 @@ struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *d
 		return ERR_PTR(-ENOMEM);
 	record->device = device;
 	record->pasid = pasid;
-	ret = xa_insert(&device->pasids, pasid, record, GFP_KERNEL);
+	ret = xa_insert(&device->pasids, pasid, record, GFP_KERNEL_ACCOUNT);
 	if (ret)
 		goto err_free;
 	mutex_lock(&wd_lock);

@@ -65,8 +65,8 @@ static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
  * @dev: function; its lock is held
  * @pasid: PASID
  *
- * Tables stay until the function is released: directory entries only ever become present, which
- * needs no flush (8.2 step 5).
+ * Tables are made on behalf of whoever attaches, and charged to him; vtd_pasid_clear() of the last
+ * entry of a table frees it. A directory entry that becomes present needs no flush (8.2 step 5).
  *
  * Return: 0; -ENOMEM; -EINVAL beyond the directory.
  */
@@ -79,7 +79,7 @@ int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid)
 		return -EINVAL;
 	if (vtd_pasid_entry(dev, pasid))
 		return 0;
-	page = get_zeroed_page(GFP_KERNEL);
+	page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return -ENOMEM;
 	/* The zeroes of the table before the link to it. */
@@ -87,6 +87,39 @@ int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid)
 	WRITE_ONCE(dev->directory[index],
 		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
 	return 0;
+}
+
+static bool vtd_pasid_table_used(const __le64 *table)
+{
+	unsigned int i;
+
+	for (i = 0; i < VTD_PASID_TABLE_ENTRIES; i++)
+		if (table[i * VTD_PASID_ENTRY_WORDS])
+			return true;
+	return false;
+}
+
+/*
+ * Free the table of a PASID if it has no entry; but never the first one, which has the requester
+ * id's: giving a function back must not need memory. The unit may have the directory entry in the
+ * PASID cache, for any PASID of the table: it has to forget all of them. A unit that cannot be made
+ * to dies, and keeps the table.
+ */
+static void vtd_pasid_trim(struct vtd_dev *dev, u32 pasid)
+{
+	u32 index = pasid / VTD_PASID_TABLE_ENTRIES;
+	u64 slot = le64_to_cpu(dev->directory[index]);
+	const struct vtd_qi_desc flush = vtd_qi_pasid_cache_global();
+	__le64 *table = phys_to_virt(slot & PAGE_MASK);
+
+	lockdep_assert_held(&dev->lock);
+	if (!index || vtd_pasid_table_used(table))
+		return;
+	WRITE_ONCE(dev->directory[index], 0);
+	wmb();
+	if (vtd_qi_submit(dev->unit, &flush, 1) && vtd_qi_submit(dev->unit, &flush, 1))
+		vtd_unit_kill(dev->unit);
+	vtd_pages_free(dev->unit, (unsigned long)table, 0);
 }
 
 /**
@@ -259,4 +292,5 @@ void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 		WRITE_ONCE(entry[i], 0);
 	if (dev->faults_on)
 		vtd_prq_drain(dev, pasid, did);
+	vtd_pasid_trim(dev, pasid);
 }

@@ -114,6 +114,41 @@ TEST_F(Pasid, OneDomainAtManyPlaces)
 	dropSpace(a);
 }
 
+/* Attack: an owner goes through all PASIDs, and leaves a page of the kernel for every 64 of them.
+ */
+TEST_F(Pasid, TablesGoWithTheirLastEntry)
+{
+	const Space a = makeSpace(7);
+	const uint64_t directory = contextEntry(kFirstRid)[0] & ~0xfffULL;
+	const auto hasTable = [&](uint32_t pasid) {
+		return physicalWord(directory + 8 * (pasid / 64)) & 1;
+	};
+
+	for (uint32_t pasid : {64, 127, 1000})
+		ASSERT_EQ(attachPasid(a.domain, firstDev_, pasid), 0);
+	EXPECT_TRUE(hasTable(64) && hasTable(1000));
+	detachPasid(a.domain, firstDev_, 64);
+	EXPECT_EQ(word(pasidStream(kFirstRid, 127), kAt), 7u) << "the table is in use";
+	watchQueue();
+	detachPasid(a.domain, firstDev_, 127);
+	EXPECT_FALSE(hasTable(64));
+	EXPECT_EQ(seen().back().type(), kPasidCache);
+	EXPECT_EQ(seen().back().granularity(), 3u) << "every PASID of the table";
+	memory_.unwatch();
+	for (uint32_t pasid : {64, 127})
+		expectFault(pasidStream(kFirstRid, pasid), kAt, 0x51);
+	EXPECT_EQ(word(pasidStream(kFirstRid, 1000), kAt), 7u);
+	detachPasid(a.domain, firstDev_, 1000);
+
+	for (uint32_t pasid = 1; pasid < 1 << 20; pasid += 4096) {
+		ASSERT_EQ(attachPasid(a.domain, firstDev_, pasid), 0);
+		EXPECT_EQ(word(pasidStream(kFirstRid, pasid), kAt), 7u);
+		detachPasid(a.domain, firstDev_, pasid);
+		EXPECT_EQ(hasTable(pasid), pasid < 64u) << "only the requester id's stays";
+	}
+	dropSpace(a);
+}
+
 TEST_F(Pasid, Errors)
 {
 	const Space a = makeSpace(1), b = makeSpace(2);
