@@ -53,15 +53,31 @@ static void wd_queue_free_pasid(struct wd_queue *queue)
 	queue->pasid = NULL;
 }
 
-/* Until the queue is idle or @until, as of ktime_get_ns(); with @refuse its faults are answered. */
-static int wd_queue_drain(struct wd_queue *queue, u64 until, bool refuse)
+/* Whose page faults are answered while a queue drains. */
+enum wd_queue_refuse {
+	WD_REFUSE_NONE,
+	WD_REFUSE_OWN, /* of the PASID that the queue is attached at */
+	WD_REFUSE_ALL, /* those of its process, which has other queues perhaps, too */
+};
+
+static void wd_queue_refuse_faults(struct wd_queue *queue, enum wd_queue_refuse whose)
+{
+	if (whose == WD_REFUSE_NONE)
+		return;
+	if (queue->attached)
+		iommufd_device_refuse_faults(queue->idev, queue->pasid->value);
+	else if (whose == WD_REFUSE_ALL)
+		wd_queue_bond_refuse(queue);
+}
+
+/* Until the queue is idle or @until, as of ktime_get_ns(). */
+static int wd_queue_drain(struct wd_queue *queue, u64 until, enum wd_queue_refuse refuse)
 {
 	u64 now, step = WD_QUEUE_STEP_US * (u64)NSEC_PER_USEC;
 	int ret;
 
 	do {
-		if (refuse && queue->attached)
-			iommufd_device_refuse_faults(queue->idev, queue->pasid->value);
+		wd_queue_refuse_faults(queue, refuse);
 		now = ktime_get_ns();
 		ret = qm_qp_drain_until(queue->qp, min(until, now + step));
 	} while (ret == -ETIMEDOUT && now < until && (refuse || !fatal_signal_pending(current)));
@@ -105,8 +121,8 @@ int wd_queue_halt(struct wd_queue *queue)
 	if (!wd_queue_started(queue))
 		return 0;
 	qm_qp_flag_stop(queue->qp);
-	if (wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), false))
-		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), true);
+	if (wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_NONE))
+		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_ALL);
 	return wd_queue_stop(queue);
 }
 
@@ -123,9 +139,9 @@ void wd_queue_end(struct wd_queue *queue)
 	if (!wd_queue_started(queue))
 		return;
 	qm_qp_flag_stop(queue->qp);
-	if (wd_queue_drain(queue, wd_queue_until(patience), true)) {
+	if (wd_queue_drain(queue, wd_queue_until(patience), WD_REFUSE_OWN)) {
 		qm_qp_wipe(queue->qp);
-		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), true);
+		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_ALL);
 	}
 	wd_queue_stop(queue);
 }

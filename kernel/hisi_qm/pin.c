@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that a process pins for queues which work in its address space without page faults. The
- * device goes through the process's own page table, so pinning means: it is there, and stays.
+ * device goes through the process's own page table, so pinning means: it is there, and stays; and
+ * the device's top-level table leads there.
  */
 #include <linux/mm.h>
 #include <linux/sched.h>
@@ -10,6 +11,7 @@
 
 #include <misc/uacce/hisi_qm.h>
 
+#include "iommu_sva.h"
 #include "iommufd.h"
 #include "queue.h"
 
@@ -75,6 +77,8 @@ int wd_queue_pin_ioctl(struct wd_queue *queue, void __user *arg)
 	pin->pin =
 		iommufd_pin_user(request.addr, request.length, request.flags & HISI_QM_PIN_WRITE);
 	ret = PTR_ERR_OR_ZERO(pin->pin);
+	if (!ret)
+		wd_iommu_sva_filled(current->mm, request.addr, request.addr + request.length);
 	mutex_lock(&queue->lock);
 	if (ret)
 		queue->nr_pins--;

@@ -13,6 +13,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "iommu_sva.h"
 #include "queue.h"
 
 /* Types of queues: compress, decompress. */
@@ -211,7 +212,7 @@ void wd_queue_disconnect(struct wd_queue *queue)
 }
 
 /* The address space that the next start is for; *@pasid is 0 for physical addresses. */
-static int wd_queue_take_memory(struct wd_queue *queue, u32 *pasid)
+static int wd_queue_take_memory(struct wd_queue *queue, struct wd_sva_mm **space, u32 *pasid)
 {
 	int ret;
 
@@ -223,10 +224,10 @@ static int wd_queue_take_memory(struct wd_queue *queue, u32 *pasid)
 		return -EOPNOTSUPP;
 	switch (READ_ONCE(queue->qm->mode)) {
 	case WD_DMA_SVA:
-		ret = wd_queue_bond(queue, true);
+		ret = wd_queue_bond(queue, true, space);
 		break;
 	case WD_DMA_PINNED:
-		ret = wd_queue_bond(queue, false);
+		ret = wd_queue_bond(queue, false, space);
 		break;
 	case WD_DMA_PHYSICAL:
 		*pasid = 0;
@@ -239,7 +240,7 @@ static int wd_queue_take_memory(struct wd_queue *queue, u32 *pasid)
 	return ret;
 }
 
-static int wd_queue_start(struct wd_queue *queue)
+static int wd_queue_start(struct wd_queue *queue, struct wd_sva_mm **space)
 {
 	u32 pasid;
 	int ret;
@@ -250,7 +251,7 @@ static int wd_queue_start(struct wd_queue *queue)
 	if (wd_queue_started(queue))
 		return -EINVAL;
 	wd_queue_unbond(queue);
-	ret = wd_queue_take_memory(queue, &pasid);
+	ret = wd_queue_take_memory(queue, space, &pasid);
 	if (ret)
 		return ret;
 	ret = wd_qp_start(queue->qp, queue->type, pasid);
@@ -264,6 +265,22 @@ static int wd_queue_start(struct wd_queue *queue)
 	return ret;
 }
 
+static int wd_queue_try_start(struct wd_queue *queue)
+{
+	struct wd_sva_mm *space = wd_queue_mm(queue);
+	int ret;
+
+	if (IS_ERR(space))
+		return PTR_ERR(space);
+	ret = mutex_lock_killable(&queue->lock);
+	if (!ret) {
+		ret = wd_queue_start(queue, &space);
+		mutex_unlock(&queue->lock);
+	}
+	wd_iommu_sva_mm_put(space);
+	return ret;
+}
+
 static int wd_queue_start_ioctl(struct wd_queue *queue)
 {
 	int ret;
@@ -271,12 +288,8 @@ static int wd_queue_start_ioctl(struct wd_queue *queue)
 	do {
 		ret = qm_wait_running(queue->qm);
 		if (!ret)
-			ret = mutex_lock_killable(&queue->lock);
-		if (ret)
-			return ret;
-		ret = wd_queue_start(queue);
-		mutex_unlock(&queue->lock);
-	} while (ret == -ESHUTDOWN);
+			ret = wd_queue_try_start(queue);
+	} while (ret == -ESHUTDOWN || ret == -EAGAIN);
 	return ret;
 }
 

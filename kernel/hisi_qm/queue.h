@@ -15,6 +15,7 @@
 struct mm_struct;
 struct vm_area_struct;
 struct wd_bond;
+struct wd_sva_mm;
 struct wd_user;
 
 /* The PASID field of queue contexts (5.1). */
@@ -114,9 +115,11 @@ void wd_pasid_put(struct wd_pasid *pasid);
 void wd_pasid_leave(struct wd_pasid *pasid, struct wd_qp *qp);
 
 /* sva.c */
-int wd_queue_bond(struct wd_queue *queue, bool faults);
+struct wd_sva_mm *wd_queue_mm(struct wd_queue *queue);
+int wd_queue_bond(struct wd_queue *queue, bool faults, struct wd_sva_mm **space);
 u32 wd_queue_bond_pasid(const struct wd_queue *queue);
 void wd_queue_bond_cut(struct wd_queue *queue);
+void wd_queue_bond_refuse(struct wd_queue *queue);
 void wd_queue_unbond(struct wd_queue *queue);
 
 /* pin.c */

@@ -8,7 +8,7 @@
  * and after exec() or the end of the process the file is of no use for it.
  *
  * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and what is in them.
- * A bond is made with it held, and unbound without it: that waits for page faults of the process.
+ * A bond is made with it held, and unbound without it.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -111,7 +111,7 @@ static const struct wd_sva_ops bond_ops = {
 };
 
 /* At any PASID that is free in the IOMMU too. */
-static int bond_bind(struct wd_bond *bond)
+static int bond_bind(struct wd_bond *bond, struct wd_sva_mm *space)
 {
 	struct wd_qm *qm = bond->qm;
 	struct device *dev = &qm->pdev->dev;
@@ -124,7 +124,7 @@ static int bond_bind(struct wd_bond *bond)
 		if (IS_ERR(pasid))
 			return PTR_ERR(pasid);
 		next = pasid->value;
-		sva = wd_iommu_sva_bind(dev, bond->mm, next, bond->faults, &bond_ops, bond);
+		sva = wd_iommu_sva_bind(dev, space, next, bond->faults, &bond_ops, bond);
 		if (!IS_ERR(sva)) {
 			bond->sva = sva;
 			bond->pasid = pasid;
@@ -137,7 +137,9 @@ static int bond_bind(struct wd_bond *bond)
 	return max < 2 ? -EOPNOTSUPP : -ENOSPC;
 }
 
-static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool faults)
+/* On success *@space is the bond's, and NULL. */
+static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool faults,
+				 struct wd_sva_mm **space)
 {
 	struct wd_bond *bond = kzalloc(sizeof(*bond), GFP_KERNEL_ACCOUNT);
 	int ret;
@@ -150,16 +152,18 @@ static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool fa
 	bond->faults = faults;
 	INIT_LIST_HEAD(&bond->queues);
 	get_device(&qm->dev);
-	ret = bond_bind(bond);
+	ret = bond_bind(bond, *space);
 	if (ret) {
 		bond_release(bond);
 		return ERR_PTR(ret);
 	}
+	*space = NULL;
 	list_add(&bond->node, &qm->bonds);
 	return bond;
 }
 
-static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool faults)
+static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool faults,
+				 struct wd_sva_mm **space)
 {
 	struct wd_bond *bond;
 
@@ -167,18 +171,43 @@ static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool fa
 	list_for_each_entry (bond, &qm->bonds, node)
 		if (bond->mm == mm && bond->faults == faults)
 			return bond;
-	return bond_make(qm, mm, faults);
+	return bond_make(qm, mm, faults, space);
+}
+
+/**
+ * wd_queue_mm() - what wd_queue_bond() may need of the process
+ * @queue: not locked: this waits for the caller's mmap lock
+ *
+ * Return: to be put with wd_iommu_sva_mm_put(); NULL if the queue, as it is now, would need
+ * nothing; ERR_PTR of -ENOMEM, -EINTR.
+ */
+struct wd_sva_mm *wd_queue_mm(struct wd_queue *queue)
+{
+	enum wd_dma_mode mode = READ_ONCE(queue->qm->mode);
+	bool needed;
+
+	if (mutex_lock_killable(&queue->lock))
+		return ERR_PTR(-EINTR);
+	needed = !queue->attached && !queue->idev;
+	mutex_unlock(&queue->lock);
+	if (!needed || !current->mm || current->mm != queue->mm)
+		return NULL;
+	if (mode != WD_DMA_SVA && mode != WD_DMA_PINNED)
+		return NULL;
+	return wd_iommu_sva_mm_get(current->mm);
 }
 
 /**
  * wd_queue_bond() - the address space of the process for a queue
  * @queue: locked, not started, without address space
  * @faults: with page faults
+ * @space: of wd_queue_mm(); NULL afterwards if it was used
  *
  * Return: 0: @queue->bond is set; -EPERM if the caller is not the process that opened the file;
- * -EOPNOTSUPP; -ENOSPC; -ENOMEM; -EINTR if the caller is being killed.
+ * -EAGAIN if the queue did not seem to need @space when wd_queue_mm() looked; -EOPNOTSUPP; -ENOSPC;
+ * -ENOMEM; -EINTR if the caller is being killed.
  */
-int wd_queue_bond(struct wd_queue *queue, bool faults)
+int wd_queue_bond(struct wd_queue *queue, bool faults, struct wd_sva_mm **space)
 {
 	struct wd_qm *qm = queue->qm;
 	struct wd_bond *bond;
@@ -187,10 +216,12 @@ int wd_queue_bond(struct wd_queue *queue, bool faults)
 	lockdep_assert_held(&queue->lock);
 	if (!current->mm || current->mm != queue->mm)
 		return -EPERM;
+	if (!*space)
+		return -EAGAIN;
 	ret = mutex_lock_killable(&qm->sva_lock);
 	if (ret)
 		return ret;
-	bond = bond_find(qm, queue->mm, faults);
+	bond = bond_find(qm, queue->mm, faults, space);
 	if (!IS_ERR(bond)) {
 		bond->users++;
 		list_add_tail(&queue->bond_node, &bond->queues);
@@ -222,6 +253,19 @@ void wd_queue_bond_cut(struct wd_queue *queue)
 		return;
 	bond_close(queue->bond);
 	wd_iommu_sva_cut(queue->bond->sva);
+}
+
+/**
+ * wd_queue_bond_refuse() - answer the page faults that a queue's process waits for
+ * @queue: locked
+ *
+ * Those of its other queues on the device too.
+ */
+void wd_queue_bond_refuse(struct wd_queue *queue)
+{
+	lockdep_assert_held(&queue->lock);
+	if (queue->bond)
+		wd_iommu_sva_refuse(queue->bond->sva);
 }
 
 /**

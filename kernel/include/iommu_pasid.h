@@ -89,16 +89,19 @@ struct wd_iommu_hw_info {
  * @mm_supported: @dev can walk page tables of processes on this machine; @faults: with page faults
  * @mm_table_alloc: a table object for the page table of @mm; it is freed, bound and unbound as a
  *	user-managed one is, at PASIDs only. Missing: no shared addresses, and no other of these
+ * @mm_table_fill: let @table lead to the tables that the mm has for [@start, @end). In any context;
+ *	no device is in use
  * @mm_table_flush: forget what was translated by @table for [@start, @end), wherever it is
- *	bound. In any context; no device is in use
+ *	bound, and every table of the mm that is no longer there; an empty or reversed range stands
+ *	for all addresses, as Linux announces it. In any context; no device is in use
  * @mm_table_cut: as unbind_pgtable, but the entry stays taken, and requests that it refuses are not
  *	recorded; @unbind_pgtable follows
  *
- * All but @pgtable_free, @cache_invalidate and @mm_table_flush are called with a reference to the
- * device's claim held; all but the last may sleep. Those from @pgtable_alloc on may be missing, and
- * the three of replace. The tear-down of an entry returns only when none of its page requests is on
- * its way any more: all have been given to wd_iommu_report_fault(), which therefore takes no lock
- * that is held over operations.
+ * All but @pgtable_free, @cache_invalidate, @mm_table_fill and @mm_table_flush are called with a
+ * reference to the device's claim held; all but the last two may sleep. Those from @pgtable_alloc
+ * on may be missing, and the three of replace. The tear-down of an entry returns only when none of
+ * its page requests is on its way any more: all have been given to wd_iommu_report_fault(), which
+ * therefore takes no lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -129,6 +132,7 @@ struct wd_iommu_ops {
 	void (*reset_done)(struct device *dev);
 	bool (*mm_supported)(struct device *dev, bool faults);
 	struct wd_pgtable *(*mm_table_alloc)(struct device *dev, struct mm_struct *mm);
+	void (*mm_table_fill)(struct wd_pgtable *table, unsigned long start, unsigned long end);
 	void (*mm_table_flush)(struct wd_pgtable *table, unsigned long start, unsigned long end);
 	void (*mm_table_cut)(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
 };

@@ -11,6 +11,7 @@
 
 struct mm_struct;
 struct wd_sva;
+struct wd_sva_mm;
 
 /**
  * struct wd_sva_ops - what the user of a bond is told
@@ -25,9 +26,13 @@ struct wd_sva_ops {
 };
 
 bool wd_iommu_sva_supported(struct device *dev, bool faults);
-struct wd_sva *wd_iommu_sva_bind(struct device *dev, struct mm_struct *mm, ioasid_t pasid,
+struct wd_sva_mm *wd_iommu_sva_mm_get(struct mm_struct *mm);
+void wd_iommu_sva_mm_put(struct wd_sva_mm *space);
+void wd_iommu_sva_filled(struct mm_struct *mm, unsigned long start, unsigned long end);
+struct wd_sva *wd_iommu_sva_bind(struct device *dev, struct wd_sva_mm *space, ioasid_t pasid,
 				 bool faults, const struct wd_sva_ops *ops, void *data);
 void wd_iommu_sva_cut(struct wd_sva *sva);
+void wd_iommu_sva_refuse(struct wd_sva *sva);
 void wd_iommu_sva_unbind(struct wd_sva *sva);
 
 /* --- for the module that the layer is part of --- */

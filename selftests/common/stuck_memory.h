@@ -89,8 +89,8 @@ private:
 };
 
 /** Whether @body comes to its end while @stuck is stuck; if not, it is released for a way out. */
-template <class Body>
-bool endsBefore(const StuckMemory &stuck, Body body)
+template <class Stuck, class Body>
+bool endsBefore(const Stuck &stuck, Body body)
 {
 	auto done = std::async(std::launch::async, body);
 	const bool inTime = done.wait_for(std::chrono::milliseconds(StuckMemory::kPatienceMs)) ==

@@ -1,10 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page tables of processes as first-stage tables (VT-d sheet 8.4, SVA): the processor's format is
- * the unit's. Each has a DID of its own, so a flush needs no look at what else a PASID is used for.
+ * Page tables of processes as first-stage tables (VT-d 3.6, 9.7): the processor's format is the
+ * unit's.
+ *
+ * The unit never sees a process's top-level table, whose upper half leads to the kernel's tables:
+ * Linux changes and frees those without telling whoever else walks them. It walks a private one,
+ * which has copies of the entries of the user half only. An entry is copied when it is missing
+ * (fill), and dropped when the table that it leads to has left the process's table (flush). Both
+ * look at the process's entry and at the copy with the lock held; Linux clears its entry, then
+ * announces the change, then frees the table. So a copy of a cleared entry is either never made, or
+ * found by the flush that is still to come.
+ *
+ * Each table has a DID of its own, so a flush needs no look at what else a PASID is used for.
  */
 #include <asm/cpufeature.h>
+#include <linux/compiler.h>
+#include <linux/gfp.h>
 #include <linux/io.h>
+#include <linux/limits.h>
+#include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/pgtable.h>
 #include <linux/slab.h>
@@ -12,6 +26,15 @@
 #include "iommu_pasid.h"
 #include "regs.h"
 #include "vtd.h"
+
+/* Entries of the user half. */
+#define VTD_MM_ENTRIES (PTRS_PER_PGD / 2)
+
+/* What is copied of an entry: software's bits, and the processor's for execution, are its own. */
+#define VTD_FE_PRESENT BIT_ULL(0)
+#define VTD_FE_WRITE BIT_ULL(1)
+#define VTD_FE_USER BIT_ULL(2)
+#define VTD_FE_TABLE GENMASK_ULL(51, 12)
 
 static struct vtd_mm_table *to_vtd_mm_table(struct wd_pgtable *pgtable)
 {
@@ -44,22 +67,29 @@ bool vtd_mm_supported(struct device *dev, bool faults)
 /**
  * vtd_mm_table_alloc - the layer's mm_table_alloc
  * @dev: claimed function
- * @mm: process; its top table is there as long as its structure
+ * @mm: process; its structure outlives the table
  *
- * Return: the table; ERR_PTR of -EOPNOTSUPP, -ENOMEM.
+ * Return: the table, without entries; ERR_PTR of -EOPNOTSUPP, -ENOMEM.
  */
 struct wd_pgtable *vtd_mm_table_alloc(struct device *dev, struct mm_struct *mm)
 {
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
-	u64 top = virt_to_phys(mm->pgd);
 	struct vtd_mm_table *table;
 
-	if (top >> vdev->unit->haw)
-		return ERR_PTR(-EOPNOTSUPP);
 	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	table->first = top | (pgtable_l5_enabled() ? VTD_PE_FSPM_5 : 0);
+	table->top = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!table->top) {
+		kfree(table);
+		return ERR_PTR(-ENOMEM);
+	}
+	if (virt_to_phys(table->top) >> vdev->unit->haw) {
+		free_page((unsigned long)table->top);
+		kfree(table);
+		return ERR_PTR(-EOPNOTSUPP);
+	}
+	table->mm = mm;
 	spin_lock_init(&table->lock);
 	return &table->pgtable;
 }
@@ -70,13 +100,73 @@ void vtd_mm_table_free(struct wd_pgtable *pgtable)
 
 	if (WARN_ON(table->dev))
 		return; /* the unit still has the entry */
+	if (table->lost)
+		wd_iommu_leaked(1);
+	else
+		free_page((unsigned long)table->top);
 	kfree(table);
 }
 
+/* --- entries --- */
+
+/* Entry @index of the process now, as the unit may have it; 0: none. */
+static u64 vtd_mm_entry(const struct vtd_mm_table *table, unsigned int index)
+{
+	u64 entry = READ_ONCE(table->mm->pgd[index].pgd);
+
+	if ((entry & (VTD_FE_PRESENT | VTD_FE_USER)) != (VTD_FE_PRESENT | VTD_FE_USER))
+		return 0;
+	return entry & (VTD_FE_PRESENT | VTD_FE_WRITE | VTD_FE_USER | VTD_FE_TABLE);
+}
+
+/* Index behind the last entry of the user half that translates something below @end. */
+static unsigned int vtd_mm_end(unsigned long end)
+{
+	return end ? min_t(unsigned long, ((end - 1) >> PGDIR_SHIFT) + 1, VTD_MM_ENTRIES) : 0;
+}
+
+/**
+ * vtd_mm_table_fill - the layer's mm_table_fill
+ * @pgtable: table, which need not be bound; its bond hears of changes of the process
+ * @start: first address
+ * @end: behind the last one
+ *
+ * Nothing is flushed: what was not present is not cached.
+ */
+void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+	unsigned long index = start >> PGDIR_SHIFT;
+	unsigned long flags;
+
+	spin_lock_irqsave(&table->lock, flags);
+	for (; index < vtd_mm_end(end); index++)
+		if (!READ_ONCE(table->top[index]))
+			WRITE_ONCE(table->top[index], vtd_mm_entry(table, index));
+	spin_unlock_irqrestore(&table->lock, flags);
+}
+
+/* The unit sets A bits in the copies: only where they lead to is compared. */
+static void vtd_mm_drop(struct vtd_mm_table *table, unsigned long start, unsigned long end)
+{
+	unsigned long index;
+
+	lockdep_assert_held(&table->lock);
+	for (index = start >> PGDIR_SHIFT; index < vtd_mm_end(end); index++) {
+		u64 copy = READ_ONCE(table->top[index]);
+
+		if (copy && (copy ^ vtd_mm_entry(table, index)) & VTD_FE_TABLE)
+			WRITE_ONCE(table->top[index], 0);
+	}
+}
+
+/* --- binding --- */
+
 static int vtd_mm_table_install(struct vtd_mm_table *table, struct vtd_dev *dev, u32 pasid)
 {
+	u64 first = virt_to_phys(table->top) | (pgtable_l5_enabled() ? VTD_PE_FSPM_5 : 0);
 	struct vtd_pasid_entry content =
-		vtd_pe_first_stage(table->did, table->first, vtd_snoop_bits(dev->unit));
+		vtd_pe_first_stage(table->did, first, vtd_snoop_bits(dev->unit));
 	int ret;
 
 	mutex_lock(&dev->lock);
@@ -143,6 +233,7 @@ void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev)
 	mutex_lock(&dev->lock);
 	vtd_pasid_clear(dev, table->pasid);
 	mutex_unlock(&dev->lock);
+	table->lost |= vtd_unit_dead(dev->unit);
 	vtd_mm_table_place(table, NULL, 0, 0);
 	vtd_did_uncharge(dev, did);
 	vtd_did_free(dev->unit, did);
@@ -167,14 +258,19 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
  * vtd_mm_table_flush - the layer's mm_table_flush
  * @pgtable: table, which need not be bound
  * @start: first address
- * @end: behind the last one
+ * @end: behind the last one; not above @start: every address (two threads unmap at the same time)
  */
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
 {
 	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
 	unsigned long flags;
 
+	if (end <= start) {
+		start = 0;
+		end = ULONG_MAX;
+	}
 	spin_lock_irqsave(&table->lock, flags);
+	vtd_mm_drop(table, start, end);
 	if (table->dev)
 		vtd_flush_mm_table(table, start, end - 1);
 	spin_unlock_irqrestore(&table->lock, flags);

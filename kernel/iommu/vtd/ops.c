@@ -306,6 +306,7 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.max_pasids = vtd_max_pasids,
 	.mm_supported = vtd_mm_supported,
 	.mm_table_alloc = vtd_mm_table_alloc,
+	.mm_table_fill = vtd_mm_table_fill,
 	.mm_table_flush = vtd_mm_table_flush,
 	.mm_table_cut = vtd_mm_table_cut,
 	.hw_info = vtd_hw_info,

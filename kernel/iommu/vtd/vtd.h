@@ -291,19 +291,23 @@ struct vtd_pgtable {
 /**
  * struct vtd_mm_table - page table of a process, which a function walks at one PASID
  * @pgtable: the layer's
- * @first: third word of the PASID entry
- * @lock: guards what follows; spinlock, around the invalidation queue's
+ * @mm: the process; its structure outlives this
+ * @top: top-level table that the unit walks: copies of entries of the process's user half
+ * @lock: guards entries of @top and what follows; spinlock, around the invalidation queue's
  * @dev: where it is bound, or NULL
  * @pasid: there
  * @did: there; nothing else has it
+ * @lost: the unit died before it forgot @top
  */
 struct vtd_mm_table {
 	struct wd_pgtable pgtable;
-	u64 first;
+	struct mm_struct *mm;
+	u64 *top;
 	spinlock_t lock;
 	struct vtd_dev *dev;
 	u32 pasid;
 	u16 did;
+	bool lost;
 };
 
 /* As opposed to a user-managed one, which has a paging domain as its parent. */
@@ -430,6 +434,7 @@ void vtd_mm_table_free(struct wd_pgtable *pgtable);
 int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid);
 void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev);
 void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid);
+void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 
 /* cache.c: what a change of a domain's tables invalidates */

@@ -6,20 +6,24 @@
  *
  * Mutants that this file and sva_mode_test.cpp kill, each tried once: vtd_mm_table_flush() does
  * nothing; vtd_flush_mm_once() without its IOTLB command; without its device TLB command;
- * wd_sva_exit() does not call mm_exit; wd_queue_bond() does not compare address spaces, nor
+ * wd_sva_exit() does not call mm_exit; wd_iommu_sva_cut() leaves page requests unanswered; START
+ * takes the mmap lock under the queue's; wd_queue_bond() does not compare address spaces, nor
  * pin_check(); wd_queue_block() does not cut a bond; a bond with a broken queue gives its PASID
  * back.
  */
+#include "../../common/stuck_memory.h"
 #include "fixture.h"
 
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <memory>
 #include <poll.h>
 #include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <misc/uacce/hisi_qm.h>
@@ -30,6 +34,9 @@ namespace wd::hisitest
 
 namespace
 {
+
+using test::endsBefore;
+using test::StuckMemory;
 
 constexpr size_t kSize = 4 * kPage;
 
@@ -257,6 +264,129 @@ TEST_F(HisiSva, TheDriverGoesUnderTheQueue)
 	QueueFile fresh(caller_);
 	EXPECT_EQ(ready(fresh), 0);
 	EXPECT_EQ(compress(fresh, memory), 0);
+}
+
+/* Attack: a request for a page that never comes, and its owner, or root, wants to have done. */
+TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
+{
+	const long before = Rig::number("available_instances");
+
+	for (bool byClose : {true, false}) {
+		/* Not this process, whose table may have the addresses already. */
+		auto owner = hostkernel::Caller::create(0);
+		StuckMemory stuck(4);
+		QueueFile queue(owner);
+		Memory memory;
+
+		ASSERT_EQ(ready(queue), 0);
+		queue.send(stuck.address(), kSize, memory.dest(), kSize);
+		stuck.waitTouched();
+		EXPECT_TRUE(endsBefore(stuck, [&] {
+			if (byClose)
+				queue.close();
+			else
+				EXPECT_EQ(Rig::unbind(), 0);
+		}));
+		EXPECT_EQ(bonds(), 0u);
+		queue.close();
+		if (!byClose) {
+			EXPECT_EQ(Rig::bind(), 0);
+		}
+		EXPECT_EQ(Rig::number("available_instances"), before) << "the queue is no loss";
+	}
+	QueueFile fresh(caller_);
+	Memory memory;
+	EXPECT_EQ(ready(fresh), 0);
+	EXPECT_EQ(compress(fresh, memory), 0);
+}
+
+namespace
+{
+
+/* The page is there, but whoever writes to it waits until the test is over. */
+class WriteProtected
+{
+public:
+	explicit WriteProtected(const Memory &memory)
+		: range_{memory.dest(), memory.size / 2},
+		  fd_(static_cast<int>(syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK)))
+	{
+		uffdio_api api = {};
+		uffdio_register all = {};
+		uffdio_writeprotect protect = {};
+
+		api.api = UFFD_API;
+		api.features = UFFD_FEATURE_PAGEFAULT_FLAG_WP;
+		all.range = protect.range = range_;
+		all.mode = UFFDIO_REGISTER_MODE_WP;
+		protect.mode = UFFDIO_WRITEPROTECT_MODE_WP;
+		std::memset(memory.bytes + memory.size / 2, 1, memory.size / 2);
+		EXPECT_EQ(ioctl(fd_, UFFDIO_API, &api), 0);
+		EXPECT_EQ(ioctl(fd_, UFFDIO_REGISTER, &all), 0);
+		EXPECT_EQ(ioctl(fd_, UFFDIO_WRITEPROTECT, &protect), 0);
+	}
+	~WriteProtected()
+	{
+		release();
+		::close(fd_);
+	}
+	void waitTouched() const
+	{
+		pollfd wait = {fd_, POLLIN, 0};
+		EXPECT_EQ(::poll(&wait, 1, StuckMemory::kPatienceMs), 1);
+	}
+	void release() const
+	{
+		uffdio_writeprotect protect = {};
+		protect.range = range_;
+		ioctl(fd_, UFFDIO_WRITEPROTECT, &protect);
+	}
+
+private:
+	uffdio_range range_;
+	int fd_;
+};
+
+/* A thread of this process waits for something. */
+bool isAsleep(pid_t thread)
+{
+	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
+	std::string text;
+
+	std::getline(stat, text);
+	return text.find(") S ") != text.npos;
+}
+
+} // namespace
+
+/*
+ * Attack: a process whose mmap lock is taken for ever starts another queue. It waits for that; who
+ * holds it cannot stop others, nor the driver.
+ */
+TEST_F(HisiSva, AStartThatWaitsForItsProcessStopsNobody)
+{
+	auto owner = hostkernel::Caller::create(1000), other = hostkernel::Caller::create(1001);
+	QueueFile queue(owner), second(owner), third(other);
+	Memory memory;
+	WriteProtected stuck(memory);
+
+	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(second.open(), 0);
+	queue.send(memory.source(), kSize, memory.dest(), kSize);
+	stuck.waitTouched();
+	ASSERT_EQ(Rig::setMode("pinned"), 0);
+	std::atomic<pid_t> starter{0};
+	std::thread start([&] {
+		starter = gettid();
+		second.start();
+	});
+	while (!starter || !isAsleep(starter))
+		std::this_thread::yield();
+	EXPECT_TRUE(endsBefore(stuck, [&] { EXPECT_EQ(ready(third), 0); }));
+	EXPECT_TRUE(endsBefore(stuck, [&] { EXPECT_EQ(Rig::unbind(), 0); }));
+	stuck.release();
+	start.join();
+	EXPECT_EQ(Rig::bind(), 0);
 }
 
 TEST_F(HisiSva, GoesDownWithTheKernel)

@@ -6,6 +6,7 @@
  * No time passes here. A register of the unit that is read makes it pass, for the reader.
  */
 #include "fixture.h"
+#include "sva_process.h"
 
 #include <algorithm>
 #include <atomic>
@@ -219,6 +220,23 @@ TEST_F(DeadUnit, DetachKeepsTheTablesOfTheDomain)
 	domainFree(other);
 	/* Four levels. */
 	EXPECT_EQ(leakedPages(), before_ + 4);
+	recover();
+}
+
+/* The top-level table of a bond, and the table of its PASID. */
+TEST_F(DeadUnit, UnbindKeepsWhatTheUnitWalks)
+{
+	Process process;
+	UserPages memory;
+	Bond bond(firstDev_, process.mm(), 1000);
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_TRUE(process.mm().fill(memory.address(), false));
+	EXPECT_EQ(word(pasidStream(kFirstRid, 1000), memory.address()), memory.word());
+	hang();
+	bond.unbind();
+	EXPECT_EQ(state(), "dead");
+	EXPECT_EQ(leakedPages(), before_ + 2);
 	recover();
 }
 

@@ -134,6 +134,8 @@ bool WatchedMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
 {
 	const bool ok = memory_.load(pa, size, value);
 
+	if (ok && onAccess_)
+		onAccess_(pa, value);
 	if (!ok || pa - base_ >= size_)
 		return ok;
 	const unsigned index = (pa - base_) / 8 % 4;
@@ -168,7 +170,11 @@ bool WatchedMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 bool WatchedMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 				    bool &exchanged) noexcept
 {
-	return memory_.compareExchange(pa, expected, desired, exchanged);
+	const bool ok = memory_.compareExchange(pa, expected, desired, exchanged);
+
+	if (ok && onAccess_)
+		onAccess_(pa, expected);
+	return ok;
 }
 
 void IommuTest::SetUp()

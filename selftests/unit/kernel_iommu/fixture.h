@@ -114,6 +114,14 @@ public:
 	/** Record what is read below @base; @onFetch runs at each descriptor, before it acts. */
 	void watch(uint64_t base, uint64_t size, std::function<void(const Descriptor &)> onFetch);
 	void unwatch() { size_ = 0; }
+	/**
+	 * @onAccess is told of every word that the unit reads, and of those it sets bits in. No DMA
+	 * is running.
+	 */
+	void trace(std::function<void(uint64_t pa, uint64_t value)> onAccess)
+	{
+		onAccess_ = std::move(onAccess);
+	}
 	std::vector<Descriptor> descriptors;
 
 	bool read(uint64_t pa, void *dst, size_t len) noexcept override;
@@ -127,6 +135,7 @@ private:
 	machine::PhysicalMemory &memory_;
 	uint64_t base_ = 0, size_ = 0;
 	std::function<void(const Descriptor &)> onFetch_;
+	std::function<void(uint64_t, uint64_t)> onAccess_;
 	Descriptor current_;
 };
 

@@ -5,6 +5,7 @@
  */
 #include "fixture.h"
 #include "guest.h"
+#include "requester.h"
 
 #include <algorithm>
 #include <atomic>
@@ -31,39 +32,6 @@ constexpr uint64_t k4K = 4096;
 constexpr uint64_t kVa = 0x7f0000345000;
 constexpr unsigned kRing = 2048;
 constexpr unsigned kUnhandled = 0x0, kBadRequest = 0x1;
-
-/** Waits for the answers to what the device asked for. */
-class Requester : public machine::PageRequester
-{
-public:
-	void answered(uint64_t token, PageResponse response) noexcept override
-	{
-		std::lock_guard lock(mutex_);
-
-		answers_[token].push_back(response);
-		changed_.notify_all();
-	}
-	/** The answer to @token; there is exactly one. */
-	PageResponse wait(uint64_t token)
-	{
-		std::unique_lock lock(mutex_);
-
-		changed_.wait(lock, [&] { return answers_.count(token); });
-		EXPECT_EQ(answers_[token].size(), 1u);
-		return answers_[token][0];
-	}
-	bool has(uint64_t token)
-	{
-		std::lock_guard lock(mutex_);
-
-		return answers_.count(token);
-	}
-
-private:
-	std::mutex mutex_;
-	std::condition_variable changed_;
-	std::map<uint64_t, std::vector<PageResponse>> answers_;
-};
 
 /** A gate that a handler waits at. */
 class Gate

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "sva_side.h"
 
+#include <thread>
+
 #include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/miscdevice.h>
@@ -66,6 +68,29 @@ bool CallerMm::touch(uint64_t address, bool write)
 	return done;
 }
 
+bool CallerMm::fill(uint64_t address, bool write)
+{
+	if (!touch(address, write))
+		return false;
+	wd_iommu_sva_filled(mm_, address, address + 1);
+	return true;
+}
+
+uint64_t CallerMm::top() const
+{
+	return virt_to_phys(mm_->pgd);
+}
+
+uint64_t CallerMm::kernelTable() const
+{
+	return mm_->pgd[PTRS_PER_PGD - 1].pgd & 0x000ffffffffff000;
+}
+
+void setPageTableLevels(unsigned levels)
+{
+	wd_pgtable_levels = levels;
+}
+
 struct Bond::Ops {
 	static void exit(void *data)
 	{
@@ -82,16 +107,31 @@ Bond::Bond(::device *dev, const CallerMm &mm, uint32_t pasid, bool faults,
 	   std::function<void(Bond &)> onExit)
 	: onExit_(std::move(onExit))
 {
-	wd_sva *sva = wd_iommu_sva_bind(dev, mm.get(), pasid, faults, &Ops::ops, this);
-	if (IS_ERR(sva))
-		error_ = static_cast<int>(PTR_ERR(sva));
-	else
+	wd_sva_mm *space = wd_iommu_sva_mm_get(mm.get());
+	if (IS_ERR(space)) {
+		error_ = static_cast<int>(PTR_ERR(space));
+		return;
+	}
+	wd_sva *sva = wd_iommu_sva_bind(dev, space, pasid, faults, &Ops::ops, this);
+	if (!IS_ERR(sva)) {
 		sva_ = sva;
+		return;
+	}
+	error_ = static_cast<int>(PTR_ERR(sva));
+	wd_iommu_sva_mm_put(space);
 }
 
 Bond::~Bond()
 {
 	unbind();
+	/* mm_exit may be running in another thread. */
+	while (!error_ && !releases_)
+		std::this_thread::yield();
+}
+
+void Bond::cut()
+{
+	wd_iommu_sva_cut(sva_);
 }
 
 void Bond::unbind()

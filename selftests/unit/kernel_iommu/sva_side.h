@@ -2,6 +2,7 @@
 /* Bonds with address spaces of callers, without the kernel's headers (kernel_side.h says why). */
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -22,13 +23,21 @@ public:
 	~CallerMm();
 	CallerMm(const CallerMm &) = delete;
 	CallerMm &operator=(const CallerMm &) = delete;
-	/** As a page fault does. Whether it could. */
+	/** As a page fault of the process, of which no device hears. Whether it could. */
 	bool touch(uint64_t address, bool write);
+	/** As a pin: touched, and devices are told. */
+	bool fill(uint64_t address, bool write);
+	/** Address of the process's own top-level table, and of the kernel's below it. */
+	uint64_t top() const;
+	uint64_t kernelTable() const;
 	mm_struct *get() const { return mm_; }
 
 private:
 	mm_struct *mm_ = nullptr;
 };
+
+/** Levels of page tables of processes that are made from now on. */
+void setPageTableLevels(unsigned levels);
 
 /** wd_iommu_sva_bind() and what becomes of it. */
 class Bond
@@ -36,13 +45,14 @@ class Bond
 public:
 	Bond(::device *dev, const CallerMm &mm, uint32_t pasid, bool faults = false,
 	     std::function<void(Bond &)> onExit = {});
-	/** Unbinds. */
+	/** Unbinds, and waits for the last call. */
 	~Bond();
 	Bond(const Bond &) = delete;
 	Bond &operator=(const Bond &) = delete;
 	/** 0 or -errno. */
 	int error() const { return error_; }
 	void unbind();
+	void cut();
 	/** Calls so far. */
 	unsigned exits() const { return exits_; }
 	unsigned releases() const { return releases_; }
@@ -51,7 +61,7 @@ private:
 	struct Ops;
 	wd_sva *sva_ = nullptr;
 	int error_ = 0;
-	unsigned exits_ = 0, releases_ = 0;
+	std::atomic<unsigned> exits_{0}, releases_{0};
 	std::function<void(Bond &)> onExit_;
 };
 

@@ -7,10 +7,10 @@
  * that keep non-leaf entries.
  */
 #include "fixture.h"
-#include "sva_side.h"
+#include "sva_process.h"
 
 #include <cerrno>
-#include <cstdlib>
+#include <optional>
 
 namespace wd::kerneltest
 {
@@ -20,7 +20,7 @@ namespace
 using machine::pasidStream;
 
 constexpr uint32_t kPasid = 77;
-constexpr unsigned kNoFirstStage = 0x71;
+constexpr unsigned kNoFirstStage = 0x71, kNoPasidTable = 0x51;
 constexpr uint64_t kPresent = 1, kFpd = 2, kFirstStage = 1 << 6, kTypeMask = 7 << 6;
 
 class SvaTest : public IommuTest
@@ -29,26 +29,17 @@ protected:
 	void SetUp() override
 	{
 		IommuTest::SetUp();
-		owner_ = hostkernel::Caller::create(0);
-		mm_ = std::make_unique<CallerMm>([&](const char *path) {
-			EXPECT_EQ(owner_->close(owner_->open(path, 0)), 0);
-		});
-		ASSERT_NE(mm_->get(), nullptr);
-		page_ = static_cast<uint64_t *>(std::aligned_alloc(4096, 4096));
-		*page_ = 0x1122334455667788;
+		process_.emplace();
 	}
 	void TearDown() override
 	{
-		mm_.reset();
-		owner_.reset();
-		std::free(page_);
+		process_.reset();
 		IommuTest::TearDown();
 	}
-	uint64_t address() const { return reinterpret_cast<uint64_t>(page_); }
+	uint64_t address() const { return page_.address(); }
 
-	std::shared_ptr<hostkernel::Caller> owner_;
-	std::unique_ptr<CallerMm> mm_;
-	uint64_t *page_ = nullptr;
+	std::optional<Process> process_;
+	UserPages page_;
 	machine::StreamId stream_ = pasidStream(kFirstRid, kPasid);
 };
 
@@ -56,7 +47,7 @@ protected:
 
 TEST_F(SvaTest, WalksTheTableOfTheProcess)
 {
-	Bond bond(firstDev_, *mm_, kPasid);
+	Bond bond(firstDev_, process_->mm(), kPasid);
 
 	ASSERT_EQ(bond.error(), 0);
 	EXPECT_EQ(attachments("type=sva dev=0000:75:00.0 pasid=77"), 1u);
@@ -65,25 +56,25 @@ TEST_F(SvaTest, WalksTheTableOfTheProcess)
 	EXPECT_EQ(entry[0] >> 12, 0u) << "no second stage";
 	EXPECT_GE(entry[1] & 0xffff, 2u) << "a domain identifier of its own";
 	expectFault(stream_, address(), kNoFirstStage);
-	ASSERT_TRUE(mm_->touch(address(), false));
-	EXPECT_EQ(word(stream_, address()), *page_);
+	ASSERT_TRUE(process_->mm().fill(address(), false));
+	EXPECT_EQ(word(stream_, address()), page_.word());
 	expectFault(pasidStream(kFirstRid, kPasid + 1), address(), kNoPasidEntry);
 	bond.unbind();
 	EXPECT_EQ(bond.releases(), 1u);
 	EXPECT_EQ(bond.exits(), 0u);
 	EXPECT_EQ(attachments("type=sva"), 0u);
-	expectFault(stream_, address(), kNoPasidEntry);
+	expectFault(stream_, address(), kNoPasidTable);
 }
 
 TEST_F(SvaTest, AChangeIsOneFlushOfTheRange)
 {
-	Bond bond(firstDev_, *mm_, kPasid);
+	Bond bond(firstDev_, process_->mm(), kPasid);
 
 	ASSERT_EQ(bond.error(), 0);
-	ASSERT_TRUE(mm_->touch(address(), true));
+	ASSERT_TRUE(process_->mm().fill(address(), true));
 	EXPECT_EQ(write(stream_, address(), 5), machine::DmaResult::Ok);
 	watchQueue();
-	owner_->memoryChanged(page_, 4096);
+	process_->caller().memoryChanged(page_.at(), 4096);
 	const auto flushes = seen();
 	ASSERT_EQ(flushes.size(), 1u);
 	EXPECT_EQ(flushes[0].type(), kPasidIotlb);
@@ -102,14 +93,14 @@ TEST_F(SvaTest, AChangeIsOneFlushOfTheRange)
 TEST_F(SvaTest, TheEndOfTheMmIsFinalAndSilent)
 {
 	bool readable = false;
-	Bond bond(firstDev_, *mm_, kPasid, false,
+	Bond bond(firstDev_, process_->mm(), kPasid, false,
 		  [&](Bond &) { readable = word(stream_, address()).has_value(); });
 
 	ASSERT_EQ(bond.error(), 0);
-	ASSERT_TRUE(mm_->touch(address(), true));
-	EXPECT_EQ(word(stream_, address()), *page_);
+	ASSERT_TRUE(process_->mm().fill(address(), true));
+	EXPECT_EQ(word(stream_, address()), page_.word());
 	const uint64_t before = faults();
-	owner_.reset();
+	process_->end();
 	EXPECT_EQ(bond.exits(), 1u);
 	EXPECT_TRUE(readable) << "the user is told before";
 	EXPECT_EQ(pasidEntry(kFirstRid, kPasid)[0], kFpd);
@@ -118,21 +109,21 @@ TEST_F(SvaTest, TheEndOfTheMmIsFinalAndSilent)
 	}
 	EXPECT_EQ(faults(), before);
 	EXPECT_EQ(attachments("type=sva"), 1u) << "the PASID is still taken";
-	Bond other(firstDev_, *mm_, kPasid);
+	Bond other(firstDev_, process_->mm(), kPasid);
 	EXPECT_EQ(other.error(), -EBUSY);
 	bond.unbind();
 	EXPECT_EQ(pasidEntry(kFirstRid, kPasid)[0], 0u);
-	expectFault(stream_, address(), kNoPasidEntry);
+	expectFault(stream_, address(), kNoPasidTable);
 }
 
 TEST_F(SvaTest, MayBeUnboundWhenTheMmEnds)
 {
-	Bond bond(firstDev_, *mm_, kPasid, false, [](Bond &self) { self.unbind(); });
-	Bond other(secondDev_, *mm_, kPasid);
+	Bond bond(firstDev_, process_->mm(), kPasid, false, [](Bond &self) { self.unbind(); });
+	Bond other(secondDev_, process_->mm(), kPasid);
 
 	ASSERT_EQ(bond.error(), 0);
 	ASSERT_EQ(other.error(), 0);
-	owner_->exec();
+	process_->caller().exec();
 	EXPECT_EQ(bond.exits(), 1u);
 	EXPECT_EQ(bond.releases(), 1u);
 	EXPECT_EQ(other.exits(), 1u) << "every bond of the mm";
@@ -143,28 +134,28 @@ TEST_F(SvaTest, MayBeUnboundWhenTheMmEnds)
 
 TEST_F(SvaTest, Refusals)
 {
-	Bond bond(firstDev_, *mm_, kPasid);
+	Bond bond(firstDev_, process_->mm(), kPasid);
 
 	ASSERT_EQ(bond.error(), 0);
-	EXPECT_EQ(Bond(firstDev_, *mm_, kPasid).error(), -EBUSY);
-	EXPECT_EQ(Bond(firstDev_, *mm_, 0).error(), -EINVAL);
-	EXPECT_EQ(Bond(firstDev_, *mm_, 1 << 20).error(), -EINVAL);
-	EXPECT_EQ(Bond(firstDev_, *mm_, kPasid + 1, true).error(), -EOPNOTSUPP)
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), kPasid).error(), -EBUSY);
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), 0).error(), -EINVAL);
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), 1 << 20).error(), -EINVAL);
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), kPasid + 1, true).error(), -EOPNOTSUPP)
 		<< "the function has no page requests";
-	EXPECT_EQ(Bond(findDevice(kNoPasid), *mm_, kPasid).error(), -EOPNOTSUPP);
-	EXPECT_EQ(Bond(findDevice(kPlain), *mm_, kPasid).error(), -ENODEV);
+	EXPECT_EQ(Bond(findDevice(kNoPasid), process_->mm(), kPasid).error(), -EOPNOTSUPP);
+	EXPECT_EQ(Bond(findDevice(kPlain), process_->mm(), kPasid).error(), -ENODEV);
 	EXPECT_EQ(attachments("type=sva"), 1u);
 }
 
 /* The function is released under a bond: nothing is left, and the unbind finds nothing to do. */
 TEST_F(SvaTest, TheDeviceGoesUnderTheBond)
 {
-	Bond bond(firstDev_, *mm_, kPasid);
+	Bond bond(firstDev_, process_->mm(), kPasid);
 
 	ASSERT_EQ(bond.error(), 0);
 	removeDevice(kFirst);
 	EXPECT_EQ(attachments("type=sva"), 0u);
-	owner_.reset();
+	process_->end();
 	EXPECT_EQ(bond.exits(), 1u);
 	bond.unbind();
 	EXPECT_EQ(bond.releases(), 1u);
