@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -190,6 +191,63 @@ static void at_kill(void)
 		ends(END_KILL);
 }
 
+/* Started and full of requests, as many as the process may have. */
+static long start_many(long count)
+{
+	uint8_t *memory =
+		mmap(NULL, 2 * SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const struct request request = {.algorithm = 1,
+					.source = (uintptr_t)memory,
+					.dest = (uintptr_t)(memory + SIZE),
+					.length = SIZE,
+					.space = SIZE};
+	struct queue *queues = calloc(count, sizeof(*queues));
+	long ready;
+
+	text_fill(memory, SIZE, 6);
+	for (ready = 0; ready < count; ready++) {
+		if (sva_queue(&device, &queues[ready], COMPRESS))
+			break;
+		for (unsigned i = 0; i < REQUESTS; i++)
+			queue_send(&queues[ready], &request);
+	}
+	return ready;
+}
+
+/*
+ * They are stopped together: one after the other, with patience for each, would take minutes in
+ * which the process cannot be killed.
+ */
+static void many_at_kill(void)
+{
+	const long count = device_number(&device, "available_instances");
+	const long wanted = count > 1000 ? 1000 : count;
+	int sockets[2], status;
+	long ready = 0;
+	pid_t child;
+
+	EXPECT(!socketpair(AF_UNIX, SOCK_STREAM, 0, sockets), "sockets");
+	child = fork();
+	if (!child) {
+		const struct rlimit files = {.rlim_cur = 4096, .rlim_max = 4096};
+
+		setrlimit(RLIMIT_NOFILE, &files);
+		ready = start_many(wanted);
+		if (write(sockets[1], &ready, sizeof(ready)) != sizeof(ready))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(sockets[1]);
+	EXPECT(read(sockets[0], &ready, sizeof(ready)) == sizeof(ready) && ready == wanted,
+	       "%ld of %ld queues are busy", ready, wanted);
+	kill(child, SIGKILL);
+	EXPECT(waitpid(child, &status, 0) == child, "the end");
+	EXPECT(instances_become(count), "all queues are free again");
+	EXPECT(sva_bonds(&device) == 0, "and the address space");
+	close(sockets[0]);
+}
+
 /* Attack: the child lends its address space to the rings of its parent. */
 static void child_cannot_start(void)
 {
@@ -226,6 +284,7 @@ int main(void)
 		{"exit", at_exit},
 		{"exec", at_exec},
 		{"kill -9", at_kill},
+		{"kill -9 with a thousand busy queues", many_at_kill},
 		{"start by a child", child_cannot_start},
 	};
 
