@@ -337,10 +337,12 @@ void ZipSession::State::takeQueues(Host &host, const Accelerator &accelerator)
 		} catch (const Error &error) {
 			if (error.error() != EBUSY && error.error() != EDQUOT)
 				throw;
-			throw Error(error.error(), accelerator.name,
-				    "take " + std::to_string(options.queues) + " queues: only " +
-					    std::to_string(queues.size()) + " were free",
-				    "ask for fewer, or close a program that uses some");
+			throw Error(
+				error.error(), accelerator.name,
+				"take " + std::to_string(options.queues) + " queues: only " +
+					std::to_string(queues.size()) +
+					(error.error() == EDQUOT ? " may be yours" : " were free"),
+				"ask for fewer, or close a program that uses some");
 		}
 	}
 }

@@ -70,8 +70,8 @@ class Queue
 public:
 	/**
 	 * Take a queue of @accelerator.
-	 * @throws Error: EBUSY no queue is free; ENODEV, EACCES; EPROTONOSUPPORT an API that
-	 *	this library does not speak
+	 * @throws Error: EBUSY no queue is free; EDQUOT this user may have no more; ENODEV, EACCES;
+	 *	EPROTONOSUPPORT an API that this library does not speak
 	 */
 	Queue(Host &host, const Accelerator &accelerator);
 	~Queue();

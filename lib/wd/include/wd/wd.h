@@ -89,8 +89,9 @@ struct wd_queue {
  * @q: see struct wd_queue
  *
  * Return: 0; -EINVAL bad member, hint out of range, unknown algorithm; -ENODEV no such device, or
- * it does not know the algorithm; -EBUSY no queue is free, or the PASID is taken; -EOPNOTSUPP the
- * device is in another mode; -ENOSPC PASID out of range; else what the kernel said.
+ * it does not know the algorithm; -EBUSY no queue is free, or the PASID is taken; -EDQUOT the user
+ * has as many queues as one may have; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID out
+ * of range; else what the kernel said.
  * @q is unchanged on failure. wd_last_error() has the sentence.
  */
 int wd_request_queue(struct wd_queue *q);

@@ -90,7 +90,8 @@ class ZipSession
 public:
 	/**
 	 * Take the queues, build the address space, attach, start. All or nothing.
-	 * @throws Error: as Queue; EBUSY names how many queues there were; EINVAL for an option
+	 * @throws Error: as Queue; EBUSY and EDQUOT name how many queues there were; EINVAL for an
+	 * option
 	 */
 	ZipSession(Host &host, const Accelerator &accelerator, const ZipSessionOptions &options);
 	~ZipSession();
