@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A queue that works on tables of chain_space, and page faults of it on request. For one thread.
+ */
+#ifndef SELFTESTS_HISI_QM_FAULT_LANE_H
+#define SELFTESTS_HISI_QM_FAULT_LANE_H
+
+#include "queue.h"
+
+struct iommu_hwpt_pgfault;
+
+/* Addresses of every table: input, output, and one whose page is not there. */
+#define LANE_IN 0x10000000ul
+#define LANE_OUT (LANE_IN + PAGE)
+#define LANE_HOLE 0x20000000ul
+#define LANE_SIZE (2 * PAGE)
+#define LANE_TIMEOUT_MS 20000
+
+/** A fault queue, and its file. */
+struct faults {
+	struct wd_host *host;
+	uint32_t id;
+	int fd;
+};
+
+/** A request whose output goes to @iova. */
+void lane_send(struct queue *queue, uint64_t iova);
+/** The status of the oldest request; ~0u after LANE_TIMEOUT_MS. */
+unsigned lane_status(struct queue *queue);
+/** Does a request write to @memory, which is mapped at LANE_IN? */
+bool lane_writes(struct queue *queue, uint8_t *memory);
+
+/** Is there a fault to be read within LANE_TIMEOUT_MS? */
+bool faults_wait(const struct faults *faults);
+bool faults_empty(const struct faults *faults);
+/** Read one record. 0 or -errno; -ENODATA: there is none. */
+int faults_read(const struct faults *faults, struct iommu_hwpt_pgfault *record);
+/** 0 or -errno. */
+int faults_answer(const struct faults *faults, uint32_t cookie, uint32_t code);
+/** Does a fault of @queue come out of @faults, and does refusing it end the request? */
+bool faults_work(const struct faults *faults, struct queue *queue);
+
+#endif /* SELFTESTS_HISI_QM_FAULT_LANE_H */
