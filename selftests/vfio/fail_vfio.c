@@ -32,13 +32,9 @@ static int event = -1;
 
 static int open_and_bind(void)
 {
-	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = chain_space.fd};
 	int ret = owner_open(&reach.owner);
 
-	if (!ret)
-		ret = owner_ioctl(&reach.owner, VFIO_DEVICE_BIND_IOMMUFD, &bind);
-	device_id = bind.out_devid;
-	return ret;
+	return ret ? ret : reach_bind(&reach, chain_space.fd, &device_id);
 }
 
 static int build_side(struct side *side)

@@ -44,6 +44,15 @@ void reach_give_back(struct reach *reach)
 	pages_free(reach->memory, ZIP_MEMORY);
 }
 
+int reach_bind(struct reach *reach, int iommufd, uint32_t *id)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind), .iommufd = iommufd};
+	const int ret = owner_ioctl(&reach->owner, VFIO_DEVICE_BIND_IOMMUFD, &bind);
+
+	*id = ret ? 0 : bind.out_devid;
+	return ret;
+}
+
 int reach_map(const struct space *space, uint32_t ioas, const struct reach *reach, uint8_t *page)
 {
 	int ret = table_map(space, ioas, reach->memory, ZIP_MEMORY, REACH_IOVA);

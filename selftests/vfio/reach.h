@@ -25,6 +25,8 @@ void reach_allow(void);
 int reach_take(struct device *device, struct reach *reach);
 void reach_give_back(struct reach *reach);
 
+/** BIND_IOMMUFD of the open file; its id in *@id, 0 if it failed. */
+int reach_bind(struct reach *reach, int iommufd, uint32_t *id);
 /** Map the function's memory, and @page behind it, for one of its tables. */
 int reach_map(const struct space *space, uint32_t ioas, const struct reach *reach, uint8_t *page);
 /** After RESET or BIND, with a table attached at the requester id: 0 or -errno. */

@@ -12,7 +12,8 @@ from vm.machine import Machine, default_config
 
 # Every kind of object, each path that frees one, and a device that is shared.
 PROGRAMS = ("iommufd_map", "iommufd_copy", "iommufd_hwpt", "iommufd_ioas", "queue_attach",
-            "queue_mmap", "queue_state", "queue_work", "fail_nth", "iommufd_nesting", "own_function",
+            "queue_mmap", "queue_state", "queue_work", "fail_nth", "fail_copy", "fail_faults",
+            "fail_replace", "fail_sva", "fail_nesting", "fail_vfio", "iommufd_nesting", "own_function",
             "queue_end", "queue_mode", "queue_sva", "handles", "topology_example", "vsva")
 
 
