@@ -13,9 +13,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../common/inject.h"
 #include "../common/ktap.h"
 #include "../crypto/sysfiles.h"
-#include "../common/inject.h"
 #include "../hisi_qm/queue.h"
 
 /* A probe that needs more requests than this has no end. */
@@ -190,7 +190,8 @@ int main(void)
 	const struct ktap_case skipped[] = {{cases[0].name, skip}};
 	int ret = device_open(&device);
 
-	if (!ret && (strcmp(wd_host_kind(device.host), "native") || inject_open(device.host, &skip_reason)))
+	if (!ret &&
+	    (strcmp(wd_host_kind(device.host), "native") || inject_open(device.host, &skip_reason)))
 		KTAP_MAIN(skipped, 0, device_close(&device));
 	if (!ret)
 		ret = find_functions();

@@ -117,8 +117,8 @@ static void unmapped(void)
 	EXPECT(compresses(&lane, lane.source, lane.source), "before");
 	munmap(lane.source, SIZE);
 	/* No other thread gets the addresses while the device tries them. */
-	hold = mmap(lane.source, SIZE, PROT_NONE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	hold = mmap(lane.source, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+		    -1, 0);
 	EXPECT(hold == lane.source, "nothing else took the addresses");
 	EXPECT(fails(&lane, lane.source, lane.dest), "unmapped after it was used");
 	other = mmap(lane.source, SIZE, PROT_READ | PROT_WRITE,
