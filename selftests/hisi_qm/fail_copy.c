@@ -71,6 +71,18 @@ static bool holds_copied(void)
 	       reaches(TO + SIZE - PAGE, world.memory + SIZE - PAGE);
 }
 
+/* Its middle is. */
+static bool holds_middle(void)
+{
+	return works() && write_to(TO) && reaches(TO + PAGE, world.memory + 5 * PAGE);
+}
+
+/* The queue has nothing left. */
+static bool holds_nothing(void)
+{
+	return write_to(WORK + PAGE) && write_to(TO);
+}
+
 /* --- building --- */
 
 static int build(void)
@@ -150,6 +162,7 @@ static void copy_whole(void)
 			     .step = copy_all,
 			     .undo = unmap_copy,
 			     .holds = holds_empty,
+			     .done = holds_copied,
 			     .clean = clean,
 			     .keeps = true});
 }
@@ -172,6 +185,7 @@ static void copy_part(void)
 			     .step = copy_middle,
 			     .undo = unmap_middle,
 			     .holds = holds_empty,
+			     .done = holds_middle,
 			     .clean = clean,
 			     .keeps = true});
 }
@@ -194,6 +208,7 @@ static void unmap_a_copy(void)
 			     .step = step_unmap,
 			     .undo = copy_again,
 			     .holds = holds_copied,
+			     .done = holds_empty,
 			     .clean = clean,
 			     .keeps = true});
 }
@@ -217,6 +232,7 @@ static void unmap_the_source(void)
 			     .step = step_unmap_source,
 			     .undo = map_source,
 			     .holds = holds_copied,
+			     .done = holds_copied,
 			     .clean = clean,
 			     .keeps = true});
 }
@@ -241,6 +257,7 @@ static void unmap_everything(void)
 			     .step = step_unmap_all,
 			     .undo = fill_again,
 			     .holds = holds_copied,
+			     .done = holds_nothing,
 			     .clean = clean,
 			     .keeps = true});
 }

@@ -96,8 +96,14 @@ static bool holds(void)
 	       (!old_faults || faults_work(old_faults, &queue));
 }
 
+/* The new table. */
+static bool done(void)
+{
+	return lane_writes(&queue, sides[1].memory);
+}
+
 static const struct chain chain = {
-	.build = start, .step = step, .undo = undo, .holds = holds, .keeps = true};
+	.build = start, .step = step, .undo = undo, .holds = holds, .done = done, .keeps = true};
 
 /* The two sides are there; the chain gives one for the other. */
 static void replace(uint32_t first, uint32_t second, const struct faults *faults)
@@ -181,6 +187,7 @@ static void with_an_open_fault(void)
 	open.build = start_and_raise;
 	open.undo = undo_open;
 	open.holds = holds_open;
+	open.done = holds_open;
 	if (EXPECT(!build(), "build")) {
 		old = sides[0].faulting;
 		new = sides[1].faulting;

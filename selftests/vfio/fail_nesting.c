@@ -224,10 +224,18 @@ static void detach_at_pasid(void)
 		.build = build_attached, .step = step_detach, .undo = attach_old, .clean = clean});
 }
 
+/* Table 1, and nothing of table 0. */
+static bool queue_done(void)
+{
+	out(0)[0] = 0;
+	return lane_writes(&queue, out(1) - PAGE) && !out(0)[0];
+}
+
 static const struct chain replacing = {.build = build_running,
 				       .step = step_attach,
 				       .undo = attach_old,
 				       .holds = queue_holds,
+				       .done = queue_done,
 				       .clean = clean,
 				       .keeps = true};
 
@@ -265,6 +273,7 @@ static void replace_by_parent(void)
 	struct chain chain = replacing;
 
 	chain.build = build_for_parent;
+	chain.done = NULL; /* it leads nowhere */
 	walk(&chain);
 }
 
@@ -332,6 +341,11 @@ static bool function_holds(void)
 	return reach_writes(&reach, out(0)) && !reach_reaches(&reach, IN * PAGE);
 }
 
+static bool function_done(void)
+{
+	return reach_writes(&reach, out(1)) && !reach_reaches(&reach, IN * PAGE);
+}
+
 static void attach_at_rid(void)
 {
 	walk(&(struct chain){
@@ -353,6 +367,7 @@ static void replace_at_rid(void)
 
 	chain.build = build_function_running;
 	chain.holds = function_holds;
+	chain.done = function_done;
 	walk(&chain);
 }
 
@@ -370,6 +385,7 @@ static void replace_at_rid_by_faulting(void)
 
 	chain.build = build_function_for_faulting;
 	chain.holds = function_holds;
+	chain.done = function_done;
 	walk(&chain);
 }
 

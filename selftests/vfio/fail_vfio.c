@@ -253,12 +253,37 @@ static void detach_table(void)
 			     .clean = clean});
 }
 
+/* Ranges of the IOAS that the function does not use: none is reserved for its interrupts. */
+static unsigned free_ranges(void)
+{
+	struct iommu_iova_range ranges[16];
+	struct iommu_ioas_iova_ranges cmd = {.size = sizeof(cmd),
+					     .ioas_id = sides[1].ioas,
+					     .num_iovas = 16,
+					     .allowed_iovas = (uintptr_t)ranges};
+	const int ret = table_command(&chain_space, IOMMU_IOAS_IOVA_RANGES, &cmd);
+
+	return ret ? 0 : cmd.num_iovas;
+}
+
+static bool old_holds(void)
+{
+	return holds() && free_ranges() == 1;
+}
+
+/* At the requester id; what is at a PASID does not change that. */
+static bool new_holds(void)
+{
+	return reach_writes(&reach, sides[pasid ? 0 : 1].page);
+}
+
 /* --- replace at the requester id: the function works on the old table until it has the new --- */
 
 static const struct chain replacing = {.build = build_started,
 				       .step = step_attach,
 				       .undo = attach_old,
-				       .holds = holds,
+				       .holds = old_holds,
+				       .done = new_holds,
 				       .clean = clean,
 				       .keeps = true};
 
