@@ -26,7 +26,7 @@
 /*
  * Memory that is pinned for reading only, on a kernel where such a pin leaves copy-on-write in
  * place: WD_FOLL_UNSHARE ends it, and is for memory that has it. Anything else, above all a shared
- * mapping of a file, would become dirty by it.
+ * mapping of a file, would become dirty by it. It does not look whether the process may read.
  */
 static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
 			      struct page **batch)
@@ -36,7 +36,7 @@ static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsi
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	long pinned;
 
-	if (!vma)
+	if (!vma || !(vma->vm_flags & VM_READ))
 		return -EFAULT;
 	npages = min(npages, (vma->vm_end - addr) >> PAGE_SHIFT);
 	if (is_cow_mapping(vma->vm_flags)) {
