@@ -14,28 +14,54 @@
 static struct queue queue = {.fd = -1}, neighbour = {.fd = -1};
 static uint8_t *source;
 
+/* Where the last request wrote to, and its result. */
+static uint8_t *written;
+static struct result result;
+
+static void forget(void)
+{
+	if (written && munmap(written, SIZE))
+		munmap(written, SIZE); /* the first time it was what failed */
+	written = NULL;
+}
+
 static void clean(void)
 {
 	if (queue.fd >= 0)
 		queue_close(&queue);
 	if (neighbour.fd >= 0)
 		queue_close(&neighbour);
+	forget();
 	pages_free(source, SIZE);
 	source = NULL;
 }
 
 /* A request into memory that nobody has touched yet: the device asks for its pages. */
+static int send(struct queue *on)
+{
+	int ret;
+
+	forget();
+	written = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (written == MAP_FAILED) {
+		written = NULL;
+		return -errno;
+	}
+	ret = sva_request(on, source, SIZE, written, SIZE, &result);
+	return ret || !result.status ? ret : -EIO;
+}
+
+/* With a look at the result, which needs memory of its own. */
+static bool arrived(void)
+{
+	return inflates_to(written, result.produced, source, SIZE);
+}
+
 static int request(struct queue *on)
 {
-	uint8_t *dest =
-		mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct result result = {0};
-	int ret = sva_request(on, source, SIZE, dest, SIZE, &result);
+	int ret = send(on);
 
-	if (!ret && (result.status || !inflates_to(dest, result.produced, source, SIZE)))
-		ret = -EIO;
-	munmap(dest, SIZE);
-	return ret;
+	return ret || arrived() ? ret : -EIO;
 }
 
 static int open_and_map(void)
@@ -111,7 +137,7 @@ static void further_start(void)
 
 static int step_request(void)
 {
-	return request(&queue);
+	return send(&queue);
 }
 
 static int nothing(void)
@@ -126,6 +152,7 @@ static void requests(void)
 			     .step = step_request,
 			     .undo = nothing,
 			     .holds = both_work,
+			     .done = arrived,
 			     .clean = clean,
 			     .ends = true});
 }
@@ -169,7 +196,7 @@ static int step_life(void)
 	int ret = open_and_start();
 
 	if (!ret)
-		ret = request(&queue);
+		ret = send(&queue);
 	if (!ret)
 		ret = stop();
 	if (!ret)

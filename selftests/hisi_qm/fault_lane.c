@@ -30,8 +30,12 @@ bool lane_writes(struct queue *queue, uint8_t *memory)
 static short readable(const struct faults *faults, int timeout_ms)
 {
 	struct pollfd poll = {.fd = faults->fd, .events = POLLIN};
+	int ret = wd_host_poll(faults->host, &poll, 1, timeout_ms);
 
-	return wd_host_poll(faults->host, &poll, 1, timeout_ms) == 1 ? poll.revents : 0;
+	/* In a chain of failures it may be what fails; once. */
+	if (ret < 0)
+		ret = wd_host_poll(faults->host, &poll, 1, timeout_ms);
+	return ret == 1 ? poll.revents : 0;
 }
 
 bool faults_wait(const struct faults *faults)

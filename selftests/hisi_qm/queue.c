@@ -109,14 +109,19 @@ int queue_open(struct device *device, struct queue *queue)
 	return queue->fd < 0 ? queue->fd : 0;
 }
 
+/* Linux may want memory for that, so it may be what fails in a chain of failures; once. */
+static void unmap(struct wd_host *host, volatile uint8_t *address, size_t size)
+{
+	if (address && wd_host_munmap(host, (void *)address, size))
+		wd_host_munmap(host, (void *)address, size);
+}
+
 void queue_close(struct queue *queue)
 {
 	struct wd_host *host = queue->device->host;
 
-	if (queue->mmio)
-		wd_host_munmap(host, (void *)queue->mmio, queue->device->mmio_size);
-	if (queue->dus)
-		wd_host_munmap(host, (void *)queue->dus, queue->device->dus_size);
+	unmap(host, queue->mmio, queue->device->mmio_size);
+	unmap(host, queue->dus, queue->device->dus_size);
 	queue->mmio = queue->dus = NULL;
 	wd_host_dev_close(host, queue->fd);
 	queue->fd = -1;
