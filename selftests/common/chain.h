@@ -34,6 +34,7 @@
  * @done: has the step done what it should? Asked after each success, also one with a failure in it
  * @clean: takes back what @build made, also the half of it
  * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
+ * @also: a further error that a failure may become, or 0
  * @ends: an end, which need not ask for anything
  */
 struct chain {
@@ -44,6 +45,7 @@ struct chain {
 	bool (*holds)(void);
 	bool (*done)(void);
 	void (*clean)(void);
+	int also;
 	bool keeps, ends;
 };
 
@@ -139,7 +141,8 @@ static bool as_done(const struct chain *chain, unsigned nth)
 /* The step failed with @ret: was that right, and does it work now? */
 static bool step_again(const struct chain *chain, unsigned nth, int ret)
 {
-	EXPECT(ret == -ENOMEM || ret == -EFAULT, "request %u: error %d", nth, ret);
+	EXPECT(ret == -ENOMEM || ret == -EFAULT || ret == chain->also, "request %u: error %d", nth,
+	       ret);
 	if (chain->keeps && ret == -EFAULT)
 		EXPECT(!chain->undo(), "request %u: undo of what was kept", nth);
 	if (!as_before(chain, nth, "the failure"))
