@@ -11,6 +11,7 @@
  * pin_check(); wd_queue_block() does not cut a bond; a bond with a broken queue gives its PASID
  * back.
  */
+#include "../../common/asleep.h"
 #include "../../common/stuck_memory.h"
 #include "fixture.h"
 
@@ -18,7 +19,6 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
-#include <fstream>
 #include <memory>
 #include <poll.h>
 #include <sys/mman.h>
@@ -36,6 +36,7 @@ namespace
 {
 
 using test::endsBefore;
+using test::isAsleep;
 using test::StuckMemory;
 
 constexpr size_t kSize = 4 * kPage;
@@ -346,16 +347,6 @@ private:
 	uffdio_range range_;
 	int fd_;
 };
-
-/* A thread of this process waits for something. */
-bool isAsleep(pid_t thread)
-{
-	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
-	std::string text;
-
-	std::getline(stat, text);
-	return text.find(") S ") != text.npos;
-}
 
 } // namespace
 

@@ -8,13 +8,18 @@
  * lock between their look at the process's entry and the copy; a range that says nothing taken as
  * a range.
  */
+#include "../../common/asleep.h"
 #include "requester.h"
 #include "sva_process.h"
 
 #include <atomic>
 #include <cerrno>
+#include <csignal>
 #include <optional>
+#include <sched.h>
+#include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 
 namespace wd::kerneltest
 {
@@ -231,6 +236,91 @@ protected:
 	std::atomic<bool> end_{false};
 	std::atomic<unsigned> changes_{0}, done_[2] = {0, 0};
 };
+
+/** A page whose first writer stops before it writes, until release(). One at a time. */
+class StoreTrap
+{
+public:
+	explicit StoreTrap(uint64_t page) : page_(reinterpret_cast<void *>(page))
+	{
+		struct sigaction mine = {};
+
+		current = this;
+		mine.sa_sigaction = onFault;
+		mine.sa_flags = SA_SIGINFO | SA_NODEFER;
+		EXPECT_EQ(sigaction(SIGSEGV, &mine, &previous_), 0);
+		EXPECT_EQ(mprotect(page_, kSize, PROT_READ), 0);
+	}
+	~StoreTrap()
+	{
+		release();
+		sigaction(SIGSEGV, &previous_, nullptr);
+		current = nullptr;
+	}
+	bool caught() const { return caught_; }
+	void release()
+	{
+		mprotect(page_, kSize, PROT_READ | PROT_WRITE);
+		released_ = true;
+	}
+
+private:
+	static constexpr size_t kSize = 4096;
+
+	static void onFault(int signal, siginfo_t *info, void *context)
+	{
+		StoreTrap &trap = *current;
+		const auto at = reinterpret_cast<uintptr_t>(info->si_addr);
+
+		if (at - reinterpret_cast<uintptr_t>(trap.page_) >= kSize) {
+			trap.previous_.sa_sigaction(signal, info, context);
+			return;
+		}
+		trap.caught_ = true;
+		while (!trap.released_)
+			sched_yield();
+	}
+
+	static inline StoreTrap *current;
+	void *const page_;
+	struct sigaction previous_ = {};
+	std::atomic<bool> caught_{false}, released_{false};
+};
+
+/*
+ * The page fault has seen the process's entry, and is about to copy it, when the process unmaps the
+ * last page below: it waits for the copy, or the copy is of a table that has been freed.
+ */
+TEST_F(SvaTableRace, AnEntryThatGoesWhileItIsCopied)
+{
+	Bond bond(firstDev_, process_->mm(), kPasid, true);
+	std::atomic<pid_t> unmapper{0};
+	std::atomic<bool> unmapped{false};
+	Requester requester;
+
+	ASSERT_EQ(bond.error(), 0);
+	StoreTrap trap(pasidEntry(kFirstRid, kPasid)[2] & kFrame);
+
+	EXPECT_EQ(agent_->prepare(stream_, address(), 8, Access::Read, requester, 1),
+		  DmaResult::Pending);
+	while (!trap.caught())
+		std::this_thread::yield();
+	std::thread unmap([&] {
+		unmapper = gettid();
+		process_->caller().memoryChanged(pages_.at(), 2 * UserPages::kPage);
+		unmapped = true;
+	});
+	while (!unmapped && !(unmapper && test::isAsleep(unmapper)))
+		std::this_thread::yield();
+	trap.release();
+	unmap.join();
+	EXPECT_EQ(requester.wait(1), PageResponse::Success);
+	EXPECT_EQ(topEntry(), 0u);
+	EXPECT_EQ(agent_->prepare(stream_, address(), 8, Access::Read, requester, 2),
+		  DmaResult::Pending);
+	EXPECT_EQ(requester.wait(2), PageResponse::Success);
+	EXPECT_EQ(word(stream_, address()), pages_.word());
+}
 
 /*
  * Pages come by page faults and go with their tables, while devices walk: what the trace sees is
