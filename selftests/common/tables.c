@@ -135,3 +135,10 @@ void guest_table(uint8_t *memory, uint64_t at, uint64_t va, uint64_t target)
 			(last ? target : at + (level + 1) * PAGE) | GUEST_ENTRY;
 	}
 }
+
+void guest_table_hole(uint8_t *memory, uint64_t at, uint64_t va)
+{
+	uint64_t *table = (uint64_t *)(memory + at + (GUEST_TABLE_PAGES - 1) * PAGE);
+
+	table[va >> 12 & 511] = 0;
+}

@@ -296,6 +296,65 @@ static void invalidate(void)
 			     .clean = clean});
 }
 
+/* --- faults of a guest's table --- */
+
+/* All addresses share the last page of a table: this one has an entry of its own there. */
+#define HOLE (LANE_HOLE + 7 * PAGE)
+
+static struct iommu_hwpt_pgfault record;
+
+static int raise(void)
+{
+	lane_send(&queue, HOLE);
+	return faults_wait(&faults) ? 0 : -ETIMEDOUT;
+}
+
+static int build_raised(void)
+{
+	int ret = build_running();
+
+	if (!ret)
+		ret = attach(faulting);
+	return ret ? ret : raise();
+}
+
+static bool holds_raised(void)
+{
+	struct result result;
+
+	return faults_wait(&faults) && !queue_receive(&queue, &result);
+}
+
+static int step_read(void)
+{
+	return faults_read(&faults, &record);
+}
+
+/* The guest puts the page into its table, the device tries again, and the page goes again. */
+static int resolve_and_raise(void)
+{
+	int ret;
+
+	guest_table(guest, ROOT(1), HOLE, OUT(0) * PAGE);
+	out(0)[0] = 0;
+	ret = faults_answer(&faults, record.cookie, IOMMUFD_PAGE_RESP_SUCCESS);
+	if (!ret && (lane_status(&queue) || !out(0)[0]))
+		ret = -EIO;
+	guest_table_hole(guest, ROOT(1), HOLE);
+	if (!ret)
+		ret = table_invalidate(&chain_space, faulting);
+	return ret ? ret : raise();
+}
+
+static void fault(void)
+{
+	walk(&(struct chain){.build = build_raised,
+			     .step = step_read,
+			     .undo = resolve_and_raise,
+			     .holds = holds_raised,
+			     .clean = clean});
+}
+
 /* --- at a function's requester id --- */
 
 static int attach_function(uint32_t table)
@@ -409,6 +468,7 @@ static const struct ktap_case cases[] = {
 	{"replace at a PASID by one with a fault queue", replace_by_faulting},
 	{"replace at a PASID by the parent", replace_by_parent},
 	{"HWPT_INVALIDATE at a PASID", invalidate},
+	{"a fault, resolved by the guest", fault},
 	{"attach at the requester id", attach_at_rid},
 	{"detach at the requester id", detach_at_rid},
 	{"replace at the requester id", replace_at_rid},

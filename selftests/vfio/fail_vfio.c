@@ -211,12 +211,28 @@ static void attach_ioas(void)
 		.build = build_for_ioas, .step = step_attach, .undo = undo_attach, .clean = clean});
 }
 
+/* The requester id goes on with side 0, whatever is at the PASID. */
 static int build_for_pasid(void)
 {
 	int ret = build_started();
 
 	pasid = SOME_PASID;
-	return ret;
+	return ret ? ret : reach_queue_at(&reach, SOME_PASID);
+}
+
+static bool nothing_at_pasid(void)
+{
+	return holds() && !reach_compresses(&reach, sides[0].page);
+}
+
+static bool old_at_pasid(void)
+{
+	return holds() && reach_compresses(&reach, sides[0].page);
+}
+
+static bool new_at_pasid(void)
+{
+	return holds() && reach_compresses(&reach, sides[1].page);
 }
 
 static void attach_pasid(void)
@@ -224,7 +240,8 @@ static void attach_pasid(void)
 	walk(&(struct chain){.build = build_for_pasid,
 			     .step = step_attach,
 			     .undo = undo_attach,
-			     .holds = holds,
+			     .holds = nothing_at_pasid,
+			     .done = new_at_pasid,
 			     .clean = clean});
 }
 
@@ -240,7 +257,8 @@ static void detach_pasid(void)
 	walk(&(struct chain){.build = build_with_pasid,
 			     .step = undo_attach,
 			     .undo = attach_old,
-			     .holds = holds,
+			     .holds = old_at_pasid,
+			     .done = nothing_at_pasid,
 			     .clean = clean});
 }
 
@@ -271,10 +289,9 @@ static bool old_holds(void)
 	return holds() && free_ranges() == 1;
 }
 
-/* At the requester id; what is at a PASID does not change that. */
 static bool new_holds(void)
 {
-	return reach_writes(&reach, sides[pasid ? 0 : 1].page);
+	return reach_writes(&reach, sides[1].page);
 }
 
 /* --- replace at the requester id: the function works on the old table until it has the new --- */
@@ -347,6 +364,8 @@ static void replace_at_pasid(void)
 	struct chain chain = replacing;
 
 	chain.build = build_with_pasid;
+	chain.holds = old_at_pasid;
+	chain.done = new_at_pasid;
 	walk(&chain);
 }
 

@@ -79,6 +79,17 @@ bool reach_writes(struct reach *reach, uint8_t *page)
 	return reach_reaches(reach, REACH_PAGE) && memcmp(page, zeros, sizeof(zeros));
 }
 
+int reach_queue_at(struct reach *reach, uint16_t pasid)
+{
+	return zip_queue_at(&reach->zip, ZIP_COMPRESS, pasid);
+}
+
+bool reach_compresses(struct reach *reach, uint8_t *page)
+{
+	page[0] = 0;
+	return zip_run(&reach->zip, REACH_IOVA, 64, REACH_PAGE, PAGE) > 0 && page[0];
+}
+
 bool reach_reaches(struct reach *reach, uint64_t iova)
 {
 	return !zip_dump(&reach->zip, iova);

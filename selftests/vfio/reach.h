@@ -33,6 +33,10 @@ int reach_map(const struct space *space, uint32_t ioas, const struct reach *reac
 int reach_start(struct reach *reach);
 /** Does the started function write to @page, and is that where REACH_PAGE leads? */
 bool reach_writes(struct reach *reach, uint8_t *page);
+/** Let the queue's requests use @pasid; reach_writes() goes on at the requester id. */
+int reach_queue_at(struct reach *reach, uint16_t pasid);
+/** Does a request of it write to @page, and is that where REACH_PAGE leads at its PASID? */
+bool reach_compresses(struct reach *reach, uint8_t *page);
 /** Does it reach @iova at all? */
 bool reach_reaches(struct reach *reach, uint64_t iova);
 
