@@ -224,6 +224,33 @@ static void get_option(void)
 	walk_world((struct chain){.build = build_space, .step = step_option, .undo = nothing});
 }
 
+static int vfio_ioas(unsigned op)
+{
+	struct iommu_vfio_ioas cmd = {.size = sizeof(cmd), .ioas_id = chain_space.ioas, .op = op};
+
+	return space_ioctl(IOMMU_VFIO_IOAS, &cmd);
+}
+
+static int step_vfio_ioas(void)
+{
+	const int ret = vfio_ioas(IOMMU_VFIO_IOAS_SET);
+
+	return ret ? ret : vfio_ioas(IOMMU_VFIO_IOAS_GET);
+}
+
+static int undo_vfio_ioas(void)
+{
+	return vfio_ioas(IOMMU_VFIO_IOAS_CLEAR);
+}
+
+static void compatible_ioas(void)
+{
+	walk_world((struct chain){.build = build_space,
+				  .step = step_vfio_ioas,
+				  .undo = undo_vfio_ioas,
+				  .keeps = true});
+}
+
 /* --- mappings --- */
 
 static int unmap_all(void)
@@ -537,6 +564,7 @@ static const struct ktap_case cases[] = {
 	{"IOAS_IOVA_RANGES", iova_ranges},
 	{"IOAS_ALLOW_IOVAS", allow_iovas},
 	{"OPTION", get_option},
+	{"VFIO_IOAS", compatible_ioas},
 	{"IOAS_MAP of a record", map_record},
 	{"IOAS_MAP of scattered pages", map_pages},
 	{"IOAS_MAP of large pages", map_large},
