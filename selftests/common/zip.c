@@ -75,11 +75,15 @@ static bool in_time(const struct timespec *since)
 static int wait_register(const struct zip *zip, uint32_t offset, uint32_t mask, uint32_t wanted)
 {
 	struct timespec begin;
+	uint32_t value;
 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
-	while ((get(zip, offset) & mask) != wanted)
+	while (((value = get(zip, offset)) & mask) != wanted) {
+		if (value == UINT32_MAX)
+			return -ENODEV; /* nobody answers: the function is gone */
 		if (!in_time(&begin))
 			return -ETIMEDOUT;
+	}
 	return 0;
 }
 

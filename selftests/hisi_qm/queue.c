@@ -57,31 +57,36 @@ static void mode_get(struct device *device, char *mode, size_t size)
 		snprintf(mode, size, "%.*s", (int)(end - begin - 1), begin + 1);
 }
 
-int device_open(struct device *device)
+void device_at(struct wd_host *host, const char *name, struct device *device)
 {
-	char names[4096];
-	int ret;
-
 	memset(device, 0, sizeof(*device));
-	ret = wd_host_open(NULL, NULL, &device->host);
-	if (ret)
-		return ret;
-	ret = wd_host_sysfs_list(device->host, "/sys/class/uacce", names, sizeof(names));
-	if (ret < 0 || !names[0]) {
-		wd_host_close(device->host);
-		return -ENODEV;
-	}
-	names[strcspn(names, "\n")] = 0;
-	if (getenv("WD_UACCE"))
-		snprintf(names, sizeof(names), "%s", getenv("WD_UACCE"));
-	snprintf(device->sysfs, sizeof(device->sysfs), "/sys/class/uacce/%.64s", names);
-	snprintf(device->path, sizeof(device->path), "/dev/%.64s", names);
+	device->host = host;
+	snprintf(device->sysfs, sizeof(device->sysfs), "/sys/class/uacce/%.64s", name);
+	snprintf(device->path, sizeof(device->path), "/dev/%.64s", name);
 	device->mmio_size = device_number(device, "region_mmio_size");
 	device->dus_size = device_number(device, "region_dus_size");
 	device->words = device_number(device, "doorbell_words");
 	if (device->words < 0)
 		device->words = -1;
 	mode_get(device, device->mode_before, sizeof(device->mode_before));
+}
+
+int device_open(struct device *device)
+{
+	struct wd_host *host;
+	char names[4096];
+	int ret;
+
+	ret = wd_host_open(NULL, NULL, &host);
+	if (ret)
+		return ret;
+	ret = wd_host_sysfs_list(host, "/sys/class/uacce", names, sizeof(names));
+	if (ret < 0 || !names[0]) {
+		wd_host_close(host);
+		return -ENODEV;
+	}
+	names[strcspn(names, "\n")] = 0;
+	device_at(host, getenv("WD_UACCE") ? getenv("WD_UACCE") : names, device);
 	return mode_set(device, "iommufd");
 }
 

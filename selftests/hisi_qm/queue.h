@@ -68,6 +68,8 @@ struct result {
  * -ENODEV: none, a reason to skip; other -errno.
  */
 int device_open(struct device *device);
+/** Device @name of class uacce on a host that is open. Its sizes are 0 or less if it has gone. */
+void device_at(struct wd_host *host, const char *name, struct device *device);
 void device_close(struct device *device);
 /** Attribute "dma_mode": for queues that start from now on. @return 0 or -errno. */
 int mode_set(struct device *device, const char *mode);

@@ -5,59 +5,17 @@ The machine is one of its own: the folders that other tests share with the guest
 sleep (virtio-9p), and nobody else shall wait meanwhile.
 """
 
-import contextlib
 import dataclasses
-import json
-import socket
-import threading
 
 import pytest
 
 from vm import initramfs
 from vm.machine import Machine, default_config
+from vm.waker import SLEEP, Waker, complaints, qemu_arguments
 
 WAKE_TIMEOUT_S = 600
-# The firmware forgets where the chipset's power management registers are: without them the machine
-# can neither sleep again nor be switched off.
-SLEEP = """
-set -e
-chipset=/sys/bus/pci/devices/0000:00:1f.0/config
-dd if=$chipset of=/tmp/chipset bs=4 skip=16 count=2 2>/dev/null
-echo mem >/sys/power/state
-dd if=/tmp/chipset of=$chipset bs=4 seek=16 conv=notrunc 2>/dev/null
-"""
 
 pytestmark = pytest.mark.only_on("vm", reason="only QEMU's machine sleeps")
-
-
-def complaints(console):
-    """What the kernel said, without a known fault of Linux 6.1: when interrupt links come back it
-    allocates memory, for which it wants random numbers, for which it reads a clock that sleeps."""
-    return [text for text in console.problems()
-            if not ("crng_make_state" in text and "acpi_pci_link_set" in text)]
-
-
-class Waker(threading.Thread):
-    """Wakes the guest as often as it sleeps, as its power button would."""
-
-    def __init__(self, path):
-        super().__init__(daemon=True, name="waker")
-        self._path, self.sleeps = path, 0
-
-    def run(self):
-        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
-            connection.connect(str(self._path))
-            stream = connection.makefile("rw", encoding="utf-8")
-            self._send(stream, "qmp_capabilities")
-            for line in stream:
-                if json.loads(line).get("event") == "SUSPEND":
-                    self.sleeps += 1
-                    self._send(stream, "system_wakeup")
-
-    @staticmethod
-    def _send(stream, command):
-        stream.write(json.dumps({"execute": command}) + "\n")
-        stream.flush()
 
 
 @pytest.fixture(name="machine")
@@ -66,7 +24,7 @@ def fixture_machine(build, tmp_path):
     path = tmp_path / "qmp"
     config = dataclasses.replace(
         default_config(build), append="no_console_suspend",
-        qemu_args=("-qmp", f"unix:{path},server=on,wait=off"))
+        qemu_args=qemu_arguments(path))
     with Machine(config) as machine:
         machine.load_modules()
         waker = Waker(path)

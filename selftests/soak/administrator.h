@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What happens to the machine while its users work: accelerators are reset, change their driver and
+ * their mode, the machine sleeps, the IOMMU's driver goes and comes back. And the books: what is in
+ * use, which must be the same before the first user and after the last.
+ */
+#pragma once
+
+#include <array>
+#include <map>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "wd/host.hpp"
+
+namespace wd::soak
+{
+
+enum class Event { Reset, Driver, Mode, Sleep, Unit };
+constexpr std::array<const char *, 5> kEventNames = {
+	"resets", "changes of driver", "changes of mode", "sleeps", "unbinds of the IOMMU"};
+
+/** What is in use, by name: free queues of each accelerator, domain ids, attachments ... */
+using Books = std::map<std::string, std::string>;
+
+/** Thread-bound. */
+class Administrator
+{
+public:
+	/**
+	 * @host must have accelerators, all with their first driver.
+	 * @param sleepCommand native only: a shell command that lets the machine sleep; "" = none
+	 * @throws std::runtime_error there is no accelerator, or no IOMMU of ours
+	 */
+	Administrator(std::shared_ptr<Host> host, std::string sleepCommand);
+
+	/** @return it has happened; false: the kernel refused, or nobody would wake the machine */
+	bool happen(Event event, std::mt19937_64 &random);
+	/** Give every accelerator its first driver and mode again. @return what does not work, "" */
+	std::string restore();
+	Books books() const;
+
+private:
+	std::string number(const std::string &path) const;
+	bool write(const std::string &path, const std::string &value) const;
+	bool give(const std::string &function, const std::string &driver) const;
+	/** Name of its uacce device; "" if there is none. */
+	std::string uacce(const std::string &function) const;
+	bool changeMode(const std::string &function, std::mt19937_64 &random) const;
+	bool sleep() const;
+	bool renewUnit() const;
+
+	std::shared_ptr<Host> host_;
+	std::string sleepCommand_;
+	std::vector<std::string> functions_; /**< addresses of the accelerators */
+	std::string unit_;		     /**< address of the IOMMU */
+};
+
+} // namespace wd::soak

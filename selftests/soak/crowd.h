@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The users that are there at a time. In the hosted kernel a user is a caller with a user id and
+ * files of its own, driven by a thread; in a real kernel it is a process.
+ */
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "user.h"
+#include "wd/host.hpp"
+
+namespace wd::soak
+{
+
+/** What a user is made from; equal starts live equal lives, but for what others do. */
+struct Start {
+	Kind kind;
+	uint64_t seed;
+	unsigned uid;
+	/** Of RLIMIT_MEMLOCK. */
+	uint64_t lockedBytes;
+};
+
+/** Thread-bound. */
+class Crowd
+{
+public:
+	/** Native or hosted, as @host is. @host must outlive it. */
+	static std::unique_ptr<Crowd> create(std::shared_ptr<Host> host);
+	virtual ~Crowd() = default;
+	Crowd(const Crowd &) = delete;
+	Crowd &operator=(const Crowd &) = delete;
+
+	virtual size_t size() const = 0;
+	virtual void start(const Start &start) = 0;
+	/** One of them, by number, dies as by SIGKILL, with what it has open. */
+	virtual void kill(size_t which) = 0;
+	/** Those that have ended go. Waits up to a second for one, if @wait and somebody is there. */
+	virtual void reap(bool wait) = 0;
+	/** Pages that user @uid has locked, where the host shows it; else 0. */
+	virtual uint64_t lockedPages(unsigned uid) const = 0;
+
+	/** Things done by users of @kind so far. */
+	uint64_t work(Kind kind) const { return (*work_)[static_cast<size_t>(kind)]; }
+	/** What must not have happened, a line each. */
+	const std::vector<std::string> &failures() const { return failures_; }
+
+protected:
+	using Work = std::array<std::atomic<uint64_t>, kKindNames.size()>;
+
+	Crowd();
+	/** Where a user counts: memory that processes share. */
+	std::atomic<uint64_t> &workOf(const Start &start)
+	{
+		return (*work_)[static_cast<size_t>(start.kind)];
+	}
+	void failed(const Start &start, const std::string &what);
+	std::vector<std::string> failures_;
+
+private:
+	struct Unmap {
+		void operator()(Work *work) const;
+	};
+	std::unique_ptr<Work, Unmap> work_;
+};
+
+} // namespace wd::soak

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The two kinds of crowd. */
+#pragma once
+
+#include <memory>
+
+#include "crowd.h"
+
+namespace wd
+{
+class HostedHost;
+}
+
+namespace wd::soak
+{
+
+std::unique_ptr<Crowd> makeHostedCrowd(std::shared_ptr<HostedHost> host);
+std::unique_ptr<Crowd> makeNativeCrowd();
+
+} // namespace wd::soak

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "helpers.h"
+
+#include <cerrno>
+#include <chrono>
+#include <poll.h>
+#include <sstream>
+#include <thread>
+
+#include <linux/iommufd.h>
+
+namespace wd::soak
+{
+
+std::vector<std::string> names(wd_host *host, const std::string &folder)
+{
+	std::string text(16384, 0);
+	std::vector<std::string> found;
+
+	if (wd_host_sysfs_list(host, folder.c_str(), text.data(), text.size()) < 0)
+		return found;
+	std::istringstream lines(text.c_str());
+	for (std::string name; std::getline(lines, name);)
+		found.push_back(name);
+	return found;
+}
+
+std::optional<device> anyDevice(User &user)
+{
+	const auto all = names(user.host, "/sys/class/uacce");
+	device found;
+
+	if (all.empty())
+		return std::nullopt;
+	device_at(user.host, all[user.below(all.size())].c_str(), &found);
+	/* It may have gone meanwhile: then sizes are error numbers. */
+	const bool there = found.mmio_size - 1 < (1 << 24) && found.dus_size - 1 < (1 << 24);
+	return there ? std::optional(found) : std::nullopt;
+}
+
+int command(const User &user, int iommufd, unsigned long request, void *argument)
+{
+	return static_cast<int>(wd_host_ioctl(user.host, iommufd, request, argument));
+}
+
+int64_t allocIoas(const User &user, int iommufd)
+{
+	struct iommu_ioas_alloc cmd = {};
+
+	cmd.size = sizeof(cmd);
+	const int ret = command(user, iommufd, IOMMU_IOAS_ALLOC, &cmd);
+	return ret ? ret : cmd.out_ioas_id;
+}
+
+int64_t allocHwpt(const User &user, int iommufd, uint32_t device, uint32_t on, uint32_t flags)
+{
+	struct iommu_hwpt_alloc cmd = {};
+
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags;
+	cmd.dev_id = device;
+	cmd.pt_id = on;
+	const int ret = command(user, iommufd, IOMMU_HWPT_ALLOC, &cmd);
+	return ret ? ret : cmd.out_hwpt_id;
+}
+
+int mapAt(const User &user, int iommufd, uint32_t ioas, void *address, size_t length, uint64_t iova)
+{
+	struct iommu_ioas_map cmd = {};
+
+	cmd.size = sizeof(cmd);
+	cmd.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
+	cmd.ioas_id = ioas;
+	cmd.user_va = reinterpret_cast<uintptr_t>(address);
+	cmd.length = length;
+	cmd.iova = iova;
+	return command(user, iommufd, IOMMU_IOAS_MAP, &cmd);
+}
+
+int unmapAt(const User &user, int iommufd, uint32_t ioas, uint64_t iova, size_t length)
+{
+	struct iommu_ioas_unmap cmd = {};
+
+	cmd.size = sizeof(cmd);
+	cmd.ioas_id = ioas;
+	cmd.iova = iova;
+	cmd.length = length;
+	return command(user, iommufd, IOMMU_IOAS_UNMAP, &cmd);
+}
+
+int destroy(const User &user, int iommufd, uint32_t id)
+{
+	struct iommu_destroy cmd = {};
+
+	cmd.size = sizeof(cmd);
+	cmd.id = id;
+	return command(user, iommufd, IOMMU_DESTROY, &cmd);
+}
+
+/* Has the kernel said that the queue runs no more? */
+static bool told(const User &user, const queue &queue)
+{
+	struct pollfd file = {queue.fd, POLLIN, 0};
+
+	return wd_host_poll(user.host, &file, 1, 0) < 0 ||
+	       file.revents & (POLLERR | POLLHUP | POLLNVAL);
+}
+
+Outcome compress(User &user, queue &queue, uint64_t source, uint64_t dest, const uint8_t *text,
+		 uint8_t *output, unsigned count)
+{
+	const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
+	struct result result = {};
+
+	for (unsigned i = 0; i < count; i++) {
+		struct request request = {};
+
+		request.algorithm = 1;
+		request.source = source;
+		request.dest = dest + i * kDest;
+		request.length = kSource;
+		request.space = kDest;
+		request.tag = i;
+		queue_send(&queue, &request);
+	}
+	for (unsigned done = 0; done < count;) {
+		if (queue_receive(&queue, &result)) {
+			done++;
+			user.work += !result.status;
+			if (!result.status && (result.tag >= count || result.produced > kDest ||
+					       !inflates_to(output + result.tag * kDest,
+							    result.produced, text, kSource))) {
+				user.fail("a request succeeded, and its output is wrong");
+				return Outcome::Gone;
+			}
+			continue;
+		}
+		if (user.stop)
+			return Outcome::Gone;
+		if (told(user, queue))
+			return Outcome::Told;
+		if (std::chrono::steady_clock::now() > end) {
+			user.fail("a request never ends, and the queue says nothing");
+			return Outcome::Gone;
+		}
+		std::this_thread::yield();
+	}
+	return Outcome::Done;
+}
+
+void live(User &user, Kind kind)
+{
+	switch (kind) {
+	case Kind::AddressSpaces:
+		return liveWithAddressSpaces(user);
+	case Kind::AttachedQueue:
+		return liveWithAttachedQueue(user);
+	case Kind::SharedQueue:
+		return liveWithSharedQueue(user);
+	case Kind::Owner:
+		return liveAsOwner(user);
+	case Kind::Nested:
+		return liveNested(user);
+	}
+}
+
+} // namespace wd::soak

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What several kinds of users need: devices by chance, address spaces, requests that are checked. */
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+extern "C" {
+#include "../hisi_qm/sva.h"
+}
+#include "user.h"
+
+namespace wd::soak
+{
+
+constexpr uint64_t kPage = 4096;
+/** Of a request's source and destination. */
+constexpr size_t kSource = 16 << 10, kDest = 32 << 10;
+
+/** Names in a folder of sysfs; none if it is not there. */
+std::vector<std::string> names(wd_host *host, const std::string &folder);
+/** An accelerator, if there is any now. */
+std::optional<device> anyDevice(User &user);
+
+/** An ioctl of /dev/iommu: 0 or -errno. */
+int command(const User &user, int iommufd, unsigned long request, void *argument);
+/** A new id, or -errno. */
+int64_t allocIoas(const User &user, int iommufd);
+/** A HWPT over @on (an IOAS): its id, or -errno. @flags: enum iommufd_hwpt_alloc_flags */
+int64_t allocHwpt(const User &user, int iommufd, uint32_t device, uint32_t on, uint32_t flags);
+int mapAt(const User &user, int iommufd, uint32_t ioas, void *address, size_t length,
+	  uint64_t iova);
+int unmapAt(const User &user, int iommufd, uint32_t ioas, uint64_t iova, size_t length);
+int destroy(const User &user, int iommufd, uint32_t id);
+
+enum class Outcome {
+	Done, /**< the output is right, or an error was reported */
+	Told, /**< the queue was stopped by a reset, a sleep or a removal; the user was told */
+	Gone, /**< the user was told to go */
+};
+
+/**
+ * Send up to @count requests of @source (kSource bytes) to @dest (kDest bytes each), as their device
+ * sees them, and wait for all. @text, @output: the same memory as the process sees it. Failures:
+ * wrong output of a request that succeeded, and no answer in kPatienceSeconds.
+ * @param wantsSuccess: a request that ends with an error is a failure, too
+ */
+Outcome compress(User &user, queue &queue, uint64_t source, uint64_t dest, const uint8_t *text,
+		 uint8_t *output, unsigned count);
+
+} // namespace wd::soak

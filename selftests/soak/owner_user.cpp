@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+/* A user that has a whole function through wd_vfio. */
+#include "helpers.h"
+
+#include <cstring>
+#include <fcntl.h>
+
+#include <linux/iommufd.h>
+#include <linux/vfio_cdev.h>
+
+extern "C" {
+#include "../vfio/owner.h"
+}
+
+namespace wd::soak
+{
+
+namespace
+{
+
+constexpr uint64_t kIova = 0x10000000;
+constexpr size_t kIn = ZIP_MEMORY, kOut = kIn + kSource;
+constexpr uint8_t kUntouched = 0x5a;
+constexpr uint16_t kMemoryAndMaster = 6;
+constexpr uint64_t kCommand = 4;
+
+class Function
+{
+public:
+	explicit Function(User &user) : user_(user) { owner_.host = user.host; }
+	bool take();
+	bool start();
+	bool work();
+	bool replace();
+	bool reset() { return !owner_ioctl(&owner_, VFIO_DEVICE_RESET, nullptr) && start(); }
+	bool isNotReachedUnmapped();
+
+private:
+	User &user_;
+	owner owner_ = {};
+	zip zip_ = {};
+	zip_registers registers_ = {};
+	int fd_ = -1;
+	uint32_t ioas_ = 0;
+};
+
+bool Function::take()
+{
+	const auto all = names(user_.host, "/sys/bus/pci/drivers/wd_vfio");
+	std::vector<std::string> functions;
+
+	for (const std::string &name : all)
+		if (name.find(':') != std::string::npos)
+			functions.push_back(name);
+	if (functions.empty())
+		return false;
+	const std::string &address = functions[user_.below(functions.size())];
+	std::memcpy(owner_.address, address.c_str(),
+		    std::min<size_t>(address.size() + 1, OWNER_ADDRESS - 1));
+	fd_ = wd_host_dev_open(user_.host, "/dev/iommu", O_RDWR);
+	const int64_t ioas = fd_ < 0 ? fd_ : allocIoas(user_, fd_);
+	if (ioas < 0)
+		return false;
+	ioas_ = static_cast<uint32_t>(ioas);
+	return !owner_open(&owner_) && !owner_bind(&owner_, fd_) &&
+	       !mapAt(user_, fd_, ioas_, user_.arena, kArena, kIova) &&
+	       !owner_attach(&owner_, ioas_);
+}
+
+bool Function::start()
+{
+	uint16_t command = kMemoryAndMaster;
+
+	if (owner_write(&owner_, VFIO_PCI_CONFIG_REGION_INDEX, kCommand, &command,
+			sizeof(command)) < 0)
+		return false;
+	registers_ = owner_registers(&owner_);
+	/* A function that has gone reads as ones: zip_start() says so at once. */
+	return !zip_start(&zip_, &registers_, user_.arena, kIova) &&
+	       !zip_queue(&zip_, ZIP_COMPRESS);
+}
+
+bool Function::work()
+{
+	text_fill(user_.arena + kIn, kSource, static_cast<unsigned>(user_.random()));
+	const int length = zip_run(&zip_, kIova + kIn, kSource, kIova + kOut, kDest);
+	if (length > 0 && !inflates_to(user_.arena + kOut, static_cast<size_t>(length),
+				       user_.arena + kIn, kSource))
+		user_.fail("an owner's request succeeded, and its output is wrong");
+	user_.work += length > 0;
+	return length > 0;
+}
+
+/* Another table takes the place of the one before; both map the same. */
+bool Function::replace()
+{
+	const int64_t ioas = allocIoas(user_, fd_);
+
+	if (ioas < 0 ||
+	    mapAt(user_, fd_, static_cast<uint32_t>(ioas), user_.arena, kArena, kIova) ||
+	    owner_attach(&owner_, static_cast<uint32_t>(ioas)))
+		return false;
+	const bool given = !destroy(user_, fd_, ioas_);
+	ioas_ = static_cast<uint32_t>(ioas);
+	return given;
+}
+
+bool Function::isNotReachedUnmapped()
+{
+	uint8_t *out = user_.arena + kOut;
+
+	if (owner_detach(&owner_))
+		return false;
+	std::memset(out, kUntouched, kDest);
+	zip_dump(&zip_, kIova + kOut);
+	for (size_t i = 0; i < kDest; i++)
+		if (out[i] != kUntouched) {
+			user_.fail("a function wrote though nothing is attached to it");
+			return false;
+		}
+	return !owner_attach(&owner_, ioas_);
+}
+
+} // namespace
+
+void liveAsOwner(User &user)
+{
+	Function function(user);
+
+	if (!function.take() || user.stop || !function.start())
+		return;
+	for (auto rounds = user.below(40); rounds && !user.stop; rounds--) {
+		switch (user.below(8)) {
+		case 0:
+			if (!function.reset())
+				return;
+			break;
+		case 1:
+			if (!function.replace())
+				return;
+			break;
+		case 2:
+			if (!function.isNotReachedUnmapped())
+				return;
+			break;
+		default:
+			/* The machine may have slept, or the function is another's. */
+			if (!function.work() && (user.stop || !function.start()))
+				return;
+		}
+	}
+}
+
+} // namespace wd::soak

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a guest needs that sleeps (ACPI S3): something that wakes it, and its own part."""
+
+import contextlib
+import json
+import socket
+import threading
+
+# The firmware forgets where the chipset's power management registers are: without them the machine
+# can neither sleep again nor be switched off.
+SLEEP = """
+set -e
+chipset=/sys/bus/pci/devices/0000:00:1f.0/config
+dd if=$chipset of=/tmp/chipset bs=4 skip=16 count=2 2>/dev/null
+echo mem >/sys/power/state
+dd if=/tmp/chipset of=$chipset bs=4 seek=16 conv=notrunc 2>/dev/null
+"""
+
+
+def qemu_arguments(path):
+    """QEMU's, so that a Waker can reach it at the socket @path. The kernel needs no_console_suspend."""
+    return ("-qmp", f"unix:{path},server=on,wait=off")
+
+
+def complaints(console):
+    """What the kernel said, without a known fault of Linux 6.1: when interrupt links come back it
+    allocates memory, for which it wants random numbers, for which it reads a clock that sleeps."""
+    return [text for text in console.problems()
+            if not ("crng_make_state" in text and "acpi_pci_link_set" in text)]
+
+
+class Waker(threading.Thread):
+    """Wakes the guest as often as it sleeps, as its power button would."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True, name="waker")
+        self._path, self.sleeps = path, 0
+
+    def run(self):
+        with contextlib.suppress(OSError, ValueError), socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(self._path))
+            stream = connection.makefile("rw", encoding="utf-8")
+            self._send(stream, "qmp_capabilities")
+            for line in stream:
+                if json.loads(line).get("event") == "SUSPEND":
+                    self.sleeps += 1
+                    self._send(stream, "system_wakeup")
+
+    @staticmethod
+    def _send(stream, command):
+        stream.write(json.dumps({"execute": command}) + "\n")
+        stream.flush()
