@@ -187,12 +187,16 @@ static const struct mmu_notifier_ops wd_sva_notifier_ops = {
  * Waits for the mmap lock, which a user can hold for as long as he likes: to be called with no lock
  * held that anybody else needs.
  *
- * Return: what wd_iommu_sva_bind() takes; ERR_PTR(-ENOMEM).
+ * Return: what wd_iommu_sva_bind() takes; ERR_PTR of -ENOMEM, -EINTR if the caller is being killed.
  */
 struct wd_sva_mm *wd_iommu_sva_mm_get(struct mm_struct *mm)
 {
-	struct mmu_notifier *notifier = mmu_notifier_get(&wd_sva_notifier_ops, mm);
+	struct mmu_notifier *notifier;
 
+	if (mmap_write_lock_killable(mm))
+		return ERR_PTR(-EINTR);
+	notifier = mmu_notifier_get_locked(&wd_sva_notifier_ops, mm);
+	mmap_write_unlock(mm);
 	return IS_ERR(notifier) ? ERR_CAST(notifier)
 				: container_of(notifier, struct wd_sva_mm, notifier);
 }

@@ -5,7 +5,6 @@
  */
 #include <linux/mmu_notifier.h>
 
-#include <algorithm>
 #include <condition_variable>
 #include <vector>
 
@@ -111,33 +110,39 @@ void mmReleaseNotifiers(mm_struct *mm)
 
 using namespace wd::hostkernel;
 
-struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm)
+struct mmu_notifier *mmu_notifier_get_locked(const struct mmu_notifier_ops *ops,
+					     struct mm_struct *mm)
 {
 	MmState &state = stateOf(mm);
 
+	WARN_ON_ONCE(!wd_rwsem_held(&mm->mmap_lock));
 	state.shared.store(true, std::memory_order_relaxed);
-	mmap_write_lock(mm);
-	std::unique_lock lock(state.notifiersMutex);
-	auto known = std::find_if(state.notifiers.begin(), state.notifiers.end(),
-				  [&](mmu_notifier *notifier) { return notifier->ops == ops; });
-	if (known != state.notifiers.end()) {
-		(*known)->users++;
-		lock.unlock();
-		mmap_write_unlock(mm);
-		return *known;
+	{
+		std::lock_guard lock(state.notifiersMutex);
+		for (mmu_notifier *notifier : state.notifiers) {
+			if (notifier->ops != ops)
+				continue;
+			notifier->users++;
+			return notifier;
+		}
 	}
-	lock.unlock();
 	mmu_notifier *notifier = ops->alloc_notifier(mm);
-	if (!IS_ERR(notifier)) {
-		notifier->ops = ops;
-		notifier->mm = mm;
-		notifier->users = 1;
-		notifier->wd_refs = 1;
-		mmgrab(mm);
-		lock.lock();
-		state.notifiers.push_back(notifier);
-		lock.unlock();
-	}
+	if (IS_ERR(notifier))
+		return notifier;
+	notifier->ops = ops;
+	notifier->mm = mm;
+	notifier->users = 1;
+	notifier->wd_refs = 1;
+	mmgrab(mm);
+	std::lock_guard lock(state.notifiersMutex);
+	state.notifiers.push_back(notifier);
+	return notifier;
+}
+
+struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm)
+{
+	mmap_write_lock(mm);
+	mmu_notifier *notifier = mmu_notifier_get_locked(ops, mm);
 	mmap_write_unlock(mm);
 	return notifier;
 }

@@ -34,6 +34,8 @@ struct mmu_notifier {
 
 WD_BEGIN_DECLS
 /* The notifier of @mm with @ops, made if there is none. ERR_PTR of alloc_notifier. */
+struct mmu_notifier *mmu_notifier_get_locked(const struct mmu_notifier_ops *ops,
+					     struct mm_struct *mm);
 struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm);
 /* Callbacks may go on until free_notifier is called. */
 void mmu_notifier_put(struct mmu_notifier *subscription);
