@@ -3,6 +3,9 @@
  * A whole function for one program, with every request for memory failing once: open, BIND, ATTACH
  * and one table in the place of another at the requester id and at a PASID, interrupts, RESET, and
  * the ends. After each failure the function reaches what it reached before.
+ *
+ * Linux 6.1 warns of itself when an interrupt's folder in /proc could not be made. So in a real
+ * kernel interrupts are asked for only if WD_FAIL_IRQS is set, by a test that lets this through.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -412,6 +415,11 @@ static void clean_event(void)
 	close(event);
 }
 
+static bool irqs_wanted(void)
+{
+	return strcmp(wd_host_kind(device.host), "native") || getenv("WD_FAIL_IRQS");
+}
+
 static int step_message(void)
 {
 	return owner_message_to(&reach.owner, event);
@@ -425,6 +433,10 @@ static int undo_message(void)
 /* Linux has no memory for a vector: no space. */
 static void messages(void)
 {
+	if (!irqs_wanted()) {
+		ktap_skip_case("Linux does not stand it (WD_FAIL_IRQS)");
+		return;
+	}
 	walk(&(struct chain){.build = build_event,
 			     .step = step_message,
 			     .undo = undo_message,
@@ -527,8 +539,8 @@ static int step_life(void)
 		ret = reach_attach(&reach, sides[0].plain, 0);
 	if (!ret)
 		ret = reach_attach(&reach, sides[1].plain, SOME_PASID);
-	if (!ret)
-		ret = owner_message_to(&reach.owner, event);
+	if (!ret && irqs_wanted())
+		ret = step_message();
 	if (!ret)
 		ret = step_reset();
 	if (!ret)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator driver's probe under fault injection, in a machine of its own.
+"""The accelerator driver's probe, and interrupts of wd_vfio, under fault injection, in machines of their own.
 
 Linux 6.1 itself does not stand some of the failures: when a folder of /proc/irq could not be made,
 removing it later is a WARNING. Only that one is let through.
@@ -14,7 +14,7 @@ from vm.console import is_bad
 from vm.leaks import has_option, lost_objects
 from vm.machine import Machine, default_config
 
-OURS = re.compile(r"\[(?:hisi_qm|hisi_zip|iommufd|wd_iommu)\]")
+OURS = re.compile(r"\[(?:hisi_qm|hisi_zip|iommufd|wd_iommu|wd_vfio)\]")
 
 
 def traces(lines):
@@ -67,15 +67,15 @@ def test_only_that_one_warning_is_let_through():
         assert not linux_complains_of_itself(other), other
 
 
-@pytest.mark.only_on("vm", reason="the kernel must fail on request")
-def test_probe_with_every_allocation_failing(build):
+def run_alone(build, name, **options):
+    """Runs the program @name in a machine of its own. @return what it printed."""
     machine = Machine(default_config(build))
     if not has_option(machine.kernel, "FAULT_INJECTION"):
         pytest.skip("this kernel injects no failures")
-    program = next(p for p in initramfs.programs(build)[0] if p.name == "fault_probe")
+    program = next(p for p in initramfs.programs(build)[0] if p.name == name)
     with machine:
         machine.load_modules()
-        run = machine.run([str(program)], timeout=3000)
+        run = machine.run([str(program)], timeout=3000, **options)
         output = run.stdout + run.stderr
         assert run.returncode == 0 and "\nok 1 " in run.stdout, output
         problems = other_problems(machine.console)
@@ -83,3 +83,14 @@ def test_probe_with_every_allocation_failing(build):
         # With the modules still there, so that what they lost has their names in it.
         lost = [found for found in lost_objects(machine) if OURS.search(found)]
         assert not lost, lost[0]
+    return run.stdout
+
+
+@pytest.mark.only_on("vm", reason="the kernel must fail on request")
+def test_probe_with_every_allocation_failing(build):
+    run_alone(build, "fault_probe")
+
+
+@pytest.mark.only_on("vm", reason="the kernel must fail on request")
+def test_interrupts_with_every_allocation_failing(build):
+    assert "# SKIP" not in run_alone(build, "fail_vfio", env={"WD_FAIL_IRQS": "1"})
