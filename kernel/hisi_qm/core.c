@@ -10,6 +10,7 @@
 #include <linux/kernel.h>
 #include <linux/module.h>
 
+#include "iommu_master.h"
 #include "qm.h"
 
 /* Depths are 16-bit fields; contexts hold depth - 1 in 12 bits. */
@@ -188,7 +189,7 @@ int wd_qm_init(struct wd_qm *qm)
 err_irqs:
 	qm_irqs_cleanup(qm);
 err_events:
-	pci_clear_master(qm->pdev);
+	wd_iommu_clear_master(qm->pdev);
 	qm_events_cleanup(qm);
 err_mailbox:
 	qm_mailbox_cleanup(qm);
@@ -214,7 +215,7 @@ void wd_qm_exit(struct wd_qm *qm)
 		qm_write_back(qm);
 	}
 	qm_irqs_cleanup(qm);
-	pci_clear_master(qm->pdev);
+	wd_iommu_clear_master(qm->pdev);
 	qm_mend_all(qm);
 	qm_unmap_queues(qm);
 	qm_events_cleanup(qm);

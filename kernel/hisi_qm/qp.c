@@ -352,17 +352,21 @@ bool qm_qp_poll(struct wd_qp *qp)
 struct wd_qp *qm_qp_get(struct wd_qm *qm)
 {
 	unsigned int id;
+	struct wd_qp *qp;
 
 	lockdep_assert_held(&qm->lock);
 	id = find_first_zero_bit(qm->used, qm->qp_num);
 	if (id >= qm->qp_num)
 		return NULL;
+	qp = &qm->qps[id];
 	__set_bit(id, qm->used);
 	qm->free--;
 	/* Nothing of the owner before: neither its failure nor how far its doorbells were. */
-	qm->qps[id].failed = false;
-	qm_qp_clear_words(&qm->qps[id]);
-	return &qm->qps[id];
+	mutex_lock(&qp->lock);
+	qp->failed = false;
+	qm_qp_clear_words(qp);
+	mutex_unlock(&qp->lock);
+	return qp;
 }
 
 /* Only a queue that the device has let go of. */

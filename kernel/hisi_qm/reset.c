@@ -138,7 +138,7 @@ static void qm_shut(struct wd_qm *qm, bool running)
 	qm->mailbox_shut = true;
 	if (running)
 		qm_stop(qm);
-	pci_clear_master(qm->pdev);
+	wd_iommu_clear_master(qm->pdev);
 	if (!pci_wait_for_pending_transaction(qm->pdev))
 		dev_err(&qm->pdev->dev, "transactions are pending although bus mastering is off\n");
 	mutex_unlock(&qm->mailbox_lock);
@@ -191,7 +191,7 @@ int wd_qm_restart(struct wd_qm *qm)
 		ret = qm_start(qm);
 	if (ret) {
 		dev_err(&qm->pdev->dev, "does not start again: %d\n", ret);
-		pci_clear_master(qm->pdev);
+		wd_iommu_clear_master(qm->pdev);
 	} else {
 		qm_irqs_enable(qm);
 	}

@@ -17,6 +17,7 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
+#include "iommu_master.h"
 #include "qm.h"
 #include "zip_crypto.h"
 
@@ -479,7 +480,7 @@ void zip_channel_destroy(struct zip_channel *channel)
 		wd_qp_abandon(channel->qp);
 		/* The buffers of requests are about to be somebody else's memory. */
 		if (!drained)
-			pci_clear_master(channel->qm->pdev);
+			wd_iommu_clear_master(channel->qm->pdev);
 	}
 	if (!drained)
 		zip_channel_rescue(channel);

@@ -53,7 +53,7 @@ err_disable:
 
 static void zip_disable(struct pci_dev *pdev)
 {
-	pci_clear_master(pdev);
+	wd_iommu_clear_master(pdev);
 	pci_release_mem_regions(pdev);
 	pci_disable_device(pdev);
 }

@@ -8,6 +8,7 @@
 #include <linux/dma-mapping.h>
 #include <linux/string.h>
 
+#include "iommu_master.h"
 #include "qm.h"
 #include "zip.h"
 
@@ -112,7 +113,7 @@ int zip_selftest(struct wd_qm *qm)
 		dev_warn(dev, "self test failed: %d\n", ret);
 	if (wd_qp_stop(test.qp)) {
 		/* The device may still write the block: it can go only when DMA is off. */
-		pci_clear_master(qm->pdev);
+		wd_iommu_clear_master(qm->pdev);
 		ret = -EIO;
 	} else {
 		ret = 0;

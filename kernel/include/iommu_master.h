@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Who may master the bus (Documentation/iommu.rst, "Who may master the bus"). Drivers of functions
- * that one of our units may translate for call this in place of pci_set_master();
- * pci_clear_master() needs no permission.
+ * that one of our units may translate for call these in place of pci_set_master() and
+ * pci_clear_master().
  */
 #ifndef _WD_IOMMU_MASTER_H
 #define _WD_IOMMU_MASTER_H
@@ -10,5 +10,6 @@
 struct pci_dev;
 
 int wd_iommu_set_master(struct pci_dev *pdev);
+void wd_iommu_clear_master(struct pci_dev *pdev);
 
 #endif /* _WD_IOMMU_MASTER_H */

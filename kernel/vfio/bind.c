@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "iommufd.h"
 #include "vfio_copy.h"
@@ -47,7 +48,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 	wd->mapping = NULL;
 	up_write(&wd->memory_lock);
 
-	pci_clear_master(wd->pdev);
+	wd_iommu_clear_master(wd->pdev);
 	wd_vfio_irqs_release(wd);
 	if (wd->resettable && pci_reset_function_locked(wd->pdev))
 		dev_warn(&wd->pdev->dev, "cannot be reset\n");

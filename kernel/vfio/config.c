@@ -83,7 +83,7 @@ static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *confi
 		u32 flags;
 
 		wd_vfio_field(config, offset, 4, 0, 0);
-		if (!wd->bars[i].io)
+		if (!wd->bars[i].size)
 			continue;
 		/* Addresses of the host are not the owner's business: his begin with 0. */
 		pci_read_config_dword(wd->pdev, offset, &flags);
@@ -321,7 +321,7 @@ static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 	if (command & PCI_COMMAND_MASTER)
 		ret = wd_vfio_config_master(wd);
 	else
-		pci_clear_master(wd->pdev);
+		wd_iommu_clear_master(wd->pdev);
 	if (!ret)
 		wd_vfio_set_memory(wd, command & PCI_COMMAND_MEMORY);
 	return ret;
@@ -356,7 +356,7 @@ void wd_vfio_config_stop(struct wd_vfio *wd)
 	lockdep_assert_held(&wd->lock);
 	wd_vfio_set(value, PCI_COMMAND, 2,
 		    wd_vfio_get(value, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
-	pci_clear_master(wd->pdev);
+	wd_iommu_clear_master(wd->pdev);
 	wd_vfio_set_memory(wd, false);
 }
 

@@ -60,7 +60,7 @@ static int wd_vfio_bar_info(const struct wd_vfio_bar *bar, struct vfio_region_in
 	struct wd_vfio_sparse sparse = {};
 	size_t size;
 
-	if (!bar->io)
+	if (!bar->size)
 		return 0;
 	info->size = bar->size;
 	info->flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;

@@ -13,6 +13,7 @@
 #include <linux/pm.h>
 #include <linux/slab.h>
 
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "wd_vfio.h"
 
@@ -85,7 +86,7 @@ static int wd_vfio_enable(struct wd_vfio *wd)
 	ret = pci_enable_device(pdev);
 	if (ret)
 		return ret;
-	pci_clear_master(pdev);
+	wd_iommu_clear_master(pdev);
 	ret = pci_request_regions(pdev, WD_VFIO_NAME);
 	if (ret)
 		goto err_disable;

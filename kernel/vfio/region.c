@@ -63,8 +63,10 @@ int wd_vfio_bars_setup(struct wd_vfio *wd)
 	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
 		struct wd_vfio_bar *bar = &wd->bars[i];
 
+		if (!(pci_resource_flags(wd->pdev, i) & IORESOURCE_MEM))
+			continue;
 		bar->size = pci_resource_len(wd->pdev, i);
-		if (!bar->size || !(pci_resource_flags(wd->pdev, i) & IORESOURCE_MEM))
+		if (!bar->size)
 			continue;
 		bar->io = pci_iomap(wd->pdev, i, 0);
 		if (!bar->io) {
@@ -80,11 +82,9 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd)
 {
 	unsigned int i;
 
-	for (i = 0; i < PCI_STD_NUM_BARS; i++) {
+	for (i = 0; i < PCI_STD_NUM_BARS; i++)
 		if (wd->bars[i].io)
 			pci_iounmap(wd->pdev, wd->bars[i].io);
-		wd->bars[i].io = NULL;
-	}
 }
 
 /* Every page that the owner has mapped is gone when it returns, and stays so under the lock. */
@@ -178,10 +178,11 @@ static int wd_vfio_bar_access(struct wd_vfio_file *vfile, unsigned int index,
 			      resource_size_t offset, unsigned int size, u64 *value, bool write)
 {
 	struct wd_vfio *wd = vfile->wd;
-	void __iomem *io = wd->bars[index].io;
+	void __iomem *io;
 	int ret = 0;
 
 	down_read(&wd->memory_lock);
+	io = wd->bars[index].io;
 	if (wd->owner != vfile || !wd->memory)
 		ret = -EIO;
 	else if (wd_vfio_is_msix_table(wd, index, offset, size))
@@ -224,7 +225,7 @@ ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int index, char __us
 	size_t done = 0;
 	int ret = 0;
 
-	if (!bar->io || at >= bar->size)
+	if (at >= bar->size)
 		return -EINVAL;
 	count = min_t(resource_size_t, count, bar->size - at);
 	while (done < count && !ret) {

@@ -32,8 +32,8 @@ struct wd_vfio_config;
 
 /**
  * struct wd_vfio_bar - memory of the function
- * @io: mapped for the kernel, NULL if the function has no such BAR or it is no memory
- * @size: bytes
+ * @io: mapped for the kernel; valid under memory_lock while somebody owns the function
+ * @size: bytes, constant; 0: the function has no such BAR, or it is no memory
  * @mappable: programs may map it, except [@hole, @hole_end)
  * @hole: first byte of the pages that hold the MSI-X table
  * @hole_end: end of them; @hole if there are none

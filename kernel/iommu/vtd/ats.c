@@ -106,8 +106,10 @@ static void vtd_ats_off(struct vtd_dev *dev)
 	lockdep_assert_held(&dev->unit->qi.lock);
 	if (!dev->ats_on)
 		return;
+	spin_lock(&vtd_marks_lock);
 	pci_disable_pri(dev->pdev);
 	pci_disable_ats(dev->pdev);
+	spin_unlock(&vtd_marks_lock);
 	WRITE_ONCE(dev->ats_on, false);
 	atomic_dec(&vtd_ats_count);
 }
@@ -137,7 +139,9 @@ static int vtd_ats_enable(struct vtd_dev *dev)
 	/* Whoever has seen ats_on false, and submits after us, looks again. */
 	smp_mb();
 	atomic_inc(&vtd_ats_changes);
+	spin_lock(&vtd_marks_lock);
 	ret = pci_enable_ats(dev->pdev, PAGE_SHIFT);
+	spin_unlock(&vtd_marks_lock);
 	if (ret) {
 		WRITE_ONCE(dev->ats_on, false);
 		atomic_dec(&vtd_ats_count);
@@ -176,7 +180,9 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	pdev->pri_reqs_alloc = vtd_fault_credits(&pdev->dev);
 	pci_write_config_dword(pdev, at + PCI_PRI_ALLOC_REQ, pdev->pri_reqs_alloc);
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+	spin_lock(&vtd_marks_lock);
 	pdev->pri_enabled = 1;
+	spin_unlock(&vtd_marks_lock);
 }
 
 /* ATS and page requests. -EIO if the function was shut out. */
@@ -251,6 +257,16 @@ void vtd_faults_disable(struct device *device)
 	vtd_prq_sync(dev->unit);
 }
 
+static void vtd_set_resetting(struct vtd_dev *dev, bool resetting)
+{
+	unsigned long flags;
+
+	lockdep_assert_held(&dev->lock);
+	spin_lock_irqsave(&dev->unit->qi.lock, flags);
+	dev->resetting = resetting;
+	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);
+}
+
 /**
  * vtd_reset_prepare - the layer's reset_prepare
  * @device: claimed function
@@ -262,7 +278,7 @@ void vtd_reset_prepare(struct device *device)
 	struct vtd_dev *dev = dev_iommu_priv_get(device);
 
 	mutex_lock(&dev->lock);
-	dev->resetting = true;
+	vtd_set_resetting(dev, true);
 	vtd_faults_switch_off(dev);
 	vtd_context_block(dev, true);
 	mutex_unlock(&dev->lock);
@@ -278,7 +294,7 @@ void vtd_reset_done(struct device *device)
 	struct vtd_dev *dev = dev_iommu_priv_get(device);
 
 	mutex_lock(&dev->lock);
-	dev->resetting = false;
+	vtd_set_resetting(dev, false);
 	vtd_context_block(dev, false);
 	if (dev->faults_on && vtd_faults_switch_on(dev))
 		dev_err(device, "no page requests after its reset\n");

@@ -16,6 +16,14 @@
 #include "iommu_pasid.h"
 #include "vtd.h"
 
+/*
+ * struct pci_dev notes bus mastering, ATS and page requests as bits of one word, so of two writers at
+ * the same time one is lost. The PCI core writes them under the device's lock, which attaching and
+ * detaching cannot take; nothing is attached then, or the function is being reset. All writers of
+ * ours hold this one, the innermost.
+ */
+DEFINE_SPINLOCK(vtd_marks_lock);
+
 /* The routing word; 0 if it cannot be read. */
 static u32 vtd_routing(struct pci_dev *pdev, int vsec)
 {
@@ -134,6 +142,15 @@ const struct attribute_group vtd_state_group = {
 
 /* --- permission --- */
 
+static void vtd_set_master(struct pci_dev *pdev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vtd_marks_lock, flags);
+	pci_set_master(pdev);
+	spin_unlock_irqrestore(&vtd_marks_lock, flags);
+}
+
 static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct vtd_dev *dev;
@@ -148,8 +165,11 @@ static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
 	dev = xa_load(&unit->devices, PCI_DEVID(pdev->bus->number, pdev->devfn));
 	if (dev && dev->pdev == pdev)
 		ret = vtd_routed_here(dev) ? 0 : -EIO;
+	/* A reset gives back what there was before it. */
+	if (!ret && dev->resetting)
+		ret = -EAGAIN;
 	if (!ret)
-		pci_set_master(pdev);
+		vtd_set_master(pdev);
 out:
 	spin_unlock_irqrestore(&unit->qi.lock, flags);
 	return ret;
@@ -160,7 +180,7 @@ static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
 {
 	if (vtd_routing(pdev, vsec) & VTD_VSEC_ROUTING_VALID)
 		return -ENODEV;
-	pci_set_master(pdev);
+	vtd_set_master(pdev);
 	return 0;
 }
 
@@ -173,8 +193,8 @@ static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
  * says so; or if there is no unit and never was one. A driver calls it again after whatever
  * restored the function's configuration space. May sleep.
  *
- * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it. Then the
- * function is no bus master.
+ * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it: then the function
+ * is no bus master. -EAGAIN while it is being reset.
  */
 int wd_iommu_set_master(struct pci_dev *pdev)
 {
@@ -184,17 +204,33 @@ int wd_iommu_set_master(struct pci_dev *pdev)
 
 	vsec = vtd_find_vsec(pdev, &flags);
 	if (!vsec) {
-		pci_set_master(pdev);
+		vtd_set_master(pdev);
 		return 0;
 	}
 	mutex_lock(&vtd_units_lock);
 	unit = vtd_unit_of_segment(pdev);
 	ret = unit ? vtd_unit_set_master(unit, pdev) : vtd_set_master_alone(pdev, vsec);
 	mutex_unlock(&vtd_units_lock);
-	if (ret) {
-		pci_clear_master(pdev);
+	if (ret && ret != -EAGAIN) {
+		wd_iommu_clear_master(pdev);
 		dev_err(&pdev->dev, "no live IOMMU translates for it: no bus mastering\n");
 	}
 	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_set_master);
+
+/**
+ * wd_iommu_clear_master - a function is no bus master any more
+ * @pdev: function of the calling driver
+ *
+ * Needs no permission. Atomic.
+ */
+void wd_iommu_clear_master(struct pci_dev *pdev)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&vtd_marks_lock, flags);
+	pci_clear_master(pdev);
+	spin_unlock_irqrestore(&vtd_marks_lock, flags);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_clear_master);

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "regs.h"
 #include "vtd.h"
@@ -179,7 +180,7 @@ static void vtd_release_device(struct device *dev)
 {
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 
-	pci_clear_master(vdev->pdev);
+	wd_iommu_clear_master(vdev->pdev);
 	vtd_rid_release(vdev);
 	wd_iommu_device_released(dev);
 	WARN_ON(!xa_empty(&vdev->attaches) || vdev->nr_dids || vdev->faults_on);

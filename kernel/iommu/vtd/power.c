@@ -19,6 +19,7 @@
 #include <linux/io.h>
 #include <linux/pci-ats.h>
 
+#include "iommu_master.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -74,7 +75,7 @@ static void vtd_dev_distrust(struct vtd_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
 
-	pci_clear_master(pdev);
+	wd_iommu_clear_master(pdev);
 	pdev->saved_config_space[PCI_COMMAND / 4] &= ~PCI_COMMAND_MASTER;
 	dev_err(&pdev->dev, "not behind the IOMMU after the sleep: no bus mastering\n");
 }

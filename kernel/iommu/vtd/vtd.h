@@ -177,7 +177,8 @@ struct vtd_unit {
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
  * @faults_on: ATS and page requests were switched on
- * @resetting: they are off nevertheless, and the context entry is not present
+ * @resetting: they are off nevertheless, the context entry is not present, and the function gets no bus
+ *	mastering; written under the lock of the invalidation queue as well
  * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
  * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
@@ -366,6 +367,7 @@ int vtd_unit_wake(struct vtd_unit *unit);
 /* master.c */
 bool vtd_routed_here(const struct vtd_dev *dev);
 void vtd_clear_master(struct pci_dev *pdev);
+extern spinlock_t vtd_marks_lock;
 void vtd_death_init(struct vtd_unit *unit);
 void vtd_unit_died(struct vtd_unit *unit);
 void vtd_unit_kill(struct vtd_unit *unit);

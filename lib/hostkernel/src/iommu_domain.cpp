@@ -22,7 +22,9 @@ iommu_domain *iommuAllocDomain(bus_type *bus, unsigned type)
 
 	if (!domain)
 		return nullptr;
-	domain->type = type;
+	/* One that exists only once has its type, and others may be reading it. */
+	if (domain->type != type)
+		domain->type = type;
 	if (!domain->pgsize_bitmap)
 		domain->pgsize_bitmap = ops->pgsize_bitmap;
 	if (!domain->ops)

@@ -311,6 +311,19 @@ TEST_F(Master, NotOfAFunctionWhoseRoutingIsGone)
 	EXPECT_FALSE(first_->busMaster());
 }
 
+/* What the reset restores is what there was before it, and nobody else's change gets lost. */
+TEST_F(Master, NotWhileTheFunctionIsReset)
+{
+	int during = 0;
+
+	first_->onReset = [&] { during = setMaster(firstDev_); };
+	ASSERT_EQ(resetFunction(firstDev_), 0);
+	EXPECT_EQ(during, -EAGAIN);
+	first_->onReset = {};
+	EXPECT_EQ(setMaster(firstDev_), 0);
+	EXPECT_TRUE(first_->busMaster());
+}
+
 TEST_F(Master, NotOfAFunctionWhoseUnitIsGone)
 {
 	removeDevice(kUnit);

@@ -376,6 +376,13 @@ TEST_F(VfioUse, GoesWhileItIsUsed)
 		return ret;
 	});
 	untilGone([&]() -> ssize_t { return file_->reset(); });
+	untilGone([&]() -> ssize_t {
+		struct vfio_region_info info = {};
+
+		info.argsz = sizeof(info);
+		info.index = VFIO_PCI_BAR2_REGION_INDEX;
+		return file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info);
+	});
 	while (running < threads.size())
 		std::this_thread::yield();
 	ASSERT_EQ(give("hisi_zip"), 0);

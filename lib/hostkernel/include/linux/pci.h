@@ -132,19 +132,21 @@ struct pci_dev {
 	unsigned int irq;
 	struct resource resource[DEVICE_COUNT_RESOURCE];
 
-	unsigned int multifunction : 1;
+	/* Constant bits are apart: TSan takes reading one for reading its neighbours. */
+	u8 multifunction : 1;
+	u8 eetlp_prefix_path : 1;
+	u8 is_physfn : 1;
+	u8 is_virtfn : 1;
+	u8 untrusted : 1;
+	u8 : 0;
 	unsigned int is_busmaster : 1;
 	unsigned int msi_enabled : 1;
 	unsigned int msix_enabled : 1;
 	unsigned int ats_enabled : 1;
 	unsigned int pasid_enabled : 1;
 	unsigned int pri_enabled : 1;
-	unsigned int eetlp_prefix_path : 1;
 	unsigned int is_managed : 1;
 	unsigned int state_saved : 1;
-	unsigned int is_physfn : 1;
-	unsigned int is_virtfn : 1;
-	unsigned int untrusted : 1;
 	atomic_t enable_cnt;
 	u16 ats_cap;
 	u8 ats_stu;
