@@ -21,9 +21,9 @@ from .console import Console
 from .guest import Agent, GuestDied
 from .protocol import Kind, pack
 
-BOOT_TIMEOUT_S = 180
-READY_TIMEOUT_S = 30
-OFF_TIMEOUT_S = 60
+BOOT_TIMEOUT_S = 900
+READY_TIMEOUT_S = 300
+OFF_TIMEOUT_S = 600
 LOGS_KEPT = 30
 CMDLINE = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
 # QEMU's own complaints that mean that a device was lost.
