@@ -38,7 +38,7 @@ int sva_request(struct queue *queue, const void *source, size_t length, void *de
 	};
 
 	queue_send(queue, &request);
-	return queue_wait(queue, result, 10000);
+	return queue_wait(queue, result, 300000);
 }
 
 bool inflates_to(const void *in, size_t in_length, const void *out, size_t length)
