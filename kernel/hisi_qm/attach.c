@@ -200,7 +200,6 @@ static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
  */
 int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
 {
-	struct vfio_device_bind_iommufd __user *ubind = arg;
 	struct vfio_device_bind_iommufd bind;
 	u32 id;
 	int ret;
@@ -213,7 +212,8 @@ int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
 	mutex_unlock(&queue->lock);
 	if (ret)
 		return ret;
-	if (!copy_to_user(&ubind->out_devid, &id, sizeof(id)))
+	if (!copy_to_user(arg + offsetof(struct vfio_device_bind_iommufd, out_devid), &id,
+			  sizeof(id)))
 		return 0;
 
 	mutex_lock(&queue->lock);
@@ -325,7 +325,6 @@ static void wd_queue_attach_undo(struct wd_queue *queue)
  */
 int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
 {
-	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
 	struct vfio_device_attach_iommufd_pt attach;
 	bool any, full;
 	int ret;
@@ -341,8 +340,10 @@ int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
 	mutex_unlock(&queue->lock);
 	if (ret)
 		return ret;
-	if (copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)) ||
-	    (full && copy_to_user(&uattach->pasid, &attach.pasid, sizeof(attach.pasid)))) {
+	if (copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id), &attach.pt_id,
+			 sizeof(attach.pt_id)) ||
+	    (full && copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+				  &attach.pasid, sizeof(attach.pasid)))) {
 		wd_queue_attach_undo(queue);
 		return -EFAULT;
 	}

@@ -122,14 +122,14 @@ int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 
 static int iommufd_load_allowed(struct rb_root_cached *list, u64 uptr, u32 num)
 {
-	struct iommu_iova_range __user *ranges = u64_to_user_ptr(uptr);
+	void __user *ranges = u64_to_user_ptr(uptr);
 	u32 i;
 	int rc;
 
 	for (i = 0; i < num; i++) {
 		struct iommu_iova_range range;
 
-		if (copy_from_user(&range, &ranges[i], sizeof(range)))
+		if (copy_from_user(&range, ranges + i * sizeof(range), sizeof(range)))
 			return -EFAULT;
 		if (range.start >= range.last || range.last > ULONG_MAX)
 			return -EINVAL;

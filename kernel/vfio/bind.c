@@ -130,7 +130,6 @@ static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
  */
 int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
-	struct vfio_device_bind_iommufd __user *ubind = arg;
 	struct vfio_device_bind_iommufd bind;
 	u32 id;
 	int ret;
@@ -143,7 +142,8 @@ int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 	mutex_unlock(&vfile->wd->lock);
 	if (ret)
 		return ret;
-	if (!copy_to_user(&ubind->out_devid, &id, sizeof(id)))
+	if (!copy_to_user(arg + offsetof(struct vfio_device_bind_iommufd, out_devid), &id,
+			  sizeof(id)))
 		return 0;
 	wd_vfio_close(vfile);
 	return -EFAULT;
@@ -222,7 +222,6 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_
  */
 int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
-	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
 	struct vfio_device_attach_iommufd_pt attach;
 	struct iopt_hold *hold = NULL;
 	struct iommufd_ctx *ictx = NULL;
@@ -240,7 +239,8 @@ int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 	iommufd_prepared(hold);
 	if (ret)
 		return ret;
-	if (!copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)))
+	if (!copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id),
+			  &attach.pt_id, sizeof(attach.pt_id)))
 		return 0;
 	if (!wd_vfio_lock_owner(vfile)) {
 		wd_vfio_detach(vfile->wd, attach.flags & VFIO_DEVICE_ATTACH_PASID, attach.pasid);

@@ -177,6 +177,34 @@ static void detach(void)
 	space_close(&space);
 }
 
+/* A structure need not lie where its members are aligned; UBSan looks at those who touch it. */
+static void anywhere(void)
+{
+	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};
+	struct vfio_device_attach_iommufd_pt attach = {.argsz = sizeof(attach)};
+	struct vfio_device_detach_iommufd_pt detach = {.argsz = sizeof(detach)};
+	unsigned char *odd = argument.bytes + 1;
+	struct space space;
+	struct queue queue;
+
+	EXPECT(!space_open(&device, &space) && !queue_open(&device, &queue), "open");
+	bind.iommufd = space.fd;
+	memcpy(odd, &bind, sizeof(bind));
+	EXPECT(!queue_ioctl(&queue, VFIO_DEVICE_BIND_IOMMUFD, odd), "bind");
+	memcpy(&bind, odd, sizeof(bind));
+	queue.device_id = bind.out_devid;
+	EXPECT(!space_hwpt(&space, &queue), "a table for the device that was bound");
+	attach.pt_id = space.hwpt;
+	memcpy(odd, &attach, sizeof(attach));
+	EXPECT(!queue_ioctl(&queue, VFIO_DEVICE_ATTACH_IOMMUFD_PT, odd), "attach");
+	memcpy(&attach, odd, sizeof(attach));
+	EXPECT(attach.pt_id == space.hwpt && attach.pasid, "the answer");
+	memcpy(odd, &detach, sizeof(detach));
+	EXPECT(!queue_ioctl(&queue, VFIO_DEVICE_DETACH_IOMMUFD_PT, odd), "detach");
+	queue_close(&queue);
+	space_close(&space);
+}
+
 /* The iommufd may be closed first, the queue file first, or the HWPT destroyed in between. */
 static void close_order(void)
 {
@@ -213,6 +241,7 @@ int main(void)
 		{"unbound", before_bind},
 		{"ATTACH_IOMMUFD_PT", attach},
 		{"DETACH_IOMMUFD_PT", detach},
+		{"structures anywhere in memory", anywhere},
 		{"orders of closing", close_order},
 	};
 

@@ -5,6 +5,7 @@
 #include "immortal.h"
 #include "vfs.h"
 
+#include <algorithm>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -147,11 +148,12 @@ void deviceNodeAdd(const std::string &name, dev_t devt)
 		inodePut(node);
 }
 
-void deviceNodeRemove(const std::string &name, dev_t devt)
+void deviceNodeRemove(dev_t devt)
 {
 	std::lock_guard lock(nodesMutex);
-	auto at = nodes.find(name);
-	if (at == nodes.end() || at->second->i_rdev != devt)
+	auto at = std::find_if(nodes.begin(), nodes.end(),
+			       [&](const auto &node) { return node.second->i_rdev == devt; });
+	if (at == nodes.end())
 		return;
 	inodePut(at->second);
 	nodes.erase(at);

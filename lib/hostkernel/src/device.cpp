@@ -303,7 +303,7 @@ void device_del(struct device *dev)
 	busNotify(dev, BUS_NOTIFY_DEL_DEVICE);
 	leaveParent(dev);
 	if (MAJOR(dev->devt))
-		deviceNodeRemove(deviceNodeName(dev), dev->devt);
+		deviceNodeRemove(dev->devt);
 	removeLinks(dev);
 	busRemoveDevice(dev);
 	powerRemove(dev);

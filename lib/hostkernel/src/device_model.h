@@ -68,7 +68,8 @@ SysfsNode *devicesDirectory();
 
 /** Character device nodes: /dev/<name> refers to @devt. */
 void deviceNodeAdd(const std::string &name, dev_t devt);
-void deviceNodeRemove(const std::string &name, dev_t devt);
+/** Whatever its name: asking the driver for that again may fail. */
+void deviceNodeRemove(dev_t devt);
 std::string deviceNodeName(device *dev);
 
 } // namespace wd::hostkernel

@@ -360,4 +360,33 @@ TEST_F(DeviceTest, AnOpenFileKeepsTheCdevsDevice)
 	class_destroy(cls);
 }
 
+/* A driver that cannot say the node's name any more, for want of memory, loses it all the same. */
+TEST_F(DeviceTest, ANodeGoesWhateverItsNameIsNow)
+{
+	static bool named;
+	static const file_operations fops = {};
+	class_ *cls = class_create(nullptr, "accel");
+	dev_t devt;
+	cdev cd = {};
+
+	named = true;
+	cls->devnode = [](device *, umode_t *) -> char * {
+		return named ? kasprintf(GFP_KERNEL, "accel/a0") : nullptr;
+	};
+	ASSERT_EQ(alloc_chrdev_region(&devt, 0, 1, "accel"), 0);
+	cdev_init(&cd, &fops);
+	ASSERT_EQ(cdev_add(&cd, devt, 1), 0);
+	device *dev = device_create(cls, nullptr, devt, nullptr, "a0");
+	ASSERT_FALSE(IS_ERR(dev));
+	const int fd = caller_->open("/dev/accel/a0", O_RDWR);
+	EXPECT_GE(fd, 0);
+	EXPECT_EQ(caller_->close(fd), 0);
+	named = false;
+	device_destroy(cls, devt);
+	cdev_del(&cd);
+	EXPECT_EQ(caller_->open("/dev/accel/a0", O_RDWR), -ENOENT);
+	unregister_chrdev_region(devt, 1);
+	class_destroy(cls);
+}
+
 } // namespace

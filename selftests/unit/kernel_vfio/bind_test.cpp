@@ -51,6 +51,31 @@ TEST_F(VfioBind, NothingWorksBefore)
 		  -EINVAL);
 }
 
+/* For UBSan: a structure need not lie where its members are aligned. */
+TEST_F(VfioBind, ArgumentsMayLieAnywhere)
+{
+	FunctionFile file(caller_);
+	Space space(caller_);
+	vfio_device_bind_iommufd bind = {};
+	vfio_device_attach_iommufd_pt attach = {};
+	alignas(8) unsigned char bytes[64];
+	unsigned char *odd = bytes + 1;
+
+	ASSERT_EQ(open(file), 0);
+	bind.argsz = sizeof(bind);
+	bind.iommufd = space.fd;
+	std::memcpy(odd, &bind, sizeof(bind));
+	ASSERT_EQ(file.ioctl(VFIO_DEVICE_BIND_IOMMUFD, odd), 0);
+	std::memcpy(&bind, odd, sizeof(bind));
+	EXPECT_NE(bind.out_devid, 0u);
+	attach.argsz = sizeof(attach);
+	attach.pt_id = space.ioas;
+	std::memcpy(odd, &attach, sizeof(attach));
+	EXPECT_EQ(file.ioctl(VFIO_DEVICE_ATTACH_IOMMUFD_PT, odd), 0);
+	std::memcpy(&attach, odd, sizeof(attach));
+	EXPECT_NE(attach.pt_id, 0u);
+}
+
 TEST_F(VfioBind, ArgumentsAreChecked)
 {
 	FunctionFile file(caller_);
