@@ -25,7 +25,7 @@ struct ktap_case {
 
 static struct {
 	unsigned number, failures, skips;
-	unsigned case_failures;
+	unsigned case_failures, case_checks;
 	char skip_reason[128];
 	const char *skip_all_reason;
 } ktap;
@@ -36,6 +36,7 @@ ktap_expect(bool holds, const char *file, int line, const char *format, ...)
 	char text[256];
 	va_list arguments;
 
+	__atomic_fetch_add(&ktap.case_checks, 1, __ATOMIC_RELAXED);
 	if (holds)
 		return true;
 	va_start(arguments, format);
@@ -70,8 +71,12 @@ static inline void ktap_begin(unsigned count)
 
 static inline void ktap_report(const char *name)
 {
-	const bool failed = ktap.case_failures;
+	bool failed = ktap.case_failures;
 
+	if (!ktap.case_checks && !ktap.skip_reason[0]) {
+		printf("# nothing was checked\n");
+		failed = true;
+	}
 	ktap.number++;
 	ktap.failures += failed;
 	if (failed) {
@@ -96,7 +101,7 @@ static inline int ktap_run(const struct ktap_case *cases, unsigned count, int se
 {
 	ktap_begin(count);
 	for (unsigned i = 0; i < count; i++) {
-		ktap.case_failures = 0;
+		ktap.case_failures = ktap.case_checks = 0;
 		ktap.skip_reason[0] = 0;
 		if (setup == -ENODEV)
 			ktap_skip_case(ktap.skip_all_reason ? ktap.skip_all_reason : "no device");

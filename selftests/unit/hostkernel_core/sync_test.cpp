@@ -139,9 +139,52 @@ TEST(Wait, TimesOut)
 	EXPECT_EQ(wait_event_interruptible_timeout(wq, false, 1), 0);
 }
 
+/* Waiters that count how often they are woken, without a thread that sleeps. */
+class CountedWaiter
+{
+public:
+	CountedWaiter(wait_queue_head_t &wq, unsigned flags) : wq_(&wq)
+	{
+		init_wait_entry(&entry_, static_cast<int>(flags));
+		entry_.func = [](wait_queue_entry *entry, unsigned, int, void *) {
+			container_of(entry, CountedWaiter, entry_)->woken_++;
+			return 1;
+		};
+		add_wait_queue(wq_, &entry_);
+	}
+	~CountedWaiter() { remove_wait_queue(wq_, &entry_); }
+	CountedWaiter(const CountedWaiter &) = delete;
+	CountedWaiter &operator=(const CountedWaiter &) = delete;
+	unsigned woken() const { return woken_; }
+
+private:
+	wait_queue_head_t *wq_;
+	wait_queue_entry entry_;
+	unsigned woken_ = 0;
+};
+
 TEST(Wait, ExclusiveWaitersWakeOneByOne)
 {
 	wait_queue_head_t wq;
+
+	init_waitqueue_head(&wq);
+	CountedWaiter plain(wq, 0), first(wq, WQ_FLAG_EXCLUSIVE), second(wq, WQ_FLAG_EXCLUSIVE);
+	const auto exclusive = [&] { return first.woken() + second.woken(); };
+
+	wake_up(&wq);
+	EXPECT_EQ(plain.woken(), 1u);
+	EXPECT_EQ(exclusive(), 1u);
+	wake_up_nr(&wq, 2);
+	EXPECT_EQ(plain.woken(), 2u);
+	EXPECT_EQ(exclusive(), 3u);
+	wake_up_all(&wq);
+	EXPECT_EQ(exclusive(), 5u);
+}
+
+TEST(Wait, AnExclusiveWaiterGetsWhatItWaitsFor)
+{
+	wait_queue_head_t wq;
+
 	init_waitqueue_head(&wq);
 	std::atomic<int> tokens{0}, served{0};
 	auto take = [&] {
@@ -152,9 +195,10 @@ TEST(Wait, ExclusiveWaitersWakeOneByOne)
 		return false;
 	};
 	std::vector<std::thread> threads;
+
 	for (int i = 0; i < 4; i++)
 		threads.emplace_back([&] {
-			wait_event_interruptible_exclusive(wq, take());
+			EXPECT_EQ(wait_event_interruptible_exclusive(wq, take()), 0);
 			served++;
 		});
 	for (int i = 0; i < 4; i++) {
@@ -165,6 +209,7 @@ TEST(Wait, ExclusiveWaitersWakeOneByOne)
 	}
 	for (auto &thread : threads)
 		thread.join();
+	EXPECT_EQ(tokens, 0);
 }
 
 TEST(Completion, CountsAndStaysDone)
@@ -194,6 +239,8 @@ TEST(Completion, MayBeOnTheWaitersStack)
 		init_completion(done);
 		std::thread completer([done] { complete(done); });
 		wait_for_completion(done);
+		/* Used up. Whoever completed it must not look at it any more: ASan and TSan would see. */
+		EXPECT_FALSE(completion_done(done));
 		delete done;
 		completer.join();
 	}

@@ -225,6 +225,22 @@ TEST_F(CApiTest, AddressSpaceOfSeveralQueues)
 	EXPECT_EQ(wd_as_open(handle_, nullptr), -EINVAL);
 }
 
+TEST_F(CApiTest, AddressSpaceForgetsWhatIsUnshared)
+{
+	wd_as *as = nullptr;
+
+	ASSERT_EQ(wd_as_open(handle_, &as), 0);
+	EXPECT_EQ(wd_as_unshare(as, memory_, 4096), -ENOENT) << "never shared";
+	ASSERT_EQ(wd_as_share(as, memory_, 4096, 0), 0);
+	ASSERT_EQ(wd_as_share(as, memory_, 4096, 0), 0);
+	EXPECT_EQ(wd_as_unshare(as, memory_, 4096), 0);
+	EXPECT_EQ(wd_as_unshare(as, memory_, 8192), -ENOENT) << "another range";
+	EXPECT_EQ(wd_as_unshare(as, memory_, 4096), 0) << "it was shared twice";
+	EXPECT_EQ(wd_as_unshare(as, memory_, 4096), -ENOENT);
+	EXPECT_NE(std::string(wd_last_error()), "");
+	wd_as_close(as);
+}
+
 /* ---- streams ---- */
 
 TEST_F(CApiTest, StreamRules)
