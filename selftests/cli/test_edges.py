@@ -248,9 +248,11 @@ def test_signals_go_to_cmd(tools, host, number):
     """wdctl ends after CMD, which gets the signal; nothing is left behind."""
     script = ("trap 'echo got; exit 42' INT TERM HUP; echo $$ ready; "
               "while :; do read -r line || exit 9; done")
-    process = subprocess.Popen(  # pylint: disable=consider-using-with
+    process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
         [tools["wdctl"], "attach", "--device", "hisi_zip-0", "--ioas-size", "1M", "--", "sh", "-c",
-         script], env=host.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+         script], env=host.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        # Who started the tests may ignore signals, as nohup does: then a shell cannot trap them.
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     line = ""
     while not line.endswith("ready\n"):
         line = process.stdout.readline()
