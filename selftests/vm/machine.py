@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One running virtual machine: wdmachine (the devices), QEMU, the guest's console and agent."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -88,6 +89,15 @@ class Machine:
         self._files = []
         self.seconds_to_boot = None
         self._program_log = None
+
+    @contextlib.contextmanager
+    def devices_stopped(self):
+        """Meanwhile the machine's hardware answers nothing: its process is stopped."""
+        self._server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._server.send_signal(signal.SIGCONT)
 
     # --- preparation
 
