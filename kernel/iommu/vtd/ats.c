@@ -11,14 +11,10 @@
 #include <linux/atomic.h>
 #include <linux/compiler.h>
 #include <linux/io.h>
-#include <linux/iopoll.h>
 #include <linux/pci-ats.h>
 
 #include "regs.h"
 #include "vtd.h"
-
-/* A function that is told to stop asking has so long to get the answers that it waits for. */
-#define VTD_PRI_STOP_US USEC_PER_SEC
 
 /* Functions with ATS on, and how often it was switched on anywhere. */
 static atomic_t vtd_ats_count = ATOMIC_INIT(0);
@@ -189,33 +185,13 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	spin_unlock(&vtd_marks_lock);
 }
 
-/*
- * Page requests may be enabled only when those of before have all been answered (PCI Express 6.0,
- * 10.5.2.2): a reset of the interface would forget them, and their late answers would be taken for
- * answers to new requests with the same group number.
- */
-static int vtd_pri_wait_stopped(struct vtd_dev *dev)
-{
-	u16 status = 0;
-	int ret, late;
-
-	late = read_poll_timeout(pci_read_config_word, ret, ret || status & PCI_PRI_STATUS_STOPPED,
-				 10, VTD_PRI_STOP_US, false, dev->pdev,
-				 dev->pri_cap + PCI_PRI_STATUS, &status);
-	return late || ret ? -EBUSY : 0;
-}
-
-/* ATS and page requests. -EIO if the function was shut out, -EBUSY if it has not stopped. */
+/* ATS and page requests. -EIO if the function was shut out. */
 static int vtd_faults_switch_on(struct vtd_dev *dev)
 {
 	unsigned long flags;
-	int ret;
+	int ret = -EIO;
 
 	lockdep_assert_held(&dev->lock);
-	ret = vtd_pri_wait_stopped(dev);
-	if (ret)
-		return ret;
-	ret = -EIO;
 	spin_lock_irqsave(&dev->unit->qi.lock, flags);
 	if (!dev->shut_out)
 		ret = vtd_ats_enable(dev);
@@ -240,7 +216,7 @@ static void vtd_faults_switch_off(struct vtd_dev *dev)
  * @device: claimed function
  *
  * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if its device TLB
- * or its unit has let us down; -EBUSY if they are on, or if the function does not stop asking.
+ * or its unit has let us down; -EBUSY if they are on.
  */
 int vtd_faults_enable(struct device *device)
 {

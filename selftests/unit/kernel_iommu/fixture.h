@@ -55,11 +55,6 @@ public:
 	unsigned pasidFeatures() const;
 	bool atsEnabled() const { return ats_ && configRead(ats_ + 6, 2) & 0x8000; }
 	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
-	/** As if earlier page requests were still waiting for answers, or not. */
-	void showStopped(bool stopped)
-	{
-		configChange(pri_ + 6, stopped ? 0x100 : 0, stopped ? 0 : 0x100, 2);
-	}
 	machine::AtsEndpoint &ats() { return *endpoint_; }
 	/** Runs when ATS has come on, in the thread that switched it. */
 	std::function<void()> onAts;

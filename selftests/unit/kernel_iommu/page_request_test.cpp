@@ -613,24 +613,6 @@ TEST_F(PageRequests, AResetForgetsIncompleteGroups)
 	drop(made, 5);
 }
 
-/* A late answer to a request of before must not be taken for one of now. */
-TEST_F(PageRequests, AreEnabledOnlyWhenThoseOfBeforeAreAnswered)
-{
-	first_->showStopped(false);
-	{
-		FaultHandler early(firstDev_, 5);
-
-		EXPECT_EQ(early.error(), -EBUSY);
-		EXPECT_FALSE(first_->atsEnabled());
-		EXPECT_FALSE(first_->priEnabled());
-	}
-	first_->showStopped(true);
-	FaultHandler handler(firstDev_, 5);
-
-	EXPECT_EQ(handler.error(), 0);
-	EXPECT_TRUE(first_->priEnabled());
-}
-
 /* While it is reset a function reaches nothing, with PASID or without; attachments stay. */
 TEST_F(PageRequests, AResetBlocksTheFunction)
 {
