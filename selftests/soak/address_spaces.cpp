@@ -17,12 +17,12 @@ constexpr uint64_t kSpread = 64; /* pages of IOVA per arena, that mappings colli
 class Spaces
 {
 public:
-	explicit Spaces(User &user)
-		: user_(user),
-		  fd_(wd_host_dev_open(user.host, "/dev/iommu", O_RDWR))
+	explicit Spaces(User &user) : user_(user)
 	{
+		host_.host = user.host;
+		space_ = {&host_, wd_host_dev_open(user.host, "/dev/iommu", O_RDWR), 0, 0};
 	}
-	bool open() const { return fd_ >= 0; }
+	bool open() const { return space_.fd >= 0; }
 	void step();
 
 private:
@@ -31,11 +31,6 @@ private:
 		return ids.empty() ? static_cast<uint32_t>(user_.below(64))
 				   : ids[user_.below(ids.size())];
 	}
-	static void keep(std::vector<uint32_t> &ids, int64_t id)
-	{
-		if (id > 0)
-			ids.push_back(static_cast<uint32_t>(id));
-	}
 	void bind();
 	void map();
 	void copy();
@@ -43,7 +38,8 @@ private:
 	void give(std::vector<uint32_t> &ids);
 
 	User &user_;
-	int fd_;
+	device host_ = {};
+	space space_ = {};
 	std::vector<uint32_t> ioases_, hwpts_, devices_;
 };
 
@@ -54,7 +50,7 @@ void Spaces::bind()
 
 	if (!found || devices_.size() >= 8 || queue_open(&*found, &queue))
 		return;
-	if (!queue_bind(&queue, fd_))
+	if (!queue_bind(&queue, space_.fd))
 		devices_.push_back(queue.device_id);
 	if (user_.chance(20))
 		queue_close(&queue);
@@ -64,8 +60,8 @@ void Spaces::map()
 {
 	const uint64_t pages = 1 + user_.below(32), at = user_.below(kArena / kPage - pages);
 
-	if (!mapAt(user_, fd_, any(ioases_), user_.arena + at * kPage, pages * kPage,
-		   user_.below(kSpread) * kPage))
+	if (!table_map(&space_, any(ioases_), user_.arena + at * kPage, pages * kPage,
+		       user_.below(kSpread) * kPage))
 		user_.work++;
 }
 
@@ -80,7 +76,7 @@ void Spaces::copy()
 	cmd.length = (1 + user_.below(8)) * kPage;
 	cmd.dst_iova = user_.below(kSpread) * kPage;
 	cmd.src_iova = user_.below(kSpread) * kPage;
-	command(user_, fd_, IOMMU_IOAS_COPY, &cmd);
+	table_command(&space_, IOMMU_IOAS_COPY, &cmd);
 }
 
 void Spaces::hwpt()
@@ -88,9 +84,11 @@ void Spaces::hwpt()
 	static constexpr uint32_t kFlags[] = {0, IOMMU_HWPT_ALLOC_PASID,
 					      IOMMU_HWPT_ALLOC_NEST_PARENT};
 
-	if (hwpts_.size() < 64)
-		keep(hwpts_,
-		     allocHwpt(user_, fd_, any(devices_), any(ioases_), kFlags[user_.below(3)]));
+	uint32_t id;
+
+	if (hwpts_.size() < 64 &&
+	    !table_new(&space_, any(devices_), any(ioases_), kFlags[user_.below(3)], 0, &id))
+		hwpts_.push_back(id);
 }
 
 void Spaces::give(std::vector<uint32_t> &ids)
@@ -98,16 +96,18 @@ void Spaces::give(std::vector<uint32_t> &ids)
 	if (ids.empty())
 		return;
 	auto at = ids.begin() + static_cast<ptrdiff_t>(user_.below(ids.size()));
-	if (!destroy(user_, fd_, *at))
+	if (!table_destroy(&space_, *at))
 		ids.erase(at);
 }
 
 void Spaces::step()
 {
+	uint32_t id;
+
 	switch (user_.below(8)) {
 	case 0:
-		if (ioases_.size() < 8)
-			keep(ioases_, allocIoas(user_, fd_));
+		if (ioases_.size() < 8 && !table_ioas(&space_, &id))
+			ioases_.push_back(id);
 		break;
 	case 1:
 		bind();
@@ -124,8 +124,8 @@ void Spaces::step()
 	case 5:
 		if (user_.chance(20))
 			give(ioases_);
-		unmapAt(user_, fd_, any(ioases_), user_.below(kSpread) * kPage,
-			(1 + user_.below(kSpread)) * kPage);
+		table_unmap(&space_, any(ioases_), user_.below(kSpread) * kPage,
+			    (1 + user_.below(kSpread)) * kPage);
 		break;
 	default:
 		map();

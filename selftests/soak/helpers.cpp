@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "helpers.h"
 
-#include <cerrno>
+#include <algorithm>
 #include <chrono>
 #include <poll.h>
 #include <sstream>
 #include <thread>
-
-#include <linux/iommufd.h>
 
 namespace wd::soak
 {
@@ -38,63 +36,9 @@ std::optional<device> anyDevice(User &user)
 	return there ? std::optional(found) : std::nullopt;
 }
 
-int command(const User &user, int iommufd, unsigned long request, void *argument)
+bool untouched(const uint8_t *bytes, size_t length)
 {
-	return static_cast<int>(wd_host_ioctl(user.host, iommufd, request, argument));
-}
-
-int64_t allocIoas(const User &user, int iommufd)
-{
-	struct iommu_ioas_alloc cmd = {};
-
-	cmd.size = sizeof(cmd);
-	const int ret = command(user, iommufd, IOMMU_IOAS_ALLOC, &cmd);
-	return ret ? ret : cmd.out_ioas_id;
-}
-
-int64_t allocHwpt(const User &user, int iommufd, uint32_t device, uint32_t on, uint32_t flags)
-{
-	struct iommu_hwpt_alloc cmd = {};
-
-	cmd.size = sizeof(cmd);
-	cmd.flags = flags;
-	cmd.dev_id = device;
-	cmd.pt_id = on;
-	const int ret = command(user, iommufd, IOMMU_HWPT_ALLOC, &cmd);
-	return ret ? ret : cmd.out_hwpt_id;
-}
-
-int mapAt(const User &user, int iommufd, uint32_t ioas, void *address, size_t length, uint64_t iova)
-{
-	struct iommu_ioas_map cmd = {};
-
-	cmd.size = sizeof(cmd);
-	cmd.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
-	cmd.ioas_id = ioas;
-	cmd.user_va = reinterpret_cast<uintptr_t>(address);
-	cmd.length = length;
-	cmd.iova = iova;
-	return command(user, iommufd, IOMMU_IOAS_MAP, &cmd);
-}
-
-int unmapAt(const User &user, int iommufd, uint32_t ioas, uint64_t iova, size_t length)
-{
-	struct iommu_ioas_unmap cmd = {};
-
-	cmd.size = sizeof(cmd);
-	cmd.ioas_id = ioas;
-	cmd.iova = iova;
-	cmd.length = length;
-	return command(user, iommufd, IOMMU_IOAS_UNMAP, &cmd);
-}
-
-int destroy(const User &user, int iommufd, uint32_t id)
-{
-	struct iommu_destroy cmd = {};
-
-	cmd.size = sizeof(cmd);
-	cmd.id = id;
-	return command(user, iommufd, IOMMU_DESTROY, &cmd);
+	return std::all_of(bytes, bytes + length, [](uint8_t byte) { return byte == kUntouched; });
 }
 
 /* Has the kernel said that the queue runs no more? */

@@ -7,6 +7,7 @@
 #include <vector>
 
 extern "C" {
+#include "../common/tables.h"
 #include "../hisi_qm/sva.h"
 }
 #include "user.h"
@@ -23,16 +24,10 @@ std::vector<std::string> names(wd_host *host, const std::string &folder);
 /** An accelerator, if there is any now. */
 std::optional<device> anyDevice(User &user);
 
-/** An ioctl of /dev/iommu: 0 or -errno. */
-int command(const User &user, int iommufd, unsigned long request, void *argument);
-/** A new id, or -errno. */
-int64_t allocIoas(const User &user, int iommufd);
-/** A HWPT over @on (an IOAS): its id, or -errno. @flags: enum iommufd_hwpt_alloc_flags */
-int64_t allocHwpt(const User &user, int iommufd, uint32_t device, uint32_t on, uint32_t flags);
-int mapAt(const User &user, int iommufd, uint32_t ioas, void *address, size_t length,
-	  uint64_t iova);
-int unmapAt(const User &user, int iommufd, uint32_t ioas, uint64_t iova, size_t length);
-int destroy(const User &user, int iommufd, uint32_t id);
+/** The device's memory @bytes is filled with this before it must not be written. */
+constexpr uint8_t kUntouched = 0x5a;
+/** Is nothing else there? */
+bool untouched(const uint8_t *bytes, size_t length);
 
 enum class Outcome {
 	Done, /**< the output is right, or an error was reported */

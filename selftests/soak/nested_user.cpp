@@ -41,7 +41,6 @@ private:
 	}
 	void fill();
 	bool nest();
-	bool flush();
 	void answerFaults();
 
 	User &user_;
@@ -63,29 +62,9 @@ void Guest::fill()
 
 bool Guest::nest()
 {
-	struct iommu_fault_alloc fault = {};
-	struct iommu_hwpt_vtd_s1 table = {};
-	struct iommu_hwpt_alloc cmd = {};
-
-	fault.size = sizeof(fault);
-	if (command(user_, space_.fd, IOMMU_FAULT_QUEUE_ALLOC, &fault))
-		return false;
-	faults_ = fault.out_fault_id;
-	faultFd_ = static_cast<int>(fault.out_fault_fd);
-	table.pgtbl_addr = kGuest;
-	table.addr_width = 48;
-	cmd.size = sizeof(cmd);
-	cmd.flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID;
-	cmd.dev_id = queue_.device_id;
-	cmd.pt_id = parent_;
-	cmd.data_type = IOMMU_HWPT_DATA_VTD_S1;
-	cmd.data_len = sizeof(table);
-	cmd.data_uptr = reinterpret_cast<uintptr_t>(&table);
-	cmd.fault_id = faults_;
-	if (command(user_, space_.fd, IOMMU_HWPT_ALLOC, &cmd))
-		return false;
-	nested_ = cmd.out_hwpt_id;
-	return true;
+	return !table_new(&space_, queue_.device_id, space_.ioas, TABLE_PARENT, 0, &parent_) &&
+	       !table_fault_queue(&space_, &faults_, &faultFd_) &&
+	       !table_nested(&space_, queue_.device_id, parent_, kGuest, faults_, &nested_);
 }
 
 bool Guest::start()
@@ -96,28 +75,8 @@ bool Guest::start()
 	    space_map(&space_, user_.arena, kArena, kGuest) || queue_open(&*device_, &queue_) ||
 	    queue_bind(&queue_, space_.fd))
 		return false;
-	const int64_t parent = allocHwpt(user_, space_.fd, queue_.device_id, space_.ioas,
-					 IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID);
-	if (parent < 0)
-		return false;
-	parent_ = static_cast<uint32_t>(parent);
 	return nest() && !queue_attach(&queue_, nested_, 0) && !queue_map(&queue_) &&
 	       !queue_start(&queue_, COMPRESS);
-}
-
-bool Guest::flush()
-{
-	struct iommu_hwpt_vtd_s1_invalidate entry = {};
-	struct iommu_hwpt_invalidate cmd = {};
-
-	entry.npages = UINT64_MAX;
-	cmd.size = sizeof(cmd);
-	cmd.hwpt_id = nested_;
-	cmd.data_uptr = reinterpret_cast<uintptr_t>(&entry);
-	cmd.data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1;
-	cmd.entry_len = sizeof(entry);
-	cmd.entry_num = 1;
-	return !command(user_, space_.fd, IOMMU_HWPT_INVALIDATE, &cmd);
 }
 
 /* The pages come back; some answers are given without them, some never. */
@@ -150,7 +109,7 @@ bool Guest::round()
 	if (user_.chance(40)) {
 		/* Pages go, and the device is told. */
 		*entry(kLevels - 1, kInput + kText + user_.below(kSource / kPage) * kPage) = 0;
-		if (!flush())
+		if (table_invalidate(&space_, nested_))
 			return false;
 	}
 	for (unsigned i = 0; i < kAtOnce; i++)

@@ -3,9 +3,7 @@
 #include "helpers.h"
 
 #include <cstring>
-#include <fcntl.h>
 
-#include <linux/iommufd.h>
 #include <linux/vfio_cdev.h>
 
 extern "C" {
@@ -20,14 +18,13 @@ namespace
 
 constexpr uint64_t kIova = 0x10000000;
 constexpr size_t kIn = ZIP_MEMORY, kOut = kIn + kSource;
-constexpr uint8_t kUntouched = 0x5a;
 constexpr uint16_t kMemoryAndMaster = 6;
 constexpr uint64_t kCommand = 4;
 
 class Function
 {
 public:
-	explicit Function(User &user) : user_(user) { owner_.host = user.host; }
+	explicit Function(User &user) : user_(user) { host_.host = owner_.host = user.host; }
 	bool take();
 	bool start();
 	bool work();
@@ -40,8 +37,8 @@ private:
 	owner owner_ = {};
 	zip zip_ = {};
 	zip_registers registers_ = {};
-	int fd_ = -1;
-	uint32_t ioas_ = 0;
+	device host_ = {};
+	space space_ = {&host_, -1, 0, 0};
 };
 
 bool Function::take()
@@ -57,14 +54,9 @@ bool Function::take()
 	const std::string &address = functions[user_.below(functions.size())];
 	std::memcpy(owner_.address, address.c_str(),
 		    std::min<size_t>(address.size() + 1, OWNER_ADDRESS - 1));
-	fd_ = wd_host_dev_open(user_.host, "/dev/iommu", O_RDWR);
-	const int64_t ioas = fd_ < 0 ? fd_ : allocIoas(user_, fd_);
-	if (ioas < 0)
-		return false;
-	ioas_ = static_cast<uint32_t>(ioas);
-	return !owner_open(&owner_) && !owner_bind(&owner_, fd_) &&
-	       !mapAt(user_, fd_, ioas_, user_.arena, kArena, kIova) &&
-	       !owner_attach(&owner_, ioas_);
+	return !space_open(&host_, &space_) && !owner_open(&owner_) &&
+	       !owner_bind(&owner_, space_.fd) && !space_map(&space_, user_.arena, kArena, kIova) &&
+	       !owner_attach(&owner_, space_.ioas);
 }
 
 bool Function::start()
@@ -94,15 +86,14 @@ bool Function::work()
 /* Another table takes the place of the one before; both map the same. */
 bool Function::replace()
 {
-	const int64_t ioas = allocIoas(user_, fd_);
+	const uint32_t before = space_.ioas;
+	uint32_t ioas;
 
-	if (ioas < 0 ||
-	    mapAt(user_, fd_, static_cast<uint32_t>(ioas), user_.arena, kArena, kIova) ||
-	    owner_attach(&owner_, static_cast<uint32_t>(ioas)))
+	if (table_ioas(&space_, &ioas) || table_map(&space_, ioas, user_.arena, kArena, kIova) ||
+	    owner_attach(&owner_, ioas))
 		return false;
-	const bool given = !destroy(user_, fd_, ioas_);
-	ioas_ = static_cast<uint32_t>(ioas);
-	return given;
+	space_.ioas = ioas;
+	return !table_destroy(&space_, before);
 }
 
 bool Function::isNotReachedUnmapped()
@@ -113,12 +104,11 @@ bool Function::isNotReachedUnmapped()
 		return false;
 	std::memset(out, kUntouched, kDest);
 	zip_dump(&zip_, kIova + kOut);
-	for (size_t i = 0; i < kDest; i++)
-		if (out[i] != kUntouched) {
-			user_.fail("a function wrote though nothing is attached to it");
-			return false;
-		}
-	return !owner_attach(&owner_, ioas_);
+	if (!untouched(out, kDest)) {
+		user_.fail("a function wrote though nothing is attached to it");
+		return false;
+	}
+	return !owner_attach(&owner_, space_.ioas);
 }
 
 } // namespace

@@ -2,7 +2,6 @@
 /* Users of queues: with an address space of /dev/iommu attached, and with their process's own. */
 #include "helpers.h"
 
-#include <algorithm>
 #include <cstring>
 
 namespace wd::soak
@@ -14,7 +13,6 @@ namespace
 /* The arena: text, then outputs. */
 constexpr uint64_t kIova = 0x10000000, kOutputs = 64 << 10;
 constexpr unsigned kAtOnce = 8;
-constexpr uint8_t kUntouched = 0x5a;
 
 bool attach(User &user, device &device, space &space, queue &queue)
 {
@@ -37,7 +35,7 @@ bool takeOutputsAway(User &user, space &space, queue &queue)
 	std::memset(outputs, kUntouched, kDest);
 	for (unsigned i = 0; i < kAtOnce && !queue_wait(&queue, &result, 100); i++)
 		;
-	if (std::any_of(outputs, outputs + kDest, [](uint8_t byte) { return byte != kUntouched; }))
+	if (!untouched(outputs, kDest))
 		user.fail("the device wrote to memory that is unmapped");
 	return !space_map(&space, outputs, kArena - kOutputs, kIova + kOutputs);
 }
