@@ -7,7 +7,7 @@
 #include "../common/chain.h"
 #include "../common/tables.h"
 #include "../hisi_qm/fault_lane.h"
-#include "reach.h"
+#include "reach_chains.h"
 
 /* Pages of the guest's memory. Its table @n starts at n * GUEST_TABLE_PAGES. */
 #define OUT(n) (8 + (n)) /* where table n leads */
@@ -476,27 +476,7 @@ static const struct ktap_case cases[] = {
 	{"HWPT_INVALIDATE at the requester id", invalidate_at_rid},
 };
 
-static int set_up(void)
-{
-	int ret;
-
-	reach_allow();
-	ret = chains_open();
-	if (ret)
-		return ret;
-	ret = reach_take(&device, &reach);
-	if (ret)
-		chains_close();
-	return ret == -ENODEV ? ktap_skip_all("no second accelerator") : ret;
-}
-
-static void tear_down(void)
-{
-	reach_give_back(&reach);
-	chains_close();
-}
-
 int main(void)
 {
-	KTAP_MAIN(cases, set_up(), tear_down());
+	KTAP_MAIN(cases, reach_chains_open(&reach), reach_chains_close(&reach));
 }

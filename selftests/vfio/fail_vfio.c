@@ -16,7 +16,7 @@
 
 #include "../common/chain.h"
 #include "../common/tables.h"
-#include "reach.h"
+#include "reach_chains.h"
 
 #define SOME_PASID 77
 
@@ -589,27 +589,7 @@ static const struct ktap_case cases[] = {
 	{"a function from open to close", life},
 };
 
-static int set_up(void)
-{
-	int ret;
-
-	reach_allow();
-	ret = chains_open();
-	if (ret)
-		return ret;
-	ret = reach_take(&device, &reach);
-	if (ret)
-		chains_close();
-	return ret == -ENODEV ? ktap_skip_all("no second accelerator") : ret;
-}
-
-static void tear_down(void)
-{
-	reach_give_back(&reach);
-	chains_close();
-}
-
 int main(void)
 {
-	KTAP_MAIN(cases, set_up(), tear_down());
+	KTAP_MAIN(cases, reach_chains_open(&reach), reach_chains_close(&reach));
 }
