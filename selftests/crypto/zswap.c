@@ -11,18 +11,17 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/swap.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "../common/ktap.h"
+#include "swap.h"
 #include "sysfiles.h"
 #include "text.h"
 
 #define DRIVER "hisi-deflate-acomp"
-#define PARAMETERS "/sys/module/zswap/parameters/"
 #define PCI_DRIVER "/sys/bus/pci/drivers/hisi_zip/"
 #define PAGE 4096ul
 #define MEBIBYTE 1048576ul
@@ -32,8 +31,7 @@
 #define MADV_PAGEOUT 21
 #endif
 
-static char swap_device[32];
-static char old_compressor[64];
+static struct swap swap;
 static char devices[MAX_DEVICES][32];
 static unsigned device_count;
 static bool devices_stay; /* argument "stay": no device is taken away */
@@ -224,54 +222,21 @@ static void holds_its_module(void)
 	       "the module cannot go while zswap uses it: %s", strerror(errno));
 }
 
-static int set_parameter(const char *name, const char *value)
-{
-	char path[128];
-
-	snprintf(path, sizeof(path), PARAMETERS "%s", name);
-	return file_write(path, value);
-}
-
-/* A swap device in memory. */
-static int make_swap(void)
-{
-	char command[128];
-
-	if (!system("modprobe zram >/dev/null 2>&1") &&
-	    !file_write("/sys/block/zram0/disksize", "256M"))
-		strcpy(swap_device, "/dev/zram0");
-	else if (!system("modprobe brd rd_nr=1 rd_size=262144 >/dev/null 2>&1"))
-		strcpy(swap_device, "/dev/ram0");
-	else
-		return -ENODEV;
-	snprintf(command, sizeof(command), "mkswap %s >/dev/null", swap_device);
-	if (system(command))
-		return -EIO;
-	return swapon(swap_device, 0) ? -errno : 0;
-}
-
 static int setup(void)
 {
 	const char *host = getenv("WD_HOST");
-	int ret;
 
-	if ((host && strcmp(host, "native")) || kernel_requests() <= 0 ||
-	    file_read(PARAMETERS "compressor", old_compressor, sizeof(old_compressor)))
+	if ((host && strcmp(host, "native")) || kernel_requests() <= 0)
 		return -ENODEV;
-	ret = set_parameter("compressor", "deflate");
-	if (!ret)
-		ret = set_parameter("enabled", "1");
-	return ret ? ret : make_swap();
+	return swap_begin(&swap, "deflate");
 }
 
 static void teardown(void)
 {
-	if (swapoff(swap_device))
-		printf("# swapoff: %s\n", strerror(errno));
-	if (!strcmp(swap_device, "/dev/zram0"))
-		file_write("/sys/block/zram0/reset", "1");
-	set_parameter("enabled", "0");
-	set_parameter("compressor", old_compressor);
+	int ret = swap_end(&swap);
+
+	if (ret)
+		printf("# swapoff: %s\n", strerror(-ret));
 }
 
 int main(int argc, char **argv)

@@ -35,6 +35,9 @@ public:
 	Crowd(const Crowd &) = delete;
 	Crowd &operator=(const Crowd &) = delete;
 
+	/** Before the first user, and after the last: the kernel compresses with the accelerators. */
+	virtual void begin() {}
+	virtual void end() {}
 	virtual size_t size() const = 0;
 	virtual void start(const Start &start) = 0;
 	/** One of them, by number, dies as by SIGKILL, with what it has open. */

@@ -17,4 +17,8 @@ namespace wd::soak
 std::unique_ptr<Crowd> makeHostedCrowd(std::shared_ptr<HostedHost> host);
 std::unique_ptr<Crowd> makeNativeCrowd();
 
+/* Users of the crypto API, of the same two kinds. */
+void useHostedKernel(User &user);
+void useNativeKernel(User &user);
+
 } // namespace wd::soak

@@ -105,6 +105,8 @@ void live(User &user, Kind kind)
 		return liveAsOwner(user);
 	case Kind::Nested:
 		return liveNested(user);
+	case Kind::Kernel:
+		return user.useKernel(user);
 	}
 }
 

@@ -81,7 +81,8 @@ private:
 			  [this](const std::string &what) {
 				  const std::lock_guard lock(ends_.mutex);
 				  ends_.failures.push_back(what);
-			  }};
+			  },
+			  useHostedKernel};
 
 		live(user, start_.kind);
 		const std::lock_guard lock(ends_.mutex);

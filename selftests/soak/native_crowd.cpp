@@ -14,6 +14,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "../crypto/swap.h"
 #include "wd/host.h"
 
 namespace wd::soak
@@ -63,7 +64,8 @@ void openDevices()
 		  [&](const std::string &what) {
 			  good = false;
 			  std::fprintf(stderr, "%s\n", what.c_str());
-		  }};
+		  },
+		  useNativeKernel};
 	live(user, start.kind);
 	_exit(good ? 0 : kFailed);
 }
@@ -79,6 +81,18 @@ public:
 		sigemptyset(&child);
 		sigaddset(&child, SIGCHLD);
 		sigprocmask(SIG_BLOCK, &child, nullptr);
+	}
+	void begin() override
+	{
+		const int ret = swap_begin(&swap_, "deflate");
+
+		if (ret)
+			throw std::system_error(-ret, std::generic_category(), "zswap");
+	}
+	void end() override
+	{
+		if (const int ret = swap_end(&swap_))
+			throw std::system_error(-ret, std::generic_category(), "swapoff");
 	}
 	size_t size() const override { return users_.size(); }
 	void start(const Start &start) override
@@ -142,6 +156,7 @@ private:
 	}
 
 	std::vector<Process> users_;
+	struct swap swap_ = {};
 };
 
 } // namespace

@@ -206,6 +206,7 @@ void Soak::writeReport() const
 int Soak::run()
 {
 	before_ = administrator_.books();
+	crowd_->begin();
 	while (goesOn()) {
 		crowd_->reap(crowd_->size() >= options_.atOnce);
 		if (crowd_->size() < options_.atOnce)
@@ -219,6 +220,7 @@ int Soak::run()
 		say(false);
 	}
 	say(true);
+	crowd_->end();
 	failures_ = crowd_->failures();
 	for (size_t i = 0; i < kKindNames.size(); i++)
 		if (!crowd_->work(static_cast<Kind>(i)) && started_ >= kEnoughUsers)

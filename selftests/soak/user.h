@@ -37,19 +37,21 @@ struct User {
 	std::atomic<uint64_t> &work;
 	/** Says what must not happen; the soak has failed. Thread-safe. */
 	std::function<void(const std::string &)> fail;
+	/** Lets the kernel compress pages of the arena, in the way of its host. */
+	void (*useKernel)(User &user);
 
 	/** In [0, @limit). */
 	uint64_t below(uint64_t limit) { return random() % limit; }
 	bool chance(unsigned percent) { return below(100) < percent; }
 };
 
-enum class Kind { AddressSpaces, AttachedQueue, SharedQueue, Owner, Nested };
-constexpr std::array<const char *, 5> kKindNames = {"address spaces", "attached queue",
-						    "shared queue", "owner", "nested"};
+enum class Kind { AddressSpaces, AttachedQueue, SharedQueue, Owner, Nested, Kernel };
+constexpr std::array<const char *, 6> kKindNames = {
+	"address spaces", "attached queue", "shared queue", "owner", "nested", "kernel"};
 
 /** What a kind of users counts. */
-constexpr std::array<const char *, 5> kWorkNames = {"mappings", "requests", "requests", "requests",
-						    "requests"};
+constexpr std::array<const char *, kKindNames.size()> kWorkNames = {
+	"mappings", "requests", "requests", "requests", "requests", "pages"};
 
 /** The life of a user. Returns early if @user.stop is set. What it has opened stays open. */
 void live(User &user, Kind kind);
