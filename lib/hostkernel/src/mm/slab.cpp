@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * kmalloc on the C library's heap, which knows the size of a block and has the sanitizers' eye on
+ * it. Here: counting, zeroing, poisoning, fault injection.
+ */
+#include "sched/thread_state.h"
+
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <execinfo.h>
+#include <malloc.h>
+#include <map>
+#include <mutex>
+
+#include <linux/slab.h>
+#include <linux/string.h>
+
+namespace wd::hostkernel
+{
+namespace
+{
+
+constexpr unsigned char kFreed = 0x6b;
+/* More than the head of an object costs more than it finds. */
+constexpr size_t kPoisonLimit = 512;
+/* Powers of two up to a page are aligned to their size. */
+constexpr size_t kAlignFrom = 64, kAlignTo = 4096;
+
+std::atomic<uint64_t> allocations, bytes;
+
+/* Call sites, only under WD_LEAK=1. */
+struct Site {
+	void *frames[6];
+	int depth;
+};
+bool tracing()
+{
+	static const bool on = getenv("WD_LEAK") != nullptr;
+	return on;
+}
+std::mutex sitesMutex;
+std::map<const void *, Site> &sites()
+{
+	static auto *map = new std::map<const void *, Site>;
+	return *map;
+}
+
+void account(void *p)
+{
+	allocations.fetch_add(1, std::memory_order_relaxed);
+	bytes.fetch_add(malloc_usable_size(p), std::memory_order_relaxed);
+	if (!tracing())
+		return;
+	Site site;
+	site.depth = backtrace(site.frames, 6);
+	std::lock_guard lock(sitesMutex);
+	sites()[p] = site;
+}
+
+void unaccount(const void *p, size_t usable)
+{
+	allocations.fetch_sub(1, std::memory_order_relaxed);
+	bytes.fetch_sub(usable, std::memory_order_relaxed);
+	if (!tracing())
+		return;
+	std::lock_guard lock(sitesMutex);
+	sites().erase(p);
+}
+
+void *allocate(size_t size, gfp_t flags)
+{
+	if (gfpflags_allow_blocking(flags)) {
+		might_sleep();
+		beforeAllocation();
+	}
+	if (!size)
+		return ZERO_SIZE_PTR;
+	if (!(flags & __GFP_NOFAIL) && shouldFail(FailPoint::Allocation))
+		return nullptr;
+	void *p;
+	if (size >= kAlignFrom && size <= kAlignTo && !(size & (size - 1))) {
+		p = aligned_alloc(size, size);
+		if (p && (flags & __GFP_ZERO))
+			memset(p, 0, size);
+	} else {
+		p = flags & __GFP_ZERO ? calloc(1, size) : malloc(size);
+	}
+	if (p)
+		account(p);
+	return p;
+}
+
+void release(const void *p)
+{
+	if (ZERO_OR_NULL_PTR(p))
+		return;
+	void *block = const_cast<void *>(p);
+	size_t usable = malloc_usable_size(block);
+	unaccount(p, usable);
+#if !defined(__SANITIZE_ADDRESS__)
+	memset(block, kFreed, usable < kPoisonLimit ? usable : kPoisonLimit);
+	/* The compiler knows free(): without this the poison would be a dead store. */
+	asm volatile("" : : "r"(block) : "memory");
+#endif
+	free(block);
+}
+
+} // namespace
+
+AllocationCount slabAllocations()
+{
+	return {allocations.load(), bytes.load()};
+}
+
+void slabReport()
+{
+	if (!tracing())
+		return;
+	std::lock_guard lock(sitesMutex);
+	for (auto &[p, site] : sites()) {
+		fprintf(stderr, "leak: %zu bytes at %p, allocated from\n",
+			malloc_usable_size(const_cast<void *>(p)), p);
+		backtrace_symbols_fd(site.frames, site.depth, 2);
+	}
+}
+
+} // namespace wd::hostkernel
+
+using namespace wd::hostkernel;
+
+void *__kmalloc(size_t size, gfp_t flags)
+{
+	return size > KMALLOC_MAX_SIZE ? nullptr : allocate(size, flags);
+}
+
+void *kvmalloc(size_t size, gfp_t flags)
+{
+	/* Linux refuses (and WARNs above INT_MAX): nothing a caller may choose freely gets here. */
+	return size > INT_MAX ? nullptr : allocate(size, flags);
+}
+
+void *krealloc(const void *p, size_t size, gfp_t flags)
+{
+	if (!size) {
+		kfree(p);
+		return ZERO_SIZE_PTR;
+	}
+	void *fresh = __kmalloc(size, flags);
+	if (fresh && !ZERO_OR_NULL_PTR(p)) {
+		size_t old = ksize(p);
+		memcpy(fresh, p, old < size ? old : size);
+		kfree(p);
+	}
+	return fresh;
+}
+
+size_t ksize(const void *p)
+{
+	return ZERO_OR_NULL_PTR(p) ? 0 : malloc_usable_size(const_cast<void *>(p));
+}
+
+void kfree(const void *p)
+{
+	release(p);
+}
+
+void kfree_sensitive(const void *p)
+{
+	if (!ZERO_OR_NULL_PTR(p))
+		memzero_explicit(const_cast<void *>(p), ksize(p));
+	release(p);
+}
+
+void kvfree(const void *p)
+{
+	release(p);
+}
+
+void *vmalloc(unsigned long size)
+{
+	if (!size || size > SSIZE_MAX - PAGE_SIZE || shouldFail(FailPoint::Allocation))
+		return nullptr;
+	void *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
+	if (p)
+		account(p);
+	return p;
+}
+
+void *vzalloc(unsigned long size)
+{
+	void *p = vmalloc(size);
+
+	return p ? memset(p, 0, size) : nullptr;
+}
+
+void vfree(const void *p)
+{
+	release(p);
+}

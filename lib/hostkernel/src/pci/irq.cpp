@@ -1,0 +1,431 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Interrupt lines. A message only marks its line and wakes the line's thread, so a device model is
+ * never blocked by a driver. The mark stays until a handler has taken it: a message that comes
+ * while the line is disabled or has no handler yet is delivered afterwards, as a masked MSI-X entry
+ * keeps its pending bit.
+ *
+ * Lock order: registry mutex, then a line's mutex. Handlers run with neither.
+ */
+#include "core/immortal.h"
+#include "irq_lines.h"
+
+#include <linux/bug.h>
+#include <linux/device.h>
+#include <linux/err.h>
+#include <linux/interrupt.h>
+#include <linux/kthread.h>
+#include <linux/printk.h>
+#include <linux/sched.h>
+#include <linux/spinlock.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+
+namespace wd::hostkernel
+{
+
+namespace
+{
+
+/* Numbers below are those of the platform's legacy interrupts. */
+constexpr unsigned kFirstNumber = 24, kLastNumber = 4095;
+
+struct Action {
+	irq_handler_t handler;
+	irq_handler_t thread;
+	unsigned long flags;
+	const char *name;
+	void *cookie;
+};
+
+} // namespace
+
+class IrqLine
+{
+public:
+	IrqLine(unsigned number, std::string name) : number_(number), name_(std::move(name)) {}
+	~IrqLine() { stopThread(); }
+
+	unsigned number() const { return number_; }
+
+	void signal() noexcept
+	{
+		pending_.store(true, std::memory_order_relaxed);
+		wake();
+	}
+
+	int request(const Action &action)
+	{
+		std::lock_guard serial(requestMutex_);
+		std::unique_lock lock(mutex_);
+
+		if (!actions_.empty() && !((action.flags & actions_.front().flags) & IRQF_SHARED))
+			return -EBUSY;
+		if (actions_.empty()) {
+			const int rc = startThread();
+
+			if (rc)
+				return rc;
+			depth_ = action.flags & IRQF_NO_AUTOEN ? 1 : 0;
+		}
+		actions_.push_back(action);
+		lock.unlock();
+		wake();
+		return 0;
+	}
+
+	/** @return false if there is no such handler. */
+	bool release(void *cookie, const char *&name)
+	{
+		std::lock_guard serial(requestMutex_);
+		std::unique_lock lock(mutex_);
+		auto it = std::find_if(actions_.begin(), actions_.end(),
+				       [&](const Action &a) { return a.cookie == cookie; });
+
+		if (it == actions_.end())
+			return false;
+		name = it->name;
+		actions_.erase(it);
+		waitIdle(lock);
+		if (!actions_.empty())
+			return true;
+		lock.unlock();
+		stopThread();
+		return true;
+	}
+
+	bool hasActions()
+	{
+		std::lock_guard lock(mutex_);
+
+		return !actions_.empty();
+	}
+
+	void removeAll()
+	{
+		std::lock_guard serial(requestMutex_);
+		std::unique_lock lock(mutex_);
+
+		actions_.clear();
+		waitIdle(lock);
+		lock.unlock();
+		stopThread();
+	}
+
+	void disable()
+	{
+		std::lock_guard lock(mutex_);
+
+		depth_++;
+	}
+
+	void enable()
+	{
+		{
+			std::lock_guard lock(mutex_);
+
+			if (WARN(!depth_, "Unbalanced enable for IRQ %u\n", number_))
+				return;
+			depth_--;
+		}
+		wake();
+	}
+
+	/* For a line without handlers, too: it keeps this state for the next one. */
+	void suspend(bool asleep)
+	{
+		{
+			std::lock_guard lock(mutex_);
+
+			asleep_ = asleep;
+		}
+		wake();
+	}
+
+	void synchronize()
+	{
+		std::unique_lock lock(mutex_);
+
+		waitIdle(lock);
+	}
+
+private:
+	void wake() noexcept
+	{
+		wake_.fetch_add(1, std::memory_order_release);
+		wake_.notify_one();
+	}
+
+	/* A handler that waits for itself would wait for ever: Linux deadlocks, we go on. */
+	void waitIdle(std::unique_lock<std::mutex> &lock)
+	{
+		if (get_current() == thread_)
+			return;
+		idle_.wait(lock, [&] { return !running_; });
+	}
+
+	int startThread()
+	{
+		stop_ = false;
+		task_struct *thread = kthread_run(&IrqLine::threadMain, this, "irq/%u-%s", number_,
+						  name_.c_str());
+
+		if (IS_ERR(thread))
+			return static_cast<int>(PTR_ERR(thread));
+		thread_ = thread;
+		return 0;
+	}
+
+	void stopThread()
+	{
+		task_struct *thread;
+		{
+			std::lock_guard lock(mutex_);
+
+			thread = thread_;
+			if (!thread || thread == get_current())
+				return;
+			thread_ = nullptr;
+			stop_ = true;
+		}
+		wake();
+		kthread_stop(thread);
+	}
+
+	static int threadMain(void *self)
+	{
+		static_cast<IrqLine *>(self)->run();
+		/* kthread_stop() needs a thread that still exists. */
+		set_current_state(TASK_INTERRUPTIBLE);
+		while (!kthread_should_stop()) {
+			schedule();
+			set_current_state(TASK_INTERRUPTIBLE);
+		}
+		__set_current_state(TASK_RUNNING);
+		return 0;
+	}
+
+	void run()
+	{
+		std::vector<Action> actions;
+
+		for (;;) {
+			const uint32_t seen = wake_.load(std::memory_order_acquire);
+			{
+				std::lock_guard lock(mutex_);
+
+				if (stop_)
+					return;
+				actions.clear();
+				if (depth_ == 0 && !asleep_ && !actions_.empty() &&
+				    pending_.exchange(false, std::memory_order_acquire)) {
+					actions = actions_;
+					running_ = true;
+				}
+			}
+			if (actions.empty()) {
+				wake_.wait(seen, std::memory_order_acquire);
+				continue;
+			}
+			for (const Action &action : actions)
+				deliver(action);
+			{
+				std::lock_guard lock(mutex_);
+
+				running_ = false;
+			}
+			idle_.notify_all();
+		}
+	}
+
+	void deliver(const Action &action)
+	{
+		const int irq = static_cast<int>(number_);
+		irqreturn_t result = IRQ_WAKE_THREAD;
+
+		if (action.handler) {
+			preempt_disable();
+			result = action.handler(irq, action.cookie);
+			preempt_enable();
+		}
+		if (result == IRQ_WAKE_THREAD && action.thread)
+			action.thread(irq, action.cookie);
+	}
+
+	const unsigned number_;
+	const std::string name_;
+	std::atomic<uint32_t> wake_{0};
+	std::atomic<bool> pending_{false};
+	/* Outside of mutex_: request and release include the thread's start and end. */
+	std::mutex requestMutex_;
+	std::mutex mutex_;
+	std::condition_variable idle_;
+	std::vector<Action> actions_;
+	unsigned depth_ = 0;
+	bool running_ = false, stop_ = false, asleep_ = false;
+	task_struct *thread_ = nullptr;
+};
+
+namespace
+{
+
+struct Registry {
+	std::mutex mutex;
+	std::map<unsigned, std::shared_ptr<IrqLine>> lines;
+};
+
+Registry &registry()
+{
+	static Immortal<Registry> instance;
+
+	return *instance;
+}
+
+std::shared_ptr<IrqLine> lineOf(unsigned irq)
+{
+	Registry &r = registry();
+	std::lock_guard lock(r.mutex);
+	auto it = r.lines.find(irq);
+
+	return it == r.lines.end() ? nullptr : it->second;
+}
+
+/* The lowest free run of @count numbers; MSI needs them consecutive. */
+unsigned freeNumbers(const Registry &r, unsigned count)
+{
+	unsigned first = kFirstNumber;
+
+	for (const auto &[number, line] : r.lines) {
+		if (number - first >= count)
+			break;
+		first = number + 1;
+	}
+	return first;
+}
+
+} // namespace
+
+IrqLines::IrqLines(machine::PciFunction &function, unsigned count, const std::string &device)
+	: function_(function)
+{
+	Registry &r = registry();
+	{
+		std::lock_guard lock(r.mutex);
+		const unsigned first = freeNumbers(r, count);
+
+		for (unsigned i = 0; i < count && first + i <= kLastNumber; i++) {
+			lines_.push_back(std::make_shared<IrqLine>(first + i, device));
+			r.lines.emplace(first + i, lines_.back());
+		}
+	}
+	function_.setInterruptSink(this);
+}
+
+IrqLines::~IrqLines()
+{
+	function_.setInterruptSink(nullptr);
+	for (const auto &line : lines_) {
+		if (WARN(line->hasActions(), "irq %u still has a handler\n", line->number()))
+			line->removeAll();
+	}
+	Registry &r = registry();
+	std::lock_guard lock(r.mutex);
+
+	for (const auto &line : lines_)
+		r.lines.erase(line->number());
+}
+
+unsigned IrqLines::number(unsigned vector) const
+{
+	return lines_[vector]->number();
+}
+
+void IrqLines::signal(unsigned vector) noexcept
+{
+	if (vector < lines_.size())
+		lines_[vector]->signal();
+}
+
+static std::vector<std::shared_ptr<IrqLine>> allLines()
+{
+	Registry &r = registry();
+	std::lock_guard lock(r.mutex);
+	std::vector<std::shared_ptr<IrqLine>> lines;
+
+	for (const auto &[number, line] : r.lines)
+		lines.push_back(line);
+	return lines;
+}
+
+/* A line's own depth is the drivers': this comes on top of it. */
+void irqsSuspend()
+{
+	for (const auto &line : allLines()) {
+		line->suspend(true);
+		line->synchronize();
+	}
+}
+
+void irqsResume()
+{
+	for (const auto &line : allLines())
+		line->suspend(false);
+}
+
+} // namespace wd::hostkernel
+
+using namespace wd::hostkernel;
+
+int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t thread_fn,
+			 unsigned long flags, const char *name, void *dev_id)
+{
+	if (irq == IRQ_NOTCONNECTED)
+		return -ENOTCONN;
+	if ((!handler && !thread_fn) || ((flags & IRQF_SHARED) && !dev_id) ||
+	    ((flags & IRQF_SHARED) && (flags & IRQF_NO_AUTOEN)))
+		return -EINVAL;
+	const auto line = lineOf(irq);
+
+	return line ? line->request({handler, thread_fn, flags, name, dev_id}) : -EINVAL;
+}
+
+const void *free_irq(unsigned int irq, void *dev_id)
+{
+	const auto line = lineOf(irq);
+	const char *name = nullptr;
+
+	if (!line)
+		return nullptr;
+	WARN(!line->release(dev_id, name), "Trying to free already-free IRQ %u\n", irq);
+	return name;
+}
+
+void disable_irq_nosync(unsigned int irq)
+{
+	if (const auto line = lineOf(irq))
+		line->disable();
+}
+
+void disable_irq(unsigned int irq)
+{
+	if (const auto line = lineOf(irq)) {
+		line->disable();
+		line->synchronize();
+	}
+}
+
+void enable_irq(unsigned int irq)
+{
+	if (const auto line = lineOf(irq))
+		line->enable();
+}
+
+void synchronize_irq(unsigned int irq)
+{
+	if (const auto line = lineOf(irq))
+		line->synchronize();
+}

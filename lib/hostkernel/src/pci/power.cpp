@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Sleep of PCI functions. As in Linux the bus saves configuration space after the driver's last
+ * word, and restores it before the driver's first one; a driver that has no callbacks gets its bus
+ * mastering back.
+ */
+#include "function.h"
+
+using namespace wd::hostkernel;
+
+namespace
+{
+
+const dev_pm_ops *driverOps(device *dev)
+{
+	return dev->driver ? dev->driver->pm : nullptr;
+}
+
+int call(device *dev, int (*dev_pm_ops::*which)(device *))
+{
+	const dev_pm_ops *ops = driverOps(dev);
+
+	return ops && ops->*which ? (ops->*which)(dev) : 0;
+}
+
+int suspend(device *dev)
+{
+	to_pci_dev(dev)->state_saved = false;
+	return call(dev, &dev_pm_ops::suspend);
+}
+
+int suspendLate(device *dev)
+{
+	return call(dev, &dev_pm_ops::suspend_late);
+}
+
+int suspendNoirq(device *dev)
+{
+	const int ret = call(dev, &dev_pm_ops::suspend_noirq);
+
+	if (!ret && !to_pci_dev(dev)->state_saved)
+		pci_save_state(to_pci_dev(dev));
+	return ret;
+}
+
+int resumeNoirq(device *dev)
+{
+	pci_restore_state(to_pci_dev(dev));
+	return call(dev, &dev_pm_ops::resume_noirq);
+}
+
+int resumeEarly(device *dev)
+{
+	return call(dev, &dev_pm_ops::resume_early);
+}
+
+int resume(device *dev)
+{
+	pci_dev *pdev = to_pci_dev(dev);
+
+	if (driverOps(dev))
+		return call(dev, &dev_pm_ops::resume);
+	if (pdev->is_busmaster)
+		pci_set_master(pdev);
+	return 0;
+}
+
+} // namespace
+
+namespace wd::hostkernel
+{
+
+const dev_pm_ops pciPowerOps = {
+	.suspend = suspend,
+	.resume = resume,
+	.suspend_late = suspendLate,
+	.resume_early = resumeEarly,
+	.suspend_noirq = suspendNoirq,
+	.resume_noirq = resumeNoirq,
+};
+
+} // namespace wd::hostkernel

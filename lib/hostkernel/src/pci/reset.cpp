@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Saving and restoring configuration space, and function-level reset.
+ *
+ * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X, and
+ * nothing of a vendor-specific capability.
+ */
+#include <linux/delay.h>
+
+#include "function.h"
+#include "msi.h"
+
+using namespace wd::hostkernel;
+
+namespace
+{
+
+u16 saved16(const pci_dev *dev, unsigned where)
+{
+	return static_cast<u16>(dev->saved_config_space[where / 4] >> (8 * (where & 2)));
+}
+
+void restoreExpress(pci_dev *dev)
+{
+	if (!dev->pcie_cap)
+		return;
+	pcie_capability_write_word(dev, PCI_EXP_DEVCTL,
+				   saved16(dev, dev->pcie_cap + PCI_EXP_DEVCTL) &
+					   ~PCI_EXP_DEVCTL_BCR_FLR);
+	pcie_capability_write_word(dev, PCI_EXP_DEVCTL2,
+				   saved16(dev, dev->pcie_cap + PCI_EXP_DEVCTL2));
+}
+
+void restorePasid(pci_dev *dev)
+{
+	if (dev->pasid_enabled)
+		pci_write_config_word(
+			dev, dev->pasid_cap + PCI_PASID_CTRL,
+			static_cast<u16>(PCI_PASID_CTRL_ENABLE | dev->pasid_features));
+}
+
+void restorePri(pci_dev *dev)
+{
+	if (!dev->pri_enabled)
+		return;
+	pci_write_config_dword(dev, dev->pri_cap + PCI_PRI_ALLOC_REQ, dev->pri_reqs_alloc);
+	pci_write_config_word(dev, dev->pri_cap + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
+}
+
+void restoreAts(pci_dev *dev)
+{
+	if (dev->ats_enabled)
+		pci_write_config_word(
+			dev, dev->ats_cap + PCI_ATS_CTRL,
+			static_cast<u16>(PCI_ATS_CTRL_ENABLE |
+					 PCI_ATS_CTRL_STU(dev->ats_stu - PCI_ATS_MIN_STU)));
+}
+
+/* BARs before the command register, so that nothing is decoded at a wrong place. */
+void restoreHeader(pci_dev *dev)
+{
+	for (int where = PCI_STD_HEADER_SIZEOF - 4; where >= 0; where -= 4) {
+		const u32 value = dev->saved_config_space[where / 4];
+
+		if (where == PCI_COMMAND)
+			pci_write_config_word(dev, where, static_cast<u16>(value));
+		else
+			pci_write_config_dword(dev, where, value);
+	}
+}
+
+bool canReset(pci_dev *dev)
+{
+	u32 capabilities = 0;
+
+	pcie_capability_read_dword(dev, PCI_EXP_DEVCAP, &capabilities);
+	return capabilities & PCI_EXP_DEVCAP_FLR;
+}
+
+/* With the device lock held. The driver is told around the reset. */
+int resetLocked(pci_dev *dev)
+{
+	const pci_error_handlers *handlers = dev->driver ? dev->driver->err_handler : nullptr;
+
+	if (!canReset(dev))
+		return -ENOTTY;
+	if (handlers && handlers->reset_prepare)
+		handlers->reset_prepare(dev);
+	pci_save_state(dev);
+	/* Disable everything that could act while the function comes back. */
+	pci_write_config_word(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+	const int rc = pcie_flr(dev);
+
+	pci_restore_state(dev);
+	if (handlers && handlers->reset_done)
+		handlers->reset_done(dev);
+	return rc;
+}
+
+} // namespace
+
+int pci_save_state(pci_dev *dev)
+{
+	for (int where = 0; where < PCI_CFG_SPACE_EXP_SIZE; where += 4)
+		pci_read_config_dword(dev, where, &dev->saved_config_space[where / 4]);
+	dev->state_saved = true;
+	return 0;
+}
+
+void pci_restore_state(pci_dev *dev)
+{
+	if (!dev->state_saved)
+		return;
+	restoreExpress(dev);
+	restorePasid(dev);
+	restorePri(dev);
+	restoreAts(dev);
+	restoreHeader(dev);
+	pciRestoreMsi(dev);
+	dev->state_saved = false;
+}
+
+int pci_wait_for_pending_transaction(pci_dev *dev)
+{
+	if (!pci_is_pcie(dev))
+		return 1;
+	for (unsigned wait = 0; wait <= 4; wait++) {
+		u16 status = 0;
+
+		if (wait)
+			msleep((1 << (wait - 1)) * 100);
+		pcie_capability_read_word(dev, PCI_EXP_DEVSTA, &status);
+		if (!(status & PCI_EXP_DEVSTA_TRPND))
+			return 1;
+	}
+	return 0;
+}
+
+int pcie_flr(pci_dev *dev)
+{
+	PciSlotState &slot = slotOf(dev);
+
+	/* The same as Initiate Function Level Reset; the model is back when it returns. */
+	slot.function->reset();
+	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+	return 0;
+}
+
+int pcie_reset_flr(pci_dev *dev, bool probe)
+{
+	if (!canReset(dev))
+		return -ENOTTY;
+	return probe ? 0 : pcie_flr(dev);
+}
+
+int pci_reset_function_locked(pci_dev *dev)
+{
+	return resetLocked(dev);
+}
+
+int pci_reset_function(pci_dev *dev)
+{
+	device_lock(&dev->dev);
+	const int rc = resetLocked(dev);
+
+	device_unlock(&dev->dev);
+	return rc;
+}
+
+int pci_try_reset_function(pci_dev *dev)
+{
+	if (!device_trylock(&dev->dev))
+		return -EAGAIN;
+	const int rc = resetLocked(dev);
+
+	device_unlock(&dev->dev);
+	return rc;
+}
