@@ -1,128 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue manager of a function: capabilities, initialisation, start and the way back
- * (hisi-qm-zip 2.2, 3.1, 3.2).
+ * Queue manager of a function: initialisation, start and the way back (hisi-qm-zip 3.1, 3.2).
  */
-#include <linux/bitfield.h>
-#include <linux/device.h>
-#include <linux/dma-mapping.h>
-#include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/pci.h>
 
 #include "iommu_master.h"
-#include "qm.h"
-
-/* Depths are 16-bit fields; contexts hold depth - 1 in 12 bits. */
-#define QM_MAX_DEPTH 4096
-
-/**
- * wd_qm_capability() - a capability register, or its default
- * @qm: queue manager
- * @offset: of the register
- * @fallback: value on a device without capability registers
- */
-u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback)
-{
-	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
-		return fallback;
-	return qm_read(qm, offset);
-}
-EXPORT_SYMBOL_GPL(wd_qm_capability);
-
-static int qm_read_depths(struct wd_qm *qm)
-{
-	u32 word = wd_qm_capability(qm, QM_CAP_EQ_DEPTH, QM_DEFAULT_EQ_DEPTH);
-
-	qm->eq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
-	qm->aeq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
-	word = wd_qm_capability(qm, QM_CAP_QP_DEPTH, QM_DEFAULT_QP_DEPTH);
-	qm->sq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
-	qm->cq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
-
-	/* The completion ring must begin on a page: a user may map it read-only (10.3). */
-	if (qm->eq_depth < 2 || qm->aeq_depth < 2 || qm->sq_depth < 2 ||
-	    qm->sq_depth > QM_MAX_DEPTH || qm->cq_depth != qm->sq_depth ||
-	    !PAGE_ALIGNED(qm->sq_depth * QM_SQE_SIZE)) {
-		dev_err(&qm->pdev->dev, "unusable depths: SQ %u, CQ %u, EQ %u, AEQ %u\n",
-			qm->sq_depth, qm->cq_depth, qm->eq_depth, qm->aeq_depth);
-		return -EINVAL;
-	}
-	return 0;
-}
-
-/* Offset of the doorbell words, or 0 (Documentation/machine/pci.rst). */
-static u32 qm_find_words(struct pci_dev *pdev)
-{
-	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
-	u32 signature, flags, words;
-	u8 length, version;
-
-	for (; pos; pos = pci_find_next_capability(pdev, pos, PCI_CAP_ID_VNDR)) {
-		pci_read_config_byte(pdev, pos + QM_VSEC_LENGTH, &length);
-		pci_read_config_byte(pdev, pos + QM_VSEC_VERSION, &version);
-		if (length < QM_VSEC_SIZE || version != 1)
-			continue;
-		pci_read_config_dword(pdev, pos + QM_VSEC_SIGNATURE, &signature);
-		pci_read_config_dword(pdev, pos + QM_VSEC_FLAGS, &flags);
-		pci_read_config_dword(pdev, pos + QM_VSEC_WORDS, &words);
-		if (signature != QM_VSEC_MAGIC || !(flags & QM_VSEC_FLAG_WORDS))
-			continue;
-		if (!IS_ALIGNED(words, QM_WORDS_PAGE) || words > QM_DB_WINDOW - QM_WORDS_PAGE)
-			continue;
-		return words;
-	}
-	return 0;
-}
-
-static int qm_map_doorbells(struct wd_qm *qm)
-{
-	resource_size_t windows;
-
-	qm->isolated = qm_read(qm, QM_QUE_ISO_CFG) & QM_QUE_ISO_DOORBELL;
-	if (!qm->isolated)
-		return 0;
-	qm->doorbells = pci_iomap(qm->pdev, 4, 0);
-	if (!qm->doorbells)
-		return -ENOMEM;
-	windows = pci_resource_len(qm->pdev, 4) / QM_DB_WINDOW;
-	qm->qp_num = min_t(resource_size_t, qm->qp_num, windows);
-	qm->words = qm_find_words(qm->pdev);
-	return 0;
-}
-
-static int qm_read_capabilities(struct wd_qm *qm)
-{
-	u32 word;
-	int ret;
-
-	qm->features = qm_read(qm, QM_CAP_FEATURES);
-	/* Without capability registers version 3 has every feature (2.2). */
-	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
-		qm->features = QM_CAP_STOP_QP;
-
-	word = qm_read(qm, QM_QP_NUM);
-	qm->qp_num = FIELD_GET(QM_QP_NUM_TOTAL, word);
-	if (FIELD_GET(QM_QP_NUM_FUNCTION, word))
-		qm->qp_num = min_t(u32, qm->qp_num, FIELD_GET(QM_QP_NUM_FUNCTION, word));
-	if (qm->max_queues)
-		qm->qp_num = min(qm->qp_num, qm->max_queues);
-	ret = qm_read_depths(qm);
-	if (ret)
-		return ret;
-	qm->dus_size = qm_dus_size(qm);
-	ret = qm_map_doorbells(qm);
-	if (ret)
-		return ret;
-	/* One for the kernel, one for a user. */
-	if (qm->qp_num < 2) {
-		dev_err(&qm->pdev->dev, "only %u queues\n", qm->qp_num);
-		if (qm->doorbells)
-			pci_iounmap(qm->pdev, qm->doorbells);
-		return -ENODEV;
-	}
-	return 0;
-}
+#include "qm_private.h"
 
 /* The kernel's own queue is queue 0: its event is the first that a new device sends. */
 static void qm_reserve_kernel_qp(struct wd_qm *qm)
@@ -164,7 +49,7 @@ int wd_qm_init(struct wd_qm *qm)
 {
 	int ret;
 
-	ret = qm_read_capabilities(qm);
+	ret = qm_caps_read(qm);
 	if (ret)
 		return ret;
 	ret = qm_qps_setup(qm);

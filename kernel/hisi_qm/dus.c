@@ -18,7 +18,7 @@
 
 #include <misc/uacce/hisi_qm.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 static size_t qm_dus_cq_offset(struct wd_qm *qm)
 {

@@ -5,7 +5,7 @@
  */
 #include <linux/device.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 /* 11.1, by bit number */
 static const char *const qm_error_names[] = {

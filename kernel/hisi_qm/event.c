@@ -14,7 +14,7 @@
 #include <linux/kernel.h>
 #include <linux/string.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 /* Entries read between two EQ doorbells. */
 #define QM_EQ_BATCH 64

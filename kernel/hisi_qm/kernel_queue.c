@@ -6,7 +6,7 @@
 #include <linux/jiffies.h>
 #include <linux/string.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 /*
  * The descriptor that a completion names. The ring is memory that the device writes: its indices

@@ -11,7 +11,7 @@
 #include <linux/ktime.h>
 #include <linux/string.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 /* Real hardware answers within 1 ms; a model on a loaded machine is given much more. */
 #define QM_MB_TIMEOUT_MS 2000

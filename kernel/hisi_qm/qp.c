@@ -11,7 +11,7 @@
 
 #include <misc/uacce/hisi_qm.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 /* The architected doorbell in a queue's window, or in BAR2 where queues have none (6.2). */
 static void __iomem *qm_qp_window(struct wd_qp *qp)

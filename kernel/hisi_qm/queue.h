@@ -10,7 +10,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 struct mm_struct;
 struct vm_area_struct;
@@ -36,7 +36,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @user: who opened the file; qm->lock
  * @ref: the file, and wd_qm_unregister() while it works on the queue
  * @node: in qm->queues; qm->lock
- * @lock: protects what follows; order in qm.h
+ * @lock: protects what follows; order in qm_private.h
  * @state: see there
  * @type: of the next start
  * @idev: the binding to an iommufd, or NULL

@@ -13,7 +13,7 @@
 #include <linux/sched/signal.h>
 
 #include "iommu_master.h"
-#include "qm.h"
+#include "qm_private.h"
 
 /* How long all queues together may take to finish what they hold before they are stopped. */
 #define QM_HALT_PATIENCE_MS 200

@@ -6,7 +6,7 @@
 #include <linux/delay.h>
 #include <linux/ktime.h>
 
-#include "qm.h"
+#include "qm_private.h"
 
 #define QM_READY_TIMEOUT_MS 1000
 

@@ -18,7 +18,7 @@
 
 #include <crypto/acompress.h>
 
-#include <misc/uacce/wd_acomp_test.h>
+#include "acomp_test.h"
 
 #define ACOMP_TEST_MAX_ROUNDS 1000000
 

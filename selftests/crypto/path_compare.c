@@ -12,10 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../../kernel/selftest/acomp_test.h"
 #include "../common/ktap.h"
 #include "../hisi_qm/queue.h"
 #include "text.h"
-#include <misc/uacce/wd_acomp_test.h>
 
 #define SOURCE 0x100000ul
 #define DEST 0x200000ul

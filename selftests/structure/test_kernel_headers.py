@@ -14,7 +14,7 @@ import pytest
 
 from checked import Inputs  # pylint: disable=import-error
 
-MODULES = ("iommu/wd_iommu.ko", "iommufd/iommufd.ko", "hisi_qm/hisi_qm.ko", "hisi_qm/hisi_zip.ko",
+MODULES = ("iommu/wd_iommu.ko", "iommufd/iommufd.ko", "hisi_qm/hisi_qm.ko", "hisi_zip/hisi_zip.ko",
            "vfio/wd_vfio.ko")
 
 

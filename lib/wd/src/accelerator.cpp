@@ -168,7 +168,7 @@ std::optional<std::string> readAccelerator(Host &host, const std::string &name, 
 
 std::vector<SkippedDevice> readUnclaimed(Host &host)
 {
-	/* The functions that the driver in kernel/hisi_qm takes. */
+	/* The functions that the driver in kernel/hisi_zip takes. */
 	static constexpr const char *kBus = "/sys/bus/pci/devices";
 	static constexpr const char *kVendor = "0x19e5", *kDevice = "0xa250";
 	std::vector<SkippedDevice> found;

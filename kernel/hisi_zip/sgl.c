@@ -6,7 +6,7 @@
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 
-#include "zip_crypto.h"
+#include "crypto.h"
 
 /* Blocks of @capacity entries, @stride bytes apart, chained. */
 static void zip_list_fill(struct zip_sgl *list, dma_addr_t dma, unsigned int capacity,

@@ -20,8 +20,8 @@
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "crypto.h"
 #include "qm.h"
-#include "zip_crypto.h"
 
 #define ZIP_PRIORITY 300
 

@@ -8,11 +8,11 @@
 #include <linux/pci.h>
 #include <linux/pm.h>
 
+#include "crypto.h"
 #include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "qm.h"
 #include "zip.h"
-#include "zip_crypto.h"
 
 #define ZIP_NAME "hisi_zip"
 #define ZIP_VENDOR 0x19e5

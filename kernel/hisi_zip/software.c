@@ -11,7 +11,7 @@
 #include <linux/err.h>
 #include <linux/kernel.h>
 
-#include "zip_crypto.h"
+#include "crypto.h"
 
 /* More is refused by the synchronous algorithms of the crypto API (SCOMP_SCRATCH_SIZE). */
 #define ZIP_SOFTWARE_MAX 131072

@@ -13,7 +13,7 @@
  *	zip_crypto_register_lock	registration of the algorithm; its self test makes a tfm
  *	zip_crypto_lock			devices, tfms, which tfm is on which device, channels of a
  *					device; sleeps
- *	(wd_qp.lock, wd_qm.lock, see qm.h)
+ *	(wd_qp.lock, wd_qm.lock, see hisi_qm)
  *	zip_channel.lock		slots and backlog; also in softirq context
  *	zip_software.lock		the one software request
  */
@@ -118,25 +118,25 @@ struct zip_channel {
 	struct list_head backlog;
 };
 
-/* zip_channel.c */
+/* channel.c */
 struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type);
 void zip_channel_destroy(struct zip_channel *channel);
 int zip_channel_enter(struct zip_channel *channel, struct zip_request *request);
 int zip_channel_submit(struct zip_request *request);
 
-/* zip_sgl.c */
+/* sgl.c */
 int zip_side_map(struct device *dev, struct zip_side *side, struct scatterlist *sg, u32 length,
 		 enum dma_data_direction dir, gfp_t gfp);
 void zip_side_unmap(struct device *dev, struct zip_side *side);
 dma_addr_t zip_side_list(struct zip_side *side, struct zip_sgl *list, dma_addr_t list_dma);
 
-/* zip_software.c */
+/* software.c */
 void zip_software_open(void);
 void zip_software_close(void);
 bool zip_software_ready(void);
 int zip_software_run(struct acomp_req *areq, u8 type);
 
-/* zip_crypto.c */
+/* crypto.c */
 void zip_crypto_queue_failed(void);
 int zip_crypto_add(struct wd_qm *qm);
 void zip_crypto_remove(struct wd_qm *qm);

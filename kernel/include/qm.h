@@ -1,22 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queue Manager core (module hisi_qm), shared with the drivers of accelerators (module hisi_zip).
+ * Queue Manager core (module hisi_qm), for the drivers of accelerators (module hisi_zip).
  *
  * Objects: a struct wd_qm is the queue manager of one PCI function; its struct wd_qp are the
  * hardware queues, one for each number; a struct wd_queue is an open queue file and holds one
  * struct wd_qp from open() to release().
- *
- * Locks, outermost first; (x) is a lock of somebody else:
- *	wd_queue.lock		state of a queue file: INIT, STARTED, ZOMBIE; binding; attachment
- *	(iommufd's locks, mmap_lock of the caller)
- *	wd_qm.sva_lock		which queues share the address space of which process (sva.c)
- *	wd_qp.lock		memory of a hardware queue, positions in it; taken in mmap
- *	wd_qm.lock		which queues are taken, which files are open
- *	wd_qm.stop_lock		who waits for STOP_QP: one at a time, so that of those who want the
- *				mailbox for something else nobody waits for more than one
- *	wd_qm.mailbox_lock	the mailbox and its buffer
- * No user memory is touched with wd_qp.lock or a lock behind it held, since mmap takes wd_qp.lock
- * under mmap_lock. wd_queue.lock is never taken under mmap_lock.
  */
 #ifndef _WD_QM_H
 #define _WD_QM_H
@@ -26,7 +14,7 @@
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/idr.h>
-#include <linux/kref.h>
+#include <linux/io.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
@@ -34,9 +22,19 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "qm_regs.h"
+/* Capability registers of the accelerator, for wd_qm_capability(), and their defaults (2.2). */
+#define QM_CAP_ALG_NFE_MASK 0x3130
+#define QM_CAP_ALG_CE_MASK 0x3138
+#define QM_CAP_CORES 0x313c
+#define QM_CAP_CORE_ENABLE 0x3140
+#define QM_CAP_DEVICE_ALG 0x3148
+#define QM_DEFAULT_ALG_NFE_MASK 0x1ffe
+#define QM_DEFAULT_ALG_CE_MASK 0x1
+#define QM_DEFAULT_DEVICE_ALG 0x3f
 
-struct iommufd_device;
+/* Bytes of a request descriptor. */
+#define QM_SQE_SIZE 128
+
 struct wd_pasid;
 struct wd_qm;
 struct wd_ss;
@@ -163,7 +161,7 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @queues: open files
  * @pasids: PASIDs of the device in use by its queues
  * @mode: of queues that are started from now on
- * @sva_lock: see the top of the file
+ * @sva_lock: protects @bonds
  * @bonds: struct wd_bond that accept queues
  * @kernel_requests: requests that kernel queues completed
  */
@@ -234,7 +232,6 @@ struct wd_qm {
 	atomic64_t kernel_requests;
 };
 
-/* --- for drivers of accelerators --- */
 struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct wd_qm_ops *ops,
 			  const char *name);
 void wd_qm_put(struct wd_qm *qm);
@@ -245,6 +242,7 @@ int wd_qm_restart(struct wd_qm *qm);
 int wd_qm_register(struct wd_qm *qm);
 void wd_qm_unregister(struct wd_qm *qm);
 u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback);
+bool wd_qm_serves_users(const struct wd_qm *qm);
 int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value);
 
 struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm);
@@ -258,15 +256,6 @@ void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const
 		       void *owner);
 void wd_qp_abandon(struct wd_qp *qp);
 bool wd_qm_present(struct wd_qm *qm);
-
-/*
- * Whether queues can be given to users: each must have doorbells of its own, and a queue must be
- * stoppable whatever its owner rings.
- */
-static inline bool wd_qm_serves_users(const struct wd_qm *qm)
-{
-	return qm->isolated && (qm->features & QM_CAP_STOP_QP);
-}
 
 static inline u32 qm_read(struct wd_qm *qm, u32 offset)
 {
@@ -282,98 +271,5 @@ static inline void qm_modify(struct wd_qm *qm, u32 offset, u32 clear, u32 set)
 {
 	qm_write(qm, offset, (qm_read(qm, offset) & ~clear) | set);
 }
-
-/* --- inside hisi_qm --- */
-
-/* reset.c */
-int qm_start(struct wd_qm *qm);
-void qm_stop(struct wd_qm *qm);
-void qm_write_back(struct wd_qm *qm);
-int qm_wait_running(struct wd_qm *qm);
-
-/* mailbox.c */
-int qm_mailbox_setup(struct wd_qm *qm);
-void qm_mailbox_cleanup(struct wd_qm *qm);
-int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context, size_t size);
-int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
-			  const struct qm_cqc *cqc);
-int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size_t size);
-int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base);
-int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue);
-bool qm_mailbox_busy(struct wd_qm *qm);
-
-/* vft.c */
-int qm_vft_set(struct wd_qm *qm, unsigned int function, unsigned int first, unsigned int number);
-
-/* event.c */
-int qm_events_setup(struct wd_qm *qm);
-void qm_events_cleanup(struct wd_qm *qm);
-int qm_events_start(struct wd_qm *qm);
-void qm_events_stop(struct wd_qm *qm);
-int qm_irqs_setup(struct wd_qm *qm);
-void qm_irqs_cleanup(struct wd_qm *qm);
-void qm_irqs_disable(struct wd_qm *qm);
-void qm_irqs_enable(struct wd_qm *qm);
-
-/* error.c */
-void qm_error_enable(struct wd_qm *qm);
-void qm_error_disable(struct wd_qm *qm);
-void qm_error_log(struct wd_qm *qm);
-
-/* qp.c */
-int qm_qps_setup(struct wd_qm *qm);
-void qm_qps_cleanup(struct wd_qm *qm);
-struct wd_qp *qm_qp_get(struct wd_qm *qm);
-void qm_qp_put(struct wd_qp *qp);
-int qm_qp_drain_until(struct wd_qp *qp, u64 deadline);
-int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms);
-void qm_qp_interrupt(struct wd_qp *qp);
-bool qm_qp_started(struct wd_qp *qp);
-int qm_qp_tell_stop(struct wd_qp *qp);
-void qm_qp_flag_stop(struct wd_qp *qp);
-void qm_qp_wipe(struct wd_qp *qp);
-bool qm_qp_poll(struct wd_qp *qp);
-void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits);
-
-/* broken.c */
-void qm_qp_break(struct wd_qp *qp);
-void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss);
-void qm_mend_all(struct wd_qm *qm);
-void qm_ask_setup(struct wd_qm *qm);
-void qm_ask_cancel(struct wd_qm *qm);
-
-/* dus.c */
-size_t qm_dus_size(struct wd_qm *qm);
-int qm_dus_get(struct wd_qp *qp);
-void qm_dus_reset(struct wd_qp *qp);
-void qm_dus_unmap(struct wd_qp *qp);
-void qm_dus_free(struct wd_qp *qp);
-unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page);
-void qm_dus_flags(struct wd_qp *qp, u32 stop);
-void qm_dus_wipe(struct wd_qp *qp);
-unsigned int qm_dus_cq_position(struct wd_qp *qp);
-
-/* ss.c */
-void wd_ss_unmap(struct wd_ss *ss);
-void wd_ss_free(struct wd_ss *ss);
-
-/* kernel_queue.c */
-void qm_kernel_qp_event(struct wd_qp *qp);
-
-/* uacce.c */
-int qm_class_register(void);
-void qm_class_unregister(void);
-void qm_device_setup(struct wd_qm *qm);
-
-/* user.c */
-extern struct device_attribute dev_attr_queues_per_user;
-void wd_user_setup(struct wd_qm *qm);
-
-/* mode.c */
-extern struct device_attribute dev_attr_dma_mode;
-void qm_mode_setup(struct wd_qm *qm);
-bool qm_mode_possible(struct wd_qm *qm, enum wd_dma_mode mode);
-unsigned int qm_mode_flags(struct wd_qm *qm);
-int qm_physical_check(struct wd_qm *qm);
 
 #endif /* _WD_QM_H */

@@ -17,9 +17,9 @@
 #include <linux/pci.h>
 #include <linux/slab.h>
 
+#include "crypto.h"
 #include "iommu_master.h"
 #include "qm.h"
-#include "zip_crypto.h"
 
 #define ZIP_SLOTS 256
 #define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))

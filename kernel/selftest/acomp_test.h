@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
+/* SPDX-License-Identifier: GPL-2.0-only */
 /* Interface of /dev/wd_acomp_test, of module wd_acomp_test. For tests: may change at any time. */
 #ifndef _WD_SELFTEST_ACOMP_H
 #define _WD_SELFTEST_ACOMP_H
