@@ -26,7 +26,7 @@ public:
 	virtual void report(const FaultRecord &fault) noexcept = 0;
 };
 
-/** What a device-TLB invalidation names (sheet 5.2, types 3 and 8). */
+/** What a device-TLB invalidation names (VT-d 6.5.2, types 3 and 8). */
 struct DeviceTlbInvalidation {
 	enum class Scope : uint8_t {
 		Function,   /**< everything; no descriptor, but ATS that goes off */

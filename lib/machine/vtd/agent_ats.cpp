@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * An agent of a function that has address translation services on: its part of the device TLB, and
- * the page requests that it makes for what is missing there (VT-d sheet 4.3, 5.4, 5.7, 6).
+ * the page requests that it makes for what is missing there (VTD-DTLB-1, VTD-DTLB-3).
  */
 #include <algorithm>
 
@@ -73,6 +73,7 @@ Translation IommuAgent::admitTranslated(const Request &request) noexcept
 
 PageRequestTarget IommuAgent::locatePageRequest(const PageRequestMessage &message) noexcept
 {
+	/* VTD-PRQ-4: what the tables refuse is recorded. */
 	const PageRequestTarget target = translator_.locatePageRequest(
 		state_.root.load(std::memory_order_relaxed), message.stream, message.address);
 
@@ -182,7 +183,7 @@ Translation IommuAgent::reachTranslated(const Request &request) noexcept
 	return found;
 }
 
-/* Sheet 5.4 and the tags of 4.4: an invalidation of one PASID leaves requests without one alone. */
+/* VTD-DTLB-2: an invalidation of one PASID leaves requests without one alone. */
 void IommuAgent::apply(const DeviceTlbInvalidation &command) noexcept
 {
 	using Scope = DeviceTlbInvalidation::Scope;

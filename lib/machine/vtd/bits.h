@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bit fields of 64-bit words, numbered as the VT-d sheet numbers them. */
+/* Bit fields of 64-bit words, numbered as VT-d 9 numbers them. */
 #pragma once
 
 #include <cstdint>
@@ -31,7 +31,7 @@ constexpr bool has(uint64_t word, unsigned n)
 constexpr unsigned kPageShift = 12;
 constexpr uint64_t kPageSize = 4096;
 
-/** FEE00000h-FEEFFFFFh, where memory requests are interrupts (sheet 3.10, 4.2 step 3). */
+/** FEE00000h-FEEFFFFFh, where memory requests are interrupts (VT-d 3.15). */
 constexpr uint64_t kInterruptBase = 0xfee00000;
 constexpr uint64_t kInterruptSize = 0x100000;
 

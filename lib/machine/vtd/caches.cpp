@@ -6,7 +6,7 @@ namespace wd::machine::vtd
 namespace
 {
 
-/* CacheMode::Normal: 64 MiB of 4 KiB pages per agent. */
+/* CacheMode::Normal: 64 MiB of 4 KiB pages per agent (VTD-INV-15). */
 constexpr size_t kNormalLimit = 16384;
 
 } // namespace
@@ -58,7 +58,7 @@ void AgentCaches::remember(Map &map, Key key, const Value &value) noexcept
 			map.clear();
 		map.insert_or_assign(key, value);
 	} catch (const std::bad_alloc &) {
-		/* A cache may forget at any time. */
+		/* VTD-INV-15: a cache may forget at any time. */
 	}
 }
 
@@ -86,7 +86,7 @@ void AgentCaches::insert(Rid rid, uint32_t pasid, const PasidEntry &entry) noexc
 	remember(pasids_, pasidKey(rid, pasid), entry);
 }
 
-/* Exactly what sheet 4.5 asks for and nothing more, so that a missing flush shows. */
+/* VTD-INV-1: just what the command names and nothing more, so that a missing flush shows. */
 void AgentCaches::apply(const Invalidation &command) noexcept
 {
 	using Scope = Invalidation::Scope;
@@ -109,6 +109,7 @@ void AgentCaches::apply(const Invalidation &command) noexcept
 	}
 }
 
+/* VTD-INV-4, VTD-INV-12 */
 void AgentCaches::applyContext(const Invalidation &command) noexcept
 {
 	if (command.scope == Invalidation::Scope::ContextAll) {
@@ -120,6 +121,7 @@ void AgentCaches::applyContext(const Invalidation &command) noexcept
 	});
 }
 
+/* VTD-INV-3, VTD-INV-12 */
 void AgentCaches::applyPasid(const Invalidation &command) noexcept
 {
 	if (command.scope == Invalidation::Scope::PasidAll) {
@@ -134,6 +136,7 @@ void AgentCaches::applyPasid(const Invalidation &command) noexcept
 	});
 }
 
+/* VTD-INV-2, VTD-INV-5 to VTD-INV-9 */
 void AgentCaches::applyIotlb(const Invalidation &c) noexcept
 {
 	using Scope = Invalidation::Scope;
@@ -150,7 +153,7 @@ void AgentCaches::applyIotlb(const Invalidation &c) noexcept
 		secondStage.removeDomain(c.domain);
 		break;
 	case Scope::IotlbPages:
-		/* A second-stage range says nothing about first-stage input addresses. */
+		/* VTD-INV-6: a second-stage range tells no first-stage input address. */
 		iotlb.removeRange(c.domain, TagKind::Domain, 0, c.address, c.order);
 		iotlb.removeDomain(c.domain, TagKind::Pasid);
 		firstStage.removeDomain(c.domain);

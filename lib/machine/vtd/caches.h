@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything one agent caches (VT-d sheet 4.4). Each agent has its own set, so that the data path
+ * Everything one agent caches (VT-d 6.2.1). Each agent has its own set, so that the data path
  * shares nothing; an invalidation visits all of them.
  */
 #pragma once
@@ -28,7 +28,7 @@ struct AgentCounters {
 	}
 };
 
-/** Invalidation commands as the queue decodes them (sheet 5.2, 5.3). */
+/** Invalidation commands as the queue decodes them (VT-d 6.5.2). */
 struct Invalidation {
 	enum class Scope : uint8_t {
 		All,

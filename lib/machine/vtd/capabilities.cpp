@@ -10,7 +10,7 @@
 namespace wd::machine
 {
 
-/* Sheet 1.4 suggests these. */
+/* Everything that is modelled (VT-d 11.4.2, 11.4.3). */
 IommuCapabilities IommuCapabilities::defaults()
 {
 	IommuCapabilities capabilities;
@@ -42,7 +42,7 @@ struct Dependency {
 	uint64_t needs;
 };
 
-/* "Forced 0 unless" of sheet 1.4, in an order in which one pass suffices. */
+/* VTD-REG-9, in an order in which one pass suffices. */
 constexpr Dependency kDependencies[] = {
 	{bit(ecap::kDt), bit(ecap::kQi)},
 	{bit(ecap::kSmts), bit(ecap::kQi)},
@@ -58,6 +58,7 @@ constexpr Dependency kDependencies[] = {
 	{bit(ecap::kSms), bit(ecap::kPrs)},
 };
 
+/* VTD-REG-11 */
 [[noreturn]] void refuse(const std::string &what)
 {
 	throw std::system_error(std::make_error_code(std::errc::invalid_argument),
@@ -117,6 +118,7 @@ void Features::decode()
 	}
 }
 
+/* VTD-PASID-6, VTD-SS-2 */
 unsigned Features::stageWidth(unsigned aw) const
 {
 	if (aw < 1 || aw > 3 || !has(sagaw, aw))
@@ -135,7 +137,7 @@ uint64_t Features::faultAddressMask() const
 	return mask(width - 1, kPageShift);
 }
 
-/* Sheet 2.2. HPTE and EPTR are never offered. */
+/* VTD-CTX-5, VTD-CTX-13. HPTE and EPTR are never offered. */
 void Features::deriveContextReserved()
 {
 	contextReserved.fill(~uint64_t{0});
@@ -152,7 +154,7 @@ void Features::deriveContextReserved()
 		contextReserved[1] &= ~bit(20);
 }
 
-/* Sheet 2.4. A field is reserved while its feature is absent, even where PGTT ignores it. */
+/* VTD-PASID-8: a field is reserved while its feature is absent, even where PGTT ignores it. */
 void Features::derivePasidReserved()
 {
 	pasidReserved.fill(~uint64_t{0});

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The capability registers, decoded once: what the unit offers, and from that which bits of its
- * tables are reserved (VT-d sheet 1.3, 1.4, 2.2, 2.4).
+ * tables are reserved (VT-d 11.4.2, 11.4.3, 9.4, 9.6).
  */
 #pragma once
 
@@ -44,7 +44,7 @@ struct Features {
 	/** Address bits of FI in a fault record: up to the widest supported input. */
 	uint64_t faultAddressMask() const;
 
-	/** Effective registers: bits whose precondition is missing are cleared (sheet 1.4). */
+	/** Effective registers: bits whose precondition is missing are cleared (VTD-REG-9). */
 	IommuCapabilities registers;
 	unsigned haw, mgaw, sagaw, didBits, pasidBits, maxAddressMask;
 	unsigned recordCount, recordOffset, iotlbOffset;

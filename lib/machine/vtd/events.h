@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event state machine that fault, invalidation and page-request events share (VT-d sheet 1.9).
+ * The event state machine that fault, invalidation and page-request events share (VT-d 7.3).
  */
 #pragma once
 
@@ -57,11 +57,11 @@ public:
 	{
 	}
 
-	/** Set status @bits; an event only if no status bit of the group was set (rules 1, 2). */
+	/** Set status @bits; an event only if no status bit of the group was set (VTD-EVENT-3). */
 	void raise(uint32_t bits);
-	/** Software wrote the control register (rule 3). */
+	/** Software wrote the control register (VTD-EVENT-1). */
 	void controlWritten();
-	/** Software or hardware cleared status bits (rule 4). */
+	/** Software or hardware cleared status bits (VTD-EVENT-2). */
 	void statusCleared();
 
 private:

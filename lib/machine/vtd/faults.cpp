@@ -10,7 +10,7 @@ namespace
 
 constexpr uint32_t kRecordFull = 1u << 31; /* F, in the top word of a record */
 
-/* T1 is bit 126, T2 bit 92 of the record (sheet 7.3). */
+/* T1 is bit 126, T2 bit 92 of the record (VTD-FAULT-3). */
 uint64_t typeBits(const FaultRecord &fault)
 {
 	if (fault.pageRequest)
@@ -28,6 +28,7 @@ uint64_t typeBits(const FaultRecord &fault)
 
 } // namespace
 
+/* VTD-CTX-1, VTD-PASID-2, VTD-MSI-1 */
 bool isQualified(FaultReason reason)
 {
 	switch (reason) {
@@ -66,7 +67,7 @@ void FaultLog::fill(unsigned index, const FaultRecord &fault)
 	registers_.set64(slot(index) + 8, high | bit(63));
 }
 
-/* Sheet 7.2, without the optional compression. */
+/* VTD-FAULT-1, VTD-FAULT-2; without the optional compression. */
 void FaultLog::record(const FaultRecord &fault)
 {
 	const uint32_t status = registers_.read(reg::kFsts);
@@ -74,7 +75,7 @@ void FaultLog::record(const FaultRecord &fault)
 	if (status & kFstsPfo)
 		return;
 	if (occupied(index_)) {
-		/* Blocks further events, but is none itself (sheet 1.9 rule 5). */
+		/* Blocks further events, but is none itself (VT-d 7.3). */
 		registers_.setBits(reg::kFsts, kFstsPfo);
 		return;
 	}
@@ -86,6 +87,7 @@ void FaultLog::record(const FaultRecord &fault)
 	index_ = (index_ + 1) % features_.recordCount;
 }
 
+/* VTD-REG-5: PPF follows the records. */
 void FaultLog::recordsWritten()
 {
 	for (unsigned i = 0; i < features_.recordCount; i++)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fault reasons and the fault recording registers (VT-d sheet 7). */
+/* Fault reasons and the fault recording registers (VT-d 7.1.3, 11.4.7.6). */
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@
 namespace wd::machine::vtd
 {
 
-/** FPD in a table entry keeps only qualified faults out of the record (sheet 7.1, 7.4). */
+/** FPD in a table entry keeps only qualified faults out of the record (VTD-PASID-11). */
 bool isQualified(FaultReason reason);
 
 /** AT of a request. */
@@ -47,7 +47,7 @@ public:
 	/** Software wrote a recording register: F bits may have gone. */
 	void recordsWritten();
 
-	/** TES and IRES are 0 (sheet 1.5). */
+	/** TES and IRES are 0 (VTD-FAULT-2). */
 	void resetIndex() { index_ = 0; }
 
 private:

@@ -23,7 +23,7 @@ bool isLeaf(uint64_t entry, unsigned level)
 	return level == 1 || ((level == 2 || level == 3) && (entry & kPageSizeBit));
 }
 
-/* Sheet 3.2. Bit 12 of a large leaf is PAT; bit 63 is nobody's business. */
+/* VTD-FS-4 to VTD-FS-6. Bit 12 of a large leaf is PAT; bit 63 is nobody's business. */
 uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 {
 	uint64_t reserved = features.entryAboveHaw;
@@ -39,6 +39,7 @@ uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 	return reserved;
 }
 
+/* VTD-FS-3, VTD-NEST-9 */
 FaultReason checkEntry(const Features &features, const TableSpace &space, uint64_t entry,
 		       unsigned level)
 {
@@ -51,7 +52,7 @@ FaultReason checkEntry(const Features &features, const TableSpace &space, uint64
 	return FaultReason::None;
 }
 
-/* Sheet 3.3: may this request write, given the rights of the whole walk? */
+/* VTD-FS-9: may this request write, given the rights of the whole walk? */
 bool mayWrite(const FirstStageTable &table, bool user, bool write)
 {
 	if (table.privileged)
@@ -59,6 +60,7 @@ bool mayWrite(const FirstStageTable &table, bool user, bool write)
 	return user && write;
 }
 
+/* VTD-FS-10, VTD-FS-12 */
 uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position &at, bool forWrite)
 {
 	uint64_t bits = kAccessed | (table.extendedAccessed ? kExtendedAccessed : 0);
@@ -72,7 +74,7 @@ uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position 
 /*
  * Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. An entry
  * that denies the user ends his walk: it is not used, so that none of its bits change, and nothing
- * below it is looked at (VT-d 3.6.1, 3.6.2).
+ * below it is looked at (VTD-FS-7).
  */
 FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 		     const FirstStageTable &table, uint64_t pa, const Position &at, bool forWrite,
@@ -90,6 +92,7 @@ FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 
 		if (used == entry)
 			return FaultReason::None;
+		/* VTD-FS-13, VTD-NEST-4 */
 		if (!table.snooped)
 			return FaultReason::FirstStageUpdateNotSnooped;
 		if (!at.table.writable)
@@ -104,6 +107,7 @@ FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 	return FaultReason::FirstStageUpdateFailed;
 }
 
+/* VTD-INV-7 */
 uint64_t structureTag(const FirstStageTable &table)
 {
 	return uint64_t{table.pasid} << 16 | table.domain;
@@ -130,7 +134,7 @@ FaultReason findStart(const WalkContext &context, TableSpace &space, const First
 	return space.enter(table.root, true, at.table);
 }
 
-/* What is cached is the host physical table, so that a hit needs no second stage (4.4). */
+/* What is cached is the host physical table, so that a hit needs no second stage. */
 void cachePosition(const WalkContext &context, const FirstStageTable &table, uint64_t address,
 		   const Position &at)
 {
@@ -173,6 +177,7 @@ bool isCanonical(uint64_t address, unsigned levels)
 	return !(address & upper) || (address & upper) == upper;
 }
 
+/* VTD-FS-1, VTD-FS-8, VTD-FS-15, VTD-FS-16 */
 FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
 			   const FirstStageTable &table, uint64_t address, bool forWrite,
 			   FirstStageLeaf &leaf)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First-stage translation, x86-64 format (VT-d sheet 3.2 to 3.4). */
+/* First-stage translation, x86-64 format (VT-d 3.6, 9.7). */
 #pragma once
 
 #include <cstdint>
@@ -69,7 +69,7 @@ struct FirstStageLeaf {
 	}
 };
 
-/** Bits 63:N of @address repeat bit N-1 (sheet 3.10). */
+/** Bits 63:N of @address repeat bit N-1 (VTD-FS-2). */
 bool isCanonical(uint64_t address, unsigned levels);
 
 /**

@@ -24,7 +24,7 @@ constexpr uint64_t kTypeBits = mask(11, 9) | mask(3, 0);
 /* ITags have 5 bits in the message; the model lets them run on, so that a stray one is known. */
 constexpr unsigned kTagMask = 0xffff;
 
-/** Bits that a descriptor may carry (sheet 5.2), by type. */
+/** Bits that a descriptor may carry, by type (VTD-QI-3). */
 struct Format {
 	uint64_t q0 = 0, q1 = 0;
 };
@@ -77,6 +77,7 @@ InvalidationQueue::Ring InvalidationQueue::readRing() const
 	return ring;
 }
 
+/* VTD-QI-5 */
 QueueError InvalidationQueue::checkRing(const Ring &ring) const
 {
 	const unsigned mode = tableMode(state_.root.load(std::memory_order_relaxed));
@@ -92,7 +93,7 @@ QueueError InvalidationQueue::checkRing(const Ring &ring) const
 	return QueueError::None;
 }
 
-/* The caller holds the command mutex, so that tail and base stand still. */
+/* VTD-QI-1, VTD-QI-9. The caller holds the command mutex, so that tail and base stand still. */
 void InvalidationQueue::run()
 {
 	Ring ring = readRing();
@@ -122,6 +123,7 @@ void InvalidationQueue::run()
 		stop(error);
 }
 
+/* VTD-QI-6, VTD-DTLB-4 */
 void InvalidationQueue::stop(QueueError error)
 {
 	std::lock_guard lock(registerMutex_);
@@ -153,6 +155,7 @@ QueueError InvalidationQueue::fetch(const Ring &ring, Descriptor &descriptor) co
 	return QueueError::None;
 }
 
+/* VTD-QI-2, VTD-QI-3 */
 QueueError InvalidationQueue::check(const Descriptor &descriptor) const
 {
 	const Features &features = state_.features;
@@ -202,6 +205,7 @@ QueueError InvalidationQueue::execute(const Descriptor &descriptor)
 	}
 }
 
+/* VTD-INV-12, VTD-QI-4 */
 QueueError InvalidationQueue::executeContext(const Descriptor &descriptor)
 {
 	static constexpr uint16_t kFunctionMasks[] = {0, 4, 6, 7};
@@ -224,6 +228,7 @@ QueueError InvalidationQueue::executeContext(const Descriptor &descriptor)
 	return QueueError::None;
 }
 
+/* VTD-INV-13, VTD-QI-4 */
 QueueError InvalidationQueue::executeIotlb(const Descriptor &descriptor)
 {
 	Invalidation command;
@@ -252,6 +257,7 @@ QueueError InvalidationQueue::executeIotlb(const Descriptor &descriptor)
 	return QueueError::None;
 }
 
+/* VTD-INV-8, VTD-QI-4 */
 QueueError InvalidationQueue::executePasidIotlb(const Descriptor &descriptor)
 {
 	Invalidation command;
@@ -298,7 +304,10 @@ QueueError InvalidationQueue::executePasid(const Descriptor &descriptor)
 	return QueueError::None;
 }
 
-/* Every command before this one has drained the bursts it could concern (AgentSet::apply). */
+/*
+ * VTD-QI-7, VTD-QI-8. Every command before this one has drained the bursts it could concern
+ * (AgentSet::apply, VTD-INV-14).
+ */
 QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
 {
 	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5, kPageRequestDrain = 7;
@@ -323,7 +332,7 @@ QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
 namespace
 {
 
-/* Sheet 5.4: the position of the lowest 0 bit gives the size. */
+/* VTD-DTLB-2: the position of the lowest 0 bit gives the size. */
 void decodeRange(uint64_t address, bool large, DeviceTlbInvalidation &command)
 {
 	command.address = address & mask(63, 12);
@@ -372,7 +381,7 @@ void InvalidationQueue::sendDeviceTlb(const DeviceTlbInvalidation &command)
 		return;
 	if (!endpoint->keepsTranslations())
 		invalidateDeviceTlb(command);
-	/* Page requests that were sent before the completion are in the queue (sheet 6.6). */
+	/* VTD-PRQ-7: page requests that were sent before the completion are in the queue. */
 	pageRequests_.drain();
 	outstanding_.pop_back();
 }
@@ -396,6 +405,7 @@ void InvalidationQueue::completed(Rid rid, unsigned tag)
 		run();
 		return;
 	}
+	/* VTD-DTLB-5 */
 	std::lock_guard lock(registerMutex_);
 
 	registers_.set(reg::kIqercd + 4,
@@ -412,7 +422,7 @@ QueueError InvalidationQueue::awaitDeviceTlbs()
 	return outstanding_.empty() ? QueueError::None : QueueError::Pending;
 }
 
-/* Codes that are reserved are taken for a failure (PCI Express 10.4.2.1). */
+/* VTD-PRQ-8. Codes that are reserved are taken for a failure (PCI Express 10.4.2.1). */
 QueueError InvalidationQueue::executePageGroupResponse(const Descriptor &descriptor)
 {
 	const StreamId stream{Rid{static_cast<uint16_t>(field(descriptor.q[0], 31, 16))},

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The invalidation queue (VT-d sheet 5), executed strictly in order. */
+/* The invalidation queue (VT-d 6.5.2), executed strictly in order. */
 #pragma once
 
 #include <array>
@@ -17,7 +17,7 @@
 namespace wd::machine::vtd
 {
 
-/** IQEI: why the queue stopped (sheet 5.8). */
+/** IQEI: why the queue stopped (VT-d 11.4.9.9). */
 enum class QueueError : uint8_t {
 	None = 0,
 	InvalidTail = 1,
@@ -94,7 +94,7 @@ private:
 	void invalidate(const Invalidation &command);
 	void stop(QueueError error);
 
-	/** A device-TLB invalidation that has been sent and not completed (sheet 5.7). */
+	/** A device-TLB invalidation that has been sent and not completed (VT-d 4.3). */
 	struct Outstanding {
 		DeviceTlbInvalidation command;
 		unsigned tag;

@@ -7,8 +7,8 @@ namespace wd::machine::vtd
 {
 
 /*
- * With SSADE every access to a first-stage table counts as a write of its page, even where no bit
- * changes (sheet 3.8): dirty tracking may report too much, never too little.
+ * VTD-NEST-2, VTD-NEST-3, VTD-NEST-10. With SSADE every access to a first-stage table counts as a
+ * write of its page, even where no bit changes (VTD-NEST-5).
  */
 FaultReason NestedTableSpace::enter(uint64_t address, bool top, TablePage &page)
 {
@@ -26,6 +26,7 @@ FaultReason NestedTableSpace::enter(uint64_t address, bool top, TablePage &page)
 	return FaultReason::None;
 }
 
+/* VTD-NEST-8 */
 NestedLeaf NestedLeaf::of(const FirstStageLeaf &first, const SecondStageLeaf &second,
 			  uint64_t address)
 {

@@ -25,7 +25,7 @@ void PageRequestQueue::receive(std::span<const PageRequestMessage> messages) noe
 		receive(message);
 }
 
-/* Sheet 6.3. Nobody is told of a stop marker that goes nowhere (6.7). */
+/* VTD-PRQ-1, VTD-PRQ-4, VTD-PRQ-5. Nobody is told of a stop marker that goes nowhere. */
 void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 {
 	PageRequestTarget target;
@@ -70,8 +70,8 @@ void PageRequestQueue::answer(const PageRequestMessage &message, PageResponse re
 }
 
 /*
- * Where the next descriptor goes, unless the queue is full or has overflowed. A stop marker does
- * not make it overflow (sheet 11.1, 11).
+ * Where the next descriptor goes, unless the queue is full or has overflowed (VTD-PRQ-2,
+ * VTD-PRQ-3). A stop marker does not make it overflow (VTD-PRQ-9).
  */
 bool PageRequestQueue::reserve(bool marker, uint64_t &address)
 {
@@ -99,7 +99,7 @@ void PageRequestQueue::publish()
 	event_.raise(kPrsPpr);
 }
 
-/* Sheet 4.8: whatever happens to the tables now, the device's next attempt sees it. */
+/* VTD-PRQ-6: whatever happens to the tables now, the device's next attempt sees it. */
 void PageRequestQueue::flush(const PageRequestTarget &target, uint64_t address)
 {
 	Invalidation command;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The page request queue (VT-d sheet 6). */
+/* The page request queue (VT-d 7.4). */
 #pragma once
 
 #include <mutex>
@@ -16,7 +16,7 @@ namespace wd::machine::vtd
  * Thread-safe. Its mutex is held from the look at the tables until the descriptor is in the queue,
  * so that whoever drains (with the unit's command mutex held) knows that a request that passed the
  * old tables is visible, and that later ones see the new. It is never taken inside a burst: the
- * implicit flush of a page request (4.8) closes the agents' gates.
+ * implicit flush of a page request (VTD-PRQ-6) closes the agents' gates.
  */
 class PageRequestQueue
 {

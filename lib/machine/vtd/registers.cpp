@@ -15,13 +15,14 @@ RegisterFile::RegisterFile(const Features &features)
 	declare64(reg::kEcap, features.registers.ecap, 0);
 	/* GCMD stores nothing: the unit acts on the value written. */
 	declare64(reg::kRtaddr, 0, pointer | mask(11, 10));
-	/* Register-based invalidation is refused (sheet 1.7), its operands are storage. */
+	/* Register-based invalidation is refused (VTD-REG-4), its operands are storage. */
 	declare64(reg::kCcmd, 0, mask(62, 61) | mask(33, 0));
 	declare64(features.iotlbOffset + 8, 0, mask(61, 60) | mask(49, 32));
 	declare(reg::kFsts, 0, 0, kFstsPfo | kFstsIqe | kFstsIce | kFstsIte);
 	declareEvent(reg::kFectl);
 	for (unsigned i = 0; i < features.recordCount; i++)
 		declare64(features.recordOffset + 16 * i + 8, 0, 0, bit(63));
+	/* VTD-REG-7: what is not declared reads 0. */
 	if (features.offers(ecap::kQi))
 		declareQueue(features);
 	if (features.offers(ecap::kPrs))
@@ -46,7 +47,10 @@ void RegisterFile::declarePageRequests(const Features &features)
 	declareEvent(reg::kPectl);
 }
 
-/* Control, data, address, upper address; messages go to MSI-X, so the last three are storage. */
+/*
+ * Control, data, address, upper address; messages go to MSI-X, so the last three are storage. A
+ * reset masks the event (VTD-EVENT-4).
+ */
 void RegisterFile::declareEvent(unsigned control)
 {
 	declare(control, kEventMask, kEventMask);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The register block of the unit (VT-d sheet 1.2): each 32-bit word is declared with its reset
+ * The register block of the unit (VT-d 11.4): each 32-bit word is declared with its reset
  * value, the bits software may write, and the bits software clears by writing 1.
  */
 #pragma once
@@ -23,11 +23,11 @@ constexpr unsigned kIqercd = 0xb0, kPqh = 0xc0, kPqt = 0xc8, kPqa = 0xd0, kPrs =
 constexpr unsigned kPectl = 0xe0;
 } // namespace reg
 
-/** GCMD and GSTS (sheet 1.5). */
+/** GCMD and GSTS (VT-d 11.4.4). */
 constexpr uint32_t kTranslationEnable = 1u << 31, kSetRootPointer = 1u << 30;
 constexpr uint32_t kQueueEnable = 1u << 26;
 
-/** FSTS (sheet 1.8). */
+/** FSTS (VT-d 11.4.7.1). */
 constexpr uint32_t kFstsPfo = 1u << 0, kFstsPpf = 1u << 1, kFstsIqe = 1u << 4;
 constexpr uint32_t kFstsIce = 1u << 5, kFstsIte = 1u << 6, kFstsFri = 0xff00;
 constexpr uint32_t kFstsEvents = kFstsPfo | kFstsPpf | kFstsIqe | kFstsIce | kFstsIte;

@@ -23,7 +23,7 @@ bool isLeaf(uint64_t entry, unsigned level)
 	return level == 1 || ((level == 2 || level == 3) && (entry & kPageSizeBit));
 }
 
-/* Sheet 3.5; IW is reserved as SSIRWE is never on. */
+/* VTD-SS-6 to VTD-SS-8; IW is reserved as SSIRWE is never on. */
 uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 {
 	uint64_t reserved = features.entryAboveHaw | kIoWrite;
@@ -39,6 +39,7 @@ uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 	return reserved;
 }
 
+/* VTD-SS-3 */
 FaultReason checkEntry(const Features &features, uint64_t entry, unsigned level)
 {
 	if (!(entry & (kRead | kWrite)))
@@ -48,6 +49,7 @@ FaultReason checkEntry(const Features &features, uint64_t entry, unsigned level)
 	return FaultReason::None;
 }
 
+/* VTD-SS-9 */
 uint64_t usageBits(const SecondStageTable &table, uint64_t entry, const Position &at, bool forWrite)
 {
 	if (!table.trackUse)
@@ -71,6 +73,7 @@ FaultReason useEntry(const WalkContext &context, const SecondStageTable &table, 
 
 		if (used == entry)
 			return FaultReason::None;
+		/* VTD-SS-10 */
 		if (!table.snooped)
 			return FaultReason::SecondStageUpdateNotSnooped;
 		if (!context.memory.compareExchange(pa, entry, used, exchanged))
@@ -127,6 +130,7 @@ SecondStageTable SecondStageTable::of(const PasidEntry &entry, const Features &f
 	return table;
 }
 
+/* VTD-SS-1, VTD-SS-4, VTD-SS-11 */
 FaultReason walkSecondStage(const WalkContext &context, const SecondStageTable &table,
 			    uint64_t address, bool forWrite, SecondStageLeaf &leaf)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Second-stage translation of one guest physical address (VT-d sheet 3.5 to 3.7). */
+/* Second-stage translation of one guest physical address (VT-d 3.7, 9.8). */
 #pragma once
 
 #include <cstdint>

@@ -4,6 +4,7 @@
 namespace wd::machine::vtd
 {
 
+/* VTD-CTX-5 to VTD-CTX-7 */
 FaultReason ContextEntry::check(const Features &features) const
 {
 	for (size_t i = 0; i < q.size(); i++)
@@ -16,6 +17,7 @@ FaultReason ContextEntry::check(const Features &features) const
 	return FaultReason::None;
 }
 
+/* VTD-PASID-5, VTD-PASID-8 */
 FaultReason PasidEntry::check(const Features &features) const
 {
 	for (size_t i = 0; i < q.size(); i++)
@@ -36,6 +38,7 @@ FaultReason PasidEntry::check(const Features &features) const
 	return FaultReason::PasidEntryInvalid;
 }
 
+/* VTD-PASID-6 */
 FaultReason PasidEntry::checkSecondStage(const Features &features) const
 {
 	if (!features.offers(ecap::kSsts) || !features.stageWidth(addressWidth()))
@@ -43,6 +46,7 @@ FaultReason PasidEntry::checkSecondStage(const Features &features) const
 	return FaultReason::None;
 }
 
+/* VTD-PASID-7 */
 FaultReason PasidEntry::checkFirstStage(const Features &features) const
 {
 	const unsigned levels = firstStageLevels();
@@ -54,7 +58,7 @@ FaultReason PasidEntry::checkFirstStage(const Features &features) const
 	return FaultReason::None;
 }
 
-/* SPT.4.4: the first-stage table must be within what the second stage translates. */
+/* VTD-PASID-9: the first-stage table must be within what the second stage translates. */
 FaultReason PasidEntry::checkNested(const Features &features) const
 {
 	FaultReason reason = FaultReason::PasidEntryInvalid;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Context, PASID directory and PASID table entries (VT-d sheet 2). */
+/* Context, PASID directory and PASID table entries (VT-d 9.4 to 9.6). */
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ enum class PageTableType : uint8_t {
 	PassThrough = 4,
 };
 
-/** Scalable context entry (2.2). */
+/** Scalable context entry (VT-d 9.4). */
 struct ContextEntry {
 	std::array<uint64_t, 4> q{};
 
@@ -36,11 +36,11 @@ struct ContextEntry {
 	uint32_t ridPasid() const { return field(q[1], 19, 0); }
 	bool ridPrivileged() const { return has(q[1], 20); }
 
-	/** Checks of 4.2 step 5, after P. */
+	/** What is checked after P. */
 	FaultReason check(const Features &features) const;
 };
 
-/** PASID table entry (2.4), with the FPD bits seen on the way to it. */
+/** PASID table entry (VT-d 9.6), with the FPD bits seen on the way to it. */
 struct PasidEntry {
 	std::array<uint64_t, 8> q{};
 	bool silenced = false; /**< FPD of the directory entry or of this one */
@@ -60,7 +60,7 @@ struct PasidEntry {
 	bool extendedAccessed() const { return has(q[2], 7); }
 	uint64_t firstStageTable() const { return q[2] & mask(63, 12); }
 
-	/** Checks of 4.2 step 10, after P. */
+	/** What is checked after P. */
 	FaultReason check(const Features &features) const;
 
 private:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store behind the IOTLB and the paging-structure caches (VT-d sheet 4.4). Entries are found
+ * The store behind the IOTLB and the paging-structure caches (VT-d 6.2.1). Entries are found
  * by who asks and where; they are removed by domain, PASID and address range. Both directions have
  * an index, so that neither a lookup nor a page-selective invalidation scans.
  */
@@ -14,7 +14,7 @@
 namespace wd::machine::vtd
 {
 
-/** Which stage's rules of invalidation hold for an entry (sheet 4.5). */
+/** Which stage's rules of invalidation hold for an entry (VTD-INV-5). */
 enum class TagKind : uint8_t {
 	Domain, /**< PGTT 010, 100 and second-stage structures: by DID and address */
 	Pasid,	/**< PGTT 001, 011 and first-stage structures: by DID, PASID and address */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Requests of functions with a device TLB: translation requests (AT=01), translated requests
- * (AT=10), and the front end of page requests (VT-d sheet 4.2, 4.3, 7.1).
+ * (AT=10), and the front end of page requests (VT-d 4.2, 7.1.3).
  */
 #include "translator.h"
 
@@ -10,7 +10,7 @@ namespace wd::machine::vtd
 namespace
 {
 
-/* The TrReq column of sheet 7.1. Empty: success with R=W=U=S=0, which is not recorded. */
+/* VTD-ATS-1, VTD-ATS-2. Empty: success with R=W=U=S=0, which is not recorded. */
 enum class Outcome { Unsupported, Abort, Empty };
 
 Outcome outcomeOf(FaultReason reason)
@@ -77,7 +77,7 @@ Completion Translator::fail(FaultReason reason, const Walk &walk)
 	return completion;
 }
 
-/* Sheet 4.3: not translated; a device may write there, which is how it sends interrupts. */
+/* VTD-ATS-6: not translated; a device may write there, which is how it sends interrupts. */
 Completion Translator::answerInterruptRange(bool noWrite)
 {
 	Completion completion;
@@ -92,7 +92,7 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 	const bool honoured = noWrite && context_.features.offers(ecap::kNwfs);
 	Request request = asked;
 
-	/* D is set where writing is permitted, unless the device says that it will not (3.4). */
+	/* VTD-ATS-4: D is set where writing is permitted, unless the device says that it will not. */
 	request.access = honoured ? Access::Read : Access::Write;
 	request.length = 1;
 	Walk walk{request};
@@ -121,7 +121,7 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 		if (reason == FaultReason::None)
 			reason = dispatch(walk);
 		/*
-		 * Rights that are missing are not a fault here, if any remain. A walk that ended
+		 * VTD-ATS-3: missing rights are not a fault here, if any remain. A walk that ended
 		 * with a refused write may not have been through the second stage.
 		 */
 		if (reason == FaultReason::WriteDenied) {
@@ -145,6 +145,7 @@ bool Translator::isDirty(const CachedTranslation &hit, const Request &request) c
 	return (hit.flags & kDirty) || judge(hit.flags, request, privileged) != FaultReason::None;
 }
 
+/* VTD-ATS-3, VTD-ATS-5, VTD-ATS-7, VTD-ATS-9 */
 Completion Translator::complete(Walk &walk, bool insert, bool honoured)
 {
 	const CachedTranslation &entry = walk.result;
@@ -176,6 +177,7 @@ Completion Translator::complete(Walk &walk, bool insert, bool honoured)
 	return completion;
 }
 
+/* VTD-PRQ-4, VTD-PRQ-5 */
 PageRequestTarget Translator::locatePageRequest(RootPointer root, const StreamId &stream,
 						uint64_t address) noexcept
 {
@@ -202,7 +204,7 @@ PageRequestTarget Translator::locatePageRequest(RootPointer root, const StreamId
 	return target;
 }
 
-/* Steps 2 to 7: nothing below the context entry is looked at. */
+/* VTD-ATS-8, VTD-CTX-8: nothing below the context entry is looked at. */
 Translation Translator::admitTranslated(RootPointer root, const Request &request) noexcept
 {
 	Walk walk{request};

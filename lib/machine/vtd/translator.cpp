@@ -28,6 +28,7 @@ Translation Translator::walk(RootPointer root, const Request &request) noexcept
 	FaultReason reason = checkRootPointer(root, request);
 
 	if (reason == FaultReason::None) {
+		/* VTD-MSI-2 */
 		if (!request.stream.hasPasid && inInterruptRange(request.address))
 			return answerInterruptRange(request);
 		reason = readContext(root, walk);
@@ -42,6 +43,7 @@ Translation Translator::walk(RootPointer root, const Request &request) noexcept
 	Translation result;
 
 	if (reason == FaultReason::None) {
+		/* VTD-MSI-3 in finish(); VTD-INV-11: a fault is not cached. */
 		result = finish(walk.result, request.address);
 		if (result.reason == FaultReason::None)
 			caches_.iotlb.insert(walk.result);
@@ -52,7 +54,7 @@ Translation Translator::walk(RootPointer root, const Request &request) noexcept
 	return result;
 }
 
-/* Step 2. Legacy mode is not modelled: nothing but scalable mode translates. */
+/* VTD-REG-8. Legacy mode is not modelled: nothing but scalable mode translates. */
 FaultReason Translator::checkRootPointer(RootPointer root, const Request &request) const
 {
 	switch (tableMode(root)) {
@@ -74,7 +76,7 @@ FaultReason Translator::checkRootPointer(RootPointer root, const Request &reques
 	return FaultReason::RootPointerMode;
 }
 
-/* Step 3. Interrupt remapping is not offered: a well-formed message passes, unremapped. */
+/* VTD-MSI-1. Interrupt remapping is not offered: a well-formed message passes, unremapped. */
 Translation Translator::answerInterruptRange(const Request &request) const
 {
 	const bool message =
@@ -106,7 +108,7 @@ FaultReason Translator::readContext(RootPointer root, Walk &walk)
 	return reason;
 }
 
-/* Steps 4 and 5. */
+/* VTD-CTX-1 to VTD-CTX-4, VTD-CTX-14 */
 FaultReason Translator::fetchContext(RootPointer root, Walk &walk)
 {
 	const unsigned bus = walk.request.stream.rid.value >> 8;
@@ -137,7 +139,7 @@ FaultReason Translator::fetchContext(RootPointer root, Walk &walk)
 	return walk.context.check(context_.features);
 }
 
-/* Step 6, for requests with AT=00. */
+/* VTD-CTX-9 to VTD-CTX-12 */
 FaultReason Translator::checkPasid(const Walk &walk) const
 {
 	const StreamId &stream = walk.request.stream;
@@ -150,13 +152,13 @@ FaultReason Translator::checkPasid(const Walk &walk) const
 		return FaultReason::PasidBeyondSupported;
 	if (stream.pasid >= walk.context.pasidLimit())
 		return FaultReason::PasidBeyondDirectory;
-	/* Without RPS the field is reserved, so that this compares with 0 (sheet 11.1, 10). */
+	/* Without RPS the field is reserved, so that this compares with 0. */
 	if (stream.pasid == walk.context.ridPasid())
 		return FaultReason::PasidIsRidPasid;
 	return FaultReason::None;
 }
 
-/* Steps 8 to 10. */
+/* VTD-CTX-13, VTD-INV-10, VTD-PASID-11 */
 FaultReason Translator::readPasidEntry(Walk &walk)
 {
 	const StreamId &stream = walk.request.stream;
@@ -179,6 +181,7 @@ FaultReason Translator::readPasidEntry(Walk &walk)
 	return reason;
 }
 
+/* VTD-PASID-1 to VTD-PASID-4 */
 FaultReason Translator::fetchPasidEntry(Walk &walk)
 {
 	PasidEntry &entry = walk.entry;
@@ -207,7 +210,7 @@ FaultReason Translator::fetchPasidEntry(Walk &walk)
 	return entry.check(context_.features);
 }
 
-/* Steps 12 and 13. */
+/* VTD-PASID-10 */
 FaultReason Translator::dispatch(Walk &walk)
 {
 	if (walk.privileged && !walk.entry.supervisor())
@@ -250,6 +253,7 @@ FaultReason Translator::translateFirstStage(Walk &walk)
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
+/* VTD-SS-2 */
 FaultReason Translator::translateSecondStage(Walk &walk)
 {
 	const Request &request = walk.request;
@@ -270,6 +274,7 @@ FaultReason Translator::translateSecondStage(Walk &walk)
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
+/* VTD-NEST-7, VTD-NEST-11, VTD-NEST-12 */
 FaultReason Translator::translateNested(Walk &walk)
 {
 	const Request &request = walk.request;
@@ -289,7 +294,7 @@ FaultReason Translator::translateNested(Walk &walk)
 
 	if (reason != FaultReason::None)
 		return reason;
-	/* What the first stage refuses must not make the second stage's page dirty. */
+	/* VTD-NEST-6: what the first stage refuses must not make the second stage's page dirty. */
 	const uint32_t rights = firstStageRights(inner);
 
 	complete(walk, inner.level, inner.base, TagKind::Pasid, rights | kStageRead | kStageWrite);
@@ -307,6 +312,7 @@ FaultReason Translator::translateNested(Walk &walk)
 	return judge(walk.result.flags, request, walk.privileged);
 }
 
+/* VTD-PASID-12 */
 FaultReason Translator::translatePassThrough(Walk &walk)
 {
 	const uint64_t address = walk.request.address;
@@ -351,7 +357,10 @@ void Translator::complete(Walk &walk, unsigned level, uint64_t base, TagKind kin
 	entry.flags |= permittedKinds(entry.flags);
 }
 
-/* Rights of sheet 3.3 and 3.6, in the order of 7.5; @flags of an IOTLB entry. */
+/*
+ * VTD-FS-7 to VTD-FS-9, VTD-SS-4, VTD-SS-5, VTD-SS-12. The specification leaves the order open;
+ * @flags of an IOTLB entry.
+ */
 FaultReason Translator::judge(uint32_t flags, const Request &request, bool privileged) const
 {
 	const bool write = request.access != Access::Read, read = request.access != Access::Write;
@@ -373,7 +382,8 @@ FaultReason Translator::judge(uint32_t flags, const Request &request, bool privi
 
 /*
  * The six bits that the hit path tests. A write to a page whose D bit is still clear is permitted,
- * but has to walk to set it (sheet 3.4), so its bit stays off.
+ * but has to walk to set it (VTD-FS-11), so its bit stays off. Afterwards nobody looks at D in
+ * memory (VTD-FS-14).
  */
 uint32_t Translator::permittedKinds(uint32_t flags) const
 {

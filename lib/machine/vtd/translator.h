@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Translation of one untranslated request (VT-d sheet 4): IOTLB, and on a miss the whole way from
+ * Translation of one untranslated request (VT-d 4.2): IOTLB, and on a miss the whole way from
  * the root table down.
  */
 #pragma once
@@ -18,7 +18,7 @@ namespace wd::machine::vtd
 
 struct FirstStageLeaf;
 
-/** A request with AT=00 that does not cross a 4 KiB page (sheet 4.1). */
+/** A request with AT=00 that does not cross a 4 KiB page (VTD-SS-13). */
 struct Request {
 	StreamId stream;
 	uint64_t address = 0;
@@ -41,7 +41,7 @@ struct Translation {
 
 static_assert(sizeof(Translation) == 16);
 
-/** The answer to a translation request (sheet 4.3). */
+/** The answer to a translation request (VT-d 4.2.3). */
 struct Completion {
 	enum class Status : uint8_t { Success, Unsupported, Abort };
 
@@ -60,7 +60,7 @@ struct Completion {
 /** A device that gets this answer may ask for the page: success with R=W=U=S=0, or fewer rights. */
 bool isRecoverable(FaultReason reason);
 
-/** What a page request passed on its way, or why it got stuck (sheet 4.2, step 11). */
+/** What a page request passed on its way, or why it got stuck (VTD-PRQ-4). */
 struct PageRequestTarget {
 	FaultReason reason = FaultReason::None;
 	bool silenced = false;
@@ -69,7 +69,7 @@ struct PageRequestTarget {
 	uint32_t pasid = 0; /**< the message's, or RID_PASID */
 };
 
-/** The latched root pointer (sheet 1.6): RTADDR as SRTP found it. */
+/** The latched root pointer (VTD-REG-1): RTADDR as SRTP found it. */
 using RootPointer = uint64_t;
 
 /** One per agent; the agent's gate covers it. */
@@ -176,7 +176,7 @@ private:
 		      Translation &denied) noexcept;
 	Translation walk(RootPointer root, const Request &request) noexcept;
 
-	/** Steps of 4.2; each returns the fault of its structure. */
+	/** The steps of a walk, in order; each returns the fault of its structure. */
 	FaultReason checkRootPointer(RootPointer root, const Request &request) const;
 	Translation answerInterruptRange(const Request &request) const;
 	FaultReason readContext(RootPointer root, Walk &walk);

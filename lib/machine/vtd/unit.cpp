@@ -202,7 +202,7 @@ void IommuUnit::Impl::execute(unsigned offset, uint32_t value)
 	}
 }
 
-/* GCMD: one-shot bits act when 1, persistent ones when they differ from GSTS (sheet 1.5). */
+/* GCMD: one-shot bits act when 1, persistent ones when they differ from GSTS (VT-d 11.4.4). */
 void IommuUnit::Impl::command(uint32_t value)
 {
 	const uint32_t changed = value ^ read(reg::kGsts);
@@ -215,6 +215,7 @@ void IommuUnit::Impl::command(uint32_t value)
 		setTranslation(value & kTranslationEnable);
 }
 
+/* VTD-REG-1, VTD-REG-2 */
 void IommuUnit::Impl::setRootPointer()
 {
 	withRegisters([&] {
@@ -228,6 +229,7 @@ void IommuUnit::Impl::setRootPointer()
 	withRegisters([&] { registers_.setBits(reg::kGsts, kSetRootPointer); });
 }
 
+/* VTD-QI-10 */
 void IommuUnit::Impl::setQueue(bool enable)
 {
 	withRegisters([&] {
@@ -241,7 +243,7 @@ void IommuUnit::Impl::setQueue(bool enable)
 		queue_.run();
 }
 
-/* Either way ends with all bursts of before drained; disabling also empties the caches. */
+/* Either way ends with all bursts of before drained; disabling empties the caches (VTD-REG-3). */
 void IommuUnit::Impl::setTranslation(bool enable)
 {
 	state_.setMode(UnitState::kEnabled, enable);
@@ -347,7 +349,7 @@ TranslationCompletion IommuUnit::requestTranslation(const TranslationRequest &re
 		return result;
 	result.snooped = found.snooped;
 	result.large = found.size != 0;
-	/* Sheet 4.3: the lowest 0 bit of the address gives the size. */
+	/* VTD-ATS-5: the lowest 0 bit of the address gives the size. */
 	result.address = found.address;
 	if (found.size)
 		result.address |= (uint64_t{1} << (classShift(found.size) - 1)) - kPageSize;
@@ -393,7 +395,7 @@ const IommuCapabilities &IommuUnit::capabilities() const
 	return impl_->features_.registers;
 }
 
-/* Aligned accesses of 4 and 8 bytes; the latter are two halves, low half first (sheet 1.1). */
+/* VTD-REG-6: aligned accesses of 4 and 8 bytes; the latter are two halves, low half first. */
 static bool isRegisterAccess(uint64_t offset, unsigned size)
 {
 	return (size == 4 || size == 8) && !(offset % size) && offset <= kRegisterBarSize - size;

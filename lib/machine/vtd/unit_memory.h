@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The unit's own accesses to memory: table walks, queue reads, status writes. They are never
- * translated, and need bus mastering of the unit's function (VT-d sheet 0.4).
+ * translated, and need bus mastering of the unit's function (VTD-REG-10).
  */
 #pragma once
 

@@ -18,7 +18,7 @@ constexpr unsigned kEcapDt = 2, kEcapNwfs = 33, kEcapPds = 42, kEcapSms = 58;
 constexpr unsigned kVectorFault = 0, kVectorPageRequest = 2;
 constexpr unsigned kSuccess = 0, kInvalid = 1, kFailure = 15;
 
-/* Descriptors (sheet 5.2). @size: 0 is one page, n is 4 KiB << n. */
+/* Descriptors (VT-d 6.5.2). @size: 0 is one page, n is 4 KiB << n. */
 Descriptor deviceTlb(Rid rid, uint64_t address, unsigned size = 0);
 Descriptor deviceTlbAll(Rid rid);
 Descriptor pasidDeviceTlb(Rid rid, uint32_t pasid, uint64_t address, unsigned size = 0);

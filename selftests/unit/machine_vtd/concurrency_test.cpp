@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Agents at work on several threads while software changes mappings: once an invalidation has
- * completed, nothing reaches memory through the old mapping (draining, VT-d sheet 5.6).
+ * completed, nothing reaches memory through the old mapping (draining, VTD-INV-14).
  */
 #include <chrono>
 #include <thread>
@@ -97,6 +97,7 @@ struct Remap {
 	uint32_t sequence = 0;
 };
 
+/* VTD-INV-14 */
 TEST(VtdConcurrency, NoAccessThroughOldMappingAfterWait)
 {
 	VtdBench bench;
@@ -192,6 +193,7 @@ struct NestedMove {
 	uint32_t sequence = 0;
 };
 
+/* VTD-INV-14 */
 TEST(VtdConcurrency, NoUseOfAGuestTableThatWasMovedAfterWait)
 {
 	VtdBench bench;
@@ -233,7 +235,7 @@ TEST(VtdConcurrency, FaultsAndRegisterAccessesRunTogether)
 	EXPECT_GT(bench.sink.count(0), 0u);
 }
 
-/* The wait must not complete while a burst that may hold the old translation is open. */
+/* VTD-INV-14: no wait completes while a burst that may hold the old translation is open. */
 TEST(VtdConcurrency, InvalidationWaitsForOpenBurst)
 {
 	VtdBench bench;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Translation requests, translated requests and device TLBs: the TrReq and Trd parts of cases A to
- * F, and cases G, H16, H17, I9, I10 of the VT-d sheet, section 10.
+ * Translation requests, translated requests and device TLBs: what Documentation/spec/vtd.rst says
+ * about requests of functions with ATS.
  */
 #include "ats_fixture.h"
 
@@ -52,7 +52,8 @@ protected:
 	uint64_t other_ = 0;
 };
 
-TEST_F(VtdTranslationRequest, A3_TranslationOff)
+/* VTD-REG-3 */
+TEST_F(VtdTranslationRequest, TranslationOff)
 {
 	simpleSecond(5);
 	EXPECT_TRUE(ask(pasid(5), kInput).read);
@@ -64,7 +65,8 @@ TEST_F(VtdTranslationRequest, A3_TranslationOff)
 	expectNoRecord();
 }
 
-TEST_F(VtdTranslationRequest, A10_TableModes)
+/* VTD-REG-8, VTD-ATS-2 */
+TEST_F(VtdTranslationRequest, TableModes)
 {
 	bench().write64(kRtaddr, bench().root | 2 << 10);
 	bench().write32(kGcmd, kTe | kQie | kSrtp);
@@ -79,7 +81,8 @@ TEST_F(VtdTranslationRequest, A10_TableModes)
 	expectOnlyRecord(FaultReason::AbortDma, 2);
 }
 
-TEST_F(VtdTranslationRequest, B_ContextEntries)
+/* VTD-ATS-2 */
+TEST_F(VtdTranslationRequest, ContextEntries)
 {
 	simpleSecond(5);
 	context([](Context &c) { c.present = false; });
@@ -102,7 +105,8 @@ TEST_F(VtdTranslationRequest, B_ContextEntries)
 	expectRefusal(FaultReason::RootReserved, kCa, pasid(5), kInput);
 }
 
-TEST_F(VtdTranslationRequest, B8_DeviceTlbDisabled)
+/* VTD-CTX-8 */
+TEST_F(VtdTranslationRequest, DeviceTlbDisabled)
 {
 	simpleSecond(5);
 	simpleSecond(0, 2);
@@ -115,11 +119,12 @@ TEST_F(VtdTranslationRequest, B8_DeviceTlbDisabled)
 	expectOnlyRecord(FaultReason::DeviceTlbDisabled, 2);
 }
 
-TEST_F(VtdTranslationRequest, C_PasidEntries)
+/* VTD-ATS-1, VTD-ATS-2 */
+TEST_F(VtdTranslationRequest, PasidEntries)
 {
 	simpleSecond(5);
-	expectEmpty(pasid(64), kInput); /* C1: directory not present */
-	expectEmpty(pasid(6), kInput);	/* C3: entry not present */
+	expectEmpty(pasid(64), kInput); /* directory not present */
+	expectEmpty(pasid(6), kInput);	/* entry not present */
 	Pasid entry;
 	entry.second = bench().page();
 	entry.type = 5;
@@ -133,11 +138,11 @@ TEST_F(VtdTranslationRequest, C_PasidEntries)
 	expectRefusal(FaultReason::DirectoryReserved, kCa, pasid(128), kInput);
 	bench().put(bench().directoryEntry(192), 0x1000 | 1);
 	expectRefusal(FaultReason::PasidEntryNotReadable, kCa, pasid(192), kInput);
-	expectEmpty(pasid(5), kInput, true); /* C14: PR=1, SRE=0 */
+	expectEmpty(pasid(5), kInput, true); /* PR=1, SRE=0 */
 }
 
-/* G1, and what else a page request may cure. */
-TEST_F(VtdTranslationRequest, D4_FirstStageNotPresentIsEmpty)
+/* VTD-ATS-1: what a page request may cure. */
+TEST_F(VtdTranslationRequest, FirstStageNotPresentIsEmpty)
 {
 	const uint64_t table = simpleFirst(5);
 
@@ -155,12 +160,13 @@ TEST_F(VtdTranslationRequest, D4_FirstStageNotPresentIsEmpty)
 		bench().run({pasidIotlb(1, 5)});
 		bench().put(entry, before);
 	}
-	bench().put(bench().entryAt(table, 4, kInput, 2), 0x1000 | kFsAll); /* D20 */
+	bench().put(bench().entryAt(table, 4, kInput, 2), 0x1000 | kFsAll); /* no memory */
 	bench().run({pasidIotlb(1, 5)});
 	expectEmpty(pasid(5), kInput);
 }
 
-TEST_F(VtdTranslationRequest, D13_RightsThatRemain)
+/* VTD-ATS-3 */
+TEST_F(VtdTranslationRequest, RightsThatRemain)
 {
 	const uint64_t table = simpleFirst(5);
 
@@ -170,18 +176,19 @@ TEST_F(VtdTranslationRequest, D13_RightsThatRemain)
 	EXPECT_FALSE(answer.write);
 	EXPECT_EQ(answer.address, target_);
 	expectNoRecord();
-	/* E4, for a page that may only be written. */
+	/* A page that may only be written. */
 	const uint64_t second = simpleSecond(6, 2);
 	bench().mapSecond(second, 4, 0x2000, target_, kSsW);
 	answer = ask(pasid(6), 0x2000, false);
 	EXPECT_FALSE(answer.read);
 	EXPECT_TRUE(answer.write);
 	expectEmpty(pasid(6), 0x2000);
-	expectEmpty(pasid(6), uint64_t{1} << 48); /* E2 */
+	expectEmpty(pasid(6), uint64_t{1} << 48); /* beyond the width */
 	expectEmpty(pasid(6), 0x5000);
 }
 
-TEST_F(VtdTranslationRequest, D21_D22_InterruptRangeBehindATranslation)
+/* VTD-ATS-7 */
+TEST_F(VtdTranslationRequest, InterruptRangeBehindATranslation)
 {
 	const uint64_t table = simpleFirst(5);
 
@@ -191,7 +198,8 @@ TEST_F(VtdTranslationRequest, D21_D22_InterruptRangeBehindATranslation)
 	expectRefusal(FaultReason::InterruptRangeOutput, kCa, pasid(5), 0x40100000);
 }
 
-TEST_F(VtdTranslationRequest, E9_Snooped)
+/* VTD-ATS-9 */
+TEST_F(VtdTranslationRequest, Snooped)
 {
 	const uint64_t second = simpleSecond(5);
 
@@ -200,7 +208,8 @@ TEST_F(VtdTranslationRequest, E9_Snooped)
 	EXPECT_TRUE(ask(pasid(5), 0x2000).snooped);
 }
 
-TEST_F(VtdTranslationRequest, E11_E12_SecondStageTrouble)
+/* VTD-ATS-2 */
+TEST_F(VtdTranslationRequest, SecondStageTrouble)
 {
 	Pasid entry;
 
@@ -223,8 +232,11 @@ TEST_F(VtdTranslationRequest, E11_E12_SecondStageTrouble)
 	expectRefusal(FaultReason::SecondStageReserved, kCa, pasid(8), kInput);
 }
 
-/* F8; an attacker would like to get the guest physical address as a host physical one. */
-TEST_F(VtdTranslationRequest, F8_NestedRights)
+/*
+ * VTD-NEST-7, VTD-ATS-3: an attacker would like to get the guest physical address as a host
+ * physical one.
+ */
+TEST_F(VtdTranslationRequest, NestedRights)
 {
 	useAts(VtdBench::e0With(kEcapNest));
 	constexpr uint64_t kGuestRoot = 0x100000, kGuestPage = 0x200000;
@@ -266,13 +278,14 @@ TEST_F(VtdTranslationRequest, F8_NestedRights)
 	expectNoRecord();
 	set(kFsAll, kSsRw);
 	EXPECT_TRUE(ask(pasid(5), kInput, false).write);
-	/* F14 */
+	/* VTD-NEST-10 */
 	bench().mapSecond(entry.second, 4, kGuestRoot, tables[0], kSsRw | bit(62));
 	bench().run({iotlbDomain(1)});
 	expectRefusal(FaultReason::SecondStageReserved, kCa, pasid(5), kInput);
 }
 
-TEST_F(VtdTranslationRequest, G2_NoWrite)
+/* VTD-ATS-4 */
+TEST_F(VtdTranslationRequest, NoWrite)
 {
 	const uint64_t table = simpleFirst(5);
 	const uint64_t leaf = bench().entryAt(table, 4, kInput, 1);
@@ -292,7 +305,8 @@ TEST_F(VtdTranslationRequest, G2_NoWrite)
 	EXPECT_TRUE(bench().get(bench().entryAt(again, 4, kInput, 1)) & kFsD);
 }
 
-TEST_F(VtdTranslationRequest, G3_G4_LargePages)
+/* VTD-ATS-5 */
+TEST_F(VtdTranslationRequest, LargePages)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -309,7 +323,8 @@ TEST_F(VtdTranslationRequest, G3_G4_LargePages)
 	expectEmpty(pasid(6), uint64_t{1} << 46);
 }
 
-TEST_F(VtdTranslationRequest, G5_InterruptRange)
+/* VTD-ATS-6, VTD-MSI-2 */
+TEST_F(VtdTranslationRequest, InterruptRange)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -321,7 +336,8 @@ TEST_F(VtdTranslationRequest, G5_InterruptRange)
 	EXPECT_EQ(ask(pasid(5), 0xfee00000).address, target_);
 }
 
-TEST_F(VtdTranslationRequest, G6_G7_TranslatedRequests)
+/* VTD-ATS-8 */
+TEST_F(VtdTranslationRequest, TranslatedRequests)
 {
 	simpleSecond(5);
 	const uint64_t before = bench().unit->counters().entryReads;
@@ -336,8 +352,8 @@ TEST_F(VtdTranslationRequest, G6_G7_TranslatedRequests)
 	EXPECT_NE(bench().unit->requestTranslated({pasid(5), target_}).reason, FaultReason::None);
 }
 
-/* G8, by a function with ATS: its interrupts go out untranslated. */
-TEST_F(VtdDeviceTlb, G8_InterruptsAreNotTranslated)
+/* VTD-MSI-1: a function with ATS sends its interrupts untranslated. */
+TEST_F(VtdDeviceTlb, InterruptsAreNotTranslated)
 {
 	uint64_t value = 0;
 
@@ -345,6 +361,7 @@ TEST_F(VtdDeviceTlb, G8_InterruptsAreNotTranslated)
 	EXPECT_EQ(device().read(rid(), 0xfee00000, value), DmaResult::Blocked);
 }
 
+/* VTD-DTLB-1, VTD-ATS-8 */
 TEST_F(VtdDeviceTlb, HitsNeedNothingButTheContextEntry)
 {
 	const uint64_t table = simpleSecond(5);
@@ -375,6 +392,7 @@ TEST_F(VtdDeviceTlb, WithoutAtsRequestsAreUntranslated)
 	EXPECT_TRUE(requests().empty());
 }
 
+/* VTD-DTLB-1 */
 TEST_F(VtdDeviceTlb, SwitchingOffEmptiesIt)
 {
 	const uint64_t table = simpleSecond(5);
@@ -387,6 +405,7 @@ TEST_F(VtdDeviceTlb, SwitchingOffEmptiesIt)
 	EXPECT_EQ(read(pasid(5)), 0x2222u);
 }
 
+/* VTD-ATS-3 */
 TEST_F(VtdDeviceTlb, RightsAreAskedForAgain)
 {
 	const uint64_t table = simpleSecond(5);
@@ -402,7 +421,8 @@ TEST_F(VtdDeviceTlb, RightsAreAskedForAgain)
 	expectNoRecord();
 }
 
-TEST_F(VtdDeviceTlb, H16_WhatInvalidationsRemove)
+/* VTD-DTLB-2 */
+TEST_F(VtdDeviceTlb, WhatInvalidationsRemove)
 {
 	std::array<uint64_t, 3> tables{};
 	const std::array<StreamId, 3> streams = {rid(), pasid(5), pasid(6)};
@@ -436,6 +456,7 @@ TEST_F(VtdDeviceTlb, H16_WhatInvalidationsRemove)
 	EXPECT_EQ(seen(pasidDeviceTlb(kRid, 6, 0x1ff000, 9)), 0b100u) << "2 MiB at 0";
 }
 
+/* VTD-DTLB-2 */
 TEST_F(VtdDeviceTlb, LargePageGoesWithAnyOfIt)
 {
 	const uint64_t table = simpleSecond(5);
@@ -450,7 +471,8 @@ TEST_F(VtdDeviceTlb, LargePageGoesWithAnyOfIt)
 	EXPECT_EQ(read(pasid(5), 0x40005000), 0x5555u);
 }
 
-TEST_F(VtdDeviceTlb, H17_UpgradeWithoutFlush)
+/* VTD-DTLB-3, VTD-PRQ-6 */
+TEST_F(VtdDeviceTlb, UpgradeWithoutFlush)
 {
 	const uint64_t table = simpleFirst(5);
 
@@ -469,7 +491,8 @@ TEST_F(VtdDeviceTlb, H17_UpgradeWithoutFlush)
 	EXPECT_EQ(device().write(pasid(5), kInput, 7), DmaResult::Ok);
 }
 
-TEST_F(VtdDeviceTlb, I9_NeverCompleted)
+/* VTD-DTLB-4 */
+TEST_F(VtdDeviceTlb, NeverCompleted)
 {
 	const uint64_t status = bench().page();
 
@@ -490,7 +513,8 @@ TEST_F(VtdDeviceTlb, I9_NeverCompleted)
 	EXPECT_EQ(bench().get(status), 1u);
 }
 
-TEST_F(VtdDeviceTlb, I9_NoSuchFunction)
+/* VTD-DTLB-4 */
+TEST_F(VtdDeviceTlb, NoSuchFunction)
 {
 	bench().enqueue(deviceTlbAll(makeRid(1, 2, 3)));
 	bench().kick();
@@ -534,7 +558,8 @@ TEST_F(VtdDeviceTlb, DeviceThatIgnoresInvalidations)
 	EXPECT_EQ(read(pasid(5)), 0x1111u);
 }
 
-TEST_F(VtdDeviceTlb, I10_StrayCompletion)
+/* VTD-DTLB-5 */
+TEST_F(VtdDeviceTlb, StrayCompletion)
 {
 	device().endpoint->completeStray(77);
 	EXPECT_EQ(bench().read32(kFsts), kIce);

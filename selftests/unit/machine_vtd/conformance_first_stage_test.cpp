@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* First-stage translation: cases D of the VT-d sheet, section 10. */
+/* First-stage translation (Documentation/spec/vtd.rst). */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -54,7 +54,8 @@ protected:
 	unsigned levels_ = 0;
 };
 
-TEST_F(VtdFirstStage, D1_PageSizes)
+/* VTD-FS-1 */
+TEST_F(VtdFirstStage, PageSizes)
 {
 	table();
 	map(0x40000000, 0x80000000, kFsAll, 3);
@@ -67,7 +68,8 @@ TEST_F(VtdFirstStage, D1_PageSizes)
 	}
 }
 
-TEST_F(VtdFirstStage, D2_Canonical48)
+/* VTD-FS-2 */
+TEST_F(VtdFirstStage, Canonical48)
 {
 	table();
 	map(0xffff800000000000, target_);
@@ -77,7 +79,8 @@ TEST_F(VtdFirstStage, D2_Canonical48)
 	expectMapped(target_, pasid(5), 0xffff800000000000);
 }
 
-TEST_F(VtdFirstStage, D3_Canonical57)
+/* VTD-FS-2 */
+TEST_F(VtdFirstStage, Canonical57)
 {
 	table({}, 5);
 	map(0xff00000000000000, target_);
@@ -86,7 +89,8 @@ TEST_F(VtdFirstStage, D3_Canonical57)
 	expectMapped(target_, pasid(5), 0xff00000000000000);
 }
 
-TEST_F(VtdFirstStage, D4_D5_NotPresentAtEachLevel)
+/* VTD-FS-3 */
+TEST_F(VtdFirstStage, NotPresentAtEachLevel)
 {
 	for (unsigned level : {5, 4, 3, 2, 1}) {
 		table({}, 5);
@@ -99,7 +103,8 @@ TEST_F(VtdFirstStage, D4_D5_NotPresentAtEachLevel)
 	}
 }
 
-TEST_F(VtdFirstStage, D6_PageSizeBitOfUpperLevels)
+/* VTD-FS-4 */
+TEST_F(VtdFirstStage, PageSizeBitOfUpperLevels)
 {
 	table({}, 5);
 	map(kInput, target_);
@@ -108,7 +113,8 @@ TEST_F(VtdFirstStage, D6_PageSizeBitOfUpperLevels)
 	withBits(0, 5, FaultReason::None);
 }
 
-TEST_F(VtdFirstStage, D7_GiganticPagesNeedTheFeature)
+/* VTD-FS-4 */
+TEST_F(VtdFirstStage, GiganticPagesNeedTheFeature)
 {
 	table();
 	map(0, 0x40000000, kFsAll, 3);
@@ -119,7 +125,8 @@ TEST_F(VtdFirstStage, D7_GiganticPagesNeedTheFeature)
 	expectRecorded(FaultReason::FirstStageReserved, pasid(5), kInput);
 }
 
-TEST_F(VtdFirstStage, D8_D9_LargeLeafBits)
+/* VTD-FS-5 */
+TEST_F(VtdFirstStage, LargeLeafBits)
 {
 	table();
 	map(0, 0x40000000, kFsAll, 2);
@@ -136,7 +143,8 @@ TEST_F(VtdFirstStage, D8_D9_LargeLeafBits)
 	expectMapped(0x40001000, pasid(5), kInput);
 }
 
-TEST_F(VtdFirstStage, D10_AddressBeyondHostWidth)
+/* VTD-FS-6 */
+TEST_F(VtdFirstStage, AddressBeyondHostWidth)
 {
 	table();
 	map(kInput, target_);
@@ -151,7 +159,8 @@ TEST_F(VtdFirstStage, D10_AddressBeyondHostWidth)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdFirstStage, D11_D12_UserBitAtOneLevel)
+/* VTD-FS-7 */
+TEST_F(VtdFirstStage, UserBitAtOneLevel)
 {
 	Pasid entry;
 
@@ -171,7 +180,7 @@ TEST_F(VtdFirstStage, D11_D12_UserBitAtOneLevel)
 
 /*
  * The user's walk ends at the entry that denies him: that entry and those below it are neither
- * marked as accessed nor cached, and what is wrong below is not found.
+ * marked as accessed nor cached, and what is wrong below is not found (VTD-FS-7).
  */
 TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 {
@@ -189,7 +198,10 @@ TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 	}
 }
 
-/* What the supervisor's walk has cached does not lead the user below the entry that denies him. */
+/*
+ * VTD-FS-7: what the supervisor's walk has cached does not lead the user below the entry that
+ * denies him.
+ */
 TEST_F(VtdFirstStage, CachedTablesOfTheSupervisorAreClosedToTheUser)
 {
 	Pasid entry;
@@ -204,7 +216,8 @@ TEST_F(VtdFirstStage, CachedTablesOfTheSupervisorAreClosedToTheUser)
 	EXPECT_FALSE(bench().get(entryAt(1) + 8) & kFsA);
 }
 
-TEST_F(VtdFirstStage, D13_WriteBitAtOneLevel)
+/* VTD-FS-8 */
+TEST_F(VtdFirstStage, WriteBitAtOneLevel)
 {
 	for (unsigned level : {4, 3, 2, 1}) {
 		table();
@@ -218,7 +231,8 @@ TEST_F(VtdFirstStage, D13_WriteBitAtOneLevel)
 	}
 }
 
-TEST_F(VtdFirstStage, D14_WriteProtectEnable)
+/* VTD-FS-9 */
+TEST_F(VtdFirstStage, WriteProtectEnable)
 {
 	Pasid entry;
 
@@ -237,21 +251,23 @@ TEST_F(VtdFirstStage, D14_WriteProtectEnable)
 	EXPECT_FALSE(bitsAt(1) & kFsD);
 }
 
-TEST_F(VtdFirstStage, D15_D16_AccessedAndDirty)
+/* VTD-FS-10, VTD-FS-11 */
+TEST_F(VtdFirstStage, AccessedAndDirty)
 {
 	table();
 	map(kInput, target_);
 	expectMapped(target_, pasid(5), kInput);
 	for (unsigned level : {4, 3, 2, 1})
 		EXPECT_EQ(bitsAt(level) & (kFsA | kFsD), kFsA) << level;
-	/* D16: the read left a translation; the write must still reach the D bit. */
+	/* VTD-FS-11: the read left a translation; the write must still reach the D bit. */
 	expectMapped(target_, pasid(5), kInput, Access::Write);
 	EXPECT_EQ(bitsAt(1) & (kFsA | kFsD), kFsA | kFsD);
 	for (unsigned level : {4, 3, 2})
 		EXPECT_EQ(bitsAt(level) & (kFsA | kFsD), kFsA) << level;
 }
 
-TEST_F(VtdFirstStage, D17_ExtendedAccessed)
+/* VTD-FS-12 */
+TEST_F(VtdFirstStage, ExtendedAccessed)
 {
 	Pasid entry;
 
@@ -267,7 +283,8 @@ TEST_F(VtdFirstStage, D17_ExtendedAccessed)
 		EXPECT_EQ(bitsAt(level) & (kFsA | kFsEa), kFsA | kFsEa) << level;
 }
 
-TEST_F(VtdFirstStage, D18_UpdateNeedsSnoopedWalks)
+/* VTD-FS-13 */
+TEST_F(VtdFirstStage, UpdateNeedsSnoopedWalks)
 {
 	Pasid entry;
 
@@ -280,7 +297,8 @@ TEST_F(VtdFirstStage, D18_UpdateNeedsSnoopedWalks)
 	expectMapped(target_, pasid(5), kInput, Access::Write);
 }
 
-TEST_F(VtdFirstStage, D19_ClearedDirtyNeedsFlush)
+/* VTD-FS-14 */
+TEST_F(VtdFirstStage, ClearedDirtyNeedsFlush)
 {
 	table();
 	const uint64_t leaf = map(kInput, target_);
@@ -294,7 +312,8 @@ TEST_F(VtdFirstStage, D19_ClearedDirtyNeedsFlush)
 	EXPECT_TRUE(bench().get(leaf) & kFsD);
 }
 
-TEST_F(VtdFirstStage, D20_TablesInHoles)
+/* VTD-FS-15 */
+TEST_F(VtdFirstStage, TablesInHoles)
 {
 	Pasid entry;
 
@@ -311,7 +330,8 @@ TEST_F(VtdFirstStage, D20_TablesInHoles)
 	}
 }
 
-TEST_F(VtdFirstStage, D21_D22_OutputInInterruptRange)
+/* VTD-MSI-3 */
+TEST_F(VtdFirstStage, OutputInInterruptRange)
 {
 	table();
 	map(kInput, 0xfee00000);
@@ -321,7 +341,7 @@ TEST_F(VtdFirstStage, D21_D22_OutputInInterruptRange)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0x200000);
 }
 
-/* A table that refers to itself must not hold the walker for longer than its levels. */
+/* VTD-FS-16: a table that refers to itself must not hold the walker for longer than its levels. */
 TEST_F(VtdFirstStage, SelfReferringTableEnds)
 {
 	table();

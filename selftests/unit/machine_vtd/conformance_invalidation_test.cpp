@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Caches and the invalidation queue: cases H and I of the VT-d sheet, section 10. */
+/* Caches and the invalidation queue (Documentation/spec/vtd.rst). */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -62,7 +62,8 @@ protected:
 	uint64_t other_ = 0;
 };
 
-TEST_F(VtdInvalidation, H1_StaleUntilFlushed)
+/* VTD-INV-1 */
+TEST_F(VtdInvalidation, StaleUntilFlushed)
 {
 	const uint64_t first = simpleFirst(5), second = simpleSecond(6, 2);
 
@@ -77,7 +78,8 @@ TEST_F(VtdInvalidation, H1_StaleUntilFlushed)
 	expectMapped(other_, pasid(6), kInput);
 }
 
-TEST_F(VtdInvalidation, H2_LeafOnlyFlushKeepsTables)
+/* VTD-INV-2 */
+TEST_F(VtdInvalidation, LeafOnlyFlushKeepsTables)
 {
 	const uint64_t first = simpleFirst(5), second = simpleSecond(6, 2);
 	const uint64_t twin = bench().page();
@@ -96,7 +98,8 @@ TEST_F(VtdInvalidation, H2_LeafOnlyFlushKeepsTables)
 	expectMapped(other_, pasid(6), kInput);
 }
 
-TEST_F(VtdInvalidation, H3_PasidEntryNeedsBothFlushes)
+/* VTD-INV-3 */
+TEST_F(VtdInvalidation, PasidEntryNeedsBothFlushes)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -111,7 +114,8 @@ TEST_F(VtdInvalidation, H3_PasidEntryNeedsBothFlushes)
 	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdInvalidation, H4_WrongOrderLeavesStaleTranslation)
+/* VTD-INV-3 */
+TEST_F(VtdInvalidation, WrongOrderLeavesStaleTranslation)
 {
 	simpleSecond(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -122,7 +126,8 @@ TEST_F(VtdInvalidation, H4_WrongOrderLeavesStaleTranslation)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdInvalidation, H5_ContextEntryNeedsAllFlushes)
+/* VTD-INV-4 */
+TEST_F(VtdInvalidation, ContextEntryNeedsAllFlushes)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -137,7 +142,8 @@ TEST_F(VtdInvalidation, H5_ContextEntryNeedsAllFlushes)
 	expectRecorded(FaultReason::ContextNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdInvalidation, H6_PasidFlushSparesSecondStage)
+/* VTD-INV-5 */
+TEST_F(VtdInvalidation, PasidFlushSparesSecondStage)
 {
 	simpleSecond(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -147,7 +153,8 @@ TEST_F(VtdInvalidation, H6_PasidFlushSparesSecondStage)
 	EXPECT_FALSE(cached(5, kInput));
 }
 
-TEST_F(VtdInvalidation, H7_DomainPageFlushDropsFirstStageOfTheDomain)
+/* VTD-INV-6 */
+TEST_F(VtdInvalidation, DomainPageFlushDropsFirstStageOfTheDomain)
 {
 	const uint64_t table = simpleFirst(5);
 
@@ -159,7 +166,8 @@ TEST_F(VtdInvalidation, H7_DomainPageFlushDropsFirstStageOfTheDomain)
 	EXPECT_FALSE(cached(5, 0x7000));
 }
 
-TEST_F(VtdInvalidation, H8_PasidFlushKeepsSecondStageTables)
+/* VTD-INV-5 */
+TEST_F(VtdInvalidation, PasidFlushKeepsSecondStageTables)
 {
 	const uint64_t table = simpleSecond(5), twin = bench().page();
 
@@ -172,7 +180,8 @@ TEST_F(VtdInvalidation, H8_PasidFlushKeepsSecondStageTables)
 	expectMapped(other_, pasid(5), kInput);
 }
 
-TEST_F(VtdInvalidation, H9_SharedTagsShareTables)
+/* VTD-INV-7 */
+TEST_F(VtdInvalidation, SharedTagsShareTables)
 {
 	/* Two functions, each with a directory of its own, same DID, same PASID. */
 	const Rid b = makeRid(0x76, 0, 0);
@@ -195,7 +204,8 @@ TEST_F(VtdInvalidation, H9_SharedTagsShareTables)
 	expectMapped(other_, pasidStream(b, 5), 0x2000);
 }
 
-TEST_F(VtdInvalidation, H10_OtherPasidOfTheDomainSurvives)
+/* VTD-INV-8 */
+TEST_F(VtdInvalidation, OtherPasidOfTheDomainSurvives)
 {
 	const uint64_t table = simpleFirst(1);
 
@@ -210,7 +220,8 @@ TEST_F(VtdInvalidation, H10_OtherPasidOfTheDomainSurvives)
 	EXPECT_FALSE(cached(1, kInput));
 }
 
-TEST_F(VtdInvalidation, H11_OneFlushForAllFunctionsOfTheDomain)
+/* VTD-INV-9 */
+TEST_F(VtdInvalidation, OneFlushForAllFunctionsOfTheDomain)
 {
 	const Rid b = makeRid(0x76, 0, 0);
 	const uint64_t table = simpleSecond(5);
@@ -224,7 +235,8 @@ TEST_F(VtdInvalidation, H11_OneFlushForAllFunctionsOfTheDomain)
 	expectMapped(other_, pasidStream(b, 5), kInput);
 }
 
-TEST_F(VtdInvalidation, H12_RequestsWithoutPasidAreTaggedWithRidPasid)
+/* VTD-INV-10 */
+TEST_F(VtdInvalidation, RequestsWithoutPasidAreTaggedWithRidPasid)
 {
 	Context context;
 
@@ -239,7 +251,8 @@ TEST_F(VtdInvalidation, H12_RequestsWithoutPasidAreTaggedWithRidPasid)
 	expectMapped(other_, rid(), kInput);
 }
 
-TEST_F(VtdInvalidation, H13_H18_NothingNotPresentIsCached)
+/* VTD-INV-11 */
+TEST_F(VtdInvalidation, NothingNotPresentIsCached)
 {
 	const uint64_t first = simpleFirst(5), second = simpleSecond(6, 2);
 
@@ -257,7 +270,8 @@ TEST_F(VtdInvalidation, H13_H18_NothingNotPresentIsCached)
 	expectMapped(target_, pasid(7), kInput);
 }
 
-TEST_F(VtdInvalidation, H15_ContextFlushGranularities)
+/* VTD-INV-12 */
+TEST_F(VtdInvalidation, ContextFlushGranularities)
 {
 	/* Functions 0 and 7 of the device, and one of another device. */
 	const Rid zero = makeRid(0x75, 1, 0), seven = makeRid(0x75, 1, 7);
@@ -300,6 +314,7 @@ TEST_F(VtdInvalidation, H15_ContextFlushGranularities)
 	EXPECT_FALSE(present(zero));
 }
 
+/* VTD-INV-13 */
 TEST_F(VtdInvalidation, RangesAndPageSizes)
 {
 	Pasid entry;
@@ -348,6 +363,7 @@ TEST_F(VtdInvalidation, RangesAndPageSizes)
 	EXPECT_EQ(survivors(), 0x3ffu);
 }
 
+/* VTD-INV-13 */
 TEST_F(VtdInvalidation, ManyPagesAndDomains)
 {
 	/* More than the initial table, so that growth keeps every index right. */
@@ -375,6 +391,7 @@ TEST_F(VtdInvalidation, ManyPagesAndDomains)
 	EXPECT_TRUE(cached(11, 0));
 }
 
+/* VTD-INV-15 */
 TEST_F(VtdInvalidation, NormalModeForgetsButStaysRight)
 {
 	const uint64_t table = bench().page();
@@ -393,6 +410,7 @@ TEST_F(VtdInvalidation, NormalModeForgetsButStaysRight)
 	EXPECT_FALSE(cached(5, (kPages - 1) << 12));
 }
 
+/* VTD-INV-15 */
 TEST_F(VtdInvalidation, NoCacheModeSeesEveryChange)
 {
 	const uint64_t table = simpleSecond(5);
@@ -416,7 +434,8 @@ TEST_F(VtdInvalidation, WalkReadsAreCounted)
 	EXPECT_EQ(bench().unit->counters().entryReads, before + 8);
 }
 
-TEST_F(VtdInvalidation, I1_RingWraps)
+/* VTD-QI-1 */
+TEST_F(VtdInvalidation, RingWraps)
 {
 	bench().write32(kGcmd, kQie); /* TES=0 */
 	for (unsigned i = 0; i < 255; i++)
@@ -435,7 +454,8 @@ TEST_F(VtdInvalidation, I1_RingWraps)
 	EXPECT_EQ(bench().unit->counters().invalidations, 255u);
 }
 
-TEST_F(VtdInvalidation, I2_InvalidTypes)
+/* VTD-QI-2 */
+TEST_F(VtdInvalidation, InvalidTypes)
 {
 	use([] {
 		IommuCapabilities capabilities = VtdBench::e0Without(kEcapPrs);
@@ -447,7 +467,8 @@ TEST_F(VtdInvalidation, I2_InvalidTypes)
 		expectRefused({type}, 3);
 }
 
-TEST_F(VtdInvalidation, I3_ReservedFields)
+/* VTD-QI-3 */
+TEST_F(VtdInvalidation, ReservedFields)
 {
 	const Descriptor bad[] = {
 		{contextGlobal().q0 | bit(6)},
@@ -473,7 +494,8 @@ TEST_F(VtdInvalidation, I3_ReservedFields)
 		expectRefused(descriptor, 4);
 }
 
-TEST_F(VtdInvalidation, I4_ReservedGranularities)
+/* VTD-QI-4 */
+TEST_F(VtdInvalidation, ReservedGranularities)
 {
 	for (Descriptor bad : {Descriptor{1}, {2}, {6}, {6 | 1 << 4}, {7 | 2 << 4}})
 		expectRefused(bad, 4);
@@ -483,7 +505,8 @@ TEST_F(VtdInvalidation, I4_ReservedGranularities)
 	bench().run({pasidIotlbPage(1, 5, 0)});
 }
 
-TEST_F(VtdInvalidation, I4_HugePasidRangeMeansEverything)
+/* VTD-QI-4 */
+TEST_F(VtdInvalidation, HugePasidRangeMeansEverything)
 {
 	simpleFirst(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -493,7 +516,8 @@ TEST_F(VtdInvalidation, I4_HugePasidRangeMeansEverything)
 	EXPECT_FALSE(cached(5, kInput));
 }
 
-TEST_F(VtdInvalidation, I5_TailAndWidthErrors)
+/* VTD-QI-5 */
+TEST_F(VtdInvalidation, TailAndWidthErrors)
 {
 	bench().write32(kIqt, 0x30); /* bit 4 */
 	expectQueueError(6, 0);
@@ -512,7 +536,8 @@ TEST_F(VtdInvalidation, I5_TailAndWidthErrors)
 	expectQueueError(2, 0);
 }
 
-TEST_F(VtdInvalidation, I5_ReservedTableModeStopsTheQueue)
+/* VTD-QI-5 */
+TEST_F(VtdInvalidation, ReservedTableModeStopsTheQueue)
 {
 	bench().write64(kRtaddr, bench().root | uint64_t{2} << 10);
 	bench().write32(kGcmd, kTe | kQie | kSrtp);
@@ -521,7 +546,8 @@ TEST_F(VtdInvalidation, I5_ReservedTableModeStopsTheQueue)
 	expectQueueError(7, 0);
 }
 
-TEST_F(VtdInvalidation, I5_NarrowDescriptorsBeforeScalableMode)
+/* VTD-QI-5 */
+TEST_F(VtdInvalidation, NarrowDescriptorsBeforeScalableMode)
 {
 	bench().unit->reset();
 	bench().unit->configWrite(pci::kCommand, pci::kCommandMaster, 2);
@@ -538,7 +564,8 @@ TEST_F(VtdInvalidation, I5_NarrowDescriptorsBeforeScalableMode)
 	expectQueueError(3, 32); /* types above 5 need scalable mode */
 }
 
-TEST_F(VtdInvalidation, I6_ErrorStopsFetching)
+/* VTD-QI-6 */
+TEST_F(VtdInvalidation, ErrorStopsFetching)
 {
 	const uint64_t status = bench().page();
 
@@ -555,7 +582,8 @@ TEST_F(VtdInvalidation, I6_ErrorStopsFetching)
 	EXPECT_EQ(bench().read32(kIqh), 64u);
 }
 
-TEST_F(VtdInvalidation, I7_StatusWriteIsFourBytes)
+/* VTD-QI-7 */
+TEST_F(VtdInvalidation, StatusWriteIsFourBytes)
 {
 	const uint64_t status = bench().page(), table = simpleSecond(5);
 
@@ -574,7 +602,8 @@ TEST_F(VtdInvalidation, I7_StatusWriteIsFourBytes)
 	bench().run({waitStatus(0x1000, 5)});
 }
 
-TEST_F(VtdInvalidation, I8_CompletionEvent)
+/* VTD-QI-8, VTD-EVENT-3 */
+TEST_F(VtdInvalidation, CompletionEvent)
 {
 	bench().run({waitInterrupt(), waitInterrupt()});
 	EXPECT_EQ(bench().sink.count(1), 1u);
@@ -596,7 +625,8 @@ TEST_F(VtdInvalidation, I8_CompletionEvent)
 	EXPECT_EQ(bench().sink.count(1), 3u);
 }
 
-TEST_F(VtdInvalidation, I8_MaskedCompletionWaits)
+/* VTD-EVENT-1 */
+TEST_F(VtdInvalidation, MaskedCompletionWaits)
 {
 	bench().write32(kIectl, 1u << 31);
 	bench().run({waitInterrupt()});
@@ -606,7 +636,8 @@ TEST_F(VtdInvalidation, I8_MaskedCompletionWaits)
 	EXPECT_EQ(bench().sink.count(1), 1u);
 }
 
-TEST_F(VtdInvalidation, I8_StatusIsThereBeforeTheMessage)
+/* VTD-QI-8 */
+TEST_F(VtdInvalidation, StatusIsThereBeforeTheMessage)
 {
 	struct Checker : InterruptSink {
 		VtdBench *bench = nullptr;
@@ -624,7 +655,8 @@ TEST_F(VtdInvalidation, I8_StatusIsThereBeforeTheMessage)
 	EXPECT_EQ(checker.seen, 3u);
 }
 
-TEST_F(VtdInvalidation, I11_ContextPasidIotlbInOrder)
+/* VTD-QI-9 */
+TEST_F(VtdInvalidation, ContextPasidIotlbInOrder)
 {
 	simpleSecond(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -633,7 +665,8 @@ TEST_F(VtdInvalidation, I11_ContextPasidIotlbInOrder)
 	expectRecorded(FaultReason::ContextNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdInvalidation, I12_DisablingTheQueue)
+/* VTD-QI-10 */
+TEST_F(VtdInvalidation, DisablingTheQueue)
 {
 	bench().run({iotlbGlobal(), waitInterrupt()});
 	bench().write32(kGcmd, kTe);
@@ -646,6 +679,7 @@ TEST_F(VtdInvalidation, I12_DisablingTheQueue)
 	EXPECT_EQ(bench().read32(kIqh), 0x20u);
 }
 
+/* VTD-REG-7 */
 TEST_F(VtdInvalidation, QueueRegistersAreAbsentWithoutQi)
 {
 	IommuCapabilities capabilities = VtdBench::e0();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Nested translation: cases F of the VT-d sheet, section 10, and what C, H say about PGTT 011. */
+/* Nested translation (Documentation/spec/vtd.rst). */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -99,7 +99,8 @@ protected:
 	uint64_t gpa_[kLevels + 1] = {}, hpa_[kLevels + 1] = {};
 };
 
-TEST_F(VtdNested, F1_FourByFourReads24Entries)
+/* VTD-NEST-1 */
+TEST_F(VtdNested, FourByFourReads24Entries)
 {
 	nested();
 	reads(); /* fills the context and PASID caches */
@@ -113,7 +114,8 @@ TEST_F(VtdNested, F1_FourByFourReads24Entries)
 	EXPECT_EQ(reads(), 24u + 4);
 }
 
-TEST_F(VtdNested, F1_EveryCombinationOfLevels)
+/* VTD-NEST-1 */
+TEST_F(VtdNested, EveryCombinationOfLevels)
 {
 	IommuCapabilities capabilities = VtdBench::e0();
 
@@ -159,7 +161,8 @@ TEST_F(VtdNested, StructureCachesShortenTheWalk)
 	EXPECT_EQ(bench().unit->counters().entryReads - before, 2u);
 }
 
-TEST_F(VtdNested, F2_F3_TablesThatTheSecondStageDoesNotMap)
+/* VTD-NEST-2 */
+TEST_F(VtdNested, TablesThatTheSecondStageDoesNotMap)
 {
 	for (unsigned n = 0; n <= kLevels; n++) {
 		SCOPED_TRACE(n);
@@ -169,7 +172,8 @@ TEST_F(VtdNested, F2_F3_TablesThatTheSecondStageDoesNotMap)
 	}
 }
 
-TEST_F(VtdNested, F4_TablesThatTheSecondStageDoesNotLetRead)
+/* VTD-NEST-3 */
+TEST_F(VtdNested, TablesThatTheSecondStageDoesNotLetRead)
 {
 	for (bool ssade : {false, true}) {
 		Pasid entry;
@@ -186,7 +190,8 @@ TEST_F(VtdNested, F4_TablesThatTheSecondStageDoesNotLetRead)
 	}
 }
 
-TEST_F(VtdNested, F5_UpdatesNeedWritePermission)
+/* VTD-NEST-4 */
+TEST_F(VtdNested, UpdatesNeedWritePermission)
 {
 	for (unsigned level = 1; level <= kLevels; level++) {
 		SCOPED_TRACE(level);
@@ -206,7 +211,8 @@ TEST_F(VtdNested, F5_UpdatesNeedWritePermission)
 	}
 }
 
-TEST_F(VtdNested, F5_CachedTablesKeepTheirPermission)
+/* VTD-NEST-4 */
+TEST_F(VtdNested, CachedTablesKeepTheirPermission)
 {
 	/* The walk that fails starts at the lowest table, which the structure cache knows. */
 	nested();
@@ -218,7 +224,8 @@ TEST_F(VtdNested, F5_CachedTablesKeepTheirPermission)
 	EXPECT_EQ(bench().get(entryAt(1) + 8), gpa_[kData] | kFsAll);
 }
 
-TEST_F(VtdNested, F5_ExtendedAccessed)
+/* VTD-NEST-4 */
+TEST_F(VtdNested, ExtendedAccessed)
 {
 	Pasid entry;
 
@@ -231,7 +238,8 @@ TEST_F(VtdNested, F5_ExtendedAccessed)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, F6_DirtyTrackingNeedsWritePermission)
+/* VTD-NEST-5 */
+TEST_F(VtdNested, DirtyTrackingNeedsWritePermission)
 {
 	Pasid entry;
 
@@ -244,7 +252,8 @@ TEST_F(VtdNested, F6_DirtyTrackingNeedsWritePermission)
 	}
 }
 
-TEST_F(VtdNested, F7_TablesBecomeDirty)
+/* VTD-NEST-5 */
+TEST_F(VtdNested, TablesBecomeDirty)
 {
 	Pasid entry;
 
@@ -269,7 +278,8 @@ TEST_F(VtdNested, F7_TablesBecomeDirty)
 		EXPECT_TRUE(bench().get(outerLeaf(n)) & kSsD) << n;
 }
 
-TEST_F(VtdNested, F7_WithoutTrackingNothingOfTheSecondStageChanges)
+/* VTD-NEST-6 */
+TEST_F(VtdNested, WithoutTrackingNothingOfTheSecondStageChanges)
 {
 	nested();
 	expectMapped(target_, pasid(5), kInput, Access::Write);
@@ -277,7 +287,8 @@ TEST_F(VtdNested, F7_WithoutTrackingNothingOfTheSecondStageChanges)
 		EXPECT_EQ(bench().get(outerLeaf(n)) & (kSsA | kSsD), 0u) << n;
 }
 
-TEST_F(VtdNested, F7_RefusedWritesDoNotMakeThePageDirty)
+/* VTD-NEST-6 */
+TEST_F(VtdNested, RefusedWritesDoNotMakeThePageDirty)
 {
 	Pasid entry;
 
@@ -288,7 +299,8 @@ TEST_F(VtdNested, F7_RefusedWritesDoNotMakeThePageDirty)
 	EXPECT_FALSE(bench().get(outerLeaf(kData)) & kSsD);
 }
 
-TEST_F(VtdNested, F8_PageThatTheSecondStageLetsOnlyRead)
+/* VTD-NEST-7 */
+TEST_F(VtdNested, PageThatTheSecondStageLetsOnlyRead)
 {
 	nested();
 	changeOuter(kData, 0, kSsW);
@@ -301,7 +313,8 @@ TEST_F(VtdNested, F8_PageThatTheSecondStageLetsOnlyRead)
 	}
 }
 
-TEST_F(VtdNested, F9_PageThatTheFirstStageLetsOnlyRead)
+/* VTD-NEST-7 */
+TEST_F(VtdNested, PageThatTheFirstStageLetsOnlyRead)
 {
 	for (unsigned level = 1; level <= kLevels; level++) {
 		nested();
@@ -311,7 +324,8 @@ TEST_F(VtdNested, F9_PageThatTheFirstStageLetsOnlyRead)
 	}
 }
 
-TEST_F(VtdNested, F9_PrivilegedRequests)
+/* VTD-NEST-7 */
+TEST_F(VtdNested, PrivilegedRequests)
 {
 	Pasid entry;
 
@@ -334,7 +348,8 @@ TEST_F(VtdNested, F9_PrivilegedRequests)
 	expectRecorded(FaultReason::WriteDenied, pasid(5), kInput, Access::Write, true);
 }
 
-TEST_F(VtdNested, F10_PageThatTheSecondStageLetsOnlyWrite)
+/* VTD-NEST-7 */
+TEST_F(VtdNested, PageThatTheSecondStageLetsOnlyWrite)
 {
 	nested();
 	changeOuter(kData, 0, kSsR);
@@ -345,7 +360,8 @@ TEST_F(VtdNested, F10_PageThatTheSecondStageLetsOnlyWrite)
 		  FaultReason::None);
 }
 
-TEST_F(VtdNested, F11_TheSmallerPageCounts)
+/* VTD-NEST-8 */
+TEST_F(VtdNested, TheSmallerPageCounts)
 {
 	constexpr uint64_t kLarge = 0x200000, kGuest = 0x80000000, kHost = 0x40000000;
 	const struct {
@@ -375,7 +391,8 @@ TEST_F(VtdNested, F11_TheSmallerPageCounts)
 	}
 }
 
-TEST_F(VtdNested, F12_GuestAddressesBeyondTheWidth)
+/* VTD-NEST-9 */
+TEST_F(VtdNested, GuestAddressesBeyondTheWidth)
 {
 	Pasid entry;
 
@@ -391,7 +408,8 @@ TEST_F(VtdNested, F12_GuestAddressesBeyondTheWidth)
 	expectRecorded(FaultReason::FirstStageAddressWidth, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, F13_BeyondHostWidthIsReserved)
+/* VTD-NEST-9 */
+TEST_F(VtdNested, BeyondHostWidthIsReserved)
 {
 	Pasid entry;
 
@@ -401,7 +419,8 @@ TEST_F(VtdNested, F13_BeyondHostWidthIsReserved)
 	expectRecorded(FaultReason::FirstStageReserved, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, F14_ReservedBitsOfTheSecondStage)
+/* VTD-NEST-10 */
+TEST_F(VtdNested, ReservedBitsOfTheSecondStage)
 {
 	for (unsigned n = 0; n <= kLevels; n++) {
 		nested();
@@ -410,7 +429,8 @@ TEST_F(VtdNested, F14_ReservedBitsOfTheSecondStage)
 	}
 }
 
-TEST_F(VtdNested, F15_InterruptRangeOutput)
+/* VTD-NEST-12 */
+TEST_F(VtdNested, InterruptRangeOutput)
 {
 	nested();
 	changeOuter(kData, 0xfee00000, ~uint64_t{0xfff});
@@ -431,7 +451,8 @@ TEST_F(VtdNested, F15_InterruptRangeOutput)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, F16_NotCanonical)
+/* VTD-NEST-11 */
+TEST_F(VtdNested, NotCanonical)
 {
 	nested();
 	reads();
@@ -445,7 +466,8 @@ TEST_F(VtdNested, F16_NotCanonical)
 
 using Status = TranslationCompletion::Status;
 
-TEST_F(VtdNested, F2_TranslationRequestsWithoutSecondStage)
+/* VTD-NEST-2, VTD-ATS-1 */
+TEST_F(VtdNested, TranslationRequestsWithoutSecondStage)
 {
 	for (unsigned n = 0; n <= kLevels; n++) {
 		nested();
@@ -458,7 +480,8 @@ TEST_F(VtdNested, F2_TranslationRequestsWithoutSecondStage)
 	EXPECT_EQ(bench().read32(kFsts), 0u);
 }
 
-TEST_F(VtdNested, F8_F9_TranslationRequestsTellTheRightsOfBothStages)
+/* VTD-NEST-6, VTD-NEST-7 */
+TEST_F(VtdNested, TranslationRequestsTellTheRightsOfBothStages)
 {
 	for (bool inner : {false, true}) {
 		Pasid entry;
@@ -485,7 +508,8 @@ TEST_F(VtdNested, F8_F9_TranslationRequestsTellTheRightsOfBothStages)
 	EXPECT_EQ(ask().address, target_);
 }
 
-TEST_F(VtdNested, F11_TranslationRequestsTellTheSmallerPage)
+/* VTD-NEST-8 */
+TEST_F(VtdNested, TranslationRequestsTellTheSmallerPage)
 {
 	constexpr uint64_t kGuest = 0x80000000, kHost = 0x40000000;
 
@@ -503,7 +527,8 @@ TEST_F(VtdNested, F11_TranslationRequestsTellTheSmallerPage)
 	}
 }
 
-TEST_F(VtdNested, F14_TranslationRequestsAbortAtReservedBits)
+/* VTD-NEST-10, VTD-ATS-2 */
+TEST_F(VtdNested, TranslationRequestsAbortAtReservedBits)
 {
 	for (unsigned n = 0; n <= kLevels; n++) {
 		nested();
@@ -568,14 +593,16 @@ TEST_F(VtdNested, WithoutPasid)
 	expectRecorded(FaultReason::SecondStageNotPresent, rid(), kInput);
 }
 
-TEST_F(VtdNested, C5_NotOffered)
+/* VTD-PASID-5 */
+TEST_F(VtdNested, NotOffered)
 {
 	use(VtdBench::e0Without(kEcapNest));
 	nested();
 	expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, C6_C7_WidthAndModeOfNestedEntries)
+/* VTD-PASID-6, VTD-PASID-7 */
+TEST_F(VtdNested, WidthAndModeOfNestedEntries)
 {
 	nested();
 	for (uint64_t aw : {0, 3, 4}) {
@@ -589,7 +616,8 @@ TEST_F(VtdNested, C6_C7_WidthAndModeOfNestedEntries)
 	expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, C13_TopTableBeyondTheWidth)
+/* VTD-PASID-9 */
+TEST_F(VtdNested, TopTableBeyondTheWidth)
 {
 	Pasid entry;
 
@@ -605,13 +633,15 @@ TEST_F(VtdNested, C13_TopTableBeyondTheWidth)
 	expectRecorded(FaultReason::SecondStageNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, C14_SupervisorNeedsSre)
+/* VTD-PASID-10 */
+TEST_F(VtdNested, SupervisorNeedsSre)
 {
 	nested();
 	expectRecorded(FaultReason::SupervisorNotEnabled, pasid(5), kInput, Access::Read, true);
 }
 
-TEST_F(VtdNested, H1_H2_PasidPageFlush)
+/* VTD-INV-1, VTD-INV-2 */
+TEST_F(VtdNested, PasidPageFlush)
 {
 	const uint64_t other = bench().page();
 
@@ -638,7 +668,8 @@ TEST_F(VtdNested, H1_H2_PasidPageFlush)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, H7_DomainPageFlushDropsAllOfTheDomain)
+/* VTD-INV-6 */
+TEST_F(VtdNested, DomainPageFlushDropsAllOfTheDomain)
 {
 	nested();
 	bench().put(entryAt(1) + 8, gpa_[kData] | kFsAll);
@@ -654,7 +685,8 @@ TEST_F(VtdNested, H7_DomainPageFlushDropsAllOfTheDomain)
 	}
 }
 
-TEST_F(VtdNested, H7_DomainPageFlushMovesTheGuestsTables)
+/* VTD-INV-6 */
+TEST_F(VtdNested, DomainPageFlushMovesTheGuestsTables)
 {
 	/* The structure cache holds host addresses of guest tables; they go with the domain. */
 	const uint64_t other = bench().page(), table = bench().page();
@@ -670,7 +702,8 @@ TEST_F(VtdNested, H7_DomainPageFlushMovesTheGuestsTables)
 	expectMapped(other, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, H8_PasidFlushKeepsSecondStageTables)
+/* VTD-INV-5 */
+TEST_F(VtdNested, PasidFlushKeepsSecondStageTables)
 {
 	const uint64_t other = bench().page(), twin = bench().page();
 
@@ -684,7 +717,8 @@ TEST_F(VtdNested, H8_PasidFlushKeepsSecondStageTables)
 	expectMapped(other, pasid(5), kInput);
 }
 
-TEST_F(VtdNested, H11_ChildrenOfOneParentAreFlushedByTheirOwnDomains)
+/* VTD-INV-9 */
+TEST_F(VtdNested, ChildrenOfOneParentAreFlushedByTheirOwnDomains)
 {
 	nested();
 	Pasid twin = pasid_;
@@ -701,7 +735,8 @@ TEST_F(VtdNested, H11_ChildrenOfOneParentAreFlushedByTheirOwnDomains)
 	expectRecorded(FaultReason::SecondStageNotPresent, pasid(6), kInput);
 }
 
-TEST_F(VtdNested, H18_FaultsAreNotCached)
+/* VTD-INV-11 */
+TEST_F(VtdNested, FaultsAreNotCached)
 {
 	nested();
 	change(1, 0, kFsP);
@@ -716,6 +751,7 @@ TEST_F(VtdNested, H18_FaultsAreNotCached)
 	expectMapped(target_, pasid(5), kInput);
 }
 
+/* VTD-FS-11 */
 TEST_F(VtdNested, WritesToCachedCleanPagesSetDirtyInBothStages)
 {
 	Pasid entry;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page requests: cases J of the VT-d sheet, section 10, the PReq parts of B6 and K3, and the
- * endpoint's bookkeeping, which hostile software and hostile devices must not confuse.
+ * Page requests (Documentation/spec/vtd.rst), and the endpoint's bookkeeping, which hostile software and hostile devices must not confuse.
  */
 #include <map>
 #include <set>
@@ -33,7 +32,8 @@ protected:
 	}
 };
 
-TEST_F(VtdPageRequest, J1_Descriptor)
+/* VTD-PRQ-1 */
+TEST_F(VtdPageRequest, Descriptor)
 {
 	PageRequestMessage request = message(pasid(5), 0x7654321000, 0x155);
 
@@ -48,7 +48,8 @@ TEST_F(VtdPageRequest, J1_Descriptor)
 	EXPECT_EQ(bench().sink.count(kVectorPageRequest), 1u);
 }
 
-TEST_F(VtdPageRequest, J2_OneEventUntilCleared)
+/* VTD-EVENT-3 */
+TEST_F(VtdPageRequest, OneEventUntilCleared)
 {
 	device().send(message(pasid(5), 0x5000));
 	device().send(message(pasid(5), 0x6000));
@@ -59,6 +60,7 @@ TEST_F(VtdPageRequest, J2_OneEventUntilCleared)
 	EXPECT_EQ(bench().sink.count(kVectorPageRequest), 2u);
 }
 
+/* VTD-EVENT-1 */
 TEST_F(VtdPageRequest, EventWaitsForItsMask)
 {
 	bench().write32(kPectl, 1u << 31);
@@ -69,7 +71,8 @@ TEST_F(VtdPageRequest, EventWaitsForItsMask)
 	EXPECT_EQ(bench().sink.count(kVectorPageRequest), 1u);
 }
 
-TEST_F(VtdPageRequest, J3_J4_Overflow)
+/* VTD-PRQ-2, VTD-PRQ-3 */
+TEST_F(VtdPageRequest, Overflow)
 {
 	fill();
 	const uint32_t before = tail();
@@ -81,7 +84,7 @@ TEST_F(VtdPageRequest, J3_J4_Overflow)
 	EXPECT_EQ(tail(), before);
 	EXPECT_EQ(bench().get(ring_ + before), 0u) << "nothing is written";
 	EXPECT_EQ(bench().sink.count(kVectorPageRequest), 2u);
-	/* J4: space alone does not help. */
+	/* VTD-PRQ-3: space alone does not help. */
 	setHead(before);
 	EXPECT_EQ(device().prepare(pasid(5), 0x9000, Access::Read, 2), DmaResult::Pending);
 	EXPECT_EQ(device().requester.answers().size(), 2u);
@@ -95,6 +98,7 @@ TEST_F(VtdPageRequest, J3_J4_Overflow)
 	EXPECT_EQ(device().requester.answers().size(), 2u);
 }
 
+/* VTD-PRQ-1 */
 TEST_F(VtdPageRequest, QueueWrapsAround)
 {
 	for (uint64_t i = 0; i < 3 * ringSize_ / 32 + 5; i++) {
@@ -106,7 +110,8 @@ TEST_F(VtdPageRequest, QueueWrapsAround)
 	EXPECT_EQ(bench().read32(kPrs), 0u);
 }
 
-TEST_F(VtdPageRequest, J5_TornDownPasid)
+/* VTD-PRQ-4, VTD-FAULT-3 */
+TEST_F(VtdPageRequest, TornDownPasid)
 {
 	bench().put(bench().pasidEntry(5), bench().get(bench().pasidEntry(5)) & ~1ull);
 	bench().run({pasidOne(1, 5), pasidIotlb(1, 5)});
@@ -123,7 +128,8 @@ TEST_F(VtdPageRequest, J5_TornDownPasid)
 	EXPECT_EQ(tail(), 0u);
 }
 
-TEST_F(VtdPageRequest, J6_PageRequestsNotAllowed)
+/* VTD-PRQ-4 */
+TEST_F(VtdPageRequest, PageRequestsNotAllowed)
 {
 	Context context;
 
@@ -138,7 +144,8 @@ TEST_F(VtdPageRequest, J6_PageRequestsNotAllowed)
 	EXPECT_EQ(tail(), 0u);
 }
 
-TEST_F(VtdPageRequest, B_FrontEnd)
+/* VTD-PRQ-4 */
+TEST_F(VtdPageRequest, FrontEnd)
 {
 	auto expect = [&, answers = uint64_t{0}](FaultReason reason,
 						 const StreamId &stream) mutable {
@@ -169,7 +176,8 @@ TEST_F(VtdPageRequest, B_FrontEnd)
 	EXPECT_EQ(tail(), 0u);
 }
 
-TEST_F(VtdPageRequest, J7_WithoutPasid)
+/* VTD-PRQ-5, VTD-PRQ-6 */
+TEST_F(VtdPageRequest, WithoutPasid)
 {
 	const uint64_t table = simpleSecond(0, 2);
 
@@ -186,7 +194,7 @@ TEST_F(VtdPageRequest, J7_WithoutPasid)
 		<< "the entry of RID_PASID was flushed";
 }
 
-/* 4.8: the page of the request is flushed before software hears of it, and nothing else. */
+/* VTD-PRQ-6: the page of the request is flushed before software hears of it, and no other. */
 TEST_F(VtdPageRequest, ImplicitFlush)
 {
 	const uint64_t table = simpleFirst(6, 7);
@@ -202,8 +210,8 @@ TEST_F(VtdPageRequest, ImplicitFlush)
 		  FaultReason::WriteDenied);
 }
 
-/* J8: what was sent before the completion of the invalidation is there when the wait ends. */
-TEST_F(VtdPageRequest, J8_Drain)
+/* VTD-PRQ-7: what was sent before the invalidation completed is there when the wait ends. */
+TEST_F(VtdPageRequest, Drain)
 {
 	const uint64_t status = bench().page();
 	std::atomic<bool> stop{false};
@@ -236,7 +244,8 @@ TEST_F(VtdPageRequest, J8_Drain)
 	sender.join();
 }
 
-TEST_F(VtdPageRequest, J9_Responses)
+/* VTD-PRQ-8 */
+TEST_F(VtdPageRequest, Responses)
 {
 	for (uint64_t token : {1, 2, 3})
 		EXPECT_EQ(device().prepare(pasid(5), 0x1000 * (5 + token), Access::Read, token),
@@ -269,7 +278,8 @@ TEST_F(VtdPageRequest, J9_Responses)
 	EXPECT_TRUE(device().status & 0x100) << "stopped";
 }
 
-TEST_F(VtdPageRequest, J10_StopMarker)
+/* VTD-PRQ-9 */
+TEST_F(VtdPageRequest, StopMarker)
 {
 	PageRequestMessage marker = message(pasid(5), 0, 0);
 
@@ -319,7 +329,7 @@ TEST_F(VtdPageRequest, PresentPagesAreNotAskedFor)
 	EXPECT_EQ(requests()[0].address, ~uint64_t{0xfff});
 }
 
-/* The allocation holds at any time, and whoever found no room gets his turn. */
+/* VTD-PRQ-10: the allocation holds at any time, and whoever found no room gets his turn. */
 TEST_F(VtdPageRequest, AllocationIsKept)
 {
 	device().settings.allocation = 8;
@@ -378,6 +388,7 @@ TEST_F(VtdPageRequest, SwitchingOffAnswersOnceWithFailure)
 
 /* A group that nobody waits for any more keeps its index until its answer, so that the answer
  * cannot be taken for that of another.
+ * (VTD-PRQ-10)
  */
 TEST_F(VtdPageRequest, IndicesAreNotUsedAgainTooEarly)
 {
@@ -400,7 +411,7 @@ TEST_F(VtdPageRequest, IndicesAreNotUsedAgainTooEarly)
 	EXPECT_EQ(device().requester.answers().size(), 1u) << "the failure, and nothing else";
 }
 
-/* Software that answers what was not asked, with the wrong PASID, or twice. */
+/* VTD-PRQ-8: software that answers what was not asked, with the wrong PASID, or twice. */
 TEST_F(VtdPageRequest, WrongAnswersAreIgnored)
 {
 	EXPECT_EQ(device().prepare(pasid(5), 0x9000, Access::Read, 1), DmaResult::Pending);
@@ -443,7 +454,8 @@ TEST_F(VtdPageRequest, FloodDoesNotLoseAnybody)
 	bench().clearFaults();
 }
 
-TEST_F(VtdPageRequest, I2_ResponsesNeedTheFeature)
+/* VTD-PRQ-8 */
+TEST_F(VtdPageRequest, ResponsesNeedTheFeature)
 {
 	useAts(VtdBench::e0Without(kEcapPrs));
 	const uint32_t head = bench().tail();

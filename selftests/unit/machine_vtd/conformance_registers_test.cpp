@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Registers, events and fault records: cases A and K of the VT-d sheet, section 10.
- *
- * The rest of section 10 is in the other conformance files of this folder; translation requests,
- * device TLBs and page requests (the "TrReq" and "Trd" halves, G, H16, H17, I9, I10, J):
- * conformance_ats_test.cpp and conformance_page_request_test.cpp. Not covered, because the unit
- * does not offer it: H14 (CM=1). L is about drivers: selftests/unit/kernel_iommu.
+ * Registers, events and fault records (Documentation/spec/vtd.rst). The other files of this folder
+ * have the rest of that page; what a driver does is in selftests/unit/kernel_iommu. The unit does
+ * not offer caching mode (CAP.CM), so that nothing here is about it.
  */
 #include "vtd_fixture.h"
 
@@ -14,7 +11,8 @@ namespace wd::machine::test
 namespace
 {
 
-TEST_F(VtdConformance, A1_RootPointerNeedsSrtp)
+/* VTD-REG-1 */
+TEST_F(VtdConformance, RootPointerNeedsSrtp)
 {
 	simpleSecond(5);
 	bench().write64(kRtaddr, bench().page() | kScalable);
@@ -22,7 +20,8 @@ TEST_F(VtdConformance, A1_RootPointerNeedsSrtp)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, A2_SrtpWithEsrtpsEmptiesEveryCache)
+/* VTD-REG-2 */
+TEST_F(VtdConformance, SrtpWithEsrtpsEmptiesEveryCache)
 {
 	simpleSecond(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -32,7 +31,8 @@ TEST_F(VtdConformance, A2_SrtpWithEsrtpsEmptiesEveryCache)
 	expectRecorded(FaultReason::RootNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, A2_SrtpWithoutEsrtpsLeavesCaches)
+/* VTD-REG-2 */
+TEST_F(VtdConformance, SrtpWithoutEsrtpsLeavesCaches)
 {
 	use(VtdBench::e0WithoutCap(kCapEsrtps));
 	simpleSecond(5);
@@ -44,7 +44,8 @@ TEST_F(VtdConformance, A2_SrtpWithoutEsrtpsLeavesCaches)
 	expectRecorded(FaultReason::RootNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, A3_DisablingTranslationPassesUntranslated)
+/* VTD-REG-3 */
+TEST_F(VtdConformance, DisablingTranslationPassesUntranslated)
 {
 	simpleSecond(5);
 	expectMapped(target_, pasid(5), kInput);
@@ -59,7 +60,8 @@ TEST_F(VtdConformance, A3_DisablingTranslationPassesUntranslated)
 	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, A4_RegisterInvalidationIsRefused)
+/* VTD-REG-4 */
+TEST_F(VtdConformance, RegisterInvalidationIsRefused)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -74,14 +76,16 @@ TEST_F(VtdConformance, A4_RegisterInvalidationIsRefused)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, A5_PpfCannotBeClearedDirectly)
+/* VTD-REG-5 */
+TEST_F(VtdConformance, PpfCannotBeClearedDirectly)
 {
 	bench().request(pasid(5), kInput);
 	bench().write32(kFsts, kPpf);
 	EXPECT_TRUE(bench().read32(kFsts) & kPpf);
 }
 
-TEST_F(VtdConformance, A6_MaskedFaultIsDeliveredOnUnmask)
+/* VTD-EVENT-1 */
+TEST_F(VtdConformance, MaskedFaultIsDeliveredOnUnmask)
 {
 	bench().write32(kFectl, 1u << 31);
 	bench().request(pasid(5), kInput);
@@ -92,7 +96,8 @@ TEST_F(VtdConformance, A6_MaskedFaultIsDeliveredOnUnmask)
 	EXPECT_EQ(bench().read32(kFectl) >> 30, 0u);
 }
 
-TEST_F(VtdConformance, A6_EventsAreMaskedAfterReset)
+/* VTD-EVENT-4 */
+TEST_F(VtdConformance, EventsAreMaskedAfterReset)
 {
 	bench().unit->reset();
 	EXPECT_EQ(bench().read32(kFectl), 1u << 31);
@@ -101,7 +106,8 @@ TEST_F(VtdConformance, A6_EventsAreMaskedAfterReset)
 	EXPECT_EQ(bench().read64(kRtaddr), 0u);
 }
 
-TEST_F(VtdConformance, A7_ServicedMaskedFaultIsForgotten)
+/* VTD-EVENT-2 */
+TEST_F(VtdConformance, ServicedMaskedFaultIsForgotten)
 {
 	bench().write32(kFectl, 1u << 31);
 	bench().request(pasid(5), kInput);
@@ -111,7 +117,8 @@ TEST_F(VtdConformance, A7_ServicedMaskedFaultIsForgotten)
 	EXPECT_EQ(bench().sink.count(0), 0u);
 }
 
-TEST_F(VtdConformance, A8_SecondFaultSendsNoSecondMessage)
+/* VTD-EVENT-3 */
+TEST_F(VtdConformance, SecondFaultSendsNoSecondMessage)
 {
 	bench().request(pasid(5), kInput);
 	bench().request(pasid(6), kInput);
@@ -121,7 +128,8 @@ TEST_F(VtdConformance, A8_SecondFaultSendsNoSecondMessage)
 	EXPECT_EQ(bench().sink.count(0), 2u);
 }
 
-TEST_F(VtdConformance, A9_HalvesOf64BitRegisters)
+/* VTD-REG-6 */
+TEST_F(VtdConformance, HalvesOf64BitRegisters)
 {
 	bench().write32(kRtaddr, 0x12345c00);
 	bench().write32(kRtaddr + 4, 0x2a);
@@ -140,7 +148,8 @@ TEST_F(VtdConformance, A9_HalvesOf64BitRegisters)
 	EXPECT_EQ(bench().read64(kIqh), bench().tail());
 }
 
-TEST_F(VtdConformance, A9_OddAccessesDoNothing)
+/* VTD-REG-6 */
+TEST_F(VtdConformance, OddAccessesDoNothing)
 {
 	EXPECT_EQ(bench().unit->barRead(0, kCap, 1), 0u);
 	EXPECT_EQ(bench().unit->barRead(0, kCap + 4, 8), 0u);
@@ -154,7 +163,8 @@ TEST_F(VtdConformance, A9_OddAccessesDoNothing)
 	EXPECT_EQ(bench().read64(kRtaddr), before);
 }
 
-TEST_F(VtdConformance, A9_ReadOnlyRegistersStay)
+/* VTD-REG-7 */
+TEST_F(VtdConformance, ReadOnlyRegistersStay)
 {
 	for (unsigned offset : {kVer, kCap, kEcap, kGsts, kIqh, kIqercd}) {
 		const uint32_t before = bench().read32(offset);
@@ -165,7 +175,8 @@ TEST_F(VtdConformance, A9_ReadOnlyRegistersStay)
 	EXPECT_EQ(bench().read32(kVer), 0x60u);
 }
 
-TEST_F(VtdConformance, A10_TableModes)
+/* VTD-REG-8 */
+TEST_F(VtdConformance, TableModes)
 {
 	use(VtdBench::e0With(kEcapAdms));
 	bench().write64(kRtaddr, bench().root | uint64_t{2} << 10);
@@ -186,7 +197,8 @@ TEST_F(VtdConformance, A10_TableModes)
 	expectRecorded(FaultReason::RootPointerMode, rid(), kInput);
 }
 
-TEST_F(VtdConformance, K1_K2_OverflowAndRecovery)
+/* VTD-FAULT-1, VTD-FAULT-2 */
+TEST_F(VtdConformance, OverflowAndRecovery)
 {
 	for (unsigned i = 0; i < 9; i++)
 		bench().request(pasid(10 + i), kInput);
@@ -215,7 +227,8 @@ TEST_F(VtdConformance, K1_K2_OverflowAndRecovery)
 	EXPECT_EQ(bench().read32(kFsts), kPpf | 2u << 8);
 }
 
-TEST_F(VtdConformance, K3_TypesOfRequests)
+/* VTD-FAULT-3 */
+TEST_F(VtdConformance, TypesOfRequests)
 {
 	bench().pasidEntry(5);
 	/* expectRecorded() compares T1, T2, PP, PV and PRIV. */
@@ -226,7 +239,8 @@ TEST_F(VtdConformance, K3_TypesOfRequests)
 	}
 }
 
-TEST_F(VtdConformance, K4_IndexStartsOverWithTranslation)
+/* VTD-FAULT-2 */
+TEST_F(VtdConformance, IndexStartsOverWithTranslation)
 {
 	for (unsigned i = 0; i < 3; i++)
 		bench().request(pasid(10 + i), kInput);
@@ -252,6 +266,7 @@ TEST(VtdUnit, DefaultCapabilities)
 	EXPECT_FALSE(defaults.ecap & bit(41));
 }
 
+/* VTD-REG-9 */
 TEST(VtdUnit, FeaturesWithoutTheirPreconditionsAreCleared)
 {
 	SparseMemory memory;
@@ -272,6 +287,7 @@ TEST(VtdUnit, FeaturesWithoutTheirPreconditionsAreCleared)
 		EXPECT_FALSE(ecap & bit(gone)) << gone;
 }
 
+/* VTD-REG-11 */
 TEST(VtdUnit, ImpossibleCapabilitiesAreRefused)
 {
 	SparseMemory memory;
@@ -290,6 +306,7 @@ TEST(VtdUnit, ImpossibleCapabilitiesAreRefused)
 		     std::system_error);
 }
 
+/* VTD-REG-10 */
 TEST(VtdUnit, WithoutBusMasteringTheUnitReachesNoMemory)
 {
 	VtdBench bench;
@@ -301,6 +318,7 @@ TEST(VtdUnit, WithoutBusMasteringTheUnitReachesNoMemory)
 	EXPECT_EQ(bench.read32(kIqercd) & 0xf, 2u);
 }
 
+/* VTD-REG-10 */
 TEST(VtdUnit, VendorCapabilityTellsWidth)
 {
 	VtdBench bench;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Second-stage translation: cases E of the VT-d sheet, section 10. */
+/* Second-stage translation (Documentation/spec/vtd.rst). */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -52,7 +52,8 @@ protected:
 	unsigned levels_ = 0;
 };
 
-TEST_F(VtdSecondStage, E1_HighestPageOfEachWidth)
+/* VTD-SS-1 */
+TEST_F(VtdSecondStage, HighestPageOfEachWidth)
 {
 	IommuCapabilities capabilities = VtdBench::e0();
 
@@ -69,7 +70,8 @@ TEST_F(VtdSecondStage, E1_HighestPageOfEachWidth)
 	}
 }
 
-TEST_F(VtdSecondStage, E1_PageSizes)
+/* VTD-SS-1 */
+TEST_F(VtdSecondStage, PageSizes)
 {
 	table();
 	map(0x40000000, 0x80000000, kSsRw, 3);
@@ -81,7 +83,8 @@ TEST_F(VtdSecondStage, E1_PageSizes)
 	EXPECT_EQ(bench().request(pasid(5), 0x80400010).contiguous, 0xff0u);
 }
 
-TEST_F(VtdSecondStage, E2_InputBeyondWidth)
+/* VTD-SS-2 */
+TEST_F(VtdSecondStage, InputBeyondWidth)
 {
 	table(2);
 	expectRecorded(FaultReason::AddressBeyondWidth, pasid(5), bit(48));
@@ -90,7 +93,8 @@ TEST_F(VtdSecondStage, E2_InputBeyondWidth)
 	expectRecorded(FaultReason::AddressBeyondWidth, pasid(5), bit(39));
 }
 
-TEST_F(VtdSecondStage, E2_MgawLimitsBelowAgaw)
+/* VTD-SS-2 */
+TEST_F(VtdSecondStage, MgawLimitsBelowAgaw)
 {
 	IommuCapabilities capabilities = VtdBench::e0();
 
@@ -102,7 +106,8 @@ TEST_F(VtdSecondStage, E2_MgawLimitsBelowAgaw)
 	expectRecorded(FaultReason::AddressBeyondWidth, pasid(5), bit(46));
 }
 
-TEST_F(VtdSecondStage, E3_NotPresentHidesReservedBits)
+/* VTD-SS-3 */
+TEST_F(VtdSecondStage, NotPresentHidesReservedBits)
 {
 	for (unsigned level = 4; level >= 1; level--) {
 		table();
@@ -115,7 +120,8 @@ TEST_F(VtdSecondStage, E3_NotPresentHidesReservedBits)
 	}
 }
 
-TEST_F(VtdSecondStage, E4_Permissions)
+/* VTD-SS-4 */
+TEST_F(VtdSecondStage, Permissions)
 {
 	table();
 	map(0x1000, target_, kSsR);
@@ -128,7 +134,8 @@ TEST_F(VtdSecondStage, E4_Permissions)
 	}
 }
 
-TEST_F(VtdSecondStage, E5_NothingLeftOfTheRights)
+/* VTD-SS-4 */
+TEST_F(VtdSecondStage, NothingLeftOfTheRights)
 {
 	table();
 	map(kInput, target_, kSsW, 1, kSsR);
@@ -136,7 +143,8 @@ TEST_F(VtdSecondStage, E5_NothingLeftOfTheRights)
 	expectRecorded(FaultReason::SecondStageNotPresent, pasid(5), kInput, Access::Write);
 }
 
-TEST_F(VtdSecondStage, E5_EveryLevelMustGrant)
+/* VTD-SS-4 */
+TEST_F(VtdSecondStage, EveryLevelMustGrant)
 {
 	for (unsigned level : {4, 3, 2}) {
 		for (bool writeOnly : {false, true}) {
@@ -159,7 +167,8 @@ TEST_F(VtdSecondStage, E5_EveryLevelMustGrant)
 	}
 }
 
-TEST_F(VtdSecondStage, E6_ZeroLengthRead)
+/* VTD-SS-5 */
+TEST_F(VtdSecondStage, ZeroLengthRead)
 {
 	table();
 	map(kInput, target_, kSsW);
@@ -171,7 +180,8 @@ TEST_F(VtdSecondStage, E6_ZeroLengthRead)
 	expectRecorded(FaultReason::ReadDenied, pasid(5), kInput, Access::Read, false, 0);
 }
 
-TEST_F(VtdSecondStage, E7_ReservedAndIgnoredBits)
+/* VTD-SS-6 */
+TEST_F(VtdSecondStage, ReservedAndIgnoredBits)
 {
 	table();
 	map(kInput, target_);
@@ -190,7 +200,8 @@ TEST_F(VtdSecondStage, E7_ReservedAndIgnoredBits)
 	withBits(kPs | bit(3) | bit(5) | bit(6) | bit(9), 1, FaultReason::None);
 }
 
-TEST_F(VtdSecondStage, E8_LargeLeaves)
+/* VTD-SS-7 */
+TEST_F(VtdSecondStage, LargeLeaves)
 {
 	table();
 	map(0, 0x40000000, kSsRw, 2);
@@ -214,7 +225,8 @@ TEST_F(VtdSecondStage, E8_LargeLeaves)
 	}
 }
 
-TEST_F(VtdSecondStage, E9_SnoopBitNeedsSnoopControl)
+/* VTD-SS-8 */
+TEST_F(VtdSecondStage, SnoopBitNeedsSnoopControl)
 {
 	table();
 	map(kInput, target_);
@@ -225,7 +237,8 @@ TEST_F(VtdSecondStage, E9_SnoopBitNeedsSnoopControl)
 	withBits(bit(11), 1, FaultReason::SecondStageReserved);
 }
 
-TEST_F(VtdSecondStage, E10_AccessedAndDirty)
+/* VTD-SS-9 */
+TEST_F(VtdSecondStage, AccessedAndDirty)
 {
 	const auto bits = [&](unsigned level) {
 		return bench().get(bench().entryAt(root_, levels_, kInput, level)) & (kSsA | kSsD);
@@ -249,7 +262,8 @@ TEST_F(VtdSecondStage, E10_AccessedAndDirty)
 	EXPECT_EQ(bits(1), kSsA | kSsD);
 }
 
-TEST_F(VtdSecondStage, E10_RefusedWriteIsNotDirty)
+/* VTD-SS-9 */
+TEST_F(VtdSecondStage, RefusedWriteIsNotDirty)
 {
 	table(2, true);
 	const uint64_t leaf = map(kInput, target_, kSsR);
@@ -258,7 +272,8 @@ TEST_F(VtdSecondStage, E10_RefusedWriteIsNotDirty)
 	EXPECT_EQ(bench().get(leaf) & kSsD, 0u);
 }
 
-TEST_F(VtdSecondStage, E11_UpdateNeedsSnoopedWalks)
+/* VTD-SS-10 */
+TEST_F(VtdSecondStage, UpdateNeedsSnoopedWalks)
 {
 	table(2, true, false);
 	map(kInput, target_);
@@ -268,7 +283,8 @@ TEST_F(VtdSecondStage, E11_UpdateNeedsSnoopedWalks)
 	expectMapped(target_, pasid(5), kInput, Access::Write);
 }
 
-TEST_F(VtdSecondStage, E12_TablesInHoles)
+/* VTD-SS-11 */
+TEST_F(VtdSecondStage, TablesInHoles)
 {
 	Pasid entry;
 
@@ -284,7 +300,8 @@ TEST_F(VtdSecondStage, E12_TablesInHoles)
 	}
 }
 
-TEST_F(VtdSecondStage, E13_AtomicsNeedBoth)
+/* VTD-SS-12 */
+TEST_F(VtdSecondStage, AtomicsNeedBoth)
 {
 	table();
 	map(0x1000, target_, kSsR);
@@ -295,6 +312,7 @@ TEST_F(VtdSecondStage, E13_AtomicsNeedBoth)
 	expectMapped(target_, pasid(5), 0x3000, Access::Atomic);
 }
 
+/* VTD-MSI-3 */
 TEST_F(VtdSecondStage, OutputInInterruptRange)
 {
 	table();
@@ -306,7 +324,7 @@ TEST_F(VtdSecondStage, OutputInInterruptRange)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0x200000);
 }
 
-/* A device that asks for more than a page gets it page by page, up to the one that fails. */
+/* VTD-SS-13: more than a page comes page by page, up to the one that fails. */
 TEST_F(VtdSecondStage, RequestsAreSplitAtPages)
 {
 	table();

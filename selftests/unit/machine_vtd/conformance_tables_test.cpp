@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Root, context, PASID directory and PASID table: cases B and C of the VT-d sheet, section 10. */
+/* Root, context, PASID directory and PASID table (Documentation/spec/vtd.rst). */
 #include "vtd_fixture.h"
 
 namespace wd::machine::test
@@ -12,13 +12,14 @@ constexpr Rid devfn(unsigned value)
 	return Rid{static_cast<uint16_t>(0x7500 | value)};
 }
 
-/* Context of E0 for another function. */
+/* The usual context for another function. */
 void addFunction(VtdBench &bench, Rid rid)
 {
 	bench.setContext(rid, Context{});
 }
 
-TEST_F(VtdConformance, B1_RootNotPresentCannotBeSilenced)
+/* VTD-CTX-1 */
+TEST_F(VtdConformance, RootNotPresentCannotBeSilenced)
 {
 	Context silent;
 
@@ -28,7 +29,8 @@ TEST_F(VtdConformance, B1_RootNotPresentCannotBeSilenced)
 	expectRecorded(FaultReason::RootNotPresent, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B2_UpperHalfAlone)
+/* VTD-CTX-2 */
+TEST_F(VtdConformance, UpperHalfAlone)
 {
 	simpleSecond(5);
 	addFunction(bench(), devfn(0x80));
@@ -36,7 +38,8 @@ TEST_F(VtdConformance, B2_UpperHalfAlone)
 	expectMapped(target_, pasidStream(devfn(0x80), 5), kInput);
 }
 
-TEST_F(VtdConformance, B3_HalvesAreCheckedAlone)
+/* VTD-CTX-2, VTD-CTX-3 */
+TEST_F(VtdConformance, HalvesAreCheckedAlone)
 {
 	simpleSecond(5);
 	addFunction(bench(), devfn(0x81));
@@ -49,7 +52,8 @@ TEST_F(VtdConformance, B3_HalvesAreCheckedAlone)
 	expectRecorded(FaultReason::RootReserved, pasidStream(devfn(0x01), 5), kInput);
 }
 
-TEST_F(VtdConformance, B4_ContextNotPresent)
+/* VTD-CTX-4 */
+TEST_F(VtdConformance, ContextNotPresent)
 {
 	Context context;
 
@@ -61,7 +65,8 @@ TEST_F(VtdConformance, B4_ContextNotPresent)
 	expectSilent(FaultReason::ContextNotPresent, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B5_ContextReservedBits)
+/* VTD-CTX-5 */
+TEST_F(VtdConformance, ContextReservedBits)
 {
 	Context context;
 
@@ -80,7 +85,8 @@ TEST_F(VtdConformance, B5_ContextReservedBits)
 	expectRecorded(FaultReason::ContextReserved, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B6_PageRequestsNeedDeviceTlb)
+/* VTD-CTX-6 */
+TEST_F(VtdConformance, PageRequestsNeedDeviceTlb)
 {
 	Context context;
 
@@ -89,7 +95,8 @@ TEST_F(VtdConformance, B6_PageRequestsNeedDeviceTlb)
 	expectRecorded(FaultReason::ContextInvalid, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B7_RidPasidBeyondDirectory)
+/* VTD-CTX-7 */
+TEST_F(VtdConformance, RidPasidBeyondDirectory)
 {
 	Context context;
 
@@ -102,7 +109,8 @@ TEST_F(VtdConformance, B7_RidPasidBeyondDirectory)
 	expectMapped(target_, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B8_UntranslatedRequestsNeedNoDeviceTlb)
+/* VTD-CTX-8 */
+TEST_F(VtdConformance, UntranslatedRequestsNeedNoDeviceTlb)
 {
 	Context context;
 
@@ -112,7 +120,8 @@ TEST_F(VtdConformance, B8_UntranslatedRequestsNeedNoDeviceTlb)
 	expectMapped(target_, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B9_PasidDisabled)
+/* VTD-CTX-9 */
+TEST_F(VtdConformance, PasidDisabled)
 {
 	Context context;
 
@@ -124,7 +133,8 @@ TEST_F(VtdConformance, B9_PasidDisabled)
 	expectMapped(target_, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B10_DirectorySizeLimitsPasids)
+/* VTD-CTX-10 */
+TEST_F(VtdConformance, DirectorySizeLimitsPasids)
 {
 	simpleSecond(8191);
 	expectMapped(target_, pasid(8191), kInput);
@@ -140,7 +150,8 @@ TEST_F(VtdConformance, B10_DirectorySizeLimitsPasids)
 	expectMapped(target_, pasid(8192), kInput);
 }
 
-TEST_F(VtdConformance, B11_PasidAboveTheUnitsWidth)
+/* VTD-CTX-11 */
+TEST_F(VtdConformance, PasidAboveTheUnitsWidth)
 {
 	IommuCapabilities capabilities = VtdBench::e0();
 
@@ -151,7 +162,8 @@ TEST_F(VtdConformance, B11_PasidAboveTheUnitsWidth)
 	expectMapped(target_, pasid(1023), kInput);
 }
 
-TEST_F(VtdConformance, B12_RidPasidValueRefused)
+/* VTD-CTX-12 */
+TEST_F(VtdConformance, RidPasidValueRefused)
 {
 	simpleSecond(0);
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
@@ -160,7 +172,8 @@ TEST_F(VtdConformance, B12_RidPasidValueRefused)
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 }
 
-TEST_F(VtdConformance, B13_RidPasidNotSupported)
+/* VTD-CTX-12, VTD-CTX-13 */
+TEST_F(VtdConformance, RidPasidNotSupported)
 {
 	use(VtdBench::e0Without(kEcapRps));
 	simpleSecond(0);
@@ -175,20 +188,23 @@ TEST_F(VtdConformance, B13_RidPasidNotSupported)
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 }
 
-TEST_F(VtdConformance, B14_ContextTableInHole)
+/* VTD-CTX-14 */
+TEST_F(VtdConformance, ContextTableInHole)
 {
 	bench().put(bench().rootEntry(kRid), 0x1000 | 1);
 	expectRecorded(FaultReason::ContextNotReadable, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B14_RootTableInHole)
+/* VTD-CTX-14 */
+TEST_F(VtdConformance, RootTableInHole)
 {
 	bench().write64(kRtaddr, 0x1000 | kScalable);
 	bench().write32(kGcmd, kTe | kQie | kSrtp);
 	expectRecorded(FaultReason::RootNotReadable, rid(), kInput);
 }
 
-TEST_F(VtdConformance, B15_RidPasidSelectsEntry)
+/* VTD-CTX-13, VTD-FAULT-3 */
+TEST_F(VtdConformance, RidPasidSelectsEntry)
 {
 	Context context;
 
@@ -200,14 +216,16 @@ TEST_F(VtdConformance, B15_RidPasidSelectsEntry)
 	expectRecorded(FaultReason::SecondStageNotPresent, rid(), 0x5000);
 }
 
-TEST_F(VtdConformance, C1_DirectoryNotPresent)
+/* VTD-PASID-1 */
+TEST_F(VtdConformance, DirectoryNotPresent)
 {
 	expectRecorded(FaultReason::DirectoryNotPresent, pasid(5), kInput);
 	bench().put(bench().directoryEntry(5), bit(1));
 	expectSilent(FaultReason::DirectoryNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C1_DirectoryAndTableInHoles)
+/* VTD-PASID-2 */
+TEST_F(VtdConformance, DirectoryAndTableInHoles)
 {
 	bench().put(bench().directoryEntry(5), 0x1000 | bit(1) | 1);
 	expectRecorded(FaultReason::PasidEntryNotReadable, pasid(5), kInput);
@@ -220,7 +238,8 @@ TEST_F(VtdConformance, C1_DirectoryAndTableInHoles)
 	expectRecorded(FaultReason::DirectoryNotReadable, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C2_DirectoryReservedBits)
+/* VTD-PASID-3 */
+TEST_F(VtdConformance, DirectoryReservedBits)
 {
 	simpleSecond(5);
 	const uint64_t entry = bench().directoryEntry(5), good = bench().get(entry);
@@ -234,7 +253,8 @@ TEST_F(VtdConformance, C2_DirectoryReservedBits)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C3_PasidEntryNotPresent)
+/* VTD-PASID-4 */
+TEST_F(VtdConformance, PasidEntryNotPresent)
 {
 	Pasid entry;
 
@@ -243,7 +263,8 @@ TEST_F(VtdConformance, C3_PasidEntryNotPresent)
 	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C4_ReservedPageTableTypes)
+/* VTD-PASID-5 */
+TEST_F(VtdConformance, ReservedPageTableTypes)
 {
 	for (unsigned type : {0, 5, 6, 7}) {
 		Pasid entry;
@@ -254,7 +275,8 @@ TEST_F(VtdConformance, C4_ReservedPageTableTypes)
 	}
 }
 
-TEST_F(VtdConformance, C5_PageTableTypesThatAreNotOffered)
+/* VTD-PASID-5 */
+TEST_F(VtdConformance, PageTableTypesThatAreNotOffered)
 {
 	Pasid entry;
 
@@ -264,7 +286,8 @@ TEST_F(VtdConformance, C5_PageTableTypesThatAreNotOffered)
 	expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C5_PassThrough)
+/* VTD-PASID-12 */
+TEST_F(VtdConformance, PassThrough)
 {
 	Pasid entry;
 
@@ -278,7 +301,8 @@ TEST_F(VtdConformance, C5_PassThrough)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0xfeefff00);
 }
 
-TEST_F(VtdConformance, C6_AddressWidth)
+/* VTD-PASID-6 */
+TEST_F(VtdConformance, AddressWidth)
 {
 	for (uint64_t aw : {0, 3, 4, 7}) { /* 3 is a format, but not in SAGAW */
 		Pasid entry;
@@ -296,7 +320,8 @@ TEST_F(VtdConformance, C6_AddressWidth)
 	}
 }
 
-TEST_F(VtdConformance, C7_FirstStageMode)
+/* VTD-PASID-7 */
+TEST_F(VtdConformance, FirstStageMode)
 {
 	use(VtdBench::e0WithoutCap(kCapFs5lp));
 	for (uint64_t mode : {1, 2, 3}) {
@@ -319,7 +344,8 @@ TEST_F(VtdConformance, C7_FirstStageMode)
 	expectRecorded(FaultReason::PasidEntryInvalid, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C8_ReservedBeatsIgnored)
+/* VTD-PASID-8 */
+TEST_F(VtdConformance, ReservedBeatsIgnored)
 {
 	use(VtdBench::e0Without(kEcapSsads));
 	Pasid entry;
@@ -330,7 +356,8 @@ TEST_F(VtdConformance, C8_ReservedBeatsIgnored)
 	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C9_PasidEntryReservedBits)
+/* VTD-PASID-8 */
+TEST_F(VtdConformance, PasidEntryReservedBits)
 {
 	const struct {
 		unsigned word, number;
@@ -355,7 +382,8 @@ TEST_F(VtdConformance, C9_PasidEntryReservedBits)
 	expectMapped(target_, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C10_DomainWidth)
+/* VTD-PASID-8 */
+TEST_F(VtdConformance, DomainWidth)
 {
 	IommuCapabilities capabilities = VtdBench::e0();
 
@@ -370,7 +398,8 @@ TEST_F(VtdConformance, C10_DomainWidth)
 	expectMapped(target_, pasid(6), kInput);
 }
 
-TEST_F(VtdConformance, C11_SnoopBitsNeedTheirFeatures)
+/* VTD-PASID-8 */
+TEST_F(VtdConformance, SnoopBitsNeedTheirFeatures)
 {
 	Pasid entry;
 
@@ -384,7 +413,8 @@ TEST_F(VtdConformance, C11_SnoopBitsNeedTheirFeatures)
 	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C12_TablePointersBeyondHostWidth)
+/* VTD-PASID-8 */
+TEST_F(VtdConformance, TablePointersBeyondHostWidth)
 {
 	Pasid entry;
 
@@ -394,7 +424,8 @@ TEST_F(VtdConformance, C12_TablePointersBeyondHostWidth)
 	expectRecorded(FaultReason::PasidEntryReserved, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C14_SupervisorNeedsSre)
+/* VTD-PASID-10 */
+TEST_F(VtdConformance, SupervisorNeedsSre)
 {
 	for (unsigned type : {kFirst, kSecond, kPass}) {
 		Pasid entry;
@@ -411,7 +442,8 @@ TEST_F(VtdConformance, C14_SupervisorNeedsSre)
 	expectRecorded(FaultReason::SupervisorNotEnabled, pasid(6), kInput, Access::Read, true);
 }
 
-TEST_F(VtdConformance, C15_DirectoryFpdSilencesTheEntry)
+/* VTD-PASID-11 */
+TEST_F(VtdConformance, DirectoryFpdSilencesTheEntry)
 {
 	Pasid entry;
 
@@ -422,7 +454,8 @@ TEST_F(VtdConformance, C15_DirectoryFpdSilencesTheEntry)
 	expectSilent(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
 }
 
-TEST_F(VtdConformance, C15_EntryFpdSilencesTheWalk)
+/* VTD-PASID-11 */
+TEST_F(VtdConformance, EntryFpdSilencesTheWalk)
 {
 	Pasid entry;
 
@@ -437,7 +470,8 @@ TEST_F(VtdConformance, C15_EntryFpdSilencesTheWalk)
 	expectSilent(FaultReason::WriteDenied, pasid(5), kInput, Access::Write);
 }
 
-TEST_F(VtdConformance, G8_InterruptRangeWithoutPasid)
+/* VTD-MSI-1 */
+TEST_F(VtdConformance, InterruptRangeWithoutPasid)
 {
 	simpleSecond(0);
 	const auto at = [&](Access access, uint64_t length) {
@@ -460,7 +494,8 @@ TEST_F(VtdConformance, G8_InterruptRangeWithoutPasid)
 	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfee00000);
 }
 
-TEST_F(VtdConformance, G8_InterruptRangeWithPasidIsTranslated)
+/* VTD-MSI-2 */
+TEST_F(VtdConformance, InterruptRangeWithPasidIsTranslated)
 {
 	const uint64_t table = simpleSecond(5);
 
@@ -468,7 +503,8 @@ TEST_F(VtdConformance, G8_InterruptRangeWithPasidIsTranslated)
 	expectMapped(target_, pasid(5), 0xfee00000, Access::Write);
 }
 
-TEST_F(VtdConformance, G8_DeviceWritesInterruptMessage)
+/* VTD-MSI-1 */
+TEST_F(VtdConformance, DeviceWritesInterruptMessage)
 {
 	simpleSecond(0);
 	const auto agent = bench().unit->createAgent();

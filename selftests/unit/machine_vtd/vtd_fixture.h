@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A unit on a sparse memory, set up as "E0" of the VT-d sheet (section 10), and the hands that
- * software has on it: tables, registers, the invalidation queue.
+ * A unit on a sparse memory, set up in the usual way (VtdBench::e0()), and the hands that software
+ * has on it: tables, registers, the invalidation queue.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ constexpr uint64_t bit(unsigned n)
 	return uint64_t{1} << n;
 }
 
-/* Registers (sheet 1.2). */
+/* Registers (VT-d 11.4). */
 constexpr unsigned kVer = 0x00, kCap = 0x08, kEcap = 0x10, kGcmd = 0x18, kGsts = 0x1c;
 constexpr unsigned kRtaddr = 0x20, kCcmd = 0x28, kFsts = 0x34, kFectl = 0x38, kIqh = 0x80;
 constexpr unsigned kIqt = 0x88, kIqa = 0x90, kIcs = 0x9c, kIectl = 0xa0, kIqercd = 0xb0;
@@ -48,7 +48,7 @@ constexpr uint64_t kFsP = bit(0), kFsRw = bit(1), kFsUs = bit(2), kFsA = bit(5),
 constexpr uint64_t kPs = bit(7), kFsEa = bit(10), kFsAll = kFsP | kFsRw | kFsUs;
 constexpr uint64_t kSsR = bit(0), kSsW = bit(1), kSsRw = kSsR | kSsW, kSsA = bit(8), kSsD = bit(9);
 
-/** A scalable context entry, present, with what E0 asks for. */
+/** A scalable context entry, present, with everything enabled. */
 struct Context {
 	bool present = true, silent = false, dte = true, pasidEnable = true, pre = true;
 	unsigned pdts = 0;
@@ -57,7 +57,7 @@ struct Context {
 	uint64_t q0 = 0, q2 = 0; /**< extra bits */
 };
 
-/** A PASID table entry as E0 has it; domain 1. */
+/** A PASID table entry: second stage of 48 bits, domain 1. */
 struct Pasid {
 	unsigned type = kSecond;
 	uint64_t second = 0, first = 0;
@@ -78,7 +78,7 @@ struct Descriptor {
 	uint64_t q0 = 0, q1 = 0, q2 = 0, q3 = 0;
 };
 
-/* Invalidation descriptors (sheet 5.2). */
+/* Invalidation descriptors (VT-d 6.5.2). */
 constexpr unsigned kAll = 18;
 Descriptor contextGlobal();
 Descriptor contextDomain(uint16_t domain);
@@ -108,7 +108,7 @@ private:
 class VtdBench
 {
 public:
-	/** E0: HAW 46, MGAW 48, SAGAW 39 and 48 bits. */
+	/** The usual unit: HAW 46, MGAW 48, SAGAW 39 and 48 bits, every feature. */
 	static IommuCapabilities e0();
 	static IommuCapabilities e0With(unsigned ecapBit);
 	static IommuCapabilities e0Without(unsigned ecapBit);
@@ -181,7 +181,7 @@ private:
 
 constexpr Rid kRid = makeRid(0x75, 1, 0);
 
-/** A test with one function at kRid whose context entry is E0's. */
+/** A test with one function at kRid with the usual context entry. */
 class VtdConformance : public ::testing::Test
 {
 protected:

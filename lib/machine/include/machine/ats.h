@@ -2,8 +2,8 @@
 /*
  * The device's side of PCI Express address translation services (ATS) and page requests (PRI): what
  * a function's configuration space says about them, and the page requests that are waiting for an
- * answer. The translations themselves are in the agents (one device TLB each). Reference: VT-d
- * sheet 5.7 and 6; Documentation/machine/iommu.rst.
+ * answer (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are in the agents, one device TLB
+ * each. Documentation/machine/iommu.rst has more.
  */
 #pragma once
 
@@ -22,7 +22,7 @@
 namespace wd::machine
 {
 
-/** A page request message (VT-d sheet 6.1). */
+/** A page request message (VT-d 7.4.1.1). */
 struct PageRequestMessage {
 	StreamId stream;
 	uint64_t address = 0;
@@ -30,7 +30,7 @@ struct PageRequestMessage {
 	bool privileged = false;
 	bool last = true; /**< LPIG: an answer is due */
 	uint16_t group = 0;
-	/** Last, without an access, with a PASID: "no more requests for this PASID" (6.7). */
+	/** Last, without an access, with a PASID: "no more requests for this PASID". */
 	bool isStopMarker() const { return last && !read && !write && stream.hasPasid; }
 };
 

@@ -17,7 +17,7 @@ namespace wd::machine
 
 class AtsEndpoint;
 
-/** How a page request group was answered (VT-d sheet 6.2). */
+/** How a page request group was answered (VT-d 7.6.1). */
 enum class PageResponse : uint8_t {
 	Success = 0,	    /**< try again */
 	InvalidRequest = 1, /**< at least one page cannot be had */

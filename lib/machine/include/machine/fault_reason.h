@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fault reason codes of scalable mode, as they appear in the FR field of a fault record (VT-d
- * sheet 7.1). "Qualified" reasons are the ones that FPD in a table entry keeps out of the record.
+ * 7.1.3). "Qualified" reasons are the ones that FPD in a table entry keeps out of the record.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * The VT-d scalable-mode remapping unit as a PCI function (registers in BAR0, three MSI-X
  * messages: 0 fault, 1 invalidation completion, 2 page request) and as the fabric that every
- * device's DMA goes through. Reference: vtd-scalable-mode sheet; section numbers in the sources.
+ * device's DMA goes through. Its rules: Documentation/spec/vtd.rst.
  */
 #pragma once
 
@@ -22,12 +22,12 @@ namespace wd::machine
 struct IommuCapabilities {
 	/**
 	 * CAP and ECAP as they shall read. The unit clears what it does not model (interrupt
-	 * remapping, caching mode, ...) and what lacks its precondition (VT-d sheet 1.4).
+	 * remapping, caching mode, ...) and what lacks its precondition (VTD-REG-9).
 	 */
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
 	unsigned hostAddressWidth = 52; /**< bits, 39..52 */
-	/** VT-d sheet 1.4 "suggested model values". */
+	/** Everything that the unit models. */
 	static IommuCapabilities defaults();
 };
 
@@ -49,7 +49,7 @@ struct IommuMisbehaviour {
 	bool stallInvalidations = false;
 };
 
-/** A request for translation, with the attributes of sheet 4.1. */
+/** A request for translation, with its attributes (VT-d 4.2.1). */
 struct TranslationRequest {
 	StreamId stream;
 	uint64_t address = 0;
@@ -66,7 +66,7 @@ struct TranslationResult {
 	bool consumed = false;
 };
 
-/** The completion of a translation request (VT-d sheet 4.3). */
+/** The completion of a translation request (VT-d 4.2.3). */
 struct TranslationCompletion {
 	enum class Status : uint8_t { Success, UnsupportedRequest, CompleterAbort };
 
@@ -122,7 +122,7 @@ public:
 	/** As CAP and ECAP read. */
 	const IommuCapabilities &capabilities() const;
 
-	/** Registers are in BAR0 (sheet 1.2). Accesses are executed before the call returns. */
+	/** Registers are in BAR0 (VTD-REG-10). Accesses are executed before the call returns. */
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 
