@@ -37,7 +37,7 @@ ALLOWED = {
 WDCTL_MACHINE_HEADERS = {"machine/deflate_engine.h"}
 HOSTKERNEL_MACHINE_HEADERS = {"machine/pci_function.h", "machine/physical_memory.h",
                               "machine/types.h"}
-KERNEL_PREFIXES = ("linux/", "asm/", "uapi/", "crypto/")
+KERNEL_PREFIXES = ("linux/", "asm/", "uapi/", "crypto/", "trace/")
 
 
 def sources(part):

@@ -12,6 +12,7 @@
 #include <linux/mm.h>
 #include <linux/string.h>
 
+#include "../trace.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -148,6 +149,7 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 	WRITE_ONCE(entry[0], cpu_to_le64(content->q[0] | VTD_PE_PRESENT));
 	/* P before the caller tells anyone that the PASID may be used. */
 	wmb();
+	trace_vtd_attach(dev->rid, pasid, VTD_PE_DID(content->q[1]), VTD_PE_PGTT(content->q[0]));
 	return 0;
 }
 
@@ -184,6 +186,7 @@ static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0,
 
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 & ~VTD_PE_PRESENT));
 	wmb();
+	trace_vtd_detach(dev->rid, pasid, did, VTD_PE_PGTT(q0));
 	if (vtd_pasid_flush(dev, pasid, q0, did, cache) &&
 	    vtd_pasid_flush(dev, pasid, q0, did, cache))
 		vtd_unit_kill(dev->unit);
@@ -229,6 +232,7 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 	WRITE_ONCE(dev->directory[pasid / VTD_PASID_TABLE_ENTRIES],
 		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
 	wmb();
+	trace_vtd_replace(dev->rid, pasid, VTD_PE_DID(content->q[1]), VTD_PE_PGTT(content->q[0]));
 	/* All of the PASID cache: the link to the old table is in the way of 64 PASIDs. */
 	if (!vtd_pasid_flush(dev, pasid, q0, did, cache) ||
 	    !vtd_pasid_flush(dev, pasid, q0, did, cache))

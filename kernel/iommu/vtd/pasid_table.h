@@ -25,6 +25,7 @@ struct vtd_dev;
 #define VTD_PE_PGTT_NESTED (3ULL << 6)
 #define VTD_PE_PGTT_PASS (4ULL << 6)
 #define VTD_PE_PGTT_MASK (7ULL << 6)
+#define VTD_PE_PGTT(q0) ((unsigned int)((q0) >> 6) & 7)
 /* Second word. */
 #define VTD_PE_DID(q1) ((u16)(q1))
 #define VTD_PE_PWSNP BIT_ULL(23)

@@ -5,6 +5,7 @@
 #include <thread>
 #include <tuple>
 
+#include "base/trace.h"
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
@@ -74,8 +75,9 @@ struct Machine::Impl {
 };
 
 Machine::Machine(MachineDescription description, PhysicalMemory &memory)
-	: impl_(std::make_unique<Impl>(std::move(description), memory))
 {
+	traceStart();
+	impl_ = std::make_unique<Impl>(std::move(description), memory);
 }
 
 Machine::~Machine() = default;

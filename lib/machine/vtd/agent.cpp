@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "core/trace.h"
+
 namespace wd::machine::vtd
 {
 
@@ -120,6 +122,10 @@ Translation IommuAgent::translate(const Request &request) noexcept
 	const RootPointer root = state_.root.load(std::memory_order_relaxed);
 	const Translation translation = translator_.translate(root, request);
 
+	WD_TRACE_EVENT(vtd, translation, "sid=%s pasid=%s iova=0x%llx access=%s pa=0x%llx fr=0x%x",
+		       trace::Sid(request.stream.rid).text, trace::Pasid(request.stream).text,
+		       trace::hex(request.address), trace::name(request.access),
+		       trace::hex(translation.address), static_cast<unsigned>(translation.reason));
 	if (translation.reason != FaultReason::None) [[unlikely]]
 		report(request, translation.reason, translation.silenced,
 		       AddressType::Untranslated);

@@ -122,6 +122,7 @@ void boot(const BootConfig &config)
 	std::lock_guard lock(bootMutex);
 	if (running)
 		fail(-EBUSY, "boot of a second kernel in one process");
+	moduleTraces();
 	logClear();
 	before = slabAllocations();
 	wd_pgtable_levels = config.pageTableLevels;

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "core/trace.h"
+
+#include <cstdio>
+
+namespace wd::machine::trace
+{
+
+constinit TraceCategory vtd{"vtd"}, qm{"qm"};
+
+namespace
+{
+
+/* Before WD_TRACE is read. */
+[[gnu::constructor]] void enlist()
+{
+	vtd.enlist();
+	qm.enlist();
+}
+
+} // namespace
+
+Sid::Sid(Rid rid) noexcept
+{
+	std::snprintf(text, sizeof(text), "%02x:%02x.%x", (rid.value >> 8) & 0xffu,
+		      (rid.value >> 3) & 0x1fu, rid.value & 7u);
+}
+
+Pasid::Pasid(const StreamId &stream) noexcept
+{
+	if (stream.hasPasid)
+		std::snprintf(text, sizeof(text), "%u", stream.pasid);
+	else
+		std::snprintf(text, sizeof(text), "-");
+}
+
+} // namespace wd::machine::trace

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Trace events of the model, named and with fields as in the specifications
+ * (Documentation/debugging.rst has the table). An event that is off costs a load and a branch;
+ * -Dcpp_args=-DWD_MODEL_TRACE=0 of meson compiles all of them out.
+ */
+#pragma once
+
+#include <cstdint>
+
+#include "base/trace.h"
+#include "machine/types.h"
+
+#ifndef WD_MODEL_TRACE
+#define WD_MODEL_TRACE 1
+#endif
+
+/** @format and what follows are for printf, and evaluated only if @category (vtd, qm) is on. */
+#define WD_TRACE_EVENT(category, event, format, ...)                                             \
+	do {                                                                                     \
+		if (WD_MODEL_TRACE && ::wd::machine::trace::category.on()) [[unlikely]]          \
+			::wd::machine::trace::category.write(#event,                             \
+							     format __VA_OPT__(, ) __VA_ARGS__); \
+	} while (0)
+
+namespace wd::machine::trace
+{
+
+/* The model is one library: no way round by a table of addresses. */
+[[gnu::visibility("hidden")]] extern TraceCategory vtd, qm;
+
+/** A requester id (source-id, SID) as PCI writes it. */
+struct Sid {
+	explicit Sid(Rid rid) noexcept;
+	char text[8];
+};
+
+/** A PASID, "-" for requests without one. */
+struct Pasid {
+	explicit Pasid(const StreamId &stream) noexcept;
+	char text[12];
+};
+
+constexpr const char *name(Access access)
+{
+	return access == Access::Read ? "read" : access == Access::Write ? "write" : "atomic";
+}
+
+/** For "%llx", whatever uint64_t is. */
+constexpr unsigned long long hex(uint64_t value)
+{
+	return value;
+}
+
+} // namespace wd::machine::trace

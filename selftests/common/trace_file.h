@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asks for trace events while it lives (WD_TRACE, WD_TRACE_FILE), and reads them. */
+#pragma once
+
+#include <cstdlib>
+#include <fstream>
+#include <regex>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+class TraceFile
+{
+public:
+	/** To be made before the machine and the kernel, which look at the environment. */
+	explicit TraceFile(const char *categories)
+		: path_(testing::TempDir() + "wd-trace-test." + std::to_string(::getpid()) + "." +
+			std::to_string(made_++))
+	{
+		::setenv("WD_TRACE", categories, 1);
+		::setenv("WD_TRACE_FILE", path_.c_str(), 1);
+	}
+	~TraceFile()
+	{
+		::unsetenv("WD_TRACE");
+		::unsetenv("WD_TRACE_FILE");
+		::unlink(path_.c_str());
+	}
+	TraceFile(const TraceFile &) = delete;
+	TraceFile &operator=(const TraceFile &) = delete;
+
+	const std::string &path() const { return path_; }
+	std::vector<std::string> lines() const
+	{
+		std::ifstream file(path_);
+		std::vector<std::string> all;
+
+		for (std::string line; std::getline(file, line);)
+			all.push_back(line);
+		return all;
+	}
+	/** Lines of @event (category:event) whose fields match @fields, wholly. */
+	unsigned count(const std::string &event, const std::string &fields) const
+	{
+		const std::regex wanted("[0-9]+\\.[0-9]{6} .{1,15}-[0-9]+ " + event + ": " +
+					fields);
+		unsigned found = 0;
+
+		for (const std::string &line : lines())
+			found += std::regex_match(line, wanted);
+		return found;
+	}
+
+private:
+	/* A name of its own each: the same request again would change nothing. */
+	static inline unsigned made_ = 0;
+	const std::string path_;
+};
