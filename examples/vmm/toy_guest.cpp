@@ -15,7 +15,7 @@ namespace toy
 namespace
 {
 
-/* x86-64 page table entries (VT-d sheet 3.2). */
+/* x86-64 page table entries (VT-d 9.7). */
 constexpr uint64_t kPresent = 1 << 0, kWrite = 1 << 1, kUser = 1 << 2, kAccessed = 1 << 5;
 constexpr uint64_t kDirty = 1 << 6, kFrame = 0xffffffffff000;
 constexpr unsigned kLevels = 4;

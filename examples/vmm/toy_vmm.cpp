@@ -14,7 +14,7 @@ namespace
 using wd::vmm::Descriptor;
 using wd::vmm::GuestPageRequest;
 
-/* PASID table entry (VT-d sheet 2.4) and descriptors (5.2), as a guest's driver makes them. */
+/* PASID table entry (VT-d 9.6) and descriptors (VT-d 6.5.2), as a guest's driver makes them. */
 constexpr uint64_t kPresent = 1, kFirstStage = 1 << 6, kPassThrough = 4 << 6;
 constexpr uint64_t kPasidCache = 7 | 1 << 4, kPages = 6 | 3 << 4, kResponse = 9 | 1 << 4;
 constexpr uint32_t kPasids = 64; /* one table */

@@ -3,8 +3,7 @@
  * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and what
  * an attachment means for the hardware queue.
  *
- * Requests, errors and argument sizes are those of VFIO's device files (iommufd-uapi 3.1). The
- * binding is shared: the requester id itself stays with this driver's own DMA, so every attachment
+ * Requests, errors and argument sizes are those of VFIO's device files. The binding is shared: the requester id itself stays with this driver's own DMA, so every attachment
  * has a PASID, and one that is not named by the caller is chosen here.
  *
  * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
@@ -28,7 +27,7 @@
 #include "queue.h"
 #include "vfio_copy.h"
 
-/* Limit of the id allocator, and the error for what is behind it (iommufd-uapi 3.1). */
+/* Limit of the id allocator, and the error for what is behind it, as VFIO has them. */
 #define WD_QUEUE_PASID_LIMIT 0x80000000u
 
 /* Put the address space out of the device's reach. The PASID stays reserved. */
@@ -289,7 +288,7 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	if (!any && *pasid >= max)
 		return -EINVAL;
 
-	/* PASID 0 stands for the requester id, and that is not the user's (iommufd-uapi 3.4). */
+	/* PASID 0 stands for the requester id, and that is not the user's. */
 	if (!any && !*pasid)
 		return -EPERM;
 	/* Started without an address space of an iommufd: to be stopped first. */

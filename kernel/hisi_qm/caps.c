@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Capabilities of a function: features, number and depth of queues, doorbells (hisi-qm-zip 2.2).
+ * Capabilities of a function: features, number and depth of queues, doorbells (QM-REG-1).
  */
 #include <linux/bitfield.h>
 #include <linux/device.h>
@@ -51,7 +51,7 @@ static int qm_read_depths(struct wd_qm *qm)
 	qm->sq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
 	qm->cq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
 
-	/* The completion ring must begin on a page: a user may map it read-only (10.3). */
+	/* The completion ring must begin on a page: a user may map it read-only (QM-UACCE-3). */
 	if (qm->eq_depth < 2 || qm->aeq_depth < 2 || qm->sq_depth < 2 ||
 	    qm->sq_depth > QM_MAX_DEPTH || qm->cq_depth != qm->sq_depth ||
 	    !PAGE_ALIGNED(qm->sq_depth * QM_SQE_SIZE)) {
@@ -114,7 +114,7 @@ int qm_caps_read(struct wd_qm *qm)
 	int ret;
 
 	qm->features = qm_read(qm, QM_CAP_FEATURES);
-	/* Without capability registers version 3 has every feature (2.2). */
+	/* Without capability registers version 3 has every feature (QM-REG-1). */
 	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
 		qm->features = QM_CAP_STOP_QP;
 

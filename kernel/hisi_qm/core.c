@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue manager of a function: initialisation, start and the way back (hisi-qm-zip 3.1, 3.2).
+ * Queue manager of a function: initialisation, start and the way back.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory of a queue, shared by device and user: submission ring, completion ring, status words
- * (hisi-qm-zip 10.3).
+ * (QM-UACCE-3).
  *
  * These are pages of our own with a DMA mapping, not coherent memory of the DMA API, which would
  * be bound to the driver's hold on the device: user mappings outlive that when the device is

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors of the queue manager hardware: enabling and logging (hisi-qm-zip 11). Errors of requests
+ * Errors of the queue manager hardware: enabling and logging (QM-REG-4). Errors of requests
  * are reported in the requests and do not come here.
  */
 #include <linux/device.h>
 
 #include "qm_private.h"
 
-/* 11.1, by bit number */
+/* By bit number (Linux 6.1 qm.c, qm_hw_error). */
 static const char *const qm_error_names[] = {
 	"bus read",	     "bus write",	  "memory, multi-bit",	"memory, single-bit",
 	"get-task timeout",  "do-task timeout",	  "write-back timeout", "SQ/CQ of no function",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Event queue (completions), asynchronous event queue (errors of queues), and the interrupts that
- * announce them (hisi-qm-zip 5.3, 7.2 to 7.4).
+ * announce them (QM-EVENT-1 to QM-EVENT-6).
  *
  * The device sends no further EQ interrupt until the EQ doorbell is rung, so the doorbell follows
  * the reading, and only the thread of the vector moves the heads.
@@ -29,7 +29,7 @@ static size_t qm_ring_size(unsigned int depth)
 	return ALIGN((size_t)depth * sizeof(__le32), 32);
 }
 
-/* One block: EQ, AEQ, SQC table, CQC table (5.4). */
+/* One block: EQ, AEQ, SQC table, CQC table. */
 int qm_events_setup(struct wd_qm *qm)
 {
 	qm->rings_size =

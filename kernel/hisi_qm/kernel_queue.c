@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues of the kernel's own: sending, and completion by interrupt (hisi-qm-zip 7.4).
+ * Queues of the kernel's own: sending, and completion by interrupt (QM-EVENT-1).
  */
 #include <linux/device.h>
 #include <linux/jiffies.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mailbox: configuration commands to the queue manager (hisi-qm-zip 4). One command at a time for
- * the whole function.
+ * Mailbox: configuration commands to the queue manager (QM-MB-2). One command at a time for the
+ * whole function.
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>
@@ -87,8 +87,8 @@ static int qm_mailbox_idle(struct wd_qm *qm, u8 command)
 }
 
 /*
- * The command is one 128-bit unit and executes when its last byte is written (4.1); both halves go
- * as 64-bit stores, low half first.
+ * The command is one 128-bit unit and executes when its last byte is written (QM-MB-1); both halves
+ * go as 64-bit stores, low half first.
  */
 static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Registers, commands, contexts and queue elements of the Queue Manager, version 3. Section
- * numbers are those of the project's QM and ZIP reference (hisi-qm-zip).
+ * Registers, commands, contexts and queue elements of the Queue Manager, version 3.
  */
 #ifndef _WD_QM_REGS_H
 #define _WD_QM_REGS_H
@@ -9,7 +8,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-/* Function-level registers, BAR2 (2.1) */
+/* Function-level registers, BAR2 */
 #define QM_AEQ_INT_SOURCE 0x0000
 #define QM_AEQ_INT_MASK 0x0004
 #define QM_EQ_INT_SOURCE 0x0008
@@ -25,7 +24,7 @@
 #define QM_DOORBELL_SQ_CQ 0x1000
 #define QM_DOORBELL_EQ_AEQ 0x2000
 
-/* Capability registers (2.2); a version of 0 means that the defaults below hold. */
+/* Capability registers (QM-REG-1); a version of 0 means that the defaults below hold. */
 #define QM_CAP_FEATURES 0x3100
 #define QM_CAP_VERSION GENMASK(7, 0)
 #define QM_CAP_STOP_QP BIT(9)
@@ -48,7 +47,7 @@
 #define QM_DEFAULT_NFE_MASK 0x7c77
 #define QM_DEFAULT_CE_MASK 0x8
 
-/* Common block of the PF (2.3) */
+/* Common block of the PF */
 #define QM_ABNORMAL_INT_SOURCE 0x100000
 #define QM_ABNORMAL_INT_MASK 0x100004
 #define QM_ABNORMAL_INT_STATUS 0x100008
@@ -84,7 +83,7 @@
 #define QM_QP_NUM_TOTAL GENMASK(10, 0)
 #define QM_QP_NUM_FUNCTION GENMASK(21, 11)
 
-/* VFT entries (12.1) */
+/* VFT entries (QM-VFT-1) */
 #define QM_VFT_TYPE_SQC 0
 #define QM_VFT_TYPE_CQC 1
 #define QM_VFT_SQC_FIRST GENMASK_ULL(43, 28)
@@ -106,7 +105,7 @@
 #define QM_MB_CMD_CQC_BT 0x5
 #define QM_MB_CMD_STOP_QP 0x8
 
-/* Doorbells (6.1) */
+/* Doorbells (QM-DB-1) */
 #define QM_DB_QUEUE GENMASK_ULL(11, 0)
 #define QM_DB_CMD GENMASK_ULL(15, 12)
 #define QM_DB_INDEX GENMASK_ULL(47, 32)
@@ -116,11 +115,11 @@
 #define QM_DB_CMD_EQ 2
 #define QM_DB_CMD_AEQ 3
 
-/* Doorbell window of a queue in BAR4 (6.2) */
+/* Doorbell window of a queue in BAR4 (QM-DB-2) */
 #define QM_DB_WINDOW 0x10000
 
 /**
- * struct qm_sqc - submission queue context (5.1)
+ * struct qm_sqc - submission queue context (QM-MB-3)
  */
 struct qm_sqc {
 	__le16 head;
@@ -144,7 +143,7 @@ struct qm_sqc {
 #define QM_SQC_W13_TYPE GENMASK(11, 8)
 
 /**
- * struct qm_cqc - completion queue context (5.2)
+ * struct qm_cqc - completion queue context (QM-MB-3)
  */
 struct qm_cqc {
 	__le16 head;
@@ -165,7 +164,7 @@ struct qm_cqc {
 #define QM_CQC_DW6_ARMED BIT(1)
 
 /**
- * struct qm_eqc - event queue context, 28 bytes; the AEQ's has the same layout (5.3)
+ * struct qm_eqc - event queue context, 28 bytes; the AEQ's has the same layout (QM-MB-3)
  */
 struct qm_eqc {
 	__le16 head;
@@ -180,7 +179,7 @@ struct qm_eqc {
 #define QM_EQC_DW6_PHASE BIT(16)
 
 /**
- * struct qm_cqe - completion (7.1)
+ * struct qm_cqe - completion (QM-RING-3)
  */
 struct qm_cqe {
 	__le32 rsvd0;
@@ -193,7 +192,7 @@ struct qm_cqe {
 };
 #define QM_CQE_W7_PHASE BIT(0)
 
-/* EQE and AEQE (7.2) */
+/* EQE and AEQE (QM-EVENT-7) */
 #define QM_EQE_QUEUE GENMASK(15, 0)
 #define QM_EQE_PHASE BIT(16)
 #define QM_AEQE_TYPE GENMASK(31, 17)

@@ -13,7 +13,7 @@
 
 #include "qm_private.h"
 
-/* The architected doorbell in a queue's window, or in BAR2 where queues have none (6.2). */
+/* The architected doorbell in a queue's window, or in BAR2 where queues have none (QM-DB-2). */
 static void __iomem *qm_qp_window(struct wd_qp *qp)
 {
 	return qp->qm->doorbells + (size_t)qp->id * QM_DB_WINDOW;
@@ -71,7 +71,7 @@ static void qm_qp_clear_words(struct wd_qp *qp)
 
 /*
  * The rings are kernel memory and are always accessed without PASID, even where the context has
- * one: it is for the data of requests (5.4, 14.9).
+ * one: it is for the data of requests (QM-RING-5).
  */
 static int qm_qp_load(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 {
@@ -238,7 +238,7 @@ static int qm_qp_drained(struct wd_qp *qp)
  * @qp: the queue
  * @deadline: the end of patience, as of ktime_get_ns()
  *
- * By looking at its contexts (5.2), with the mailbox free for other queues in between: STOP_QP
+ * By looking at its contexts (QM-MB-3), with the mailbox free for other queues in between: STOP_QP
  * would hold the mailbox for as long as the owner's requests take.
  *
  * Return: 0, -ETIMEDOUT, or another error of the mailbox.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File operations of an accelerator's device file (hisi-qm-zip 10.1).
+ * File operations of an accelerator's device file (QM-UACCE-2).
  */
 #include <linux/fs.h>
 #include <linux/module.h>

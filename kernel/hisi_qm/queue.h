@@ -18,7 +18,7 @@ struct wd_bond;
 struct wd_sva_mm;
 struct wd_user;
 
-/* The PASID field of queue contexts (5.1). */
+/* The PASID field of queue contexts (QM-RING-5). */
 #define WD_QUEUE_MAX_PASIDS 0x10000
 
 /*

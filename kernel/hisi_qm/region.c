@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Regions of a queue file in the address space of its user (hisi-qm-zip 10.3): doorbells, rings,
- * memory for physical addresses.
+ * Regions of a queue file in the address space of its user (QM-UACCE-3): doorbells, rings, memory
+ * for physical addresses.
  *
  * Users name a region by the file offset 0, 1 or 2. The VMA gets another offset once it is made,
  * far from those and from every other region of the device: so its pages are found by their offset,

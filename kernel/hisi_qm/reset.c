@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Start and stop of the whole queue manager: at probe and removal, and under its users, around a
- * reset of the function and the system's sleep (hisi-qm-zip 3.1, 3.2;
- * Documentation/hisi_qm.rst, "Reset").
+ * reset of the function and the system's sleep (Documentation/hisi_qm.rst, "Reset").
  */
 #include <linux/bits.h>
 #include <linux/device.h>
@@ -18,7 +17,7 @@
 /* How long all queues together may take to finish what they hold before they are stopped. */
 #define QM_HALT_PATIENCE_MS 200
 
-/* Attributes of the function's own bus accesses: snooped, without PASID (2.3). */
+/* Attributes of the function's own bus accesses: snooped, without PASID (QM-RING-5). */
 static void qm_user_domain(struct wd_qm *qm)
 {
 	qm_write(qm, QM_ARUSER_CFG, 0x40001070);

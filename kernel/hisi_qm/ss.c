@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory for the data of requests that carry physical addresses: region SS, in slices that are
- * contiguous for the device (hisi-qm-zip 10.5). It is the user's until the file is released.
+ * contiguous for the device. It is the user's until the file is released.
  *
  * Every function here is called with the queue pair's lock held.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Accelerators as devices of class uacce: number, device file, sysfs attributes (hisi-qm-zip 10.2).
+ * Accelerators as devices of class uacce: number, device file, sysfs attributes (QM-UACCE-5).
  */
 #include <linux/cdev.h>
 #include <linux/device.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Virtual function table: which hardware queues a function has (hisi-qm-zip 12.1).
+ * Virtual function table: which hardware queues a function has (QM-VFT-1).
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>

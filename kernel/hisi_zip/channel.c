@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Requests of the kernel on a hardware queue: many at a time, each in a slot that was prepared in
- * advance, completed from the interrupt thread (hisi-qm-zip 8, 7.4).
+ * advance, completed from the interrupt thread (ZIP-SQE-1, QM-EVENT-1).
  *
  * Exactly once: a request is in @requests, in @backlog, or in the hands of the one thread that took
  * it out of there under the lock, and that thread completes it or passes it on.

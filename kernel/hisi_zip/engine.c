@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Registers of the ZIP engine: set-up, errors, what it can do (hisi-qm-zip 2.5, 11.2).
+ * Registers of the ZIP engine: set-up, errors, what it can do (QM-REG-1, QM-REG-4).
  */
 #include <linux/bitfield.h>
 #include <linux/device.h>
@@ -9,7 +9,7 @@
 #include "qm.h"
 #include "zip.h"
 
-/* 11.2, by bit number */
+/* By bit number (Linux 6.1 zip/zip_main.c, zip_hw_error). */
 static const char *const zip_error_names[] = {
 	"memory, 1 bit",       "memory, 2 bits",      "bus read",	"bus write",
 	"source address",      "destination address", "pre-in address", "pre-in data",

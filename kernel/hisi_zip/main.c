@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * HiSilicon ZIP accelerator, PCI function 19e5:a250 of revision 0x30 (hisi-qm-zip 1).
+ * HiSilicon ZIP accelerator, PCI function 19e5:a250 of revision 0x30 (QM-FUNC-1).
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -19,7 +19,7 @@
 #define ZIP_DEVICE_PF 0xa250
 #define ZIP_REVISION_V3 0x30
 #define ZIP_BAR_REGISTERS 2
-/* The highest register of the PF is below it (1.2). */
+/* The highest register of the PF is below it. */
 #define ZIP_BAR_MIN_SIZE 0x30a000
 
 static unsigned int pf_q_num;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Buffers of kernel requests: DMA mappings and hardware lists (hisi-qm-zip 9).
+ * Buffers of kernel requests: DMA mappings and hardware lists (ZIP-SGL-1).
  */
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>

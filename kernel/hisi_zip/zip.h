@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * ZIP engine behind the queue manager: registers and request descriptor (hisi-qm-zip 2.5, 8).
+ * ZIP engine behind the queue manager: registers and request descriptor.
  */
 #ifndef _WD_HISI_ZIP_H
 #define _WD_HISI_ZIP_H
@@ -10,7 +10,7 @@
 
 struct wd_qm;
 
-/* Registers of the PF (2.4, 2.5) */
+/* Registers of the PF */
 #define ZIP_CLOCK_GATE_CTRL 0x301004
 #define ZIP_CLOCK_DECOMPRESS_CHECK BIT(16)
 #define ZIP_CLOCK_GATING 0x2000ff00
@@ -32,19 +32,19 @@ struct wd_qm;
 #define ZIP_RAS_NFE_ENABLE 0x301164
 #define ZIP_RAS_FE_ENABLE 0x301168
 #define ZIP_PEH_CFG_AUTO_GATE 0x3011a8
-/* Snooped, without PASID unless the queue's context has one (2.3) */
+/* Snooped, without PASID unless the queue's context has one (QM-RING-5) */
 #define ZIP_USER_DOMAIN 0x40001070
 
-/* Default of the core enable bitmaps; compression [15:0], decompression [31:16] (2.2) */
+/* Default of the core enable bitmaps; compression [15:0], decompression [31:16] */
 #define ZIP_DEFAULT_CORE_ENABLE 0x001c0003
 
-/* Device algorithms (2.2): any bit of a pair */
+/* Device algorithms (QM-REG-1): any bit of a pair */
 #define ZIP_ALG_ZLIB GENMASK(1, 0)
 #define ZIP_ALG_GZIP GENMASK(3, 2)
 #define ZIP_ALG_DEFLATE GENMASK(5, 4)
 
 /**
- * struct zip_sqe - request descriptor (8.1), the words that we use
+ * struct zip_sqe - request descriptor (ZIP-SQE-1), the words that we use
  */
 struct zip_sqe {
 	__le32 consumed;
@@ -86,7 +86,7 @@ struct zip_sqe {
 #define ZIP_REQUEST_DEFLATE 0x01
 #define ZIP_BUFFER_FLAT 0
 #define ZIP_BUFFER_SGL 1
-/* Bytes of a buffer, or of an entry of a list (8.5, 9) */
+/* Bytes of a buffer, or of an entry of a list (ZIP-SQE-8, ZIP-SGL-3) */
 #define ZIP_MAX_BYTES 0x800000
 
 /**

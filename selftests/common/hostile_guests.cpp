@@ -13,12 +13,12 @@ namespace wd::machine::test
 namespace
 {
 
-/* VT-d sheet 1.2, 1.5, 1.6. */
+/* VT-d 11.4 */
 constexpr uint64_t kGcmd = 0x18, kRtaddr = 0x20, kIqt = 0x88, kIqa = 0x90;
 constexpr uint32_t kSetRoot = 1u << 30, kQueue = 1u << 26, kTranslate = 1u << 31;
 constexpr uint64_t kScalable = 1u << 10, kWide = 1u << 11;
 
-/* Sheet 3.2, 3.5. */
+/* VT-d 9.7, 9.8 */
 constexpr uint64_t kRead = 1, kWrite = 2, kLarge = 1u << 7, kSecondUsage = 3u << 8;
 constexpr uint64_t kFirstUsage = 1u << 5 | 1u << 6 | 1u << 10;
 

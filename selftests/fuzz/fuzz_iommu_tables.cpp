@@ -18,7 +18,7 @@ using namespace wd::machine;
 
 constexpr uint64_t kMemory = 0x10000;
 constexpr unsigned kWidth = 46;
-/* VT-d registers: sheet 1.2, 1.5, 1.6. */
+/* Registers (VT-d 11.4). */
 constexpr uint64_t kGcmd = 0x18, kRtaddr = 0x20;
 constexpr uint32_t kSetRoot = 1u << 30, kTranslate = 1u << 31;
 constexpr uint64_t kScalable = 1u << 10;

@@ -18,7 +18,7 @@ namespace
 
 using namespace wd::machine;
 
-/* Memory: rings, the attacker's, and a hole behind it. hisi-qm-zip sheet, 2, 4, 5. */
+/* Memory: rings, the attacker's, and a hole behind it. */
 constexpr uint64_t kSq = 0x10000, kCq = 0x40000, kContext = 0x50000;
 constexpr uint64_t kAttacker = 0x100000, kAttackerSize = 0x40000;
 constexpr unsigned kDepth = 1024, kSqeSize = 128, kCqeSize = 16;
@@ -26,7 +26,7 @@ constexpr uint64_t kMailbox = 0x300, kDoorbell = 0x1000;
 constexpr uint32_t kBusy = 1u << 13, kStatus = 0xf << 9;
 constexpr uint32_t kVftValid = 1u << 12, kVftValidCq = 1u << 28;
 constexpr unsigned kSqc = 0, kCqc = 1;
-constexpr uint32_t kPasid = 5, kPasidEnable = 1u << 23; /* SQC words 10 and 11 (5.1) */
+constexpr uint32_t kPasid = 5, kPasidEnable = 1u << 23; /* SQC words 10 and 11 (QM-RING-5) */
 
 /** Requests with a PASID reach the attacker's memory only; those without, everything. */
 class FencedAgent : public DmaAgent
@@ -150,7 +150,7 @@ private:
 			abort();
 	}
 
-	/** One VFT entry of function 0: queue 0 only (sheet 2.3, 12.1). */
+	/** One VFT entry of function 0: queue 0 only (QM-VFT-1). */
 	void giveQueue(uint32_t type, uint32_t low, uint32_t high)
 	{
 		const std::pair<uint64_t, uint32_t> writes[] = {

@@ -17,6 +17,7 @@ static int try_map(struct queue *queue, size_t length, int prot, uint64_t page, 
 	return wd_host_mmap(device.host, length, prot, queue->fd, page * PAGE, address);
 }
 
+/* QM-UACCE-3 */
 static void refused(void)
 {
 	const int rw = PROT_READ | PROT_WRITE;
@@ -88,6 +89,7 @@ static void outlives_close(void)
 	EXPECT(device_number(&device, "available_instances") == before, "munmap gives it back");
 }
 
+/* QM-UACCE-3 */
 static void flags(void)
 {
 	struct space space;

@@ -14,6 +14,7 @@
 
 static struct device device;
 
+/* QM-UACCE-5 */
 static void attributes(void)
 {
 	char path[256], text[512];
@@ -46,6 +47,7 @@ static void instances(void)
 	EXPECT(device_number(&device, "available_instances") == before, "close gives it back");
 }
 
+/* QM-UACCE-2 */
 static void start_matrix(void)
 {
 	struct space space;

@@ -32,7 +32,7 @@ DOCUMENT = re.compile(r"^:([^:]+): \S")
 C_FAMILY = (".c", ".h", ".cpp", ".hpp")
 COMMENT = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.S)
 GTEST = re.compile(r"^TEST(?:_F|_P)?\((\w+),\s*(\w+)\)", re.M)
-KTAP = re.compile(r'^\t\{"([^"]*)",\s*(?:\w+<)?(\w+)>?\},?$', re.M)
+KTAP = re.compile(r'^\s+\{"([^"]*)",\s*(?:\w+<)?(\w+)>?\},?$', re.M)
 
 
 @dataclasses.dataclass

@@ -10,7 +10,10 @@ import spec_trace
 from project import ROOT  # pylint: disable=import-error
 
 # What has been converted; in the rest a citation may still name what is not here.
-CONVERTED = ("Documentation/spec/", "lib/machine/vtd/", "selftests/unit/machine_vtd/")
+CONVERTED = ("Documentation/", "bench/", "examples/", "include/", "kernel/hisi_qm/", "kernel/hisi_zip/", "lib/base/",
+             "lib/machine/", "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/", "selftests/hisi_qm/",
+             "selftests/soak/", "selftests/unit/kernel_hisi/", "selftests/unit/machine_qm/",
+             "selftests/unit/machine_vtd/", "selftests/unit/vmm/", "selftests/unit/wd/", "tools/")
 
 PAGE = """
 :VT-d: A specification.

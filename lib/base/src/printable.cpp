@@ -31,7 +31,7 @@ size_t shown(std::string_view text, size_t at)
 	const uint8_t second = byteAt(text, at + 1);
 	const bool overlong = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
 	const bool outside = (first == 0xed && second > 0x9f) || (first == 0xf4 && second > 0x8f);
-	const bool control = first == 0xc2 && second < 0xa0; /* C1 */
+	const bool control = first == 0xc2 && second < 0xa0; /* the C1 controls */
 	return overlong || outside || control ? 0 : length;
 }
 

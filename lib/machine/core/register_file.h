@@ -53,7 +53,7 @@ private:
 
 /**
  * Source (write 1 to clear), mask and status = source without masked bits, as both the QM and the
- * engine report errors (sheet 11). Every call returns whether an interrupt is due now.
+ * engine report errors (QM-REG-4). Every call returns whether an interrupt is due now.
  */
 class ErrorUnit
 {

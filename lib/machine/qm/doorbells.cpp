@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Doorbells: architected ones (sheet 6), and the words of Documentation/machine/pci.rst. */
+/* Doorbells: architected ones (QM-DB-1), and the words of Documentation/machine/pci.rst. */
 #include "qm/impl.h"
 
 #include <fcntl.h>
@@ -81,6 +81,7 @@ DoorbellWords *DoorbellWindow::words(unsigned queue) const
 	return reinterpret_cast<DoorbellWords *>(address_ + doorbellWordsOffset(queue));
 }
 
+/* QM-DB-5 */
 std::optional<SharedPages> DoorbellWindow::pages(uint64_t offset, size_t length) const
 {
 	const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -93,7 +94,7 @@ std::optional<SharedPages> DoorbellWindow::pages(uint64_t offset, size_t length)
 
 } // namespace qm
 
-/* Sheet 6.3. A doorbell of a queue's own window must name that queue. */
+/* QM-DB-2, QM-DB-3: a doorbell of a queue's own window must name that queue. */
 void QueueManager::Impl::ring(uint64_t value, int window)
 {
 	const unsigned queue = value & 0xfff, kind = value >> 12 & 0xf;
@@ -124,12 +125,13 @@ void QueueManager::Impl::ring(uint64_t value, int window)
 	if (kind == qm::kDoorbellCq)
 		queues[queue].ringCq(index, priority & 1);
 	else if (priority && !index)
-		queues[queue].kick(); /* 6.3: re-examine after a migration */
+		queues[queue].kick(); /* look again, after a migration */
 	else
 		queues[queue].ringSq(index);
 }
 
 /* A doorbell that arrives as two halves is executed with its last byte. */
+/* QM-DB-4 */
 void QueueManager::Impl::latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes)
 {
 	if (!(offset & 4)) {

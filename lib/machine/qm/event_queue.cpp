@@ -51,7 +51,7 @@ void EventQueue::reset()
 	masked_ = true;
 }
 
-/* Rules 2, 4 and 5: one interrupt until the doorbell; the source bit says that one is due. */
+/* QM-EVENT-2, QM-EVENT-4, QM-EVENT-5: one interrupt until the doorbell; the source says so. */
 bool EventQueue::raiseSource()
 {
 	if (source_)
@@ -99,7 +99,7 @@ bool EventQueue::consume(uint16_t head)
 	/* A head beyond the tail is nonsense; as a real ring would, take it as "all consumed". */
 	head_ = head_ + step > tail_ ? tail_ : head_ + step;
 	source_ = deferred_ = false;
-	/* Rule 6. */
+	/* QM-EVENT-6 */
 	return head_ != tail_ && raiseSource();
 }
 

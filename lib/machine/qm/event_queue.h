@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The event queue and the asynchronous event queue (sheet 5.3, 7.2 to 7.4). */
+/* The event queue and the asynchronous event queue (QM-EVENT-1 to QM-EVENT-7). */
 #pragma once
 
 #include <atomic>
@@ -35,7 +35,7 @@ public:
 
 	/**
 	 * Append @payload (the phase bit is added). @last is the sequence number of the sender's
-	 * newest entry: while that one is not consumed the new one is dropped (7.4, rule 3).
+	 * newest entry: while that one is not consumed the new one is dropped (QM-EVENT-3).
 	 */
 	Result post(const MemoryPort &port, uint32_t payload, uint64_t *last, bool &signal);
 

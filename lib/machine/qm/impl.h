@@ -49,7 +49,7 @@ struct QueueManager::Impl {
 	template <typename Context>
 	qm::MailboxStatus storeContext(uint64_t address, const Context &context);
 
-	/** Queues of this function: what the VFT gives function 0 (sheet 12.1). */
+	/** Queues of this function: what the VFT gives function 0 (QM-VFT-2). */
 	unsigned queuesAssigned() const { return assigned; }
 
 	const QueueManagerConfig config;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Structures in memory and numbers of the QM (sheet 4, 5, 7, 11.1). Everything is little endian. */
+/* Structures in memory and numbers of the QM (QM-MB-3). Everything is little endian. */
 #pragma once
 
 #include <cstdint>
@@ -37,7 +37,7 @@ struct CqContext {
 };
 static_assert(sizeof(CqContext) == 32);
 
-/* EQC and AEQC, 5.3. */
+/* EQC and AEQC. */
 struct EventContext {
 	uint16_t head, tail;
 	uint32_t baseLow, baseHigh;
@@ -50,7 +50,7 @@ static_assert(sizeof(EventContext) == 28);
 constexpr uint16_t kParity = 1u << 6, kSqPasidEnable = 1u << 7;
 constexpr uint32_t kCqPhase = 1, kCqArmed = 2, kEventPhase = 1u << 16;
 
-/* Mailbox, 4.1 and 4.2. */
+/* Mailbox. */
 constexpr uint32_t kMailboxStatus = 0xfu << 9, kMailboxBusy = 1u << 13, kMailboxQuery = 1u << 14;
 constexpr unsigned kMailboxStatusShift = 9;
 enum Command : unsigned {
@@ -64,13 +64,13 @@ enum Command : unsigned {
 	kCommandStopQueue = 8,
 };
 
-/* Codes of [12:9]; the sheet leaves them open (14, point 11). */
+/* Codes of [12:9] (QM-MB-2). */
 enum class MailboxStatus : unsigned { Ok, Unsupported, BadQueue, BadContext, BadAddress };
 
-/* Doorbells, 6.1. */
+/* Doorbells (QM-DB-1). */
 enum DoorbellKind : unsigned { kDoorbellSq, kDoorbellCq, kDoorbellEq, kDoorbellAeq };
 
-/* AEQE [31:17], 7.2. */
+/* AEQE [31:17] (QM-EVENT-7). */
 enum AsyncType : unsigned { kAsyncCqOverflow, kAsyncEqOverflow, kAsyncCqeError };
 
 /* Error bits, 11.1. */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The mailbox (sheet 4): four words are latched, and the command runs when the last byte of the
- * last one is written. Everything but STOP_QP is finished when the write returns.
+ * The mailbox: four words are latched, and the command runs when the last byte of the last one is
+ * written (QM-MB-1). Everything but STOP_QP is finished when the write returns.
  */
 #include <span>
 

@@ -36,6 +36,7 @@ qm::MemoryPort QueueManager::Impl::ringPort(EngineThread &thread)
 		   : qm::MemoryPort{&thread.direct(), {}};
 }
 
+/* QM-MB-6 */
 qm::MemoryPort QueueManager::Impl::mailboxPort()
 {
 	const auto rid = host.requester();
@@ -105,6 +106,7 @@ std::optional<SharedPages> QueueManager::sharedWindow(uint64_t offset, size_t le
 }
 
 /* Deactivating takes each queue's mutex, so it returns after the request that is running. */
+/* QM-MB-7 */
 void QueueManager::reset()
 {
 	std::lock_guard lock(impl_->mailboxMutex);

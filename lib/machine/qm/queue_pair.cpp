@@ -12,9 +12,9 @@ namespace wd::machine::qm
 namespace
 {
 
-/* A queue that is told to stop has this long to drain; what is left then fails unexecuted. */
+/* QM-MB-5: a queue that is told to stop has this long to drain; what is left fails unexecuted. */
 constexpr auto kDrainTime = std::chrono::milliseconds(100);
-/* Status of such a request (sheet 8.4 has no code for it). */
+/* Status of such a request (ZIP-SQE-7). */
 constexpr uint32_t kStatusStopped = 0x04;
 
 constexpr unsigned kSqeShift = 7, kCqeShift = 4;
@@ -136,6 +136,7 @@ CqContext QueuePair::dumpCq()
 	return context;
 }
 
+/* QM-MB-4 */
 bool QueuePair::requestStop()
 {
 	if (!active_)
@@ -273,6 +274,7 @@ void QueuePair::takeTail(uint16_t tail)
 }
 
 /* Heads only move forward, and not past what was posted, so of two of them the newer one wins. */
+/* QM-DB-3 */
 void QueuePair::takeHead(uint16_t head)
 {
 	if (head >= cqDepth_) {
@@ -402,6 +404,7 @@ bool QueuePair::runOne(EngineThread &thread)
 }
 
 /* The answer may come before the engine has said that it waits. */
+/* QM-RING-5: the data's stream has the PASID, the rings' has not. */
 bool QueuePair::execute(Task &task)
 {
 	task.prepares = task.agent.asksForPages(task.stream);
@@ -421,7 +424,7 @@ bool QueuePair::execute(Task &task)
 	return done;
 }
 
-/* Results into the slot, then the CQE, its phase last and as one store (7.3). */
+/* QM-RING-1 to QM-RING-3: results into the slot, then the CQE, its phase last, as one store. */
 DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
 {
 	const MemoryPort port = manager_->ringPort(thread);
@@ -450,7 +453,7 @@ DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
 	return DmaResult::Ok;
 }
 
-/* 7.4, rule 1: posting disarms. */
+/* QM-EVENT-1: posting disarms. */
 void QueuePair::postEvent(EngineThread &thread)
 {
 	armed_ = false;
@@ -458,6 +461,7 @@ void QueuePair::postEvent(EngineThread &thread)
 }
 
 /* The ring itself cannot be reached: only a new SQC and CQC revive the queue. */
+/* QM-EVENT-7 */
 void QueuePair::fault(EngineThread &thread)
 {
 	faulted_ = true;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Registers of BAR2 below 0x300000 (sheet 2.1 to 2.3, 2.8). */
+/* Registers of BAR2 below 0x300000 (QM-REG-1 to QM-REG-4). */
 #include <algorithm>
 
 #include "qm/impl.h"
@@ -10,17 +10,17 @@ namespace wd::machine
 namespace
 {
 
-/* 2.1 */
+/* Of every function. */
 constexpr uint64_t kAeqSource = 0x0, kAeqMask = 0x4, kEqSource = 0x8, kEqMask = 0xc;
 constexpr uint64_t kPeerMask = 0x24, kIsolation = 0x30, kCacheDone = 0x208;
 constexpr uint64_t kMailbox = 0x300, kMailboxEnd = 0x310;
 constexpr uint64_t kDoorbellSqCq = 0x1000, kDoorbellEvents = 0x2000;
 constexpr uint64_t kEqcCopy = 0x8000, kAeqcCopy = 0x8020, kCopySize = sizeof(qm::EventContext);
 
-/* 2.2 */
+/* Capabilities (QM-REG-1). */
 constexpr uint64_t kCapabilities = 0x3100;
 
-/* 2.3 */
+/* Common block of the physical function. */
 constexpr uint64_t kErrorSource = 0x100000, kErrorMask = 0x100004, kErrorStatus = 0x100008;
 constexpr uint64_t kErrorSet = 0x10000c, kMemoryStart = 0x100040, kMemoryDone = 0x100044;
 constexpr uint64_t kVftEnable = 0x100054, kVftRead = 0x100058, kVftType = 0x10005c;
@@ -49,7 +49,7 @@ bool readsZero(uint64_t offset)
 }
 
 /*
- * 2.2: no QoS, no PF/VF messages, no runtime power management, no SVA prefetch; STOP_QP (bit 9).
+ * No QoS, no PF/VF messages, no runtime power management, no SVA prefetch; STOP_QP (bit 9).
  * The vector of messages reads "none" accordingly.
  */
 uint32_t capability(uint64_t offset, const QueueManagerConfig &config)
@@ -195,7 +195,7 @@ void QueueManager::Impl::writeRegister(uint64_t offset, uint32_t value, unsigned
 			return block->write(offset, value, bytes);
 }
 
-/* 12.1: entries of three types; type 0 of function 0 says how many queues this function has. */
+/* QM-VFT-1: three types of entries; type 0 of function 0 says how many queues this function has. */
 void QueueManager::Impl::runVftOperation()
 {
 	const uint32_t type = commonRegisters.read(kVftType);

@@ -10,7 +10,7 @@ namespace wd::machine::zip
 namespace
 {
 
-/* Sheet 9. */
+/* ZIP-SGL-1, ZIP-SGL-3 */
 constexpr unsigned kMaxLists = 256, kMaxEntries = 255;
 constexpr uint64_t kListAlignment = 64;
 constexpr size_t kHeaderSize = 64, kEntrySize = 32;

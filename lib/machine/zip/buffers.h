@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flat buffers and hardware scatter-gather lists (sheet 9), which are hostile until checked. */
+/* Flat buffers and hardware scatter-gather lists, which are hostile until checked (ZIP-SGL-3). */
 #pragma once
 
 #include <array>

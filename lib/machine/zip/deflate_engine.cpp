@@ -238,7 +238,7 @@ size_t InflateStream::deliver(std::span<std::byte> out)
 
 /*
  * When the output is full it is not clear whether anything more would have come, which software
- * must be told (sheet 8.6, states of ctx_dw0). So a few bytes more are decoded into carry_.
+ * must be told (ZIP-STREAM-4). So a few bytes more are decoded into carry_.
  */
 InflateProgress InflateStream::run(std::span<const std::byte> in, std::span<std::byte> out)
 {

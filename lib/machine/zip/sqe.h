@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The ZIP descriptor (sheet 8): positions and values. */
+/* The ZIP descriptor (ZIP-SQE-1, ZIP-SQE-2): positions and values. */
 #pragma once
 
 #include <cstdint>
@@ -41,12 +41,12 @@ constexpr unsigned kBufferFlat = 0, kBufferSgl = 1;
 /* Queue types, 5.1. */
 constexpr unsigned kQueueCompress = 0, kQueueDecompress = 1;
 
-/* 8.5: the largest buffer, and the room at or below which an empty request does nothing. */
+/* ZIP-SQE-8: the largest buffer, and the room up to which an empty request does nothing. */
 constexpr uint32_t kMaxBuffer = 8u << 20, kNoOperationRoom = 0x10;
 
 /*
- * Status byte, 8.4. Codes 1 to 6 are this model's own (sheet 14, point 5), listed in
- * Documentation/machine/zip.rst; 4 belongs to the queue manager.
+ * Status byte (ZIP-SQE-6). Codes 1 to 6 are this model's own (ZIP-SQE-7); 4 belongs to the queue
+ * manager.
  */
 enum Status : uint32_t {
 	kStatusOk = 0x00,

@@ -18,7 +18,7 @@ namespace
 /* A page that is taken away as often as this, in spite of being asked for, is a bus error. */
 constexpr unsigned kMaxVanished = 16;
 
-/* Gzip keeps its CRC in the descriptor complemented and bit-reversed (8.6). */
+/* Gzip keeps its CRC in the descriptor complemented and bit-reversed (ZIP-STREAM-3). */
 uint32_t reverseBits(uint32_t v)
 {
 	v = (v >> 1 & 0x55555555) | (v & 0x55555555) << 1;
@@ -51,7 +51,7 @@ Status statusOf(DeflateStatus status)
 	}
 }
 
-/* 8.2: 4, 8, 16, 24 and 32 KiB; 24 is rounded down, reserved values mean 32. */
+/* ZIP-SQE-5: 24 KiB is rounded down to 16, reserved values mean 32. */
 unsigned windowBits(uint32_t requestWord)
 {
 	static constexpr unsigned bits[] = {12, 13, 14, 14};
@@ -97,7 +97,7 @@ Status ZipEngine::check(const Task &task, Request &request) const
 	if (task.type > kQueueDecompress || type < kRequestDeflate || type > kRequestGzip ||
 	    !(formats_ & 1u << type))
 		return kStatusUnsupported;
-	/* 8.1: raw deflate exists in descriptors of type 3 only. */
+	/* ZIP-SQE-4: raw deflate exists in descriptors of type 3 only. */
 	if (sqeType != 3 && !(sqeType == 0 && type != kRequestDeflate))
 		return kStatusUnsupported;
 	if (buffer > kBufferSgl || task.words[kWordInputLength] > kMaxBuffer)
@@ -114,6 +114,7 @@ Status ZipEngine::check(const Task &task, Request &request) const
 }
 
 /* Which memory the request consists of. */
+/* ZIP-SGL-2 */
 Status ZipEngine::list(const DataPort &port, Task &task, Workspace &workspace, Request &request)
 {
 	const uint32_t length = task.words[kWordInputLength];
@@ -157,6 +158,7 @@ Status ZipEngine::fetch(Task &task, Workspace &workspace, Request &request)
 	return workspace.source.gather(port, workspace.input.first(request.input.size()));
 }
 
+/* ZIP-SQE-9, ZIP-SQE-10, ZIP-STREAM-2 */
 Status ZipEngine::compress(Task &task, Workspace &workspace, Request &request)
 {
 	DeflatePart part;
@@ -198,6 +200,7 @@ Status ZipEngine::decompress(Task &task, Workspace &workspace, Request &request)
 	return statusOf(result.status);
 }
 
+/* ZIP-STREAM-6 */
 std::unique_ptr<InflateStream> *ZipEngine::findStream(const Task &task, const Request &request)
 {
 	auto &streams = streams_[task.queue];
@@ -226,7 +229,7 @@ void ZipEngine::dropStream(const Task &task)
 	streams_[task.queue].remove_if([&](const Stream &s) { return s.context == context; });
 }
 
-/* 8.6, "simplest correct model". */
+/* ZIP-STREAM-4, ZIP-STREAM-5 */
 Status ZipEngine::continueStream(Task &task, Workspace &workspace, Request &request)
 {
 	std::unique_ptr<InflateStream> *const found = findStream(task, request);
@@ -304,7 +307,7 @@ void finish(Task &task, Status status)
 
 } // namespace
 
-/* 8.1: what is not a result stays as it is. */
+/* ZIP-SQE-2: what is not a result stays as it is. */
 bool ZipEngine::execute(Task &task) noexcept
 {
 	Request request{};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the ZIP accelerator does with a descriptor (sheet 8). */
+/* What the ZIP accelerator does with a descriptor (ZIP-SQE-1 to ZIP-SQE-10). */
 #pragma once
 
 #include <cstdint>

@@ -14,14 +14,14 @@ namespace wd::machine
 namespace
 {
 
-/* Sheet 1.1, 1.2; Documentation/machine/pci.rst. */
+/* QM-FUNC-1 to QM-FUNC-3; Documentation/machine/pci.rst. */
 constexpr uint16_t kVendor = 0x19e5, kDevice = 0xa250;
 constexpr uint32_t kClass = 0x120000;
 constexpr unsigned kMessages = 4, kTableBar = 0, kRegisterBar = 2, kDoorbellBar = 4;
 constexpr uint64_t kTableSize = 4096, kRegisterSize = 4u << 20;
 constexpr uint32_t kWordPerKind = 1;
 
-/* Sheet 2.4 and 2.5. */
+/* Registers of the engine (QM-REG-4). */
 constexpr uint64_t kEngineBase = 0x300000, kMasterReturn = 0x300150;
 constexpr uint64_t kErrorSource = 0x3010a0, kErrorMask = 0x3010a4, kErrorSet = 0x3010a8;
 constexpr uint64_t kErrorStatus = 0x3010ac, kSramInfo = 0x301148, kRasInfo = 0x30116c;
@@ -59,7 +59,7 @@ unsigned formatsOf(const std::vector<std::string> &algorithms)
 	return formats;
 }
 
-/* 2.2: two bits each, [1:0] zlib, [3:2] gzip, [5:4] deflate. */
+/* QM-REG-1: two bits each, [1:0] zlib, [3:2] gzip, [5:4] deflate. */
 uint32_t algorithmBits(unsigned formats)
 {
 	return (formats & 1u << zip::kRequestZlib ? 0x3u : 0) |

@@ -16,13 +16,13 @@ constexpr uint64_t field(uint64_t word, unsigned last, unsigned first)
 	return (word & mask(last, first)) >> first;
 }
 
-/* Sheet 2.4. */
+/* VT-d 9.6 (VTD-PASID-8) */
 constexpr unsigned kFirstStage = 1, kPassThrough = 4;
 constexpr uint64_t kEntryReserved0 = mask(5, 5) | mask(11, 10);
 constexpr uint64_t kEntryReserved1 = mask(22, 16) | mask(31, 27);
 constexpr uint64_t kEntryReserved2 = mask(1, 1) | mask(11, 8);
 
-/* Sheet 5.2. */
+/* VT-d 6.5.2 (VTD-QI-3) */
 enum Type : unsigned {
 	kContext = 1,
 	kIotlb = 2,
@@ -69,7 +69,7 @@ Command iotlb(const Descriptor &words)
 
 	if (!granularity)
 		return command;
-	/* A page of the guest's second stage says nothing about its first stage (4.5). */
+	/* VTD-INV-6: a page of the guest's second stage says nothing about its first stage. */
 	command.kind = Command::Kind::FlushDomain;
 	command.everyDomain = granularity == 1;
 	command.domain = field(words[0], 31, 16);
@@ -183,7 +183,7 @@ Command parseDescriptor(const Descriptor &words)
 	}
 }
 
-/* Sheet 6.1. */
+/* VT-d 7.4.1.1 (VTD-PRQ-1) */
 Descriptor encodePageRequest(const GuestPageRequest &request)
 {
 	const PageFault &page = request.page;

@@ -74,7 +74,7 @@ size_t finishSize(Algorithm algorithm)
 
 size_t writeHeader(Algorithm algorithm, std::span<std::byte> out)
 {
-	/* Window 32K, default level; no time stamp, made on Unix (sheet 8.3). */
+	/* Window 32K, default level; no time stamp, made on Unix (ZIP-SQE-10). */
 	static constexpr uint8_t zlib[kZlibHeader] = {0x78, 0x9c};
 	static constexpr uint8_t gzip[kGzipHeader] = {0x1f, 0x8b, kMethodDeflate, 0, 0, 0, 0, 0,
 						      0,    3};
@@ -100,7 +100,7 @@ size_t writeFinish(Algorithm algorithm, bool newStream, uint32_t isize, uint32_t
 		for (int shift = 24; shift >= 0; shift -= 8)
 			bytes[count++] = static_cast<uint8_t>(adler >> shift);
 	} else if (algorithm == Algorithm::Gzip) {
-		/* dw31 holds the complement of the CRC with its bits reversed (sheet 8.6). */
+		/* dw31 holds the complement of the CRC with its bits reversed (ZIP-STREAM-3). */
 		const uint32_t crc = newStream ? 0 : ~reverseBits(checksum);
 		for (int shift = 0; shift < 32; shift += 8)
 			bytes[count++] = static_cast<uint8_t>(crc >> shift);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The fast path of a queue: rings, doorbells, stop flags (hisi-qm-zip sheet, 6, 7.1, 7.3, 10.3).
+ * The fast path of a queue: rings, doorbells, stop flags (QM-RING-1, QM-RING-4, QM-DB-1,
+ * QM-UACCE-4).
  */
 #include <algorithm>
 #include <atomic>
@@ -157,7 +158,7 @@ QueueStatus Rings::take(zip::Completion &out) noexcept
 	const std::byte *cqe = layout_.dus + cqOffset_ + cqHead_ * zip::cqe::kSize;
 	const unsigned slot = loadShared<uint16_t>(cqe + zip::cqe::kSqHead);
 	const unsigned number = loadShared<uint16_t>(cqe + zip::cqe::kSqNumber);
-	/* Tasks of a queue complete in the order they were sent (sheet 7.3). */
+	/* QM-RING-3, QM-RING-6: tasks of a queue complete in the order they were sent. */
 	if (inFlight_ == 0 || slot != oldest_ || number != layout_.number)
 		return QueueStatus::Protocol;
 	zip::Sqe sqe;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Where things are in an SQE of type 3 (hisi-qm-zip sheet, 8.1 and 8.2), in a CQE (7.1) and in the
- * doorbells (6.1, 6.2).
+ * Where things are in an SQE of type 3 (ZIP-SQE-1, ZIP-SQE-2), in a CQE (QM-RING-3) and in the
+ * doorbells (QM-DB-1).
  */
 #pragma once
 

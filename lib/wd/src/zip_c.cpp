@@ -158,7 +158,7 @@ int sendDecompress(QueueContext &q, wd_zip_req &r)
 	zip::HeaderParser next = parser;
 	const size_t header = next.feed(sourceOf(r));
 	const bool nothing = header == r.src_len && !(s && s->more);
-	/* The device takes such a request for a no-op (sheet 8.5); @more would never end. */
+	/* ZIP-SQE-8: the device takes such a request for a no-op; @more would never end. */
 	if (next.state() != State::Error && !nothing && header == r.src_len &&
 	    r.dst_len <= kIgnoredOutput)
 		return refuse(EINVAL, "request: to continue a stream without input, give more than "

@@ -381,7 +381,7 @@ TEST_F(HisiCrypto, SurvivesEveryFailingAllocation)
 	EXPECT_LT(n, 200u);
 }
 
-/* R2: the kernel and a process on one device at the same time. */
+/* The kernel and a process on one device at the same time. */
 TEST_F(HisiCrypto, SharesTheDeviceWithUsers)
 {
 	constexpr unsigned kRounds = 200;

@@ -45,6 +45,7 @@ TEST_F(HisiRemove, AndBindAgainWithoutUsers)
 	}
 }
 
+/* QM-UACCE-2 */
 TEST_F(HisiRemove, TurnsOpenFilesIntoZombies)
 {
 	Space space(caller_);

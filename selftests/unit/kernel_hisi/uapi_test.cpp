@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The headers of user space have the sizes, offsets and numbers of mainline (hisi-qm-zip 10.1). */
+/* The headers of user space have the sizes, offsets and numbers of mainline. */
 #include <cstddef>
 
 #include <gtest/gtest.h>
@@ -7,6 +7,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+/* QM-UACCE-1 */
 TEST(HisiUapi, RequestsHaveTheNumbersOfMainline)
 {
 	EXPECT_EQ(UACCE_CMD_START_Q, 0x5700u);
@@ -18,6 +19,7 @@ TEST(HisiUapi, RequestsHaveTheNumbersOfMainline)
 	EXPECT_EQ(UACCE_QFRT_DUS, 1);
 }
 
+/* QM-UACCE-1 */
 TEST(HisiUapi, StructuresHaveTheLayoutOfMainline)
 {
 	EXPECT_EQ(sizeof(hisi_qp_ctx), 4u);

@@ -15,7 +15,7 @@
 namespace wd::machine::test
 {
 
-/** A page request descriptor (VT-d sheet 6.1). */
+/** A page request descriptor (VT-d 7.4.1.1). */
 struct Fault {
 	Rid rid;
 	bool hasPasid, read, write, last;

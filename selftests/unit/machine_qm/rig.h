@@ -478,7 +478,7 @@ std::optional<std::vector<std::byte>> zlibInflate(const std::vector<std::byte> &
 struct Format {
 	unsigned type;
 	int windowBits;
-	std::vector<uint8_t> header; /**< what software writes (sheet 8.3) */
+	std::vector<uint8_t> header; /**< what software writes (ZIP-SQE-10) */
 };
 const std::vector<Format> &formats();
 /** @data with the header of @format in front. */

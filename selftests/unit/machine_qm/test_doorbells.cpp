@@ -57,6 +57,7 @@ void drive(Rig &rig, Producer &p, std::mt19937 &random)
 
 } // namespace
 
+/* QM-DB-5, QM-RING-2, QM-RING-3 */
 TEST_P(Doorbells, everyRequestCompletesExactlyOnce)
 {
 	const auto [bell, mode, engines] = GetParam();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Arming and interrupts (sheet 7.4), and what happens when rings cannot be reached. */
+/* Arming and interrupts, and what happens when rings cannot be reached. */
 #include "rig.h"
 
 namespace wd::machine::test
@@ -38,14 +38,15 @@ protected:
 
 } // namespace
 
-/* Rule 1: armed at start, one event disarms. */
+/* QM-EVENT-1: armed at start, one event disarms. */
 TEST_F(Events, comeOnceUntilArmedAgain)
 {
 	complete(0, 3);
 	EXPECT_TRUE(interrupts(1));
 	EXPECT_EQ(rig.event(0), 0u);
 	EXPECT_FALSE(rig.event(1));
-	EXPECT_NE(rig.reg(8), 0u) << "rule 4";
+	/* QM-EVENT-4 */
+	EXPECT_NE(rig.reg(8), 0u) << "the source stays until the doorbell";
 	rig.ringEvents(1);
 	EXPECT_EQ(rig.reg(8), 0u);
 	rig.arm(Bell::Window, 0, 3, 0);
@@ -56,7 +57,7 @@ TEST_F(Events, comeOnceUntilArmedAgain)
 	EXPECT_EQ(rig.event(1), 0u);
 }
 
-/* 6.3, and typical mistake 4: arming with completions waiting. */
+/* QM-EVENT-1: arming with completions waiting. */
 TEST_F(Events, comeAtOnceIfCompletionsWait)
 {
 	complete(0);
@@ -78,7 +79,10 @@ TEST_F(Events, comeAtOnceIfCompletionsWait)
 	EXPECT_TRUE(interrupts(1 + count));
 }
 
-/* Rule 2: no second interrupt before the doorbell. Rule 6: one more after it if events remain. */
+/*
+ * QM-EVENT-2: no second interrupt before the doorbell. QM-EVENT-6: one more after it if events
+ * remain.
+ */
 TEST_F(Events, interruptOncePerDoorbell)
 {
 	complete(0);
@@ -94,7 +98,7 @@ TEST_F(Events, interruptOncePerDoorbell)
 	EXPECT_EQ(rig.reg(8), 0u);
 }
 
-/* Rule 3: the attacker arms again and again; one queue never has two events waiting. */
+/* QM-EVENT-3: the attacker arms again and again; one queue never has two events waiting. */
 TEST_F(Events, areAtMostOnePerQueue)
 {
 	rig.putSqe(0, 0, quick());
@@ -110,7 +114,7 @@ TEST_F(Events, areAtMostOnePerQueue)
 	EXPECT_TRUE(interrupts(2));
 }
 
-/* Rule 5. */
+/* QM-EVENT-5 */
 TEST_F(Events, waitWhileMasked)
 {
 	rig.reg(0xc, 1);
@@ -121,9 +125,10 @@ TEST_F(Events, waitWhileMasked)
 	EXPECT_TRUE(interrupts(1));
 	rig.reg(0xc, 1);
 	rig.reg(0xc, 0);
-	EXPECT_TRUE(interrupts(1)) << "rule 2 holds across the mask";
+	EXPECT_TRUE(interrupts(1)) << "one interrupt per doorbell, across the mask";
 }
 
+/* QM-RING-1 */
 TEST_F(Events, wrapWithTheirPhase)
 {
 	Rig small;
@@ -140,7 +145,10 @@ TEST_F(Events, wrapWithTheirPhase)
 	}
 }
 
-/* A ring that the IOMMU refuses stops its queue, tells through the AEQ, and hurts nobody else. */
+/*
+ * QM-EVENT-7: a ring that the IOMMU refuses stops its queue, tells through the AEQ, and hurts
+ * nobody else.
+ */
 TEST_F(Events, reportBlockedRings)
 {
 	for (bool sq : {true, false}) {
@@ -166,6 +174,7 @@ TEST_F(Events, reportBlockedRings)
 	complete(0);
 }
 
+/* QM-EVENT-7 */
 TEST_F(Events, overflowAndFaultOfTheEventQueueAreReported)
 {
 	Rig small;
@@ -181,7 +190,7 @@ TEST_F(Events, overflowAndFaultOfTheEventQueueAreReported)
 	EXPECT_TRUE(eventually([&] { return rig.reg(0x100000) == 2; }));
 }
 
-/* The attacker rings what is not there. Error bits say so; nothing is executed. */
+/* QM-DB-2, QM-DB-3: the attacker rings what is not there. Error bits say so; nothing runs. */
 TEST_F(Events, badDoorbellsOnlySetErrorBits)
 {
 	auto take = [&] {
@@ -220,7 +229,7 @@ TEST_F(Events, badDoorbellsOnlySetErrorBits)
 	EXPECT_EQ(rig.dump(1, 0)[0], 5u | 5u << 16);
 }
 
-/* 6.1: halves of a doorbell, as 32-bit stores deliver it. */
+/* QM-DB-4: halves of a doorbell, as 32-bit stores deliver it. */
 TEST_F(Events, doorbellsMayArriveInHalves)
 {
 	rig.putSqe(0, 0, quick());

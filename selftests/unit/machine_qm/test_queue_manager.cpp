@@ -18,6 +18,7 @@ Sqe quick()
 
 } // namespace
 
+/* QM-FUNC-1 */
 TEST(Config, hasTheIdentityAndCapabilitiesOfTheContract)
 {
 	Rig rig;
@@ -39,6 +40,7 @@ TEST(Config, hasTheIdentityAndCapabilitiesOfTheContract)
 	EXPECT_TRUE(rig.zip.configRead(rig.capability(pci::kCapExpress) + 4, 4) & 1u << 28);
 }
 
+/* QM-FUNC-2 */
 TEST(Config, sizesItsBars)
 {
 	Rig rig(describe(24));
@@ -72,6 +74,7 @@ TEST(Config, protectsReadOnlyBytesAndBadAccesses)
 	EXPECT_EQ(rig.zip.configRead(4095, 1), 0u);
 }
 
+/* QM-FUNC-3 */
 TEST(Config, routingAndBusMasterFollowTheirRegisters)
 {
 	Rig rig;
@@ -91,6 +94,7 @@ TEST(Config, routingAndBusMasterFollowTheirRegisters)
 	EXPECT_EQ(rig.zip.configRead(0x18, 4) & ~0xfu, 0u);
 }
 
+/* QM-FUNC-3 */
 TEST(Config, routingIsLatchedByItsValidBit)
 {
 	Rig rig;
@@ -146,6 +150,7 @@ TEST(Config, masksMessages)
 	EXPECT_EQ(rig.sink.count[3], 2u);
 }
 
+/* QM-REG-1 */
 TEST(Registers, announceVersionThreeWithIsolatedDoorbells)
 {
 	Rig rig(describe(1024));
@@ -168,7 +173,7 @@ TEST(Registers, announceVersionThreeWithIsolatedDoorbells)
 		EXPECT_EQ(rig.reg(zero), 0u) << std::hex << zero;
 }
 
-/* 2.9: the driver's snapshot reads have no side effects. Nor has anything else that is odd. */
+/* QM-REG-2: snapshot reads of a driver have no side effects. Nor has anything else that is odd. */
 TEST(Registers, surviveBlindAccesses)
 {
 	Rig rig;
@@ -189,6 +194,7 @@ TEST(Registers, surviveBlindAccesses)
 	EXPECT_EQ(rig.run(0, quick())[3], 1u);
 }
 
+/* QM-REG-3 */
 TEST(Registers, keepWhatTheDriverWritesInAnyWidth)
 {
 	Rig rig;
@@ -203,6 +209,7 @@ TEST(Registers, keepWhatTheDriverWritesInAnyWidth)
 	}
 }
 
+/* QM-REG-4 */
 TEST(Errors, areInjectedMaskedAndCleared)
 {
 	Rig rig;
@@ -233,6 +240,7 @@ TEST(Errors, areInjectedMaskedAndCleared)
 	}
 }
 
+/* QM-VFT-1, QM-VFT-2 */
 TEST(Vft, writesReadsAndLimitsQueues)
 {
 	Rig rig;
@@ -263,6 +271,7 @@ TEST(Vft, writesReadsAndLimitsQueues)
 	}
 }
 
+/* QM-VFT-2 */
 TEST(Vft, takesQueuesAway)
 {
 	Rig rig;
@@ -277,7 +286,7 @@ TEST(Vft, takesQueuesAway)
 	EXPECT_FALSE(rig.completed(5, 1));
 }
 
-/* 4.1: never on the first word, at the last byte in any width. */
+/* QM-MB-1: never on the first word, at the last byte in any width. */
 TEST(Mailbox, executesWithItsLastByte)
 {
 	Rig rig;
@@ -305,6 +314,7 @@ TEST(Mailbox, executesWithItsLastByte)
 	EXPECT_EQ(rig.reg(0x308), 0x08070605u);
 }
 
+/* QM-MB-2 */
 TEST(Mailbox, refusesNonsense)
 {
 	Rig rig;
@@ -329,6 +339,7 @@ TEST(Mailbox, refusesNonsense)
 	EXPECT_EQ(rig.run(0, quick())[3], 1u);
 }
 
+/* QM-MB-3 */
 TEST(Mailbox, dumpsContexts)
 {
 	Rig rig;
@@ -345,7 +356,7 @@ TEST(Mailbox, dumpsContexts)
 	EXPECT_EQ(cqc[0] >> 16, 4u);
 	EXPECT_EQ(cqc[5] >> 16 & 0x40, 0x40u);
 	EXPECT_EQ(cqc[6] & 1, 0u) << "second lap";
-	/* 13.3: an EQC is 28 bytes, not 32. */
+	/* An EQC is 28 bytes, not 32. */
 	auto eqc = rig.dump(2, 0);
 	EXPECT_EQ(eqc[6], 0x107ffu);
 	EXPECT_EQ(eqc[7], 0xdeadbeefu);
@@ -354,6 +365,7 @@ TEST(Mailbox, dumpsContexts)
 	EXPECT_EQ(rig.reg(0x8038), 0x103ffu);
 }
 
+/* QM-MB-6 */
 TEST(Mailbox, contextsAreReadOnlyWhileBusMaster)
 {
 	Rig rig;
@@ -364,6 +376,7 @@ TEST(Mailbox, contextsAreReadOnlyWhileBusMaster)
 	EXPECT_EQ(rig.loadSq(0, 0), 0u);
 }
 
+/* QM-MB-4 */
 TEST(Stop, drainsAndThenReleasesTheMailbox)
 {
 	Rig rig;
@@ -394,7 +407,10 @@ TEST(Stop, drainsAndThenReleasesTheMailbox)
 	EXPECT_EQ(rig.run(0, quick())[3], 1u);
 }
 
-/* The attacker keeps ringing, consumes no completion, or hides the rings: STOP_QP still ends. */
+/*
+ * QM-MB-4, QM-RING-4: the attacker keeps ringing, consumes no completion, or hides the rings:
+ * STOP_QP still ends.
+ */
 TEST(Stop, endsWhateverTheOwnerOfTheQueueDoes)
 {
 	Rig rig;
@@ -422,6 +438,7 @@ TEST(Stop, endsWhateverTheOwnerOfTheQueueDoes)
 	EXPECT_EQ(rig.mailbox(8, 2, 0), 0u);
 }
 
+/* QM-MB-5 */
 TEST(Stop, ignoresAMailboxThatIsBusy)
 {
 	Rig rig;
@@ -440,6 +457,7 @@ TEST(Stop, ignoresAMailboxThatIsBusy)
 	EXPECT_EQ(rig.reg(0x304), 0u) << "the second command was not executed";
 }
 
+/* QM-MB-6 */
 TEST(BusMaster, offHoldsRequestsBackAndLosesNone)
 {
 	Rig rig;
@@ -454,6 +472,7 @@ TEST(BusMaster, offHoldsRequestsBackAndLosesNone)
 	EXPECT_TRUE(eventually([&] { return rig.completed(0, 0); }));
 }
 
+/* QM-MB-7 */
 TEST(Flr, drainsAndLeavesAUsableDevice)
 {
 	Rig rig(describe(64), 2);
@@ -480,6 +499,7 @@ TEST(Flr, drainsAndLeavesAUsableDevice)
 	}
 }
 
+/* QM-DB-1, QM-DB-2 */
 TEST(Queues, thousandOfThemWork)
 {
 	Rig rig(describe(1024), 2);

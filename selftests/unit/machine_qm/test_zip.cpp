@@ -42,6 +42,7 @@ std::vector<std::byte> strip(const Format &format, std::vector<std::byte> data)
 
 } // namespace
 
+/* ZIP-SQE-9, ZIP-SQE-10 */
 TEST_F(Zip, compressesWhatZlibUnderstands)
 {
 	for (const Format &format : formats())
@@ -60,6 +61,7 @@ TEST_F(Zip, compressesWhatZlibUnderstands)
 		}
 }
 
+/* ZIP-SQE-9, ZIP-SQE-10 */
 TEST_F(Zip, decompressesWhatZlibMade)
 {
 	for (const Format &format : formats())
@@ -79,7 +81,10 @@ TEST_F(Zip, decompressesWhatZlibMade)
 		}
 }
 
-/* Linux sends flush 0; UADK sends "new stream, finish". Neither changes a stateless request. */
+/*
+ * ZIP-SQE-9: Linux sends flush 0; UADK sends "new stream, finish". Neither changes a stateless
+ * request.
+ */
 TEST_F(Zip, statelessIgnoresFlushBits)
 {
 	const auto data = textLike(5000);
@@ -93,6 +98,7 @@ TEST_F(Zip, statelessIgnoresFlushBits)
 	}
 }
 
+/* ZIP-SQE-4 */
 TEST_F(Zip, descriptorTypeZeroHasZlibAndGzipOnly)
 {
 	const auto data = textLike(5000);
@@ -104,7 +110,7 @@ TEST_F(Zip, descriptorTypeZeroHasZlibAndGzipOnly)
 	}
 }
 
-/* 8.1: both drivers read these words back after completion. */
+/* ZIP-SQE-2: both drivers read these words back after completion. */
 TEST_F(Zip, leavesInputWordsAlone)
 {
 	const auto data = textLike(5000);
@@ -119,6 +125,7 @@ TEST_F(Zip, leavesInputWordsAlone)
 	EXPECT_EQ(done[30], data.size());
 }
 
+/* ZIP-SQE-5 */
 TEST_F(Zip, everyWindowSizeStaysWithinItsWindow)
 {
 	const int bits[] = {12, 13, 14, 15, 15};
@@ -134,6 +141,7 @@ TEST_F(Zip, everyWindowSizeStaysWithinItsWindow)
 	}
 }
 
+/* ZIP-SQE-6 */
 TEST_F(Zip, reportsNegativeCompressionWithValidOutput)
 {
 	const auto data = randomBytes(10000);
@@ -143,6 +151,7 @@ TEST_F(Zip, reportsNegativeCompressionWithValidOutput)
 	EXPECT_EQ(zlibInflate(fetch(kOut, done[1]), -15), data);
 }
 
+/* ZIP-SQE-6 */
 TEST_F(Zip, reportsOutputThatDoesNotFit)
 {
 	const auto data = textLike(10000);
@@ -157,6 +166,7 @@ TEST_F(Zip, reportsOutputThatDoesNotFit)
 	EXPECT_EQ(done[3], 0u);
 }
 
+/* ZIP-SQE-6, ZIP-SQE-10 */
 TEST_F(Zip, reportsWrongChecksums)
 {
 	const auto data = textLike(10000);
@@ -177,6 +187,7 @@ TEST_F(Zip, reportsWrongChecksums)
 	}
 }
 
+/* ZIP-SQE-4, ZIP-SQE-7 */
 TEST_F(Zip, refusesWhatItDoesNotOffer)
 {
 	for (uint32_t type : {0u, 4u, 0x10u, 0x20u, 0x30u, 0x40u, 0x41u, 0x42u, 0x43u, 0xffu})
@@ -188,7 +199,7 @@ TEST_F(Zip, refusesWhatItDoesNotOffer)
 	}
 }
 
-/* The attacker sends lengths, buffer types and streams that make no sense. */
+/* ZIP-SQE-7, ZIP-SQE-8: the attacker sends lengths, buffer types and streams that make no sense. */
 TEST_F(Zip, survivesMalformedRequests)
 {
 	Sqe sqe = Rig::flat(2, kIn, 100, kOut, 100);
@@ -209,6 +220,7 @@ TEST_F(Zip, survivesMalformedRequests)
 		EXPECT_EQ(rig.run(kDecompress, Rig::flat(1, kIn, cut, kOut, 10000))[3], 0x02u);
 }
 
+/* ZIP-SQE-8 */
 TEST_F(Zip, treatsAnEmptyRequestWithoutRoomAsNoOperation)
 {
 	Sqe sqe = Rig::flat(2, 0, 0, 0, 0x10);
@@ -229,7 +241,7 @@ TEST_F(Zip, compressesNothing)
 	}
 }
 
-/* A fault of the data fails the request, not the queue. */
+/* ZIP-SQE-7: a fault of the data fails the request, not the queue. */
 TEST_F(Zip, reportsBlockedDataAndGoesOn)
 {
 	const auto data = textLike(10000);
@@ -247,7 +259,7 @@ TEST_F(Zip, reportsBlockedDataAndGoesOn)
 	EXPECT_EQ(rig.translated.openBursts, 0);
 }
 
-/* Rings as the function, data as the process (sheet 5.4). */
+/* QM-RING-5: rings as the function, data as the process. */
 TEST_F(Zip, usesThePasidForDataOnly)
 {
 	const auto data = textLike(1000);
@@ -267,7 +279,7 @@ TEST_F(Zip, usesThePasidForDataOnly)
 		EXPECT_EQ(stream, ridStream(Rig::kRid));
 }
 
-/* pci.rst: outside the IOMMU's scope while routing is not valid. */
+/* QM-FUNC-3: outside the IOMMU's scope while routing is not valid. */
 TEST_F(Zip, goesAroundTheIommuWithoutRouting)
 {
 	const auto data = textLike(1000);
@@ -279,8 +291,7 @@ TEST_F(Zip, goesAroundTheIommuWithoutRouting)
 	EXPECT_EQ(rig.run(kCompress, Rig::flat(2, kIn, data.size(), kOut, 2000))[3], 0u);
 }
 
-/* Scatter-gather lists (sheet 9) ------------------------------------------------------------------
- */
+/* Scatter-gather lists ------------------------------------------------------------------------ */
 
 namespace
 {
@@ -321,6 +332,7 @@ protected:
 
 } // namespace
 
+/* ZIP-SGL-1 */
 TEST_F(Sgl, gathersAndScattersOverChainedLists)
 {
 	const auto data = textLike(20000);
@@ -346,6 +358,7 @@ TEST_F(Sgl, gathersAndScattersOverChainedLists)
 	EXPECT_EQ(zlibInflate(withHeader(formats()[1], packed), 15), data);
 }
 
+/* ZIP-SGL-2 */
 TEST_F(Sgl, skipsBytesOfBothSides)
 {
 	const auto data = textLike(5000);
@@ -361,7 +374,7 @@ TEST_F(Sgl, skipsBytesOfBothSides)
 		  std::vector<std::byte>(data.begin() + 10, data.end()));
 }
 
-/* The attacker builds lists that loop, lie about counts and lengths, or lie at odd places. */
+/* ZIP-SGL-3: the attacker builds lists that loop, lie about counts, or lie at odd places. */
 TEST_F(Sgl, survivesHostileLists)
 {
 	put(kIn, textLike(5000));
@@ -397,8 +410,7 @@ TEST_F(Sgl, survivesHostileLists)
 	EXPECT_EQ(rig.run(kCompress, sgl(100 * 257, 10000))[3], 0x02u) << "more than 256 lists";
 }
 
-/* Streams (sheet 8.6) -----------------------------------------------------------------------------
- */
+/* Streams ------------------------------------------------------------------------------------- */
 
 namespace
 {
@@ -451,6 +463,7 @@ protected:
 
 } // namespace
 
+/* ZIP-STREAM-2 */
 TEST_F(Stream, compressesInParts)
 {
 	for (const Format &format : formats())
@@ -461,7 +474,7 @@ TEST_F(Stream, compressesInParts)
 		}
 }
 
-/* UADK ends a stream itself: 01 00 00 ff ff and a trailer made from dw30 and dw31. */
+/* ZIP-STREAM-3: UADK ends a stream itself, with a trailer made from dw30 and dw31. */
 TEST_F(Stream, leavesWhatSoftwareNeedsForTheTrailer)
 {
 	const auto data = textLike(100000);
@@ -483,6 +496,7 @@ TEST_F(Stream, leavesWhatSoftwareNeedsForTheTrailer)
 	EXPECT_EQ(zlibInflate(withHeader(formats()[1], zlib), 15), data);
 }
 
+/* ZIP-STREAM-4 */
 TEST_F(Stream, decompressesInPartsOfAnySize)
 {
 	for (const Format &format : formats())
@@ -514,7 +528,7 @@ TEST_F(Stream, decompressesInPartsOfAnySize)
 			}
 }
 
-/* UADK's loop would never end if a truncated stream made no progress with status 0. */
+/* ZIP-STREAM-5: UADK's loop would never end if a truncated stream got status 0 without progress. */
 TEST_F(Stream, reportsLackOfProgress)
 {
 	const auto packed = zlibDeflate(textLike(30000), -15);
@@ -526,6 +540,7 @@ TEST_F(Stream, reportsLackOfProgress)
 	EXPECT_EQ(last[3], 0x06u);
 }
 
+/* ZIP-SQE-6, ZIP-STREAM-6 */
 TEST_F(Stream, reportsChecksumAndGarbage)
 {
 	auto packed = strip(formats()[2], zlibDeflate(textLike(30000), 31));
@@ -538,7 +553,7 @@ TEST_F(Stream, reportsChecksumAndGarbage)
 	EXPECT_EQ(rig.run(kDecompress, part(3, 0, 100, 100000, kContext))[3], 0x05u);
 }
 
-/* The attacker opens streams without end; only the newest of a queue are kept. */
+/* ZIP-STREAM-6: the attacker opens streams without end; only the newest of a queue are kept. */
 TEST_F(Stream, keepsABoundedNumberOfStreams)
 {
 	const auto packed = zlibDeflate(textLike(30000), -15);
@@ -553,7 +568,7 @@ TEST_F(Stream, keepsABoundedNumberOfStreams)
 		  0x113u);
 }
 
-/* The attacker continues a stream that another queue, or another format, has begun. */
+/* ZIP-STREAM-6: the attacker continues a stream that another queue or format has begun. */
 TEST_F(Stream, belongsToOneQueueAndFormat)
 {
 	const auto packed = zlibDeflate(textLike(30000), -15);
@@ -564,6 +579,7 @@ TEST_F(Stream, belongsToOneQueueAndFormat)
 	EXPECT_EQ(rig.run(kDecompress, part(2, 0, 100, 1000, kContext))[3], 0x05u);
 }
 
+/* ZIP-STREAM-6 */
 TEST_F(Stream, endsWithItsQueue)
 {
 	const auto packed = zlibDeflate(textLike(30000), -15);

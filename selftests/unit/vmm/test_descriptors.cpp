@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a guest writes: every field where the sheet has it, and every reserved bit refused. */
+/* What a guest writes: every field where VT-d has it, and every reserved bit refused. */
 #include <gtest/gtest.h>
 #include <random>
 

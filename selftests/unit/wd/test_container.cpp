@@ -162,7 +162,7 @@ TEST(Container, RandomBytes)
 	}
 }
 
-/* 8.6: an end without input is software's: final block and trailer from dw30 and dw31. */
+/* ZIP-STREAM-3: an end without input is software's: final block and trailer. */
 TEST(Container, FinishOfAnEmptyStream)
 {
 	for (auto [algorithm, windowBits] :
@@ -174,6 +174,7 @@ TEST(Container, FinishOfAnEmptyStream)
 	}
 }
 
+/* ZIP-STREAM-3 */
 TEST(Container, FinishAfterData)
 {
 	/* A stored block of three bytes that is not the last one, then software's end. */

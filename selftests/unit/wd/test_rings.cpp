@@ -81,7 +81,7 @@ TEST_F(RingsTest, FreshRingHasNoCompletion)
 	EXPECT_EQ(rings_->depth(), kDepth - 1);
 }
 
-/* 7.3: phase toggles at each lap; nothing is lost or seen twice over many laps of odd steps. */
+/* QM-RING-1: the phase toggles at each lap; nothing is lost or seen twice over many laps. */
 TEST_F(RingsTest, ManyLapsInOrder)
 {
 	uint64_t sent = 0, received = 0;
@@ -102,6 +102,7 @@ TEST_F(RingsTest, ManyLapsInOrder)
 	EXPECT_GT(sent, 60u * kDepth / kDepth);
 }
 
+/* QM-RING-4 */
 TEST_F(RingsTest, FullAtDepthLessOne)
 {
 	for (unsigned i = 0; i < kDepth - 1; i++)
@@ -128,6 +129,7 @@ TEST_F(RingsTest, BatchStopsAtTheFirstThatDoesNotGo)
 	EXPECT_EQ(device_.run(), 1u) << "what went before was rung";
 }
 
+/* ZIP-SQE-8 */
 TEST_F(RingsTest, LengthsThatNoDeviceTakes)
 {
 	for (auto [source, destination] : {std::pair<uint32_t, uint32_t>{1, 0},
@@ -163,7 +165,7 @@ TEST_F(RingsTest, DoorbellWords)
 		}
 }
 
-/* 6.1: examples of the sheet, queue 3 */
+/* QM-DB-1, queue 3 */
 TEST_F(ArchitectedRingsTest, Doorbells)
 {
 	const auto doorbell = [&] {
@@ -181,7 +183,7 @@ TEST_F(ArchitectedRingsTest, Doorbells)
 	EXPECT_EQ(doorbell(), 0x0001000500001003u);
 }
 
-/* 10.3: the kernel's flags. What is complete is still delivered. */
+/* QM-UACCE-4: the kernel's flags. What is complete is still delivered. */
 TEST_F(RingsTest, StopFlags)
 {
 	ASSERT_EQ(send(1), QueueStatus::Ok);
@@ -204,7 +206,7 @@ TEST_F(RingsTest, MarkedStopped)
 	EXPECT_EQ(poll().status, QueueStatus::Stopped);
 }
 
-/* The device lies: each time the queue ends with Protocol, and nothing else happens. */
+/* QM-RING-6: the device lies: each time the queue ends with Protocol, and nothing else happens. */
 TEST_F(RingsTest, HostileCompletions)
 {
 	using Tamper = std::function<void(zip::Sqe &, Cqe &)>;

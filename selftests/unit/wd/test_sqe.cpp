@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The SQE against the examples and rules of the hisi-qm-zip sheet, 8.1 to 8.6. */
+/* The SQE against the rules of Documentation/spec/qm-zip.rst. */
 #include <gtest/gtest.h>
 
 #include "wd/sqe.hpp"
@@ -34,8 +34,8 @@ uint32_t control(bool first, Flush flush)
 
 } // namespace
 
-/* 8.3: "stateless 0x3a000000; stateful first 0x3c000000, middle 0x34000000, last 0x36000000" */
-TEST(Sqe, ControlWordsAreTheSheetsExamples)
+/* ZIP-SQE-3 */
+TEST(Sqe, ControlWordsSayWhichPartItIs)
 {
 	Sqe sqe;
 	fillSqe(sqe, request());
@@ -46,8 +46,8 @@ TEST(Sqe, ControlWordsAreTheSheetsExamples)
 	EXPECT_EQ(control(true, Flush::Finish), 0x3e000000u);
 }
 
-/* 8.1: words and their places; Annex B: dw4 191, dw14 512, request type 1 */
-TEST(Sqe, WordsAreWhereTheSheetHasThem)
+/* ZIP-SQE-1 */
+TEST(Sqe, WordsAreInTheirPlaces)
 {
 	Sqe sqe;
 	sqe.dw.fill(0xffffffff);
@@ -66,7 +66,7 @@ TEST(Sqe, WordsAreWhereTheSheetHasThem)
 		EXPECT_EQ(sqe.dw[word], 0u) << "dw" << word << " keeps an earlier value";
 }
 
-/* 8.6: the words of the part before travel with the request, the context's address too */
+/* ZIP-STREAM-1: the words of the part before travel with the request, the context's address too */
 TEST(Sqe, StreamWordsTravelOnlyInStreams)
 {
 	Request r = request();
@@ -88,6 +88,7 @@ TEST(Sqe, StreamWordsTravelOnlyInStreams)
 	EXPECT_EQ(sqe.dw[31], 5u);
 }
 
+/* ZIP-SQE-2, ZIP-STREAM-4 */
 TEST(Sqe, CompletionIsReadBack)
 {
 	Sqe sqe;
@@ -110,7 +111,7 @@ TEST(Sqe, CompletionIsReadBack)
 	EXPECT_EQ(c.checksum, 8u);
 }
 
-/* 8.4 */
+/* ZIP-SQE-6 */
 TEST(Sqe, StatusDecidesSuccess)
 {
 	for (unsigned value = 0; value < 256; value++) {

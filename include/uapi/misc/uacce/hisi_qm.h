@@ -2,7 +2,8 @@
 /*
  * Queues of HiSilicon's Queue Manager (ZIP and its sister accelerators) on a uacce file.
  *
- * Layouts and numbers are those of mainline Linux; extensions of this project are marked.
+ * Layouts and numbers are those of mainline Linux (QM-UACCE-1); extensions of this project are
+ * marked.
  */
 #ifndef _UAPI_MISC_HISI_QM_H
 #define _UAPI_MISC_HISI_QM_H

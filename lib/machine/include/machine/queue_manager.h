@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The queue manager (QM version 3) that fronts every HiSilicon accelerator: registers, mailbox,
- * doorbells, queue pairs and event queues. Reference: hisi-qm-zip sheet; sections in the sources.
+ * doorbells, queue pairs and event queues. Its rules: Documentation/spec/qm-zip.rst.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a guest and its virtual VT-d unit say to each other in guest memory: PASID table entries,
- * invalidation descriptors, page requests and their answers (VT-d sheet 2.4, 5.2, 6.1, 6.2). Pure
+ * invalidation descriptors, page requests and their answers (VT-d 9.6, 6.5.2, 7.4.1.1, 7.6.1). Pure
  * functions over words as the guest wrote them, which is to say over anything.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * zlib (RFC 1950) and gzip (RFC 1952) headers, which software writes and strips: the device starts
- * behind the header, and appends and checks the trailer itself (hisi-qm-zip sheet, 8.3).
+ * behind the header, and appends and checks the trailer itself (ZIP-SQE-10).
  */
 #pragma once
 

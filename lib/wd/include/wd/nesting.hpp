@@ -18,7 +18,7 @@
 namespace wd
 {
 
-/** A first-stage table that the user writes (x86-64 format, VT-d sheet 3.2). */
+/** A first-stage table that the user writes (x86-64 format, VT-d 9.7). */
 struct VtdTable {
 	uint64_t root = 0;	   /**< address in the parent, a multiple of 4096 */
 	unsigned levels = 4;	   /**< 4 or 5 */

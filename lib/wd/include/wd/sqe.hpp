@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The 128-byte ZIP submission queue element, type 3 (QM version 3): a typed request in, a typed
- * completion out. Pure functions without state; hisi-qm-zip sheet, sections 8.1 to 8.6.
+ * completion out. Pure functions without state; Documentation/spec/qm-zip.rst.
  */
 #pragma once
 
@@ -52,11 +52,11 @@ struct alignas(64) Sqe {
 };
 static_assert(sizeof(Sqe) == 128);
 
-/** Bytes of one flat buffer at most (sheet 8.5). */
+/** Bytes of one flat buffer at most (ZIP-SQE-8). */
 constexpr uint32_t kMaxBuffer = 8u << 20;
 /** Bytes of input whose output, however random they are, fits into one such buffer. */
 constexpr uint32_t kMaxCompress = kMaxBuffer - 4096;
-/** Bytes that the device may use behind Request::context (sheet 8.6), and its alignment here. */
+/** Bytes that the device may use behind Request::context (ZIP-STREAM-1), and its alignment here. */
 constexpr size_t kContextSize = 0x9800, kContextAlignment = 64;
 
 /** What a request says. Addresses are IOVAs of the queue's PASID. */
@@ -90,7 +90,7 @@ struct Completion {
 	{
 		return (contextWords[0] & 0xf) == 1 || (contextWords[0] & 0xf) == 2;
 	}
-	/** Stateful decompression came to the end of the stream (sheet 8.4). */
+	/** Stateful decompression came to the end of the stream (ZIP-STREAM-4). */
 	bool streamEnd() const { return status == Status::StreamEnd && lastBlock; }
 };
 
