@@ -19,8 +19,7 @@ static void zip_list_fill(struct zip_sgl *list, dma_addr_t dma, unsigned int cap
 	int i;
 
 	head->next = 0;
-	for_each_sg(side->sg, sg, side->segments, i)
-	{
+	for_each_sg (side->sg, sg, side->segments, i) {
 		u32 piece = min_t(u32, left, sg_dma_len(sg));
 
 		if (!piece)

@@ -47,8 +47,8 @@ struct wd_iommu_hw_info {
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
  *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
- * @domain_serves: @domain, of this driver, is what @domain_alloc_user would make for @dev and @flags
- *	now. Missing: it never is
+ * @domain_serves: @domain, of this driver, is the domain that @domain_alloc_user would make for
+ *	@dev and @flags now. Without it: it never is
  * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
  *	IOMMU_NO_PASID: at the requester id, which the core has blocked
  * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches

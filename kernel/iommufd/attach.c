@@ -197,7 +197,7 @@ static int iommufd_replace_reserve(struct iommufd_attach *attach, struct iommufd
 	list_for_each_entry (link, &attach->links, item) {
 		rc = iommufd_reserve_regions(link, &ioas->iopt);
 		if (rc) {
-			list_for_each_entry_continue_reverse(link, &attach->links, item)
+			list_for_each_entry_continue_reverse (link, &attach->links, item)
 				iopt_unreserve(&ioas->iopt, link);
 			return rc;
 		}

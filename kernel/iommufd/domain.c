@@ -108,7 +108,7 @@ static int iopt_area_map_all(struct io_pagetable *iopt, struct iopt_area *area)
 	mutex_unlock(&area->pages->mutex);
 	if (!rc)
 		return 0;
-	list_for_each_entry_continue_reverse(link, &iopt->domains, item)
+	list_for_each_entry_continue_reverse (link, &iopt->domains, item)
 		iopt_area_unmap(area, link->domain, area->length);
 	return rc;
 }
@@ -135,7 +135,8 @@ int iopt_areas_pin(struct list_head *list)
 	return 0;
 
 err_unpin:
-	list_for_each_entry_continue_reverse(area, list, build_item) iopt_area_unpin(area);
+	list_for_each_entry_continue_reverse (area, list, build_item)
+		iopt_area_unpin(area);
 	return rc;
 }
 
@@ -172,8 +173,7 @@ int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list)
 	return 0;
 
 err_unmap:
-	list_for_each_entry_continue_reverse(area, list, build_item)
-	{
+	list_for_each_entry_continue_reverse (area, list, build_item) {
 		list_for_each_entry (link, &iopt->domains, item)
 			iopt_area_unmap(area, link->domain, area->length);
 		area->filled = false;

@@ -38,7 +38,7 @@ public:
 
 	/** @return it has happened; false: the kernel refused, or nobody would wake the machine */
 	bool happen(Event event, std::mt19937_64 &random);
-	/** Give every accelerator its first driver and mode again. @return what does not work, "" */
+	/** Give every accelerator its first driver and mode again. @return a failure, or "" */
 	std::string restore();
 	Books books() const;
 

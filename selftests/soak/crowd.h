@@ -35,14 +35,16 @@ public:
 	Crowd(const Crowd &) = delete;
 	Crowd &operator=(const Crowd &) = delete;
 
-	/** Before the first user, and after the last: the kernel compresses with the accelerators. */
+	/** The kernel compresses with the accelerators before the first user and after the last
+	 * one. */
 	virtual void begin() {}
 	virtual void end() {}
 	virtual size_t size() const = 0;
 	virtual void start(const Start &start) = 0;
 	/** One of them, by number, dies as by SIGKILL, with what it has open. */
 	virtual void kill(size_t which) = 0;
-	/** Those that have ended go. Waits up to a second for one, if @wait and somebody is there. */
+	/** Remove users that have ended. With @wait: wait up to a second for one, if there are
+	 * users. */
 	virtual void reap(bool wait) = 0;
 	/** Pages that user @uid has locked, where the host shows it; else 0. */
 	virtual uint64_t lockedPages(unsigned uid) const = 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What several kinds of users need: devices by chance, address spaces, requests that are checked. */
+/* Helpers of several kinds of users: devices by chance, address spaces, checked requests. */
 #pragma once
 
 #include <optional>
@@ -36,9 +36,9 @@ enum class Outcome {
 };
 
 /**
- * Send up to @count requests of @source (kSource bytes) to @dest (kDest bytes each), as their device
- * sees them, and wait for all. @text, @output: the same memory as the process sees it. Failures:
- * wrong output of a request that succeeded, and no answer in kPatienceSeconds.
+ * Send up to @count requests from @source (kSource bytes) to @dest (kDest bytes each), both as the
+ * device sees them, and wait for all. @text and @output are the same memory as the process sees it.
+ * Failures are wrong output of a request that succeeded, and no answer in kPatienceSeconds.
  * @param wantsSuccess: a request that ends with an error is a failure, too
  */
 Outcome compress(User &user, queue &queue, uint64_t source, uint64_t dest, const uint8_t *text,

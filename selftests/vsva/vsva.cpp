@@ -421,7 +421,7 @@ void unansweredPageRequests()
 	for (GuestQueue *queue : queues)
 		EXPECT(failed(queue->receive()), "a request without pages, in the end");
 	host->sysfsWrite(limit, before);
-	/* Late answers do no harm. Until most are given, the guest's share has no room for more faults. */
+	/* Late answers do no harm. Until most are given, the share has no room for more faults. */
 	greedy.vmm().pause(false);
 	bool again = false;
 

@@ -116,7 +116,10 @@ static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *faul
 		return true;
 	mutex_lock(&unit->devices_lock);
 	dev = xa_load(&unit->devices, fault->rid);
-	/* Who attaches something to it holds the lock, and perhaps waits for memory: not for that. */
+	/*
+	 * A thread that attaches something holds this lock, perhaps waiting for memory: do not wait
+	 * for it.
+	 */
 	if (dev && mutex_trylock(&dev->lock)) {
 		if (dev->rid_domain)
 			taken = !report_iommu_fault(

@@ -17,10 +17,10 @@
 #include "vtd.h"
 
 /*
- * struct pci_dev notes bus mastering, ATS and page requests as bits of one word, so of two writers at
- * the same time one is lost. The PCI core writes them under the device's lock, which attaching and
- * detaching cannot take; nothing is attached then, or the function is being reset. All writers of
- * ours hold this one, the innermost.
+ * struct pci_dev notes bus mastering, ATS and page requests as bits of one word, so of two writes
+ * at the same time one is lost. The PCI core writes them under the device's lock, which attaching
+ * and detaching cannot take; nothing is attached then, or the function is being reset. All writers
+ * of ours hold this one, the innermost.
  */
 DEFINE_SPINLOCK(vtd_marks_lock);
 
@@ -193,8 +193,8 @@ static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
  * says so; or if there is no unit and never was one. A driver calls it again after whatever
  * restored the function's configuration space. May sleep.
  *
- * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it: then the function
- * is no bus master. -EAGAIN while it is being reset.
+ * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it: the function is
+ * no bus master then. -EAGAIN while it is being reset.
  */
 int wd_iommu_set_master(struct pci_dev *pdev)
 {

@@ -177,8 +177,8 @@ struct vtd_unit {
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
  * @faults_on: ATS and page requests were switched on
- * @resetting: they are off nevertheless, the context entry is not present, and the function gets no bus
- *	mastering; written under the lock of the invalidation queue as well
+ * @resetting: they are off nevertheless, the context entry is not present, and the function gets no
+ *	bus mastering; written under the lock of the invalidation queue as well
  * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
  * @home: record of the default domain if it is a paging domain, kept from its first attach on: the

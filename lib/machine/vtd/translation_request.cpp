@@ -92,7 +92,10 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 	const bool honoured = noWrite && context_.features.offers(ecap::kNwfs);
 	Request request = asked;
 
-	/* VTD-ATS-4: D is set where writing is permitted, unless the device says that it will not. */
+	/*
+	 * VTD-ATS-4: D is set where writing is permitted, unless the device says that it only
+	 * reads.
+	 */
 	request.access = honoured ? Access::Read : Access::Write;
 	request.length = 1;
 	Walk walk{request};

@@ -84,7 +84,8 @@ TEST_F(PciTest, WalksAllDevices)
 	pci_dev *dev = nullptr;
 	unsigned count = 0;
 
-	for_each_pci_dev(dev) count++;
+	for_each_pci_dev (dev)
+		count++;
 	EXPECT_EQ(count, 2u);
 	EXPECT_EQ(pci_get_device(kTestVendor, 0x9999, nullptr), nullptr);
 }

@@ -239,7 +239,10 @@ TEST(Completion, MayBeOnTheWaitersStack)
 		init_completion(done);
 		std::thread completer([done] { complete(done); });
 		wait_for_completion(done);
-		/* Used up. Whoever completed it must not look at it any more: ASan and TSan would see. */
+		/*
+		 * Used up. The completing thread must not touch it any more: ASan and TSan would
+		 * see that.
+		 */
 		EXPECT_FALSE(completion_done(done));
 		delete done;
 		completer.join();

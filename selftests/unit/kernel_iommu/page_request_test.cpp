@@ -189,7 +189,7 @@ TEST_F(PageRequests, OfTheRequesterId)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
-/* Asked for through the old table, answered after the replace: the DMA goes on through the new one. */
+/* Request through the old table, answer after the replace: the DMA goes on through the new one. */
 TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
 {
 	FaultHandler handler(firstDev_, 5);

@@ -107,7 +107,7 @@ TEST_F(Storm, OfPageRequests)
 	tableFree(made);
 }
 
-/* An owner that waits for memory, whatever it is for, holds up nobody's faults and page requests. */
+/* An owner that waits for memory does not delay the faults and page requests of others. */
 TEST_F(Storm, OfWaitingForMemory)
 {
 	Guest guest(firstDev_);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page requests (Documentation/spec/vtd.rst), and the endpoint's bookkeeping, which hostile software and hostile devices must not confuse.
+ * Page requests (Documentation/spec/vtd.rst), and the endpoint's bookkeeping, which hostile
+ * software and hostile devices must not confuse.
  */
 #include <map>
 #include <set>
@@ -386,9 +387,8 @@ TEST_F(VtdPageRequest, SwitchingOffAnswersOnceWithFailure)
 	run([](TestDevice &d) { d.endpoint->shutdown(); });
 }
 
-/* A group that nobody waits for any more keeps its index until its answer, so that the answer
- * cannot be taken for that of another.
- * (VTD-PRQ-10)
+/* A group whose requester is gone keeps its index until its answer, so that the answer cannot be
+ * taken for that of another. (VTD-PRQ-10)
  */
 TEST_F(VtdPageRequest, IndicesAreNotUsedAgainTooEarly)
 {

@@ -17,6 +17,6 @@ WD_END_DECLS
 #define for_each_online_node(node)                                    \
 	for ((node) = wd_next_online_node(-1); (node) < MAX_NUMNODES; \
 	     (node) = wd_next_online_node(node))
-#define for_each_node(node) for_each_online_node(node)
+#define for_each_node(node) for_each_online_node (node)
 
 #endif /* _LINUX_NODEMASK_H */

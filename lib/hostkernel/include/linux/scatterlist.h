@@ -38,8 +38,8 @@ struct sg_table {
 #define sg_dma_len(sg) ((sg)->dma_length)
 #define for_each_sg(list, sg, nr, i) \
 	for ((i) = 0, (sg) = (list); (i) < (nr); (i)++, (sg) = sg_next(sg))
-#define for_each_sgtable_sg(sgt, sg, i) for_each_sg((sgt)->sgl, sg, (sgt)->orig_nents, i)
-#define for_each_sgtable_dma_sg(sgt, sg, i) for_each_sg((sgt)->sgl, sg, (sgt)->nents, i)
+#define for_each_sgtable_sg(sgt, sg, i) for_each_sg ((sgt)->sgl, sg, (sgt)->orig_nents, i)
+#define for_each_sgtable_dma_sg(sgt, sg, i) for_each_sg ((sgt)->sgl, sg, (sgt)->nents, i)
 
 static inline struct scatterlist *sg_next(struct scatterlist *sg)
 {

@@ -163,6 +163,6 @@ WD_END_DECLS
 	     (entry); __WD_XA_ENTRY(entry, xa_find_after(xa, &(index), last, XA_PRESENT)))
 #define xa_for_each_start(xa, index, entry, start) \
 	xa_for_each_range (xa, index, entry, start, ULONG_MAX)
-#define xa_for_each(xa, index, entry) xa_for_each_start(xa, index, entry, 0)
+#define xa_for_each(xa, index, entry) xa_for_each_start (xa, index, entry, 0)
 
 #endif /* _LINUX_XARRAY_H */

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * fork(): the child has a copy of this kernel's variables, but none of its threads, and nothing of
- * it works there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the variables
- * become what they were before the first boot; state.ld has put them into one piece. What the old
- * kernel has on the heap is lost to the child, and stays the parent's business.
+ * it works there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the
+ * variables become what they were before the first boot; state.ld has put them into one piece. What
+ * the old kernel has on the heap is lost to the child, and stays the parent's business.
  */
 #include "fork.h"
 

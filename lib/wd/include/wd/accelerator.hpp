@@ -63,7 +63,8 @@ public:
 	/**
 	 * Devices with missing or malformed attributes, and accelerators that no driver has taken,
 	 * are skipped, not fatal: see skipped().
-	 * @throws Error: EINVAL WD_NODE is no node of the machine; ESTALE @host is another process's
+	 * @throws Error: EINVAL: WD_NODE is no node of the machine; ESTALE: @host is another
+	 * process's
 	 */
 	static Topology discover(Host &host);
 
