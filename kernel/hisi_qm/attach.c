@@ -3,8 +3,9 @@
  * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and what
  * an attachment means for the hardware queue.
  *
- * Requests, errors and argument sizes are those of VFIO's device files. The binding is shared: the requester id itself stays with this driver's own DMA, so every attachment
- * has a PASID, and one that is not named by the caller is chosen here.
+ * Requests, errors and argument sizes are those of VFIO's device files. The binding is shared: the
+ * requester id itself stays with this driver's own DMA, so every attachment has a PASID, and one
+ * that is not named by the caller is chosen here.
  *
  * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
  * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it

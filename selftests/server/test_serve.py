@@ -106,7 +106,7 @@ def test_errors_are_one_line(wdmachine, tmp_path, options, word):
     assert len(run.stderr.splitlines()) == 1 and word in run.stderr, run.stderr
 
 
-# What QEMU does at start (vfio-user sheet 10).
+# What QEMU does at start.
 
 def test_conversation_of_qemu(server):
     memory = vu.guest_memory(1 << 20)

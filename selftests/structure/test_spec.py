@@ -11,9 +11,10 @@ from project import ROOT  # pylint: disable=import-error
 
 # What has been converted; in the rest a citation may still name what is not here.
 CONVERTED = ("Documentation/", "bench/", "examples/", "include/", "kernel/hisi_qm/", "kernel/hisi_zip/", "lib/base/",
-             "lib/machine/", "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/", "selftests/hisi_qm/",
-             "selftests/soak/", "selftests/unit/kernel_hisi/", "selftests/unit/machine_qm/",
-             "selftests/unit/machine_vtd/", "selftests/unit/vmm/", "selftests/unit/wd/", "tools/")
+             "lib/machine/", "lib/vfio_user/", "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/",
+             "selftests/hisi_qm/", "selftests/server/", "selftests/soak/", "selftests/unit/kernel_hisi/",
+             "selftests/unit/machine_qm/", "selftests/unit/machine_vtd/", "selftests/unit/vfio_user/",
+             "selftests/unit/vmm/", "selftests/unit/wd/", "tools/")
 
 PAGE = """
 :VT-d: A specification.

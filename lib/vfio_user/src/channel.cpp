@@ -29,8 +29,8 @@ bool Channel::wait(short events, int milliseconds)
 }
 
 /*
- * A client that will send nothing more, and does not read what it asked for, would keep its
- * function for ever: the end of its requests is behind those that cannot be answered.
+ * VFIOUSER-MSG-8: a client that will send nothing more, and does not read what it asked for, would
+ * keep its function for ever: the end of its requests is behind those that cannot be answered.
  */
 bool Channel::waitForRoom()
 {

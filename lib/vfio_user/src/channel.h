@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Framing: whole messages with their descriptors over a stream socket (vfio-user sheet 2, 5).
+ * Framing: whole messages with their descriptors over a stream socket (VFIOUSER-MSG-1,
+ * VFIOUSER-MSG-7).
  */
 #pragma once
 

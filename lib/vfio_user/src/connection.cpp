@@ -32,7 +32,7 @@ struct Reply {
 	}
 };
 
-/* Commands whose descriptors mean something. */
+/* Commands whose descriptors mean something (VFIOUSER-MSG-7). */
 bool takesDescriptors(Command command)
 {
 	return command == Command::DmaMap || command == Command::SetIrqs;
@@ -89,7 +89,7 @@ Connection::Connection(machine::PciFunction &function, GuestMemory &memory, Uniq
 	function.setInterruptSink(&impl_->interrupts);
 }
 
-/* The function is drained while its memory is still there. */
+/* VFIOUSER-RESET-2: the function is drained while its memory is still there. */
 Connection::~Connection()
 {
 	impl_->function.setInterruptSink(nullptr);
@@ -119,6 +119,7 @@ void Connection::run()
 	}
 }
 
+/* VFIOUSER-MSG-2, VFIOUSER-MSG-4 */
 bool Connection::Impl::answer(const Header &request, int error, const Reply &reply)
 {
 	Header header;
@@ -149,7 +150,7 @@ bool Connection::Impl::handshake()
 	return answer(message.header, result.error, {std::move(result.reply), -1}) && !result.error;
 }
 
-/* @return false if the connection cannot go on. */
+/* VFIOUSER-MSG-3, VFIOUSER-MSG-5. @return false if the connection cannot go on. */
 bool Connection::Impl::serve(Message &message)
 {
 	const Header &header = message.header;
@@ -174,7 +175,9 @@ bool Connection::Impl::serve(Message &message)
 					       header.id, header.size, error))
 		       : log.trace(fmt::format("command {} id {} size {}", header.command,
 					       header.id, header.size)));
-	/* Own requests come after the reply: QEMU cannot serve them while it waits (4). */
+	/*
+	 * VFIOUSER-DMA-8: own requests come after the reply: QEMU cannot serve them while it waits.
+	 */
 	return answer(header, error, reply) && shareCheck.busMaster(function.busMaster());
 }
 
@@ -198,6 +201,7 @@ bool Connection::Impl::readGuest(uint16_t id, const DmaAccess &access)
 	return channel.send(header, std::as_bytes(std::span(&access, 1)));
 }
 
+/* VFIOUSER-MSG-6, VFIOUSER-RESET-1 */
 int Connection::Impl::execute(Message &message, Reply &reply)
 {
 	const auto command = static_cast<Command>(message.header.command);
@@ -234,6 +238,7 @@ int Connection::Impl::execute(Message &message, Reply &reply)
 	}
 }
 
+/* VFIOUSER-INFO-1, VFIOUSER-INFO-6 */
 int Connection::Impl::getInfo(const Message &message, Reply &reply)
 {
 	const auto request = message.as<DeviceInfo>();
@@ -263,6 +268,7 @@ int Connection::Impl::getRegionInfo(const Message &message, Reply &reply)
 	return error;
 }
 
+/* VFIOUSER-INFO-5 */
 int Connection::Impl::getIrqInfo(const Message &message, Reply &reply)
 {
 	const auto request = message.as<IrqInfo>();

@@ -15,6 +15,7 @@ static DmaTable::File fileOf(int fd)
 	return {status.st_dev, status.st_ino};
 }
 
+/* VFIOUSER-DMA-1 to VFIOUSER-DMA-3, VFIOUSER-DMA-5 */
 int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 {
 	const uint64_t last = request.address + (request.size - 1);
@@ -69,6 +70,7 @@ bool DmaTable::covers(Ranges::const_iterator begin, Ranges::const_iterator end, 
 	return false;
 }
 
+/* VFIOUSER-DMA-6, VFIOUSER-DMA-7 */
 int DmaTable::unmap(const DmaUnmap &request)
 {
 	const bool all = request.flags & kUnmapAll;

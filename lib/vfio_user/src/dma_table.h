@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one client mapped (vfio-user sheet 3.2, 3.3): each client has its own view of what exists.
+/* What one client mapped: each client has its own view of what exists.
  */
 #pragma once
 

@@ -15,8 +15,9 @@ namespace
 {
 
 /*
- * A write to anything else (a pipe, say) could block the device's thread for ever. Non-blocking is
- * a property of the open file, which the client shares: it can only stop its own machine by it.
+ * VFIOUSER-IRQ-6: a write to anything else (a pipe, say) could block the device's thread for ever.
+ * Non-blocking is a property of the open file, which the client shares: it can only stop its own
+ * machine by it.
  */
 bool makeEventFd(int fd)
 {
@@ -45,7 +46,10 @@ Interrupts::Interrupts(const machine::PciFunction &function)
 {
 	vectors_[kIrqMsi].resize(function.msiVectors());
 	vectors_[kIrqMsix].resize(function.msixVectors());
-	/* QEMU warns if it cannot leave an eventfd for errors. It is never signalled (3.6). */
+	/*
+	 * QEMU warns if it cannot leave an eventfd for errors. It is never signalled
+	 * (VFIOUSER-IRQ-5).
+	 */
 	vectors_[kIrqError].resize(1);
 	vectors_[kIrqRequest].resize(1);
 }
@@ -55,6 +59,7 @@ uint32_t Interrupts::count(uint32_t index) const
 	return index < kIrqTypes ? static_cast<uint32_t>(vectors_[index].size()) : 0;
 }
 
+/* VFIOUSER-IRQ-1 to VFIOUSER-IRQ-3 */
 int Interrupts::set(const IrqSet &request, std::span<const std::byte> data,
 		    std::vector<UniqueFd> &fds)
 {
@@ -111,7 +116,10 @@ int Interrupts::trigger(const IrqSet &request, std::span<const std::byte> data)
 	return 0;
 }
 
-/* The client uses MSI or MSI-X; it takes the eventfds of one away before it gives the other's. */
+/*
+ * VFIOUSER-IRQ-4. The client uses MSI or MSI-X; it takes the eventfds of one away before it gives
+ * the other's.
+ */
 void Interrupts::signal(unsigned vector) noexcept
 {
 	std::lock_guard lock(mutex_);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The eventfds of a client, per interrupt type and vector (vfio-user sheet 3.6, 3.7, 6). */
+/* The eventfds of a client, per interrupt type and vector (VFIOUSER-IRQ-1). */
 #pragma once
 
 #include <array>

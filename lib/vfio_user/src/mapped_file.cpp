@@ -11,6 +11,7 @@
 namespace wd::vfio_user
 {
 
+/* VFIOUSER-DMA-4 */
 MappedFile::Identity MappedFile::identify(int fd)
 {
 	struct stat status;

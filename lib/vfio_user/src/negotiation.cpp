@@ -12,7 +12,7 @@ namespace
 
 using Json = nlohmann::json;
 
-/* Members that this server does not know are the business of the client. */
+/* VFIOUSER-VER-3: members that this server does not know are the business of the client. */
 std::string checkCapabilities(std::string_view text)
 {
 	const Json json = Json::parse(text, nullptr, false);
@@ -34,6 +34,7 @@ std::string checkCapabilities(std::string_view text)
 	return "";
 }
 
+/* VFIOUSER-VER-4 */
 std::vector<std::byte> makeReply()
 {
 	const Json json = {{"capabilities",

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The VERSION message (vfio-user sheet 3.1). */
+/* The VERSION message (VFIOUSER-VER-1, VFIOUSER-VER-2). */
 #pragma once
 
 #include <cstddef>

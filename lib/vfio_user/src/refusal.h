@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client that cannot be served now. It gets an error reply to its VERSION message: closing
- * without one is a race that QEMU does not always survive (vfio-user sheet 2).
+ * without one is a race that QEMU does not always survive (VFIOUSER-VER-5).
  */
 #pragma once
 

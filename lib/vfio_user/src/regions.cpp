@@ -15,7 +15,9 @@ namespace
 
 static_assert(std::endian::native == std::endian::little);
 
-/* The largest naturally aligned access at @offset that is not longer than @left. */
+/*
+ * VFIOUSER-REGION-2: the largest naturally aligned access at @offset that is not longer than @left.
+ */
 unsigned pieceAt(uint64_t offset, size_t left, unsigned largest)
 {
 	unsigned size = largest;
@@ -70,6 +72,7 @@ void Regions::findShared(uint32_t bar)
 	}
 }
 
+/* VFIOUSER-INFO-2 to VFIOUSER-INFO-4 */
 int Regions::info(uint32_t index, uint32_t room, Info &info) const
 {
 	if (index >= kRegionCount)
@@ -110,6 +113,7 @@ int Regions::info(uint32_t index, uint32_t room, Info &info) const
 	return 0;
 }
 
+/* VFIOUSER-REGION-1 */
 bool Regions::covers(const RegionAccess &access, size_t length) const
 {
 	if (access.region >= kRegionCount || !access.count || access.count != length)
@@ -119,6 +123,7 @@ bool Regions::covers(const RegionAccess &access, size_t length) const
 	return access.offset < size && access.count <= size - access.offset;
 }
 
+/* VFIOUSER-REGION-3, VFIOUSER-REGION-4 */
 int Regions::read(const RegionAccess &access, std::span<std::byte> data)
 {
 	if (!covers(access, data.size()))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The regions of a function: BARs and configuration space (vfio-user sheet 3.5, 3.8, 5, 7). */
+/* The regions of a function: BARs and configuration space (VFIOUSER-INFO-2). */
 #pragma once
 
 #include <array>

@@ -2,7 +2,7 @@
 /*
  * Finds a guest whose memory the client does not share although it gave descriptors of it (a
  * memfd with share=off): there the same bytes read through the client and through our mapping
- * differ (vfio-user sheet 8).
+ * differ (VFIOUSER-DMA-8).
  */
 #pragma once
 

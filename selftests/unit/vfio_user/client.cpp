@@ -78,7 +78,7 @@ std::optional<Answer> Client::receive()
 		ADD_FAILURE() << "the server does not answer";
 		return std::nullopt;
 	}
-	/* QEMU wants the header in one piece (2.2). */
+	/* QEMU wants the header in one piece. */
 	const ssize_t got = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
 
 	if (got <= 0)

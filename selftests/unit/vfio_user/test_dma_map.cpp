@@ -23,6 +23,7 @@ bool present(GuestMemory &memory, uint64_t address)
 
 } // namespace
 
+/* VFIOUSER-DMA-1 */
 TEST(DmaMap, memoryIsTheFile)
 {
 	Rig rig;
@@ -41,7 +42,7 @@ TEST(DmaMap, memoryIsTheFile)
 	EXPECT_FALSE(present(rig.memory, 0x100000 + kSize - kPage));
 }
 
-/* ROM and mapped BARs: there, but no memory of ours (5, 8). */
+/* VFIOUSER-DMA-2: ROM and mapped BARs: there, but no memory of ours. */
 TEST(DmaMap, rangeWithoutDescriptorHasNoMemory)
 {
 	Rig rig;
@@ -54,6 +55,7 @@ TEST(DmaMap, rangeWithoutDescriptorHasNoMemory)
 	EXPECT_TRUE(rig.client->unmap(0xf4000000, 0x4000000).ok());
 }
 
+/* VFIOUSER-DMA-1 */
 TEST(DmaMap, readOnlyMemoryIsNotWritten)
 {
 	Rig rig;
@@ -68,7 +70,7 @@ TEST(DmaMap, readOnlyMemoryIsNotWritten)
 	EXPECT_FALSE(rig.memory.compareExchange(0, expected, 1, exchanged));
 }
 
-/* The attacker's arithmetic. */
+/* VFIOUSER-DMA-3: the attacker's arithmetic. */
 TEST(DmaMap, impossibleRangesAreErrors)
 {
 	Rig rig;
@@ -107,6 +109,7 @@ TEST(DmaMap, impossibleRangesAreErrors)
 	EXPECT_FALSE(present(rig.memory, UINT64_MAX - 7));
 }
 
+/* VFIOUSER-DMA-3 */
 TEST(DmaMap, malformedRequestsAreErrors)
 {
 	Rig rig;
@@ -133,7 +136,10 @@ TEST(DmaMap, malformedRequestsAreErrors)
 	EXPECT_EQ(error(32, 3 | 4, {fd}), 0u);
 }
 
-/* The attacker gives something that is no memory, or memory that can vanish under the server. */
+/*
+ * VFIOUSER-DMA-4: the attacker gives something that is no memory, or memory that can vanish under
+ * the server.
+ */
 TEST(DmaMap, filesThatCannotBeTrustedAreErrors)
 {
 	Rig rig;
@@ -166,7 +172,7 @@ TEST(DmaMap, filesThatCannotBeTrustedAreErrors)
 	EXPECT_FALSE(rig.memory.store(0, 8, 1));
 }
 
-/* A file that pretends to be enormous. */
+/* VFIOUSER-DMA-4: a file that pretends to be enormous. */
 TEST(DmaMap, monstrousFileIsAnError)
 {
 	Rig rig;
@@ -176,6 +182,7 @@ TEST(DmaMap, monstrousFileIsAnError)
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
 }
 
+/* VFIOUSER-DMA-3 */
 TEST(DmaMap, overlapsAreErrorsAndChangeNothing)
 {
 	Rig rig;
@@ -199,6 +206,7 @@ TEST(DmaMap, overlapsAreErrorsAndChangeNothing)
 	EXPECT_EQ(error(21, 1, file.get()), uint32_t{EEXIST});
 }
 
+/* VFIOUSER-DMA-5 */
 TEST(DmaMap, numberOfRangesIsLimited)
 {
 	Rig rig;
@@ -210,6 +218,7 @@ TEST(DmaMap, numberOfRangesIsLimited)
 	EXPECT_TRUE(rig.client->map(kMaxDmaMaps * kPage, kPage).ok());
 }
 
+/* VFIOUSER-DMA-6, VFIOUSER-DMA-7 */
 TEST(DmaUnmap, exactRangeGoesAndIsEchoed)
 {
 	Rig rig;
@@ -224,6 +233,7 @@ TEST(DmaUnmap, exactRangeGoesAndIsEchoed)
 	EXPECT_EQ(rig.client->unmap(0, kSize).error(), uint32_t{ENOENT});
 }
 
+/* VFIOUSER-DMA-7 */
 TEST(DmaUnmap, aRangeIsNotCut)
 {
 	Rig rig;
@@ -239,6 +249,7 @@ TEST(DmaUnmap, aRangeIsNotCut)
 	EXPECT_TRUE(present(rig.memory, 5 * kPage - 8));
 }
 
+/* VFIOUSER-DMA-7 */
 TEST(DmaUnmap, severalRangesGoAtOnceIfNothingIsMissing)
 {
 	Rig rig;
@@ -257,6 +268,7 @@ TEST(DmaUnmap, severalRangesGoAtOnceIfNothingIsMissing)
 	EXPECT_TRUE(rig.client->unmap(8 * kPage, kPage).ok());
 }
 
+/* VFIOUSER-DMA-7 */
 TEST(DmaUnmap, enormousRanges)
 {
 	Rig rig;
@@ -292,7 +304,7 @@ TEST(DmaUnmap, malformedRequestsAreErrors)
 	EXPECT_FALSE(present(rig.memory, 0));
 }
 
-/* The reply says that nobody uses the memory any more. */
+/* VFIOUSER-DMA-6: the reply says that nobody uses the memory any more. */
 TEST(DmaUnmap, replyWaitsForTheLastUser)
 {
 	Rig rig;

@@ -18,7 +18,9 @@ Bytes resetMessage(uint16_t id, uint32_t size = sizeof(Header), uint32_t flags =
 
 } // namespace
 
-/* The attacker lies about the size: nothing behind such a header can be understood. */
+/*
+ * VFIOUSER-MSG-5: the attacker lies about the size: nothing behind such a header can be understood.
+ */
 TEST(Framing, impossibleSizeIsAnsweredAndEndsIt)
 {
 	for (const uint32_t size : {0u, 1u, 15u, kMaxMessage + 1, 0x80000000u, 0xffffffffu}) {
@@ -36,6 +38,7 @@ TEST(Framing, impossibleSizeIsAnsweredAndEndsIt)
 	}
 }
 
+/* VFIOUSER-MSG-6 */
 TEST(Framing, unknownCommandIsAnErrorAndNoMore)
 {
 	Rig rig;
@@ -48,7 +51,7 @@ TEST(Framing, unknownCommandIsAnErrorAndNoMore)
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
 }
 
-/* Types 2 to 15 do not exist. */
+/* VFIOUSER-MSG-6: types 2 to 15 do not exist. */
 TEST(Framing, unknownTypeIsAnError)
 {
 	Rig rig;
@@ -64,7 +67,10 @@ TEST(Framing, unknownTypeIsAnError)
 	EXPECT_EQ(rig.function.resets(), 1u);
 }
 
-/* The attacker answers a question that was not asked; an answer to that could go on for ever. */
+/*
+ * VFIOUSER-MSG-6: the attacker answers a question that was not asked; an answer to that could go
+ * on for ever.
+ */
 TEST(Framing, replyToNothingIsIgnored)
 {
 	Rig rig;
@@ -77,6 +83,7 @@ TEST(Framing, replyToNothingIsIgnored)
 	EXPECT_EQ(rig.function.resets(), 1u);
 }
 
+/* VFIOUSER-MSG-1 */
 TEST(Framing, oneByteAtATime)
 {
 	Rig rig;
@@ -89,6 +96,7 @@ TEST(Framing, oneByteAtATime)
 	EXPECT_EQ(rig.function.resets(), 1u);
 }
 
+/* VFIOUSER-MSG-1 */
 TEST(Framing, splitAtEveryByte)
 {
 	Rig rig;
@@ -108,7 +116,7 @@ TEST(Framing, splitAtEveryByte)
 	}
 }
 
-/* QEMU pipelines: replies come in the order of the commands. */
+/* VFIOUSER-MSG-2, VFIOUSER-MSG-3: qEMU pipelines: replies come in the order of the commands. */
 TEST(Framing, manyMessagesInOneWrite)
 {
 	Rig rig;
@@ -128,6 +136,7 @@ TEST(Framing, manyMessagesInOneWrite)
 	}
 }
 
+/* VFIOUSER-MSG-2 */
 TEST(Framing, sameIdTwiceIsFine)
 {
 	Rig rig;
@@ -138,7 +147,7 @@ TEST(Framing, sameIdTwiceIsFine)
 	}
 }
 
-/* A posted command is executed and not answered, whatever becomes of it. */
+/* VFIOUSER-MSG-4: a posted command is executed and not answered, whatever becomes of it. */
 TEST(Framing, noReplyIsHonoured)
 {
 	Rig rig;
@@ -156,7 +165,7 @@ TEST(Framing, noReplyIsHonoured)
 	EXPECT_FALSE(rig.client->pending());
 }
 
-/* The attacker sends more descriptors than the server said it takes. */
+/* VFIOUSER-MSG-7: the attacker sends more descriptors than the server said it takes. */
 TEST(Framing, tooManyDescriptorsEndIt)
 {
 	Rig rig;
@@ -182,7 +191,7 @@ TEST(Framing, descriptorsOnEveryByteEndIt)
 	EXPECT_EQ(rig.function.resets(), 1u); /* the end's own */
 }
 
-/* Descriptors with a command that has none: refused, and closed. */
+/* VFIOUSER-MSG-7: descriptors with a command that has none: refused, and closed. */
 TEST(Framing, descriptorsWhereNoneBelong)
 {
 	Rig rig;
@@ -196,7 +205,7 @@ TEST(Framing, descriptorsWhereNoneBelong)
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
 }
 
-/* The attacker never reads replies: the server must still be able to stop. */
+/* VFIOUSER-MSG-8: the attacker never reads replies: the server must still be able to stop. */
 TEST(Framing, clientThatDoesNotReadCannotHoldTheServer)
 {
 	Rig rig;

@@ -38,7 +38,7 @@ TEST(Handshake, whatQemuProposesIsAnsweredWithinItsLimits)
 						sizeof(Version));
 	const auto &capabilities = json.at("capabilities");
 
-	/* QEMU refuses more descriptors, fewer bytes, more maps, and unknown members (3.1). */
+	/* VFIOUSER-VER-4: QEMU refuses more descriptors, fewer bytes, more maps. */
 	EXPECT_LE(capabilities.at("max_msg_fds"), 16);
 	EXPECT_GE(capabilities.at("max_data_xfer_size"), 4096);
 	EXPECT_LE(capabilities.at("max_dma_maps"), 65535);
@@ -46,6 +46,7 @@ TEST(Handshake, whatQemuProposesIsAnsweredWithinItsLimits)
 	EXPECT_FALSE(capabilities.contains("write_multiple"));
 }
 
+/* VFIOUSER-VER-3 */
 TEST(Handshake, capabilitiesAreOptional)
 {
 	for (const char *json :
@@ -60,7 +61,7 @@ TEST(Handshake, capabilitiesAreOptional)
 	EXPECT_TRUE(rig.client->call(Command::Version, bytesOf(Version{})).ok());
 }
 
-/* A client of the future asks for 0.7: it gets 0.0 and may decide. */
+/* VFIOUSER-VER-2: a client of the future asks for 0.7: it gets 0.0 and may decide. */
 TEST(Handshake, newerMinorGetsOurs)
 {
 	Rig rig(false);
@@ -70,6 +71,7 @@ TEST(Handshake, newerMinorGetsOurs)
 	EXPECT_EQ(answer.as<Version>().minor, 0);
 }
 
+/* VFIOUSER-VER-2 */
 TEST(Handshake, otherMajorEndsIt)
 {
 	Rig rig(false);
@@ -77,7 +79,7 @@ TEST(Handshake, otherMajorEndsIt)
 	expectRefused(rig, rig.client->version("{}", 7), ENOTSUP);
 }
 
-/* The attacker aims at the JSON parser. */
+/* VFIOUSER-VER-1: the attacker aims at the JSON parser. */
 TEST(Handshake, badJsonEndsIt)
 {
 	const std::string deep(20000, '[');
@@ -95,7 +97,7 @@ TEST(Handshake, badJsonEndsIt)
 	}
 }
 
-/* The attacker hopes for a read behind the end of the message. */
+/* VFIOUSER-VER-1: the attacker hopes for a read behind the end of the message. */
 TEST(Handshake, textWithoutNulEndsIt)
 {
 	Rig rig(false);
@@ -104,6 +106,7 @@ TEST(Handshake, textWithoutNulEndsIt)
 		      EINVAL);
 }
 
+/* VFIOUSER-VER-1 */
 TEST(Handshake, shortBodyEndsIt)
 {
 	Rig rig(false);
@@ -111,7 +114,7 @@ TEST(Handshake, shortBodyEndsIt)
 	expectRefused(rig, rig.client->call(Command::Version, bytesOf(uint16_t{0})), EINVAL);
 }
 
-/* The attacker wants the server to keep descriptors. */
+/* VFIOUSER-VER-1: the attacker wants the server to keep descriptors. */
 TEST(Handshake, descriptorsEndItAndAreClosed)
 {
 	Rig rig(false);
@@ -131,7 +134,7 @@ TEST(Handshake, descriptorsEndItAndAreClosed)
 	EXPECT_EQ(::read(reader.get(), &byte, 1), 0);
 }
 
-/* The attacker skips the negotiation. */
+/* VFIOUSER-VER-1: the attacker skips the negotiation. */
 TEST(Handshake, otherCommandFirstEndsIt)
 {
 	Rig rig(false);
@@ -154,6 +157,7 @@ TEST(Handshake, postedVersionEndsItSilently)
 	}
 }
 
+/* VFIOUSER-VER-2 */
 TEST(Handshake, secondVersionIsAnError)
 {
 	Rig rig;

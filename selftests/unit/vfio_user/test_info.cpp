@@ -30,6 +30,7 @@ bool sameFile(int a, int b)
 
 } // namespace
 
+/* VFIOUSER-INFO-1 */
 TEST(Info, device)
 {
 	Rig rig;
@@ -43,7 +44,7 @@ TEST(Info, device)
 	EXPECT_EQ(info.interrupts, 5u);
 }
 
-/* The attacker makes the server read or write past a structure. */
+/* VFIOUSER-INFO-6, VFIOUSER-MSG-6: the attacker makes the server read or write past a structure. */
 TEST(Info, wrongSizesAreErrors)
 {
 	Rig rig;
@@ -70,6 +71,7 @@ TEST(Info, wrongSizesAreErrors)
 	}
 }
 
+/* VFIOUSER-INFO-2 */
 TEST(Info, trappedRegions)
 {
 	Rig rig;
@@ -90,6 +92,7 @@ TEST(Info, trappedRegions)
 	}
 }
 
+/* VFIOUSER-INFO-3 */
 TEST(Info, wholeSharedBar)
 {
 	Rig rig;
@@ -104,7 +107,10 @@ TEST(Info, wholeSharedBar)
 	EXPECT_TRUE(sameFile(answer.fds[0].get(), rig.function.windowFd()));
 }
 
-/* The two-step of QEMU; a capability flag in the short form would make it refuse the device. */
+/*
+ * VFIOUSER-INFO-3, VFIOUSER-INFO-4: the two-step of QEMU; a capability flag in the short form
+ * would make it refuse the device.
+ */
 TEST(Info, partlySharedBarNeedsRoom)
 {
 	Rig rig;
@@ -144,6 +150,7 @@ TEST(Info, partlySharedBarNeedsRoom)
 	}
 }
 
+/* VFIOUSER-INFO-2, VFIOUSER-INFO-5 */
 TEST(Info, unknownIndexIsAnError)
 {
 	Rig rig;
@@ -154,6 +161,7 @@ TEST(Info, unknownIndexIsAnError)
 		EXPECT_EQ(irqInfo(rig, index).error(), uint32_t{EINVAL});
 }
 
+/* VFIOUSER-INFO-5 */
 TEST(Info, interrupts)
 {
 	Rig rig;

@@ -31,7 +31,7 @@ void enableMsix(Rig &rig, uint16_t bits = 0x8000)
 	ASSERT_TRUE(rig.client->write(kRegionConfig, rig.function.msixControl(), bits).ok());
 }
 
-/** What QEMU does when the guest sets MSI-X up (6.1). */
+/** What QEMU does when the guest sets MSI-X up. */
 void giveMsix(Rig &rig, uint32_t vector, const UniqueFd &event)
 {
 	ASSERT_TRUE(rig.client->setIrqs(kGive, kIrqMsix, vector, 1, {event.get()}).ok());
@@ -39,6 +39,7 @@ void giveMsix(Rig &rig, uint32_t vector, const UniqueFd &event)
 
 } // namespace
 
+/* VFIOUSER-IRQ-4 */
 TEST(Interrupts, messageReachesItsVectorOnly)
 {
 	Rig rig;
@@ -57,6 +58,7 @@ TEST(Interrupts, messageReachesItsVectorOnly)
 	EXPECT_EQ(signals(two), 2u);
 }
 
+/* VFIOUSER-IRQ-1 */
 TEST(Interrupts, severalVectorsInOneMessage)
 {
 	Rig rig;
@@ -69,6 +71,7 @@ TEST(Interrupts, severalVectorsInOneMessage)
 	EXPECT_EQ(signals(a) + signals(b) + signals(c), 3u);
 }
 
+/* VFIOUSER-IRQ-4 */
 TEST(Interrupts, messagesWithoutEventFdOrEnableAreDropped)
 {
 	Rig rig;
@@ -84,6 +87,7 @@ TEST(Interrupts, messagesWithoutEventFdOrEnableAreDropped)
 	EXPECT_EQ(signals(event), 1u);
 }
 
+/* VFIOUSER-IRQ-4 */
 TEST(Interrupts, functionMaskHoldsMessagesBack)
 {
 	Rig rig;
@@ -97,6 +101,7 @@ TEST(Interrupts, functionMaskHoldsMessagesBack)
 	EXPECT_EQ(signals(event), 1u);
 }
 
+/* VFIOUSER-IRQ-1, VFIOUSER-IRQ-4 */
 TEST(Interrupts, msi)
 {
 	Rig rig;
@@ -111,6 +116,7 @@ TEST(Interrupts, msi)
 	EXPECT_EQ(signals(event), 0u);
 }
 
+/* VFIOUSER-IRQ-1 */
 TEST(Interrupts, disableTakesAllAwayAndMayComeTwice)
 {
 	Rig rig;
@@ -128,6 +134,7 @@ TEST(Interrupts, disableTakesAllAwayAndMayComeTwice)
 	EXPECT_TRUE(rig.client->setIrqs(kDisable, kIrqIntx, 0, 0).ok());
 }
 
+/* VFIOUSER-IRQ-1 */
 TEST(Interrupts, eventFdCanBeTakenAwayAndReplaced)
 {
 	Rig rig;
@@ -144,6 +151,7 @@ TEST(Interrupts, eventFdCanBeTakenAwayAndReplaced)
 	EXPECT_EQ(signals(replacement), 0u);
 }
 
+/* VFIOUSER-IRQ-3 */
 TEST(Interrupts, clientTriggersItself)
 {
 	Rig rig;
@@ -162,7 +170,7 @@ TEST(Interrupts, clientTriggersItself)
 	EXPECT_EQ(signals(b), 1u);
 }
 
-/* QEMU installs an eventfd for errors; the server keeps it and never uses it (3.6). */
+/* VFIOUSER-IRQ-5: QEMU installs an eventfd for errors; the server keeps it and never uses it. */
 TEST(Interrupts, errorEventIsNeverSignalled)
 {
 	Rig rig;
@@ -176,7 +184,10 @@ TEST(Interrupts, errorEventIsNeverSignalled)
 	EXPECT_TRUE(rig.client->setIrqs(kGive, kIrqError, 0, 1).ok());
 }
 
-/* The attacker tries each field; none of it may change a vector or reach past the table. */
+/*
+ * VFIOUSER-IRQ-2: the attacker tries each field; none of it may change a vector or reach past the
+ * table.
+ */
 TEST(Interrupts, malformedRequestsChangeNothing)
 {
 	Rig rig;
@@ -230,7 +241,7 @@ TEST(Interrupts, malformedRequestsChangeNothing)
 	EXPECT_EQ(signals(event), 0u);
 }
 
-/* The attacker gives a full pipe, to make the device's thread wait for ever. */
+/* VFIOUSER-IRQ-6: the attacker gives a full pipe, to make the device's thread wait for ever. */
 TEST(Interrupts, onlyEventFdsAreTaken)
 {
 	Rig rig;
@@ -245,7 +256,7 @@ TEST(Interrupts, onlyEventFdsAreTaken)
 			  uint32_t{EINVAL});
 }
 
-/* ... or a blocking eventfd whose counter is full. */
+/* VFIOUSER-IRQ-6: ... or a blocking eventfd whose counter is full. */
 TEST(Interrupts, fullEventFdDoesNotBlock)
 {
 	Rig rig;
@@ -258,6 +269,7 @@ TEST(Interrupts, fullEventFdDoesNotBlock)
 	EXPECT_EQ(signals(event), 0xfffffffffffffffe);
 }
 
+/* VFIOUSER-IRQ-6 */
 TEST(Interrupts, nothingIsSignalledAfterTheClientIsGone)
 {
 	Rig rig;

@@ -9,6 +9,7 @@ namespace wd::vfio_user::test
 
 using Access = TestFunction::Access;
 
+/* VFIOUSER-REGION-1 */
 TEST(Regions, registersOfEverySize)
 {
 	Rig rig;
@@ -31,7 +32,7 @@ TEST(Regions, registersOfEverySize)
 	}
 }
 
-/* Odd accesses become naturally aligned ones: no model sees anything else. */
+/* VFIOUSER-REGION-2: odd accesses become naturally aligned ones: no model sees anything else. */
 TEST(Regions, oddAccessesAreTakenApart)
 {
 	Rig rig;
@@ -51,7 +52,7 @@ TEST(Regions, oddAccessesAreTakenApart)
 	EXPECT_EQ(sizes(8, 16), (Pieces{{8, 8}, {16, 8}}));
 }
 
-/* The attacker looks for a way out of the region. */
+/* VFIOUSER-REGION-1: the attacker looks for a way out of the region. */
 TEST(Regions, accessesOutsideAreErrors)
 {
 	Rig rig;
@@ -87,7 +88,7 @@ TEST(Regions, accessesOutsideAreErrors)
 	EXPECT_TRUE(rig.function.takeAccesses().empty());
 }
 
-/* The attacker's count and the message's length disagree. */
+/* VFIOUSER-REGION-1: the attacker's count and the message's length disagree. */
 TEST(Regions, countMustFitTheBody)
 {
 	Rig rig;
@@ -109,6 +110,7 @@ TEST(Regions, countMustFitTheBody)
 	EXPECT_TRUE(rig.function.takeAccesses().empty());
 }
 
+/* VFIOUSER-REGION-3 */
 TEST(Regions, configSpaceAtOnce)
 {
 	Rig rig;
@@ -122,7 +124,7 @@ TEST(Regions, configSpaceAtOnce)
 	EXPECT_EQ(rig.client->read(kRegionConfig, 1, 4096).error(), uint32_t{EINVAL});
 }
 
-/* What QEMU looks at before it accepts the function (7). */
+/* VFIOUSER-REGION-3: what QEMU looks at before it accepts the function. */
 TEST(Regions, configSpaceSuitsQemu)
 {
 	Rig rig;
@@ -138,6 +140,7 @@ TEST(Regions, configSpaceSuitsQemu)
 	EXPECT_EQ(word(0x3c) >> 8 & 0xff, 0u); /* no interrupt pin */
 }
 
+/* VFIOUSER-REGION-3 */
 TEST(Regions, configWritesObeyTheMasks)
 {
 	Rig rig;
@@ -152,7 +155,7 @@ TEST(Regions, configWritesObeyTheMasks)
 	EXPECT_FALSE(rig.function.busMaster());
 }
 
-/* After the first INTx interrupt QEMU would trap mapped pages as well: same memory (5). */
+/* VFIOUSER-REGION-4: after the first INTx interrupt QEMU would trap mapped pages: same memory. */
 TEST(Regions, trappedAccessSeesTheSharedMemory)
 {
 	Rig rig;
@@ -173,6 +176,7 @@ TEST(Regions, trappedAccessSeesTheSharedMemory)
 	munmap(map, kWindowSize);
 }
 
+/* VFIOUSER-RESET-1 */
 TEST(Reset, commandAndFunctionLevelResetAreOne)
 {
 	Rig rig;
@@ -190,7 +194,7 @@ TEST(Reset, commandAndFunctionLevelResetAreOne)
 	EXPECT_EQ(rig.function.resets(), 2u);
 }
 
-/* The client's memory and vectors are its own affair: a reset leaves them (3.10). */
+/* VFIOUSER-RESET-2: the client's memory and vectors are its own affair: a reset leaves them. */
 TEST(Reset, keepsMapsAndClears)
 {
 	Rig rig;

@@ -122,6 +122,7 @@ TEST(Server, doorbellsCanBeMapped)
 	EXPECT_NE(ftruncate(info.fds[0].get(), 64 << 20), 0);
 }
 
+/* VFIOUSER-VER-5 */
 TEST(Server, secondClientIsTurnedAwayAndTheFirstDoesNotNotice)
 {
 	const Folder folder;

@@ -86,6 +86,7 @@ Bytes pattern()
 
 } // namespace
 
+/* VFIOUSER-DMA-8 */
 TEST(ShareCheck, sharedMemoryIsFoundGood)
 {
 	Rig rig;
@@ -104,7 +105,7 @@ TEST(ShareCheck, sharedMemoryIsFoundGood)
 	EXPECT_EQ(serveReads(rig, content), 0u);
 }
 
-/* share=off: the file behind the descriptor stays empty. */
+/* VFIOUSER-DMA-8: with share=off the file behind the descriptor stays empty. */
 TEST(ShareCheck, privateMemoryIsRefused)
 {
 	Rig rig;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of the vfio-user protocol 0.0 as they lie on the wire (vfio-user sheet 2 and 3). Byte
+ * Messages of the vfio-user protocol 0.0 as they lie on the wire (VFIOUSER-MSG-1). Byte
  * order is that of the host; there is no padding beyond what is declared here.
  */
 #pragma once
@@ -29,7 +29,7 @@ enum class Command : uint16_t {
 	Feature = 16,
 };
 
-/* Header.flags (2.1). */
+/* Header.flags. */
 constexpr uint32_t kTypeMask = 0xf, kTypeCommand = 0, kTypeReply = 1;
 constexpr uint32_t kNoReply = 0x10, kError = 0x20;
 
@@ -42,7 +42,7 @@ struct Header {
 };
 static_assert(sizeof(Header) == 16 && offsetof(Header, size) == 4 && offsetof(Header, error) == 12);
 
-/** 3.1; JSON text with a terminating NUL may follow. */
+/** VERSION; JSON text with a terminating NUL may follow. */
 struct Version {
 	uint16_t major = 0, minor = 0;
 };
@@ -50,7 +50,7 @@ static_assert(sizeof(Version) == 4 && offsetof(Version, minor) == 2);
 
 constexpr uint32_t kDmaReadable = 1, kDmaWritable = 2, kDmaMmap = 4, kDmaFileIo = 8;
 
-/** 3.2 */
+/** DMA_MAP */
 struct DmaMap {
 	uint32_t argsz = 0, flags = 0;
 	uint64_t offset = 0, address = 0, size = 0;
@@ -60,7 +60,7 @@ static_assert(sizeof(DmaMap) == 32 && offsetof(DmaMap, offset) == 8 &&
 
 constexpr uint32_t kUnmapDirtyBitmap = 1, kUnmapAll = 2;
 
-/** 3.3 */
+/** DMA_UNMAP */
 struct DmaUnmap {
 	uint32_t argsz = 0, flags = 0;
 	uint64_t address = 0, size = 0;
@@ -70,13 +70,13 @@ static_assert(sizeof(DmaUnmap) == 24 && offsetof(DmaUnmap, address) == 8 &&
 
 constexpr uint32_t kDeviceReset = 1, kDevicePci = 2;
 
-/** 3.4 */
+/** DEVICE_GET_INFO */
 struct DeviceInfo {
 	uint32_t argsz = 0, flags = 0, regions = 0, interrupts = 0;
 };
 static_assert(sizeof(DeviceInfo) == 16 && offsetof(DeviceInfo, interrupts) == 12);
 
-/* 3.5 */
+/* DEVICE_GET_REGION_INFO */
 constexpr uint32_t kRegionRom = 6, kRegionConfig = 7, kRegionVga = 8, kRegionCount = 9;
 constexpr uint32_t kRegionRead = 1, kRegionWrite = 2, kRegionMmap = 4, kRegionCapabilities = 8;
 
@@ -100,7 +100,7 @@ struct SparseArea {
 };
 static_assert(sizeof(SparseArea) == 16);
 
-/* 3.6 */
+/* DEVICE_GET_IRQ_INFO */
 constexpr uint32_t kIrqIntx = 0, kIrqMsi = 1, kIrqMsix = 2, kIrqError = 3, kIrqRequest = 4;
 constexpr uint32_t kIrqTypes = 5;
 constexpr uint32_t kIrqEventFd = 1, kIrqNoResize = 8;
@@ -110,7 +110,7 @@ struct IrqInfo {
 };
 static_assert(sizeof(IrqInfo) == 16 && offsetof(IrqInfo, count) == 12);
 
-/* 3.7 */
+/* DEVICE_SET_IRQS */
 constexpr uint32_t kSetNone = 1, kSetBool = 2, kSetEventFd = 4, kSetData = 7;
 constexpr uint32_t kSetMask = 8, kSetUnmask = 0x10, kSetTrigger = 0x20, kSetAction = 0x38;
 
@@ -120,7 +120,7 @@ struct IrqSet {
 };
 static_assert(sizeof(IrqSet) == 20 && offsetof(IrqSet, count) == 16);
 
-/** 3.8; data follows a write command and a read reply. */
+/** REGION_READ, REGION_WRITE; data follows a write command and a read reply. */
 struct RegionAccess {
 	uint64_t offset = 0;
 	uint32_t region = 0, count = 0;
@@ -128,7 +128,7 @@ struct RegionAccess {
 static_assert(sizeof(RegionAccess) == 16 && offsetof(RegionAccess, region) == 8 &&
 	      offsetof(RegionAccess, count) == 12);
 
-/** 3.9; data follows a read reply. */
+/** DMA_READ, DMA_WRITE; data follows a read reply. */
 struct DmaAccess {
 	uint64_t address = 0, count = 0;
 };
@@ -136,7 +136,9 @@ static_assert(sizeof(DmaAccess) == 16 && offsetof(DmaAccess, count) == 8);
 
 /* What this server takes, and says so in its VERSION reply. */
 constexpr uint32_t kMaxMessageFds = 16;
-/** Bytes of one region access: QEMU reads the whole configuration space at once. */
+/**
+ * Bytes of one region access: QEMU reads the whole configuration space at once (VFIOUSER-REGION-3).
+ */
 constexpr uint32_t kMaxTransfer = 4096;
 constexpr uint32_t kMaxDmaMaps = 4096;
 /** Header included. Everything legal is far smaller. */
