@@ -3,9 +3,10 @@
  * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and what
  * an attachment means for the hardware queue.
  *
- * Requests, errors and argument sizes are those of VFIO's device files. The binding is shared: the
- * requester id itself stays with this driver's own DMA, so every attachment has a PASID, and one
- * that is not named by the caller is chosen here.
+ * Requests, errors and argument sizes are those of VFIO's device files (IOMMUFD-VFIO-1,
+ * IOMMUFD-VFIO-2). The binding is shared (IOMMUFD-DEV-2): the requester id itself stays with this
+ * driver's own DMA, so every attachment has a PASID, and one that is not named by the caller is
+ * chosen here.
  *
  * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
  * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it

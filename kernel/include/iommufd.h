@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * In-kernel consumer API of /dev/iommu, for drivers that expose devices (iommufd-uapi sheet,
- * section 4). All functions may sleep. Exported GPL-only.
+ * In-kernel consumer API of /dev/iommu, for drivers that expose devices. All functions may sleep.
+ * Exported GPL-only.
  */
 #ifndef _WD_IOMMUFD_H
 #define _WD_IOMMUFD_H
@@ -19,7 +19,7 @@ struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
 void iommufd_ctx_get(struct iommufd_ctx *ictx);
 void iommufd_ctx_put(struct iommufd_ctx *ictx);
 
-/* Exclusive: claims DMA ownership of the device's group (sheet 3.3). */
+/* Exclusive: claims DMA ownership of the device's group (IOMMUFD-DEV-1). */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id);
 
 /*

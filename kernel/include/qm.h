@@ -22,7 +22,9 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-/* Capability registers of the accelerator, for wd_qm_capability(), and their defaults (2.2). */
+/*
+ * Capability registers of the accelerator, for wd_qm_capability(), and their defaults (QM-REG-1).
+ */
 #define QM_CAP_ALG_NFE_MASK 0x3130
 #define QM_CAP_ALG_CE_MASK 0x3138
 #define QM_CAP_CORES 0x313c
@@ -124,7 +126,7 @@ enum wd_qm_state { WD_QM_NEW, WD_QM_RUNNING, WD_QM_HALTED, WD_QM_LOST };
 
 enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFTEST_FAILED };
 
-/* Interrupt vectors (1.3); with fewer than four they share vector 0. */
+/* Interrupt vectors (QM-FUNC-1); with fewer than four they share vector 0. */
 #define WD_QM_VECTORS 4
 
 /**

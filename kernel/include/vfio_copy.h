@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Arguments of VFIO's BIND, ATTACH and DETACH requests, for all our device files that answer them:
- * sizes, flags and errors as VFIO's (iommufd-uapi 3.1).
+ * sizes, flags and errors as VFIO's (IOMMUFD-VFIO-1, IOMMUFD-VFIO-2).
  */
 #ifndef _WD_VFIO_COPY_H
 #define _WD_VFIO_COPY_H

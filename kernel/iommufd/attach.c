@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching page tables to bound devices, by requester id or by PASID (iommufd-uapi sheet 3.4).
+ * Attaching page tables to bound devices, by requester id or by PASID (IOMMUFD-ATTACH-1).
  *
  * Everything here runs under the group's lock. What it means for the hardware is in install.c. The
  * group remembers which page table it has at which PASID, and the devices that take part; a
@@ -30,7 +30,9 @@ struct iommufd_change {
 	unsigned int nr_old;
 };
 
-/* A PASID needs a table made for it, and so does the requester id beside PASIDs. */
+/*
+ * IOMMUFD-ATTACH-4: a PASID needs a table made for it, and so does the requester id beside PASIDs.
+ */
 static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt *hwpt, u32 pasid)
 {
 	struct iommufd_group *igroup = idev->igroup;
@@ -47,7 +49,7 @@ static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt 
 	return pasid < wd_iommu_max_pasids(idev->dev) ? 0 : -EINVAL;
 }
 
-/* Keep the device's reserved regions free in an IOAS, in the name of @link. */
+/* IOMMUFD-ATTACH-6: keep the device's reserved regions free in an IOAS, in the name of @link. */
 static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_pagetable *iopt)
 {
 	struct iommufd_device *idev = link->idev;
@@ -213,6 +215,7 @@ static void iommufd_replace_unreserve(struct iommufd_attach *attach, struct iomm
 		iopt_unreserve(&ioas->iopt, link);
 }
 
+/* IOMMUFD-ATTACH-3 */
 static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_device *idev = change->idev;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_IOAS_COPY: further areas over the backings of existing ones (iommufd-uapi sheet 2.6).
+ * IOMMU_IOAS_COPY: further areas over the backings of existing ones (IOMMUFD-COPY-2).
  */
 #include "iommufd_private.h"
 
@@ -34,6 +34,7 @@ static int iommufd_copy_to(struct iommufd_ctx *ictx, struct iommu_ioas_copy *cmd
 	return rc;
 }
 
+/* IOMMUFD-COPY-1 */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_copy *cmd = ucmd->cmd;

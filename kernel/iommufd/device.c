@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices bound to a context, by the driver that exposes them (iommufd-uapi sheet 3.3, section 4).
+ * Devices bound to a context, by the driver that exposes them (IOMMUFD-DEV-1).
  *
  * An exclusive bind owns the DMA of the whole IOMMU group: it is blocked until something is
  * attached. A shared bind leaves the requester id to the calling driver; only PASIDs are attached.
@@ -312,6 +312,7 @@ static int iommufd_fill_hw_info(struct iommu_hw_info *cmd, const struct wd_iommu
 	return 0;
 }
 
+/* IOMMUFD-INFO-1 */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page tables of an IOAS: all of them have all of its areas, at any time (iommufd-uapi sheet
- * 2.0). Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
+ * The page tables of an IOAS: all of them have all of its areas, at any time (IOMMUFD-MAP-6).
+ * Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
  */
 #include <linux/bitops.h>
 #include <linux/sched.h>
@@ -188,6 +188,8 @@ err_unmap:
  *
  * When it returns no device reaches the memory through the area, and its pages are given back; if
  * an IOMMU is dead they are kept instead.
+ *
+ * Rules: IOMMUFD-UNMAP-3.
  */
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 {
@@ -312,7 +314,9 @@ static void iopt_unreserve_outside(struct io_pagetable *iopt, struct iopt_domain
 	}
 }
 
-/* Everything outside the aperture is reserved as long as the page table is there (3.5). */
+/*
+ * Everything outside the aperture is reserved as long as the page table is there (IOMMUFD-IOVA-1).
+ */
 static int iopt_reserve_outside(struct io_pagetable *iopt, struct iopt_domain *link)
 {
 	const struct iommu_domain_geometry *geometry = &link->domain->geometry;

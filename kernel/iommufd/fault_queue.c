@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Fault queues: page faults of attached devices are read from a file, answers are written to it
- * (iommufd-uapi sheet 2.15).
+ * (IOMMUFD-FAULT-1).
  *
  * A group is queued, then delivered under a cookie, then answered, by user space or, when its
  * device or PASID is detached, for it. Whoever takes it off the queue's lists answers it; so it is
@@ -214,6 +214,8 @@ void iommufd_fault_free(struct iommufd_fault_source *source)
  * @pasid: as given then; what may fault is detached
  *
  * Nothing arrives any more when this returns, and everything is answered.
+ *
+ * Rules: IOMMUFD-FAULT-6.
  */
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid)
 {
@@ -366,6 +368,7 @@ static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user
 	return rc;
 }
 
+/* IOMMUFD-FAULT-2, IOMMUFD-FAULT-3 */
 static ssize_t iommufd_fault_fops_read(struct file *filp, char __user *buf, size_t count,
 				       loff_t *ppos)
 {
@@ -406,6 +409,7 @@ static int iommufd_fault_answer(struct iommufd_fault *fault,
 						     : WD_FAULT_INVALID);
 }
 
+/* IOMMUFD-FAULT-4 */
 static ssize_t iommufd_fault_fops_write(struct file *filp, const char __user *buf, size_t count,
 					loff_t *ppos)
 {
@@ -428,6 +432,7 @@ static ssize_t iommufd_fault_fops_write(struct file *filp, const char __user *bu
 	return done ? done : rc;
 }
 
+/* IOMMUFD-FAULT-5 */
 static __poll_t iommufd_fault_fops_poll(struct file *filp, struct poll_table_struct *wait)
 {
 	struct iommufd_fault *fault = filp->private_data;

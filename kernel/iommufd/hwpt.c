@@ -2,7 +2,7 @@
 /*
  * Hardware page tables of the kernel: an IOMMU domain that has every mapping of an IOAS from
  * creation to destruction. Explicit ones are made by IOMMU_HWPT_ALLOC, automatic ones by attaching
- * a device to an IOAS (iommufd-uapi sheet 2.10, 3.4).
+ * a device to an IOAS (IOMMUFD-HWPT-3, IOMMUFD-ATTACH-2).
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
@@ -123,6 +123,7 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 	return iommufd_hwpt_pin_and_populate(hwpt);
 }
 
+/* IOMMUFD-HWPT-2 */
 static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 {
 	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
@@ -137,8 +138,8 @@ static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 }
 
 /*
- * pt_id says on what the new table is made. What does not exist is EINVAL here (quirk 3). @dev_obj
- * is put in any case.
+ * pt_id says on what the new table is made. What does not exist is EINVAL (IOMMUFD-HWPT-1).
+ * @dev_obj is put in any case.
  */
 static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *pt,
 				 struct iommufd_object *dev_obj)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables of user space, nested on one of the kernel (iommufd-uapi sheet 2.10, 3.6).
+ * Hardware page tables of user space, nested on one of the kernel (IOMMUFD-HWPT-4).
  * What is in them is read by the hardware alone, through the parent.
  */
 #include "iommu_pasid.h"
@@ -28,6 +28,7 @@ static int iommufd_copy_user_data(const struct iommu_hwpt_alloc *cmd, struct wd_
 	return 0;
 }
 
+/* IOMMUFD-HWPT-5 */
 static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
 				      struct device *dev, const struct wd_user_data *data)
 {
@@ -59,7 +60,7 @@ static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_
  * @parent: held by the caller
  * @dev_obj: device, put here: user memory is read without holding up the removal of its driver
  *
- * Return: 0 with a new object; -EOPNOTSUPP, -EINVAL as in the sheet, -EFAULT, -ENOENT the device
+ * Return: 0 with a new object; -EOPNOTSUPP, -EINVAL as IOMMUFD-HWPT-4, -EFAULT, -ENOENT the device
  * went meanwhile, -ENOMEM
  */
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,

@@ -42,6 +42,7 @@ static int iommufd_detach_one(struct device *dev, void *data)
  * The requester ids of the whole group. For the core they stay blocked, as they are since the group
  * was claimed: it cannot put one domain in the place of another, nor go from blocked to a nested
  * table without the bare parent between. Detaching one that is not attached is harmless.
+ * (IOMMUFD-ATTACH-5)
  */
 static int iommufd_attach_group(struct iommu_group *group, struct iommufd_hwpt *hwpt)
 {
@@ -90,7 +91,7 @@ static void iommufd_detach_pasid(struct device *dev, u32 pasid, struct iommufd_h
 
 /*
  * Virtual functions ask in the name of their physical function: a FAILURE of one would switch the
- * page requests of all off (3.4).
+ * page requests of all off.
  */
 static bool iommufd_shares_requests(struct device *dev)
 {
@@ -300,6 +301,8 @@ static void iommufd_swap_commit(struct iommufd_swap *swap)
  * finds the old page table or the new one.
  *
  * Return: 0, or the errors of the IOMMU layer, with nothing changed
+ *
+ * Rules: IOMMUFD-ATTACH-7.
  */
 int iommufd_install_other(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_HWPT_INVALIDATE: user space has changed its table (iommufd-uapi sheet 2.14). The array of
+ * IOMMU_HWPT_INVALIDATE: user space has changed its table (IOMMUFD-INV-2). The array of
  * requests is copied piece by piece; no lock is held meanwhile.
  */
 #include <linux/sched.h>
@@ -11,6 +11,7 @@
 
 #define IOMMUFD_MAX_REQUESTS (1U << 19)
 
+/* IOMMUFD-INV-1 */
 static int iommufd_check_array(const struct iommu_hwpt_invalidate *cmd)
 {
 	if (cmd->__reserved)

@@ -256,7 +256,7 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
 	area = container_of(node, struct iopt_area, node);
 	if (area->busy)
 		return ERR_PTR(-EBUSY);
-	/* Mappings are not split (sheet 2.7). */
+	/* Mappings are not split (IOMMUFD-UNMAP-1). */
 	if (node->start < start || node->last > last)
 		return ERR_PTR(-ENOENT);
 	area->busy = true;
@@ -270,7 +270,7 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
  * @last: last IOVA
  * @unmapped: bytes removed, also after an error
  *
- * Areas go in ascending order; those gone when an error is met stay gone (quirk 6).
+ * Areas go in ascending order; those gone when an error is met stay gone (IOMMUFD-UNMAP-2).
  *
  * Return: 0, also if there was nothing; -EBUSY an area is being changed, -ENOENT one is only partly
  * inside

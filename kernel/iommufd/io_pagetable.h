@@ -29,7 +29,7 @@ struct mm_struct;
 struct task_struct;
 struct user_struct;
 
-/* Who is charged for the pinned memory of a mapping (iommufd-uapi sheet 2.8). */
+/* Who is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
 enum iopt_account_mode {
 	IOPT_ACCOUNT_USER,
 	IOPT_ACCOUNT_MM,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Commands on an I/O address space: what user space gives is checked here, the work is done by
- * io_pagetable.c. The order of the checks is part of the ABI (iommufd-uapi sheet 2.2 to 2.7).
+ * io_pagetable.c. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
  */
 #include <linux/capability.h>
 #include <linux/slab.h>
@@ -91,6 +91,7 @@ static struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u3
 	}
 }
 
+/* IOMMUFD-IOVA-2 */
 int iommufd_ioas_iova_ranges(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_iova_ranges *cmd = ucmd->cmd;
@@ -140,6 +141,7 @@ static int iommufd_load_allowed(struct rb_root_cached *list, u64 uptr, u32 num)
 	return 0;
 }
 
+/* IOMMUFD-IOVA-3 */
 int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_allow_iovas *cmd = ucmd->cmd;
@@ -162,7 +164,10 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	return rc;
 }
 
-/* The map flags as the IOMMU layer has them. All memory of the CPU is mapped coherent (3.5). */
+/*
+ * The map flags as the IOMMU layer has them. All memory of the CPU is mapped coherent
+ * (IOMMUFD-MAP-7).
+ */
 int iommufd_ioas_prot(u32 flags)
 {
 	int prot = IOMMU_CACHE;
@@ -186,7 +191,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   IOMMU_IOAS_MAP_READABLE) ||
 	    cmd->__reserved)
 		return -EOPNOTSUPP;
-	/* The IOVA counts even when the kernel chooses one (quirk 15). */
+	/* IOMMUFD-MAP-2: the IOVA counts even when the kernel chooses one. */
 	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
 		return -EOVERFLOW;
 	if (!(cmd->flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
@@ -212,7 +217,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	if (rc)
 		goto out_put;
 
-	/* The mapping stays even if the answer does not arrive (quirk 16). */
+	/* IOMMUFD-MAP-4: the mapping stays even if the answer does not arrive. */
 	cmd->iova = iova;
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_put:

@@ -11,7 +11,7 @@
 
 #include "io_pagetable.h"
 
-/* The kernel's cap for the alignment of automatic placement (iommufd-uapi sheet 2.5, step 3). */
+/* The kernel's cap for the alignment of automatic placement (IOMMUFD-IOVA-5). */
 #ifdef CONFIG_TRANSPARENT_HUGEPAGE
 #define IOPT_MAX_AUTO_ALIGN HPAGE_PMD_SIZE
 #else
@@ -83,6 +83,8 @@ void iopt_iova_freed(struct io_pagetable *iopt, unsigned long start)
  * @length: bytes, not 0
  *
  * Return: 0; -EINVAL not aligned or reserved, -EOVERFLOW, -EEXIST taken
+ *
+ * Rules: IOMMUFD-MAP-3.
  */
 int iopt_place_fixed(struct io_pagetable *iopt, unsigned long iova, unsigned long length)
 {
@@ -147,7 +149,7 @@ static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node 
  * @length: bytes, not 0
  * @iova: the choice, lowest first; never 0 nor in the last page
  *
- * The algorithm is part of the ABI (sheet 2.5).
+ * The algorithm is part of the ABI (IOMMUFD-IOVA-5).
  *
  * Return: 0; -EOVERFLOW, -EINVAL finer than the alignment of the IOAS, -ENOSPC
  */
@@ -185,7 +187,10 @@ int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long
 	return -ENOSPC;
 }
 
-/* Reserve with a node of the caller's, which may lie on mapped or allowed IOVA of nobody. */
+/*
+ * IOMMUFD-IOVA-4: reserve with a node of the caller's, which may lie on mapped or allowed IOVA of
+ * nobody.
+ */
 int __iopt_reserve(struct io_pagetable *iopt, struct iopt_reserved *resv, unsigned long start,
 		   unsigned long last)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * /dev/iommu: the file, the command table, and contexts for other drivers. Each open is a context
- * of its own, isolated from every other. Calling convention: iommufd-uapi sheet 1.3.
+ * of its own, isolated from every other. Calling convention: IOMMUFD-CALL-2 to IOMMUFD-CALL-4.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -59,7 +59,10 @@ struct iommufd_command {
 		.execute = _execute,                                                            \
 	}
 
-/* Long enough for every number of the ABI: an empty row fails differently from no row (1.3). */
+/*
+ * Long enough for every number of the ABI: an empty row fails differently from no row
+ * (IOMMUFD-CALL-2).
+ */
 static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC - IOMMUFD_CMD_BASE +
 						     1] = {
 	IOMMUFD_COMMAND(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),

@@ -50,7 +50,7 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t s
 	return obj;
 }
 
-/* Make the object visible. Cannot fail: the slot of the id exists. */
+/* IOMMUFD-OBJ-1: make the object visible. Cannot fail: the slot of the id exists. */
 void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	void *old = xa_store(&ictx->objects, obj->id, obj, GFP_KERNEL);
@@ -67,7 +67,7 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	kfree(obj);
 }
 
-/* Undo a complete object that was never visible. */
+/* IOMMUFD-OBJ-4: undo a complete object that was never visible. */
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	iommufd_object_ops[obj->type].destroy(ictx, obj);
@@ -151,6 +151,8 @@ static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_objec
  * @id: any id
  *
  * Return: 0, -ENOENT, or -EBUSY if the object is used, or is being used by another call
+ *
+ * Rules: IOMMUFD-OBJ-2.
  */
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 {
@@ -201,7 +203,7 @@ void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	iommufd_object_free(ictx, obj);
 }
 
-/* The file is being closed: nobody else is here. Users go before what they use. */
+/* IOMMUFD-OBJ-3: the file is being closed: nobody else is here. Users go before what they use. */
 void iommufd_destroy_all(struct iommufd_ctx *ictx)
 {
 	struct iommufd_object *obj;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Settings: IOMMU_OPTION (iommufd-uapi sheet 2.8) and the choice of the IOAS on which VFIO
- * container requests act (2.9.1).
+ * Settings: IOMMU_OPTION and the choice of the IOAS on which VFIO container requests act.
  */
 #include <linux/capability.h>
 
 #include "iommufd_private.h"
 
+/* IOMMUFD-OPT-1 */
 static int iommufd_option_rlimit_mode(struct iommu_option *cmd, struct iommufd_ctx *ictx)
 {
 	int rc = 0;
@@ -33,6 +33,7 @@ static int iommufd_option_rlimit_mode(struct iommu_option *cmd, struct iommufd_c
 	return rc;
 }
 
+/* IOMMUFD-OPT-2 */
 static int iommufd_option_huge_pages(struct iommu_option *cmd, struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas;
@@ -95,6 +96,7 @@ static int iommufd_vfio_ioas_set(struct iommufd_ctx *ictx, u32 id)
 	return 0;
 }
 
+/* IOMMUFD-OPT-3 */
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vfio_ioas *cmd = ucmd->cmd;

@@ -251,6 +251,8 @@ int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned
  * Return: 0; -EFAULT memory is not there or may not be accessed so, -ENOMEM out of memory or over
  * the limit, -EINTR the caller is being killed, other errors of pinning; the pins are as before
  * then
+ *
+ * Rules: IOMMUFD-MAP-5, IOMMUFD-COPY-3.
  */
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {

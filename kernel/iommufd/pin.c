@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning memory of a process and charging for it (iommufd-uapi sheet 2.0 and 2.8).
+ * Pinning memory of a process and charging for it (IOMMUFD-PIN-1, IOMMUFD-PIN-2).
  *
  * Pins are long-term, and dirty pages only if the backing is writable. They are taken batch by
  * batch and kept as runs of contiguous pages, so that 1 GiB of contiguous memory is one word.
@@ -218,6 +218,7 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 /*
  * Batch by batch: charged, then pinned. So nobody has more pinned than he may, and whoever is
  * killed does not pin on. @charged counts what was charged, also after an error.
+ * (IOMMUFD-PIN-3)
  */
 static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct page **batch,
 			 unsigned long max_batch, unsigned long *charged)

@@ -27,7 +27,7 @@ static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
 	return domain;
 }
 
-/* A filled one that is as the new one would be, with a use of it; NULL for none. */
+/* IOMMUFD-HWPT-6: a filled one that is as the new one would be, with a use of it; NULL for none. */
 static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struct device *dev,
 						u32 flags)
 {

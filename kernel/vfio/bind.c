@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Who owns the function: binding of a file to an iommufd, attachment of page tables at the
- * requester id and at PASIDs, and the way back (iommufd-uapi 3.1, 3.3, 3.4).
+ * requester id and at PASIDs, and the way back (IOMMUFD-VFIO-1 to IOMMUFD-VFIO-3).
  *
  * The binding is exclusive: the DMA of the function's whole IOMMU group is blocked, except through
  * what is attached.
@@ -15,7 +15,7 @@
 #include "vfio_copy.h"
 #include "wd_vfio.h"
 
-/* Limit of the id allocator, and the error for what is behind it (iommufd-uapi 3.1). */
+/* Limit of the id allocator, and the error for what is behind it (IOMMUFD-VFIO-2). */
 #define WD_VFIO_PASID_LIMIT 0x80000000u
 
 static void wd_vfio_detach_all(struct wd_vfio *wd)

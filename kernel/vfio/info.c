@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a function has: GET_INFO, GET_REGION_INFO, GET_IRQ_INFO (iommufd-uapi 3.2). All of it is
+ * What a function has: GET_INFO, GET_REGION_INFO, GET_IRQ_INFO (IOMMUFD-VFIO-4). All of it is
  * constant, so no lock is needed.
  */
 #include <linux/kernel.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts of a function: SET_IRQS (iommufd-uapi 3.2). Messages signal event counters of the
+ * Interrupts of a function: SET_IRQS (IOMMUFD-VFIO-5). Messages signal event counters of the
  * owner. There is no interrupt pin.
  */
 #include <linux/err.h>

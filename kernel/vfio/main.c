@@ -2,7 +2,7 @@
 /*
  * Driver that gives PCI functions whole to programs: it takes only functions whose driver_override
  * names it, and makes a device file for each, which speaks VFIO's device file interface
- * (iommufd-uapi 3.1 to 3.3).
+ * (IOMMUFD-VFIO-1).
  *
  * Names differ from those of Linux's VFIO (class vfio, later vfio-dev), so that both can be loaded.
  */

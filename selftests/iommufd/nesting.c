@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User-managed page tables and fault queues, as far as they need no DMA: every errno of the sheet
- * (iommufd-uapi 2.10, 2.14, 2.15), and tables that come and go at a queue's PASID.
+ * User-managed page tables and fault queues, as far as they need no DMA: every errno, and tables
+ * that come and go at a queue's PASID.
  */
 #include <poll.h>
 #include <sys/mman.h>

@@ -15,7 +15,7 @@ def requests(host):
 
 
 def test_kernel_and_processes_at_the_same_time(host, build):
-    """R2: queue_work compresses on queues of its own while zswap compresses in the kernel."""
+    """queue_work compresses on queues of its own while zswap compresses in the kernel."""
     before = requests(host)
     runs = 0
     failed = ""

@@ -10,11 +10,13 @@ import spec_trace
 from project import ROOT  # pylint: disable=import-error
 
 # What has been converted; in the rest a citation may still name what is not here.
-CONVERTED = ("Documentation/", "bench/", "examples/", "include/", "kernel/hisi_qm/", "kernel/hisi_zip/", "lib/base/",
-             "lib/machine/", "lib/vfio_user/", "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/",
-             "selftests/hisi_qm/", "selftests/server/", "selftests/soak/", "selftests/unit/kernel_hisi/",
+CONVERTED = ("Documentation/", "bench/", "examples/", "include/", "kernel/hisi_qm/", "kernel/hisi_zip/",
+             "kernel/include/", "kernel/iommufd/", "kernel/vfio/", "lib/base/", "lib/machine/", "lib/vfio_user/",
+             "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/", "selftests/hisi_qm/",
+             "selftests/iommufd/", "selftests/kselftest/", "selftests/server/", "selftests/soak/",
+             "selftests/unit/kernel_hisi/", "selftests/unit/kernel_iommufd/", "selftests/unit/kernel_vfio/",
              "selftests/unit/machine_qm/", "selftests/unit/machine_vtd/", "selftests/unit/vfio_user/",
-             "selftests/unit/vmm/", "selftests/unit/wd/", "tools/")
+             "selftests/unit/vmm/", "selftests/unit/wd/", "selftests/vfio/", "selftests/vsva/", "tools/")
 
 PAGE = """
 :VT-d: A specification.

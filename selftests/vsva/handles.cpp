@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An address space is a handle (mission.md, R10): one process has several on one device, and gives
+ * An address space is a handle: one process has several on one device, and gives
  * one to another process, which uses it without ever hearing of a PASID. In a native host the two
  * are processes with a socket between them; in a hosted one they are two callers of its kernel.
  */

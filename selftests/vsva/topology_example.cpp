@@ -249,7 +249,7 @@ void example()
 	       "a guest refused a page");
 }
 
-/* A VM and a plain process on the same device (mission.md, R25). */
+/* A VM and a plain process on the same device. */
 void besideAPlainProcess()
 {
 	Example example;

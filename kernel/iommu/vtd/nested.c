@@ -149,6 +149,7 @@ void vtd_unbind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t
 
 /* --- invalidation --- */
 
+/* IOMMUFD-INV-3 */
 static int vtd_check_invalidation(const struct iommu_hwpt_vtd_s1_invalidate *entry)
 {
 	if (entry->flags & ~IOMMU_VTD_INV_FLAGS_LEAF || entry->__reserved)

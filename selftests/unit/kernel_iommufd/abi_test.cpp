@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The calling convention, and the layout of the whole ABI (iommufd-uapi sheet 1.2, 1.3, 2). */
+/* The calling convention, and the layout of the whole ABI. */
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
@@ -140,6 +140,7 @@ protected:
 	Iommufd iommufd_;
 };
 
+/* IOMMUFD-CALL-1, IOMMUFD-CALL-2 */
 TEST_F(AbiTest, NumbersThatAreNotCommands)
 {
 	uint32_t size = 8;
@@ -152,6 +153,7 @@ TEST_F(AbiTest, NumbersThatAreNotCommands)
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0xc0083b80, wide));
 }
 
+/* IOMMUFD-CALL-2 */
 TEST_F(AbiTest, CommandsThatAreNotImplementedAreReadAndRefused)
 {
 	for (const unsigned nr : {0x8b, 0x8c, 0x8f, 0x90, 0x91, 0x92, 0x93, 0x94}) {
@@ -161,6 +163,7 @@ TEST_F(AbiTest, CommandsThatAreNotImplementedAreReadAndRefused)
 	}
 }
 
+/* IOMMUFD-CALL-2 */
 TEST_F(AbiTest, PointerThatCannotBeRead)
 {
 	for (const Command &command : kCommands) {
@@ -170,6 +173,7 @@ TEST_F(AbiTest, PointerThatCannotBeRead)
 	}
 }
 
+/* IOMMUFD-CALL-3 */
 TEST_F(AbiTest, SizeBelowTheFirstReleaseIsEinval)
 {
 	for (const Command &command : kCommands) {
@@ -178,6 +182,7 @@ TEST_F(AbiTest, SizeBelowTheFirstReleaseIsEinval)
 	}
 }
 
+/* IOMMUFD-CALL-3 */
 TEST_F(AbiTest, UnknownTailMustBeZero)
 {
 	for (const Command &command : kCommands) {
@@ -191,6 +196,7 @@ TEST_F(AbiTest, UnknownTailMustBeZero)
 	}
 }
 
+/* IOMMUFD-CALL-3 */
 TEST_F(AbiTest, ShorterStructureOfAnOlderProgram)
 {
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24));
@@ -199,6 +205,7 @@ TEST_F(AbiTest, ShorterStructureOfAnOlderProgram)
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24, 24));
 }
 
+/* IOMMUFD-CALL-3 */
 TEST_F(AbiTest, TailThatCannotBeReadIsEfault)
 {
 	Buffer page(kPage);
@@ -210,6 +217,7 @@ TEST_F(AbiTest, TailThatCannotBeReadIsEfault)
 	EXPECT_EQ(-EFAULT, iommufd_.ioctl(IOMMU_DESTROY, end));
 }
 
+/* IOMMUFD-CALL-4 */
 TEST_F(AbiTest, AnswerIsAsLongAsTheCallerSaid)
 {
 	struct {

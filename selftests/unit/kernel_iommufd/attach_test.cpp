@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Binding, attaching, replacing, detaching (iommufd-uapi sheet 3.3, 3.4). */
+/* Binding, attaching, replacing, detaching. */
 #include <cerrno>
 
 #include "fixture.h"
@@ -9,6 +9,7 @@ namespace kernel_iommufd
 
 constexpr int kBlocked = 0, kUnmanaged = 1, kIdentity = 4;
 
+/* IOMMUFD-DEV-1 */
 TEST_F(KernelTest, ExclusiveBindBlocksTheGroup)
 {
 	Iommufd iommufd;
@@ -21,6 +22,7 @@ TEST_F(KernelTest, ExclusiveBindBlocksTheGroup)
 	EXPECT_EQ(kIdentity, mock_rid_type(0));
 }
 
+/* IOMMUFD-DEV-1 */
 TEST_F(KernelTest, BindErrors)
 {
 	Iommufd iommufd, other;
@@ -44,6 +46,7 @@ TEST_F(KernelTest, BindErrors)
 	EXPECT_EQ(kBlocked, mock_rid_type(0));
 }
 
+/* IOMMUFD-ATTACH-5 */
 TEST_F(KernelTest, DevicesOfAGroupStayTogether)
 {
 	shutdown();
@@ -77,6 +80,7 @@ TEST_F(KernelTest, DevicesOfAGroupStayTogether)
 	EXPECT_EQ(-ENOENT, iommufd.destroy(pt));
 }
 
+/* IOMMUFD-ATTACH-1 */
 TEST_F(IoasTest, AttachErrors)
 {
 	uint32_t pt = 77;
@@ -98,6 +102,7 @@ TEST_F(IoasTest, AttachErrors)
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 }
 
+/* IOMMUFD-ATTACH-2 */
 TEST_F(IoasTest, AutomaticPageTablesAreShared)
 {
 	MockDevice second(1), third(2);
@@ -123,6 +128,7 @@ TEST_F(IoasTest, AutomaticPageTablesAreShared)
 	EXPECT_EQ(2u, mock_counters.domains);
 }
 
+/* IOMMUFD-ATTACH-3 */
 TEST_F(IoasTest, ReplaceBetweenAddressSpaces)
 {
 	Buffer memory(kPage);
@@ -157,6 +163,7 @@ TEST_F(IoasTest, ReplaceBetweenAddressSpaces)
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 }
 
+/* IOMMUFD-ATTACH-4 */
 TEST_F(IoasTest, PasidRules)
 {
 	uint32_t plain = 0, pasid = 0, second = 0, pt;
@@ -196,6 +203,7 @@ TEST_F(IoasTest, PasidRules)
 	EXPECT_EQ(0, device_->attach(pt, 0, true));
 }
 
+/* IOMMUFD-ATTACH-3 */
 TEST_F(IoasTest, FailedPasidReplaceKeepsTheOldTable)
 {
 	uint32_t a = 0, b = 0;
@@ -213,6 +221,7 @@ TEST_F(IoasTest, FailedPasidReplaceKeepsTheOldTable)
 	EXPECT_EQ(0, iommufd_->destroy(b));
 }
 
+/* IOMMUFD-ATTACH-4 */
 TEST_F(IoasTest, DeviceWithoutPasids)
 {
 	uint32_t hwpt = 0;
@@ -222,6 +231,7 @@ TEST_F(IoasTest, DeviceWithoutPasids)
 	EXPECT_EQ(0, device_->attachTo(hwpt));
 }
 
+/* IOMMUFD-DEV-2 */
 TEST_F(KernelTest, SharedBindLeavesTheRequesterIdAlone)
 {
 	Iommufd ours, theirs;

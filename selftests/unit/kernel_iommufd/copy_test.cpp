@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IOAS_COPY, and the segments behind shared memory (iommufd-uapi sheet 2.6). */
+/* IOAS_COPY, and the segments behind shared memory. */
 #include <algorithm>
 #include <cerrno>
 #include <random>
@@ -16,6 +16,7 @@ protected:
 	Buffer memory_{64 * kPage};
 };
 
+/* IOMMUFD-COPY-1 */
 TEST_F(CopyTest, ErrorsInOrder)
 {
 	iommu_ioas_copy cmd = {};
@@ -51,6 +52,7 @@ TEST_F(CopyTest, ErrorsInOrder)
 	EXPECT_EQ(-EOPNOTSUPP, call());
 }
 
+/* IOMMUFD-COPY-2 */
 TEST_F(CopyTest, SourceMustBeMappedWithoutHoles)
 {
 	uint64_t iova = 0;
@@ -66,6 +68,7 @@ TEST_F(CopyTest, SourceMustBeMappedWithoutHoles)
 			<< start;
 }
 
+/* IOMMUFD-COPY-3 */
 TEST_F(CopyTest, PagesArePinnedOnceAndAsLongAsSomeoneNeedsThem)
 {
 	const auto quiet = static_cast<uint32_t>(iommufd_->allocIoas());
@@ -99,6 +102,7 @@ TEST_F(CopyTest, PagesArePinnedOnceAndAsLongAsSomeoneNeedsThem)
 	EXPECT_EQ(0u, pinned());
 }
 
+/* IOMMUFD-COPY-2 */
 TEST_F(CopyTest, SeveralAreasBecomeAsMany)
 {
 	attach();
@@ -112,7 +116,10 @@ TEST_F(CopyTest, SeveralAreasBecomeAsMany)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x81000, kPage));
 }
 
-/** Areas over random parts of one backing come and go; the pins are the union of them. */
+/**
+ * IOMMUFD-COPY-3: areas over random parts of one backing come and go; the pins are the union of
+ * them.
+ */
 TEST_F(CopyTest, RandomOverlaps)
 {
 	const auto quiet = static_cast<uint32_t>(iommufd_->allocIoas());

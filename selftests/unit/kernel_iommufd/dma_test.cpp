@@ -105,6 +105,7 @@ TEST_F(DmaTest, MappedMemoryIsReachedAndNothingElse)
 	EXPECT_EQ(0x31, memory.data()[kPage + 9]);
 }
 
+/* IOMMUFD-UNMAP-3 */
 TEST_F(DmaTest, UnmapAndDetachTakeEffectAtOnce)
 {
 	Buffer memory(kPage);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Fault queues: read, write, poll, and what a detach does (iommufd-uapi sheet 2.15). */
+/* Fault queues: read, write, poll, and what a detach does. */
 #include <cerrno>
 #include <poll.h>
 #include <thread>
@@ -34,6 +34,7 @@ protected:
 	uint32_t nested_ = 0;
 };
 
+/* IOMMUFD-FAULT-1 */
 TEST_F(KernelTest, FaultQueueAllocErrors)
 {
 	Iommufd iommufd;
@@ -59,6 +60,7 @@ TEST_F(KernelTest, FaultQueueAllocErrors)
 	EXPECT_EQ(0, iommufd.destroy(1));
 }
 
+/* IOMMUFD-FAULT-2 */
 TEST_F(FaultQueueTest, RecordsAndAnswers)
 {
 	iommu_hwpt_pgfault records[4] = {};
@@ -97,6 +99,7 @@ TEST_F(FaultQueueTest, RecordsAndAnswers)
 	EXPECT_EQ(kInvalid, code);
 }
 
+/* IOMMUFD-FAULT-2 */
 TEST_F(FaultQueueTest, CookiesAreTheLowestFreeOnes)
 {
 	for (unsigned short group = 1; group <= 3; group++)
@@ -113,7 +116,9 @@ TEST_F(FaultQueueTest, CookiesAreTheLowestFreeOnes)
 	EXPECT_EQ(4u, mock_nr_responses());
 }
 
-/** What the attacker tried: read with lengths, offsets and buffers that do not fit. */
+/**
+ * IOMMUFD-FAULT-3: what the attacker tried: read with lengths, offsets and buffers that do not fit.
+ */
 TEST_F(FaultQueueTest, ReadRules)
 {
 	Caller &caller = iommufd_->caller();
@@ -152,6 +157,7 @@ TEST_F(FaultQueueTest, ReadRules)
 	EXPECT_EQ(3u, mock_nr_responses());
 }
 
+/* IOMMUFD-FAULT-2 */
 TEST_F(FaultQueueTest, AsManyWholeGroupsAsFit)
 {
 	iommu_hwpt_pgfault records[8] = {};
@@ -165,7 +171,7 @@ TEST_F(FaultQueueTest, AsManyWholeGroupsAsFit)
 	EXPECT_EQ(3u, mock_nr_responses());
 }
 
-/** What the attacker tried: answers in arrays with bad ones among them. */
+/** IOMMUFD-FAULT-4: what the attacker tried: answers in arrays with bad ones among them. */
 TEST_F(FaultQueueTest, WriteRules)
 {
 	Caller &caller = iommufd_->caller();
@@ -195,6 +201,7 @@ TEST_F(FaultQueueTest, WriteRules)
 	EXPECT_EQ(4u, mock_nr_responses());
 }
 
+/* IOMMUFD-FAULT-5 */
 TEST_F(FaultQueueTest, PollWaitsForAGroup)
 {
 	pollfd poll = {queue_->fd(), POLLIN | POLLOUT, 0};
@@ -223,6 +230,7 @@ TEST_F(FaultQueueTest, AReaderThatFailsWakesTheOthers)
 	EXPECT_EQ(1u, mock_nr_responses());
 }
 
+/* IOMMUFD-FAULT-6 */
 TEST_F(FaultQueueTest, DetachAnswersWhatIsLeft)
 {
 	EXPECT_EQ(0, device_->attachTo(nested_, 6));

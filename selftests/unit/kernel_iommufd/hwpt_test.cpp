@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HWPT_ALLOC and GET_HW_INFO (iommufd-uapi sheet 2.10, 2.11). */
+/* HWPT_ALLOC and GET_HW_INFO. */
 #include <cerrno>
 #include <cstring>
 
@@ -8,6 +8,7 @@
 namespace kernel_iommufd
 {
 
+/* IOMMUFD-HWPT-1, IOMMUFD-HWPT-2 */
 TEST_F(IoasTest, HwptErrorsInOrder)
 {
 	iommu_hwpt_alloc cmd = {};
@@ -53,6 +54,7 @@ TEST_F(IoasTest, HwptErrorsInOrder)
 	EXPECT_EQ(0u, mock_counters.domains);
 }
 
+/* IOMMUFD-HWPT-3 */
 TEST_F(IoasTest, HwptFollowsTheIoas)
 {
 	Buffer memory(4 * kPage);
@@ -79,6 +81,7 @@ TEST_F(IoasTest, HwptFollowsTheIoas)
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 }
 
+/* IOMMUFD-HWPT-2 */
 TEST_F(IoasTest, HwptThatDoesNotFit)
 {
 	Buffer memory(kPage);
@@ -101,6 +104,7 @@ TEST_F(IoasTest, HwptThatDoesNotFit)
 	EXPECT_EQ(3u, hwpt);
 }
 
+/* IOMMUFD-OBJ-4 */
 TEST_F(IoasTest, HwptAnswerThatCannotBeWritten)
 {
 	Buffer page(kPage);
@@ -115,6 +119,7 @@ TEST_F(IoasTest, HwptAnswerThatCannotBeWritten)
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 }
 
+/* IOMMUFD-MAP-6 */
 TEST_F(IoasTest, DriverErrorLeavesNothingBehind)
 {
 	Buffer memory(8 * kPage);
@@ -180,6 +185,7 @@ protected:
 	iommu_hw_info info_ = {};
 };
 
+/* IOMMUFD-INFO-1 */
 TEST_F(HwInfoTest, BufferLengths)
 {
 	uint8_t buffer[64];
@@ -196,6 +202,7 @@ TEST_F(HwInfoTest, BufferLengths)
 	EXPECT_EQ(0, call(0, 0));
 }
 
+/* IOMMUFD-INFO-1 */
 TEST_F(HwInfoTest, Errors)
 {
 	EXPECT_EQ(-EFAULT, call(8, 0));
@@ -219,6 +226,7 @@ TEST_F(HwInfoTest, Errors)
 	EXPECT_EQ(-ENOENT, iommufd_->ioctl(IOMMU_GET_HW_INFO, &info));
 }
 
+/* IOMMUFD-INFO-1 */
 TEST_F(HwInfoTest, DriverThatSaysNothing)
 {
 	uint8_t buffer[8];
@@ -230,7 +238,9 @@ TEST_F(HwInfoTest, DriverThatSaysNothing)
 		EXPECT_EQ(0, byte);
 }
 
-/** What maps the same is one page table in the IOMMU, as long as somebody uses it. */
+/**
+ * IOMMUFD-HWPT-6: what maps the same is one page table in the IOMMU, as long as somebody uses it.
+ */
 TEST_F(IoasTest, TablesOfAnAddressSpaceThatAreAlikeAreShared)
 {
 	constexpr unsigned kCount = 50;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* HWPT_INVALIDATE (iommufd-uapi sheet 2.14). */
+/* HWPT_INVALIDATE. */
 #include <cerrno>
 
 #include "fixture.h"
@@ -28,6 +28,7 @@ iommu_hwpt_vtd_s1_invalidate pages(uint64_t address, uint64_t count)
 	return {address, count, 0, 0};
 }
 
+/* IOMMUFD-INV-1 */
 TEST_F(InvalidateTest, ErrorsInOrderAndTheNumberComesBack)
 {
 	const iommu_hwpt_vtd_s1_invalidate entry = pages(0x1000, 1);
@@ -82,6 +83,7 @@ TEST_F(InvalidateTest, ErrorsInOrderAndTheNumberComesBack)
 	EXPECT_EQ(0u, mock_counters.invalidations);
 }
 
+/* IOMMUFD-INV-2 */
 TEST_F(InvalidateTest, AnEmptyArrayAsksForTheType)
 {
 	uint32_t number = 0;
@@ -92,6 +94,7 @@ TEST_F(InvalidateTest, AnEmptyArrayAsksForTheType)
 	EXPECT_EQ(0u, mock_counters.invalidations);
 }
 
+/* IOMMUFD-INV-2, IOMMUFD-INV-3 */
 TEST_F(InvalidateTest, ABadEntryStopsBehindTheGoodOnes)
 {
 	std::vector<iommu_hwpt_vtd_s1_invalidate> entries(7, pages(0x1000, 1));
@@ -115,7 +118,7 @@ TEST_F(InvalidateTest, ABadEntryStopsBehindTheGoodOnes)
 	EXPECT_EQ(14u, mock_counters.invalidations);
 }
 
-/** Longer than the piece that is copied at a time, with the end of it missing. */
+/** IOMMUFD-INV-2: longer than the piece that is copied at a time, with the end of it missing. */
 TEST_F(InvalidateTest, LongArraysAndAnEndThatIsNotThere)
 {
 	constexpr uint32_t kMost = 1 << 19;

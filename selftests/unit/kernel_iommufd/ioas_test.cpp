@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Objects and settings: IOAS_ALLOC, DESTROY, OPTION, VFIO_IOAS (iommufd-uapi sheet 1.5, 2.1-2.9).
- */
+/* Objects and settings: IOAS_ALLOC, DESTROY, OPTION, VFIO_IOAS. */
 #include <cerrno>
 
 #include "fixture.h"
@@ -8,6 +7,7 @@
 namespace kernel_iommufd
 {
 
+/* IOMMUFD-OBJ-1 */
 TEST_F(IoasTest, IdsAreTheLowestFree)
 {
 	EXPECT_EQ(3, iommufd_->allocIoas());
@@ -16,6 +16,7 @@ TEST_F(IoasTest, IdsAreTheLowestFree)
 	EXPECT_EQ(3, iommufd_->allocIoas());
 }
 
+/* IOMMUFD-OBJ-1 */
 TEST_F(IoasTest, ContextsDoNotSeeEachOther)
 {
 	Iommufd other;
@@ -25,12 +26,14 @@ TEST_F(IoasTest, ContextsDoNotSeeEachOther)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
 }
 
+/* IOMMUFD-OBJ-2 */
 TEST_F(IoasTest, DestroyOfWhatIsNotThere)
 {
 	for (const uint32_t id : {0u, 3u, 0x7fffffffu, 0x80000000u, 0xffffffffu})
 		EXPECT_EQ(-ENOENT, iommufd_->destroy(id));
 }
 
+/* IOMMUFD-OBJ-2 */
 TEST_F(IoasTest, UserSpaceCannotDestroyADevice)
 {
 	EXPECT_EQ(-EBUSY, iommufd_->destroy(device_->id()));
@@ -38,6 +41,7 @@ TEST_F(IoasTest, UserSpaceCannotDestroyADevice)
 	EXPECT_EQ(-ENOENT, iommufd_->destroy(device_->id()));
 }
 
+/* IOMMUFD-OBJ-4 */
 TEST_F(IoasTest, AllocFlagsAndUnwritableAnswer)
 {
 	iommu_ioas_alloc cmd = {sizeof(cmd), 1, 0};
@@ -52,6 +56,7 @@ TEST_F(IoasTest, AllocFlagsAndUnwritableAnswer)
 	EXPECT_EQ(3, iommufd_->allocIoas());
 }
 
+/* IOMMUFD-OBJ-2 */
 TEST_F(IoasTest, MappingsDoNotHoldAnIoasButAPageTableDoes)
 {
 	Buffer memory(kPage);
@@ -66,6 +71,7 @@ TEST_F(IoasTest, MappingsDoNotHoldAnIoasButAPageTableDoes)
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 }
 
+/* IOMMUFD-OBJ-3 */
 TEST_F(IoasTest, CloseDestroysWhateverIsLeft)
 {
 	Buffer memory(16 * kPage);
@@ -82,6 +88,7 @@ TEST_F(IoasTest, CloseDestroysWhateverIsLeft)
 	EXPECT_EQ(0u, mock_counters.domains);
 }
 
+/* IOMMUFD-OPT-1 */
 TEST_F(IoasTest, RlimitMode)
 {
 	uint64_t value = 7;
@@ -123,6 +130,7 @@ TEST_F(IoasTest, OptionsThatAreNotThere)
 	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_OPTION, &cmd));
 }
 
+/* IOMMUFD-OPT-2 */
 TEST_F(IoasTest, HugePagesOption)
 {
 	const uint16_t set = IOMMU_OPTION_OP_SET, get = IOMMU_OPTION_OP_GET;
@@ -158,6 +166,7 @@ TEST_F(IoasTest, HugePagesOption)
 	EXPECT_EQ(0, iommufd_->option(IOMMU_OPTION_HUGE_PAGES, set, ioas_, value));
 }
 
+/* IOMMUFD-OPT-3 */
 TEST_F(IoasTest, VfioIoasIsAWeakReference)
 {
 	auto vfio = [&](uint16_t op, uint32_t &id) {

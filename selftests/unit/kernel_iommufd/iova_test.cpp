@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Where mappings may lie: ranges, allow list, reservations, placement (sheet 2.3 to 2.5, 3.5). */
+/* Where mappings may lie: ranges, allow list, reservations, placement. */
 #include <bit>
 #include <cerrno>
 #include <linux/types.h>
@@ -11,7 +11,7 @@
 namespace kernel_iommufd
 {
 
-/** The placement algorithm of sheet 2.5, written over a plain list of taken intervals. */
+/** The placement algorithm (IOMMUFD-IOVA-5), written over a plain list of taken intervals. */
 class ReferencePlacement
 {
 public:
@@ -65,6 +65,7 @@ private:
 	std::map<uint64_t, uint64_t> taken_;
 };
 
+/* IOMMUFD-IOVA-1 */
 TEST_F(IoasTest, RangesOfAFreshIoas)
 {
 	std::vector<iommu_iova_range> ranges(4);
@@ -76,6 +77,7 @@ TEST_F(IoasTest, RangesOfAFreshIoas)
 	EXPECT_EQ(1u, alignment);
 }
 
+/* IOMMUFD-IOVA-1, IOMMUFD-IOVA-2 */
 TEST_F(IoasTest, RangesFollowApertureAndReservedRegions)
 {
 	mock_config.regions[0] = {0xfee00000, 0x100000, 3};
@@ -124,6 +126,7 @@ TEST_F(IoasTest, RangesFollowApertureAndReservedRegions)
 	EXPECT_EQ(1u, alignment);
 }
 
+/* IOMMUFD-IOVA-3 */
 TEST_F(IoasTest, AllowListErrors)
 {
 	EXPECT_EQ(-ENOENT, iommufd_->allow(77, {}));
@@ -141,6 +144,7 @@ TEST_F(IoasTest, AllowListErrors)
 	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_IOAS_ALLOW_IOVAS, &cmd));
 }
 
+/* IOMMUFD-IOVA-3, IOMMUFD-IOVA-4 */
 TEST_F(IoasTest, AllowListAndReservationsExcludeEachOther)
 {
 	mock_config.regions[0] = {0xfee00000, 0x100000, 3};
@@ -164,7 +168,7 @@ TEST_F(IoasTest, AllowListAndReservationsExcludeEachOther)
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x5000));
 }
 
-/* Entries without a gap between them are one window, whatever their order. */
+/* IOMMUFD-IOVA-5: entries without a gap between them are one window, whatever their order. */
 TEST_F(IoasTest, AdjacentAllowedRangesAreOneWindow)
 {
 	Buffer memory(4 * kPage);
@@ -186,6 +190,7 @@ TEST_F(IoasTest, AdjacentAllowedRangesAreOneWindow)
 	EXPECT_EQ(-ENOSPC, iommufd_->map(ioas_, memory.address(), 2 * kPage, kRead, iova));
 }
 
+/* IOMMUFD-IOVA-4, IOMMUFD-MAP-3 */
 TEST_F(IoasTest, ReservationsDoNotLandOnMappings)
 {
 	Buffer memory(kPage);
@@ -204,6 +209,7 @@ TEST_F(IoasTest, ReservationsDoNotLandOnMappings)
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory.address(), kPage, 1ULL << 48));
 }
 
+/* IOMMUFD-IOVA-5 */
 TEST_F(IoasTest, PlacementSkipsZeroAndTheLastPage)
 {
 	uint64_t iova = 0;
@@ -216,7 +222,7 @@ TEST_F(IoasTest, PlacementSkipsZeroAndTheLastPage)
 	EXPECT_EQ(-EOVERFLOW, iommufd_->map(ioas_, 0, kMax / 2, kRead, iova));
 }
 
-/** Random mappings and removals: every choice is the reference's. */
+/** IOMMUFD-IOVA-5: random mappings and removals: every choice is the reference's. */
 TEST_F(IoasTest, PlacementAgreesWithTheAlgorithm)
 {
 	std::mt19937_64 random(20261121);
@@ -253,7 +259,7 @@ TEST_F(IoasTest, PlacementAgreesWithTheAlgorithm)
 	EXPECT_GT(live.size(), 100u);
 }
 
-/** The same below a page table: only multiples of its page size. */
+/** IOMMUFD-MAP-1, IOMMUFD-MAP-3: the same below a page table: only multiples of its page size. */
 TEST_F(IoasTest, AutomaticLengthsBelowAPageTable)
 {
 	mock_config.pgsizes = 2048 | 0x1000 | 0x200000;
@@ -270,6 +276,7 @@ TEST_F(IoasTest, AutomaticLengthsBelowAPageTable)
 	EXPECT_EQ(-EINVAL, iommufd_->map(ioas_, memory.address() + 1024, 2048, kRead, iova));
 }
 
+/* IOMMUFD-IOVA-5 */
 TEST_F(IoasTest, LargeMappingsGetLargeAlignment)
 {
 	uint64_t iova = 0;

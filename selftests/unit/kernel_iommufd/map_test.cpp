@@ -25,7 +25,10 @@ protected:
 	Buffer memory_{4 * kPage};
 };
 
-/** Each step makes everything behind it wrong as well: the first reason must win. */
+/**
+ * IOMMUFD-MAP-1, IOMMUFD-MAP-2: each step makes everything behind it wrong as well: the first
+ * reason must win.
+ */
 TEST_F(MapErrors, Order)
 {
 	iommu_ioas_map map = cmd();
@@ -50,6 +53,7 @@ TEST_F(MapErrors, Order)
 	EXPECT_EQ(-EOPNOTSUPP, call(map));
 }
 
+/* IOMMUFD-MAP-1 */
 TEST_F(MapErrors, HugeLengths)
 {
 	iommu_ioas_map map = cmd();
@@ -74,6 +78,7 @@ TEST_F(MapErrors, HugeLengths)
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
 }
 
+/* IOMMUFD-MAP-3 */
 TEST_F(MapErrors, FixedPlacement)
 {
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory_.address(), 2 * kPage, 4 * kPage));
@@ -85,6 +90,7 @@ TEST_F(MapErrors, FixedPlacement)
 	EXPECT_EQ(-EOVERFLOW, iommufd_->mapFixed(ioas_, memory_.address(), kPage, kMax - 2));
 }
 
+/* IOMMUFD-MAP-3 */
 TEST_F(MapErrors, AlignmentBelowAPageTable)
 {
 	attach();
@@ -96,6 +102,7 @@ TEST_F(MapErrors, AlignmentBelowAPageTable)
 	EXPECT_EQ(-EEXIST, iommufd_->mapFixed(ioas_, memory_.address() + 8, kPage, 0));
 }
 
+/* IOMMUFD-MAP-4 */
 TEST_F(MapErrors, UnwritableAnswerKeepsTheMapping)
 {
 	Buffer page(kPage);
@@ -108,6 +115,7 @@ TEST_F(MapErrors, UnwritableAnswerKeepsTheMapping)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x7000, kPage));
 }
 
+/* IOMMUFD-MAP-5 */
 TEST_F(MapErrors, MemoryIsLookedAtOnlyWhenAPageTableNeedsIt)
 {
 	uint64_t iova = 0x10000;
@@ -131,6 +139,7 @@ TEST_F(MapErrors, MemoryIsLookedAtOnlyWhenAPageTableNeedsIt)
 	EXPECT_EQ(1u, Caller::self()->pinnedPages());
 }
 
+/* IOMMUFD-MAP-6 */
 TEST_F(IoasTest, PageTableHasWhatWasMapped)
 {
 	Buffer memory(8 * kPage);
@@ -158,6 +167,7 @@ TEST_F(IoasTest, PageTableHasWhatWasMapped)
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
 }
 
+/* IOMMUFD-MAP-7 */
 TEST_F(IoasTest, ContiguousMemoryUsesLargePages)
 {
 	Buffer memory(6 << 20, 2 << 20);
@@ -181,6 +191,7 @@ TEST_F(IoasTest, ContiguousMemoryUsesLargePages)
 	EXPECT_EQ(3u, mock_counters.large_pages);
 }
 
+/* IOMMUFD-UNMAP-1 */
 TEST_F(IoasTest, UnmapErrors)
 {
 	Buffer memory(16 * kPage);
@@ -205,6 +216,7 @@ TEST_F(IoasTest, UnmapErrors)
 	EXPECT_EQ(2u, done);
 }
 
+/* IOMMUFD-UNMAP-2 */
 TEST_F(IoasTest, UnmapOfSeveralAreasWithHoles)
 {
 	Buffer memory(16 * kPage);

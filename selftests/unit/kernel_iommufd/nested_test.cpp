@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Nested HWPTs: allocation, attach, replace, detach (iommufd-uapi sheet 2.10, 3.4, 3.6). */
+/* Nested HWPTs: allocation, attach, replace, detach. */
 #include <cerrno>
 
 #include "fixture.h"
@@ -17,6 +17,7 @@ TEST_F(IoasTest, WithoutNestingInTheIommuThereAreNoNestedTables)
 	EXPECT_EQ(0u, id);
 }
 
+/* IOMMUFD-HWPT-4 */
 TEST_F(NestedTest, AllocationErrorsInOrder)
 {
 	iommu_hwpt_vtd_s1 s1 = {};
@@ -94,6 +95,7 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	EXPECT_EQ(1u, mock_counters.tables);
 }
 
+/* IOMMUFD-HWPT-4 */
 TEST_F(NestedTest, AParentCannotBeFaultCapable)
 {
 	FaultQueue queue(*iommufd_);
@@ -108,6 +110,7 @@ TEST_F(NestedTest, AParentCannotBeFaultCapable)
 	EXPECT_EQ(0, iommufd_->ioctl(IOMMU_HWPT_ALLOC, &cmd));
 }
 
+/* IOMMUFD-HWPT-5 */
 TEST_F(NestedTest, WhatHoldsWhat)
 {
 	uint32_t id = 0;
@@ -199,7 +202,7 @@ TEST_F(NestedTest, AttachByPasid)
 	EXPECT_EQ(0, device_->detach());
 }
 
-/** Several contexts nest at PASIDs of one device; a PASID belongs to the first. */
+/** IOMMUFD-DEV-2: several contexts nest at PASIDs of one device; a PASID belongs to the first. */
 TEST_F(NestedTest, SharedDevice)
 {
 	Iommufd other;
@@ -223,7 +226,9 @@ TEST_F(NestedTest, SharedDevice)
 	EXPECT_EQ(-1, mock_table_at(1, 6));
 }
 
-/** The reserved regions of a device are kept free in the IOAS behind the parent. */
+/**
+ * IOMMUFD-ATTACH-6: the reserved regions of a device are kept free in the IOAS behind the parent.
+ */
 TEST_F(NestedTest, ReservedRegionsGoToTheParentsIoas)
 {
 	Buffer memory(kPage);
@@ -251,7 +256,7 @@ TEST_F(NestedTest, ReservedRegionsGoToTheParentsIoas)
 	EXPECT_EQ(0, iommufd_->mapFixed(other, memory.address(), kPage, 0xfee00000));
 }
 
-/** One group: the first device moves the requester ids of all. */
+/** IOMMUFD-ATTACH-5: one group: the first device moves the requester ids of all. */
 TEST_F(NestedTest, GroupsMoveTogether)
 {
 	device_.reset();

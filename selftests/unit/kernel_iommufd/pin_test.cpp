@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Whose memory is pinned, who is charged, and that it stays the same memory (sheet 1.7, 2.8). */
+/* Whose memory is pinned, who is charged, and that it stays the same memory. */
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -28,6 +28,7 @@ protected:
 	Buffer memory_{16 * kPage};
 };
 
+/* IOMMUFD-PIN-1 */
 TEST_F(PinTest, PerUserLimit)
 {
 	auto caller = limited(1000, 4), sibling = limited(1000, 4), stranger = limited(1001, 4);
@@ -70,6 +71,7 @@ TEST_F(PinTest, PerUserLimit)
 	EXPECT_EQ(0, third.unmap(ioas3, 0, kMax));
 }
 
+/* IOMMUFD-PIN-1 */
 TEST_F(PinTest, PerProcessLimit)
 {
 	auto caller = limited(1000, 4), sibling = limited(1000, 4);
@@ -97,6 +99,7 @@ TEST_F(PinTest, PerProcessLimit)
 	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0));
 }
 
+/* IOMMUFD-PIN-1 */
 TEST_F(PinTest, CapabilityAtMapTimeCounts)
 {
 	auto caller = limited(1000, 1);
@@ -145,7 +148,10 @@ unsigned resident(const Buffer &memory)
 	return count;
 }
 
-/** What is above the limit is never pinned, not even until it is found to be too much. */
+/**
+ * IOMMUFD-PIN-3: what is above the limit is never pinned, not even until it is found to be too
+ * much.
+ */
 TEST_F(PinTest, LimitIsMetBeforePinning)
 {
 	constexpr uint64_t kPages = 16384;
@@ -169,7 +175,9 @@ TEST_F(PinTest, LimitIsMetBeforePinning)
 	}
 }
 
-/** Who is being killed does not pin on, and everything else of his goes as always. */
+/**
+ * IOMMUFD-PIN-3: who is being killed does not pin on, and everything else of his goes as always.
+ */
 TEST_F(PinTest, FatalSignal)
 {
 	auto caller = limited(1000, 1000);
@@ -229,6 +237,7 @@ private:
 	pid_t pid_;
 };
 
+/* IOMMUFD-PIN-2 */
 TEST_F(PinTest, MemoryOfAnotherProcess)
 {
 	memset(memory_.data(), 0x11, memory_.size());
@@ -287,6 +296,7 @@ TEST_F(PinTest, MemoryOfAnotherProcess)
 	EXPECT_EQ(0, device.attach(pt));
 }
 
+/* IOMMUFD-MAP-5 */
 TEST_F(PinTest, MappingsSurviveMunmapWithoutACrash)
 {
 	Iommufd iommufd;

@@ -184,17 +184,22 @@ void ReplaceTest::replaceUnderLoad(uint32_t pasid)
 	EXPECT_EQ(0, device_->detach(61));
 }
 
+/* IOMMUFD-ATTACH-7 */
 TEST_F(ReplaceTest, NoRequestOfAPasidFindsNothing)
 {
 	replaceUnderLoad(42);
 }
 
+/* IOMMUFD-ATTACH-7 */
 TEST_F(ReplaceTest, NoRequestOfTheRequesterIdFindsNothing)
 {
 	replaceUnderLoad(0);
 }
 
-/* The old table is out of reach when the call returns, so it may go, and its memory. */
+/*
+ * IOMMUFD-ATTACH-7: the old table is out of reach when the call returns, so it may go, and its
+ * memory.
+ */
 TEST_F(ReplaceTest, TheOldTableMayGo)
 {
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 7));

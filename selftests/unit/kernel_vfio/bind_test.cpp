@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Who owns a function: BIND, ATTACH, DETACH, and the errors of iommufd-uapi 3.1, 3.3, 3.4. */
+/* Who owns a function: BIND, ATTACH, DETACH, and their errors. */
 #include "fixture.h"
 
 #include <cerrno>
@@ -31,6 +31,7 @@ uint32_t makeTable(hostkernel::Caller &caller, const Space &space, const Functio
 
 } // namespace
 
+/* IOMMUFD-VFIO-1 */
 TEST_F(VfioBind, NothingWorksBefore)
 {
 	FunctionFile file(caller_);
@@ -76,6 +77,7 @@ TEST_F(VfioBind, ArgumentsMayLieAnywhere)
 	EXPECT_NE(attach.pt_id, 0u);
 }
 
+/* IOMMUFD-VFIO-1 */
 TEST_F(VfioBind, ArgumentsAreChecked)
 {
 	FunctionFile file(caller_);
@@ -107,7 +109,10 @@ TEST_F(VfioBind, ArgumentsAreChecked)
 	EXPECT_EQ(file.ioctl(0x3b7e), -ENOTTY) << "unknown request of a bound file";
 }
 
-/* A second process that opens the same device file must get nothing of the function. */
+/*
+ * IOMMUFD-VFIO-1: A second process that opens the same device file must get nothing of the
+ * function.
+ */
 TEST_F(VfioBind, OnlyOneFileOwnsTheFunction)
 {
 	auto other = hostkernel::Caller::create(0);
@@ -128,6 +133,7 @@ TEST_F(VfioBind, OnlyOneFileOwnsTheFunction)
 	second.close();
 }
 
+/* IOMMUFD-DEV-1 */
 TEST_F(VfioBind, NeedsTheOptionWithoutInterruptRemapping)
 {
 	FunctionFile file(caller_);
@@ -148,7 +154,10 @@ TEST_F(VfioBind, NeedsTheOptionWithoutInterruptRemapping)
 	}
 }
 
-/* The answer to BIND or ATTACH goes to memory that is read-only: nothing is left bound. */
+/*
+ * IOMMUFD-VFIO-3: the answer to BIND or ATTACH goes to memory that is read-only: nothing is left
+ * bound.
+ */
 TEST_F(VfioBind, IsUndoneWhenTheAnswerDoesNotArrive)
 {
 	Pages page(kPage);
@@ -171,6 +180,7 @@ TEST_F(VfioBind, IsUndoneWhenTheAnswerDoesNotArrive)
 	EXPECT_EQ(file.attach(table), 0) << "an attach, not a replace that needs one";
 }
 
+/* IOMMUFD-VFIO-2, IOMMUFD-ATTACH-4 */
 TEST_F(VfioBind, RequesterIdAndPasids)
 {
 	FunctionFile file(caller_);
@@ -206,6 +216,7 @@ TEST_F(VfioBind, RequesterIdAndPasids)
 	/* Left attached: closing takes care of it. */
 }
 
+/* IOMMUFD-VFIO-2 */
 TEST_F(VfioBind, ArgumentsOfAttachAndDetach)
 {
 	FunctionFile file(caller_);

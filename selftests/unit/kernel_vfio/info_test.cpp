@@ -55,6 +55,7 @@ protected:
 
 } // namespace
 
+/* IOMMUFD-VFIO-4 */
 TEST_F(VfioInfo, Device)
 {
 	vfio_device_info info = {};
@@ -74,6 +75,7 @@ TEST_F(VfioInfo, Device)
 	EXPECT_EQ(info.cap_offset, 0u);
 }
 
+/* IOMMUFD-VFIO-4 */
 TEST_F(VfioInfo, Regions)
 {
 	const unsigned rw = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;

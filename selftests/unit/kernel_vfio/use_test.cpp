@@ -172,6 +172,7 @@ TEST_F(VfioUse, SoftwareFiresInterrupts)
 }
 
 /* Hostile SET_IRQS: lengths that wrap, indices that are not there, descriptors of something else.
+ * (IOMMUFD-VFIO-5)
  */
 TEST_F(VfioUse, BadInterruptRequests)
 {
