@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and what
- * an attachment means for the hardware queue.
+ * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and the
+ * effects of both on the hardware queue.
  *
  * Requests, errors and argument sizes are those of VFIO's device files (IOMMUFD-VFIO-1,
  * IOMMUFD-VFIO-2). The binding is shared (IOMMUFD-DEV-2): the requester id itself stays with this
- * driver's own DMA, so every attachment has a PASID, and one that is not named by the caller is
- * chosen here.
+ * driver's own DMA, so every attachment has a PASID. If the caller names none, this file chooses
+ * one.
  *
- * The end of a queue: a queue whose owner left it full of work, or page faults unanswered, would
- * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it
- * is drained with patience first; then its page faults are answered for its owner, and where nobody
- * wants the results any more what the device has not fetched is wiped, so that it fails at once.
+ * The end of a queue: if the owner left a queue full of work, or page faults unanswered, STOP_QP
+ * would occupy the mailbox, which all queues need, until the device has finished the queue. So the
+ * driver waits for the queue to drain first; then it answers the page faults for the owner. If the
+ * results are not wanted any more, it also wipes the requests that the device has not fetched, so
+ * that they fail at once.
  *
  * If the device does not stop a queue within the mailbox's time, its address space is taken away,
  * and it is stopped again. A hardware queue that does not stop even so keeps its number, its memory
@@ -29,7 +30,7 @@
 #include "queue.h"
 #include "vfio_copy.h"
 
-/* Limit of the id allocator, and the error for what is behind it, as VFIO has them. */
+/* Limit of the id allocator; values above it have an error of their own, as in VFIO. */
 #define WD_QUEUE_PASID_LIMIT 0x80000000u
 
 /* Put the address space out of the device's reach. The PASID stays reserved. */
@@ -54,11 +55,11 @@ static void wd_queue_free_pasid(struct wd_queue *queue)
 	queue->pasid = NULL;
 }
 
-/* Whose page faults are answered while a queue drains. */
+/* The page faults that are answered while a queue drains. */
 enum wd_queue_refuse {
 	WD_REFUSE_NONE,
 	WD_REFUSE_OWN, /* of the PASID that the queue is attached at */
-	WD_REFUSE_ALL, /* those of its process, which has other queues perhaps, too */
+	WD_REFUSE_ALL, /* of its process, perhaps with other queues */
 };
 
 static void wd_queue_refuse_faults(struct wd_queue *queue, enum wd_queue_refuse whose)
@@ -108,7 +109,7 @@ static int wd_queue_stop(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_halt() - stop the hardware queue, come what may
+ * wd_queue_halt() - stop the hardware queue in any case
  * @queue: locked, in any state
  *
  * Its requests have some time to finish, and its page faults to be answered.
@@ -128,7 +129,7 @@ int wd_queue_halt(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_end() - the same, when nobody is interested in the results
+ * wd_queue_end() - the same, when the results are not wanted any more
  * @queue: locked, in any state
  */
 void wd_queue_end(struct wd_queue *queue)
@@ -196,8 +197,8 @@ static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
  * @queue: the queue
  * @arg: the caller's structure
  *
- * A caller whose memory cannot take the answer is left unbound, unless a second thread has attached
- * something by then.
+ * If the answer cannot be written to the caller's memory the file is unbound again, unless a second
+ * thread has attached something by then.
  */
 int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
 {
@@ -248,7 +249,7 @@ static int wd_queue_attach_at(struct wd_queue *queue, u32 value, u32 *pt_id)
 	return wd_queue_attach_to(queue, pasid, pt_id);
 }
 
-/* One that somebody else has in the IOMMU is skipped. */
+/* A PASID that is taken in the IOMMU is skipped. */
 static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
 {
 	struct wd_pasid *pasid;
@@ -270,8 +271,8 @@ static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
 }
 
 /*
- * Attach, or replace what is attached. *@pasid is the wanted PASID, or 0 with @any, and receives
- * the one in use.
+ * Attach, or replace the present attachment. *@pasid is the wanted PASID, or 0 with @any, and
+ * receives the one in use.
  */
 static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt_id)
 {
@@ -308,7 +309,7 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	return ret;
 }
 
-/* The answer did not reach the caller: back to what was before, as far as that is known. */
+/* The answer did not reach the caller: restore the state from before, as far as it is known. */
 static void wd_queue_attach_undo(struct wd_queue *queue)
 {
 	mutex_lock(&queue->lock);

@@ -34,7 +34,7 @@ void qm_qp_break(struct wd_qp *qp)
 
 /**
  * qm_qp_leave() - the owner has no more use for a queue
- * @qp: the queue; nobody has it mapped
+ * @qp: the queue; it is mapped nowhere
  * @ss: memory for physical addresses, or NULL
  *
  * It is free for others now, or when the device has let go of it.
@@ -62,7 +62,7 @@ void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
 	mutex_unlock(&qm->lock);
 }
 
-/* The device has let go of a queue; if its owner still has it he leaves it in the usual way. */
+/* The device has stopped a queue; an owner that still has it gives it back in the usual way. */
 static void qm_qp_mend(struct wd_qp *qp)
 {
 	struct wd_pasid *kept;

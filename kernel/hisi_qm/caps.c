@@ -33,7 +33,7 @@ EXPORT_SYMBOL_GPL(wd_qm_capability);
  * wd_qm_serves_users() - can queues be given to users?
  * @qm: initialised queue manager
  *
- * Each queue must have doorbells of its own, and must be stoppable whatever its owner rings.
+ * Each queue must have doorbells of its own, and its owner must not be able to prevent a stop.
  */
 bool wd_qm_serves_users(const struct wd_qm *qm)
 {
@@ -103,7 +103,7 @@ static int qm_map_doorbells(struct wd_qm *qm)
 }
 
 /**
- * qm_caps_read() - learn what the function can do, and map its doorbells
+ * qm_caps_read() - read the function's capabilities, and map its doorbells
  * @qm: from wd_qm_alloc()
  *
  * Return: 0, or a negative errno with nothing mapped.

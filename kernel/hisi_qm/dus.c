@@ -134,8 +134,8 @@ static bool qm_cqe_phase(struct wd_qp *qp, unsigned int index)
  * @qp: queue with memory
  *
  * Entries before the position have the phase of entry 0, the others have the other one; so the
- * position follows from the ring alone, and a reader that fell behind cannot be misled by it. The
- * user can write the ring: any content gives some position.
+ * position follows from the ring alone, and it does not mislead a reader that is late. The user can
+ * write the ring: any content gives some position.
  *
  * Return: number of completions modulo two laps.
  */

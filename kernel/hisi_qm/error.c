@@ -15,7 +15,7 @@ static const char *const qm_error_names[] = {
 	"doorbell key",	     "mailbox timeout",	  "FLR timeout",
 };
 
-/* Doorbells that name what is not there: any owner of a queue can ring them. */
+/* Doorbells with a queue or a position that does not exist: any owner of a queue can ring them. */
 #define QM_ERROR_OF_USERS (BIT(7) | BIT(8) | BIT(9) | BIT(12))
 
 void qm_error_enable(struct wd_qm *qm)
@@ -43,7 +43,7 @@ void qm_error_disable(struct wd_qm *qm)
  * qm_error_log() - read, log and clear the error registers
  * @qm: queue manager
  *
- * What users provoke is cleared without a word; the rest is rate limited.
+ * Errors that users provoke are cleared without a message; the others are rate limited.
  */
 void qm_error_log(struct wd_qm *qm)
 {

@@ -156,7 +156,7 @@ static void qm_eq_process(struct wd_qm *qm)
 	} while (count == QM_EQ_BATCH);
 }
 
-/* A queue whose owner overran it: only the owner is told. */
+/* The owner has overrun its queue: only the owner is told. */
 static void qm_aeq_queue_error(struct wd_qm *qm, unsigned int queue)
 {
 	struct wd_qp *qp;
@@ -220,7 +220,7 @@ static irqreturn_t qm_aeq_thread(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The engine behind the QM has error registers of its own: look in any case. */
+/* The engine has error registers of its own: look there in any case. */
 static irqreturn_t qm_abnormal_irq(int irq, void *data)
 {
 	return IRQ_WAKE_THREAD;

@@ -55,7 +55,7 @@ void qm_kernel_qp_event(struct wd_qp *qp)
 }
 
 /**
- * wd_qp_set_handler() - who is told of completions
+ * wd_qp_set_handler() - set the function that is called for completions
  * @qp: stopped kernel queue
  * @handler: called in the interrupt thread with the descriptor that the device completed, valid
  *	until the call returns; or with NULL: the device does nothing on the queue any more. It must

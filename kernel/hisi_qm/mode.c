@@ -74,8 +74,8 @@ void qm_mode_setup(struct wd_qm *qm)
  * qm_physical_check() - may the caller use physical addresses on a device
  * @qm: queue manager
  *
- * As for VFIO's devices without IOMMU: only with the parameter, for whoever may touch all hardware
- * anyway, and with a mark on the kernel, since nobody can say afterwards what was written where.
+ * As for VFIO's devices without IOMMU: only with the parameter, for a process that may touch all
+ * hardware anyway, and with a mark on the kernel, since the device may have written anywhere.
  *
  * Return: 0; -EOPNOTSUPP, -EPERM.
  */
@@ -90,7 +90,7 @@ int qm_physical_check(struct wd_qm *qm)
 }
 
 /**
- * qm_mode_flags() - what the mode means for attribute "flags"
+ * qm_mode_flags() - the mode's bits in attribute "flags"
  * @qm: registered
  */
 unsigned int qm_mode_flags(struct wd_qm *qm)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * PASIDs of a device. Each has an owner, an attached queue or a bond. A hardware queue that did not
- * stop may still use it, and so keeps it from everybody else when its owner has gone.
+ * stop may still use it, and so keeps it reserved when its owner has gone.
  */
 #include <linux/err.h>
 #include <linux/idr.h>

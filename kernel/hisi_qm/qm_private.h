@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the files of module hisi_qm share.
+ * Declarations that the files of module hisi_qm share.
  *
- * Locks, outermost first; (x) is a lock of somebody else:
+ * Locks, outermost first; (x) is a lock of another part:
  *	wd_queue.lock		state of a queue file: INIT, STARTED, ZOMBIE; binding; attachment
  *	(iommufd's locks, mmap_lock of the caller)
  *	wd_qm.sva_lock		which queues share the address space of which process (sva.c)
  *	wd_qp.lock		memory of a hardware queue, positions in it; taken in mmap
  *	wd_qm.lock		which queues are taken, which files are open
- *	wd_qm.stop_lock		who waits for STOP_QP: one at a time, so that of those who want the
- *				mailbox for something else nobody waits for more than one
- *	wd_qm.mailbox_lock	the mailbox and its buffer
- * No user memory is touched with wd_qp.lock or a lock behind it held, since mmap takes wd_qp.lock
- * under mmap_lock. wd_queue.lock is never taken under mmap_lock.
+ *	wd_qm.stop_lock		STOP_QP, one at a time, so that a thread that needs the mailbox for
+ *				another command waits for one of them at most
+ *	wd_qm.mailbox_lock	the mailbox and its buffer No user memory is touched with wd_qp.lock
+ * or a lock inside it held, since mmap takes wd_qp.lock under mmap_lock. wd_queue.lock is never
+ * taken under mmap_lock.
  */
 #ifndef _WD_QM_PRIVATE_H
 #define _WD_QM_PRIVATE_H

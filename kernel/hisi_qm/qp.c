@@ -20,8 +20,8 @@ static void __iomem *qm_qp_window(struct wd_qp *qp)
 }
 
 /*
- * The words are preferred: where the windows are plain shared memory the device polls them, and
- * nobody sees a store to the architected doorbell (Documentation/machine/pci.rst).
+ * The words are preferred: where the windows are plain shared memory the device polls them, and it
+ * does not see a store to the architected doorbell (Documentation/machine/pci.rst).
  */
 static void qm_qp_word(struct wd_qp *qp, unsigned int kind, u64 value)
 {
@@ -55,8 +55,8 @@ void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
 }
 
 /*
- * A start makes the device take the words as they are for "nothing new", so what an earlier owner
- * left there must go first (Documentation/machine/pci.rst).
+ * At a start the device takes the words as they are for "nothing new", so the words of an earlier
+ * owner must be cleared first (Documentation/machine/pci.rst).
  */
 static void qm_qp_clear_words(struct wd_qp *qp)
 {
@@ -161,7 +161,7 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 		qm_qp_set_stopped(qp);
 		return ret;
 	}
-	/* Nobody knows what the device took: it must confirm that it does nothing. */
+	/* The device may have taken the start: it must confirm that it has stopped. */
 	if (wd_qp_stop(qp))
 		qm_qp_break(qp);
 	return ret;
@@ -184,7 +184,7 @@ bool qm_qp_started(struct wd_qp *qp)
 	return started;
 }
 
-/* Tell the user that nothing more is taken; the device is told elsewhere. */
+/* Tell the user that the device takes no more requests; the device is told elsewhere. */
 void qm_qp_flag_stop(struct wd_qp *qp)
 {
 	mutex_lock(&qp->lock);
@@ -195,7 +195,7 @@ void qm_qp_flag_stop(struct wd_qp *qp)
 
 /**
  * qm_qp_wipe() - let all requests of a queue fail that the device has not fetched
- * @qp: the queue, whose user is told that nothing more is taken
+ * @qp: the queue; its user is told that the device takes no more requests
  *
  * They are no requests any more: nothing of the user's memory is needed to find that out.
  */
@@ -306,7 +306,7 @@ EXPORT_SYMBOL_GPL(wd_qp_stop);
  * qm_qp_interrupt() - the device was stopped under a queue
  * @qp: the queue
  *
- * If it was started its owner is told, who may start it again.
+ * If it was started its owner is told, and may start it again.
  */
 void qm_qp_interrupt(struct wd_qp *qp)
 {
@@ -437,7 +437,7 @@ EXPORT_SYMBOL_GPL(wd_qm_present);
 
 /**
  * wd_qm_take_qp() - one more queue for the kernel, as long as it needs it
- * @qm: initialised queue manager, whose driver will not let go of the device meanwhile
+ * @qm: initialised queue manager; its driver keeps the device meanwhile
  *
  * Return: a stopped queue, or NULL if all are taken.
  */
@@ -455,7 +455,7 @@ struct wd_qp *wd_qm_take_qp(struct wd_qm *qm)
 EXPORT_SYMBOL_GPL(wd_qm_take_qp);
 
 /**
- * wd_qm_give_qp() - the end of what wd_qm_take_qp() began
+ * wd_qm_give_qp() - give back a queue of wd_qm_take_qp()
  * @qp: the queue, stopped or abandoned
  */
 void wd_qm_give_qp(struct wd_qp *qp)

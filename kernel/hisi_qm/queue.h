@@ -33,10 +33,10 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * struct wd_queue - open queue file
  * @qm: counted
  * @qp: ours until release
- * @user: who opened the file; qm->lock
+ * @user: the user that opened the file; qm->lock
  * @ref: the file, and wd_qm_unregister() while it works on the queue
  * @node: in qm->queues; qm->lock
- * @lock: protects what follows; order in qm_private.h
+ * @lock: protects the members below; order in qm_private.h
  * @state: see there
  * @type: of the next start
  * @idev: the binding to an iommufd, or NULL
@@ -47,7 +47,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @bond: the started queue works in @mm, or did so when wd_qm_halt() stopped it; or NULL
  * @bond_node: in wd_bond.queues; qm->sva_lock
  * @pins: struct wd_pin, memory of @mm
- * @nr_pins: entries of @pins, and those on their way
+ * @nr_pins: entries of @pins, and pins that are being made
  * @ss: region SS, or NULL; qp->lock
  * @mapped: bitmap of enum uacce_qfrt, regions that were mapped; qp->lock
  * @dead: no new mapping, pollers are told; qp->lock
@@ -83,7 +83,7 @@ struct wd_queue {
 /**
  * struct wd_pasid - a PASID that is taken
  * @ref: its owner, and hardware queues that keep it
- * @qm: of whose device
+ * @qm: the device's
  * @value: the PASID
  */
 struct wd_pasid {
@@ -142,8 +142,9 @@ int wd_queue_mmap(struct file *file, struct vm_area_struct *vma);
 void wd_queue_revoke_doorbells(struct wd_queue *queue);
 
 /*
- * How long a queue may take to finish what it holds before the device is told to stop it: when its
- * owner stops it, or closes it; and how often its page faults are answered meanwhile.
+ * Time for a queue to finish its requests before the device is told to stop it: when its owner
+ * stops it, and when it closes it; and the interval at which its page faults are answered
+ * meanwhile.
  */
 #define WD_QUEUE_PATIENCE_MS 1000
 #define WD_QUEUE_PATIENCE_CLOSE_MS 200

@@ -11,8 +11,7 @@
  * Pages come one by one when they are touched. Doorbells do so only while the device is there: a
  * page that mmap() itself inserted could miss a revocation that ran before the VMA was in the
  * file's tree. Memory comes also when the device is gone. remap_pfn_range() in mmap() would not do
- * for it: when it runs out of memory half-way, Linux 6.1 warns of what it tracks there itself
- * (VM_PAT).
+ * for it: when it runs out of memory half-way, Linux 6.1 warns of its own tracking there (VM_PAT).
  */
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -119,7 +118,7 @@ static int wd_region_alloc_ss(struct wd_queue *queue, size_t size)
 	return 0;
 }
 
-/* What is behind a region, before it can be mapped. */
+/* Make the memory of a region, before it can be mapped. */
 static int wd_region_prepare(struct wd_queue *queue, unsigned int region, size_t size)
 {
 	lockdep_assert_held(&queue->qp->lock);

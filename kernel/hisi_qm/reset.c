@@ -14,7 +14,7 @@
 #include "iommu_master.h"
 #include "qm_private.h"
 
-/* How long all queues together may take to finish what they hold before they are stopped. */
+/* Time for all queues together to finish their requests before they are stopped. */
 #define QM_HALT_PATIENCE_MS 200
 
 /* Attributes of the function's own bus accesses: snooped, without PASID (QM-RING-5). */
@@ -71,9 +71,9 @@ err_engine:
  * qm_start() - make queues possible
  * @qm: queue manager
  *
- * Nobody else gives a command before it is done.
+ * No other thread gives a command before it is done.
  *
- * Return: 0 or the error of the step that failed; what was done before it is undone.
+ * Return: 0 or the error of the step that failed; the steps before it are undone.
  */
 int qm_start(struct wd_qm *qm)
 {
@@ -111,7 +111,7 @@ void qm_write_back(struct wd_qm *qm)
 		dev_err(&qm->pdev->dev, "context caches are not written back\n");
 }
 
-/* Let the device finish what users gave it, as far as that takes no time. */
+/* Let the device finish requests of users, for a short time. */
 static void qm_settle(struct wd_qm *qm)
 {
 	u64 deadline = ktime_get_ns() + QM_HALT_PATIENCE_MS * (u64)NSEC_PER_MSEC;
@@ -128,8 +128,8 @@ static void qm_settle(struct wd_qm *qm)
 }
 
 /*
- * Under the mailbox's lock: whoever waits for the mailbox finds that there is no device, and that
- * nothing is at work any more.
+ * Under the mailbox's lock: a thread that waits for the mailbox finds that the device is gone, and
+ * that nothing runs any more.
  */
 static void qm_shut(struct wd_qm *qm, bool running)
 {
@@ -148,9 +148,9 @@ static void qm_shut(struct wd_qm *qm, bool running)
  * @qm: initialised queue manager, without kernel users
  *
  * Afterwards the device does no DMA and sends no interrupts. Users are told by POLLERR and by the
- * flags of their rings; their files keep what is attached, and can be started again when
- * wd_qm_restart() has been called: until then START_Q and open() wait. Nothing that a user can hold
- * is waited for. Twice is as good as once.
+ * flags of their rings. Their files keep their attachments, and can be started again after
+ * wd_qm_restart(): until then START_Q and open() wait. This waits for nothing that a user can hold.
+ * A second call has no effect.
  */
 void wd_qm_halt(struct wd_qm *qm)
 {
@@ -173,7 +173,7 @@ EXPORT_SYMBOL_GPL(wd_qm_halt);
 
 /**
  * wd_qm_restart() - let users work again after wd_qm_halt()
- * @qm: halted queue manager whose function has been reset, or had no power
+ * @qm: halted queue manager; its function has been reset, or had no power
  *
  * Also after an error another wd_qm_halt(), reset and wd_qm_restart() may follow.
  *

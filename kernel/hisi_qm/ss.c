@@ -13,7 +13,7 @@
 
 #include "queue.h"
 
-/* What the low 12 bits of an answer count; the largest slice; what one file may have. */
+/* The unit of the low 12 bits of an answer; the largest slice; the limit of a file. */
 #define SS_UNIT 0x10000ul
 #define SS_SLICE_MAX 0x400000ul
 #define SS_TOTAL_MAX 0x10000000ul
@@ -26,7 +26,7 @@ struct wd_ss_slice {
 
 /**
  * struct wd_ss - the region of a queue file
- * @qm: whose device may use it
+ * @qm: its device may use the memory
  * @mapped: the device still may
  * @count: entries of @slices
  * @slices: in the order of their DMA addresses, and of the region
@@ -140,7 +140,7 @@ struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size)
  * @index: of the slice
  * @answer: filled as UACCE_CMD_GET_SS_DMA does
  *
- * Return: number of slices behind it; -EINVAL.
+ * Return: number of slices after it; -EINVAL.
  */
 long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer)
 {

@@ -3,12 +3,13 @@
  * Queues in the address space of a process (Documentation/sva.rst). All started queues of one
  * process on a device share a bond, and its PASID.
  *
- * A queue belongs to the address space that opened its file: nobody else can start it there. So who
- * is given the file of another process, or talked into starting it, does not lend out his memory;
- * and after exec() or the end of the process the file is of no use for it.
+ * A queue belongs to the address space that opened its file: no other process can start it there.
+ * So a process that receives the file of another, or is tricked into starting the queue, does not
+ * give away access to its own memory. After exec() or the end of the process the file cannot be
+ * started that way any more.
  *
- * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and what is in them.
- * A bond is made with it held, and unbound without it.
+ * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and their members. A
+ * bond is made with it held, and unbound without it.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -22,7 +23,7 @@
 /**
  * struct wd_bond - the queues of one process on one device
  * @qm: held
- * @mm: whose; kept by the queues
+ * @mm: the process's; kept by the queues
  * @node: in wd_qm.bonds; empty once it accepts no more queues
  * @queues: wd_queue.bond_node, counted by @users
  * @users: queues
@@ -41,7 +42,7 @@ struct wd_bond {
 	bool faults;
 };
 
-/* No more queues: who starts one gets another bond. */
+/* The bond takes no more queues: the next start makes a new bond. */
 static void bond_close(struct wd_bond *bond)
 {
 	mutex_lock(&bond->qm->sva_lock);
@@ -74,8 +75,8 @@ static void bond_wipe(struct wd_bond *bond)
 
 /*
  * The process ends, or becomes another program: its queues stop before its page table goes. It may
- * have a thousand, full of requests whose results nobody will see: they all fail, at the same time,
- * before the first one is waited for.
+ * have a thousand queues, full of requests whose results are of no use any more: all of these are
+ * made to fail at the same time, before the first queue is waited for.
  */
 static void bond_mm_exit(void *data)
 {
@@ -175,7 +176,7 @@ static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool fa
 }
 
 /**
- * wd_queue_mm() - what wd_queue_bond() may need of the process
+ * wd_queue_mm() - get the part of the process that wd_queue_bond() may need
  * @queue: not locked: this waits for the caller's mmap lock
  *
  * Return: to be put with wd_iommu_sva_mm_put(); NULL if the queue, as it is now, would need
@@ -259,7 +260,7 @@ void wd_queue_bond_cut(struct wd_queue *queue)
  * wd_queue_bond_refuse() - answer the page faults that a queue's process waits for
  * @queue: locked
  *
- * Those of its other queues on the device too.
+ * Page faults of its other queues on the device are answered too.
  */
 void wd_queue_bond_refuse(struct wd_queue *queue)
 {
@@ -294,6 +295,6 @@ void wd_queue_unbond(struct wd_queue *queue)
 	if (!last)
 		return;
 	wd_iommu_sva_unbind(bond->sva);
-	/* The bond may be gone. Its PASID is somebody else's only now. */
+	/* The bond may be gone. Others may have its PASID only from now on. */
 	wd_pasid_put(pasid);
 }

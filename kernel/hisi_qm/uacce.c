@@ -112,7 +112,7 @@ static ssize_t selftest_show(struct device *dev, struct device_attribute *attr, 
 }
 static DEVICE_ATTR_RO(selftest);
 
-/* Extension: what kernel queues completed since the probe, the self test included. */
+/* Extension: requests that kernel queues completed since the probe, including the self test. */
 static ssize_t kernel_requests_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%lld\n", (long long)atomic64_read(&to_qm(dev)->kernel_requests));
@@ -232,7 +232,7 @@ EXPORT_SYMBOL_GPL(wd_qm_put);
  * wd_qm_register() - offer the queues to user space
  * @qm: initialised; a device without doorbell isolation cannot be offered: every process could ring
  *	every queue. Nor can one without STOP_QP: an old owner could ring a queue after its PASID
- *	has gone to somebody else
+ *	has gone to another owner
  *
  * Return: 0, -EOPNOTSUPP without these, or an error of the device core.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * How many queues of a device one user may have: all but a reserve for others, unless root decides
- * otherwise in attribute "queues_per_user". Who may exceed limits (CAP_SYS_RESOURCE) may exceed
- * this one.
+ * The number of queues of a device that one user may have: all but a reserve for others, unless
+ * root sets another number in attribute "queues_per_user". A process with CAP_SYS_RESOURCE may
+ * exceed it.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -22,7 +22,7 @@
 /**
  * struct wd_user - a user with queues
  * @node: in wd_qm.users
- * @uid: who opened them
+ * @uid: the user that opened them
  * @queues: open files
  */
 struct wd_user {
@@ -45,7 +45,7 @@ void wd_user_setup(struct wd_qm *qm)
 	qm->user_limit = max(all - DIV_ROUND_UP(all, WD_USER_RESERVE), 1u);
 }
 
-/* The caller, if he turns out to have no queue yet. To be freed if he is not taken. */
+/* An entry for the caller, in case it has no queue yet. To be freed if it is not used. */
 struct wd_user *wd_user_alloc(void)
 {
 	struct wd_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
@@ -69,7 +69,7 @@ static struct wd_user *wd_user_find(struct wd_qm *qm, kuid_t uid)
 /**
  * wd_user_charge() - one more queue for a user
  * @qm: queue manager, locked
- * @user: in: from wd_user_alloc(); out: who has the queue, for wd_user_uncharge()
+ * @user: in: from wd_user_alloc(); out: the user of the queue, for wd_user_uncharge()
  *
  * Return: 0, or -EDQUOT, with @user as before.
  */
@@ -114,7 +114,7 @@ static ssize_t queues_per_user_show(struct device *dev, struct device_attribute 
 	return sysfs_emit(buf, "%u\n", limit);
 }
 
-/* Queues that a user has already stay his. */
+/* A user keeps the queues that it has already. */
 static ssize_t queues_per_user_store(struct device *dev, struct device_attribute *attr,
 				     const char *buf, size_t count)
 {

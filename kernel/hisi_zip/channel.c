@@ -23,13 +23,13 @@
 
 #define ZIP_SLOTS 256
 #define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))
-/* A device that is taken away may finish what it has: looked at every so often, for so long. */
+/* A device that is taken away may finish its requests: interval of looking, and time limit. */
 #define ZIP_DRAIN_STEP_MS 100
 #define ZIP_DRAIN_STEPS 20
 
 static void zip_complete(struct zip_request *request, int err)
 {
-	/* Callbacks of the crypto API expect what an interrupt's bottom half gives them. */
+	/* Callbacks of the crypto API expect to run as in an interrupt's bottom half. */
 	local_bh_disable();
 	acomp_request_complete(request->areq, err);
 	local_bh_enable();
@@ -94,7 +94,7 @@ static void zip_channel_leave(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/* Software finishes what the device did not. */
+/* Software does a request that the device did not finish. */
 static void zip_request_rescue(struct zip_request *request)
 {
 	struct zip_channel *channel = request->channel;
@@ -137,7 +137,7 @@ static void zip_channel_put_slot(struct zip_channel *channel, u16 slot)
 	if (!next)
 		return;
 	next->slot = slot;
-	/* Its owner is told that it is on its way, which must come before the result. */
+	/* Tell the owner that the request is under way; this must come before the result. */
 	zip_complete(next, -EINPROGRESS);
 	zip_request_build(next, &sqe);
 	if (zip_channel_send(next, &sqe))
@@ -188,10 +188,7 @@ static void zip_channel_kill(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/*
- * A completion, or the end of the queue; interrupt thread. What comes from the device is not
- * believed.
- */
+/* A completion, or the end of the queue; interrupt thread. Data from the device is not trusted. */
 static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
@@ -424,7 +421,7 @@ static bool zip_channel_idle(struct zip_channel *channel)
 	return idle;
 }
 
-/* Let the device finish what it has, as long as it seems to be there. */
+/* Let the device finish its requests, as long as it seems to be there. */
 static bool zip_channel_drain(struct zip_channel *channel)
 {
 	unsigned int step;
@@ -439,7 +436,7 @@ static bool zip_channel_drain(struct zip_channel *channel)
 	return zip_channel_idle(channel);
 }
 
-/* What the device did not do; it does nothing any more. */
+/* Do the requests that the device did not do; the device is stopped. */
 static void zip_channel_rescue(struct zip_channel *channel)
 {
 	struct zip_request *request, *next;
@@ -461,7 +458,7 @@ static void zip_channel_rescue(struct zip_channel *channel)
 		zip_complete(request, -EINPROGRESS);
 		zip_request_rescue(request);
 	}
-	/* Those whose callers are on their way into or out of the channel. */
+	/* Wait for callers that are entering or leaving the channel. */
 	wait_event(channel->idle, zip_channel_idle(channel));
 }
 
@@ -478,7 +475,7 @@ void zip_channel_destroy(struct zip_channel *channel)
 	zip_channel_kill(channel);
 	if (wd_qp_stop(channel->qp)) {
 		wd_qp_abandon(channel->qp);
-		/* The buffers of requests are about to be somebody else's memory. */
+		/* The memory of the requests' buffers is about to be given to others. */
 		if (!drained)
 			wd_iommu_clear_master(channel->qm->pdev);
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The algorithm "deflate" of the kernel crypto API, type acomp: which device a user of it is on,
- * and what happens when devices come and go.
+ * The algorithm "deflate" of the kernel crypto API, type acomp: the choice of a device for each of
+ * its users, and the changes when devices come and go.
  *
  * The algorithm is registered when the first device works, since that runs known-answer tests at
  * once, and stays until the module goes: the API has no way to take an algorithm away from its
@@ -180,7 +180,7 @@ static void zip_tfm_exit(struct crypto_acomp *acomp)
 /* --- requests --- */
 
 #if WD_ACOMP_ALLOCATES
-/* What a request without output and without a wish gets, as with the API's own algorithms. */
+/* Output of a request that names neither buffer nor length, as with the API's own algorithms. */
 #define ZIP_DEFAULT_OUTPUT 131072
 
 static void zip_dst_free(struct scatterlist *dst)
@@ -403,7 +403,7 @@ static bool zip_accel_failed(const struct zip_accel *accel)
 	return false;
 }
 
-/* What the devices gave up is not tried again before they are probed again. */
+/* Queues that the devices gave up are not tried again before the devices are probed again. */
 static void zip_failed_fn(struct work_struct *work)
 {
 	struct zip_accel *accel, *next;
@@ -425,7 +425,7 @@ void zip_crypto_queue_failed(void)
 	schedule_work(&zip_failed_work);
 }
 
-/* Before the driver goes: nobody uses the algorithm, users hold the module. */
+/* Before the driver goes: the algorithm has no users, since users hold the module. */
 void zip_crypto_exit(void)
 {
 	mutex_lock(&zip_crypto_register_lock);

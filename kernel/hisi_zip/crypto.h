@@ -7,7 +7,7 @@
  *	the algorithm		        that is there	       direction, while a tfm is on
  *						       the device
  *
- * A request goes to the channel of its direction; what no channel can take is done in software.
+ * A request goes to the channel of its direction; software does a request that no channel can take.
  *
  * Locks, outermost first:
  *	zip_crypto_register_lock	registration of the algorithm; its self test makes a tfm
@@ -91,13 +91,13 @@ struct zip_request {
  * @lists: two short lists for each slot, coherent memory
  * @lists_dma: @lists for the device
  * @idle: woken when @pending becomes 0
- * @lock: protects what follows, and sends to @qp
+ * @lock: protects the members below, and sends to @qp
  * @dead: the device takes nothing any more
  * @pending: requests between zip_channel_enter() and their completion
  * @free: number of entries of @stack
  * @stack: slots that are free
- * @requests: by slot, those that the device has
- * @backlog: those that wait for a slot, oldest first
+ * @requests: by slot, requests that the device has
+ * @backlog: requests that wait for a slot, oldest first
  */
 struct zip_channel {
 	struct wd_qm *qm;

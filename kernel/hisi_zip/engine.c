@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Registers of the ZIP engine: set-up, errors, what it can do (QM-REG-1, QM-REG-4).
- */
+/* Registers of the ZIP engine: set-up, errors, capabilities (QM-REG-1, QM-REG-4). */
 #include <linux/bitfield.h>
 #include <linux/device.h>
 #include <linux/kernel.h>
@@ -84,7 +82,7 @@ const struct wd_qm_ops zip_qm_ops = {
 };
 
 /**
- * zip_algorithms() - what user space may ask of the device
+ * zip_algorithms() - algorithms that the device offers to user space
  * @qm: initialised queue manager
  *
  * Return: names, one a line.

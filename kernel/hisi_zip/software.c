@@ -65,7 +65,7 @@ bool zip_software_ready(void)
  * Any context but hard interrupts.
  *
  * Return: 0 with the length in @areq; -ENODEV if it is too large, or there is no software;
- * otherwise what the kernel's deflate says: -EINVAL for bad data and for a full output.
+ * otherwise the result of the kernel's deflate: -EINVAL for bad data and for a full output.
  */
 int zip_software_run(struct acomp_req *areq, u8 type)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * ZIP engine behind the queue manager: registers and request descriptor.
- */
+/* The ZIP engine: registers and request descriptor. */
 #ifndef _WD_HISI_ZIP_H
 #define _WD_HISI_ZIP_H
 

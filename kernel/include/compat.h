@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one place that tests kernel versions. Sources are written for the API of Linux 6.1; what
- * changed later is mapped here, one wrapper per API.
+ * The one place that tests kernel versions. Sources are written for the API of Linux 6.1; later
+ * changes are mapped here, one wrapper per API.
  */
 #ifndef _WD_COMPAT_H
 #define _WD_COMPAT_H
@@ -26,7 +26,7 @@
 #endif
 
 /*
- * Operation of struct mmu_notifier_ops for whoever walks the process's own page table: a line of
+ * Operation of struct mmu_notifier_ops for code that walks the process's own page table: a line of
  * an initialiser. Users include <linux/mmu_notifier.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
@@ -60,11 +60,11 @@
 #endif
 
 /*
- * What a long-term pin for reading needs besides FOLL_LONGTERM to get the page that the process
- * keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process writes, it
- * gets another page, and the device goes on reading the old one. A forced pin for writing ends
- * copy-on-write; it is refused (-EFAULT) for memory that has none and may not be written. Users
- * include <linux/mm.h>.
+ * Flags that a long-term pin for reading needs besides FOLL_LONGTERM to get the page that the
+ * process keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process
+ * writes, it gets another page, and the device goes on reading the old one. A forced pin for
+ * writing ends copy-on-write; it is refused (-EFAULT) for memory that has none and may not be
+ * written. Users include <linux/mm.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define WD_FOLL_UNSHARE (FOLL_WRITE | FOLL_FORCE)

@@ -24,7 +24,7 @@ struct wd_iommu_ops;
 #define WD_USER_DATA_MAX 64
 
 /**
- * struct wd_user_data - what the user says about a table, copied from user space
+ * struct wd_user_data - a user's description of a table, copied from user space
  * @type: enum iommu_hwpt_data_type
  * @len: bytes that the user gave; more than WD_USER_DATA_MAX are not in @data
  * @data: the first bytes, zero beyond @len
@@ -37,8 +37,8 @@ struct wd_user_data {
 
 /**
  * struct wd_pgtable - a user-managed table; embedded in the driver's own structure
- * @parent: paging domain that it is nested on; kept by whoever allocated the table
- * @ops: the driver's, whose module is held as long as the table is there
+ * @parent: paging domain that it is nested on; kept by the code that allocated the table
+ * @ops: the driver's; its module is held as long as the table is there
  * @binds: places where it is bound; the layer's lock
  *
  * A table may be bound to devices of every IOMMU of the driver that made it, as a domain may be
@@ -82,7 +82,8 @@ enum wd_fault_code {
 };
 
 /**
- * enum wd_fault_owner - who answers page requests, and what he may leave unanswered
+ * enum wd_fault_owner - kind of the party that answers page requests; it decides how many may stay
+ * unanswered
  * @WD_FAULT_OWNER_KERNEL: the kernel, at once unless memory does not come
  * @WD_FAULT_OWNER_SHARED: user space, which shares the device with others
  * @WD_FAULT_OWNER_EXCLUSIVE: user space, which has the whole device
@@ -107,8 +108,8 @@ enum wd_fault_count {
  * @data: the handler's data
  * @pasid: where it was registered
  * @grpid: group index
- * @device: the layer's, held; what follows up to @count is the layer's, too
- * @handler: who has it
+ * @device: the layer's, held; the members up to @count are the layer's, too
+ * @handler: the handler that has it
  * @waiting: in wd_device.waiting
  * @mine: in wd_fault_handler.groups
  * @arrived: when (ktime_get_ns())
@@ -142,9 +143,9 @@ struct wd_fault_group {
 typedef void (*wd_fault_handler_t)(struct wd_fault_group *group);
 
 /*
- * What a device can make the layer keep of incomplete groups: page requests above that make it
- * forget the oldest one (the device asks for that page again after its group is answered). For
- * complete groups see fault_group.c.
+ * Page requests of incomplete groups that the layer keeps for a device: a further one makes it
+ * forget the oldest (the device asks for that page again after its group is answered). For complete
+ * groups see fault_group.c.
  */
 #define WD_FAULT_MAX_PARTIAL 1024
 
@@ -171,12 +172,12 @@ void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid);
 int wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code);
 
 /*
- * --- for IOMMU drivers ---
- * A page request has arrived: always taken, answered if nobody cares. False if no handler is there
- * for it: the driver enters it in its log of faults.
+ * --- for IOMMU drivers --- A page request has arrived: the layer always takes it, and answers it
+ * if there is no handler for it. Then the result is false, and the driver enters the request in its
+ * log of faults.
  */
 bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault);
-/* Page requests of @dev may have been lost: what is there of incomplete groups is dropped. */
+/* Page requests of @dev may have been lost: the layer drops its incomplete groups. */
 void wd_iommu_faults_lost(struct device *dev);
 /* All page requests of @dev are answered, since it is going to forget them; it sends none now. */
 void wd_iommu_faults_cancel(struct device *dev);

@@ -27,7 +27,7 @@ struct wd_replace;
 #endif
 
 /**
- * struct wd_iommu_hw_info - what GET_HW_INFO reports of a device's IOMMU
+ * struct wd_iommu_hw_info - properties of a device's IOMMU, for GET_HW_INFO
  * @type: enum iommu_hw_info_type
  * @len: bytes used in @data
  * @data: type specific, as in <linux/iommufd.h>
@@ -57,10 +57,10 @@ struct wd_iommu_hw_info {
  *	blocked it for good, there is nothing but to forget
  * @replace_prepare: everything that attaching @domain, or @table on it, at [@dev, @pasid] needs,
  *	where the layer has something attached. ERR_PTR as @set_dev_pasid or @bind_pgtable
- * @replace_commit: attach it. Each request finds what was there or what is there now; when it
- *	returns none finds what was there. False, and all is as with @replace_abort, if nothing is
- *	there: the core has attached something to the requester id
- * @replace_abort: forget what was prepared
+ * @replace_commit: attach it. Each request finds the old attachment or the new one; when it returns
+ *	none finds the old one. False, with the effect of @replace_abort, if the old attachment is
+ *	gone: the core has attached something to the requester id
+ * @replace_abort: undo @replace_prepare
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
@@ -71,11 +71,12 @@ struct wd_iommu_hw_info {
  *	requester id also in the place of the parent, if the core has attached that. @dev may be of
  *	another IOMMU of the driver than the one that @table was made for: -EINVAL if that one
  *	cannot walk it
- * @unbind_pgtable: tear it down, as remove_dev_pasid; the requester id goes back to what the core
- *	has there. Must not fail
- * @cache_invalidate: forget what @count entries of type @type name, wherever @table is bound.
- *	@done (0 before) receives how many were done, also when one is refused. @count 0 only asks
- *	whether @type is known. No device is in use: beside bind, unbind and itself
+ * @unbind_pgtable: tear it down, as remove_dev_pasid; the requester id goes back to the core's
+ *	attachment. Must not fail
+ * @cache_invalidate: invalidate the ranges of @count entries of type @type at every place where
+ *	@table is bound. @done (0 before) receives the number of entries that were done, also when
+ *	one is refused. @count 0 only asks whether @type is known. No device is in use: may run
+ *	beside bind, unbind and itself
  * @fault_credits: page requests that the device may have outstanding while it may send any
  * @faults_enable: the device may send page requests from now on (ATS and PRI on)
  * @faults_disable: it sends none any more
@@ -84,24 +85,24 @@ struct wd_iommu_hw_info {
  *	driver's wd_iommu_device_released() has returned
  * @reset_prepare: @dev is about to be reset: until @reset_done it reaches no memory and sends no
  *	page request; all that it has sent have been given to wd_iommu_report_fault() on return
- * @reset_done: @dev is as it was, but what it knew is forgotten. Other operations may be called
+ * @reset_done: @dev is as before, but its cached state is gone. Other operations may be called
  *	between the two
  * @mm_supported: @dev can walk page tables of processes on this machine; @faults: with page faults
  * @mm_table_alloc: a table object for the page table of @mm; it is freed, bound and unbound as a
  *	user-managed one is, at PASIDs only. Missing: no shared addresses, and no other of these
  * @mm_table_fill: let @table lead to the tables that the mm has for [@start, @end). In any context;
  *	no device is in use
- * @mm_table_flush: forget what was translated by @table for [@start, @end), wherever it is
+ * @mm_table_flush: invalidate translations of @table for [@start, @end) at every place where it is
  *	bound, and every table of the mm that is no longer there; an empty or reversed range stands
  *	for all addresses, as Linux announces it. In any context; no device is in use
  * @mm_table_cut: as unbind_pgtable, but the entry stays taken, and requests that it refuses are not
  *	recorded; @unbind_pgtable follows
  *
  * All but @pgtable_free, @cache_invalidate, @mm_table_fill and @mm_table_flush are called with a
- * reference to the device's claim held; all but the last two may sleep. Those from @pgtable_alloc
- * on may be missing, and the three of replace. The tear-down of an entry returns only when none of
- * its page requests is on its way any more: all have been given to wd_iommu_report_fault(), which
- * therefore takes no lock that is held over operations.
+ * reference to the device's claim held; all but the last two may sleep. Operations from
+ * @pgtable_alloc on, and the three of replace, may be missing. The tear-down of an entry returns
+ * only when none of its page requests is under way any more: all have been given to
+ * wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -174,7 +175,10 @@ bool wd_iommu_domain_released(struct iommu_domain *domain);
  * and the set-up of the new one. Needs no memory.
  */
 int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
-/* The IOMMU did not answer: what was mapped in @domain is not to be used anew. Any context. */
+/*
+ * The IOMMU did not answer: memory that was mapped in @domain is never given to others. Any
+ * context.
+ */
 void wd_iommu_domain_set_lost(struct iommu_domain *domain);
 /* Attributes "attachments" and "leaked_pages" for the driver's iommu_device. */
 extern const struct attribute_group wd_iommu_group;

@@ -14,7 +14,7 @@ struct wd_sva;
 struct wd_sva_mm;
 
 /**
- * struct wd_sva_ops - what the user of a bond is told
+ * struct wd_sva_ops - callbacks to the user of a bond
  * @mm_exit: the address space ends: nothing may be sent to the device for it any more. Called at
  *	most once, in whichever process dropped the last reference to the address space; may sleep,
  *	and may unbind. Afterwards [device, PASID] reaches no memory, silently

@@ -47,12 +47,12 @@ struct wd_ss;
  * @id: its number, function-relative
  * @kernel: a queue of the kernel's own; the interrupt thread reads it without a lock
  * @wait: pollers of the completion queue
- * @lock: protects what follows
- * @type: what it does (SQC w13); for ZIP 0 = compress, 1 = decompress
+ * @lock: protects the members below
+ * @type: kind of its requests (SQC w13); for ZIP 0 = compress, 1 = decompress
  * @pasid: PASID of its data accesses, 0 = none
  * @started: the device has its contexts
  * @broken: the device did not stop it, and may still use @dus and its PASID
- * @left: its owner has gone; what else it keeps while it is broken:
+ * @left: its owner has gone; members that it keeps while it is broken:
  * @kept: its PASID, or NULL
  * @failed: the device reported an error of the queue as a whole
  * @dus: rings and status words, NULL until first needed
@@ -62,7 +62,7 @@ struct wd_ss;
  * @polled: position of the completion queue that poll() saw last, modulo two laps
  * @events: completion events of the device, counted by the interrupt thread
  * @polled_events: @events that poll() saw last
- * @sq_tail: kernel queue: position; belongs to whoever sends
+ * @sq_tail: kernel queue: position; belongs to the sender
  * @cq_head, @cq_phase: kernel queue: positions
  * @arms: kernel queue: times that completions were asked to send an event since the start
  * @handler: kernel queue: called for each completion with its descriptor, in the interrupt thread
@@ -101,7 +101,7 @@ struct wd_qp {
 };
 
 /**
- * struct wd_qm_ops - what a driver of an accelerator adds to the queue manager
+ * struct wd_qm_ops - operations of an accelerator's driver
  * @engine_init: set the engine's registers up; the QM's memories are initialised, the QM is not
  *	started. Called again after a reset
  * @engine_exit: the reverse; cannot fail
@@ -152,12 +152,12 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @irqs_off: they are disabled
  * @ask: asks for queues that did not stop
  * @ask_ms: time to the next @ask
- * @state: see there; changed by wd_qm_init(), wd_qm_halt() and wd_qm_restart(), whose callers the
- *	driver core serialises
+ * @state: see there; changed by wd_qm_init(), wd_qm_halt() and wd_qm_restart(); the driver core
+ *	serialises their callers
  * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
- * @users: struct wd_user, who have queues
+ * @users: struct wd_user of users with queues
  * @user_limit: queues that each of them may have
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Who owns the function: binding of a file to an iommufd, attachment of page tables at the
+ * Ownership of the function: binding of a file to an iommufd, attachment of page tables at the
  * requester id and at PASIDs, and the way back (IOMMUFD-VFIO-1 to IOMMUFD-VFIO-3).
  *
  * The binding is exclusive: the DMA of the function's whole IOMMU group is blocked, except through
- * what is attached.
+ * the attached tables.
  */
 #include <linux/slab.h>
 #include <linux/uaccess.h>
@@ -15,7 +15,7 @@
 #include "vfio_copy.h"
 #include "wd_vfio.h"
 
-/* Limit of the id allocator, and the error for what is behind it (IOMMUFD-VFIO-2). */
+/* Limit of the id allocator; values above it have an error of their own (IOMMUFD-VFIO-2). */
 #define WD_VFIO_PASID_LIMIT 0x80000000u
 
 static void wd_vfio_detach_all(struct wd_vfio *wd)
@@ -36,8 +36,8 @@ static void wd_vfio_detach_all(struct wd_vfio *wd)
  * wd_vfio_take_back() - the end of an ownership
  * @wd: owned; its lock and the lock of the PCI device are held
  *
- * Cannot fail. DMA is stopped first, and the function forgets what it was told before anybody else
- * can have it. One that cannot be reset keeps its registers, but has no bus mastering.
+ * Cannot fail. DMA is stopped first, and the function is reset before another owner can have it. A
+ * function that cannot be reset keeps its registers, but has no bus mastering.
  */
 void wd_vfio_take_back(struct wd_vfio *wd)
 {
@@ -60,7 +60,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_close() - a file gives up what it owns
+ * wd_vfio_close() - a file gives up its function
  * @vfile: bound or not
  */
 void wd_vfio_close(struct wd_vfio_file *vfile)
@@ -126,7 +126,7 @@ static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
  * @vfile: file
  * @arg: the caller's structure
  *
- * A caller whose memory cannot take the answer is left unbound.
+ * If the answer cannot be written to the caller's memory the file is unbound again.
  */
 int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
@@ -218,7 +218,7 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_
  * @vfile: file
  * @arg: the caller's structure
  *
- * If the answer does not reach the caller, what he wanted to attach is attached to nothing.
+ * If the answer cannot be written to the caller's memory the attachment is undone.
  */
 int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
@@ -254,7 +254,7 @@ int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
  * @vfile: file
  * @arg: the caller's structure
  *
- * What is not attached is detached already.
+ * Without an attachment there is nothing to do.
  */
 int wd_vfio_detach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {

@@ -2,15 +2,15 @@
 /*
  * Configuration space as the owner of a function sees it.
  *
- * Nothing that he writes goes to the function as it is: what he may change is kept here, and two
- * fields have effects, which this driver brings about: the command register (memory, bus mastering)
- * and Device Control's function level reset. BARs stay where they are, though he may size and move
- * them in his view; messages are connected by SET_IRQS only, so what he writes into MSI and MSI-X
- * capabilities is stored and no more.
+ * No write of the owner goes to the function as it is. Fields that the owner may change are kept
+ * here, and this driver carries out the effects of two: the command register (memory, bus
+ * mastering) and Device Control's function level reset. BARs stay where they are, though the owner
+ * may size and move them in its view. Only SET_IRQS connects messages, so writes to MSI and MSI-X
+ * capabilities are stored without effect.
  *
- * Capabilities that are not listed here do not exist for him: power states, and all that decides
- * about address translation (PASID, ATS, PRI), which the IOMMU driver owns. The vendor-specific one
- * can be read: it says where the doorbell words are.
+ * Capabilities that are not listed here do not exist for the owner: power states, and those that
+ * decide about address translation (PASID, ATS, PRI), which the IOMMU driver owns. The
+ * vendor-specific one can be read: it has the place of the doorbell words.
  */
 #include <linux/iommu.h>
 #include <linux/kernel.h>
@@ -22,7 +22,7 @@
 #include "iommu_master.h"
 #include "wd_vfio.h"
 
-/* A chain cannot have more capabilities, whatever a broken function says. */
+/* A chain cannot have more capabilities, even if a broken function reports more. */
 #define WD_VFIO_MAX_CAPS 48
 #define WD_VFIO_MAX_EXT_CAPS ((PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / 8)
 #define WD_VFIO_VNDR_LENGTH 2
@@ -34,7 +34,7 @@
 
 /**
  * struct wd_vfio_config - three bytes for each one of configuration space
- * @value: what is read
+ * @value: the result of the read
  * @real: bits that are read from the function instead
  * @write: bits of @value that the owner changes
  * @control: offset of Device Control if its function level reset works, else 0
@@ -64,7 +64,7 @@ static u32 wd_vfio_get(const u8 *bytes, unsigned int offset, unsigned int size)
 	return value;
 }
 
-/* A field that is kept here: what it is at first, and which bits the owner changes. */
+/* A field that is kept here: its first value, and the bits that the owner may change. */
 static void wd_vfio_field(struct wd_vfio_config *config, unsigned int offset, unsigned int size,
 			  u32 value, u32 write)
 {
@@ -85,7 +85,7 @@ static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *confi
 		wd_vfio_field(config, offset, 4, 0, 0);
 		if (!wd->bars[i].size)
 			continue;
-		/* Addresses of the host are not the owner's business: his begin with 0. */
+		/* The owner does not learn addresses of the host: its BARs begin with 0. */
 		pci_read_config_dword(wd->pdev, offset, &flags);
 		flags &= ~PCI_BASE_ADDRESS_MEM_MASK;
 		wd_vfio_field(config, offset, 4, flags, mask & PCI_BASE_ADDRESS_MEM_MASK);
@@ -112,8 +112,8 @@ static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *con
 }
 
 /*
- * The next capability at the given offset: where the one at @pos ends at the latest, whatever it
- * says of itself. The function's own chain need not be in the order of the offsets.
+ * The next capability at the given offset: the latest end of the one at @pos, independent of its
+ * own length field. The function's own chain need not be in the order of the offsets.
  */
 static unsigned int wd_vfio_cap_limit(struct wd_vfio *wd, unsigned int pos)
 {
@@ -132,7 +132,7 @@ static unsigned int wd_vfio_cap_limit(struct wd_vfio *wd, unsigned int pos)
 	return limit;
 }
 
-/* Size of the MSI capability whose control word is @flags. */
+/* Size of an MSI capability with the control word @flags. */
 static unsigned int wd_vfio_msi_size(u16 flags)
 {
 	unsigned int size = WD_VFIO_MSI_SIZE;
@@ -262,7 +262,7 @@ static void wd_vfio_config_caps(struct wd_vfio *wd, struct wd_vfio_config *confi
 	}
 }
 
-/* Only a serial number is for everybody. The first header stays in its place, if need be empty. */
+/* Only a serial number is shown. The first header stays in its place, if need be empty. */
 static void wd_vfio_config_ext_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
 	unsigned int pos = PCI_CFG_SPACE_SIZE, hops;
@@ -313,7 +313,7 @@ static int wd_vfio_config_master(struct wd_vfio *wd)
 	return device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev) : -ENODEV;
 }
 
-/* What the command register says, happens; nothing of it after an error. */
+/* Carry out a write to the command register; in case of an error no part of it takes effect. */
 static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 {
 	int ret = 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a function has: GET_INFO, GET_REGION_INFO, GET_IRQ_INFO (IOMMUFD-VFIO-4). All of it is
- * constant, so no lock is needed.
+ * Properties of a function: GET_INFO, GET_REGION_INFO, GET_IRQ_INFO (IOMMUFD-VFIO-4). All of them
+ * are constant, so no lock is needed.
  */
 #include <linux/kernel.h>
 #include <linux/mm.h>
@@ -9,7 +9,7 @@
 
 #include "wd_vfio.h"
 
-/* Before and behind the pages of the MSI-X table. */
+/* Before and after the pages of the MSI-X table. */
 #define WD_VFIO_MAX_AREAS 2
 
 struct wd_vfio_sparse {
@@ -86,7 +86,7 @@ int wd_vfio_region_ioctl(struct wd_vfio *wd, void __user *arg)
 
 	if (copy_from_user(&info, arg, sizeof(info)))
 		return -EFAULT;
-	/* There is no VGA region, and nothing behind it. */
+	/* There is no VGA region, and none after it. */
 	if (info.argsz < sizeof(info) || info.index >= VFIO_PCI_VGA_REGION_INDEX)
 		return -EINVAL;
 	info.flags = 0;

@@ -74,7 +74,7 @@ static void wd_vfio_vector_clear(struct wd_vfio *wd, unsigned int i)
 	wd->vectors[i] = NULL;
 }
 
-/* Whatever comes of it, the counter before is no longer signalled. */
+/* In any case the previous counter is no longer signalled. */
 static int wd_vfio_vector_set(struct wd_vfio *wd, unsigned int i, s32 fd)
 {
 	struct eventfd_ctx *counter;
@@ -196,7 +196,7 @@ static void wd_vfio_drop_counter(struct eventfd_ctx **counter)
 	*counter = NULL;
 }
 
-/* Indices with one counter and no interrupt behind it. */
+/* Indices with one counter and no interrupt of the function. */
 static int wd_vfio_trigger_counter(struct eventfd_ctx **counter,
 				   const struct wd_vfio_irq_args *args)
 {

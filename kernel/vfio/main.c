@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Driver that gives PCI functions whole to programs: it takes only functions whose driver_override
- * names it, and makes a device file for each, which speaks VFIO's device file interface
- * (IOMMUFD-VFIO-1).
+ * names it, and makes a device file for each with VFIO's device file interface (IOMMUFD-VFIO-1).
  *
  * Names differ from those of Linux's VFIO (class vfio, later vfio-dev), so that both can be loaded.
  */
@@ -77,7 +76,7 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	return wd;
 }
 
-/* Memory on, DMA off, and as after power-on: what the driver before left is nobody's business. */
+/* Memory on, DMA off, and as after power-on: the state of the previous driver must not leak. */
 static int wd_vfio_enable(struct wd_vfio *wd)
 {
 	struct pci_dev *pdev = wd->pdev;
@@ -145,7 +144,7 @@ err_put:
 }
 
 /*
- * The owner is not waited for, unlike in Linux's VFIO: he loses the function now, and gets -ENODEV
+ * Unlike Linux's VFIO this does not wait for the owner: it loses the function now, and gets -ENODEV
  * from then on.
  */
 static void wd_vfio_revoke(struct wd_vfio *wd)
@@ -169,15 +168,15 @@ static void wd_vfio_remove(struct pci_dev *pdev)
 	put_device(&wd->dev);
 }
 
-/* Programs run on while the machine is shut down: what they own they own no longer. */
+/* Programs still run while the machine shuts down: take their functions away. */
 static void wd_vfio_shutdown(struct pci_dev *pdev)
 {
 	wd_vfio_revoke(pci_get_drvdata(pdev));
 }
 
 /*
- * The function is reset, so that it does not matter whether the machine really slept. What is
- * attached stays; the owner finds the function as after a reset, without bus mastering.
+ * The function is reset, so that it does not matter whether the machine really slept. Attachments
+ * stay; the owner finds the function as after a reset, without bus mastering.
  */
 static int wd_vfio_suspend(struct device *dev)
 {

@@ -18,7 +18,7 @@
 
 #define WD_VFIO_PGOFF_SHIFT (WD_VFIO_OFFSET_SHIFT - PAGE_SHIFT)
 
-/* Where the MSI-X table is. Messages are the kernel's: nobody else writes there. */
+/* Find the MSI-X table. Messages belong to the kernel: owners must not write there. */
 static void wd_vfio_find_msix(struct wd_vfio *wd)
 {
 	struct pci_dev *pdev = wd->pdev;
@@ -34,7 +34,7 @@ static void wd_vfio_find_msix(struct wd_vfio *wd)
 		wd->msix_table + (resource_size_t)pci_msix_vec_count(pdev) * PCI_MSIX_ENTRY_SIZE;
 }
 
-/* What of a BAR can be mapped: whole pages, and not those of the MSI-X table. */
+/* The parts of a BAR that can be mapped: whole pages, except those of the MSI-X table. */
 static void wd_vfio_bar_areas(struct wd_vfio *wd, unsigned int index)
 {
 	struct wd_vfio_bar *bar = &wd->bars[index];
@@ -173,7 +173,7 @@ static bool wd_vfio_is_msix_table(struct wd_vfio *wd, unsigned int bar, resource
 	return wd->msix_bar == (int)bar && offset < wd->msix_end && offset + size > wd->msix_table;
 }
 
-/* One access. The MSI-X table reads as ones, and what is written there is dropped. */
+/* One access. The MSI-X table reads as ones, and writes to it are dropped. */
 static int wd_vfio_bar_access(struct wd_vfio_file *vfile, unsigned int index,
 			      resource_size_t offset, unsigned int size, u64 *value, bool write)
 {
@@ -210,7 +210,7 @@ static unsigned int wd_vfio_access_size(resource_size_t offset, size_t count)
  * @vfile: file
  * @index: of the BAR
  * @buf: user memory
- * @count: bytes; what goes over the end of the BAR is cut
+ * @count: bytes; bytes after the end of the BAR are cut off
  * @offset: in the BAR
  * @write: direction
  *

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * A PCI function in the hands of one program: what the files of this module share.
+ * A PCI function that one program owns: declarations that the files of this module share.
  *
- * A file is bound (it owns the function) from BIND_IOMMUFD until its last close. Whoever takes the
- * function from it, the close or the driver's removal, leaves nothing: no mapping, no interrupt, no
+ * A file is bound (it owns the function) from BIND_IOMMUFD until its last close. Close and the
+ * driver's removal take the function from it, and leave nothing: no mapping, no interrupt, no
  * attachment, no state in the function.
  *
  * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. User memory is
@@ -32,7 +32,7 @@ struct wd_vfio_config;
 
 /**
  * struct wd_vfio_bar - memory of the function
- * @io: mapped for the kernel; valid under memory_lock while somebody owns the function
+ * @io: mapped for the kernel; valid under memory_lock while the function has an owner
  * @size: bytes, constant; 0: the function has no such BAR, or it is no memory
  * @mappable: programs may map it, except [@hole, @hole_end)
  * @hole: first byte of the pages that hold the MSI-X table
@@ -57,7 +57,7 @@ struct wd_vfio_bar {
  * @msix_bar: BAR of the MSI-X table, -1 = none
  * @msix_table: first byte of the table there
  * @msix_end: end of it
- * @lock: protects what follows
+ * @lock: protects the members below
  * @gone: the driver has left the function
  * @owner: bound file; changed with @memory_lock held for writing, too
  * @idev: binding of @owner
@@ -69,7 +69,8 @@ struct wd_vfio_bar {
  * @vectors: for each the counter that it signals, or NULL
  * @error: signalled when the bus reports an error of the function, and after a sleep of the machine
  * @request: signalled when the driver leaves the function
- * @memory_lock: held for reading by every access to @bars, for writing by whoever takes them away
+ * @memory_lock: held for reading by every access to @bars, for writing by the code that takes them
+ * away
  * @memory: @owner may touch @bars
  * @mapping: through which @owner has mapped them
  */
