@@ -2,7 +2,7 @@
 /*
  * Which library should do the work of the ZIP engine? 64 KiB blocks of a text-like and a binary
  * input through ISA-L, libdeflate and zlib, raw deflate. Counter "ratio" is input over output.
- * The figures behind the choice are in Documentation/machine/zip.rst.
+ * The figures behind the choice are in Documentation/design/machine/zip.rst.
  */
 #include <benchmark/benchmark.h>
 #include <cstdint>

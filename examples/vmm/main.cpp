@@ -2,7 +2,7 @@
 /*
  * A VMM that gives its guest a queue of an accelerator, with shared virtual addresses: the device
  * works on a guest process's own addresses, through the guest's page tables, and pages that are not
- * there come by page faults that the guest resolves. Documentation/vsva.rst walks through it.
+ * there come by page faults that the guest resolves. Documentation/guide/vsva.rst walks through it.
  *
  * What a VMM author should read: main() below, and Vmm in toy_vmm.cpp for the guest's commands. The
  * guest itself (toy_guest.cpp) stands for what Linux does in a real one.

@@ -62,7 +62,7 @@ static int qm_read_depths(struct wd_qm *qm)
 	return 0;
 }
 
-/* Offset of the doorbell words, or 0 (Documentation/machine/pci.rst). */
+/* Offset of the doorbell words, or 0 (Documentation/design/machine/pci.rst). */
 static u32 qm_find_words(struct pci_dev *pdev)
 {
 	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Where the memory of a queue comes from if its file has no address space of /dev/iommu: the
- * device's mode, in its attribute "dma_mode" (Documentation/sva.rst).
+ * device's mode, in its attribute "dma_mode" (Documentation/guide/sva.rst).
  */
 #include <linux/capability.h>
 #include <linux/device.h>

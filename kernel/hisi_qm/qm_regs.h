@@ -205,7 +205,7 @@ struct qm_cqe {
 #define QM_CTX_ENTRY_SIZE 32
 
 /*
- * Vendor-specific capability of the machine's functions (Documentation/machine/pci.rst); the real
+ * Vendor-specific capability of the machine's functions (Documentation/design/machine/pci.rst); the real
  * function has none and so no doorbell words.
  */
 #define QM_VSEC_LENGTH 0x02

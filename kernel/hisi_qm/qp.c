@@ -21,7 +21,7 @@ static void __iomem *qm_qp_window(struct wd_qp *qp)
 
 /*
  * The words are preferred: where the windows are plain shared memory the device polls them, and it
- * does not see a store to the architected doorbell (Documentation/machine/pci.rst).
+ * does not see a store to the architected doorbell (Documentation/design/machine/pci.rst).
  */
 static void qm_qp_word(struct wd_qp *qp, unsigned int kind, u64 value)
 {
@@ -56,7 +56,7 @@ void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
 
 /*
  * At a start the device takes the words as they are for "nothing new", so the words of an earlier
- * owner must be cleared first (Documentation/machine/pci.rst).
+ * owner must be cleared first (Documentation/design/machine/pci.rst).
  */
 static void qm_qp_clear_words(struct wd_qp *qp)
 {

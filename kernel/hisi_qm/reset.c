@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Start and stop of the whole queue manager: at probe and removal, and under its users, around a
- * reset of the function and the system's sleep (Documentation/hisi_qm.rst, "Reset").
+ * reset of the function and the system's sleep (Documentation/design/hisi_qm.rst, "Reset").
  */
 #include <linux/bits.h>
 #include <linux/device.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues in the address space of a process (Documentation/sva.rst). All started queues of one
+ * Queues in the address space of a process (Documentation/guide/sva.rst). All started queues of one
  * process on a device share a bond, and its PASID.
  *
  * A queue belongs to the address space that opened its file: no other process can start it there.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Bus mastering of functions (Documentation/iommu.rst, "Bus mastering"). Drivers of functions
+ * Bus mastering of functions (Documentation/design/iommu.rst, "Bus mastering"). Drivers of functions
  * that one of our units may translate for call these in place of pci_set_master() and
  * pci_clear_master().
  */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * User-managed I/O page tables, nested on a kernel-managed parent, and page faults: the second half
- * of the services that the proposal of July 2021 asks for (Documentation/nesting.rst).
+ * of the services that the proposal of July 2021 asks for (Documentation/design/nesting.rst).
  *
  * A user-managed table has a parent (a paging domain made with IOMMU_HWPT_ALLOC_NEST_PARENT) and
  * an address in the parent's address space. Binding it at [device, PASID] implies that the parent

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared virtual addresses: a device walks the page table of a process (Documentation/sva.rst).
+ * Shared virtual addresses: a device walks the page table of a process (Documentation/guide/sva.rst).
  */
 #ifndef _WD_IOMMU_SVA_H
 #define _WD_IOMMU_SVA_H

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Groups of page requests that wait for their answer: who may have how many of them, for how long,
- * and the answer (Documentation/nesting.rst).
+ * and the answer (Documentation/design/nesting.rst).
  *
  * A device has credits: page requests that it may have outstanding. Who leaves them unanswered
  * takes them from the others, so each owner has a share, a part of all of them is kept for faults

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Trace events of the IOMMU layer and the VT-d driver; fields have the names of the VT-d
- * specification (Documentation/debugging.rst).
+ * specification (Documentation/contributing/debugging.rst).
  */
 #undef TRACE_SYSTEM
 #define TRACE_SYSTEM wd_iommu

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A driver of the ZIP accelerator in user space, as small as it can be: mailbox, contexts and one
- * queue pair through BAR2 (Documentation/machine/zip.rst). Its tables and rings lie in memory that
+ * queue pair through BAR2 (Documentation/design/machine/zip.rst). Its tables and rings lie in memory that
  * the caller has mapped for the device. Thread-bound.
  */
 #ifndef SELFTESTS_COMMON_ZIP_H

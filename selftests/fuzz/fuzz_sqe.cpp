@@ -138,7 +138,7 @@ public:
 	}
 
 private:
-	/** Write a requester id into the vendor capability (Documentation/machine/pci.rst). */
+	/** Write a requester id into the vendor capability (Documentation/design/machine/pci.rst). */
 	void route()
 	{
 		unsigned at = function_.configRead(pci::kCapabilityPointer, 1);

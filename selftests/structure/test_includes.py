@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom (Documentation/architecture.rst), enforced on every source file."""
+"""Who may include whom (Documentation/design/architecture.rst), enforced on every source file."""
 
 import re
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An accelerator given whole to this program by wd_vfio (Documentation/vfio.rst), on any host.
+ * An accelerator given whole to this program by wd_vfio (Documentation/guide/vfio.rst), on any host.
  * Thread-bound. Functions return 0 or more, or -errno.
  */
 #ifndef SELFTESTS_VFIO_OWNER_H

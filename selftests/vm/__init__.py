@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs the project in a real Linux kernel under QEMU (see Documentation/testing.rst)."""
+"""Runs the project in a real Linux kernel under QEMU (see Documentation/contributing/testing.rst)."""

@@ -3,7 +3,7 @@
  * User ABI of /dev/iommu. Binary compatible with the upstream header of the same name as of
  * Linux 7.2: every number, layout and flag is the same (IOMMUFD-CALL-1), and a program built
  * against either header runs on either kernel. Which commands this implementation has is said in
- * Documentation/userspace-api/iommufd.rst; the others answer ENOTTY.
+ * Documentation/guide/iommufd.rst; the others answer ENOTTY.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H

@@ -33,7 +33,7 @@
 #include "qi.h"
 #include "ss_table.h"
 
-/* Vendor-specific capability of the machine's functions (Documentation/machine/pci.rst). */
+/* Vendor-specific capability of the machine's functions (Documentation/design/machine/pci.rst). */
 #define VTD_VSEC_LENGTH 0x14
 #define VTD_VSEC_SIGNATURE 0x04
 #define VTD_VSEC_FLAGS 0x08

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Machine descriptions as JSON (Documentation/machine/description.rst). Strict: what is not
+ * Machine descriptions as JSON (Documentation/design/machine/description.rst). Strict: what is not
  * understood is an error that names the field, so that a typing error never becomes a default.
  */
 #include <algorithm>

@@ -33,7 +33,7 @@ constexpr uint32_t kMsixPbaOffset = 0x800;
 constexpr unsigned kExpressControl = 8;
 constexpr uint16_t kExpressInitiateReset = 0x8000;
 
-/* Vendor-specific capability, Documentation/machine/pci.rst. */
+/* Vendor-specific capability, Documentation/design/machine/pci.rst. */
 constexpr unsigned kVendorLength = 0x14, kVendorRouting = 0xc;
 constexpr uint32_t kVendorSignature = 0x4d524457;
 constexpr uint32_t kRoutingValid = 1u << 16;

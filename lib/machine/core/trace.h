@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trace events of the model, named and with fields as in the specifications
- * (Documentation/debugging.rst has the table). An event that is off costs a load and a branch;
+ * (Documentation/contributing/debugging.rst has the table). An event that is off costs a load and a branch;
  * -Dcpp_args=-DWD_MODEL_TRACE=0 of meson compiles all of them out.
  */
 #pragma once

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Doorbells: architected ones (QM-DB-1), and the words of Documentation/machine/pci.rst. */
+/* Doorbells: architected ones (QM-DB-1), and the words of Documentation/design/machine/pci.rst. */
 #include "qm/impl.h"
 
 #include <fcntl.h>

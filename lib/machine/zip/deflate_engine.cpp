@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ISA-L behind DeflateEngine; Documentation/machine/zip.rst says why ISA-L. Compression always
+ * ISA-L behind DeflateEngine; Documentation/design/machine/zip.rst says why ISA-L. Compression always
  * produces raw deflate in one call, and the trailer is added here, so that a part of a stream and a
  * whole one take the same path.
  */

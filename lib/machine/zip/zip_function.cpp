@@ -14,7 +14,7 @@ namespace wd::machine
 namespace
 {
 
-/* QM-FUNC-1 to QM-FUNC-3; Documentation/machine/pci.rst. */
+/* QM-FUNC-1 to QM-FUNC-3; Documentation/design/machine/pci.rst. */
 constexpr uint16_t kVendor = 0x19e5, kDevice = 0xa250;
 constexpr uint32_t kClass = 0x120000;
 constexpr unsigned kMessages = 4, kTableBar = 0, kRegisterBar = 2, kDoorbellBar = 4;

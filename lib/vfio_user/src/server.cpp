@@ -139,7 +139,7 @@ struct Server::Impl {
  * DEVICE_RESET of the IOMMU's unit is the reset of the machine: the unit is on bus 0, where no bus
  * reset happens, and nobody's but the kernel's. That of another function may be a reset of its bus,
  * which its owner can cause and which must not take it out of the unit's scope
- * (Documentation/machine/pci.rst).
+ * (Documentation/design/machine/pci.rst).
  */
 static std::function<void()> resetOf(const machine::MachineFunction &function,
 				     machine::Machine &machine)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Compress one block on the nearest accelerator; Documentation/library.rst walks through it. */
+/* Compress one block on the nearest accelerator; Documentation/guide/library.rst walks through it. */
 #include <cstdio>
 #include <cstring>
 

@@ -64,7 +64,7 @@ int statusOf(zip::Status status)
 
 /** Bytes of output at or below which the device ignores a request that has no input. */
 constexpr uint32_t kIgnoredOutput = 16;
-/** Streams that a decompressing queue keeps at a time (Documentation/machine/zip.rst). */
+/** Streams that a decompressing queue keeps at a time (Documentation/design/machine/zip.rst). */
 constexpr unsigned kMaxStreams = 8;
 
 std::span<const std::byte> sourceOf(const wd_zip_req &r)

@@ -2,7 +2,7 @@
 /*
  * Queues that are stopped while requests wait for pages, or are many. The mailbox is everybody's:
  * STOP_QP must find a queue that is idle. What the device had to abandon in STOP_QP has a status of
- * its own (Documentation/machine/zip.rst), so none may have it.
+ * its own (Documentation/design/machine/zip.rst), so none may have it.
  */
 #include "fixture.h"
 

@@ -151,7 +151,7 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 WD_BEGIN_DECLS
 /*
  * Pages pinned may be fewer than asked for when memory ends; none at all is -EFAULT. The pin counts
- * pages; it cannot keep a process of the host from unmapping them (Documentation/hostkernel.rst).
+ * pages; it cannot keep a process of the host from unmapping them (Documentation/design/hostkernel.rst).
  * FOLL_FORCE, which is for ending copy-on-write, touches for reading: a pin follows the address.
  */
 int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags,

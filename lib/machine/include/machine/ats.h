@@ -3,7 +3,7 @@
  * The device's side of PCI Express address translation services (ATS) and page requests (PRI): what
  * a function's configuration space says about them, and the page requests that are waiting for an
  * answer (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are in the agents, one device TLB
- * each. Documentation/machine/iommu.rst has more.
+ * each. Documentation/design/machine/iommu.rst has more.
  */
 #pragma once
 

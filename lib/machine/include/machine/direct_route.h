@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The fabric of a function that no IOMMU serves: addresses are physical addresses. Device models
- * use it while their `routing` word is not valid (Documentation/machine/pci.rst).
+ * use it while their `routing` word is not valid (Documentation/design/machine/pci.rst).
  */
 #pragma once
 

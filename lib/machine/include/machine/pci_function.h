@@ -60,7 +60,7 @@ constexpr uint16_t kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
  *
  * Configuration space is declared, not programmed (everything is read-only until declared): value
  * and writable mask per byte. Setting "initiate function level reset" in a PCI Express capability
- * resets the function. See Documentation/machine/pci.rst for the vendor-specific capability that
+ * resets the function. See Documentation/design/machine/pci.rst for the vendor-specific capability that
  * every function of the machine carries.
  */
 class PciFunction

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The guest's memory as all connections of one machine announce it (DMA_MAP), seen by the machine
- * as its physical memory. See Documentation/machine/vfio-user.rst for the design.
+ * as its physical memory. See Documentation/design/machine/vfio-user.rst for the design.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
 /*
  * The part of a virtual VT-d unit that needs the host's: guest PASID table entries become nested
  * HWPTs and attachments, the guest's invalidation descriptors become flushes, page faults become
- * page requests in the guest, and its answers go back (Documentation/vsva.rst).
+ * page requests in the guest, and its answers go back (Documentation/guide/vsva.rst).
  *
  * Registers, queues in memory, the context table and interrupts of the virtual unit are the VMM's.
  * The guest must see caching mode (CAP.CM = 1): only then it says when an entry becomes present.

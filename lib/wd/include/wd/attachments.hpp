@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is attached where in the IOMMU, as its driver shows it in sysfs (Documentation/iommu.rst):
+ * Who is attached where in the IOMMU, as its driver shows it in sysfs (Documentation/design/iommu.rst):
  * every [requester id] and [requester id, PASID] of every domain.
  */
 #pragma once

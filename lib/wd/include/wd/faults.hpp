@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the IOMMU refused, as its driver shows it in sysfs (Documentation/iommu.rst): the newest
+ * What the IOMMU refused, as its driver shows it in sysfs (Documentation/design/iommu.rst): the newest
  * faults of every unit.
  */
 #pragma once

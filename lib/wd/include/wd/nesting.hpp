@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * User-managed page tables (nested HWPTs) and page faults: Documentation/nesting.rst,
- * Documentation/userspace-api/iommufd.rst. Functions are ioctls of <linux/iommufd.h>, except the
+ * User-managed page tables (nested HWPTs) and page faults: Documentation/design/nesting.rst,
+ * Documentation/guide/iommufd.rst. Functions are ioctls of <linux/iommufd.h>, except the
  * fault queue's, which are reads and writes of its file.
  */
 #pragma once
