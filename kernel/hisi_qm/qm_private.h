@@ -10,9 +10,10 @@
  *	wd_qm.lock		which queues are taken, which files are open
  *	wd_qm.stop_lock		STOP_QP, one at a time, so that a thread that needs the mailbox for
  *				another command waits for one of them at most
- *	wd_qm.mailbox_lock	the mailbox and its buffer No user memory is touched with wd_qp.lock
- * or a lock inside it held, since mmap takes wd_qp.lock under mmap_lock. wd_queue.lock is never
- * taken under mmap_lock.
+ *	wd_qm.mailbox_lock	the mailbox and its buffer
+ *
+ * No user memory is touched with wd_qp.lock or a lock inside it held, since mmap takes wd_qp.lock
+ * under mmap_lock. wd_queue.lock is never taken under mmap_lock.
  */
 #ifndef _WD_QM_PRIVATE_H
 #define _WD_QM_PRIVATE_H

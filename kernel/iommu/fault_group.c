@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Groups of page requests that wait for their answer: who may have how many of them, for how long,
- * and the answer (Documentation/design/nesting.rst).
+ * Groups of page requests that wait for their answer: limits of their number and their time, and
+ * the answer (Documentation/design/nesting.rst).
  *
- * A device has credits: page requests that it may have outstanding. Who leaves them unanswered
- * takes them from the others, so each owner has a share, a part of all of them is kept for faults
- * that the kernel answers itself, and after a time the layer answers instead of the owner. A group
- * counts for its owner's share until it is given back, even if the device has its answer by then:
- * so an owner who does not answer at all gets nothing more, and costs no memory.
+ * A device has credits: page requests that it may have outstanding. An owner that leaves requests
+ * unanswered takes credits from the others. So each owner has a share, a part of the credits is
+ * reserved for faults that the kernel answers itself, and after a time limit the layer answers
+ * instead of the owner. A group counts for its owner's share until it is given back, even if the
+ * device has its answer by then: so an owner that does not answer at all gets no further groups,
+ * and costs no further memory.
  */
 #include <linux/err.h>
 #include <linux/ktime.h>
@@ -17,7 +18,7 @@
 
 #include "layer.h"
 
-/* An owner's part of the credits, and what is kept for the kernel: one in so many. */
+/* An owner's part of the credits, and the part reserved for the kernel: one in so many. */
 #define WD_FAULT_PARTS 8
 #define WD_FAULT_RESERVE_PARTS 64
 /*
@@ -75,8 +76,8 @@ static bool wd_handler_slow(struct wd_fault_handler *handler, u64 now)
 }
 
 /*
- * A single group is let in whatever its size, or it could never be served. Nobody has more than the
- * device has, whatever the device does.
+ * A single group fits at any size, or it could never be served. No owner has more credits than the
+ * device, even if the device sends more requests than it may.
  */
 static bool wd_fault_fits(const struct wd_device *device, struct wd_fault_handler *handler,
 			  unsigned int count, u64 now)
@@ -213,7 +214,7 @@ static struct wd_fault_group *wd_faults_overdue(struct wd_device *device, u64 no
 	return NULL;
 }
 
-/* From then on its owner may free it: what the answer needs is in @last. */
+/* From then on its owner may free it: the answer only needs @last. */
 static void wd_group_take(struct wd_fault_group *group, int over, struct wd_fault *last)
 {
 	wd_group_settle(group, over);
@@ -243,7 +244,7 @@ static void wd_faults_check(struct work_struct *work)
 	spin_unlock(&device->wait_lock);
 }
 
-/* The device is about to forget what it has asked for; nothing new arrives. */
+/* The device is about to forget its requests; no new ones arrive. */
 void wd_fault_groups_cancel(struct wd_device *device)
 {
 	struct wd_fault_group *group;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of the layer share: objects and records (registry.c), and the services that use
- * them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
- * page faults (page_fault.c, fault_group.c), what dead IOMMUs keep (lost.c).
+ * Declarations that the parts of the layer share: objects and records (registry.c), and the
+ * services that use them: attach (pasid.c), user-managed tables (nesting.c), replacement
+ * (replace.c), page faults (page_fault.c, fault_group.c), memory that dead IOMMUs keep (lost.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
@@ -54,7 +54,7 @@ struct wd_iommu {
  * @id: number shown to people, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_record of this domain
- * @lost: an IOMMU may use what was mapped in it for ever; only ever set
+ * @lost: an IOMMU may use for ever memory that was mapped in it; never cleared
  * @node: in wd_domain_list
  */
 struct wd_domain {
@@ -88,11 +88,11 @@ struct wd_record {
  * @dev: the device
  * @iommu: its IOMMU
  * @lock: see the top of the file
- * @gone: released; what is waiting for @lock gives up
+ * @gone: released; calls that wait for @lock give up
  * @resets: resets that are under way
  * @rid: record of the requester id
  * @rid_core: domain that Linux's core has attached to it, NULL if none; wd_lock
- * @rid_taken: the layer has put something in its place: what @rid says; wd_lock
+ * @rid_taken: the layer has put something else in its place, see @rid; wd_lock
  * @replaces: struct wd_replace, prepared
  * @pasids: struct wd_record by PASID
  * @fault_lock: see the top of the file
@@ -100,11 +100,11 @@ struct wd_record {
  * @nr_handlers: entries of @handlers
  * @partial: struct wd_partial_fault, requests of incomplete groups in the order of their arrival
  * @nr_partial: entries of @partial
- * @wait_lock: guards what follows up to @shared_waits; see the top of the file
+ * @wait_lock: guards the members up to @shared_waits; see the top of the file
  * @credits: page requests that it may have outstanding
  * @waiting: struct wd_fault_group for which the device waits, in the order of their arrival
  * @waits: page requests of them
- * @shared_waits: those among them that are for one owner of several
+ * @shared_waits: those of @waits that belong to shared owners
  * @fault_check: looks for groups that wait for too long
  * @answer_lock: see the top of the file
  * @silent: the driver takes no more answers
@@ -136,14 +136,15 @@ struct wd_device {
 };
 
 /**
- * struct wd_fault_handler - who takes the page requests of [device, PASID]
+ * struct wd_fault_handler - the handler of page requests at [device, PASID]
  * @call: as registered
  * @data: as registered
  * @owner: as registered
- * @users: its registration, and every group that it has; wd_device.wait_lock, as what follows
+ * @users: its registration, and every group that it has; wd_device.wait_lock, as for the members
+ * below
  * @groups: struct wd_fault_group that it has not given back, oldest first
  * @held: page requests of them
- * @waits: those among them that have no answer yet
+ * @waits: those of @held that have no answer yet
  */
 struct wd_fault_handler {
 	wd_fault_handler_t call;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What an IOMMU that does not answer may use for ever. Its functions are no bus masters any more;
- * and the memory which the IOMMU was to forget is not given to anybody else, but kept and counted.
+ * Memory that a dead IOMMU may use for ever. Its functions have no bus mastering any more; and
+ * memory that the IOMMU may still reach is not given to others, but kept and counted.
  */
 #include <linux/atomic.h>
 #include <linux/module.h>
@@ -12,7 +12,7 @@
 #include "layer.h"
 
 static atomic_long_t wd_leaked_pages = ATOMIC_LONG_INIT(0);
-/* Some domain is lost, or was: until then nobody has to look for his. */
+/* Some domain is lost, or was: until then no lookup is needed. */
 static bool wd_any_lost;
 
 /**
@@ -39,8 +39,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_domain_set_lost);
  * To be asked after memory was unmapped, and before it is given back. Any context. Costs one read
  * as long as no IOMMU has failed.
  *
- * Return: true if some IOMMU may use what was mapped for ever; call wd_iommu_leaked() for what is
- * therefore kept.
+ * Return: true if some IOMMU may use for ever memory that was mapped; call wd_iommu_leaked() for
+ * the pages that are kept therefore.
  */
 bool wd_iommu_domain_lost(struct iommu_domain *domain)
 {

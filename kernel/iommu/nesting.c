@@ -64,10 +64,10 @@ static struct wd_pgtable *wd_pgtable_alloc(struct wd_device *device, struct iomm
 
 /**
  * wd_iommu_pgtable_alloc - a user-managed table
- * @dev: device that it is for; others behind IOMMUs of the same driver may join
+ * @dev: device that it is for; it may also be bound to other devices of IOMMUs of the same driver
  * @parent: nesting parent, kept by the caller until the table is freed
  * @flags: IOMMU_HWPT_ALLOC_PASID
- * @data: what the user says about the table
+ * @data: the user's description of the table
  *
  * Return: the table; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP if its IOMMU does not
  * nest or does not know the type or a flag, -EINVAL for a parent of another driver or bad data,
@@ -152,7 +152,7 @@ void wd_detach(struct wd_device *device, struct wd_record *record)
 		wd_record_remove(record);
 }
 
-/* Undo the attach of @domain, or of @table on it, if that is what [@dev, @pasid] has. */
+/* Undo the attach of @domain, or of @table on it, if [@dev, @pasid] has it. */
 void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
 		    ioasid_t pasid)
 {
@@ -185,8 +185,8 @@ static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pg
 /**
  * wd_iommu_bind_pgtable - let a device's requester id go through a user-managed table
  * @parent: the parent of @table
- * @dev: device whose requester id the core has blocked, since the caller owns its group's DMA, or
- *	has attached to @parent
+ * @dev: device; the core has blocked its requester id, since the caller owns its group's DMA, or
+ *	has attached it to @parent
  * @table: user-managed table, kept by the caller until the unbind
  *
  * From blocked to the table in one step: no request ever goes through @parent alone.
@@ -225,8 +225,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_bind_pgtable_pasid);
  * @dev: device
  * @table: the table given then
  *
- * In one step back to what the core has attached: blocked, or @parent. When it returns no request
- * goes through @table. Nothing happens if the device has been released meanwhile, or the core has
+ * In one step back to the core's attachment: blocked, or @parent. When it returns no request goes
+ * through @table. Nothing happens if the device has been released meanwhile, or the core has
  * attached something, which unbound it.
  */
 void wd_iommu_unbind_pgtable(struct iommu_domain *parent, struct device *dev,
@@ -258,12 +258,12 @@ EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable_pasid);
  * wd_iommu_cache_invalidate - forget translations of a user-managed table that its user changed
  * @table: kept by the caller; need not be bound
  * @type: enum iommu_hwpt_invalidate_data_type
- * @entries: kernel copy of what the user wrote
+ * @entries: kernel copy of the user's entries
  * @entry_len: bytes of each
  * @count: number; 0 only asks whether @type is known
- * @done: receives how many were done, whatever is returned
+ * @done: receives the number of entries that were done, also on error
  *
- * Return: 0; -EOPNOTSUPP if the IOMMU has no such service, or for what is unknown in an entry;
+ * Return: 0; -EOPNOTSUPP if the IOMMU has no such service, or for an unknown flag in an entry;
  * -EINVAL for a type that is not the table's, a wrong length, a bad entry.
  */
 int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries,

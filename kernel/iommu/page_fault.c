@@ -2,8 +2,8 @@
 /*
  * Page requests of devices: collected to groups, and given to the handler of their [device, PASID].
  *
- * A group that nobody handles is answered INVALID. So is one that no memory is left for, or that is
- * one too many (fault_group.c).
+ * A group without a handler is answered INVALID. So is a group for which there is no memory, or no
+ * credit (fault_group.c).
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -11,7 +11,7 @@
 
 #include "layer.h"
 
-/* A request whose group is not complete. */
+/* A request of an incomplete group. */
 struct wd_partial_fault {
 	struct list_head node;
 	struct wd_fault fault;
@@ -54,7 +54,7 @@ static void wd_partial_drop(struct wd_device *device, struct wd_partial_fault *p
 
 /*
  * The oldest request makes room for a new one: its device is flooding, or does not end its groups.
- * What is forgotten is asked for again when its group has been answered.
+ * The device repeats a forgotten request when its group has been answered.
  */
 static bool wd_partial_add(struct wd_device *device, const struct wd_fault *fault)
 {
@@ -91,7 +91,7 @@ static unsigned int wd_partial_count(struct wd_device *device, const struct wd_f
 	return count;
 }
 
-/* Its requests are no longer among the incomplete ones, whatever happens. */
+/* Its requests leave the incomplete ones in any case. */
 static void wd_group_collect(struct wd_device *device, const struct wd_fault *last,
 			     struct wd_fault_group *group)
 {
@@ -162,7 +162,7 @@ static bool wd_report_fault(struct wd_device *device, const struct wd_fault *fau
  * last request of a group is answered.
  *
  * Return: true if a handler has the request, or gets it with the last one of its group; false if
- * nobody has it: the driver enters it in its log of faults.
+ * there is no handler: the driver enters it in its log of faults.
  */
 bool wd_iommu_report_fault(struct device *dev, const struct wd_fault *fault)
 {
@@ -189,7 +189,7 @@ static void wd_partial_drop_all(struct wd_device *device)
 	mutex_unlock(&device->fault_lock);
 }
 
-/* A reset: the device forgets what it has asked for, and begins anew. It sends nothing now. */
+/* A reset: the device forgets its requests, and begins anew. It sends none now. */
 void wd_faults_cancel(struct wd_device *device)
 {
 	wd_partial_drop_all(device);
@@ -197,7 +197,7 @@ void wd_faults_cancel(struct wd_device *device)
 }
 
 /**
- * wd_iommu_faults_cancel - a device will have forgotten what it has asked for
+ * wd_iommu_faults_cancel - a device is about to forget its page requests
  * @dev: device; it sends no page requests, and all that it has sent have been reported
  *
  * As in a reset: groups are answered INVALID, and the late answers of their owners get -ECANCELED.
@@ -217,7 +217,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_faults_cancel);
  * wd_iommu_faults_lost - page requests of a device may have been lost
  * @dev: device
  *
- * Incomplete groups are forgotten: their last request may be what was lost, and the device begins
+ * Incomplete groups are forgotten: their last request may be the lost one, and the device begins
  * anew.
  */
 void wd_iommu_faults_lost(struct device *dev)
@@ -234,8 +234,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_faults_lost);
 /* --- handlers, with the device's lock held --- */
 
 /*
- * The thread of the page request queue waits for fault_lock: what somebody may have to wait for is
- * allocated before.
+ * The thread of the page request queue waits for fault_lock: allocate, which may wait, before
+ * taking it.
  */
 static int wd_handler_add(struct wd_device *device, ioasid_t pasid,
 			  struct wd_fault_handler *handler)
@@ -325,12 +325,12 @@ void wd_faults_release(struct wd_device *device)
  * wd_iommu_register_fault_handler - take the page requests of [device, PASID]
  * @dev: device
  * @pasid: PASID, or IOMMU_NO_PASID for requests without one
- * @owner: who answers
+ * @owner: kind of party that answers
  * @handler: called for every complete group
  * @data: for @handler
  *
- * To be called before what may fault is attached or bound. The first handler of a device lets it
- * send page requests.
+ * To be called before an address space that may fault is attached or bound. The first handler of a
+ * device lets it send page requests.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EOPNOTSUPP if the device or its IOMMU has no page
  * requests; -EBUSY if (@dev, @pasid) has a handler; -ENOMEM; errors of the driver.
@@ -364,8 +364,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_register_fault_handler);
  * wd_iommu_change_fault_handler - another handler for [device, PASID]
  * @dev: device; may have been released meanwhile
  * @pasid: as given to wd_iommu_register_fault_handler()
- * @call: in the place of the handler given then; NULL: nobody handles page requests from now on, as
- *	if there was no handler, but the device goes on asking
+ * @call: in the place of the handler given then; NULL: page requests are answered from now on as if
+ *	there was no handler, but the device may send them
  * @data: for @call
  *
  * When it returns no call of the old handler is running, and none begins. Groups that it got are
@@ -395,9 +395,9 @@ EXPORT_SYMBOL_GPL(wd_iommu_change_fault_handler);
  * @dev: device; may have been released meanwhile, which has undone it
  * @pasid: as given then
  *
- * To be called after what may fault is detached or unbound. When it returns no call of the handler
- * is running, and none begins. Groups that the handler got are still to be answered; incomplete
- * ones are forgotten, and INVALID when their last request arrives.
+ * To be called after an address space that may fault is detached or unbound. When it returns no
+ * call of the handler is running, and none begins. Groups that the handler got are still to be
+ * answered; incomplete ones are forgotten, and INVALID when their last request arrives.
  */
 void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid)
 {

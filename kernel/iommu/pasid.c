@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The IOMMU layer's services beyond Linux 6.1: attach of kernel-managed page tables to PASIDs and
- * to requester ids that the core has blocked, and what users of the layer ask about a device's
- * IOMMU.
+ * to requester ids that the core has blocked, and queries about a device's IOMMU.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -39,8 +38,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_domain_alloc_user);
  * @dev: device that one is needed for
  * @flags: IOMMU_HWPT_ALLOC_*
  *
- * Return: true if wd_iommu_domain_alloc_user() would make one that differs in nothing but what is
- * mapped.
+ * Return: true if wd_iommu_domain_alloc_user() would make one that differs in its mappings only.
  */
 bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
 {
@@ -128,8 +126,8 @@ static int wd_attach_rid(struct iommu_domain *domain, struct wd_device *device)
 /**
  * wd_iommu_attach_rid - let a blocked requester id use a domain
  * @domain: as in wd_iommu_attach_device_pasid()
- * @dev: device, whose group's DMA the caller owns: the core has blocked the requester id, and goes
- *	on believing so. What the layer has attached it may replace in one step
+ * @dev: device; the caller owns its group's DMA: the core has blocked the requester id, and still
+ *	regards it as blocked. The layer may replace its own attachment in one step
  *
  * Return: as wd_iommu_attach_device_pasid(); -EINVAL also if the requester id is not blocked.
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What the layer knows: IOMMUs and their operations, claimed devices, domains, and the attach
- * records, per device and per domain. What drivers call is here, and the walk of the records.
+ * Tables of the layer: IOMMUs and their operations, claimed devices, domains, and the attach
+ * records, per device and per domain. Functions for drivers are here, and the walk of the records.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -82,7 +82,7 @@ void wd_device_unuse(struct wd_device *device)
 	wd_device_put(device);
 }
 
-/* Drivers announce what may be attached. */
+/* Drivers announce domains that may be attached. */
 bool wd_domain_known(struct iommu_domain *domain)
 {
 	bool known;
@@ -93,7 +93,7 @@ bool wd_domain_known(struct iommu_domain *domain)
 	return known;
 }
 
-/* For whoever knows that @domain is not released meanwhile. Any context. */
+/* For callers that know that @domain is not released meanwhile. Any context. */
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
 {
 	return xa_load(&wd_domains, wd_index(domain));
@@ -175,7 +175,7 @@ void wd_record_remove(struct wd_record *record)
 }
 
 /**
- * wd_rid_take - note that something is about to take the place of what the core has attached
+ * wd_rid_take - note that something is about to take the place of the core's attachment
  * @device: in use
  * @domain: announced domain
  * @table: user-managed table on @domain that is bound there, or NULL
@@ -229,7 +229,7 @@ void wd_rid_give_back(struct wd_device *device)
 	mutex_unlock(&wd_lock);
 }
 
-/* What the layer has attached at [@device, @pasid]; NULL for nothing. */
+/* The layer's attachment at [@device, @pasid]; NULL for none. */
 struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid)
 {
 	bool taken;
@@ -243,7 +243,7 @@ struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid)
 	return taken ? &device->rid : NULL;
 }
 
-/* What @record is about. The core may be changing that of the requester id. */
+/* Is @record about @domain and @table? The core may be changing the record of the requester id. */
 bool wd_record_is(const struct wd_record *record, const struct iommu_domain *domain,
 		  const struct wd_pgtable *table)
 {
@@ -537,8 +537,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_domain_released);
  * @domain: announced domain, or NULL for none
  * @dev: claimed device
  *
- * What the layer has put in the place of the core's is gone from the hardware by now, and
- * forgotten.
+ * An attachment of the layer in the place of the core's is gone from the hardware by now, and its
+ * record is cleared.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if @domain is unknown.
  */
@@ -612,7 +612,7 @@ static int wd_public_step(const struct wd_record *record, void *arg)
  *	called; not 0 ends the walk
  * @arg: for @fn
  *
- * Return: 0, or what @fn returned.
+ * Return: 0, or the result of @fn.
  */
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg)
 {
@@ -659,8 +659,8 @@ static int wd_show_step(const struct wd_record *record, void *arg)
 }
 
 /*
- * One line a record; what does not fit into a page is counted in the last line. Root only, as the
- * log of faults: both show the PASIDs of other people's work.
+ * One line a record; the last line counts records that do not fit into a page. Root only, as the
+ * log of faults: both show PASIDs of other users.
  */
 static ssize_t attachments_show(struct device *dev, struct device_attribute *attr, char *buf)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One attachment in the place of another. What may fail is done before anything is changed, so that
+ * One attachment in the place of another. All steps that may fail come before any change, so that
  * several devices can be changed together, or none: prepare all of them, then commit or abort each.
  */
 #include <linux/err.h>
@@ -108,12 +108,12 @@ static void wd_replace_free(struct wd_replace *replace)
 }
 
 /**
- * wd_iommu_replace_commit - do what was prepared
+ * wd_iommu_replace_commit - make the prepared change
  * @replace: gone afterwards
  *
  * Every request finds the old attachment or the new one, none finds nothing. When it returns none
- * finds the old one. If what was there has been detached meanwhile nothing is attached: the device
- * was released, or the core has attached something to the requester id.
+ * finds the old one. If the old attachment has been detached meanwhile nothing is attached: the
+ * device was released, or the core has attached something to the requester id.
  */
 void wd_iommu_replace_commit(struct wd_replace *replace)
 {
@@ -140,7 +140,7 @@ static void wd_replace_abort(struct wd_replace *replace)
 }
 
 /**
- * wd_iommu_replace_abort - forget what was prepared
+ * wd_iommu_replace_abort - undo wd_iommu_replace_prepare()
  * @replace: gone afterwards
  */
 void wd_iommu_replace_abort(struct wd_replace *replace)
@@ -152,7 +152,7 @@ void wd_iommu_replace_abort(struct wd_replace *replace)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_replace_abort);
 
-/* The device is being released: what is prepared will not be done. */
+/* The device is being released: prepared changes will not be made. */
 void wd_replaces_release(struct wd_device *device)
 {
 	struct wd_replace *replace, *next;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets of a device. Linux does this by itself from 7.0 on; before, whoever resets the device says
- * so: a PCI driver in its reset_prepare and reset_done.
+ * Resets of a device. Linux does this by itself from 7.0 on; before, the code that resets the
+ * device calls these functions: a PCI driver in its reset_prepare and reset_done.
  */
 #include <linux/module.h>
 
@@ -12,9 +12,9 @@
  * @dev: device; if it is not claimed nothing happens
  *
  * When it returns no request of the device reaches memory, and page requests that it has made are
- * answered: those that it makes after the reset may have the same group indices, and must not get
- * answers to the old ones. Owners who answer those get -ECANCELED. Attaching and detaching is
- * possible meanwhile, and in effect after the reset. May sleep. Calls nest.
+ * answered: requests from after the reset may have the same group indices, and must not get answers
+ * to the old ones. An owner that answers an old one gets -ECANCELED. Attaching and detaching are
+ * possible meanwhile, and take effect after the reset. May sleep. Calls nest.
  */
 void wd_iommu_reset_prepare(struct device *dev)
 {

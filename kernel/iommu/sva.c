@@ -6,7 +6,7 @@
  * as parent: it is bound on a static domain that stands for "the process", and so shown there. The
  * object has a top-level table of its own, which is filled from the process's: when a bond is made,
  * by page faults (sva_fault.c), and by wd_iommu_sva_filled(). One notifier for each mm tells its
- * bonds what the mm forgets, and when it ends.
+ * bonds of pages that leave the mm, and of its end.
  *
  * Locks, outer to inner:
  *	(locks of the bond's user)
@@ -58,7 +58,7 @@ struct wd_sva_mm {
  * @table: of the driver
  * @ops: of the user
  * @data: for @ops
- * @pager: handles page faults; NULL: nobody does
+ * @pager: handles page faults; NULL: they are not handled
  * @told: the user was told of the end of the mm; wd_sva_mm.lock
  * @lock: see the top of the file
  * @bound: the table is bound
@@ -78,7 +78,7 @@ struct wd_sva {
 	bool bound;
 };
 
-/* What every bond is attached to, as far as records go. */
+/* The domain in the records of all bonds. */
 static struct iommu_domain wd_sva_domain = {
 	.type = WD_IOMMU_DOMAIN_MM,
 };
@@ -115,7 +115,7 @@ static void wd_sva_invalidate(struct mmu_notifier *notifier, struct mm_struct *m
 	spin_unlock_irqrestore(&space->lock, flags);
 }
 
-/* A bond whose user does not know of the end yet, with a reference. */
+/* A bond, with a reference, whose user has not been told of the end yet. */
 static struct wd_sva *wd_sva_tell_next(struct wd_sva_mm *space)
 {
 	struct wd_sva *sva, *found = NULL;
@@ -184,10 +184,11 @@ static const struct mmu_notifier_ops wd_sva_notifier_ops = {
  * wd_iommu_sva_mm_get - prepare an address space for bonds
  * @mm: has users: usually that of the caller
  *
- * Waits for the mmap lock, which a user can hold for as long as he likes: to be called with no lock
- * held that anybody else needs.
+ * Waits for the mmap lock, which a user can hold for as long as it likes: to be called without any
+ * lock that others need.
  *
- * Return: what wd_iommu_sva_bind() takes; ERR_PTR of -ENOMEM, -EINTR if the caller is being killed.
+ * Return: the argument of wd_iommu_sva_bind(); ERR_PTR of -ENOMEM, -EINTR if the caller is being
+ * killed.
  */
 struct wd_sva_mm *wd_iommu_sva_mm_get(struct mm_struct *mm)
 {
@@ -228,9 +229,9 @@ static void wd_sva_fill(struct wd_sva_mm *space, unsigned long start, unsigned l
  * wd_iommu_sva_filled - an address space has memory that its bonds may not have seen
  * @mm: address space, which has users
  * @start: first address
- * @end: behind the last one
+ * @end: first one after the range
  *
- * For bonds without page faults, whose devices do not ask.
+ * For bonds without page faults: their devices do not send page requests.
  */
 void wd_iommu_sva_filled(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
@@ -335,8 +336,8 @@ static void wd_sva_leave(struct wd_sva *sva)
 }
 
 /*
- * Nothing is bound any more: every page request gets its answer, and none comes any more. Before
- * the last handler goes, since a device whose page requests are switched off gets no answers.
+ * Nothing is bound any more: every page request gets its answer, and none comes any more. Called
+ * before the last handler goes, since a device with page requests off gets no answers.
  */
 static void wd_sva_end_faults(struct wd_sva *sva)
 {
@@ -370,8 +371,8 @@ static int wd_sva_install(struct wd_sva *sva)
  * @dev: device
  * @space: of wd_iommu_sva_mm_get(); the bond's from now on, if it is made
  * @pasid: PASID, free
- * @faults: handle page faults; otherwise only what the process has in memory can be reached
- * @ops: what to tell the user of the bond
+ * @faults: handle page faults; otherwise only pages in memory can be reached
+ * @ops: callbacks to the user of the bond
  * @data: for @ops; the bond's until it calls @ops->release
  *
  * Return: the bond; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP if it or its IOMMU
@@ -417,9 +418,9 @@ EXPORT_SYMBOL_GPL(wd_iommu_sva_bind);
 
 /**
  * wd_iommu_sva_cut - let a bond reach nothing any more
- * @sva: bond; it still has its PASID, whose requests fail without being recorded
+ * @sva: bond; it still has its PASID, and requests at it fail without being recorded
  *
- * Page requests that wait are refused: what waits for them in the device ends.
+ * Page requests that wait are refused, so that the device's requests that wait for them end.
  */
 void wd_iommu_sva_cut(struct wd_sva *sva)
 {
@@ -442,9 +443,9 @@ EXPORT_SYMBOL_GPL(wd_iommu_sva_cut);
 
 /**
  * wd_iommu_sva_refuse - answer the page requests of a bond that are outstanding
- * @sva: bond, which goes on
+ * @sva: bond; it stays in use
  *
- * For a user who cannot wait for them: their pages may never come.
+ * For a user that cannot wait for them: their pages may never come.
  */
 void wd_iommu_sva_refuse(struct wd_sva *sva)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* What bonds (sva.c) and their page faults (sva_fault.c) share. */
+/* Declarations that bonds (sva.c) and their page faults (sva_fault.c) share. */
 #ifndef _WD_IOMMU_SVA_PRIVATE_H
 #define _WD_IOMMU_SVA_PRIVATE_H
 

@@ -2,11 +2,10 @@
 /*
  * Page faults of bonds with address spaces.
  *
- * A page may take for ever to come: its file system or its userfaultfd is in the hands of a user.
- * So every bond has a worker of its own, in which nobody else's faults wait, and nobody waits for
- * that worker: whoever ends the bond takes the worker's groups away and answers them. What the
- * worker needs is the pager's, which outlives the bond until the worker returns. It keeps this
- * module, too.
+ * A page may never come: a user controls its file system or its userfaultfd. So every bond has a
+ * worker of its own, in which faults of no other bond wait, and no thread waits for that worker:
+ * the end of the bond takes the worker's groups away and answers them. The worker only uses the
+ * pager, which outlives the bond until the worker returns. The pager keeps this module loaded, too.
  *
  * Locks: wd_sva_pager.lock, a spinlock, is over the driver's mm_table_fill.
  */
@@ -126,8 +125,8 @@ static bool wd_sva_closed(struct wd_sva_pager *pager)
 }
 
 /*
- * The process would get the page if it touched it: so does the device. Who waits for the page does
- * not hold the mmap lock meanwhile; every attempt is a first one, since later ones would.
+ * The device gets the page if the process would get it by touching it. The mmap lock is not held
+ * while this waits for the page; every attempt is a first one, since later attempts would hold it.
  */
 static bool wd_sva_page_in(struct wd_sva_pager *pager, const struct wd_fault *fault)
 {
@@ -198,7 +197,7 @@ static bool wd_sva_next_group(struct wd_sva_pager *pager)
 	return group;
 }
 
-/* Unless somebody else has answered it. */
+/* Unless it has been answered already. */
 static void wd_sva_answer(struct wd_sva_pager *pager, enum wd_fault_code code)
 {
 	struct wd_fault_group *group;
@@ -256,7 +255,7 @@ void wd_sva_pager_fault(struct wd_fault_group *group)
 }
 
 /**
- * wd_sva_pager_refuse - answer what is outstanding
+ * wd_sva_pager_refuse - answer outstanding groups
  * @pager: pager
  *
  * When it returns every group that there was has its answer. Waits for no page.

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Address translation services of functions (VT-d sheet 4.6, 5.4, 8.2): what a function can do,
- * switching ATS and page requests on and off, and what is sent to its device TLB.
+ * Address translation services of functions (VT-d sheet 4.6, 5.4, 8.2): capabilities of a function,
+ * switching ATS and page requests on and off, and commands to its device TLB.
  *
- * A function's ATS is switched under the lock of the invalidation queue. So whoever submits knows
- * whether the function can have cached a translation that was there before the submission; and
- * since he has to know in advance which functions to tell, there is a counter: if it moved while
- * he was at it, he does it again (cache.c).
+ * A function's ATS is switched under the lock of the invalidation queue. So a submission knows
+ * whether the function can have cached a translation that was there before it. A flush has to
+ * select the functions in advance; so there is a counter of changes, and a flush that sees it
+ * change selects and submits again (cache.c).
  */
 #include <linux/atomic.h>
 #include <linux/compiler.h>
@@ -54,7 +54,7 @@ static void vtd_pri_probe(struct vtd_dev *dev)
 }
 
 /**
- * vtd_ats_probe - what a function and its unit have
+ * vtd_ats_probe - find the capabilities of a function and its unit
  * @dev: function; PASIDs are on already if it has them, as ATS demands
  */
 void vtd_ats_probe(struct vtd_dev *dev)
@@ -75,10 +75,10 @@ void vtd_ats_probe(struct vtd_dev *dev)
 }
 
 /**
- * vtd_ats_flush - queue what makes a function forget
+ * vtd_ats_flush - queue invalidations of a function's device TLB
  * @batch: batch
  * @dev: function; nothing happens if its ATS is off
- * @pasid: PASID, or IOMMU_NO_PASID for what it has without
+ * @pasid: PASID, or IOMMU_NO_PASID for translations without one
  * @address: in the range
  * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
  */
@@ -118,9 +118,9 @@ static void vtd_ats_off(struct vtd_dev *dev)
  * vtd_ats_shut_out - a function's device TLB does not answer
  * @dev: function; its unit's queue is locked
  *
- * What it has kept may lead anywhere, so its translated requests are refused by the context entry
- * (flushed by the caller), whatever it makes of its ATS being switched off. Untranslated ones go
- * on. It gets no ATS any more until it is claimed anew.
+ * Translations that it has kept may lead anywhere, so the context entry (flushed by the caller)
+ * refuses its translated requests, even if the function ignores that its ATS is off. Untranslated
+ * requests still work. The function gets no ATS until it is claimed anew.
  */
 void vtd_ats_shut_out(struct vtd_dev *dev)
 {
@@ -136,7 +136,7 @@ static int vtd_ats_enable(struct vtd_dev *dev)
 
 	WRITE_ONCE(dev->ats_on, true);
 	atomic_inc(&vtd_ats_count);
-	/* Whoever has seen ats_on false, and submits after us, looks again. */
+	/* A flush that has seen ats_on false, and submits after this, looks again. */
 	smp_mb();
 	atomic_inc(&vtd_ats_changes);
 	spin_lock(&vtd_marks_lock);
@@ -174,7 +174,7 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	struct pci_dev *pdev = dev->pdev;
 	u16 at = dev->pri_cap;
 
-	/* What it made of earlier requests, and errors of then, are forgotten. */
+	/* The function forgets earlier requests and errors. */
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_RESET);
 	pci_write_config_word(pdev, at + PCI_PRI_STATUS, PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
 	pdev->pri_reqs_alloc = vtd_fault_credits(&pdev->dev);
@@ -242,8 +242,8 @@ int vtd_faults_enable(struct device *device)
  * vtd_faults_disable - the layer's faults_disable
  * @device: claimed function
  *
- * What the function asked for before has been reported when it returns. The layer calls this before
- * it lets the function go.
+ * When it returns all earlier page requests of the function have been reported. The layer calls
+ * this before it releases the function.
  */
 void vtd_faults_disable(struct device *device)
 {
@@ -271,7 +271,7 @@ static void vtd_set_resetting(struct vtd_dev *dev, bool resetting)
  * vtd_reset_prepare - the layer's reset_prepare
  * @device: claimed function
  *
- * A device TLB need not answer invalidations during a reset, and what it keeps may survive it.
+ * A device TLB need not answer invalidations during a reset, and its content may survive the reset.
  */
 void vtd_reset_prepare(struct device *device)
 {

@@ -4,8 +4,8 @@
  * it is attached, is recorded before the hardware entry is written and forgotten after it is torn
  * down, so an unmap always finds every cache that could hold the domain's translations.
  *
- * The requester id belongs to Linux's core. What the core has blocked there the layer may use, as
- * it uses a PASID; whatever the core attaches takes the place of it.
+ * The requester id belongs to Linux's core. While the core has blocked it the layer may use it as
+ * it uses a PASID; a domain that the core attaches takes the place of the layer's attachment.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -112,7 +112,7 @@ static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_uni
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
  *
- * Return: the record, whose @on has the DID to use; ERR_PTR of -ENOSPC without domain identifiers,
+ * Return: the record; its @on has the DID to use; ERR_PTR of -ENOSPC without domain identifiers,
  * -ENOMEM.
  */
 struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
@@ -154,7 +154,7 @@ err_free:
 }
 
 /**
- * vtd_attach_drop - forget an attachment whose hardware entry is torn down
+ * vtd_attach_drop - remove the record of an attachment after its hardware entry is torn down
  * @attach: record, freed; NULL does nothing
  */
 void vtd_attach_drop(struct vtd_attach *attach)
@@ -191,7 +191,7 @@ u64 vtd_snoop_bits(const struct vtd_unit *unit)
 	       (unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
 }
 
-/* What the entry of an attachment has in it. */
+/* The content of an attachment's entry. */
 static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 {
 	const struct vtd_domain_unit *on = attach->on;
@@ -202,9 +202,9 @@ static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 	return vtd_pe_second_stage(on->did, root, snoop);
 }
 
-/* --- what the core attaches to the requester id; it holds the group's mutex --- */
+/* --- attachments of the core to the requester id; the core holds the group's mutex --- */
 
-/* Tear down what the requester id uses, then its records, but for the one that is kept. */
+/* Tear down the entry of the requester id, then its records, but for the one that is kept. */
 static void vtd_rid_clear(struct vtd_dev *dev)
 {
 	lockdep_assert_held(&dev->lock);
@@ -227,9 +227,9 @@ static void vtd_rid_move_home(struct vtd_dev *dev, struct vtd_attach *attach)
 }
 
 /*
- * Replace what the requester id uses. @attach and the layer's record exist before the entry.
- * Nothing that needs memory comes after the old entry is torn down; going back to the default
- * domain needs none at all, since its record is kept and the entry has its place.
+ * Replace the entry of the requester id. @attach and the layer's record exist before the entry. No
+ * step after the tear-down of the old entry needs memory; going back to the default domain needs
+ * none at all, since its record is kept and the entry has its place.
  */
 static int vtd_rid_set(struct vtd_dev *dev, struct iommu_domain *domain, struct vtd_attach *attach,
 		       const struct vtd_pasid_entry *content)
@@ -322,7 +322,7 @@ void vtd_rid_release(struct vtd_dev *dev)
 	mutex_unlock(&dev->lock);
 }
 
-/* --- what the layer attaches; it holds the device's mutex --- */
+/* --- attachments of the layer; it holds the device's mutex --- */
 
 /*
  * May the layer have the requester id? A parent that the core has attached there may get a table
@@ -401,7 +401,7 @@ int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, str
  * @dev: claimed function
  * @pasid: as given then
  *
- * The requester id goes back to what the core has there. Nothing happens if the core has taken it.
+ * The requester id goes back to the core's attachment. Nothing happens if the core has taken it.
  */
 void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 {
@@ -454,8 +454,8 @@ struct wd_new_entry {
  * @dev: claimed function
  * @pasid: where something is attached
  *
- * Return: what vtd_replace_commit() needs; ERR_PTR of -EINVAL if the unit cannot use it, -EIO if it
- * is dead, -ENOSPC, -ENOMEM.
+ * Return: the argument of vtd_replace_commit(); ERR_PTR of -EINVAL if the unit cannot use it, -EIO
+ * if it is dead, -ENOSPC, -ENOMEM.
  */
 struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *pgtable,
 					 struct device *dev, ioasid_t pasid)
@@ -518,7 +518,7 @@ bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
 	return old;
 }
 
-/* The layer's replace_abort; of what was replaced, too. */
+/* The layer's replace_abort; also frees a replaced attachment. */
 void vtd_replace_abort(struct wd_new_entry *entry)
 {
 	vtd_attach_drop(entry->attach);

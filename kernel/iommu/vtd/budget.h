@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * How long a unit is waited for. What counts is time in which the processor looked: one that was
- * taken away (a virtual one whose host had others to run, or was stopped together with the unit)
- * has seen nothing of a unit that was late. So a step counts no more than VTD_BUDGET_STEP_NS,
- * however long it took.
+ * The time that the driver waits for a unit. Only time in which the processor looked at the unit
+ * counts: a processor that did not run (a virtual one whose host had others to run, or that was
+ * stopped together with the unit) cannot tell that the unit was late. So a step counts at most
+ * VTD_BUDGET_STEP_NS, even if it took longer.
  */
 #ifndef _WD_VTD_BUDGET_H
 #define _WD_VTD_BUDGET_H
@@ -15,7 +15,7 @@
 #define VTD_BUDGET_STEP_NS (50ULL * NSEC_PER_MSEC)
 
 /**
- * struct vtd_budget - what is left of a wait
+ * struct vtd_budget - the rest of a wait
  * @last: when it was looked at
  * @left: nanoseconds
  */
@@ -30,7 +30,7 @@ static inline struct vtd_budget vtd_budget(u64 ns)
 }
 
 /*
- * To be called between two looks at what is waited for. True: the budget is used up, the next look
+ * To be called between two looks at the unit's status. True: the budget is used up, the next look
  * is the last one.
  */
 static inline bool vtd_budget_spent(struct vtd_budget *budget)

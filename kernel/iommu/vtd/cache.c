@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a change of a domain's page tables, or of a table nested on it, makes the units and the
- * functions forget (VT-d sheet 8.5). One DID per (domain, unit) covers every function and PASID
- * that the domain is attached to there; each nested table has one of its own, whose translations
- * depend on the domain as well. The unit forgets first, since a function could ask again.
+ * Invalidations of units and functions after a change of a domain's page tables, or of a table
+ * nested on it (VT-d sheet 8.5). One DID per (domain, unit) covers every function and PASID that
+ * the domain is attached to there; each nested table has one of its own, whose translations depend
+ * on the domain as well. The unit's caches are flushed first, since a function could ask again.
  */
 #include <linux/bitops.h>
 
@@ -15,7 +15,7 @@
 #define VTD_PIOTLB_MAX_ORDER 36
 
 /**
- * struct vtd_range - what to forget
+ * struct vtd_range - addresses to invalidate
  * @address: in it
  * @order: the block is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: every address
  * @leaf_only: no table was unlinked
@@ -46,7 +46,7 @@ static struct vtd_qi_desc vtd_iotlb_flush(const struct vtd_domain_unit *on,
 	return vtd_qi_iotlb_page(on->did, range->address, range->order, range->leaf_only);
 }
 
-/* What a PASID has cached of a first stage. */
+/* Flush cached translations of a PASID's first stage. */
 static struct vtd_qi_desc vtd_piotlb_flush(u16 did, u32 pasid, const struct vtd_range *range)
 {
 	if (range->order > VTD_PIOTLB_MAX_ORDER)
@@ -66,8 +66,8 @@ struct vtd_flush_place {
 };
 
 /*
- * The next few. True if there are more. What joins a list meanwhile is told, too; what leaves it
- * has flushed for itself.
+ * Flush the next few places. True if there are more. A place that joins a list meanwhile is
+ * flushed, too; a place that leaves it has been flushed by its tear-down.
  */
 static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *range,
 			   struct vtd_qi_batch *batch, struct vtd_flush_place *place)
@@ -103,7 +103,7 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 	return false;
 }
 
-/* The lock is let go now and then, never with descriptors that are not done. */
+/* The lock is dropped now and then, never with descriptors that are not completed. */
 static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
 {
 	struct vtd_flush_place place = {};
@@ -143,9 +143,9 @@ static void vtd_domain_lost(struct vtd_domain *domain)
 }
 
 /*
- * What is not forgotten would lead into pages that somebody else gets. A command that the unit
- * refuses (it never should) is followed by the coarsest ones. And functions whose ATS came on
- * meanwhile were perhaps left out.
+ * Translations that stay cached would lead into pages that are given to others. If the unit refuses
+ * a command (it never should) the coarsest ones follow. If ATS came on in a function meanwhile the
+ * flush is repeated, since it may have left that function out.
  */
 static int vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
 {
@@ -171,10 +171,10 @@ static int vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
  * @last: last address
  * @leaf_only: no table was unlinked
  *
- * Any context. When it returns 0 no request reaches memory through what was cleared.
+ * Any context. When it returns 0 no request reaches memory through the cleared entries.
  *
- * Return: 0, or an error if a unit is dead: then the domain is lost, and what was cleared from it
- * must be kept.
+ * Return: 0, or an error if a unit is dead: then the domain is lost, and pages whose entries were
+ * cleared must be kept.
  */
 int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only)
 {
@@ -190,10 +190,11 @@ void vtd_flush_domain(struct vtd_domain *domain)
 }
 
 /**
- * vtd_flush_table - after somebody changed entries of a user-managed table
- * @batch: for the descriptors; whoever finishes it compares vtd_ats_epoch() before and after
+ * vtd_flush_table - after entries of a user-managed table have changed
+ * @batch: for the descriptors; the caller that finishes it compares vtd_ats_epoch() before and
+ * after
  * @table: the table; its lock is held until the batch is finished
- * @first: first address translated by what changed
+ * @first: first address that the changed entries translate
  * @last: last address
  * @leaf_only: only leaf entries
  */
@@ -212,7 +213,7 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 	list_for_each_entry (attach, &table->places, place) {
 		if (!READ_ONCE(attach->dev->ats_on))
 			continue;
-		/* The unit orders type 8 behind type 6, but not type 3 (5.5). */
+		/* The unit orders type 8 after type 6, but not type 3 (5.5). */
 		if (attach->pasid == IOMMU_NO_PASID)
 			vtd_qi_add(batch, attach->on->unit, vtd_qi_fence(), NULL);
 		vtd_ats_flush(batch, attach->dev, attach->pasid, range.address, range.order);

@@ -139,7 +139,7 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
 
 /**
  * vtd_context_clear - take a function from under the unit
- * @dev: function whose PASID entries are all torn down
+ * @dev: function without any PASID entry left
  *
  * The IOTLB and the PASID cache hold nothing of the function any more (4.6), so only its context
  * goes. When it returns the unit does not read the directory any more, unless it is dead.

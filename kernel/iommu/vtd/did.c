@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Domain identifiers: what the unit tags its caches with, one for each page table that it walks.
- * There are at most 65,534 of them on a unit, so that nobody may have them all: a function may use
- * no more than its share, and the last ones are for the kernel's own domains, without which no
- * function could be claimed.
+ * Domain identifiers: the unit tags its cache entries with them, one for each page table that it
+ * walks. A unit has at most 2^16, so no user may take them all: a function may use no more than its
+ * share, and the last ones are reserved for the kernel's own domains, without which no function
+ * could be claimed.
  */
 #include <linux/gfp.h>
 #include <linux/minmax.h>
@@ -31,7 +31,7 @@ static unsigned int vtd_did_count(const struct vtd_unit *unit)
 	return vtd_did_last(unit) - VTD_DID_FIRST + 1;
 }
 
-/* How many a function may use for what its users attach. */
+/* The number of identifiers for attachments of a function's users. */
 static unsigned int vtd_did_share(const struct vtd_unit *unit)
 {
 	return max(vtd_did_count(unit) / VTD_DID_SHARES, (unsigned int)VTD_DID_SHARE_MIN);
@@ -61,7 +61,7 @@ int vtd_did_alloc(struct vtd_unit *unit, bool kernel)
 	return did;
 }
 
-/* The unit has forgotten what it tagged with @did; a dead one never does. */
+/* The unit has no cache entry with @did any more; a dead unit keeps the identifier. */
 void vtd_did_free(struct vtd_unit *unit, u16 did)
 {
 	if (vtd_unit_dead(unit))

@@ -198,7 +198,7 @@ void vtd_static_domains_exit(void)
 	wd_iommu_domain_released(&vtd_identity_domain);
 }
 
-/* Fails if @unit cannot do what @domain promised when it was allocated. */
+/* Fails if @unit lacks a property that @domain promised when it was allocated. */
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 {
 	if (domain->haw > unit->haw || domain->domain.pgsize_bitmap & ~vtd_unit_pgsizes(unit))
@@ -257,7 +257,7 @@ err_free:
 
 /**
  * vtd_domain_alloc - the core's domain_alloc
- * @type: flush-queue DMA is declined, the core then takes strict DMA: what is unmapped is out of
+ * @type: flush-queue DMA is declined, the core then takes strict DMA: unmapped memory is out of
  *	reach at once
  */
 struct iommu_domain *vtd_domain_alloc(unsigned int type)

@@ -103,15 +103,15 @@ static int vtd_fault_format(const struct vtd_unit *unit, const struct vtd_fault 
 #define VTD_FAULT_PASSES 2
 
 /*
- * Give the fault to whoever asked for the faults of the requester id's domain. True if it took it:
- * then it is no news for the log. Handlers must not attach, detach or release.
+ * Give the fault to the fault handler of the requester id's domain. True if the handler took it:
+ * then it is not logged. Handlers must not attach, detach or release.
  */
 static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *fault)
 {
 	struct vtd_dev *dev;
 	bool taken = false;
 
-	/* A mistake of a queue's user: kept in the ring for him, no news for the kernel log. */
+	/* A mistake of a queue's user: kept in the ring for that user, not logged. */
 	if (fault->has_pasid)
 		return true;
 	mutex_lock(&unit->devices_lock);
@@ -182,7 +182,7 @@ static bool vtd_fault_read(struct vtd_unit *unit, unsigned int index, struct vtd
 }
 
 /**
- * vtd_faults_collect - take over what the hardware has recorded
+ * vtd_faults_collect - take over the records of the hardware
  * @unit: the unit
  *
  * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep. Bounded: a
@@ -211,7 +211,7 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 		for (n = 0; n < records; n++, index = (index + 1) % records)
 			if (vtd_fault_read(unit, index, &fault))
 				vtd_fault_record(unit, &fault);
-		/* Every F is clear now, so recording goes on (7.2). */
+		/* Every F is clear now, so recording continues (7.2). */
 		if (fsts & VTD_FSTS_PFO) {
 			spin_lock(&log->ring_lock);
 			log->overflows++;
@@ -226,9 +226,10 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 }
 
 /*
- * A storm: somebody's requests fault without end. The interrupt's thread goes before what programs
- * do, so a core would be his. After some faults within a second nobody is interrupted until it is
- * over; what the hardware has no room for meanwhile is counted in "fault_overflows".
+ * A storm: requests of a user fault without end. The interrupt's thread has priority over programs,
+ * so it would occupy a core. After VTD_FAULT_BURST faults within a second the interrupt is masked
+ * until the second is over; "fault_overflows" counts that the hardware had no room for further
+ * faults meanwhile.
  */
 #define VTD_FAULT_BURST 256
 
@@ -254,7 +255,7 @@ static void vtd_fault_resume(struct work_struct *work)
 	struct vtd_unit *unit = container_of(log, struct vtd_unit, faults);
 
 	vtd_faults_collect(unit);
-	/* What is pending now raises the interrupt. */
+	/* A pending fault raises the interrupt now. */
 	writel(0, unit->regs + VTD_REG_FECTL);
 }
 

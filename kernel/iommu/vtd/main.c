@@ -54,7 +54,7 @@ int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
 }
 
 /**
- * vtd_unit_of_segment - the unit of a function's PCI segment, whatever its state
+ * vtd_unit_of_segment - the unit of a function's PCI segment, in any state
  * @pdev: function of the machine
  *
  * Return: the unit, for as long as vtd_units_lock is held; NULL if there is none.
@@ -91,7 +91,7 @@ struct vtd_unit *vtd_unit_for(struct pci_dev *pdev)
 }
 
 /**
- * vtd_common_limits - what every unit offers
+ * vtd_common_limits - properties that all units have
  * @limits: filled
  *
  * Linux 6.1 allocates domains without saying for which device, so a domain promises only this.
@@ -347,14 +347,14 @@ static void vtd_pci_shutdown(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 }
 
-/* After every function behind the unit. */
+/* After every function of the unit. */
 static int vtd_suspend_noirq(struct device *dev)
 {
 	vtd_unit_sleep(dev_get_drvdata(dev));
 	return 0;
 }
 
-/* Before every function behind the unit. */
+/* Before every function of the unit. */
 static int vtd_resume_noirq(struct device *dev)
 {
 	return vtd_unit_wake(dev_get_drvdata(dev));

@@ -2,10 +2,11 @@
 /*
  * Bus mastering of functions. A function of the machine may have it only while a live unit
  * translates for it: when the unit's driver goes, requests reach memory untranslated; after a sleep
- * of the machine a function is routed nowhere; and what a dead unit has cached may lead anywhere.
+ * of the machine a function is routed nowhere; and translations that a dead unit has cached may
+ * lead anywhere.
  *
- * Bus mastering is given under the lock of the invalidation queue, under which a unit dies. So
- * nobody gives it to a function from which the death of its unit is just taking it.
+ * Bus mastering is given under the lock of the invalidation queue, under which a unit dies. So it
+ * is not given to a function while the death of its unit takes it away.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>
@@ -41,8 +42,8 @@ bool vtd_routed_here(const struct vtd_dev *dev)
 }
 
 /*
- * The function issues no requests any more. Only its register is changed: what the PCI core notes
- * in struct pci_dev is for the function's driver to change. Atomic.
+ * The function issues no requests any more. Only its register is changed: the function's driver has
+ * to change the PCI core's note in struct pci_dev. Atomic.
  */
 void vtd_clear_master(struct pci_dev *pdev)
 {
@@ -60,7 +61,7 @@ void vtd_clear_master(struct pci_dev *pdev)
  * @unit: the unit; its queue is locked
  *
  * What it was told to forget may be in use for ever. So its functions send nothing any more, and
- * the queue, which the unit may some day go on reading, is not touched again. Atomic.
+ * the queue is not touched again, since the unit may continue to read it some day. Atomic.
  */
 void vtd_unit_died(struct vtd_unit *unit)
 {
@@ -83,7 +84,7 @@ void vtd_unit_died(struct vtd_unit *unit)
 		functions);
 }
 
-/* As vtd_unit_died(), for a unit that refuses what it must not refuse. Any context. */
+/* As vtd_unit_died(), for a unit that refuses a command which it must accept. Any context. */
 void vtd_unit_kill(struct vtd_unit *unit)
 {
 	unsigned long flags;
@@ -94,8 +95,8 @@ void vtd_unit_kill(struct vtd_unit *unit)
 }
 
 /*
- * Once more: whoever was just changing another bit of a command register, which is read, changed
- * and written without any lock, may have written the old state of this one.
+ * Once more: code that changes another bit of a command register reads, changes and writes it
+ * without any lock, so it may have written the old state of this bit.
  */
 static void vtd_death_work(struct work_struct *work)
 {
@@ -114,7 +115,7 @@ void vtd_death_init(struct vtd_unit *unit)
 	INIT_WORK(&unit->death, vtd_death_work);
 }
 
-/* Free what the unit was told to forget; a dead one keeps it. */
+/* Free pages that the unit does not use any more; a dead unit keeps them. */
 void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order)
 {
 	if (vtd_unit_dead(unit))
@@ -165,7 +166,7 @@ static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
 	dev = xa_load(&unit->devices, PCI_DEVID(pdev->bus->number, pdev->devfn));
 	if (dev && dev->pdev == pdev)
 		ret = vtd_routed_here(dev) ? 0 : -EIO;
-	/* A reset gives back what there was before it. */
+	/* The end of a reset restores the state from before it. */
 	if (!ret && dev->resetting)
 		ret = -EAGAIN;
 	if (!ret)
@@ -175,7 +176,7 @@ out:
 	return ret;
 }
 
-/* No unit there: only what is routed to none is as any other device. */
+/* There is no unit: only a function that is routed to none may master the bus. */
 static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
 {
 	if (vtd_routing(pdev, vsec) & VTD_VSEC_ROUTING_VALID)
@@ -188,10 +189,10 @@ static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
  * wd_iommu_set_master - make a function bus master, if it may be
  * @pdev: function of the calling driver
  *
- * Functions without the machine's vendor-specific capability always may: other IOMMUs look after
+ * Functions without the machine's vendor-specific capability always may: other IOMMUs translate for
  * them. The others may if the live unit of their segment has claimed them, and their routing word
- * says so; or if there is no unit and never was one. A driver calls it again after whatever
- * restored the function's configuration space. May sleep.
+ * says so; or if there is no unit and never was one. A driver calls it again after each step that
+ * restores the function's configuration space. May sleep.
  *
  * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it: the function is
  * no bus master then. -EAGAIN while it is being reset.

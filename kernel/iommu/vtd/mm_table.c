@@ -4,14 +4,14 @@
  * unit's.
  *
  * The unit never sees a process's top-level table, whose upper half leads to the kernel's tables:
- * Linux changes and frees those without telling whoever else walks them. It walks a private one,
- * which has copies of the entries of the user half only. An entry is copied when it is missing
- * (fill), and dropped when the table that it leads to has left the process's table (flush). Both
- * look at the process's entry and at the copy with the lock held; Linux clears its entry, then
- * announces the change, then frees the table. So a copy of a cleared entry is either never made, or
- * found by the flush that is still to come.
+ * Linux changes and frees those without notice to other users. The unit walks a private one, which
+ * has copies of the entries of the user half only. An entry is copied when it is missing (fill),
+ * and dropped when the table that it leads to has left the process's table (flush). Both look at
+ * the process's entry and at the copy with the lock held; Linux clears its entry, then announces
+ * the change, then frees the table. So a copy of a cleared entry is either never made, or found by
+ * the flush that is still to come.
  *
- * Each table has a DID of its own, so a flush needs no look at what else a PASID is used for.
+ * Each table has a DID of its own, so a flush need not consider other uses of a PASID.
  */
 #include <asm/cpufeature.h>
 #include <linux/compiler.h>
@@ -30,7 +30,10 @@
 /* Entries of the user half. */
 #define VTD_MM_ENTRIES (PTRS_PER_PGD / 2)
 
-/* What is copied of an entry: software's bits, and the processor's for execution, are its own. */
+/*
+ * The bits of an entry that are copied: software's bits, and the processor's for execution, are
+ * not.
+ */
 #define VTD_FE_PRESENT BIT_ULL(0)
 #define VTD_FE_WRITE BIT_ULL(1)
 #define VTD_FE_USER BIT_ULL(2)
@@ -119,7 +122,7 @@ static u64 vtd_mm_entry(const struct vtd_mm_table *table, unsigned int index)
 	return entry & (VTD_FE_PRESENT | VTD_FE_WRITE | VTD_FE_USER | VTD_FE_TABLE);
 }
 
-/* Index behind the last entry of the user half that translates something below @end. */
+/* Index after the last entry of the user half that translates an address below @end. */
 static unsigned int vtd_mm_end(unsigned long end)
 {
 	return end ? min_t(unsigned long, ((end - 1) >> PGDIR_SHIFT) + 1, VTD_MM_ENTRIES) : 0;
@@ -129,9 +132,9 @@ static unsigned int vtd_mm_end(unsigned long end)
  * vtd_mm_table_fill - the layer's mm_table_fill
  * @pgtable: table, which need not be bound; its bond hears of changes of the process
  * @start: first address
- * @end: behind the last one
+ * @end: first one after the range
  *
- * Nothing is flushed: what was not present is not cached.
+ * No flush is needed: entries that were not present are not cached.
  */
 void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
 {
@@ -258,7 +261,8 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
  * vtd_mm_table_flush - the layer's mm_table_flush
  * @pgtable: table, which need not be bound
  * @start: first address
- * @end: behind the last one; not above @start: every address (two threads unmap at the same time)
+ * @end: first one after the range; not above @start: every address (two threads unmap at the same
+ * time)
  */
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
 {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User-managed first-stage tables, nested on a paging domain (VT-d sheet 2.7, 8.4, 9): what the
- * user says about one, where it is bound, and what he wants forgotten. Nothing here reads the
- * table: the unit does, through the parent, so whatever is in it reaches only what the parent maps.
+ * User-managed first-stage tables, nested on a paging domain (VT-d sheet 2.7, 8.4, 9): the user's
+ * description of a table, the places where it is bound, and the user's invalidations. No code here
+ * reads the table: the unit does, through the parent, so its entries reach only memory that the
+ * parent maps.
  */
 #include <linux/iommufd.h>
 #include <linux/sched.h>
@@ -19,8 +20,8 @@
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
 /*
- * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would not harm anybody,
- * but its fault would tell that the kernel has made a mistake.
+ * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would do no harm, but
+ * its fault would report a mistake of the kernel.
  */
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 {
@@ -63,7 +64,7 @@ static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 
 /**
  * vtd_pgtable_alloc - the layer's pgtable_alloc
- * @dev: claimed function, whose unit must be able to walk the table
+ * @dev: claimed function; its unit must be able to walk the table
  * @parent: paging domain
  * @flags: IOMMU_HWPT_ALLOC_PASID
  * @data: struct iommu_hwpt_vtd_s1
@@ -187,8 +188,8 @@ static int vtd_table_lost(struct vtd_pgtable *table)
 }
 
 /*
- * Up to the first entry that is refused; *@done counts those before it, which are done. None is if
- * a unit is dead.
+ * Up to the first entry that is refused; *@done counts the entries before it, which are done. It is
+ * 0 if a unit is dead.
  */
 static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, u32 count,
 				u32 *done)
@@ -210,7 +211,7 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
 			vtd_add_invalidation(&batch, table, &entry);
 		}
 		if (vtd_qi_finish(&batch)) {
-			/* As in vtd_flush(): never less than what was asked for. */
+			/* As in vtd_flush(): never less than the request. */
 			vtd_qi_begin(&batch);
 			vtd_flush_table(&batch, table, 0, U64_MAX, false);
 			if (vtd_qi_finish(&batch)) {
@@ -233,8 +234,8 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
  * @count: how many
  * @done: receives how many were done
  *
- * May sleep. Each entry reaches every place where the table is bound, and the device TLBs there. At
- * least what it names is forgotten when it counts as done.
+ * May sleep. Each entry reaches every place where the table is bound, and the device TLBs there. An
+ * entry counts as done when at least its range has been invalidated.
  *
  * Return: 0; -EINVAL for another type or length or a bad range; -EOPNOTSUPP for a flag; -EIO if a
  * unit is dead.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What Linux's core calls: claim and release of functions, groups, reserved regions; and what the
- * layer calls: user domains, PASIDs, description of the hardware.
+ * Operations for Linux's core: claim and release of functions, groups, reserved regions; and
+ * operations for the layer: user domains, PASIDs, description of the hardware.
  */
 #include <linux/dma-map-ops.h>
 #include <linux/io.h>
@@ -24,9 +24,10 @@
 
 /*
  * From now on the function's requests go through the unit with its requester id, until the machine
- * is reset: the word cannot be changed once it is valid, since whoever gets the function (VFIO lets
- * its user write vendor-specific capabilities) could leave the unit's scope by it. A function that
- * another kernel has routed here before is fine, one that has been elsewhere since is not.
+ * is reset: the word cannot be changed once it is valid, since otherwise a later owner of the
+ * function (VFIO lets its user write vendor-specific capabilities) could leave the unit's scope
+ * with it. A function that an earlier kernel has routed here is accepted, one that has another
+ * address since then is not.
  */
 int vtd_route(struct vtd_dev *dev)
 {
@@ -229,7 +230,7 @@ const struct iommu_ops vtd_iommu_ops = {
 
 /* --- for the layer --- */
 
-/* Has the unit what the flags ask for? */
+/* Does the unit have the properties that the flags ask for? */
 static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
 {
 	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
@@ -286,7 +287,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	if (!vdev->max_pasids)
 		return 0;
 	info->max_pasid_log2 = ilog2(vdev->max_pasids);
-	/* What was enabled is what the function has. */
+	/* All features of the function are enabled. */
 	features = pci_pasid_features(vdev->pdev);
 	if (features > 0 && features & PCI_PASID_CAP_EXEC)
 		info->capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;

@@ -66,7 +66,7 @@ static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
  * @dev: function; its lock is held
  * @pasid: PASID
  *
- * Tables are made on behalf of whoever attaches, and charged to him; vtd_pasid_clear() of the last
+ * Tables are made for the process that attaches, and charged to it; vtd_pasid_clear() of the last
  * entry of a table frees it. A directory entry that becomes present needs no flush (8.2 step 5).
  *
  * Return: 0; -ENOMEM; -EINVAL beyond the directory.
@@ -147,16 +147,16 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 	/* Every field before P: the unit reads the entry in pieces of 16 bytes. */
 	dma_wmb();
 	WRITE_ONCE(entry[0], cpu_to_le64(content->q[0] | VTD_PE_PRESENT));
-	/* P before the caller tells anyone that the PASID may be used. */
+	/* P is visible before the caller announces that the PASID may be used. */
 	wmb();
 	trace_vtd_attach(dev->rid, pasid, VTD_PE_DID(content->q[1]), VTD_PE_PGTT(content->q[0]));
 	return 0;
 }
 
 /*
- * One submission: the unit executes IOTLB after PASID cache commands, and what goes to a device TLB
- * after those of type 2; behind type 6 it is made to (5.5). @dev's ATS cannot change: its lock is
- * held. @cache: what of the PASID cache is to go.
+ * One submission: the unit executes IOTLB commands after PASID cache commands, and device TLB
+ * commands after those of type 2; after type 6 a fence makes it do so (5.5). @dev's ATS cannot
+ * change: its lock is held. @cache: part of the PASID cache to flush.
  */
 static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
 			   struct vtd_qi_desc cache)
@@ -248,7 +248,7 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
  * @pasid: PASID; vtd_pasid_clear() follows some day
  *
  * When it returns no request of the function reaches memory through the entry; the unit does not
- * record those that try (7.4, 8.3).
+ * record requests that try (7.4, 8.3).
  */
 void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
 {

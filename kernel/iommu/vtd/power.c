@@ -7,12 +7,12 @@
  * and every claimed function routed to it before the PCI core restores the first function. Device
  * links make it so:
  *
- *	bridges  <-  unit  <-  functions	(what the arrow points at wakes first)
+ *	bridges <- unit <- functions	(the arrow points at the one that wakes first)
  *
  * The unit depends on the bridges, since it reaches the functions through them. All of it happens
- * with interrupts off, when nobody runs who could make a function issue requests.
+ * with interrupts off, when no code runs that could make a function issue requests.
  *
- * The tables stay as they are in memory, also for what is attached and detached meanwhile. A flush
+ * The tables stay in memory, and attaching and detaching meanwhile change them as usual. A flush
  * that finds the unit asleep has nothing to do: it wakes with empty caches.
  */
 #include <linux/device.h>
@@ -55,8 +55,8 @@ void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev)
 }
 
 /*
- * The function issues no requests, and keeps no translations. What the PCI core knows of it is not
- * changed: it has saved the registers, and restores them when the function wakes.
+ * The function issues no requests, and keeps no translations. The PCI core's notes are not changed:
+ * it has saved the registers, and restores them when the function wakes.
  */
 static void vtd_dev_silence(struct vtd_dev *dev)
 {
@@ -82,9 +82,9 @@ static void vtd_dev_distrust(struct vtd_dev *dev)
 
 /**
  * vtd_unit_sleep - end the work of a unit, for a sleep or for good
- * @unit: the unit; those who made its functions work have stopped them, or are stopped
+ * @unit: the unit; the users of its functions have stopped them, or are stopped themselves
  *
- * Functions first: what they send when translation is off would reach memory.
+ * Functions first: their requests would reach memory when translation is off.
  */
 void vtd_unit_sleep(struct vtd_unit *unit)
 {
@@ -95,7 +95,9 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 	xa_for_each (&unit->devices, rid, dev)
 		vtd_dev_silence(dev);
 	mutex_unlock(&unit->devices_lock);
-	/* What they asked for is reported, and answered: when they wake they have forgotten it. */
+	/*
+	 * Their page requests are reported and answered: when they wake they have forgotten them.
+	 */
 	vtd_prq_sync(unit);
 	mutex_lock(&unit->devices_lock);
 	xa_for_each (&unit->devices, rid, dev)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests (VT-d sheet 6). The queue is emptied by the thread of its interrupt, and by whoever
- * must know that nothing is left of what a function sent: the tear-down of an entry does not wait
- * for the thread, it does the thread's work itself.
+ * Page requests (VT-d sheet 6). The thread of its interrupt empties the queue, and so does code
+ * that must know that no request of a function is left in it: the tear-down of an entry does not
+ * wait for the thread, it does the thread's work itself.
  *
  * vtd_prq.lock is held over the layer's and its handlers' code, which may answer (vtd_qi.lock) but
  * takes no lock of this driver's. It is taken inside vtd_dev.lock and devices_lock, so functions
@@ -22,7 +22,7 @@
 #define VTD_PRQ_ORDER 4 /* PQS: 64 KiB, as Linux has it */
 #define VTD_PRQ_BYTES (PAGE_SIZE << VTD_PRQ_ORDER)
 #define VTD_PRQ_ENTRY 32
-/* Rounds of a drain while the queue overflows: what is dropped does not reach anybody late. */
+/* Rounds of a drain while the queue overflows: dropped requests cannot arrive late. */
 #define VTD_PRQ_ROUNDS 8
 
 #define VTD_PR_TYPE(q0) ((q0)&0xff)
@@ -38,7 +38,7 @@
 #define VTD_PR_GROUP(q1) ((u16)((q1) >> 3) & 0x1ff)
 #define VTD_PR_ADDRESS(q1) ((q1)&GENMASK_ULL(63, 12))
 
-/* Addresses beyond what any first-stage table of the unit translates. */
+/* Is the address within the width of the unit's first-stage tables? */
 static bool vtd_pr_canonical(const struct vtd_unit *unit, u64 address)
 {
 	unsigned int unused = vtd_cap_fs5lp(unit->cap) ? 64 - 57 : 64 - 48;
@@ -46,7 +46,7 @@ static bool vtd_pr_canonical(const struct vtd_unit *unit, u64 address)
 	return (u64)((s64)(address << unused) >> unused) == address;
 }
 
-/* What no handler could make sense of (6.4). */
+/* No handler could serve such a request (6.4). */
 static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
 {
 	return !vtd_pr_canonical(unit, VTD_PR_ADDRESS(q1)) || q0 & VTD_PR_PMR ||
@@ -103,7 +103,7 @@ static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
 }
 
 /*
- * The unit has dropped requests, and goes on doing so until PRO is cleared, which must be when the
+ * The unit has dropped requests, and drops more until PRO is cleared, which must happen when the
  * queue is empty (6.5). The rest of some groups will not come.
  */
 static void vtd_prq_overflow(struct vtd_unit *unit)
@@ -119,8 +119,9 @@ static void vtd_prq_overflow(struct vtd_unit *unit)
 }
 
 /*
- * Handle what is in the queue now, up to @most. PPR goes first: a request that comes after the tail
- * was read raises another interrupt. True if there is more, or was more than there is room for.
+ * Handle the requests in the queue, up to @most. PPR goes first: a request that comes after the
+ * tail was read raises another interrupt. True if there is more, or was more than there is room
+ * for.
  */
 static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 {
@@ -157,9 +158,9 @@ static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 }
 
 /*
- * The interrupt's thread goes before what programs do. If there is more than it may handle at a
- * time, somebody floods the queue: the rest is work like any other's, and as long as there is some
- * nobody is interrupted.
+ * The interrupt's thread has priority over programs. If there are more requests than it may handle
+ * at a time, a function floods the queue: a work item of ordinary priority handles the rest, and
+ * the interrupt stays masked until it has finished.
  */
 #define VTD_PRQ_BURST 256
 
@@ -225,9 +226,9 @@ void vtd_prq_sync(struct vtd_unit *unit)
  * @pasid: PASID, or IOMMU_NO_PASID
  * @did: tag of the entry
  *
- * Sheet 6.6. Answers that were submitted have reached the function. What it asked for before it
- * answered the invalidation has been reported when this returns, and what it asks for later is
- * refused by the unit.
+ * Sheet 6.6. Answers that were submitted have reached the function. When this returns all requests
+ * that it sent before it answered the invalidation have been reported, and the unit refuses later
+ * ones.
  */
 void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 {
@@ -258,7 +259,7 @@ void vtd_prq_enable(struct vtd_unit *unit)
 	mutex_unlock(&prq->lock);
 }
 
-/* The unit sleeps, or is shut down: nobody looks at the queue. */
+/* The unit sleeps, or is shut down: the queue is not read. */
 void vtd_prq_disable(struct vtd_unit *unit)
 {
 	mutex_lock(&unit->prq.lock);
@@ -294,7 +295,7 @@ static ssize_t page_requests_show(struct device *dev, struct device_attribute *a
 	struct vtd_prq *prq = &vtd_unit_of(dev)->prq;
 	u64 requests;
 
-	/* Whoever has seen the answer to a request finds it counted. */
+	/* A program that has seen the answer to a request finds it counted. */
 	mutex_lock(&prq->lock);
 	requests = prq->requests;
 	mutex_unlock(&prq->lock);

@@ -51,8 +51,8 @@ static void vtd_qi_skip(struct vtd_unit *unit)
 }
 
 /*
- * 0, or the error that the queue reported; the fetch goes on afterwards (sheet 5.8). After a device
- * TLB that did not answer in time that is the wait; what was sent to device TLBs does not count.
+ * 0, or the error that the queue reported; the fetch continues afterwards (sheet 5.8). After a
+ * device TLB that did not answer in time that is the wait; commands to device TLBs do not count.
  */
 static int vtd_qi_check_error(struct vtd_unit *unit)
 {
@@ -97,7 +97,7 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 			goto late;
 		spent = vtd_budget_spent(&budget);
 	}
-	/* What the caller frees or reads now comes after the completion. */
+	/* Later frees and reads of the caller come after the completion. */
 	dma_rmb();
 	return ret;
 
@@ -117,8 +117,8 @@ static void vtd_qi_push(struct vtd_qi *qi, const struct vtd_qi_desc *desc)
 
 /*
  * One submission, with the lock held. @dev as in struct vtd_qi_batch, or NULL; @flags of the wait.
- * -ETIMEDOUT if device TLBs were asked, of which one may be what is late; if none was, the unit is,
- * and dies of it. -EIO if it is dead.
+ * -ETIMEDOUT if it had commands for device TLBs, of which one may be late; otherwise the unit is
+ * late, and counts as dead. -EIO if it is dead.
  */
 static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 		      struct vtd_dev *const *dev, unsigned int count, u64 flags)
@@ -158,7 +158,7 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 
 /*
  * Shut out the functions of a submission whose device TLBs did not answer: the one that the unit
- * named, or all, if it named none of them. What they still have of old translations is refused from
+ * named, or all, if it named none of them. Their requests with old translations are refused from
  * then on. False if there is none.
  */
 static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsigned int count)
@@ -189,8 +189,8 @@ static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsi
  * @desc: descriptors, executed in the order of sheet 5.5
  * @count: up to VTD_QI_BATCH
  *
- * Any context. When it returns 0 the caches have forgotten, and reads and writes that used what
- * they held have been drained.
+ * Any context. When it returns 0 the cache entries are gone, and reads and writes that used them
+ * have been drained.
  *
  * Return: 0; -EINVAL if the unit refused a descriptor (skipped); -EIO if it is dead, perhaps by
  * now.
@@ -209,8 +209,8 @@ int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigne
 }
 
 /*
- * A function that does not answer is shut out, and the rest is done once more: what was sent with
- * it may have got lost. Each round shuts out at least one.
+ * A function that does not answer is shut out, and the rest is done once more: commands that were
+ * sent together with it may be lost. Each round shuts out at least one.
  */
 static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 {
@@ -233,7 +233,7 @@ static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 }
 
 /**
- * vtd_qi_add - queue a descriptor, submit what there is if it does not fit
+ * vtd_qi_add - queue a descriptor, submit the queued ones if it does not fit
  * @batch: begun with vtd_qi_begin()
  * @unit: where it goes
  * @desc: the descriptor

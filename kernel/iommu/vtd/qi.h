@@ -28,9 +28,9 @@ struct vtd_qi_desc {
  * struct vtd_qi_batch - descriptors on their way to a unit
  * @unit: the unit, of the descriptors that are waiting
  * @count: how many wait
- * @error: of what was submitted already
+ * @error: of earlier submissions
  * @desc: descriptors
- * @dev: function whose device TLB is to forget, NULL for the unit's own caches. The descriptor is
+ * @dev: function of the device TLB to invalidate, NULL for the unit's own caches. The descriptor is
  *	left out if the function has ATS off when its turn comes
  */
 struct vtd_qi_batch {
@@ -130,7 +130,7 @@ static inline u64 vtd_qi_range(u64 address, unsigned int order)
 }
 
 /*
- * Device TLB of @rid: what it has without PASID, or of one PASID. @depth: number of invalidations
+ * Device TLB of @rid: its entries without PASID, or of one PASID. @depth: number of invalidations
  * that the function takes at a time, as in its capability. @pf: requester id of its physical
  * function if the unit throttles (DIT), otherwise 0.
  */
@@ -163,7 +163,7 @@ static inline struct vtd_qi_desc vtd_qi_response(u16 rid, bool has_pasid, u32 pa
 				     (u64)(group & 0x1ff) << 3}};
 }
 
-/* Nothing behind it begins before everything ahead of it is done. */
+/* No later descriptor begins before all earlier ones are done. */
 static inline struct vtd_qi_desc vtd_qi_fence(void)
 {
 	return (struct vtd_qi_desc){{5 | BIT(6)}};

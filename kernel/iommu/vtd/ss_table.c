@@ -5,8 +5,8 @@
  *
  * A table page is unlinked when one unmap covers all of it, or when a large leaf takes its place. A
  * table that was emptied piecemeal stays, so that a page which is mapped and unmapped again and
- * again costs no allocation; but when most tables must be empty, one sweep unlinks all that are.
- * So tables take space in proportion to what is mapped, whatever a user does.
+ * again costs no allocation; but when most tables must be empty, one sweep unlinks all that are. So
+ * the space of tables stays in proportion to the mapped memory, with any pattern of a user.
  */
 #include "ss_table.h"
 
@@ -97,7 +97,7 @@ static void ss_free_below(u64 *table, unsigned int level)
 	free_page((unsigned long)table);
 }
 
-/* Nobody uses the table any more, neither a unit nor a caller. */
+/* No unit and no caller uses the table any more. */
 void ss_table_destroy(struct ss_table *table)
 {
 	ss_free_below(table->top, SS_LEVELS);
@@ -261,7 +261,7 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 		spin_unlock_irqrestore(&table->lock, flags);
 		spin_lock_irqsave(&table->lock, flags);
 	}
-	/* Entries before whatever tells the device about the address. */
+	/* Entries become visible before the device learns the address. */
 	dma_wmb();
 	spin_unlock_irqrestore(&table->lock, flags);
 	if (spare)
@@ -341,7 +341,7 @@ static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 i
 
 /*
  * As ss_clear() from the top, for a range that lies in one table of the lowest level and does not
- * cover it. Most ranges are so, and this is half of what they cost.
+ * cover it. Most ranges are so, and this is half of their cost.
  */
 static u64 ss_clear_short(struct ss_table *table, u64 iova, u64 last, u64 *from,
 			  struct list_head *freed)
@@ -366,14 +366,14 @@ static u64 ss_clear_short(struct ss_table *table, u64 iova, u64 last, u64 *from,
 	return iova + i * ss_level_size(1);
 }
 
-/* True if [@iova, @last] is a part of what one table of the lowest level maps, not all of it. */
+/* True if [@iova, @last] is a part of the range of one table of the lowest level, not all of it. */
 static bool ss_is_short(u64 iova, u64 last)
 {
 	return !((iova ^ last) >> ss_level_shift(2)) && last - iova < ss_level_size(2) - 1;
 }
 
 /**
- * ss_table_unmap - remove what is mapped from @iova on
+ * ss_table_unmap - remove mappings from @iova on
  * @table: the address space
  * @iova: first address, multiple of 4 KiB
  * @length: bytes, multiple of 4 KiB
@@ -381,8 +381,8 @@ static bool ss_is_short(u64 iova, u64 last)
  * @freed: table pages to free after the flush
  *
  * Stops at the first hole. A large leaf goes as a whole, so the result can be more than @length
- * (callers unmap whole areas, then it is not); the device loses more than was asked for rather
- * than keeping what its owner believes to be gone. Does not allocate.
+ * (callers unmap whole areas, then it is not); the device rather loses more than requested than
+ * keeps memory that its owner regards as unmapped. Does not allocate.
  *
  * Return: bytes from @iova to the end of the last leaf removed; 0 if @iova is a hole.
  */

@@ -3,8 +3,8 @@
  * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d sheet 3.1, 3.5): the
  * format as inline functions, then the walker's interface (ss_table.c).
  *
- * Concurrency: one spinlock per table, a leaf lock. Nothing is freed here: unlinked table pages
- * go to a list of the caller, who frees them after the flush of the IOTLB.
+ * Concurrency: one spinlock per table, a leaf lock. Nothing is freed here: unlinked table pages go
+ * to a list of the caller, which frees them after the flush of the IOTLB.
  */
 #ifndef _WD_VTD_SS_TABLE_H
 #define _WD_VTD_SS_TABLE_H

@@ -2,9 +2,9 @@
 /*
  * Bring-up of a unit (VT-d sheet 8.1) and its opposite.
  *
- * One step differs from 8.1: translation goes on before the core is told of the unit, not after.
- * No function is routed to the unit before it is claimed, so nothing can fault early; and there is
- * no time in which a claimed function's requests pass untranslated.
+ * One step differs from 8.1: translation is switched on before the core is told of the unit, not
+ * after. No function is routed to the unit before it is claimed, so nothing can fault early; and
+ * there is no time in which a claimed function's requests pass untranslated.
  */
 #include <linux/delay.h>
 #include <linux/io.h>
@@ -59,7 +59,7 @@ unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit)
 	return SZ_4K | (vtd_cap_2m(unit->cap) ? SZ_2M : 0) | (vtd_cap_1g(unit->cap) ? SZ_1G : 0);
 }
 
-/* What the driver cannot do without. */
+/* Capabilities that the driver needs. */
 static int vtd_check_capabilities(struct vtd_unit *unit)
 {
 	const u64 needed = VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_PASID | VTD_ECAP_SMTS |
@@ -95,7 +95,7 @@ static int vtd_check_bar(struct vtd_unit *unit)
 	return 0;
 }
 
-/* Whatever ran before left the unit in some state. */
+/* The unit may be in any state. */
 static int vtd_quiesce(struct vtd_unit *unit)
 {
 	int ret = 0;
@@ -108,7 +108,7 @@ static int vtd_quiesce(struct vtd_unit *unit)
 	return ret;
 }
 
-/* Those of before are nobody's business any more. */
+/* Faults from before are not reported. */
 static void vtd_forget_faults(struct vtd_unit *unit)
 {
 	vtd_faults_collect(unit);
@@ -132,7 +132,7 @@ static int vtd_set_root(struct vtd_unit *unit)
 }
 
 /**
- * vtd_unit_enable - from whatever state the unit is in to translation with empty caches
+ * vtd_unit_enable - from any state of the unit to translation with empty caches
  * @unit: its memory is there
  *
  * Also after a sleep, in which it has lost its registers.
@@ -170,14 +170,14 @@ void vtd_unit_events(struct vtd_unit *unit, bool on)
 }
 
 /**
- * vtd_unit_quiet - the end of what interrupts have begun
+ * vtd_unit_quiet - end work that interrupts have begun
  * @unit: it sends no messages, and no handler is running
  */
 void vtd_unit_quiet(struct vtd_unit *unit)
 {
 	vtd_faults_quiet(unit);
 	vtd_prq_quiet(unit);
-	/* What was cancelled may have let the unit send again, at its end. */
+	/* Cancelled work may have unmasked the unit's messages at its end. */
 	vtd_unit_events(unit, false);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Objects of the VT-d driver and what its files offer each other.
+ * Objects of the VT-d driver, and functions that its files offer each other.
  *
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
@@ -96,12 +96,12 @@ struct vtd_fault_log {
 
 /**
  * struct vtd_prq - page request queue of a unit
- * @lock: whoever empties the queue; functions leave vtd_unit.devices under it
+ * @lock: held by the thread that empties the queue; functions leave vtd_unit.devices under it
  * @ring: the requests, four words each; NULL if the unit has none
  * @off: the unit sleeps, or is shut down
  * @requests: handled so far
  * @overflows: times that the unit had no room
- * @rest: handles what is more than one interrupt's worth
+ * @rest: handles requests above the limit of one interrupt
  */
 struct vtd_prq {
 	struct mutex lock;
@@ -114,7 +114,7 @@ struct vtd_prq {
 
 /**
  * struct vtd_unit - one remapping unit
- * @iommu: what Linux's core knows of it
+ * @iommu: Linux's object
  * @pdev: the function whose BAR0 holds the registers
  * @node: entry of the list of units
  * @regs: BAR0
@@ -125,7 +125,7 @@ struct vtd_prq {
  * @live: claims functions; off before registration and from the start of removal (sheet e2).
  *	Guarded by vtd_units_lock
  * @dead: it did not answer; written once, under the lock of @qi. Nothing is sent to it any more
- * @death: what is left to do when it has died
+ * @death: the rest of the work when it has died
  * @id: number in the name of its /sys device
  * @qi: invalidation queue
  * @prq: page request queue
@@ -164,7 +164,7 @@ struct vtd_unit {
  * @pdev: the function
  * @rid: its requester id
  * @vsec: offset of its vendor-specific capability
- * @lock: guards the directory, the tables, what the requester id uses, @faults_on, @resetting
+ * @lock: guards the directory, the tables, the requester id's entry, @faults_on, @resetting
  * @context: its context entry
  * @directory: PASID directory
  * @directory_order: page order of @directory
@@ -183,10 +183,10 @@ struct vtd_unit {
  * @rid_attach: record of @rid_domain if it is a paging domain
  * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
  *	way back to it needs neither memory nor a domain identifier
- * @attaches: struct vtd_attach of what the layer has attached, by PASID; IOMMU_NO_PASID: to the
+ * @attaches: struct vtd_attach of the layer's attachments, by PASID; IOMMU_NO_PASID: at the
  *	requester id, in the place of @rid_domain
- * @dids_lock: guards what follows; nothing is taken under it
- * @dids: number of places by domain identifier, of those that users attach
+ * @dids_lock: guards the members below; no lock is taken under it
+ * @dids: number of places by domain identifier, of attachments of users
  * @nr_dids: number of entries of @dids
  */
 struct vtd_dev {
@@ -239,7 +239,7 @@ struct vtd_domain_unit {
  * @domain: the domain
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
- * @on: whose DID the entry has
+ * @on: has the DID of the entry
  */
 struct vtd_attach {
 	struct list_head node;
@@ -257,7 +257,7 @@ struct vtd_attach {
  * @table: second-stage table
  * @haw: host addresses mapped are narrower than this
  * @nest_parent: tables may be nested on it
- * @force_snoop: promised to snoop whatever devices ask for; only on units that can
+ * @force_snoop: promised to snoop all requests of devices; only on units that can
  * @lock: guards the two lists
  * @seq: number of the next entry of the two lists, which are in the order of their numbers
  * @units: struct vtd_domain_unit; usually one
@@ -278,7 +278,7 @@ struct vtd_domain {
 /**
  * struct vtd_pgtable - user-managed first-stage table
  * @pgtable: the layer's
- * @first: third word of its PASID entries: address and what the user said about it
+ * @first: third word of its PASID entries: address and the user's flags
  * @lock: guards @places
  * @places: struct vtd_attach
  */
@@ -294,7 +294,7 @@ struct vtd_pgtable {
  * @pgtable: the layer's
  * @mm: the process; its structure outlives this
  * @top: top-level table that the unit walks: copies of entries of the process's user half
- * @lock: guards entries of @top and what follows; spinlock, around the invalidation queue's
+ * @lock: guards entries of @top and the members below; spinlock, around the invalidation queue's
  * @dev: where it is bound, or NULL
  * @pasid: there
  * @did: there; nothing else has it
@@ -334,7 +334,7 @@ struct vtd_unit *vtd_unit_for(struct pci_dev *pdev);
 int vtd_find_vsec(struct pci_dev *pdev, u32 *flags);
 
 /**
- * struct vtd_limits - what a domain may rely on, on whichever unit it is attached to
+ * struct vtd_limits - properties that a domain may rely on, on every unit
  * @pgsizes: page sizes of every unit
  * @aperture_bits: width of addresses that every unit translates
  * @haw: smallest host address width
@@ -374,7 +374,7 @@ void vtd_unit_kill(struct vtd_unit *unit);
 void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order);
 extern const struct attribute_group vtd_state_group;
 
-/* Of what it was to forget nothing may be used anew. */
+/* Memory that it may still use must not be given to others. */
 static inline bool vtd_unit_dead(const struct vtd_unit *unit)
 {
 	return READ_ONCE(unit->dead);
@@ -439,7 +439,7 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
 void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 
-/* cache.c: what a change of a domain's tables invalidates */
+/* cache.c: invalidations after a change of a domain's tables */
 int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only);
 void vtd_flush_domain(struct vtd_domain *domain);
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last);
