@@ -21,7 +21,7 @@
 #include "vmm/device.hpp"
 #include "wd/accelerator.hpp"
 #include "wd/nesting.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 
 namespace
 {
@@ -111,7 +111,7 @@ struct Bench {
 	std::shared_ptr<wd::Host> host;
 	wd::Topology topology;
 	wd::Iommufd iommufd;
-	wd::Queue queue;
+	wd::ZipQueue queue;
 	wd::vmm::QueueDevice device;
 	wd::vmm::GuestMemory memory;
 	toy::Guest guest;

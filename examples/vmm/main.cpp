@@ -14,7 +14,7 @@
 #include "base/standard_fds.h"
 #include "toy_vmm.hpp"
 #include "wd/accelerator.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 
 namespace
 {
@@ -26,7 +26,7 @@ constexpr uint32_t kLength = 256 << 10;
 constexpr int kTimeoutMs = 10000;
 
 /** Compress [@source, +kLength) of the guest process to kDestination. */
-wd::zip::Completion compress(wd::Queue &queue, uint64_t source)
+wd::zip::Completion compress(wd::ZipQueue &queue, uint64_t source)
 {
 	wd::zip::Request request;
 	wd::zip::Completion completion;
@@ -47,7 +47,7 @@ void run(wd::Host &host)
 	const auto topology = wd::Topology::discover(host);
 	const auto &accelerator = topology.require("zlib", topology.here());
 	wd::Iommufd iommufd(host);
-	wd::Queue queue(host, accelerator);
+	wd::ZipQueue queue(host, accelerator);
 
 	/* The guest: memory, which the IOMMU now knows by guest physical address, and a unit. */
 	wd::vmm::QueueDevice device(queue, iommufd);

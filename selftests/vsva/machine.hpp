@@ -11,7 +11,7 @@
 
 #include "toy_vmm.hpp"
 #include "wd/accelerator.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 
 namespace vsva
 {
@@ -39,7 +39,7 @@ struct GuestQueue {
 	std::optional<wd::zip::Completion> run(uint64_t source, uint32_t sourceLength,
 					       uint64_t destination, uint32_t destinationLength);
 
-	wd::Queue queue;
+	wd::ZipQueue queue;
 	wd::vmm::QueueDevice device;
 };
 

@@ -362,7 +362,7 @@ void ownAddresses()
 	const auto input = text(kOwn, 40);
 	void *output =
 		::mmap(nullptr, kOwn, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	wd::Queue queue(*host, *accelerator);
+	wd::ZipQueue queue(*host, *accelerator);
 	wd::zip::Request request;
 	wd::zip::Completion done;
 

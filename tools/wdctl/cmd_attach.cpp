@@ -16,7 +16,7 @@
 #include "wd/accelerator.hpp"
 #include "wd/faults.hpp"
 #include "wd/iommufd.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 
 extern char **environ;
 
@@ -63,7 +63,7 @@ private:
 
 /** One queue attached at one PASID, and what its two proofs gave. */
 struct Attachment {
-	wd::Queue queue;
+	wd::ZipQueue queue;
 	uint32_t deviceId = 0, pasid = 0;
 	uint32_t written = 0;
 	uint64_t outside = 0;
@@ -88,7 +88,7 @@ std::optional<uint32_t> parsePasid(const std::string &text, const std::string &d
 }
 
 /** One request, waited for. */
-wd::zip::Completion request(wd::Queue &queue, const wd::zip::Request &what)
+wd::zip::Completion request(wd::ZipQueue &queue, const wd::zip::Request &what)
 {
 	auto status = queue.trySend(what);
 	std::array<wd::zip::Completion, 1> done;
@@ -366,7 +366,7 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 	std::vector<Attachment> attachments;
 
 	for (const auto &pasid : wanted) {
-		Attachment attachment{wd::Queue(*host, accelerator)};
+		Attachment attachment{wd::ZipQueue(*host, accelerator)};
 
 		attachment.deviceId = attachment.queue.bind(iommufd);
 		if (!hwpt)

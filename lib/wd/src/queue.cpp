@@ -15,6 +15,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "rings.hpp"
 #include "wd/error.hpp"
 #include "wd/faults.hpp"
 
@@ -86,7 +87,6 @@ struct Queue::State {
 	std::optional<uint32_t> pasid;
 	HostMapping mmio, dus;
 	std::optional<detail::Rings> rings;
-	zip::Direction direction = zip::Direction::Compress;
 	unsigned number = 0;
 
 	long control(unsigned long request, void *argument) noexcept
@@ -102,7 +102,7 @@ struct Queue::State {
 			    std::move(remedy));
 	}
 	void mapRegions();
-	detail::Rings::Layout setUp();
+	detail::Rings::Layout setUp(QueueFormat format);
 	void requireMode(DmaMode mode);
 	std::string pasidRange() const;
 };
@@ -216,16 +216,16 @@ void Queue::State::mapRegions()
 				   UACCE_QFRT_MMIO * page, accelerator.name + " (doorbells)");
 }
 
-detail::Rings::Layout Queue::State::setUp()
+detail::Rings::Layout Queue::State::setUp(QueueFormat format)
 {
 	struct hisi_qp_ctx context = {};
-	context.qc_type = static_cast<uint16_t>(direction);
+	context.qc_type = format.type;
 	if (long error = control(UACCE_CMD_QM_SET_QP_CTX, &context))
 		fail(error, "choose the queue's direction");
 	struct hisi_qp_info info = {};
 	if (long error = control(UACCE_CMD_QM_SET_QP_INFO, &info))
 		fail(error, "ask for the queue's dimensions");
-	if (info.sqe_size != sizeof(zip::Sqe))
+	if (info.sqe_size != format.descriptorSize)
 		fail(-EPROTO, "use descriptors of " + std::to_string(info.sqe_size) + " bytes");
 	number = context.id;
 	detail::Rings::Layout layout;
@@ -237,18 +237,18 @@ detail::Rings::Layout Queue::State::setUp()
 	layout.number = context.id;
 	layout.sqDepth = info.sq_depth;
 	layout.cqDepth = info.cq_depth;
+	layout.descriptorSize = format.descriptorSize;
 	return layout;
 }
 
-void Queue::start(zip::Direction direction)
+void Queue::start(QueueFormat format)
 {
 	if (!own())
 		state_->fail(-ESTALE, "start a queue");
 	if (state_->rings)
 		state_->fail(-EINVAL, "start a queue that is started");
-	state_->direction = direction;
 	state_->mapRegions();
-	detail::Rings rings(state_->setUp(), state_->accelerator.name);
+	detail::Rings rings(state_->setUp(format), state_->accelerator.name);
 	if (long error = state_->control(UACCE_CMD_START_Q, nullptr))
 		state_->fail(error, "start a queue",
 			     error == -EOPNOTSUPP ? "attach an address space first" : "");
@@ -282,14 +282,14 @@ void Queue::State::requireMode(DmaMode mode)
 		     "as root: echo " + wanted + " >" + path);
 }
 
-void Queue::start(zip::Direction direction, DmaMode mode)
+void Queue::start(QueueFormat format, DmaMode mode)
 {
 	if (state_->pasid)
 		state_->fail(-EBUSY,
 			     "start a queue in mode '" + std::string(dmaModeName(mode)) + "'",
 			     "an address space is attached: detach it");
 	state_->requireMode(mode);
-	start(direction);
+	start(format);
 }
 
 void Queue::pin(const void *address, size_t length, bool write)
@@ -345,76 +345,53 @@ unsigned Queue::inFlight() const noexcept
 	return state_->rings ? state_->rings->inFlight() : 0;
 }
 
-zip::Direction Queue::direction() const noexcept
-{
-	return state_->direction;
-}
-
 const std::string &Queue::name() const noexcept
 {
 	return state_->accelerator.name;
 }
 
-QueueStatus Queue::trySend(const zip::Request &request) noexcept
-{
-	unsigned sent;
-	return trySendBatch({&request, 1}, sent);
-}
-
-QueueStatus Queue::trySendBatch(std::span<const zip::Request> requests, unsigned &sent) noexcept
-{
-	sent = 0;
-	if (!own())
-		return QueueStatus::OtherProcess;
-	return state_->rings ? state_->rings->send(requests, sent) : QueueStatus::NotStarted;
-}
-
-PollResult Queue::poll(std::span<zip::Completion> out) noexcept
+detail::Rings *Queue::rings(QueueStatus &status) noexcept
 {
 	if (!own())
-		return {QueueStatus::OtherProcess, 0};
-	return state_->rings ? state_->rings->poll(out) : PollResult{QueueStatus::NotStarted, 0};
+		status = QueueStatus::OtherProcess;
+	else if (!state_->rings)
+		status = QueueStatus::NotStarted;
+	else
+		return &*state_->rings;
+	return nullptr;
 }
 
-Error Queue::failure(const zip::Request &request, const zip::Completion &completion) const
+std::optional<Error> Queue::accessError(std::span<const MemoryRange> ranges) const
 {
-	const std::string &device = state_->accelerator.name;
-	const auto holds = [](uint64_t begin, uint64_t length, uint64_t page) {
-		const uint64_t mask = ~uint64_t{kFaultPage - 1};
-		return length && page >= (begin & mask) && page <= ((begin + length - 1) & mask);
-	};
+	Host &host = state_->fd.host();
 	const auto mine = [&](const IommuFault &fault) {
-		const uint64_t page = fault.address & ~uint64_t{kFaultPage - 1};
+		const uint64_t mask = ~uint64_t{kFaultPage - 1}, page = fault.address & mask;
 		return fault.pasid == state_->pasid.value_or(0) &&
 		       fault.rid == state_->accelerator.pciAddress &&
-		       (holds(request.source, request.sourceLength, page) ||
-			holds(request.destination, request.destinationLength, page) ||
-			(request.stateful && holds(request.context, zip::kContextSize, page)));
+		       std::any_of(ranges.begin(), ranges.end(), [&](const MemoryRange &r) {
+			       return r.length && page >= (r.begin & mask) &&
+				      page <= ((r.begin + r.length - 1) & mask);
+		       });
 	};
-	Host &host = state_->fd.host();
-	const bool unclear = !zip::isSuccess(completion.status) &&
-			     completion.status != zip::Status::OutputTooSmall &&
-			     completion.status != zip::Status::ChecksumMismatch;
-	if (unclear && faultLogReadable(host)) {
-		/* The record comes with an interrupt, after the completion or before it. */
-		const auto end = Clock::now() + std::chrono::milliseconds(kFaultRecordMs);
-		do {
-			const std::vector<IommuFault> faults = readFaults(host);
-			const auto fault = std::find_if(faults.rbegin(), faults.rend(), mine);
-			if (fault != faults.rend()) {
-				char text[96];
-				std::snprintf(text, sizeof(text), "%s %#llx at %s: not shared",
-					      fault->access.c_str(),
-					      static_cast<unsigned long long>(fault->address),
-					      pasidName(fault->pasid).c_str());
-				return Error(EFAULT, device, text,
-					     "map the memory where the request says it is");
-			}
-			std::this_thread::sleep_for(std::chrono::milliseconds(1));
-		} while (Clock::now() < end);
-	}
-	return Error(EBADMSG, device,
-		     std::string("run a request: ") + statusText(completion.status));
+	if (!faultLogReadable(host))
+		return std::nullopt;
+	/* The record comes with an interrupt, after the completion or before it. */
+	const auto end = Clock::now() + std::chrono::milliseconds(kFaultRecordMs);
+	do {
+		const std::vector<IommuFault> faults = readFaults(host);
+		const auto fault = std::find_if(faults.rbegin(), faults.rend(), mine);
+		if (fault != faults.rend()) {
+			char text[96];
+			std::snprintf(text, sizeof(text), "%s %#llx at %s: not shared",
+				      fault->access.c_str(),
+				      static_cast<unsigned long long>(fault->address),
+				      pasidName(fault->pasid).c_str());
+			return Error(EFAULT, state_->accelerator.name, text,
+				     "map the memory where the request says it is");
+		}
+		std::this_thread::sleep_for(std::chrono::milliseconds(1));
+	} while (Clock::now() < end);
+	return std::nullopt;
 }
 
 bool Queue::wait(int timeoutMs, unsigned spinUs) noexcept

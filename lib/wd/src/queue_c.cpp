@@ -98,38 +98,35 @@ std::optional<uintptr_t> QueueContext::unreachable(const void *address, size_t s
 	return std::nullopt;
 }
 
-namespace
-{
-
-QueueContext *contextOf(struct wd_queue *q)
+QueueContext *contextOf(const struct wd_queue *q) noexcept
 {
 	return q ? static_cast<QueueContext *>(q->priv) : nullptr;
 }
 
-/** Why a call on @context is not possible, as -errno; 0 if it is. */
-int unusable(const QueueContext *context)
+int unusable(const QueueContext *context) noexcept
 {
 	if (!context)
 		return refuse(EINVAL, "queue: never requested, or released");
 	return context->queue.own() ? 0 : refuseOtherProcess();
 }
 
+namespace
+{
+
 struct Wanted {
-	zip::Algorithm algorithm;
-	zip::Direction direction;
+	const AlgorithmDriver &driver;
+	QueueFormat format;
 	std::string device; /**< empty: any */
 };
 
 Wanted readWish(const struct wd_queue &q)
 {
 	const char *name = q.capa.alg ? q.capa.alg : "";
-	const auto algorithm = zip::algorithmFromName(name);
-	if (!algorithm)
+	const AlgorithmDriver *driver = findAlgorithm(name);
+	if (!driver)
 		throw Error(EINVAL, "algorithm '" + std::string(name) + "'", "request a queue",
-			    "there are: zlib, gzip, deflate");
-	if (q.capa.op_type != WD_OP_COMPRESS && q.capa.op_type != WD_OP_DECOMPRESS)
-		throw Error(EINVAL, "operation type " + std::to_string(q.capa.op_type),
-			    "request a queue", "use WD_OP_COMPRESS or WD_OP_DECOMPRESS");
+			    "there are: " + algorithmNames());
+	const QueueFormat format = driver->format(q.capa);
 	for (const int hint : {q.capa.throughput, q.capa.latency})
 		if (hint < WD_HINT_NONE || hint > WD_HINT_HIGH)
 			throw Error(EINVAL, "hint " + std::to_string(hint), "request a queue",
@@ -139,17 +136,14 @@ Wanted readWish(const struct wd_queue &q)
 	std::string device = q.dev_path;
 	if (device.starts_with("/dev/"))
 		device.erase(0, 5);
-	return {*algorithm,
-		q.capa.op_type == WD_OP_COMPRESS ? zip::Direction::Compress
-						 : zip::Direction::Decompress,
-		device};
+	return {*driver, format, device};
 }
 
 /** Devices to try, best first. */
 std::vector<const Accelerator *> candidates(const Topology &topology, const struct wd_queue &q,
 					    const Wanted &wanted)
 {
-	const char *name = zip::algorithmName(wanted.algorithm);
+	const char *name = q.capa.alg;
 	if (!wanted.device.empty()) {
 		const Accelerator &device = topology.get(wanted.device);
 		if (!device.supports(name))
@@ -217,16 +211,16 @@ int requestQueue(struct wd_queue *q)
 	if (space)
 		used = attachQueue(queue, *space, q->pasid);
 	if (space)
-		queue.start(wanted.direction);
+		queue.start(wanted.format);
 	else
-		queue.start(wanted.direction,
-			    q->mode == WD_MODE_SVA ? DmaMode::Sva : DmaMode::Pinned);
+		queue.start(wanted.format, q->mode == WD_MODE_SVA ? DmaMode::Sva : DmaMode::Pinned);
 	const Accelerator &device = topology.get(queue.name());
 	if (device.devicePath.size() >= sizeof(q->dev_path))
 		throw Error(ENAMETOOLONG, device.devicePath, "return the path");
-	auto context = std::make_unique<QueueContext>(std::move(host), std::move(space),
-						      std::move(queue), wanted.algorithm);
+	auto context =
+		std::make_unique<QueueContext>(std::move(host), std::move(space), std::move(queue));
 	context->pinned = q->mode == WD_MODE_PINNED;
+	context->requests = wanted.driver.open(*context, q->capa);
 	std::memcpy(q->dev_path, device.devicePath.c_str(), device.devicePath.size() + 1);
 	q->pasid = used;
 	q->node = device.node;
@@ -263,7 +257,7 @@ int wd_send(struct wd_queue *q, void *req)
 		return error;
 	if (!req)
 		return refuse(EINVAL, "request: NULL");
-	return sendZip(*context, static_cast<wd_zip_req *>(req));
+	return context->requests->send(req);
 }
 
 int wd_recv(struct wd_queue *q, void **req)
@@ -273,11 +267,7 @@ int wd_recv(struct wd_queue *q, void **req)
 		return error;
 	if (!req)
 		return refuse(EINVAL, "queue: no place for the request");
-	wd_zip_req *request = nullptr;
-	const int error = receiveZip(*context, &request);
-	if (!error)
-		*req = request;
-	return error;
+	return context->requests->receive(req);
 }
 
 int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms)
@@ -287,9 +277,9 @@ int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms)
 		return error;
 	if (!req)
 		return refuse(EINVAL, "queue: no place for the request");
-	if (context->inFlight() == 0)
+	if (context->requests->inFlight() == 0)
 		return refuse(ENOMSG, "queue: nothing is in flight");
-	if (context->finished.empty() && !context->queue.wait(timeout_ms))
+	if (!context->requests->ready() && !context->queue.wait(timeout_ms))
 		return refuse(ETIMEDOUT, "queue: the device did not answer in time");
 	return wd_recv(q, req);
 }

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands behind the C API's struct wd_queue, and the seam between queues and the messages of
- * an algorithm family.
+ * What stands behind the C API's struct wd_queue, whatever the kind of its accelerator.
  */
 #pragma once
 
@@ -12,51 +11,19 @@
 #include <vector>
 
 #include "address_space.hpp"
+#include "algorithm_driver.hpp"
 #include "wd/queue.hpp"
 #include "wd/wd.h"
-#include "wd/zip.h"
 
 namespace wd::capi
 {
 
-/** First in, first out, of a fixed size; no allocation after construction. */
-template <typename Item>
-class FixedFifo
-{
-public:
-	explicit FixedFifo(size_t capacity) : items_(capacity) {}
-	bool full() const noexcept { return count_ == items_.size(); }
-	bool empty() const noexcept { return count_ == 0; }
-	size_t size() const noexcept { return count_; }
-	void push(Item item) noexcept
-	{
-		items_[(first_ + count_) % items_.size()] = item;
-		count_++;
-	}
-	Item front() const noexcept { return items_[first_]; }
-	Item pop() noexcept
-	{
-		Item item = items_[first_];
-		first_ = (first_ + 1) % items_.size();
-		count_--;
-		return item;
-	}
-
-private:
-	std::vector<Item> items_;
-	size_t first_ = 0, count_ = 0;
-};
-
 /** Thread-bound. */
 struct QueueContext {
-	QueueContext(std::shared_ptr<Host> h, std::shared_ptr<AddressSpace> s, Queue q,
-		     zip::Algorithm a)
+	QueueContext(std::shared_ptr<Host> h, std::shared_ptr<AddressSpace> s, Queue q)
 		: host(std::move(h)),
 		  space(std::move(s)),
-		  queue(std::move(q)),
-		  algorithm(a),
-		  pending(queue.depth()),
-		  finished(queue.depth())
+		  queue(std::move(q))
 	{
 	}
 
@@ -69,7 +36,6 @@ struct QueueContext {
 	 * (WD_MODE_SVA).
 	 */
 	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right) const;
-	size_t inFlight() const noexcept { return pending.size() + finished.size(); }
 
 	std::shared_ptr<Host> host;
 	std::shared_ptr<AddressSpace>
@@ -82,10 +48,7 @@ struct QueueContext {
 	};
 	std::vector<Pin> pins; /**< what is pinned */
 	Queue queue;
-	zip::Algorithm algorithm;
-	unsigned streams = 0;		  /**< open ones */
-	FixedFifo<wd_zip_req *> pending;  /**< with the device, in its order */
-	FixedFifo<wd_zip_req *> finished; /**< ended by software without the device */
+	std::unique_ptr<AlgorithmQueue> requests; /**< destroyed before the queue */
 };
 
 /** -ESTALE: a child of the process that requested the queue must request its own. */
@@ -93,8 +56,9 @@ int refuseOtherProcess() noexcept;
 /** -errno of a data path status; 0 for Ok. */
 int errnoOf(QueueStatus status) noexcept;
 
-/* Messages of the compression family. 0 or -errno. */
-int sendZip(QueueContext &context, wd_zip_req *request) noexcept;
-int receiveZip(QueueContext &context, wd_zip_req **request) noexcept;
+/** The context of @q if it was requested; or nullptr. */
+QueueContext *contextOf(const struct wd_queue *q) noexcept;
+/** Why a call on @context is not possible, as -errno; 0 if it is. */
+int unusable(const QueueContext *context) noexcept;
 
 } // namespace wd::capi

@@ -46,6 +46,9 @@ public:
 	unsigned number = 3;
 	/** Called with the completed SQE and CQE just before they are published. */
 	std::function<void(zip::Sqe &, Cqe &)> tamper;
+	/* If set, the device is of another kind: what completes a descriptor, and its bytes. */
+	std::function<void(std::byte *descriptor, Cqe &)> engine;
+	size_t descriptorSize = sizeof(zip::Sqe);
 
 	unsigned tail() const
 	{
@@ -82,24 +85,16 @@ private:
 	}
 	void complete()
 	{
-		zip::Sqe sqe;
-		std::byte *slot = dus + head_ * sizeof(sqe);
-		std::memcpy(&sqe, slot, sizeof(sqe));
-		const auto address = [&](unsigned w) {
-			return reinterpret_cast<void *>(uint64_t{sqe.dw[w + 1]} << 32 | sqe.dw[w]);
-		};
-		const uint32_t length = std::min(sqe.dw[4], sqe.dw[14]);
-		std::memcpy(address(20), address(18), length);
-		sqe.dw[0] = sqe.dw[1] = length;
-		sqe.dw[3] = length < sqe.dw[4] ? 0x0e : 0;
+		std::byte *slot = dus + head_ * descriptorSize;
 		Cqe cqe;
 		cqe.sqHead = static_cast<uint16_t>(head_);
 		cqe.sqNumber = static_cast<uint16_t>(number);
 		cqe.phase = static_cast<uint16_t>(phase_);
-		if (tamper)
-			tamper(sqe, cqe);
-		std::memcpy(slot, &sqe, sizeof(sqe));
-		std::byte *entry = dus + kDepth * sizeof(sqe) + cqTail_ * sizeof(cqe);
+		if (engine)
+			engine(slot, cqe);
+		else
+			completeZip(slot, cqe);
+		std::byte *entry = dus + kDepth * descriptorSize + cqTail_ * sizeof(cqe);
 		std::memcpy(entry, &cqe, 14);
 		__atomic_store_n(reinterpret_cast<uint16_t *>(entry + 14), cqe.phase,
 				 __ATOMIC_RELEASE);
@@ -108,6 +103,21 @@ private:
 			cqTail_ = 0;
 			phase_ ^= 1;
 		}
+	}
+	void completeZip(std::byte *slot, Cqe &cqe)
+	{
+		zip::Sqe sqe;
+		std::memcpy(&sqe, slot, sizeof(sqe));
+		const auto address = [&](unsigned w) {
+			return reinterpret_cast<void *>(uint64_t{sqe.dw[w + 1]} << 32 | sqe.dw[w]);
+		};
+		const uint32_t length = std::min(sqe.dw[4], sqe.dw[14]);
+		std::memcpy(address(20), address(18), length);
+		sqe.dw[0] = sqe.dw[1] = length;
+		sqe.dw[3] = length < sqe.dw[4] ? 0x0e : 0;
+		if (tamper)
+			tamper(sqe, cqe);
+		std::memcpy(slot, &sqe, sizeof(sqe));
 	}
 
 	unsigned head_ = 0, cqTail_ = 0, phase_ = 1, seenTail_ = 0;
@@ -144,6 +154,7 @@ public:
 	std::map<unsigned long, int> ioctlErrors; /**< request -> -errno */
 	FakeDevice device;
 	uint32_t sqeSize = 128;
+	uint16_t queueType = 0; /**< what the last queue was started as */
 	uint16_t sqDepth = kDepth, cqDepth = kDepth;
 	unsigned queuesLeft = 7;
 	std::set<uint32_t> pasidsTaken;
@@ -296,6 +307,7 @@ private:
 				static_cast<vfio_device_detach_iommufd_pt *>(argument)->pasid);
 			return 0;
 		case UACCE_CMD_QM_SET_QP_CTX:
+			queueType = static_cast<hisi_qp_ctx *>(argument)->qc_type;
 			static_cast<hisi_qp_ctx *>(argument)->id =
 				static_cast<uint16_t>(device.number);
 			return 0;

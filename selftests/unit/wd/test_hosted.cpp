@@ -347,7 +347,7 @@ TEST_F(HostedTest, PasidsAutoFixedTakenAndOutOfRange)
 {
 	Iommufd iommufd(*host_);
 	Ioas ioas = iommufd.allocIoas();
-	Queue first(*host_, device()), second(*host_, device()), third(*host_, device());
+	ZipQueue first(*host_, device()), second(*host_, device()), third(*host_, device());
 	const uint32_t id = first.bind(iommufd);
 	second.bind(iommufd);
 	third.bind(iommufd);
@@ -374,7 +374,7 @@ TEST_F(HostedTest, PasidsAutoFixedTakenAndOutOfRange)
 TEST_F(HostedTest, NoQueueLeft)
 {
 	const Accelerator &a = device();
-	std::vector<Queue> queues;
+	std::vector<ZipQueue> queues;
 	const unsigned free = availableQueues(*host_, a.name);
 	ASSERT_LT(free, 5000u);
 	for (unsigned i = 0; i < free; i++)
@@ -396,7 +396,7 @@ TEST_F(HostedTest, UnmappedMemoryFailsTheRequest)
 {
 	Iommufd iommufd(*host_);
 	Ioas ioas = iommufd.allocIoas();
-	Queue queue(*host_, device());
+	ZipQueue queue(*host_, device());
 	Hwpt hwpt = iommufd.allocHwpt(ioas, queue.bind(iommufd));
 	queue.attach(hwpt);
 	queue.start(zip::Direction::Compress);
@@ -487,7 +487,7 @@ TEST_F(HostedTest, IovaRanges)
 	uint64_t alignment = 0;
 	EXPECT_EQ(ioas.ranges(&alignment), (std::vector<IovaRange>{{0, UINT64_MAX}}));
 	EXPECT_EQ(alignment, 1u);
-	Queue queue(*host_, device());
+	ZipQueue queue(*host_, device());
 	Hwpt hwpt = iommufd.allocHwpt(ioas, queue.bind(iommufd));
 	const auto ranges = ioas.ranges(&alignment);
 	EXPECT_EQ(alignment, 4096u);
@@ -693,7 +693,7 @@ TEST_F(HostedTest, SharedAddressesInCpp)
 	EXPECT_EQ(a.dmaMode, "sva");
 	EXPECT_EQ(a.dmaModes, (std::vector<std::string>{"sva", "pinned", "iommufd"}));
 	Bytes in = text(20000), out(20000);
-	Queue queue(*host_, a);
+	ZipQueue queue(*host_, a);
 	EXPECT_EQ(errorOf([&] { queue.start(zip::Direction::Compress, DmaMode::Pinned); }),
 		  EOPNOTSUPP);
 	EXPECT_NE(line_.find("echo pinned >"), std::string::npos) << line_;

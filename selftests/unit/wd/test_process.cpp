@@ -466,7 +466,7 @@ TEST_F(ProcessTest, AQueuesErrorNamesTheAddressThatWasNotShared)
 	const Topology topology = Topology::discover(*host);
 	Iommufd iommufd(*host);
 	Ioas ioas = iommufd.allocIoas();
-	Queue queue(*host, topology.require("deflate", topology.here()));
+	ZipQueue queue(*host, topology.require("deflate", topology.here()));
 	const uint32_t id = queue.bind(iommufd);
 	Hwpt hwpt = iommufd.allocHwpt(ioas, id);
 	queue.attach(hwpt);

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "fake_host.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 #include "wd/zip_session.hpp"
 
 using namespace wd;
@@ -45,7 +45,7 @@ TEST_F(QueueTest, LifeFromOpenToClose)
 	{
 		Iommufd iommufd(host_);
 		Ioas ioas = iommufd.allocIoas();
-		Queue queue(host_, accelerator());
+		ZipQueue queue(host_, accelerator());
 		EXPECT_EQ(host_.queuesLeft, 6u);
 		const uint32_t id = queue.bind(iommufd);
 		Hwpt hwpt = iommufd.allocHwpt(ioas, id);
@@ -88,24 +88,24 @@ TEST_F(QueueTest, OpenErrorsNameTheDeviceAndTheRemedy)
 {
 	const Accelerator a = accelerator();
 	host_.queuesLeft = 0;
-	std::string line = failure([&] { Queue(host_, a); }, EBUSY);
+	std::string line = failure([&] { ZipQueue(host_, a); }, EBUSY);
 	EXPECT_TRUE(has(line, "hisi_zip-0") && has(line, "none is free")) << line;
 	host_.openErrors["/dev/hisi_zip-0"] = -EACCES;
-	line = failure([&] { Queue(host_, a); }, EACCES);
+	line = failure([&] { ZipQueue(host_, a); }, EACCES);
 	EXPECT_TRUE(has(line, "/dev/hisi_zip-0") && has(line, "access")) << line;
 	host_.openErrors["/dev/iommu"] = -ENOENT;
 	line = failure([&] { Iommufd{host_}; }, ENOENT);
 	EXPECT_TRUE(has(line, "/dev/iommu") && has(line, "load")) << line;
 	Accelerator other = a;
 	other.api = "hisi_qm_v2";
-	failure([&] { Queue(host_, other); }, EPROTONOSUPPORT);
+	failure([&] { ZipQueue(host_, other); }, EPROTONOSUPPORT);
 }
 
 TEST_F(QueueTest, PasidErrors)
 {
 	Iommufd iommufd(host_);
 	Ioas ioas = iommufd.allocIoas();
-	Queue first(host_, accelerator()), second(host_, accelerator());
+	ZipQueue first(host_, accelerator()), second(host_, accelerator());
 	Hwpt hwpt = iommufd.allocHwpt(ioas, first.bind(iommufd));
 	second.bind(iommufd);
 	EXPECT_EQ(first.attach(hwpt, 5), 5u);
@@ -120,7 +120,7 @@ TEST_F(QueueTest, PasidErrors)
 TEST_F(QueueTest, HostileDriver)
 {
 	const auto start = [&] {
-		Queue queue(host_, accelerator());
+		ZipQueue queue(host_, accelerator());
 		queue.start(zip::Direction::Compress);
 	};
 	host_.sqeSize = 64;
@@ -139,7 +139,7 @@ TEST_F(QueueTest, HostileDriver)
 
 TEST_F(QueueTest, DeviceGoneWhileWaiting)
 {
-	Queue queue(host_, accelerator());
+	ZipQueue queue(host_, accelerator());
 	queue.start(zip::Direction::Compress);
 	host_.pollEvents = POLLERR | POLLHUP;
 	EXPECT_TRUE(queue.wait(-1, 0));
@@ -149,7 +149,7 @@ TEST_F(QueueTest, DeviceGoneWhileWaiting)
 
 TEST_F(QueueTest, WaitEndsInTime)
 {
-	Queue queue(host_, accelerator());
+	ZipQueue queue(host_, accelerator());
 	queue.start(zip::Direction::Compress);
 	const auto begin = std::chrono::steady_clock::now();
 	EXPECT_FALSE(queue.wait(30, 10));

@@ -5,7 +5,8 @@
 #include <vector>
 
 #include "fake_host.hpp"
-#include "wd/queue.hpp"
+#include "rings.hpp"
+#include "wd/zip_queue.hpp"
 
 using namespace wd;
 using namespace wd::test;
@@ -23,7 +24,7 @@ protected:
 		device_.dus = dus_.data();
 		device_.mmio = mmio_.data();
 		device_.words = words;
-		rings_.emplace(layout(), "device");
+		restart(layout());
 	}
 
 	detail::Rings::Layout layout()
@@ -37,7 +38,15 @@ protected:
 			l.doorbellWords = kWords;
 		l.number = device_.number;
 		l.sqDepth = l.cqDepth = kDepth;
+		l.descriptorSize = sizeof(zip::Sqe);
 		return l;
+	}
+
+	/** Set the queue up again with @l. */
+	void restart(const detail::Rings::Layout &l)
+	{
+		rings_.emplace(l, "device");
+		slots_ = zip::Slots(rings_->slots());
 	}
 
 	zip::Request request(uint64_t tag)
@@ -54,15 +63,16 @@ protected:
 	{
 		const zip::Request r = request(tag);
 		unsigned sent;
-		return rings_->send({&r, 1}, sent);
+		return slots_.send(*rings_, {&r, 1}, sent);
 	}
 
-	PollResult poll() { return rings_->poll(out_); }
+	PollResult poll() { return slots_.poll(*rings_, out_); }
 
 	alignas(64) std::array<std::byte, 64> source_{}, destination_{};
 	std::vector<std::byte> dus_, mmio_;
 	FakeDevice device_;
 	std::optional<detail::Rings> rings_;
+	zip::Slots slots_;
 	std::array<zip::Completion, 2 * kDepth> out_;
 };
 
@@ -118,13 +128,13 @@ TEST_F(RingsTest, BatchStopsAtTheFirstThatDoesNotGo)
 {
 	std::vector<zip::Request> batch(kDepth + 3, request(1));
 	unsigned sent = 0;
-	EXPECT_EQ(rings_->send(batch, sent), QueueStatus::Full);
+	EXPECT_EQ(slots_.send(*rings_, batch, sent), QueueStatus::Full);
 	EXPECT_EQ(sent, kDepth - 1);
 	device_.run();
 	poll();
 	batch.resize(3);
 	batch[1].destinationLength = 0;
-	EXPECT_EQ(rings_->send(batch, sent), QueueStatus::Invalid);
+	EXPECT_EQ(slots_.send(*rings_, batch, sent), QueueStatus::Invalid);
 	EXPECT_EQ(sent, 1u);
 	EXPECT_EQ(device_.run(), 1u) << "what went before was rung";
 }
@@ -140,7 +150,7 @@ TEST_F(RingsTest, LengthsThatNoDeviceTakes)
 		r.sourceLength = source;
 		r.destinationLength = destination;
 		unsigned sent;
-		EXPECT_EQ(rings_->send({&r, 1}, sent), QueueStatus::Invalid);
+		EXPECT_EQ(slots_.send(*rings_, {&r, 1}, sent), QueueStatus::Invalid);
 	}
 	EXPECT_EQ(device_.tail(), 0u);
 }
@@ -221,7 +231,7 @@ TEST_F(RingsTest, HostileCompletions)
 		{"more input than there was", [](zip::Sqe &s, Cqe &) { s.dw[0] = ~0u; }},
 	};
 	for (const auto &[what, tamper] : lies) {
-		rings_.emplace(layout(), "device");
+		restart(layout());
 		device_.reset();
 		device_.tamper = nullptr;
 		ASSERT_EQ(send(1), QueueStatus::Ok);
@@ -252,7 +262,7 @@ TEST_F(RingsTest, GarbageEverywhere)
 {
 	uint32_t seed = 7;
 	for (int round = 0; round < 200; round++) {
-		rings_.emplace(layout(), "device");
+		restart(layout());
 		for (unsigned i = 0; i < 5; i++)
 			ASSERT_EQ(send(i), QueueStatus::Ok);
 		for (size_t i = 0; i < kDus - 8; i++)
@@ -291,7 +301,7 @@ TEST_F(RingsTest, SmallCompletionRing)
 {
 	detail::Rings::Layout l = layout();
 	l.cqDepth = 4;
-	rings_.emplace(l, "device");
+	restart(l);
 	EXPECT_EQ(rings_->depth(), 3u);
 	for (unsigned i = 0; i < 3; i++)
 		EXPECT_EQ(send(i), QueueStatus::Ok);

@@ -1,25 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queue: one queue pair of an accelerator. Opening takes it, closing gives it back. Sending and
- * receiving a request are loads and stores: no system call, no lock, no allocation.
+ * Queue: one queue pair of an accelerator of any kind. Opening takes it, closing gives it back.
  *
- * Life: Queue(host, accelerator) -> bind(iommufd) -> attach(hwpt) -> start(direction) -> trySend(),
- * poll() ... -> stop(). Without bind() and attach(): start(direction, mode). The destructor does
- * what is left of it, with requests in flight too.
+ * Life: Queue(host, accelerator) -> bind(iommufd) -> attach(hwpt) -> start(format) -> requests ...
+ * -> stop(). Without bind() and attach(): start(format, mode). The destructor does what is left of
+ * it, with requests in flight too. The requests of a kind of accelerator are in a header of its
+ * own (wd/zip_queue.hpp).
  */
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "wd/accelerator.hpp"
 #include "wd/host.hpp"
 #include "wd/iommufd.hpp"
-#include "wd/sqe.hpp"
 
 namespace wd
 {
@@ -29,10 +28,10 @@ constexpr uint32_t kMaxPasid = 0xffff;
 
 /** How a data path call ended; an ordinary result, never an exception. */
 enum class [[nodiscard]] QueueStatus{
-	Ok,	      Full, /**< trySend(): depth() requests are in flight */
-	Invalid,    /**< trySend(): a length is 0 where it may not be, or over zip::kMaxBuffer */
-	NotStarted, /**< the queue is not between start() and stop() */
-	Stopped,    /**< the kernel stopped the queue (reset, eviction): open a new one */
+	Ok,	      Full, /**< sending: depth() requests are in flight */
+	Invalid,	    /**< sending: a request that no device takes */
+	NotStarted,	    /**< the queue is not between start() and stop() */
+	Stopped,	    /**< the kernel stopped the queue (reset, eviction): open a new one */
 	Protocol, /**< the device wrote what no device may write; the queue is dead: open another */
 	NotShared,    /**< ZipLane::submitFrom(): share() does not know the memory */
 	OtherProcess, /**< the queue came here by fork(): it is the parent's. A child opens its own
@@ -47,11 +46,27 @@ const char *queueStatusText(QueueStatus status);
 enum class DmaMode { Sva, Pinned, Physical };
 const char *dmaModeName(DmaMode mode); /**< as in the device's attribute "dma_mode" */
 
-/** Result of Queue::poll(). */
+/** Result of polling. */
 struct PollResult {
 	QueueStatus status = QueueStatus::Ok;
 	unsigned count = 0; /**< completions written, also if status is not Ok */
 };
+
+/** What a kind of accelerator asks of its queues at their start. */
+struct QueueFormat {
+	uint16_t type = 0;	   /**< word 13 of the SQ context; the kind says what it means */
+	size_t descriptorSize = 0; /**< bytes of a slot of the submission ring */
+};
+
+/** Bytes of a request's memory as the device addresses them. */
+struct MemoryRange {
+	uint64_t begin = 0, length = 0;
+};
+
+namespace detail
+{
+class Rings;
+}
 
 /**
  * A queue. Thread-bound: one thread at a time uses one queue; several queues may be used by several
@@ -97,13 +112,13 @@ public:
 	std::optional<uint32_t> pasid() const noexcept;
 
 	/** Map the regions and start, with what is attached. @throws Error */
-	void start(zip::Direction direction);
+	void start(QueueFormat format);
 	/**
 	 * The same without anything attached, in a mode that the device must be in.
 	 * @throws Error: EOPNOTSUPP another mode, the remedy says how to change it; EPERM the queue
 	 *	was opened by another process, or no right to use physical addresses
 	 */
-	void start(zip::Direction direction, DmaMode mode);
+	void start(QueueFormat format, DmaMode mode);
 	/**
 	 * Mode Pinned: let the device reach memory (@write: write it). Counts against
 	 * RLIMIT_MEMLOCK until unpin() with the same range, or the queue's end. @throws Error
@@ -122,101 +137,31 @@ public:
 	/** Requests that can be in flight: ring size less one. */
 	unsigned depth() const noexcept;
 	unsigned inFlight() const noexcept;
-	zip::Direction direction() const noexcept;
 	const std::string &name() const noexcept; /**< of the accelerator */
 
-	/** Fill a slot and ring the doorbell. */
-	QueueStatus trySend(const zip::Request &request) noexcept;
 	/**
-	 * Fill slots in order until one does not go, then ring the doorbell once.
-	 * @param sent requests that went
-	 * @return Ok if all went, else why the first one did not
+	 * The rings of the started queue, for the messages of its kind.
+	 * @return nullptr, and why in @status: OtherProcess or NotStarted
 	 */
-	QueueStatus trySendBatch(std::span<const zip::Request> requests, unsigned &sent) noexcept;
-
-	/** Take completions that are there, oldest first, at most @out.size(). Never blocks. */
-	PollResult poll(std::span<zip::Completion> out) noexcept;
+	detail::Rings *rings(QueueStatus &status) noexcept;
 	/**
-	 * Wait until poll() has something: spins for @spinUs microseconds, then sleeps in the
+	 * Wait until polling has something: spins for @spinUs microseconds, then sleeps in the
 	 * kernel.
 	 * @param timeoutMs -1 = for ever
-	 * @return true if poll() has something (an error counts); false after the timeout
+	 * @return true if polling has something (an error counts); false after the timeout
 	 */
 	bool wait(int timeoutMs, unsigned spinUs = 50) noexcept;
 
 	/**
-	 * What was wrong with @request, whose completion says so: EFAULT with the address that the
-	 * device may not reach, if the IOMMU's record of it can be read; else EBADMSG. Slow: for
-	 * messages.
+	 * The IOMMU's record of an access of this queue that failed in one of @ranges, as an Error
+	 * (EFAULT) with the address; none if there is no such record, or it cannot be read. Slow:
+	 * for messages.
 	 */
-	Error failure(const zip::Request &request, const zip::Completion &completion) const;
+	std::optional<Error> accessError(std::span<const MemoryRange> ranges) const;
 
 private:
 	struct State;
 	std::unique_ptr<State> state_;
 };
-
-namespace detail
-{
-
-/**
- * The rings and doorbells of a started queue in memory, apart from how they were mapped: the fast
- * path. Thread-bound. Tests drive it against plain memory.
- */
-class Rings
-{
-public:
-	struct Layout {
-		std::byte *dus = nullptr;
-		size_t dusSize = 0;
-		std::byte *mmio = nullptr;
-		size_t mmioSize = 0;
-		std::optional<uint32_t> doorbellWords;
-		unsigned number = 0, sqDepth = 0, cqDepth = 0;
-	};
-
-	/** @throws Error (EPROTO) if the rings do not fit the regions. */
-	Rings(const Layout &layout, const std::string &object);
-
-	QueueStatus send(std::span<const zip::Request> requests, unsigned &sent) noexcept;
-	PollResult poll(std::span<zip::Completion> out) noexcept;
-	/** A completion, a stop flag or an error is there. */
-	bool ready() const noexcept;
-	/** Ask for an interrupt when there is a completion beyond those taken. */
-	void arm() noexcept;
-	/** The kernel says that the device is gone: no send, and no poll beyond what is there. */
-	void markStopped() noexcept { stopped_ = true; }
-	unsigned depth() const noexcept { return limit_; }
-	unsigned inFlight() const noexcept { return inFlight_; }
-
-private:
-	enum class Word { SqTail = 0, CqHead = 8, CqArm = 16 };
-
-	bool cqeValid() const noexcept;
-	QueueStatus take(zip::Completion &out) noexcept;
-	bool stopFlag(size_t fromEnd) const noexcept;
-	void ringSq() noexcept;
-	void ringCq() noexcept;
-	void writeWord(Word word, uint64_t value) noexcept;
-	void writeArchitected(uint64_t value) noexcept;
-
-	/** What was sent in a slot; the ring's own copy is not trusted. */
-	struct Sent {
-		uint64_t tag = 0;
-		uint32_t sourceLength = 0, destinationLength = 0;
-	};
-
-	Layout layout_;
-	size_t cqOffset_ = 0;
-	unsigned limit_ = 0; /**< requests in flight at most */
-	std::byte *words_ = nullptr;
-	unsigned tail_ = 0, oldest_ = 0, inFlight_ = 0; /**< SQ slots */
-	unsigned cqHead_ = 0, phase_ = 1;
-	uint64_t armCount_ = 0;
-	bool broken_ = false, stopped_ = false;
-	std::vector<Sent> sent_;
-};
-
-} // namespace detail
 
 } // namespace wd

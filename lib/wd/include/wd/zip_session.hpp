@@ -15,7 +15,7 @@
 #include "wd/accelerator.hpp"
 #include "wd/container.hpp"
 #include "wd/iommufd.hpp"
-#include "wd/queue.hpp"
+#include "wd/zip_queue.hpp"
 
 namespace wd
 {

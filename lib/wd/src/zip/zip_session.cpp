@@ -57,7 +57,7 @@ struct ZipLane::State {
 		Clock::time_point start;
 	};
 
-	State(Queue q, const ZipSessionOptions &o, const std::vector<SharedRange> &s)
+	State(ZipQueue q, const ZipSessionOptions &o, const std::vector<SharedRange> &s)
 		: queue(std::move(q)),
 		  options(o),
 		  shared(s),
@@ -77,7 +77,7 @@ struct ZipLane::State {
 			       size_t produced);
 	ZipResult result(const zip::Completion &completion, Clock::time_point now);
 
-	Queue queue;
+	ZipQueue queue;
 	const ZipSessionOptions &options;
 	const std::vector<SharedRange> &shared;
 	std::vector<Slot> slots;
@@ -294,7 +294,7 @@ struct ZipSession::State {
 	uint64_t arenaIova = 0;
 	uint32_t deviceId = 0;
 	std::vector<SharedRange> shared;
-	std::vector<Queue> queues; /**< until they become lanes */
+	std::vector<ZipQueue> queues; /**< until they become lanes */
 	std::vector<ZipLane> lanes;
 };
 
@@ -373,7 +373,7 @@ void ZipSession::State::addLanes()
 	const size_t stride = inputStride + roundUp(options.outputSize, kBufferAlignment);
 	size_t offset = 0;
 	lanes.reserve(queues.size());
-	for (Queue &queue : queues) {
+	for (ZipQueue &queue : queues) {
 		auto lane = std::make_unique<ZipLane::State>(std::move(queue), options, shared);
 		for (ZipLane::State::Slot &slot : lane->slots) {
 			slot.input = arena.data() + offset;

@@ -10,24 +10,59 @@
 #include <cstring>
 
 #include "dma_memory.hpp"
+#include "fixed_fifo.hpp"
 #include "last_error.hpp"
 #include "queue_context.hpp"
+#include "rings.hpp"
 #include "wd/container.hpp"
+#include "wd/zip_queue.hpp"
 #include "wd/zip_session.hpp"
 
 using namespace wd;
 using namespace wd::capi;
 
+namespace
+{
+
+/** The requests of a compression queue. Thread-bound. */
+struct ZipRequests final : AlgorithmQueue {
+	ZipRequests(QueueContext &c, zip::Algorithm a, zip::Direction d, const detail::Rings &rings)
+		: context(c),
+		  algorithm(a),
+		  direction(d),
+		  slots(rings.slots()),
+		  pending(rings.depth()),
+		  finished(rings.depth())
+	{
+	}
+
+	int send(void *request) noexcept override;
+	int receive(void **request) noexcept override;
+	size_t inFlight() const noexcept override { return pending.size() + finished.size(); }
+	bool ready() const noexcept override { return !finished.empty(); }
+	bool compressing() const noexcept { return direction == zip::Direction::Compress; }
+
+	QueueContext &context;
+	zip::Algorithm algorithm;
+	zip::Direction direction;
+	zip::Slots slots;
+	unsigned streams = 0;		  /**< open ones */
+	FixedFifo<wd_zip_req *> pending;  /**< with the device, in its order */
+	FixedFifo<wd_zip_req *> finished; /**< ended by software without the device */
+};
+
+} // namespace
+
 /** A stream between its parts. */
 struct wd_zip_stream {
-	explicit wd_zip_stream(QueueContext &q)
+	explicit wd_zip_stream(ZipRequests &q)
 		: owner(&q),
 		  memory(zip::kContextSize),
 		  header(q.algorithm)
 	{
 	}
 
-	QueueContext *owner;
+	ZipRequests *owner;
 	DmaMemory memory; /**< the device's own state; IOVA = address */
 	zip::HeaderParser header;
 	bool begun = false;   /**< the device had the first part */
@@ -78,7 +113,7 @@ std::span<std::byte> destinationOf(const wd_zip_req &r)
 }
 
 /** End a request without the device. */
-int finishHere(QueueContext &q, wd_zip_req &r, int status, size_t consumed, size_t produced)
+int finishHere(ZipRequests &q, wd_zip_req &r, int status, size_t consumed, size_t produced)
 {
 	r.status = status;
 	r.consumed = static_cast<uint32_t>(consumed);
@@ -93,7 +128,7 @@ int finishHere(QueueContext &q, wd_zip_req &r, int status, size_t consumed, size
 }
 
 /** Hand the rest of a request to the device. */
-int sendToDevice(QueueContext &q, wd_zip_req &r, size_t sourceSkip, size_t destinationSkip)
+int sendToDevice(ZipRequests &q, wd_zip_req &r, size_t sourceSkip, size_t destinationSkip)
 {
 	zip::Request request;
 	request.algorithm = q.algorithm;
@@ -111,7 +146,11 @@ int sendToDevice(QueueContext &q, wd_zip_req &r, size_t sourceSkip, size_t desti
 		request.checksum = s->checksum;
 	}
 	r.priv[kHeader] = static_cast<uint32_t>(sourceSkip + destinationSkip);
-	if (int error = errnoOf(q.queue.trySend(request)))
+	QueueStatus status;
+	unsigned sent;
+	if (detail::Rings *rings = q.context.queue.rings(status))
+		status = q.slots.send(*rings, {&request, 1}, sent);
+	if (int error = errnoOf(status))
 		return error;
 	q.pending.push(&r);
 	if (r.stream)
@@ -120,7 +159,7 @@ int sendToDevice(QueueContext &q, wd_zip_req &r, size_t sourceSkip, size_t desti
 }
 
 /** Compression: software writes the header, and ends a stream that has no more input. */
-int sendCompress(QueueContext &q, wd_zip_req &r)
+int sendCompress(ZipRequests &q, wd_zip_req &r)
 {
 	wd_zip_stream *s = r.stream;
 	const bool first = !s || !s->touched;
@@ -148,7 +187,7 @@ int sendCompress(QueueContext &q, wd_zip_req &r)
 	return finishHere(q, r, WD_ZIP_OK, 0, produced);
 }
 
-int sendDecompress(QueueContext &q, wd_zip_req &r)
+int sendDecompress(ZipRequests &q, wd_zip_req &r)
 {
 	using State = zip::HeaderParser::State;
 	wd_zip_stream *s = r.stream;
@@ -185,23 +224,23 @@ void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
 	s.isize = c.isize;
 	s.checksum = c.checksum;
 	s.more = c.outputPending();
-	const bool compressing = s.owner->queue.direction() == zip::Direction::Compress;
 	s.ended = !zip::isSuccess(c.status) || c.status == zip::Status::StreamEnd ||
-		  (compressing && r.flush == WD_ZIP_FINISH);
+		  (s.owner->compressing() && r.flush == WD_ZIP_FINISH);
 }
 
 /** The device reports data that it cannot read and data that makes no sense alike. */
-void explain(QueueContext &q, wd_zip_req &r)
+void explain(ZipRequests &q, wd_zip_req &r)
 {
 	const auto check = [&](const void *address, size_t length, int right) {
-		const auto at = q.unreachable(address, length, right);
+		const auto at = q.context.unreachable(address, length, right);
 		if (!at)
 			return false;
 		char text[160];
 		std::snprintf(text, sizeof(text),
 			      "%s: the device may not %s %#llx: not shared%s; wd_mem_share() the "
 			      "buffer",
-			      q.queue.name().c_str(), right == WD_MEM_READ ? "read" : "write",
+			      q.context.queue.name().c_str(),
+			      right == WD_MEM_READ ? "read" : "write",
 			      static_cast<unsigned long long>(*at),
 			      right == WD_MEM_READ ? "" : " for writing");
 		setLastError(text);
@@ -212,9 +251,9 @@ void explain(QueueContext &q, wd_zip_req &r)
 		check(r.dst, r.dst_len, WD_MEM_WRITE);
 }
 
-void fillResult(QueueContext &q, const zip::Completion &c, wd_zip_req &r)
+void fillResult(ZipRequests &q, const zip::Completion &c, wd_zip_req &r)
 {
-	const bool compressing = q.queue.direction() == zip::Direction::Compress;
+	const bool compressing = q.compressing();
 	const bool ok = zip::isSuccess(c.status);
 	r.status = statusOf(c.status);
 	r.consumed = c.consumed + (compressing ? 0 : r.priv[kHeader]);
@@ -227,43 +266,40 @@ void fillResult(QueueContext &q, const zip::Completion &c, wd_zip_req &r)
 	}
 }
 
-} // namespace
-
-namespace wd::capi
+int ZipRequests::send(void *request) noexcept
 {
-
-int sendZip(QueueContext &q, wd_zip_req *r) noexcept
-{
+	auto *r = static_cast<wd_zip_req *>(request);
 	wd_zip_stream *s = r->stream;
 	if (r->src_len > WD_ZIP_MAX_LEN || r->dst_len > WD_ZIP_MAX_LEN || !r->dst || !r->dst_len ||
 	    (!r->src && r->src_len))
 		return refuse(EINVAL, "request: a buffer is missing, empty or longer than 8 MiB");
-	if (s && (s->owner != &q || s->ended || s->busy))
+	if (s && (s->owner != this || s->ended || s->busy))
 		return refuse(EINVAL, "request: its stream belongs to another queue, has ended, or "
 				      "has a part in flight");
-	if (q.inFlight() >= q.queue.depth())
+	if (inFlight() >= context.queue.depth())
 		return errnoOf(QueueStatus::Full);
 	r->consumed = r->produced = 0;
 	r->status = WD_ZIP_OK;
 	r->more = 0;
 	std::memset(r->priv, 0, sizeof(r->priv));
-	return q.queue.direction() == zip::Direction::Compress ? sendCompress(q, *r)
-							       : sendDecompress(q, *r);
+	return compressing() ? sendCompress(*this, *r) : sendDecompress(*this, *r);
 }
 
-int receiveZip(QueueContext &q, wd_zip_req **out) noexcept
+int ZipRequests::receive(void **out) noexcept
 {
 	wd_zip_req *r = nullptr;
-	if (!q.finished.empty()) {
-		r = q.finished.pop();
+	if (!finished.empty()) {
+		r = finished.pop();
 	} else {
 		zip::Completion completion;
-		const PollResult result = q.queue.poll({&completion, 1});
+		PollResult result;
+		if (detail::Rings *rings = context.queue.rings(result.status))
+			result = slots.poll(*rings, {&completion, 1});
 		if (result.count == 0)
 			return result.status == QueueStatus::Ok ? -EAGAIN : errnoOf(result.status);
-		/* Rings hands completions out in the order of sending. */
-		r = q.pending.pop();
-		fillResult(q, completion, *r);
+		/* The rings hand completions out in the order of sending. */
+		r = pending.pop();
+		fillResult(*this, completion, *r);
 	}
 	if (r->stream)
 		r->stream->busy = false;
@@ -271,7 +307,55 @@ int receiveZip(QueueContext &q, wd_zip_req **out) noexcept
 	return 0;
 }
 
-} // namespace wd::capi
+class ZipDriver final : public AlgorithmDriver
+{
+public:
+	std::span<const char *const> algorithms() const noexcept override
+	{
+		static constexpr const char *kNames[] = {"zlib", "gzip", "deflate"};
+		return kNames;
+	}
+	QueueFormat format(const wd_capa &wanted) const override
+	{
+		if (wanted.op_type != WD_OP_COMPRESS && wanted.op_type != WD_OP_DECOMPRESS)
+			throw Error(EINVAL, "operation type " + std::to_string(wanted.op_type),
+				    "request a queue", "use WD_OP_COMPRESS or WD_OP_DECOMPRESS");
+		return zip::queueFormat(directionOf(wanted));
+	}
+	std::unique_ptr<AlgorithmQueue> open(QueueContext &context,
+					     const wd_capa &wanted) const override
+	{
+		QueueStatus status;
+		return std::make_unique<ZipRequests>(
+			context, zip::algorithmFromName(wanted.alg).value(), directionOf(wanted),
+			*context.queue.rings(status));
+	}
+
+private:
+	static zip::Direction directionOf(const wd_capa &wanted)
+	{
+		return wanted.op_type == WD_OP_COMPRESS ? zip::Direction::Compress
+							: zip::Direction::Decompress;
+	}
+};
+
+constinit const ZipDriver driver;
+const AlgorithmEntry entry(driver);
+
+/** The requests of @q if it is a compression queue that can be used; nullptr and why in @error. */
+ZipRequests *zipRequests(const struct wd_queue *q, int &error)
+{
+	QueueContext *context = contextOf(q);
+	error = unusable(context);
+	if (error)
+		return nullptr;
+	auto *requests = dynamic_cast<ZipRequests *>(context->requests.get());
+	if (!requests)
+		error = refuse(EINVAL, "queue: it does not compress");
+	return requests;
+}
+
+} // namespace
 
 uint32_t wd_zip_bound(uint32_t len)
 {
@@ -305,23 +389,24 @@ const char *wd_zip_status_text(int status)
 
 int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
 {
-	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
-	if (!context || !out)
+	if (!contextOf(q) || !out)
 		return refuse(EINVAL, "stream: no queue, or no place for the result");
-	if (!context->queue.own())
-		return refuseOtherProcess();
-	const bool limited = context->queue.direction() == zip::Direction::Decompress;
-	if (limited && context->streams == kMaxStreams)
+	int error;
+	ZipRequests *owner = zipRequests(q, error);
+	if (!owner)
+		return error;
+	if (!owner->compressing() && owner->streams == kMaxStreams)
 		return refuse(ENOSPC,
 			      "stream: a queue keeps 8; close one, or request another queue");
 	return guarded([&] {
-		auto stream = std::make_unique<wd_zip_stream>(*context);
-		const int error = context->share(stream->memory.data(), stream->memory.size(), 0);
-		if (!error) {
+		auto stream = std::make_unique<wd_zip_stream>(*owner);
+		const int refused =
+			owner->context.share(stream->memory.data(), stream->memory.size(), 0);
+		if (!refused) {
 			*out = stream.release();
-			context->streams++;
+			owner->streams++;
 		}
-		return error;
+		return refused;
 	});
 }
 
@@ -344,21 +429,20 @@ void wd_zip_stream_close(struct wd_zip_stream *s)
 {
 	if (!s)
 		return;
-	guarded([&] { return s->owner->unshare(s->memory.data(), s->memory.size()); });
+	guarded([&] { return s->owner->context.unshare(s->memory.data(), s->memory.size()); });
 	s->owner->streams--;
 	delete s;
 }
 
 int wd_zip_run(struct wd_queue *q, struct wd_zip_req *req, int timeout_ms)
 {
-	auto *context = q ? static_cast<QueueContext *>(q->priv) : nullptr;
-	if (!context)
-		return refuse(EINVAL, "queue: never requested, or released");
-	if (!context->queue.own())
-		return refuseOtherProcess();
-	if (context->inFlight())
+	int error;
+	const ZipRequests *requests = zipRequests(q, error);
+	if (!requests)
+		return error;
+	if (requests->inFlight())
 		return refuse(EBUSY, "queue: something is in flight");
-	if (int error = wd_send(q, req))
+	if ((error = wd_send(q, req)))
 		return error;
 	void *done = nullptr;
 	return wd_recv_sync(q, &done, timeout_ms);

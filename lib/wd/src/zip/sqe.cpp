@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wd/sqe.hpp"
 
-#include "zip_bits.hpp"
+#include "sqe_bits.hpp"
 
 namespace wd::zip
 {
