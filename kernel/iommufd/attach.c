@@ -2,10 +2,9 @@
 /*
  * Attaching page tables to bound devices, by requester id or by PASID (IOMMUFD-ATTACH-1).
  *
- * Everything here runs under the group's lock. What it means for the hardware is in install.c. The
- * group remembers which page table it has at which PASID, and the devices that take part; a
- * device's reserved regions are out of use in the IOAS as long as its requester id is attached
- * there.
+ * Everything here runs under the group's lock. The effects on the hardware are in install.c. The
+ * group remembers its page table at each PASID, and the devices that take part; a device's reserved
+ * regions cannot be mapped in the IOAS as long as its requester id is attached there.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -18,7 +17,7 @@
  * struct iommufd_change - an attach or replace being done
  * @idev: device
  * @pasid: PASID or IOMMU_NO_PASID
- * @replace: change what is attached, instead of attaching
+ * @replace: change an attachment, instead of attaching
  * @old: page table that is no longer used; given up when no lock is held, since it may be destroyed
  * @nr_old: how many uses of it
  */
@@ -167,7 +166,7 @@ err_free:
 	return rc;
 }
 
-/* @return the page table that was attached, whose use the caller gives up without the lock. */
+/* @return the page table that was attached; the caller gives up its use without the lock. */
 static struct iommufd_hwpt *iommufd_detach_locked(struct iommufd_device *idev, u32 pasid)
 {
 	struct iommufd_attach_link *link = xa_erase(&idev->links, pasid);
@@ -284,8 +283,8 @@ static int iommufd_change_existing(struct iommufd_change *change, struct iommufd
 }
 
 /*
- * What a new automatic table would fail on, asked before one is made and filled: such a table is
- * not for PASIDs, nor beside them.
+ * Reasons for which a new automatic table would fail, checked before one is made and filled: such a
+ * table is not for PASIDs, nor beside them.
  */
 static int iommufd_check_automatic(const struct iommufd_change *change)
 {
@@ -325,7 +324,7 @@ static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioa
 		iommufd_object_finalize(idev->ictx, &hwpt->common.obj);
 	}
 	mutex_unlock(&ioas->mutex);
-	/* Nobody has found it in the list: it was not visible. */
+	/* It was not visible in the list, so it has no users. */
 	if (rc)
 		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->common.obj);
 	return rc;
@@ -386,13 +385,13 @@ int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_i
 EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
 /**
- * iommufd_device_replace() - change what is attached
+ * iommufd_device_replace() - change an attachment
  * @idev: bound device
  * @pasid: as in iommufd_device_attach()
  * @pt_id: as in iommufd_device_attach()
  *
- * A request of the device finds the old page table or the new one. What the old one has asked for
- * stays with it, to be answered. The old attachment stays on error.
+ * A request of the device finds the old page table or the new one. Page requests of the old one
+ * stay with it, to be answered. The old attachment stays on error.
  *
  * Return: as iommufd_device_attach(), -EINVAL also if nothing is attached
  */
@@ -410,8 +409,8 @@ EXPORT_SYMBOL_GPL(iommufd_device_replace);
  * @pt_id: as given to iommufd_device_attach() or iommufd_device_replace(), which said -EAGAIN
  * @hold: NULL at first; to be given to iommufd_prepared() after the attach, also if this fails
  *
- * Waits as long as the process likes whose memory it is, so the caller holds no lock that anybody
- * else needs. Then the attach is tried again; it may need this once more.
+ * The process that owns the memory can make this wait for ever, so the caller must hold no lock
+ * that others need. Then the attach is tried again; it may need this once more.
  *
  * Return: 0; -ENOENT no such IOAS, -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */
@@ -460,7 +459,7 @@ EXPORT_SYMBOL_GPL(iommufd_device_detach);
  * @idev: bound device
  * @pasid: as in iommufd_device_attach(); harmless if nothing is attached there
  *
- * For who stops what may fault: the answer is INVALID. Faults may arrive again.
+ * For code that stops the source of the faults: the answer is INVALID. Faults may arrive again.
  */
 void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid)
 {

@@ -189,7 +189,7 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
  *
  * Return: the bound device, valid until iommufd_device_unbind(); ERR_PTR(-EINVAL) no coherent DMA
  * or firmware wants 1:1 mappings, -ENODEV no IOMMU group, -EPERM interrupts are not isolated or the
- * group belongs to someone else, -EBUSY the group is in use, -ENOMEM
+ * group belongs to another owner, -EBUSY the group is in use, -ENOMEM
  */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id)
 {
@@ -269,8 +269,8 @@ static int iommufd_copy_hw_info(const struct wd_iommu_hw_info *info, u64 uptr, u
 }
 
 /*
- * The device is let go of before user memory is touched: a page there that never comes
- * (userfaultfd, a file system in user space) must not hold up the removal of its driver.
+ * The device is released before user memory is touched: a page there that never comes (userfaultfd,
+ * a file system in user space) must not delay the removal of its driver.
  */
 static int iommufd_ask_hw_info(struct iommufd_ucmd *ucmd, struct wd_iommu_hw_info *info)
 {

@@ -50,7 +50,7 @@ static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 		WRITE_ONCE(area->pages->lost, true);
 }
 
-/* Write an area whose pages are pinned into a page table, all or nothing. */
+/* Write an area with pinned pages into a page table, all or nothing. */
 static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 			 struct iommu_domain *domain)
 {
@@ -242,7 +242,7 @@ static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
 	return rc;
 }
 
-/* Take [first area, end) out of a page table, and unpin what no other table needs. */
+/* Take [first area, end) out of a page table, and unpin pages that no other table needs. */
 static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *domain,
 			      const struct iopt_area *end, bool unpin)
 {
@@ -259,7 +259,10 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 	}
 }
 
-/* A busy area is left to the one who is making it: he finds the new table when he is ready. */
+/*
+ * A busy area is left to the thread that makes it: that thread finds the new table when it is
+ * ready.
+ */
 static int iopt_fill_domain(struct io_pagetable *iopt, struct iommu_domain *domain)
 {
 	bool first = list_empty(&iopt->domains);

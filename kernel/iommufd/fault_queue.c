@@ -3,13 +3,13 @@
  * Fault queues: page faults of attached devices are read from a file, answers are written to it
  * (IOMMUFD-FAULT-1).
  *
- * A group is queued, then delivered under a cookie, then answered, by user space or, when its
- * device or PASID is detached, for it. Whoever takes it off the queue's lists answers it; so it is
- * answered once.
+ * A group is queued, then delivered under a cookie, then answered: by user space, or by the kernel
+ * when its device or PASID is detached. The thread that takes it off the queue's lists answers it;
+ * so it is answered once.
  *
- * The queue's lock is a spinlock, since the thread that serves all devices of an IOMMU takes it:
- * nobody allocates or touches user memory under it. A reader whose memory never comes does not hold
- * up a detach, which therefore may take a group away while it is being copied.
+ * The queue's lock is a spinlock, since the thread that serves all devices of an IOMMU takes it: no
+ * code allocates or touches user memory under it. If a page of a reader's memory never comes a
+ * detach does not wait for it; so a detach may take a group away while it is being copied.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -29,7 +29,7 @@
  * @group: the layer's; NULL once it is taken away to be answered
  * @dev_id: the device for user space
  * @cookie: index in iommufd_fault.delivered, 0 if not there
- * @copying: a reader has it, who frees it if @group is gone then
+ * @copying: a reader has it, and frees it if @group is gone then
  */
 struct iommufd_fault_group {
 	struct list_head node;
@@ -157,8 +157,8 @@ static bool iommufd_fault_answered(struct iommufd_fault_source *source)
  * @dev: as given then
  * @pasid: as given then
  *
- * What has arrived stays where it is, to be answered by whoever reads it. The queue does so, too,
- * until the next move or the end.
+ * Groups that have arrived stay in the old queue, to be answered by its reader. The old queue
+ * stays, too, until the next move or the end.
  */
 void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_source *to,
 			struct device *dev, u32 pasid)
@@ -178,8 +178,8 @@ void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_
 }
 
 /**
- * iommufd_fault_refuse() - answer INVALID to what has arrived
- * @source: made by iommufd_fault_start(), with what it has been moved from; or NULL
+ * iommufd_fault_refuse() - answer INVALID to groups that have arrived
+ * @source: made by iommufd_fault_start(), with the sources from before a move; or NULL
  */
 void iommufd_fault_refuse(struct iommufd_fault_source *source)
 {
@@ -191,10 +191,10 @@ void iommufd_fault_refuse(struct iommufd_fault_source *source)
 }
 
 /**
- * iommufd_fault_free() - give up what iommufd_fault_start() has made
+ * iommufd_fault_free() - free a source of iommufd_fault_start()
  * @source: nothing arrives there; or NULL
  *
- * What has arrived is answered.
+ * Groups that have arrived are answered.
  */
 void iommufd_fault_free(struct iommufd_fault_source *source)
 {
@@ -208,10 +208,10 @@ void iommufd_fault_free(struct iommufd_fault_source *source)
 }
 
 /**
- * iommufd_fault_stop() - undo iommufd_fault_start(), and what came after it
+ * iommufd_fault_stop() - undo iommufd_fault_start(), and later moves
  * @source: where page faults arrive now; NULL: nothing happens
  * @dev: as given then
- * @pasid: as given then; what may fault is detached
+ * @pasid: as given then; the page table is detached
  *
  * Nothing arrives any more when this returns, and everything is answered.
  *
@@ -245,9 +245,9 @@ static void iommufd_fault_record(const struct iommufd_fault_group *entry,
 }
 
 /**
- * struct iommufd_fault_read - a reader, and the group that is on its way to him
+ * struct iommufd_fault_read - a reader, and the group that is being copied to it
  * @entry: the group; it may be answered meanwhile
- * @records: what the reader gets, or room for it
+ * @records: the reader's records, or room for them
  * @room: bytes of @records
  * @length: bytes of the group
  * @cookie: a place in iommufd_fault.delivered, reserved or of @entry; 0 if there is none
@@ -272,7 +272,7 @@ static struct iommufd_fault_group *iommufd_fault_first(struct iommufd_fault *fau
 	return entry;
 }
 
-/* What the first group needs, allocated. @return 0 if there is none, 1, or -errno. */
+/* Allocate for the first group. @return 0 if there is none, 1, or -errno. */
 static int iommufd_fault_make_room(struct iommufd_fault *fault, size_t count,
 				   struct iommufd_fault_read *read)
 {
@@ -327,8 +327,8 @@ static bool iommufd_fault_begin_read(struct iommufd_fault *fault, struct iommufd
 }
 
 /*
- * What was not delivered is queued again, unless somebody has answered it. Others may have looked
- * at the queue meanwhile, and wait.
+ * A group that was not delivered is queued again, unless it has been answered. Other readers may
+ * have looked at the queue meanwhile, and wait.
  */
 static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_fault_read *read,
 				   bool delivered)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pins ahead of a page table. A page table is filled under locks that others need, so no memory may
- * be touched then: what it needs is pinned before, without a lock, and only counted up there.
+ * be touched then: its pages are pinned before, without a lock, and under the locks their pins are
+ * only counted up.
  */
 #include <linux/err.h>
 #include <linux/sched/signal.h>
@@ -21,7 +22,7 @@ struct iopt_hold {
 	struct list_head ranges;
 };
 
-/* Note what the first area at or behind *@from needs. False if there is none, or no need. */
+/* Note the need of the first area at or after *@from. False if there is none, or no need. */
 static bool iopt_hold_next(struct io_pagetable *iopt, unsigned long *from, struct iopt_held *held)
 {
 	struct interval_tree_node *node = NULL;
@@ -29,7 +30,9 @@ static bool iopt_hold_next(struct io_pagetable *iopt, unsigned long *from, struc
 
 	down_read(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
-	/* With a page table everything is pinned, or is being pinned by the one who makes it. */
+	/*
+	 * With a page table everything is pinned, or is being pinned by the thread that makes it.
+	 */
 	if (list_empty(&iopt->domains))
 		node = interval_tree_iter_first(&iopt->areas, *from, ULONG_MAX);
 	while (node && container_of(node, struct iopt_area, node)->busy)
@@ -75,13 +78,13 @@ static int iopt_hold_all(struct io_pagetable *iopt, struct iopt_hold *hold)
 }
 
 /**
- * iopt_hold_get() - pin what a first page table of an IOAS needs
+ * iopt_hold_get() - pin the memory for the first page table of an IOAS
  * @iopt: IOAS
  * @hold: in: NULL, or an earlier result, which is given back once the new one is there; out: the
  *	pins, also after an error
  *
- * Waits as long as the process likes: no lock that others need may be held. What is mapped in the
- * meantime may be missing: iopt_add_domain() says so, and this is called again.
+ * The process can make this wait for ever: no lock that others need may be held. Pins of later
+ * mappings may be missing: iopt_add_domain() reports that, and this is called again.
  *
  * Return: 0; -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */

@@ -11,7 +11,7 @@
  * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
  * @ictx: context
  * @ioas: held by the caller
- * @dev: device whose IOMMU it is for
+ * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
  * @auto_domain: goes with its last user
  *
@@ -87,7 +87,10 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 		iommufd_object_unuse(&hwpt->obj);
 }
 
-/* As iommufd_hwpt_populate() of one that nobody finds. No lock is held while memory is pinned. */
+/*
+ * As iommufd_hwpt_populate() for a table that is not visible yet. No lock is held while memory is
+ * pinned.
+ */
 static int iommufd_hwpt_pin_and_populate(struct iommufd_hwpt_paging *hwpt)
 {
 	struct iopt_hold *hold = NULL;
@@ -131,14 +134,14 @@ static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 
 	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
 		return -EOPNOTSUPP;
-	/* The faults of what is nested on a parent are for the owner of the nested table. */
+	/* Faults of a table that is nested on a parent are for the owner of the nested table. */
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID && cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
 		return -EOPNOTSUPP;
 	return 0;
 }
 
 /*
- * pt_id says on what the new table is made. What does not exist is EINVAL (IOMMUFD-HWPT-1).
+ * pt_id names the object under the new table. One that does not exist is EINVAL (IOMMUFD-HWPT-1).
  * @dev_obj is put in any case.
  */
 static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *pt,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables of user space, nested on one of the kernel (IOMMUFD-HWPT-4).
- * What is in them is read by the hardware alone, through the parent.
+ * Hardware page tables of user space, nested on one of the kernel (IOMMUFD-HWPT-4). Only the
+ * hardware reads their content, through the parent.
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
@@ -16,7 +16,7 @@ static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
 	return parent->auto_domain || !parent->nest_parent ? -EINVAL : 0;
 }
 
-/* The driver tells from the length whether it knows what is there. */
+/* The driver decides by the length whether it knows the data. */
 static int iommufd_copy_user_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
 {
 	memset(data, 0, sizeof(*data));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What attaching, detaching and replacing mean for the IOMMU layer: attach of a domain, bind of a
- * user's table with its parent, and the handler of page faults. Under the group's lock.
+ * Attaching, detaching and replacing in the IOMMU layer: attach of a domain, bind of a user's table
+ * with its parent, and the handler of page faults. Under the group's lock.
  *
- * Handlers come before what may fault, and go after it: when nothing is on its way any more, what
- * user space has not answered is answered for it.
+ * A handler is registered before its table can fault, and unregistered afterwards: when no fault is
+ * under way any more, the kernel answers the groups that user space has not answered.
  */
 #include <linux/err.h>
 #include <linux/pci-ats.h>
@@ -104,8 +104,8 @@ static bool iommufd_shares_requests(struct device *dev)
 }
 
 /*
- * A handler for @hwpt's page faults, or one that refuses them where @hwpt takes none and @instead
- * is in charge now: the device goes on asking as long as something is attached.
+ * A handler for @hwpt's page faults, or one that refuses them if @hwpt takes none and takes the
+ * place of @instead: the device may send page requests as long as something is attached.
  *
  * Return: NULL if there is none to be; ERR_PTR of -EINVAL, -ENOMEM, errors of the IOMMU layer
  */
@@ -164,7 +164,7 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
  * @hwpt: as given then
  * @last: no other device of the group has it
  *
- * Its page faults are answered when this returns, those of tables that it had before, too.
+ * When this returns its page faults are answered, and those of tables that it had before.
  */
 void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
 		       bool last)
@@ -181,12 +181,12 @@ void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommu
 /* --- one in the place of another --- */
 
 /**
- * struct iommufd_swap - what a device of the group needs for its new page table
+ * struct iommufd_swap - preparation of one device of the group for its new page table
  * @node: in a list of them
  * @hwpt: the new page table
  * @pasid: PASID, or IOMMU_NO_PASID
  * @entry: the IOMMU layer's; NULL in one of a link
- * @link: whose page faults are to go elsewhere; NULL in one of @entry
+ * @link: its page faults are to go elsewhere; NULL in one of @entry
  * @faults: where, or NULL if there never was a handler
  */
 struct iommufd_swap {
@@ -279,7 +279,7 @@ static void iommufd_swap_abort(struct iommufd_swap *swap)
 		iommufd_fault_stop(swap->faults, swap->link->idev->dev, swap->pasid);
 }
 
-/* What the old table has asked for stays with it, to be answered. */
+/* Page requests of the old table stay with it, to be answered. */
 static void iommufd_swap_commit(struct iommufd_swap *swap)
 {
 	if (swap->entry)
@@ -297,8 +297,8 @@ static void iommufd_swap_commit(struct iommufd_swap *swap)
  * @attach: with the old page table
  * @hwpt: the new one
  *
- * Whatever may fail is done for all devices before any of them is changed. A request of a device
- * finds the old page table or the new one.
+ * All steps that may fail are done for all devices before any of them is changed. A request of a
+ * device finds the old page table or the new one.
  *
  * Return: 0, or the errors of the IOMMU layer, with nothing changed
  *

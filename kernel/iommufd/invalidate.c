@@ -87,7 +87,7 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 	rc = iommufd_check_array(cmd);
 	if (!rc)
 		rc = iommufd_invalidate(ucmd, &total);
-	/* What has been done counts, whatever came then. */
+	/* Entries that were done count, also after a later error. */
 	cmd->entry_num = total;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;

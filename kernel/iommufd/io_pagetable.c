@@ -4,8 +4,8 @@
  *
  * An area is put into the tree as busy, which takes its IOVA; then its memory is pinned without any
  * lock held, since that may take for ever; then it is written into the page tables, and stops being
- * busy. Removal goes the same way back. Others who meet a busy area are told so and come back
- * later.
+ * busy. Removal takes the same steps backwards. Other calls that find a busy area get an error and
+ * come back later.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -121,7 +121,7 @@ static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
 	return 0;
 }
 
-/* Nobody has seen the areas: they were busy all the time. */
+/* No other call has used the areas: they were busy all the time. */
 static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *list)
 {
 	struct iopt_area *area;
@@ -173,7 +173,7 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
 }
 
 /**
- * iopt_map_areas() - place areas one behind the other and fill them, all or nothing
+ * iopt_map_areas() - place areas one after the other and fill them, all or nothing
  * @iopt: IOAS
  * @list: areas by build_item, not empty; empty after success, unchanged otherwise
  * @length: sum of their lengths
@@ -209,7 +209,7 @@ out:
 /**
  * iopt_map_user() - map memory of the calling process
  * @iopt: IOAS
- * @mode: who is charged
+ * @mode: which account is charged
  * @uptr: first byte
  * @length: bytes; not 0, and @uptr + @length does not wrap
  * @iova: as in iopt_map_areas()
@@ -270,7 +270,8 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
  * @last: last IOVA
  * @unmapped: bytes removed, also after an error
  *
- * Areas go in ascending order; those gone when an error is met stay gone (IOMMUFD-UNMAP-2).
+ * Areas go in ascending order; areas that are gone when an error occurs stay gone
+ * (IOMMUFD-UNMAP-2).
  *
  * Return: 0, also if there was nothing; -EBUSY an area is being changed, -ENOENT one is only partly
  * inside

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an IOAS holds: areas of IOVA over pinned memory, written into any number of I/O page tables.
+ * The content of an IOAS: areas of IOVA over pinned memory, written into any number of I/O page
+ * tables.
  *
  * Words: "last" is inclusive; a "length" is in bytes and may reach ULONG_MAX; an "index" counts
  * pages from the first page of a backing; a "byte" offset counts from the same place.
@@ -10,8 +11,8 @@
  *
  * iopt_pages is the backing made by one MAP. Areas made by COPY share it, so that a page is pinned
  * and charged once. Memory is pinned when the first page table needs it; the pinned part is kept in
- * segments. A segment lies inside or outside of everybody who uses it, never half; so giving up a
- * range only counts down and frees: removing a mapping needs no memory and cannot fail.
+ * segments. A segment lies wholly inside or wholly outside of each range that uses pages; so giving
+ * up a range only counts down and frees: removing a mapping needs no memory and cannot fail.
  */
 #ifndef _IO_PAGETABLE_H
 #define _IO_PAGETABLE_H
@@ -29,7 +30,7 @@ struct mm_struct;
 struct task_struct;
 struct user_struct;
 
-/* Who is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
+/* The account that is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
 enum iopt_account_mode {
 	IOPT_ACCOUNT_USER,
 	IOPT_ACCOUNT_MM,
@@ -38,9 +39,9 @@ enum iopt_account_mode {
 
 /**
  * struct io_pagetable - mappings of an IOAS
- * @domains_rwsem: for the set of page tables. Held for reading by whoever changes a mapping, so
- *	that it is written into all tables or none; for writing the areas stand still. Nobody who
- *	holds it touches memory of a process, which may never come
+ * @domains_rwsem: for the set of page tables. Held for reading by each change of a mapping, so that
+ *	it is written into all tables or none. While it is held for writing no area changes. Memory
+ *	of a process, which may never come, is not touched with it held
  * @domains: iopt_domain
  * @iova_lock: for the trees and @full_below
  * @areas: iopt_area.node; never overlap. Changes need @domains_rwsem for reading too
@@ -73,10 +74,10 @@ struct io_pagetable {
  * @start_byte: offset of the first IOVA in @pages
  * @length: bytes; that of @node once the area has its IOVA
  * @prot: IOMMU_READ ...
- * @busy: being built or removed; changes under iova_lock and domains_rwsem for reading. Those who
- *	hold the latter for writing leave busy areas alone, which are in no page table then
+ * @busy: being built or removed; changes under iova_lock and domains_rwsem for reading. A holder of
+ *	the latter for writing leaves busy areas alone; these are in no page table then
  * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
- *	reading by the one who made it busy, or for writing
+ *	reading by the thread that made it busy, or for writing
  */
 struct iopt_area {
 	struct interval_tree_node node;
@@ -89,7 +90,7 @@ struct iopt_area {
 	bool filled;
 };
 
-/* IOVA that cannot be mapped. @owner says whose it is, for removal. */
+/* IOVA that cannot be mapped. @owner identifies its owner, for removal. */
 struct iopt_reserved {
 	struct interval_tree_node node;
 	const void *owner;
@@ -105,7 +106,7 @@ struct iopt_allowed {
  * @item: in io_pagetable.domains
  * @domain: the table
  * @min_page_shift: log2 of its smallest page
- * @outside: what its aperture leaves out, below and above
+ * @outside: the ranges below and above its aperture
  * @nr_outside: entries of @outside in use
  */
 struct iopt_domain {
@@ -149,8 +150,8 @@ struct iopt_seg {
  * @lost: an IOMMU that did not answer may use the pages for ever: they stay pinned. Only ever set
  * @mutex: for @segs and @first_seg_used
  * @source_mm: address space, grabbed (it may be dead)
- * @source_user: who is charged, with IOPT_ACCOUNT_USER
- * @source_task: the process that mapped, whose RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
+ * @source_user: the user that is charged, with IOPT_ACCOUNT_USER
+ * @source_task: the process that mapped; its RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
  * @uptr: address of the first page
  * @segs: iopt_seg.node
  * @first_seg: place for the first segment

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Commands on an I/O address space: what user space gives is checked here, the work is done by
- * io_pagetable.c. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
+ * Commands on an I/O address space: this file checks the arguments of user space, io_pagetable.c
+ * does the work. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
  */
 #include <linux/capability.h>
 #include <linux/slab.h>
@@ -66,9 +66,9 @@ static u32 iommufd_list_ranges(struct io_pagetable *iopt, struct iommu_iova_rang
 }
 
 /*
- * The ranges at one moment, in kernel memory: the caller's is not touched under the lock, which
- * those need who take a device away. No more room is made than there are ranges; if more have come
- * up in between that the caller has room for, once more.
+ * The ranges at one moment, in kernel memory: the caller's memory is not touched under the lock,
+ * which the removal of a device needs. The buffer has room for as many ranges as exist; if more
+ * have appeared meanwhile, and the caller has room for them, this tries again.
  */
 static struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity,
 						   u32 *count, u64 *alignment)

@@ -14,7 +14,7 @@
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
  *	xa_lock of iommufd_ctx.objects (spinlock)
  *
- * A driver that goes away takes most of them, so nobody who holds one touches memory of a process:
+ * The removal of a driver takes most of them, so memory of a process is not touched with one held:
  * a page may never come (userfaultfd, a file system in user space).
  */
 #ifndef _IOMMUFD_PRIVATE_H
@@ -47,13 +47,13 @@ enum iommufd_object_type {
 
 /**
  * struct iommufd_object - head of everything that has an id
- * @users: 1 + objects that depend on this one. Only those who hold the object may raise it
+ * @users: 1 + objects that depend on this one. Only a holder of the object may raise it
  * @wait_cnt: 1 + calls that touch the object right now. Raised under the xa_lock
  * @type: never changes
  * @id: index in iommufd_ctx.objects
  *
- * An object may go when nobody but its existence counts: user space is refused (EBUSY) as long as
- * either count is above 1; a driver that takes its device away waits for wait_cnt.
+ * An object may go when only its existence counts: user space is refused (EBUSY) as long as either
+ * count is above 1; a driver that removes its device waits for wait_cnt.
  */
 struct iommufd_object {
 	refcount_t users;
@@ -66,7 +66,7 @@ struct iommufd_object {
  * struct iommufd_ctx - one open of /dev/iommu
  * @file: of this context. In-kernel users hold the context by holding the file
  * @objects: id to object. An id is reserved before its object is visible
- * @groups_lock: for @groups and the reference counts of what it holds
+ * @groups_lock: for @groups and the reference counts of its entries
  * @groups: iommu_group id to iommufd_group, the groups owned by this context
  * @destroy_wait: woken when the wait_cnt of a removed object reaches 0
  * @vfio_ioas: weak reference, under the xa_lock of @objects
@@ -151,7 +151,7 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
  * @iopt: its mappings
  * @mutex: for @hwpt_list, and held while a device looks for an automatic HWPT
  * @hwpt_list: automatic iommufd_hwpt_paging on this IOAS, in order of creation
- * @tables_lock: for @tables and the counts of what is there; held while the layer is asked about a
+ * @tables_lock: for @tables and the counts of its entries; held while the layer is asked about a
  *	device
  * @tables: iommufd_table that follow this IOAS, the newest first
  */
@@ -211,7 +211,8 @@ void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table);
 struct iommufd_fault;
 
 /**
- * struct iommufd_hwpt - what can be attached: head of the two kinds of hardware page table
+ * struct iommufd_hwpt - an object that can be attached: head of the two kinds of hardware page
+ * table
  * @obj: head; one user for each attached device and PASID
  * @fault: where its page faults go, held; NULL: nowhere
  * @pasid_compat: made with IOMMU_HWPT_ALLOC_PASID
@@ -226,7 +227,7 @@ struct iommufd_hwpt {
  * struct iommufd_hwpt_paging - I/O page table that follows an IOAS
  * @common: head
  * @ioas: held
- * @table: what it uses of the IOMMU layer
+ * @table: its page table in the IOMMU layer
  * @domain: of @table
  * @hwpt_item: in iommufd_ioas.hwpt_list, if @auto_domain
  * @auto_domain: made by an attach to the IOAS, goes with its last user
@@ -247,7 +248,7 @@ struct iommufd_hwpt_paging {
 /**
  * struct iommufd_hwpt_nested - I/O page table that user space writes
  * @common: head
- * @parent: what its addresses are translated by, held
+ * @parent: translates its addresses, held
  * @table: in the IOMMU layer
  */
 struct iommufd_hwpt_nested {
@@ -314,7 +315,7 @@ struct iommufd_fault {
  * @fault: the queue where they go, held; NULL: they are refused
  * @dev_id: the device for user space
  * @groups: iommufd_fault_group.source_node, neither answered by user space nor by us; @fault->lock
- * @before: what was here before with groups that are not answered, and so on; NULL for nothing
+ * @before: the source that was here before, if it has groups without an answer, and so on; or NULL
  */
 struct iommufd_fault_source {
 	struct iommufd_fault *fault;

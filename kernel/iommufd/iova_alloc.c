@@ -129,7 +129,10 @@ static bool iopt_fit(struct io_pagetable *iopt, unsigned long from, unsigned lon
 	return false;
 }
 
-/* The window that begins with an entry of the allow list: those that follow without a gap, too. */
+/*
+ * The window that begins with an entry of the allow list, including entries that follow without a
+ * gap.
+ */
 static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node *node,
 						      unsigned long *last)
 {
@@ -145,7 +148,7 @@ static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node 
 /**
  * iopt_place_auto() - choose an IOVA
  * @iopt: IOAS
- * @addr: address of the source, whose alignment is kept so that large pages can be used
+ * @addr: address of the source; its alignment is kept so that large pages can be used
  * @length: bytes, not 0
  * @iova: the choice, lowest first; never 0 nor in the last page
  *
@@ -187,10 +190,7 @@ int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long
 	return -ENOSPC;
 }
 
-/*
- * IOMMUFD-IOVA-4: reserve with a node of the caller's, which may lie on mapped or allowed IOVA of
- * nobody.
- */
+/* IOMMUFD-IOVA-4: reserve with a node of the caller's; no mapped or allowed IOVA may overlap it. */
 int __iopt_reserve(struct io_pagetable *iopt, struct iopt_reserved *resv, unsigned long start,
 		   unsigned long last)
 {
@@ -254,7 +254,7 @@ void iopt_unreserve(struct io_pagetable *iopt, const void *owner)
 	mutex_unlock(&iopt->iova_lock);
 }
 
-/* Add an entry to a list that is being made. -EINVAL if it meets an earlier one. */
+/* Add an entry to a list that is being made. -EINVAL if it overlaps an earlier one. */
 int iopt_allow(struct rb_root_cached *list, unsigned long start, unsigned long last)
 {
 	struct iopt_allowed *allowed;
@@ -285,7 +285,7 @@ void iopt_free_allowed(struct rb_root_cached *list)
  * @iopt: IOAS, iova_lock is taken here
  * @list: in: the new list; out after success: the old one
  *
- * Return: 0; -EADDRINUSE an entry meets a reservation, nothing is changed
+ * Return: 0; -EADDRINUSE an entry overlaps a reservation, nothing is changed
  */
 int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *list)
 {

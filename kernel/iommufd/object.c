@@ -58,7 +58,7 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *ob
 	WARN_ON(old);
 }
 
-/* Undo the allocation of an object whose content has been undone by the caller. */
+/* Undo the allocation of an object after the caller has undone its content. */
 void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	void *old = xa_erase(&ictx->objects, obj->id);
@@ -78,7 +78,7 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_o
  * iommufd_get_object() - find an object and keep it from going until iommufd_put_object()
  * @ictx: context
  * @id: id from user space
- * @type: what it must be, or IOMMUFD_OBJ_ANY
+ * @type: its type, or IOMMUFD_OBJ_ANY
  *
  * Return: the object or ERR_PTR(-ENOENT)
  */
@@ -97,7 +97,7 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 	return obj;
 }
 
-/* As iommufd_get_object() for an object whose memory the caller knows to exist. */
+/* As iommufd_get_object() for an object that cannot be freed meanwhile. */
 bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	bool visible;
@@ -112,12 +112,15 @@ bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	/* The object may be freed by the one who waits as soon as the count is 0. */
+	/* The thread that waits may free the object as soon as the count is 0. */
 	if (refcount_dec_and_test(&obj->wait_cnt))
 		wake_up_all(&ictx->destroy_wait);
 }
 
-/* What others did with the object before they let go of it has happened when the count is seen. */
+/*
+ * Everything that others did with the object before they put it has happened when the count is
+ * seen.
+ */
 static unsigned int iommufd_count(const refcount_t *count)
 {
 	return atomic_read_acquire(&count->refs);
@@ -132,7 +135,8 @@ static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object 
 /*
  * Take an object out of sight if nothing but its existence counts. @wait_cnt comes first: once it
  * is 1 under the lock nobody holds the object and nobody can begin to, and only holders raise
- * @users. The other way round a holder could become a user and let go between the two looks.
+ * @users. In the opposite order a holder could become a user and put the object between the two
+ * looks.
  */
 static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 				  unsigned int users)
@@ -192,7 +196,7 @@ void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_objec
 
 /*
  * Remove an object that its owner takes away, together with the owner's use: no call finds it from
- * now on, and those that hold it are waited for.
+ * now on, and this waits for calls that hold it.
  */
 void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -203,7 +207,10 @@ void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	iommufd_object_free(ictx, obj);
 }
 
-/* IOMMUFD-OBJ-3: the file is being closed: nobody else is here. Users go before what they use. */
+/*
+ * IOMMUFD-OBJ-3: the file is being closed: there is no other caller. Objects go before the objects
+ * that they use.
+ */
 void iommufd_destroy_all(struct iommufd_ctx *ictx)
 {
 	struct iommufd_object *obj;

@@ -2,10 +2,10 @@
 /*
  * Backings and their segments: which pages are pinned and how many areas need them.
  *
- * Pinning a range goes from its first page to its last: a segment that is there is cut where it
- * sticks out of the range, and counted up; what is missing is pinned as a new segment. So a segment
- * lies inside or outside of every range ever pinned, and unpinning counts down whole segments: no
- * memory is needed for it.
+ * Pinning a range goes from its first page to its last: a segment that exists is cut at the ends of
+ * the range, and counted up; missing pages are pinned as a new segment. So a segment lies inside or
+ * outside of every range ever pinned, and unpinning counts down whole segments: no memory is needed
+ * for it.
  */
 #include <linux/cred.h>
 #include <linux/sched.h>
@@ -19,7 +19,7 @@
 
 /**
  * iopt_pages_alloc() - backing for memory of the calling process; nothing is pinned
- * @mode: who is charged
+ * @mode: which account is charged
  * @uptr: first byte
  * @writable: devices may be allowed to write it
  *
@@ -162,8 +162,9 @@ static bool iopt_seg_missing(struct iopt_pages *pages, unsigned long first, unsi
 }
 
 /*
- * Pin what nobody has pinned. The mutex is given up meanwhile, since a page may never come. Who
- * finds that another one has pinned some of it in the meantime gives his pins back: -EAGAIN.
+ * Pin pages that are not pinned yet. The mutex is dropped meanwhile, since a page may never come.
+ * If another thread has pinned some of the pages in the meantime this thread gives its pins back:
+ * -EAGAIN.
  */
 static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
@@ -189,8 +190,8 @@ static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsign
 }
 
 /*
- * Count up the segment that has the page @index, cut to [@index, @last]; @next is the page behind
- * it. -ENOENT if the page is not pinned, with @next the first one that is, or the one behind @last.
+ * Count up the segment that has the page @index, cut to [@index, @last]; @next is the page after
+ * it. -ENOENT if the page is not pinned, with @next the first one that is, or the one after @last.
  */
 static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned long last,
 			unsigned long *next)
@@ -219,7 +220,7 @@ static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned 
  * @first: index of the first page
  * @last: index of the last page
  *
- * No memory of the process is touched, so this waits for nobody.
+ * No memory of the process is touched, so this does not wait for a page.
  *
  * Return: 0; -EAGAIN a page is not pinned, -ENOMEM; the pins are as before then
  */
@@ -314,7 +315,7 @@ void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsign
 		iter->run = iopt_seg_run_at(iter->seg, first, &iter->run_index);
 }
 
-/* Step to the run behind the current one; false at the end of a segment that has no follower. */
+/* Step to the run after the current one; false at the end of a segment without a next one. */
 static bool iopt_run_step(struct iopt_run_iter *iter)
 {
 	iter->run_index += iter->seg->runs[iter->run].npages;

@@ -20,7 +20,7 @@
 
 #define IOPT_STACK_BATCH 8
 #define IOPT_BATCH (PAGE_SIZE / sizeof(struct page *))
-/* Pages that are given back between two looks at who else wants the processor. */
+/* Pages that are given back between two calls of the scheduler. */
 #define IOPT_RELEASE_STEP 0x1000
 
 /*
@@ -78,7 +78,7 @@ static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigne
 		pinned = iopt_pin_locked(pages, addr, npages, batch);
 		mmap_read_unlock(mm);
 	}
-	/* The end of an mm stops queues that work in it, and takes what locks that needs. */
+	/* The end of an mm stops queues that work in it, and takes the locks for that. */
 	if (!own)
 		mmput_async(mm);
 	return pinned;
@@ -216,8 +216,8 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 }
 
 /*
- * Batch by batch: charged, then pinned. So nobody has more pinned than he may, and whoever is
- * killed does not pin on. @charged counts what was charged, also after an error.
+ * Batch by batch: charged, then pinned. So a process never has more pinned than its limit, and
+ * stops pinning when it is killed. @charged counts the charged pages, also after an error.
  * (IOMMUFD-PIN-3)
  */
 static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct page **batch,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Page tables in the IOMMU layer, shared by HWPTs. HWPTs of one IOAS map the same by definition, so
- * those that the IOMMU driver would make alike have one table: its pages, its identifier in the
- * IOMMU and the work of following the IOAS are there once, however many HWPTs a program makes.
+ * HWPTs for which the IOMMU driver would make equal tables share one: its pages, its identifier in
+ * the IOMMU and the work of following the IOAS exist once, for any number of HWPTs.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -50,8 +50,8 @@ static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struc
 
 /**
  * iommufd_table_get() - a page table for a HWPT
- * @ioas: what it follows, held by the caller
- * @dev: device whose IOMMU it is for
+ * @ioas: the IOAS that it follows, held by the caller
+ * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
  *
  * Return: the table, which may have to be filled; ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * A kernel user of the accelerator for tests: a process hands a buffer over by a system call, the
- * kernel compresses it with the crypto API's "deflate" and waits for the interrupt. It is what the
- * queues of processes are measured against.
+ * kernel compresses it with the crypto API's "deflate" and waits for the interrupt. Benchmarks
+ * compare queues of processes with it.
  */
 #include <linux/err.h>
 #include <linux/fs.h>

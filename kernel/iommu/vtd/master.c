@@ -60,8 +60,8 @@ void vtd_clear_master(struct pci_dev *pdev)
  * vtd_unit_died - a unit has not answered
  * @unit: the unit; its queue is locked
  *
- * What it was told to forget may be in use for ever. So its functions send nothing any more, and
- * the queue is not touched again, since the unit may continue to read it some day. Atomic.
+ * The unit may use its cached translations for ever. So its functions must send nothing any more,
+ * and the queue is not touched again, since the unit may continue to read it some day. Atomic.
  */
 void vtd_unit_died(struct vtd_unit *unit)
 {
