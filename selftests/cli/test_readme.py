@@ -96,7 +96,7 @@ def test_commands_work_in_sequence(tree, root):
         run = subprocess.run(["sh", "-c", line], cwd=tree, env=env, capture_output=True, text=True,
                              timeout=TIMEOUT_S, check=False)
         assert run.returncode == 0, (line, run.stdout[-2000:], run.stderr[-2000:])
-    assert "build-tests/selftests/vsva/topology_example" in done
+    assert "build-tests/selftests/ktap/vsva/topology_example" in done
 
 
 @pytest.mark.only_on("hosted", reason="it is about the machine where one builds")

@@ -14,7 +14,7 @@
 
 #include <linux/iommufd.h>
 
-#include "../hisi_qm/queue.h"
+#include "../ktap/hisi_qm/queue.h"
 #include "inject.h"
 #include "ktap.h"
 

@@ -6,7 +6,7 @@
 #ifndef SELFTESTS_COMMON_TABLES_H
 #define SELFTESTS_COMMON_TABLES_H
 
-#include "../hisi_qm/queue.h"
+#include "../ktap/hisi_qm/queue.h"
 
 #define TABLE_PARENT (IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_PASID)
 

@@ -8,7 +8,7 @@
 #include <cstdlib>
 #include <sys/mman.h>
 
-#include "../unit/vmm/fake_kernel.hpp"
+#include "../unit/lib/vmm/fake_kernel.hpp"
 #include "vmm/virtual_iommu.hpp"
 
 namespace

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel and processes use one accelerator at the same time, and the module goes afterwards.
 
-What zswap does through the accelerator is selftests/crypto/zswap.c.
+What zswap does through the accelerator is selftests/ktap/crypto/zswap.c.
 """
 
 import pytest
@@ -19,9 +19,9 @@ def test_kernel_and_processes_at_the_same_time(host, build):
     before = requests(host)
     runs = 0
     failed = ""
-    with host.popen([build / "selftests/crypto/zswap", "stay"]) as zswap:
+    with host.popen([build / "selftests/ktap/crypto/zswap", "stay"]) as zswap:
         while zswap.poll() is None:  # to its end, since it switches zswap off again
-            run = host.run([build / "selftests/hisi_qm/queue_work"])
+            run = host.run([build / "selftests/ktap/hisi_qm/queue_work"])
             failed += run.stdout + run.stderr if run.returncode else ""
             runs += 1
         assert zswap.wait() == 0, zswap.stdout.read()

@@ -28,7 +28,7 @@ def test_kill_9_in_the_middle_of_a_bench(build, host, tmp_path):
 
 
 def test_kill_9_of_a_vmm_with_page_faults_open(build, host):
-    program = build / "selftests/vsva/vsva"
+    program = build / "selftests/ktap/vsva/vsva"
     for _ in range(3):
         with host.popen([program, "--hold"]) as victim:
             assert victim.stderr.readline() == "waiting\n"

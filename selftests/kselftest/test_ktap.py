@@ -22,7 +22,7 @@ def programs():
     top = os.path.abspath(os.environ.get("WD_BUILD") or ROOT / "build")
     found = []
     for folder in FOLDERS:
-        path = os.path.join(top, "selftests", folder)
+        path = os.path.join(top, "selftests/ktap", folder)
         for name in sorted(os.listdir(path)) if os.path.isdir(path) else []:
             full = os.path.join(path, name)
             if os.path.isfile(full) and os.access(full, os.X_OK) and "." not in name:
@@ -58,7 +58,7 @@ def test_every_program_is_run():
         targets = json.load(file)
     built = {name for target in targets if target["type"] == "executable"
              for name in target["filename"]
-             if os.path.dirname(name) in {os.path.join(top, "selftests", f) for f in FOLDERS}}
+             if os.path.dirname(name) in {os.path.join(top, "selftests/ktap", f) for f in FOLDERS}}
     assert built and set(programs()) == built
 
 

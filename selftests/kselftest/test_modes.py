@@ -19,7 +19,7 @@ def set_domain(host, address, kind):
 
 def test_physical_addresses(host, build):
     address = address_of(host, "hisi_zip-1")
-    program = [build / "selftests/hisi_qm/queue_physical"]
+    program = [build / "selftests/ktap/hisi_qm/queue_physical"]
     env = {"WD_UACCE": "hisi_zip-1"}
     set_domain(host, address, "identity")
     try:

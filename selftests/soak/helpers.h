@@ -8,7 +8,7 @@
 
 extern "C" {
 #include "../common/tables.h"
-#include "../hisi_qm/sva.h"
+#include "../ktap/hisi_qm/sva.h"
 }
 #include "user.h"
 

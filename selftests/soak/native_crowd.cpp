@@ -14,7 +14,7 @@
 #include <system_error>
 #include <unistd.h>
 
-#include "../crypto/swap.h"
+#include "../ktap/crypto/swap.h"
 #include "wd/host.h"
 
 namespace wd::soak

@@ -7,7 +7,7 @@
 #include <linux/vfio_cdev.h>
 
 extern "C" {
-#include "../vfio/owner.h"
+#include "../ktap/vfio/owner.h"
 }
 
 namespace wd::soak

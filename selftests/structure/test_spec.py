@@ -12,11 +12,11 @@ from project import ROOT  # pylint: disable=import-error
 # What has been converted; in the rest a citation may still name what is not here.
 CONVERTED = ("Documentation/", "bench/", "examples/", "include/", "kernel/hisi_qm/", "kernel/hisi_zip/",
              "kernel/include/", "kernel/iommufd/", "kernel/vfio/", "lib/base/", "lib/machine/", "lib/vfio_user/",
-             "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/", "selftests/hisi_qm/",
-             "selftests/iommufd/", "selftests/kselftest/", "selftests/server/", "selftests/soak/",
-             "selftests/unit/kernel_hisi/", "selftests/unit/kernel_iommufd/", "selftests/unit/kernel_vfio/",
-             "selftests/unit/machine_qm/", "selftests/unit/machine_vtd/", "selftests/unit/vfio_user/",
-             "selftests/unit/vmm/", "selftests/unit/wd/", "selftests/vfio/", "selftests/vsva/", "tools/")
+             "lib/vmm/", "lib/wd/", "selftests/common/", "selftests/fuzz/", "selftests/ktap/hisi_qm/",
+             "selftests/ktap/iommufd/", "selftests/kselftest/", "selftests/server/", "selftests/soak/",
+             "selftests/unit/kernel/hisi_qm/", "selftests/unit/kernel/iommufd/", "selftests/unit/kernel/vfio/",
+             "selftests/unit/lib/machine/qm/", "selftests/unit/lib/machine/vtd/", "selftests/unit/lib/vfio_user/",
+             "selftests/unit/lib/vmm/", "selftests/unit/lib/wd/", "selftests/ktap/vfio/", "selftests/ktap/vsva/", "tools/")
 
 PAGE = """
 :VT-d: A specification.
@@ -154,7 +154,7 @@ def test_maps():
 '''
 
 
-@pytest.mark.parametrize("path, text, case", [("selftests/iommufd/map.c", KTAP, "maps a page"),
+@pytest.mark.parametrize("path, text, case", [("selftests/ktap/iommufd/map.c", KTAP, "maps a page"),
                                                ("selftests/cli/test_map.py", PYTHON, "test_maps")])
 def test_other_kinds_of_cases(path, text, case):
     found = spec_trace.citations(path, text)

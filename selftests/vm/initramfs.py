@@ -24,7 +24,6 @@ FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "tmp", "r
 REQUIRED = ("virtio_pci", "virtio_console", "9pnet_virtio", "9p")
 OPTIONAL = ("vfio", "vfio_iommu_type1", "vfio-pci", "zram", "brd", "zsmalloc", "zbud", "z3fold", "deflate",
             "tcrypt", "lzo", "lzo-rle", "crypto_user", "af_alg", "algif_skcipher")
-NOT_PROGRAMS = ("unit", "fuzz", "vm", "soak")
 
 
 class Archive:
@@ -65,14 +64,13 @@ class Archive:
 
 
 def programs(build):
-    """Every executable that a selftest folder builds; wdctl, wd_zip, map_compare, the example,
+    """Every KTAP program; wdctl, wd_zip, map_compare, the example,
     the soak."""
     build = pathlib.Path(build)
-    found = [p for p in sorted((build / "selftests").glob("*/*"))
-             if p.parent.name not in NOT_PROGRAMS and "." not in p.name and p.is_file()
-             and os.access(p, os.X_OK)]
+    found = [p for p in sorted((build / "selftests/ktap").glob("*/*"))
+             if "." not in p.name and p.is_file() and os.access(p, os.X_OK)]
     tools = [p for p in (build / "tools/wdctl/wdctl", build / "lib/wd/samples/wd_zip",
-                         build / "selftests/vfio/compare/map_compare",
+                         build / "selftests/ktap/vfio/compare/map_compare",
                          build / "examples/vmm/example_vmm",
                          build / "selftests/soak/soak") if p.exists()]
     return found, tools

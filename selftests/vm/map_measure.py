@@ -15,7 +15,7 @@ def measure(config, limit_mib, passes, instructions, samples=40):
 
     Time is the best of all samples: the host has other things to do, too, which only adds.
     """
-    command = [config.build / "selftests/vfio/compare/map_compare", "--limit", limit_mib,
+    command = [config.build / "selftests/ktap/vfio/compare/map_compare", "--limit", limit_mib,
                "--passes", passes, "--samples", samples]
     if instructions:
         config.accel, config.cpus = "tcg,thread=single", 1

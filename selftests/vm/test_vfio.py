@@ -40,7 +40,7 @@ def test_accelerator_under_vfio_while_its_sibling_serves_queues(host, build, fun
                 break
         else:
             pytest.fail("the neighbour does not work")
-        run = host.run([build / "selftests/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
+        run = host.run([build / "selftests/ktap/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
         assert run.returncode == 0, run.stdout + run.stderr
         assert "not ok" not in run.stdout and "SKIP" not in run.stdout, run.stdout
         assert neighbour.poll() is None, "the neighbour ended"
@@ -63,7 +63,7 @@ def test_accelerator_comes_back_from_vfio(host, build, tmp_path):
 
 def test_type_1_is_refused_without_the_option(host, build, function):
     allow_unsafe_interrupts(host, False)
-    run = host.run([build / "selftests/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
+    run = host.run([build / "selftests/ktap/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
     allow_unsafe_interrupts(host, True)
     assert run.returncode == 1 and "Operation not permitted" in run.stdout, run.stdout
 

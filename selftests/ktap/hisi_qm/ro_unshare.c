@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Memory that is mapped for reading before the process writes it: what the process writes later is
+ * what the device reads. Private memory whose page is still shared (with the zero page, a file, or
+ * a child) is the difficult kind, since the write gives the process another page.
+ */
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include <zlib.h>
+
+#include <linux/iommufd.h>
+
+#include "../../common/ktap.h"
+#include "queue.h"
+
+#define SOURCE 0x100000ul
+#define DEST 0x200000ul
+#define DEST_SIZE (4 * PAGE)
+
+static struct device device;
+static struct space space;
+static struct queue queue;
+static uint8_t *dest;
+
+static int map_for_reading(const void *memory, size_t length)
+{
+	struct iommu_ioas_map map = {
+		.size = sizeof(map),
+		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
+		.ioas_id = space.ioas,
+		.user_va = (uintptr_t)memory,
+		.length = length,
+		.iova = SOURCE,
+	};
+
+	return wd_host_ioctl(device.host, space.fd, IOMMU_IOAS_MAP, &map);
+}
+
+/* What the device reads at @offset of the mapping, through a request that compresses a page. */
+static bool device_reads(size_t offset, const uint8_t *wanted)
+{
+	const struct request request = {.algorithm = 1,
+					.source = SOURCE + offset,
+					.dest = DEST,
+					.length = PAGE,
+					.space = DEST_SIZE};
+	struct result result = {0};
+	uint8_t page[PAGE];
+	z_stream stream = {.next_in = dest, .next_out = page, .avail_out = PAGE};
+	bool same;
+
+	queue_send(&queue, &request);
+	if (!EXPECT(queue_wait(&queue, &result, 10000) == 0, "no completion") ||
+	    !EXPECT(result.status == 0 || result.status == 0x0d, "status %#x", result.status))
+		return false;
+	stream.avail_in = result.produced;
+	if (inflateInit2(&stream, -15) != Z_OK)
+		return false;
+	same = inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == PAGE &&
+	       !memcmp(page, wanted, PAGE);
+	inflateEnd(&stream);
+	return same;
+}
+
+/* Map @memory, write every page of it, and look what the device reads. */
+static void expect_one_memory(uint8_t *memory, size_t length, const char *what)
+{
+	if (!EXPECT(map_for_reading(memory, length) == 0, "%s: map", what))
+		return;
+	for (size_t at = 0; at < length; at += PAGE)
+		memset(memory + at, 'a' + (int)(at / PAGE), PAGE);
+	for (size_t at = 0; at < length; at += PAGE)
+		EXPECT(device_reads(at, memory + at), "%s: page %zu is another one", what,
+		       at / PAGE);
+	EXPECT(space_unmap(&space, SOURCE, length) == 0, "%s: unmap", what);
+}
+
+static uint8_t *private_memory(size_t length)
+{
+	void *memory =
+		mmap(NULL, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return memory == MAP_FAILED ? NULL : memory;
+}
+
+static void untouched(void)
+{
+	uint8_t *memory = private_memory(3 * PAGE);
+
+	if (!EXPECT(memory, "memory"))
+		return;
+	expect_one_memory(memory, 3 * PAGE, "never touched");
+	munmap(memory, 3 * PAGE);
+
+	memory = private_memory(3 * PAGE);
+	/* A read maps the zero page. */
+	EXPECT(*(volatile uint8_t *)(memory + PAGE) == 0, "zeroes");
+	expect_one_memory(memory, 3 * PAGE, "only read");
+	munmap(memory, 3 * PAGE);
+}
+
+static void shared_with_child(void)
+{
+	uint8_t *memory = private_memory(PAGE);
+	int hold[2];
+	pid_t child;
+
+	if (!EXPECT(memory && !pipe(hold), "memory"))
+		return;
+	memset(memory, 'x', PAGE);
+	child = fork();
+	if (!child) {
+		char nothing;
+
+		close(hold[1]);
+		_exit(read(hold[0], &nothing, 1) != 0 || memory[0] != 'x');
+	}
+	EXPECT(child > 0, "fork");
+	expect_one_memory(memory, PAGE, "shared with a child");
+	close(hold[1]);
+	if (child > 0) {
+		int status = -1;
+
+		waitpid(child, &status, 0);
+		EXPECT(status == 0, "the child sees what the parent writes");
+	}
+	close(hold[0]);
+	munmap(memory, PAGE);
+}
+
+static int file_of(size_t pages)
+{
+	const int fd = memfd_create("ro_unshare", MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, pages * PAGE)) {
+		close(fd);
+		return -1;
+	}
+	return fd;
+}
+
+static void private_file(void)
+{
+	const int fd = file_of(2);
+	uint8_t *memory, byte = 0;
+
+	if (!EXPECT(fd >= 0, "file"))
+		return;
+	memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+	if (EXPECT(memory != MAP_FAILED, "mapping")) {
+		expect_one_memory(memory, 2 * PAGE, "private mapping of a file");
+		EXPECT(pread(fd, &byte, 1, 0) == 1 && byte == 0, "the file has changed");
+		munmap(memory, 2 * PAGE);
+	}
+	close(fd);
+}
+
+/*
+ * Shared memory that this process may not write, with private memory behind it in the same mapping:
+ * the first has no copy-on-write to end, the second has.
+ */
+static void shared_and_read_only(void)
+{
+	uint8_t *memory = private_memory(3 * PAGE), *writer;
+	const int fd = file_of(2);
+
+	if (!EXPECT(memory && fd >= 0, "memory"))
+		return;
+	writer = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	EXPECT(mmap(memory, 2 * PAGE, PROT_READ, MAP_SHARED | MAP_FIXED, fd, 0) == memory &&
+		       writer != MAP_FAILED,
+	       "mappings");
+	EXPECT(map_for_reading(memory, 3 * PAGE) == 0, "map");
+	memset(writer, 'r', PAGE);
+	memset(writer + PAGE, 's', PAGE);
+	memset(memory + 2 * PAGE, 't', PAGE);
+	for (unsigned i = 0; i < 3; i++)
+		EXPECT(device_reads(i * PAGE, memory + i * PAGE), "page %u is another one", i);
+	EXPECT(space_unmap(&space, SOURCE, 3 * PAGE) == 0, "unmap");
+	munmap(writer, 2 * PAGE);
+	munmap(memory, 3 * PAGE);
+	close(fd);
+}
+
+/* KiB of the mapping at @memory that are dirty, or -1. */
+static long dirty_kib(const void *memory)
+{
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, kib;
+	long dirty = -1;
+	bool here = false;
+	char line[256];
+
+	while (smaps && fgets(line, sizeof(line), smaps)) {
+		if (sscanf(line, "%lx-%lx ", &start, &end) == 2) {
+			here = start == (uintptr_t)memory;
+			if (here)
+				dirty = 0;
+		} else if (here && (sscanf(line, "Shared_Dirty: %lu", &kib) == 1 ||
+				    sscanf(line, "Private_Dirty: %lu", &kib) == 1)) {
+			dirty += kib;
+		}
+	}
+	if (smaps)
+		fclose(smaps);
+	return dirty;
+}
+
+/* A file that is only read through its shared mapping has nothing to be written back. */
+static void shared_file_stays_clean(void)
+{
+	const int fd = file_of(2);
+	uint8_t *memory;
+
+	if (!EXPECT(fd >= 0, "file"))
+		return;
+	memory = mmap(NULL, 2 * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (EXPECT(memory != MAP_FAILED, "mapping")) {
+		EXPECT(*(volatile uint8_t *)memory == 0, "zeroes");
+		EXPECT(map_for_reading(memory, 2 * PAGE) == 0, "map");
+		EXPECT(dirty_kib(memory) == 0, "%ld KiB are dirty", dirty_kib(memory));
+		memset(memory, 'd', PAGE);
+		EXPECT(dirty_kib(memory) == PAGE / 1024, "a write is seen");
+		EXPECT(device_reads(0, memory), "the page is another one");
+		EXPECT(space_unmap(&space, SOURCE, 2 * PAGE) == 0, "unmap");
+		munmap(memory, 2 * PAGE);
+	}
+	close(fd);
+}
+
+static const struct ktap_case cases[] = {
+	{"memory that was never written", untouched},
+	{"memory shared with a child", shared_with_child},
+	{"private mapping of a file", private_file},
+	{"shared memory that may only be read", shared_and_read_only},
+	{"shared file stays clean", shared_file_stays_clean},
+};
+
+static int set_up(void)
+{
+	int ret = device_open(&device);
+
+	if (ret)
+		return ret;
+	dest = pages_alloc(DEST_SIZE);
+	ret = space_open(&device, &space);
+	if (!ret)
+		ret = space_map(&space, dest, DEST_SIZE, DEST);
+	return ret ? ret : queue_ready(&device, &space, &queue, COMPRESS);
+}
+
+static void tear_down(void)
+{
+	queue_close(&queue);
+	space_close(&space);
+	device_close(&device);
+}
+
+int main(void)
+{
+	KTAP_MAIN(cases, set_up(), tear_down());
+}

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * Memory that never comes: whoever waits for it holds nothing that the removal of a device, or
+ * another user, needs. What a driver does when it goes is detach and unbind.
+ */
+#include <cerrno>
+#include <thread>
+
+#include "../../../common/stuck_memory.h"
+#include "fixture.h"
+
+namespace kernel_iommufd
+{
+
+using wd::test::endsBefore;
+using wd::test::StuckMemory;
+
+class StuckTest : public IoasTest
+{
+protected:
+	/** The driver of device 0 goes away. */
+	void removeDevice()
+	{
+		EXPECT_EQ(0, device_->detach());
+		EXPECT_EQ(0, device_->unbind());
+	}
+	StuckMemory stuck_{4};
+};
+
+TEST_F(StuckTest, RangesAreWrittenWithoutALock)
+{
+	mock_config.regions[0] = {0xfee00000, 0x100000, 3};
+	mock_config.nr_regions = 1;
+	attach();
+	iommu_ioas_iova_ranges cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.ioas_id = ioas_;
+	cmd.num_iovas = 8;
+	cmd.allowed_iovas = stuck_.address();
+	std::thread reader([&] { EXPECT_EQ(0, iommufd_->ioctl(IOMMU_IOAS_IOVA_RANGES, &cmd)); });
+	stuck_.waitTouched();
+	EXPECT_TRUE(endsBefore(stuck_, [&] { removeDevice(); }));
+	stuck_.release();
+	reader.join();
+	/* As they were when the call was made. */
+	ASSERT_EQ(2u, cmd.num_iovas);
+	EXPECT_EQ(0xfedfffffu, stuck_.as<iommu_iova_range>()[0].last);
+	EXPECT_EQ(0xfef00000u, stuck_.as<iommu_iova_range>()[1].start);
+}
+
+TEST_F(StuckTest, MapHoldsNothing)
+{
+	attach();
+	std::thread mapper(
+		[&] { EXPECT_EQ(0, iommufd_->mapFixed(ioas_, stuck_.address(), 4 * kPage, 0)); });
+	stuck_.waitTouched();
+	Buffer memory(kPage);
+	EXPECT_TRUE(endsBefore(stuck_, [&] {
+		/* Others go on in the same address space. */
+		MockDevice other(1);
+		EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x10000));
+		EXPECT_EQ(0, other.bind(*iommufd_));
+		EXPECT_EQ(0, other.attachTo(ioas_));
+		EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x10000, kPage));
+		EXPECT_EQ(-EEXIST, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x1000));
+		EXPECT_EQ(-EBUSY, iommufd_->unmap(ioas_, 0, 4 * kPage));
+		EXPECT_EQ(0, other.detach());
+		removeDevice();
+	}));
+	stuck_.release();
+	mapper.join();
+	/* The last page table has gone meanwhile: a mapping that is only a record. */
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, device_->bind(*iommufd_));
+	attach();
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	EXPECT_TRUE(entryAt(0, 0x3000).present);
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
+}
+
+/* The table that comes while a MAP waits has the mapping in the end. */
+TEST_F(StuckTest, TableThatComesMeanwhile)
+{
+	attach();
+	std::thread mapper(
+		[&] { EXPECT_EQ(0, iommufd_->mapFixed(ioas_, stuck_.address(), 4 * kPage, 0)); });
+	stuck_.waitTouched();
+	MockDevice other(1);
+	uint32_t hwpt = 0;
+	EXPECT_TRUE(endsBefore(stuck_, [&] {
+		EXPECT_EQ(0, other.bind(*iommufd_));
+		EXPECT_EQ(0, iommufd_->hwpt(other.id(), ioas_, 0, hwpt));
+		EXPECT_EQ(0, other.attachTo(hwpt));
+		EXPECT_FALSE(entryAt(1, 0x3000).present);
+	}));
+	stuck_.release();
+	mapper.join();
+	EXPECT_TRUE(entryAt(0, 0x3000).present);
+	EXPECT_TRUE(entryAt(1, 0x3000).present);
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	removeDevice();
+	EXPECT_TRUE(entryAt(1, 0x3000).present);
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, other.detach());
+	EXPECT_EQ(0, iommufd_->destroy(hwpt));
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+}
+
+TEST_F(StuckTest, TwoTablesAtOnce)
+{
+	uint32_t hwpts[2] = {};
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, stuck_.address(), 4 * kPage, 0));
+	std::thread makers[2];
+	for (unsigned i = 0; i < 2; i++)
+		makers[i] = std::thread([&, i] {
+			EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, 0, hwpts[i]));
+		});
+	stuck_.waitTouched(2);
+	EXPECT_TRUE(endsBefore(stuck_, [&] { EXPECT_EQ(0, device_->unbind()); }));
+	stuck_.release();
+	for (std::thread &maker : makers)
+		maker.join();
+	EXPECT_NE(hwpts[0], hwpts[1]);
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->destroy(hwpts[0]));
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->destroy(hwpts[1]));
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+}
+
+TEST_F(StuckTest, AttachHoldsNothing)
+{
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, stuck_.address(), 4 * kPage, 0));
+	std::thread attacher([&] {
+		uint32_t pt = ioas_;
+		EXPECT_EQ(-EINVAL, device_->attach(pt)) << "it is gone";
+	});
+	stuck_.waitTouched();
+	EXPECT_TRUE(endsBefore(stuck_, [&] { EXPECT_EQ(0, device_->unbind()); }));
+	stuck_.release();
+	attacher.join();
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
+}
+
+/* What is mapped while an attach waits is pinned by it, too. */
+TEST_F(StuckTest, MappingThatComesMeanwhile)
+{
+	Buffer memory(2 * kPage);
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, stuck_.address(), 4 * kPage, 0));
+	std::thread attacher([&] { EXPECT_EQ(0, device_->attachTo(ioas_)); });
+	stuck_.waitTouched();
+	EXPECT_TRUE(endsBefore(stuck_, [&] {
+		EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), 2 * kPage, 0x10000));
+		EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
+	}));
+	stuck_.release();
+	attacher.join();
+	EXPECT_TRUE(entryAt(0, 0x11000).present);
+	EXPECT_FALSE(entryAt(0, 0).present);
+	EXPECT_EQ(2u, Caller::self()->pinnedPages());
+}
+
+/* Two copies of parts of one mapping: the part that is there is not held up by the other. */
+TEST_F(StuckTest, CopiesShareNoWait)
+{
+	const auto source = static_cast<uint32_t>(iommufd_->allocIoas());
+	uint64_t iova = 0x1000;
+	ASSERT_EQ(0, iommufd_->mapFixed(source, stuck_.address(), 4 * kPage, 0));
+	stuck_.bring(0);
+	attach();
+	ASSERT_EQ(0, iommufd_->copy(ioas_, source, kPage, 0, kReadWrite | kFixed, iova));
+	std::thread copier([&] {
+		uint64_t at = 0x10000;
+		EXPECT_EQ(0,
+			  iommufd_->copy(ioas_, source, 3 * kPage, kPage, kReadWrite | kFixed, at));
+	});
+	stuck_.waitTouched();
+	EXPECT_TRUE(endsBefore(stuck_, [&] {
+		EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x1000, kPage));
+		removeDevice();
+	}));
+	stuck_.release();
+	copier.join();
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x10000, 3 * kPage));
+	EXPECT_EQ(0, iommufd_->destroy(source));
+}
+
+/* Two who pin the same memory at once: it is pinned and charged once in the end. */
+TEST_F(StuckTest, TwoWhoPinTheSame)
+{
+	const auto source = static_cast<uint32_t>(iommufd_->allocIoas());
+	ASSERT_EQ(0, iommufd_->mapFixed(source, stuck_.address(), 4 * kPage, 0));
+	attach();
+	std::thread copiers[2];
+	for (unsigned i = 0; i < 2; i++)
+		copiers[i] = std::thread([&, i] {
+			uint64_t at = 0x10000 * (i + 1);
+			EXPECT_EQ(0, iommufd_->copy(ioas_, source, (3 + i) * kPage, 0,
+						    kReadWrite | kFixed, at));
+		});
+	stuck_.waitTouched(2);
+	stuck_.release();
+	for (std::thread &copier : copiers)
+		copier.join();
+	EXPECT_EQ(4u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x20000, 4 * kPage));
+	EXPECT_EQ(3u, Caller::self()->pinnedPages());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x10000, 3 * kPage));
+	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+}
+
+} // namespace kernel_iommufd

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A hosted kernel with two accelerators, of which the second is in the hands of wd_vfio.
+ */
+#pragma once
+
+#include <sys/mman.h>
+
+#include "../../../common/zip.h"
+#include "../hisi_qm/fixture.h"
+
+#include <linux/vfio_cdev.h>
+
+namespace wd::vfiotest
+{
+
+using hisitest::kPage;
+using hisitest::Space;
+
+/** A function's device file as one caller sees it: results are errno values. */
+class FunctionFile
+{
+public:
+	explicit FunctionFile(std::shared_ptr<hostkernel::Caller> caller)
+		: caller_(std::move(caller))
+	{
+	}
+	~FunctionFile() { close(); }
+	FunctionFile(const FunctionFile &) = delete;
+	FunctionFile &operator=(const FunctionFile &) = delete;
+
+	int open(const std::string &name);
+	void close();
+	int ioctl(unsigned long request, void *argument = nullptr);
+	int bind(int iommufd);
+	int attach(uint32_t &table);
+	int attachPasid(uint32_t &table, uint32_t pasid);
+	int detach();
+	int detachPasid(uint32_t pasid);
+	int reset() { return ioctl(VFIO_DEVICE_RESET); }
+	/** BAR2 is read and written by pread and pwrite. */
+	zip_registers registers();
+
+	ssize_t read(unsigned region, uint64_t at, void *value, size_t size);
+	ssize_t write(unsigned region, uint64_t at, const void *value, size_t size);
+	/** All ones if it fails. */
+	uint32_t config(unsigned at, unsigned size = 4);
+	ssize_t setConfig(unsigned at, uint32_t value, unsigned size);
+	/** Offset of the capability @id in what the owner sees, 0 = none. */
+	unsigned capability(uint8_t id);
+	int map(unsigned region, uint64_t at, size_t size, void **out,
+		int prot = PROT_READ | PROT_WRITE, int flags = MAP_SHARED);
+	int unmap(void *address, size_t size) { return caller_->munmap(address, size); }
+
+	/** @fds: data of SET_IRQS with DATA_EVENTFD. */
+	int signal(unsigned index, unsigned start, const std::vector<int32_t> &fds);
+	/** DATA_NONE. */
+	int trigger(unsigned index, unsigned start, unsigned count,
+		    unsigned action = VFIO_IRQ_SET_ACTION_TRIGGER);
+
+	int fd = -1;
+	uint32_t deviceId = 0;
+
+private:
+	std::shared_ptr<hostkernel::Caller> caller_;
+};
+
+/** Zeroed pages. */
+class Pages
+{
+public:
+	explicit Pages(size_t size);
+	~Pages() { munmap(memory, size_); }
+	Pages(const Pages &) = delete;
+	Pages &operator=(const Pages &) = delete;
+
+	uint8_t *memory;
+
+private:
+	size_t size_;
+};
+
+class VfioTest : public hisitest::HisiTest
+{
+protected:
+	VfioTest() : HisiTest(2) {}
+	void SetUp() override;
+	/** Device name of the function at @address below /dev/vfio/devices, or "". */
+	static std::string nameOf(const char *address = hisitest::Rig::kSecond);
+	/** Take the function from its driver and give it to @driver. 0 or -errno. */
+	static int give(const char *driver, const char *address = hisitest::Rig::kSecond);
+	int open(FunctionFile &file) { return file.open(nameOf()); }
+	/** Opened, bound to @space, its requester id attached there, bus mastering on. */
+	int makeReady(FunctionFile &file, Space &space);
+};
+
+} // namespace wd::vfiotest

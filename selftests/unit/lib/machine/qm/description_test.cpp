@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+/* Machine descriptions: what is wrong is refused with the name of the field. */
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <system_error>
+
+#include "machine/iommu_unit.h"
+#include "machine/machine.h"
+#include "rig.h"
+
+namespace wd::machine::test
+{
+
+namespace
+{
+
+using Json = nlohmann::json;
+
+std::string problemOf(const std::string &text)
+{
+	try {
+		MachineDescription::fromJson(text);
+	} catch (const std::system_error &error) {
+		EXPECT_EQ(error.code(), std::errc::invalid_argument);
+		return error.what();
+	}
+	return "";
+}
+
+} // namespace
+
+TEST(Description, PresetIsTheMachineOfTheDocument)
+{
+	const auto names = MachineDescription::presetNames();
+	ASSERT_EQ(names, std::vector<std::string>{"two-socket"});
+	const auto machine = MachineDescription::preset("two-socket");
+	EXPECT_EQ(machine.nodes.size(), 4u);
+	EXPECT_EQ(machine.nodes[1].memoryBytes, 64ull << 30);
+	EXPECT_EQ(machine.nodes[1].cpus.size(), 32u);
+	EXPECT_EQ(machine.nodes[0].distances, (std::vector<int>{10, 12, 20, 22}));
+	ASSERT_EQ(machine.accelerators.size(), 2u);
+	EXPECT_EQ(machine.accelerators[1].numaNode, 2);
+	EXPECT_EQ(machine.accelerators[1].address.bus, 0xb5);
+	EXPECT_THROW(MachineDescription::preset("three-socket"), std::system_error);
+}
+
+TEST(Description, SurvivesItsOwnJson)
+{
+	const auto first = MachineDescription::preset("two-socket");
+	const auto second = MachineDescription::fromJson(first.toJson());
+	EXPECT_EQ(first.toJson(), second.toJson());
+	EXPECT_EQ(second.nodes[3].cpus, first.nodes[3].cpus);
+}
+
+TEST(Description, NamesTheFieldThatIsWrong)
+{
+	const Json good = Json::parse(MachineDescription::preset("two-socket").toJson());
+	ASSERT_EQ(problemOf(good.dump()), "");
+	struct {
+		const char *pointer, *value, *field;
+	} cases[] = {
+		{"/name", "7", "name"},
+		{"/extra", "1", "extra"},
+		{"/nodes", "[]", "nodes"},
+		{"/nodes", "{}", "nodes"},
+		{"/nodes/0/colour", "1", "nodes[0].colour"},
+		{"/nodes/1/id", "0", "nodes[1].id"},
+		{"/nodes/1/id", "-1", "nodes[1].id"},
+		{"/nodes/1/id", "1.5", "nodes[1].id"},
+		{"/nodes/1/id", "99999", "nodes[1].id"},
+		{"/nodes/1/cpus", "[0]", "nodes[1].cpus"},
+		{"/nodes/1/cpus", "\"5-2\"", "nodes[1].cpus"},
+		{"/nodes/1/cpus", "\"0-999999999\"", "nodes[1].cpus"},
+		{"/nodes/1/cpus", "\"-4\"", "nodes[1].cpus"},
+		{"/nodes/1/cpus", "[\"a\"]", "nodes[1].cpus[0]"},
+		{"/nodes/1/memory", "\"64Q\"", "nodes[1].memory"},
+		{"/nodes/1/memory", "\"99999999999T\"", "nodes[1].memory"},
+		{"/nodes/1/memory", "null", "nodes[1].memory"},
+		{"/nodes/1/memoryKind", "\"tape\"", "nodes[1].memoryKind"},
+		{"/nodes/2/distances", "[10, 20, 30]", "nodes[2].distances"},
+		{"/nodes/2/distances/2", "11", "nodes[2].distances[2]"},
+		{"/nodes/2/distances/1", "10", "nodes[2].distances[1]"},
+		{"/nodes/2/distances/1", "255", "nodes[2].distances[1]"},
+		{"/iommu/address", "\"00:02.0\"", "iommu.address"},
+		{"/iommu/address", "\"0000:00:32.0\"", "iommu.address"},
+		{"/iommu/address", "\"0000:00:02.8\"", "iommu.address"},
+		{"/iommu/node", "7", "iommu.node"},
+		{"/iommu/hostAddressWidth", "53", "iommu.hostAddressWidth"},
+		{"/iommu/cap", "\"0xxyz\"", "iommu.cap"},
+		{"/accelerators/0/address", "\"0000:00:02.0\"", "accelerators[0].address"},
+		{"/accelerators/0/address", "\"0000:b5:00.0\"", "accelerators[1].address"},
+		{"/accelerators/0/address", "\"0001:75:00.0\"", "accelerators[0].address"},
+		{"/accelerators/1/node", "\"two\"", "accelerators[1].node"},
+		{"/accelerators/1/revision", "\"0x21\"", "accelerators[1].revision"},
+		{"/accelerators/1/queues", "0", "accelerators[1].queues"},
+		{"/accelerators/1/queues", "1025", "accelerators[1].queues"},
+		{"/accelerators/1/algorithms", "[]", "accelerators[1].algorithms"},
+		{"/accelerators/1/algorithms", "[\"lz4\"]", "accelerators[1].algorithms[0]"},
+		{"/accelerators/1/algorithms", "[\"zlib\", \"zlib\"]",
+		 "accelerators[1].algorithms[1]"},
+		{"/accelerators/1/doorbells", "\"loud\"", "accelerators[1].doorbells"},
+		{"/engineThreads", "257", "engineThreads"},
+		{"/engineThreads", "true", "engineThreads"},
+	};
+	for (auto &test : cases) {
+		Json bad = good;
+		bad[Json::json_pointer(test.pointer)] = Json::parse(test.value);
+		EXPECT_NE(problemOf(bad.dump()).find(std::string(": ") + test.field + ": "),
+			  std::string::npos)
+			<< test.pointer << " = " << test.value << " gives "
+			<< problemOf(bad.dump());
+	}
+	for (const char *key : {"/name", "/nodes", "/iommu", "/accelerators", "/nodes/0/id",
+				"/nodes/0/distances", "/iommu/address", "/accelerators/0/node"}) {
+		const Json::json_pointer pointer(key);
+		Json bad = good;
+		bad[pointer.parent_pointer()].erase(pointer.back());
+		EXPECT_NE(problemOf(bad.dump()).find("is missing"), std::string::npos) << key;
+	}
+	EXPECT_NE(problemOf("{\"name\": \"a\", \"name\": \"b\"}").find("name: is there twice"),
+		  std::string::npos);
+	for (const char *text : {"", "[", "[]", "null", "{\"name\":", "\xff"})
+		EXPECT_NE(problemOf(text), "") << text;
+	EXPECT_NE(problemOf(std::string(100000, '[')), "");
+}
+
+TEST(Description, ComesFromFiles)
+{
+	EXPECT_THROW(MachineDescription::fromFile("/nonexistent/machine.json"), std::system_error);
+	const std::string path = ::testing::TempDir() + "/wd-machine.json";
+	std::ofstream(path) << "{\"name\": 7}";
+	try {
+		MachineDescription::fromFile(path);
+		ADD_FAILURE();
+	} catch (const std::system_error &error) {
+		EXPECT_NE(std::string(error.what()).find(path), std::string::npos);
+	}
+	std::ofstream(path) << MachineDescription::preset("two-socket").toJson();
+	EXPECT_EQ(MachineDescription::fromFile(path).name, "two-socket");
+	unlink(path.c_str());
+}
+
+TEST(Machine, HasItsFunctionsInBusOrder)
+{
+	SparseMemory memory(0x1000000, 0x1000000);
+	Machine machine(MachineDescription::preset("two-socket"), memory);
+	const auto &functions = machine.functions();
+	ASSERT_EQ(functions.size(), 3u);
+	EXPECT_EQ(functions[0].function, &machine.iommu());
+	EXPECT_EQ(functions[1].address.bus, 0x75);
+	EXPECT_EQ(functions[2].numaNode, 2);
+	EXPECT_EQ(functions[1].function->configRead(0, 4), 0xa25019e5u);
+	machine.start();
+	machine.start();
+	machine.stop();
+	machine.start();
+}
+
+TEST(SparseMemory, HasHolesAndKeepsContent)
+{
+	SparseMemory memory(0x1000, 0x3000);
+	char data[0x2000] = "x", back[0x2000];
+	uint64_t value = 0;
+	EXPECT_TRUE(memory.read(0x1000, back, sizeof(back)));
+	EXPECT_EQ(memory.residentPages(), 0u);
+	EXPECT_FALSE(memory.write(0x3000, data, sizeof(data))) << "runs into the hole behind";
+	EXPECT_TRUE(memory.write(0x1ff8, data, 16));
+	EXPECT_FALSE(memory.read(0xfff, back, 2));
+	EXPECT_FALSE(memory.read(~0ull - 3, back, 16));
+	EXPECT_FALSE(memory.write(~0ull - 3, back, 16));
+	EXPECT_TRUE(memory.store(0x1008, 8, 0x1122334455667788));
+	EXPECT_TRUE(memory.load(0x100a, 2, value));
+	EXPECT_EQ(value, 0x5566u);
+	EXPECT_FALSE(memory.load(0x1001, 2, value));
+	EXPECT_FALSE(memory.load(0x1000, 3, value));
+	EXPECT_FALSE(memory.store(0x4000, 4, 1));
+	uint64_t expected = 1;
+	bool exchanged = true;
+	EXPECT_TRUE(memory.compareExchange(0x1008, expected, 5, exchanged));
+	EXPECT_FALSE(exchanged);
+	EXPECT_EQ(expected, 0x1122334455667788u);
+	EXPECT_TRUE(memory.compareExchange(0x1008, expected, 5, exchanged));
+	EXPECT_TRUE(exchanged);
+	memory.removeRange(0x2000, 0x1000);
+	EXPECT_FALSE(memory.load(0x2000, 8, value));
+	EXPECT_TRUE(memory.load(0x3000, 8, value));
+	memory.addRange(0x2000, 0x1000);
+	EXPECT_TRUE(memory.load(0x2000, 8, value));
+	EXPECT_EQ(value, 0u);
+	EXPECT_THROW(memory.addRange(1, 4096), std::invalid_argument);
+	EXPECT_THROW(memory.addRange(~0xfffull, 0x2000), std::invalid_argument);
+}
+
+} // namespace wd::machine::test

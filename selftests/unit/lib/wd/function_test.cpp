@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+/* wd::Function on the hosted machine: the second accelerator, whole. */
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <gtest/gtest.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "../../../common/zip.h"
+#include "wd/accelerator.hpp"
+#include "wd/error.hpp"
+#include "wd/function.hpp"
+#include "wd/hosted_host.hpp"
+
+using namespace wd;
+
+namespace
+{
+
+constexpr uint64_t kIova = 0x10000000;
+constexpr unsigned kRegisters = 2;
+
+class FunctionTest : public ::testing::Test
+{
+protected:
+	void SetUp() override
+	{
+		setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
+		host_ = std::make_shared<HostedHost>("two-socket");
+		std::string path;
+		ASSERT_EQ(host_->sysfsResolve("/sys/class/uacce/hisi_zip-1/device", path), 0);
+		address_ = path.substr(path.rfind('/') + 1);
+	}
+	void TearDown() override { EXPECT_EQ(describe(host_->shutdown()), ""); }
+	static int errorOf(const std::function<void()> &function)
+	{
+		try {
+			function();
+		} catch (const Error &error) {
+			return error.error();
+		}
+		return 0;
+	}
+
+	std::shared_ptr<HostedHost> host_;
+	std::string address_;
+};
+
+zip_registers registersOf(Function &function)
+{
+	return {[](void *context, uint32_t at) {
+			uint32_t value = 0;
+			static_cast<Function *>(context)->read(kRegisters, at, &value, 4);
+			return value;
+		},
+		[](void *context, uint32_t at, uint64_t value, unsigned size) {
+			static_cast<Function *>(context)->write(kRegisters, at, &value, size);
+		},
+		&function};
+}
+
+} // namespace
+
+TEST_F(FunctionTest, TakenUsedAndGivenBack)
+{
+	EXPECT_EQ(errorOf([&] { Function(*host_, address_); }), ENOENT) << "hisi_zip has it";
+	ASSERT_EQ(takeFunction(*host_, address_), "hisi_zip");
+	{
+		Iommufd iommufd(*host_);
+		Ioas ioas = iommufd.allocIoas();
+		alignas(4096) static uint8_t memory[ZIP_MEMORY + 2 * 65536];
+		uint8_t *in = memory + ZIP_MEMORY;
+		std::memset(in, 'w', 65536);
+		ioas.mapFixed(memory, sizeof(memory), kIova, DmaAccess::ReadWrite);
+		Function function(*host_, address_);
+		EXPECT_GT(function.bind(iommufd), 0u);
+		EXPECT_EQ(errorOf([&] { function.bind(iommufd); }), EINVAL);
+		EXPECT_NE(function.attach(ioas), ioas.id());
+		function.setBusMaster(true);
+		EXPECT_EQ(function.configRead(0, 4), 0xa25019e5u);
+		EXPECT_EQ(function.region(2).size, 4u << 20);
+		EXPECT_TRUE(function.region(4).mappable);
+		EXPECT_EQ(errorOf([&] { function.region(8); }), EINVAL);
+
+		const int counter = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		const int counters[] = {counter};
+		EXPECT_EQ(function.interrupts(FunctionInterrupt::MsiX), 4u);
+		function.signal(FunctionInterrupt::MsiX, counters);
+		EXPECT_EQ(errorOf([&] { function.signal(FunctionInterrupt::Msi, counters); }),
+			  EINVAL);
+		const zip_registers registers = registersOf(function);
+		zip zip;
+		ASSERT_EQ(zip_start(&zip, &registers, memory, kIova), 0);
+		ASSERT_EQ(zip_queue(&zip, ZIP_COMPRESS), 0);
+		EXPECT_GT(
+			zip_run(&zip, kIova + ZIP_MEMORY, 65536, kIova + ZIP_MEMORY + 65536, 65536),
+			0);
+		pollfd wait = {counter, POLLIN, 0};
+		EXPECT_EQ(::poll(&wait, 1, 20000), 1);
+		function.disable(FunctionInterrupt::MsiX);
+		function.disable(FunctionInterrupt::MsiX);
+		function.detach();
+		EXPECT_EQ(zip_dump(&zip, kIova), -EIO);
+		function.reset();
+		close(counter);
+
+		HostMapping doorbells = function.map(4, 0x12000, 4096);
+		std::memset(doorbells.data(), 0x11, 8);
+		uint64_t value = 0;
+		function.read(4, 0x12000, &value, 8);
+		EXPECT_EQ(value, 0x1111111111111111u);
+	}
+	giveFunctionBack(*host_, address_, "hisi_zip");
+	EXPECT_TRUE(Topology::discover(*host_).find("hisi_zip-1"));
+}
+
+TEST_F(FunctionTest, ErrorsSayWhatIsMissing)
+{
+	EXPECT_EQ(errorOf([&] { takeFunction(*host_, "0000:ff:1f.7"); }), ENOENT);
+	EXPECT_EQ(errorOf([&] { Function(*host_, "wdvfio7"); }), ENOENT);
+	ASSERT_EQ(takeFunction(*host_, address_), "hisi_zip");
+	EXPECT_EQ(takeFunction(*host_, address_), "wd_vfio") << "it has it already";
+	Function function(*host_, "wdvfio0");
+	uint32_t word;
+	EXPECT_EQ(errorOf([&] { function.read(2, 0, &word, 4); }), EINVAL) << "not bound";
+	EXPECT_EQ(errorOf([&] { function.reset(); }), EINVAL);
+	giveFunctionBack(*host_, address_, "");
+	EXPECT_EQ(errorOf([&] { function.reset(); }), ENODEV);
+}
