@@ -194,7 +194,7 @@ private:
 	z_stream deflate_{}, inflate_{};
 };
 
-/** What the project uses, through its own interface. */
+/** The library that the project uses, through the project's interface. */
 class Engine final : public Library
 {
 public:

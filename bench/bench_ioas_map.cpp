@@ -105,7 +105,7 @@ void mapUnmap(benchmark::State &state)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	const uint64_t at = reinterpret_cast<uint64_t>(base);
 	void *address = reinterpret_cast<void *>((at + kAlignment - 1) & ~(kAlignment - 1));
-	/* The memory is there: its first touch is not what is measured. */
+	/* The memory is touched before, so its first touch is not measured. */
 	memset(address, 1, length);
 	for (auto _ : state) {
 		uint64_t iova;

@@ -226,7 +226,7 @@ void nestedHit(benchmark::State &state)
 }
 BENCHMARK(nestedHit)->Arg(1)->Arg(16)->Arg(512);
 
-/* 28 entries for each request, or what the structure caches leave of them: 2. */
+/* 28 entries for each request; with the structure caches 2. */
 void nestedMiss(benchmark::State &state, CacheMode mode, uint64_t entries)
 {
 	Bench bench(mode);

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A page fault of the accelerator, all around: a request whose input page is missing is rung, the
- * page request is in the queue and its interrupt raised, software maps the page and answers with a
- * page group response, the parked queue runs the request. Software is this program's only thread,
- * which polls. Counters are nanoseconds: "request" from the doorbell to the interrupt, "resume"
- * from the response descriptor to the completion. "present" is the same request without a fault.
- * Both need a processor each for this thread and the engine's; where other programs compete for
- * them, the scheduler is what is measured. The rest runs in one thread: "unitOnly" is the unit's
- * part of a fault, the engine left out.
+ * A page fault of the accelerator from end to end: software rings a request with a missing input
+ * page, the unit puts a page request into the queue and raises its interrupt, software maps the
+ * page and answers with a page group response, the parked queue runs the request. Software is this
+ * program's only thread, which polls. Counters are nanoseconds: "request" from the doorbell to the
+ * interrupt, "resume" from the response descriptor to the completion. "present" is the same request
+ * without a fault. Both need a processor each for this thread and the engine's; where other
+ * programs compete for them, the scheduler is what is measured. The rest runs in one thread:
+ * "unitOnly" is the unit's part of a fault, the engine left out.
  */
 #include <algorithm>
 #include <atomic>
@@ -101,7 +101,7 @@ uint64_t nowNs()
 constexpr Rid kRid = makeRid(0x75, 0, 0);
 constexpr uint32_t kPasid = 5;
 
-/* One queue with PASID 5, whose first-stage table maps page n to kData + n pages. */
+/* One queue with PASID 5; its first-stage table maps page n to kData + n pages. */
 struct Bench {
 	static constexpr uint64_t kRoot = 0x1000, kContext = 0x2000, kDirectory = 0x3000;
 	static constexpr uint64_t kPasids = 0x4000, kTables = 0x5000, kCommands = 0xa000;

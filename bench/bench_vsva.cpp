@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A page fault from end to end, hosted: an accelerator's request finds a page of a nested table
- * missing; device, IOMMU, its driver, the layer and iommufd bring the fault to the user, who makes
- * the page and answers; the answer goes all the way back, and the request completes. Beside it the
- * same request with the page there, and the flush of one page. Counters are microseconds:
- * ask = doorbell to fault in the user's hands, answer = response to completion.
+ * missing; device, IOMMU, its driver, the layer and iommufd bring the fault to the user, which
+ * makes the page and answers; the answer goes all the way back, and the request completes. Beside
+ * it the same request with the page present, and the flush of one page. Counters are microseconds:
+ * ask = doorbell to the user's read of the fault, answer = response to completion.
  *
  * The user sleeps in poll() until a fault is there, and so does the driver's interrupt thread until
  * the unit has raised its interrupt: two wakeups are in "ask". For completions it spins.
@@ -37,7 +37,7 @@ double micros(Clock::duration duration)
 	return std::chrono::duration<double, std::micro>(duration).count();
 }
 
-/** A queue at a PASID whose table is nested on a guest's memory. */
+/** A queue at a PASID with a table that is nested on a guest's memory. */
 struct Bench {
 	Bench()
 		: host(wd::Host::shared()),

@@ -4,8 +4,8 @@
  * works on a guest process's own addresses, through the guest's page tables, and pages that are not
  * there come by page faults that the guest resolves. Documentation/guide/vsva.rst walks through it.
  *
- * What a VMM author should read: main() below, and Vmm in toy_vmm.cpp for the guest's commands. The
- * guest itself (toy_guest.cpp) stands for what Linux does in a real one.
+ * An author of a VMM should read main() below, and Vmm in toy_vmm.cpp for the guest's commands. The
+ * guest itself (toy_guest.cpp) stands for Linux in a real one.
  */
 #include <cstdio>
 #include <cstring>
@@ -43,7 +43,7 @@ wd::zip::Completion compress(wd::ZipQueue &queue, uint64_t source)
 
 void run(wd::Host &host)
 {
-	/* What any user of the accelerator does. */
+	/* As any user of the accelerator does it. */
 	const auto topology = wd::Topology::discover(host);
 	const auto &accelerator = topology.require("zlib", topology.here());
 	wd::Iommufd iommufd(host);

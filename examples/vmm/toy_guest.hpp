@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest without processors: memory, an allocator of page frames, and processes with real x86-64
- * page tables in that memory, which the IOMMU walks. What a guest's kernel does about memory is
- * here; nothing in it knows of the host.
+ * page tables in that memory, which the IOMMU walks. It does the memory management of a guest's
+ * kernel, and knows nothing of the host.
  */
 #pragma once
 

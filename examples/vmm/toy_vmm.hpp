@@ -47,7 +47,7 @@ public:
 	/** The guest's driver: entries of [@gva, +@bytes) have changed. In effect on return. */
 	void flush(uint32_t pasid, uint64_t gva, uint64_t bytes);
 
-	/** Page requests that the guest has answered, and with what. */
+	/** Page requests that the guest has answered, with the answers. */
 	struct Faults {
 		std::atomic<uint64_t> resolved{0}, refused{0};
 	};
@@ -56,7 +56,7 @@ public:
 	void pause(bool paused);
 
 private:
-	/** What a function's context entry leads to. */
+	/** The target of a function's context entry. */
 	struct Tables {
 		uint64_t directory, entries;
 	};

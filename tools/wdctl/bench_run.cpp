@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One thread drives all queues: it keeps every lane full and takes what comes back, in turn. Each
- * direction starts with one pass that is checked and not measured, then runs for the time asked.
+ * One thread drives all queues: it keeps every lane full and takes results, in turn. Each direction
+ * starts with one pass that is checked and not measured, then runs for the time asked.
  */
 #include "bench_run.hpp"
 
@@ -118,8 +118,8 @@ public:
 	}
 
 	/**
-	 * Over and over for @seconds, at least once; @check as above. Nothing is sent that would
-	 * not come back in time: deep queues are not filled for a short run.
+	 * Over and over for @seconds, at least once; @check as above. It sends only blocks that can
+	 * come back in time: a short run does not fill deep queues.
 	 * @return seconds until the last result
 	 */
 	template <typename Check>
@@ -134,7 +134,7 @@ public:
 			const double rate =
 				finished_ ? std::min(rate_, double(finished_) / elapsed) : rate_;
 
-			/* One in flight at least: that is how a run of no time measures something.
+			/* One in flight at least: so even a run of no time measures something.
 			 */
 			limit_ = finished_ +
 				 std::max<uint64_t>(

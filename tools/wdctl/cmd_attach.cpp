@@ -61,7 +61,7 @@ private:
 	size_t size_;
 };
 
-/** One queue attached at one PASID, and what its two proofs gave. */
+/** One queue attached at one PASID, and the results of its two proofs. */
 struct Attachment {
 	wd::ZipQueue queue;
 	uint32_t deviceId = 0, pasid = 0;
@@ -253,14 +253,14 @@ public:
 			;
 		return info;
 	}
-	/** What a child should have. */
+	/** The signal mask for a child. */
 	const sigset_t &before() const { return before_; }
 
 private:
 	sigset_t set_, before_;
 };
 
-/** Until somebody ends the program in the ordinary way. */
+/** Until a signal ends the program in the ordinary way. */
 void hold(const HeldSignals &signals)
 {
 	while (signals.wait().si_signo == SIGCHLD)
@@ -271,7 +271,7 @@ void hold(const HeldSignals &signals)
 class SpawnOptions
 {
 public:
-	/** @param toStderr stdout is taken: what CMD prints there goes to stderr */
+	/** @param toStderr stdout is taken: the output of CMD goes to stderr */
 	SpawnOptions(const sigset_t &mask, bool toStderr)
 	{
 		posix_spawnattr_init(&attributes_);
@@ -298,8 +298,8 @@ private:
 };
 
 /**
- * Until @child has ended. Who asks this program to end means CMD: the signal is passed on. A
- * terminal has sent it to both already.
+ * Until @child has ended. A signal that asks this program to end is meant for CMD, and is passed
+ * on. A terminal has sent it to both already.
  */
 int waitFor(pid_t child, const std::string &name, const HeldSignals &signals)
 {

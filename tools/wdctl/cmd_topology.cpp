@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* wdctl topology: what the machine has, and which accelerator is nearest. */
+/* wdctl topology: the parts of the machine, and the nearest accelerator. */
 #include <fmt/format.h>
 #include <iostream>
 #include <optional>
@@ -156,7 +156,7 @@ int runTopology(const Globals &globals, const TopologyOptions &options)
 		return kOk;
 	}
 	if (!options.algorithm.empty() && topology.byDistance(options.algorithm, from).empty())
-		topology.require(options.algorithm, from); /* throws: nobody knows it */
+		topology.require(options.algorithm, from); /* throws: it is unknown */
 	if (globals.json)
 		printJson(toJson(*host, topology, options, from));
 	else

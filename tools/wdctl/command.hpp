@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What every verb of wdctl shares: the host it works on, how it prints, how it fails. A verb is
- * one cmd_*.cpp that registers its options with CLI11 and sets the action to run.
+ * Helpers that every verb of wdctl shares: the host, output, errors. A verb is one cmd_*.cpp that
+ * registers its options with CLI11 and sets the action to run.
  */
 #pragma once
 
@@ -31,7 +31,7 @@ struct Globals {
 	std::shared_ptr<wd::Host> openHost() const;
 };
 
-/** What was printed so far is at its place. @throws wd::Error: it is not */
+/** Write the output so far. @throws wd::Error: that failed */
 void flushOutput();
 
 using Action = std::function<int()>;
@@ -40,8 +40,8 @@ using Action = std::function<int()>;
 CLI::Validator notEmpty();
 
 /**
- * For what will be pinned or filled: refuse @bytes that are more than the machine has left, before
- * its last resort ends somebody's program.
+ * For memory that will be pinned or filled: refuse @bytes that are more than the machine has left,
+ * before the kernel kills a program for lack of memory.
  * @throws wd::Error (ENOMEM) about @object
  */
 void requireMemory(uint64_t bytes, const std::string &object, const std::string &remedy);

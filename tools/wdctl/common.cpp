@@ -52,7 +52,7 @@ std::optional<uint64_t> numberIn(const std::string &path, const std::string &key
 	return file >> value ? std::optional(value) : std::nullopt;
 }
 
-/** What the memory controllers above this process leave it (Linux, cgroup v2). */
+/** Memory that the memory controllers above this process leave it (Linux, cgroup v2). */
 uint64_t leftByGroups()
 {
 	std::ifstream file("/proc/self/cgroup");
@@ -98,7 +98,10 @@ void flushOutput()
 
 void printJson(const nlohmann::ordered_json &value)
 {
-	/* Names of files need not be UTF-8, JSON must be; and what a terminal obeys is escaped. */
+	/*
+	 * Names of files need not be UTF-8, JSON must be; control characters for a terminal are
+	 * escaped.
+	 */
 	std::cout << value.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace)
 		  << '\n';
 }

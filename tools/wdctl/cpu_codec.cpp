@@ -66,7 +66,7 @@ private:
 	z_stream deflate_{}, inflate_{};
 };
 
-/** What the model's engine calls, without queue, IOMMU or device. No container header. */
+/** The library of the model's engine, without queue, IOMMU or device. No container header. */
 class EngineCodec : public CpuCodec
 {
 public:

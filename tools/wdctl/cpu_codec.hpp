@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the accelerator is compared with: the same blocks on the calling thread, by zlib, and by
- * the library that the model's engine uses, called directly.
+ * The contenders of the accelerator: the same blocks on the calling thread, by zlib, and by the
+ * library that the model's engine uses, called directly.
  */
 #pragma once
 

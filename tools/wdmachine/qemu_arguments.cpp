@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Bus numbers: pxb-pcie starts a root bus with a number and a NUMA node of our choice; firmware and
- * Linux number the buses behind its root ports upwards from there. So the functions of bus N sit
- * behind a root port of root bus N - 1, and those of bus N + 1 behind the next port of the same.
+ * Linux number the buses below its root ports upwards from there. So the functions of bus N are
+ * below a root port of root bus N - 1, and those of bus N + 1 below its next port.
  */
 #include "qemu_arguments.hpp"
 
@@ -26,7 +26,7 @@ using wd::machine::MachineDescription;
 using wd::machine::NumaNode;
 using wd::machine::PciAddress;
 
-/* Huge page size: what nodes are made of. */
+/* Huge page size: the unit of a node's memory. */
 constexpr uint64_t kMemoryUnit = 2u << 20;
 constexpr unsigned kMaxCpus = 255, kPortsPerRoot = 32;
 /* Slots of the root bus that QEMU's q35 occupies: memory controller, ICH9. */
@@ -182,7 +182,9 @@ std::vector<Function> functionsOf(const MachineDescription &description)
 	return functions;
 }
 
-/* What QEMU's buses can hold; otherwise it would start with other addresses, or not at all. */
+/*
+ * Check the limits of QEMU's buses; otherwise it would start with other addresses, or not at all.
+ */
 void checkAddresses(const std::vector<Function> &functions)
 {
 	std::map<unsigned, int> nodeOfBus;
@@ -233,7 +235,7 @@ std::vector<RootBus> rootBuses(const std::vector<Function> &functions)
 			fail(fmt::format("bus {:02x}: it needs {:02x} as root bus of its own NUMA "
 					 "node, which is taken",
 					 bus, bus - 1));
-		/* From the top: the low slots are where QEMU puts devices without an address. */
+		/* From the top: QEMU puts devices without an address into the low slots. */
 		unsigned slot = kChipsetSlot;
 
 		while (slots.contains(slot))

@@ -16,7 +16,7 @@ namespace wdmachine
 namespace
 {
 
-/* A guest behind another IOMMU sends a descriptor per page. */
+/* A guest with another IOMMU sends a descriptor per page. */
 void raiseDescriptorLimit()
 {
 	rlimit limit;

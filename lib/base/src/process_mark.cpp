@@ -11,7 +11,9 @@ constinit std::atomic<unsigned> forkCount{0};
 namespace
 {
 
-/* At load: whoever has a mark has this file, and no fork() of the program comes earlier. */
+/*
+ * At load: every program with a mark links this file, and no fork() of the program comes earlier.
+ */
 [[gnu::constructor]] void countForks()
 {
 	pthread_atfork(nullptr, nullptr, [] { forkCount.fetch_add(1, std::memory_order_relaxed); });

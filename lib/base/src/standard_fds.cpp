@@ -53,7 +53,7 @@ int flushStandardOutput() noexcept
 	if (!failed)
 		return 0;
 	const int error = errno ? errno : EIO;
-	/* Said once: what is lost is lost. */
+	/* Reported once: later calls cannot change it. */
 	::__fpurge(stdout);
 	std::clearerr(stdout);
 	std::cout.clear();

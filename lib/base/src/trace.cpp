@@ -31,7 +31,7 @@ constexpr size_t kLine = 512;
 /* Changed before main() only. */
 constinit TraceCategory *categories;
 
-/* What traceStart() has done. Never destroyed: threads may trace while the program ends. */
+/* The state of traceStart(). Never destroyed: threads may trace while the program ends. */
 struct Sink {
 	std::string request = "\n"; /* the environment that was obeyed */
 	std::string path;
@@ -77,7 +77,7 @@ std::string ownName(const std::string &name)
 	return name + "." + std::to_string(::getpid());
 }
 
-/* An open file whose lock this process has got, so that nobody else writes into it; or none. */
+/* An open file that this process has locked, so that no other process writes into it; or none. */
 UniqueFd openLocked(const std::string &path)
 {
 	UniqueFd fd(awayFromStandard(
@@ -186,7 +186,7 @@ private:
 	std::vector<TraceCategory *> named_;
 };
 
-/* In alphabetical order, so that messages are the same whatever the linker does. */
+/* In alphabetical order, so that messages do not depend on the linker. */
 void TraceCategory::enlist() noexcept
 {
 	TraceCategory **at = &categories;

@@ -29,8 +29,8 @@ bool Channel::wait(short events, int milliseconds)
 }
 
 /*
- * VFIOUSER-MSG-8: a client that will send nothing more, and does not read what it asked for, would
- * keep its function for ever: the end of its requests is behind those that cannot be answered.
+ * VFIOUSER-MSG-8: a client that will send nothing more, and does not read its replies, would keep
+ * its function for ever: the end of its requests comes after requests that cannot be answered.
  */
 bool Channel::waitForRoom()
 {
@@ -43,7 +43,9 @@ bool Channel::waitForRoom()
 	return wait(POLLOUT, kHalfClosedPatienceMs);
 }
 
-/* Own every descriptor at once, whatever is wrong with the rest. False: some did not fit. */
+/*
+ * Own every descriptor at once, even if the rest of the message is wrong. False: some did not fit.
+ */
 static bool takeDescriptors(msghdr &control, std::vector<UniqueFd> &fds)
 {
 	for (cmsghdr *c = CMSG_FIRSTHDR(&control); c; c = CMSG_NXTHDR(&control, c)) {

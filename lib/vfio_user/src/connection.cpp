@@ -32,7 +32,7 @@ struct Reply {
 	}
 };
 
-/* Commands whose descriptors mean something (VFIOUSER-MSG-7). */
+/* Commands that take descriptors (VFIOUSER-MSG-7). */
 bool takesDescriptors(Command command)
 {
 	return command == Command::DmaMap || command == Command::SetIrqs;
@@ -107,7 +107,7 @@ void Connection::run()
 		case Received::End:
 			return;
 		case Received::BadSize:
-			/* Where the next message begins nobody knows. */
+			/* The begin of the next message is not known. */
 			impl_->log.error(
 				fmt::format("message of {} bytes: closed", message.header.size));
 			impl_->answer(message.header, EINVAL, {});

@@ -98,7 +98,10 @@ int DmaTable::unmap(const DmaUnmap &request)
 		if (at->second.claim)
 			claims.push_back(at->second.claim);
 	ranges_.erase(begin, end);
-	/* The reply says that nobody uses the memory any more: this waits for it. */
+	/*
+	 * The reply promises that no function uses the memory any more: this waits until it is
+	 * true.
+	 */
 	memory_.release(claims);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What one client mapped: each client has its own view of what exists.
+/* Mappings of one client: each client has its own view of memory.
  */
 #pragma once
 
@@ -34,9 +34,9 @@ public:
 	DmaTable &operator=(const DmaTable &) = delete;
 
 	/**
-	 * A range without descriptor (ROM, a BAR) is remembered but has no memory behind it.
+	 * A range without descriptor (ROM, a BAR) is remembered but has no memory.
 	 * @return 0 or an errno.
-	 * @throws std::system_error, for what GuestMemory::claim() refuses.
+	 * @throws std::system_error if GuestMemory::claim() refuses it.
 	 */
 	int map(const DmaMap &request, const std::vector<UniqueFd> &fds);
 

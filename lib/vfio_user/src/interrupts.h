@@ -20,11 +20,12 @@ class Interrupts final : public machine::InterruptSink
 public:
 	explicit Interrupts(const machine::PciFunction &function);
 
-	/** Vectors of type @index; 0 for what the function has not. */
+	/** Vectors of type @index; 0 for types that the function does not have. */
 	uint32_t count(uint32_t index) const;
 
 	/**
-	 * DEVICE_SET_IRQS with @data behind its fixed part. Takes what it needs of @fds.
+	 * DEVICE_SET_IRQS with @data after its fixed part. Takes the descriptors that it needs from
+	 * @fds.
 	 * @return 0 or an errno. On error nothing has changed.
 	 */
 	int set(const IrqSet &request, std::span<const std::byte> data, std::vector<UniqueFd> &fds);

@@ -37,7 +37,7 @@ sockaddr_un makeAddress(const std::string &path)
 	return address;
 }
 
-/* What a server that was killed left behind. */
+/* The socket of a server that was killed. */
 void removeStale(const std::string &path, const sockaddr_un &address)
 {
 	struct stat status;
@@ -63,7 +63,7 @@ Listener::Listener(const std::string &path) : path_(path), socket_(makeSocket())
 	removeStale(path, address);
 	if (bind(socket_.get(), reinterpret_cast<const sockaddr *>(&address), sizeof(address)))
 		throwLastError(path + ": bind");
-	/* Nobody can connect before listen(). */
+	/* No client can connect before listen(). */
 	if (chmod(path.c_str(), 0600) || listen(socket_.get(), 8)) {
 		const int error = errno;
 

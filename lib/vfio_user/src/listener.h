@@ -14,7 +14,7 @@ class Listener
 {
 public:
 	/**
-	 * Mode 0600. A socket that nobody listens at any more is replaced.
+	 * Mode 0600. A socket without a listener is replaced.
 	 * @throws std::system_error: name_too_long, address_in_use, file_exists, errno of the rest.
 	 */
 	explicit Listener(const std::string &path);

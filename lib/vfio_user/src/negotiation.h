@@ -11,7 +11,7 @@
 namespace wd::vfio_user
 {
 
-/** What came of a VERSION message. */
+/** The result of a VERSION message. */
 struct Negotiation {
 	int error = 0;		      /**< errno; not 0 ends the connection */
 	std::string problem;	      /**< for the log */

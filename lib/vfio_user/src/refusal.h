@@ -29,7 +29,8 @@ public:
 	}
 
 	int fd() const { return socket_.get(); }
-	/** Reads what is there. @return whether the client is done with: destroy the object. */
+	/** Read the available bytes. @return true when the client has been answered: destroy the
+	 * object. */
 	bool proceed();
 
 private:

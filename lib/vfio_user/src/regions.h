@@ -26,7 +26,7 @@ public:
 		int fd = -1;		     /**< goes with the body; the function's */
 	};
 
-	/** @return 0 or EINVAL. @room is what the client has space for. */
+	/** @return 0 or EINVAL. @room is the size of the client's buffer. */
 	int info(uint32_t index, uint32_t room, Info &info) const;
 
 	/** @return 0 or EINVAL. A region without content has size 0: every access is invalid. */

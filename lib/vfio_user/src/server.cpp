@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One thread, the doorman, accepts on all sockets and turns away who cannot be served; every
+ * One thread, the doorman, accepts on all sockets and refuses clients that cannot be served; every
  * connection then has a thread of its own. Ports are the doorman's; only `ended` and `peer` of a
  * port are shared with the thread that serves it.
  */
@@ -106,7 +106,7 @@ struct Port {
 	std::atomic<bool> ended{false}; /**< the thread has let go of the function */
 };
 
-/** Accepted, but somebody who is gone has not been cleared away. */
+/** Accepted, but the previous client, which is gone, has not been cleaned up. */
 struct Waiting {
 	Port *port;
 	UniqueFd socket;
@@ -137,8 +137,8 @@ struct Server::Impl {
 
 /*
  * DEVICE_RESET of the IOMMU's unit is the reset of the machine: the unit is on bus 0, where no bus
- * reset happens, and nobody's but the kernel's. That of another function may be a reset of its bus,
- * which its owner can cause and which must not take it out of the unit's scope
+ * reset happens, and only the kernel drives it. DEVICE_RESET of another function may be a reset of
+ * its bus, which its owner can cause and which must not take the function out of the unit's scope
  * (Documentation/design/machine/pci.rst).
  */
 static std::function<void()> resetOf(const machine::MachineFunction &function,

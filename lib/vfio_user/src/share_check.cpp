@@ -10,7 +10,9 @@ namespace wd::vfio_user
 namespace
 {
 
-/* Samples of one range, evenly spread: some will hit what firmware and kernel have written. */
+/*
+ * Samples of one range, evenly spread: some will hit memory that firmware and kernel have written.
+ */
 constexpr uint64_t kPerRange = 32;
 constexpr size_t kMaxSamples = 512;
 /* A guest could clear a page between the two looks, but hardly so often. */
@@ -62,7 +64,7 @@ bool ShareCheck::request()
 	return send_(id_, {samples_[next_].address, kSample});
 }
 
-/* To the next sample whose file is still in doubt. */
+/* Advance to the next sample of a file that is still in doubt. */
 bool ShareCheck::proceed()
 {
 	while (running() && shared_.contains(samples_[next_].file))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds a guest whose memory the client does not share although it gave descriptors of it (a
- * memfd with share=off): there the same bytes read through the client and through our mapping
- * differ (VFIOUSER-DMA-8).
+ * Finds a client that does not share its guest's memory although it gave descriptors of it (a memfd
+ * with share=off): there the same bytes read through the client and through our mapping differ
+ * (VFIOUSER-DMA-8).
  */
 #pragma once
 

@@ -4,8 +4,8 @@
  * by its function and a number of 9 bits, which is chosen here: the host's numbers are the host
  * device's, and two queues of one guest function may be on two devices.
  *
- * What the kernel has answered itself, because something was detached or replaced, is forgotten at
- * that moment: it gives the cookie to another group then.
+ * Groups that the kernel has answered itself, because of a detach or a replace, are forgotten at
+ * that moment: the kernel gives the cookie to another group then.
  */
 #include "vmm/virtual_iommu.hpp"
 
@@ -72,7 +72,7 @@ unsigned VirtualIommu::deliver(const std::function<void(const GuestPageRequest &
 		std::lock_guard lock(mutex_);
 		std::vector<FaultGroup> waiting = std::exchange(held_, {});
 
-		/* What the guest has no room for stays in the kernel. */
+		/* Groups for which the guest has no room stay in the kernel. */
 		if (waiting.empty())
 			waiting = faults_.read();
 		for (FaultGroup &group : waiting) {

@@ -46,7 +46,7 @@ VirtualIommu::~VirtualIommu()
 
 /* Entries ------------------------------------------------------------------------------------- */
 
-/* Whatever cannot be read is absent. */
+/* An entry that cannot be read is absent. */
 PasidEntry VirtualIommu::readEntry(const Place &place) const
 {
 	const auto [rid, pasid] = place;
@@ -110,7 +110,7 @@ bool VirtualIommu::refresh(const Place &place)
 	return change(place, entry) && good;
 }
 
-/* Move the users of @place to what @entry says. */
+/* Move the users of @place to the table that @entry names. */
 bool VirtualIommu::change(const Place &place, const PasidEntry &entry)
 {
 	Space space{entry, {}};
@@ -134,7 +134,7 @@ bool VirtualIommu::change(const Place &place, const PasidEntry &entry)
 	for (User &user : users_)
 		if (user.place == place)
 			good &= attach(user, space);
-	/* What was there before goes now that nobody uses it. */
+	/* The old table goes now that no device uses it. */
 	spaces_[place] = std::move(space);
 	return good;
 }
@@ -147,7 +147,7 @@ bool VirtualIommu::attach(User &user, const Space &space)
 		const uint32_t pasid =
 			user.device->attach(own ? space.table : parent_, user.place.second);
 
-		forget(user); /* replacing answered what was open */
+		forget(user); /* replacing answered open groups */
 		user.hostPasid = pasid;
 		user.attached = true;
 		return true;
@@ -162,7 +162,7 @@ void VirtualIommu::detach(User &user) noexcept
 	if (!user.attached)
 		return;
 	user.device->detach(user.hostPasid);
-	forget(user); /* the kernel has answered what was open */
+	forget(user); /* the kernel has answered open groups */
 	user.attached = false;
 }
 
@@ -308,7 +308,7 @@ void VirtualIommu::flushTables(const Command &command)
 		if (!forgetTranslations(space.table, command.flush))
 			broken.push_back(place);
 	}
-	/* What may still be cached must not be used. */
+	/* Translations that may still be cached must not be used. */
 	for (const Place &place : broken)
 		detachAll(place);
 }

@@ -5,7 +5,7 @@
  *	wd_zip [-d] [--alg gzip|zlib] <in >out
  *
  * The sample to read first: take a queue, share two buffers with it, run the parts of a stream,
- * give the queue back. Output of --alg gzip is what gzip(1) reads, and the reverse.
+ * give the queue back. gzip(1) reads the output of --alg gzip, and the reverse.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -68,7 +68,7 @@ static int write_block(const struct job *job, size_t length)
 	return 0;
 }
 
-/* One part of the stream: run it, write what came out. Returns the part's status, or -1. */
+/* One part of the stream: run it, write its output. Returns the part's status, or -1. */
 static int run_part(struct job *job, struct wd_zip_req *req)
 {
 	req->dst = job->out;
@@ -101,7 +101,7 @@ static int compress_all(struct job *job)
 	return 0;
 }
 
-/* What may follow a complete stream: another gzip member, or zeros (tapes pad with them). */
+/* Another gzip member may follow a complete stream, or zeros (tapes pad with them). */
 static int check_tail(const struct job *job, const unsigned char *at, size_t length, int *padding)
 {
 	if (!strcmp(job->alg, "gzip") && length && *at && !*padding)

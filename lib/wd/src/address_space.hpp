@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands behind the C API's struct wd_as: one /dev/iommu address space in which device
- * addresses are process addresses, with a page table per device, and counted shared ranges.
+ * The object of the C API's struct wd_as: one /dev/iommu address space in which device addresses
+ * are process addresses, with a page table per device, and counted shared ranges.
  */
 #pragma once
 
@@ -53,7 +53,7 @@ private:
 	std::shared_ptr<Host> host_;
 	Iommufd iommufd_;
 	Ioas ioas_;
-	std::mutex mutex_; /**< guards what follows */
+	std::mutex mutex_; /**< guards the members below */
 	std::map<std::string, Hwpt> tables_;
 	Ranges ranges_;
 };

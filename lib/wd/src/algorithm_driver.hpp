@@ -40,7 +40,7 @@ class AlgorithmDriver
 public:
 	/** Values of wd_capa::alg that are its own. */
 	virtual std::span<const char *const> algorithms() const noexcept = 0;
-	/** What its queue asks of the device. @throws Error: EINVAL a bad wd_capa::op_type */
+	/** The format of its queue. @throws Error: EINVAL a bad wd_capa::op_type */
 	virtual QueueFormat format(const wd_capa &wanted) const = 0;
 	/** The requests of the queue of @context, which has started and outlives them. */
 	virtual std::unique_ptr<AlgorithmQueue> open(QueueContext &context,
@@ -64,7 +64,7 @@ private:
 	const AlgorithmEntry *next_;
 };
 
-/** The driver whose algorithm has this name; nullptr if there is none. */
+/** The driver that has an algorithm of this name; nullptr if there is none. */
 const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
 /** "zlib, gzip, deflate": those of all drivers. */
 std::string algorithmNames();

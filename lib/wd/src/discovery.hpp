@@ -14,7 +14,8 @@
 namespace wd
 {
 
-/** Read one device of class uacce. @return what is wrong with it; then @out is unchanged. */
+/** Read one device of class uacce. @return the reason why it is unusable; then @out is
+ * unchanged. */
 std::optional<std::string> readAccelerator(Host &host, const std::string &name, Accelerator &out);
 
 /** Accelerators on the PCI bus that have no device of class uacce, and why. */

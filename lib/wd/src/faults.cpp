@@ -12,7 +12,7 @@ namespace wd
 namespace
 {
 
-/** What a PASID's user can run into (VT-d 7.1.3); others stay numbers. */
+/** Reasons that a PASID's user can cause (VT-d 7.1.3); others stay numbers. */
 const char *reasonText(unsigned reason)
 {
 	switch (reason) {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes whose lines are words "key=value" with a space between them. */
+/* Attributes with lines of words "key=value", a space between them. */
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace wd
 {
 
-/** "0x1f" or "31", and nothing behind it. */
+/** "0x1f" or "31", and nothing after it. */
 template <typename T>
 bool parseNumber(std::string_view text, T &out)
 {

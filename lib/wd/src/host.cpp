@@ -18,7 +18,7 @@ namespace wd
 namespace
 {
 
-/** The first living host of this process, for those who name none. */
+/** The first living host of this process, for callers that name none. */
 std::mutex currentMutex;
 std::weak_ptr<Host> current;
 

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What stands behind the C API's struct wd_host.
- */
+/* The object of the C API's struct wd_host. */
 #pragma once
 
 #include <memory>

@@ -229,7 +229,7 @@ void HostedHost::boot(const std::string &sysfsDirectory)
 HostedHost::~HostedHost()
 {
 	if (!own()) {
-		/* Its threads are in the parent, and so is whoever ends them. */
+		/* Its threads are in the parent, and the parent ends them. */
 		[[maybe_unused]] static machine::Machine *inherited;
 		inherited = machine_.release();
 		return;

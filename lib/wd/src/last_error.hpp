@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The border between exceptions and the C API: run a function, turn what it throws into -errno, and
+ * The border between exceptions and the C API: run a function, turn its exception into -errno, and
  * keep the sentence for wd_last_error().
  */
 #pragma once

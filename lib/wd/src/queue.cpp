@@ -34,7 +34,7 @@ using Clock = std::chrono::steady_clock;
  */
 constexpr int kPollSliceMs = 20;
 
-/** What the IOMMU's records of faults are rounded to. */
+/** Granularity of addresses in the IOMMU's records of faults. */
 constexpr uint64_t kFaultPage = 4096;
 
 /** How long to look for the record of a fault. */
@@ -130,7 +130,7 @@ Queue::Queue(Host &host, const Accelerator &accelerator) : state_(std::make_uniq
 	state_->fd = HostFd(host, fd);
 }
 
-/* Closing the file stops the queue and detaches it, and does not wait for what is in flight. */
+/* Closing the file stops the queue and detaches it, and does not wait for requests in flight. */
 Queue::~Queue() = default;
 Queue::Queue(Queue &&) noexcept = default;
 Queue &Queue::operator=(Queue &&) noexcept = default;
@@ -148,7 +148,7 @@ uint32_t Queue::bind(const Iommufd &iommufd)
 	return cmd.out_devid;
 }
 
-/** For remedies: what PASIDs the device can have. */
+/** For remedies: the PASIDs that the device can have. */
 std::string Queue::State::pasidRange() const
 try {
 	unsigned width = iommufd ? iommufd->hwInfo(deviceId).maxPasidLog2 : 0;

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What stands behind the C API's struct wd_queue, whatever the kind of its accelerator.
- */
+/* The object of the C API's struct wd_queue, for every kind of accelerator. */
 #pragma once
 
 #include <cstddef>
@@ -32,7 +30,7 @@ struct QueueContext {
 	int unshare(const void *address, size_t size);
 	/**
 	 * The first byte of [@address, +@size) for which the device does not have @right
-	 * (WD_MEM_READ or WD_MEM_WRITE); none if it has it for all, or if nobody knows
+	 * (WD_MEM_READ or WD_MEM_WRITE); none if it has it for all, or if that is unknown
 	 * (WD_MODE_SVA).
 	 */
 	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right) const;
@@ -46,7 +44,7 @@ struct QueueContext {
 		size_t size;
 		bool write;
 	};
-	std::vector<Pin> pins; /**< what is pinned */
+	std::vector<Pin> pins; /**< pinned ranges */
 	Queue queue;
 	std::unique_ptr<AlgorithmQueue> requests; /**< destroyed before the queue */
 };

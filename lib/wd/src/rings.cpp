@@ -36,7 +36,7 @@ Rings::Rings(const Layout &layout, const std::string &object) : layout_(layout)
 		throw Error(EPROTO, object, "find its doorbell");
 	}
 	limit_ = std::min(layout.sqDepth, layout.cqDepth) - 1;
-	/* Phase 1 is the first lap: whatever an earlier life left in the ring must not look so. */
+	/* Phase 1 is the first lap: no entry from an earlier start may have it. */
 	std::memset(layout_.dus + cqOffset_, 0, cq);
 	if (words_)
 		for (Word word : {Word::SqTail, Word::CqHead, Word::CqArm})

@@ -82,7 +82,8 @@ public:
 	/**
 	 * Take completions that are there, oldest first, at most @count. Never blocks.
 	 * @param take (const Descriptor &, slot, index) gets a private copy of the descriptor that
-	 *	came back in @slot; false: it does not fit what was sent there, the queue is dead
+	 *	came back in @slot; false: it does not fit the request that was sent there, the
+	 *	queue is dead
 	 */
 	template <typename Descriptor, typename Take>
 	PollResult poll(size_t count, Take &&take) noexcept
@@ -108,7 +109,8 @@ public:
 	bool ready() const noexcept;
 	/** Ask for an interrupt when there is a completion beyond those taken. */
 	void arm() noexcept;
-	/** The kernel says that the device is gone: no send, and no poll beyond what is there. */
+	/** The kernel says that the device is gone: no send, and no poll beyond the completions in
+	 * the ring. */
 	void markStopped() noexcept { stopped_ = true; }
 	unsigned depth() const noexcept { return limit_; }
 	unsigned inFlight() const noexcept { return inFlight_; }
@@ -189,8 +191,8 @@ inline bool Rings::cqeValid() const noexcept
 }
 
 /**
- * The descriptor of the completion at the head, whose phase was seen: what is before it in memory
- * is there. False if the completion is not that of the oldest request.
+ * The descriptor of the completion at the head. The caller has seen its phase, so the memory that
+ * the device wrote before it is visible. False if the completion is not that of the oldest request.
  */
 inline bool Rings::copyOldest(void *descriptor, size_t size) const noexcept
 {

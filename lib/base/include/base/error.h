@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one shape of an exception that leaves a function of the machine set-up or the host kernel:
- * std::system_error with a text that says what was tried on which object.
+ * std::system_error with a text that names the object and the attempt.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace wd
 {
 
-/** @error is a positive errno. @what: "object: what was tried". */
+/** @error is a positive errno. @what: "object: attempt". */
 [[noreturn]] inline void throwErrno(int error, const std::string &what)
 {
 	throw std::system_error(error, std::generic_category(), what);

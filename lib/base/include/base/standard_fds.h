@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Descriptors 0, 1 and 2. A program may be started with one of them closed; what is opened next
- * gets its number, and text meant for the standard output then goes to a device or its memory. So
+ * Descriptors 0, 1 and 2. A program may be started with one of them closed; the next file that it
+ * opens gets that number, and text for the standard output then goes to a device or its memory. So
  * the libraries keep no descriptor below 3, and the tools do not run with a closed input or output.
  */
 #pragma once
@@ -25,8 +25,8 @@ int awayFromStandard(int fd) noexcept;
 const char *closedStandard() noexcept;
 
 /**
- * For the end of main(), and before a program waits: write out what is buffered for the standard
- * output (C and C++ streams).
+ * For the end of main(), and before a program waits: write the buffers of the standard output (C
+ * and C++ streams).
  * @return 0, or the errno if anything printed so far was lost
  */
 int flushStandardOutput() noexcept;

@@ -41,10 +41,10 @@ private:
 };
 
 /**
- * Does what WD_TRACE and WD_TRACE_FILE say, unless it has been done; in a child of fork() it begins
- * a file of the child's own. The name of the file goes to the standard error. Threads may write
- * events meanwhile.
- * @throw std::system_error EINVAL for a category that does not exist, else why there is no file
+ * Begin the trace that WD_TRACE and WD_TRACE_FILE ask for, unless it has begun; in a child of
+ * fork() it begins a file of the child's own. The name of the file goes to the standard error.
+ * Threads may write events meanwhile. @throw std::system_error EINVAL for a category that does not
+ * exist, else why there is no file
  */
 void traceStart();
 

@@ -21,7 +21,7 @@ class Connection
 public:
 	/**
 	 * @function and @memory must outlive the connection. @stop becomes readable when the
-	 * connection shall end; it stays the caller's. @reset is what DEVICE_RESET does; none: a
+	 * connection shall end; it stays the caller's. @reset carries out DEVICE_RESET; none: a
 	 * function-level reset. The client does not say whether its machine or only a bus is reset,
 	 * and the owner of a function can cause the latter: routing must survive it.
 	 */

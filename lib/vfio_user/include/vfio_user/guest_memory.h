@@ -32,7 +32,7 @@ struct GuestRange {
 /**
  * The union of the claims of all connections. Every function sees the same memory, because all
  * their requests pass one IOMMU. Where claims overlap, the newest decides whether writes are
- * allowed; what is behind an address must be the same in all of them.
+ * allowed; an address must have the same memory in all of them.
  *
  * Thread-safe. Accesses take no lock; claim() and release() serialise, and return when no access
  * uses the old state any more.
@@ -70,7 +70,7 @@ public:
 	};
 
 	/**
-	 * From now on there is no memory, whatever is claimed, until the last claim is gone: a
+	 * From now on there is no memory, even with new claims, until the last claim is gone: a
 	 * client's claims were found to be false.
 	 */
 	void distrust() noexcept;
@@ -98,7 +98,7 @@ private:
 
 	ReadGate gate_;
 	std::atomic<const Snapshot *> snapshot_;
-	mutable std::mutex mutex_; /**< guards what is below, and the one writer of the gate */
+	mutable std::mutex mutex_; /**< guards the members below, and the one writer of the gate */
 	std::map<Claim, Entry> entries_;
 	Claim last_ = 0;
 	bool distrusted_ = false;

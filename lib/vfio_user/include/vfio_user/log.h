@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Where the server says what happened: commands, ids, sizes and results, never a guest's data.
- */
+/* The server's log: commands, ids, sizes and results, never a guest's data. */
 #pragma once
 
 #include <functional>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of the vfio-user protocol 0.0 as they lie on the wire (VFIOUSER-MSG-1). Byte
- * order is that of the host; there is no padding beyond what is declared here.
+ * Messages of the vfio-user protocol 0.0 as they lie on the wire (VFIOUSER-MSG-1). Byte order is
+ * that of the host; there is no padding beyond the members declared here.
  */
 #pragma once
 
@@ -134,7 +134,7 @@ struct DmaAccess {
 };
 static_assert(sizeof(DmaAccess) == 16 && offsetof(DmaAccess, count) == 8);
 
-/* What this server takes, and says so in its VERSION reply. */
+/* Limits of this server, as in its VERSION reply. */
 constexpr uint32_t kMaxMessageFds = 16;
 /**
  * Bytes of one region access: QEMU reads the whole configuration space at once (VFIOUSER-REGION-3).

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers that never wait, and a writer that waits until nobody can still be using what it
- * replaced.
+ * Readers that never wait, and a writer that waits until no reader can still use the replaced
+ * object.
  */
 #pragma once
 
@@ -15,15 +15,15 @@ namespace wd::vfio_user
 {
 
 /**
- * Usage: a reader enters, loads an atomic pointer, uses what it points at, leaves. A writer stores
- * a new pointer, calls synchronize(), and then frees the old object.
+ * Usage: a reader enters, loads an atomic pointer, uses the object, leaves. A writer stores a new
+ * pointer, calls synchronize(), and then frees the old object.
  *
- * Why it holds: a reader counts itself in the phase that it saw, and only then loads the pointer.
- * Whoever counts itself after the writer looked at that counter loads the new pointer (sequential
- * consistency). It may have seen the phase long before, so its count can turn up in the phase that
- * is not the current one; synchronize() therefore drains that phase as well, before it makes it
- * current. Readers that arrive while it drains count in the other phase: they cannot delay it
- * for ever.
+ * Why it holds: a reader counts itself in the phase that it saw, and only then loads the pointer. A
+ * reader that counts itself after the writer looked at that counter loads the new pointer
+ * (sequential consistency). It may have seen the phase long before, so its count can turn up in the
+ * phase that is not the current one; synchronize() therefore drains that phase as well, before it
+ * makes it current. Readers that arrive while it drains count in the other phase: they cannot delay
+ * it for ever.
  */
 class ReadGate
 {

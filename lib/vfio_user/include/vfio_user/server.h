@@ -31,7 +31,7 @@ public:
 	/**
 	 * @machine's memory is @memory; both must outlive the server.
 	 * @throws std::system_error if a socket cannot be made: name_too_long, address_in_use
-	 * (somebody listens there), file_exists (something that is no socket).
+	 * (another server listens there), file_exists (a file that is no socket).
 	 */
 	Server(machine::Machine &machine, GuestMemory &memory, const ServerOptions &options);
 	/** Ends all connections, unlinks the sockets. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a guest and its virtual VT-d unit say to each other in guest memory: PASID table entries,
+ * The words that a guest and its virtual VT-d unit exchange in guest memory: PASID table entries,
  * invalidation descriptors, page requests and their answers (VT-d 9.6, 6.5.2, 7.4.1.1, 7.6.1). Pure
- * functions over words as the guest wrote them, which is to say over anything.
+ * functions over words of the guest, which may have any value.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct PasidEntry {
 
 PasidEntry parsePasidEntry(const std::array<uint64_t, 8> &words);
 
-/** What a descriptor asks for. */
+/** The meaning of a descriptor. */
 struct Command {
 	enum class Kind {
 		Invalid,     /**< the virtual unit sets IQE */

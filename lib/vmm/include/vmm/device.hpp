@@ -23,13 +23,13 @@ public:
 	/** Id in the Iommufd that it is bound to. */
 	virtual uint32_t id() const noexcept = 0;
 	/**
-	 * Attach @table, or replace what is attached there.
+	 * Attach @table, or replace the attachment there.
 	 * @param pasid the guest's; 0 = the requester id
-	 * @return the PASID in use, 0 for the requester id: what page faults will name
+	 * @return the PASID in use, 0 for the requester id; page faults carry it
 	 * @throws Error: errors of VFIO_DEVICE_ATTACH_IOMMUFD_PT
 	 */
 	virtual uint32_t attach(const Hwpt &table, uint32_t pasid) = 0;
-	/** Undo attach(), given what it returned. */
+	/** Undo attach(); @hostPasid is its result. */
 	virtual void detach(uint32_t hostPasid) noexcept = 0;
 };
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The memory of a guest: pieces of this process's memory at guest physical addresses (GPA), and the
- * same pieces in an I/O address space, so that the IOMMU's parent table translates what the guest
- * calls physical.
+ * same pieces in an I/O address space, so that the IOMMU's parent table translates guest physical
+ * addresses.
  */
 #pragma once
 

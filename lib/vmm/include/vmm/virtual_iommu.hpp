@@ -27,10 +27,10 @@ namespace wd::vmm
 /**
  * Thread-safe, as far as the devices are: attach() and detach() of theirs are called from
  * execute(), add and remove, under the lock. Memory and devices must outlive it, or be removed
- * before. The destructor detaches what is left.
+ * before. The destructor detaches everything that is still attached.
  *
- * The guest is hostile: whatever its tables and descriptors hold, devices reach nothing but its
- * memory, and an error is an answer, not an exception.
+ * The guest is hostile: with any content of its tables and descriptors, devices reach nothing but
+ * its memory, and an error is an answer, not an exception.
  */
 class VirtualIommu
 {
@@ -40,7 +40,7 @@ public:
 		Done,
 		NotOurs,  /**< the VMM's own: context cache, interrupt cache, wait */
 		Invalid,  /**< set IQE, head stays on it */
-		BadEntry, /**< done, but a PASID entry is not what the host can do: it is absent */
+		BadEntry, /**< done, but the host cannot have a PASID entry: it is absent */
 	};
 
 	/**
@@ -101,7 +101,7 @@ public:
 private:
 	using Place = std::pair<uint16_t, uint32_t>; /**< guest's rid and PASID */
 
-	/** A PASID of the guest that somebody uses. */
+	/** A PASID of the guest that devices use. */
 	struct Space {
 		PasidEntry entry;
 		Hwpt table; /**< FirstStage only */

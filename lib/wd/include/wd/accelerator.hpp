@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Discovery: which accelerators there are, what they can do, and how far they are from memory.
- * Everything comes from sysfs (/sys/class/uacce, /sys/devices/system/node) at one moment.
+ * Discovery: the accelerators, their capabilities, and their distances from memory. Everything
+ * comes from sysfs (/sys/class/uacce, /sys/devices/system/node) at one moment.
  */
 #pragma once
 
@@ -33,8 +33,8 @@ struct Accelerator {
 	/** Byte offset of the doorbell words in the MMIO region; none: architected doorbell. */
 	std::optional<uint32_t> doorbellWords;
 	/**
-	 * Where queues without an address space get their memory: what the device can do, and what
-	 * it does now ("sva", "pinned", "iommufd", "physical"). Empty if the driver does not say.
+	 * The memory of queues without an address space: the modes that the device can have, and
+	 * its mode now ("sva", "pinned", "iommufd", "physical"). Empty if the driver does not say.
 	 */
 	std::vector<std::string> dmaModes;
 	std::string dmaMode;
@@ -77,7 +77,7 @@ public:
 	std::optional<int> distance(int from, int to) const;
 	/** By name. nullptr if there is none. */
 	const Accelerator *find(std::string_view name) const;
-	/** By name. @throws Error (ENODEV) whose remedy lists the names there are. */
+	/** By name. @throws Error (ENODEV); its remedy lists the existing names. */
 	const Accelerator &get(std::string_view name) const;
 	/**
 	 * The nearest usable accelerator for @algorithm ("": any), seen from node @from. Usable:
@@ -86,12 +86,12 @@ public:
 	 * @throws Error (EINVAL): the machine has no node @from
 	 */
 	const Accelerator *nearest(std::string_view algorithm, int from) const;
-	/** Every accelerator for @algorithm, in that order, those that are not usable last. */
+	/** Every accelerator for @algorithm, in that order, unusable ones last. */
 	std::vector<const Accelerator *> byDistance(std::string_view algorithm, int from) const;
 	/**
 	 * As nearest().
-	 * @throws Error: EINVAL nobody knows @algorithm; ENODEV any would do, and there is none;
-	 *	EBUSY no queue is free
+	 * @throws Error: EINVAL: no accelerator has @algorithm; ENODEV: @algorithm is "", and there
+	 *	is no accelerator; EBUSY: no queue is free
 	 */
 	const Accelerator &require(std::string_view algorithm, int from) const;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who is attached where in the IOMMU, as its driver shows it in sysfs (Documentation/design/iommu.rst):
+ * The attachments in the IOMMU, as its driver shows them in sysfs (Documentation/design/iommu.rst):
  * every [requester id] and [requester id, PASID] of every domain.
  */
 #pragma once
@@ -26,7 +26,7 @@ struct IommuAttachment {
 	bool nested = false; /**< a user-managed table on @domain is installed there */
 };
 
-/** What the attributes of all units say. */
+/** The content of all units' attributes. */
 struct IommuAttachments {
 	std::vector<IommuAttachment> list; /**< domain by domain, in the order of their making */
 	unsigned more = 0;		   /**< how many did not fit into the attributes */
@@ -37,7 +37,7 @@ std::optional<IommuAttachment> parseAttachment(std::string_view line);
 
 /**
  * Attachments of every unit. Units that do not say: nothing.
- * @throws Error EACCES if the caller may not see those of a unit: they are for root.
+ * @throws Error EACCES if the caller may not see the attachments of a unit: they are for root.
  */
 IommuAttachments readAttachments(Host &host);
 

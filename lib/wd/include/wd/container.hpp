@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * zlib (RFC 1950) and gzip (RFC 1952) headers, which software writes and strips: the device starts
- * behind the header, and appends and checks the trailer itself (ZIP-SQE-10).
+ * after the header, and appends and checks the trailer itself (ZIP-SQE-10).
  */
 #pragma once
 
@@ -28,7 +28,7 @@ size_t writeHeader(Algorithm algorithm, std::span<std::byte> out);
  * bytes written.
  */
 constexpr size_t kFinishSize = 5 + 8;
-/** What writeFinish() writes for @algorithm. */
+/** Bytes that writeFinish() writes for @algorithm. */
 size_t finishSize(Algorithm algorithm);
 size_t writeFinish(Algorithm algorithm, bool newStream, uint32_t isize, uint32_t checksum,
 		   std::span<std::byte> out);
@@ -50,7 +50,7 @@ public:
 	State state() const { return state_; }
 	/** True before the first byte. */
 	bool empty() const { return eaten_ == 0; }
-	/** What is wrong, for State::Error. */
+	/** The reason of State::Error. */
 	const char *error() const { return error_; }
 
 private:

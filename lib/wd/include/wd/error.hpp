@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the C++ library throws: one class, which carries the object, what was tried on it, and what
- * the user can do about it, so that a tool prints one line and needs no knowledge of its own.
+ * The exception of the C++ library: one class, which carries the object, the attempt and a remedy,
+ * so that a tool prints one line and needs no knowledge of its own.
  */
 #pragma once
 
@@ -21,8 +21,8 @@ public:
 	/**
 	 * @param error positive errno
 	 * @param object the thing, as the user knows it: "hisi_zip-0", "/dev/iommu", "PASID 5"
-	 * @param tried what was tried: "attach at PASID 5"
-	 * @param remedy what to do, as an imperative without full stop; may be empty
+	 * @param tried the attempt: "attach at PASID 5"
+	 * @param remedy advice to the user, as an imperative without full stop; may be empty
 	 */
 	Error(int error, std::string object, std::string tried, std::string remedy = {});
 	~Error() override;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the IOMMU refused, as its driver shows it in sysfs (Documentation/design/iommu.rst): the newest
- * faults of every unit.
+ * Requests that the IOMMU refused, as its driver shows them in sysfs
+ * (Documentation/design/iommu.rst): the newest faults of every unit.
  */
 #pragma once
 

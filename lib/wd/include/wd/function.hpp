@@ -4,8 +4,8 @@
  * (Documentation/guide/vfio.rst): registers, DMA at its requester id and at PASIDs, interrupts, reset.
  *
  * Life: takeFunction(host, address) -> Function(host, address) -> bind(iommufd) -> attach(ioas) ->
- * setBusMaster(true) ... The destructor gives up what is left: DMA is stopped, the function is
- * reset. Then giveFunctionBack(host, address, driver).
+ * setBusMaster(true) ... The destructor does the rest: DMA is stopped, the function is reset. Then
+ * giveFunctionBack(host, address, driver).
  */
 #pragma once
 
@@ -28,7 +28,7 @@ namespace wd
  * @throws Error: ENOENT no such function; ENODEV the module wd_vfio is not loaded; EACCES
  */
 std::string takeFunction(Host &host, const std::string &address);
-/** Give it to @driver, or to nobody if that is "". Its owner loses it. @throws Error */
+/** Give it to @driver, or to no driver if that is "". Its owner loses it. @throws Error */
 void giveFunctionBack(Host &host, const std::string &address, const std::string &driver);
 
 /** A region of a function: BARs 0 to 5, 7 = configuration space. */
@@ -64,7 +64,7 @@ public:
 
 	/**
 	 * Let the function's DMA go through @table (an Ioas or a Hwpt): that of its requester id,
-	 * or that with @pasid. What was attached there is replaced.
+	 * or that with @pasid. An attachment there is replaced.
 	 * @return id of the Hwpt in use
 	 */
 	uint32_t attach(const IommufdObject &table, std::optional<uint32_t> pasid = std::nullopt);

@@ -21,8 +21,8 @@ struct wd_host;
 
 /**
  * wd_host_open() - choose a host and bring it up
- * @kind: "native", "hosted" or "auto" (native if /dev/iommu is there and our driver stands behind
- *	it, else hosted). NULL: the environment variable WD_HOST, else "auto"
+ * @kind: "native", "hosted" or "auto" (native if /dev/iommu is there and belongs to our driver,
+ *	else hosted). NULL: the environment variable WD_HOST, else "auto"
  * @machine: hosted only: preset name or path of a machine description; NULL: WD_MACHINE, else
  *	"two-socket"
  * @out: the host
@@ -31,7 +31,7 @@ struct wd_host;
  * the native host has no /dev/iommu of ours, -EBUSY if this process already has a hosted kernel.
  */
 int wd_host_open(const char *kind, const char *machine, struct wd_host **out);
-/** One line that says what the last failed wd_host_open() of this thread tripped over. */
+/** One line with the reason of this thread's last failed wd_host_open(). */
 const char *wd_host_error(void);
 void wd_host_close(struct wd_host *host);
 /** "native" or "hosted". */

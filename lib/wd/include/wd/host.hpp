@@ -29,7 +29,7 @@ enum class HostKind { Auto, Native, Hosted };
 /** "auto", "native" or "hosted". @throws Error (EINVAL) for anything else. */
 HostKind hostKindFromName(std::string_view name);
 
-/** What Host::create() needs to know. The defaults come from the environment. */
+/** Options of Host::create(). The defaults come from the environment. */
 struct HostOptions {
 	/** WD_HOST, else Auto. @throws Error from fromEnvironment() if WD_HOST is no known kind. */
 	HostKind kind = HostKind::Auto;
@@ -47,8 +47,8 @@ struct HostOptions {
  *
  * A hosted host belongs to the process that made it: in a child of fork() every call on it fails
  * with -ESTALE and changes nothing, and Host::shared() brings up the child's own. A native host
- * works there, but what was made with it (queues, /dev/iommu, functions) is the parent's, and fails
- * the same way.
+ * works there, but objects that were made with it (queues, /dev/iommu, functions) are the parent's,
+ * and fail the same way.
  *
  * The functions are thin: results >= 0, or -errno, and no exception. Descriptors are small integers
  * of the host's own table (a hosted descriptor is no descriptor of the real process).

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The hosted Host, for tests and tools that look behind it: it owns the machine, boots the hosted
+ * The hosted Host, for tests and tools that need its parts: it owns the machine, boots the hosted
  * kernel on it, and is process `self` of that kernel.
  */
 #pragma once
@@ -72,12 +72,12 @@ public:
 	/** A further process with this process's memory, user id @uid and a file table of its own.
 	 */
 	std::shared_ptr<CallerHost> createCaller(unsigned uid);
-	/** A further process whose memory is that of process @pid. @throws Error if it is gone. */
+	/** A further process with the memory of process @pid. @throws Error if it is gone. */
 	std::shared_ptr<CallerHost> createRemoteCaller(pid_t pid, unsigned uid);
 
 	/**
-	 * Shut the kernel down now and say what leaked. Further callers must be gone; descriptors
-	 * and mappings of this host become invalid. A second call returns the same report.
+	 * Shut the kernel down now and report leaks. Further callers must be gone; descriptors and
+	 * mappings of this host become invalid. A second call returns the same report.
 	 */
 	const hostkernel::LeakReport &shutdown();
 

@@ -29,10 +29,10 @@ struct IovaRange {
 	friend bool operator==(const IovaRange &, const IovaRange &) = default;
 };
 
-/** What a device may do with mapped memory. */
+/** Rights of a device on mapped memory. */
 enum class DmaAccess : uint32_t { Read, Write, ReadWrite };
 
-/** What stands behind IOMMU_GET_HW_INFO. */
+/** The result of IOMMU_GET_HW_INFO. */
 struct HwInfo {
 	uint32_t type = 0;	     /**< enum iommu_hw_info_type */
 	unsigned maxPasidLog2 = 0;   /**< width of the device's PASID space, 0 = none */
@@ -85,7 +85,8 @@ public:
 	uint64_t unmap(uint64_t iova, uint64_t length);
 	/** Everything. @return bytes unmapped. */
 	uint64_t unmapAll();
-	/** Usable ranges, ascending. @param alignment if not null: what maps must be aligned to */
+	/** Usable ranges, ascending. @param alignment if not null: receives the alignment of
+	 * mappings */
 	std::vector<IovaRange> ranges(uint64_t *alignment = nullptr) const;
 
 private:
@@ -97,11 +98,11 @@ private:
 
 /** Fields of IOMMU_HWPT_ALLOC (<linux/iommufd.h>). */
 struct HwptRequest {
-	uint32_t deviceId = 0;		 /**< whose IOMMU the table is for */
+	uint32_t deviceId = 0;		 /**< the table is for its IOMMU */
 	uint32_t on = 0;		 /**< id of an Ioas, or of a parent Hwpt */
 	uint32_t flags = 0;		 /**< enum iommufd_hwpt_alloc_flags */
 	uint32_t dataType = 0;		 /**< enum iommu_hwpt_data_type */
-	std::span<const std::byte> data; /**< what belongs to the type */
+	std::span<const std::byte> data; /**< data of that type */
 	uint32_t faultId = 0;		 /**< counts with IOMMU_HWPT_FAULT_ID_VALID */
 };
 

@@ -74,7 +74,7 @@ public:
 	/**
 	 * Answer the group.
 	 * @param success the pages are there, the device tries again; else its request fails
-	 * @return false if nobody waits for that answer any more: what was attached is gone
+	 * @return false if no device waits for that answer any more: the attachment is gone
 	 * @throws Error
 	 */
 	bool respond(uint32_t cookie, bool success);
@@ -96,8 +96,8 @@ Hwpt allocNested(Iommufd &iommufd, const Hwpt &parent, uint32_t deviceId, const 
 		 const FaultQueue *faults = nullptr);
 
 /**
- * Forget what the IOMMU and device TLBs have of @nested, in order. When it returns, changes that
- * the user made to the table before are in effect.
+ * Invalidate cached translations of @nested in the IOMMU and in device TLBs, in order. When it
+ * returns, the user's earlier changes of the table are in effect.
  * @throws Error: EINVAL an address or length is wrong; requests before that one are done
  */
 void flush(const Iommufd &iommufd, const Hwpt &nested, std::span<const VtdFlush> requests);

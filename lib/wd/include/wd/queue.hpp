@@ -3,9 +3,9 @@
  * Queue: one queue pair of an accelerator of any kind. Opening takes it, closing gives it back.
  *
  * Life: Queue(host, accelerator) -> bind(iommufd) -> attach(hwpt) -> start(format) -> requests ...
- * -> stop(). Without bind() and attach(): start(format, mode). The destructor does what is left of
- * it, with requests in flight too. The requests of a kind of accelerator are in a header of its
- * own (wd/zip_queue.hpp).
+ * -> stop(). Without bind() and attach(): start(format, mode). The destructor does the rest of
+ * these steps, with requests in flight too. The requests of a kind of accelerator are in a header
+ * of its own (wd/zip_queue.hpp).
  */
 #pragma once
 
@@ -32,8 +32,8 @@ enum class [[nodiscard]] QueueStatus{
 	Invalid,	    /**< sending: a request that no device takes */
 	NotStarted,	    /**< the queue is not between start() and stop() */
 	Stopped,	    /**< the kernel stopped the queue (reset, eviction): open a new one */
-	Protocol, /**< the device wrote what no device may write; the queue is dead: open another */
-	NotShared,    /**< ZipLane::submitFrom(): share() does not know the memory */
+	Protocol,	    /**< the device broke the protocol; the queue is dead: open another */
+	NotShared,	    /**< ZipLane::submitFrom(): share() does not know the memory */
 	OtherProcess, /**< the queue came here by fork(): it is the parent's. A child opens its own
 		       */
 };
@@ -52,9 +52,10 @@ struct PollResult {
 	unsigned count = 0; /**< completions written, also if status is not Ok */
 };
 
-/** What a kind of accelerator asks of its queues at their start. */
+/** Parameters of queues of a kind of accelerator at their start. */
 struct QueueFormat {
-	uint16_t type = 0;	   /**< word 13 of the SQ context; the kind says what it means */
+	/* word 13 of the SQ context, as the kind defines it */
+	uint16_t type = 0;
 	size_t descriptorSize = 0; /**< bytes of a slot of the submission ring */
 };
 
@@ -73,11 +74,11 @@ class Rings;
  * threads. The host, and the Hwpt while attached, must outlive it.
  *
  * A queue belongs to the process that opened it. After fork() the child has neither its rings nor
- * its doorbells: what throws throws ESTALE there, sending and polling say
- * QueueStatus::OtherProcess, and its end there changes nothing for the parent.
+ * its doorbells: functions that throw throw ESTALE there, sending and polling return
+ * QueueStatus::OtherProcess, and the destructor there changes nothing for the parent.
  *
  * Hostile devices: everything read from the shared rings is copied once and checked; a completion
- * that does not belong to the oldest request in flight, or whose tag is not that request's, ends
+ * that does not belong to the oldest request in flight, or has another tag than that request, ends
  * the queue with QueueStatus::Protocol.
  */
 class Queue
@@ -111,7 +112,7 @@ public:
 	void detach();
 	std::optional<uint32_t> pasid() const noexcept;
 
-	/** Map the regions and start, with what is attached. @throws Error */
+	/** Map the regions and start, with the attached address space. @throws Error */
 	void start(QueueFormat format);
 	/**
 	 * The same without anything attached, in a mode that the device must be in.

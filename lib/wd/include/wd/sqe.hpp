@@ -54,12 +54,13 @@ static_assert(sizeof(Sqe) == 128);
 
 /** Bytes of one flat buffer at most (ZIP-SQE-8). */
 constexpr uint32_t kMaxBuffer = 8u << 20;
-/** Bytes of input whose output, however random they are, fits into one such buffer. */
+/** Bytes of input whose output fits into one such buffer even if they are random. */
 constexpr uint32_t kMaxCompress = kMaxBuffer - 4096;
-/** Bytes that the device may use behind Request::context (ZIP-STREAM-1), and its alignment here. */
+/** Bytes that the device may use from Request::context on (ZIP-STREAM-1), and its alignment
+ * here. */
 constexpr size_t kContextSize = 0x9800, kContextAlignment = 64;
 
-/** What a request says. Addresses are IOVAs of the queue's PASID. */
+/** A request. Addresses are IOVAs of the queue's PASID. */
 struct Request {
 	Algorithm algorithm = Algorithm::Zlib;
 	uint64_t source = 0, destination = 0;
@@ -76,7 +77,7 @@ struct Request {
 	uint32_t isize = 0, checksum = 0; /**< dw30, dw31 of the part before */
 };
 
-/** What came back. Counts exclude container headers, which software handles (wd/container.hpp). */
+/** A result. Counts exclude container headers, which software handles (wd/container.hpp). */
 struct Completion {
 	uint64_t tag = 0;
 	Status status = Status::Success;

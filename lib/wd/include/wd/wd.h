@@ -35,7 +35,7 @@ enum wd_op_type { WD_OP_COMPRESS = 0, WD_OP_DECOMPRESS = 1 };
 #define WD_HINT_HIGH 10
 
 /**
- * struct wd_capa - what a queue must be able to do
+ * struct wd_capa - required capabilities of a queue
  * @alg: algorithm, "zlib", "gzip" or "deflate"
  * @op_type: enum wd_op_type
  * @throughput: hint 0..10: 10 = prefer the device with the most free queues
@@ -91,8 +91,8 @@ struct wd_queue {
  * Return: 0; -EINVAL bad member, hint out of range, unknown algorithm; -ENODEV no such device, or
  * it does not know the algorithm; -EBUSY no queue is free, or the PASID is taken; -EDQUOT the user
  * has as many queues as one may have; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID out
- * of range; else what the kernel said.
- * @q is unchanged on failure. wd_last_error() has the sentence.
+ * of range; else the error of the kernel. @q is unchanged on failure. wd_last_error() has the
+ * sentence.
  */
 int wd_request_queue(struct wd_queue *q);
 
@@ -134,7 +134,7 @@ int wd_recv(struct wd_queue *q, void **req);
  */
 int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms);
 
-/* Flags of wd_mem_share(): what the device may do. 0 = both. */
+/* Flags of wd_mem_share(): rights of the device. 0 = both. */
 #define WD_MEM_READ 0x1
 #define WD_MEM_WRITE 0x2
 
@@ -177,7 +177,7 @@ void wd_as_close(struct wd_as *as);
 int wd_as_share(struct wd_as *as, const void *addr, size_t size, int flags);
 int wd_as_unshare(struct wd_as *as, const void *addr, size_t size);
 
-/** One line about the last call of this thread that failed: object, what was tried, remedy. */
+/** One line about the last call of this thread that failed: object, attempt, remedy. */
 const char *wd_last_error(void);
 
 #ifdef __cplusplus

@@ -27,10 +27,10 @@ extern "C" {
 
 /** Bytes of a source or destination buffer at most. */
 #define WD_ZIP_MAX_LEN (8u << 20)
-/** Bytes of input whose output, however random they are, fits into one such buffer. */
+/** Bytes of input whose output fits into one such buffer even if they are random. */
 #define WD_ZIP_MAX_COMPRESS (WD_ZIP_MAX_LEN - 4096u)
 
-/** What ends with a part of a compressed stream. Ignored without a stream, and by decompression. */
+/** Flush after a part of a compressed stream. Ignored without a stream, and by decompression. */
 enum wd_zip_flush {
 	WD_ZIP_SYNC = 0,   /* all output so far, on a byte boundary */
 	WD_ZIP_FINISH = 1, /* the stream */
@@ -98,8 +98,8 @@ const char *wd_zip_status_text(int status);
  * @q: queue that will run its parts. The stream must be closed before the queue is released
  * @out: stream
  *
- * Return: 0, -ENOMEM, -ENOSPC (a decompressing queue keeps 8 streams at a time), or what
- * wd_mem_share() returns for the stream's context (40 KiB).
+ * Return: 0, -ENOMEM, -ENOSPC (a decompressing queue keeps 8 streams at a time), or an error of
+ * wd_mem_share() for the stream's context (40 KiB).
  */
 int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out);
 /** Begin anew with the next stream; no part may be in flight. */

@@ -20,15 +20,15 @@ namespace wd
 namespace zip
 {
 
-/** What a queue of @direction asks of the device. */
+/** The format of a queue of @direction. */
 constexpr QueueFormat queueFormat(Direction direction)
 {
 	return {static_cast<uint16_t>(direction), sizeof(Sqe)};
 }
 
 /**
- * What was sent in the slots of a ring, whose own copy is not trusted: it turns requests into
- * descriptors and checks what comes back. Thread-bound.
+ * Copies of the requests in the slots of a ring, since the ring itself is not trusted: it turns
+ * requests into descriptors and checks results. Thread-bound.
  */
 class Slots
 {
@@ -78,7 +78,7 @@ public:
 	PollResult poll(std::span<zip::Completion> out) noexcept;
 
 	/**
-	 * What was wrong with @request, whose completion says so: EFAULT with the address that the
+	 * The error of @request, after a completion with an error: EFAULT with the address that the
 	 * device may not reach, if the IOMMU's record of it can be read; else EBADMSG. Slow: for
 	 * messages.
 	 */

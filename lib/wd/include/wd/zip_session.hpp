@@ -35,7 +35,7 @@ struct ZipSessionOptions {
 /** One block that came back. */
 struct ZipResult {
 	unsigned slot = 0;
-	uint64_t user = 0; /**< what submit() was given */
+	uint64_t user = 0; /**< as given to submit() */
 	zip::Status status = zip::Status::Success;
 	uint32_t consumed = 0;		    /**< input bytes, container included */
 	std::span<const std::byte> output;  /**< in the slot's buffer, container included */

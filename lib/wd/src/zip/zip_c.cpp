@@ -217,7 +217,7 @@ int sendDecompress(ZipRequests &q, wd_zip_req &r)
 	return finishHere(q, r, s ? WD_ZIP_OK : WD_ZIP_BAD_DATA, header, 0);
 }
 
-/** A part came back: remember what the next one needs. */
+/** A part came back: keep its state for the next one. */
 void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
 {
 	s.words = c.contextWords;

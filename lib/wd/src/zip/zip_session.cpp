@@ -229,7 +229,7 @@ QueueStatus ZipLane::submitFrom(unsigned slot, std::span<const std::byte> block,
 
 ZipResult ZipLane::State::result(const zip::Completion &completion, Clock::time_point now)
 {
-	/* Rings checked the tag and both counts against what was sent. */
+	/* Rings checked the tag and both counts against the request. */
 	Slot &slot = slots[completion.tag];
 	ZipResult out;
 	out.slot = static_cast<unsigned>(completion.tag);
