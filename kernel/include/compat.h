@@ -9,9 +9,9 @@
 #include <linux/version.h>
 
 /*
- * Before 6.8 the bus types keep a pointer to the operations of the last IOMMU driver; the driver
- * clears it after iommu_device_unregister(). Users include <linux/pci.h>, <linux/platform_device.h>
- * and <linux/iommu.h>.
+ * LINUX-REG-6: before 6.8 the bus types keep a pointer to the operations of the last IOMMU driver;
+ * the driver clears it after iommu_device_unregister(). Users include <linux/pci.h>,
+ * <linux/platform_device.h> and <linux/iommu.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
 #define wd_clear_bus_iommu_ops(_ops)                        \

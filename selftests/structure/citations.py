@@ -17,7 +17,8 @@ FORMS = (
     (re.compile(r"\brows? R?\d+\b|(?<![\w$%])R\d{1,2}(?=[:)]? [^\d]|\))"), "a row of a table by its number"),
     (re.compile(r"\b(?:hisi-qm-zip|hisi-qm-reset-sriov|hisi-sec|iommufd-uapi|linux-iommu-core|vtd-scalable-mode)\b"),
      "a document that is not here"),
-    (re.compile(r"\bcases? [A-N]\d+\b|\bcases [A-N]\b|^[\s/*]*[A-N]\d{1,2}(?=[:,;.)]| \*/)", re.M), "a case by its letter"),
+    (re.compile(r"\bcases? [A-N]\d+\b|\bcases [A-N]\b|"
+                r"^[\s/*]*[A-N]\d{1,2}(?=[:,;.)]| \*/)", re.M), "a case by its letter"),
     (re.compile(r"\([a-f]\d{1,2}(?:, [a-f]\d{1,2})*\)"), "a paragraph by its letter"),
     (re.compile(r"\b[Rr]ules? \d+\b"), "a rule by its number"),
     # Elsewhere this may be a figure.

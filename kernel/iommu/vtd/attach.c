@@ -90,7 +90,7 @@ static struct vtd_domain_unit *vtd_domain_unit_get(struct vtd_domain *domain,
 	return on;
 }
 
-/* The last tear-down on a unit has flushed the DID, so it may be used anew at once (4.6). */
+/* VTD-DRV-13: the last tear-down on a unit has flushed the DID, so it may be used anew at once. */
 static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_unit *on)
 {
 	unsigned long flags;

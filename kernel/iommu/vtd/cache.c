@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Invalidations of units and functions after a change of a domain's page tables, or of a table
- * nested on it (VT-d sheet 8.5). One DID per (domain, unit) covers every function and PASID that
- * the domain is attached to there; each nested table has one of its own, whose translations depend
- * on the domain as well. The unit's caches are flushed first, since a function could ask again.
+ * nested on it (VTD-DRV-4, VTD-DRV-5). One DID per (domain, unit) covers every function and PASID
+ * that the domain is attached to there; each nested table has one of its own, whose translations
+ * depend on the domain as well. The unit's caches are flushed first, since a function could ask
+ * again.
  */
 #include <linux/bitops.h>
 
@@ -26,7 +27,9 @@ struct vtd_range {
 	bool leaf_only;
 };
 
-/* The smallest naturally aligned power-of-two block of 4 KiB pages that covers a range. */
+/*
+ * VTD-DRV-4: the smallest naturally aligned power-of-two block of 4 KiB pages that covers a range.
+ */
 static struct vtd_range vtd_covering(u64 first, u64 last, bool leaf_only)
 {
 	unsigned int order = fls64((first >> 12) ^ (last >> 12));
@@ -35,7 +38,7 @@ static struct vtd_range vtd_covering(u64 first, u64 last, bool leaf_only)
 				  leaf_only};
 }
 
-/* Of a nested table's translations by second-stage address nothing can be kept: see 4.5. */
+/* VTD-INV-6: of a nested table's translations nothing can be kept by second-stage address. */
 static struct vtd_qi_desc vtd_iotlb_flush(const struct vtd_domain_unit *on,
 					  const struct vtd_range *range)
 {
@@ -92,7 +95,9 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 			continue;
 		if (!left--)
 			return true;
-		/* A function knows addresses of the nested table, not those of @range. */
+		/*
+		 * VTD-DRV-5: a function knows addresses of the nested table, not those of @range.
+		 */
 		if (attach->on->table)
 			vtd_ats_flush(batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);
 		else
@@ -213,7 +218,7 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 	list_for_each_entry (attach, &table->places, place) {
 		if (!READ_ONCE(attach->dev->ats_on))
 			continue;
-		/* The unit orders type 8 after type 6, but not type 3 (5.5). */
+		/* VTD-DRV-10: the unit orders type 8 after type 6, but not type 3. */
 		if (attach->pasid == IOMMU_NO_PASID)
 			vtd_qi_add(batch, attach->on->unit, vtd_qi_fence(), NULL);
 		vtd_ats_flush(batch, attach->dev, attach->pasid, range.address, range.order);

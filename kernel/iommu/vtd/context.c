@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Root table and scalable context tables (VT-d sheet 2.1, 2.2). Context tables are made for the
+ * Root table and scalable context tables (VT-d 9.2, 9.4). Context tables are made for the
  * buses that have claimed functions and stay until the unit stops.
  */
 #include <linux/compiler.h>
@@ -66,7 +66,7 @@ static __le64 *vtd_context_entry(struct vtd_unit *unit, u16 rid, bool create)
  * vtd_context_set - put a function under the unit
  * @dev: function with an empty PASID directory: its requests fault until something is attached
  *
- * RID_PASID is 0. Units with caching mode are not driven, so no invalidation (8.2 step 3).
+ * RID_PASID is 0. VTD-DRV-2: units with caching mode are not driven, so no invalidation.
  *
  * Return: 0; -ENOMEM; -EBUSY if the requester id is taken.
  */
@@ -141,8 +141,9 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
  * vtd_context_clear - take a function from under the unit
  * @dev: function without any PASID entry left
  *
- * The IOTLB and the PASID cache hold nothing of the function any more (4.6), so only its context
- * goes. When it returns the unit does not read the directory any more, unless it is dead.
+ * VTD-DRV-12: its ATS is off, and the IOTLB and the PASID cache hold nothing of the function any
+ * more, so only its context goes. When it returns the unit does not read the directory any more,
+ * unless it is dead.
  */
 void vtd_context_clear(struct vtd_dev *dev)
 {

@@ -3,8 +3,8 @@
  * Domains: the two static ones (pass-through and blocked), and paging domains with a second-stage
  * table of their own.
  *
- * Every domain holds a reference on the module: Linux 6.1 may free it long after the devices and
- * the unit are gone (linux-iommu-core sheet, e3).
+ * LINUX-DOM-3: every domain holds a reference on the module, since Linux 6.1 may free it long after
+ * the devices and the unit are gone.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -257,8 +257,8 @@ err_free:
 
 /**
  * vtd_domain_alloc - the core's domain_alloc
- * @type: flush-queue DMA is declined, the core then takes strict DMA: unmapped memory is out of
- *	reach at once
+ * @type: flush-queue DMA is declined, the core then takes strict DMA (LINUX-DOM-1): unmapped memory
+ *	is out of reach at once
  */
 struct iommu_domain *vtd_domain_alloc(unsigned int type)
 {

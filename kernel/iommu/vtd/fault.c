@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fault records of the unit (VT-d sheet 7): read, logged within a rate limit, kept in a ring that
+ * Fault records of the unit (VT-d 7.2): read, logged within a rate limit, kept in a ring that
  * /sys shows, handed to the fault handler of the requester id's domain, and cleared.
  */
 #include <linux/interrupt.h>
@@ -12,7 +12,7 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Texts of sheet 7.1, for the log. */
+/* Reasons of VT-d 7.1.3, for the log. */
 static const struct {
 	u8 reason;
 	const char *text;
@@ -80,7 +80,7 @@ static const char *vtd_fault_text(u8 reason)
 	return "unknown reason";
 }
 
-/* By T1 and T2 (7.3). */
+/* By T1 and T2 (VTD-FAULT-3). */
 static const char *const vtd_fault_types[] = {"write", "page-request", "read", "atomic"};
 
 /* The line of "last_fault" and "fault_log". */
@@ -211,7 +211,7 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 		for (n = 0; n < records; n++, index = (index + 1) % records)
 			if (vtd_fault_read(unit, index, &fault))
 				vtd_fault_record(unit, &fault);
-		/* Every F is clear now, so recording continues (7.2). */
+		/* Every F is clear now, so recording continues (VTD-FAULT-1). */
 		if (fsts & VTD_FSTS_PFO) {
 			spin_lock(&log->ring_lock);
 			log->overflows++;
@@ -264,7 +264,7 @@ irqreturn_t vtd_fault_thread(int irq, void *data)
 	struct vtd_unit *unit = data;
 	struct vtd_fault_log *log = &unit->faults;
 
-	/* The next interrupt comes only when nothing is pending any more (1.9). */
+	/* VTD-EVENT-3: the next interrupt comes only when nothing is pending any more. */
 	while (vtd_faults_collect(unit) && !vtd_fault_storm(log))
 		cond_resched();
 	if (vtd_fault_storm(log)) {

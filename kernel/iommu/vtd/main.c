@@ -126,7 +126,9 @@ static void vtd_set_live(struct vtd_unit *unit, bool live)
 	mutex_unlock(&vtd_units_lock);
 }
 
-/* Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone (e1). */
+/*
+ * LINUX-REG-6: Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone.
+ */
 static void vtd_leave_list(struct vtd_unit *unit)
 {
 	bool last;
@@ -143,7 +145,7 @@ static const struct attribute_group *vtd_unit_groups[] = {
 	&vtd_state_group, &vtd_did_group, &vtd_fault_group, &vtd_prq_group, &wd_iommu_group, NULL,
 };
 
-/* sysfs first: the core links every claimed device to it (a1). */
+/* LINUX-REG-2: sysfs first, since the core links every claimed device to it. */
 static int vtd_unit_register(struct vtd_unit *unit)
 {
 	int ret;
@@ -324,7 +326,7 @@ err_free:
 	return ret;
 }
 
-/* Functions of the machine are released here; their drivers should be gone before (e4). */
+/* LINUX-REG-8: functions of the machine are released here; their drivers should be gone before. */
 static void vtd_pci_remove(struct pci_dev *pdev)
 {
 	struct vtd_unit *unit = pci_get_drvdata(pdev);

@@ -50,7 +50,7 @@ static struct vtd_mm_table *to_vtd_mm_table(struct wd_pgtable *pgtable)
  * @faults: with page requests
  *
  * Every kind of entry that the processor may be given must be known to the unit. Its accessed bits
- * are written by locked updates, for which walks must be snooped (3.4).
+ * are written by locked updates, for which walks must be snooped (VTD-FS-13).
  */
 bool vtd_mm_supported(struct device *dev, bool faults)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User-managed first-stage tables, nested on a paging domain (VT-d sheet 2.7, 8.4, 9): the user's
+ * User-managed first-stage tables, nested on a paging domain (VT-d 3.8, VTD-INV-7): the user's
  * description of a table, the places where it is bound, and the user's invalidations. No code here
  * reads the table: the unit does, through the parent, so its entries reach only memory that the
  * parent maps.
@@ -20,7 +20,7 @@
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
 /*
- * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would do no harm, but
+ * VTD-DRV-6: whether entries with @first are valid on @unit. A reserved bit would do no harm, but
  * its fault would report a mistake of the kernel.
  */
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
@@ -34,7 +34,7 @@ bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 	       (!(first & VTD_PE_FSPM_5) || vtd_cap_fs5lp(unit->cap)) && !(first >> width);
 }
 
-/* The third word of the entry; 0 if the user's data is wrong (then *@error says how). */
+/* VTD-DRV-6: the third word of the entry; 0 if the user's data is wrong (then *@error says how). */
 static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 {
 	struct iommu_hwpt_vtd_s1 s1;

@@ -18,7 +18,7 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* x86: writes there are interrupts, never translated (linux-iommu-core sheet, e6). */
+/* VTD-MSI-1, LINUX-DMA-3: on x86 writes there are interrupts, never translated. */
 #define VTD_MSI_START 0xfee00000
 #define VTD_MSI_LENGTH 0x100000
 
@@ -117,9 +117,9 @@ static void vtd_dev_uninstall(struct vtd_dev *dev)
 }
 
 /*
- * Claims functions of the machine that no driver has yet: one that is bound has live DMA addresses
- * which the unit would not know (linux-iommu-core sheet, e4). Only -ENODEV lets the core go on to
- * the next device, so a function that cannot be set up is refused that way, with a message.
+ * LINUX-REG-9: claims functions of the machine that no driver has yet, since one that is bound has
+ * live DMA addresses which the unit would not know. LINUX-REG-4: only -ENODEV lets the core go on
+ * to the next device, so a function that cannot be set up is refused that way, with a message.
  */
 static struct iommu_device *vtd_probe_device(struct device *dev)
 {
@@ -192,7 +192,7 @@ static void vtd_release_device(struct device *dev)
 	vtd_dev_free(vdev);
 }
 
-/* Linux 6.1 leaves the DMA API to the driver (linux-iommu-core sheet, a6). */
+/* LINUX-DMA-1: Linux 6.1 leaves the DMA API to the driver. */
 static void vtd_probe_finalize(struct device *dev)
 {
 	set_dma_ops(dev, NULL);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * PASID directory, tables on demand, set-up and tear-down of an entry. A present entry is never
- * edited (VT-d sheet 2.6): it is torn down and set up anew, or its table gives way to another one.
+ * edited (VTD-DRV-3, VTD-DRV-7): it is torn down and set up anew, or its table gives way to another
+ * one.
  */
 #include "pasid_table.h"
 
@@ -67,7 +68,7 @@ static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
  * @pasid: PASID
  *
  * Tables are made for the process that attaches, and charged to it; vtd_pasid_clear() of the last
- * entry of a table frees it. A directory entry that becomes present needs no flush (8.2 step 5).
+ * entry of a table frees it. A directory entry that becomes present needs no flush (VTD-DRV-2).
  *
  * Return: 0; -ENOMEM; -EINVAL beyond the directory.
  */
@@ -129,7 +130,7 @@ static void vtd_pasid_trim(struct vtd_dev *dev, u32 pasid)
  * @pasid: PASID; vtd_pasid_prepare() was called for it
  * @content: the entry without its present bit
  *
- * Not present to present needs no invalidation: units with caching mode are not driven.
+ * VTD-DRV-2: not present to present needs no invalidation, units with caching mode are not driven.
  *
  * Return: 0; -EBUSY if the entry is present.
  */
@@ -155,8 +156,8 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 
 /*
  * One submission: the unit executes IOTLB commands after PASID cache commands, and device TLB
- * commands after those of type 2; after type 6 a fence makes it do so (5.5). @dev's ATS cannot
- * change: its lock is held. @cache: part of the PASID cache to flush.
+ * commands after those of type 2; after type 6 a fence makes it do so (VTD-DRV-10). @dev's ATS
+ * cannot change: its lock is held. @cache: part of the PASID cache to flush.
  */
 static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
 			   struct vtd_qi_desc cache)
@@ -200,8 +201,8 @@ static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0,
  * @page: zeroed page
  *
  * The unit reads an entry in pieces, so one that is edited could be read half old, half new.
- * Instead, one store to the directory makes @page the table, with a copy of every other entry: each
- * request finds the old entry or the new one, and none finds nothing.
+ * VTD-DRV-7: instead, one store to the directory makes @page the table, with a copy of every other
+ * entry: each request finds the old entry or the new one, and none finds nothing.
  *
  * When it returns no request reaches memory through the old entry. Page requests may be on their
  * way: they are of the same PASID, which stays in use.
@@ -248,7 +249,7 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
  * @pasid: PASID; vtd_pasid_clear() follows some day
  *
  * When it returns no request of the function reaches memory through the entry; the unit does not
- * record requests that try (7.4, 8.3).
+ * record requests that try (VTD-PASID-11).
  */
 void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
 {
@@ -272,8 +273,8 @@ void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
  * @dev: function; its lock is held
  * @pasid: PASID
  *
- * Order of 8.3: P alone, PASID cache, IOTLB, device TLB, zero, page requests. When it returns no
- * request of the function reaches memory through the entry, and no page request of it is on its
+ * Order of VTD-DRV-3: P alone, PASID cache, IOTLB, device TLB, zero, page requests. When it returns
+ * no request of the function reaches memory through the entry, and no page request of it is on its
  * way.
  */
 void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)

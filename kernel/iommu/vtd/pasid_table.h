@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * PASID directory and tables of a function (VT-d sheet 2.3, 2.4), and the primitives that change
- * them (8.3).
+ * PASID directory and tables of a function (VT-d 9.5, 9.6), and the primitives that change them.
  */
 #ifndef _WD_VTD_PASID_TABLE_H
 #define _WD_VTD_PASID_TABLE_H

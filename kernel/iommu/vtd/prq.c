@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests (VT-d sheet 6). The thread of its interrupt empties the queue, and so does code
+ * Page requests (VT-d 7.4). The thread of its interrupt empties the queue, and so does code
  * that must know that no request of a function is left in it: the tear-down of an entry does not
  * wait for the thread, it does the thread's work itself.
  *
@@ -46,7 +46,7 @@ static bool vtd_pr_canonical(const struct vtd_unit *unit, u64 address)
 	return (u64)((s64)(address << unused) >> unused) == address;
 }
 
-/* No handler could serve such a request (6.4). */
+/* VTD-DRV-14: no handler could serve such a request. */
 static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
 {
 	return !vtd_pr_canonical(unit, VTD_PR_ADDRESS(q1)) || q0 & VTD_PR_PMR ||
@@ -92,7 +92,7 @@ static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
 	};
 	struct vtd_dev *dev;
 
-	/* A stop marker, or nothing that was asked for: no answer (6.7). */
+	/* VTD-DRV-14: a stop marker, or nothing that was asked for gets no answer. */
 	if (VTD_PR_TYPE(q0) != VTD_PR_TYPE_REQUEST || !(q1 & (VTD_PR_RDR | VTD_PR_WRR)))
 		return;
 	dev = xa_load(&unit->devices, VTD_PR_RID(q0));
@@ -104,7 +104,7 @@ static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
 
 /*
  * The unit has dropped requests, and drops more until PRO is cleared, which must happen when the
- * queue is empty (6.5). The rest of some groups will not come.
+ * queue is empty (VTD-PRQ-3). The rest of some groups will not come.
  */
 static void vtd_prq_overflow(struct vtd_unit *unit)
 {
@@ -119,9 +119,9 @@ static void vtd_prq_overflow(struct vtd_unit *unit)
 }
 
 /*
- * Handle the requests in the queue, up to @most. PPR goes first: a request that comes after the
- * tail was read raises another interrupt. True if there is more, or was more than there is room
- * for.
+ * Handle the requests in the queue, up to @most. PPR goes first (VTD-DRV-9): a request that comes
+ * after the tail was read raises another interrupt. True if there is more, or was more than there
+ * is room for.
  */
 static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 {
@@ -226,7 +226,7 @@ void vtd_prq_sync(struct vtd_unit *unit)
  * @pasid: PASID, or IOMMU_NO_PASID
  * @did: tag of the entry
  *
- * Sheet 6.6. Answers that were submitted have reached the function. When this returns all requests
+ * VTD-DRV-8. Answers that were submitted have reached the function. When this returns all requests
  * that it sent before it answered the invalidation have been reported, and the unit refuses later
  * ones.
  */
@@ -243,7 +243,7 @@ void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 	} while (vtd_prq_settle(dev->unit, &batch) && --rounds);
 }
 
-/* Before translation goes on, and before any context lets page requests pass (8.1 step 6). */
+/* Before translation goes on, and before any context lets page requests pass. */
 void vtd_prq_enable(struct vtd_unit *unit)
 {
 	struct vtd_prq *prq = &unit->prq;

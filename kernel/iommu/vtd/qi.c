@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The invalidation queue. Callers may be atomic with interrupts off and need the result before
- * they go on (linux-iommu-core sheet, e9), so a submission holds the lock, writes the tail once,
+ * they go on (LINUX-DMA-7), so a submission holds the lock, writes the tail once,
  * and polls the status word of its wait descriptor within a budget. The completion interrupt is
  * not used.
  */
@@ -30,8 +30,8 @@ static void vtd_qi_write(struct vtd_qi *qi, unsigned int index, const struct vtd
 }
 
 /*
- * Put something harmless in the place of the descriptor that the unit refused, and let it go on.
- * If it was the wait itself (memory went bad), it is written once more.
+ * VTD-DRV-11: put something harmless in the place of the descriptor that the unit refused, and let
+ * it go on. If it was the wait itself (memory went bad), it is written once more.
  */
 static void vtd_qi_skip(struct vtd_unit *unit)
 {
@@ -51,7 +51,7 @@ static void vtd_qi_skip(struct vtd_unit *unit)
 }
 
 /*
- * 0, or the error that the queue reported; the fetch continues afterwards (sheet 5.8). After a
+ * 0, or the error that the queue reported; the fetch continues afterwards (VTD-QI-6). After a
  * device TLB that did not answer in time that is the wait; commands to device TLBs do not count.
  */
 static int vtd_qi_check_error(struct vtd_unit *unit)
@@ -186,7 +186,7 @@ static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsi
 /**
  * vtd_qi_submit - invalidate and wait
  * @unit: the unit
- * @desc: descriptors, executed in the order of sheet 5.5
+ * @desc: descriptors, executed in the order of VT-d 6.5.2.12
  * @count: up to VTD_QI_BATCH
  *
  * Any context. When it returns 0 the cache entries are gone, and reads and writes that used them

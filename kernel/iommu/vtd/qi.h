@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queued invalidation (VT-d sheet 5): descriptors as inline functions, and the queue.
+ * Queued invalidation (VT-d 6.5.2): descriptors as inline functions, and the queue.
  */
 #ifndef _WD_VTD_QI_H
 #define _WD_VTD_QI_H
@@ -12,7 +12,7 @@
 struct vtd_dev;
 struct vtd_unit;
 
-/* 256 descriptors of 32 bytes: QS = 1 with DW = 1 (sheet 5.1). */
+/* 256 descriptors of 32 bytes: QS = 1 with DW = 1 (VT-d 11.4.9.3). */
 #define VTD_QI_ENTRIES 256
 #define VTD_QI_SHIFT 5
 #define VTD_QI_ORDER 1
@@ -121,7 +121,7 @@ static inline struct vtd_qi_desc vtd_qi_pasid_cache_global(void)
 /* An @order for device TLBs: every address. */
 #define VTD_QI_WHOLE 52
 
-/* A range of a device TLB: the ones below the lowest zero tell the size (5.4). */
+/* A range of a device TLB: the ones below the lowest zero tell the size (VTD-DTLB-2). */
 static inline u64 vtd_qi_range(u64 address, unsigned int order)
 {
 	u64 within = order ? GENMASK_ULL(11 + order, 12) : 0;
@@ -150,7 +150,7 @@ static inline struct vtd_qi_desc vtd_qi_pasid_dev_tlb(u16 rid, u16 pf, u8 depth,
 				     vtd_qi_range(address, order) | (order ? BIT(11) : 0)}};
 }
 
-/* Response codes of a page request group (6.2). */
+/* VTD-DRV-14: response codes of a page request group. */
 #define VTD_RESPONSE_SUCCESS 0
 #define VTD_RESPONSE_INVALID 1
 #define VTD_RESPONSE_FAILURE 15

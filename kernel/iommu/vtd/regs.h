@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Registers of the unit in BAR0 and the fields that the driver uses. Numbers in brackets are
- * sections of the VT-d sheet (1.2 register map, 1.3 CAP, 1.4 ECAP, 1.5 GCMD, 1.8 FSTS, 7.3 FRCD).
+ * Registers of the unit in BAR0 and the fields that the driver uses (VT-d 11.4: 11.4.2 CAP, 11.4.3
+ * ECAP, 11.4.4 GCMD, 11.4.7.1 FSTS, 11.4.7.6 FRCD).
  */
 #ifndef _WD_VTD_REGS_H
 #define _WD_VTD_REGS_H
@@ -29,7 +29,7 @@
 #define VTD_REG_PRS 0x0dc
 #define VTD_REG_PECTL 0x0e0
 
-/* GCMD and GSTS have the same positions [1.5]. */
+/* GCMD and GSTS have the same positions. */
 #define VTD_GCMD_TE BIT(31)
 #define VTD_GCMD_SRTP BIT(30)
 #define VTD_GCMD_QIE BIT(26)
@@ -142,7 +142,7 @@ static inline u32 vtd_ecap_max_pasids(u64 ecap)
 	return 2U << ((ecap >> 35) & 0x1f);
 }
 
-/* Fault record, 128 bits; q1 is read first, F is its top bit [7.3]. */
+/* Fault record, 128 bits; q1 is read first, F is its top bit. */
 #define VTD_FRCD_F BIT_ULL(63)
 #define VTD_FRCD_T1 BIT_ULL(62)
 #define VTD_FRCD_PP BIT_ULL(31)

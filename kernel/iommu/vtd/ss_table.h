@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d sheet 3.1, 3.5): the
+ * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d 3.7, 9.8): the
  * format as inline functions, then the walker's interface (ss_table.c).
  *
  * Concurrency: one spinlock per table, a leaf lock. Nothing is freed here: unlinked table pages go
@@ -49,7 +49,7 @@ static inline unsigned int ss_level_of(size_t pgsize)
 	return 0;
 }
 
-/* There is no present bit: an entry without any right is absent (sheet 3.5). */
+/* VTD-SS-3: there is no present bit, an entry without any right is absent. */
 static inline bool ss_present(u64 entry)
 {
 	return entry & (SS_READ | SS_WRITE);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bring-up of a unit (VT-d sheet 8.1) and its opposite.
+ * Bring-up of a unit (VTD-DRV-1) and its opposite.
  *
- * One step differs from 8.1: translation is switched on before the core is told of the unit, not
+ * Unlike in Linux's own driver translation is switched on before the core is told of the unit, not
  * after. No function is routed to the unit before it is claimed, so nothing can fault early; and
  * there is no time in which a claimed function's requests pass untranslated.
  */
@@ -116,7 +116,7 @@ static void vtd_forget_faults(struct vtd_unit *unit)
 	unit->faults.overflows = 0;
 }
 
-/* Latch the root table; the caches hold nothing of an older one afterwards (8.1 step 5). */
+/* VTD-DRV-1: latch the root table; the caches hold nothing of an older one afterwards. */
 static int vtd_set_root(struct vtd_unit *unit)
 {
 	const struct vtd_qi_desc flush[] = {vtd_qi_context_global(), vtd_qi_pasid_cache_global(),

@@ -43,19 +43,19 @@
 #define VTD_VSEC_HAW(flags) (((flags) >> 8) & 0xff)
 #define VTD_VSEC_ROUTING_VALID BIT(16)
 
-/* Domain identifiers: 0 unused, 1 pass-through, from 2 one per (domain, unit) (sheet 8.4). */
+/* VTD-DRV-13: domain identifiers: 0 unused, 1 pass-through, from 2 one per (domain, unit). */
 #define VTD_DID_IDENTITY 1
 #define VTD_DID_FIRST 2
 
 #define VTD_FAULT_LOG_LENGTH 64
 
-/* Type of a fault: T1 in bit 1, T2 in bit 0 (sheet 7.3). */
+/* Type of a fault: T1 in bit 1, T2 in bit 0 (VTD-FAULT-3). */
 #define VTD_FAULT_PAGE_REQUEST 1
 #define VTD_FAULT_READ 2
 
 /*
  * Reasons of this driver's own, for page requests that it or the layer has refused. The hardware
- * has no such numbers in scalable mode (7.1).
+ * has no such numbers in scalable mode (VT-d 7.1.3).
  */
 #define VTD_REASON_UNHANDLED 0x00
 #define VTD_REASON_BAD_REQUEST 0x01
@@ -122,7 +122,7 @@ struct vtd_prq {
  * @ecap: extended capability register
  * @haw: host address width in bits
  * @gcmd: persistent bits of GCMD as last written
- * @live: claims functions; off before registration and from the start of removal (sheet e2).
+ * @live: claims functions; off before registration and from the start of removal.
  *	Guarded by vtd_units_lock
  * @dead: it did not answer; written once, under the lock of @qi. Nothing is sent to it any more
  * @death: the rest of the work when it has died

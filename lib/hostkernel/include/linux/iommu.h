@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * IOMMU core (Linux 6.1 names, callbacks, order of calls and errors; linux-iommu-core sheet,
- * section a): what an IOMMU driver implements, and what users of domains and groups call.
+ * IOMMU core (names, callbacks, order of calls and errors of Linux 6.1;
+ * Documentation/spec/linux-iommu.rst): what an IOMMU driver implements, and what users of domains
+ * and groups call.
  */
 #ifndef _LINUX_IOMMU_H
 #define _LINUX_IOMMU_H
@@ -54,7 +55,7 @@ struct iopf_device_param;
 struct mm_struct;
 struct of_phandle_args;
 
-/* --- faults (linux-iommu-core sheet, a8) --- */
+/* --- faults --- */
 
 enum iommu_fault_type { IOMMU_FAULT_DMA_UNRECOV = 1, IOMMU_FAULT_PAGE_REQ };
 
@@ -199,7 +200,7 @@ struct iommu_iotlb_gather {
 };
 
 /**
- * struct iommu_ops - operations of an IOMMU driver (sheet a3 has the calling conditions)
+ * struct iommu_ops - operations of an IOMMU driver (LINUX-REG-1: when they are called)
  * @domain_alloc: NULL on failure or for a type that the driver does not have
  * @probe_device: never NULL; ERR_PTR(-ENODEV): not this driver's device
  * @device_group: referenced group or ERR_PTR
@@ -411,7 +412,7 @@ static inline void iommu_iotlb_gather_add_range(struct iommu_iotlb_gather *gathe
 		gather->end = last;
 }
 
-/* Syncs first what cannot be merged with [@iova, +@size). */
+/* LINUX-MAP-7: syncs first what cannot be merged with [@iova, +@size). */
 static inline void iommu_iotlb_gather_add_page(struct iommu_domain *domain,
 					       struct iommu_iotlb_gather *gather,
 					       unsigned long iova, size_t size)

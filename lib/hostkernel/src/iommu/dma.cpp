@@ -32,7 +32,7 @@ bool supported(device *dev, u64 mask)
 	return !ops->dma_supported || ops->dma_supported(dev, mask);
 }
 
-/* Can @dev reach all of [@address, +@size) directly? There is no bounce buffer. */
+/* LINUX-DMA-9: can @dev reach all of [@address, +@size) directly? There is no bounce buffer. */
 bool reachable(device *dev, phys_addr_t address, size_t size, u64 mask)
 {
 	const u64 limit = dev->bus_dma_limit ? std::min(mask, dev->bus_dma_limit) : mask;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The DMA API over a domain of a DMA type (linux-iommu-core sheet, a6): I/O virtual addresses from
- * just below 4 GiB downwards for PCI functions, below the device's mask, outside of reserved
- * regions and of BARs. Strict domains invalidate before an unmap returns; flush-queue domains keep
- * the addresses back until one invalidation of everything has covered them.
+ * The DMA API over a domain of a DMA type: I/O virtual addresses from just below 4 GiB downwards
+ * for PCI functions, below the device's mask (LINUX-DMA-2), outside of reserved regions
+ * (LINUX-DMA-3) and of BARs. Strict domains invalidate before an unmap returns; flush-queue domains
+ * keep the addresses back until one invalidation of everything has covered them.
  */
 #include "dma_domain.h"
 
@@ -75,6 +75,7 @@ void flushWorkFn(work_struct *work)
 						   offsetof(iommu_dma_cookie, flushWork)));
 }
 
+/* LINUX-DMA-8 */
 void enqueue(iommu_dma_cookie *cookie, unsigned long pfn, unsigned long count)
 {
 	bool full;
@@ -178,6 +179,7 @@ void freeIova(iommu_dma_cookie *cookie, dma_addr_t iova, size_t size)
 
 /* --- mapping --- */
 
+/* LINUX-DMA-4 */
 int protOf(dma_data_direction dir, unsigned long attrs)
 {
 	const int prot = IOMMU_CACHE | (attrs & DMA_ATTR_PRIVILEGED ? IOMMU_PRIV : 0);
@@ -290,7 +292,7 @@ size_t contiguousLength(scatterlist *list, int nents, unsigned long mask)
 	return total;
 }
 
-/* One range of addresses for the whole list: it becomes one segment. */
+/* LINUX-DMA-5, LINUX-DMA-6: one range of addresses for the whole list, it becomes one segment. */
 int mapAsOne(device *dev, scatterlist *list, int nents, size_t total, int prot)
 {
 	iommu_domain *domain = iommu_get_dma_domain(dev);
@@ -419,6 +421,7 @@ void dmaStartFlushQueue(iommu_domain *domain)
 
 } // namespace wd::hostkernel
 
+/* LINUX-DMA-1 */
 void iommu_setup_dma_ops(device *dev, u64 dma_base, u64 dma_limit)
 {
 	iommu_domain *domain = iommu_get_domain_for_dev(dev);

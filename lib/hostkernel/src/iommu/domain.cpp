@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Domains: allocation, attaching to groups, and ownership of a group's DMA (linux-iommu-core
- * sheet, a3 and a4).
+ * Domains: allocation (LINUX-DOM-5), attaching to groups, and ownership of a group's DMA
+ * (LINUX-OWN-1 to LINUX-OWN-4).
  */
 #include "group.h"
 
@@ -70,7 +70,7 @@ int attachGroup(iommu_domain *domain, iommu_group *group)
 	return foreignDomain(group) ? -EBUSY : groupSetDomain(group, domain);
 }
 
-/* Back to what the core wants there: nothing while somebody owns the group. */
+/* LINUX-OWN-1: back to what the core wants there, nothing while somebody owns the group. */
 void setCoreDomain(iommu_group *group)
 {
 	iommu_domain *domain = group->owner ? group->blockingDomain : group->defaultDomain;
@@ -87,7 +87,7 @@ int allocBlockingDomain(iommu_group *group)
 	bus_type *bus = group->devices.front().dev->bus;
 
 	group->blockingDomain = iommuAllocDomain(bus, IOMMU_DOMAIN_BLOCKED);
-	/* An unmanaged domain in which nothing is mapped does the same. */
+	/* LINUX-OWN-2: an unmanaged domain in which nothing is mapped does the same. */
 	if (!group->blockingDomain)
 		group->blockingDomain = iommuAllocDomain(bus, IOMMU_DOMAIN_UNMANAGED);
 	return group->blockingDomain ? 0 : -EINVAL;
@@ -254,6 +254,7 @@ bool iommu_group_dma_owner_claimed(iommu_group *group)
 	return group->ownerCount;
 }
 
+/* LINUX-OWN-3 */
 int iommu_device_use_default_domain(device *dev)
 {
 	const GroupRef group(dev);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Faults: the handler of a domain, and the handler of a device with its pending page requests
- * (linux-iommu-core sheet, a8).
+ * Faults: the handler of a domain (LINUX-FAULT-1), and the handler of a device with its pending
+ * page requests (LINUX-FAULT-2).
  *
  * Lock order: dev_iommu::lock (handler registration), then iommu_fault_param::lock (pending
  * requests; the handler runs under dev_iommu::lock).

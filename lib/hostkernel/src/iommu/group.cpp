@@ -56,6 +56,7 @@ bool getUnlessZero(iommu_group *group)
 	return false;
 }
 
+/* LINUX-DOM-3 */
 void release(iommu_group *group)
 {
 	{

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Groups of the IOMMU core: the devices that the IOMMU cannot tell apart, the domains that are
- * attached to them, and who owns their DMA (linux-iommu-core sheet, a4).
+ * attached to them, and who owns their DMA.
  *
- * Lock order: probe mutex, then a group's mutex. Drivers' callbacks run under them as in a3.
+ * Lock order: probe mutex, then a group's mutex. Drivers' callbacks run under them: probe_device
+ * and device_group under the first, def_domain_type and attach_dev under the second.
  */
 #pragma once
 

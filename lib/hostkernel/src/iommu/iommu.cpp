@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU core: instances, and how devices of the buses are offered to the driver (linux-iommu-core
- * sheet, a1, a2 and a7). The order of callbacks for one device is: probe_device, device_group,
- * def_domain_type, domain_alloc, get_resv_regions, attach_dev, probe_finalize.
+ * IOMMU core: instances, and how devices of the buses are offered to the driver. LINUX-REG-1: the
+ * order of callbacks for one device is probe_device, device_group, def_domain_type, domain_alloc,
+ * get_resv_regions, attach_dev, probe_finalize.
  */
 #include <linux/iommu.h>
 
@@ -96,6 +96,7 @@ iommu_group *joinGroup(device *dev)
 }
 
 /* Offer @dev to the driver; with the probe mutex held. */
+/* LINUX-REG-4, LINUX-REG-5 */
 int claimLocked(device *dev, const iommu_ops *ops, std::vector<iommu_group *> *fresh)
 {
 	int rc = makeDevIommu(dev);
@@ -222,6 +223,7 @@ int probeDevice(device *dev)
 	return 0;
 }
 
+/* LINUX-REG-7 */
 int onBusEvent(notifier_block *, unsigned long action, void *data)
 {
 	auto *dev = static_cast<device *>(data);
@@ -310,7 +312,7 @@ int releaseOf(device *dev, void *instance)
 
 /* --- default domain --- */
 
-/* What all members agree on, or the global default. */
+/* LINUX-DOM-1: what all members agree on, or the global default. */
 unsigned groupDefaultType(iommu_group *group)
 {
 	int type = 0;
@@ -396,6 +398,7 @@ int iommu_device_register(iommu_device *iommu, const iommu_ops *ops, device *hwd
 	/* Every driver of the hosted kernel is a module. */
 	if (WARN_ON(!ops->owner))
 		return -EINVAL;
+	/* LINUX-REG-3 */
 	if (kBuses[0]->iommu_ops && kBuses[0]->iommu_ops != ops)
 		return -EBUSY;
 	/* Linux dereferences the missing device later on; here it is an error at once. */
@@ -421,6 +424,7 @@ int iommu_device_register(iommu_device *iommu, const iommu_ops *ops, device *hwd
 	return 0;
 }
 
+/* LINUX-REG-6, LINUX-REG-8 */
 void iommu_device_unregister(iommu_device *iommu)
 {
 	for (bus_type *bus : kBuses)
@@ -445,6 +449,7 @@ bool device_iommu_capable(device *dev, iommu_cap cap)
 	return ops->capable && ops->capable(dev, cap);
 }
 
+/* LINUX-FAULT-3 */
 int iommu_dev_enable_feature(device *dev, iommu_dev_features f)
 {
 	if (!dev->iommu || !dev->iommu->iommu_dev || !dev_iommu_ops(dev)->dev_enable_feat)

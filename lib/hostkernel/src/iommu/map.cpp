@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping and unmapping in a domain: requests are split into runs of one page size, which the
- * driver gets as (page size, count) (linux-iommu-core sheet, a5). No lock is taken here.
+ * Mapping and unmapping in a domain: requests are split into runs of one page size (LINUX-MAP-1),
+ * which the driver gets as (page size, count). No lock is taken here.
  */
 #include <linux/iommu.h>
 
@@ -71,12 +71,14 @@ size_t unmapRun(iommu_domain *domain, unsigned long iova, Run run, iommu_iotlb_g
 				: ops->unmap(domain, iova, run.size, gather);
 }
 
+/* LINUX-MAP-5 */
 bool canMap(const iommu_domain *domain)
 {
 	return (domain->type & __IOMMU_DOMAIN_PAGING) && domain->pgsize_bitmap &&
 	       (domain->ops->map || domain->ops->map_pages);
 }
 
+/* LINUX-MAP-2, LINUX-MAP-3 */
 size_t unmapRange(iommu_domain *domain, unsigned long iova, size_t size, iommu_iotlb_gather *gather)
 {
 	size_t done = 0;
@@ -104,6 +106,7 @@ size_t unmapRange(iommu_domain *domain, unsigned long iova, size_t size, iommu_i
 	return done;
 }
 
+/* LINUX-MAP-2, LINUX-MAP-4 */
 int mapRange(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, size_t size, int prot,
 	     gfp_t gfp)
 {
@@ -146,6 +149,7 @@ int mapAndSync(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, size
 	return rc;
 }
 
+/* LINUX-MAP-9 */
 ssize_t mapList(iommu_domain *domain, unsigned long iova, scatterlist *list, unsigned nents,
 		int prot, gfp_t gfp)
 {
@@ -175,6 +179,7 @@ ssize_t mapList(iommu_domain *domain, unsigned long iova, scatterlist *list, uns
 
 } // namespace
 
+/* LINUX-MAP-8 */
 int iommu_map(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, size_t size, int prot)
 {
 	return mapAndSync(domain, iova, paddr, size, prot, GFP_KERNEL);
@@ -186,6 +191,7 @@ int iommu_map_atomic(iommu_domain *domain, unsigned long iova, phys_addr_t paddr
 	return mapAndSync(domain, iova, paddr, size, prot, GFP_ATOMIC);
 }
 
+/* LINUX-MAP-6 */
 size_t iommu_unmap(iommu_domain *domain, unsigned long iova, size_t size)
 {
 	iommu_iotlb_gather gather;

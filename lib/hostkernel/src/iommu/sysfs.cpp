@@ -256,6 +256,7 @@ void iommuSysfsExit()
 
 using namespace wd::hostkernel;
 
+/* LINUX-REG-2 */
 int iommu_device_sysfs_add(iommu_device *iommu, device *parent, const attribute_group **groups,
 			   const char *fmt, ...)
 {

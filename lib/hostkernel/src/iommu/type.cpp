@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changing the default domain of a group from user space (linux-iommu-core sheet, a4): only for a
+ * Changing the default domain of a group from user space (LINUX-DOM-2): only for a
  * group of one device without driver; strict to flush queue also while it is bound.
  */
 #include "group.h"

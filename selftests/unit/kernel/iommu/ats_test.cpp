@@ -202,7 +202,7 @@ TEST_F(Ats, RequesterIdToo)
 
 	watchQueue();
 	forget(made, kVa, 1);
-	/* Nothing orders type 3 behind type 6 but a wait between them. */
+	/* VTD-DRV-10: nothing orders type 3 behind type 6 but a wait between them. */
 	ASSERT_EQ(memory_.descriptors.size(), 4u);
 	EXPECT_EQ(memory_.descriptors[0].type(), kPasidIotlb);
 	EXPECT_EQ(memory_.descriptors[1].type(), kWait);
@@ -243,7 +243,7 @@ TEST_F(Ats, NestedChangesReachTheDeviceTlb)
 	forget(made, 0, ~0ULL);
 	EXPECT_EQ(word(at(5), kVa), 1u);
 	EXPECT_EQ(word(second, kVa), 1u);
-	/* The parent's addresses say nothing of the guest's: all of the PASID. */
+	/* VTD-DRV-5: the parent's addresses say nothing of the guest's: all of the PASID. */
 	watchQueue();
 	ASSERT_EQ(unmap(guest_->parent(), gpa, k4K), k4K);
 	EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
@@ -262,7 +262,7 @@ TEST_F(Ats, NestedChangesReachTheDeviceTlb)
 	tableFree(made);
 }
 
-/* L2 with a device TLB: after the IOTLB, before the entry is zeroed. */
+/* VTD-DRV-3: after the IOTLB, before the entry is zeroed. */
 TEST_F(Ats, DetachReachesTheDeviceTlb)
 {
 	const auto ats = on(firstDev_);
@@ -300,6 +300,7 @@ TEST_F(Ats, OffMeansNothingIsKept)
 	detachPasid(guest_->parent(), firstDev_, 5);
 }
 
+/* VTD-DRV-12 */
 TEST_F(Ats, ReleaseSwitchesItOffBeforeTheContextGoes)
 {
 	bool early = false;
@@ -351,8 +352,9 @@ TEST_F(Ats, WaitsForTheDevice)
 }
 
 /*
- * Attacker: a function that never completes an invalidation, and keeps its translations. The kernel
- * goes on, and what the function has kept is refused. Others are not concerned.
+ * VTD-DRV-11. Attacker: a function that never completes an invalidation, and keeps its
+ * translations. The kernel goes on, and what the function has kept is refused. Others are not
+ * concerned.
  */
 TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 {
@@ -461,7 +463,10 @@ TEST_F(Ats, TheOthersAreAskedAgain)
 	first_->ats().setConduct(InvalidationConduct::Obey);
 }
 
-/* Pass-through has first-stage tags, behind which nothing orders a device TLB but a wait. */
+/*
+ * VTD-DRV-10: pass-through has first-stage tags, behind which nothing orders a device TLB but a
+ * wait.
+ */
 TEST_F(Ats, PassThroughAtTheRequesterId)
 {
 	const std::string type =

@@ -50,6 +50,7 @@ TEST_F(Claim, PasidIsEnabledWhereTheFunctionHasIt)
 	EXPECT_EQ(maxPasids(findDevice(kPlain)), 0u);
 }
 
+/* LINUX-DMA-1 */
 TEST_F(Claim, DefaultDomainReachesTheBufferAndNothingElse)
 {
 	const DmaBuffer buffer = dmaAlloc(firstDev_, 8192);
@@ -80,6 +81,7 @@ TEST_F(Claim, UnknownRequesterFaults)
 	expectFault(ridStream(machine::makeRid(0x10, 1, 0)), 0x1000, 0x39);
 }
 
+/* LINUX-OWN-1 */
 TEST_F(Claim, OwnershipBlocksTheRequesterIdAndReturnsItToTheDefaultDomain)
 {
 	unregisterDriver();
@@ -134,6 +136,7 @@ TEST_F(Claim, PassThroughReachesPhysicalAddresses)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
+/* LINUX-FAULT-1 */
 TEST_F(Claim, FaultHandlerOfTheDomain)
 {
 	unregisterDriver();
@@ -220,6 +223,7 @@ TEST_F(Claim, FunctionThatIsRoutedElsewhereIsNotClaimed)
 	expectFault(ridStream(kSecondRid), 0x1000, 0x41);
 }
 
+/* LINUX-REG-7 */
 TEST_F(Claim, HotRemovalAndReturn)
 {
 	removeDevice(kSecond);
@@ -240,6 +244,32 @@ TEST_F(Claim, HotRemovalAndReturn)
 	dmaFree(secondDev_, buffer);
 }
 
+/* LINUX-REG-9 */
+TEST_F(Claim, FunctionWithADriverIsNotClaimed)
+{
+	removeDevice(kUnit);
+	second_->powerOn();
+	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/kernel_iommu_test/bind", kSecond),
+		  0);
+	rescan(firstDev_);
+	EXPECT_TRUE(hasIommu(firstDev_));
+	EXPECT_FALSE(hasIommu(secondDev_));
+	EXPECT_FALSE(second_->routing());
+}
+
+/* LINUX-DMA-3 */
+TEST_F(Claim, InterruptWindowIsReserved)
+{
+	std::string text;
+
+	ASSERT_EQ(hostkernel::sysfsRead(std::string("/sys/bus/pci/devices/") + kFirst +
+						"/iommu_group/reserved_regions",
+					text),
+		  0);
+	EXPECT_EQ(text, "0x00000000fee00000 0x00000000feefffff msi\n");
+}
+
+/* LINUX-REG-8 */
 TEST_F(Claim, RemovalOfTheUnitReleasesEveryFunction)
 {
 	unregisterDriver();

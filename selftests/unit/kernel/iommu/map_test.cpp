@@ -111,6 +111,7 @@ TEST_F(Map, LongRunOfSmallPages)
 		ASSERT_EQ(translated(start + at), 0u);
 }
 
+/* LINUX-DMA-7 */
 TEST_F(Map, FlushOfTheWholeDomain)
 {
 	const Pages pages = pagesAlloc(0);

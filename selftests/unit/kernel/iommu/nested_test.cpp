@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * User-managed tables nested on a parent: what DMA reaches through both, what the driver writes and
- * invalidates (cases L1, L2, L4, L5 of the VT-d sheet, section 10), and users who mean no good. The
- * unit keeps every translation until it is told to forget it.
+ * invalidates, and users who mean no good. The unit keeps every translation until it is told to
+ * forget it.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -210,7 +210,8 @@ TEST_F(Nested, BindErrors)
 	domainFree(plain);
 }
 
-TEST_F(Nested, L5HostileTableData)
+/* VTD-DRV-6 */
+TEST_F(Nested, HostileTableData)
 {
 	const VtdS1 good{0, root_, 48, 0};
 	std::byte bytes[64] = {};
@@ -435,7 +436,8 @@ TEST_F(Nested, ManyInvalidations)
 	drop(made, 5);
 }
 
-TEST_F(Nested, L1BindWritesTheEntryAndInvalidatesNothing)
+/* VTD-DRV-2 */
+TEST_F(Nested, BindWritesTheEntryAndInvalidatesNothing)
 {
 	wd_pgtable *made = table(root_, 1 | 2 | 4, 57);
 
@@ -453,7 +455,8 @@ TEST_F(Nested, L1BindWritesTheEntryAndInvalidatesNothing)
 	drop(made, 5);
 }
 
-TEST_F(Nested, L2UnbindClearsPresentFirstAndZeroesLast)
+/* VTD-DRV-3 */
+TEST_F(Nested, UnbindClearsPresentFirstAndZeroesLast)
 {
 	wd_pgtable *made = bound(root_, 5);
 	const auto before = pasidEntry(kFirstRid, 5);
@@ -480,8 +483,11 @@ TEST_F(Nested, L2UnbindClearsPresentFirstAndZeroesLast)
 	tableFree(made);
 }
 
-/* Two children, and the parent itself at a third place: each has a domain identifier of its own. */
-TEST_F(Nested, L4UnmapOfTheParentReachesItsChildren)
+/*
+ * VTD-DRV-5: two children, and the parent itself at a third place: each has a domain identifier of
+ * its own.
+ */
+TEST_F(Nested, UnmapOfTheParentReachesItsChildren)
 {
 	const uint64_t gpa = guest_->put(root_, kVa, 1);
 	wd_pgtable *a = bound(root_, 5), *b = bound(root_, 6);
@@ -546,6 +552,7 @@ TEST_F(Nested, EachIsSeenToDependOnInvalidation)
 	unit_->setCacheMode(machine::CacheMode::Normal);
 }
 
+/* VTD-DRV-13 */
 TEST_F(Nested, ReusedIdentifiersAreClean)
 {
 	for (unsigned i = 0; i < 30; i++) {
@@ -692,7 +699,8 @@ class FewFeatures : public IommuTest
 	}
 };
 
-TEST_F(FewFeatures, L5WhatTheUnitLacksIsRefused)
+/* VTD-DRV-6 */
+TEST_F(FewFeatures, WhatTheUnitLacksIsRefused)
 {
 	Guest guest(firstDev_);
 	const uint64_t root = guest.page();

@@ -141,6 +141,7 @@ protected:
 	Requester requester_;
 };
 
+/* VTD-DRV-14 */
 TEST_F(PageRequests, AreHandledAnsweredAndTheDmaGoesThrough)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -220,6 +221,7 @@ TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
 	drop(other, 5);
 }
 
+/* VTD-DRV-9, VTD-DRV-14 */
 TEST_F(PageRequests, RefusedOnesFail)
 {
 	FaultHandler handler(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
@@ -277,6 +279,7 @@ TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
 }
 
 /* Attacker: a device that asks for what nobody could have mapped. */
+/* VTD-DRV-14 */
 TEST_F(PageRequests, BadOnesAreRefused)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -315,6 +318,7 @@ TEST_F(PageRequests, BadOnesAreRefused)
 	drop(made, 5);
 }
 
+/* VTD-DRV-14 */
 TEST_F(PageRequests, StopMarkersAreNotAnswered)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -333,7 +337,7 @@ TEST_F(PageRequests, StopMarkersAreNotAnswered)
 	drop(made, 5);
 }
 
-/* J5 seen from the driver: after the tear-down the unit itself refuses. */
+/* VTD-PRQ-4 seen from the driver: after the tear-down the unit itself refuses. */
 TEST_F(PageRequests, AfterTheTearDownTheUnitRefuses)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -402,7 +406,9 @@ TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
 	watchQueue();
 	unbindTablePasid(guest_->parent(), firstDev_, made, 5);
 	EXPECT_EQ(before, 100u);
-	/* 6.6: fence, any invalidation, device TLB, a wait that lets page requests go first. */
+	/*
+	 * VTD-DRV-8: fence, any invalidation, device TLB, a wait that lets page requests go first.
+	 */
 	const auto &all = memory_.descriptors;
 	const auto last = std::find_if(all.rbegin(), all.rend(), [](const Descriptor &descriptor) {
 		return descriptor.type() == kWait && (descriptor.q0 & 0x80);
@@ -426,7 +432,7 @@ TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
 	EXPECT_EQ(after, 0u);
 }
 
-/* The same for a domain at a PASID, and while the queue overflows. */
+/* VTD-DRV-8: the same for a domain at a PASID, and while the queue overflows. */
 TEST_F(PageRequests, DrainWhileTheQueueOverflows)
 {
 	unsigned before = 0;

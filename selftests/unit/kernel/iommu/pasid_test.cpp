@@ -87,6 +87,7 @@ TEST_F(Pasid, DetachIsSeenToDependOnInvalidation)
 	dropSpace(a);
 }
 
+/* VTD-DRV-13 */
 TEST_F(Pasid, OneDomainAtManyPlaces)
 {
 	const Space a = makeSpace(7);
@@ -182,6 +183,7 @@ TEST_F(Pasid, AllocationFlags)
 	EXPECT_EQ(domainAlloc(firstDev_, 1u << 31).error, -EOPNOTSUPP);
 	EXPECT_EQ(domainAlloc(findDevice(kNoPasid), kAllocPasid).error, -EOPNOTSUPP);
 	EXPECT_EQ(domainAlloc(findDevice(kPlain)).error, -ENODEV);
+	/* LINUX-DOM-3 */
 	const int before = moduleReferences();
 	iommu_domain *domain = domainAllocPlain();
 
@@ -223,6 +225,7 @@ TEST_F(Pasid, ThousandsOfPasids)
 }
 
 /* The identifier of a domain that is gone tags nothing of the next one. */
+/* VTD-DRV-13 */
 TEST_F(Pasid, ReusedDomainIdentifierIsClean)
 {
 	for (unsigned i = 0; i < 50; i++) {

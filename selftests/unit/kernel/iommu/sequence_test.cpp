@@ -1,33 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the driver writes and in which order: cases L1 to L3 of the VT-d sheet, section 10, seen
- * from the unit's side of the invalidation queue.
+ * What the driver writes and in which order, seen from the unit's side of the invalidation queue.
  *
  * That the tests of this folder would notice a missing invalidation was proved by hand: each one
  * below was taken out of the driver alone, and the tests named failed (the most telling ones).
  *
  * removed (file)                                  failed
  * ----------------------------------------------  ------------------------------------------------
- * PASID cache at tear-down (pasid_table.c)        Sequence.L2*, Nested.L2*, Pasid.EachSees*
- * IOTLB by DID at tear-down (pasid_table.c)       Sequence.L2*, Nested.L2*, Pasid.ReusedDomain*
+ * PASID cache at tear-down (pasid_table.c)        Sequence.Detach*, Nested.Unbind*, Pasid.Each*
+ * IOTLB by DID at tear-down (pasid_table.c)       Sequence.Detach*, Nested.Unbind*, Pasid.Reused*
  * IOTLB by PASID at tear-down (pasid_table.c)     Claim.PassThroughReachesPhysicalAddresses
  * fence behind it (pasid_table.c)                 Ats.PassThroughAtTheRequesterId
  * device TLB at tear-down (pasid_table.c)         Ats.DetachReachesTheDeviceTlb
  * PASID cache at a replace (pasid_table.c)        Sequence.Replace*, ReplaceTest.NoRequest*
  * drain at tear-down (pasid_table.c)              PageRequests.DrainBefore*, TearDownWaits*
- * present bit cleared first (pasid_table.c)       Sequence.L2*, Nested.L2*
+ * present bit cleared first (pasid_table.c)       Sequence.Detach*, Nested.Unbind*
  * context cache at release (context.c)            Sequence.ReleaseFlushesTheContext
  * context cache when shut out (qi.c)              Ats.AFunctionThatDoesNotAnswerIsShutOut
  * IOTLB of the domain at unmap (cache.c)          Ats.UnmapReaches*, Stale.*, Map.*
- * IOTLB of nested tables at unmap (cache.c)       Nested.L4*, Nested.UnmapOfTheGuestsTable*
+ * IOTLB of nested tables at unmap (cache.c)       Nested.UnmapOfTheParent*, UnmapOfTheGuests*
  * device TLB at unmap (cache.c)                   Ats.UnmapReachesTheDeviceTlb, Ats.RequesterIdToo
  * device TLB of nested tables at unmap (cache.c)  Ats.NestedChanges*, Ats.RequesterIdToo
  * IOTLB at a user's invalidation (cache.c)        Nested.UserInvalidation*, and nine more
  * device TLB at a user's invalidation (cache.c)   Ats.NestedChanges*, Ats.RequesterIdToo
  * fence at a user's invalidation (cache.c)        Ats.RequesterIdToo
- * non-leaf entries at unmap (cache.c)             Map.LongRun*, Sequence.L3*, Fuzz.*
+ * non-leaf entries at unmap (cache.c)             Map.LongRun*, Sequence.Unmap*, Fuzz.*
  * non-leaf entries, user's (cache.c)              Nested.LeafOnlyAndWholeWalks
- * half of the covering block (cache.c)            Sequence.L3*, Nested.UserInvalidation*, Stale.*
+ * half of the covering block (cache.c)            Sequence.Unmap*, Nested.User*, Stale.*
  * second look at who has ATS (cache.c)            Ats.ComesOnBetween*
  * large leaf in place of a table (domain.c)       Map.LargeLeafTakesThePlaceOfAnEmptyTable
  * sweep of empty tables (domain.c)                Sequence.EmptyTablesAreSwept
@@ -76,6 +75,7 @@ protected:
 	}
 };
 
+/* VTD-DRV-1 */
 TEST_F(Sequence, BringUp)
 {
 	/* TES, RTPS, QIES; scalable mode; wide descriptors; the fault message unmasked. */
@@ -97,6 +97,7 @@ class WithoutEsrtps : public Sequence
 	}
 };
 
+/* VTD-DRV-1 */
 TEST_F(WithoutEsrtps, BringUpFlushesEveryCache)
 {
 	/* Nothing else has been invalidated: what the ring begins with. */
@@ -108,7 +109,8 @@ TEST_F(WithoutEsrtps, BringUpFlushesEveryCache)
 	EXPECT_EQ(physicalWord(ring + 96) & 0xf, 5u);
 }
 
-TEST_F(Sequence, L1AttachWritesTheEntryAndInvalidatesNothing)
+/* VTD-DRV-2 */
+TEST_F(Sequence, AttachWritesTheEntryAndInvalidatesNothing)
 {
 	const DomainResult made = domainAlloc(firstDev_);
 
@@ -128,7 +130,8 @@ TEST_F(Sequence, L1AttachWritesTheEntryAndInvalidatesNothing)
 	domainFree(made.domain);
 }
 
-TEST_F(Sequence, L2DetachClearsPresentFirstAndZeroesLast)
+/* VTD-DRV-3 */
+TEST_F(Sequence, DetachClearsPresentFirstAndZeroesLast)
 {
 	const DomainResult made = domainAlloc(firstDev_);
 
@@ -158,7 +161,8 @@ TEST_F(Sequence, L2DetachClearsPresentFirstAndZeroesLast)
 	domainFree(made.domain);
 }
 
-TEST_F(Sequence, L3UnmapFlushesOneCoveringBlock)
+/* VTD-DRV-4 */
+TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 {
 	const DomainResult made = domainAlloc(firstDev_);
 
@@ -204,7 +208,10 @@ TEST_F(Sequence, L3UnmapFlushesOneCoveringBlock)
 	domainFree(made.domain);
 }
 
-/* One store to the directory; everything that the unit may know of the old one goes after it. */
+/*
+ * VTD-DRV-7: one store to the directory; everything that the unit may know of the old one goes
+ * after it.
+ */
 TEST_F(Sequence, ReplaceExchangesTheTableOfPasids)
 {
 	const DomainResult a = domainAlloc(firstDev_), b = domainAlloc(firstDev_);
@@ -244,6 +251,7 @@ TEST_F(Sequence, ReplaceExchangesTheTableOfPasids)
 	domainFree(b.domain);
 }
 
+/* VTD-DRV-4, VTD-DRV-13 */
 TEST_F(Sequence, OneFlushForManyAttachmentsOfADomain)
 {
 	const DomainResult made = domainAlloc(firstDev_);
@@ -263,6 +271,7 @@ TEST_F(Sequence, OneFlushForManyAttachmentsOfADomain)
 	domainFree(made.domain);
 }
 
+/* VTD-DRV-12 */
 TEST_F(Sequence, ReleaseFlushesTheContext)
 {
 	watchQueue();
@@ -338,7 +347,7 @@ TEST_F(Sequence, TheRingWraps)
 	domainFree(made.domain);
 }
 
-/* Somebody writes nonsense over a descriptor: it is skipped, the queue goes on. */
+/* VTD-DRV-11: somebody writes nonsense over a descriptor: it is skipped, the queue goes on. */
 TEST_F(Sequence, RefusedDescriptorIsSkipped)
 {
 	const DomainResult made = domainAlloc(firstDev_);

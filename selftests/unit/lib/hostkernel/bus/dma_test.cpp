@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * DMA API over default domains, and directly (linux-iommu-core sheet, a6).
+ * DMA API over default domains, and directly.
  */
 #include "test_function.h"
 #include "toy_iommu.h"
@@ -47,6 +47,7 @@ protected:
 	iommu_domain *domain_ = nullptr;
 };
 
+/* LINUX-DMA-2, LINUX-DMA-4, LINUX-MAP-8 */
 TEST_F(DmaTest, CoherentMemoryGetsAddressesBelow4GiBDownwards)
 {
 	start();
@@ -68,6 +69,7 @@ TEST_F(DmaTest, CoherentMemoryGetsAddressesBelow4GiBDownwards)
 	EXPECT_TRUE(toyDomain(domain_)->pages.empty());
 }
 
+/* LINUX-DMA-2 */
 TEST_F(DmaTest, MaskLimitsAddresses)
 {
 	start();
@@ -79,6 +81,7 @@ TEST_F(DmaTest, MaskLimitsAddresses)
 	dma_free_coherent(dev_, 16384, memory, handle);
 }
 
+/* LINUX-DMA-3 */
 TEST_F(DmaTest, TheInterruptWindowIsSkipped)
 {
 	start();
@@ -100,6 +103,7 @@ TEST_F(DmaTest, TheInterruptWindowIsSkipped)
 		dma_free_coherent(dev_, 0x80000, memory, handle);
 }
 
+/* LINUX-DMA-4 */
 TEST_F(DmaTest, StreamingMappings)
 {
 	start();
@@ -121,6 +125,7 @@ TEST_F(DmaTest, StreamingMappings)
 	dma_unmap_page(dev_, page, 16, DMA_FROM_DEVICE);
 }
 
+/* LINUX-DMA-5 */
 TEST_F(DmaTest, ScatterListBecomesOneSegment)
 {
 	start();
@@ -143,6 +148,7 @@ TEST_F(DmaTest, ScatterListBecomesOneSegment)
 	EXPECT_TRUE(toyDomain(domain_)->pages.empty());
 }
 
+/* LINUX-DMA-6 */
 TEST_F(DmaTest, FailuresLeaveNothingMapped)
 {
 	start();
@@ -171,6 +177,7 @@ TEST_F(DmaTest, FailuresLeaveNothingMapped)
 	dma_free_coherent(dev_, 4096, memory, handle);
 }
 
+/* LINUX-DMA-9 */
 TEST_F(DmaTest, DirectWithoutIommu)
 {
 	ASSERT_EQ(dma_set_mask_and_coherent(dev_, DMA_BIT_MASK(64)), 0);
@@ -196,6 +203,7 @@ TEST_F(DmaTest, DirectWithoutIommu)
 	dev_->dma_mask = &pdev_->dma_mask;
 }
 
+/* LINUX-DMA-8 */
 TEST_F(DmaTest, FlushQueueDelaysInvalidation)
 {
 	toy_.refusedTypes.clear();

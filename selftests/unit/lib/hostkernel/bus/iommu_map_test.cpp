@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Splitting by page size, errors and holes of map and unmap (linux-iommu-core sheet, a5). No
- * kernel is needed: a domain is enough.
+ * Splitting by page size, errors and holes of map and unmap. No kernel is needed: a domain is
+ * enough.
  */
 #include "toy_iommu.h"
 
@@ -34,6 +34,7 @@ protected:
 	iommu_domain *domain_ = nullptr;
 };
 
+/* LINUX-MAP-1, LINUX-MAP-6, LINUX-MAP-8 */
 TEST_F(IommuMapTest, SmallPagesInOneRun)
 {
 	ASSERT_EQ(iommu_map(domain_, 0x10000, 0x7000, 5 * k4K, kRw), 0);
@@ -46,6 +47,7 @@ TEST_F(IommuMapTest, SmallPagesInOneRun)
 	EXPECT_EQ(toy_.syncs, 1u);
 }
 
+/* LINUX-MAP-1 */
 TEST_F(IommuMapTest, LargePagesWhereAlignmentAllows)
 {
 	/* From 2 MiB - 8 KiB over two large pages to 12 KiB behind. */
@@ -58,24 +60,28 @@ TEST_F(IommuMapTest, LargePagesWhereAlignmentAllows)
 	EXPECT_EQ(takeRuns(), (Runs{{k4K, 2}, {k2M, 2}, {k4K, 3}}));
 }
 
+/* LINUX-MAP-1 */
 TEST_F(IommuMapTest, PhysicalAddressMustBeAlignedToo)
 {
 	ASSERT_EQ(iommu_map(domain_, k2M, k2M + k4K, k2M, kRw), 0);
 	EXPECT_EQ(takeRuns(), (Runs{{k4K, 512}}));
 }
 
+/* LINUX-MAP-1 */
 TEST_F(IommuMapTest, Gigabyte)
 {
 	ASSERT_EQ(iommu_map(domain_, k1G - k2M, 3 * k1G - k2M, k2M + 2 * k1G + k2M + k4K, kRw), 0);
 	EXPECT_EQ(takeRuns(), (Runs{{k2M, 1}, {k1G, 2}, {k2M, 1}, {k4K, 1}}));
 }
 
+/* LINUX-MAP-1 */
 TEST_F(IommuMapTest, AddressZero)
 {
 	ASSERT_EQ(iommu_map(domain_, 0, 0, k1G, kRw), 0);
 	EXPECT_EQ(takeRuns(), (Runs{{k1G, 1}}));
 }
 
+/* LINUX-MAP-2 */
 TEST_F(IommuMapTest, UnalignedIsInvalid)
 {
 	EXPECT_EQ(iommu_map(domain_, 0x10001, 0x1000, k4K, kRw), -EINVAL);
@@ -86,6 +92,7 @@ TEST_F(IommuMapTest, UnalignedIsInvalid)
 	EXPECT_EQ(iommu_map(domain_, 0x10000, 0x1000, 0, kRw), 0);
 }
 
+/* LINUX-MAP-3 */
 TEST_F(IommuMapTest, HoleEndsAnUnmap)
 {
 	ASSERT_EQ(iommu_map(domain_, 0x10000, 0x1000, 2 * k4K, kRw), 0);
@@ -94,12 +101,14 @@ TEST_F(IommuMapTest, HoleEndsAnUnmap)
 	EXPECT_EQ(iommu_iova_to_phys(domain_, 0x10000), 0u);
 }
 
+/* LINUX-MAP-3 */
 TEST_F(IommuMapTest, UnmapOfPartOfALargePageTellsItsSize)
 {
 	ASSERT_EQ(iommu_map(domain_, k2M, k2M, k2M, kRw), 0);
 	EXPECT_EQ(iommu_unmap(domain_, k2M, k4K), k2M);
 }
 
+/* LINUX-MAP-4 */
 TEST_F(IommuMapTest, FailureUndoesWhatWasMapped)
 {
 	toy_.failMapAfter = 4;
@@ -115,12 +124,14 @@ TEST_F(IommuMapTest, FailureUndoesWhatWasMapped)
 	EXPECT_EQ(toyDomain(domain_)->pages.size(), 1u);
 }
 
+/* LINUX-MAP-8 */
 TEST_F(IommuMapTest, AtomicUsesAtomicAllocations)
 {
 	ASSERT_EQ(iommu_map_atomic(domain_, 0x10000, 0x1000, k4K, kRw), 0);
 	EXPECT_EQ(toy_.lastGfp, GFP_ATOMIC);
 }
 
+/* LINUX-MAP-5 */
 TEST_F(IommuMapTest, DomainsWithoutPageTables)
 {
 	iommu_iotlb_gather gather;
@@ -136,6 +147,7 @@ TEST_F(IommuMapTest, DomainsWithoutPageTables)
 	domain_->type = IOMMU_DOMAIN_UNMANAGED;
 }
 
+/* LINUX-MAP-6 */
 TEST_F(IommuMapTest, FastUnmapLeavesTheSyncToTheCaller)
 {
 	iommu_iotlb_gather gather;
@@ -154,6 +166,7 @@ TEST_F(IommuMapTest, FastUnmapLeavesTheSyncToTheCaller)
 	EXPECT_EQ(toy_.syncs, 2u);
 }
 
+/* LINUX-MAP-7 */
 TEST_F(IommuMapTest, GatherSyncsDisjointPages)
 {
 	iommu_iotlb_gather gather;
@@ -171,6 +184,7 @@ TEST_F(IommuMapTest, GatherSyncsDisjointPages)
 	EXPECT_EQ(toy_.syncs, 2u) << "another page size";
 }
 
+/* LINUX-MAP-9 */
 TEST_F(IommuMapTest, ScatterListsMergeNeighbours)
 {
 	scatterlist list[3];

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The IOMMU core: order of callbacks, groups, ownership, registration and its errors
- * (linux-iommu-core sheet, a1, a2, a4, a7).
+ * (Documentation/spec/linux-iommu.rst).
  */
 #include "test_function.h"
 #include "toy_iommu.h"
@@ -52,6 +52,7 @@ protected:
 	pci_dev *dev_ = nullptr, *other_ = nullptr;
 };
 
+/* LINUX-REG-1, LINUX-REG-5, LINUX-DOM-1, LINUX-DMA-1 */
 TEST_F(IommuTest, RegistrationOrder)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -81,6 +82,7 @@ TEST_F(IommuTest, RegistrationOrder)
 	EXPECT_NE(dev_->dev.dma_ops, nullptr);
 }
 
+/* LINUX-DOM-1, LINUX-DMA-1 */
 TEST_F(IommuTest, DriverPreferenceDecidesTheType)
 {
 	toy_.defaultType = IOMMU_DOMAIN_IDENTITY;
@@ -89,6 +91,7 @@ TEST_F(IommuTest, DriverPreferenceDecidesTheType)
 	EXPECT_EQ(dev_->dev.dma_ops, nullptr) << "identity keeps direct DMA";
 }
 
+/* LINUX-REG-4 */
 TEST_F(IommuTest, IgnoredDevicesAreLeftAlone)
 {
 	toy_.ignoredDevfns.insert(1);
@@ -108,6 +111,7 @@ TEST_F(IommuTest, IgnoredDevicesAreLeftAlone)
 	iommu_domain_free(domain);
 }
 
+/* LINUX-REG-3 */
 TEST_F(IommuTest, SecondDriverIsBusy)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -123,6 +127,7 @@ TEST_F(IommuTest, SecondDriverIsBusy)
 	iommu_device_sysfs_remove(&instance);
 }
 
+/* LINUX-REG-2 */
 TEST_F(IommuTest, InstanceNamesAreUnique)
 {
 	iommu_device a{}, b{};
@@ -132,6 +137,7 @@ TEST_F(IommuTest, InstanceNamesAreUnique)
 	iommu_device_sysfs_remove(&a);
 }
 
+/* LINUX-REG-4, LINUX-REG-6 */
 TEST_F(IommuTest, FailingProbeFailsRegistration)
 {
 	toy_.probeError = -EIO;
@@ -143,6 +149,7 @@ TEST_F(IommuTest, FailingProbeFailsRegistration)
 	platform_bus_type.iommu_ops = nullptr;
 }
 
+/* LINUX-REG-4 */
 TEST_F(IommuTest, FailingAttachFailsRegistration)
 {
 	toy_.attachError = -EIO;
@@ -153,6 +160,7 @@ TEST_F(IommuTest, FailingAttachFailsRegistration)
 	platform_bus_type.iommu_ops = nullptr;
 }
 
+/* LINUX-DOM-1 */
 TEST_F(IommuTest, DeviceWithoutDefaultDomain)
 {
 	toy_.refusedTypes = {IOMMU_DOMAIN_DMA_FQ, IOMMU_DOMAIN_DMA};
@@ -162,6 +170,7 @@ TEST_F(IommuTest, DeviceWithoutDefaultDomain)
 	EXPECT_EQ(dev_->dev.dma_ops, nullptr);
 }
 
+/* LINUX-REG-8 */
 TEST_F(IommuTest, UnregisterReleasesEverything)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -178,6 +187,7 @@ TEST_F(IommuTest, UnregisterReleasesEverything)
 	EXPECT_EQ(iommu_group_id(group(dev_)), 0);
 }
 
+/* LINUX-DOM-3 */
 TEST_F(IommuTest, GroupOutlivesTheDevice)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -192,6 +202,7 @@ TEST_F(IommuTest, GroupOutlivesTheDevice)
 	EXPECT_EQ(iommu_group_get_by_id(0), nullptr);
 }
 
+/* LINUX-REG-7 */
 TEST_F(IommuTest, LateDevicesArriveThroughTheNotifier)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -207,6 +218,7 @@ TEST_F(IommuTest, LateDevicesArriveThroughTheNotifier)
 			  "probe_finalize " + kFirst, "get_resv_regions"}));
 }
 
+/* LINUX-REG-2, LINUX-DMA-3 */
 TEST_F(IommuTest, SysfsShowsGroupsAndInstances)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -231,6 +243,7 @@ TEST_F(IommuTest, SysfsShowsGroupsAndInstances)
 	EXPECT_LT(sysfsResolve("/sys/class/iommu/toy0", text), 0);
 }
 
+/* LINUX-DOM-5, LINUX-OWN-4 */
 TEST_F(IommuTest, AttachAndDetach)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -251,6 +264,7 @@ TEST_F(IommuTest, AttachAndDetach)
 	iommu_domain_free(another);
 }
 
+/* LINUX-OWN-1 */
 TEST_F(IommuTest, ClaimingOwnership)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -275,6 +289,7 @@ TEST_F(IommuTest, ClaimingOwnership)
 	iommu_domain_free(mine);
 }
 
+/* LINUX-OWN-1 */
 TEST_F(IommuTest, ClaimRefusals)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -291,6 +306,7 @@ TEST_F(IommuTest, ClaimRefusals)
 	iommu_domain_free(mine);
 }
 
+/* LINUX-OWN-2 */
 TEST_F(IommuTest, BlockingDomainFallsBackToUnmanaged)
 {
 	toy_.refusedTypes.insert(IOMMU_DOMAIN_BLOCKED);
@@ -306,6 +322,7 @@ TEST_F(IommuTest, BlockingDomainFallsBackToUnmanaged)
 	EXPECT_EQ(iommu_group_claim_dma_owner(g, &owner), -EINVAL);
 }
 
+/* LINUX-OWN-1, LINUX-OWN-3 */
 TEST_F(IommuTest, BindingADriverOwnsTheGroup)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -334,6 +351,7 @@ TEST_F(IommuTest, BindingADriverOwnsTheGroup)
 	iommu_group_release_dma_owner(group(dev_));
 }
 
+/* LINUX-OWN-4 */
 TEST_F(IommuTest, GroupWithSeveralDevices)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -371,6 +389,7 @@ TEST_F(IommuTest, GroupWithSeveralDevices)
 	iommu_domain_free(mine);
 }
 
+/* LINUX-DOM-4 */
 TEST_F(IommuTest, DirectRegionsAreMapped)
 {
 	toy_.directRegion = true;
@@ -388,6 +407,7 @@ TEST_F(IommuTest, DirectRegionsAreMapped)
 			"0x00000000fee00000 0x00000000feefffff msi\n");
 }
 
+/* LINUX-DOM-2 */
 TEST_F(IommuTest, TypeCanBeChangedWhileUnbound)
 {
 	const std::string type = "/sys/kernel/iommu_groups/0/type";
@@ -415,6 +435,7 @@ TEST_F(IommuTest, TypeCanBeChangedWhileUnbound)
 	iommu_group_release_dma_owner(group(dev_));
 }
 
+/* LINUX-DOM-2 */
 TEST_F(IommuTest, TypeOfABoundDevice)
 {
 	const std::string type = "/sys/kernel/iommu_groups/0/type";
@@ -435,6 +456,7 @@ TEST_F(IommuTest, TypeOfABoundDevice)
 	EXPECT_NE(dev_->dev.dma_ops, nullptr) << "the DMA API outlives a driver";
 }
 
+/* LINUX-FAULT-3 */
 TEST_F(IommuTest, FeaturesWithoutSupport)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -442,7 +464,7 @@ TEST_F(IommuTest, FeaturesWithoutSupport)
 	EXPECT_EQ(iommu_dev_disable_feature(&dev_->dev, IOMMU_DEV_FEAT_SVA), -EBUSY);
 }
 
-/* --- faults (a8) --- */
+/* --- faults --- */
 
 struct Faults {
 	static inline unsigned calls;
@@ -459,6 +481,7 @@ struct Faults {
 	}
 };
 
+/* LINUX-FAULT-1 */
 TEST_F(IommuTest, DomainFaultHandler)
 {
 	ASSERT_EQ(toy_.start(), 0);
@@ -477,6 +500,7 @@ TEST_F(IommuTest, DomainFaultHandler)
 	EXPECT_EQ(seen, 0x1000u);
 }
 
+/* LINUX-FAULT-2 */
 TEST_F(IommuTest, DeviceFaultHandler)
 {
 	Faults::calls = 0;

@@ -23,6 +23,7 @@ protected:
 	iova_domain domain_{};
 };
 
+/* LINUX-DMA-2 */
 TEST_F(IovaTest, GrowsDownwardsFromTheLimit)
 {
 	EXPECT_EQ(alloc_iova_fast(&domain_, 1, kTop, false), kTop);
@@ -31,6 +32,7 @@ TEST_F(IovaTest, GrowsDownwardsFromTheLimit)
 	EXPECT_EQ(alloc_iova_fast(&domain_, 1, kTop, false), kTop);
 }
 
+/* LINUX-DMA-2 */
 TEST_F(IovaTest, AlignsToSizeRoundedUp)
 {
 	const unsigned long pfn = alloc_iova_fast(&domain_, 3, kTop, false);
@@ -41,6 +43,7 @@ TEST_F(IovaTest, AlignsToSizeRoundedUp)
 	EXPECT_EQ(iova_size(alloc_iova(&domain_, 3, kTop, false)), 3u);
 }
 
+/* LINUX-DMA-3 */
 TEST_F(IovaTest, SkipsReservedRanges)
 {
 	ASSERT_NE(reserve_iova(&domain_, kTop - 4, kTop), nullptr);
