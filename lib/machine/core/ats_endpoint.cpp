@@ -124,7 +124,7 @@ void AtsEndpoint::settle(WaitingList &from, WaitingList::iterator which, PageRes
 	ready_.splice(ready_.end(), from, which);
 }
 
-/* Nobody waits any more. The group indices stay taken: their answers may still come. */
+/* Fail all waiters. The group indices stay taken: their answers may still come. */
 void AtsEndpoint::failAll()
 {
 	for (Group &group : groups_)
@@ -145,8 +145,8 @@ void AtsEndpoint::forgetGroups()
 }
 
 /*
- * Each answer lets one of those try who found no room. If he needs none any more, the next answer
- * wakes the next; the last answer wakes all, since nothing would come after it.
+ * Each answer lets one waiter that found no room try again. If that one needs no room any more, the
+ * next answer wakes the next; the last answer wakes all, since no answer would come after it.
  */
 void AtsEndpoint::wakeDeferred()
 {
@@ -269,7 +269,10 @@ void AtsEndpoint::deliver() noexcept
 		idle_.notify_all();
 }
 
-/* Invalidations, and what tests do ------------------------------------------------------------- */
+/*
+ * Invalidations, and misbehaviour for tests
+ * -------------------------------------------------------------
+ */
 
 bool AtsEndpoint::completesInvalidation(unsigned tag)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Machine descriptions as JSON (Documentation/design/machine/description.rst). Strict: what is not
- * understood is an error that names the field, so that a typing error never becomes a default.
+ * Machine descriptions as JSON (Documentation/design/machine/description.rst). Strict: an unknown
+ * field or value is an error that names the field, so that a typing error never becomes a default.
  */
 #include <algorithm>
 #include <charconv>
@@ -29,7 +29,7 @@ using Json = nlohmann::ordered_json;
 				"machine description: " + field + ": " + problem);
 }
 
-/** An object whose members are taken out one by one; what is left at the end is unknown. */
+/** An object; its members are taken out one by one, and members left at the end are unknown. */
 class Fields
 {
 public:

@@ -2,8 +2,8 @@
 /*
  * No doorbell is lost: a waker first puts the queue into the inbox, then sets kicked, then looks at
  * asleep; the sleeper first sets asleep, then looks at kicked (all sequentially consistent), so at
- * least one of them sees the other. Doorbells in shared memory wake nobody; they are found by the
- * full sweep that follows every sleep.
+ * least one of them sees the other. Doorbells in shared memory wake no thread; the full sweep after
+ * every sleep finds them.
  */
 #include "machine/engine_pool.h"
 

@@ -43,7 +43,7 @@ auto order(const PciAddress &address)
 
 } // namespace
 
-/* Declared in the order of their construction: everything later uses what is above it. */
+/* Declared in the order of their construction: each member uses members above it. */
 struct Machine::Impl {
 	Impl(MachineDescription text, PhysicalMemory &memory)
 		: description(std::move(text)),

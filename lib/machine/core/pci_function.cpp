@@ -122,8 +122,8 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 }
 
 /*
- * Whoever owns the function (a virtual machine, a process with VFIO) can write its configuration
- * space. He must not get out of the IOMMU's scope that way, nor into another function's place.
+ * The owner of the function (a virtual machine, a process with VFIO) can write its configuration
+ * space. With that it must not leave the IOMMU's scope, nor take another function's place.
  */
 bool PciFunction::latched(unsigned offset) const
 {
@@ -372,7 +372,7 @@ void PciFunction::raiseInterrupt(unsigned vector) noexcept
 
 	if (masked_ & bit) {
 		pending_ |= bit;
-		/* Whoever unmasked meanwhile may have looked before the bit was there. */
+		/* A thread that unmasked meanwhile may have looked before the bit was set. */
 		if ((masked_ & bit) || !(pending_.fetch_and(~bit) & bit))
 			return;
 	}

@@ -9,7 +9,7 @@
 namespace wd::machine
 {
 
-/** Mask with 0xff in every byte whose bit is set in @bytes. */
+/** Mask with 0xff in every byte that @bytes has a bit for. */
 constexpr uint32_t byteMask(unsigned bytes)
 {
 	uint32_t mask = 0;

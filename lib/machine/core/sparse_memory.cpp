@@ -151,7 +151,7 @@ SparseMemory::Page *SparseMemory::findPage(uint64_t page) const
 	return found == pages_.end() ? nullptr : found->second.get();
 }
 
-/* The shared lock, with a page behind every covered byte up to the first hole; ok = no hole. */
+/* The shared lock, with a page for every covered byte up to the first hole; ok = no hole. */
 std::shared_lock<std::shared_mutex> SparseMemory::lockForWrite(uint64_t pa, size_t len, bool &ok)
 {
 	const uint64_t first = pa / kPageSize, last = len ? (pa + len - 1) / kPageSize : first;

@@ -15,7 +15,8 @@
 #define WD_MODEL_TRACE 1
 #endif
 
-/** @format and what follows are for printf, and evaluated only if @category (vtd, qm) is on. */
+/** @format and the arguments after it are for printf, and evaluated only if @category (vtd, qm) is
+ * on. */
 #define WD_TRACE_EVENT(category, event, format, ...)                                             \
 	do {                                                                                     \
 		if (WD_MODEL_TRACE && ::wd::machine::trace::category.on()) [[unlikely]]          \
@@ -46,7 +47,7 @@ constexpr const char *name(Access access)
 	return access == Access::Read ? "read" : access == Access::Write ? "write" : "atomic";
 }
 
-/** For "%llx", whatever uint64_t is. */
+/** For "%llx", independent of the type of uint64_t. */
 constexpr unsigned long long hex(uint64_t value)
 {
 	return value;

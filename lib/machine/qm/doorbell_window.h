@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory behind BAR4 when doorbell pages are shared (Documentation/design/machine/pci.rst). */
+/* The memory of BAR4 when doorbell pages are shared (Documentation/design/machine/pci.rst). */
 #pragma once
 
 #include <atomic>

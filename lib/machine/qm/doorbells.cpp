@@ -45,7 +45,9 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	UniqueFd fd(awayFromStandard(
 		memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
 
-	/* Whoever gets the pages must not truncate them under the device: SIGBUS. */
+	/*
+	 * A process that gets the pages must not truncate them, since the device would get SIGBUS.
+	 */
 	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)) ||
 	    fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		throw std::system_error(errno, std::generic_category(), "doorbell pages");

@@ -12,7 +12,7 @@
 namespace wd::machine::qm
 {
 
-/** A way to memory: which agent, and as whom. */
+/** A way to memory: the agent, and the source that it uses. */
 struct MemoryPort {
 	DmaAgent *agent;
 	StreamId stream;

@@ -49,7 +49,7 @@ struct QueueManager::Impl {
 	template <typename Context>
 	qm::MailboxStatus storeContext(uint64_t address, const Context &context);
 
-	/** Queues of this function: what the VFT gives function 0 (QM-VFT-2). */
+	/** Queues of this function: those that the VFT gives function 0 (QM-VFT-2). */
 	unsigned queuesAssigned() const { return assigned; }
 
 	const QueueManagerConfig config;
@@ -67,7 +67,7 @@ struct QueueManager::Impl {
 	/** Serialises commands; the agents are used under it. Taken before any other lock here. */
 	std::mutex mailboxMutex;
 	std::array<uint32_t, 4> latch{};
-	std::array<std::atomic<uint32_t>, 3> mailbox{}; /* what software reads */
+	std::array<std::atomic<uint32_t>, 3> mailbox{}; /* as software reads it */
 	uint64_t sqcTable = 0, cqcTable = 0;
 	std::unique_ptr<DmaAgent> translatedAgent, directAgent;
 	std::array<std::atomic<uint32_t>, 2> doorbellLatch{};

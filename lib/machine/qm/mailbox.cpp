@@ -41,7 +41,7 @@ void QueueManager::Impl::finishMailbox(MailboxStatus status)
 	mailbox[0] &= ~qm::kMailboxBusy;
 }
 
-/* @return false if the command goes on and finishes the mailbox itself. */
+/* @return false if the command is still running and finishes the mailbox itself. */
 bool QueueManager::Impl::runCommand(uint32_t dw0, uint64_t address, MailboxStatus &status)
 {
 	const unsigned command = dw0 & 0xff, queue = dw0 >> 16;

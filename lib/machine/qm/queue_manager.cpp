@@ -55,7 +55,7 @@ void QueueManager::Impl::postAsync(EngineThread &thread, unsigned queue, qm::Asy
 {
 	bool signal;
 
-	/* If even this cannot be written there is nobody left to tell but the error register. */
+	/* If even this cannot be written only the error register is left for the report. */
 	if (events[1].post(ringPort(thread), queue | type << 17, nullptr, signal) ==
 	    qm::EventQueue::Result::Fault)
 		report(qm::kErrorWriteResponse);

@@ -12,7 +12,10 @@ namespace wd::machine::qm
 namespace
 {
 
-/* QM-MB-5: a queue that is told to stop has this long to drain; what is left fails unexecuted. */
+/*
+ * QM-MB-5: time for a queue to drain after the command to stop; requests left after it fail
+ * unexecuted.
+ */
 constexpr auto kDrainTime = std::chrono::milliseconds(100);
 /* Status of such a request (ZIP-SQE-7). */
 constexpr uint32_t kStatusStopped = 0x04;
@@ -100,7 +103,9 @@ bool QueuePair::loadCq(const CqContext &context)
 	return true;
 }
 
-/* What a query takes from the doorbell words the owner no longer sees in them: hand it over. */
+/*
+ * A query takes news from the doorbell words, so the owner no longer sees it in them: hand it over.
+ */
 void QueuePair::lookAtDoorbells()
 {
 	if (active_ && takeDoorbells()) {
@@ -206,7 +211,7 @@ bool QueuePair::hasNews() const noexcept
 	       pending_ || stopRequested_ || (ticket && (ticket & kResponse) != kAwaited);
 }
 
-/* What is there when a queue starts is nothing new. */
+/* The content at the start of a queue is nothing new. */
 void QueuePair::forgetDoorbells()
 {
 	seenRings_ = rings_.load();
@@ -261,7 +266,7 @@ bool QueuePair::takeDoorbells()
 	return any;
 }
 
-/* An index is what software wrote: it is checked against the depth, and believed otherwise. */
+/* An index comes from software: it is checked against the depth only. */
 void QueuePair::takeTail(uint16_t tail)
 {
 	if (tail >= sqDepth_) {
@@ -273,7 +278,9 @@ void QueuePair::takeTail(uint16_t tail)
 	sqTail_ = tail;
 }
 
-/* Heads only move forward, and not past what was posted, so of two of them the newer one wins. */
+/*
+ * Heads only move forward, and not past the posted entries, so of two of them the newer one wins.
+ */
 /* QM-DB-3 */
 void QueuePair::takeHead(uint16_t head)
 {
@@ -353,7 +360,7 @@ void QueuePair::answered(uint64_t token, PageResponse response) noexcept
 		response = PageResponse::Success;
 	if (!ticket_.compare_exchange_strong(awaited, token << 8 | static_cast<uint8_t>(response)))
 		return;
-	/* Whoever executes looks at the ticket after he has cleared the flag. */
+	/* The executing thread looks at the ticket after it has cleared the flag. */
 	if (!executing_)
 		owner()->wake(*this);
 }

@@ -23,10 +23,10 @@ struct DoorbellWords {
  * The mutex protects everything that a doorbell does not touch; the engine holds it for one
  * request, the mailbox for one command. Lock order: mailbox, queue, event queue.
  *
- * A request whose pages are on their way is *parked*: its descriptor is kept as it was read, so
- * that software cannot change it half-way, and it starts again from there when the answer comes.
- * Until then the engine finds nothing to do here. The ticket is what the answer is matched with; an
- * answer to another one came too late and is ignored.
+ * A request that waits for pages is *parked*: its descriptor is kept as it was read, so that
+ * software cannot change it half-way, and the request starts again from it when the answer comes.
+ * Until then the engine finds nothing to do here. An answer must have the current ticket; one with
+ * an older ticket came too late and is ignored.
  */
 class QueuePair final : public EngineQueue, public PageRequester
 {
@@ -80,7 +80,7 @@ private:
 	void finishStop();
 	void halt();
 
-	/* What an idle queue is judged by, in one cache line. */
+	/* All that the sweep looks at for an idle queue, in one cache line. */
 	alignas(64) DoorbellWords *words_ = nullptr;
 	std::atomic<uint64_t> seenSq_{0}, seenCq_{0}, seenArm_{0};
 	std::atomic<uint64_t> rings_{0}, seenRings_{0}; /* trapped doorbells */

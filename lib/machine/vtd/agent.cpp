@@ -107,8 +107,8 @@ void IommuAgent::endBurst() noexcept
 }
 
 /*
- * TES and the root pointer are read inside the burst. Whoever changes them closes this gate
- * afterwards, so that no burst that saw the old value outlives the command.
+ * TES and the root pointer are read inside the burst. A change of them closes this gate afterwards,
+ * so that no burst that saw the old value outlives the command.
  */
 Translation IommuAgent::translate(const Request &request) noexcept
 {

@@ -18,7 +18,7 @@ namespace wd::machine::vtd
 
 class IommuAgent;
 
-/** Whom an agent tells about a blocked request. Called inside a burst; must not close gates. */
+/** Receives an agent's blocked requests. Called inside a burst; must not close gates. */
 class FaultSink
 {
 public:
@@ -26,7 +26,7 @@ public:
 	virtual void report(const FaultRecord &fault) noexcept = 0;
 };
 
-/** What a device-TLB invalidation names (VT-d 6.5.2, types 3 and 8). */
+/** The target of a device-TLB invalidation (VT-d 6.5.2, types 3 and 8). */
 struct DeviceTlbInvalidation {
 	enum class Scope : uint8_t {
 		Function,   /**< everything; no descriptor, but ATS that goes off */
@@ -48,7 +48,8 @@ public:
 	void add(IommuAgent &agent);
 	void remove(IommuAgent &agent);
 
-	/** Remove from every agent's caches what @command names; waits for running bursts. */
+	/** Remove the entries that @command names from every agent's caches; waits for running
+	 * bursts. */
 	void apply(const Invalidation &command);
 	void apply(const DeviceTlbInvalidation &command);
 	/** Wait for running bursts. */
@@ -68,7 +69,8 @@ private:
 	CacheMode mode_ = CacheMode::Normal;
 };
 
-/** What agents read of the unit's state. It changes while no agent relies on it, see AgentSet. */
+/** The part of the unit's state that agents read. It changes while no agent relies on it, see
+ * AgentSet. */
 struct UnitState {
 	const Features &features;
 	const UnitMemory &memory;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * An agent of a function that has address translation services on: its part of the device TLB, and
- * the page requests that it makes for what is missing there (VTD-DTLB-1, VTD-DTLB-3).
+ * the page requests that it makes for missing pages (VTD-DTLB-1, VTD-DTLB-3).
  */
 #include <algorithm>
 
@@ -73,7 +73,7 @@ Translation IommuAgent::admitTranslated(const Request &request) noexcept
 
 PageRequestTarget IommuAgent::locatePageRequest(const PageRequestMessage &message) noexcept
 {
-	/* VTD-PRQ-4: what the tables refuse is recorded. */
+	/* VTD-PRQ-4: requests that the tables refuse are recorded. */
 	const PageRequestTarget target = translator_.locatePageRequest(
 		state_.root.load(std::memory_order_relaxed), message.stream, message.address);
 

@@ -47,7 +47,7 @@ void AgentCaches::clear() noexcept
 	secondStage.clear();
 }
 
-/* A full map is simply emptied: it refills with what is in use. */
+/* A full map is simply emptied: it refills with entries in use. */
 template <typename Map, typename Key, typename Value>
 void AgentCaches::remember(Map &map, Key key, const Value &value) noexcept
 {
@@ -86,7 +86,9 @@ void AgentCaches::insert(Rid rid, uint32_t pasid, const PasidEntry &entry) noexc
 	remember(pasids_, pasidKey(rid, pasid), entry);
 }
 
-/* VTD-INV-1: just what the command names and nothing more, so that a missing flush shows. */
+/*
+ * VTD-INV-1: just the entries that the command names and no others, so that a missing flush shows.
+ */
 void AgentCaches::apply(const Invalidation &command) noexcept
 {
 	using Scope = Invalidation::Scope;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The capability registers, decoded once: what the unit offers, and from that which bits of its
- * tables are reserved (VT-d 11.4.2, 11.4.3, 9.4, 9.6).
+ * The capability registers, decoded once: the unit's features, and from these the reserved bits of
+ * its tables (VT-d 11.4.2, 11.4.3, 9.4, 9.6).
  */
 #pragma once
 

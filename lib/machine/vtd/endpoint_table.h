@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The functions with ATS behind the unit, by requester id. */
+/* The unit's functions with ATS, by requester id. */
 #pragma once
 
 #include <array>
@@ -14,8 +14,8 @@ namespace wd::machine::vtd
 {
 
 /**
- * Thread-safe. Whoever removes an endpoint drains the agents before he lets go of it, since they
- * look it up inside their bursts without a lock.
+ * Thread-safe. Code that removes an endpoint drains the agents before it releases the endpoint,
+ * since agents look it up inside their bursts without a lock.
  */
 class EndpointTable
 {
@@ -34,7 +34,7 @@ public:
 		return bus ? (*bus)[rid.value & 0xff].load(std::memory_order_acquire) : nullptr;
 	}
 
-	/** @return the endpoint that had the same requester id, whose place it takes. */
+	/** @return the endpoint that had the same requester id before. */
 	std::shared_ptr<AtsEndpoint> add(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
 	{
 		std::lock_guard lock(mutex_);
@@ -52,7 +52,7 @@ public:
 		return nullptr;
 	}
 
-	/** @return what keeps it alive, or nullptr if another one has taken its place. */
+	/** @return the reference to it, or nullptr if another one has taken its place. */
 	std::shared_ptr<AtsEndpoint> remove(Rid rid, const AtsEndpoint &endpoint) noexcept
 	{
 		std::lock_guard lock(mutex_);

@@ -18,7 +18,7 @@ bool isQualified(FaultReason reason);
 /** AT of a request. */
 enum class AddressType : uint8_t { Untranslated = 0, TranslationRequest = 1, Translated = 2 };
 
-/** What a record tells about the request. */
+/** A record's description of the request. */
 struct FaultRecord {
 	StreamId stream;
 	uint64_t address = 0;

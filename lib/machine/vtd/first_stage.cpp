@@ -23,7 +23,7 @@ bool isLeaf(uint64_t entry, unsigned level)
 	return level == 1 || ((level == 2 || level == 3) && (entry & kPageSizeBit));
 }
 
-/* VTD-FS-4 to VTD-FS-6. Bit 12 of a large leaf is PAT; bit 63 is nobody's business. */
+/* VTD-FS-4 to VTD-FS-6. Bit 12 of a large leaf is PAT; bit 63 is ignored. */
 uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 {
 	uint64_t reserved = features.entryAboveHaw;
@@ -73,8 +73,8 @@ uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position 
 
 /*
  * Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. An entry
- * that denies the user ends his walk: it is not used, so that none of its bits change, and nothing
- * below it is looked at (VTD-FS-7).
+ * that denies the user ends a user's walk: it is not used, so that none of its bits change, and the
+ * walk does not read below it (VTD-FS-7).
  */
 FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 		     const FirstStageTable &table, uint64_t pa, const Position &at, bool forWrite,
@@ -134,7 +134,7 @@ FaultReason findStart(const WalkContext &context, TableSpace &space, const First
 	return space.enter(table.root, true, at.table);
 }
 
-/* What is cached is the host physical table, so that a hit needs no second stage. */
+/* The cache has the host physical address of the table, so that a hit needs no second stage. */
 void cachePosition(const WalkContext &context, const FirstStageTable &table, uint64_t address,
 		   const Position &at)
 {

@@ -132,7 +132,10 @@ void InvalidationQueue::stop(QueueError error)
 	case QueueError::Pending:
 		return;
 	case QueueError::TimedOut:
-		/* What is outstanding is given up, and the wait with it, until software says so. */
+		/*
+		 * Outstanding invalidations are given up, and the wait with them; the queue stands
+		 * until software clears the error.
+		 */
 		for (const Outstanding &item : outstanding_)
 			if (item.hopeless)
 				registers_.set(reg::kIqercd + 4,
@@ -413,7 +416,7 @@ void InvalidationQueue::completed(Rid rid, unsigned tag)
 	faultEvent_.raise(kFstsIce);
 }
 
-/* The model's timers run out as soon as somebody waits for a device that never completes. */
+/* The model's timers run out as soon as a wait depends on a device that never completes. */
 QueueError InvalidationQueue::awaitDeviceTlbs()
 {
 	for (const Outstanding &item : outstanding_)

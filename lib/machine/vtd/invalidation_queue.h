@@ -53,18 +53,18 @@ public:
 	{
 	}
 
-	/** Execute what lies between head and tail, if the queue runs at all. */
+	/** Execute the descriptors between head and tail, if the queue runs. */
 	void run();
 	/** The function at @rid has completed the device-TLB invalidation @tag. */
 	void completed(Rid rid, unsigned tag);
-	/** Forget what is outstanding. */
+	/** Forget outstanding invalidations. */
 	void reset() { outstanding_.clear(); }
 	/** Endpoints that were answered since the last call, for AtsEndpoint::deliver(). */
 	std::vector<std::shared_ptr<AtsEndpoint>> takeAnswered() { return std::move(answered_); }
 
 	/** Misbehaviour: complete descriptors without dropping anything. */
 	void setIgnoring(bool ignore) { ignoring_ = ignore; }
-	/** Misbehaviour: execute nothing; run() goes on afterwards. */
+	/** Misbehaviour: execute nothing; run() continues afterwards. */
 	void setStalled(bool stall) { stalled_ = stall; }
 	uint64_t executed() const { return executed_.load(std::memory_order_relaxed); }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nested translation: a first stage whose tables and pages are in a second stage (VTD-NEST-1). */
+/* Nested translation: a first stage with tables and pages in a second stage (VTD-NEST-1). */
 #pragma once
 
 #include <cstdint>

@@ -25,7 +25,7 @@ void PageRequestQueue::receive(std::span<const PageRequestMessage> messages) noe
 		receive(message);
 }
 
-/* VTD-PRQ-1, VTD-PRQ-4, VTD-PRQ-5. Nobody is told of a stop marker that goes nowhere. */
+/* VTD-PRQ-1, VTD-PRQ-4, VTD-PRQ-5. A stop marker that goes nowhere is not reported. */
 void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 {
 	PageRequestTarget target;
@@ -55,7 +55,7 @@ void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 			     state_.memory.store64(at + 8, high) &&
 			     state_.memory.store64(at + 16, 0) && state_.memory.store64(at + 24, 0);
 
-	/* There is no code for a queue without memory behind it. */
+	/* There is no error code for a queue without memory. */
 	if (!written)
 		return answer(message, PageResponse::InvalidRequest);
 	publish();
@@ -99,7 +99,7 @@ void PageRequestQueue::publish()
 	event_.raise(kPrsPpr);
 }
 
-/* VTD-PRQ-6: whatever happens to the tables now, the device's next attempt sees it. */
+/* VTD-PRQ-6: the device's next attempt sees every change of the tables from now on. */
 void PageRequestQueue::flush(const PageRequestTarget &target, uint64_t address)
 {
 	Invalidation command;

@@ -14,8 +14,8 @@ namespace wd::machine::vtd
 
 /**
  * Thread-safe. Its mutex is held from the look at the tables until the descriptor is in the queue,
- * so that whoever drains (with the unit's command mutex held) knows that a request that passed the
- * old tables is visible, and that later ones see the new. It is never taken inside a burst: the
+ * so that a drain (with the unit's command mutex held) knows that every request that passed the old
+ * tables is visible, and that later ones see the new tables. It is never taken inside a burst: the
  * implicit flush of a page request (VTD-PRQ-6) closes the agents' gates.
  */
 class PageRequestQueue
@@ -48,7 +48,7 @@ private:
 	std::mutex &registerMutex_;
 	EventLine &event_;
 	std::mutex mutex_;
-	IommuAgent agent_; /**< whose caches serve page requests */
+	IommuAgent agent_; /**< its caches serve page requests */
 };
 
 } // namespace wd::machine::vtd

@@ -22,7 +22,7 @@ RegisterFile::RegisterFile(const Features &features)
 	declareEvent(reg::kFectl);
 	for (unsigned i = 0; i < features.recordCount; i++)
 		declare64(features.recordOffset + 16 * i + 8, 0, 0, bit(63));
-	/* VTD-REG-7: what is not declared reads 0. */
+	/* VTD-REG-7: undeclared registers read 0. */
 	if (features.offers(ecap::kQi))
 		declareQueue(features);
 	if (features.offers(ecap::kPrs))

@@ -59,7 +59,7 @@ uint64_t usageBits(const SecondStageTable &table, uint64_t entry, const Position
 	return kAccessed;
 }
 
-/* Check @entry, found at @pa, and set its A and D bits. On success @entry is what was checked. */
+/* Check @entry, found at @pa, and set its A and D bits. On success @entry is the checked value. */
 FaultReason useEntry(const WalkContext &context, const SecondStageTable &table, uint64_t pa,
 		     const Position &at, bool forWrite, uint64_t &entry)
 {

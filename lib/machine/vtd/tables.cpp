@@ -58,7 +58,7 @@ FaultReason PasidEntry::checkFirstStage(const Features &features) const
 	return FaultReason::None;
 }
 
-/* VTD-PASID-9: the first-stage table must be within what the second stage translates. */
+/* VTD-PASID-9: the first-stage table must be within the range of the second stage. */
 FaultReason PasidEntry::checkNested(const Features &features) const
 {
 	FaultReason reason = FaultReason::PasidEntryInvalid;

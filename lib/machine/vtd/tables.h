@@ -36,7 +36,7 @@ struct ContextEntry {
 	uint32_t ridPasid() const { return field(q[1], 19, 0); }
 	bool ridPrivileged() const { return has(q[1], 20); }
 
-	/** What is checked after P. */
+	/** Checks that follow that of P. */
 	FaultReason check(const Features &features) const;
 };
 
@@ -60,7 +60,7 @@ struct PasidEntry {
 	bool extendedAccessed() const { return has(q[2], 7); }
 	uint64_t firstStageTable() const { return q[2] & mask(63, 12); }
 
-	/** What is checked after P. */
+	/** Checks that follow that of P. */
 	FaultReason check(const Features &features) const;
 
 private:

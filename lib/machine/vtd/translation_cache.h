@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store behind the IOTLB and the paging-structure caches (VT-d 6.2.1). Entries are found
- * by who asks and where; they are removed by domain, PASID and address range. Both directions have
- * an index, so that neither a lookup nor a page-selective invalidation scans.
+ * The store of the IOTLB and the paging-structure caches (VT-d 6.2.1). Entries are found by source
+ * and address; they are removed by domain, PASID and address range. Both directions have an index,
+ * so that neither a lookup nor a page-selective invalidation scans.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ constexpr unsigned classShift(unsigned size)
 }
 
 struct CachedTranslation {
-	uint64_t who = 0;   /**< lookup tag; the owner of the cache says what it is */
+	uint64_t who = 0;   /**< lookup tag; its meaning is up to the cache's owner */
 	uint64_t page = 0;  /**< address >> classShift(size) */
 	uint64_t value = 0; /**< physical address */
 	uint32_t flags = 0; /**< the owner's */
@@ -88,7 +88,7 @@ public:
 private:
 	static constexpr uint32_t kNone = ~uint32_t{0};
 
-	/** One cache line; what a lookup reads comes first. */
+	/** One cache line; members that a lookup reads come first. */
 	struct alignas(64) Node : CachedTranslation {
 		uint32_t used = 0; /**< looked up since the clock hand passed */
 		bool live = false;

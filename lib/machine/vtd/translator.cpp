@@ -294,7 +294,10 @@ FaultReason Translator::translateNested(Walk &walk)
 
 	if (reason != FaultReason::None)
 		return reason;
-	/* VTD-NEST-6: what the first stage refuses must not make the second stage's page dirty. */
+	/*
+	 * VTD-NEST-6: a request that the first stage refuses must not make the second stage's page
+	 * dirty.
+	 */
 	const uint32_t rights = firstStageRights(inner);
 
 	complete(walk, inner.level, inner.base, TagKind::Pasid, rights | kStageRead | kStageWrite);
@@ -382,7 +385,7 @@ FaultReason Translator::judge(uint32_t flags, const Request &request, bool privi
 
 /*
  * The six bits that the hit path tests. A write to a page whose D bit is still clear is permitted,
- * but has to walk to set it (VTD-FS-11), so its bit stays off. Afterwards nobody looks at D in
+ * but has to walk to set it (VTD-FS-11), so its bit stays off. Later writes do not look at D in
  * memory (VTD-FS-14).
  */
 uint32_t Translator::permittedKinds(uint32_t flags) const

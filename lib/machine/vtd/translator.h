@@ -60,7 +60,7 @@ struct Completion {
 /** A device that gets this answer may ask for the page: success with R=W=U=S=0, or fewer rights. */
 bool isRecoverable(FaultReason reason);
 
-/** What a page request passed on its way, or why it got stuck (VTD-PRQ-4). */
+/** The path of a page request, or the reason for which it is refused (VTD-PRQ-4). */
 struct PageRequestTarget {
 	FaultReason reason = FaultReason::None;
 	bool silenced = false;
@@ -107,7 +107,7 @@ public:
 		return walk(root, request);
 	}
 
-	/** AT=01. @noWrite: the NW flag of the request, whose access does not matter. */
+	/** AT=01. @noWrite: the NW flag of the request; its access does not matter. */
 	Completion answerTranslationRequest(RootPointer root, const Request &request,
 					    bool noWrite) noexcept;
 	/** AT=10. */
@@ -127,7 +127,7 @@ private:
 	static constexpr uint32_t kSplit = 1 << 17;
 	static constexpr uint32_t kSnooped = 1 << 18, kPassThrough = 1 << 19;
 
-	/** Request and what the front end found out about it. */
+	/** A request and the front end's findings about it. */
 	struct Walk {
 		const Request &request;
 		ContextEntry context;
@@ -135,7 +135,7 @@ private:
 		uint32_t pasid = 0;	 /**< the request's, or RID_PASID */
 		bool privileged = false; /**< effective PR */
 		bool silenced = false;
-		CachedTranslation result; /**< what the IOTLB would hold */
+		CachedTranslation result; /**< as the IOTLB would hold it */
 	};
 
 	const CachedTranslation *find(const StreamId &stream, uint64_t address) noexcept

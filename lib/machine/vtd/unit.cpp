@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The unit as a PCI function: register accesses and what they set off.
+ * The unit as a PCI function: register accesses and their effects.
  *
  * Lock order: commandMutex_ (a register write and all it causes), then the mutex of the page
  * request queue (a page request on its way into memory), then the agent set and one gate, then
@@ -132,7 +132,7 @@ void IommuUnit::Impl::translationChanged(Rid rid) noexcept
 	state_.agents.apply(everything);
 }
 
-/* Run a command, and then tell whoever has to be told. */
+/* Run a command, and then send its notifications. */
 template <typename Action>
 void IommuUnit::Impl::withCommands(Action &&action)
 {
@@ -167,7 +167,7 @@ void IommuUnit::Impl::write(unsigned offset, uint32_t value)
 	execute(offset, value);
 }
 
-/* What a write sets off. Called with commandMutex_ held. */
+/* The effects of a write. Called with commandMutex_ held. */
 void IommuUnit::Impl::execute(unsigned offset, uint32_t value)
 {
 	switch (offset) {

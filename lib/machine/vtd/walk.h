@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the stages of a walk share (VT-d 3.6, 3.7). */
+/* Parts that the stages of a walk share (VT-d 3.6, 3.7). */
 #pragma once
 
 #include <cstdint>

@@ -49,7 +49,7 @@ public:
 	DmaAgent &agent() const { return task_.agent; }
 
 private:
-	/* What was there a moment ago may be had again. */
+	/* A range that was there a moment ago may be used again. */
 	Status judge(DmaResult result) const
 	{
 		if (result == DmaResult::Ok)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * ISA-L behind DeflateEngine; Documentation/design/machine/zip.rst says why ISA-L. Compression always
- * produces raw deflate in one call, and the trailer is added here, so that a part of a stream and a
- * whole one take the same path.
+ * DeflateEngine with ISA-L; Documentation/design/machine/zip.rst gives the reasons for ISA-L.
+ * Compression always produces raw deflate in one call, and the trailer is added here, so that a
+ * part of a stream and a whole one take the same path.
  */
 #include "machine/deflate_engine.h"
 
@@ -129,7 +129,7 @@ DeflateResult DeflateEngine::compress(std::span<const std::byte> in, std::span<s
 		if (size == SIZE_MAX)
 			return full;
 	}
-	/* A part ends with an empty stored block, whatever kind of block came before. */
+	/* A part ends with an empty stored block, after every kind of block. */
 	const bool flushed = size >= 4 && !std::memcmp(&out[size - 4], kEmptyStored.data() + 1, 4);
 
 	if (!part.last && !flushed) {
@@ -182,9 +182,10 @@ struct InflateStream::State {
 	inflate_state inflate;
 
 	/*
-	 * ISA-L reads ahead into a bit buffer, and keeps whole bytes there: behind the end of a
+	 * ISA-L reads ahead into a bit buffer, and keeps whole bytes there: after the end of a
 	 * stream (zlib and raw deflate), and when the output is full. Software must see them as not
-	 * consumed, since they may belong to what follows. @return bytes of @consumed that count
+	 * consumed, since they may belong to the data that follows. @return bytes of @consumed that
+	 * count
 	 */
 	size_t giveBack(size_t consumed)
 	{

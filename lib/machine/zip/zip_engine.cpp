@@ -307,7 +307,7 @@ void finish(Task &task, Status status)
 
 } // namespace
 
-/* ZIP-SQE-2: what is not a result stays as it is. */
+/* ZIP-SQE-2: words that are no result stay as they are. */
 bool ZipEngine::execute(Task &task) noexcept
 {
 	Request request{};

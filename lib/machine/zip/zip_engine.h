@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the ZIP accelerator does with a descriptor (ZIP-SQE-1 to ZIP-SQE-10). */
+/* Execution of a descriptor by the ZIP accelerator (ZIP-SQE-1 to ZIP-SQE-10). */
 #pragma once
 
 #include <cstdint>

@@ -119,7 +119,7 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	std::shared_ptr<AtsEndpoint> ats = std::make_shared<AtsEndpoint>(
 		[this](const AtsEndpoint::StatusChange &change) { showStatus(change); });
 	unsigned atsAt = 0, priAt = 0;
-	std::mutex atsMutex; /**< what is read from the registers reaches the endpoint in order */
+	std::mutex atsMutex; /**< settings read from the registers reach the endpoint in order */
 	std::optional<Rid> attached;
 };
 
@@ -140,7 +140,7 @@ void ZipFunction::Impl::declareAts()
 	priAt = pri;
 }
 
-/* Called by the endpoint, whose mutex is held. */
+/* Called by the endpoint, with its mutex held. */
 void ZipFunction::Impl::showStatus(const AtsEndpoint::StatusChange &change)
 {
 	function.configChange(priAt + kPriStatus, change.set, change.clear, 2);
@@ -317,7 +317,7 @@ void ZipFunction::resetDevice()
 	impl_->table.clear();
 }
 
-/* Queues whose work waited for bus mastering are not woken by any doorbell. */
+/* No doorbell wakes queues with work that waited for bus mastering. */
 void ZipFunction::configChanged()
 {
 	const bool master = busMaster();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Trace events on request: environment WD_TRACE names categories, and each event of theirs becomes
- * a line "seconds thread-tid category:event: fields" of a file (Documentation/contributing/debugging.rst).
+ * a line "seconds thread-tid category:event: fields" of a file
+ * (Documentation/contributing/debugging.rst).
  */
 #pragma once
 

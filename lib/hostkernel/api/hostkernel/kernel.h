@@ -29,7 +29,7 @@ struct PciSlot {
 	machine::PciFunction *pciFunction = nullptr;
 };
 
-/** What /sys/devices/system/node shows. */
+/** The content of /sys/devices/system/node. */
 struct NodeInfo {
 	int id = 0;
 	std::vector<int> cpus;
@@ -48,7 +48,7 @@ struct BootConfig {
 	std::string sysfsDirectory;
 };
 
-/** What was still there when the kernel went down; all zero in a correct run. */
+/** Leftovers when the kernel went down; all zero in a correct run. */
 struct LeakReport {
 	uint64_t openFiles = 0;
 	uint64_t pinnedPages = 0;
@@ -90,10 +90,11 @@ bool booted();
  */
 int systemSleep(const std::function<void()> &asleep = {});
 
-/** What reboot(2) and kexec do before the machine goes: the shutdown callback of every driver. */
+/** The step of reboot(2) and kexec before the machine goes: the shutdown callback of every
+ * driver. */
 void systemShutdown();
 
-/** What is in tables of a process's page table that have been freed: whoever reads it is late. */
+/** The content of freed tables of a process's page table: a reader of it is late. */
 constexpr uint64_t kFreedTableWord = 0x6b6b6b6b6b6b6b6b;
 
 /** Capability numbers of <linux/capability.h> that the hosted kernel tests. */
@@ -111,7 +112,7 @@ public:
 	static std::shared_ptr<Caller> self();
 	/** A further caller with this process's memory but an own mm object, files and limits. */
 	static std::shared_ptr<Caller> create(unsigned uid);
-	/** A caller whose memory is process @pid's, reached with process_vm_readv/writev only. */
+	/** A caller with the memory of process @pid, reached with process_vm_readv/writev only. */
 	static std::shared_ptr<Caller> remote(pid_t pid, unsigned uid);
 
 	virtual ~Caller() = default;
@@ -139,8 +140,8 @@ public:
 	virtual int mmap(size_t length, int prot, int flags, int fd, uint64_t offset,
 			 void **out) = 0;
 	/**
-	 * One earlier mmap, or pages of it. What is left holds the file, as in Linux; its pages are
-	 * asked for anew.
+	 * One earlier mmap, or pages of it. The rest still holds the file, as in Linux; its pages
+	 * are asked for anew.
 	 */
 	virtual int munmap(void *address, size_t length) = 0;
 	/** As dup(2)/SCM_RIGHTS: another reference to the open file, in @to's table. */
@@ -202,8 +203,8 @@ private:
 };
 
 /**
- * For tests of time-outs: as if @ns had passed, for what kernel code in the calling thread reads
- * from the clock from now on. Sleeps are not concerned.
+ * For tests of time-outs: kernel code in the calling thread reads a clock that is @ns ahead from
+ * now on. Sleeps do not change.
  */
 void passTime(uint64_t ns);
 

@@ -49,7 +49,7 @@ WD_BEGIN_DECLS
 /**
  * crypto_alloc_acomp_node() - become a user of an algorithm
  * @alg_name: name, or name of the driver
- * @type, @mask: flags that it must have, of those in the mask
+ * @type, @mask: flags that it must have, among the bits of the mask
  * @node: where the user is, NUMA_NO_NODE = anywhere
  *
  * Return: the tfm, or an ERR_PTR: -ENOENT, -ENOMEM, or an error of the driver.

@@ -50,10 +50,10 @@ struct crypto_async_request {
 };
 
 /**
- * struct crypto_alg - what all algorithms have
+ * struct crypto_alg - common part of all algorithms
  * @cra_list: of the registry
  * @cra_flags: CRYPTO_ALG_*
- * @cra_ctxsize: bytes behind each tfm for the driver
+ * @cra_ctxsize: bytes after each tfm for the driver
  * @cra_priority: the highest one of a name is taken
  * @cra_refcnt: 1 of the registry, 1 of each tfm
  * @cra_name, @cra_driver_name: either finds it; the second is unique

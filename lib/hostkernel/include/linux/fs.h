@@ -81,7 +81,7 @@ struct file {
 	const struct cred *f_cred;
 	void *private_data;
 	struct address_space *f_mapping;
-	void *wd_private; /* who opened it, for the count of open files */
+	void *wd_private; /* the opener, for the count of open files */
 };
 
 static inline struct inode *file_inode(const struct file *filp)

@@ -43,7 +43,7 @@ extern "C" {
  * @dev_id: cookie of the handlers; not NULL with IRQF_SHARED
  *
  * Return: 0; -EINVAL for a number that does not exist, for no handler at all, or for a shared
- * request without cookie; -EBUSY if somebody has the number and one of both will not share;
+ * request without cookie; -EBUSY if the number is taken and one of both requests is not shared;
  * -ENOTCONN for IRQ_NOTCONNECTED.
  */
 int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t thread_fn,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * IOMMU core (names, callbacks, order of calls and errors of Linux 6.1;
- * Documentation/spec/linux-iommu.rst): what an IOMMU driver implements, and what users of domains
- * and groups call.
+ * Documentation/spec/linux-iommu.rst): operations of an IOMMU driver, and functions for users of
+ * domains and groups.
  */
 #ifndef _LINUX_IOMMU_H
 #define _LINUX_IOMMU_H
@@ -185,7 +185,7 @@ struct iommu_resv_region {
 enum iommu_dev_features { IOMMU_DEV_FEAT_SVA, IOMMU_DEV_FEAT_IOPF };
 
 /**
- * struct iommu_iotlb_gather - what an unmap still has to invalidate
+ * struct iommu_iotlb_gather - ranges that an unmap still has to invalidate
  * @start, @end: range, @end inclusive; empty when @end is 0
  * @pgsize: granularity
  * @freelist: pages to free after the invalidation
@@ -231,7 +231,7 @@ struct iommu_ops {
 
 /**
  * struct iommu_domain_ops - operations on a domain
- * @map_pages: adds to @mapped what was installed, on error too
+ * @map_pages: adds the installed bytes to @mapped, on error too
  * @unmap_pages: bytes removed; must not fail
  */
 struct iommu_domain_ops {
@@ -275,7 +275,7 @@ struct iommu_fault_param {
 };
 
 /**
- * struct dev_iommu - what the core keeps for a claimed device
+ * struct dev_iommu - the core's data of a claimed device
  * @lock: serialises the fault handler's registration
  * @iommu_dev: the instance that claimed it
  * @priv: the driver's own
@@ -390,7 +390,7 @@ static inline void iommu_iotlb_sync(struct iommu_domain *domain,
 	iommu_iotlb_gather_init(iotlb_gather);
 }
 
-/* Whether [@iova, +@size) neither overlaps nor touches what is gathered. */
+/* Whether [@iova, +@size) neither overlaps nor touches the gathered range. */
 static inline bool iommu_iotlb_gather_is_disjoint(struct iommu_iotlb_gather *gather,
 						  unsigned long iova, size_t size)
 {
@@ -412,7 +412,7 @@ static inline void iommu_iotlb_gather_add_range(struct iommu_iotlb_gather *gathe
 		gather->end = last;
 }
 
-/* LINUX-MAP-7: syncs first what cannot be merged with [@iova, +@size). */
+/* LINUX-MAP-7: syncs the gathered range first if it cannot be merged with [@iova, +@size). */
 static inline void iommu_iotlb_gather_add_page(struct iommu_domain *domain,
 					       struct iommu_iotlb_gather *gather,
 					       unsigned long iova, size_t size)
@@ -473,7 +473,7 @@ struct iommu_domain *iommu_group_default_domain(struct iommu_group *group);
 struct iommu_group *pci_device_group(struct device *dev);
 struct iommu_group *generic_device_group(struct device *dev);
 
-/* -EPERM if somebody uses or owns the group, -EBUSY if a foreign domain is attached. */
+/* -EPERM if the group is in use or has an owner, -EBUSY if a foreign domain is attached. */
 int iommu_group_claim_dma_owner(struct iommu_group *group, void *owner);
 void iommu_group_release_dma_owner(struct iommu_group *group);
 bool iommu_group_dma_owner_claimed(struct iommu_group *group);

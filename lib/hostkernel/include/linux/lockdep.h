@@ -2,8 +2,8 @@
 /*
  * The locks of this kernel know their owner; a failed assertion WARNs. Each thread knows its
  * mutexes and rw semaphores: touching user memory with one of them held WARNs, unless the name of
- * its class begins with WD_LOCK_PRIVATE, which lockdep_set_class_and_name() says: nobody but the
- * caller whose memory it is waits for it.
+ * its class begins with WD_LOCK_PRIVATE, set by lockdep_set_class_and_name(): only the caller that
+ * owns the memory waits for such a lock.
  */
 #ifndef _LINUX_LOCKDEP_H
 #define _LINUX_LOCKDEP_H

@@ -169,9 +169,9 @@ void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
 /*
- * One area stands for all memory of a process; what is really there is found out by touching it.
- * Under the mmap lock. With FAULT_FLAG_ALLOW_RETRY that is dropped while a page is waited for that
- * is not in memory; the result is then VM_FAULT_RETRY.
+ * One area stands for all memory of a process; a touch finds out whether a page is really there.
+ * Under the mmap lock. With FAULT_FLAG_ALLOW_RETRY the lock is dropped while the function waits for
+ * a page that is not in memory; the result is then VM_FAULT_RETRY.
  */
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
 struct pt_regs;

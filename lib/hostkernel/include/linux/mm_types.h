@@ -45,7 +45,7 @@ struct vm_area_struct;
 struct vm_fault;
 
 struct mm_struct {
-	pgd_t *pgd; /* x86-64, whatever the processor; filled by faults and pins (user_table.h) */
+	pgd_t *pgd; /* x86-64 on every processor; filled by faults and pins (user_table.h) */
 	atomic_t mm_users;
 	atomic_t mm_count;
 	struct rw_semaphore mmap_lock;

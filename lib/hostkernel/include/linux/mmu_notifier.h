@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Notifiers of an mm, in the form that needs no synchronous unregistration. The host's kernel tells
- * nothing about memory of a process: what is announced is what the hosted kernel maps and unmaps
- * itself, what a Caller announces, and the end of an mm.
+ * Notifiers of an mm, in the form that needs no synchronous unregistration. The host's kernel does
+ * not report changes of a process's memory: notifiers hear of mappings that the hosted kernel makes
+ * and removes itself, of changes that a Caller announces, and of the end of an mm.
  */
 #ifndef _LINUX_MMU_NOTIFIER_H
 #define _LINUX_MMU_NOTIFIER_H
@@ -39,7 +39,7 @@ struct mmu_notifier *mmu_notifier_get_locked(const struct mmu_notifier_ops *ops,
 struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm);
 /* Callbacks may go on until free_notifier is called. */
 void mmu_notifier_put(struct mmu_notifier *subscription);
-/* Until every free_notifier of what was put has returned: before a module goes. */
+/* Wait until every free_notifier of notifiers that were put has returned: before a module goes. */
 void mmu_notifier_synchronize(void);
 WD_END_DECLS
 

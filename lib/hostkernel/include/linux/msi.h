@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Message-signalled interrupts: what a message is.
- */
+/* Message-signalled interrupts: the message. */
 #ifndef _LINUX_MSI_H
 #define _LINUX_MSI_H
 

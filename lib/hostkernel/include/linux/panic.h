@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Marks on the kernel: there is nothing here that anybody would read them from but the log. */
+/* Marks on the kernel: only the log shows them. */
 #ifndef _LINUX_PANIC_H
 #define _LINUX_PANIC_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Power management of devices: what a driver is called for when the machine sleeps. System sleep
- * only; the machine is put to sleep by the embedder (hostkernel::systemSleep()).
+ * Power management of devices: a driver's callbacks for sleep of the machine. System sleep only;
+ * the machine is put to sleep by the embedder (hostkernel::systemSleep()).
  */
 #ifndef _LINUX_PM_H
 #define _LINUX_PM_H
@@ -11,9 +11,9 @@ struct device;
 /**
  * struct dev_pm_ops - callbacks of a bus, or of a driver
  *
- * Every one of the way down is called for a device after those of all that depend on it (children,
- * consumers of its links), every one of the way up before theirs. Interrupts are off in the noirq
- * ones. The hosted kernel calls those of suspend and resume; it does not hibernate.
+ * On the way down each callback runs for a device after the callbacks of all devices that depend on
+ * it (children, consumers of its links), on the way up before theirs. Interrupts are off in the
+ * noirq ones. The hosted kernel calls the callbacks of suspend and resume; it does not hibernate.
  */
 struct dev_pm_ops {
 	int (*prepare)(struct device *dev);

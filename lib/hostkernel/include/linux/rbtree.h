@@ -58,7 +58,7 @@ struct rb_node *rb_next(const struct rb_node *node);
 struct rb_node *rb_prev(const struct rb_node *node);
 struct rb_node *rb_first(const struct rb_root *root);
 struct rb_node *rb_last(const struct rb_root *root);
-/* @update recomputes what a node keeps about its subtree, from its children. */
+/* @update recomputes a node's data on its subtree, from its children. */
 void wd_rb_insert_augmented(struct rb_node *node, struct rb_root *root,
 			    void (*update)(struct rb_node *node));
 void wd_rb_erase_augmented(struct rb_node *node, struct rb_root *root,

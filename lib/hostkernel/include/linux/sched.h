@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tasks. `current` is the calling thread; what it runs on behalf of is in its fields. */
+/* Tasks. `current` is the calling thread; its fields have the process that it works for. */
 #ifndef _LINUX_SCHED_H_HOSTED
 #define _LINUX_SCHED_H_HOSTED
 

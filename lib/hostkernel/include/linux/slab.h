@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every allocation is counted; what is left at shutdown is a leak. Freed memory is poisoned. */
+/* Every allocation is counted; one that is left at shutdown is a leak. Freed memory is poisoned. */
 #ifndef _LINUX_SLAB_H
 #define _LINUX_SLAB_H
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events. As in Linux, a header with TRACE_EVENT() is included by everybody who traces, and
+ * Trace events. As in Linux, a header with TRACE_EVENT() is included by every file that traces, and
  * once with CREATE_TRACE_POINTS defined; <trace/define_trace.h>, at its end, then reads it again.
  * Here an event writes a line of text at once: its fields live on the stack, and a __string() is
  * not copied. All events of a TRACE_SYSTEM are on or off together (environment WD_TRACE).
@@ -42,7 +42,7 @@ WD_END_DECLS
 #define TP_fast_assign(args...) args
 #define TP_printk(fmt, args...) fmt, args
 
-/* What an event is to those who trace: off, it is a load and a branch. */
+/* An event in code that traces: off, it is a load and a branch. */
 #define __WD_DECLARE_TRACE(name, proto, args)                                                      \
 	extern struct wd_trace_system __wd_trace_system;                                           \
 	void __wd_trace_##name(proto);                                                             \

@@ -70,7 +70,9 @@ WD_END_DECLS
 #define wake_up_interruptible_poll(wq, m) \
 	__wake_up(wq, TASK_INTERRUPTIBLE, 1, (void *)(uintptr_t)(m))
 
-/* @timeout in jiffies; the value is what is left (at least 1 if the condition holds), or 0. */
+/*
+ * @timeout in jiffies; the value is the remaining time (at least 1 if the condition holds), or 0.
+ */
 #define __wd_wait(wq, condition, state, flags, timeout, before, after)               \
 	({                                                                           \
 		struct wait_queue_entry __wd_entry;                                  \

@@ -55,7 +55,7 @@ typedef unsigned int xa_mark_t;
 #define DEFINE_XARRAY_ALLOC(name) DEFINE_XARRAY_FLAGS(name, XA_FLAGS_ALLOC)
 #define DEFINE_XARRAY_ALLOC1(name) DEFINE_XARRAY_FLAGS(name, XA_FLAGS_ALLOC1)
 
-/* Entries whose two low bits are 10 are internal: errors and the zero (reserved) entry. */
+/* Entries with the low bits 10 are internal: errors and the zero (reserved) entry. */
 static inline void *xa_mk_internal(unsigned long v)
 {
 	return (void *)((v << 2) | 2);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Ordered trees as treaps: in order of the caller's keys, and a heap by random priority, so that
- * the depth is O(log n) whatever order a caller inserts in.
+ * the depth is O(log n) for every order of insertion.
  */
 #include <algorithm>
 
@@ -172,7 +172,7 @@ void updateLast(rb_node *node)
 							    intervalOf(child)->__subtree_last);
 }
 
-/* The leftmost interval below @node that meets [start, last], if there is one. */
+/* The leftmost interval below @node that overlaps [start, last], if there is one. */
 interval_tree_node *leftmost(rb_node *node, unsigned long start, unsigned long last)
 {
 	while (node && intervalOf(node)->__subtree_last >= start) {

@@ -25,7 +25,7 @@ struct Node {
 	rcu_head rcu;
 };
 
-/* Last index of the tree whose root has @shift. */
+/* Last index of a tree with @shift at its root. */
 unsigned long lastIndex(unsigned shift)
 {
 	return shift + kBits >= BITS_PER_LONG ? ULONG_MAX : (1UL << (shift + kBits)) - 1;
@@ -66,7 +66,7 @@ void *walk(const struct xarray *xa, unsigned long index)
 
 Node *allocNode(Node *parent, unsigned shift, unsigned offset, gfp_t gfp)
 {
-	/* The lock is held: no sleeping, whatever the caller would allow. */
+	/* The lock is held: no sleeping, even if the caller allows it. */
 	auto *node = static_cast<Node *>(kzalloc(sizeof(Node), gfp & ~__GFP_DIRECT_RECLAIM));
 	if (node) {
 		node->parent = parent;
@@ -137,7 +137,7 @@ int grow(struct xarray *xa, unsigned long index, gfp_t gfp)
 	return 0;
 }
 
-/* The leaf of @index, made if @create. On failure whatever was made for nothing is undone. */
+/* The leaf of @index, made if @create. On failure nodes that were made in vain are removed. */
 Node *leafOf(struct xarray *xa, unsigned long index, bool create, gfp_t gfp)
 {
 	if (create && grow(xa, index, gfp)) {
@@ -194,7 +194,9 @@ bool refused(const void *entry)
 	return WARN_ON_ONCE(xa_is_internal(entry) && !xa_is_zero(entry));
 }
 
-/* Lowest free index >= @min below @node, whose first index is @base; ULONG_MAX if there is none. */
+/*
+ * Lowest free index >= @min below @node, which begins at index @base; ULONG_MAX if there is none.
+ */
 unsigned long findFree(const Node *node, unsigned long base, unsigned long min)
 {
 	unsigned first = min > base ? slotOf(node->shift, min) : 0;

@@ -2,8 +2,8 @@
 /*
  * fork(): the child has a copy of this kernel's variables, but none of its threads, and nothing of
  * it works there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the
- * variables become what they were before the first boot; state.ld has put them into one piece. What
- * the old kernel has on the heap is lost to the child, and stays the parent's business.
+ * variables become what they were before the first boot; state.ld has put them into one piece. The
+ * old kernel's heap memory is lost to the child, and belongs to the parent.
  */
 #include "fork.h"
 
@@ -27,13 +27,14 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Outside of what is put back. */
+/* Outside of the variables that are put back. */
 [[gnu::section("wd_kept")]] std::byte *before; /* the variables, before the first boot */
-[[gnu::section("wd_kept")]] std::byte *lost;   /* those of the parent: roots of its heap */
+[[gnu::section("wd_kept")]] std::byte *lost;   /* the parent's values: roots of its heap */
 
 /*
- * Between variables sanitizers have put bytes that nobody may touch, and a copy of the kernel's
- * locks is no use of them: no instrumentation, and no call of an instrumented function.
+ * Sanitizers forbid access to bytes that they have put between variables, and they must not take a
+ * copy of the kernel's locks for a use: no instrumentation, and no call of an instrumented
+ * function.
  */
 [[gnu::no_sanitize("address", "thread", "undefined"), gnu::noinline]] void
 copyBytes(volatile std::byte *to, const volatile std::byte *from, size_t length)

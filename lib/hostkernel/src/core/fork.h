@@ -4,7 +4,7 @@
 namespace wd::hostkernel
 {
 
-/** Before a boot: what a child of fork() needs to boot a kernel of its own. */
+/** To be called before a boot: prepares the boot of a kernel in a child of fork(). */
 void forkRemember();
 
 } // namespace wd::hostkernel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's printf: what the C library formats alike is left to it; %p and its suffixes are
- * ours. Pointers are printed as they are: there is nobody here to hide them from.
+ * The kernel's printf: the C library formats all conversions that are alike in both; %p and its
+ * suffixes are ours. Pointers are printed as they are: a process need not hide them from itself.
  */
 #include <algorithm>
 #include <cstdarg>
@@ -161,7 +161,7 @@ void formatString(Output &out, const Spec &spec, const char *s)
 		format(out, spec, "s", s);
 }
 
-/* @at: behind the p. @return behind the suffix. */
+/* @at: after the p. @return after the suffix. */
 const char *formatPointer(Output &out, const Spec &spec, const char *at, va_list *args)
 {
 	auto *pointer = va_arg(*args, const void *);
@@ -212,7 +212,7 @@ const char *formatPointer(Output &out, const Spec &spec, const char *at, va_list
 
 int wd_vsnprintf(char *buf, size_t size, const char *fmt, va_list given)
 {
-	/* Copied: the parameter is an array in disguise, whose address is not a va_list *. */
+	/* Copied: the parameter is an array in disguise, so its address is not a va_list *. */
 	va_list args;
 	va_copy(args, given);
 	Output out(buf, size);

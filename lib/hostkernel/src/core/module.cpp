@@ -67,7 +67,7 @@ int set(const char *val, const kernel_param *kp)
 	T value{};
 	const int ret = parse(val, &value);
 
-	/* Whoever reads it meanwhile does so with READ_ONCE(). */
+	/* Concurrent readers use READ_ONCE(). */
 	if (!ret)
 		__atomic_store_n(static_cast<T *>(kp->arg), value, __ATOMIC_RELAXED);
 	return ret;
@@ -181,7 +181,7 @@ namespace wd::hostkernel
 namespace
 {
 
-/* A kernel that boots again in the same process has what it was compiled with. */
+/* A kernel that boots again in the same process has the compiled-in defaults. */
 void restoreDefault(const kernel_param *param)
 {
 	static std::map<const kernel_param *, std::string> defaults;

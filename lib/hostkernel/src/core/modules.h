@@ -10,7 +10,7 @@ namespace wd::hostkernel
 void moduleParameters();
 /** Events are on or off as WD_TRACE says; throws if that names a category which does not exist. */
 void moduleTraces();
-/** @return what its init returned. */
+/** @return the result of its init. */
 int moduleStart(const wd_module_entry &entry);
 void moduleStop(const wd_module_entry &entry);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The log, and what goes wrong loudly: WARN and BUG. */
+/* The log, WARN and BUG. */
 #include "sched/thread_state.h"
 
 #include <cstdarg>

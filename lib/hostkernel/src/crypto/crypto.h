@@ -9,7 +9,7 @@ namespace wd::hostkernel
 
 /** Register the algorithms of the kernel's own. */
 void cryptoStart();
-/** WARNs about algorithms that modules left behind. */
+/** WARNs about algorithms that modules did not unregister. */
 void cryptoStop();
 
 /** "deflate" in software. */

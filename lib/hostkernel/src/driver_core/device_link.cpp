@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What managed device links say about binding: the driver of a consumer is taken from it before the
- * supplier's goes, and is not probed until that is back. (How links order sleep is in power.cpp.)
+ * Effects of managed device links on binding: a consumer loses its driver before the supplier's
+ * goes, and is not probed until the supplier's is back. (How links order sleep is in power.cpp.)
  */
 #include "device_model.h"
 #include "power.h"

@@ -12,7 +12,7 @@
 
 #include "fs/sysfs_tree.h"
 
-/** What the device core knows of a device beside its public fields. */
+/** The device core's data of a device beside its public fields. */
 struct device_private {
 	std::list<device *> children; /* under the model lock */
 	bool registered = false;
@@ -46,7 +46,7 @@ int kobjectSetName(kobject *kobj, const char *fmt, va_list args);
 /** Devices that were initialised and not released yet. */
 uint64_t deviceCount();
 
-/** Buses: what device_add() and device_del() do there. */
+/** Buses: parts of device_add() and device_del(). */
 int busAddDevice(device *dev);
 void busProbeDevice(device *dev);
 void busRemoveDevice(device *dev);
@@ -68,7 +68,7 @@ SysfsNode *devicesDirectory();
 
 /** Character device nodes: /dev/<name> refers to @devt. */
 void deviceNodeAdd(const std::string &name, dev_t devt);
-/** Whatever its name: asking the driver for that again may fail. */
+/** Removes it by number: asking the driver for the name again may fail. */
 void deviceNodeRemove(dev_t devt);
 std::string deviceNodeName(device *dev);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sleep of the machine, and its last moment. One list has all devices in an order in which each
- * comes after what it depends on: its parent, and the suppliers of its links. Waking goes through
- * it, sleeping and shutting down go backwards.
+ * comes after its parent and the suppliers of its links. Waking goes through it, sleeping and
+ * shutting down go backwards.
  *
  * Callbacks run without the lock of the list, on a snapshot that holds the devices.
  */
@@ -54,7 +54,7 @@ Immortal<std::list<device_link>> linksObject;
 auto &links = *linksObject;
 std::mutex transitionMutex; /* one sleep at a time */
 
-/* With orderMutex. Whether @dev is @other, below it, or a consumer of what is. */
+/* With orderMutex. Whether @dev is @other, below it, or a consumer of such a device. */
 bool dependsOn(const device *dev, const device *other)
 {
 	if (dev == other || (dev->parent && dependsOn(dev->parent, other)))
@@ -64,7 +64,7 @@ bool dependsOn(const device *dev, const device *other)
 	});
 }
 
-/* With orderMutex. Those that depend on the device keep their places relative to each other. */
+/* With orderMutex. Devices that depend on this one keep their places relative to each other. */
 void moveLast(device *dev)
 {
 	std::list<device *> moved;
@@ -125,7 +125,7 @@ int run(device *dev, Callback which, bool locked)
 	return ret;
 }
 
-/* What did go down comes up: all from index @from on. */
+/* Devices that went down come up: all from index @from on. */
 void up(const Snapshot &devices, const Phase &phase, size_t from)
 {
 	for (size_t i = from; i < devices.size(); i++)
@@ -180,7 +180,7 @@ ssize_t showState(kobject *, kobj_attribute *, char *buf)
 	return sysfs_emit(buf, "mem\n");
 }
 
-/* The machine wakes at once: nobody is there who could press a button. */
+/* The machine wakes at once: it has no button. */
 ssize_t storeState(kobject *, kobj_attribute *, const char *buf, size_t count)
 {
 	if (!sysfs_streq(buf, "mem"))

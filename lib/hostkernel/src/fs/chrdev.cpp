@@ -67,7 +67,7 @@ cdev *cdevGet(cdev *cd)
 	return cd;
 }
 
-/* What an open needs: the node, and either its cdev or its misc device. */
+/* The objects for an open: the node, and either its cdev or its misc device. */
 struct Found {
 	inode *node = nullptr;
 	cdev *cd = nullptr;

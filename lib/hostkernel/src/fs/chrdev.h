@@ -11,9 +11,9 @@ namespace wd::hostkernel
 inode *inodeCreate(dev_t devt, umode_t mode);
 void inodePut(inode *node);
 
-/** A file with one reference on @node (whose reference it takes over); nullptr without memory. */
+/** A file with a reference on @node, taken over from the caller; nullptr without memory. */
 file *fileCreate(inode *node, const file_operations *fops, int flags);
-/** Undo fileCreate() for a file whose open failed: no release(), @node's reference stays. */
+/** Undo fileCreate() after a failed open: no release(), @node's reference stays. */
 void fileAbandon(file *filp);
 
 } // namespace wd::hostkernel

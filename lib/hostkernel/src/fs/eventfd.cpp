@@ -69,8 +69,8 @@ bool isEventfd(int fd)
 }
 
 /*
- * A full counter must not hold up an interrupt, whatever mode the program gave its descriptor. If
- * there is room at all, 1 fits.
+ * A full counter must not delay an interrupt, in any mode of the program's descriptor. If there is
+ * room at all, 1 fits.
  */
 bool signalOnce(int fd)
 {

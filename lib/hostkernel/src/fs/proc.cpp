@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The files of /proc that programs of both hosts ask for: failures on request of a thread (Linux:
- * Documentation/fault-injection/fault-injection.rst), and what the caller has pinned.
+ * Documentation/fault-injection/fault-injection.rst), and the caller's pinned memory.
  */
 #include "vfs.h"
 
@@ -19,7 +19,9 @@ namespace wd::hostkernel
 namespace
 {
 
-/* As in Linux a file of /proc acts on the task that it was opened for, whoever reads or writes. */
+/*
+ * As in Linux a file of /proc acts on the task that it was opened for, not on the reader or writer.
+ */
 task_struct *taskOf(file *filp)
 {
 	return static_cast<task_struct *>(filp->private_data);

@@ -180,7 +180,7 @@ void sysfs_remove_link_from_group(struct kobject *kobj, const char *group_name,
 
 void sysfs_notify(struct kobject *, const char *, const char *)
 {
-	/* Nobody polls attributes of the hosted sysfs. */
+	/* Attributes of the hosted sysfs cannot be polled. */
 }
 
 int sysfs_emit_at(char *buf, int at, const char *fmt, ...)

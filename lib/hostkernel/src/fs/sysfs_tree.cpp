@@ -31,7 +31,9 @@ struct SysfsTree::State {
 	std::condition_variable idle; /* a callback ended */
 	SysfsNodePtr root;
 	std::string mirror; /* "": none */
-	/* The mirror's thread reads files for the first time: whoever creates one may hold locks.
+	/*
+	 * The mirror's thread reads files for the first time: the code that creates one may hold
+	 * locks.
 	 */
 	std::thread mirrorThread;
 	std::condition_variable mirrorWork, mirrorDone;
@@ -369,8 +371,8 @@ void SysfsTree::mirrorAdd(const SysfsNodePtr &node)
 }
 
 /*
- * Whoever reads the mirror sees a whole value, never a part of it. @first: only if the file is not
- * there yet; then somebody else wrote a newer value meanwhile.
+ * A reader of the mirror sees a whole value, never a part of it. @first: only if the file is not
+ * there yet; otherwise another thread wrote a newer value meanwhile.
  */
 void SysfsTree::mirrorWrite(const SysfsNodePtr &node, const std::string &text, bool first)
 {

@@ -48,8 +48,8 @@ file *openNode(const std::string &path, int flags);
 file *openProc(const std::string &path, int flags);
 
 /**
- * Releases of files whose last reference went away during a system call wait until its end, when
- * no lock is held.
+ * When the last reference to a file goes away during a system call, its release waits until the end
+ * of the call, when no lock is held.
  */
 void runDeferredReleases();
 
@@ -58,7 +58,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 	    vm_area_struct *&out);
 void unmapFile(vm_area_struct *vma);
 /**
- * Unmap [@start, @end) of @vma, which must be inside of it. What is left of it goes to @rest, also
+ * Unmap [@start, @end) of @vma, which must be inside of it. The remaining part goes to @rest, also
  * after an error: then nothing is unmapped.
  */
 int unmapPart(vm_area_struct *vma, unsigned long start, unsigned long end,

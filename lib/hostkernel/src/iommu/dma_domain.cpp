@@ -271,7 +271,7 @@ dma_addr_t opMapPage(device *dev, page *page, unsigned long offset, size_t size,
 
 void opUnmapPage(device *dev, dma_addr_t handle, size_t size, dma_data_direction, unsigned long)
 {
-	/* An address that nobody mapped must not give somebody else's back. */
+	/* An unmapped address must not release the address of another mapping. */
 	if (WARN_ON(!iommu_iova_to_phys(iommu_get_dma_domain(dev), handle)))
 		return;
 	unmapRange(dev, handle, size);

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * The DMA API over a domain: what a domain of a DMA type carries.
- */
+/* The DMA API over a domain: data of a domain of a DMA type. */
 #pragma once
 
 #include <linux/iommu.h>

@@ -70,7 +70,7 @@ int attachGroup(iommu_domain *domain, iommu_group *group)
 	return foreignDomain(group) ? -EBUSY : groupSetDomain(group, domain);
 }
 
-/* LINUX-OWN-1: back to what the core wants there, nothing while somebody owns the group. */
+/* LINUX-OWN-1: back to the core's choice: blocked while the group has an owner. */
 void setCoreDomain(iommu_group *group)
 {
 	iommu_domain *domain = group->owner ? group->blockingDomain : group->defaultDomain;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Groups of the IOMMU core: the devices that the IOMMU cannot tell apart, the domains that are
- * attached to them, and who owns their DMA.
+ * attached to them, and the owner of their DMA.
  *
  * Lock order: probe mutex, then a group's mutex. Drivers' callbacks run under them: probe_device
  * and device_group under the first, def_domain_type and attach_dev under the second.
@@ -38,7 +38,7 @@ private:
 	mutex &mutex_;
 };
 
-/** The default type that devices get whose driver has no preference: 11, as Debian's kernel. */
+/** The default type of devices for which the driver has no preference: 11, as Debian's kernel. */
 unsigned iommuDefaultType();
 
 /** A domain of @type from the driver of @bus, with the core's fields filled in; NULL: failed. */
@@ -53,7 +53,7 @@ int iommuAttachOne(iommu_domain *domain, device *dev);
 int groupSetDomain(iommu_group *group, iommu_domain *domain);
 /** Choose the type of and allocate the default domain, if there is none. 0 or -ENOMEM. */
 int groupAllocDefaultDomain(iommu_group *group, bus_type *bus);
-/** Map what firmware wants mapped 1:1 for @dev into the default domain. */
+/** Map the regions that firmware wants mapped 1:1 for @dev into the default domain. */
 int groupMapDirect(iommu_group *group, device *dev);
 
 /* Sysfs of groups and instances. All take no lock. */
@@ -87,7 +87,7 @@ struct iommu_group {
 
 	iommu_domain *defaultDomain = nullptr;
 	iommu_domain *blockingDomain = nullptr;
-	/** What is attached now. Written under the mutex; iommu_get_domain_for_dev() has none. */
+	/** The attached domain. Written under the mutex; iommu_get_domain_for_dev() has none. */
 	std::atomic<iommu_domain *> domain{nullptr};
 
 	/** Bound drivers that use the default domain, or 1 for @owner. */

@@ -45,7 +45,10 @@ Instances &instances()
 	return *object;
 }
 
-/* What devices get whose driver has no preference; "iommu.passthrough" and "iommu.strict". */
+/*
+ * The type of devices for which the driver has no preference; "iommu.passthrough" and
+ * "iommu.strict".
+ */
 std::atomic<unsigned> defaultType{IOMMU_DOMAIN_DMA_FQ};
 
 /* --- one device --- */
@@ -312,7 +315,7 @@ int releaseOf(device *dev, void *instance)
 
 /* --- default domain --- */
 
-/* LINUX-DOM-1: what all members agree on, or the global default. */
+/* LINUX-DOM-1: the type on which all members agree, or the global default. */
 unsigned groupDefaultType(iommu_group *group)
 {
 	int type = 0;

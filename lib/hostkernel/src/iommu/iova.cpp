@@ -188,7 +188,7 @@ iova *reserve_iova(iova_domain *iovad, unsigned long pfn_lo, unsigned long pfn_h
 		return nullptr;
 	std::lock_guard lock(ranges->mutex);
 
-	/* What overlaps is united with the new range, so that every frame has one owner. */
+	/* Overlapping ranges are united with the new one, so that every frame has one owner. */
 	pfn_lo = std::max(pfn_lo, iovad->start_pfn);
 	for (auto it = lookup(*ranges, pfn_lo); it != ranges->used.end();
 	     it = lookup(*ranges, pfn_lo)) {

@@ -75,7 +75,7 @@ bool mappedDirect(const iommu_resv_region *region)
 	return region->type == IOMMU_RESV_DIRECT || region->type == IOMMU_RESV_DIRECT_RELAXABLE;
 }
 
-/* LINUX-DOM-4: map the pages of @region that nobody has mapped yet, in runs. */
+/* LINUX-DOM-4: map the pages of @region that are not mapped yet, in runs. */
 int mapRegion(iommu_domain *domain, const iommu_resv_region *region)
 {
 	const size_t page = domain->pgsize_bitmap & -domain->pgsize_bitmap;

@@ -135,7 +135,7 @@ size_t Arena::take(unsigned order)
 		return page;
 	}
 	size_t count = size_t{1} << order;
-	/* Aligned to its size; what is skipped is lost only as address space. */
+	/* Aligned to its size; skipped addresses are lost only as address space. */
 	size_t page = (frontier_ + count - 1) & ~(count - 1);
 	if (page + count > size_ >> PAGE_SHIFT)
 		return SIZE_MAX;

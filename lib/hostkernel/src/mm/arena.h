@@ -18,7 +18,8 @@ namespace wd::hostkernel
  */
 void *arenaAllocate(size_t pages, bool zero);
 
-/** Exactly what arenaAllocate(@pages) returned. A wrong or second free is a WARN and ignored. */
+/** Free exactly the result of arenaAllocate(@pages). A wrong or second free is a WARN and
+ * ignored. */
 void arenaFree(void *address, size_t pages);
 
 /** Whether all of [@address, +@length) is in the arena. */

@@ -13,7 +13,7 @@
 #if defined(__x86_64__)
 /*
  * In assembly, so that no sanitizer instruments the accesses. Each FAULT row: address of the
- * instruction, address to continue at. All functions return what is left to do in rax.
+ * instruction, address to continue at. All functions return the number of bytes left in rax.
  */
 asm(R"(
 	.macro wd_fault from, to

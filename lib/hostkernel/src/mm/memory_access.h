@@ -12,7 +12,7 @@
 namespace wd::hostkernel
 {
 
-/** Install the handler (again, if somebody replaced it). Called by every first use. */
+/** Install the handler (again, if it was replaced). Called by every first use. */
 void memoryAccessInit();
 
 /** @return bytes at the end that could not be copied. */

@@ -78,7 +78,7 @@ size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, bool write)
 namespace
 {
 
-/* As a fault of the process would: an IOMMU that walks its table finds what is pinned. */
+/* As a fault of the process would: an IOMMU that walks its table finds pinned pages. */
 size_t fillTable(mm_struct *mm, unsigned long start, size_t pages, bool write)
 {
 	for (size_t i = 0; i < pages; i++) {
@@ -103,7 +103,7 @@ long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags
 	count = std::min(count, (TASK_SIZE - start) >> PAGE_SHIFT);
 	if (!mm->wd_pid)
 		count = deviceMappingClip(start, count);
-	/* What a forced pin is for needs no write: the frame is the process's address. */
+	/* A forced pin needs no write here: the frame is the process's address. */
 	bool write = (flags & (FOLL_WRITE | FOLL_FORCE)) == FOLL_WRITE;
 	count = count ? touchUser(mm, start, count, write) : 0;
 	if (stateOf(mm).shared.load(std::memory_order_relaxed))
@@ -142,7 +142,9 @@ void asyncPut(work_struct *work)
 
 void mmput_async(struct mm_struct *mm)
 {
-	/* One work item is enough: who finds it queued leaves the last reference to it. */
+	/*
+	 * One work item is enough: a caller that finds it queued leaves the last reference to it.
+	 */
 	if (atomic_add_unless(&mm->mm_users, -1, 1))
 		return;
 	AsyncPut &put = stateOf(mm).asyncPut;

@@ -25,7 +25,7 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Behind vma->wd_private. */
+/* The object at vma->wd_private. */
 struct Mapping {
 	list_head entry; /* in the file's address space */
 	vm_area_struct *vma;
@@ -192,7 +192,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 		release(vma);
 		return ret;
 	}
-	/* Also for what the driver has placed before it set the flag. */
+	/* Also for pages that the driver has placed before it set the flag. */
 	keepFromChildren(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	Mapping *mapping = mappingOf(vma);
 	mapping->device = vma->vm_flags & (VM_PFNMAP | VM_IO);

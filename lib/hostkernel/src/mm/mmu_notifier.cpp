@@ -47,7 +47,7 @@ void drop(mmu_notifier *notifier)
 	call_rcu(&notifier->rcu, notifierFree);
 }
 
-/* Those registered now, each with a reference. */
+/* The registered notifiers, each with a reference. */
 std::vector<mmu_notifier *> takeAll(MmState &state)
 {
 	std::lock_guard lock(state.notifiersMutex);

@@ -133,7 +133,7 @@ int copy_struct_from_user(void *dst, size_t ksize, const void __user *src, size_
 
 long strncpy_from_user(char *dst, const char __user *src, long count)
 {
-	/* In parts that do not cross a page, so that nothing behind the string is asked for. */
+	/* In parts that do not cross a page, so that no page after the string is touched. */
 	for (long done = 0; done < count;) {
 		size_t part = PAGE_SIZE - offset_in_page(src + done);
 		part = std::min(part, static_cast<size_t>(count - done));

@@ -54,7 +54,7 @@ uint64_t *tableOf(uint64_t entry)
 	return reinterpret_cast<uint64_t *>(entry & kFrame);
 }
 
-/* Not the kernel's pages: an mm may outlive the kernel, and these are nobody's leak. */
+/* Not the kernel's pages: an mm may outlive the kernel, and these are no leak. */
 uint64_t *newTable()
 {
 	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -79,8 +79,8 @@ bool isEmpty(uint64_t *table)
 }
 
 /*
- * Freed tables are kept for a while with poison in them, so that whoever still reads one is found
- * out (as by CONFIG_PAGE_POISONING).
+ * Freed tables are kept for a while with poison in them, so that a late reader of one is found (as
+ * by CONFIG_PAGE_POISONING).
  */
 class Quarantine
 {
@@ -110,7 +110,7 @@ Quarantine &quarantine()
 	return *instance;
 }
 
-/* Is it in memory, so that touching it waits for nobody? */
+/* Is it in memory, so that a touch does not wait? */
 bool isResident(mm_struct *mm, uint64_t address)
 {
 	unsigned char in = 0;

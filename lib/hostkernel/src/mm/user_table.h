@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What an mm has beside struct mm_struct: a page table in the format of the processor, for IOMMUs
+ * Parts of an mm beside struct mm_struct: a page table in the format of the processor, for IOMMUs
  * that walk it, and its notifiers.
  *
  * The host's own page table cannot be had, so this one is filled by handle_mm_fault() and by pins,
- * and emptied when the hosted kernel learns that memory has changed. It may lag behind the
- * process: an entry's frame is the process's address, so an access through a stale entry finds what
- * the process has there now, with the process's own rights, or fails.
+ * and emptied when the hosted kernel learns that memory has changed. It may lag behind the process:
+ * an entry's frame is the process's address, so an access through a stale entry finds the process's
+ * present memory there, with the process's own rights, or fails.
  */
 #pragma once
 
@@ -45,10 +45,10 @@ public:
 	bool set(uint64_t address, uint64_t pa, bool writable);
 	/**
 	 * No page of [@start, @end) any more. @return tables that are empty now and have left the
-	 * tree; to be discarded when everybody knows.
+	 * tree; to be discarded when all notifiers have been called.
 	 */
 	Tables clear(uint64_t start, uint64_t end);
-	/** Nobody looks at them any more: they are poisoned (kFreedTableWord), and freed later. */
+	/** For tables without readers: they are poisoned (kFreedTableWord), and freed later. */
 	static void discard(const Tables &tables);
 	/** Discard every table but the top one, whose user half is empty then. */
 	void destroy();
@@ -61,7 +61,7 @@ private:
 
 	const unsigned levels_;
 	uint64_t *top_;
-	std::mutex mutex_; /* who adds and who clears */
+	std::mutex mutex_; /* adders and clearers */
 };
 
 /** For mmput_async(). */
@@ -70,10 +70,10 @@ struct AsyncPut {
 	mm_struct *mm;
 };
 
-/** Behind mm->wd_private. */
+/** The object at mm->wd_private. */
 struct MmState {
 	UserTable table;
-	std::atomic<bool> shared{false}; /* somebody has had a notifier: pins fill the table too */
+	std::atomic<bool> shared{false}; /* there has been a notifier: pins fill the table too */
 	vm_area_struct vma{};
 	AsyncPut asyncPut{};
 	std::mutex notifiersMutex;
@@ -92,8 +92,8 @@ inline MmState &stateOf(const mm_struct *mm)
 void userRangeChanged(mm_struct *mm, unsigned long start, unsigned long end);
 
 /**
- * As that for all memory, announced as Linux does where two threads unmap at the same time and
- * neither knows what the other one has unmapped: with a range that says nothing.
+ * As that for all memory, announced as in Linux when two threads unmap at the same time and neither
+ * knows the other's range: with a range that covers nothing.
  */
 void userEverythingChanged(mm_struct *mm);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the bus half of the hosted kernel (PCI, interrupts, MMIO, DMA, IOMMU core) offers to the
- * boot code and to the memory map.
+ * Functions of the bus half of the hosted kernel (PCI, interrupts, MMIO, DMA, IOMMU core) for the
+ * boot code and the memory map.
  */
 #pragma once
 
@@ -27,14 +27,14 @@ int hostkernel_bus_init(const BootConfig &config);
 /** After the last module_exit: remove the PCI devices, stop the interrupt threads. */
 void hostkernel_bus_exit();
 
-/** Every function loses its state, as memory does not: what a sleep of the machine (S3) does. */
+/** Every function loses its state, but memory stays, as in a sleep of the machine (S3). */
 void hostkernel_bus_power_cycle();
 
-/** DMA allocations and streaming mappings that nobody has released yet (LeakReport). */
+/** DMA allocations and streaming mappings that are not released yet (LeakReport). */
 uint64_t hostkernel_bus_dma_allocations();
 
 /**
- * The shared memory behind [@phys, +@length) of a BAR, for mmap of device pages.
+ * The shared memory of [@phys, +@length) of a BAR, for mmap of device pages.
  * @return nothing if the range is no BAR, crosses one, or is trapped there.
  */
 std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, size_t length);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a driver does with its function: enabling, bus mastering, claiming and mapping BARs, and the
- * managed forms, which are undone when the driver leaves.
+ * Services for the driver of a function: enabling, bus mastering, claiming and mapping BARs, and
+ * the managed forms, which are undone when the driver leaves.
  */
 #include "function.h"
 

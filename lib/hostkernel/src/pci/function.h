@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The PCI core's own view of a function: the model behind a struct pci_dev, and what the driver
- * has taken of it.
+ * The PCI core's own view of a function: the model of a struct pci_dev, and the resources that the
+ * driver has taken.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct PciSlotState {
 	/** The device while it is on the bus (between discovery and removal). */
 	pci_dev *device = nullptr;
 
-	/** Who claimed each BAR; under @mutex. */
+	/** The owner of each BAR; under @mutex. */
 	std::mutex mutex;
 	std::array<const char *, machine::kBarCount> region{};
 	int managedRegions = 0; /**< bit per BAR */
@@ -55,7 +55,7 @@ inline PciSlotState &slotOf(const pci_dev *dev)
 extern const attribute_group *pciDeviceGroups[];
 extern const attribute_group *pciBusGroups[];
 
-/** What the bus does when the machine sleeps, and calls of the drivers. */
+/** Steps of the bus when the machine sleeps, and calls of the drivers. */
 extern const dev_pm_ops pciPowerOps;
 
 /** Look at every slot without device again. @return number of devices found. */

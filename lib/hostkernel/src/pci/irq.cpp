@@ -31,7 +31,7 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Numbers below are those of the platform's legacy interrupts. */
+/* Lower numbers belong to the platform's legacy interrupts. */
 constexpr unsigned kFirstNumber = 24, kLastNumber = 4095;
 
 struct Action {

@@ -39,7 +39,8 @@ private:
 	std::vector<std::shared_ptr<IrqLine>> lines_;
 };
 
-/** No line delivers any more, and no handler runs; what comes meanwhile is delivered afterwards. */
+/** No line delivers any more, and no handler runs; interrupts that arrive meanwhile are delivered
+ * afterwards. */
 void irqsSuspend();
 void irqsResume();
 

@@ -2,7 +2,7 @@
 /*
  * MSI and MSI-X: enabling, message tables, and the interrupt numbers of a function. The messages'
  * addresses are in the interrupt window of the platform (0xfee00000), so that a device model that
- * looks at them sees what it would see on x86.
+ * looks at them sees the same as on x86.
  */
 #include "msi.h"
 

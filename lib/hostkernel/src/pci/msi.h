@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * MSI and MSI-X of a function, beyond what drivers call.
- */
+/* MSI and MSI-X of a function, beyond the functions for drivers. */
 #pragma once
 
 #include <linux/pci.h>

@@ -68,7 +68,7 @@ int pci_enable_pasid(pci_dev *dev, int features)
 		return -EINVAL;
 	pci_read_config_word(dev, dev->pasid_cap + PCI_PASID_CAP, &supported);
 	supported &= PCI_PASID_CAP_EXEC | PCI_PASID_CAP_PRIV;
-	/* Cannot enable what the function does not have. */
+	/* A feature that the function does not have cannot be enabled. */
 	if ((supported & features) != features)
 		return -EINVAL;
 	pci_write_config_word(dev, dev->pasid_cap + PCI_PASID_CTRL,

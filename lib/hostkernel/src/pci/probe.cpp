@@ -117,7 +117,7 @@ void fillResources(pci_dev *dev, const PciSlotState &slot)
 			r.flags |= IORESOURCE_MEM_64 | PCI_BASE_ADDRESS_MEM_TYPE_64;
 		if (info.prefetchable)
 			r.flags |= IORESOURCE_PREFETCH | PCI_BASE_ADDRESS_MEM_PREFETCH;
-		/* Registers whose accesses the model executes cannot be mapped by a program. */
+		/* A program cannot map registers if the model executes each access. */
 		if (!slot.function->barShared(i, 0, info.size))
 			r.flags |= IORESOURCE_EXCLUSIVE;
 	}
@@ -217,7 +217,7 @@ void removeDevice(PciSlotState &slot)
 	slot.device = nullptr;
 	list_del(&dev->bus_list);
 	device_del(&dev->dev);
-	/* What a driver forgot must not outlive the function. */
+	/* Resources that a driver forgot must not outlive the function. */
 	if (WARN(slot.irqs != nullptr, "%s: interrupt vectors were not freed\n", pci_name(dev)))
 		pci_free_irq_vectors(dev);
 	slot.region.fill(nullptr);
@@ -301,7 +301,7 @@ int initAll(const BootConfig &config)
 	return 0;
 }
 
-/* Back to what the function was when the machine gave it to us. */
+/* Back to the function's state when the machine gave it to us. */
 void retire(PciSlotState &slot)
 {
 	slot.irqs.reset();

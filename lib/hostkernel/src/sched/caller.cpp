@@ -32,7 +32,7 @@ constexpr unsigned long kDefaultFiles = 1UL << 20;
 /* A child of fork() has copies of this process's kernel, without its threads: they answer nothing.
  */
 constexpr int kOtherProcess = -ESTALE;
-/* What root has and others have not. */
+/* Rights of root that others do not have. */
 constexpr uint64_t kAllCapabilities = ~uint64_t{0};
 
 class CallerImpl;
@@ -164,7 +164,7 @@ private:
 	file *filp_;
 };
 
-/** What pread and pwrite refuse, in Linux's order: the offset, then the file, then its modes. */
+/** Checks of pread and pwrite, in Linux's order: the offset, then the file, then its modes. */
 int positionError(const file *filp, loff_t position, fmode_t positioned, fmode_t access)
 {
 	if (position < 0)

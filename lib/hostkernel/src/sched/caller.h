@@ -5,7 +5,7 @@
 namespace wd::hostkernel
 {
 
-/** Unmap and close whatever any caller still has; the callers themselves stay usable. */
+/** Unmap and close everything that callers still have; the callers themselves stay usable. */
 void callersReleaseAll();
 
 } // namespace wd::hostkernel

@@ -415,7 +415,7 @@ void complete_all(struct completion *x)
 	pthread_cond_broadcast(native(&x->cond));
 }
 
-/* @return what is left of @timeout, at least 1, or 0. */
+/* @return the rest of @timeout, at least 1, or 0. */
 static unsigned long waitFor(struct completion *x, unsigned long timeout)
 {
 	might_sleep();

@@ -23,7 +23,7 @@ namespace wd::hostkernel
 namespace
 {
 
-[[maybe_unused]] char gracePeriod; /* what ThreadSanitizer sees readers release */
+[[maybe_unused]] char gracePeriod; /* readers release it, for ThreadSanitizer */
 
 class Callbacks
 {
@@ -75,7 +75,7 @@ private:
 			idle_ = false;
 			if (!first_)
 				return;
-			/* Let a batch collect, unless somebody waits for it. */
+			/* Let a batch collect, unless a thread waits for it. */
 			work_.wait_for(lock, std::chrono::milliseconds(1),
 				       [this] { return stop_ || hurry_; });
 			hurry_ = false;

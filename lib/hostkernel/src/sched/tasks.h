@@ -25,7 +25,7 @@ bool taskWake(task_struct *task, unsigned mode);
 /** Until woken. @return false if @deadlineNs (0 = none) came first. */
 bool taskSleep(uint64_t deadlineNs);
 
-/** Root with every capability: what kernel threads run as. */
+/** Root with every capability: the credentials of kernel threads. */
 const cred *kernelCred();
 
 /** A new mm of this process (@pid 0) or of process @pid; nullptr if the ids are exhausted. */

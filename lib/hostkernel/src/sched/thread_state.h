@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * What each thread knows about itself, and the counters and hooks that several facilities share.
- */
+/* State of each thread, and the counters and hooks that several facilities share. */
 #pragma once
 
 #include <cstdint>
@@ -26,17 +24,17 @@ struct ThreadState {
 	int atomicDepth = 0; /**< spinlocks held, interrupts or preemption off */
 	int rcuDepth = 0;
 	bool onBehalf = false;	/**< inside a system call of a caller: faults may be injected */
-	unsigned userDepth = 0; /**< user scopes (freezer.h) around what the thread does */
+	unsigned userDepth = 0; /**< nested user scopes (freezer.h) of the thread */
 	const std::function<void()> *onAllocation = nullptr; /**< class AllocationHook */
 	task_struct *task = nullptr;
 	unsigned heldCount = 0;
 	unsigned heldBefore = 0; /**< of @held: taken before the system call that runs now */
-	HeldLock held[16] = {};	 /**< in the order taken; what does not fit is not known */
+	HeldLock held[16] = {};	 /**< in the order taken; further ones are not known */
 };
 
 /**
  * WARN if the thread is about to touch user memory, which may wait for ever, with a lock that
- * others need: any but those whose class says WD_LOCK_PRIVATE.
+ * others need: any but locks of a class named WD_LOCK_PRIVATE.
  * @param exclude a lock that may not be held even so, or null
  */
 void warnIfLocked(const void *exclude);
@@ -70,7 +68,7 @@ bool waitUntil(pthread_cond_t *cond, pthread_mutex_t *mutex, uint64_t deadlineNs
 /** An allocation that may wait is about to be made. */
 void beforeAllocation();
 
-/** CLOCK_MONOTONIC. What kernel code reads may be ahead of it (passTime()). */
+/** CLOCK_MONOTONIC. The clock of kernel code may be ahead of it (passTime()). */
 uint64_t hostNs();
 
 /** Count a call of kind @point; @return true if it is the one that must fail. */
@@ -81,7 +79,7 @@ struct AllocationCount {
 	uint64_t allocations = 0, bytes = 0;
 };
 AllocationCount slabAllocations();
-/** With environment WD_LEAK=1: print what is still allocated, and by whom. */
+/** With environment WD_LEAK=1: print the allocations that are left, with their call sites. */
 void slabReport();
 
 void logClear();

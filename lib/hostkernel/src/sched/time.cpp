@@ -15,7 +15,7 @@ static u64 clockNs(clockid_t clock)
 	return static_cast<u64>(now.tv_sec) * NSEC_PER_SEC + static_cast<u64>(now.tv_nsec);
 }
 
-/* What passTime() has added up in this thread. */
+/* The sum of passTime() in this thread. */
 static thread_local u64 passedNs;
 
 namespace wd::hostkernel

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Workqueues: a list of pending items and threads that are made when items wait. One lock for all
- * queues, since an item may move between queues while somebody waits for it; items are few and long
+ * queues, since an item may move between queues while a thread waits for it; items are few and long
  * compared with it. One more thread, for all queues, waits for delayed items to become due.
  */
 #include "core/immortal.h"

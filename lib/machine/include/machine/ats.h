@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The device's side of PCI Express address translation services (ATS) and page requests (PRI): what
- * a function's configuration space says about them, and the page requests that are waiting for an
- * answer (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are in the agents, one device TLB
- * each. Documentation/design/machine/iommu.rst has more.
+ * The device's side of PCI Express address translation services (ATS) and page requests (PRI): the
+ * settings in a function's configuration space, and the page requests that wait for an answer
+ * (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are in the agents, one device TLB each.
+ * Documentation/design/machine/iommu.rst has more.
  */
 #pragma once
 
@@ -47,14 +47,15 @@ public:
 	virtual void translationChanged(Rid rid) noexcept = 0;
 };
 
-/** What software wrote into the function's ATS and PRI capabilities. */
+/** Settings that software wrote into the function's ATS and PRI capabilities. */
 struct AtsSettings {
 	bool translation = false;  /**< ATS enable, and bus master */
 	bool pageRequests = false; /**< PRI enable */
 	uint32_t allocation = 0;   /**< page requests that may be outstanding */
 };
 
-/** How the endpoint treats device-TLB invalidations; for tests of those who rely on them. */
+/** Behaviour of the endpoint on device-TLB invalidations; for tests of software that relies on
+ * them. */
 enum class InvalidationConduct : uint8_t {
 	Obey,
 	Ignore, /**< completes, and keeps its translations */
@@ -66,13 +67,13 @@ enum class InvalidationConduct : uint8_t {
 struct AtsCounters {
 	uint64_t groups = 0, pages = 0;			 /**< requested */
 	uint64_t succeeded = 0, refused = 0, failed = 0; /**< callbacks, by response */
-	uint64_t unexpected = 0; /**< responses to groups that nobody waits for */
+	uint64_t unexpected = 0; /**< responses to groups without a waiter */
 };
 
 /**
- * One per function, shared with the IOMMU that it is behind. Thread-safe. Its mutex is taken under
- * those of the IOMMU, and only the function's configuration space is below it. Nobody is called
- * back with it held.
+ * One per function, shared with its IOMMU. Thread-safe. Its mutex is taken under those of the
+ * IOMMU, and only that of the function's configuration space is taken under it. No callback runs
+ * with it held.
  */
 class AtsEndpoint
 {
@@ -96,15 +97,15 @@ public:
 	/* From the function. --------------------------------------------------------------------
 	 */
 
-	/** Who is upstream, and as whom the function speaks to him; nullptr: nobody. */
+	/** The IOMMU upstream, and the function's requester id there; nullptr: none. */
 	void connect(AtsHost *host, Rid rid);
-	/** Whatever is switched off answers what waits for it with Failure. */
+	/** Switching off answers waiters of that feature with Failure. */
 	void configure(const AtsSettings &settings);
 	/** PRI reset: also forget groups whose answers are still to come. */
 	void resetPageRequests();
 	/** Function-level reset. */
 	void reset();
-	/** Before those who wait are destroyed: everything is answered when this returns. */
+	/** To be called before waiters are destroyed: all are answered when this returns. */
 	void shutdown();
 
 	/* From agents. --------------------------------------------------------------------------
@@ -125,9 +126,9 @@ public:
 	/* From the IOMMU. -----------------------------------------------------------------------
 	 */
 
-	/** A page group response. Whoever waited hears of it at the next deliver(). */
+	/** A page group response. The next deliver() calls its waiters back. */
 	void answer(const StreamId &stream, unsigned group, PageResponse response) noexcept;
-	/** Call back those who have been answered. No lock held. */
+	/** Call back waiters that have been answered. No lock held. */
 	void deliver() noexcept;
 	/** A device-TLB invalidation has been carried out. @return whether it completes now. */
 	bool completesInvalidation(unsigned tag);
@@ -141,13 +142,13 @@ public:
 	 */
 
 	void setConduct(InvalidationConduct conduct) { conduct_ = conduct; }
-	/** Complete what CompleteLate has held back. */
+	/** Complete invalidations that CompleteLate has held back. */
 	void completeLate();
-	/** A completion that nobody asked for. */
+	/** A completion without an invalidation. */
 	void completeStray(unsigned tag);
 	/**
-	 * Send @messages as they are, in the function's name: any PASID, any group index, whatever
-	 * the allocation says, even with PRI off. Nobody waits for the answers.
+	 * Send @messages as they are, in the function's name: any PASID, any group index, beyond
+	 * the allocation, even with PRI off. Answers have no waiters.
 	 */
 	void sendRaw(std::vector<PageRequestMessage> messages);
 	AtsCounters counters() const;
@@ -159,7 +160,7 @@ private:
 		PageResponse response;
 	};
 	using WaitingList = std::list<Waiting>;
-	/** A group index; it stays taken until the response, whether or not anybody still waits. */
+	/** A group index; it stays taken until the response, even without waiters. */
 	struct Group {
 		bool taken = false, awaited = false, hasPasid = false;
 		uint32_t pasid = 0, pages = 0;

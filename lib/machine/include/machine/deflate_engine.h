@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library that does the compressing, without any device around it: what a program would call
- * if there were no accelerator. The model of the ZIP engine calls it too.
+ * The library that compresses, without any device: a program would call it if there were no
+ * accelerator. The model of the ZIP engine calls it too.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ struct DeflatePart {
 	unsigned windowBits = 15; /**< 12..15: how far back matches may reach */
 	bool last = true;	  /**< false: end on a byte boundary, more will follow */
 	uint32_t total = 0;	  /**< bytes compressed before this part */
-	uint32_t checksum = 1;	  /**< of those bytes: 1 (zlib) or 0 (gzip) if there are none */
+	uint32_t checksum = 1;	  /**< of these bytes: 1 (zlib) or 0 (gzip) if there are none */
 };
 
 /**

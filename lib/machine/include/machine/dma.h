@@ -24,13 +24,13 @@ enum class PageResponse : uint8_t {
 	Failure = 15,	    /**< no more page requests, please */
 };
 
-/** Whoever asked for pages with DmaAgent::prepare(). */
+/** A requester of pages with DmaAgent::prepare(). */
 class PageRequester
 {
 public:
 	virtual ~PageRequester() = default;
 	/**
-	 * The answer to what @token was given with, exactly once. Any thread, no lock of the route
+	 * The answer to the request with @token, exactly once. Any thread, no lock of the route
 	 * held, perhaps before prepare() has returned. Requests that got lost, timed out or were
 	 * cut off by a reset are answered with Failure.
 	 */
@@ -111,8 +111,8 @@ public:
 	virtual std::unique_ptr<DmaAgent> createAgent() = 0;
 
 	/**
-	 * The function that speaks as @rid has address translation services; whether they are on is
-	 * what @endpoint says. A route that translates nothing takes no notice.
+	 * The function with requester id @rid has address translation services; @endpoint says
+	 * whether they are on. A route without translation ignores it.
 	 */
 	virtual void attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
 	{

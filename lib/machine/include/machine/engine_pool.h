@@ -71,7 +71,7 @@ public:
 	virtual ~EngineLocal() = default;
 };
 
-/** What a queue sees of the thread that runs it. */
+/** The thread that runs a queue, as the queue sees it. */
 class EngineThread
 {
 public:

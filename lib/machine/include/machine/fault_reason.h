@@ -20,10 +20,10 @@ enum class FaultReason : uint8_t {
 	LegacyPageRequest = 0x32,  /**< RTA.3: page request in legacy mode */
 	AbortDma = 0x33,	   /**< RTA.4: abort-DMA mode */
 	ExecuteRequest = 0x34,	   /**< RTA.5: execute request (major version 8 and later) */
-	RootNotReadable = 0x38,	   /**< SRT.1: no memory behind the root entry */
+	RootNotReadable = 0x38,	   /**< SRT.1: no memory at the root entry */
 	RootNotPresent = 0x39,	   /**< SRT.2: present bit of the root entry half is 0 */
 	RootReserved = 0x3a,	   /**< SRT.3: reserved bit set in the root entry half */
-	ContextNotReadable = 0x40, /**< SCT.1: no memory behind the context entry */
+	ContextNotReadable = 0x40, /**< SCT.1: no memory at the context entry */
 	ContextNotPresent = 0x41,  /**< SCT.2: context entry P=0 */
 	ContextReserved = 0x42,	   /**< SCT.3: reserved bit set in the context entry */
 	ContextInvalid = 0x43,	   /**< SCT.4: PRE without DTE, RID_PASID too large, EPTR misuse */
@@ -34,10 +34,10 @@ enum class FaultReason : uint8_t {
 	PasidIsRidPasid = 0x48,	     /**< SCT.9: request with PASID that names RID_PASID */
 	TranslatedPasid = 0x49,	     /**< SCT.10: translated request with PASID and EPTR=0 */
 
-	DirectoryNotReadable = 0x50,  /**< SPD.1: no memory behind the PASID directory entry */
+	DirectoryNotReadable = 0x50,  /**< SPD.1: no memory at the PASID directory entry */
 	DirectoryNotPresent = 0x51,   /**< SPD.2: PASID directory entry P=0 */
 	DirectoryReserved = 0x52,     /**< SPD.3: reserved bit set in the directory entry */
-	PasidEntryNotReadable = 0x58, /**< SPT.1: no memory behind the PASID table entry */
+	PasidEntryNotReadable = 0x58, /**< SPT.1: no memory at the PASID table entry */
 	PasidEntryNotPresent = 0x59,  /**< SPT.2: PASID table entry P=0 */
 	PasidEntryReserved = 0x5a,    /**< SPT.3: reserved bit set in the PASID table entry */
 	PasidEntryInvalid = 0x5b,     /**< SPT.4: bad AW, PGTT, FSPM or FSPTPTR */
@@ -45,19 +45,19 @@ enum class FaultReason : uint8_t {
 	SupervisorNotEnabled = 0x5d,  /**< SPT.6: privileged request and SRE=0 */
 	BeyondPermissionTable = 0x60, /**< SPT.9: translated address beyond the permission table */
 
-	FirstStageNotReadable = 0x70,	 /**< SFS.1: no memory behind a lower first-stage table */
+	FirstStageNotReadable = 0x70,	 /**< SFS.1: no memory at a lower first-stage table */
 	FirstStageNotPresent = 0x71,	 /**< SFS.2: first-stage entry P=0 */
 	FirstStageReserved = 0x72,	 /**< SFS.3: reserved bit set in a first-stage entry */
-	FirstStageTopNotReadable = 0x73, /**< SFS.4: no memory behind the top first-stage table */
+	FirstStageTopNotReadable = 0x73, /**< SFS.4: no memory at the top first-stage table */
 	FirstStageAddressWidth = 0x74,	 /**< SFS.5: nested, entry address too large */
 	NestedTopNotReadable = 0x75,	 /**< SFS.6: nested, no read permission for the top table */
 	NestedNotReadable = 0x76,	 /**< SFS.7: nested, no read permission for a lower table */
 	NestedNotWritable = 0x77,	 /**< SFS.8: nested, A/D update without write permission */
 
-	SecondStageNotReadable = 0x78,	  /**< SSS.1: no memory behind a lower second-stage table */
-	SecondStageNotPresent = 0x79,	  /**< SSS.2: R=W=0 in an entry, or over the whole walk */
-	SecondStageReserved = 0x7a,	  /**< SSS.3: reserved bit set in a second-stage entry */
-	SecondStageTopNotReadable = 0x7b, /**< SSS.4: no memory behind the top second-stage table */
+	SecondStageNotReadable = 0x78,	    /**< SSS.1: no memory at a lower second-stage table */
+	SecondStageNotPresent = 0x79,	    /**< SSS.2: R=W=0 in an entry, or over the whole walk */
+	SecondStageReserved = 0x7a,	    /**< SSS.3: reserved bit set in a second-stage entry */
+	SecondStageTopNotReadable = 0x7b,   /**< SSS.4: no memory at the top second-stage table */
 	SecondStageUpdateNotSnooped = 0x7c, /**< SSS.5: A/D update needed, walks are not snooped */
 	SecondStageUpdateFailed = 0x7d,	    /**< SSS.6: A/D update failed */
 

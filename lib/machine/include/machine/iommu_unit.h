@@ -21,8 +21,8 @@ namespace wd::machine
 /** Capabilities and limits of a unit, fixed at construction. */
 struct IommuCapabilities {
 	/**
-	 * CAP and ECAP as they shall read. The unit clears what it does not model (interrupt
-	 * remapping, caching mode, ...) and what lacks its precondition (VTD-REG-9).
+	 * CAP and ECAP as they shall read. The unit clears bits of features that it does not model
+	 * (interrupt remapping, caching mode, ...) and bits without their precondition (VTD-REG-9).
 	 */
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
@@ -31,7 +31,7 @@ struct IommuCapabilities {
 	static IommuCapabilities defaults();
 };
 
-/** What the translation caches keep. Changing it empties them. */
+/** Capacity of the translation caches. Changing it empties them. */
 enum class CacheMode {
 	Normal,	 /**< bounded: entries that were not used lately make room */
 	Maximal, /**< nothing is dropped until software says so: finds missing flushes */
@@ -44,7 +44,7 @@ struct IommuMisbehaviour {
 	bool ignoreInvalidations = false;
 	/**
 	 * The invalidation queue stands still, as of a unit that hangs: nothing is fetched. When
-	 * this ends it goes on where it stood. Registers answer.
+	 * this ends it continues at the same place. Registers answer.
 	 */
 	bool stallInvalidations = false;
 };

@@ -53,7 +53,7 @@ struct IommuDescription {
 	uint64_t cap = 0, ecap = 0;
 };
 
-/** What a machine is made of. Value type. */
+/** The parts of a machine. Value type. */
 struct MachineDescription {
 	std::string name;
 	std::vector<NumaNode> nodes;

@@ -26,7 +26,8 @@ public:
 	virtual void signal(unsigned vector) noexcept = 0;
 };
 
-/** Pages of a BAR that are plain shared memory: whoever maps them talks to the model, untrapped. */
+/** Pages of a BAR that are plain shared memory: accesses through a mapping reach the model without
+ * a trap. */
 struct SharedPages {
 	int fd = -1;		 /**< memfd that holds the pages; owned by the function */
 	uint64_t offset = 0;	 /**< byte offset of the pages in fd, page aligned */
@@ -86,12 +87,13 @@ public:
 	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
 
 	/**
-	 * Function-level reset: everything back to power-on, except what belongs to the bus rather
-	 * than to the function: BAR placement, the requester id, and the sink.
+	 * Function-level reset: everything back to power-on, except state that belongs to the bus
+	 * rather than to the function: BAR placement, the requester id, and the sink.
 	 */
 	void reset();
 
-	/** Reset of the machine: as reset(), and the bus forgets what it knew. The sink stays. */
+	/** Reset of the machine: as reset(), and the state of the bus is reset too. The sink
+	 * stays. */
 	void powerOn();
 
 	/** Number of messages of each kind; 0 = the function has no such capability. */
@@ -104,7 +106,7 @@ public:
 
 	/**
 	 * Requester id that software wrote into the vendor capability, if it marked it valid. From
-	 * then on it stands until powerOn(), whatever is written or reset.
+	 * then on it stands until powerOn(): neither writes nor resets change it.
 	 */
 	std::optional<Rid> routing() const;
 	bool busMaster() const;
@@ -123,7 +125,7 @@ protected:
 	void configWritable(unsigned offset, uint32_t mask, unsigned size);
 	/** Bits that software clears by writing 1. */
 	void configWriteOneToClear(unsigned offset, uint32_t mask, unsigned size);
-	/** The device's side of a register: its value changes, what a reset restores does not. */
+	/** The device's side of a register: its value changes, the value after a reset does not. */
 	void configChange(unsigned offset, uint32_t set, uint32_t clear, unsigned size);
 
 	/**

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory behind the IOMMU, as the embedder of the machine supplies it: the process itself
- * (hosted), a guest's RAM (vfio-user), or a sparse arena with holes (tests).
+ * The memory that translated requests reach, as the embedder of the machine supplies it: the
+ * process itself (hosted), a guest's RAM (vfio-user), or a sparse arena with holes (tests).
  */
 #pragma once
 
@@ -20,7 +20,7 @@ class PhysicalMemory
 public:
 	virtual ~PhysicalMemory() = default;
 
-	/** Copy @len bytes at @pa to @dst. @return false if some byte has no memory behind it. */
+	/** Copy @len bytes at @pa to @dst. @return false if there is no memory at some byte. */
 	virtual bool read(uint64_t pa, void *dst, size_t len) noexcept = 0;
 
 	/** Copy @len bytes from @src to @pa. On false a prefix may have been written. */

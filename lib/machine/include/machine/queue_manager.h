@@ -24,7 +24,7 @@ struct Task {
 	EngineThread &thread;
 	DmaAgent &agent; /**< for data, with @stream */
 	StreamId stream;
-	/** DmaAgent::prepare() is called for what @stream reaches, with these two. */
+	/** DmaAgent::prepare() is called for memory that @stream reaches, with these two. */
 	bool prepares;
 	PageRequester &pages;
 	uint64_t token;
@@ -36,7 +36,7 @@ struct Task {
 	std::array<uint32_t, 32> words;
 };
 
-/** The accelerator behind a queue manager. */
+/** The accelerator of a queue manager. */
 class TaskEngine
 {
 public:
@@ -47,7 +47,7 @@ public:
 	 * as they were, and the same task will be given again when the pages are there.
 	 */
 	virtual bool execute(Task &task) noexcept = 0;
-	/** @queue starts or ends: drop what is kept for it. Never while it executes a task. */
+	/** @queue starts or ends: drop its state. Never while it executes a task. */
 	virtual void forget(unsigned queue) noexcept = 0;
 };
 

@@ -29,9 +29,8 @@ public:
 	~SparseMemory() override;
 
 	/**
-	 * Give [@base, +@length) memory that reads as zero; what is there already keeps its
-	 * content.
-	 * @base and @length in bytes, multiples of 4096.
+	 * Give [@base, +@length) memory that reads as zero; memory that is there already keeps its
+	 * content. @base and @length in bytes, multiples of 4096.
 	 * @throws std::invalid_argument if they are not, or the range wraps around.
 	 */
 	void addRange(uint64_t base, uint64_t length);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words that every part of the machine uses: who asks (requester id, PASID), for what (access),
- * and how it ended (DmaResult). Plain values, safe to copy, no state.
+ * Words that every part of the machine uses: the source of a request (requester id, PASID), its
+ * kind (access), and its result (DmaResult). Plain values, safe to copy, no state.
  */
 #pragma once
 
@@ -49,7 +49,7 @@ enum class DmaResult : uint8_t {
 	Ok,
 	/** The IOMMU refused it (the reason is in its fault record, if recording was on). */
 	Blocked,
-	/** The translated address has no memory behind it. */
+	/** There is no memory at the translated address. */
 	NoMemory,
 	/** The function may not issue requests (bus master enable off, or in reset). */
 	NotMaster,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Function: a PCI function that this program has for itself, through the driver wd_vfio
- * (Documentation/guide/vfio.rst): registers, DMA at its requester id and at PASIDs, interrupts, reset.
+ * (Documentation/guide/vfio.rst): registers, DMA at its requester id and at PASIDs, interrupts,
+ * reset.
  *
  * Life: takeFunction(host, address) -> Function(host, address) -> bind(iommufd) -> attach(ioas) ->
  * setBusMaster(true) ... The destructor does the rest: DMA is stopped, the function is reset. Then

@@ -451,7 +451,7 @@ uint32_t ZipSession::deviceId() const
 
 size_t ZipSession::bound(size_t length)
 {
-	/* The device wants room for 9/8 of the input, as UADK gives it, and containers are small. */
+	/* The device wants room for 9/8 of the input, as UADK gives it; containers are small. */
 	return length + length / 8 + 512;
 }
 

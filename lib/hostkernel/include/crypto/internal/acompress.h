@@ -25,8 +25,8 @@ WD_BEGIN_DECLS
  * crypto_register_acomp() - offer an algorithm
  * @alg: stays until it is unregistered
  *
- * It is tested before the call returns, if it is of a name that tests exist for. One that fails
- * stays registered, but nobody gets it.
+ * It is tested before the call returns, if there are tests for its name. One that fails stays
+ * registered, but is given to no user.
  *
  * Return: 0; -EEXIST if it, or its driver name, is registered; -EINVAL without a name.
  */

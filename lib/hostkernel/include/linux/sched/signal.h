@@ -16,7 +16,10 @@ static inline unsigned long rlimit(unsigned int limit)
 	return task_rlimit(get_current(), limit);
 }
 
-/* There is one signal, Caller::kill(). It is seen by those who look for it, and wakes nobody. */
+/*
+ * There is one signal, Caller::kill(). Code that checks for it sees it; it wakes no sleeping
+ * thread.
+ */
 static inline int fatal_signal_pending(struct task_struct *task)
 {
 	return READ_ONCE(task->signal->wd_killed);
