@@ -1,22 +1,47 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Whether a thread of this process waits for something: a lock, for example. */
+/* How tests wait for what another thread does, and for what must not happen. */
 #pragma once
 
+#include <chrono>
 #include <fstream>
 #include <string>
 #include <sys/types.h>
+#include <thread>
 
 namespace wd::test
 {
 
-/** @thread is what gettid() has returned there. */
-inline bool isAsleep(pid_t thread)
+/** State of a thread of this process as proc(5) has it, or 0 if there is no such thread (any more). */
+inline char threadState(pid_t thread)
 {
 	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
 	std::string text;
 
 	std::getline(stat, text);
-	return text.find(") S ") != text.npos;
+	const size_t name = text.rfind(") ");
+	return name == text.npos ? 0 : text[name + 2];
+}
+
+/** Whether @thread waits for something. @thread is what gettid() has returned there. */
+inline bool isAsleep(pid_t thread)
+{
+	return threadState(thread) == 'S';
+}
+
+/** Returns when @thread waits for something, or has ended. */
+inline void untilAsleep(pid_t thread)
+{
+	for (char state = threadState(thread); state && state != 'S'; state = threadState(thread))
+		std::this_thread::yield();
+}
+
+/**
+ * For "nothing happens after this": there is no condition to wait for, so time is the subject. On a
+ * slow machine the check is weaker; it never fails for that.
+ */
+inline void settle()
+{
+	std::this_thread::sleep_for(std::chrono::milliseconds(20));
 }
 
 } // namespace wd::test

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <thread>
 
+#include "../../../common/asleep.h"
 #include "crypto_side.h"
 
 namespace wd::hisitest
@@ -124,8 +125,8 @@ TEST_F(HisiCryptoRemove, LetsTheDeviceFinish)
 	Deflate deflate;
 
 	fill(deflate, 300);
-	std::thread resume([&] {
-		std::this_thread::sleep_for(std::chrono::milliseconds(50));
+	std::thread resume([&, remover = gettid()] {
+		test::untilAsleep(remover);
 		rig_.zip().hold(false);
 	});
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Queue files on failing hardware, with failing allocations, and at the end of their owners. */
+#include "../../../common/asleep.h"
 #include "fixture.h"
 
 #include <atomic>
@@ -267,14 +268,16 @@ TEST_F(HisiQueue, SurvivesACloseUnderItsIoctls)
 
 		ASSERT_EQ(makeReady(queue, space), 0);
 		std::atomic<bool> stop{false};
+		std::atomic<unsigned> calls{0};
 		std::vector<std::thread> threads;
 
 		for (unsigned long request : {UACCE_CMD_START_Q, UACCE_CMD_PUT_Q})
 			threads.emplace_back([&, request] {
-				while (!stop)
+				for (; !stop; calls++)
 					queue.ioctl(request);
 			});
-		std::this_thread::sleep_for(std::chrono::milliseconds(2));
+		while (calls < 20)
+			std::this_thread::yield();
 		caller_->close(queue.fd);
 		stop = true;
 		for (auto &thread : threads)
@@ -299,7 +302,7 @@ TEST_F(HisiQueue, IsSilentAboutMistakes)
 						  HISI_QM_DOORBELL_WORD(queue.number, 0));
 
 	std::atomic_ref(*bell).store(0xffff, std::memory_order_release);
-	std::this_thread::sleep_for(std::chrono::milliseconds(50));
+	test::settle();
 	EXPECT_EQ(queue.put(), 0);
 	EXPECT_EQ(hostkernel::kernelLog().size(), lines);
 }

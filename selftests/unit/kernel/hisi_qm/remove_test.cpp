@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The device goes away under open files, and comes back. */
+#include "../../../common/asleep.h"
 #include "fixture.h"
 
 #include <atomic>
@@ -86,7 +87,7 @@ TEST_F(HisiRemove, RevokesDoorbells)
 	ASSERT_EQ(owner.number, old.number) << "the same hardware queue";
 	std::atomic_ref(*bellOf(old, words)).store(3, std::memory_order_release);
 	EXPECT_EQ(std::atomic_ref(*bellOf(owner, words)).load(), 0u);
-	std::this_thread::sleep_for(std::chrono::milliseconds(20));
+	test::settle();
 	EXPECT_EQ(owner.poll(0), 0) << "nothing was executed";
 }
 
@@ -105,7 +106,7 @@ TEST_F(HisiRemove, StopsDmaUnderLoad)
 			queue.send(kSource, 4 * kPage, kDest, 4 * kPage);
 		ASSERT_EQ(unbind(), 0);
 		std::memset(memory, 0x11, 8 * kPage);
-		std::this_thread::sleep_for(std::chrono::milliseconds(20));
+		test::settle();
 		for (size_t i = 0; i < 8 * kPage; i++)
 			ASSERT_EQ(static_cast<uint8_t *>(memory)[i], 0x11) << i;
 	}

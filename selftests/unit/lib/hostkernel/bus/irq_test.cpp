@@ -9,6 +9,8 @@
 #include <functional>
 #include <thread>
 
+#include "../../../../common/asleep.h"
+
 namespace
 {
 
@@ -172,8 +174,8 @@ TEST_F(IrqTest, FreeWaitsForTheHandler)
 		  0);
 	first.raise(0);
 	ASSERT_TRUE(eventually([&] { return counter_.inside.load(); }));
-	std::thread release([&] {
-		std::this_thread::sleep_for(50ms);
+	std::thread release([&, freer = gettid()] {
+		wd::test::untilAsleep(freer);
 		counter_.block = false;
 	});
 
@@ -229,7 +231,7 @@ TEST_F(IrqTest, DisabledInterruptIsDeliveredAfterwards)
 	disable_irq(irq(0));
 	first.raise(0);
 	enable_irq(irq(0));
-	std::this_thread::sleep_for(20ms);
+	wd::test::settle();
 	EXPECT_EQ(counter_.hard, 0u) << "still disabled once";
 	enable_irq(irq(0));
 	EXPECT_TRUE(eventually([&] { return counter_.hard == 1; }));
@@ -242,7 +244,7 @@ TEST_F(IrqTest, NoAutoEnable)
 	ASSERT_EQ(pci_alloc_irq_vectors(dev_, 1, 1, PCI_IRQ_MSIX), 1);
 	ASSERT_EQ(request_irq(irq(0), Counter::onHard, IRQF_NO_AUTOEN, "t", &counter_), 0);
 	first.raise(0);
-	std::this_thread::sleep_for(20ms);
+	wd::test::settle();
 	EXPECT_EQ(counter_.hard, 0u);
 	enable_irq(irq(0));
 	EXPECT_TRUE(eventually([&] { return counter_.hard == 1; }));
@@ -269,7 +271,8 @@ TEST_F(IrqTest, RaisingWhileHandlersComeAndGo)
 		ASSERT_EQ(request_threaded_irq(irq(vector), Counter::onHard, Counter::onThread, 0,
 					       "t", &counter_),
 			  0);
-		std::this_thread::sleep_for(200us);
+		const unsigned before = counter_.hard;
+		EXPECT_TRUE(eventually([&] { return counter_.hard > before; }));
 		free_irq(irq(vector), &counter_);
 	}
 	pci_free_irq_vectors(dev_);

@@ -9,6 +9,8 @@
 #include <linux/pci.h>
 #include <linux/pm.h>
 
+#include "../../../../common/asleep.h"
+
 using namespace wd::hostkernel;
 
 namespace
@@ -171,18 +173,19 @@ TEST_F(PowerTest, MessagesComeAgain)
 /* Who is not in the kernel when the machine falls asleep enters when it is awake again. */
 TEST_F(PowerTest, UsersStandStill)
 {
-	std::atomic<bool> begun{false}, done{false};
+	std::atomic<pid_t> entering{0};
+	std::atomic<bool> done{false};
 	std::thread user;
 
 	ASSERT_EQ(systemSleep([&] {
 			  user = std::thread([&] {
-				  begun = true;
+				  entering = gettid();
 				  Caller::self()->open("/dev/nothing", 0);
 				  done = true;
 			  });
-			  while (!begun)
+			  while (!entering)
 				  std::this_thread::yield();
-			  std::this_thread::sleep_for(std::chrono::milliseconds(20));
+			  wd::test::untilAsleep(entering);
 			  EXPECT_FALSE(done);
 		  }),
 		  0);

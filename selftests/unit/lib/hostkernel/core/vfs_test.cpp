@@ -12,6 +12,7 @@
 #include <linux/gfp.h>
 #include <linux/slab.h>
 
+#include "../../../../common/asleep.h"
 #include "booted.h"
 #include "test_device.h"
 
@@ -195,8 +196,8 @@ TEST_F(VfsTest, PollSleepsUntilWoken)
 	pollfd fds[3] = {{fd_, POLLIN, 0}, {-1, POLLIN, 0}, {fd_, POLLOUT, 0}};
 	EXPECT_EQ(caller_->poll(fds, 3, 0), 0);
 	EXPECT_EQ(caller_->poll(fds, 3, 10), 0);
-	std::thread other([&] {
-		usleep(20000);
+	std::thread other([&, poller = gettid()] {
+		wd::test::untilAsleep(poller);
 		EXPECT_EQ(caller_->ioctl(fd_, test::kReady, 0), 0);
 	});
 	EXPECT_EQ(caller_->poll(fds, 3, 10000), 1);
@@ -211,13 +212,14 @@ TEST_F(VfsTest, PollSleepsUntilWoken)
 
 TEST_F(VfsTest, FilesOutliveTheDescriptorDuringACall)
 {
-	std::thread closer([&] {
-		usleep(10000);
+	std::thread closer([&, poller = gettid()] {
+		wd::test::untilAsleep(poller);
 		EXPECT_EQ(caller_->close(fd_), 0);
 		EXPECT_EQ(test::releases, 0);
 	});
 	pollfd fds = {fd_, POLLIN, 0};
-	EXPECT_EQ(caller_->poll(&fds, 1, 100), 0);
+	/* The time-out is what ends it. */
+	EXPECT_EQ(caller_->poll(&fds, 1, 1000), 0);
 	closer.join();
 	EXPECT_EQ(test::releases, 1);
 }

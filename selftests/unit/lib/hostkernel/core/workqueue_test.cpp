@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
+#include "../../../../common/asleep.h"
 #include "booted.h"
 
 namespace
@@ -88,8 +89,8 @@ TEST_F(WorkqueueTest, CancelSyncWaitsForTheRunningInstance)
 	while (!item.inside)
 		std::this_thread::yield();
 	schedule_work(&item.work);
-	std::thread releaser([&] {
-		msleep(10);
+	std::thread releaser([&, canceller = gettid()] {
+		wd::test::untilAsleep(canceller);
 		item.block = false;
 	});
 	EXPECT_TRUE(cancel_work_sync(&item.work));

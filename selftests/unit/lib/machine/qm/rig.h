@@ -16,6 +16,7 @@
 
 #include <gtest/gtest.h>
 
+#include "../../../../common/asleep.h"
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
@@ -142,11 +143,8 @@ bool eventually(Condition condition)
 	return true;
 }
 
-/** For "nothing must happen": long enough for several sweeps of the engine. */
-inline void settle()
-{
-	std::this_thread::sleep_for(std::chrono::milliseconds(15));
-}
+/* Longer than several sweeps of the engine. */
+using wd::test::settle;
 
 using Sqe = std::array<uint32_t, 32>;
 

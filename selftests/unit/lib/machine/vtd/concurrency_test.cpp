@@ -6,6 +6,7 @@
 #include <chrono>
 #include <thread>
 
+#include "../../../../common/asleep.h"
 #include "machine/direct_route.h"
 #include "vtd_fixture.h"
 
@@ -242,6 +243,7 @@ TEST(VtdConcurrency, InvalidationWaitsForOpenBurst)
 	Remap remap(bench);
 	const auto agent = bench.unit->createAgent();
 	std::atomic<bool> completed{false};
+	std::atomic<pid_t> waiting{0};
 	std::thread invalidator;
 	const uint64_t value = 1;
 	const auto source = std::as_bytes(std::span(&value, 1));
@@ -252,10 +254,13 @@ TEST(VtdConcurrency, InvalidationWaitsForOpenBurst)
 
 		EXPECT_EQ(agent->write(pasidStream(kRid, 5), kInput, source), DmaResult::Ok);
 		invalidator = std::thread([&] {
+			waiting = gettid();
 			bench.run({iotlbGlobal()});
 			completed = true;
 		});
-		std::this_thread::sleep_for(std::chrono::milliseconds(30));
+		while (!waiting)
+			std::this_thread::yield();
+		wd::test::settle();
 		EXPECT_FALSE(completed);
 		/* The burst goes on undisturbed meanwhile. */
 		EXPECT_EQ(agent->write(pasidStream(kRid, 5), kInput, source), DmaResult::Ok);
