@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How tests wait for what another thread does, and for what must not happen. */
+/* Waits of tests for steps of another thread, and for the absence of events. */
 #pragma once
 
 #include <chrono>
@@ -22,7 +22,7 @@ inline char threadState(pid_t thread)
 	return name == text.npos ? 0 : text[name + 2];
 }
 
-/** Whether @thread waits for something. @thread is what gettid() has returned there. */
+/** Whether @thread waits for something. @thread is the result of gettid() there. */
 inline bool isAsleep(pid_t thread)
 {
 	return threadState(thread) == 'S';

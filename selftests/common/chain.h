@@ -23,16 +23,16 @@
 #define CHAIN_TEXT (64u << 10)
 
 /**
- * struct chain - a step and what surrounds it
- * @build: makes what the step needs, once
- * @step: what fails; 0 or -errno
+ * struct chain - a step, with its set-up and its checks
+ * @build: makes the objects that the step needs, once
+ * @step: the step that fails; 0 or -errno
  * @undo: takes a successful step back; 0 or -errno. Must tolerate a step that was not done, if the
  *	step keeps its work though it reports -EFAULT
  * @fresh: called between a failed step and the next try
- * @holds: is everything as before the step? Asked after each failure and after each @undo, for what
- *	the snapshot does not show: where DMA goes
- * @done: has the step done what it should? Asked after each success, also one with a failure in it
- * @clean: takes back what @build made, also the half of it
+ * @holds: is everything as before the step? Asked after each failure and after each @undo, for
+ *	state that the snapshot does not show: the target of DMA
+ * @done: has the step had its effect? Asked after each success, also one with a failure in it
+ * @clean: undoes @build, also a partial one
  * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
  * @also: a further error that a failure may become, or 0
  * @ends: an end, which need not ask for anything
@@ -50,7 +50,7 @@ struct chain {
 };
 
 static struct device device;
-/** What chains work on; its next free id is part of the snapshot while its file is open. */
+/** The object of chains; its next free id is part of the snapshot while its file is open. */
 static struct space chain_space = {.fd = -1};
 
 /* The line of pinned memory, and which descriptor is free. */
@@ -82,7 +82,7 @@ static size_t snapshot_ids(char *text, size_t size)
 	return snprintf(text, size, "id=%u ", alloc.out_ioas_id);
 }
 
-/* What is attached, at each IOMMU, with the domain ids. */
+/* The attachments of each IOMMU, with the domain ids. */
 static size_t snapshot_units(char *text, size_t size)
 {
 	char units[4096], path[128], *save = NULL;
@@ -99,7 +99,7 @@ static size_t snapshot_units(char *text, size_t size)
 	return at;
 }
 
-/* What must be as before: free queues, memory, ids, attachments. */
+/* State that must be as before: free queues, memory, ids, attachments. */
 static const char *snapshot(char text[CHAIN_TEXT])
 {
 	size_t at = snprintf(text, CHAIN_TEXT, "free=%ld ",
@@ -215,7 +215,7 @@ static int chains_open(void)
 	const char *reason;
 	int ret;
 
-	/* What the hosted kernel has lost when it ends is an error of the program. */
+	/* A leak of the hosted kernel at its end is an error of the program. */
 	setenv("WD_DEBUG", "1", 0);
 	ret = device_open(&device);
 

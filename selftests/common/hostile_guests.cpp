@@ -24,7 +24,7 @@ constexpr uint64_t kFirstUsage = 1u << 5 | 1u << 6 | 1u << 10;
 
 constexpr unsigned kWidth = 46;
 constexpr uint64_t kMemory = 8 << 20, kTables = 0x40000, kSmall = 0x40000;
-/* What a guest fills with entries; the rest of its pages stays as its devices leave it. */
+/* Pages that a guest fills with entries; only devices write to its other pages. */
 constexpr unsigned kTablePages = 16;
 
 constexpr Rid ridOf(unsigned guest)
@@ -37,7 +37,7 @@ uint64_t lowBits(unsigned n)
 	return (uint64_t{1} << n) - 1;
 }
 
-/* What garbage in a guest's tables may lead to. Anything else would be the parent's fault. */
+/* Results to which garbage in a guest's tables may lead. Any other would be the parent's fault. */
 bool isGuestsFault(FaultReason reason)
 {
 	switch (reason) {
@@ -75,7 +75,7 @@ void GuardedMemory::Free::operator()(uint64_t *words) const
 	std::free(words);
 }
 
-/* calloc(): what is never touched costs nothing. */
+/* calloc(): untouched memory costs nothing. */
 GuardedMemory::GuardedMemory(uint64_t size)
 	: words_(static_cast<uint64_t *>(std::calloc(size, 1))),
 	  grants_(size / kPage)
@@ -193,7 +193,7 @@ HostileGuests::HostileGuests(const HostileSetup &setup, Decisions &decisions)
 		guests_[n].large = kLargePage * (n + 1);
 		buildParent(n);
 	}
-	/* Neighbours in host memory belong to somebody else. */
+	/* Neighbours in host memory belong to another owner. */
 	for (unsigned page = 0; page < kSmallPages; page++) {
 		for (unsigned n = 0; n < kGuests; n++, small += GuardedMemory::kPage) {
 			guests_[n].small[page] = small;
@@ -412,7 +412,7 @@ void HostileGuests::judge(const TranslationRequest &request, const TranslationRe
 	requirePages(n, result.address, result.address + result.contiguous - 1, read, write);
 }
 
-/* What a device TLB would be told: a page of the size that the completion's address encodes. */
+/* The translation for a device TLB: a page of the size that the completion's address encodes. */
 void HostileGuests::askForTranslation(unsigned n)
 {
 	const unsigned kind = decisions_.next(1);
@@ -491,7 +491,7 @@ void HostileGuests::scribble(unsigned n)
 	}
 }
 
-/* What a hypervisor passes on for the guest: PASID-selective, any range. */
+/* A flush that a hypervisor passes on for the guest: PASID-selective, any range. */
 void HostileGuests::flush(unsigned n)
 {
 	const unsigned kind = decisions_.next(1);

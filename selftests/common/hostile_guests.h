@@ -2,7 +2,8 @@
 /*
  * Two guests behind one IOMMU, both hostile: their first-stage tables are garbage that they keep
  * changing, their devices ask for anything, their hypervisor takes pages away and moves them. A
- * guard around memory knows whose page is whose and what the parent tables grant at every moment.
+ * guard around memory knows the owner of each page and the rights of the parent tables at every
+ * moment.
  */
 #pragma once
 
@@ -26,14 +27,14 @@ public:
 	virtual uint64_t next(unsigned bytes) = 0;
 };
 
-/** Memory that notes the first access that nobody allowed. Not thread-safe. */
+/** Memory that notes the first forbidden access. Not thread-safe. */
 class GuardedMemory final : public PhysicalMemory
 {
 public:
 	static constexpr uint64_t kPage = 4096;
 	static constexpr unsigned kNobody = 0, kUnit = 0xff;
 
-	/** Who owns a page (a guest's number, from 1) and what its parent table grants. */
+	/** The owner of a page (a guest's number, from 1) and the rights in its parent table. */
 	struct Grant {
 		uint8_t owner = kNobody;
 		bool read = false, write = false;
@@ -44,7 +45,7 @@ public:
 	void grant(uint64_t pa, const Grant &grant) { grants_.at(pa / kPage) = grant; }
 	const Grant &grantOf(uint64_t pa) const { return grants_.at(pa / kPage); }
 	uint64_t size() const { return grants_.size() * kPage; }
-	/** On whose behalf the unit works from now on. */
+	/** The guest for which the unit works from now on. */
 	void actFor(unsigned owner) { active_ = owner; }
 	/** Empty while everything was allowed. */
 	const std::string &violation() const { return violation_; }
@@ -142,7 +143,7 @@ private:
 	IommuUnit unit_;
 	std::unique_ptr<DmaAgent> agent_;
 	std::array<Guest, kGuests> guests_;
-	std::vector<uint64_t> spare_; /**< host pages that nobody owns */
+	std::vector<uint64_t> spare_; /**< host pages without an owner */
 	uint64_t next_ = 0, root_ = 0, directory_ = 0, pasids_ = 0, queue_ = 0;
 	uint32_t tail_ = 0;
 	std::string violation_;

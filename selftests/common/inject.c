@@ -123,7 +123,7 @@ void inject_arm(unsigned nth)
 		abort();
 }
 
-/* Reading and writing the count are copies of user memory themselves, so they may be what fails. */
+/* Reading and writing the count are copies of user memory themselves, so they may fail, too. */
 bool inject_disarm(void)
 {
 	char text[16] = "";

@@ -12,7 +12,7 @@
 
 /**
  * inject_open() - make ready
- * @host: whose requests fail
+ * @host: its requests fail
  * @reason: why not, if not
  *
  * Return: 0; -ENODEV: this kernel cannot, or this process may not.

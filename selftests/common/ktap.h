@@ -47,7 +47,8 @@ ktap_expect(bool holds, const char *file, int line, const char *format, ...)
 	return false;
 }
 
-/** @condition must hold; the text says what it means. The case goes on, but has failed. */
+/** @condition must hold; the text explains it. If it does not hold the case has failed, and
+ * continues. */
 #define EXPECT(condition, ...) ktap_expect(!!(condition), __FILE__, __LINE__, __VA_ARGS__)
 
 /** Call and return from the case: something that it needs is not there. */
@@ -56,7 +57,7 @@ static inline void ktap_skip_case(const char *reason)
 	snprintf(ktap.skip_reason, sizeof(ktap.skip_reason), "%s", reason);
 }
 
-/** For the set-up of a program that cannot run here: return what this returns. */
+/** For the set-up of a program that cannot run here: return its result. */
 static inline int ktap_skip_all(const char *reason)
 {
 	ktap.skip_all_reason = reason;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory whose pages do not come before the test lets them: by userfaultfd(2). A hostile program
- * has that, or a file system of its own, and everything that waits for such a page waits for it.
+ * Memory with pages that do not come before the test lets them: by userfaultfd(2). A hostile
+ * program has that, or a file system of its own, and code that waits for such a page depends on the
+ * program.
  */
 #pragma once
 
@@ -61,7 +62,7 @@ public:
 		zero.range = {address() + page * 4096, 4096};
 		EXPECT_EQ(0, ::ioctl(fd_, UFFDIO_ZEROPAGE, &zero));
 	}
-	/** Until somebody has begun to wait for a page, @times times. */
+	/** Until a thread has begun to wait for a page, @times times. */
 	void waitTouched(unsigned times = 1) const
 	{
 		while (times--) {
@@ -73,7 +74,7 @@ public:
 				  ::read(fd_, &message, sizeof(message)));
 		}
 	}
-	/** All pages come, and nobody waits any more. */
+	/** All pages come, and no thread waits any more. */
 	void release() const
 	{
 		uffdio_range range = {address(), length_};

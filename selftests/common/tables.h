@@ -38,7 +38,7 @@ int table_fault_queue(const struct space *space, uint32_t *id, int *fd);
  * of the guest. The table is at @at in @memory, which is the guest's memory from 0 on.
  */
 void guest_table(uint8_t *memory, uint64_t at, uint64_t va, uint64_t target);
-/** The page @va leads nowhere in the table at @at, whose pages are those of guest_table(). */
+/** The page @va leads nowhere in the table at @at, which is a table of guest_table(). */
 void guest_table_hole(uint8_t *memory, uint64_t at, uint64_t va);
 
 #endif /* SELFTESTS_COMMON_TABLES_H */

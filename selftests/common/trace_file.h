@@ -41,7 +41,7 @@ public:
 			all.push_back(line);
 		return all;
 	}
-	/** Lines of @event (category:event) whose fields match @fields, wholly. */
+	/** Lines of @event (category:event) in which all fields match @fields. */
 	unsigned count(const std::string &event, const std::string &fields) const
 	{
 		const std::regex wanted("[0-9]+\\.[0-9]{6} .{1,15}-[0-9]+ " + event + ": " +

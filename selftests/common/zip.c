@@ -55,7 +55,7 @@ static void put(const struct zip *zip, uint32_t offset, uint32_t value)
 	zip->registers.write(zip->registers.context, offset, value, sizeof(value));
 }
 
-/* What memory holds is there before the device is told. */
+/* The content of memory is visible before the device gets the doorbell. */
 static void ring(const struct zip *zip, uint32_t offset, uint64_t value)
 {
 	__sync_synchronize();
@@ -80,7 +80,7 @@ static int wait_register(const struct zip *zip, uint32_t offset, uint32_t mask, 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (((value = get(zip, offset)) & mask) != wanted) {
 		if (value == UINT32_MAX)
-			return -ENODEV; /* nobody answers: the function is gone */
+			return -ENODEV; /* no answer: the function is gone */
 		if (!in_time(&begin))
 			return -ETIMEDOUT;
 	}

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* gzip and zlib headers come from files of anybody, in pieces of any size. */
+/* gzip and zlib headers come from untrusted files, in pieces of any size. */
 #include <cstdlib>
 
 #include "wd/container.hpp"

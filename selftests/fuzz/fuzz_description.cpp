@@ -14,7 +14,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	try {
 		auto once = MachineDescription::fromJson(text).toJson();
 
-		/* What is accepted can be written and read again without a change. */
+		/* An accepted description can be written and read again without a change. */
 		if (MachineDescription::fromJson(once).toJson() != once)
 			abort();
 	} catch (const std::system_error &) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The attackers are two guests: first-stage tables, requests and flushes are the fuzzer's bytes.
- * Whatever they do, walks and requests must stay within the guest's pages and what the parent table
- * grants of them.
+ * With any of them, walks and requests must stay within the guest's pages and the rights of the
+ * parent table.
  */
 #include <cstdio>
 #include <cstdlib>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The attacker writes the descriptor and all memory that it points at (data, SGL chains, stream
- * context). What carries the queue's PASID reaches only the attacker's memory, as behind an IOMMU,
- * so whatever he writes, the device must not crash and must complete every request exactly once.
+ * context). Accesses with the queue's PASID reach only the attacker's memory, as through an IOMMU.
+ * With any content of it, the device must not crash and must complete every request exactly once.
  */
 #include <chrono>
 #include <cstdlib>
@@ -18,7 +18,7 @@ namespace
 
 using namespace wd::machine;
 
-/* Memory: rings, the attacker's, and a hole behind it. */
+/* Memory: rings, the attacker's memory, and a hole after it. */
 constexpr uint64_t kSq = 0x10000, kCq = 0x40000, kContext = 0x50000;
 constexpr uint64_t kAttacker = 0x100000, kAttackerSize = 0x40000;
 constexpr unsigned kDepth = 1024, kSqeSize = 128, kCqeSize = 16;
@@ -28,7 +28,8 @@ constexpr uint32_t kVftValid = 1u << 12, kVftValidCq = 1u << 28;
 constexpr unsigned kSqc = 0, kCqc = 1;
 constexpr uint32_t kPasid = 5, kPasidEnable = 1u << 23; /* SQC words 10 and 11 (QM-RING-5) */
 
-/** Requests with a PASID reach the attacker's memory only; those without, everything. */
+/** Requests with a PASID reach the attacker's memory only; requests without one reach
+ * everything. */
 class FencedAgent : public DmaAgent
 {
 public:

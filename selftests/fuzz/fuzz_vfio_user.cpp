@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacker is the client: he sends any messages with any descriptors to a real ZIP function or
+ * The attacker is the client: it sends any messages with any descriptors to a real ZIP function or
  * to the IOMMU. Input: records of {choice, length, bytes}; the choice says whether the bytes are a
  * body behind a good header of some command, or go on the wire as they are. The server must answer
  * every well-framed command that wants an answer exactly once, or close the connection.
@@ -38,7 +38,7 @@ const char kMachine[] = R"({
 	"engineThreads": 1
 })";
 
-/** What the attacker has to attach: memory, an eventfd, something useless. */
+/** Descriptors that the attacker has: memory, an eventfd, something useless. */
 struct Descriptors {
 	Descriptors()
 		: memory(memfd_create("fuzz", MFD_CLOEXEC | MFD_ALLOW_SEALING)),
@@ -173,7 +173,7 @@ void attack(Attacker &attacker, const Descriptors &descriptors, const uint8_t *d
 		if (!reply)
 			return;
 		if (reply->id != id || reply->command != header.command)
-			abort(); /* somebody else's answer, or a second one */
+			abort(); /* an answer to another command, or a second one */
 	}
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacker is a guest: it writes what it likes into its memory, PASID tables included, queues
- * any descriptors, and answers page requests as it likes. Input: records of a choice and words. The
+ * The attacker is a guest: it writes anything into its memory, including PASID tables, queues any
+ * descriptors, and gives any answers to page requests. Input: records of a choice and words. The
  * fake kernel aborts when a fault is answered twice or when an unknown one is; the devices must
  * reach nothing but the parent and tables of this guest, and everything is given back at the end.
  */
@@ -58,7 +58,7 @@ struct Attack {
 		for (; seen < kernel.answers.size(); seen++)
 			require(open.erase(kernel.answers[seen].cookie) == 1);
 	}
-	/* What the kernel does to faults of something that is detached. */
+	/* As the kernel treats faults at a detach. */
 	void forgetDetached()
 	{
 		for (auto it = open.begin(); it != open.end();)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What happens to the machine while its users work: accelerators are reset, change their driver and
- * their mode, the machine sleeps, the IOMMU's driver goes and comes back. And the books: what is in
- * use, which must be the same before the first user and after the last.
+ * Actions on the machine while its users work: accelerators are reset, change their driver and
+ * their mode, the machine sleeps, the IOMMU's driver goes and comes back. And the books of
+ * resources in use, which must be the same before the first user and after the last.
  */
 #pragma once
 
@@ -22,7 +22,7 @@ enum class Event { Reset, Driver, Mode, Sleep, Unit };
 constexpr std::array<const char *, 5> kEventNames = {
 	"resets", "changes of driver", "changes of mode", "sleeps", "unbinds of the IOMMU"};
 
-/** What is in use, by name: free queues of each accelerator, domain ids, attachments ... */
+/** Resources in use, by name: free queues of each accelerator, domain ids, attachments ... */
 using Books = std::map<std::string, std::string>;
 
 /** Thread-bound. */
@@ -36,7 +36,7 @@ public:
 	 */
 	Administrator(std::shared_ptr<Host> host, std::string sleepCommand);
 
-	/** @return it has happened; false: the kernel refused, or nobody would wake the machine */
+	/** @return it has happened; false: the kernel refused, or nothing would wake the machine */
 	bool happen(Event event, std::mt19937_64 &random);
 	/** Give every accelerator its first driver and mode again. @return a failure, or "" */
 	std::string restore();

@@ -16,7 +16,7 @@
 namespace wd::soak
 {
 
-/** What a user is made from; equal starts live equal lives, but for what others do. */
+/** Parameters of a user; equal ones lead to equal lives, but for effects of others. */
 struct Start {
 	Kind kind;
 	uint64_t seed;
@@ -41,7 +41,7 @@ public:
 	virtual void end() {}
 	virtual size_t size() const = 0;
 	virtual void start(const Start &start) = 0;
-	/** One of them, by number, dies as by SIGKILL, with what it has open. */
+	/** One of them, by number, dies as by SIGKILL, with its files open. */
 	virtual void kill(size_t which) = 0;
 	/** Remove users that have ended. With @wait: wait up to a second for one, if there are
 	 * users. */
@@ -51,7 +51,7 @@ public:
 
 	/** Things done by users of @kind so far. */
 	uint64_t work(Kind kind) const { return (*work_)[static_cast<size_t>(kind)]; }
-	/** What must not have happened, a line each. */
+	/** Failures, a line each. */
 	const std::vector<std::string> &failures() const { return failures_; }
 
 protected:

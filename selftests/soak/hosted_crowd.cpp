@@ -18,7 +18,7 @@ namespace wd::soak
 namespace
 {
 
-/* Memory stays until nobody can reach it any more: until the files of its user are closed. */
+/* Memory stays until no device can reach it any more: until the files of its user are closed. */
 class Arena
 {
 public:
@@ -38,7 +38,7 @@ private:
 	uint8_t *bytes_;
 };
 
-/* Who waits for users to end, and what they say. */
+/* Threads that wait for users to end, and the results of these. */
 struct Ends {
 	std::mutex mutex;
 	std::condition_variable one;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Users of the kernel's crypto API, which never fails them: what no accelerator can do, because all
- * are being reset or have gone, software does.
+ * Users of the kernel's crypto API, which never fails them: software does requests that no
+ * accelerator can do, because all are being reset or have gone.
  */
 #include "crowds.h"
 
@@ -45,7 +45,7 @@ void useHostedKernel(User &user)
 	}
 }
 
-/* zswap compresses what is sent to swap. */
+/* zswap compresses pages on their way to swap. */
 void useNativeKernel(User &user)
 {
 	constexpr size_t kLength = kArena / 2;

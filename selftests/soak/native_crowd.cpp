@@ -26,7 +26,7 @@ namespace
 /* Exit statuses of a user. */
 constexpr int kFailed = 3;
 
-/* The machine's administrator lets everybody use the devices; they come and go. */
+/* The machine's administrator lets every user use the devices; they come and go. */
 void openDevices()
 {
 	std::error_code ignored;

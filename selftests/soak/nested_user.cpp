@@ -107,7 +107,7 @@ bool Guest::round()
 	struct result result = {};
 
 	if (user_.chance(40)) {
-		/* Pages go, and the device is told. */
+		/* Pages go, and the device TLB is flushed. */
 		*entry(kLevels - 1, kInput + kText + user_.below(kSource / kPage) * kPage) = 0;
 		if (table_invalidate(&space_, nested_))
 			return false;

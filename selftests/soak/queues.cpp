@@ -21,7 +21,7 @@ bool attach(User &user, device &device, space &space, queue &queue)
 	       !queue_ready(&device, &space, &queue, COMPRESS);
 }
 
-/* What is unmapped is not written any more. @return false: nothing could be tried */
+/* Unmapped memory is not written any more. @return false: nothing could be tried */
 bool takeOutputsAway(User &user, space &space, queue &queue)
 {
 	const struct request request = {1, kIova, kIova + kOutputs, kSource, kDest, 0};
@@ -89,7 +89,7 @@ void liveWithSharedQueue(User &user)
 	if (!device || sva_queue(&*device, &queue, COMPRESS))
 		return;
 	for (auto rounds = user.below(100); rounds && !user.stop; rounds--) {
-		/* Some point at what the process does not have. */
+		/* Some point at memory that the process does not have. */
 		const uint64_t source = user.chance(10) ? user.random() : text;
 		const auto outcome = compress(user, queue, source, text + kOutputs, user.arena,
 					      user.arena + kOutputs,

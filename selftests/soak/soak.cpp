@@ -153,7 +153,7 @@ void Soak::say(bool last) const
 		   options_.seed, started_, crowd_->size(), killed_, events);
 }
 
-/* What was taken is back, as soon as the kernel has done its work. */
+/* All resources are back as soon as the kernel has done its work. */
 void Soak::compare()
 {
 	const auto end = Clock::now() + std::chrono::seconds(kPatienceSeconds);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the users of a soak do. A user is a process of the machine: it takes what it can get, uses
- * it, and goes at any moment with everything still open. Errors are part of its life, since others
- * take the same devices and the machine sleeps, resets and takes devices away. What must never
- * happen: output that is wrong though its request succeeded, DMA to memory that is not mapped any
- * more, a request that never ends.
+ * Users of a soak. A user is a process of the machine: it takes devices and memory, uses them, and
+ * goes at any moment with everything still open. Errors are part of its life, since others take the
+ * same devices and the machine sleeps, resets and takes devices away. These must never happen:
+ * output that is wrong though its request succeeded, DMA to memory that is not mapped any more, a
+ * request that never ends.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ namespace wd::soak
 
 /** Bytes of memory that a user has for its devices. */
 constexpr size_t kArena = 1 << 20;
-/** Nothing that a device or the kernel owes a user may take longer, on a loaded machine either. */
+/** No answer of a device or the kernel may take longer, even on a loaded machine. */
 constexpr unsigned kPatienceSeconds = 600;
 
 /** One user's view of the soak. Thread-bound, but for @stop. */
@@ -35,7 +35,7 @@ struct User {
 	uint8_t *arena;		 /**< kArena zeroed bytes, page aligned */
 	/** Things done that count, see kWorkNames. Other users of the kind count there, too. */
 	std::atomic<uint64_t> &work;
-	/** Says what must not happen; the soak has failed. Thread-safe. */
+	/** Reports a failure; the soak has failed. Thread-safe. */
 	std::function<void(const std::string &)> fail;
 	/** Lets the kernel compress pages of the arena, in the way of its host. */
 	void (*useKernel)(User &user);
@@ -49,11 +49,11 @@ enum class Kind { AddressSpaces, AttachedQueue, SharedQueue, Owner, Nested, Kern
 constexpr std::array<const char *, 6> kKindNames = {
 	"address spaces", "attached queue", "shared queue", "owner", "nested", "kernel"};
 
-/** What a kind of users counts. */
+/** The unit that a kind of users counts. */
 constexpr std::array<const char *, kKindNames.size()> kWorkNames = {
 	"mappings", "requests", "requests", "requests", "requests", "pages"};
 
-/** The life of a user. Returns early if @user.stop is set. What it has opened stays open. */
+/** The life of a user. Returns early if @user.stop is set. Its files stay open. */
 void live(User &user, Kind kind);
 
 /* Lives, each in a file of its own. */

@@ -94,7 +94,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Ways in turn, so that what else the machine does hits all of them; the median of each. */
+/* Paths in turn, so that other load of the machine hits all of them; the median of each. */
 static void compare(size_t length)
 {
 	double (*const ways[])(size_t) = {by_queue, by_system_call, inside_kernel};

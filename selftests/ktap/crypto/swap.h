@@ -17,7 +17,7 @@ struct swap {
  * or brd. @return 0 or -errno: then nothing has changed.
  */
 int swap_begin(struct swap *swap, const char *compressor);
-/** What was swapped out comes back first. @return 0 or -errno: pages are still out. */
+/** Swapped pages come back first. @return 0 or -errno: pages are still out. */
 int swap_end(const struct swap *swap);
 
 #ifdef __cplusplus

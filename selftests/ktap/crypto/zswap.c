@@ -88,7 +88,7 @@ static unsigned char *make_pages(unsigned long count, unsigned long first)
 	return memory;
 }
 
-/* Number of pages that are not what they were. */
+/* Number of pages with a wrong content. */
 static unsigned long wrong_pages(const unsigned char *memory, unsigned long count,
 				 unsigned long first)
 {

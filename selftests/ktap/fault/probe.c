@@ -45,7 +45,7 @@ static bool bound(const char *driver, const char *name)
 	return !access(path, F_OK);
 }
 
-/* The file is open before, so that only what the driver core and the driver do can fail. */
+/* The file is open before, so that only steps of the driver core and the driver can fail. */
 static int bind_nth(const char *driver, const char *name, unsigned nth, bool *injected)
 {
 	char path[128];
@@ -79,7 +79,10 @@ static int rebind(const char *driver, const char *name)
 	return file_write(path, name);
 }
 
-/* On a function with a node, probe runs in a worker on that node, whose requests do not fail. */
+/*
+ * For a function with a node, probe runs in a worker on that node, and a worker's requests do not
+ * fail.
+ */
 static int set_node(const char *name, const char *node)
 {
 	char path[128];

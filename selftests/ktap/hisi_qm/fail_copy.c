@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * IOAS_COPY and the unmapping of what was copied, with every request for memory failing once. The
- * destination has a table that a queue works on: what it reached before a failure it reaches after
- * it, and nothing more.
+ * IOAS_COPY and the unmapping of copies, with every request for memory failing once. The
+ * destination has a table that a queue works on: the queue reaches the same memory after a failure
+ * as before it, and no other.
  */
 #include <string.h>
 
@@ -10,8 +10,8 @@
 #include "../../common/tables.h"
 
 #define SIZE (32 * PAGE)
-#define FROM 0x10000000ul    /* in the source: what is copied */
-#define WORK 0x20000000ul    /* in the destination: what the queue always has */
+#define FROM 0x10000000ul    /* in the source: copied */
+#define WORK 0x20000000ul    /* in the destination: always there */
 #define TO 0x7fc0000000ul    /* in the destination: the copies, with page tables of their own */
 #define WORK_SIZE (2 * PAGE) /* input, output */
 
@@ -34,7 +34,7 @@ static void clean(void)
 	world.queue.fd = -1;
 }
 
-/* Status of a request whose output goes to @iova of the destination. */
+/* Status of a request with its output at @iova of the destination. */
 static unsigned write_to(uint64_t iova)
 {
 	const struct request request = {
@@ -281,7 +281,7 @@ static void table_of_copies(void)
 			     .clean = clean});
 }
 
-/* One failure only: what it hits is done the second time. */
+/* One failure only: the failed step succeeds the second time. */
 static int destroy_surely(uint32_t id)
 {
 	const int ret = table_destroy(&chain_space, id);

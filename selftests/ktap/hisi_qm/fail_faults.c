@@ -287,7 +287,7 @@ static int step_close_faults(void)
 	return ret;
 }
 
-/* Nobody can answer the fault now but the kernel, when the queue ends. Then everything anew. */
+/* Only the kernel can answer the fault now, when the queue ends. Then everything anew. */
 static int new_faults(void)
 {
 	int ret;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Every step of a queue's and an address space's life, with every allocation and every copy of user
- * memory in it failing once: the step fails with the right error, leaves nothing behind, and works
- * when it is tried again.
+ * memory in it failing once: the step fails with the right error, changes nothing, and works when
+ * it is tried again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define SIZE (64 * PAGE)
 #define LARGE (4ul << 20)
 
-/* What the steps work on beside chain_space; each chain builds what it needs. */
+/* Objects of the steps beside chain_space; each chain builds those that it needs. */
 static struct world {
 	struct space other;
 	struct queue queue;
@@ -65,7 +65,7 @@ static int build_space(void)
 	return space_open(&device, &chain_space);
 }
 
-/* Pages whose neighbours in memory are not their neighbours in the address space. */
+/* Pages that are neighbours in the address space, but not in memory. */
 static void build_fragments(void)
 {
 	uint8_t *spread = pages_alloc(2 * SIZE);
@@ -467,7 +467,7 @@ static int step_replace(void)
 	return queue_attach(&world.queue, world.second, 0);
 }
 
-/* Whatever is attached, the first table is afterwards. */
+/* Afterwards the first table is attached in any case. */
 static int undo_replace(void)
 {
 	return queue_attach(&world.queue, chain_space.hwpt, 0);
@@ -497,7 +497,7 @@ static int step_mmap(void)
 	return queue_map(&world.queue);
 }
 
-/* A region is mapped once, and one whose mmap() failed late in Linux counts: a new file. */
+/* A region is mapped once, and a late failure of mmap() in Linux counts as mapped: a new file. */
 static int undo_mmap(void)
 {
 	queue_close(&world.queue);

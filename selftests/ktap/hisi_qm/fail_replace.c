@@ -8,7 +8,7 @@
 #include "../../common/tables.h"
 #include "fault_lane.h"
 
-/** What a table leads to, and tables of it: without and with a fault queue. */
+/** Memory of a table, and tables of it: without and with a fault queue. */
 static struct side {
 	uint32_t ioas, plain, faulting;
 	struct faults faults;
@@ -16,7 +16,7 @@ static struct side {
 } sides[2];
 
 static struct queue queue = {.fd = -1};
-/* What @queue has before the step, and what the step gives it. */
+/* The table of @queue before the step, and its table after it. */
 static uint32_t old, new;
 static const struct faults *old_faults;
 static struct iommu_hwpt_pgfault open_fault;
@@ -88,7 +88,7 @@ static int undo(void)
 	return queue_attach(&queue, old, 0);
 }
 
-/* The old table, and nobody else's memory. */
+/* The old table, and no other memory. */
 static bool holds(void)
 {
 	sides[1].memory[PAGE] = 0;
@@ -160,7 +160,7 @@ static int start_and_raise(void)
 	return ret ? ret : raise();
 }
 
-/* It stays open, with whoever it was given to. */
+/* It stays open in the process that got it. */
 static bool holds_open(void)
 {
 	struct result result;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of the process, with every request for memory failing once: the
- * first queue, which makes the bond, further ones, requests whose pages are not there yet, and the
- * ends. A queue that works meanwhile goes on working.
+ * Queues in the address space of the process, with every request for memory failing once: the first
+ * queue, which makes the bond, further ones, requests with missing pages, and the ends. Another
+ * queue works all the time.
  */
 #include <sys/mman.h>
 
@@ -21,7 +21,7 @@ static struct result result;
 static void forget(void)
 {
 	if (written && munmap(written, SIZE))
-		munmap(written, SIZE); /* the first time it was what failed */
+		munmap(written, SIZE); /* it failed the first time */
 	written = NULL;
 }
 
@@ -36,7 +36,7 @@ static void clean(void)
 	source = NULL;
 }
 
-/* A request into memory that nobody has touched yet: the device asks for its pages. */
+/* A request into untouched memory: the device asks for its pages. */
 static int send(struct queue *on)
 {
 	int ret;
@@ -107,7 +107,7 @@ static bool both_work(void)
 	return neighbour_works() && !request(&queue);
 }
 
-/* PUT_Q also ends what START_Q did before its answer got lost. */
+/* PUT_Q also undoes a START_Q with a lost answer. */
 static int works_then_stops(void)
 {
 	const int ret = request(&queue);
@@ -145,7 +145,7 @@ static int nothing(void)
 	return 0;
 }
 
-/* What the request needs is asked for by the kernel's threads: nothing of ours can fail. */
+/* Threads of the kernel allocate for the request: no allocation of this thread can fail. */
 static void requests(void)
 {
 	walk(&(struct chain){.build = build_started,

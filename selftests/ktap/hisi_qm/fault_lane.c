@@ -32,7 +32,7 @@ static short readable(const struct faults *faults, int timeout_ms)
 	struct pollfd poll = {.fd = faults->fd, .events = POLLIN};
 	int ret = wd_host_poll(faults->host, &poll, 1, timeout_ms);
 
-	/* In a chain of failures it may be what fails; once. */
+	/* In a chain of failures it may fail, once. */
 	if (ret < 0)
 		ret = wd_host_poll(faults->host, &poll, 1, timeout_ms);
 	return ret == 1 ? poll.revents : 0;

@@ -9,7 +9,7 @@
 
 struct iommu_hwpt_pgfault;
 
-/* Addresses of every table: input, output, and one whose page is not there. */
+/* Addresses of every table: input, output, and one without a page. */
 #define LANE_IN 0x10000000ul
 #define LANE_OUT (LANE_IN + PAGE)
 #define LANE_HOLE 0x20000000ul
@@ -23,7 +23,7 @@ struct faults {
 	int fd;
 };
 
-/** A request whose output goes to @iova. */
+/** A request with its output at @iova. */
 void lane_send(struct queue *queue, uint64_t iova);
 /** The status of the oldest request; ~0u after LANE_TIMEOUT_MS. */
 unsigned lane_status(struct queue *queue);

@@ -114,7 +114,7 @@ int queue_open(struct device *device, struct queue *queue)
 	return queue->fd < 0 ? queue->fd : 0;
 }
 
-/* Linux may want memory for that, so it may be what fails in a chain of failures; once. */
+/* Linux may allocate memory for that, so it may fail in a chain of failures, once. */
 static void unmap(struct wd_host *host, volatile uint8_t *address, size_t size)
 {
 	if (address && wd_host_munmap(host, (void *)address, size))

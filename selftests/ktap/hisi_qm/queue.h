@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the programs of this folder share: a device, its queues, address spaces, and requests
- * written by hand. Only <wd/host.h> and the uapi headers are used, so the same programs run on any
- * host. Thread-bound: one object, one thread.
+ * Helpers that the programs of this folder share: a device, its queues, address spaces, and
+ * requests written by hand. Only <wd/host.h> and the uapi headers are used, so the same programs
+ * run on any host. Thread-bound: one object, one thread.
  */
 #ifndef SELFTESTS_HISI_QM_QUEUE_H
 #define SELFTESTS_HISI_QM_QUEUE_H

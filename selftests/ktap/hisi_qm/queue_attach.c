@@ -177,7 +177,7 @@ static void detach(void)
 	space_close(&space);
 }
 
-/* A structure need not lie where its members are aligned; UBSan looks at those who touch it. */
+/* A structure need not be aligned for its members; UBSan checks the code that touches it. */
 static void anywhere(void)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The end of a process whose queue works in its address space: exit, exec, kill -9, with requests
- * and page faults on their way, while another process has the queue's file. Needs processes, so it
- * says nothing on the hosted kernel: kernel_hisi has the same with callers.
+ * The end of a process with a queue in its address space: exit, exec, kill -9, with requests and
+ * page faults in flight, while another process has the queue's file. Needs processes, so it is
+ * skipped on the hosted kernel: kernel_hisi has the same with callers.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -124,7 +124,7 @@ static short poll_file(int fd, int timeout_ms)
 
 /*
  * The mappings of a process hold the file, too, and its address space may end a little later than
- * the process: in the hands of whoever handled a page fault last.
+ * the process: the handler of the last page fault may still hold it.
  */
 static bool instances_become(long count)
 {

@@ -110,7 +110,7 @@ static void allow_files(void)
 
 static long limit_before;
 
-/* Whoever runs this may have all queues. */
+/* The user that runs this may have all queues. */
 static int setup(void)
 {
 	int ret = device_open(&device);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Regions of a queue file: sizes, offsets, protections, once each, and what they contain. */
+/* Regions of a queue file: sizes, offsets, protections, once each, and their content. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -54,7 +54,7 @@ static void once(void)
 	queue_close(&queue);
 }
 
-/* What an owner leaves in its rings, the next owner of the hardware queue must not find. */
+/* The next owner of a hardware queue must not find the old content of its rings. */
 static void contents(void)
 {
 	struct queue queue;
@@ -109,7 +109,9 @@ static void flags(void)
 	space_close(&space);
 }
 
-/* Pages of a mapping that has been split before they were touched are those of their place. */
+/*
+ * If a mapping was split before its pages were touched each part still gets the pages of its place.
+ */
 static void split_rings(void)
 {
 	const size_t end = device.dus_size;

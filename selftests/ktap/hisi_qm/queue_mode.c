@@ -46,7 +46,7 @@ static void modes(void)
 	}
 }
 
-/* Attack: all memory of the machine, without anybody having allowed it. */
+/* Attack: all memory of the machine, without permission. */
 static void physical_refused(void)
 {
 	unsigned long slice = 0;
@@ -83,7 +83,7 @@ static void pinned(void)
 		       inflates_to(dest, result.produced, source, SIZE),
 	       "plain pointers: status %#x", result.status);
 
-	/* Memory that nobody has touched is not there for a device without faults. */
+	/* Untouched memory is not there for a device without faults. */
 	other = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	EXPECT(!sva_request(&queue, source, SIZE, other, SIZE, &result) && result.status,
 	       "not pinned");
@@ -125,7 +125,7 @@ static void pin_errors(void)
 	queue_close(&queue);
 }
 
-/* Root has no limit: the rest of the process's life is somebody else's. */
+/* Root has no limit: the process is another user from here to its end. */
 static void pin_limit(void)
 {
 	const struct rlimit limit = {SIZE, SIZE};

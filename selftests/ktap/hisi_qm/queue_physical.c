@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues with physical addresses. Somebody must have allowed it before (kselftest/test_modes.py):
- * the module's parameter, an identity domain.
+ * Queues with physical addresses. This must have been allowed before (kselftest/test_modes.py): the
+ * module's parameter, an identity domain.
  */
 #include <errno.h>
 #include <sys/mman.h>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of the process, with page faults: plain pointers, and what the
- * process does to its memory meanwhile. What a request finds is what the process has there; what it
- * has not, or must not write, is an error of the request.
+ * Queues in the address space of the process, with page faults: plain pointers, and changes of the
+ * process's memory meanwhile. A request finds the process's memory; memory that the process does
+ * not have, or must not write, is an error of the request.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 
 static struct device device;
 
-/** A queue, and memory of the process, which nobody has touched but @source. */
+/** A queue, and memory of the process, untouched but for @source. */
 struct lane {
 	struct queue queue;
 	uint8_t *source, *dest;
@@ -84,7 +84,7 @@ static void plain_pointers(void)
 	free(back);
 }
 
-/* Attack: pointers to what the process does not have, or must not write. */
+/* Attack: pointers to memory that the process does not have, or must not write. */
 static void wild_pointers(void)
 {
 	struct lane lane;
@@ -216,7 +216,7 @@ static void forked(void)
 
 /**
  * Maps and unmaps a destination under requests that write it; @alone: no other thread could take
- * the addresses meanwhile. Those of the hosted kernel, and of sanitizers, do.
+ * the addresses meanwhile. Threads of the hosted kernel, and of sanitizers, do.
  */
 struct storm {
 	uint8_t *place;
@@ -243,8 +243,8 @@ static void *storm_run(void *argument)
 }
 
 /*
- * Memory comes and goes under DMA from several threads. Requests succeed or fail; those on memory
- * that stays succeed always.
+ * Memory comes and goes under DMA from several threads. Requests succeed or fail; requests on
+ * memory that stays always succeed.
  */
 static void storm(void)
 {
@@ -281,7 +281,7 @@ static void storm(void)
 	lane_close(&lane);
 }
 
-/* Requests whose pages are all still to come, when the queue stops or goes. */
+/* Requests without any of their pages, when the queue stops or goes. */
 static void stop_with_faults(void)
 {
 	const long count = device_number(&device, "available_instances");

@@ -178,8 +178,8 @@ static void poll_wakes(void)
 }
 
 /*
- * Attack: queue A asks for addresses that only B's space has, and for one that nobody has. A gets
- * an error and B's memory stays as it is; B works on.
+ * Attack: queue A asks for addresses that only B's space has, and for one that no space has. A gets
+ * an error and B's memory stays as it is; B still works.
  */
 static void isolation(void)
 {
@@ -212,7 +212,8 @@ static void isolation(void)
 	pages_free(secret, PAGE);
 }
 
-/* Memory that was used, and is then unmapped, cannot be reached through what the IOMMU remembers.
+/* Memory that was used, and is then unmapped, cannot be reached through cached translations of the
+ * IOMMU.
  */
 static void after_unmap(void)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory that is mapped for reading before the process writes it: what the process writes later is
- * what the device reads. Private memory whose page is still shared (with the zero page, a file, or
- * a child) is the difficult kind, since the write gives the process another page.
+ * Memory that is mapped for reading before the process writes it: the device reads the process's
+ * later writes. Private memory with a page that is still shared (with the zero page, a file, or a
+ * child) is the difficult kind, since the write gives the process another page.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -41,7 +41,9 @@ static int map_for_reading(const void *memory, size_t length)
 	return wd_host_ioctl(device.host, space.fd, IOMMU_IOAS_MAP, &map);
 }
 
-/* What the device reads at @offset of the mapping, through a request that compresses a page. */
+/*
+ * The page that the device reads at @offset of the mapping, through a request that compresses it.
+ */
 static bool device_reads(size_t offset, const uint8_t *wanted)
 {
 	const struct request request = {.algorithm = 1,
@@ -67,7 +69,7 @@ static bool device_reads(size_t offset, const uint8_t *wanted)
 	return same;
 }
 
-/* Map @memory, write every page of it, and look what the device reads. */
+/* Map @memory, write every page of it, and check that the device reads the new content. */
 static void expect_one_memory(uint8_t *memory, size_t length, const char *what)
 {
 	if (!EXPECT(map_for_reading(memory, length) == 0, "%s: map", what))
@@ -161,7 +163,7 @@ static void private_file(void)
 }
 
 /*
- * Shared memory that this process may not write, with private memory behind it in the same mapping:
+ * Shared memory that this process may not write, with private memory after it in the same mapping:
  * the first has no copy-on-write to end, the second has.
  */
 static void shared_and_read_only(void)

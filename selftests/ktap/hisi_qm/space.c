@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Address spaces of /dev/iommu, memory for them, and what the IOMMU says about faults. */
+/* Address spaces of /dev/iommu, memory for them, and the IOMMU's records of faults. */
 #include "queue.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Queues in the address space of the process: requests with plain pointers, and
- * what zlib says about the results.
+ * Queues in the address space of the process: requests with plain pointers, and zlib's check of the
+ * results.
  */
 #ifndef SELFTESTS_HISI_QM_SVA_H
 #define SELFTESTS_HISI_QM_SVA_H

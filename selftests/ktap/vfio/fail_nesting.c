@@ -21,7 +21,7 @@ static struct queue queue = {.fd = -1};
 static struct faults faults = {.fd = -1};
 static uint8_t *guest;
 static uint32_t parent, nested[2], faulting, temporary;
-/* Where the next ATTACH goes, what is there before, and what the step gives it. */
+/* The target of the next ATTACH, the old attachment there, and the new one. */
 static int (*attach)(uint32_t table);
 static int (*detach)(void);
 static uint32_t old, new;

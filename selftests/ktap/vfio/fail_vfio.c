@@ -2,7 +2,7 @@
 /*
  * A whole function for one program, with every request for memory failing once: open, BIND, ATTACH
  * and one table in the place of another at the requester id and at a PASID, interrupts, RESET, and
- * the ends. After each failure the function reaches what it reached before.
+ * the ends. After each failure the function reaches the same memory as before.
  *
  * Linux 6.1 warns of itself when an interrupt's folder in /proc could not be made. So in a real
  * kernel interrupts are asked for only if WD_FAIL_IRQS is set, by a test that lets this through.
@@ -29,7 +29,7 @@ static struct side {
 
 static struct reach reach;
 static uint32_t device_id;
-/* Where the next ATTACH goes, what is there before, and what the step gives it. */
+/* The target of the next ATTACH, the old attachment there, and the new one. */
 static uint32_t pasid, old, new;
 static int event = -1;
 
@@ -214,7 +214,7 @@ static void attach_ioas(void)
 		.build = build_for_ioas, .step = step_attach, .undo = undo_attach, .clean = clean});
 }
 
-/* The requester id goes on with side 0, whatever is at the PASID. */
+/* The requester id stays with side 0, with any table at the PASID. */
 static int build_for_pasid(void)
 {
 	int ret = build_started();

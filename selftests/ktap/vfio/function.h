@@ -18,7 +18,7 @@
 /** Room for an address like 0000:75:00.0. */
 #define ADDRESS_SIZE 16
 
-/** A function whose group is in a container. */
+/** A function with its group in a container. */
 struct function {
 	char address[ADDRESS_SIZE];
 	int container, group, device;
@@ -35,7 +35,7 @@ int function_find(char address[ADDRESS_SIZE]);
 
 /**
  * Open the function at @address in a container of its own, with bus mastering on and BAR2 mapped.
- * -EPERM is what type 1 answers without interrupt remapping, unless the module's parameter
+ * Without interrupt remapping type 1 answers -EPERM, unless the module's parameter
  * allow_unsafe_interrupts is set.
  */
 int function_open(struct function *function, const char *address);

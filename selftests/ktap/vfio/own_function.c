@@ -28,7 +28,7 @@
 #define ARENA_SIZE (AT_BACK + SIZE)
 #define OTHER_IOVA 0x40000000ull
 #define TIMEOUT_MS 20000
-/* In BAR4: doorbell words of queue 1, whose first is nobody's. */
+/* In BAR4: doorbell words of queue 1; the first word is unused. */
 #define UNUSED_WORD 0x12000
 
 static struct device device;
@@ -130,7 +130,7 @@ static void information(void)
 	       "identity %#x", id);
 }
 
-/* Somebody else opens the same file and tries to get at the function. */
+/* Another program opens the same file and tries to reach the function. */
 static void one_owner(void)
 {
 	struct owner other = owner;
@@ -228,7 +228,7 @@ static void on_bus_error(int number)
 	siglongjmp(bus_error, 1);
 }
 
-/* What @word holds; 0 if touching it is SIGBUS. */
+/* The value of @word; 0 if touching it is SIGBUS. */
 static uint64_t peek(const volatile uint64_t *word)
 {
 	volatile uint64_t value = 0;

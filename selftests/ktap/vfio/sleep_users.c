@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The machine sleeps (echo mem >/sys/power/state) under users of every kind: a queue in the
+ * The machine sleeps (echo mem >/sys/power/state) while it has users of every kind: a queue in the
  * process's address space and one with an address space of /dev/iommu, both full of requests, and a
- * program that owns the second accelerator whole. All are told, all work again, and nobody reaches
- * what is not his.
+ * program that owns the second accelerator whole. All are told, all work again, and none reaches
+ * memory of others.
  *
- * In a real kernel somebody else has to wake the machine: there this runs only if WD_SLEEP is a
+ * In a real kernel another program has to wake the machine: there this runs only if WD_SLEEP is a
  * shell command that lets the machine sleep, and ends when it is awake again.
  */
 #include <errno.h>
@@ -192,8 +192,8 @@ static void whole_function(void)
 }
 
 /*
- * Where the memory lies for somebody whom nothing translates for: its page frame, or in the hosted
- * kernel its address.
+ * The address of the memory for untranslated requests: its page frame, or in the hosted kernel its
+ * address.
  */
 static uint64_t physical(const void *memory)
 {
@@ -242,7 +242,7 @@ static void the_machine_sleeps(void)
 	EXPECT(!start_accelerator(), "the owner's accelerator");
 	EXPECT(owner_compresses() > 0, "it works");
 	EXPECT(!machine_sleep(), "sleep");
-	/* What the devices were doing has ended. */
+	/* Requests that the devices were executing have ended. */
 	memset(dest, 0x11, SIZE);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The driver of the IOMMU unit is taken away under a program that owns an accelerator (wd_vfio) and
- * under one that has a queue of the other one. Both lose what they had before the unit goes, and
- * get no bus mastering meanwhile; when it is back everything works again.
+ * The driver of the IOMMU unit is taken away while one program owns an accelerator (wd_vfio) and
+ * another has a queue of the second one. Both lose these before the unit goes, and get no bus
+ * mastering meanwhile; when the unit is back everything works again.
  */
 #include <errno.h>
 #include <fcntl.h>

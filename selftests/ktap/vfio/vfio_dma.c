@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Linux's own VFIO on top of our IOMMU driver: vfio-pci and type 1 on an accelerator that this
- * program drives itself, through BAR2. What type 1 maps is what the device reaches, nothing else,
- * and nothing that the owner of the function does gets it out of the IOMMU's scope.
+ * program drives itself, through BAR2. The device reaches only memory that type 1 maps, and its
+ * owner cannot take it out of the IOMMU's scope.
  */
 #include <poll.h>
 #include <stdint.h>
@@ -22,7 +22,7 @@
 
 #define MSI_START 0xfee00000ull
 #define MSI_END 0xfef00000ull
-/** IOVA of what common/zip.h needs; the rest of the arena follows it. */
+/** IOVA of the memory for common/zip.h; the rest of the arena follows it. */
 #define ARENA_IOVA 0x10000000ull
 #define ARENA_SIZE (1ul << 20)
 /** Where the cases map things of their own. */

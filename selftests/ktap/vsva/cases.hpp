@@ -8,7 +8,7 @@
 namespace vsva
 {
 
-/** What the library throws is a failure of the case. */
+/** An exception of the library is a failure of the case. */
 template <void (*Case)()>
 void guarded()
 {

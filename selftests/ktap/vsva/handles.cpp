@@ -169,7 +169,7 @@ int receiveHandle(int socket, uint32_t &table)
 	return fd;
 }
 
-/** Two processes. The owner has ended before the other one uses what it got. */
+/** Two processes. The owner has ended before the other one uses the handle that it got. */
 std::optional<wd::zip::Completion> betweenProcesses(const Shared &memory)
 {
 	int sockets[2], status = -1;

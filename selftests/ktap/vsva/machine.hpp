@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the cases of these programs share: a virtual machine with queues in it. */
+/* Helpers that the cases of these programs share: a virtual machine with queues in it. */
 #pragma once
 
 #include <cstring>
@@ -79,10 +79,11 @@ public:
 
 	toy::Process &process() { return process_; }
 	uint32_t length() const { return static_cast<uint32_t>(input_.size()); }
-	/** Compress the input with @queue. @return whether what is at kDestination unpacks to it.
+	/** Compress the input with @queue. @return whether the output at kDestination unpacks to
+	 * it.
 	 */
 	bool compress(GuestQueue &queue);
-	/** Is what @completion says at kDestination the input, compressed? */
+	/** Is the output of @completion at kDestination the input, compressed? */
 	bool right(const wd::zip::Completion &completion);
 
 private:
@@ -90,7 +91,7 @@ private:
 	toy::Process process_;
 };
 
-/** Unpack a raw deflate stream with the zlib trailer behind it. @return whether it is @want. */
+/** Unpack a raw deflate stream with the zlib trailer after it. @return whether it is @want. */
 bool unpacksTo(std::span<const std::byte> packed, std::span<const std::byte> want);
 
 } // namespace vsva

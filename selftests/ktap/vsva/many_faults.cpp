@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Very many page faults outstanding at once: 1,000 processes of a guest at 1,000 PASIDs, each with
- * a request whose output is not there. All faults are collected before the first one is answered;
- * none may be lost, none may come or be answered twice, and every request must come out right.
+ * a request without pages for its output. All faults are collected before the first one is
+ * answered; none may be lost, none may come or be answered twice, and every request must have the
+ * right result.
  *
  * A function may have as many pages on order as the IOMMU's driver allots it (512), so the hosted
  * machine has 20 accelerators, and each process wants ten pages: 10,000. They are more than the
@@ -76,13 +77,13 @@ struct Client {
 
 using Place = std::pair<uint32_t, uint32_t>; /* device and PASID */
 
-/** What was asked for, and how far the requests are. */
+/** Requested pages, and the progress of the requests. */
 struct Tally {
 	std::set<std::pair<Place, uint64_t>> pages;
 	size_t done = 0;
 };
 
-/** Each page once, and of somebody that there is. */
+/** Each page once, and of a client that exists. */
 void check(const wd::FaultGroup &group, const std::map<Place, Client *> &clients, Tally &tally)
 {
 	const Place place{group.deviceId, group.pasid};
@@ -95,7 +96,7 @@ void check(const wd::FaultGroup &group, const std::map<Place, Client *> &clients
 		       static_cast<unsigned long long>(page.address));
 }
 
-/** One group of everybody; nothing is answered meanwhile. */
+/** One group of each client; nothing is answered meanwhile. */
 std::vector<wd::FaultGroup> collect(wd::FaultQueue &faults,
 				    const std::map<Place, Client *> &clients, Tally &tally)
 {
@@ -131,7 +132,7 @@ void answer(wd::FaultQueue &faults, const wd::FaultGroup &group,
 	EXPECT(faults.respond(group.cookie, true), "cookie %u is not known", group.cookie);
 }
 
-/** Requests whose group had lost pages in the overflow ask for these now. */
+/** Requests that lost pages of their group in the overflow ask for these now. */
 void finish(wd::FaultQueue &faults, std::deque<Client> &all,
 	    const std::map<Place, Client *> &clients, Tally &tally)
 {

@@ -15,7 +15,7 @@
  *	            |-- [RID2, PASID-a]   nested, vm2 process 2
  *
  * RID1 is shared by its driver, which has the rings and events of all its queues in domain1, and
- * two virtual machines; RID2 is vm2's as a whole. Everybody compresses at the same time.
+ * two virtual machines; RID2 is vm2's as a whole. All of them compress at the same time.
  */
 #include <atomic>
 #include <barrier>
@@ -183,7 +183,7 @@ std::string expected(const Example &example, const std::string &drawn)
 	       rid(rid2, pasid(example.a), true);
 }
 
-/** What a program prints. */
+/** The output of a program. */
 std::string outputOf(const char *command)
 {
 	std::string out;

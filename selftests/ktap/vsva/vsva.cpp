@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A virtual machine whose processes share their addresses with an accelerator: real guest page
+ * A virtual machine with processes that share their addresses with an accelerator: real guest page
  * tables in guest memory, nested on the table of guest physical addresses; page faults that the
  * guest resolves, refuses, or leaves alone.
  */
@@ -104,7 +104,10 @@ void demandPaging()
 	EXPECT(work.process().usage(Work::kDestination, kBytes).present > 0, "no page came");
 }
 
-/* The device is made to touch what is not the process's: it gets an error, and nothing else. */
+/*
+ * The device is made to touch memory that the process does not have: it gets an error, and nothing
+ * else.
+ */
 void refusedByTheGuest()
 {
 	Machine machine(*host, *accelerator);
@@ -203,7 +206,7 @@ void readOnly()
 	EXPECT(before == after, "written after mprotect()");
 }
 
-/* The process dies while its queue waits for a page: nobody answers for it any more. */
+/* The process dies while its queue waits for a page: the guest does not answer for it any more. */
 void unbindWithFaults()
 {
 	Machine machine(*host, *accelerator);
@@ -286,7 +289,7 @@ void hostileTables()
 	EXPECT(work.compress(good), "a good process afterwards");
 }
 
-/* Everybody at once, each with a process and a queue of its own, all by page faults. */
+/* Many threads at once, each with a process and a queue of its own, all by page faults. */
 void manyProcesses()
 {
 	constexpr uint32_t kCount = 48, kSize = 16 << 10;

@@ -4,7 +4,7 @@
 #define SELFTESTS_VFIO_BIND_H
 
 /**
- * Give the function at @address to @driver and to nobody else; its present driver lets it go.
+ * Give the function at @address to @driver and to no other; its present driver releases it.
  *
  * @return 0, also if @driver has it already; -ENODEV: no such function, or the driver refused it;
  * other -errno of sysfs

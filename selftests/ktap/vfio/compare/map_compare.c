@@ -5,8 +5,9 @@
  *
  *	{"row": "4 KiB x 16", "interface": "type1", "pass": 0, "map": [ns, ...], "unmap": [ns, ...]}
  *
- * for one mapping each, and {"skip": row, "reason": text} for what this guest has no memory for. In
- * a row of many mappings, which exist at the same time, each number is the mean of GROUP of them.
+ * for one mapping each, and {"skip": row, "reason": text} for rows for which this guest has no
+ * memory. In a row of many mappings, which exist at the same time, each number is the mean of GROUP
+ * of them.
  */
 #include <errno.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One interface that maps memory for a device: what map_compare measures. Exactly the two system
- * calls are behind map() and unmap(). Thread-bound.
+ * One interface that maps memory for a device, for the measurements of map_compare. map() and
+ * unmap() make exactly the two system calls. Thread-bound.
  */
 #ifndef SELFTESTS_VFIO_MAPPER_H
 #define SELFTESTS_VFIO_MAPPER_H
