@@ -1,27 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A queue's address space: binding of the file to an iommufd, attachment at [RID, PASID], and the
- * effects of both on the hardware queue.
+ * A queue's address space: binding of the file to an iommufd, and attachment at [RID, PASID].
  *
  * Requests, errors and argument sizes are those of VFIO's device files (IOMMUFD-VFIO-1,
  * IOMMUFD-VFIO-2). The binding is shared (IOMMUFD-DEV-2): the requester id itself stays with this
- * driver's own DMA, so every attachment has a PASID. If the caller names none, this file chooses
- * one.
- *
- * The end of a queue: if the owner left a queue full of work, or page faults unanswered, STOP_QP
- * would occupy the mailbox, which all queues need, until the device has finished the queue. So the
- * driver waits for the queue to drain first; then it answers the page faults for the owner. If the
- * results are not wanted any more, it also wipes the requests that the device has not fetched, so
- * that they fail at once.
- *
- * If the device does not stop a queue within the mailbox's time, its address space is taken away,
- * and it is stopped again. A hardware queue that does not stop even so keeps its number, its memory
- * and its PASID until the device is reset, because the device may still use them.
+ * driver's own DMA, so every attachment has a PASID, and one that is not named by the caller is
+ * chosen here.
  */
-#include <linux/idr.h>
-#include <linux/ktime.h>
 #include <linux/minmax.h>
-#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -32,144 +18,6 @@
 
 /* Limit of the id allocator; values above it have an error of their own, as in VFIO. */
 #define WD_QUEUE_PASID_LIMIT 0x80000000u
-
-/* Put the address space out of the device's reach. The PASID stays reserved. */
-static void wd_queue_block(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	wd_queue_bond_cut(queue);
-	if (!queue->attached)
-		return;
-	iommufd_device_detach(queue->idev, queue->pasid->value);
-	queue->attached = false;
-}
-
-/* Others may have the PASID, unless the hardware queue may still use it. */
-static void wd_queue_free_pasid(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	if (queue->attached)
-		return;
-	wd_pasid_leave(queue->pasid, queue->qp);
-	wd_pasid_put(queue->pasid);
-	queue->pasid = NULL;
-}
-
-/* The page faults that are answered while a queue drains. */
-enum wd_queue_refuse {
-	WD_REFUSE_NONE,
-	WD_REFUSE_OWN, /* of the PASID that the queue is attached at */
-	WD_REFUSE_ALL, /* of its process, perhaps with other queues */
-};
-
-static void wd_queue_refuse_faults(struct wd_queue *queue, enum wd_queue_refuse whose)
-{
-	if (whose == WD_REFUSE_NONE)
-		return;
-	if (queue->attached)
-		iommufd_device_refuse_faults(queue->idev, queue->pasid->value);
-	else if (whose == WD_REFUSE_ALL)
-		wd_queue_bond_refuse(queue);
-}
-
-/* Until the queue is idle or @until, as of ktime_get_ns(). */
-static int wd_queue_drain(struct wd_queue *queue, u64 until, enum wd_queue_refuse refuse)
-{
-	u64 now, step = WD_QUEUE_STEP_US * (u64)NSEC_PER_USEC;
-	int ret;
-
-	do {
-		wd_queue_refuse_faults(queue, refuse);
-		now = ktime_get_ns();
-		ret = qm_qp_drain_until(queue->qp, min(until, now + step));
-	} while (ret == -ETIMEDOUT && now < until && (refuse || !fatal_signal_pending(current)));
-	return ret;
-}
-
-static u64 wd_queue_until(unsigned int patience_ms)
-{
-	return ktime_get_ns() + patience_ms * (u64)NSEC_PER_MSEC;
-}
-
-/* Tell the device; if need be with the address space out of its reach. */
-static int wd_queue_stop(struct wd_queue *queue)
-{
-	struct wd_qp *qp = queue->qp;
-
-	if (!wd_qp_stop(qp)) {
-		queue->state = WD_QUEUE_INIT;
-		return 0;
-	}
-	wd_queue_block(queue);
-	if (wd_qp_stop(qp))
-		qm_qp_break(qp);
-	wd_queue_zombie(queue);
-	wd_queue_free_pasid(queue);
-	return -EIO;
-}
-
-/**
- * wd_queue_halt() - stop the hardware queue in any case
- * @queue: locked, in any state
- *
- * Its requests have some time to finish, and its page faults to be answered.
- *
- * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
- * attached. -EIO: the hardware had to be cut off; the queue is a zombie without address space.
- */
-int wd_queue_halt(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	if (!wd_queue_started(queue))
-		return 0;
-	qm_qp_flag_stop(queue->qp);
-	if (wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_NONE))
-		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_ALL);
-	return wd_queue_stop(queue);
-}
-
-/**
- * wd_queue_end() - the same, when the results are not wanted any more
- * @queue: locked, in any state
- */
-void wd_queue_end(struct wd_queue *queue)
-{
-	/* A process may have a thousand of them. */
-	unsigned int patience = current->flags & PF_EXITING ? 0 : WD_QUEUE_PATIENCE_CLOSE_MS;
-
-	lockdep_assert_held(&queue->lock);
-	if (!wd_queue_started(queue))
-		return;
-	qm_qp_flag_stop(queue->qp);
-	if (wd_queue_drain(queue, wd_queue_until(patience), WD_REFUSE_OWN)) {
-		qm_qp_wipe(queue->qp);
-		wd_queue_drain(queue, wd_queue_until(WD_QUEUE_PATIENCE_MS), WD_REFUSE_ALL);
-	}
-	wd_queue_stop(queue);
-}
-
-/**
- * wd_queue_detach() - no address space for a queue that is halted
- * @queue: locked
- */
-void wd_queue_detach(struct wd_queue *queue)
-{
-	wd_queue_block(queue);
-	wd_queue_free_pasid(queue);
-}
-
-/**
- * wd_queue_unbind() - end the binding of a queue without address space
- * @queue: locked
- */
-void wd_queue_unbind(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	if (!queue->idev)
-		return;
-	iommufd_device_unbind(queue->idev);
-	queue->idev = NULL;
-}
 
 static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
 {

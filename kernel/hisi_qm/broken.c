@@ -12,57 +12,10 @@
 
 #include "queue.h"
 
-/* When to ask for the first time, and how long at most between two times. */
-#define QM_ASK_FIRST_MS 100u
+/* How long at most between two times. */
 #define QM_ASK_LATEST_MS 60000u
 
-/**
- * qm_qp_break() - give up a queue that the device would not stop
- * @qp: the queue
- */
-void qm_qp_break(struct wd_qp *qp)
-{
-	struct wd_qm *qm = qp->qm;
-
-	mutex_lock(&qp->lock);
-	qp->broken = true;
-	mutex_unlock(&qp->lock);
-	dev_err_ratelimited(&qm->pdev->dev, "queue %u does not stop, not used for now\n", qp->id);
-	WRITE_ONCE(qm->ask_ms, QM_ASK_FIRST_MS);
-	mod_delayed_work(system_wq, &qm->ask, msecs_to_jiffies(QM_ASK_FIRST_MS));
-}
-
-/**
- * qm_qp_leave() - the owner has no more use for a queue
- * @qp: the queue; it is mapped nowhere
- * @ss: memory for physical addresses, or NULL
- *
- * It is free for others now, or when the device has let go of it.
- */
-void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
-{
-	struct wd_qm *qm = qp->qm;
-	bool broken;
-
-	mutex_lock(&qp->lock);
-	broken = qp->broken;
-	if (broken) {
-		qp->ss = ss;
-		qp->left = true;
-	} else {
-		qm_dus_free(qp);
-		wd_ss_free(ss);
-		WRITE_ONCE(qp->kernel, false);
-	}
-	mutex_unlock(&qp->lock);
-	if (broken)
-		return;
-	mutex_lock(&qm->lock);
-	qm_qp_put(qp);
-	mutex_unlock(&qm->lock);
-}
-
-/* The device has stopped a queue; an owner that still has it gives it back in the usual way. */
+/* The device has let go of a queue; if its owner still has it he leaves it in the usual way. */
 static void qm_qp_mend(struct wd_qp *qp)
 {
 	struct wd_pasid *kept;

@@ -66,6 +66,8 @@ int qm_qps_setup(struct wd_qm *qm);
 void qm_qps_cleanup(struct wd_qm *qm);
 struct wd_qp *qm_qp_get(struct wd_qm *qm);
 void qm_qp_put(struct wd_qp *qp);
+void qm_qp_break(struct wd_qp *qp);
+void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss);
 int qm_qp_drain_until(struct wd_qp *qp, u64 deadline);
 int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms);
 void qm_qp_interrupt(struct wd_qp *qp);
@@ -77,8 +79,6 @@ bool qm_qp_poll(struct wd_qp *qp);
 void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits);
 
 /* broken.c */
-void qm_qp_break(struct wd_qp *qp);
-void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss);
 void qm_mend_all(struct wd_qm *qm);
 void qm_ask_setup(struct wd_qm *qm);
 void qm_ask_cancel(struct wd_qm *qm);

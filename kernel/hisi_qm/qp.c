@@ -8,10 +8,14 @@
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/ktime.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <misc/uacce/hisi_qm.h>
 
 #include "qm_private.h"
+
+/* When a queue that did not stop is asked for again (broken.c). */
+#define QM_ASK_FIRST_MS 100u
 
 /* The architected doorbell in a queue's window, or in BAR2 where queues have none (QM-DB-2). */
 static void __iomem *qm_qp_window(struct wd_qp *qp)
@@ -129,6 +133,22 @@ static void qm_qp_set_stopped(struct wd_qp *qp)
 	mutex_lock(&qp->lock);
 	qp->started = false;
 	mutex_unlock(&qp->lock);
+}
+
+/**
+ * qm_qp_break() - give up a queue that the device would not stop
+ * @qp: the queue
+ */
+void qm_qp_break(struct wd_qp *qp)
+{
+	struct wd_qm *qm = qp->qm;
+
+	mutex_lock(&qp->lock);
+	qp->broken = true;
+	mutex_unlock(&qp->lock);
+	dev_err_ratelimited(&qm->pdev->dev, "queue %u does not stop, not used for now\n", qp->id);
+	WRITE_ONCE(qm->ask_ms, QM_ASK_FIRST_MS);
+	mod_delayed_work(system_wq, &qm->ask, msecs_to_jiffies(QM_ASK_FIRST_MS));
 }
 
 /**
@@ -378,6 +398,36 @@ void qm_qp_put(struct wd_qp *qp)
 	WARN_ON(qp->started || qp->broken || qp->dus);
 	__clear_bit(qp->id, qm->used);
 	qm->free++;
+}
+
+/**
+ * qm_qp_leave() - the owner has no more use for a queue
+ * @qp: the queue; nobody has it mapped
+ * @ss: memory for physical addresses, or NULL
+ *
+ * It is free for others now, or when the device has let go of it.
+ */
+void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
+{
+	struct wd_qm *qm = qp->qm;
+	bool broken;
+
+	mutex_lock(&qp->lock);
+	broken = qp->broken;
+	if (broken) {
+		qp->ss = ss;
+		qp->left = true;
+	} else {
+		qm_dus_free(qp);
+		wd_ss_free(ss);
+		WRITE_ONCE(qp->kernel, false);
+	}
+	mutex_unlock(&qp->lock);
+	if (broken)
+		return;
+	mutex_lock(&qm->lock);
+	qm_qp_put(qp);
+	mutex_unlock(&qm->lock);
 }
 
 int qm_qps_setup(struct wd_qm *qm)

@@ -19,50 +19,6 @@
 /* Types of queues: compress, decompress. */
 #define WD_QUEUE_MAX_TYPE 1
 
-static void wd_queue_destroy(struct kref *ref)
-{
-	struct wd_queue *queue = container_of(ref, struct wd_queue, ref);
-	struct wd_qm *qm = queue->qm;
-
-	if (queue->mm)
-		mmdrop(queue->mm);
-	mutex_destroy(&queue->lock);
-	kfree(queue);
-	wd_qm_put(qm);
-}
-
-void wd_queue_put(struct wd_queue *queue)
-{
-	kref_put(&queue->ref, wd_queue_destroy);
-}
-
-/**
- * wd_queue_orphan() - the address space that a stopped queue worked in is gone
- * @queue: locked
- */
-void wd_queue_orphan(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	mutex_lock(&queue->qp->lock);
-	queue->orphan = true;
-	mutex_unlock(&queue->qp->lock);
-	wake_up_interruptible(&queue->qp->wait);
-}
-
-/**
- * wd_queue_started() - does the device work on a queue
- * @queue: locked
- *
- * Return: false also if the device has been stopped under it.
- */
-bool wd_queue_started(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_STARTED && !qm_qp_started(queue->qp))
-		queue->state = WD_QUEUE_INIT;
-	return queue->state == WD_QUEUE_STARTED;
-}
-
 /* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
 static bool wd_queue_alive(struct wd_queue *queue)
 {
@@ -72,20 +28,6 @@ static bool wd_queue_alive(struct wd_queue *queue)
 	alive = queue->state != WD_QUEUE_ZOMBIE;
 	mutex_unlock(&queue->lock);
 	return alive;
-}
-
-/**
- * wd_queue_zombie() - the end of a queue whose file is still open
- * @queue: locked
- */
-void wd_queue_zombie(struct wd_queue *queue)
-{
-	lockdep_assert_held(&queue->lock);
-	queue->state = WD_QUEUE_ZOMBIE;
-	mutex_lock(&queue->qp->lock);
-	queue->dead = true;
-	mutex_unlock(&queue->qp->lock);
-	wake_up_interruptible(&queue->qp->wait);
 }
 
 /* A hardware queue, in the name of the caller; shown to wd_qm_unregister(). */
@@ -126,6 +68,14 @@ static int wd_queue_take(struct wd_queue *queue)
 	return ret;
 }
 
+/* The process ends whose address space the queue works in. */
+static void wd_queue_ended(struct wd_queue *queue)
+{
+	wd_queue_end(queue);
+	wd_queue_unbond(queue);
+	wd_queue_orphan(queue);
+}
+
 static int wd_queue_open(struct inode *inode, struct file *file)
 {
 	struct wd_qm *qm = container_of(inode->i_cdev, struct wd_qm, cdev);
@@ -138,6 +88,7 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 	queue->qm = qm;
 	queue->mapping = file->f_mapping;
 	queue->state = WD_QUEUE_INIT;
+	queue->ended = wd_queue_ended;
 	kref_init(&queue->ref);
 	INIT_LIST_HEAD(&queue->node);
 	INIT_LIST_HEAD(&queue->bond_node);

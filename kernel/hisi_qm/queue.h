@@ -44,6 +44,7 @@ enum wd_queue_state { WD_QUEUE_ZOMBIE, WD_QUEUE_INIT, WD_QUEUE_STARTED };
  * @attached: an address space is attached at @pasid
  * @pasid: while attached, or NULL
  * @mm: address space that opened the file; its structure is kept
+ * @ended: called with @lock held when the process of @bond ends: stops the queue and leaves @bond
  * @bond: the started queue works in @mm, or did so when wd_qm_halt() stopped it; or NULL
  * @bond_node: in wd_bond.queues; qm->sva_lock
  * @pins: struct wd_pin, memory of @mm
@@ -69,6 +70,7 @@ struct wd_queue {
 	struct wd_pasid *pasid;
 
 	struct mm_struct *mm;
+	void (*ended)(struct wd_queue *queue);
 	struct wd_bond *bond;
 	struct list_head bond_node;
 	struct list_head pins;
@@ -94,20 +96,24 @@ struct wd_pasid {
 
 extern const struct file_operations wd_queue_fops;
 
+void wd_queue_disconnect(struct wd_queue *queue);
+
+/* queue_state.c */
 void wd_queue_put(struct wd_queue *queue);
 bool wd_queue_started(struct wd_queue *queue);
-void wd_queue_disconnect(struct wd_queue *queue);
 void wd_queue_zombie(struct wd_queue *queue);
 void wd_queue_orphan(struct wd_queue *queue);
 
-/* attach.c */
+/* queue_end.c */
 int wd_queue_halt(struct wd_queue *queue);
 void wd_queue_end(struct wd_queue *queue);
+void wd_queue_detach(struct wd_queue *queue);
+void wd_queue_unbind(struct wd_queue *queue);
+
+/* attach.c */
 int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg);
 int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
-void wd_queue_detach(struct wd_queue *queue);
-void wd_queue_unbind(struct wd_queue *queue);
 
 /* pasid.c */
 struct wd_pasid *wd_pasid_alloc(struct wd_qm *qm, u32 first, u32 last);

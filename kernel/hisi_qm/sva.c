@@ -88,11 +88,8 @@ static void bond_mm_exit(void *data)
 	wd_iommu_sva_cut(bond->sva);
 	while ((queue = bond_first_queue(bond))) {
 		mutex_lock(&queue->lock);
-		if (queue->bond == bond) {
-			wd_queue_end(queue);
-			wd_queue_unbond(queue);
-			wd_queue_orphan(queue);
-		}
+		if (queue->bond == bond)
+			queue->ended(queue);
 		mutex_unlock(&queue->lock);
 		wd_queue_put(queue);
 	}
@@ -102,7 +99,7 @@ static void bond_release(void *data)
 {
 	struct wd_bond *bond = data;
 
-	wd_qm_put(bond->qm);
+	put_device(&bond->qm->dev);
 	kfree(bond);
 }
 

@@ -199,7 +199,7 @@ static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
 
 	if (!sqe) {
 		zip_channel_kill(channel);
-		zip_crypto_queue_failed();
+		channel->failed();
 		return;
 	}
 	spin_lock_bh(&channel->lock);
@@ -379,11 +379,12 @@ static int zip_channel_start(struct zip_channel *channel)
  * zip_channel_create() - start a queue for the kernel
  * @qm: queue manager that works
  * @type: ZIP_TYPE_*
+ * @failed: see struct zip_channel
  *
  * Return: the channel, or an ERR_PTR: -ENOMEM, -EBUSY if no queue is free, or an error of
  * wd_qp_start().
  */
-struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type)
+struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type, void (*failed)(void))
 {
 	struct zip_channel *channel;
 	int ret;
@@ -397,6 +398,7 @@ struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type)
 	channel->qm = qm;
 	channel->dev = &qm->pdev->dev;
 	channel->type = type;
+	channel->failed = failed;
 	/* The submission ring is never full. */
 	channel->slots = min_t(unsigned int, ZIP_SLOTS, qm->sq_depth - 1);
 	spin_lock_init(&channel->lock);

@@ -67,6 +67,12 @@ static DECLARE_WORK(zip_failed_work, zip_failed_fn);
 
 /* --- devices --- */
 
+/* Some channel is dead; interrupt thread. */
+static void zip_channel_failed(void)
+{
+	schedule_work(&zip_failed_work);
+}
+
 static void zip_accel_stop(struct zip_accel *accel)
 {
 	unsigned int type;
@@ -85,7 +91,7 @@ static int zip_accel_get(struct zip_accel *accel)
 
 	lockdep_assert_held(&zip_crypto_lock);
 	for (type = 0; !accel->users && type < ZIP_TYPES; type++) {
-		channel = zip_channel_create(accel->qm, type);
+		channel = zip_channel_create(accel->qm, type, zip_channel_failed);
 		if (IS_ERR(channel)) {
 			zip_accel_stop(accel);
 			return PTR_ERR(channel);
@@ -419,13 +425,7 @@ static void zip_failed_fn(struct work_struct *work)
 	zip_accels_destroy(&retired);
 }
 
-/* Some channel is dead; interrupt thread. */
-void zip_crypto_queue_failed(void)
-{
-	schedule_work(&zip_failed_work);
-}
-
-/* Before the driver goes: the algorithm has no users, since users hold the module. */
+/* Before the driver goes: nobody uses the algorithm, users hold the module. */
 void zip_crypto_exit(void)
 {
 	mutex_lock(&zip_crypto_register_lock);

@@ -87,6 +87,7 @@ struct zip_request {
  * @qp: the queue
  * @dev: for DMA
  * @type: ZIP_TYPE_*
+ * @failed: called in the interrupt thread when the device gives the queue up: the channel is dead
  * @slots: requests that may be with the device
  * @lists: two short lists for each slot, coherent memory
  * @lists_dma: @lists for the device
@@ -104,6 +105,7 @@ struct zip_channel {
 	struct wd_qp *qp;
 	struct device *dev;
 	u8 type;
+	void (*failed)(void);
 	unsigned int slots;
 	void *lists;
 	dma_addr_t lists_dma;
@@ -119,7 +121,7 @@ struct zip_channel {
 };
 
 /* channel.c */
-struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type);
+struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type, void (*failed)(void));
 void zip_channel_destroy(struct zip_channel *channel);
 int zip_channel_enter(struct zip_channel *channel, struct zip_request *request);
 int zip_channel_submit(struct zip_request *request);
@@ -137,7 +139,6 @@ bool zip_software_ready(void);
 int zip_software_run(struct acomp_req *areq, u8 type);
 
 /* crypto.c */
-void zip_crypto_queue_failed(void);
 int zip_crypto_add(struct wd_qm *qm);
 void zip_crypto_remove(struct wd_qm *qm);
 void zip_crypto_exit(void);
