@@ -7,17 +7,16 @@
  * driver's own DMA, so every attachment has a PASID, and one that is not named by the caller is
  * chosen here.
  */
+#include <linux/err.h>
+#include <linux/lockdep.h>
 #include <linux/minmax.h>
+#include <linux/mutex.h>
 #include <linux/sched/signal.h>
-#include <linux/uaccess.h>
 
 #include "iommu_pasid.h"
 #include "iommufd.h"
 #include "queue.h"
-#include "vfio_copy.h"
-
-/* Limit of the id allocator; values above it have an error of their own, as in VFIO. */
-#define WD_QUEUE_PASID_LIMIT 0x80000000u
+#include "vfio_verbs.h"
 
 static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
 {
@@ -40,37 +39,28 @@ static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
 	return 0;
 }
 
-/**
- * wd_queue_bind_ioctl() - VFIO_DEVICE_BIND_IOMMUFD
- * @queue: the queue
- * @arg: the caller's structure
- *
- * If the answer cannot be written to the caller's memory the file is unbound again, unless a second
- * thread has attached something by then.
- */
-int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg)
+static int wd_queue_bind_verb(void *file, int fd, u32 *id)
 {
-	struct vfio_device_bind_iommufd bind;
-	u32 id;
+	struct wd_queue *queue = file;
 	int ret;
 
-	ret = wd_vfio_copy_bind(&bind, arg);
-	if (ret)
-		return ret;
 	mutex_lock(&queue->lock);
-	ret = wd_queue_bind(queue, bind.iommufd, &id);
+	ret = wd_queue_bind(queue, fd, id);
 	mutex_unlock(&queue->lock);
-	if (ret)
-		return ret;
-	if (!copy_to_user(arg + offsetof(struct vfio_device_bind_iommufd, out_devid), &id,
-			  sizeof(id)))
-		return 0;
+	return ret;
+}
+
+static void wd_queue_unbind_verb(void *file)
+{
+	struct wd_queue *queue = file;
 
 	mutex_lock(&queue->lock);
-	if (!queue->attached)
-		wd_queue_unbind(queue);
+	if (queue->attached) {
+		wd_queue_halt(queue);
+		wd_queue_detach(queue);
+	}
+	wd_queue_unbind(queue);
 	mutex_unlock(&queue->lock);
-	return -EFAULT;
 }
 
 /* First attachment. @pasid becomes the queue's, or is given back. */
@@ -134,7 +124,7 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 		return -EINVAL;
 	if (max < 2)
 		return -EOPNOTSUPP;
-	if (!any && *pasid >= WD_QUEUE_PASID_LIMIT)
+	if (!any && *pasid >= VFIO_VERBS_PASID_LIMIT)
 		return -ENOSPC;
 	if (!any && *pasid >= max)
 		return -EINVAL;
@@ -157,76 +147,41 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	return ret;
 }
 
-/* The answer did not reach the caller: restore the state from before, as far as it is known. */
-static void wd_queue_attach_undo(struct wd_queue *queue)
+/* -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0. */
+static int wd_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
 {
-	mutex_lock(&queue->lock);
-	if (queue->state != WD_QUEUE_ZOMBIE && !wd_queue_started(queue))
-		wd_queue_detach(queue);
-	mutex_unlock(&queue->lock);
-}
-
-/**
- * wd_queue_attach_ioctl() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
- * @queue: the queue
- * @arg: the caller's structure
- *
- * -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0.
- */
-int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg)
-{
-	struct vfio_device_attach_iommufd_pt attach;
-	bool any, full;
+	struct wd_queue *queue = file;
 	int ret;
 
-	ret = wd_vfio_copy_attach(&attach, arg);
-	if (ret)
-		return ret;
-	any = !(attach.flags & VFIO_DEVICE_ATTACH_PASID);
-	full = attach.argsz >= offsetofend(struct vfio_device_attach_iommufd_pt, pasid);
-
 	mutex_lock(&queue->lock);
-	ret = wd_queue_attach(queue, any, &attach.pasid, &attach.pt_id);
+	ret = wd_queue_attach(queue, !by_pasid, pasid, pt_id);
 	mutex_unlock(&queue->lock);
-	if (ret)
-		return ret;
-	if (copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id), &attach.pt_id,
-			 sizeof(attach.pt_id)) ||
-	    (full && copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pasid),
-				  &attach.pasid, sizeof(attach.pasid)))) {
-		wd_queue_attach_undo(queue);
-		return -EFAULT;
-	}
-	return 0;
+	return ret;
 }
 
-/**
- * wd_queue_detach_ioctl() - VFIO_DEVICE_DETACH_IOMMUFD_PT
- * @queue: the queue
- * @arg: the caller's structure
- *
- * Stops the queue first. A PASID that is not the queue's is not attached, which is no error.
- */
-int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg)
+/* Stops the queue first. A PASID that is not the queue's is not attached. */
+static int wd_queue_detach_verb(void *file, bool by_pasid, u32 pasid)
 {
-	struct vfio_device_detach_iommufd_pt detach;
-	bool any;
-	int ret;
-
-	ret = wd_vfio_copy_detach(&detach, arg);
-	if (ret)
-		return ret;
-	any = !(detach.flags & VFIO_DEVICE_DETACH_PASID);
+	struct wd_queue *queue = file;
+	int ret = 0;
 
 	mutex_lock(&queue->lock);
 	if (queue->state == WD_QUEUE_ZOMBIE) {
 		ret = -ENXIO;
 	} else if (!queue->idev) {
 		ret = -EINVAL;
-	} else if (queue->attached && (any || detach.pasid == queue->pasid->value)) {
+	} else if (queue->attached && (!by_pasid || pasid == queue->pasid->value)) {
 		ret = wd_queue_halt(queue);
 		wd_queue_detach(queue);
 	}
 	mutex_unlock(&queue->lock);
 	return ret;
 }
+
+const struct vfio_verbs wd_queue_verbs = {
+	.chooses_pasid = true,
+	.bind = wd_queue_bind_verb,
+	.unbind = wd_queue_unbind_verb,
+	.attach = wd_queue_attach_verb,
+	.detach = wd_queue_detach_verb,
+};

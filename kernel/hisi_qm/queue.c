@@ -15,6 +15,7 @@
 
 #include "iommu_sva.h"
 #include "queue.h"
+#include "vfio_verbs.h"
 
 /* Types of queues: compress, decompress. */
 #define WD_QUEUE_MAX_TYPE 1
@@ -334,11 +335,9 @@ static long wd_queue_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 	case HISI_QM_CMD_UNPIN:
 		return wd_queue_unpin_ioctl(queue, uarg);
 	case VFIO_DEVICE_BIND_IOMMUFD:
-		return wd_queue_bind_ioctl(queue, uarg);
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-		return wd_queue_attach_ioctl(queue, uarg);
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		return wd_queue_detach_ioctl(queue, uarg);
+		return vfio_verbs_ioctl(&wd_queue_verbs, queue, cmd, uarg);
 	default:
 		return -EINVAL;
 	}

@@ -13,6 +13,7 @@
 #include "qm_private.h"
 
 struct mm_struct;
+struct vfio_verbs;
 struct vm_area_struct;
 struct wd_bond;
 struct wd_sva_mm;
@@ -111,9 +112,7 @@ void wd_queue_detach(struct wd_queue *queue);
 void wd_queue_unbind(struct wd_queue *queue);
 
 /* attach.c */
-int wd_queue_bind_ioctl(struct wd_queue *queue, void __user *arg);
-int wd_queue_attach_ioctl(struct wd_queue *queue, void __user *arg);
-int wd_queue_detach_ioctl(struct wd_queue *queue, void __user *arg);
+extern const struct vfio_verbs wd_queue_verbs;
 
 /* pasid.c */
 struct wd_pasid *wd_pasid_alloc(struct wd_qm *qm, u32 first, u32 last);

@@ -7,16 +7,12 @@
  * the attached tables.
  */
 #include <linux/slab.h>
-#include <linux/uaccess.h>
 
 #include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "iommufd.h"
-#include "vfio_copy.h"
+#include "vfio_verbs.h"
 #include "wd_vfio.h"
-
-/* Limit of the id allocator; values above it have an error of their own (IOMMUFD-VFIO-2). */
-#define WD_VFIO_PASID_LIMIT 0x80000000u
 
 static void wd_vfio_detach_all(struct wd_vfio *wd)
 {
@@ -121,32 +117,20 @@ static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
 	return ret;
 }
 
-/**
- * wd_vfio_bind_ioctl() - VFIO_DEVICE_BIND_IOMMUFD
- * @vfile: file
- * @arg: the caller's structure
- *
- * If the answer cannot be written to the caller's memory the file is unbound again.
- */
-int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+static int wd_vfio_bind_verb(void *file, int fd, u32 *id)
 {
-	struct vfio_device_bind_iommufd bind;
-	u32 id;
+	struct wd_vfio_file *vfile = file;
 	int ret;
 
-	ret = wd_vfio_copy_bind(&bind, arg);
-	if (ret)
-		return ret;
 	mutex_lock(&vfile->wd->lock);
-	ret = wd_vfio_bind(vfile, bind.iommufd, &id);
+	ret = wd_vfio_bind(vfile, fd, id);
 	mutex_unlock(&vfile->wd->lock);
-	if (ret)
-		return ret;
-	if (!copy_to_user(arg + offsetof(struct vfio_device_bind_iommufd, out_devid), &id,
-			  sizeof(id)))
-		return 0;
-	wd_vfio_close(vfile);
-	return -EFAULT;
+	return ret;
+}
+
+static void wd_vfio_unbind_verb(void *file)
+{
+	wd_vfio_close(file);
 }
 
 static int wd_vfio_attach_rid(struct wd_vfio *wd, u32 *pt_id)
@@ -167,7 +151,7 @@ static int wd_vfio_attach_pasid(struct wd_vfio *wd, u32 pasid, u32 *pt_id)
 
 	if (!wd_iommu_max_pasids(&wd->pdev->dev))
 		return -EOPNOTSUPP;
-	if (pasid >= WD_VFIO_PASID_LIMIT)
+	if (pasid >= VFIO_VERBS_PASID_LIMIT)
 		return -ENOSPC;
 	if (xa_load(&wd->pasids, pasid))
 		return iommufd_device_replace(wd->idev, pasid, pt_id);
@@ -192,7 +176,7 @@ static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
 }
 
 /* -EAGAIN: memory of *@ictx, which is held then, has to be pinned first, without our lock. */
-static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_iommufd_pt *attach,
+static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, u32 *pt_id,
 			  struct iommufd_ctx **ictx)
 {
 	struct wd_vfio *wd = vfile->wd;
@@ -201,10 +185,10 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_
 	ret = wd_vfio_lock_owner(vfile);
 	if (ret)
 		return ret;
-	if (attach->flags & VFIO_DEVICE_ATTACH_PASID)
-		ret = wd_vfio_attach_pasid(wd, attach->pasid, &attach->pt_id);
+	if (by_pasid)
+		ret = wd_vfio_attach_pasid(wd, pasid, pt_id);
 	else
-		ret = wd_vfio_attach_rid(wd, &attach->pt_id);
+		ret = wd_vfio_attach_rid(wd, pt_id);
 	if (ret == -EAGAIN) {
 		*ictx = iommufd_device_to_ictx(wd->idev);
 		iommufd_ctx_get(*ictx);
@@ -213,61 +197,38 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, struct vfio_device_attach_
 	return ret;
 }
 
-/**
- * wd_vfio_attach_ioctl() - VFIO_DEVICE_ATTACH_IOMMUFD_PT
- * @vfile: file
- * @arg: the caller's structure
- *
- * If the answer cannot be written to the caller's memory the attachment is undone.
- */
-int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+static int wd_vfio_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
 {
-	struct vfio_device_attach_iommufd_pt attach;
 	struct iopt_hold *hold = NULL;
 	struct iommufd_ctx *ictx = NULL;
 	int ret;
 
-	ret = wd_vfio_copy_attach(&attach, arg);
-	if (ret)
-		return ret;
-	while ((ret = wd_vfio_attach(vfile, &attach, &ictx)) == -EAGAIN) {
-		ret = iommufd_prepare_attach(ictx, attach.pt_id, &hold);
+	while ((ret = wd_vfio_attach(file, by_pasid, *pasid, pt_id, &ictx)) == -EAGAIN) {
+		ret = iommufd_prepare_attach(ictx, *pt_id, &hold);
 		iommufd_ctx_put(ictx);
 		if (ret)
 			break;
 	}
 	iommufd_prepared(hold);
-	if (ret)
-		return ret;
-	if (!copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id),
-			  &attach.pt_id, sizeof(attach.pt_id)))
-		return 0;
-	if (!wd_vfio_lock_owner(vfile)) {
-		wd_vfio_detach(vfile->wd, attach.flags & VFIO_DEVICE_ATTACH_PASID, attach.pasid);
-		mutex_unlock(&vfile->wd->lock);
-	}
-	return -EFAULT;
+	return ret;
 }
 
-/**
- * wd_vfio_detach_ioctl() - VFIO_DEVICE_DETACH_IOMMUFD_PT
- * @vfile: file
- * @arg: the caller's structure
- *
- * Without an attachment there is nothing to do.
- */
-int wd_vfio_detach_ioctl(struct wd_vfio_file *vfile, void __user *arg)
+static int wd_vfio_detach_verb(void *file, bool by_pasid, u32 pasid)
 {
-	struct vfio_device_detach_iommufd_pt detach;
+	struct wd_vfio_file *vfile = file;
 	int ret;
 
-	ret = wd_vfio_copy_detach(&detach, arg);
-	if (ret)
-		return ret;
 	ret = wd_vfio_lock_owner(vfile);
 	if (ret)
 		return ret;
-	wd_vfio_detach(vfile->wd, detach.flags & VFIO_DEVICE_DETACH_PASID, detach.pasid);
+	wd_vfio_detach(vfile->wd, by_pasid, pasid);
 	mutex_unlock(&vfile->wd->lock);
 	return 0;
 }
+
+const struct vfio_verbs wd_vfio_verbs = {
+	.bind = wd_vfio_bind_verb,
+	.unbind = wd_vfio_unbind_verb,
+	.attach = wd_vfio_attach_verb,
+	.detach = wd_vfio_detach_verb,
+};

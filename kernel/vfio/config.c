@@ -327,13 +327,8 @@ static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 	return ret;
 }
 
-/**
- * wd_vfio_config_restored() - after a reset, which has restored the command register
- * @wd: owned and locked
- *
- * A function that may not master the bus any more does not get it back.
- */
-void wd_vfio_config_restored(struct wd_vfio *wd)
+/* After a reset. A function that may not master the bus any more does not get that back. */
+static void wd_vfio_config_restored(struct wd_vfio *wd)
 {
 	u8 *value = wd->config->value;
 	u32 command = wd_vfio_get(value, PCI_COMMAND, 2);
@@ -341,6 +336,22 @@ void wd_vfio_config_restored(struct wd_vfio *wd)
 	lockdep_assert_held(&wd->lock);
 	if (command & PCI_COMMAND_MASTER && wd_vfio_config_master(wd))
 		wd_vfio_set(value, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
+}
+
+/**
+ * wd_vfio_reset() - reset the function under its owner
+ * @wd: owned, locked, resettable
+ *
+ * Configuration space is as before afterwards.
+ *
+ * Return: as wd_vfio_reset_pci().
+ */
+int wd_vfio_reset(struct wd_vfio *wd)
+{
+	int ret = wd_vfio_reset_pci(wd);
+
+	wd_vfio_config_restored(wd);
+	return ret;
 }
 
 /**

@@ -8,6 +8,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
+#include "vfio_verbs.h"
 #include "wd_vfio.h"
 
 static int wd_vfio_open(struct inode *inode, struct file *file)
@@ -36,25 +37,6 @@ static int wd_vfio_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/**
- * wd_vfio_lock_owner() - take the function's lock on behalf of its owner
- * @vfile: file
- *
- * Return: 0 with the lock held; without it -EINVAL if @vfile is not bound, or -ENODEV.
- */
-int wd_vfio_lock_owner(struct wd_vfio_file *vfile)
-{
-	struct wd_vfio *wd = vfile->wd;
-	int ret;
-
-	mutex_lock(&wd->lock);
-	if (wd->owner == vfile)
-		return 0;
-	ret = wd->gone ? -ENODEV : -EINVAL;
-	mutex_unlock(&wd->lock);
-	return ret;
-}
-
 static int wd_vfio_reset_ioctl(struct wd_vfio *wd)
 {
 	return wd->resettable ? wd_vfio_reset(wd) : -EINVAL;
@@ -81,7 +63,7 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	long ret;
 
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
-		return wd_vfio_bind_ioctl(vfile, uarg);
+		return vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
 	ret = wd_vfio_lock_owner(vfile);
 	if (ret)
 		return ret;
@@ -94,9 +76,8 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case VFIO_DEVICE_RESET:
 		return ret;
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-		return wd_vfio_attach_ioctl(vfile, uarg);
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		return wd_vfio_detach_ioctl(vfile, uarg);
+		return vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
 	case VFIO_DEVICE_SET_IRQS:
 		return wd_vfio_set_irqs_ioctl(vfile, uarg);
 	default:

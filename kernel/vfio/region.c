@@ -112,15 +112,15 @@ void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 }
 
 /**
- * wd_vfio_reset() - reset the function under its owner
+ * wd_vfio_reset_pci() - reset the function while nobody is at its memory
  * @wd: owned, locked, resettable
  *
- * Configuration space is as before afterwards. Mappings find their pages again, except on a host
- * that cannot know when they are touched.
+ * Mappings find their pages again afterwards, except on a host that cannot know when they are
+ * touched.
  *
  * Return: 0, -EAGAIN if the driver core is at work on the function, or the error of the reset.
  */
-int wd_vfio_reset(struct wd_vfio *wd)
+int wd_vfio_reset_pci(struct wd_vfio *wd)
 {
 	int ret;
 
@@ -129,7 +129,6 @@ int wd_vfio_reset(struct wd_vfio *wd)
 	wd_vfio_zap(wd);
 	ret = pci_try_reset_function(wd->pdev);
 	up_write(&wd->memory_lock);
-	wd_vfio_config_restored(wd);
 	return ret;
 }
 

@@ -25,6 +25,7 @@
 
 struct eventfd_ctx;
 struct iommufd_device;
+struct vfio_verbs;
 struct wd_vfio_config;
 
 /* A region's offset in the file is its index shifted by this. */
@@ -115,12 +116,12 @@ struct wd_vfio_file {
 
 /* file.c */
 extern const struct file_operations wd_vfio_fops;
+
+/* owner.c */
 int wd_vfio_lock_owner(struct wd_vfio_file *vfile);
 
 /* bind.c */
-int wd_vfio_bind_ioctl(struct wd_vfio_file *vfile, void __user *arg);
-int wd_vfio_attach_ioctl(struct wd_vfio_file *vfile, void __user *arg);
-int wd_vfio_detach_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+extern const struct vfio_verbs wd_vfio_verbs;
 void wd_vfio_close(struct wd_vfio_file *vfile);
 void wd_vfio_take_back(struct wd_vfio *wd);
 
@@ -136,11 +137,11 @@ ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
-int wd_vfio_reset(struct wd_vfio *wd);
+int wd_vfio_reset_pci(struct wd_vfio *wd);
 
 /* config.c */
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);
-void wd_vfio_config_restored(struct wd_vfio *wd);
+int wd_vfio_reset(struct wd_vfio *wd);
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write);
 void wd_vfio_config_stop(struct wd_vfio *wd);

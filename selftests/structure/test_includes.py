@@ -13,8 +13,8 @@ SUFFIXES = (".c", ".h", ".cpp", ".hpp")
 # Public include roots of each part, and what else (besides system headers) it may name.
 OURS = {
     "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
-    "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h", "vfio_copy.h",
-                       "compat.h"),
+    "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h",
+                       "vfio_verbs.h", "compat.h"),
     "lib/base": ("base/",),
     "lib/machine": ("machine/",),
     "lib/vfio_user": ("vfio_user/",),

@@ -177,6 +177,33 @@ TEST_F(HisiQueue, SurvivesEveryFailingCopy)
 	EXPECT_FALSE(failed) << "it never succeeded";
 }
 
+/* One rule for all our device files: who does not get the answer to BIND or ATTACH has nothing. */
+TEST_F(HisiQueue, HasNothingWhenTheAnswerDoesNotArrive)
+{
+	Space space(caller_);
+	QueueFile queue(caller_);
+	const auto failingCopy = [](uint64_t n) {
+		hostkernel::failNth(hostkernel::FailPoint::CopyUser, n);
+	};
+
+	ASSERT_EQ(queue.open(), 0);
+	/* argsz, the structure, the answer */
+	failingCopy(3);
+	EXPECT_EQ(queue.bind(space.fd), -EFAULT);
+	failingCopy(0);
+	EXPECT_EQ(queue.detach(), -EINVAL) << "not bound";
+	queue.close();
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	/* The structure, the answer; the queue is started, and its table replaced. */
+	failingCopy(2);
+	EXPECT_EQ(queue.attach(space.hwpt), -EFAULT);
+	failingCopy(0);
+	EXPECT_EQ(queue.start(), -EOPNOTSUPP) << "stopped, and nothing is attached";
+	EXPECT_EQ(queue.attach(space.hwpt), 0);
+	EXPECT_EQ(queue.start(), 0);
+}
+
 /* Attack: the process is killed with full rings; its files go in the order of the kernel. */
 TEST_F(HisiQueue, IsTakenBackWhenItsOwnerDies)
 {
