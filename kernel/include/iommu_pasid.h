@@ -152,7 +152,7 @@ struct wd_iommu_attach {
 	bool nested;
 };
 
-/* --- for IOMMU drivers; implemented in iommu/registry.c, where each is described --- */
+/* --- for IOMMU drivers; implemented in where each is described --- */
 int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops);
 /* Every device must be released (WARN otherwise): then no call of @ops is running. */
 void wd_iommu_unregister(struct iommu_device *iommu);

@@ -16,7 +16,7 @@
 #include <linux/moduleparam.h>
 #include <linux/slab.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 /* An owner's part of the credits, and the part reserved for the kernel: one in so many. */
 #define WD_FAULT_PARTS 8

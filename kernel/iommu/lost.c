@@ -9,7 +9,7 @@
 
 #include <asm/barrier.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 static atomic_long_t wd_leaked_pages = ATOMIC_LONG_INIT(0);
 /* Some domain is lost, or was: until then no lookup is needed. */

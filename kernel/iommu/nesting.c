@@ -6,7 +6,7 @@
 #include <linux/err.h>
 #include <linux/module.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 static bool wd_ops_nest(const struct wd_iommu_ops *ops)
 {
@@ -31,13 +31,6 @@ bool wd_iommu_can_nest(struct device *dev)
 	return can;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_can_nest);
-
-/* The driver of @device made @parent: only it can nest on its tables. */
-bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
-{
-	return wd_domain_known(parent) && parent->type & __IOMMU_DOMAIN_PAGING &&
-	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
-}
 
 static struct wd_pgtable *wd_pgtable_alloc(struct wd_device *device, struct iommu_domain *parent,
 					   u32 flags, const struct wd_user_data *data)
@@ -133,38 +126,6 @@ static int wd_bind_rid(struct wd_device *device, struct wd_pgtable *table)
 	if (ret)
 		wd_rid_give_back(device);
 	return ret;
-}
-
-/* Hardware first, then the record: of an attached domain or a bound table. */
-void wd_detach(struct wd_device *device, struct wd_record *record)
-{
-	struct wd_pgtable *table = record->table;
-	struct wd_domain *domain = record->domain;
-
-	lockdep_assert_held(&device->lock);
-	if (table)
-		table->ops->unbind_pgtable(table, device->dev, record->pasid);
-	else if (domain)
-		device->iommu->ops->remove_dev_pasid(domain->domain, device->dev, record->pasid);
-	if (record == &device->rid)
-		wd_rid_give_back(device);
-	else
-		wd_record_remove(record);
-}
-
-/* Undo the attach of @domain, or of @table on it, if [@dev, @pasid] has it. */
-void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
-		    ioasid_t pasid)
-{
-	struct wd_device *device = wd_device_use(dev);
-	struct wd_record *record;
-
-	if (!device)
-		return;
-	record = wd_record_at(device, pasid);
-	if (record && wd_record_is(record, domain, table))
-		wd_detach(device, record);
-	wd_device_unuse(device);
 }
 
 static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table,

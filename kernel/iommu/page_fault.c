@@ -9,7 +9,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 /* A request of an incomplete group. */
 struct wd_partial_fault {
@@ -23,13 +23,6 @@ void wd_faults_init(struct wd_device *device)
 	xa_init(&device->handlers);
 	INIT_LIST_HEAD(&device->partial);
 	wd_fault_groups_init(device);
-}
-
-void wd_faults_destroy(struct wd_device *device)
-{
-	WARN_ON(!list_empty(&device->partial));
-	xa_destroy(&device->handlers);
-	mutex_destroy(&device->fault_lock);
 }
 
 /* A PASID of 0 in a request is the requester id's entry, as in the hardware. */

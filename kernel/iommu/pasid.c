@@ -8,7 +8,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 /**
  * wd_iommu_domain_alloc_user - allocate a paging domain for user space
@@ -55,17 +55,6 @@ bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32
 	return serves;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_serves);
-
-/* Something may be installed at [@device, @pasid], if it is free. */
-int wd_check_pasid(struct wd_device *device, ioasid_t pasid)
-{
-	u32 max = device->iommu->ops->max_pasids(device->dev);
-
-	lockdep_assert_held(&device->lock);
-	if (!max)
-		return -EOPNOTSUPP;
-	return pasid == IOMMU_NO_PASID || pasid >= max ? -EINVAL : 0;
-}
 
 static int wd_attach(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
 {

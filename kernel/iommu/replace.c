@@ -7,7 +7,7 @@
 #include <linux/module.h>
 #include <linux/slab.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 /**
  * struct wd_replace - a replacement that is prepared

@@ -5,7 +5,7 @@
  */
 #include <linux/module.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 /**
  * wd_iommu_reset_prepare - a device is about to be reset

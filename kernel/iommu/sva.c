@@ -11,7 +11,7 @@
  * Locks, outer to inner:
  *	(locks of the bond's user)
  *	wd_sva.lock		bound or not, silent or not; over the layer's bind and unbind
- *	wd_device.lock ...	(layer.h)
+ *	wd_device.lock ...	(iommu_layer.h)
  *	wd_sva_mms_lock		spinlock, the list of mms
  *	wd_sva_mm.lock		spinlock, the list of bonds; over the driver's fill and flush
  * The end of an mm calls the user (mm_exit) with none of them held, so the user may hold its own

@@ -3,7 +3,7 @@
 #ifndef _WD_IOMMU_SVA_PRIVATE_H
 #define _WD_IOMMU_SVA_PRIVATE_H
 
-#include "layer.h"
+#include "iommu_layer.h"
 
 struct mm_struct;
 struct wd_sva_pager;

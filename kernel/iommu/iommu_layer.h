@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Declarations that the parts of the layer share: objects and records (registry.c), and the
- * services that use them: attach (pasid.c), user-managed tables (nesting.c), replacement
- * (replace.c), page faults (page_fault.c, fault_group.c), memory that dead IOMMUs keep (lost.c).
+ * What the parts of the layer share: devices (devices.c), domains and attach records
+ * (attachments.c), and the services that use them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
+ * page faults (page_fault.c, fault_group.c), what dead IOMMUs keep (lost.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *
@@ -13,7 +13,7 @@
  *				operations, except page_response, but over handlers
  *	wd_device.answer_lock	read: an answer is on its way to the driver; write: no more
  *	wd_device.wait_lock	spinlock, groups that wait for an answer
- *	wd_lock			(registry.c) the tables of drivers, devices and domains, and the
+ *	wd_lock			(devices.c) the tables of drivers, devices and domains, and the
  *				lists of records
  * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
  * here takes it.
@@ -155,12 +155,25 @@ struct wd_fault_handler {
 	unsigned int held, waits;
 };
 
-/* --- registry.c --- */
+/* Pointers as indices: without the bits that alignment makes zero. */
+static inline unsigned long wd_index(const void *pointer)
+{
+	return (unsigned long)pointer >> 3;
+}
+
+/* --- devices.c --- */
+extern struct mutex wd_lock;
 struct wd_device *wd_device_use(struct device *dev);
 void wd_device_unuse(struct wd_device *device);
 struct wd_device *wd_device_find(struct device *dev);
+struct wd_device *wd_device_peek(struct device *dev);
 void wd_device_get(struct wd_device *device);
 void wd_device_put(struct wd_device *device);
+int wd_device_insert(struct wd_device *device, struct iommu_device *iommu);
+void wd_device_remove(struct wd_device *device);
+int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
+
+/* --- attachments.c --- */
 bool wd_domain_known(struct iommu_domain *domain);
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain);
 struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
@@ -174,18 +187,16 @@ bool wd_record_is(const struct wd_record *record, const struct iommu_domain *dom
 void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table);
 bool wd_pgtable_unused(const struct wd_pgtable *table);
-
-/* --- lost.c --- */
-extern struct device_attribute dev_attr_leaked_pages;
-
-/* --- pasid.c --- */
-int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
-
-/* --- nesting.c --- */
+void wd_rid_forget(struct wd_device *device);
+bool wd_record_nested(const struct wd_record *record);
+int wd_record_walk(int (*fn)(const struct wd_record *record, void *arg), void *arg);
 bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent);
 void wd_detach(struct wd_device *device, struct wd_record *record);
 void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
 		    ioasid_t pasid);
+
+/* --- lost.c --- */
+extern struct device_attribute dev_attr_leaked_pages;
 
 /* --- replace.c --- */
 void wd_replaces_release(struct wd_device *device);
@@ -193,7 +204,6 @@ void wd_replaces_release(struct wd_device *device);
 /* --- page_fault.c --- */
 void wd_faults_init(struct wd_device *device);
 void wd_faults_release(struct wd_device *device);
-void wd_faults_destroy(struct wd_device *device);
 void wd_faults_cancel(struct wd_device *device);
 
 /* --- fault_group.c --- */

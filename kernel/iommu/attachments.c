@@ -1,88 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tables of the layer: IOMMUs and their operations, claimed devices, domains, and the attach
- * records, per device and per domain. Functions for drivers are here, and the walk of the records.
+ * Domains, and the attach records: per device and per domain, and their walk. What drivers say of
+ * their domains is here, too.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
 #include <linux/module.h>
 #include <linux/slab.h>
-#include <linux/sysfs.h>
 
-#include "layer.h"
+#include "iommu_layer.h"
 
-/* The threads of page request queues take it: nothing is allocated under it. */
-static DEFINE_MUTEX(wd_lock);
-static LIST_HEAD(wd_iommus);
 static LIST_HEAD(wd_domain_list); /* in the order of creation, for walks */
-static DEFINE_XARRAY(wd_devices); /* struct wd_device by struct device * */
 static DEFINE_XARRAY(wd_domains); /* struct wd_domain by struct iommu_domain * */
 static DEFINE_IDA(wd_domain_ids);
 
-/* Pointers as indices: without the bits that alignment makes zero. */
-static unsigned long wd_index(const void *pointer)
-{
-	return (unsigned long)pointer >> 3;
-}
-
-static void wd_device_free(struct kref *kref)
-{
-	struct wd_device *device = container_of(kref, struct wd_device, kref);
-
-	wd_faults_destroy(device);
-	xa_destroy(&device->pasids);
-	mutex_destroy(&device->lock);
-	kfree(device);
-}
-
-void wd_device_get(struct wd_device *device)
-{
-	kref_get(&device->kref);
-}
-
-void wd_device_put(struct wd_device *device)
-{
-	kref_put(&device->kref, wd_device_free);
-}
-
-/* With a reference; NULL if @dev is not claimed. The claim may end at any time. */
-struct wd_device *wd_device_find(struct device *dev)
-{
-	struct wd_device *device;
-
-	mutex_lock(&wd_lock);
-	device = xa_load(&wd_devices, wd_index(dev));
-	if (device)
-		wd_device_get(device);
-	mutex_unlock(&wd_lock);
-	return device;
-}
-
-/*
- * Take a device into use: NULL if it is not claimed, otherwise its lock is held and the driver's
- * operations may be called until wd_device_unuse().
- */
-struct wd_device *wd_device_use(struct device *dev)
-{
-	struct wd_device *device = wd_device_find(dev);
-
-	if (!device)
-		return NULL;
-	mutex_lock(&device->lock);
-	if (!device->gone)
-		return device;
-	mutex_unlock(&device->lock);
-	wd_device_put(device);
-	return NULL;
-}
-
-void wd_device_unuse(struct wd_device *device)
-{
-	mutex_unlock(&device->lock);
-	wd_device_put(device);
-}
-
-/* Drivers announce domains that may be attached. */
+/* Drivers announce what may be attached. */
 bool wd_domain_known(struct iommu_domain *domain)
 {
 	bool known;
@@ -93,7 +25,14 @@ bool wd_domain_known(struct iommu_domain *domain)
 	return known;
 }
 
-/* For callers that know that @domain is not released meanwhile. Any context. */
+/* The driver of @device made @parent: only it can nest on its tables. */
+bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
+{
+	return wd_domain_known(parent) && parent->type & __IOMMU_DOMAIN_PAGING &&
+	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
+}
+
+/* For whoever knows that @domain is not released meanwhile. Any context. */
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
 {
 	return xa_load(&wd_domains, wd_index(domain));
@@ -283,166 +222,41 @@ bool wd_pgtable_unused(const struct wd_pgtable *table)
 	return unused;
 }
 
-/* --- drivers --- */
+/* --- detaching, with the device's lock held --- */
 
-static struct wd_iommu *wd_find_iommu(struct iommu_device *iommu)
+/* Hardware first, then the record: of an attached domain or a bound table. */
+void wd_detach(struct wd_device *device, struct wd_record *record)
 {
-	struct wd_iommu *found;
+	struct wd_pgtable *table = record->table;
+	struct wd_domain *domain = record->domain;
 
-	lockdep_assert_held(&wd_lock);
-	list_for_each_entry (found, &wd_iommus, node)
-		if (found->iommu == iommu)
-			return found;
-	return NULL;
-}
-
-/**
- * wd_iommu_register - a driver offers the layer's operations for its IOMMU
- * @iommu: the IOMMU, before iommu_device_register()
- * @ops: operations, in place until wd_iommu_unregister()
- *
- * Return: 0; -EBUSY if it is registered; -ENOMEM.
- */
-int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops)
-{
-	struct wd_iommu *fresh = kzalloc(sizeof(*fresh), GFP_KERNEL);
-	int ret = 0;
-
-	if (!fresh)
-		return -ENOMEM;
-	fresh->iommu = iommu;
-	fresh->ops = ops;
-	mutex_lock(&wd_lock);
-	if (wd_find_iommu(iommu))
-		ret = -EBUSY;
+	lockdep_assert_held(&device->lock);
+	if (table)
+		table->ops->unbind_pgtable(table, device->dev, record->pasid);
+	else if (domain)
+		device->iommu->ops->remove_dev_pasid(domain->domain, device->dev, record->pasid);
+	if (record == &device->rid)
+		wd_rid_give_back(device);
 	else
-		list_add_tail(&fresh->node, &wd_iommus);
-	mutex_unlock(&wd_lock);
-	if (ret)
-		kfree(fresh);
-	return ret;
+		wd_record_remove(record);
 }
-EXPORT_SYMBOL_GPL(wd_iommu_register);
 
-/**
- * wd_iommu_unregister - undo wd_iommu_register()
- * @iommu: the IOMMU, after iommu_device_unregister(), which has released every device
- */
-void wd_iommu_unregister(struct iommu_device *iommu)
-{
-	struct wd_iommu *found;
-
-	mutex_lock(&wd_lock);
-	found = wd_find_iommu(iommu);
-	if (found && !WARN_ON(found->devices))
-		list_del(&found->node);
-	else
-		found = NULL;
-	mutex_unlock(&wd_lock);
-	kfree(found);
-}
-EXPORT_SYMBOL_GPL(wd_iommu_unregister);
-
-/**
- * wd_iommu_fault_count - groups of page requests that the layer has answered itself
- * @iommu: registered IOMMU
- * @count: why it did
- */
-u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count)
-{
-	struct wd_iommu *found;
-	u64 number = 0;
-
-	mutex_lock(&wd_lock);
-	found = wd_find_iommu(iommu);
-	if (found)
-		number = atomic64_read(&found->fault_counts[count]);
-	mutex_unlock(&wd_lock);
-	return number;
-}
-EXPORT_SYMBOL_GPL(wd_iommu_fault_count);
-
-/**
- * wd_iommu_device_claimed - a device may be attached from now on
- * @iommu: registered IOMMU that translates for it
- * @dev: device
- *
- * Return: 0; -ENODEV if @iommu is not registered; -EBUSY if @dev is claimed; -ENOMEM.
- */
-int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev)
-{
-	struct wd_device *device = kzalloc(sizeof(*device), GFP_KERNEL);
-	int ret;
-
-	if (!device)
-		return -ENOMEM;
-	kref_init(&device->kref);
-	mutex_init(&device->lock);
-	xa_init(&device->pasids);
-	INIT_LIST_HEAD(&device->rid.node);
-	INIT_LIST_HEAD(&device->replaces);
-	device->rid.device = device;
-	device->rid.pasid = IOMMU_NO_PASID;
-	device->dev = dev;
-	wd_faults_init(device);
-
-	ret = xa_reserve(&wd_devices, wd_index(dev), GFP_KERNEL);
-	if (ret)
-		goto err_put;
-	mutex_lock(&wd_lock);
-	device->iommu = wd_find_iommu(iommu);
-	if (!device->iommu)
-		ret = -ENODEV;
-	else if (xa_load(&wd_devices, wd_index(dev)))
-		ret = -EBUSY;
-	else
-		ret = xa_err(xa_store(&wd_devices, wd_index(dev), device, 0));
-	if (ret)
-		xa_release(&wd_devices, wd_index(dev));
-	else
-		device->iommu->devices++;
-	mutex_unlock(&wd_lock);
-	if (!ret)
-		return 0;
-err_put:
-	wd_device_put(device);
-	return ret;
-}
-EXPORT_SYMBOL_GPL(wd_iommu_device_claimed);
-
-/**
- * wd_iommu_device_released - a device leaves its IOMMU
- * @dev: device; if it is not claimed nothing happens
- *
- * The driver has blocked the requester id. Calls in flight for @dev have ended when this returns,
- * later ones get -ENODEV, and answers to its page requests are dropped.
- */
-void wd_iommu_device_released(struct device *dev)
+/* Undo the attach of @domain, or of @table on it, if that is what [@dev, @pasid] has. */
+void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
+		    ioasid_t pasid)
 {
 	struct wd_device *device = wd_device_use(dev);
 	struct wd_record *record;
-	unsigned long pasid;
 
 	if (!device)
 		return;
-	device->gone = true;
-	wd_replaces_release(device);
-	xa_for_each (&device->pasids, pasid, record)
+	record = wd_record_at(device, pasid);
+	if (record && wd_record_is(record, domain, table))
 		wd_detach(device, record);
-	record = wd_record_at(device, IOMMU_NO_PASID);
-	if (record)
-		wd_detach(device, record);
-	wd_faults_release(device);
-	mutex_lock(&wd_lock);
-	device->rid_core = NULL;
-	wd_rid_to_core(device);
-	xa_erase(&wd_devices, wd_index(dev));
-	device->iommu->devices--;
-	mutex_unlock(&wd_lock);
 	wd_device_unuse(device);
-	wd_device_put(device);
 }
-EXPORT_SYMBOL_GPL(wd_iommu_device_released);
+
+/* --- drivers --- */
 
 static const char *wd_type_name(unsigned int type)
 {
@@ -549,7 +363,7 @@ int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev)
 	int ret = 0;
 
 	mutex_lock(&wd_lock);
-	device = xa_load(&wd_devices, wd_index(dev));
+	device = wd_device_peek(dev);
 	if (domain)
 		known = xa_load(&wd_domains, wd_index(domain));
 	if (!device) {
@@ -565,7 +379,16 @@ int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_note_rid);
 
-static int wd_walk(int (*fn)(const struct wd_record *record, void *arg), void *arg)
+/* @device leaves its IOMMU: the core has nothing there either. */
+void wd_rid_forget(struct wd_device *device)
+{
+	lockdep_assert_held(&wd_lock);
+	device->rid_core = NULL;
+	wd_rid_to_core(device);
+}
+
+/* Every record, domain by domain, until @fn returns something else than 0. */
+int wd_record_walk(int (*fn)(const struct wd_record *record, void *arg), void *arg)
 {
 	struct wd_domain *domain;
 	struct wd_record *record;
@@ -588,7 +411,7 @@ struct wd_public_walk {
 };
 
 /* Whether the hardware goes through the user's table there; a process's has no parent. */
-static bool wd_record_nested(const struct wd_record *record)
+bool wd_record_nested(const struct wd_record *record)
 {
 	return record->table && record->domain->domain->type & __IOMMU_DOMAIN_PAGING;
 }
@@ -620,68 +443,8 @@ int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, voi
 	int ret;
 
 	mutex_lock(&wd_lock);
-	ret = wd_walk(wd_public_step, &walk);
+	ret = wd_record_walk(wd_public_step, &walk);
 	mutex_unlock(&wd_lock);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_for_each_attach);
-
-/* --- attribute "attachments" --- */
-
-#define WD_ATTACH_LINE 96
-#define WD_MORE_LINE 32
-
-struct wd_attach_show {
-	struct iommu_device *iommu;
-	char *buf;
-	size_t at;
-	unsigned int more;
-};
-
-static int wd_show_step(const struct wd_record *record, void *arg)
-{
-	struct wd_attach_show *show = arg;
-	char line[WD_ATTACH_LINE], pasid[12] = "-";
-	int length;
-
-	if (record->device->iommu->iommu != show->iommu)
-		return 0;
-	if (record->pasid != IOMMU_NO_PASID)
-		snprintf(pasid, sizeof(pasid), "%u", record->pasid);
-	length = scnprintf(line, sizeof(line), "domain=%d type=%s dev=%s pasid=%s%s\n",
-			   record->domain->id, record->domain->type, dev_name(record->device->dev),
-			   pasid, wd_record_nested(record) ? " nested=1" : "");
-	if (show->more || show->at + length > PAGE_SIZE - WD_MORE_LINE)
-		show->more++;
-	else
-		show->at += sysfs_emit_at(show->buf, show->at, "%s", line);
-	return 0;
-}
-
-/*
- * One line a record; the last line counts records that do not fit into a page. Root only, as the
- * log of faults: both show PASIDs of other users.
- */
-static ssize_t attachments_show(struct device *dev, struct device_attribute *attr, char *buf)
-{
-	struct wd_attach_show show = {dev_to_iommu_device(dev), buf};
-
-	mutex_lock(&wd_lock);
-	wd_walk(wd_show_step, &show);
-	mutex_unlock(&wd_lock);
-	if (show.more)
-		show.at += sysfs_emit_at(buf, show.at, "more=%u\n", show.more);
-	return show.at;
-}
-static DEVICE_ATTR_ADMIN_RO(attachments);
-
-static struct attribute *wd_iommu_attrs[] = {
-	&dev_attr_attachments.attr,
-	&dev_attr_leaked_pages.attr,
-	NULL,
-};
-
-const struct attribute_group wd_iommu_group = {
-	.attrs = wd_iommu_attrs,
-};
-EXPORT_SYMBOL_GPL(wd_iommu_group);
