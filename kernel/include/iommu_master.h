@@ -7,9 +7,17 @@
 #ifndef _WD_IOMMU_MASTER_H
 #define _WD_IOMMU_MASTER_H
 
+#include <linux/spinlock.h>
+
 struct pci_dev;
 
 int wd_iommu_set_master(struct pci_dev *pdev);
 void wd_iommu_clear_master(struct pci_dev *pdev);
+
+/* --- for IOMMU drivers in this module --- */
+void wd_iommu_master_hook(int (*hook)(struct pci_dev *pdev));
+void wd_iommu_mark_master(struct pci_dev *pdev);
+/* For changes of what struct pci_dev notes of ATS and page requests. */
+extern spinlock_t wd_iommu_marks_lock;
 
 #endif /* _WD_IOMMU_MASTER_H */

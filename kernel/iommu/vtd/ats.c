@@ -1,40 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Address translation services of functions (PCI Express 10, VT-d 4.2): capabilities of a function,
- * switching ATS and page requests on and off, and commands to its device TLB.
- *
- * A function's ATS is switched under the lock of the invalidation queue. So a submission knows
- * whether the function can have cached a translation that was there before it. A flush has to
- * select the functions in advance; so there is a counter of changes, and a flush that sees it
- * change selects and submits again (cache.c).
+ * Page requests and ATS of functions (VT-d sheet 4.6, 8.2): what a function can do, switching both
+ * on and off, also around a reset, and answers.
  */
-#include <linux/atomic.h>
-#include <linux/compiler.h>
 #include <linux/io.h>
 #include <linux/pci-ats.h>
 
+#include "iommu_master.h"
 #include "regs.h"
 #include "vtd.h"
-
-/* Functions with ATS on, and how often it was switched on anywhere. */
-static atomic_t vtd_ats_count = ATOMIC_INIT(0);
-static atomic_t vtd_ats_changes = ATOMIC_INIT(0);
-
-bool vtd_ats_functions(void)
-{
-	return atomic_read(&vtd_ats_count);
-}
-
-/* To be read before the descriptors are chosen, and again after they are done. */
-unsigned int vtd_ats_epoch(void)
-{
-	unsigned int epoch;
-
-	smp_mb();
-	epoch = atomic_read(&vtd_ats_changes);
-	smp_mb();
-	return epoch;
-}
 
 /* Page requests need every answer to name the PASID, since groups are counted per PASID. */
 static void vtd_pri_probe(struct vtd_dev *dev)
@@ -75,81 +49,6 @@ void vtd_ats_probe(struct vtd_dev *dev)
 }
 
 /**
- * vtd_ats_flush - queue invalidations of a function's device TLB
- * @batch: batch
- * @dev: function; nothing happens if its ATS is off
- * @pasid: PASID, or IOMMU_NO_PASID for translations without one
- * @address: in the range
- * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
- */
-void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
-		   unsigned int order)
-{
-	struct vtd_qi_desc desc;
-
-	if (!READ_ONCE(dev->ats_on))
-		return;
-	if (pasid == IOMMU_NO_PASID)
-		desc = vtd_qi_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, address, order);
-	else
-		desc = vtd_qi_pasid_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, pasid, address,
-					    order);
-	vtd_qi_add(batch, dev->unit, desc, dev);
-}
-
-/*
- * VTD-DTLB-1: a function forgets its translations when its ATS goes off. Linux's mark goes as well,
- * or a reset would switch it on again.
- */
-static void vtd_ats_off(struct vtd_dev *dev)
-{
-	lockdep_assert_held(&dev->unit->qi.lock);
-	if (!dev->ats_on)
-		return;
-	spin_lock(&vtd_marks_lock);
-	pci_disable_pri(dev->pdev);
-	pci_disable_ats(dev->pdev);
-	spin_unlock(&vtd_marks_lock);
-	WRITE_ONCE(dev->ats_on, false);
-	atomic_dec(&vtd_ats_count);
-}
-
-/**
- * vtd_ats_shut_out - a function's device TLB does not answer
- * @dev: function; its unit's queue is locked
- *
- * VTD-DRV-11: translations that it has kept may lead anywhere, so the context entry (flushed by the
- * caller) refuses its translated requests, even if the function ignores that its ATS is off.
- * Untranslated requests still work. The function gets no ATS until it is claimed anew.
- */
-void vtd_ats_shut_out(struct vtd_dev *dev)
-{
-	WRITE_ONCE(dev->shut_out, true);
-	vtd_context_refuse_ats(dev);
-	vtd_ats_off(dev);
-	dev_err(&dev->pdev->dev, "its device TLB does not answer: address translation is off\n");
-}
-
-static int vtd_ats_enable(struct vtd_dev *dev)
-{
-	int ret;
-
-	WRITE_ONCE(dev->ats_on, true);
-	atomic_inc(&vtd_ats_count);
-	/* A flush that has seen ats_on false, and submits after this, looks again. */
-	smp_mb();
-	atomic_inc(&vtd_ats_changes);
-	spin_lock(&vtd_marks_lock);
-	ret = pci_enable_ats(dev->pdev, PAGE_SHIFT);
-	spin_unlock(&vtd_marks_lock);
-	if (ret) {
-		WRITE_ONCE(dev->ats_on, false);
-		atomic_dec(&vtd_ats_count);
-	}
-	return ret;
-}
-
-/**
  * vtd_fault_credits - the layer's fault_credits
  * @device: claimed function
  *
@@ -180,9 +79,9 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	pdev->pri_reqs_alloc = vtd_fault_credits(&pdev->dev);
 	pci_write_config_dword(pdev, at + PCI_PRI_ALLOC_REQ, pdev->pri_reqs_alloc);
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
-	spin_lock(&vtd_marks_lock);
+	spin_lock(&wd_iommu_marks_lock);
 	pdev->pri_enabled = 1;
-	spin_unlock(&vtd_marks_lock);
+	spin_unlock(&wd_iommu_marks_lock);
 }
 
 /* ATS and page requests. -EIO if the function was shut out. */
@@ -194,7 +93,7 @@ static int vtd_faults_switch_on(struct vtd_dev *dev)
 	lockdep_assert_held(&dev->lock);
 	spin_lock_irqsave(&dev->unit->qi.lock, flags);
 	if (!dev->shut_out)
-		ret = vtd_ats_enable(dev);
+		ret = vtd_ats_on(dev);
 	if (!ret)
 		vtd_pri_enable(dev);
 	spin_unlock_irqrestore(&dev->unit->qi.lock, flags);

@@ -184,6 +184,21 @@ void vtd_attach_drop(struct vtd_attach *attach)
 	kfree(attach);
 }
 
+/*
+ * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would not harm anybody,
+ * but its fault would tell that the kernel has made a mistake.
+ */
+bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
+{
+	unsigned int width =
+		min3(vtd_cap_mgaw(unit->cap), (unsigned int)SS_ADDRESS_BITS, unit->haw);
+
+	return unit->ecap & VTD_ECAP_NEST && unit->ecap & VTD_ECAP_FSTS &&
+	       (!(first & VTD_PE_SRE) || unit->ecap & VTD_ECAP_SRS) &&
+	       (!(first & VTD_PE_EAFE) || unit->ecap & VTD_ECAP_EAFS) &&
+	       (!(first & VTD_PE_FSPM_5) || vtd_cap_fs5lp(unit->cap)) && !(first >> width);
+}
+
 /* VTD_PE_PWSNP and VTD_PE_PGSNP as far as @unit has them. */
 u64 vtd_snoop_bits(const struct vtd_unit *unit)
 {
@@ -424,9 +439,11 @@ void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 /* The layer's set_dev_pasid. */
 int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {
-	if (domain->ops != &vtd_paging_ops)
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	if (!vtd_is_paging(vdev->unit, domain))
 		return -EINVAL;
-	return vtd_attach_install(to_vtd_domain(domain), NULL, dev_iommu_priv_get(dev), pasid);
+	return vtd_attach_install(to_vtd_domain(domain), NULL, vdev, pasid);
 }
 
 /* The layer's remove_dev_pasid. */
@@ -465,7 +482,8 @@ struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_
 	struct wd_new_entry *entry;
 	int ret = -EINVAL;
 
-	if (domain->ops != &vtd_paging_ops || (table && !vtd_first_fits(table->first, vdev->unit)))
+	if (!vtd_is_paging(vdev->unit, domain) ||
+	    (table && !vtd_first_fits(table->first, vdev->unit)))
 		return ERR_PTR(-EINVAL);
 	if (vtd_unit_dead(vdev->unit))
 		return ERR_PTR(-EIO);

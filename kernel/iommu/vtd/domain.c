@@ -198,34 +198,6 @@ void vtd_static_domains_exit(void)
 	wd_iommu_domain_released(&vtd_identity_domain);
 }
 
-/* Fails if @unit lacks a property that @domain promised when it was allocated. */
-int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
-{
-	if (domain->haw > unit->haw || domain->domain.pgsize_bitmap & ~vtd_unit_pgsizes(unit))
-		return -EINVAL;
-	if (domain->domain.geometry.aperture_end >> min(vtd_cap_mgaw(unit->cap), 63U))
-		return -EINVAL;
-	if (READ_ONCE(domain->force_snoop) && !(unit->ecap & VTD_ECAP_SC))
-		return -EINVAL;
-	return 0;
-}
-
-static u64 vtd_aperture_end(const struct vtd_limits *limits)
-{
-	return (1ULL << limits->aperture_bits) - 1;
-}
-
-/* Would one that is made now, for the units that there are now, promise the same? */
-bool vtd_domain_is_current(struct vtd_domain *domain)
-{
-	struct vtd_limits limits;
-
-	return !wd_iommu_domain_lost(&domain->domain) && vtd_common_limits(&limits) &&
-	       domain->haw == limits.haw && (limits.snoop || !READ_ONCE(domain->force_snoop)) &&
-	       domain->domain.pgsize_bitmap == limits.pgsizes &&
-	       domain->domain.geometry.aperture_end == vtd_aperture_end(&limits);
-}
-
 static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd_limits *limits)
 {
 	struct vtd_domain *paging = kzalloc(sizeof(*paging), GFP_KERNEL_ACCOUNT);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PCI driver of the remapping unit, and the list of units. The registers are in BAR0, events come
- * as MSI-X messages (Documentation/design/machine/pci.rst); there is no ACPI table.
+ * PCI driver of the remapping unit. The registers are in BAR0, events come
+ * as MSI-X messages (Documentation/machine/pci.rst); there is no ACPI table.
  */
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 
 #include "compat.h"
+#include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "iommu_sva.h"
 #include "regs.h"
@@ -22,122 +23,12 @@
 #define VTD_VECTOR_PAGE_REQUEST 2
 #define VTD_VECTORS 3
 
-DEFINE_MUTEX(vtd_units_lock);
-static LIST_HEAD(vtd_units);
 static DEFINE_IDA(vtd_unit_ids);
 
-/**
- * vtd_find_vsec - the vendor-specific capability of the machine's functions
- * @pdev: any function
- * @flags: its flags word
- *
- * Return: offset in configuration space; 0 if the function has none.
- */
-int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
+/* Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone (e1). */
+static void vtd_unit_leave(struct vtd_unit *unit)
 {
-	u8 at = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
-
-	for (; at; at = pci_find_next_capability(pdev, at, PCI_CAP_ID_VNDR)) {
-		u32 signature = 0;
-		u8 length = 0;
-
-		pci_read_config_byte(pdev, at + PCI_CAP_FLAGS, &length);
-		if (length < VTD_VSEC_LENGTH)
-			continue;
-		pci_read_config_dword(pdev, at + VTD_VSEC_SIGNATURE, &signature);
-		if (signature != VTD_VSEC_SIGNATURE_VALUE)
-			continue;
-		pci_read_config_dword(pdev, at + VTD_VSEC_FLAGS, flags);
-		return at;
-	}
-	return 0;
-}
-
-/**
- * vtd_unit_of_segment - the unit of a function's PCI segment, in any state
- * @pdev: function of the machine
- *
- * Return: the unit, for as long as vtd_units_lock is held; NULL if there is none.
- */
-struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev)
-{
-	struct vtd_unit *unit;
-
-	lockdep_assert_held(&vtd_units_lock);
-	list_for_each_entry (unit, &vtd_units, node)
-		if (pci_domain_nr(unit->pdev->bus) == pci_domain_nr(pdev->bus))
-			return unit;
-	return NULL;
-}
-
-/**
- * vtd_unit_for - the unit that translates for a function
- * @pdev: function of the machine
- *
- * The scope of a unit is its PCI segment.
- *
- * Return: a unit that claims functions; NULL if there is none.
- */
-struct vtd_unit *vtd_unit_for(struct pci_dev *pdev)
-{
-	struct vtd_unit *unit;
-
-	mutex_lock(&vtd_units_lock);
-	unit = vtd_unit_of_segment(pdev);
-	if (unit && (!unit->live || vtd_unit_dead(unit)))
-		unit = NULL;
-	mutex_unlock(&vtd_units_lock);
-	return unit;
-}
-
-/**
- * vtd_common_limits - properties that all units have
- * @limits: filled
- *
- * Linux 6.1 allocates domains without saying for which device, so a domain promises only this.
- *
- * Return: false if there is no unit.
- */
-bool vtd_common_limits(struct vtd_limits *limits)
-{
-	struct vtd_unit *unit;
-	bool any = false;
-
-	*limits = (struct vtd_limits){~0UL, SS_ADDRESS_BITS, 64, true, true};
-	mutex_lock(&vtd_units_lock);
-	list_for_each_entry (unit, &vtd_units, node) {
-		limits->pgsizes &= vtd_unit_pgsizes(unit);
-		limits->aperture_bits = min(limits->aperture_bits, vtd_cap_mgaw(unit->cap));
-		limits->haw = min(limits->haw, unit->haw);
-		limits->snoop &= !!(unit->ecap & VTD_ECAP_SC);
-		limits->pass_through &= !!(unit->ecap & VTD_ECAP_PT);
-		any = true;
-	}
-	mutex_unlock(&vtd_units_lock);
-	return any;
-}
-
-static void vtd_set_live(struct vtd_unit *unit, bool live)
-{
-	mutex_lock(&vtd_units_lock);
-	unit->live = live;
-	if (live)
-		list_add_tail(&unit->node, &vtd_units);
-	mutex_unlock(&vtd_units_lock);
-}
-
-/*
- * LINUX-REG-6: Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone.
- */
-static void vtd_leave_list(struct vtd_unit *unit)
-{
-	bool last;
-
-	mutex_lock(&vtd_units_lock);
-	list_del(&unit->node);
-	last = list_empty(&vtd_units);
-	mutex_unlock(&vtd_units_lock);
-	if (last)
+	if (vtd_units_remove(unit))
 		wd_clear_bus_iommu_ops(&vtd_iommu_ops);
 }
 
@@ -157,12 +48,12 @@ static int vtd_unit_register(struct vtd_unit *unit)
 	ret = wd_iommu_register(&unit->iommu, &vtd_layer_ops);
 	if (ret)
 		goto err_sysfs;
-	vtd_set_live(unit, true);
+	vtd_unit_set_live(unit, true);
 	ret = iommu_device_register(&unit->iommu, &vtd_iommu_ops, NULL);
 	if (!ret)
 		return 0;
-	vtd_set_live(unit, false);
-	vtd_leave_list(unit);
+	vtd_unit_set_live(unit, false);
+	vtd_unit_leave(unit);
 	wd_iommu_unregister(&unit->iommu);
 err_sysfs:
 	iommu_device_sysfs_remove(&unit->iommu);
@@ -171,9 +62,9 @@ err_sysfs:
 
 static void vtd_unit_unregister(struct vtd_unit *unit)
 {
-	vtd_set_live(unit, false);
+	vtd_unit_set_live(unit, false);
 	iommu_device_unregister(&unit->iommu);
-	vtd_leave_list(unit);
+	vtd_unit_leave(unit);
 	wd_iommu_unregister(&unit->iommu);
 	iommu_device_sysfs_remove(&unit->iommu);
 }
@@ -344,7 +235,7 @@ static void vtd_pci_shutdown(struct pci_dev *pdev)
 {
 	struct vtd_unit *unit = pci_get_drvdata(pdev);
 
-	vtd_set_live(unit, false);
+	vtd_unit_set_live(unit, false);
 	vtd_unit_sleep(unit);
 	pci_clear_master(pdev);
 }
@@ -387,6 +278,7 @@ static int __init wd_iommu_init(void)
 
 	if (ret)
 		return ret;
+	wd_iommu_master_hook(vtd_set_master);
 	ret = vtd_static_domains_init();
 	if (ret)
 		goto err_sva;

@@ -19,22 +19,7 @@
 
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
-/*
- * VTD-DRV-6: whether entries with @first are valid on @unit. A reserved bit would do no harm, but
- * its fault would report a mistake of the kernel.
- */
-bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
-{
-	unsigned int width =
-		min3(vtd_cap_mgaw(unit->cap), (unsigned int)SS_ADDRESS_BITS, unit->haw);
-
-	return unit->ecap & VTD_ECAP_NEST && unit->ecap & VTD_ECAP_FSTS &&
-	       (!(first & VTD_PE_SRE) || unit->ecap & VTD_ECAP_SRS) &&
-	       (!(first & VTD_PE_EAFE) || unit->ecap & VTD_ECAP_EAFS) &&
-	       (!(first & VTD_PE_FSPM_5) || vtd_cap_fs5lp(unit->cap)) && !(first >> width);
-}
-
-/* VTD-DRV-6: the third word of the entry; 0 if the user's data is wrong (then *@error says how). */
+/* The third word of the entry; 0 if the user's data is wrong (then *@error says how). */
 static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 {
 	struct iommu_hwpt_vtd_s1 s1;
@@ -84,7 +69,7 @@ struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *pa
 	if (data->type != IOMMU_HWPT_DATA_VTD_S1 || flags & ~IOMMU_HWPT_ALLOC_PASID ||
 	    (flags & IOMMU_HWPT_ALLOC_PASID && !vdev->max_pasids))
 		return ERR_PTR(-EOPNOTSUPP);
-	if (parent->ops != &vtd_paging_ops || !to_vtd_domain(parent)->nest_parent)
+	if (!vtd_is_paging(vdev->unit, parent) || !to_vtd_domain(parent)->nest_parent)
 		return ERR_PTR(-EINVAL);
 	first = vtd_first_word(data, &error);
 	if (error)

@@ -22,20 +22,6 @@
 #define VTD_MSI_START 0xfee00000
 #define VTD_MSI_LENGTH 0x100000
 
-/*
- * From now on the function's requests go through the unit with its requester id, until the machine
- * is reset: the word cannot be changed once it is valid, since otherwise a later owner of the
- * function (VFIO lets its user write vendor-specific capabilities) could leave the unit's scope
- * with it. A function that an earlier kernel has routed here is accepted, one that has another
- * address since then is not.
- */
-int vtd_route(struct vtd_dev *dev)
-{
-	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
-			       dev->rid | VTD_VSEC_ROUTING_VALID);
-	return vtd_routed_here(dev) ? 0 : -EIO;
-}
-
 /* PASIDs are used if the function, the path and the unit have them. */
 static void vtd_enable_pasid(struct vtd_dev *dev)
 {

@@ -150,7 +150,7 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
 	ret = vtd_qi_poll(unit);
 	if (ret == -ETIMEDOUT && !functions) {
-		vtd_unit_died(unit);
+		qi->ops->died(unit);
 		return -EIO;
 	}
 	return ret || !qi->late ? ret : -ETIMEDOUT;
@@ -175,7 +175,7 @@ static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsi
 	for (i = 0; i < count; i++) {
 		if (!dev[i] || !dev[i]->ats_on || (named && dev[i]->rid != qi->late_rid))
 			continue;
-		vtd_ats_shut_out(dev[i]);
+		qi->ops->shut_out(dev[i]);
 		flush[blamed++] = vtd_qi_context(dev[i]->rid);
 	}
 	if (blamed)
@@ -223,7 +223,7 @@ static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 		ret = vtd_qi_run(unit, batch->desc, batch->dev, batch->count, wait_flags);
 	while (ret == -ETIMEDOUT && vtd_qi_blame(unit, batch->dev, batch->count));
 	if (ret == -ETIMEDOUT) {
-		vtd_unit_died(unit);
+		unit->qi.ops->died(unit);
 		ret = -EIO;
 	}
 	spin_unlock_irqrestore(&unit->qi.lock, flags);
@@ -302,10 +302,12 @@ int vtd_qi_disable(struct vtd_unit *unit)
 	return vtd_unit_command(unit, VTD_GCMD_QIE, false);
 }
 
-int vtd_qi_init(struct vtd_unit *unit)
+/* @ops: who is told of time-outs. */
+int vtd_qi_init(struct vtd_unit *unit, const struct vtd_qi_ops *ops)
 {
 	struct vtd_qi *qi = &unit->qi;
 
+	qi->ops = ops;
 	spin_lock_init(&qi->lock);
 	qi->off = true;
 	qi->sequence = 0;

@@ -42,7 +42,19 @@ struct vtd_qi_batch {
 };
 
 /**
+ * struct vtd_qi_ops - who is told of time-outs; both are called with the queue's lock held
+ * @died: the unit has not answered; it is marked as dead on return
+ * @shut_out: the device TLB of a function has not answered. Its ATS is off on return, and its
+ *	context entry refuses translated requests as soon as the queue has flushed it
+ */
+struct vtd_qi_ops {
+	void (*died)(struct vtd_unit *unit);
+	void (*shut_out)(struct vtd_dev *dev);
+};
+
+/**
  * struct vtd_qi - the queue of a unit
+ * @ops: of those above it
  * @lock: one submission at a time, held until the unit has completed it. Functions' ATS is switched
  *	on and off under it, so nothing is sent to a function without
  * @ring: the descriptors, little endian
@@ -54,6 +66,7 @@ struct vtd_qi_batch {
  *	@late_known
  */
 struct vtd_qi {
+	const struct vtd_qi_ops *ops;
 	spinlock_t lock;
 	__le64 (*ring)[4];
 	u32 *status;
@@ -184,7 +197,7 @@ static inline struct vtd_qi_desc vtd_qi_nothing(void)
 	return (struct vtd_qi_desc){{5}};
 }
 
-int vtd_qi_init(struct vtd_unit *unit);
+int vtd_qi_init(struct vtd_unit *unit, const struct vtd_qi_ops *ops);
 int vtd_qi_enable(struct vtd_unit *unit);
 int vtd_qi_disable(struct vtd_unit *unit);
 void vtd_qi_exit(struct vtd_unit *unit);

@@ -6,60 +6,13 @@
  * after. No function is routed to the unit before it is claimed, so nothing can fault early; and
  * there is no time in which a claimed function's requests pass untranslated.
  */
-#include <linux/delay.h>
 #include <linux/io.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
 
-#include "budget.h"
 #include "regs.h"
 #include "vtd.h"
 
-#define VTD_COMMAND_BUDGET_NS (100 * NSEC_PER_MSEC)
-
-/* Wait until GSTS says that @bit is @on. */
-static int vtd_wait_status(struct vtd_unit *unit, u32 bit, bool on)
-{
-	struct vtd_budget budget = vtd_budget(VTD_COMMAND_BUDGET_NS);
-	bool spent = false;
-
-	while (!!(readl(unit->regs + VTD_REG_GSTS) & bit) != on) {
-		if (spent) {
-			dev_err(&unit->pdev->dev, "status %08x does not become %d\n", bit, on);
-			return -ETIMEDOUT;
-		}
-		spent = vtd_budget_spent(&budget);
-		cpu_relax();
-	}
-	return 0;
-}
-
-/**
- * vtd_unit_command - switch a persistent bit of the global command register
- * @unit: the unit
- * @bit: VTD_GCMD_TE or VTD_GCMD_QIE
- * @on: new state
- *
- * Bring-up and shutdown only: one thread.
- *
- * Return: 0; -ETIMEDOUT if the unit did not follow.
- */
-int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on)
-{
-	if (on)
-		unit->gcmd |= bit;
-	else
-		unit->gcmd &= ~bit;
-	writel(unit->gcmd, unit->regs + VTD_REG_GCMD);
-	return vtd_wait_status(unit, bit, on);
-}
-
-unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit)
-{
-	return SZ_4K | (vtd_cap_2m(unit->cap) ? SZ_2M : 0) | (vtd_cap_1g(unit->cap) ? SZ_1G : 0);
-}
-
-/* Capabilities that the driver needs. */
+/* What the driver cannot do without. */
 static int vtd_check_capabilities(struct vtd_unit *unit)
 {
 	const u64 needed = VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_PASID | VTD_ECAP_SMTS |
@@ -125,7 +78,7 @@ static int vtd_set_root(struct vtd_unit *unit)
 
 	writeq(virt_to_phys(unit->root) | VTD_RTADDR_SCALABLE, unit->regs + VTD_REG_RTADDR);
 	writel(unit->gcmd | VTD_GCMD_SRTP, unit->regs + VTD_REG_GCMD);
-	ret = vtd_wait_status(unit, VTD_GCMD_SRTP, true);
+	ret = vtd_unit_wait_status(unit, VTD_GCMD_SRTP, true);
 	if (ret || vtd_cap_esrtps(unit->cap))
 		return ret;
 	return vtd_qi_submit(unit, flush, ARRAY_SIZE(flush));
@@ -181,6 +134,11 @@ void vtd_unit_quiet(struct vtd_unit *unit)
 	vtd_unit_events(unit, false);
 }
 
+static const struct vtd_qi_ops vtd_qi_upward = {
+	.died = vtd_unit_died,
+	.shut_out = vtd_ats_shut_out,
+};
+
 /**
  * vtd_unit_start - bring a unit up
  * @unit: registers mapped, bus mastering on, interrupts not yet
@@ -200,7 +158,7 @@ int vtd_unit_start(struct vtd_unit *unit)
 	if (ret)
 		return ret;
 	vtd_forget_faults(unit);
-	ret = vtd_qi_init(unit);
+	ret = vtd_qi_init(unit, &vtd_qi_upward);
 	if (ret)
 		return ret;
 	ret = vtd_root_alloc(unit);

@@ -322,15 +322,23 @@ static inline struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
 	return container_of(pgtable, struct vtd_pgtable, pgtable);
 }
 
+/* Made by this driver; units do not differ in that. */
+static inline bool vtd_is_paging(const struct vtd_unit *unit, const struct iommu_domain *domain)
+{
+	return domain->ops == unit->iommu.ops->default_domain_ops;
+}
+
 static inline struct vtd_domain *to_vtd_domain(struct iommu_domain *domain)
 {
 	return container_of(domain, struct vtd_domain, domain);
 }
 
-/* main.c: the list of units */
+/* units.c: the list of units */
 extern struct mutex vtd_units_lock;
 struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev);
 struct vtd_unit *vtd_unit_for(struct pci_dev *pdev);
+void vtd_unit_set_live(struct vtd_unit *unit, bool live);
+bool vtd_units_remove(struct vtd_unit *unit);
 int vtd_find_vsec(struct pci_dev *pdev, u32 *flags);
 
 /**
@@ -348,6 +356,17 @@ struct vtd_limits {
 	bool snoop, pass_through;
 };
 bool vtd_common_limits(struct vtd_limits *limits);
+int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
+bool vtd_domain_is_current(struct vtd_domain *domain);
+
+static inline u64 vtd_aperture_end(const struct vtd_limits *limits)
+{
+	return (1ULL << limits->aperture_bits) - 1;
+}
+
+/* command.c */
+int vtd_unit_wait_status(struct vtd_unit *unit, u32 bit, bool on);
+int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on);
 
 /* unit.c: bring-up and shutdown of one unit */
 int vtd_unit_start(struct vtd_unit *unit);
@@ -355,8 +374,6 @@ int vtd_unit_enable(struct vtd_unit *unit);
 void vtd_unit_events(struct vtd_unit *unit, bool on);
 void vtd_unit_quiet(struct vtd_unit *unit);
 void vtd_unit_stop(struct vtd_unit *unit);
-unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit);
-int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on);
 
 /* power.c: sleep and shutdown */
 int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev);
@@ -366,8 +383,11 @@ int vtd_unit_wake(struct vtd_unit *unit);
 
 /* master.c */
 bool vtd_routed_here(const struct vtd_dev *dev);
+int vtd_route(struct vtd_dev *dev);
+int vtd_set_master(struct pci_dev *pdev);
+
+/* death.c */
 void vtd_clear_master(struct pci_dev *pdev);
-extern spinlock_t vtd_marks_lock;
 void vtd_death_init(struct vtd_unit *unit);
 void vtd_unit_died(struct vtd_unit *unit);
 void vtd_unit_kill(struct vtd_unit *unit);
@@ -381,7 +401,6 @@ static inline bool vtd_unit_dead(const struct vtd_unit *unit)
 }
 
 /* ops.c */
-int vtd_route(struct vtd_dev *dev);
 extern const struct iommu_ops vtd_iommu_ops;
 extern const struct wd_iommu_ops vtd_layer_ops;
 
@@ -390,8 +409,6 @@ extern const struct iommu_domain_ops vtd_paging_ops;
 int vtd_static_domains_init(void);
 void vtd_static_domains_exit(void);
 struct iommu_domain *vtd_domain_alloc(unsigned int type);
-int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
-bool vtd_domain_is_current(struct vtd_domain *domain);
 
 /* did.c: domain identifiers */
 int vtd_did_alloc(struct vtd_unit *unit, bool kernel);
@@ -404,6 +421,7 @@ extern const struct attribute_group vtd_did_group;
 struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
 				     struct vtd_dev *dev, u32 pasid);
 void vtd_attach_drop(struct vtd_attach *attach);
+bool vtd_first_fits(u64 first, const struct vtd_unit *unit);
 u64 vtd_snoop_bits(const struct vtd_unit *unit);
 int vtd_paging_attach(struct iommu_domain *domain, struct device *dev);
 int vtd_identity_attach(struct iommu_domain *domain, struct device *dev);
@@ -420,7 +438,6 @@ bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry);
 void vtd_replace_abort(struct wd_new_entry *entry);
 
 /* nested.c: user-managed tables */
-bool vtd_first_fits(u64 first, const struct vtd_unit *unit);
 struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
 				     const struct wd_user_data *data);
 void vtd_pgtable_free(struct wd_pgtable *pgtable);
@@ -454,13 +471,17 @@ void vtd_context_clear(struct vtd_dev *dev);
 void vtd_context_refuse_ats(struct vtd_dev *dev);
 void vtd_context_block(struct vtd_dev *dev, bool blocked);
 
-/* ats.c */
+/* dev_tlb.c */
 bool vtd_ats_functions(void);
 unsigned int vtd_ats_epoch(void);
-void vtd_ats_probe(struct vtd_dev *dev);
 void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
 		   unsigned int order);
+int vtd_ats_on(struct vtd_dev *dev);
+void vtd_ats_off(struct vtd_dev *dev);
 void vtd_ats_shut_out(struct vtd_dev *dev);
+
+/* ats.c */
+void vtd_ats_probe(struct vtd_dev *dev);
 u32 vtd_fault_credits(struct device *device);
 int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);

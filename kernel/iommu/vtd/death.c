@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The death of a unit: what a unit that does not answer has cached may lead anywhere, so its
+ * functions send nothing any more, and nothing of what it was told to forget is used anew.
+ */
+#include <linux/gfp.h>
+#include <linux/module.h>
+#include <linux/pci.h>
+#include <linux/sysfs.h>
+
+#include "iommu_pasid.h"
+#include "vtd.h"
+
+/*
+ * The function issues no requests any more. Only its register is changed: what the PCI core notes
+ * in struct pci_dev is for the function's driver to change. Atomic.
+ */
+void vtd_clear_master(struct pci_dev *pdev)
+{
+	u16 command = 0;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MASTER)
+		pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
+}
+
+/**
+ * vtd_unit_died - a unit has not answered
+ * @unit: the unit; its queue is locked
+ *
+ * What it was told to forget may be in use for ever. So its functions send nothing any more, and
+ * the queue, which the unit may some day go on reading, is not touched again. Atomic.
+ */
+void vtd_unit_died(struct vtd_unit *unit)
+{
+	unsigned int functions = 0;
+	struct vtd_dev *dev;
+	unsigned long rid;
+
+	lockdep_assert_held(&unit->qi.lock);
+	if (unit->dead)
+		return;
+	WRITE_ONCE(unit->dead, true);
+	xa_for_each (&unit->devices, rid, dev) {
+		vtd_clear_master(dev->pdev);
+		functions++;
+	}
+	schedule_work(&unit->death);
+	dev_err(&unit->pdev->dev,
+		"does not answer: it is given up, and its %u functions are no bus masters any "
+		"more\n",
+		functions);
+}
+
+/* As vtd_unit_died(), for a unit that refuses what it must not refuse. Any context. */
+void vtd_unit_kill(struct vtd_unit *unit)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&unit->qi.lock, flags);
+	vtd_unit_died(unit);
+	spin_unlock_irqrestore(&unit->qi.lock, flags);
+}
+
+/*
+ * Once more: whoever was just changing another bit of a command register, which is read, changed
+ * and written without any lock, may have written the old state of this one.
+ */
+static void vtd_death_work(struct work_struct *work)
+{
+	struct vtd_unit *unit = container_of(work, struct vtd_unit, death);
+	struct vtd_dev *dev;
+	unsigned long rid;
+
+	mutex_lock(&unit->devices_lock);
+	xa_for_each (&unit->devices, rid, dev)
+		vtd_clear_master(dev->pdev);
+	mutex_unlock(&unit->devices_lock);
+}
+
+void vtd_death_init(struct vtd_unit *unit)
+{
+	INIT_WORK(&unit->death, vtd_death_work);
+}
+
+/* Free what the unit was told to forget; a dead one keeps it. */
+void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order)
+{
+	if (vtd_unit_dead(unit))
+		wd_iommu_leaked(1UL << order);
+	else
+		free_pages(pages, order);
+}
+
+/* --- /sys/class/iommu/<name>/ --- */
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%s\n", vtd_unit_dead(vtd_unit_of(dev)) ? "dead" : "live");
+}
+static DEVICE_ATTR_RO(state);
+
+static struct attribute *vtd_state_attrs[] = {
+	&dev_attr_state.attr,
+	NULL,
+};
+
+const struct attribute_group vtd_state_group = {
+	.attrs = vtd_state_attrs,
+};

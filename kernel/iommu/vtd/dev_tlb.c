@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device TLBs (VT-d sheet 4.6, 5.4, 8.2): a function's ATS on and off, and what makes it forget.
+ *
+ * A function's ATS is switched under the lock of the invalidation queue. So whoever submits knows
+ * whether the function can have cached a translation that was there before the submission; and
+ * since he has to know in advance which functions to tell, there is a counter: if it moved while
+ * he was at it, he does it again (cache.c).
+ */
+#include <linux/atomic.h>
+#include <linux/compiler.h>
+#include <linux/pci-ats.h>
+
+#include "iommu_master.h"
+#include "vtd.h"
+
+/* Functions with ATS on, and how often it was switched on anywhere. */
+static atomic_t vtd_ats_count = ATOMIC_INIT(0);
+static atomic_t vtd_ats_changes = ATOMIC_INIT(0);
+
+bool vtd_ats_functions(void)
+{
+	return atomic_read(&vtd_ats_count);
+}
+
+/* To be read before the descriptors are chosen, and again after they are done. */
+unsigned int vtd_ats_epoch(void)
+{
+	unsigned int epoch;
+
+	smp_mb();
+	epoch = atomic_read(&vtd_ats_changes);
+	smp_mb();
+	return epoch;
+}
+
+/**
+ * vtd_ats_flush - queue what makes a function forget
+ * @batch: batch
+ * @dev: function; nothing happens if its ATS is off
+ * @pasid: PASID, or IOMMU_NO_PASID for what it has without
+ * @address: in the range
+ * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
+ */
+void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
+		   unsigned int order)
+{
+	struct vtd_qi_desc desc;
+
+	if (!READ_ONCE(dev->ats_on))
+		return;
+	if (pasid == IOMMU_NO_PASID)
+		desc = vtd_qi_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, address, order);
+	else
+		desc = vtd_qi_pasid_dev_tlb(dev->rid, dev->ats_pf, dev->ats_depth, pasid, address,
+					    order);
+	vtd_qi_add(batch, dev->unit, desc, dev);
+}
+
+/*
+ * A function forgets its translations when its ATS goes off. Linux's mark goes as well, or a reset
+ * would switch it on again.
+ */
+void vtd_ats_off(struct vtd_dev *dev)
+{
+	lockdep_assert_held(&dev->unit->qi.lock);
+	if (!dev->ats_on)
+		return;
+	spin_lock(&wd_iommu_marks_lock);
+	pci_disable_pri(dev->pdev);
+	pci_disable_ats(dev->pdev);
+	spin_unlock(&wd_iommu_marks_lock);
+	WRITE_ONCE(dev->ats_on, false);
+	atomic_dec(&vtd_ats_count);
+}
+
+/**
+ * vtd_ats_shut_out - a function's device TLB does not answer
+ * @dev: function; its unit's queue is locked
+ *
+ * What it has kept may lead anywhere, so its translated requests are refused by the context entry
+ * (flushed by the caller), whatever it makes of its ATS being switched off. Untranslated ones go
+ * on. It gets no ATS any more until it is claimed anew.
+ */
+void vtd_ats_shut_out(struct vtd_dev *dev)
+{
+	WRITE_ONCE(dev->shut_out, true);
+	vtd_context_refuse_ats(dev);
+	vtd_ats_off(dev);
+	dev_err(&dev->pdev->dev, "its device TLB does not answer: address translation is off\n");
+}
+
+/* The queue of its unit is locked. */
+int vtd_ats_on(struct vtd_dev *dev)
+{
+	int ret;
+
+	WRITE_ONCE(dev->ats_on, true);
+	atomic_inc(&vtd_ats_count);
+	/* Whoever has seen ats_on false, and submits after us, looks again. */
+	smp_mb();
+	atomic_inc(&vtd_ats_changes);
+	spin_lock(&wd_iommu_marks_lock);
+	ret = pci_enable_ats(dev->pdev, PAGE_SHIFT);
+	spin_unlock(&wd_iommu_marks_lock);
+	if (ret) {
+		WRITE_ONCE(dev->ats_on, false);
+		atomic_dec(&vtd_ats_count);
+	}
+	return ret;
+}
