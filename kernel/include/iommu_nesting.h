@@ -184,11 +184,4 @@ void wd_iommu_faults_cancel(struct device *dev);
 /* Groups of all devices of @iommu that the layer has answered itself, for that reason. */
 u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count);
 
-#define iommu_bind_pgtable(domain, dev, table) wd_iommu_bind_pgtable(domain, dev, table)
-#define iommu_unbind_pgtable(domain, dev, table) wd_iommu_unbind_pgtable(domain, dev, table)
-#define iommu_bind_pgtable_pasid(domain, dev, table, pasid) \
-	wd_iommu_bind_pgtable_pasid(domain, dev, table, pasid)
-#define iommu_unbind_pgtable_pasid(domain, dev, table, pasid) \
-	wd_iommu_unbind_pgtable_pasid(domain, dev, table, pasid)
-
 #endif /* _WD_IOMMU_NESTING_H */

@@ -4,8 +4,8 @@
  * tables, with attach records per device and per domain. Proposal of July 2021; the user-managed
  * half (bind, invalidate, faults) is in iommu_nesting.h.
  *
- * Exported names carry the wd_ prefix, since later kernels export some of the proposal's names
- * with other signatures; the code of this project uses the proposal's names, mapped below.
+ * Names are the proposal's with wd_ before them, since later kernels export some of those with
+ * other signatures.
  */
 #ifndef _WD_IOMMU_PASID_H
 #define _WD_IOMMU_PASID_H
@@ -204,10 +204,5 @@ int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, voi
 /* In any context. */
 bool wd_iommu_domain_lost(struct iommu_domain *domain);
 void wd_iommu_leaked(unsigned long pages);
-
-#define iommu_attach_device_pasid(domain, dev, pasid) \
-	wd_iommu_attach_device_pasid(domain, dev, pasid)
-#define iommu_detach_device_pasid(domain, dev, pasid) \
-	wd_iommu_detach_device_pasid(domain, dev, pasid)
 
 #endif /* _WD_IOMMU_PASID_H */

@@ -2,9 +2,9 @@
 /*
  * Attaching page tables to bound devices, by requester id or by PASID (IOMMUFD-ATTACH-1).
  *
- * Everything here runs under the group's lock. The effects on the hardware are in install.c. The
- * group remembers its page table at each PASID, and the devices that take part; a device's reserved
- * regions cannot be mapped in the IOAS as long as its requester id is attached there.
+ * Everything here runs under the group's lock. hw_attach.c does it in the hardware. The group
+ * remembers which page table it has at which PASID, and the devices that take part; a device's
+ * reserved regions are out of use in the IOAS as long as its requester id is attached there.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -14,14 +14,14 @@
 #include "iommufd_private.h"
 
 /**
- * struct iommufd_change - an attach or replace being done
+ * struct iommufd_attach_op - an attach or replace being done
  * @idev: device
  * @pasid: PASID or IOMMU_NO_PASID
  * @replace: change an attachment, instead of attaching
  * @old: page table that is no longer used; given up when no lock is held, since it may be destroyed
  * @nr_old: how many uses of it
  */
-struct iommufd_change {
+struct iommufd_attach_op {
 	struct iommufd_device *idev;
 	u32 pasid;
 	bool replace;
@@ -146,7 +146,7 @@ static int iommufd_attach_locked(struct iommufd_device *idev, u32 pasid, struct 
 		rc = PTR_ERR(attach);
 		goto err_erase;
 	}
-	rc = iommufd_install(link, pasid, hwpt, list_empty(&attach->links));
+	rc = iommufd_hw_attach(link, pasid, hwpt, list_empty(&attach->links));
 	if (rc)
 		goto err_attach;
 	link->attach = attach;
@@ -180,7 +180,7 @@ static struct iommufd_hwpt *iommufd_detach_locked(struct iommufd_device *idev, u
 	attach = link->attach;
 	hwpt = attach->hwpt;
 	list_del(&link->item);
-	iommufd_uninstall(link, pasid, hwpt, list_empty(&attach->links));
+	iommufd_hw_detach(link, pasid, hwpt, list_empty(&attach->links));
 	if (pasid == IOMMU_NO_PASID)
 		iopt_unreserve(&iommufd_hwpt_to_paging(hwpt)->ioas->iopt, link);
 	iommufd_attach_put(idev->igroup, attach);
@@ -215,10 +215,10 @@ static void iommufd_replace_unreserve(struct iommufd_attach *attach, struct iomm
 }
 
 /* IOMMUFD-ATTACH-3 */
-static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_hwpt *hwpt)
+static int iommufd_replace_locked(struct iommufd_attach_op *op, struct iommufd_hwpt *hwpt)
 {
-	struct iommufd_device *idev = change->idev;
-	struct iommufd_attach_link *link = xa_load(&idev->links, change->pasid);
+	struct iommufd_device *idev = op->idev;
+	struct iommufd_attach_link *link = xa_load(&idev->links, op->pasid);
 	struct iommufd_ioas *ioas = iommufd_hwpt_to_paging(hwpt)->ioas, *old_ioas;
 	struct iommufd_hwpt *old;
 	struct iommufd_attach *attach;
@@ -236,35 +236,35 @@ static int iommufd_replace_locked(struct iommufd_change *change, struct iommufd_
 	rc = iommufd_replace_reserve(attach, ioas);
 	if (rc)
 		return rc;
-	rc = iommufd_check_pasid(idev, hwpt, change->pasid);
+	rc = iommufd_check_pasid(idev, hwpt, op->pasid);
 	if (!rc)
-		rc = iommufd_install_other(attach, hwpt);
-	if (change->pasid == IOMMU_NO_PASID && old_ioas != ioas)
+		rc = iommufd_hw_replace(attach, hwpt);
+	if (op->pasid == IOMMU_NO_PASID && old_ioas != ioas)
 		iommufd_replace_unreserve(attach, rc ? ioas : old_ioas);
 	if (rc)
 		return rc;
 
 	attach->hwpt = hwpt;
-	change->old = old;
+	op->old = old;
 	list_for_each_entry (link, &attach->links, item) {
 		iommufd_object_use(&hwpt->obj);
-		change->nr_old++;
+		op->nr_old++;
 	}
 	return 0;
 }
 
-static int iommufd_change_hwpt(struct iommufd_change *change, struct iommufd_hwpt *hwpt)
+static int iommufd_attach_op_hwpt(struct iommufd_attach_op *op, struct iommufd_hwpt *hwpt)
 {
-	if (change->replace)
-		return iommufd_replace_locked(change, hwpt);
-	return iommufd_attach_locked(change->idev, change->pasid, hwpt);
+	if (op->replace)
+		return iommufd_replace_locked(op, hwpt);
+	return iommufd_attach_locked(op->idev, op->pasid, hwpt);
 }
 
 /* First automatic table of the IOAS that fits. EINVAL of the IOMMU driver: does not fit. */
-static int iommufd_change_existing(struct iommufd_change *change, struct iommufd_ioas *ioas,
-				   u32 *pt_id)
+static int iommufd_attach_op_existing(struct iommufd_attach_op *op, struct iommufd_ioas *ioas,
+				      u32 *pt_id)
 {
-	struct iommufd_ctx *ictx = change->idev->ictx;
+	struct iommufd_ctx *ictx = op->idev->ictx;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc = -EINVAL;
 
@@ -272,7 +272,7 @@ static int iommufd_change_existing(struct iommufd_change *change, struct iommufd
 		/* One that is just being destroyed is no longer to be found. */
 		if (!hwpt->auto_domain || !iommufd_hold_object(ictx, &hwpt->common.obj))
 			continue;
-		rc = iommufd_change_hwpt(change, &hwpt->common);
+		rc = iommufd_attach_op_hwpt(op, &hwpt->common);
 		if (!rc)
 			*pt_id = hwpt->common.obj.id;
 		iommufd_put_object(ictx, &hwpt->common.obj);
@@ -286,27 +286,28 @@ static int iommufd_change_existing(struct iommufd_change *change, struct iommufd
  * Reasons for which a new automatic table would fail, checked before one is made and filled: such a
  * table is not for PASIDs, nor beside them.
  */
-static int iommufd_check_automatic(const struct iommufd_change *change)
+static int iommufd_check_automatic(const struct iommufd_attach_op *op)
 {
-	bool attached = xa_load(&change->idev->links, change->pasid);
+	bool attached = xa_load(&op->idev->links, op->pasid);
 
-	if (attached != change->replace)
+	if (attached != op->replace)
 		return attached ? -EBUSY : -EINVAL;
-	return change->pasid != IOMMU_NO_PASID || change->idev->igroup->nr_pasids ? -EINVAL : 0;
+	return op->pasid != IOMMU_NO_PASID || op->idev->igroup->nr_pasids ? -EINVAL : 0;
 }
 
 /* Under ioas->mutex, so that two devices of the same kind do not make two tables. */
-static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioas *ioas, u32 *pt_id)
+static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_ioas *ioas,
+				  u32 *pt_id)
 {
-	struct iommufd_device *idev = change->idev;
+	struct iommufd_device *idev = op->idev;
 	struct iommufd_hwpt_paging *hwpt;
 	int rc;
 
-	rc = iommufd_check_automatic(change);
+	rc = iommufd_check_automatic(op);
 	if (rc)
 		return rc;
 	mutex_lock(&ioas->mutex);
-	rc = iommufd_change_existing(change, ioas, pt_id);
+	rc = iommufd_attach_op_existing(op, ioas, pt_id);
 	if (rc != -EINVAL) {
 		mutex_unlock(&ioas->mutex);
 		return rc;
@@ -318,7 +319,7 @@ static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioa
 	}
 	rc = iommufd_hwpt_populate(hwpt);
 	if (!rc)
-		rc = iommufd_change_hwpt(change, &hwpt->common);
+		rc = iommufd_attach_op_hwpt(op, &hwpt->common);
 	if (!rc) {
 		*pt_id = hwpt->common.obj.id;
 		iommufd_object_finalize(idev->ictx, &hwpt->common.obj);
@@ -330,13 +331,13 @@ static int iommufd_change_ioas(struct iommufd_change *change, struct iommufd_ioa
 	return rc;
 }
 
-static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
+static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
 {
-	struct iommufd_device *idev = change->idev;
+	struct iommufd_device *idev = op->idev;
 	struct iommufd_object *pt;
 	int rc;
 
-	if (idev->igroup->shared && change->pasid == IOMMU_NO_PASID)
+	if (idev->igroup->shared && op->pasid == IOMMU_NO_PASID)
 		return -EPERM;
 	pt = iommufd_get_object(idev->ictx, *pt_id, IOMMUFD_OBJ_ANY);
 	if (IS_ERR(pt))
@@ -346,10 +347,10 @@ static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
 	switch (pt->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
 	case IOMMUFD_OBJ_HWPT_NESTED:
-		rc = iommufd_change_hwpt(change, container_of(pt, struct iommufd_hwpt, obj));
+		rc = iommufd_attach_op_hwpt(op, container_of(pt, struct iommufd_hwpt, obj));
 		break;
 	case IOMMUFD_OBJ_IOAS:
-		rc = iommufd_change_ioas(change, container_of(pt, struct iommufd_ioas, obj), pt_id);
+		rc = iommufd_attach_op_ioas(op, container_of(pt, struct iommufd_ioas, obj), pt_id);
 		break;
 	default:
 		rc = -EINVAL;
@@ -357,8 +358,8 @@ static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
 	}
 	mutex_unlock(&idev->igroup->lock);
 	iommufd_put_object(idev->ictx, pt);
-	while (change->nr_old--)
-		iommufd_hwpt_put_user(idev->ictx, change->old);
+	while (op->nr_old--)
+		iommufd_hwpt_put_user(idev->ictx, op->old);
 	return rc;
 }
 
@@ -378,9 +379,9 @@ static int iommufd_change_pt(struct iommufd_change *change, u32 *pt_id)
  */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {
-	struct iommufd_change change = {.idev = idev, .pasid = pasid};
+	struct iommufd_attach_op op = {.idev = idev, .pasid = pasid};
 
-	return iommufd_change_pt(&change, pt_id);
+	return iommufd_attach_op_pt(&op, pt_id);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
@@ -397,9 +398,9 @@ EXPORT_SYMBOL_GPL(iommufd_device_attach);
  */
 int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {
-	struct iommufd_change change = {.idev = idev, .pasid = pasid, .replace = true};
+	struct iommufd_attach_op op = {.idev = idev, .pasid = pasid, .replace = true};
 
-	return iommufd_change_pt(&change, pt_id);
+	return iommufd_attach_op_pt(&op, pt_id);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_replace);
 

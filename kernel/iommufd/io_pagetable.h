@@ -214,7 +214,7 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *list);
 int iopt_allow(struct rb_root_cached *list, unsigned long start, unsigned long last);
 void iopt_free_allowed(struct rb_root_cached *list);
 
-/* --- domain.c --- */
+/* --- fill.c --- */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link);

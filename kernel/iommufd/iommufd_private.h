@@ -43,6 +43,7 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_HWPT_PAGING,
 	IOMMUFD_OBJ_HWPT_NESTED,
 	IOMMUFD_OBJ_FAULT,
+	IOMMUFD_OBJ_TYPES,
 };
 
 /**
@@ -62,9 +63,20 @@ struct iommufd_object {
 	u32 id;
 };
 
+struct iommufd_ctx;
+
+/**
+ * struct iommufd_object_ops - what a type of object does
+ * @destroy: undo the content of an object that nobody uses
+ */
+struct iommufd_object_ops {
+	void (*destroy)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+};
+
 /**
  * struct iommufd_ctx - one open of /dev/iommu
  * @file: of this context. In-kernel users hold the context by holding the file
+ * @object_ops: by type
  * @objects: id to object. An id is reserved before its object is visible
  * @groups_lock: for @groups and the reference counts of its entries
  * @groups: iommu_group id to iommufd_group, the groups owned by this context
@@ -74,6 +86,7 @@ struct iommufd_object {
  */
 struct iommufd_ctx {
 	struct file *file;
+	const struct iommufd_object_ops *object_ops;
 	struct xarray objects;
 	struct mutex groups_lock;
 	struct xarray groups;
@@ -396,12 +409,12 @@ struct iommufd_device {
 	struct xarray links;
 };
 
-/* --- install.c --- */
-int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
-		    bool first);
-void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+/* --- hw_attach.c --- */
+int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+		      bool first);
+void iommufd_hw_detach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
 		       bool last);
-int iommufd_install_other(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt);
+int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt);
 
 /* --- device.c --- */
 int iommufd_get_hw_info(struct iommufd_ucmd *ucmd);

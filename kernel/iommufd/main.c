@@ -85,6 +85,14 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 	IOMMUFD_COMMAND(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas, __reserved),
 };
 
+static const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_TYPES] = {
+	[IOMMUFD_OBJ_DEVICE] = {.destroy = iommufd_device_destroy},
+	[IOMMUFD_OBJ_IOAS] = {.destroy = iommufd_ioas_destroy},
+	[IOMMUFD_OBJ_HWPT_PAGING] = {.destroy = iommufd_hwpt_paging_destroy},
+	[IOMMUFD_OBJ_HWPT_NESTED] = {.destroy = iommufd_hwpt_nested_destroy},
+	[IOMMUFD_OBJ_FAULT] = {.destroy = iommufd_fault_destroy},
+};
+
 static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned long arg)
 {
 	unsigned int index = _IOC_NR(request) - IOMMUFD_CMD_BASE;
@@ -131,6 +139,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
 	if (!ictx)
 		return -ENOMEM;
+	ictx->object_ops = iommufd_object_ops;
 	xa_init_flags(&ictx->objects, XA_FLAGS_ALLOC1);
 	mutex_init(&ictx->groups_lock);
 	xa_init(&ictx->groups);
@@ -159,16 +168,6 @@ static const struct file_operations iommufd_fops = {
 	.release = iommufd_fops_release,
 	.unlocked_ioctl = iommufd_fops_ioctl,
 };
-
-/**
- * iommufd_ctx_get() - hold a context
- * @ictx: context that the caller holds already
- */
-void iommufd_ctx_get(struct iommufd_ctx *ictx)
-{
-	get_file(ictx->file);
-}
-EXPORT_SYMBOL_GPL(iommufd_ctx_get);
 
 /**
  * iommufd_ctx_from_file() - context of an open /dev/iommu
@@ -208,16 +207,6 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 	return file->private_data;
 }
 EXPORT_SYMBOL_GPL(iommufd_ctx_from_fd);
-
-/**
- * iommufd_ctx_put() - give a context back
- * @ictx: context
- */
-void iommufd_ctx_put(struct iommufd_ctx *ictx)
-{
-	fput(ictx->file);
-}
-EXPORT_SYMBOL_GPL(iommufd_ctx_put);
 
 static struct miscdevice iommufd_misc_dev = {
 	.minor = MISC_DYNAMIC_MINOR,

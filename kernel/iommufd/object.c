@@ -8,18 +8,6 @@
 
 #include "iommufd_private.h"
 
-struct iommufd_object_ops {
-	void (*destroy)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
-};
-
-static const struct iommufd_object_ops iommufd_object_ops[] = {
-	[IOMMUFD_OBJ_DEVICE] = {.destroy = iommufd_device_destroy},
-	[IOMMUFD_OBJ_IOAS] = {.destroy = iommufd_ioas_destroy},
-	[IOMMUFD_OBJ_HWPT_PAGING] = {.destroy = iommufd_hwpt_paging_destroy},
-	[IOMMUFD_OBJ_HWPT_NESTED] = {.destroy = iommufd_hwpt_nested_destroy},
-	[IOMMUFD_OBJ_FAULT] = {.destroy = iommufd_fault_destroy},
-};
-
 /**
  * __iommufd_object_alloc() - a zeroed object with a reserved id, not visible yet
  * @ictx: context
@@ -70,7 +58,7 @@ void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 /* IOMMUFD-OBJ-4: undo a complete object that was never visible. */
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	iommufd_object_ops[obj->type].destroy(ictx, obj);
+	ictx->object_ops[obj->type].destroy(ictx, obj);
 	iommufd_object_abort(ictx, obj);
 }
 
@@ -128,7 +116,7 @@ static unsigned int iommufd_count(const refcount_t *count)
 
 static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	iommufd_object_ops[obj->type].destroy(ictx, obj);
+	ictx->object_ops[obj->type].destroy(ictx, obj);
 	kfree(obj);
 }
 

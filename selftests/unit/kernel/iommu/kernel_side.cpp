@@ -245,12 +245,12 @@ uint64_t pageSizes(iommu_domain *domain)
 
 int attachPasid(iommu_domain *domain, device *dev, uint32_t pasid)
 {
-	return iommu_attach_device_pasid(domain, dev, pasid);
+	return wd_iommu_attach_device_pasid(domain, dev, pasid);
 }
 
 void detachPasid(iommu_domain *domain, device *dev, uint32_t pasid)
 {
-	iommu_detach_device_pasid(domain, dev, pasid);
+	wd_iommu_detach_device_pasid(domain, dev, pasid);
 }
 
 int replace(iommu_domain *domain, wd_pgtable *table, device *dev, uint32_t pasid)
@@ -308,22 +308,22 @@ void tableFree(wd_pgtable *table)
 
 int bindTable(iommu_domain *parent, device *dev, wd_pgtable *table)
 {
-	return iommu_bind_pgtable(parent, dev, table);
+	return wd_iommu_bind_pgtable(parent, dev, table);
 }
 
 void unbindTable(iommu_domain *parent, device *dev, wd_pgtable *table)
 {
-	iommu_unbind_pgtable(parent, dev, table);
+	wd_iommu_unbind_pgtable(parent, dev, table);
 }
 
 int bindTablePasid(iommu_domain *parent, device *dev, wd_pgtable *table, uint32_t pasid)
 {
-	return iommu_bind_pgtable_pasid(parent, dev, table, pasid);
+	return wd_iommu_bind_pgtable_pasid(parent, dev, table, pasid);
 }
 
 void unbindTablePasid(iommu_domain *parent, device *dev, wd_pgtable *table, uint32_t pasid)
 {
-	iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
+	wd_iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
 }
 
 InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t length, uint32_t count,

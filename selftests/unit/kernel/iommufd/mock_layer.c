@@ -100,12 +100,12 @@ void layer_detach_rid(struct iommu_domain *domain, unsigned int device)
 
 int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid)
 {
-	return iommu_attach_device_pasid(domain, layer_dev(device), pasid);
+	return wd_iommu_attach_device_pasid(domain, layer_dev(device), pasid);
 }
 
 void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid)
 {
-	iommu_detach_device_pasid(domain, layer_dev(device), pasid);
+	wd_iommu_detach_device_pasid(domain, layer_dev(device), pasid);
 }
 
 int layer_table(unsigned int device, struct iommu_domain *parent, unsigned int type,
@@ -129,8 +129,8 @@ int layer_bind(struct iommu_domain *parent, unsigned int device, struct wd_pgtab
 {
 	struct device *dev = layer_dev(device);
 
-	return pasid ? iommu_bind_pgtable_pasid(parent, dev, table, pasid)
-		     : iommu_bind_pgtable(parent, dev, table);
+	return pasid ? wd_iommu_bind_pgtable_pasid(parent, dev, table, pasid)
+		     : wd_iommu_bind_pgtable(parent, dev, table);
 }
 
 void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pgtable *table,
@@ -139,9 +139,9 @@ void layer_unbind(struct iommu_domain *parent, unsigned int device, struct wd_pg
 	struct device *dev = layer_dev(device);
 
 	if (pasid)
-		iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
+		wd_iommu_unbind_pgtable_pasid(parent, dev, table, pasid);
 	else
-		iommu_unbind_pgtable(parent, dev, table);
+		wd_iommu_unbind_pgtable(parent, dev, table);
 }
 
 static struct wd_replace *layer_prepared;

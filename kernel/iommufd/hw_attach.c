@@ -22,7 +22,7 @@ static int iommufd_attach_one(struct device *dev, void *data)
 	struct iommu_domain *domain = iommufd_hwpt_to_paging(data)->domain;
 
 	if (nested)
-		return iommu_bind_pgtable(domain, dev, nested->table);
+		return wd_iommu_bind_pgtable(domain, dev, nested->table);
 	return wd_iommu_attach_rid(domain, dev);
 }
 
@@ -32,7 +32,7 @@ static int iommufd_detach_one(struct device *dev, void *data)
 	struct iommu_domain *domain = iommufd_hwpt_to_paging(data)->domain;
 
 	if (nested)
-		iommu_unbind_pgtable(domain, dev, nested->table);
+		wd_iommu_unbind_pgtable(domain, dev, nested->table);
 	else
 		wd_iommu_detach_rid(domain, dev);
 	return 0;
@@ -72,8 +72,8 @@ static int iommufd_attach_pasid(struct device *dev, u32 pasid, struct iommufd_hw
 	struct iommu_domain *domain = iommufd_hwpt_to_paging(hwpt)->domain;
 
 	if (nested)
-		return iommu_bind_pgtable_pasid(domain, dev, nested->table, pasid);
-	return iommu_attach_device_pasid(domain, dev, pasid);
+		return wd_iommu_bind_pgtable_pasid(domain, dev, nested->table, pasid);
+	return wd_iommu_attach_device_pasid(domain, dev, pasid);
 }
 
 static void iommufd_detach_pasid(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
@@ -82,9 +82,9 @@ static void iommufd_detach_pasid(struct device *dev, u32 pasid, struct iommufd_h
 	struct iommu_domain *domain = iommufd_hwpt_to_paging(hwpt)->domain;
 
 	if (nested)
-		iommu_unbind_pgtable_pasid(domain, dev, nested->table, pasid);
+		wd_iommu_unbind_pgtable_pasid(domain, dev, nested->table, pasid);
 	else
-		iommu_detach_device_pasid(domain, dev, pasid);
+		wd_iommu_detach_device_pasid(domain, dev, pasid);
 }
 
 /* --- page faults --- */
@@ -129,7 +129,7 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
 /* --- both --- */
 
 /**
- * iommufd_install() - let a device, or PASID of it, use a page table
+ * iommufd_hw_attach() - let a device, or PASID of it, use a page table
  * @link: the device
  * @pasid: PASID, or IOMMU_NO_PASID
  * @hwpt: page table
@@ -137,8 +137,8 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
  *
  * Return: 0, or the errors of the IOMMU layer, with nothing changed
  */
-int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
-		    bool first)
+int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+		      bool first)
 {
 	struct iommufd_device *idev = link->idev;
 	int rc = 0;
@@ -158,7 +158,7 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
 }
 
 /**
- * iommufd_uninstall() - undo iommufd_install()
+ * iommufd_hw_detach() - undo iommufd_hw_attach()
  * @link: the device
  * @pasid: as given then
  * @hwpt: as given then
@@ -166,7 +166,7 @@ int iommufd_install(struct iommufd_attach_link *link, u32 pasid, struct iommufd_
  *
  * When this returns its page faults are answered, and those of tables that it had before.
  */
-void iommufd_uninstall(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
+void iommufd_hw_detach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
 		       bool last)
 {
 	struct iommufd_device *idev = link->idev;
@@ -293,7 +293,7 @@ static void iommufd_swap_commit(struct iommufd_swap *swap)
 }
 
 /**
- * iommufd_install_other() - replace the page table of a whole group
+ * iommufd_hw_replace() - replace the page table of a whole group
  * @attach: with the old page table
  * @hwpt: the new one
  *
@@ -304,7 +304,7 @@ static void iommufd_swap_commit(struct iommufd_swap *swap)
  *
  * Rules: IOMMUFD-ATTACH-7.
  */
-int iommufd_install_other(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
+int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_swaps swaps = {.hwpt = hwpt, .pasid = attach->pasid};
 	struct iommufd_swap *swap, *next;

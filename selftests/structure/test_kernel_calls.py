@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a module of kernel/ call each other in one direction, and its names say whose they are."""
+
+import pytest
+
+import kernel_calls  # pylint: disable=import-error
+from project import ROOT  # pylint: disable=import-error
+
+MODULES = [m.name for m in kernel_calls.modules()]
+
+# What other files of a module, or other modules, can name begins so.
+PREFIXES = {
+    "hisi_qm": ("wd_", "qm_", "dev_attr_"),
+    "hisi_zip": ("zip_",),
+    "iommu": ("wd_", "vtd_", "ss_", "dev_attr_"),
+    "iommufd": ("iommufd_", "iopt_", "vfio_verbs_"),
+    "selftest": ("acomp_test_",),
+    "vfio": ("wd_vfio_",),
+}
+
+
+def test_every_module_has_a_prefix():
+    assert set(MODULES) == set(PREFIXES)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_no_circle_of_calls(name):
+    module = ROOT / "kernel" / name
+    graph = kernel_calls.calls(module)
+    # A module of one file, or none whose files call each other, would prove nothing.
+    assert graph or len(list(module.rglob("*.c"))) == 1
+    shown = []
+    for circle in kernel_calls.circles(graph):
+        for path in circle:
+            for other in circle:
+                for called in sorted(graph[path].get(other, ())):
+                    shown.append(f"{path.relative_to(module)}: {other.relative_to(module)}: {called}")
+    assert not shown
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_names_begin_with_the_module(name):
+    bad = []
+    for path in (ROOT / "kernel" / name).rglob("*.c"):
+        for symbol in kernel_calls.defined(kernel_calls.code(path)):
+            if not symbol.lstrip("_").startswith(PREFIXES[name]):
+                bad.append(f"{path.relative_to(ROOT)}: {symbol}")
+    assert not bad
+
+
+def test_the_check_sees_a_circle(tmp_path):
+    """Functions and data count; what is static, in a comment or in a string does not."""
+    (tmp_path / "a.c").write_text("int a_one(int x)\n{\n\treturn b_ops.run(x);\n}\n")
+    (tmp_path / "b.c").write_text("const struct ops b_ops = {\n\t.run = b_run,\n};\n"
+                                  "/* a_one() */\nstatic const char *b_name = \"a_one\";\n")
+    assert not kernel_calls.circles(kernel_calls.calls(tmp_path))
+    (tmp_path / "c.c").write_text("static void c_two(void)\n{\n}\n\n"
+                                  "void c_one(void)\n{\n\ta_one(1);\n}\n")
+    assert not kernel_calls.circles(kernel_calls.calls(tmp_path))
+    with (tmp_path / "b.c").open("a") as file:
+        file.write("void b_two(void)\n{\n\tc_one();\n}\n")
+    found = kernel_calls.circles(kernel_calls.calls(tmp_path))
+    assert [[p.name for p in circle] for circle in found] == [["a.c", "b.c", "c.c"]]
