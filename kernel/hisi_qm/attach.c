@@ -18,13 +18,13 @@
 #include "queue.h"
 #include "vfio_verbs.h"
 
-static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
+static int qm_queue_bind(struct qm_queue *queue, int fd, u32 *id)
 {
 	struct iommufd_device *idev;
 	struct iommufd_ctx *ictx;
 
 	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		return -ENXIO;
 	if (queue->idev)
 		return -EINVAL;
@@ -39,38 +39,38 @@ static int wd_queue_bind(struct wd_queue *queue, int fd, u32 *id)
 	return 0;
 }
 
-static int wd_queue_bind_verb(void *file, int fd, u32 *id)
+static int qm_queue_bind_verb(void *file, int fd, u32 *id)
 {
-	struct wd_queue *queue = file;
+	struct qm_queue *queue = file;
 	int ret;
 
 	mutex_lock(&queue->lock);
-	ret = wd_queue_bind(queue, fd, id);
+	ret = qm_queue_bind(queue, fd, id);
 	mutex_unlock(&queue->lock);
 	return ret;
 }
 
-static void wd_queue_unbind_verb(void *file)
+static void qm_queue_unbind_verb(void *file)
 {
-	struct wd_queue *queue = file;
+	struct qm_queue *queue = file;
 
 	mutex_lock(&queue->lock);
 	if (queue->attached) {
-		wd_queue_halt(queue);
-		wd_queue_detach(queue);
+		qm_queue_halt(queue);
+		qm_queue_detach(queue);
 	}
-	wd_queue_unbind(queue);
+	qm_queue_unbind(queue);
 	mutex_unlock(&queue->lock);
 }
 
 /* First attachment. @pasid becomes the queue's, or is given back. */
-static int wd_queue_attach_to(struct wd_queue *queue, struct wd_pasid *pasid, u32 *pt_id)
+static int qm_queue_attach_to(struct qm_queue *queue, struct qm_pasid *pasid, u32 *pt_id)
 {
 	int ret;
 
 	ret = iommufd_device_attach(queue->idev, pasid->value, pt_id);
 	if (ret) {
-		wd_pasid_put(pasid);
+		qm_pasid_put(pasid);
 		return ret;
 	}
 	queue->pasid = pasid;
@@ -78,28 +78,28 @@ static int wd_queue_attach_to(struct wd_queue *queue, struct wd_pasid *pasid, u3
 	return 0;
 }
 
-static int wd_queue_attach_at(struct wd_queue *queue, u32 value, u32 *pt_id)
+static int qm_queue_attach_at(struct qm_queue *queue, u32 value, u32 *pt_id)
 {
-	struct wd_pasid *pasid = wd_pasid_alloc(queue->qm, value, value);
+	struct qm_pasid *pasid = qm_pasid_alloc(queue->qm, value, value);
 
 	if (IS_ERR(pasid))
 		return PTR_ERR(pasid) == -ENOSPC ? -EBUSY : PTR_ERR(pasid);
-	return wd_queue_attach_to(queue, pasid, pt_id);
+	return qm_queue_attach_to(queue, pasid, pt_id);
 }
 
-/* A PASID that is taken in the IOMMU is skipped. */
-static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
+/* One that somebody else has in the IOMMU is skipped. */
+static int qm_queue_attach_any(struct qm_queue *queue, u32 max, u32 *pt_id)
 {
-	struct wd_pasid *pasid;
+	struct qm_pasid *pasid;
 	u32 value;
 	int ret;
 
 	for (value = 1; value < max; value++) {
-		pasid = wd_pasid_alloc(queue->qm, value, max - 1);
+		pasid = qm_pasid_alloc(queue->qm, value, max - 1);
 		if (IS_ERR(pasid))
 			return PTR_ERR(pasid);
 		value = pasid->value;
-		ret = wd_queue_attach_to(queue, pasid, pt_id);
+		ret = qm_queue_attach_to(queue, pasid, pt_id);
 		if (ret != -EBUSY)
 			return ret;
 		if (signal_pending(current))
@@ -112,13 +112,13 @@ static int wd_queue_attach_any(struct wd_queue *queue, u32 max, u32 *pt_id)
  * Attach, or replace the present attachment. *@pasid is the wanted PASID, or 0 with @any, and
  * receives the one in use.
  */
-static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt_id)
+static int qm_queue_attach(struct qm_queue *queue, bool any, u32 *pasid, u32 *pt_id)
 {
-	u32 max = min_t(u32, wd_iommu_max_pasids(&queue->qm->pdev->dev), WD_QUEUE_MAX_PASIDS);
+	u32 max = min_t(u32, wd_iommu_max_pasids(&queue->qm->pdev->dev), QM_QUEUE_MAX_PASIDS);
 	int ret;
 
 	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		return -ENXIO;
 	if (!queue->idev)
 		return -EINVAL;
@@ -133,11 +133,11 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 	if (!any && !*pasid)
 		return -EPERM;
 	/* Started without an address space of an iommufd: to be stopped first. */
-	if (!queue->attached && wd_queue_started(queue))
+	if (!queue->attached && qm_queue_started(queue))
 		return -EBUSY;
 	if (!queue->attached)
-		ret = any ? wd_queue_attach_any(queue, max, pt_id)
-			  : wd_queue_attach_at(queue, *pasid, pt_id);
+		ret = any ? qm_queue_attach_any(queue, max, pt_id)
+			  : qm_queue_attach_at(queue, *pasid, pt_id);
 	else if (any || *pasid == queue->pasid->value)
 		ret = iommufd_device_replace(queue->idev, queue->pasid->value, pt_id);
 	else
@@ -148,40 +148,40 @@ static int wd_queue_attach(struct wd_queue *queue, bool any, u32 *pasid, u32 *pt
 }
 
 /* -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0. */
-static int wd_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
+static int qm_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
 {
-	struct wd_queue *queue = file;
+	struct qm_queue *queue = file;
 	int ret;
 
 	mutex_lock(&queue->lock);
-	ret = wd_queue_attach(queue, !by_pasid, pasid, pt_id);
+	ret = qm_queue_attach(queue, !by_pasid, pasid, pt_id);
 	mutex_unlock(&queue->lock);
 	return ret;
 }
 
 /* Stops the queue first. A PASID that is not the queue's is not attached. */
-static int wd_queue_detach_verb(void *file, bool by_pasid, u32 pasid)
+static int qm_queue_detach_verb(void *file, bool by_pasid, u32 pasid)
 {
-	struct wd_queue *queue = file;
+	struct qm_queue *queue = file;
 	int ret = 0;
 
 	mutex_lock(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE) {
+	if (queue->state == QM_QUEUE_ZOMBIE) {
 		ret = -ENXIO;
 	} else if (!queue->idev) {
 		ret = -EINVAL;
 	} else if (queue->attached && (!by_pasid || pasid == queue->pasid->value)) {
-		ret = wd_queue_halt(queue);
-		wd_queue_detach(queue);
+		ret = qm_queue_halt(queue);
+		qm_queue_detach(queue);
 	}
 	mutex_unlock(&queue->lock);
 	return ret;
 }
 
-const struct vfio_verbs wd_queue_verbs = {
+const struct vfio_verbs qm_queue_verbs = {
 	.chooses_pasid = true,
-	.bind = wd_queue_bind_verb,
-	.unbind = wd_queue_unbind_verb,
-	.attach = wd_queue_attach_verb,
-	.detach = wd_queue_detach_verb,
+	.bind = qm_queue_bind_verb,
+	.unbind = qm_queue_unbind_verb,
+	.attach = qm_queue_attach_verb,
+	.detach = qm_queue_detach_verb,
 };

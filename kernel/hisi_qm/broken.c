@@ -16,10 +16,10 @@
 #define QM_ASK_LATEST_MS 60000u
 
 /* The device has let go of a queue; if its owner still has it he leaves it in the usual way. */
-static void qm_qp_mend(struct wd_qp *qp)
+static void qm_qp_mend(struct qm_qp *qp)
 {
-	struct wd_pasid *kept;
-	struct wd_ss *ss;
+	struct qm_pasid *kept;
+	struct qm_ss *ss;
 	bool left;
 
 	mutex_lock(&qp->lock);
@@ -32,12 +32,12 @@ static void qm_qp_mend(struct wd_qp *qp)
 	left = qp->left;
 	qp->left = false;
 	mutex_unlock(&qp->lock);
-	wd_pasid_put(kept);
+	qm_pasid_put(kept);
 	if (left)
 		qm_qp_leave(qp, ss);
 }
 
-static bool qm_qp_broken(struct wd_qp *qp)
+static bool qm_qp_broken(struct qm_qp *qp)
 {
 	bool broken;
 
@@ -51,7 +51,7 @@ static bool qm_qp_broken(struct wd_qp *qp)
  * qm_mend_all() - no queue is at work
  * @qm: queue manager whose function has been reset
  */
-void qm_mend_all(struct wd_qm *qm)
+void qm_mend_all(struct qm *qm)
 {
 	unsigned int i;
 
@@ -63,7 +63,7 @@ void qm_mend_all(struct wd_qm *qm)
 /* One that is not answered in time is the last that is asked for: nor would the others be. */
 static void qm_ask(struct work_struct *work)
 {
-	struct wd_qm *qm = container_of(to_delayed_work(work), struct wd_qm, ask);
+	struct qm *qm = container_of(to_delayed_work(work), struct qm, ask);
 	bool again = false;
 	unsigned int i;
 	int ret = 0;
@@ -84,13 +84,13 @@ static void qm_ask(struct work_struct *work)
 }
 
 /* With the object. */
-void qm_ask_setup(struct wd_qm *qm)
+void qm_ask_setup(struct qm *qm)
 {
 	INIT_DELAYED_WORK(&qm->ask, qm_ask);
 }
 
 /* No queue is started any more, or the mailbox is shut. */
-void qm_ask_cancel(struct wd_qm *qm)
+void qm_ask_cancel(struct qm *qm)
 {
 	cancel_delayed_work_sync(&qm->ask);
 }

@@ -16,38 +16,38 @@
 #define QM_MAX_DEPTH 4096
 
 /**
- * wd_qm_capability() - a capability register, or its default
+ * qm_capability() - a capability register, or its default
  * @qm: queue manager
  * @offset: of the register
  * @fallback: value on a device without capability registers
  */
-u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback)
+u32 qm_capability(struct qm *qm, u32 offset, u32 fallback)
 {
 	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
 		return fallback;
 	return qm_read(qm, offset);
 }
-EXPORT_SYMBOL_GPL(wd_qm_capability);
+EXPORT_SYMBOL_GPL(qm_capability);
 
 /**
- * wd_qm_serves_users() - can queues be given to users?
+ * qm_serves_users() - can queues be given to users?
  * @qm: initialised queue manager
  *
  * Each queue must have doorbells of its own, and its owner must not be able to prevent a stop.
  */
-bool wd_qm_serves_users(const struct wd_qm *qm)
+bool qm_serves_users(const struct qm *qm)
 {
 	return qm->isolated && (qm->features & QM_CAP_STOP_QP);
 }
-EXPORT_SYMBOL_GPL(wd_qm_serves_users);
+EXPORT_SYMBOL_GPL(qm_serves_users);
 
-static int qm_read_depths(struct wd_qm *qm)
+static int qm_read_depths(struct qm *qm)
 {
-	u32 word = wd_qm_capability(qm, QM_CAP_EQ_DEPTH, QM_DEFAULT_EQ_DEPTH);
+	u32 word = qm_capability(qm, QM_CAP_EQ_DEPTH, QM_DEFAULT_EQ_DEPTH);
 
 	qm->eq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
 	qm->aeq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
-	word = wd_qm_capability(qm, QM_CAP_QP_DEPTH, QM_DEFAULT_QP_DEPTH);
+	word = qm_capability(qm, QM_CAP_QP_DEPTH, QM_DEFAULT_QP_DEPTH);
 	qm->sq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
 	qm->cq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
 
@@ -86,7 +86,7 @@ static u32 qm_find_words(struct pci_dev *pdev)
 	return 0;
 }
 
-static int qm_map_doorbells(struct wd_qm *qm)
+static int qm_map_doorbells(struct qm *qm)
 {
 	resource_size_t windows;
 
@@ -103,12 +103,12 @@ static int qm_map_doorbells(struct wd_qm *qm)
 }
 
 /**
- * qm_caps_read() - read the function's capabilities, and map its doorbells
- * @qm: from wd_qm_alloc()
+ * qm_caps_read() - learn what the function can do, and map its doorbells
+ * @qm: from qm_alloc()
  *
  * Return: 0, or a negative errno with nothing mapped.
  */
-int qm_caps_read(struct wd_qm *qm)
+int qm_caps_read(struct qm *qm)
 {
 	u32 word;
 	int ret;

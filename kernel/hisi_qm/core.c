@@ -10,9 +10,9 @@
 #include "qm_private.h"
 
 /* The kernel's own queue is queue 0: its event is the first that a new device sends. */
-static void qm_reserve_kernel_qp(struct wd_qm *qm)
+static void qm_reserve_kernel_qp(struct qm *qm)
 {
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 
 	mutex_lock(&qm->lock);
 	qp = qm_qp_get(qm);
@@ -22,12 +22,12 @@ static void qm_reserve_kernel_qp(struct wd_qm *qm)
 
 /* The device can no longer reach memory: the mappings of its queues go, pages that users hold stay.
  */
-static void qm_unmap_queues(struct wd_qm *qm)
+static void qm_unmap_queues(struct qm *qm)
 {
 	unsigned int i;
 
 	for (i = 0; i < qm->qp_num; i++) {
-		struct wd_qp *qp = &qm->qps[i];
+		struct qm_qp *qp = &qm->qps[i];
 
 		mutex_lock(&qp->lock);
 		qm_dus_unmap(qp);
@@ -38,14 +38,14 @@ static void qm_unmap_queues(struct wd_qm *qm)
 }
 
 /**
- * wd_qm_init() - bring the queue manager up
- * @qm: from wd_qm_alloc()
+ * qm_init() - bring the queue manager up
+ * @qm: from qm_alloc()
  *
- * Afterwards the kernel queue works; user queues come with wd_qm_register().
+ * Afterwards the kernel queue works; user queues come with qm_register().
  *
- * Return: 0 or a negative errno; then only wd_qm_put() is left to do.
+ * Return: 0 or a negative errno; then only qm_put() is left to do.
  */
-int wd_qm_init(struct wd_qm *qm)
+int qm_init(struct qm *qm)
 {
 	int ret;
 
@@ -68,7 +68,7 @@ int wd_qm_init(struct wd_qm *qm)
 	ret = qm_start(qm);
 	if (ret)
 		goto err_irqs;
-	WRITE_ONCE(qm->state, WD_QM_RUNNING);
+	WRITE_ONCE(qm->state, QM_RUNNING);
 	return 0;
 
 err_irqs:
@@ -83,19 +83,19 @@ err_doorbells:
 		pci_iounmap(qm->pdev, qm->doorbells);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(wd_qm_init);
+EXPORT_SYMBOL_GPL(qm_init);
 
 /**
- * wd_qm_exit() - take the queue manager down
+ * qm_exit() - take the queue manager down
  * @qm: initialised; no file of it is connected any more, no kernel user is left
  *
  * Cannot fail. The function is no bus master afterwards, so that a queue that did not stop can do
  * no harm to its memory.
  */
-void wd_qm_exit(struct wd_qm *qm)
+void qm_exit(struct qm *qm)
 {
 	qm_ask_cancel(qm);
-	if (qm->state == WD_QM_RUNNING) {
+	if (qm->state == QM_RUNNING) {
 		qm_stop(qm);
 		qm_write_back(qm);
 	}
@@ -108,7 +108,7 @@ void wd_qm_exit(struct wd_qm *qm)
 	if (qm->doorbells)
 		pci_iounmap(qm->pdev, qm->doorbells);
 }
-EXPORT_SYMBOL_GPL(wd_qm_exit);
+EXPORT_SYMBOL_GPL(qm_exit);
 
 static int __init hisi_qm_module_init(void)
 {

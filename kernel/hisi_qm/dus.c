@@ -20,7 +20,7 @@
 
 #include "qm_private.h"
 
-static size_t qm_dus_cq_offset(struct wd_qm *qm)
+static size_t qm_dus_cq_offset(struct qm *qm)
 {
 	return (size_t)QM_SQE_SIZE * qm->sq_depth;
 }
@@ -29,7 +29,7 @@ static size_t qm_dus_cq_offset(struct wd_qm *qm)
  * qm_dus_size() - bytes of the region: both rings in whole pages, and a page for the status words
  * @qm: queue manager, depths known
  */
-size_t qm_dus_size(struct wd_qm *qm)
+size_t qm_dus_size(struct qm *qm)
 {
 	return PAGE_ALIGN(qm_dus_cq_offset(qm) + sizeof(struct qm_cqe) * qm->cq_depth) + PAGE_SIZE;
 }
@@ -43,7 +43,7 @@ size_t qm_dus_size(struct wd_qm *qm)
  *
  * Return: 0 or -ENOMEM.
  */
-int qm_dus_get(struct wd_qp *qp)
+int qm_dus_get(struct qm_qp *qp)
 {
 	struct device *dev = &qp->qm->pdev->dev;
 	size_t size = qp->qm->dus_size;
@@ -65,23 +65,23 @@ int qm_dus_get(struct wd_qp *qp)
 }
 
 /* Both rings as the device expects them at a start: no entry valid, no stop flag. */
-void qm_dus_reset(struct wd_qp *qp)
+void qm_dus_reset(struct qm_qp *qp)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 
 	lockdep_assert_held(&qp->lock);
 	memset(qp->dus + qm_dus_cq_offset(qm), 0, qm->dus_size - qm_dus_cq_offset(qm));
 }
 
 /* No descriptor in the submission ring means anything any more. The device may be reading them. */
-void qm_dus_wipe(struct wd_qp *qp)
+void qm_dus_wipe(struct qm_qp *qp)
 {
 	lockdep_assert_held(&qp->lock);
 	memset(qp->dus, 0, qm_dus_cq_offset(qp->qm));
 }
 
 /* Take the memory away from the device; user mappings stay. */
-void qm_dus_unmap(struct wd_qp *qp)
+void qm_dus_unmap(struct qm_qp *qp)
 {
 	lockdep_assert_held(&qp->lock);
 	if (!qp->dus_mapped)
@@ -91,7 +91,7 @@ void qm_dus_unmap(struct wd_qp *qp)
 }
 
 /* Only when no user mapping is left. */
-void qm_dus_free(struct wd_qp *qp)
+void qm_dus_free(struct qm_qp *qp)
 {
 	lockdep_assert_held(&qp->lock);
 	if (!qp->dus)
@@ -102,7 +102,7 @@ void qm_dus_free(struct wd_qp *qp)
 }
 
 /* Frame of a page of the region; 0 if there is none. */
-unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page)
+unsigned long qm_dus_pfn(struct qm_qp *qp, unsigned long page)
 {
 	lockdep_assert_held(&qp->lock);
 	if (!qp->dus || page >= qp->qm->dus_size >> PAGE_SHIFT)
@@ -111,7 +111,7 @@ unsigned long qm_dus_pfn(struct wd_qp *qp, unsigned long page)
 }
 
 /* Set both status words. The user may read them at any time. */
-void qm_dus_flags(struct wd_qp *qp, u32 stop)
+void qm_dus_flags(struct qm_qp *qp, u32 stop)
 {
 	void *end = qp->dus + qp->qm->dus_size;
 
@@ -122,7 +122,7 @@ void qm_dus_flags(struct wd_qp *qp, u32 stop)
 	WRITE_ONCE(*(u32 *)(end - HISI_QM_DUS_RX_STOP), stop);
 }
 
-static bool qm_cqe_phase(struct wd_qp *qp, unsigned int index)
+static bool qm_cqe_phase(struct qm_qp *qp, unsigned int index)
 {
 	struct qm_cqe *cqe = qp->dus + qm_dus_cq_offset(qp->qm);
 
@@ -139,7 +139,7 @@ static bool qm_cqe_phase(struct wd_qp *qp, unsigned int index)
  *
  * Return: number of completions modulo two laps.
  */
-unsigned int qm_dus_cq_position(struct wd_qp *qp)
+unsigned int qm_dus_cq_position(struct qm_qp *qp)
 {
 	unsigned int depth = qp->qm->cq_depth, low = 1, high = depth;
 	bool first = qm_cqe_phase(qp, 0);

@@ -18,12 +18,12 @@ static const char *const qm_error_names[] = {
 /* Doorbells with a queue or a position that does not exist: any owner of a queue can ring them. */
 #define QM_ERROR_OF_USERS (BIT(7) | BIT(8) | BIT(9) | BIT(12))
 
-void qm_error_enable(struct wd_qm *qm)
+void qm_error_enable(struct qm *qm)
 {
 	u32 mask;
 
-	qm->error_nfe = wd_qm_capability(qm, QM_CAP_NFE_MASK, QM_DEFAULT_NFE_MASK);
-	qm->error_ce = wd_qm_capability(qm, QM_CAP_CE_MASK, QM_DEFAULT_CE_MASK);
+	qm->error_nfe = qm_capability(qm, QM_CAP_NFE_MASK, QM_DEFAULT_NFE_MASK);
+	qm->error_ce = qm_capability(qm, QM_CAP_CE_MASK, QM_DEFAULT_CE_MASK);
 	mask = qm->error_nfe | qm->error_ce;
 
 	qm_write(qm, QM_ABNORMAL_INT_SOURCE, mask);
@@ -34,7 +34,7 @@ void qm_error_enable(struct wd_qm *qm)
 	qm_modify(qm, QM_ABNORMAL_INT_MASK, mask, 0);
 }
 
-void qm_error_disable(struct wd_qm *qm)
+void qm_error_disable(struct qm *qm)
 {
 	qm_modify(qm, QM_ABNORMAL_INT_MASK, 0, qm->error_nfe | qm->error_ce);
 }
@@ -45,7 +45,7 @@ void qm_error_disable(struct wd_qm *qm)
  *
  * Errors that users provoke are cleared without a message; the others are rate limited.
  */
-void qm_error_log(struct wd_qm *qm)
+void qm_error_log(struct qm *qm)
 {
 	u32 status = qm_read(qm, QM_ABNORMAL_INT_STATUS);
 	unsigned int bit;

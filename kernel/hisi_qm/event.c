@@ -19,7 +19,7 @@
 /* Entries read between two EQ doorbells. */
 #define QM_EQ_BATCH 64
 
-static size_t qm_table_size(struct wd_qm *qm)
+static size_t qm_table_size(struct qm *qm)
 {
 	return (size_t)qm->qp_num * QM_CTX_ENTRY_SIZE;
 }
@@ -30,7 +30,7 @@ static size_t qm_ring_size(unsigned int depth)
 }
 
 /* One block: EQ, AEQ, SQC table, CQC table. */
-int qm_events_setup(struct wd_qm *qm)
+int qm_events_setup(struct qm *qm)
 {
 	qm->rings_size =
 		qm_ring_size(qm->eq_depth) + qm_ring_size(qm->aeq_depth) + 2 * qm_table_size(qm);
@@ -42,20 +42,20 @@ int qm_events_setup(struct wd_qm *qm)
 	return 0;
 }
 
-void qm_events_cleanup(struct wd_qm *qm)
+void qm_events_cleanup(struct qm *qm)
 {
 	dma_free_coherent(&qm->pdev->dev, qm->rings_size, qm->rings, qm->rings_dma);
 	qm->rings = NULL;
 }
 
-static void qm_event_doorbell(struct wd_qm *qm, unsigned int command, u32 head)
+static void qm_event_doorbell(struct qm *qm, unsigned int command, u32 head)
 {
 	u64 value = FIELD_PREP(QM_DB_CMD, command) | FIELD_PREP(QM_DB_INDEX, head);
 
 	writeq(value, qm->io + QM_DOORBELL_EQ_AEQ);
 }
 
-static int qm_event_context(struct wd_qm *qm, u8 command, dma_addr_t base, unsigned int depth)
+static int qm_event_context(struct qm *qm, u8 command, dma_addr_t base, unsigned int depth)
 {
 	struct qm_eqc context = {
 		.base_l = cpu_to_le32(lower_32_bits(base)),
@@ -72,7 +72,7 @@ static int qm_event_context(struct wd_qm *qm, u8 command, dma_addr_t base, unsig
  *
  * Return: 0 or an error of the mailbox; after an error no interrupt is unmasked.
  */
-int qm_events_start(struct wd_qm *qm)
+int qm_events_start(struct qm *qm)
 {
 	dma_addr_t aeq = qm->rings_dma + qm_ring_size(qm->eq_depth);
 	dma_addr_t sqc = aeq + qm_ring_size(qm->aeq_depth);
@@ -101,15 +101,15 @@ int qm_events_start(struct wd_qm *qm)
 	return 0;
 }
 
-void qm_events_stop(struct wd_qm *qm)
+void qm_events_stop(struct qm *qm)
 {
 	qm_write(qm, QM_EQ_INT_MASK, 1);
 	qm_write(qm, QM_AEQ_INT_MASK, 1);
 }
 
-static void qm_eq_event(struct wd_qm *qm, unsigned int queue)
+static void qm_eq_event(struct qm *qm, unsigned int queue)
 {
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 
 	if (queue >= qm->qp_num)
 		return;
@@ -135,7 +135,7 @@ static bool qm_next_event(__le32 *ring, unsigned int depth, u32 *head, bool *pha
 	return true;
 }
 
-static void qm_eq_process(struct wd_qm *qm)
+static void qm_eq_process(struct qm *qm)
 {
 	u16 queues[QM_EQ_BATCH];
 	unsigned int count, i;
@@ -156,10 +156,10 @@ static void qm_eq_process(struct wd_qm *qm)
 	} while (count == QM_EQ_BATCH);
 }
 
-/* The owner has overrun its queue: only the owner is told. */
-static void qm_aeq_queue_error(struct wd_qm *qm, unsigned int queue)
+/* A queue whose owner overran it: only the owner is told. */
+static void qm_aeq_queue_error(struct qm *qm, unsigned int queue)
 {
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 
 	if (queue >= qm->qp_num)
 		return;
@@ -173,7 +173,7 @@ static void qm_aeq_queue_error(struct wd_qm *qm, unsigned int queue)
 	wake_up_interruptible(&qp->wait);
 }
 
-static void qm_aeq_process(struct wd_qm *qm)
+static void qm_aeq_process(struct qm *qm)
 {
 	u32 event;
 
@@ -196,7 +196,7 @@ static void qm_aeq_process(struct wd_qm *qm)
 
 static irqreturn_t qm_eq_irq(int irq, void *data)
 {
-	struct wd_qm *qm = data;
+	struct qm *qm = data;
 
 	return qm_read(qm, QM_EQ_INT_SOURCE) ? IRQ_WAKE_THREAD : IRQ_NONE;
 }
@@ -209,7 +209,7 @@ static irqreturn_t qm_eq_thread(int irq, void *data)
 
 static irqreturn_t qm_aeq_irq(int irq, void *data)
 {
-	struct wd_qm *qm = data;
+	struct qm *qm = data;
 
 	return qm_read(qm, QM_AEQ_INT_SOURCE) ? IRQ_WAKE_THREAD : IRQ_NONE;
 }
@@ -235,7 +235,7 @@ static irqreturn_t qm_abnormal_thread(int irq, void *data)
 /* All causes on one vector. */
 static irqreturn_t qm_shared_thread(int irq, void *data)
 {
-	struct wd_qm *qm = data;
+	struct qm *qm = data;
 
 	if (qm_read(qm, QM_EQ_INT_SOURCE))
 		qm_eq_process(qm);
@@ -258,21 +258,21 @@ static const struct qm_irq {
 	 qm_abnormal_thread},
 };
 
-static int qm_irq_number(struct wd_qm *qm, const struct qm_irq *irq)
+static int qm_irq_number(struct qm *qm, const struct qm_irq *irq)
 {
-	u32 cap = wd_qm_capability(qm, irq->capability, irq->fallback);
+	u32 cap = qm_capability(qm, irq->capability, irq->fallback);
 
 	return pci_irq_vector(qm->pdev, FIELD_GET(QM_CAP_IRQ_VECTOR, cap));
 }
 
 /* MSI-X first, which stock guests have; then MSI as the real function; then one shared vector. */
-static int qm_vectors_alloc(struct wd_qm *qm)
+static int qm_vectors_alloc(struct qm *qm)
 {
 	int ret;
 
-	ret = pci_alloc_irq_vectors(qm->pdev, WD_QM_VECTORS, WD_QM_VECTORS, PCI_IRQ_MSIX);
+	ret = pci_alloc_irq_vectors(qm->pdev, QM_VECTORS, QM_VECTORS, PCI_IRQ_MSIX);
 	if (ret < 0)
-		ret = pci_alloc_irq_vectors(qm->pdev, WD_QM_VECTORS, WD_QM_VECTORS, PCI_IRQ_MSI);
+		ret = pci_alloc_irq_vectors(qm->pdev, QM_VECTORS, QM_VECTORS, PCI_IRQ_MSI);
 	if (ret < 0)
 		ret = pci_alloc_irq_vectors(qm->pdev, 1, 1, PCI_IRQ_MSIX | PCI_IRQ_MSI);
 	if (ret < 0)
@@ -281,7 +281,7 @@ static int qm_vectors_alloc(struct wd_qm *qm)
 	return 0;
 }
 
-static int qm_irq_install(struct wd_qm *qm, int number, irq_handler_t hard, irq_handler_t thread,
+static int qm_irq_install(struct qm *qm, int number, irq_handler_t hard, irq_handler_t thread,
 			  const char *name)
 {
 	int ret;
@@ -302,17 +302,17 @@ static int qm_irq_install(struct wd_qm *qm, int number, irq_handler_t hard, irq_
  *
  * Return: 0 or a negative errno of the PCI or interrupt layer.
  */
-int qm_irqs_setup(struct wd_qm *qm)
+int qm_irqs_setup(struct qm *qm)
 {
 	unsigned int i;
 	int ret;
 
-	BUILD_BUG_ON(ARRAY_SIZE(qm_irqs) > WD_QM_VECTORS);
+	BUILD_BUG_ON(ARRAY_SIZE(qm_irqs) > QM_VECTORS);
 
 	ret = qm_vectors_alloc(qm);
 	if (ret)
 		return ret;
-	if (qm->vectors < WD_QM_VECTORS)
+	if (qm->vectors < QM_VECTORS)
 		ret = qm_irq_install(qm, pci_irq_vector(qm->pdev, 0), qm_abnormal_irq,
 				     qm_shared_thread, "hisi_qm");
 	else
@@ -325,7 +325,7 @@ int qm_irqs_setup(struct wd_qm *qm)
 }
 
 /* Returns when no handler runs any more. The device need not be there. */
-void qm_irqs_cleanup(struct wd_qm *qm)
+void qm_irqs_cleanup(struct qm *qm)
 {
 	while (qm->nr_irqs)
 		free_irq(qm->irqs[--qm->nr_irqs], qm);
@@ -333,7 +333,7 @@ void qm_irqs_cleanup(struct wd_qm *qm)
 }
 
 /* The same, but the handlers stay installed. */
-void qm_irqs_disable(struct wd_qm *qm)
+void qm_irqs_disable(struct qm *qm)
 {
 	unsigned int i;
 
@@ -342,7 +342,7 @@ void qm_irqs_disable(struct wd_qm *qm)
 	qm->irqs_off = true;
 }
 
-void qm_irqs_enable(struct wd_qm *qm)
+void qm_irqs_enable(struct qm *qm)
 {
 	unsigned int i;
 

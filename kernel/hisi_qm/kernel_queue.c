@@ -12,9 +12,9 @@
  * The descriptor that a completion names. The ring is memory that the device writes: its indices
  * are not believed.
  */
-static void qm_kernel_qp_complete(struct wd_qp *qp, const struct qm_cqe *cqe)
+static void qm_kernel_qp_complete(struct qm_qp *qp, const struct qm_cqe *cqe)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 	u16 slot = le16_to_cpu(READ_ONCE(cqe->sq_head));
 
 	atomic64_inc(&qm->kernel_requests);
@@ -28,9 +28,9 @@ static void qm_kernel_qp_complete(struct wd_qp *qp, const struct qm_cqe *cqe)
 }
 
 /* Take every valid completion; then arm for the next one. Interrupt thread. */
-void qm_kernel_qp_event(struct wd_qp *qp)
+void qm_kernel_qp_event(struct qm_qp *qp)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 	struct qm_cqe *cqe;
 
 	mutex_lock(&qp->lock);
@@ -55,14 +55,14 @@ void qm_kernel_qp_event(struct wd_qp *qp)
 }
 
 /**
- * wd_qp_set_handler() - set the function that is called for completions
+ * qm_qp_set_handler() - who is told of completions
  * @qp: stopped kernel queue
  * @handler: called in the interrupt thread with the descriptor that the device completed, valid
  *	until the call returns; or with NULL: the device does nothing on the queue any more. It must
  *	not start or stop the queue
  * @owner: found in qp->owner
  */
-void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const void *sqe),
+void qm_qp_set_handler(struct qm_qp *qp, void (*handler)(struct qm_qp *qp, const void *sqe),
 		       void *owner)
 {
 	mutex_lock(&qp->lock);
@@ -70,19 +70,19 @@ void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const
 	qp->owner = owner;
 	mutex_unlock(&qp->lock);
 }
-EXPORT_SYMBOL_GPL(wd_qp_set_handler);
+EXPORT_SYMBOL_GPL(qm_qp_set_handler);
 
 /**
- * wd_qp_send() - hand one request to the device
+ * qm_qp_send() - hand one request to the device
  * @qp: started kernel queue; the caller keeps other sends away, and counts: fewer than the depth
  *	may be outstanding
  * @sqe: descriptor of QM_SQE_SIZE bytes
  *
  * Any context.
  */
-void wd_qp_send(struct wd_qp *qp, const void *sqe)
+void qm_qp_send(struct qm_qp *qp, const void *sqe)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 
 	memcpy(qp->dus + (size_t)QM_SQE_SIZE * qp->sq_tail, sqe, QM_SQE_SIZE);
 	qp->sq_tail = qp->sq_tail + 1 == qm->sq_depth ? 0 : qp->sq_tail + 1;
@@ -90,22 +90,22 @@ void wd_qp_send(struct wd_qp *qp, const void *sqe)
 	dma_wmb();
 	qm_qp_doorbell(qp, QM_DB_CMD_SQ, qp->sq_tail, 0);
 }
-EXPORT_SYMBOL_GPL(wd_qp_send);
+EXPORT_SYMBOL_GPL(qm_qp_send);
 
 /**
- * wd_qp_abandon() - give up a kernel queue that the device would not stop
+ * qm_qp_abandon() - give up a kernel queue that the device would not stop
  * @qp: the queue
  *
  * When this returns no handler runs any more, and none will.
  */
-void wd_qp_abandon(struct wd_qp *qp)
+void qm_qp_abandon(struct qm_qp *qp)
 {
 	qm_qp_break(qp);
 }
-EXPORT_SYMBOL_GPL(wd_qp_abandon);
+EXPORT_SYMBOL_GPL(qm_qp_abandon);
 
 /**
- * wd_qp_request() - execute one request on a kernel queue
+ * qm_qp_request() - execute one request on a kernel queue
  * @qp: started kernel queue without handler; the caller keeps other requests away
  * @sqe: descriptor of QM_SQE_SIZE bytes; the device's results are written back into it
  * @timeout_ms: the longest wait
@@ -113,11 +113,11 @@ EXPORT_SYMBOL_GPL(wd_qp_abandon);
  * Return: 0 if the device completed it (its status is in the descriptor), -ETIMEDOUT if not: then
  * the queue must be stopped before its buffers are reused.
  */
-int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms)
+int qm_qp_request(struct qm_qp *qp, void *sqe, unsigned int timeout_ms)
 {
 	void *slot = qp->dus + (size_t)QM_SQE_SIZE * qp->sq_tail;
 
-	wd_qp_send(qp, sqe);
+	qm_qp_send(qp, sqe);
 	if (!wait_for_completion_timeout(&qp->done, msecs_to_jiffies(timeout_ms)))
 		return -ETIMEDOUT;
 	/* The completion before the results. */
@@ -125,4 +125,4 @@ int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms)
 	memcpy(sqe, slot, QM_SQE_SIZE);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(wd_qp_request);
+EXPORT_SYMBOL_GPL(qm_qp_request);

@@ -18,7 +18,7 @@
 /* Room for the largest context. */
 #define QM_MB_BUFFER 64
 
-int qm_mailbox_setup(struct wd_qm *qm)
+int qm_mailbox_setup(struct qm *qm)
 {
 	mutex_init(&qm->mailbox_lock);
 	qm->mailbox_buffer =
@@ -26,7 +26,7 @@ int qm_mailbox_setup(struct wd_qm *qm)
 	return qm->mailbox_buffer ? 0 : -ENOMEM;
 }
 
-void qm_mailbox_cleanup(struct wd_qm *qm)
+void qm_mailbox_cleanup(struct qm *qm)
 {
 	dma_free_coherent(&qm->pdev->dev, QM_MB_BUFFER, qm->mailbox_buffer, qm->mailbox_dma);
 	qm->mailbox_buffer = NULL;
@@ -37,7 +37,7 @@ void qm_mailbox_cleanup(struct wd_qm *qm)
  * Wait until the mailbox is idle. The value of its first word; -ETIMEDOUT; -ENODEV if the function
  * is no longer on the bus.
  */
-static int qm_mailbox_wait(struct wd_qm *qm)
+static int qm_mailbox_wait(struct qm *qm)
 {
 	u64 deadline = ktime_get_ns() + QM_MB_TIMEOUT_MS * (u64)NSEC_PER_MSEC;
 	u32 word;
@@ -60,7 +60,7 @@ static int qm_mailbox_wait(struct wd_qm *qm)
  * qm_mailbox_busy() - is a command on its way, perhaps one that timed out
  * @qm: queue manager
  */
-bool qm_mailbox_busy(struct wd_qm *qm)
+bool qm_mailbox_busy(struct qm *qm)
 {
 	return qm_read(qm, QM_MB_DW01) & QM_MB_BUSY;
 }
@@ -69,7 +69,7 @@ bool qm_mailbox_busy(struct wd_qm *qm)
  * Wait for the command before, which may have timed out and still be at work on the buffer: until
  * it is done the buffer must not be filled again.
  */
-static int qm_mailbox_idle(struct wd_qm *qm, u8 command)
+static int qm_mailbox_idle(struct qm *qm, u8 command)
 {
 	int ret;
 
@@ -90,7 +90,7 @@ static int qm_mailbox_idle(struct wd_qm *qm, u8 command)
  * The command is one 128-bit unit and executes when its last byte is written (QM-MB-1); both halves
  * go as 64-bit stores, low half first.
  */
-static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
+static int qm_mailbox_run(struct qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
 {
 	const u32 word = FIELD_PREP(QM_MB_CMD, command) | FIELD_PREP(QM_MB_QUEUE, queue) |
 			 QM_MB_BUSY | (query ? QM_MB_QUERY : 0);
@@ -129,7 +129,7 @@ static int qm_mailbox_run(struct wd_qm *qm, u8 command, u16 queue, dma_addr_t ba
  * Return: 0, -EBUSY, -ETIMEDOUT, -EIO; -ENODEV if the function is no longer on the bus; -ESHUTDOWN
  * if it is halted.
  */
-int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context, size_t size)
+int qm_mailbox_load(struct qm *qm, u8 command, u16 queue, const void *context, size_t size)
 {
 	int ret;
 
@@ -153,7 +153,7 @@ int qm_mailbox_load(struct wd_qm *qm, u8 command, u16 queue, const void *context
  * Return: 0; as qm_mailbox_load(), -EBUSY: the device knows nothing of the queue; -EINTR, as well:
  * the caller is being killed.
  */
-int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
+int qm_mailbox_load_queue(struct qm *qm, u16 queue, const struct qm_sqc *sqc,
 			  const struct qm_cqc *cqc)
 {
 	int ret;
@@ -182,7 +182,7 @@ int qm_mailbox_load_queue(struct wd_qm *qm, u16 queue, const struct qm_sqc *sqc,
  *
  * Return: as qm_mailbox_load().
  */
-int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size_t size)
+int qm_mailbox_dump(struct qm *qm, u8 command, u16 queue, void *context, size_t size)
 {
 	int ret;
 
@@ -206,7 +206,7 @@ int qm_mailbox_dump(struct wd_qm *qm, u8 command, u16 queue, void *context, size
  * @command: QM_MB_CMD_SQC_BT or QM_MB_CMD_CQC_BT
  * @base: of the table
  */
-int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base)
+int qm_mailbox_base(struct qm *qm, u8 command, dma_addr_t base)
 {
 	return qm_mailbox_run(qm, command, 0, base, false);
 }
@@ -220,7 +220,7 @@ int qm_mailbox_base(struct wd_qm *qm, u8 command, dma_addr_t base)
  * error as of qm_mailbox_load(), and nothing is known; but with -ENODEV there is no device, and
  * with -ESHUTDOWN nothing is at work.
  */
-int qm_mailbox_stop_qp(struct wd_qm *qm, u16 queue)
+int qm_mailbox_stop_qp(struct qm *qm, u16 queue)
 {
 	int ret;
 

@@ -24,14 +24,14 @@ MODULE_PARM_DESC(
 	"Allow dma_mode \"physical\": who may open a queue then reaches all memory (default: no)");
 
 static const char *const qm_mode_names[] = {
-	[WD_DMA_SVA] = "sva",
-	[WD_DMA_PINNED] = "pinned",
-	[WD_DMA_IOMMUFD] = "iommufd",
-	[WD_DMA_PHYSICAL] = "physical",
+	[QM_DMA_SVA] = "sva",
+	[QM_DMA_PINNED] = "pinned",
+	[QM_DMA_IOMMUFD] = "iommufd",
+	[QM_DMA_PHYSICAL] = "physical",
 };
 
 /* Requests without PASID reach memory untranslated, as long as the driver is bound. */
-static bool qm_is_identity(struct wd_qm *qm)
+static bool qm_is_identity(struct qm *qm)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(&qm->pdev->dev);
 
@@ -43,18 +43,18 @@ static bool qm_is_identity(struct wd_qm *qm)
  * @qm: initialised
  * @mode: a mode
  */
-bool qm_mode_possible(struct wd_qm *qm, enum wd_dma_mode mode)
+bool qm_mode_possible(struct qm *qm, enum qm_dma_mode mode)
 {
 	struct device *dev = &qm->pdev->dev;
 
 	switch (mode) {
-	case WD_DMA_SVA:
+	case QM_DMA_SVA:
 		return wd_iommu_sva_supported(dev, true);
-	case WD_DMA_PINNED:
+	case QM_DMA_PINNED:
 		return wd_iommu_sva_supported(dev, false);
-	case WD_DMA_IOMMUFD:
+	case QM_DMA_IOMMUFD:
 		return wd_iommu_max_pasids(dev) > 1;
-	case WD_DMA_PHYSICAL:
+	case QM_DMA_PHYSICAL:
 		return READ_ONCE(unsafe_physical) && qm_is_identity(qm);
 	default:
 		return false;
@@ -65,9 +65,9 @@ bool qm_mode_possible(struct wd_qm *qm, enum wd_dma_mode mode)
  * qm_mode_setup() - the mode of a new device: the best that it can do
  * @qm: initialised, not registered
  */
-void qm_mode_setup(struct wd_qm *qm)
+void qm_mode_setup(struct qm *qm)
 {
-	qm->mode = qm_mode_possible(qm, WD_DMA_SVA) ? WD_DMA_SVA : WD_DMA_IOMMUFD;
+	qm->mode = qm_mode_possible(qm, QM_DMA_SVA) ? QM_DMA_SVA : QM_DMA_IOMMUFD;
 }
 
 /**
@@ -79,9 +79,9 @@ void qm_mode_setup(struct wd_qm *qm)
  *
  * Return: 0; -EOPNOTSUPP, -EPERM.
  */
-int qm_physical_check(struct wd_qm *qm)
+int qm_physical_check(struct qm *qm)
 {
-	if (!qm_mode_possible(qm, WD_DMA_PHYSICAL))
+	if (!qm_mode_possible(qm, QM_DMA_PHYSICAL))
 		return -EOPNOTSUPP;
 	if (!capable(CAP_SYS_RAWIO))
 		return -EPERM;
@@ -93,14 +93,14 @@ int qm_physical_check(struct wd_qm *qm)
  * qm_mode_flags() - the mode's bits in attribute "flags"
  * @qm: registered
  */
-unsigned int qm_mode_flags(struct wd_qm *qm)
+unsigned int qm_mode_flags(struct qm *qm)
 {
-	unsigned int flags = qm_mode_possible(qm, WD_DMA_IOMMUFD) ? UACCE_DEV_IOMMUFD : 0;
+	unsigned int flags = qm_mode_possible(qm, QM_DMA_IOMMUFD) ? UACCE_DEV_IOMMUFD : 0;
 
 	switch (READ_ONCE(qm->mode)) {
-	case WD_DMA_SVA:
+	case QM_DMA_SVA:
 		return flags | UACCE_DEV_SVA;
-	case WD_DMA_PHYSICAL:
+	case QM_DMA_PHYSICAL:
 		return flags | UACCE_DEV_NOIOMMU;
 	default:
 		return flags;
@@ -109,11 +109,11 @@ unsigned int qm_mode_flags(struct wd_qm *qm)
 
 static ssize_t dma_mode_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
-	enum wd_dma_mode mode, now = READ_ONCE(qm->mode);
+	struct qm *qm = container_of(dev, struct qm, dev);
+	enum qm_dma_mode mode, now = READ_ONCE(qm->mode);
 	ssize_t at = 0;
 
-	for (mode = 0; mode < WD_DMA_MODES; mode++) {
+	for (mode = 0; mode < QM_DMA_MODES; mode++) {
 		if (mode == now)
 			at += sysfs_emit_at(buf, at, "%s[%s]", at ? " " : "", qm_mode_names[mode]);
 		else if (qm_mode_possible(qm, mode))
@@ -126,14 +126,14 @@ static ssize_t dma_mode_show(struct device *dev, struct device_attribute *attr, 
 static ssize_t dma_mode_store(struct device *dev, struct device_attribute *attr, const char *buf,
 			      size_t count)
 {
-	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	struct qm *qm = container_of(dev, struct qm, dev);
 	int mode = sysfs_match_string(qm_mode_names, buf);
 
 	if (mode < 0)
 		return mode;
 	if (!qm_mode_possible(qm, mode))
 		return -EOPNOTSUPP;
-	if (mode == WD_DMA_PHYSICAL && !capable(CAP_SYS_RAWIO))
+	if (mode == QM_DMA_PHYSICAL && !capable(CAP_SYS_RAWIO))
 		return -EPERM;
 	WRITE_ONCE(qm->mode, mode);
 	return count;

@@ -10,16 +10,16 @@
 #include "queue.h"
 
 /**
- * wd_pasid_alloc() - take a PASID that no queue of the device has
+ * qm_pasid_alloc() - take a PASID that no queue of the device has
  * @qm: queue manager, which outlives it
  * @first: the lowest that will do
  * @last: the highest
  *
- * Return: the PASID, to be given back with wd_pasid_put(); ERR_PTR(-ENOSPC), ERR_PTR(-ENOMEM).
+ * Return: the PASID, to be given back with qm_pasid_put(); ERR_PTR(-ENOSPC), ERR_PTR(-ENOMEM).
  */
-struct wd_pasid *wd_pasid_alloc(struct wd_qm *qm, u32 first, u32 last)
+struct qm_pasid *qm_pasid_alloc(struct qm *qm, u32 first, u32 last)
 {
-	struct wd_pasid *pasid = kzalloc(sizeof(*pasid), GFP_KERNEL_ACCOUNT);
+	struct qm_pasid *pasid = kzalloc(sizeof(*pasid), GFP_KERNEL_ACCOUNT);
 	int value;
 
 	if (!pasid)
@@ -35,27 +35,27 @@ struct wd_pasid *wd_pasid_alloc(struct wd_qm *qm, u32 first, u32 last)
 	return pasid;
 }
 
-static void wd_pasid_free(struct kref *ref)
+static void qm_pasid_free(struct kref *ref)
 {
-	struct wd_pasid *pasid = container_of(ref, struct wd_pasid, ref);
+	struct qm_pasid *pasid = container_of(ref, struct qm_pasid, ref);
 
 	ida_free(&pasid->qm->pasids, pasid->value);
 	kfree(pasid);
 }
 
 /* NULL does nothing. */
-void wd_pasid_put(struct wd_pasid *pasid)
+void qm_pasid_put(struct qm_pasid *pasid)
 {
 	if (pasid)
-		kref_put(&pasid->ref, wd_pasid_free);
+		kref_put(&pasid->ref, qm_pasid_free);
 }
 
 /**
- * wd_pasid_leave() - the owner has no more use for a PASID
+ * qm_pasid_leave() - the owner has no more use for a PASID
  * @pasid: nothing is attached there; NULL does nothing
  * @qp: a queue that worked there; it keeps the PASID if it did not stop
  */
-void wd_pasid_leave(struct wd_pasid *pasid, struct wd_qp *qp)
+void qm_pasid_leave(struct qm_pasid *pasid, struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
 	if (pasid && qp->broken && !qp->kept) {

@@ -16,7 +16,7 @@
 #include "queue.h"
 
 /* One HISI_QM_CMD_PIN. */
-struct wd_pin {
+struct qm_pin {
 	struct list_head node;
 	u64 addr;
 	u64 length;
@@ -35,13 +35,13 @@ static int pin_copy_argument(struct hisi_qm_pin *pin, void __user *arg)
 	return 0;
 }
 
-/* There is room for one more, and the memory is the caller's own. */
-static int pin_check(struct wd_queue *queue)
+/* Room for one more, and nobody else's memory. */
+static int pin_check(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		return -ENXIO;
-	if (READ_ONCE(queue->qm->mode) != WD_DMA_PINNED)
+	if (READ_ONCE(queue->qm->mode) != QM_DMA_PINNED)
 		return -EOPNOTSUPP;
 	if (!current->mm || current->mm != queue->mm)
 		return -EPERM;
@@ -49,14 +49,14 @@ static int pin_check(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_pin_ioctl() - HISI_QM_CMD_PIN
+ * qm_queue_pin_ioctl() - HISI_QM_CMD_PIN
  * @queue: the queue
  * @arg: the caller's structure
  */
-int wd_queue_pin_ioctl(struct wd_queue *queue, void __user *arg)
+int qm_queue_pin_ioctl(struct qm_queue *queue, void __user *arg)
 {
 	struct hisi_qm_pin request;
-	struct wd_pin *pin;
+	struct qm_pin *pin;
 	int ret;
 
 	ret = pin_copy_argument(&request, arg);
@@ -92,15 +92,15 @@ err_free:
 	return ret;
 }
 
-static void pin_release(struct wd_pin *pin)
+static void pin_release(struct qm_pin *pin)
 {
 	iommufd_unpin_user(pin->pin);
 	kfree(pin);
 }
 
-static struct wd_pin *pin_take(struct wd_queue *queue, const struct hisi_qm_pin *request)
+static struct qm_pin *pin_take(struct qm_queue *queue, const struct hisi_qm_pin *request)
 {
-	struct wd_pin *pin, *found = NULL;
+	struct qm_pin *pin, *found = NULL;
 
 	mutex_lock(&queue->lock);
 	list_for_each_entry (pin, &queue->pins, node) {
@@ -116,14 +116,14 @@ static struct wd_pin *pin_take(struct wd_queue *queue, const struct hisi_qm_pin 
 }
 
 /**
- * wd_queue_unpin_ioctl() - HISI_QM_CMD_UNPIN
+ * qm_queue_unpin_ioctl() - HISI_QM_CMD_UNPIN
  * @queue: the queue
  * @arg: the caller's structure
  */
-int wd_queue_unpin_ioctl(struct wd_queue *queue, void __user *arg)
+int qm_queue_unpin_ioctl(struct qm_queue *queue, void __user *arg)
 {
 	struct hisi_qm_pin request;
-	struct wd_pin *pin;
+	struct qm_pin *pin;
 	int ret;
 
 	ret = pin_copy_argument(&request, arg);
@@ -137,12 +137,12 @@ int wd_queue_unpin_ioctl(struct wd_queue *queue, void __user *arg)
 }
 
 /**
- * wd_queue_unpin_all() - with the file
- * @queue: stopped, without other users
+ * qm_queue_unpin_all() - with the file
+ * @queue: stopped, nobody else has it
  */
-void wd_queue_unpin_all(struct wd_queue *queue)
+void qm_queue_unpin_all(struct qm_queue *queue)
 {
-	struct wd_pin *pin, *next;
+	struct qm_pin *pin, *next;
 
 	list_for_each_entry_safe (pin, next, &queue->pins, node)
 		pin_release(pin);

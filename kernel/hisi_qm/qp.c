@@ -18,7 +18,7 @@
 #define QM_ASK_FIRST_MS 100u
 
 /* The architected doorbell in a queue's window, or in BAR2 where queues have none (QM-DB-2). */
-static void __iomem *qm_qp_window(struct wd_qp *qp)
+static void __iomem *qm_qp_window(struct qm_qp *qp)
 {
 	return qp->qm->doorbells + (size_t)qp->id * QM_DB_WINDOW;
 }
@@ -27,7 +27,7 @@ static void __iomem *qm_qp_window(struct wd_qp *qp)
  * The words are preferred: where the windows are plain shared memory the device polls them, and it
  * does not see a store to the architected doorbell (Documentation/design/machine/pci.rst).
  */
-static void qm_qp_word(struct wd_qp *qp, unsigned int kind, u64 value)
+static void qm_qp_word(struct qm_qp *qp, unsigned int kind, u64 value)
 {
 	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
 
@@ -41,7 +41,7 @@ static void qm_qp_word(struct wd_qp *qp, unsigned int kind, u64 value)
  * @index: new tail or head
  * @bits: 0 or QM_DB_CQ_ARM
  */
-void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
+void qm_qp_doorbell(struct qm_qp *qp, unsigned int command, u16 index, u64 bits)
 {
 	u64 value = FIELD_PREP(QM_DB_QUEUE, qp->id) | FIELD_PREP(QM_DB_CMD, command) |
 		    FIELD_PREP(QM_DB_INDEX, index) | bits;
@@ -62,7 +62,7 @@ void qm_qp_doorbell(struct wd_qp *qp, unsigned int command, u16 index, u64 bits)
  * At a start the device takes the words as they are for "nothing new", so the words of an earlier
  * owner must be cleared first (Documentation/design/machine/pci.rst).
  */
-static void qm_qp_clear_words(struct wd_qp *qp)
+static void qm_qp_clear_words(struct qm_qp *qp)
 {
 	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
 
@@ -77,7 +77,7 @@ static void qm_qp_clear_words(struct wd_qp *qp)
  * The rings are kernel memory and are always accessed without PASID, even where the context has
  * one: it is for the data of requests (QM-RING-5).
  */
-static int qm_qp_load(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
+static int qm_qp_load(struct qm_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 {
 	dma_addr_t completions = base + (size_t)QM_SQE_SIZE * qp->qm->sq_depth;
 	const struct qm_sqc sqc = {
@@ -103,7 +103,7 @@ static int qm_qp_load(struct wd_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 	return qm_mailbox_load_queue(qp->qm, qp->id, &sqc, &cqc);
 }
 
-static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
+static int qm_qp_prepare(struct qm_qp *qp, u8 type, u32 pasid)
 {
 	int ret;
 
@@ -128,7 +128,7 @@ static int qm_qp_prepare(struct wd_qp *qp, u8 type, u32 pasid)
 	return 0;
 }
 
-static void qm_qp_set_stopped(struct wd_qp *qp)
+static void qm_qp_set_stopped(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
 	qp->started = false;
@@ -139,9 +139,9 @@ static void qm_qp_set_stopped(struct wd_qp *qp)
  * qm_qp_break() - give up a queue that the device would not stop
  * @qp: the queue
  */
-void qm_qp_break(struct wd_qp *qp)
+void qm_qp_break(struct qm_qp *qp)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 
 	mutex_lock(&qp->lock);
 	qp->broken = true;
@@ -152,7 +152,7 @@ void qm_qp_break(struct wd_qp *qp)
 }
 
 /**
- * wd_qp_start() - hand a queue to the device
+ * qm_qp_start() - hand a queue to the device
  * @qp: queue, not started; the caller keeps other starts and stops of it away
  * @type: 0 compress, 1 decompress
  * @pasid: of its data accesses, 0 = none
@@ -160,7 +160,7 @@ void qm_qp_break(struct wd_qp *qp)
  * Return: 0; -EINVAL if it is started or broken; -ENOMEM; -EBUSY, -ETIMEDOUT, -EIO from the device;
  * -ESHUTDOWN while the queue manager is halted; -EINTR if the caller is being killed.
  */
-int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
+int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 {
 	dma_addr_t base;
 	int ret;
@@ -181,20 +181,20 @@ int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid)
 		qm_qp_set_stopped(qp);
 		return ret;
 	}
-	/* The device may have taken the start: it must confirm that it has stopped. */
-	if (wd_qp_stop(qp))
+	/* Nobody knows what the device took: it must confirm that it does nothing. */
+	if (qm_qp_stop(qp))
 		qm_qp_break(qp);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(wd_qp_start);
+EXPORT_SYMBOL_GPL(qm_qp_start);
 
 /**
  * qm_qp_started() - does the device have the queue?
  * @qp: the queue
  *
- * wd_qm_halt() stops queues under their owners.
+ * qm_halt() stops queues under their owners.
  */
-bool qm_qp_started(struct wd_qp *qp)
+bool qm_qp_started(struct qm_qp *qp)
 {
 	bool started;
 
@@ -204,8 +204,8 @@ bool qm_qp_started(struct wd_qp *qp)
 	return started;
 }
 
-/* Tell the user that the device takes no more requests; the device is told elsewhere. */
-void qm_qp_flag_stop(struct wd_qp *qp)
+/* Tell the user that nothing more is taken; the device is told elsewhere. */
+void qm_qp_flag_stop(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
 	if (qp->started)
@@ -219,7 +219,7 @@ void qm_qp_flag_stop(struct wd_qp *qp)
  *
  * They are no requests any more: nothing of the user's memory is needed to find that out.
  */
-void qm_qp_wipe(struct wd_qp *qp)
+void qm_qp_wipe(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
 	if (qp->started) {
@@ -230,7 +230,7 @@ void qm_qp_wipe(struct wd_qp *qp)
 }
 
 /* 1: nothing is left to do; 0: something is; -EIO: the device gave the queue up. */
-static int qm_qp_drained(struct wd_qp *qp)
+static int qm_qp_drained(struct qm_qp *qp)
 {
 	struct qm_sqc sqc;
 	struct qm_cqc cqc;
@@ -263,7 +263,7 @@ static int qm_qp_drained(struct wd_qp *qp)
  *
  * Return: 0, -ETIMEDOUT, or another error of the mailbox.
  */
-int qm_qp_drain_until(struct wd_qp *qp, u64 deadline)
+int qm_qp_drain_until(struct qm_qp *qp, u64 deadline)
 {
 	unsigned int wait_us = 10;
 
@@ -281,7 +281,7 @@ int qm_qp_drain_until(struct wd_qp *qp, u64 deadline)
 }
 
 /* The same; @timeout_ms is the longest wait. */
-int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
+int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
 {
 	return qm_qp_drain_until(qp, ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC);
 }
@@ -292,7 +292,7 @@ int qm_qp_drain(struct wd_qp *qp, unsigned int timeout_ms)
  *
  * Return: 0, or as of qm_mailbox_stop_qp().
  */
-int qm_qp_tell_stop(struct wd_qp *qp)
+int qm_qp_tell_stop(struct qm_qp *qp)
 {
 	if (qp->qm->features & QM_CAP_STOP_QP)
 		return qm_mailbox_stop_qp(qp->qm, qp->id);
@@ -300,13 +300,13 @@ int qm_qp_tell_stop(struct wd_qp *qp)
 }
 
 /**
- * wd_qp_stop() - take a queue back from the device
+ * qm_qp_stop() - take a queue back from the device
  * @qp: queue; the caller keeps other starts and stops of it away
  *
  * Return: 0: it was not started, or the device has let go of it (or is no longer there). Otherwise
  * an error of the mailbox, and the queue counts as started.
  */
-int wd_qp_stop(struct wd_qp *qp)
+int qm_qp_stop(struct qm_qp *qp)
 {
 	int ret;
 
@@ -320,7 +320,7 @@ int wd_qp_stop(struct wd_qp *qp)
 	wake_up_interruptible(&qp->wait);
 	return 0;
 }
-EXPORT_SYMBOL_GPL(wd_qp_stop);
+EXPORT_SYMBOL_GPL(qm_qp_stop);
 
 /**
  * qm_qp_interrupt() - the device was stopped under a queue
@@ -328,7 +328,7 @@ EXPORT_SYMBOL_GPL(wd_qp_stop);
  *
  * If it was started its owner is told, and may start it again.
  */
-void qm_qp_interrupt(struct wd_qp *qp)
+void qm_qp_interrupt(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
 	if (qp->started) {
@@ -346,7 +346,7 @@ void qm_qp_interrupt(struct wd_qp *qp)
  *
  * May say yes although the user has seen them, never no although there are some.
  */
-bool qm_qp_poll(struct wd_qp *qp)
+bool qm_qp_poll(struct qm_qp *qp)
 {
 	bool news = false;
 
@@ -369,10 +369,10 @@ bool qm_qp_poll(struct wd_qp *qp)
  *
  * Return: a stopped queue without memory, or NULL if there is none.
  */
-struct wd_qp *qm_qp_get(struct wd_qm *qm)
+struct qm_qp *qm_qp_get(struct qm *qm)
 {
 	unsigned int id;
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 
 	lockdep_assert_held(&qm->lock);
 	id = find_first_zero_bit(qm->used, qm->qp_num);
@@ -390,9 +390,9 @@ struct wd_qp *qm_qp_get(struct wd_qm *qm)
 }
 
 /* Only a queue that the device has let go of. */
-void qm_qp_put(struct wd_qp *qp)
+void qm_qp_put(struct qm_qp *qp)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 
 	lockdep_assert_held(&qm->lock);
 	WARN_ON(qp->started || qp->broken || qp->dus);
@@ -407,9 +407,9 @@ void qm_qp_put(struct wd_qp *qp)
  *
  * It is free for others now, or when the device has let go of it.
  */
-void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
+void qm_qp_leave(struct qm_qp *qp, struct qm_ss *ss)
 {
-	struct wd_qm *qm = qp->qm;
+	struct qm *qm = qp->qm;
 	bool broken;
 
 	mutex_lock(&qp->lock);
@@ -419,7 +419,7 @@ void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
 		qp->left = true;
 	} else {
 		qm_dus_free(qp);
-		wd_ss_free(ss);
+		qm_ss_free(ss);
 		WRITE_ONCE(qp->kernel, false);
 	}
 	mutex_unlock(&qp->lock);
@@ -430,7 +430,7 @@ void qm_qp_leave(struct wd_qp *qp, struct wd_ss *ss)
 	mutex_unlock(&qm->lock);
 }
 
-int qm_qps_setup(struct wd_qm *qm)
+int qm_qps_setup(struct qm *qm)
 {
 	unsigned int i;
 
@@ -444,7 +444,7 @@ int qm_qps_setup(struct wd_qm *qm)
 		return -ENOMEM;
 	}
 	for (i = 0; i < qm->qp_num; i++) {
-		struct wd_qp *qp = &qm->qps[i];
+		struct qm_qp *qp = &qm->qps[i];
 
 		qp->qm = qm;
 		qp->id = i;
@@ -457,14 +457,14 @@ int qm_qps_setup(struct wd_qm *qm)
 }
 
 /* With the last reference to the queue manager: the device is long gone. */
-void qm_qps_cleanup(struct wd_qm *qm)
+void qm_qps_cleanup(struct qm *qm)
 {
 	unsigned int i;
 
 	if (!qm->qps)
 		return;
 	for (i = 0; i < qm->qp_num; i++) {
-		struct wd_qp *qp = &qm->qps[i];
+		struct qm_qp *qp = &qm->qps[i];
 
 		mutex_lock(&qp->lock);
 		qm_dus_free(qp);
@@ -476,24 +476,24 @@ void qm_qps_cleanup(struct wd_qm *qm)
 }
 
 /**
- * wd_qm_present() - does the function still answer?
+ * qm_present() - does the function still answer?
  * @qm: initialised queue manager
  */
-bool wd_qm_present(struct wd_qm *qm)
+bool qm_present(struct qm *qm)
 {
 	return qm_read(qm, QM_MB_DW01) != U32_MAX;
 }
-EXPORT_SYMBOL_GPL(wd_qm_present);
+EXPORT_SYMBOL_GPL(qm_present);
 
 /**
- * wd_qm_take_qp() - one more queue for the kernel, as long as it needs it
- * @qm: initialised queue manager; its driver keeps the device meanwhile
+ * qm_take_qp() - one more queue for the kernel, as long as it needs it
+ * @qm: initialised queue manager, whose driver will not let go of the device meanwhile
  *
  * Return: a stopped queue, or NULL if all are taken.
  */
-struct wd_qp *wd_qm_take_qp(struct wd_qm *qm)
+struct qm_qp *qm_take_qp(struct qm *qm)
 {
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 
 	mutex_lock(&qm->lock);
 	qp = qm_qp_get(qm);
@@ -502,24 +502,24 @@ struct wd_qp *wd_qm_take_qp(struct wd_qm *qm)
 		WRITE_ONCE(qp->kernel, true);
 	return qp;
 }
-EXPORT_SYMBOL_GPL(wd_qm_take_qp);
+EXPORT_SYMBOL_GPL(qm_take_qp);
 
 /**
- * wd_qm_give_qp() - give back a queue of wd_qm_take_qp()
+ * qm_give_qp() - the end of what qm_take_qp() began
  * @qp: the queue, stopped or abandoned
  */
-void wd_qm_give_qp(struct wd_qp *qp)
+void qm_give_qp(struct qm_qp *qp)
 {
 	qm_qp_leave(qp, NULL);
 }
-EXPORT_SYMBOL_GPL(wd_qm_give_qp);
+EXPORT_SYMBOL_GPL(qm_give_qp);
 
 /**
- * wd_qm_kernel_qp() - the queue that the kernel keeps for itself
+ * qm_kernel_qp() - the queue that the kernel keeps for itself
  * @qm: initialised queue manager
  */
-struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm)
+struct qm_qp *qm_kernel_qp(struct qm *qm)
 {
 	return &qm->qps[0];
 }
-EXPORT_SYMBOL_GPL(wd_qm_kernel_qp);
+EXPORT_SYMBOL_GPL(qm_kernel_qp);

@@ -18,23 +18,23 @@
 #include "vfio_verbs.h"
 
 /* Types of queues: compress, decompress. */
-#define WD_QUEUE_MAX_TYPE 1
+#define QM_QUEUE_MAX_TYPE 1
 
 /* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
-static bool wd_queue_alive(struct wd_queue *queue)
+static bool qm_queue_alive(struct qm_queue *queue)
 {
 	bool alive;
 
 	mutex_lock(&queue->lock);
-	alive = queue->state != WD_QUEUE_ZOMBIE;
+	alive = queue->state != QM_QUEUE_ZOMBIE;
 	mutex_unlock(&queue->lock);
 	return alive;
 }
 
-/* A hardware queue, in the name of the caller; shown to wd_qm_unregister(). */
-static int wd_queue_take_locked(struct wd_queue *queue)
+/* A hardware queue, in the name of the caller; shown to qm_unregister(). */
+static int qm_queue_take_locked(struct qm_queue *queue)
 {
-	struct wd_qm *qm = queue->qm;
+	struct qm *qm = queue->qm;
 	int ret;
 
 	lockdep_assert_held(&qm->lock);
@@ -42,7 +42,7 @@ static int wd_queue_take_locked(struct wd_queue *queue)
 		return -ENXIO;
 	if (!qm->free)
 		return -EBUSY;
-	ret = wd_user_charge(qm, &queue->user);
+	ret = qm_user_charge(qm, &queue->user);
 	if (ret)
 		return ret;
 	queue->qp = qm_qp_get(qm);
@@ -50,19 +50,19 @@ static int wd_queue_take_locked(struct wd_queue *queue)
 	return 0;
 }
 
-static int wd_queue_take(struct wd_queue *queue)
+static int qm_queue_take(struct qm_queue *queue)
 {
-	struct wd_qm *qm = queue->qm;
+	struct qm *qm = queue->qm;
 	int ret;
 
 	ret = qm_wait_running(qm);
 	if (ret)
 		return ret;
-	queue->user = wd_user_alloc();
+	queue->user = qm_user_alloc();
 	if (!queue->user)
 		return -ENOMEM;
 	mutex_lock(&qm->lock);
-	ret = wd_queue_take_locked(queue);
+	ret = qm_queue_take_locked(queue);
 	mutex_unlock(&qm->lock);
 	if (ret)
 		kfree(queue->user);
@@ -70,17 +70,17 @@ static int wd_queue_take(struct wd_queue *queue)
 }
 
 /* The process ends whose address space the queue works in. */
-static void wd_queue_ended(struct wd_queue *queue)
+static void qm_queue_ended(struct qm_queue *queue)
 {
-	wd_queue_end(queue);
-	wd_queue_unbond(queue);
-	wd_queue_orphan(queue);
+	qm_queue_end(queue);
+	qm_queue_unbond(queue);
+	qm_queue_orphan(queue);
 }
 
-static int wd_queue_open(struct inode *inode, struct file *file)
+static int qm_queue_open(struct inode *inode, struct file *file)
 {
-	struct wd_qm *qm = container_of(inode->i_cdev, struct wd_qm, cdev);
-	struct wd_queue *queue;
+	struct qm *qm = container_of(inode->i_cdev, struct qm, cdev);
+	struct qm_queue *queue;
 	int ret;
 
 	queue = kzalloc(sizeof(*queue), GFP_KERNEL_ACCOUNT);
@@ -88,8 +88,8 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 		return -ENOMEM;
 	queue->qm = qm;
 	queue->mapping = file->f_mapping;
-	queue->state = WD_QUEUE_INIT;
-	queue->ended = wd_queue_ended;
+	queue->state = QM_QUEUE_INIT;
+	queue->ended = qm_queue_ended;
 	kref_init(&queue->ref);
 	INIT_LIST_HEAD(&queue->node);
 	INIT_LIST_HEAD(&queue->bond_node);
@@ -98,7 +98,7 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 	queue->mm = current->mm;
 	if (queue->mm)
 		mmgrab(queue->mm);
-	ret = wd_queue_take(queue);
+	ret = qm_queue_take(queue);
 	if (ret) {
 		if (queue->mm)
 			mmdrop(queue->mm);
@@ -112,59 +112,59 @@ static int wd_queue_open(struct inode *inode, struct file *file)
 }
 
 /* Stop, and give every kind of address space back. */
-static void wd_queue_release_memory(struct wd_queue *queue)
+static void qm_queue_release_memory(struct qm_queue *queue)
 {
-	wd_queue_end(queue);
-	wd_queue_unbond(queue);
-	wd_queue_detach(queue);
-	wd_queue_unbind(queue);
+	qm_queue_end(queue);
+	qm_queue_unbond(queue);
+	qm_queue_detach(queue);
+	qm_queue_unbind(queue);
 }
 
-/* The last close: nobody else has the file, but wd_qm_unregister() may be at work on the queue. */
-static int wd_queue_release(struct inode *inode, struct file *file)
+/* The last close: nobody else has the file, but qm_unregister() may be at work on the queue. */
+static int qm_queue_release(struct inode *inode, struct file *file)
 {
-	struct wd_queue *queue = file->private_data;
-	struct wd_qm *qm = queue->qm;
+	struct qm_queue *queue = file->private_data;
+	struct qm *qm = queue->qm;
 
 	mutex_lock(&queue->lock);
-	wd_queue_release_memory(queue);
-	queue->state = WD_QUEUE_ZOMBIE;
+	qm_queue_release_memory(queue);
+	queue->state = QM_QUEUE_ZOMBIE;
 	queue->mapping = NULL;
-	wd_queue_unpin_all(queue);
+	qm_queue_unpin_all(queue);
 
 	mutex_lock(&qm->lock);
 	list_del_init(&queue->node);
-	wd_user_uncharge(qm, queue->user);
+	qm_user_uncharge(qm, queue->user);
 	mutex_unlock(&qm->lock);
 	qm_qp_leave(queue->qp, queue->ss);
 	mutex_unlock(&queue->lock);
-	wd_queue_put(queue);
+	qm_queue_put(queue);
 	return 0;
 }
 
 /**
- * wd_queue_disconnect() - the device goes away under an open file
+ * qm_queue_disconnect() - the device goes away under an open file
  * @queue: of a queue manager that is marked as gone
  *
  * Afterwards the file touches neither the device nor its IOMMU. The rings stay mapped.
  */
-void wd_queue_disconnect(struct wd_queue *queue)
+void qm_queue_disconnect(struct qm_queue *queue)
 {
 	mutex_lock(&queue->lock);
-	wd_queue_release_memory(queue);
-	wd_queue_zombie(queue);
-	wd_queue_revoke_doorbells(queue);
+	qm_queue_release_memory(queue);
+	qm_queue_zombie(queue);
+	qm_queue_revoke_doorbells(queue);
 	mutex_lock(&queue->qp->lock);
 	if (!queue->qp->broken) {
 		qm_dus_unmap(queue->qp);
-		wd_ss_unmap(queue->ss);
+		qm_ss_unmap(queue->ss);
 	}
 	mutex_unlock(&queue->qp->lock);
 	mutex_unlock(&queue->lock);
 }
 
 /* The address space that the next start is for; *@pasid is 0 for physical addresses. */
-static int wd_queue_take_memory(struct wd_queue *queue, struct wd_sva_mm **space, u32 *pasid)
+static int qm_queue_take_memory(struct qm_queue *queue, struct wd_sva_mm **space, u32 *pasid)
 {
 	int ret;
 
@@ -175,93 +175,93 @@ static int wd_queue_take_memory(struct wd_queue *queue, struct wd_sva_mm **space
 	if (queue->idev)
 		return -EOPNOTSUPP;
 	switch (READ_ONCE(queue->qm->mode)) {
-	case WD_DMA_SVA:
-		ret = wd_queue_bond(queue, true, space);
+	case QM_DMA_SVA:
+		ret = qm_queue_bond(queue, true, space);
 		break;
-	case WD_DMA_PINNED:
-		ret = wd_queue_bond(queue, false, space);
+	case QM_DMA_PINNED:
+		ret = qm_queue_bond(queue, false, space);
 		break;
-	case WD_DMA_PHYSICAL:
+	case QM_DMA_PHYSICAL:
 		*pasid = 0;
 		return qm_physical_check(queue->qm);
 	default:
 		return -EOPNOTSUPP;
 	}
 	if (!ret)
-		*pasid = wd_queue_bond_pasid(queue);
+		*pasid = qm_queue_bond_pasid(queue);
 	return ret;
 }
 
-static int wd_queue_start(struct wd_queue *queue, struct wd_sva_mm **space)
+static int qm_queue_start(struct qm_queue *queue, struct wd_sva_mm **space)
 {
 	u32 pasid;
 	int ret;
 
 	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		return -ENXIO;
-	if (wd_queue_started(queue))
+	if (qm_queue_started(queue))
 		return -EINVAL;
-	wd_queue_unbond(queue);
-	ret = wd_queue_take_memory(queue, space, &pasid);
+	qm_queue_unbond(queue);
+	ret = qm_queue_take_memory(queue, space, &pasid);
 	if (ret)
 		return ret;
-	ret = wd_qp_start(queue->qp, queue->type, pasid);
+	ret = qm_qp_start(queue->qp, queue->type, pasid);
 	if (!ret) {
-		queue->state = WD_QUEUE_STARTED;
+		queue->state = QM_QUEUE_STARTED;
 		return 0;
 	}
 	if (queue->qp->broken)
-		wd_queue_zombie(queue);
-	wd_queue_unbond(queue);
+		qm_queue_zombie(queue);
+	qm_queue_unbond(queue);
 	return ret;
 }
 
-static int wd_queue_try_start(struct wd_queue *queue)
+static int qm_queue_try_start(struct qm_queue *queue)
 {
-	struct wd_sva_mm *space = wd_queue_mm(queue);
+	struct wd_sva_mm *space = qm_queue_mm(queue);
 	int ret;
 
 	if (IS_ERR(space))
 		return PTR_ERR(space);
 	ret = mutex_lock_killable(&queue->lock);
 	if (!ret) {
-		ret = wd_queue_start(queue, &space);
+		ret = qm_queue_start(queue, &space);
 		mutex_unlock(&queue->lock);
 	}
 	wd_iommu_sva_mm_put(space);
 	return ret;
 }
 
-static int wd_queue_start_ioctl(struct wd_queue *queue)
+static int qm_queue_start_ioctl(struct qm_queue *queue)
 {
 	int ret;
 
 	do {
 		ret = qm_wait_running(queue->qm);
 		if (!ret)
-			ret = wd_queue_try_start(queue);
+			ret = qm_queue_try_start(queue);
 	} while (ret == -ESHUTDOWN || ret == -EAGAIN);
 	return ret;
 }
 
-static int wd_queue_put_ioctl(struct wd_queue *queue)
+static int qm_queue_put_ioctl(struct qm_queue *queue)
 {
 	int ret;
 
 	ret = mutex_lock_killable(&queue->lock);
 	if (ret)
 		return ret;
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		ret = -ENXIO;
 	else
-		ret = wd_queue_halt(queue);
-	wd_queue_unbond(queue);
+		ret = qm_queue_halt(queue);
+	qm_queue_unbond(queue);
 	mutex_unlock(&queue->lock);
 	return ret;
 }
 
-static long wd_queue_ss_ioctl(struct wd_queue *queue, unsigned long __user *arg)
+static long qm_queue_ss_ioctl(struct qm_queue *queue, unsigned long __user *arg)
 {
 	unsigned long value;
 	long ret;
@@ -269,27 +269,27 @@ static long wd_queue_ss_ioctl(struct wd_queue *queue, unsigned long __user *arg)
 	if (copy_from_user(&value, arg, sizeof(value)))
 		return -EFAULT;
 	mutex_lock(&queue->qp->lock);
-	ret = wd_ss_slice(queue->ss, value, &value);
+	ret = qm_ss_slice(queue->ss, value, &value);
 	mutex_unlock(&queue->qp->lock);
 	if (ret >= 0 && copy_to_user(arg, &value, sizeof(value)))
 		return -EFAULT;
 	return ret;
 }
 
-static int wd_queue_ctx_ioctl(struct wd_queue *queue, void __user *arg)
+static int qm_queue_ctx_ioctl(struct qm_queue *queue, void __user *arg)
 {
 	struct hisi_qp_ctx ctx;
 	int ret = 0;
 
 	if (copy_from_user(&ctx, arg, sizeof(ctx)))
 		return -EFAULT;
-	if (ctx.qc_type > WD_QUEUE_MAX_TYPE)
+	if (ctx.qc_type > QM_QUEUE_MAX_TYPE)
 		return -EINVAL;
 
 	mutex_lock(&queue->lock);
-	if (queue->state == WD_QUEUE_ZOMBIE)
+	if (queue->state == QM_QUEUE_ZOMBIE)
 		ret = -ENXIO;
-	else if (wd_queue_started(queue) && ctx.qc_type != queue->type)
+	else if (qm_queue_started(queue) && ctx.qc_type != queue->type)
 		ret = -EINVAL;
 	else
 		queue->type = ctx.qc_type;
@@ -301,7 +301,7 @@ static int wd_queue_ctx_ioctl(struct wd_queue *queue, void __user *arg)
 	return copy_to_user(arg, &ctx, sizeof(ctx)) ? -EFAULT : 0;
 }
 
-static int wd_queue_info_ioctl(struct wd_queue *queue, void __user *arg)
+static int qm_queue_info_ioctl(struct qm_queue *queue, void __user *arg)
 {
 	struct hisi_qp_info info = {
 		.sqe_size = QM_SQE_SIZE,
@@ -312,41 +312,41 @@ static int wd_queue_info_ioctl(struct wd_queue *queue, void __user *arg)
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }
 
-static long wd_queue_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
+static long qm_queue_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
 {
-	struct wd_queue *queue = file->private_data;
+	struct qm_queue *queue = file->private_data;
 	void __user *uarg = (void __user *)arg;
 
-	if (!wd_queue_alive(queue))
+	if (!qm_queue_alive(queue))
 		return -ENXIO;
 	switch (cmd) {
 	case UACCE_CMD_START_Q:
-		return wd_queue_start_ioctl(queue);
+		return qm_queue_start_ioctl(queue);
 	case UACCE_CMD_PUT_Q:
-		return wd_queue_put_ioctl(queue);
+		return qm_queue_put_ioctl(queue);
 	case UACCE_CMD_QM_SET_QP_CTX:
-		return wd_queue_ctx_ioctl(queue, uarg);
+		return qm_queue_ctx_ioctl(queue, uarg);
 	case UACCE_CMD_QM_SET_QP_INFO:
-		return wd_queue_info_ioctl(queue, uarg);
+		return qm_queue_info_ioctl(queue, uarg);
 	case UACCE_CMD_GET_SS_DMA:
-		return wd_queue_ss_ioctl(queue, uarg);
+		return qm_queue_ss_ioctl(queue, uarg);
 	case HISI_QM_CMD_PIN:
-		return wd_queue_pin_ioctl(queue, uarg);
+		return qm_queue_pin_ioctl(queue, uarg);
 	case HISI_QM_CMD_UNPIN:
-		return wd_queue_unpin_ioctl(queue, uarg);
+		return qm_queue_unpin_ioctl(queue, uarg);
 	case VFIO_DEVICE_BIND_IOMMUFD:
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		return vfio_verbs_ioctl(&wd_queue_verbs, queue, cmd, uarg);
+		return vfio_verbs_ioctl(&qm_queue_verbs, queue, cmd, uarg);
 	default:
 		return -EINVAL;
 	}
 }
 
-static __poll_t wd_queue_poll(struct file *file, struct poll_table_struct *wait)
+static __poll_t qm_queue_poll(struct file *file, struct poll_table_struct *wait)
 {
-	struct wd_queue *queue = file->private_data;
-	struct wd_qp *qp = queue->qp;
+	struct qm_queue *queue = file->private_data;
+	struct qm_qp *qp = queue->qp;
 	__poll_t mask = 0;
 
 	poll_wait(file, &qp->wait, wait);
@@ -361,12 +361,12 @@ static __poll_t wd_queue_poll(struct file *file, struct poll_table_struct *wait)
 	return mask;
 }
 
-const struct file_operations wd_queue_fops = {
+const struct file_operations qm_queue_fops = {
 	.owner = THIS_MODULE,
-	.open = wd_queue_open,
-	.release = wd_queue_release,
-	.unlocked_ioctl = wd_queue_ioctl,
+	.open = qm_queue_open,
+	.release = qm_queue_release,
+	.unlocked_ioctl = qm_queue_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
-	.mmap = wd_queue_mmap,
-	.poll = wd_queue_poll,
+	.mmap = qm_queue_mmap,
+	.poll = qm_queue_poll,
 };

@@ -12,10 +12,10 @@
 
 #include "queue.h"
 
-static void wd_queue_destroy(struct kref *ref)
+static void qm_queue_destroy(struct kref *ref)
 {
-	struct wd_queue *queue = container_of(ref, struct wd_queue, ref);
-	struct wd_qm *qm = queue->qm;
+	struct qm_queue *queue = container_of(ref, struct qm_queue, ref);
+	struct qm *qm = queue->qm;
 
 	if (queue->mm)
 		mmdrop(queue->mm);
@@ -24,33 +24,33 @@ static void wd_queue_destroy(struct kref *ref)
 	put_device(&qm->dev);
 }
 
-void wd_queue_put(struct wd_queue *queue)
+void qm_queue_put(struct qm_queue *queue)
 {
-	kref_put(&queue->ref, wd_queue_destroy);
+	kref_put(&queue->ref, qm_queue_destroy);
 }
 
 /**
- * wd_queue_started() - does the device work on a queue
+ * qm_queue_started() - does the device work on a queue
  * @queue: locked
  *
  * Return: false also if the device has been stopped under it.
  */
-bool wd_queue_started(struct wd_queue *queue)
+bool qm_queue_started(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
-	if (queue->state == WD_QUEUE_STARTED && !qm_qp_started(queue->qp))
-		queue->state = WD_QUEUE_INIT;
-	return queue->state == WD_QUEUE_STARTED;
+	if (queue->state == QM_QUEUE_STARTED && !qm_qp_started(queue->qp))
+		queue->state = QM_QUEUE_INIT;
+	return queue->state == QM_QUEUE_STARTED;
 }
 
 /**
- * wd_queue_zombie() - the end of a queue whose file is still open
+ * qm_queue_zombie() - the end of a queue whose file is still open
  * @queue: locked
  */
-void wd_queue_zombie(struct wd_queue *queue)
+void qm_queue_zombie(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
-	queue->state = WD_QUEUE_ZOMBIE;
+	queue->state = QM_QUEUE_ZOMBIE;
 	mutex_lock(&queue->qp->lock);
 	queue->dead = true;
 	mutex_unlock(&queue->qp->lock);
@@ -58,10 +58,10 @@ void wd_queue_zombie(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_orphan() - the address space that a stopped queue worked in is gone
+ * qm_queue_orphan() - the address space that a stopped queue worked in is gone
  * @queue: locked
  */
-void wd_queue_orphan(struct wd_queue *queue)
+void qm_queue_orphan(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
 	mutex_lock(&queue->qp->lock);

@@ -28,7 +28,7 @@
 /* Every queue has its own doorbells there. */
 #define WD_DOORBELL_PAGES (QM_DB_WINDOW / PAGE_SIZE)
 
-static unsigned long wd_region_pgoff(struct wd_queue *queue, unsigned int region)
+static unsigned long qm_region_pgoff(struct qm_queue *queue, unsigned int region)
 {
 	unsigned long pgoff = (region + 1) * WD_REGION_PAGES;
 
@@ -38,25 +38,25 @@ static unsigned long wd_region_pgoff(struct wd_queue *queue, unsigned int region
 }
 
 /**
- * wd_queue_revoke_doorbells() - touching the doorbells is SIGBUS from now on
+ * qm_queue_revoke_doorbells() - touching the doorbells is SIGBUS from now on
  * @queue: locked, dead
  *
  * The window may belong to another device, or to another owner of the queue, soon.
  */
-void wd_queue_revoke_doorbells(struct wd_queue *queue)
+void qm_queue_revoke_doorbells(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
 	if (!queue->mapping)
 		return;
 	unmap_mapping_range(queue->mapping,
-			    (loff_t)wd_region_pgoff(queue, UACCE_QFRT_MMIO) << PAGE_SHIFT,
+			    (loff_t)qm_region_pgoff(queue, UACCE_QFRT_MMIO) << PAGE_SHIFT,
 			    QM_DB_WINDOW, 1);
 }
 
 /* The frame of a page of a region; 0 if there is none. */
-static unsigned long wd_region_pfn(struct wd_queue *queue, unsigned int region, unsigned long page)
+static unsigned long qm_region_pfn(struct qm_queue *queue, unsigned int region, unsigned long page)
 {
-	struct wd_qm *qm = queue->qm;
+	struct qm *qm = queue->qm;
 	resource_size_t window;
 
 	lockdep_assert_held(&queue->qp->lock);
@@ -70,20 +70,20 @@ static unsigned long wd_region_pfn(struct wd_queue *queue, unsigned int region, 
 	case UACCE_QFRT_DUS:
 		return qm_dus_pfn(queue->qp, page);
 	default:
-		return wd_ss_pfn(queue->ss, page);
+		return qm_ss_pfn(queue->ss, page);
 	}
 }
 
-static vm_fault_t wd_region_fault(struct vm_fault *vmf)
+static vm_fault_t qm_region_fault(struct vm_fault *vmf)
 {
-	struct wd_queue *queue = vmf->vma->vm_file->private_data;
+	struct qm_queue *queue = vmf->vma->vm_file->private_data;
 	unsigned int region = vmf->pgoff / WD_REGION_PAGES - 1;
-	unsigned long page = vmf->pgoff - wd_region_pgoff(queue, region);
+	unsigned long page = vmf->pgoff - qm_region_pgoff(queue, region);
 	vm_fault_t ret = VM_FAULT_SIGBUS;
 	unsigned long pfn;
 
 	mutex_lock(&queue->qp->lock);
-	pfn = wd_region_pfn(queue, region, page);
+	pfn = qm_region_pfn(queue, region, page);
 	if (pfn)
 		ret = vmf_insert_pfn(vmf->vma, vmf->address, pfn);
 	mutex_unlock(&queue->qp->lock);
@@ -91,35 +91,35 @@ static vm_fault_t wd_region_fault(struct vm_fault *vmf)
 }
 
 /* A mapping is made once and stays where it is: the address of a region is fixed at mmap(). */
-static int wd_region_mremap(struct vm_area_struct *vma)
+static int qm_region_mremap(struct vm_area_struct *vma)
 {
 	return -EPERM;
 }
 
-static const struct vm_operations_struct wd_region_vm_ops = {
-	.mremap = wd_region_mremap,
-	.fault = wd_region_fault,
+static const struct vm_operations_struct qm_region_vm_ops = {
+	.mremap = qm_region_mremap,
+	.fault = qm_region_fault,
 };
 
-static int wd_region_alloc_ss(struct wd_queue *queue, size_t size)
+static int qm_region_alloc_ss(struct qm_queue *queue, size_t size)
 {
-	struct wd_ss *ss;
+	struct qm_ss *ss;
 	int ret;
 
-	if (READ_ONCE(queue->qm->mode) != WD_DMA_PHYSICAL)
+	if (READ_ONCE(queue->qm->mode) != QM_DMA_PHYSICAL)
 		return -EINVAL;
 	ret = qm_physical_check(queue->qm);
 	if (ret)
 		return ret;
-	ss = wd_ss_alloc(queue->qm, size);
+	ss = qm_ss_alloc(queue->qm, size);
 	if (IS_ERR(ss))
 		return PTR_ERR(ss);
 	queue->ss = ss;
 	return 0;
 }
 
-/* Make the memory of a region, before it can be mapped. */
-static int wd_region_prepare(struct wd_queue *queue, unsigned int region, size_t size)
+/* What is behind a region, before it can be mapped. */
+static int qm_region_prepare(struct qm_queue *queue, unsigned int region, size_t size)
 {
 	lockdep_assert_held(&queue->qp->lock);
 	if (queue->dead)
@@ -132,11 +132,11 @@ static int wd_region_prepare(struct wd_queue *queue, unsigned int region, size_t
 	case UACCE_QFRT_DUS:
 		return qm_dus_get(queue->qp);
 	default:
-		return wd_region_alloc_ss(queue, size);
+		return qm_region_alloc_ss(queue, size);
 	}
 }
 
-static bool wd_region_fits(struct wd_queue *queue, unsigned long region, size_t size)
+static bool qm_region_fits(struct qm_queue *queue, unsigned long region, size_t size)
 {
 	switch (region) {
 	case UACCE_QFRT_MMIO:
@@ -149,13 +149,13 @@ static bool wd_region_fits(struct wd_queue *queue, unsigned long region, size_t 
 }
 
 /**
- * wd_queue_mmap() - map a region
+ * qm_queue_mmap() - map a region
  * @file: of the queue
  * @vma: whole, shared
  */
-int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
+int qm_queue_mmap(struct file *file, struct vm_area_struct *vma)
 {
-	struct wd_queue *queue = file->private_data;
+	struct qm_queue *queue = file->private_data;
 	size_t size = vma->vm_end - vma->vm_start;
 	unsigned int region;
 	int ret;
@@ -164,12 +164,12 @@ int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
-	if (!wd_region_fits(queue, vma->vm_pgoff, size))
+	if (!qm_region_fits(queue, vma->vm_pgoff, size))
 		return -EINVAL;
 	region = vma->vm_pgoff;
 
 	mutex_lock(&queue->qp->lock);
-	ret = wd_region_prepare(queue, region, size);
+	ret = qm_region_prepare(queue, region, size);
 	if (!ret)
 		queue->mapped |= BIT(region);
 	mutex_unlock(&queue->qp->lock);
@@ -181,8 +181,8 @@ int wd_queue_mmap(struct file *file, struct vm_area_struct *vma)
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 		wd_vm_flags_mod(vma, VM_IO, 0);
 	}
-	vma->vm_ops = &wd_region_vm_ops;
-	/* From here on it is found by wd_queue_revoke_doorbells(). */
-	vma->vm_pgoff = wd_region_pgoff(queue, region);
+	vma->vm_ops = &qm_region_vm_ops;
+	/* From here on it is found by qm_queue_revoke_doorbells(). */
+	vma->vm_pgoff = qm_region_pgoff(queue, region);
 	return 0;
 }

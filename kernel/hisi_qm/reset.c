@@ -18,7 +18,7 @@
 #define QM_HALT_PATIENCE_MS 200
 
 /* Attributes of the function's own bus accesses: snooped, without PASID (QM-RING-5). */
-static void qm_user_domain(struct wd_qm *qm)
+static void qm_user_domain(struct qm *qm)
 {
 	qm_write(qm, QM_ARUSER_CFG, 0x40001070);
 	qm_write(qm, QM_ARUSER_ENABLE, 0xfffffffe);
@@ -32,14 +32,14 @@ static void qm_user_domain(struct wd_qm *qm)
 }
 
 /* Everything between "memory of the device is undefined" and "queues can be started". */
-static int qm_start_locked(struct wd_qm *qm)
+static int qm_start_locked(struct qm *qm)
 {
 	int ret;
 
 	lockdep_assert_held(&qm->mailbox_lock);
 	qm_modify(qm, QM_PM_CTRL, 0, QM_PM_IDLE_DISABLE);
 	qm_write(qm, QM_MEM_START_INIT, 1);
-	ret = wd_qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
+	ret = qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
 	if (ret)
 		return ret;
 	/* No messages with virtual functions: acknowledged and off. */
@@ -75,7 +75,7 @@ err_engine:
  *
  * Return: 0 or the error of the step that failed; the steps before it are undone.
  */
-int qm_start(struct wd_qm *qm)
+int qm_start(struct qm *qm)
 {
 	int ret;
 
@@ -91,7 +91,7 @@ int qm_start(struct wd_qm *qm)
  * qm_stop() - take all queues away from the function, at once
  * @qm: queue manager that was started
  */
-void qm_stop(struct wd_qm *qm)
+void qm_stop(struct qm *qm)
 {
 	qm_events_stop(qm);
 	if (qm_vft_set(qm, 0, 0, 0))
@@ -104,15 +104,15 @@ void qm_stop(struct wd_qm *qm)
  * qm_write_back() - let the device write the contexts that it caches
  * @qm: stopped queue manager, still a bus master
  */
-void qm_write_back(struct wd_qm *qm)
+void qm_write_back(struct qm *qm)
 {
 	qm_write(qm, QM_CACHE_WB_START, 1);
-	if (wd_qm_poll_register(qm, QM_CACHE_WB_DONE, BIT(0), BIT(0)))
+	if (qm_poll_register(qm, QM_CACHE_WB_DONE, BIT(0), BIT(0)))
 		dev_err(&qm->pdev->dev, "context caches are not written back\n");
 }
 
-/* Let the device finish requests of users, for a short time. */
-static void qm_settle(struct wd_qm *qm)
+/* Let the device finish what users gave it, as far as that takes no time. */
+static void qm_settle(struct qm *qm)
 {
 	u64 deadline = ktime_get_ns() + QM_HALT_PATIENCE_MS * (u64)NSEC_PER_MSEC;
 	unsigned int i;
@@ -131,7 +131,7 @@ static void qm_settle(struct wd_qm *qm)
  * Under the mailbox's lock: a thread that waits for the mailbox finds that the device is gone, and
  * that nothing runs any more.
  */
-static void qm_shut(struct wd_qm *qm, bool running)
+static void qm_shut(struct qm *qm, bool running)
 {
 	mutex_lock(&qm->mailbox_lock);
 	qm->mailbox_shut = true;
@@ -144,22 +144,22 @@ static void qm_shut(struct wd_qm *qm, bool running)
 }
 
 /**
- * wd_qm_halt() - stop the whole function under its users, before a reset or the system's sleep
+ * qm_halt() - stop the whole function under its users, before a reset or the system's sleep
  * @qm: initialised queue manager, without kernel users
  *
  * Afterwards the device does no DMA and sends no interrupts. Users are told by POLLERR and by the
- * flags of their rings. Their files keep their attachments, and can be started again after
- * wd_qm_restart(): until then START_Q and open() wait. This waits for nothing that a user can hold.
- * A second call has no effect.
+ * flags of their rings; their files keep what is attached, and can be started again when
+ * qm_restart() has been called: until then START_Q and open() wait. Nothing that a user can hold
+ * is waited for. Twice is as good as once.
  */
-void wd_qm_halt(struct wd_qm *qm)
+void qm_halt(struct qm *qm)
 {
-	bool running = qm->state == WD_QM_RUNNING;
+	bool running = qm->state == QM_RUNNING;
 	unsigned int i;
 
-	if (qm->state == WD_QM_HALTED)
+	if (qm->state == QM_HALTED)
 		return;
-	WRITE_ONCE(qm->state, WD_QM_HALTED);
+	WRITE_ONCE(qm->state, QM_HALTED);
 	if (running)
 		qm_settle(qm);
 	qm_irqs_disable(qm);
@@ -169,21 +169,21 @@ void wd_qm_halt(struct wd_qm *qm)
 		qm_qp_interrupt(&qm->qps[i]);
 	qm_mend_all(qm);
 }
-EXPORT_SYMBOL_GPL(wd_qm_halt);
+EXPORT_SYMBOL_GPL(qm_halt);
 
 /**
- * wd_qm_restart() - let users work again after wd_qm_halt()
- * @qm: halted queue manager; its function has been reset, or had no power
+ * qm_restart() - let users work again after qm_halt()
+ * @qm: halted queue manager whose function has been reset, or had no power
  *
- * Also after an error another wd_qm_halt(), reset and wd_qm_restart() may follow.
+ * Also after an error another qm_halt(), reset and qm_restart() may follow.
  *
  * Return: 0, or the error of the step that failed: then START_Q and open() are -EIO.
  */
-int wd_qm_restart(struct wd_qm *qm)
+int qm_restart(struct qm *qm)
 {
 	int ret;
 
-	if (qm->state != WD_QM_HALTED)
+	if (qm->state != QM_HALTED)
 		return 0;
 	ret = wd_iommu_set_master(qm->pdev);
 	if (!ret)
@@ -194,11 +194,11 @@ int wd_qm_restart(struct wd_qm *qm)
 	} else {
 		qm_irqs_enable(qm);
 	}
-	WRITE_ONCE(qm->state, ret ? WD_QM_LOST : WD_QM_RUNNING);
+	WRITE_ONCE(qm->state, ret ? QM_LOST : QM_RUNNING);
 	wake_up_all(&qm->thaw);
 	return ret;
 }
-EXPORT_SYMBOL_GPL(wd_qm_restart);
+EXPORT_SYMBOL_GPL(qm_restart);
 
 /**
  * qm_wait_running() - wait until a halted queue manager works again
@@ -207,14 +207,14 @@ EXPORT_SYMBOL_GPL(wd_qm_restart);
  * Return: 0; -ENXIO the driver lets go of the device; -EIO it did not come back; -ERESTARTSYS the
  * caller is being killed. It may be halted again at once, unless the caller keeps that away.
  */
-int qm_wait_running(struct wd_qm *qm)
+int qm_wait_running(struct qm *qm)
 {
 	int ret = wait_event_killable(qm->thaw,
-				      READ_ONCE(qm->state) != WD_QM_HALTED || READ_ONCE(qm->gone));
+				      READ_ONCE(qm->state) != QM_HALTED || READ_ONCE(qm->gone));
 
 	if (ret)
 		return ret;
 	if (READ_ONCE(qm->gone))
 		return -ENXIO;
-	return READ_ONCE(qm->state) == WD_QM_LOST ? -EIO : 0;
+	return READ_ONCE(qm->state) == QM_LOST ? -EIO : 0;
 }

@@ -18,28 +18,28 @@
 #define SS_SLICE_MAX 0x400000ul
 #define SS_TOTAL_MAX 0x10000000ul
 
-struct wd_ss_slice {
+struct qm_ss_slice {
 	void *memory;
 	dma_addr_t dma;
 	size_t size;
 };
 
 /**
- * struct wd_ss - the region of a queue file
- * @qm: its device may use the memory
+ * struct qm_ss - the region of a queue file
+ * @qm: whose device may use it
  * @mapped: the device still may
  * @count: entries of @slices
  * @slices: in the order of their DMA addresses, and of the region
  */
-struct wd_ss {
-	struct wd_qm *qm;
+struct qm_ss {
+	struct qm *qm;
 	bool mapped;
 	unsigned int count;
-	struct wd_ss_slice slices[];
+	struct qm_ss_slice slices[];
 };
 
 /* As much of @wanted as there is in one piece. */
-static int ss_slice_alloc(struct wd_qm *qm, struct wd_ss_slice *slice, size_t wanted)
+static int ss_slice_alloc(struct qm *qm, struct qm_ss_slice *slice, size_t wanted)
 {
 	struct device *dev = &qm->pdev->dev;
 	size_t size;
@@ -61,7 +61,7 @@ static int ss_slice_alloc(struct wd_qm *qm, struct wd_ss_slice *slice, size_t wa
 }
 
 /* A new slice takes its place among those before it. */
-static void ss_slice_sort(struct wd_ss *ss)
+static void ss_slice_sort(struct qm_ss *ss)
 {
 	unsigned int i;
 
@@ -70,10 +70,10 @@ static void ss_slice_sort(struct wd_ss *ss)
 }
 
 /**
- * wd_ss_unmap() - take the region away from the device; user mappings stay
+ * qm_ss_unmap() - take the region away from the device; user mappings stay
  * @ss: region, or NULL
  */
-void wd_ss_unmap(struct wd_ss *ss)
+void qm_ss_unmap(struct qm_ss *ss)
 {
 	unsigned int i;
 
@@ -86,31 +86,31 @@ void wd_ss_unmap(struct wd_ss *ss)
 }
 
 /**
- * wd_ss_free() - give the region back; no user mapping is left
+ * qm_ss_free() - give the region back; no user mapping is left
  * @ss: region, or NULL
  */
-void wd_ss_free(struct wd_ss *ss)
+void qm_ss_free(struct qm_ss *ss)
 {
 	unsigned int i;
 
 	if (!ss)
 		return;
-	wd_ss_unmap(ss);
+	qm_ss_unmap(ss);
 	for (i = 0; i < ss->count; i++)
 		free_pages_exact(ss->slices[i].memory, ss->slices[i].size);
 	kvfree(ss);
 }
 
 /**
- * wd_ss_alloc() - a zeroed region
+ * qm_ss_alloc() - a zeroed region
  * @qm: queue manager, present
  * @size: bytes; the last slice is rounded up
  *
  * Return: the region; ERR_PTR of -EINVAL for a size that cannot be, -ENOMEM.
  */
-struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size)
+struct qm_ss *qm_ss_alloc(struct qm *qm, size_t size)
 {
-	struct wd_ss *ss;
+	struct qm_ss *ss;
 	int ret;
 
 	if (!size || size > SS_TOTAL_MAX)
@@ -124,7 +124,7 @@ struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size)
 	while (size) {
 		ret = ss_slice_alloc(qm, &ss->slices[ss->count], size);
 		if (ret) {
-			wd_ss_free(ss);
+			qm_ss_free(ss);
 			return ERR_PTR(ret);
 		}
 		size -= ss->slices[ss->count].size;
@@ -135,14 +135,14 @@ struct wd_ss *wd_ss_alloc(struct wd_qm *qm, size_t size)
 }
 
 /**
- * wd_ss_slice() - where a slice lies for the device
+ * qm_ss_slice() - where a slice lies for the device
  * @ss: region, or NULL
  * @index: of the slice
  * @answer: filled as UACCE_CMD_GET_SS_DMA does
  *
  * Return: number of slices after it; -EINVAL.
  */
-long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *answer)
+long qm_ss_slice(const struct qm_ss *ss, unsigned long index, unsigned long *answer)
 {
 	if (!ss || index >= ss->count)
 		return -EINVAL;
@@ -151,7 +151,7 @@ long wd_ss_slice(const struct wd_ss *ss, unsigned long index, unsigned long *ans
 }
 
 /* Frame of a page of the region; 0 if there is none. */
-unsigned long wd_ss_pfn(const struct wd_ss *ss, unsigned long page)
+unsigned long qm_ss_pfn(const struct qm_ss *ss, unsigned long page)
 {
 	unsigned long pages;
 	unsigned int i;

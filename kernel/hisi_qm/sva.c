@@ -8,8 +8,8 @@
  * give away access to its own memory. After exec() or the end of the process the file cannot be
  * started that way any more.
  *
- * Locks: wd_qm.sva_lock is inside wd_queue.lock and protects the list of bonds and their members. A
- * bond is made with it held, and unbound without it.
+ * Locks: qm.sva_lock is inside qm_queue.lock and protects the list of bonds and what is in them.
+ * A bond is made with it held, and unbound without it.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -21,29 +21,29 @@
 #include "queue.h"
 
 /**
- * struct wd_bond - the queues of one process on one device
+ * struct qm_bond - the queues of one process on one device
  * @qm: held
- * @mm: the process's; kept by the queues
- * @node: in wd_qm.bonds; empty once it accepts no more queues
- * @queues: wd_queue.bond_node, counted by @users
+ * @mm: whose; kept by the queues
+ * @node: in qm.bonds; empty once it accepts no more queues
+ * @queues: qm_queue.bond_node, counted by @users
  * @users: queues
  * @sva: the layer's
  * @pasid: of all queues
  * @faults: page faults are handled
  */
-struct wd_bond {
-	struct wd_qm *qm;
+struct qm_bond {
+	struct qm *qm;
 	struct mm_struct *mm;
 	struct list_head node;
 	struct list_head queues;
 	unsigned int users;
 	struct wd_sva *sva;
-	struct wd_pasid *pasid;
+	struct qm_pasid *pasid;
 	bool faults;
 };
 
-/* The bond takes no more queues: the next start makes a new bond. */
-static void bond_close(struct wd_bond *bond)
+/* No more queues: who starts one gets another bond. */
+static void bond_close(struct qm_bond *bond)
 {
 	mutex_lock(&bond->qm->sva_lock);
 	list_del_init(&bond->node);
@@ -51,21 +51,21 @@ static void bond_close(struct wd_bond *bond)
 }
 
 /* A queue of a bond that is still in it, with a reference. */
-static struct wd_queue *bond_first_queue(struct wd_bond *bond)
+static struct qm_queue *bond_first_queue(struct qm_bond *bond)
 {
-	struct wd_queue *queue;
+	struct qm_queue *queue;
 
 	mutex_lock(&bond->qm->sva_lock);
-	queue = list_first_entry_or_null(&bond->queues, struct wd_queue, bond_node);
+	queue = list_first_entry_or_null(&bond->queues, struct qm_queue, bond_node);
 	if (queue)
 		kref_get(&queue->ref);
 	mutex_unlock(&bond->qm->sva_lock);
 	return queue;
 }
 
-static void bond_wipe(struct wd_bond *bond)
+static void bond_wipe(struct qm_bond *bond)
 {
-	struct wd_queue *queue;
+	struct qm_queue *queue;
 
 	mutex_lock(&bond->qm->sva_lock);
 	list_for_each_entry (queue, &bond->queues, bond_node)
@@ -80,8 +80,8 @@ static void bond_wipe(struct wd_bond *bond)
  */
 static void bond_mm_exit(void *data)
 {
-	struct wd_bond *bond = data;
-	struct wd_queue *queue;
+	struct qm_bond *bond = data;
+	struct qm_queue *queue;
 
 	bond_close(bond);
 	bond_wipe(bond);
@@ -91,13 +91,13 @@ static void bond_mm_exit(void *data)
 		if (queue->bond == bond)
 			queue->ended(queue);
 		mutex_unlock(&queue->lock);
-		wd_queue_put(queue);
+		qm_queue_put(queue);
 	}
 }
 
 static void bond_release(void *data)
 {
-	struct wd_bond *bond = data;
+	struct qm_bond *bond = data;
 
 	put_device(&bond->qm->dev);
 	kfree(bond);
@@ -109,16 +109,16 @@ static const struct wd_sva_ops bond_ops = {
 };
 
 /* At any PASID that is free in the IOMMU too. */
-static int bond_bind(struct wd_bond *bond, struct wd_sva_mm *space)
+static int bond_bind(struct qm_bond *bond, struct wd_sva_mm *space)
 {
-	struct wd_qm *qm = bond->qm;
+	struct qm *qm = bond->qm;
 	struct device *dev = &qm->pdev->dev;
-	u32 max = min_t(u32, wd_iommu_max_pasids(dev), WD_QUEUE_MAX_PASIDS), next = 1;
-	struct wd_pasid *pasid;
+	u32 max = min_t(u32, wd_iommu_max_pasids(dev), QM_QUEUE_MAX_PASIDS), next = 1;
+	struct qm_pasid *pasid;
 	struct wd_sva *sva;
 
 	for (; next < max; next++) {
-		pasid = wd_pasid_alloc(qm, next, max - 1);
+		pasid = qm_pasid_alloc(qm, next, max - 1);
 		if (IS_ERR(pasid))
 			return PTR_ERR(pasid);
 		next = pasid->value;
@@ -128,7 +128,7 @@ static int bond_bind(struct wd_bond *bond, struct wd_sva_mm *space)
 			bond->pasid = pasid;
 			return 0;
 		}
-		wd_pasid_put(pasid);
+		qm_pasid_put(pasid);
 		if (PTR_ERR(sva) != -EBUSY)
 			return PTR_ERR(sva);
 	}
@@ -136,10 +136,10 @@ static int bond_bind(struct wd_bond *bond, struct wd_sva_mm *space)
 }
 
 /* On success *@space is the bond's, and NULL. */
-static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool faults,
+static struct qm_bond *bond_make(struct qm *qm, struct mm_struct *mm, bool faults,
 				 struct wd_sva_mm **space)
 {
-	struct wd_bond *bond = kzalloc(sizeof(*bond), GFP_KERNEL_ACCOUNT);
+	struct qm_bond *bond = kzalloc(sizeof(*bond), GFP_KERNEL_ACCOUNT);
 	int ret;
 
 	lockdep_assert_held(&qm->sva_lock);
@@ -160,10 +160,10 @@ static struct wd_bond *bond_make(struct wd_qm *qm, struct mm_struct *mm, bool fa
 	return bond;
 }
 
-static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool faults,
+static struct qm_bond *bond_find(struct qm *qm, struct mm_struct *mm, bool faults,
 				 struct wd_sva_mm **space)
 {
-	struct wd_bond *bond;
+	struct qm_bond *bond;
 
 	lockdep_assert_held(&qm->sva_lock);
 	list_for_each_entry (bond, &qm->bonds, node)
@@ -173,15 +173,15 @@ static struct wd_bond *bond_find(struct wd_qm *qm, struct mm_struct *mm, bool fa
 }
 
 /**
- * wd_queue_mm() - get the part of the process that wd_queue_bond() may need
+ * qm_queue_mm() - what qm_queue_bond() may need of the process
  * @queue: not locked: this waits for the caller's mmap lock
  *
  * Return: to be put with wd_iommu_sva_mm_put(); NULL if the queue, as it is now, would need
  * nothing; ERR_PTR of -ENOMEM, -EINTR.
  */
-struct wd_sva_mm *wd_queue_mm(struct wd_queue *queue)
+struct wd_sva_mm *qm_queue_mm(struct qm_queue *queue)
 {
-	enum wd_dma_mode mode = READ_ONCE(queue->qm->mode);
+	enum qm_dma_mode mode = READ_ONCE(queue->qm->mode);
 	bool needed;
 
 	if (mutex_lock_killable(&queue->lock))
@@ -190,25 +190,25 @@ struct wd_sva_mm *wd_queue_mm(struct wd_queue *queue)
 	mutex_unlock(&queue->lock);
 	if (!needed || !current->mm || current->mm != queue->mm)
 		return NULL;
-	if (mode != WD_DMA_SVA && mode != WD_DMA_PINNED)
+	if (mode != QM_DMA_SVA && mode != QM_DMA_PINNED)
 		return NULL;
 	return wd_iommu_sva_mm_get(current->mm);
 }
 
 /**
- * wd_queue_bond() - the address space of the process for a queue
+ * qm_queue_bond() - the address space of the process for a queue
  * @queue: locked, not started, without address space
  * @faults: with page faults
- * @space: of wd_queue_mm(); NULL afterwards if it was used
+ * @space: of qm_queue_mm(); NULL afterwards if it was used
  *
  * Return: 0: @queue->bond is set; -EPERM if the caller is not the process that opened the file;
- * -EAGAIN if the queue did not seem to need @space when wd_queue_mm() looked; -EOPNOTSUPP; -ENOSPC;
+ * -EAGAIN if the queue did not seem to need @space when qm_queue_mm() looked; -EOPNOTSUPP; -ENOSPC;
  * -ENOMEM; -EINTR if the caller is being killed.
  */
-int wd_queue_bond(struct wd_queue *queue, bool faults, struct wd_sva_mm **space)
+int qm_queue_bond(struct qm_queue *queue, bool faults, struct wd_sva_mm **space)
 {
-	struct wd_qm *qm = queue->qm;
-	struct wd_bond *bond;
+	struct qm *qm = queue->qm;
+	struct qm_bond *bond;
 	int ret;
 
 	lockdep_assert_held(&queue->lock);
@@ -230,21 +230,21 @@ int wd_queue_bond(struct wd_queue *queue, bool faults, struct wd_sva_mm **space)
 }
 
 /**
- * wd_queue_bond_pasid() - the PASID of a queue's bond
+ * qm_queue_bond_pasid() - the PASID of a queue's bond
  * @queue: locked, with a bond
  */
-u32 wd_queue_bond_pasid(const struct wd_queue *queue)
+u32 qm_queue_bond_pasid(const struct qm_queue *queue)
 {
 	return queue->bond->pasid->value;
 }
 
 /**
- * wd_queue_bond_cut() - put the process out of the device's reach, which does not stop a queue
+ * qm_queue_bond_cut() - put the process out of the device's reach, which does not stop a queue
  * @queue: locked
  *
  * Other queues of the process on the device lose their memory with it.
  */
-void wd_queue_bond_cut(struct wd_queue *queue)
+void qm_queue_bond_cut(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
 	if (!queue->bond)
@@ -254,12 +254,12 @@ void wd_queue_bond_cut(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_bond_refuse() - answer the page faults that a queue's process waits for
+ * qm_queue_bond_refuse() - answer the page faults that a queue's process waits for
  * @queue: locked
  *
  * Page faults of its other queues on the device are answered too.
  */
-void wd_queue_bond_refuse(struct wd_queue *queue)
+void qm_queue_bond_refuse(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
 	if (queue->bond)
@@ -267,14 +267,14 @@ void wd_queue_bond_refuse(struct wd_queue *queue)
 }
 
 /**
- * wd_queue_unbond() - a queue that is halted leaves its bond
+ * qm_queue_unbond() - a queue that is halted leaves its bond
  * @queue: locked
  */
-void wd_queue_unbond(struct wd_queue *queue)
+void qm_queue_unbond(struct qm_queue *queue)
 {
-	struct wd_bond *bond = queue->bond;
-	struct wd_qm *qm = queue->qm;
-	struct wd_pasid *pasid;
+	struct qm_bond *bond = queue->bond;
+	struct qm *qm = queue->qm;
+	struct qm_pasid *pasid;
 	bool last;
 
 	lockdep_assert_held(&queue->lock);
@@ -287,11 +287,11 @@ void wd_queue_unbond(struct wd_queue *queue)
 	if (last)
 		list_del_init(&bond->node);
 	pasid = bond->pasid;
-	wd_pasid_leave(pasid, queue->qp);
+	qm_pasid_leave(pasid, queue->qp);
 	mutex_unlock(&qm->sva_lock);
 	if (!last)
 		return;
 	wd_iommu_sva_unbind(bond->sva);
-	/* The bond may be gone. Others may have its PASID only from now on. */
-	wd_pasid_put(pasid);
+	/* The bond may be gone. Its PASID is somebody else's only now. */
+	qm_pasid_put(pasid);
 }

@@ -15,7 +15,7 @@
 
 #include "queue.h"
 
-#define WD_QM_MAX_DEVICES 256
+#define QM_MAX_DEVICES 256
 
 static struct class qm_class = {
 	.name = "uacce",
@@ -24,9 +24,9 @@ static struct class qm_class = {
 static dev_t qm_devt;
 static DEFINE_IDA(qm_ids);
 
-static struct wd_qm *to_qm(struct device *dev)
+static struct qm *to_qm(struct device *dev)
 {
-	return container_of(dev, struct wd_qm, dev);
+	return container_of(dev, struct qm, dev);
 }
 
 static ssize_t id_show(struct device *dev, struct device_attribute *attr, char *buf)
@@ -37,7 +37,7 @@ static DEVICE_ATTR_RO(id);
 
 static ssize_t api_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	bool physical = READ_ONCE(to_qm(dev)->mode) == WD_DMA_PHYSICAL;
+	bool physical = READ_ONCE(to_qm(dev)->mode) == QM_DMA_PHYSICAL;
 
 	return sysfs_emit(buf, "%s%s\n", HISI_QM_API_VER3_BASE, physical ? "_noiommu" : "");
 }
@@ -58,7 +58,7 @@ static DEVICE_ATTR_RO(algorithms);
 static ssize_t available_instances_show(struct device *dev, struct device_attribute *attr,
 					char *buf)
 {
-	struct wd_qm *qm = to_qm(dev);
+	struct qm *qm = to_qm(dev);
 	unsigned int free;
 
 	mutex_lock(&qm->lock);
@@ -103,9 +103,9 @@ static DEVICE_ATTR_RO(isolate);
 static ssize_t selftest_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	static const char *const results[] = {
-		[WD_QM_SELFTEST_NOT_RUN] = "not run",
-		[WD_QM_SELFTEST_PASSED] = "passed",
-		[WD_QM_SELFTEST_FAILED] = "failed",
+		[QM_SELFTEST_NOT_RUN] = "not run",
+		[QM_SELFTEST_PASSED] = "passed",
+		[QM_SELFTEST_FAILED] = "failed",
 	};
 
 	return sysfs_emit(buf, "%s\n", results[to_qm(dev)->selftest]);
@@ -139,7 +139,7 @@ static struct attribute *qm_attrs[] = {
 
 static umode_t qm_attr_visible(struct kobject *kobj, struct attribute *attr, int index)
 {
-	struct wd_qm *qm = to_qm(kobj_to_dev(kobj));
+	struct qm *qm = to_qm(kobj_to_dev(kobj));
 
 	if (attr == &dev_attr_doorbell_words.attr && !qm->words)
 		return 0;
@@ -158,7 +158,7 @@ static const struct attribute_group *qm_attr_groups[] = {
 
 static void qm_device_release(struct device *dev)
 {
-	struct wd_qm *qm = to_qm(dev);
+	struct qm *qm = to_qm(dev);
 
 	qm_qps_cleanup(qm);
 	ida_destroy(&qm->pasids);
@@ -171,24 +171,24 @@ static void qm_device_release(struct device *dev)
 }
 
 /**
- * wd_qm_alloc() - a queue manager object for a function
+ * qm_alloc() - a queue manager object for a function
  * @pdev: the function; a reference is taken
  * @io: BAR2
  * @ops: of the driver
  * @name: prefix of the device's name
  *
- * Return: the object, to be given back with wd_qm_put(), or an ERR_PTR: -ENOMEM, -ENOSPC.
+ * Return: the object, to be given back with qm_put(), or an ERR_PTR: -ENOMEM, -ENOSPC.
  */
-struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct wd_qm_ops *ops,
-			  const char *name)
+struct qm *qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct qm_ops *ops,
+		    const char *name)
 {
-	struct wd_qm *qm;
+	struct qm *qm;
 	int ret;
 
 	qm = kzalloc(sizeof(*qm), GFP_KERNEL);
 	if (!qm)
 		return ERR_PTR(-ENOMEM);
-	ret = ida_alloc_max(&qm_ids, WD_QM_MAX_DEVICES - 1, GFP_KERNEL);
+	ret = ida_alloc_max(&qm_ids, QM_MAX_DEVICES - 1, GFP_KERNEL);
 	if (ret < 0) {
 		kfree(qm);
 		return ERR_PTR(ret);
@@ -220,41 +220,41 @@ struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct w
 	}
 	return qm;
 }
-EXPORT_SYMBOL_GPL(wd_qm_alloc);
+EXPORT_SYMBOL_GPL(qm_alloc);
 
-void wd_qm_put(struct wd_qm *qm)
+void qm_put(struct qm *qm)
 {
 	put_device(&qm->dev);
 }
-EXPORT_SYMBOL_GPL(wd_qm_put);
+EXPORT_SYMBOL_GPL(qm_put);
 
 /**
- * wd_qm_register() - offer the queues to user space
+ * qm_register() - offer the queues to user space
  * @qm: initialised; a device without doorbell isolation cannot be offered: every process could ring
  *	every queue. Nor can one without STOP_QP: an old owner could ring a queue after its PASID
  *	has gone to another owner
  *
  * Return: 0, -EOPNOTSUPP without these, or an error of the device core.
  */
-int wd_qm_register(struct wd_qm *qm)
+int qm_register(struct qm *qm)
 {
-	if (!wd_qm_serves_users(qm))
+	if (!qm_serves_users(qm))
 		return -EOPNOTSUPP;
 	qm_mode_setup(qm);
-	wd_user_setup(qm);
-	cdev_init(&qm->cdev, &wd_queue_fops);
+	qm_user_setup(qm);
+	cdev_init(&qm->cdev, &qm_queue_fops);
 	qm->cdev.owner = THIS_MODULE;
 	return cdev_device_add(&qm->cdev, &qm->dev);
 }
-EXPORT_SYMBOL_GPL(wd_qm_register);
+EXPORT_SYMBOL_GPL(qm_register);
 
-static struct wd_queue *qm_next_queue(struct wd_qm *qm)
+static struct qm_queue *qm_next_queue(struct qm *qm)
 {
-	struct wd_queue *queue = NULL;
+	struct qm_queue *queue = NULL;
 
 	mutex_lock(&qm->lock);
 	if (!list_empty(&qm->queues)) {
-		queue = list_first_entry(&qm->queues, struct wd_queue, node);
+		queue = list_first_entry(&qm->queues, struct qm_queue, node);
 		list_del_init(&queue->node);
 		kref_get(&queue->ref);
 	}
@@ -263,14 +263,14 @@ static struct wd_queue *qm_next_queue(struct wd_qm *qm)
 }
 
 /**
- * wd_qm_unregister() - take the device file away and disconnect open ones
+ * qm_unregister() - take the device file away and disconnect open ones
  * @qm: registered
  *
  * Open files stay, as zombies, until their owners close them.
  */
-void wd_qm_unregister(struct wd_qm *qm)
+void qm_unregister(struct qm *qm)
 {
-	struct wd_queue *queue;
+	struct qm_queue *queue;
 
 	mutex_lock(&qm->lock);
 	WRITE_ONCE(qm->gone, true);
@@ -278,30 +278,30 @@ void wd_qm_unregister(struct wd_qm *qm)
 	wake_up_all(&qm->thaw);
 	cdev_device_del(&qm->cdev, &qm->dev);
 	/* All queues together, not one after the other. */
-	wd_qm_halt(qm);
+	qm_halt(qm);
 	while ((queue = qm_next_queue(qm))) {
-		wd_queue_disconnect(queue);
-		wd_queue_put(queue);
+		qm_queue_disconnect(queue);
+		qm_queue_put(queue);
 	}
 }
-EXPORT_SYMBOL_GPL(wd_qm_unregister);
+EXPORT_SYMBOL_GPL(qm_unregister);
 
 int qm_class_register(void)
 {
 	int ret;
 
-	ret = alloc_chrdev_region(&qm_devt, 0, WD_QM_MAX_DEVICES, "uacce");
+	ret = alloc_chrdev_region(&qm_devt, 0, QM_MAX_DEVICES, "uacce");
 	if (ret)
 		return ret;
 	ret = class_register(&qm_class);
 	if (ret)
-		unregister_chrdev_region(qm_devt, WD_QM_MAX_DEVICES);
+		unregister_chrdev_region(qm_devt, QM_MAX_DEVICES);
 	return ret;
 }
 
 void qm_class_unregister(void)
 {
 	class_unregister(&qm_class);
-	unregister_chrdev_region(qm_devt, WD_QM_MAX_DEVICES);
+	unregister_chrdev_region(qm_devt, QM_MAX_DEVICES);
 	ida_destroy(&qm_ids);
 }

@@ -17,47 +17,47 @@
 #include "queue.h"
 
 /* The reserve is one queue of so many. */
-#define WD_USER_RESERVE 16
+#define QM_USER_RESERVE 16
 
 /**
- * struct wd_user - a user with queues
- * @node: in wd_qm.users
- * @uid: the user that opened them
+ * struct qm_user - a user with queues
+ * @node: in qm.users
+ * @uid: who opened them
  * @queues: open files
  */
-struct wd_user {
+struct qm_user {
 	struct list_head node;
 	kuid_t uid;
 	unsigned int queues;
 };
 
 /* Users never get the kernel's queue. */
-static unsigned int wd_user_queues(const struct wd_qm *qm)
+static unsigned int qm_user_queues(const struct qm *qm)
 {
 	return qm->qp_num - 1;
 }
 
 /* The number of queues is known. */
-void wd_user_setup(struct wd_qm *qm)
+void qm_user_setup(struct qm *qm)
 {
-	unsigned int all = wd_user_queues(qm);
+	unsigned int all = qm_user_queues(qm);
 
-	qm->user_limit = max(all - DIV_ROUND_UP(all, WD_USER_RESERVE), 1u);
+	qm->user_limit = max(all - DIV_ROUND_UP(all, QM_USER_RESERVE), 1u);
 }
 
-/* An entry for the caller, in case it has no queue yet. To be freed if it is not used. */
-struct wd_user *wd_user_alloc(void)
+/* The caller, if he turns out to have no queue yet. To be freed if he is not taken. */
+struct qm_user *qm_user_alloc(void)
 {
-	struct wd_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
+	struct qm_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
 
 	if (user)
 		user->uid = current_uid();
 	return user;
 }
 
-static struct wd_user *wd_user_find(struct wd_qm *qm, kuid_t uid)
+static struct qm_user *qm_user_find(struct qm *qm, kuid_t uid)
 {
-	struct wd_user *user;
+	struct qm_user *user;
 
 	lockdep_assert_held(&qm->lock);
 	list_for_each_entry (user, &qm->users, node)
@@ -67,15 +67,15 @@ static struct wd_user *wd_user_find(struct wd_qm *qm, kuid_t uid)
 }
 
 /**
- * wd_user_charge() - one more queue for a user
+ * qm_user_charge() - one more queue for a user
  * @qm: queue manager, locked
- * @user: in: from wd_user_alloc(); out: the user of the queue, for wd_user_uncharge()
+ * @user: in: from qm_user_alloc(); out: who has the queue, for qm_user_uncharge()
  *
  * Return: 0, or -EDQUOT, with @user as before.
  */
-int wd_user_charge(struct wd_qm *qm, struct wd_user **user)
+int qm_user_charge(struct qm *qm, struct qm_user **user)
 {
-	struct wd_user *known = wd_user_find(qm, (*user)->uid);
+	struct qm_user *known = qm_user_find(qm, (*user)->uid);
 
 	if (known && known->queues >= qm->user_limit && !capable(CAP_SYS_RESOURCE))
 		return -EDQUOT;
@@ -90,11 +90,11 @@ int wd_user_charge(struct wd_qm *qm, struct wd_user **user)
 }
 
 /**
- * wd_user_uncharge() - one queue less for a user
+ * qm_user_uncharge() - one queue less for a user
  * @qm: queue manager, locked
- * @user: as from wd_user_charge()
+ * @user: as from qm_user_charge()
  */
-void wd_user_uncharge(struct wd_qm *qm, struct wd_user *user)
+void qm_user_uncharge(struct qm *qm, struct qm_user *user)
 {
 	lockdep_assert_held(&qm->lock);
 	if (--user->queues)
@@ -105,7 +105,7 @@ void wd_user_uncharge(struct wd_qm *qm, struct wd_user *user)
 
 static ssize_t queues_per_user_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	struct qm *qm = container_of(dev, struct qm, dev);
 	unsigned int limit;
 
 	mutex_lock(&qm->lock);
@@ -118,14 +118,14 @@ static ssize_t queues_per_user_show(struct device *dev, struct device_attribute 
 static ssize_t queues_per_user_store(struct device *dev, struct device_attribute *attr,
 				     const char *buf, size_t count)
 {
-	struct wd_qm *qm = container_of(dev, struct wd_qm, dev);
+	struct qm *qm = container_of(dev, struct qm, dev);
 	unsigned int limit;
 	int ret;
 
 	ret = kstrtouint(buf, 0, &limit);
 	if (ret)
 		return ret;
-	if (!limit || limit > wd_user_queues(qm))
+	if (!limit || limit > qm_user_queues(qm))
 		return -EINVAL;
 	mutex_lock(&qm->lock);
 	qm->user_limit = limit;

@@ -11,7 +11,7 @@
 #define QM_READY_TIMEOUT_MS 1000
 
 /**
- * wd_qm_poll_register() - wait for bits of a register
+ * qm_poll_register() - wait for bits of a register
  * @qm: queue manager
  * @offset: in BAR2
  * @mask: bits looked at
@@ -19,7 +19,7 @@
  *
  * Return: 0 or -ETIMEDOUT.
  */
-int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value)
+int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value)
 {
 	u64 deadline = ktime_get_ns() + QM_READY_TIMEOUT_MS * (u64)NSEC_PER_MSEC;
 
@@ -33,11 +33,11 @@ int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value)
 		usleep_range(5, 20);
 	}
 }
-EXPORT_SYMBOL_GPL(wd_qm_poll_register);
+EXPORT_SYMBOL_GPL(qm_poll_register);
 
-static int qm_vft_write(struct wd_qm *qm, u32 type, unsigned int function, u64 entry)
+static int qm_vft_write(struct qm *qm, u32 type, unsigned int function, u64 entry)
 {
-	int ret = wd_qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
+	int ret = qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
 
 	if (ret)
 		return ret;
@@ -48,7 +48,7 @@ static int qm_vft_write(struct wd_qm *qm, u32 type, unsigned int function, u64 e
 	qm_write(qm, QM_VFT_CFG_DATA_H, upper_32_bits(entry));
 	qm_write(qm, QM_VFT_CFG_RDY, 0);
 	qm_write(qm, QM_VFT_CFG_OP_ENABLE, 1);
-	return wd_qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
+	return qm_poll_register(qm, QM_VFT_CFG_RDY, BIT(0), BIT(0));
 }
 
 /**
@@ -60,7 +60,7 @@ static int qm_vft_write(struct wd_qm *qm, u32 type, unsigned int function, u64 e
  *
  * Return: 0 or -ETIMEDOUT.
  */
-int qm_vft_set(struct wd_qm *qm, unsigned int function, unsigned int first, unsigned int number)
+int qm_vft_set(struct qm *qm, unsigned int function, unsigned int first, unsigned int number)
 {
 	u64 sqc = 0, cqc = 0;
 	int ret;

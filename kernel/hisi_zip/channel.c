@@ -114,7 +114,7 @@ static int zip_channel_send(struct zip_request *request, const struct zip_sqe *s
 	spin_lock_bh(&channel->lock);
 	if (!channel->dead) {
 		channel->requests[request->slot] = request;
-		wd_qp_send(channel->qp, sqe);
+		qm_qp_send(channel->qp, sqe);
 		ret = 0;
 	}
 	spin_unlock_bh(&channel->lock);
@@ -188,8 +188,11 @@ static void zip_channel_kill(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/* A completion, or the end of the queue; interrupt thread. Data from the device is not trusted. */
-static void zip_channel_event(struct wd_qp *qp, const void *descriptor)
+/*
+ * A completion, or the end of the queue; interrupt thread. What comes from the device is not
+ * believed.
+ */
+static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
 	const struct zip_sqe *sqe = descriptor;
@@ -359,19 +362,19 @@ static void zip_channel_free(struct zip_channel *channel)
 /* Compression has the queue that the kernel always keeps; decompression takes one more. */
 static int zip_channel_start(struct zip_channel *channel)
 {
-	struct wd_qm *qm = channel->qm;
+	struct qm *qm = channel->qm;
 	int ret;
 
-	channel->qp = channel->type == ZIP_TYPE_COMPRESS ? wd_qm_kernel_qp(qm) : wd_qm_take_qp(qm);
+	channel->qp = channel->type == ZIP_TYPE_COMPRESS ? qm_kernel_qp(qm) : qm_take_qp(qm);
 	if (!channel->qp)
 		return -EBUSY;
-	wd_qp_set_handler(channel->qp, zip_channel_event, channel);
-	ret = wd_qp_start(channel->qp, channel->type, 0);
+	qm_qp_set_handler(channel->qp, zip_channel_event, channel);
+	ret = qm_qp_start(channel->qp, channel->type, 0);
 	if (!ret)
 		return 0;
-	wd_qp_set_handler(channel->qp, NULL, NULL);
+	qm_qp_set_handler(channel->qp, NULL, NULL);
 	if (channel->type != ZIP_TYPE_COMPRESS)
-		wd_qm_give_qp(channel->qp);
+		qm_give_qp(channel->qp);
 	return ret;
 }
 
@@ -382,9 +385,9 @@ static int zip_channel_start(struct zip_channel *channel)
  * @failed: see struct zip_channel
  *
  * Return: the channel, or an ERR_PTR: -ENOMEM, -EBUSY if no queue is free, or an error of
- * wd_qp_start().
+ * qm_qp_start().
  */
-struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type, void (*failed)(void))
+struct zip_channel *zip_channel_create(struct qm *qm, u8 type, void (*failed)(void))
 {
 	struct zip_channel *channel;
 	int ret;
@@ -432,7 +435,7 @@ static bool zip_channel_drain(struct zip_channel *channel)
 		if (wait_event_timeout(channel->idle, zip_channel_idle(channel),
 				       msecs_to_jiffies(ZIP_DRAIN_STEP_MS)))
 			return true;
-		if (!wd_qm_present(channel->qm))
+		if (!qm_present(channel->qm))
 			break;
 	}
 	return zip_channel_idle(channel);
@@ -475,16 +478,16 @@ void zip_channel_destroy(struct zip_channel *channel)
 	bool drained = zip_channel_drain(channel);
 
 	zip_channel_kill(channel);
-	if (wd_qp_stop(channel->qp)) {
-		wd_qp_abandon(channel->qp);
-		/* The memory of the requests' buffers is about to be given to others. */
+	if (qm_qp_stop(channel->qp)) {
+		qm_qp_abandon(channel->qp);
+		/* The buffers of requests are about to be somebody else's memory. */
 		if (!drained)
 			wd_iommu_clear_master(channel->qm->pdev);
 	}
 	if (!drained)
 		zip_channel_rescue(channel);
-	wd_qp_set_handler(channel->qp, NULL, NULL);
+	qm_qp_set_handler(channel->qp, NULL, NULL);
 	if (channel->type != ZIP_TYPE_COMPRESS)
-		wd_qm_give_qp(channel->qp);
+		qm_give_qp(channel->qp);
 	zip_channel_free(channel);
 }

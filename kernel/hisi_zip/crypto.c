@@ -35,7 +35,7 @@
  */
 struct zip_accel {
 	struct list_head node;
-	struct wd_qm *qm;
+	struct qm *qm;
 	unsigned int users;
 	unsigned long refused;
 	struct zip_channel *channels[ZIP_TYPES];
@@ -287,14 +287,14 @@ static struct acomp_alg zip_deflate = {
 
 /* --- the driver --- */
 
-static bool zip_crypto_capable(struct wd_qm *qm)
+static bool zip_crypto_capable(struct qm *qm)
 {
-	u32 word = wd_qm_capability(qm, QM_CAP_DEVICE_ALG, QM_DEFAULT_DEVICE_ALG);
+	u32 word = qm_capability(qm, QM_CAP_DEVICE_ALG, QM_DEFAULT_DEVICE_ALG);
 
-	return (word & ZIP_ALG_DEFLATE) == ZIP_ALG_DEFLATE && qm->selftest == WD_QM_SELFTEST_PASSED;
+	return (word & ZIP_ALG_DEFLATE) == ZIP_ALG_DEFLATE && qm->selftest == QM_SELFTEST_PASSED;
 }
 
-static struct zip_accel *zip_accel_find(struct wd_qm *qm)
+static struct zip_accel *zip_accel_find(struct qm *qm)
 {
 	struct zip_accel *accel;
 
@@ -329,7 +329,7 @@ static void zip_crypto_register(struct device *dev)
  *
  * Return: 0 or -ENOMEM.
  */
-int zip_crypto_add(struct wd_qm *qm)
+int zip_crypto_add(struct qm *qm)
 {
 	struct zip_accel *accel;
 	struct zip_tfm *tfm;
@@ -384,7 +384,7 @@ static void zip_accels_destroy(struct list_head *retired)
  *
  * Its users go on elsewhere. Requests that it has are finished when this returns.
  */
-void zip_crypto_remove(struct wd_qm *qm)
+void zip_crypto_remove(struct qm *qm)
 {
 	struct zip_accel *accel;
 	LIST_HEAD(retired);

@@ -13,7 +13,7 @@
  *	zip_crypto_register_lock	registration of the algorithm; its self test makes a tfm
  *	zip_crypto_lock			devices, tfms, which tfm is on which device, channels of a
  *					device; sleeps
- *	(wd_qp.lock, wd_qm.lock, see hisi_qm)
+ *	(qm_qp.lock, qm.lock, see hisi_qm)
  *	zip_channel.lock		slots and backlog; also in softirq context
  *	zip_software.lock		the one software request
  */
@@ -31,8 +31,8 @@
 
 #include "zip.h"
 
-struct wd_qm;
-struct wd_qp;
+struct qm;
+struct qm_qp;
 
 /* Entries of the lists that every slot of a channel has; longer ones are allocated. */
 #define ZIP_SHORT_ENTRIES 14
@@ -101,8 +101,8 @@ struct zip_request {
  * @backlog: requests that wait for a slot, oldest first
  */
 struct zip_channel {
-	struct wd_qm *qm;
-	struct wd_qp *qp;
+	struct qm *qm;
+	struct qm_qp *qp;
 	struct device *dev;
 	u8 type;
 	void (*failed)(void);
@@ -121,7 +121,7 @@ struct zip_channel {
 };
 
 /* channel.c */
-struct zip_channel *zip_channel_create(struct wd_qm *qm, u8 type, void (*failed)(void));
+struct zip_channel *zip_channel_create(struct qm *qm, u8 type, void (*failed)(void));
 void zip_channel_destroy(struct zip_channel *channel);
 int zip_channel_enter(struct zip_channel *channel, struct zip_request *request);
 int zip_channel_submit(struct zip_request *request);
@@ -139,8 +139,8 @@ bool zip_software_ready(void);
 int zip_software_run(struct acomp_req *areq, u8 type);
 
 /* crypto.c */
-int zip_crypto_add(struct wd_qm *qm);
-void zip_crypto_remove(struct wd_qm *qm);
+int zip_crypto_add(struct qm *qm);
+void zip_crypto_remove(struct qm *qm);
 void zip_crypto_exit(void);
 
 #endif /* _WD_HISI_ZIP_CRYPTO_H */

@@ -15,7 +15,7 @@ static const char *const zip_error_names[] = {
 	"address translation",
 };
 
-static void zip_user_domain(struct wd_qm *qm)
+static void zip_user_domain(struct qm *qm)
 {
 	qm_write(qm, ZIP_PORT_ARCACHE_0, 0xffffffff);
 	qm_write(qm, ZIP_PORT_ARCACHE_1, 0xffffffff);
@@ -28,15 +28,15 @@ static void zip_user_domain(struct wd_qm *qm)
 	qm_write(qm, ZIP_SGL_RUSER, ZIP_USER_DOMAIN);
 }
 
-static u32 zip_error_mask(struct wd_qm *qm)
+static u32 zip_error_mask(struct qm *qm)
 {
-	return wd_qm_capability(qm, QM_CAP_ALG_NFE_MASK, QM_DEFAULT_ALG_NFE_MASK) |
-	       wd_qm_capability(qm, QM_CAP_ALG_CE_MASK, QM_DEFAULT_ALG_CE_MASK);
+	return qm_capability(qm, QM_CAP_ALG_NFE_MASK, QM_DEFAULT_ALG_NFE_MASK) |
+	       qm_capability(qm, QM_CAP_ALG_CE_MASK, QM_DEFAULT_ALG_CE_MASK);
 }
 
-static int zip_engine_init(struct wd_qm *qm)
+static int zip_engine_init(struct qm *qm)
 {
-	u32 cores = wd_qm_capability(qm, QM_CAP_CORE_ENABLE, ZIP_DEFAULT_CORE_ENABLE);
+	u32 cores = qm_capability(qm, QM_CAP_CORE_ENABLE, ZIP_DEFAULT_CORE_ENABLE);
 
 	zip_user_domain(qm);
 	qm_write(qm, ZIP_CLOCK_GATE_CTRL,
@@ -46,22 +46,22 @@ static int zip_engine_init(struct wd_qm *qm)
 
 	qm_write(qm, ZIP_INT_SOURCE, zip_error_mask(qm));
 	qm_write(qm, ZIP_RAS_CE_ENABLE,
-		 wd_qm_capability(qm, QM_CAP_ALG_CE_MASK, QM_DEFAULT_ALG_CE_MASK));
+		 qm_capability(qm, QM_CAP_ALG_CE_MASK, QM_DEFAULT_ALG_CE_MASK));
 	qm_write(qm, ZIP_RAS_FE_ENABLE, 0);
 	qm_write(qm, ZIP_RAS_NFE_ENABLE,
-		 wd_qm_capability(qm, QM_CAP_ALG_NFE_MASK, QM_DEFAULT_ALG_NFE_MASK));
+		 qm_capability(qm, QM_CAP_ALG_NFE_MASK, QM_DEFAULT_ALG_NFE_MASK));
 	qm_modify(qm, ZIP_CONTROL, 0, ZIP_CONTROL_AXI_SHUTDOWN);
 	qm_write(qm, ZIP_INT_MASK, 0);
 	return 0;
 }
 
-static void zip_engine_exit(struct wd_qm *qm)
+static void zip_engine_exit(struct qm *qm)
 {
 	qm_write(qm, ZIP_INT_MASK, zip_error_mask(qm));
 	qm_modify(qm, ZIP_CONTROL, ZIP_CONTROL_AXI_SHUTDOWN, 0);
 }
 
-static void zip_error_log(struct wd_qm *qm)
+static void zip_error_log(struct qm *qm)
 {
 	u32 status = qm_read(qm, ZIP_INT_STATUS);
 	unsigned int bit;
@@ -75,7 +75,7 @@ static void zip_error_log(struct wd_qm *qm)
 	qm_write(qm, ZIP_INT_SOURCE, status);
 }
 
-const struct wd_qm_ops zip_qm_ops = {
+const struct qm_ops zip_qm_ops = {
 	.engine_init = zip_engine_init,
 	.engine_exit = zip_engine_exit,
 	.error_log = zip_error_log,
@@ -87,13 +87,13 @@ const struct wd_qm_ops zip_qm_ops = {
  *
  * Return: names, one a line.
  */
-const char *zip_algorithms(struct wd_qm *qm)
+const char *zip_algorithms(struct qm *qm)
 {
 	static const char *const names[] = {
 		"",	   "zlib",	    "gzip",	     "zlib\ngzip",
 		"deflate", "zlib\ndeflate", "gzip\ndeflate", "zlib\ngzip\ndeflate",
 	};
-	u32 word = wd_qm_capability(qm, QM_CAP_DEVICE_ALG, QM_DEFAULT_DEVICE_ALG);
+	u32 word = qm_capability(qm, QM_CAP_DEVICE_ALG, QM_DEFAULT_DEVICE_ALG);
 	unsigned int index = 0;
 
 	if (word & ZIP_ALG_ZLIB)

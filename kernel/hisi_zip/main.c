@@ -62,12 +62,12 @@ static void zip_disable(struct pci_dev *pdev)
  * The queue manager up, tested, offered to the kernel, and with a device file if its doorbells
  * allow one.
  */
-static int zip_start(struct wd_qm *qm)
+static int zip_start(struct qm *qm)
 {
 	int ret;
 
 	qm->max_queues = pf_q_num;
-	ret = wd_qm_init(qm);
+	ret = qm_init(qm);
 	if (ret)
 		return ret;
 	qm->algorithms = zip_algorithms(qm);
@@ -75,7 +75,7 @@ static int zip_start(struct wd_qm *qm)
 	if (!ret)
 		ret = zip_crypto_add(qm);
 	if (!ret)
-		ret = wd_qm_register(qm);
+		ret = qm_register(qm);
 	if (ret == -EOPNOTSUPP) {
 		dev_warn(&qm->pdev->dev,
 			 "no doorbell isolation or no STOP_QP: no queues for users\n");
@@ -83,7 +83,7 @@ static int zip_start(struct wd_qm *qm)
 	}
 	if (ret) {
 		zip_crypto_remove(qm);
-		wd_qm_exit(qm);
+		qm_exit(qm);
 	}
 	return ret;
 }
@@ -91,7 +91,7 @@ static int zip_start(struct wd_qm *qm)
 static int zip_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	void __iomem *io;
-	struct wd_qm *qm;
+	struct qm *qm;
 	int ret;
 
 	if (pdev->revision < ZIP_REVISION_V3) {
@@ -108,7 +108,7 @@ static int zip_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		ret = -ENOMEM;
 		goto err_disable;
 	}
-	qm = wd_qm_alloc(pdev, io, &zip_qm_ops, ZIP_NAME);
+	qm = qm_alloc(pdev, io, &zip_qm_ops, ZIP_NAME);
 	if (IS_ERR(qm)) {
 		ret = PTR_ERR(qm);
 		goto err_unmap;
@@ -120,7 +120,7 @@ static int zip_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return 0;
 
 err_put:
-	wd_qm_put(qm);
+	qm_put(qm);
 err_unmap:
 	pci_iounmap(pdev, io);
 err_disable:
@@ -131,14 +131,14 @@ err_disable:
 /* Open files keep the queue manager object, and nothing of the device. */
 static void zip_remove(struct pci_dev *pdev)
 {
-	struct wd_qm *qm = pci_get_drvdata(pdev);
+	struct qm *qm = pci_get_drvdata(pdev);
 	void __iomem *io = qm->io;
 
 	zip_crypto_remove(qm);
-	if (wd_qm_serves_users(qm))
-		wd_qm_unregister(qm);
-	wd_qm_exit(qm);
-	wd_qm_put(qm);
+	if (qm_serves_users(qm))
+		qm_unregister(qm);
+	qm_exit(qm);
+	qm_put(qm);
 	pci_iounmap(pdev, io);
 	zip_disable(pdev);
 }
@@ -146,17 +146,17 @@ static void zip_remove(struct pci_dev *pdev)
 /* The kernel's requests go elsewhere, queues of users are stopped. */
 static void zip_halt(struct pci_dev *pdev)
 {
-	struct wd_qm *qm = pci_get_drvdata(pdev);
+	struct qm *qm = pci_get_drvdata(pdev);
 
 	zip_crypto_remove(qm);
-	wd_qm_halt(qm);
+	qm_halt(qm);
 }
 
 static void zip_restart(struct pci_dev *pdev)
 {
-	struct wd_qm *qm = pci_get_drvdata(pdev);
+	struct qm *qm = pci_get_drvdata(pdev);
 
-	if (!wd_qm_restart(qm) && zip_crypto_add(qm))
+	if (!qm_restart(qm) && zip_crypto_add(qm))
 		dev_warn(&pdev->dev, "not offered to the kernel's crypto API any more\n");
 }
 

@@ -17,7 +17,7 @@
 
 /* One coherent block: text, compressed, decompressed. */
 struct zip_test {
-	struct wd_qp *qp;
+	struct qm_qp *qp;
 	u8 *block;
 	dma_addr_t dma;
 };
@@ -45,7 +45,7 @@ static int zip_test_request(struct zip_test *test, unsigned int from, size_t len
 	u32 status, produced;
 	int ret;
 
-	ret = wd_qp_request(test->qp, &sqe, ZIP_TEST_TIMEOUT_MS);
+	ret = qm_qp_request(test->qp, &sqe, ZIP_TEST_TIMEOUT_MS);
 	if (ret)
 		return ret;
 	status = FIELD_GET(ZIP_SQE_STATUS, le32_to_cpu(sqe.status));
@@ -63,11 +63,11 @@ static int zip_test_pass(struct zip_test *test, u8 type, unsigned int from, size
 {
 	int ret, stop;
 
-	ret = wd_qp_start(test->qp, type, 0);
+	ret = qm_qp_start(test->qp, type, 0);
 	if (ret)
 		return ret;
 	ret = zip_test_request(test, from, length, to);
-	stop = wd_qp_stop(test->qp);
+	stop = qm_qp_stop(test->qp);
 	return stop ? stop : ret;
 }
 
@@ -95,10 +95,10 @@ static int zip_test_round_trip(struct zip_test *test)
  * Return: 0 if the device is usable, even if the test failed. -EIO if the kernel queue does not
  * stop any more: the device must be taken down.
  */
-int zip_selftest(struct wd_qm *qm)
+int zip_selftest(struct qm *qm)
 {
 	struct device *dev = &qm->pdev->dev;
-	struct zip_test test = {.qp = wd_qm_kernel_qp(qm)};
+	struct zip_test test = {.qp = qm_kernel_qp(qm)};
 	int ret;
 
 	BUILD_BUG_ON(sizeof(struct zip_sqe) != QM_SQE_SIZE);
@@ -108,10 +108,10 @@ int zip_selftest(struct wd_qm *qm)
 	if (!test.block)
 		return 0;
 	ret = zip_test_round_trip(&test);
-	qm->selftest = ret ? WD_QM_SELFTEST_FAILED : WD_QM_SELFTEST_PASSED;
+	qm->selftest = ret ? QM_SELFTEST_FAILED : QM_SELFTEST_PASSED;
 	if (ret)
 		dev_warn(dev, "self test failed: %d\n", ret);
-	if (wd_qp_stop(test.qp)) {
+	if (qm_qp_stop(test.qp)) {
 		/* The device may still write the block: it can go only when DMA is off. */
 		wd_iommu_clear_master(qm->pdev);
 		ret = -EIO;

@@ -6,7 +6,7 @@
 #include <linux/bits.h>
 #include <linux/types.h>
 
-struct wd_qm;
+struct qm;
 
 /* Registers of the PF */
 #define ZIP_CLOCK_GATE_CTRL 0x301004
@@ -115,8 +115,8 @@ struct zip_sgl {
 #define ZIP_TYPE_DECOMPRESS 1
 #define ZIP_TYPES 2
 
-extern const struct wd_qm_ops zip_qm_ops;
-const char *zip_algorithms(struct wd_qm *qm);
-int zip_selftest(struct wd_qm *qm);
+extern const struct qm_ops zip_qm_ops;
+const char *zip_algorithms(struct qm *qm);
+int zip_selftest(struct qm *qm);
 
 #endif /* _WD_HISI_ZIP_H */

@@ -2,9 +2,9 @@
 /*
  * Queue Manager core (module hisi_qm), for the drivers of accelerators (module hisi_zip).
  *
- * Objects: a struct wd_qm is the queue manager of one PCI function; its struct wd_qp are the
- * hardware queues, one for each number; a struct wd_queue is an open queue file and holds one
- * struct wd_qp from open() to release().
+ * Objects: a struct qm is the queue manager of one PCI function; its struct qm_qp are the
+ * hardware queues, one for each number; a struct qm_queue is an open queue file and holds one
+ * struct qm_qp from open() to release().
  */
 #ifndef _WD_QM_H
 #define _WD_QM_H
@@ -23,7 +23,7 @@
 #include <linux/workqueue.h>
 
 /*
- * Capability registers of the accelerator, for wd_qm_capability(), and their defaults (QM-REG-1).
+ * Capability registers of the accelerator, for qm_capability(), and their defaults (QM-REG-1).
  */
 #define QM_CAP_ALG_NFE_MASK 0x3130
 #define QM_CAP_ALG_CE_MASK 0x3138
@@ -37,12 +37,12 @@
 /* Bytes of a request descriptor. */
 #define QM_SQE_SIZE 128
 
-struct wd_pasid;
-struct wd_qm;
-struct wd_ss;
+struct qm_pasid;
+struct qm;
+struct qm_ss;
 
 /**
- * struct wd_qp - a hardware queue pair
+ * struct qm_qp - a hardware queue pair
  * @qm: its queue manager
  * @id: its number, function-relative
  * @kernel: a queue of the kernel's own; the interrupt thread reads it without a lock
@@ -71,8 +71,8 @@ struct wd_ss;
  * @owner: of the handler
  * @done: kernel queue without handler: completed when a request is
  */
-struct wd_qp {
-	struct wd_qm *qm;
+struct qm_qp {
+	struct qm *qm;
 	u16 id;
 	bool kernel;
 	wait_queue_head_t wait;
@@ -82,12 +82,12 @@ struct wd_qp {
 	bool started;
 	bool broken;
 	bool left;
-	struct wd_pasid *kept;
+	struct qm_pasid *kept;
 	bool failed;
 	void *dus;
 	dma_addr_t dus_dma;
 	bool dus_mapped;
-	struct wd_ss *ss;
+	struct qm_ss *ss;
 	unsigned int polled;
 	atomic_t events;
 	int polled_events;
@@ -95,44 +95,44 @@ struct wd_qp {
 	u16 cq_head;
 	bool cq_phase;
 	u32 arms;
-	void (*handler)(struct wd_qp *qp, const void *sqe);
+	void (*handler)(struct qm_qp *qp, const void *sqe);
 	void *owner;
 	struct completion done;
 };
 
 /**
- * struct wd_qm_ops - operations of an accelerator's driver
+ * struct qm_ops - what a driver of an accelerator adds to the queue manager
  * @engine_init: set the engine's registers up; the QM's memories are initialised, the QM is not
  *	started. Called again after a reset
  * @engine_exit: the reverse; cannot fail
  * @error_log: read, log and clear the engine's error registers; interrupt thread
  */
-struct wd_qm_ops {
-	int (*engine_init)(struct wd_qm *qm);
-	void (*engine_exit)(struct wd_qm *qm);
-	void (*error_log)(struct wd_qm *qm);
+struct qm_ops {
+	int (*engine_init)(struct qm *qm);
+	void (*engine_exit)(struct qm *qm);
+	void (*error_log)(struct qm *qm);
 };
 
 /* Where a queue gets its memory from if nothing is attached to it (mode.c). */
-enum wd_dma_mode { WD_DMA_SVA, WD_DMA_PINNED, WD_DMA_IOMMUFD, WD_DMA_PHYSICAL, WD_DMA_MODES };
+enum qm_dma_mode { QM_DMA_SVA, QM_DMA_PINNED, QM_DMA_IOMMUFD, QM_DMA_PHYSICAL, QM_DMA_MODES };
 
 /*
  * NEW:		not initialised
  * RUNNING:	queues can be started
- * HALTED:	between wd_qm_halt() and wd_qm_restart()
+ * HALTED:	between qm_halt() and qm_restart()
  * LOST:	the device did not start again
  */
-enum wd_qm_state { WD_QM_NEW, WD_QM_RUNNING, WD_QM_HALTED, WD_QM_LOST };
+enum qm_state { QM_NEW, QM_RUNNING, QM_HALTED, QM_LOST };
 
-enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFTEST_FAILED };
+enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED };
 
 /* Interrupt vectors (QM-FUNC-1); with fewer than four they share vector 0. */
-#define WD_QM_VECTORS 4
+#define QM_VECTORS 4
 
 /**
- * struct wd_qm - queue manager of a function
+ * struct qm - queue manager of a function
  *
- * Set by the driver before wd_qm_init():
+ * Set by the driver before qm_init():
  * @pdev: the function, enabled, a bus master, DMA masks set
  * @io: BAR2
  * @ops: of the driver
@@ -152,25 +152,25 @@ enum wd_qm_selftest { WD_QM_SELFTEST_NOT_RUN, WD_QM_SELFTEST_PASSED, WD_QM_SELFT
  * @irqs_off: they are disabled
  * @ask: asks for queues that did not stop
  * @ask_ms: time to the next @ask
- * @state: see there; changed by wd_qm_init(), wd_qm_halt() and wd_qm_restart(); the driver core
- *	serialises their callers
+ * @state: see there; changed by qm_init(), qm_halt() and qm_restart(), whose callers the
+ *	driver core serialises
  * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
- * @users: struct wd_user of users with queues
+ * @users: struct qm_user, who have queues
  * @user_limit: queues that each of them may have
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files
  * @pasids: PASIDs of the device in use by its queues
  * @mode: of queues that are started from now on
  * @sva_lock: protects @bonds
- * @bonds: struct wd_bond that accept queues
+ * @bonds: struct qm_bond that accept queues
  * @kernel_requests: requests that kernel queues completed
  */
-struct wd_qm {
+struct qm {
 	struct pci_dev *pdev;
 	void __iomem *io;
-	const struct wd_qm_ops *ops;
+	const struct qm_ops *ops;
 	const char *name;
 	const char *algorithms;
 	unsigned int max_queues;
@@ -189,7 +189,7 @@ struct wd_qm {
 	u32 words;
 	size_t dus_size;
 	void __iomem *doorbells;
-	struct wd_qp *qps;
+	struct qm_qp *qps;
 
 	struct mutex stop_lock;
 	struct mutex mailbox_lock;
@@ -208,14 +208,14 @@ struct wd_qm {
 	bool aeq_phase;
 	unsigned int vectors;
 	unsigned int nr_irqs;
-	int irqs[WD_QM_VECTORS];
+	int irqs[QM_VECTORS];
 	bool irqs_off;
 	u32 error_nfe;
 	u32 error_ce;
 
 	struct delayed_work ask;
 	unsigned int ask_ms;
-	enum wd_qm_state state;
+	enum qm_state state;
 	wait_queue_head_t thaw;
 
 	struct mutex lock;
@@ -226,50 +226,50 @@ struct wd_qm {
 	bool gone;
 	struct list_head queues;
 	struct ida pasids;
-	enum wd_dma_mode mode;
+	enum qm_dma_mode mode;
 	struct mutex sva_lock;
 	struct list_head bonds;
 
-	enum wd_qm_selftest selftest;
+	enum qm_selftest selftest;
 	atomic64_t kernel_requests;
 };
 
-struct wd_qm *wd_qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct wd_qm_ops *ops,
-			  const char *name);
-void wd_qm_put(struct wd_qm *qm);
-int wd_qm_init(struct wd_qm *qm);
-void wd_qm_exit(struct wd_qm *qm);
-void wd_qm_halt(struct wd_qm *qm);
-int wd_qm_restart(struct wd_qm *qm);
-int wd_qm_register(struct wd_qm *qm);
-void wd_qm_unregister(struct wd_qm *qm);
-u32 wd_qm_capability(struct wd_qm *qm, u32 offset, u32 fallback);
-bool wd_qm_serves_users(const struct wd_qm *qm);
-int wd_qm_poll_register(struct wd_qm *qm, u32 offset, u32 mask, u32 value);
+struct qm *qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct qm_ops *ops,
+		    const char *name);
+void qm_put(struct qm *qm);
+int qm_init(struct qm *qm);
+void qm_exit(struct qm *qm);
+void qm_halt(struct qm *qm);
+int qm_restart(struct qm *qm);
+int qm_register(struct qm *qm);
+void qm_unregister(struct qm *qm);
+u32 qm_capability(struct qm *qm, u32 offset, u32 fallback);
+bool qm_serves_users(const struct qm *qm);
+int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value);
 
-struct wd_qp *wd_qm_kernel_qp(struct wd_qm *qm);
-struct wd_qp *wd_qm_take_qp(struct wd_qm *qm);
-void wd_qm_give_qp(struct wd_qp *qp);
-int wd_qp_start(struct wd_qp *qp, u8 type, u32 pasid);
-int wd_qp_stop(struct wd_qp *qp);
-int wd_qp_request(struct wd_qp *qp, void *sqe, unsigned int timeout_ms);
-void wd_qp_send(struct wd_qp *qp, const void *sqe);
-void wd_qp_set_handler(struct wd_qp *qp, void (*handler)(struct wd_qp *qp, const void *sqe),
+struct qm_qp *qm_kernel_qp(struct qm *qm);
+struct qm_qp *qm_take_qp(struct qm *qm);
+void qm_give_qp(struct qm_qp *qp);
+int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid);
+int qm_qp_stop(struct qm_qp *qp);
+int qm_qp_request(struct qm_qp *qp, void *sqe, unsigned int timeout_ms);
+void qm_qp_send(struct qm_qp *qp, const void *sqe);
+void qm_qp_set_handler(struct qm_qp *qp, void (*handler)(struct qm_qp *qp, const void *sqe),
 		       void *owner);
-void wd_qp_abandon(struct wd_qp *qp);
-bool wd_qm_present(struct wd_qm *qm);
+void qm_qp_abandon(struct qm_qp *qp);
+bool qm_present(struct qm *qm);
 
-static inline u32 qm_read(struct wd_qm *qm, u32 offset)
+static inline u32 qm_read(struct qm *qm, u32 offset)
 {
 	return readl(qm->io + offset);
 }
 
-static inline void qm_write(struct wd_qm *qm, u32 offset, u32 value)
+static inline void qm_write(struct qm *qm, u32 offset, u32 value)
 {
 	writel(value, qm->io + offset);
 }
 
-static inline void qm_modify(struct wd_qm *qm, u32 offset, u32 clear, u32 set)
+static inline void qm_modify(struct qm *qm, u32 offset, u32 clear, u32 set)
 {
 	qm_write(qm, offset, (qm_read(qm, offset) & ~clear) | set);
 }

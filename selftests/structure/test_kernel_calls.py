@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files of a module of kernel/ call each other in one direction, and its names say whose they are."""
 
+import re
+
 import pytest
 
 import kernel_calls  # pylint: disable=import-error
@@ -10,7 +12,7 @@ MODULES = [m.name for m in kernel_calls.modules()]
 
 # What other files of a module, or other modules, can name begins so.
 PREFIXES = {
-    "hisi_qm": ("wd_", "qm_", "dev_attr_"),
+    "hisi_qm": ("qm_", "dev_attr_"),
     "hisi_zip": ("zip_",),
     "iommu": ("wd_", "vtd_", "ss_", "dev_attr_"),
     "iommufd": ("iommufd_", "iopt_", "vfio_verbs_"),
@@ -46,6 +48,21 @@ def test_names_begin_with_the_module(name):
             if not symbol.lstrip("_").startswith(PREFIXES[name]):
                 bad.append(f"{path.relative_to(ROOT)}: {symbol}")
     assert not bad
+
+
+def structs(folder):
+    """{name: file} of the structures that files below @folder define."""
+    return {name: str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.[ch]")
+            for name in re.findall(r"^struct (\w+)\s*\{", kernel_calls.code(path), re.M)}
+
+
+@pytest.mark.parametrize("library", ["lib/wd/include", "lib/vmm/include"])
+def test_a_structure_is_one_thing(library):
+    """A reader who looks for a structure of the C API does not find one of the kernel."""
+    kernel, public = structs("kernel"), structs(library)
+    assert len(kernel) > 100
+    assert public or library != "lib/wd/include"
+    assert not {name: (kernel[name], public[name]) for name in kernel.keys() & public.keys()}
 
 
 def test_the_check_sees_a_circle(tmp_path):

@@ -7,8 +7,8 @@
  * Mutants that this file and sva_mode_test.cpp kill, each tried once: vtd_mm_table_flush() does
  * nothing; vtd_flush_mm_once() without its IOTLB command; without its device TLB command;
  * wd_sva_exit() does not call mm_exit; wd_iommu_sva_cut() leaves page requests unanswered; START
- * takes the mmap lock under the queue's; wd_queue_bond() does not compare address spaces, nor
- * pin_check(); wd_queue_block() does not cut a bond; a bond with a broken queue gives its PASID
+ * takes the mmap lock under the queue's; qm_queue_bond() does not compare address spaces, nor
+ * pin_check(); qm_queue_block() does not cut a bond; a bond with a broken queue gives its PASID
  * back.
  */
 #include "../../../common/asleep.h"
