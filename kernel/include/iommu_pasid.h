@@ -57,10 +57,12 @@ struct wd_iommu_hw_info {
  *	blocked it for good, there is nothing but to forget
  * @replace_prepare: everything that attaching @domain, or @table on it, at [@dev, @pasid] needs,
  *	where the layer has something attached. ERR_PTR as @set_dev_pasid or @bind_pgtable
- * @replace_commit: attach it. Each request finds the old attachment or the new one; when it returns
- *	none finds the old one. False, with the effect of @replace_abort, if the old attachment is
- *	gone: the core has attached something to the requester id
- * @replace_abort: undo @replace_prepare
+ * @replace_commit: attach it. Each request finds what was there or what is there now; when it
+ *	returns none finds what was there. False, and all is as with @replace_abort, if nothing is
+ *	there: the core has attached something to the requester id
+ * @replace_abort: forget what was prepared
+ * @is_attached: for checks: the driver has @domain, or @table on it, at [@dev, @pasid], or nothing if
+ *	@domain is NULL; @pasid is a PASID. Missing: it cannot say
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
@@ -115,6 +117,8 @@ struct wd_iommu_ops {
 						ioasid_t pasid);
 	bool (*replace_commit)(struct device *dev, struct wd_new_entry *entry);
 	void (*replace_abort)(struct wd_new_entry *entry);
+	bool (*is_attached)(struct device *dev, ioasid_t pasid, struct iommu_domain *domain,
+			    struct wd_pgtable *table);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
 	struct wd_pgtable *(*pgtable_alloc)(struct device *dev, struct iommu_domain *parent,
@@ -194,6 +198,8 @@ struct wd_replace *wd_iommu_replace_prepare(struct iommu_domain *domain, struct 
 					    struct device *dev, ioasid_t pasid);
 void wd_iommu_replace_commit(struct wd_replace *replace);
 void wd_iommu_replace_abort(struct wd_replace *replace);
+bool wd_iommu_attach_agrees(struct iommu_domain *domain, struct wd_pgtable *table,
+			    struct device *dev, ioasid_t pasid);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
 /* Around a reset of @dev: it reaches nothing, and its page requests are answered (reset.c). */

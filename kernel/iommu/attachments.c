@@ -38,21 +38,21 @@ struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
 	return xa_load(&wd_domains, wd_index(domain));
 }
 
-static void wd_record_link(struct wd_record *record, struct wd_domain *domain)
+static void wd_attach_link(struct wd_attach *record, struct wd_domain *domain)
 {
 	lockdep_assert_held(&wd_lock);
 	record->domain = domain;
 	list_add_tail(&record->node, &domain->records);
 }
 
-static void wd_record_unlink(struct wd_record *record)
+static void wd_attach_unlink(struct wd_attach *record)
 {
 	lockdep_assert_held(&wd_lock);
 	list_del_init(&record->node);
 	record->domain = NULL;
 }
 
-static void wd_record_take_table(struct wd_record *record, struct wd_pgtable *table)
+static void wd_attach_take_table(struct wd_attach *record, struct wd_pgtable *table)
 {
 	lockdep_assert_held(&wd_lock);
 	if (record->table)
@@ -63,7 +63,7 @@ static void wd_record_take_table(struct wd_record *record, struct wd_pgtable *ta
 }
 
 /**
- * wd_record_add - note that a domain is about to be attached
+ * wd_attach_add - note that a domain is about to be attached
  * @domain: announced domain
  * @device: in use
  * @pasid: PASID
@@ -72,10 +72,10 @@ static void wd_record_take_table(struct wd_record *record, struct wd_pgtable *ta
  * Return: the record; ERR_PTR of -EBUSY if the PASID is taken, -EINVAL if @domain is unknown,
  * -ENOMEM.
  */
-struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
+struct wd_attach *wd_attach_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table)
 {
-	struct wd_record *record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
+	struct wd_attach *record = kzalloc(sizeof(*record), GFP_KERNEL_ACCOUNT);
 	struct wd_domain *known;
 	int ret;
 
@@ -89,8 +89,8 @@ struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *d
 	mutex_lock(&wd_lock);
 	known = xa_load(&wd_domains, wd_index(domain));
 	if (known) {
-		wd_record_link(record, known);
-		wd_record_take_table(record, table);
+		wd_attach_link(record, known);
+		wd_attach_take_table(record, table);
 	}
 	mutex_unlock(&wd_lock);
 	if (known)
@@ -103,12 +103,12 @@ err_free:
 }
 
 /* The attachment is gone from the hardware, or never got there. */
-void wd_record_remove(struct wd_record *record)
+void wd_attach_remove(struct wd_attach *record)
 {
 	xa_erase(&record->device->pasids, record->pasid);
 	mutex_lock(&wd_lock);
-	wd_record_take_table(record, NULL);
-	wd_record_unlink(record);
+	wd_attach_take_table(record, NULL);
+	wd_attach_unlink(record);
 	mutex_unlock(&wd_lock);
 	kfree(record);
 }
@@ -140,9 +140,9 @@ int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd
 		ret = -EINVAL;
 	} else {
 		device->rid_taken = true;
-		wd_record_unlink(&device->rid);
-		wd_record_link(&device->rid, known);
-		wd_record_take_table(&device->rid, table);
+		wd_attach_unlink(&device->rid);
+		wd_attach_link(&device->rid, known);
+		wd_attach_take_table(&device->rid, table);
 	}
 	mutex_unlock(&wd_lock);
 	return ret;
@@ -153,10 +153,10 @@ static void wd_rid_to_core(struct wd_device *device)
 {
 	lockdep_assert_held(&wd_lock);
 	device->rid_taken = false;
-	wd_record_take_table(&device->rid, NULL);
-	wd_record_unlink(&device->rid);
+	wd_attach_take_table(&device->rid, NULL);
+	wd_attach_unlink(&device->rid);
 	if (device->rid_core)
-		wd_record_link(&device->rid, device->rid_core);
+		wd_attach_link(&device->rid, device->rid_core);
 }
 
 /* Undo wd_rid_take(), if the core has not done so. */
@@ -168,8 +168,8 @@ void wd_rid_give_back(struct wd_device *device)
 	mutex_unlock(&wd_lock);
 }
 
-/* The layer's attachment at [@device, @pasid]; NULL for none. */
-struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid)
+/* What the layer has attached at [@device, @pasid]; NULL for nothing. */
+struct wd_attach *wd_attach_at(struct wd_device *device, ioasid_t pasid)
 {
 	bool taken;
 
@@ -182,8 +182,8 @@ struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid)
 	return taken ? &device->rid : NULL;
 }
 
-/* Is @record about @domain and @table? The core may be changing the record of the requester id. */
-bool wd_record_is(const struct wd_record *record, const struct iommu_domain *domain,
+/* What @record is about. The core may be changing that of the requester id. */
+bool wd_attach_is(const struct wd_attach *record, const struct iommu_domain *domain,
 		  const struct wd_pgtable *table)
 {
 	bool is;
@@ -195,19 +195,19 @@ bool wd_record_is(const struct wd_record *record, const struct iommu_domain *dom
 }
 
 /* Something else is in the hardware at [@device, @pasid] now. */
-void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
+void wd_attach_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table)
 {
-	struct wd_record *record = wd_record_at(device, pasid);
+	struct wd_attach *record = wd_attach_at(device, pasid);
 	struct wd_domain *known;
 
 	mutex_lock(&wd_lock);
 	known = xa_load(&wd_domains, wd_index(domain));
 	/* The core may have taken the requester id back. */
 	if (record && !WARN_ON(!known) && (pasid != IOMMU_NO_PASID || device->rid_taken)) {
-		wd_record_unlink(record);
-		wd_record_link(record, known);
-		wd_record_take_table(record, table);
+		wd_attach_unlink(record);
+		wd_attach_link(record, known);
+		wd_attach_take_table(record, table);
 	}
 	mutex_unlock(&wd_lock);
 }
@@ -225,7 +225,7 @@ bool wd_pgtable_unused(const struct wd_pgtable *table)
 /* --- detaching, with the device's lock held --- */
 
 /* Hardware first, then the record: of an attached domain or a bound table. */
-void wd_detach(struct wd_device *device, struct wd_record *record)
+void wd_detach(struct wd_device *device, struct wd_attach *record)
 {
 	struct wd_pgtable *table = record->table;
 	struct wd_domain *domain = record->domain;
@@ -238,7 +238,7 @@ void wd_detach(struct wd_device *device, struct wd_record *record)
 	if (record == &device->rid)
 		wd_rid_give_back(device);
 	else
-		wd_record_remove(record);
+		wd_attach_remove(record);
 }
 
 /* Undo the attach of @domain, or of @table on it, if that is what [@dev, @pasid] has. */
@@ -246,13 +246,14 @@ void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struc
 		    ioasid_t pasid)
 {
 	struct wd_device *device = wd_device_use(dev);
-	struct wd_record *record;
+	struct wd_attach *record;
 
 	if (!device)
 		return;
-	record = wd_record_at(device, pasid);
-	if (record && wd_record_is(record, domain, table))
+	record = wd_attach_at(device, pasid);
+	if (record && wd_attach_is(record, domain, table))
 		wd_detach(device, record);
+	WD_DEBUG_ON(!wd_attach_agrees(device, pasid));
 	wd_device_unuse(device);
 }
 
@@ -388,10 +389,10 @@ void wd_rid_forget(struct wd_device *device)
 }
 
 /* Every record, domain by domain, until @fn returns something else than 0. */
-int wd_record_walk(int (*fn)(const struct wd_record *record, void *arg), void *arg)
+int wd_attach_walk(int (*fn)(const struct wd_attach *record, void *arg), void *arg)
 {
 	struct wd_domain *domain;
-	struct wd_record *record;
+	struct wd_attach *record;
 	int ret = 0;
 
 	lockdep_assert_held(&wd_lock);
@@ -411,19 +412,19 @@ struct wd_public_walk {
 };
 
 /* Whether the hardware goes through the user's table there; a process's has no parent. */
-bool wd_record_nested(const struct wd_record *record)
+bool wd_attach_nested(const struct wd_attach *record)
 {
 	return record->table && record->domain->domain->type & __IOMMU_DOMAIN_PAGING;
 }
 
-static int wd_public_step(const struct wd_record *record, void *arg)
+static int wd_public_step(const struct wd_attach *record, void *arg)
 {
 	const struct wd_public_walk *walk = arg;
 	struct wd_iommu_attach attach = {
 		.dev = record->device->dev,
 		.domain = record->domain->domain,
 		.pasid = record->pasid,
-		.nested = wd_record_nested(record),
+		.nested = wd_attach_nested(record),
 	};
 
 	return walk->fn(&attach, walk->arg);
@@ -443,7 +444,7 @@ int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, voi
 	int ret;
 
 	mutex_lock(&wd_lock);
-	ret = wd_record_walk(wd_public_step, &walk);
+	ret = wd_attach_walk(wd_public_step, &walk);
 	mutex_unlock(&wd_lock);
 	return ret;
 }

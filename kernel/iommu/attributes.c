@@ -18,7 +18,7 @@ struct wd_attach_show {
 	unsigned int more;
 };
 
-static int wd_show_step(const struct wd_record *record, void *arg)
+static int wd_show_step(const struct wd_attach *record, void *arg)
 {
 	struct wd_attach_show *show = arg;
 	char line[WD_ATTACH_LINE], pasid[12] = "-";
@@ -30,7 +30,7 @@ static int wd_show_step(const struct wd_record *record, void *arg)
 		snprintf(pasid, sizeof(pasid), "%u", record->pasid);
 	length = scnprintf(line, sizeof(line), "domain=%d type=%s dev=%s pasid=%s%s\n",
 			   record->domain->id, record->domain->type, dev_name(record->device->dev),
-			   pasid, wd_record_nested(record) ? " nested=1" : "");
+			   pasid, wd_attach_nested(record) ? " nested=1" : "");
 	if (show->more || show->at + length > PAGE_SIZE - WD_MORE_LINE)
 		show->more++;
 	else
@@ -47,7 +47,7 @@ static ssize_t attachments_show(struct device *dev, struct device_attribute *att
 	struct wd_attach_show show = {dev_to_iommu_device(dev), buf};
 
 	mutex_lock(&wd_lock);
-	wd_record_walk(wd_show_step, &show);
+	wd_attach_walk(wd_show_step, &show);
 	mutex_unlock(&wd_lock);
 	if (show.more)
 		show.at += sysfs_emit_at(buf, show.at, "more=%u\n", show.more);

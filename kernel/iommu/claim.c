@@ -48,7 +48,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_device_claimed);
 void wd_iommu_device_released(struct device *dev)
 {
 	struct wd_device *device = wd_device_use(dev);
-	struct wd_record *record;
+	struct wd_attach *record;
 	unsigned long pasid;
 
 	if (!device)
@@ -57,7 +57,7 @@ void wd_iommu_device_released(struct device *dev)
 	wd_replaces_release(device);
 	xa_for_each (&device->pasids, pasid, record)
 		wd_detach(device, record);
-	record = wd_record_at(device, IOMMU_NO_PASID);
+	record = wd_attach_at(device, IOMMU_NO_PASID);
 	if (record)
 		wd_detach(device, record);
 	wd_faults_release(device);

@@ -31,6 +31,7 @@
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
+#include "wd_debug.h"
 
 /**
  * struct wd_iommu - a registered IOMMU
@@ -53,8 +54,8 @@ struct wd_iommu {
  * @domain: Linux's object
  * @id: number shown to people, from 1; 0 for the static domains
  * @type: name of the domain's type
- * @records: struct wd_record of this domain
- * @lost: an IOMMU may use for ever memory that was mapped in it; never cleared
+ * @records: struct wd_attach of this domain
+ * @lost: an IOMMU may use what was mapped in it for ever; only ever set
  * @node: in wd_domain_list
  */
 struct wd_domain {
@@ -67,14 +68,14 @@ struct wd_domain {
 };
 
 /**
- * struct wd_record - an attachment
+ * struct wd_attach - an attachment, in the ledger of the layer
  * @node: in wd_domain.records, or empty (the requester id's, while nothing is attached)
  * @domain: the domain, NULL if none
  * @device: the device
  * @pasid: PASID, or IOMMU_NO_PASID
  * @table: user-managed table on @domain that is bound there, NULL if none
  */
-struct wd_record {
+struct wd_attach {
 	struct list_head node;
 	struct wd_domain *domain;
 	struct wd_device *device;
@@ -94,7 +95,7 @@ struct wd_record {
  * @rid_core: domain that Linux's core has attached to it, NULL if none; wd_lock
  * @rid_taken: the layer has put something else in its place, see @rid; wd_lock
  * @replaces: struct wd_replace, prepared
- * @pasids: struct wd_record by PASID
+ * @pasids: struct wd_attach by PASID
  * @fault_lock: see the top of the file
  * @handlers: struct wd_fault_handler by PASID
  * @nr_handlers: entries of @handlers
@@ -116,7 +117,7 @@ struct wd_device {
 	struct mutex lock;
 	bool gone;
 	unsigned int resets;
-	struct wd_record rid;
+	struct wd_attach rid;
 	struct wd_domain *rid_core;
 	bool rid_taken;
 	struct list_head replaces;
@@ -173,25 +174,28 @@ int wd_device_insert(struct wd_device *device, struct iommu_device *iommu);
 void wd_device_remove(struct wd_device *device);
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
 
+/* --- agree.c --- */
+bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid);
+
 /* --- attachments.c --- */
 bool wd_domain_known(struct iommu_domain *domain);
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain);
-struct wd_record *wd_record_add(struct iommu_domain *domain, struct wd_device *device,
+struct wd_attach *wd_attach_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table);
-void wd_record_remove(struct wd_record *record);
+void wd_attach_remove(struct wd_attach *record);
 int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd_pgtable *table);
 void wd_rid_give_back(struct wd_device *device);
-struct wd_record *wd_record_at(struct wd_device *device, ioasid_t pasid);
-bool wd_record_is(const struct wd_record *record, const struct iommu_domain *domain,
+struct wd_attach *wd_attach_at(struct wd_device *device, ioasid_t pasid);
+bool wd_attach_is(const struct wd_attach *record, const struct iommu_domain *domain,
 		  const struct wd_pgtable *table);
-void wd_record_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
+void wd_attach_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table);
 bool wd_pgtable_unused(const struct wd_pgtable *table);
 void wd_rid_forget(struct wd_device *device);
-bool wd_record_nested(const struct wd_record *record);
-int wd_record_walk(int (*fn)(const struct wd_record *record, void *arg), void *arg);
+bool wd_attach_nested(const struct wd_attach *record);
+int wd_attach_walk(int (*fn)(const struct wd_attach *record, void *arg), void *arg);
 bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent);
-void wd_detach(struct wd_device *device, struct wd_record *record);
+void wd_detach(struct wd_device *device, struct wd_attach *record);
 void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
 		    ioasid_t pasid);
 

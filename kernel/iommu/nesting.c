@@ -99,18 +99,18 @@ EXPORT_SYMBOL_GPL(wd_iommu_pgtable_free);
 
 static int wd_bind_pasid(struct wd_device *device, struct wd_pgtable *table, ioasid_t pasid)
 {
-	struct wd_record *record;
+	struct wd_attach *record;
 	int ret;
 
 	ret = wd_check_pasid(device, pasid);
 	if (ret)
 		return ret;
-	record = wd_record_add(table->parent, device, pasid, table);
+	record = wd_attach_add(table->parent, device, pasid, table);
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	ret = table->ops->bind_pgtable(table, device->dev, pasid);
 	if (ret)
-		wd_record_remove(record);
+		wd_attach_remove(record);
 	return ret;
 }
 
@@ -139,6 +139,7 @@ static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pg
 	if (table->parent == parent && table->ops == device->iommu->ops)
 		ret = pasid == IOMMU_NO_PASID ? wd_bind_rid(device, table)
 					      : wd_bind_pasid(device, table, pasid);
+	WD_DEBUG_ON(!wd_attach_agrees(device, pasid));
 	wd_device_unuse(device);
 	return ret;
 }

@@ -56,21 +56,21 @@ bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_serves);
 
-static int wd_attach(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
+static int wd_attach_pasid(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
 {
-	struct wd_record *record;
+	struct wd_attach *record;
 	int ret;
 
 	ret = wd_check_pasid(device, pasid);
 	if (ret)
 		return ret;
-	record = wd_record_add(domain, device, pasid, NULL);
+	record = wd_attach_add(domain, device, pasid, NULL);
 	if (IS_ERR(record))
 		return PTR_ERR(record);
 	ret = device->iommu->ops->set_dev_pasid(domain, device->dev, pasid);
 	if (!ret)
 		return 0;
-	wd_record_remove(record);
+	wd_attach_remove(record);
 	return ret;
 }
 
@@ -93,7 +93,8 @@ int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev
 
 	if (!device)
 		return -ENODEV;
-	ret = wd_attach(domain, device, pasid);
+	ret = wd_attach_pasid(domain, device, pasid);
+	WD_DEBUG_ON(!wd_attach_agrees(device, pasid));
 	wd_device_unuse(device);
 	return ret;
 }

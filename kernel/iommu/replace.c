@@ -38,7 +38,7 @@ static int wd_replace_check(struct wd_device *device, const struct wd_replace *r
 	if (replace->table &&
 	    (replace->table->parent != replace->domain || replace->table->ops != ops))
 		return -EINVAL;
-	return wd_record_at(device, replace->pasid) ? 0 : -EINVAL;
+	return wd_attach_at(device, replace->pasid) ? 0 : -EINVAL;
 }
 
 static int wd_replace_prepare(struct wd_device *device, struct wd_replace *replace)
@@ -123,7 +123,8 @@ void wd_iommu_replace_commit(struct wd_replace *replace)
 	if (replace->entry) {
 		list_del(&replace->node);
 		if (device->iommu->ops->replace_commit(device->dev, replace->entry))
-			wd_record_move(device, replace->pasid, replace->domain, replace->table);
+			wd_attach_move(device, replace->pasid, replace->domain, replace->table);
+		WD_DEBUG_ON(!wd_attach_agrees(device, replace->pasid));
 	}
 	wd_replace_free(replace);
 }

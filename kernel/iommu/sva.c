@@ -425,7 +425,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_sva_bind);
 void wd_iommu_sva_cut(struct wd_sva *sva)
 {
 	struct wd_device *device;
-	struct wd_record *record;
+	struct wd_attach *record;
 
 	mutex_lock(&sva->lock);
 	device = sva->bound ? wd_device_use(sva->dev) : NULL;

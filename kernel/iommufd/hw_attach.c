@@ -13,6 +13,7 @@
 
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
+#include "wd_debug.h"
 
 /* --- page tables --- */
 
@@ -128,6 +129,15 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
 
 /* --- both --- */
 
+/* Does the layer have what we have? */
+static bool iommufd_hw_agrees(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
+{
+	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);
+
+	return wd_iommu_attach_agrees(iommufd_hwpt_to_paging(hwpt)->domain,
+				      nested ? nested->table : NULL, dev, pasid);
+}
+
 /**
  * iommufd_hw_attach() - let a device, or PASID of it, use a page table
  * @link: the device
@@ -154,6 +164,8 @@ int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommuf
 		rc = iommufd_attach_late(idev->dev, hwpt);
 	if (rc)
 		iommufd_stop_faults(link, pasid);
+	else
+		WD_DEBUG_ON(!iommufd_hw_agrees(idev->dev, pasid, hwpt));
 	return rc;
 }
 
@@ -307,6 +319,7 @@ static void iommufd_swap_commit(struct iommufd_swap *swap)
 int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_swaps swaps = {.hwpt = hwpt, .pasid = attach->pasid};
+	struct iommufd_attach_link *link;
 	struct iommufd_swap *swap, *next;
 	int rc;
 
@@ -319,5 +332,8 @@ int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 			iommufd_swap_commit(swap);
 		kfree(swap);
 	}
+	list_for_each_entry (link, &attach->links, item)
+		WD_DEBUG_ON(!iommufd_hw_agrees(link->idev->dev, attach->pasid,
+					       rc ? attach->hwpt : hwpt));
 	return rc;
 }

@@ -375,7 +375,7 @@ struct iommufd_group {
 	bool shared;
 };
 
-/* A HWPT in use at a PASID of a group. Under iommufd_group.lock. */
+/* A HWPT in use at a PASID of a group, in the ledger of iommufd. Under iommufd_group.lock. */
 struct iommufd_attach {
 	struct iommufd_hwpt *hwpt;
 	struct list_head links;

@@ -14,7 +14,7 @@ SUFFIXES = (".c", ".h", ".cpp", ".hpp")
 OURS = {
     "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
     "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h",
-                       "vfio_verbs.h", "compat.h"),
+                       "vfio_verbs.h", "compat.h", "wd_debug.h"),
     "lib/base": ("base/",),
     "lib/machine": ("machine/",),
     "lib/vfio_user": ("vfio_user/",),

@@ -436,6 +436,27 @@ void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 	vtd_attach_drop(attach);
 }
 
+/*
+ * Is @domain, or @table on it, what @dev has at @pasid? NULL: is nothing. The entry that the unit
+ * reads must be there, or not, as well.
+ */
+bool vtd_attach_is(struct vtd_dev *dev, u32 pasid, struct iommu_domain *domain,
+		   struct vtd_pgtable *table)
+{
+	struct vtd_attach *attach;
+	bool is;
+
+	mutex_lock(&dev->lock);
+	attach = xa_load(&dev->attaches, pasid);
+	if (attach)
+		is = &attach->domain->domain == domain && attach->on->table == table;
+	else
+		is = !domain;
+	is &= vtd_pasid_present(dev, pasid) == !!attach;
+	mutex_unlock(&dev->lock);
+	return is;
+}
+
 /* The layer's set_dev_pasid. */
 int vtd_set_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid)
 {

@@ -242,6 +242,13 @@ void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev)
 	vtd_did_free(dev->unit, did);
 }
 
+bool vtd_mm_table_is_at(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid)
+{
+	struct vtd_mm_table *table = to_vtd_mm_table(pgtable);
+
+	return READ_ONCE(table->dev) == dev && table->pasid == pasid;
+}
+
 /**
  * vtd_mm_table_cut - the layer's mm_table_cut
  * @pgtable: bound table

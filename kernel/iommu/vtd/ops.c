@@ -250,6 +250,16 @@ static bool vtd_domain_serves(struct iommu_domain *domain, struct device *dev, u
 	       vtd_domain_is_current(to_vtd_domain(domain));
 }
 
+static bool vtd_is_attached(struct device *dev, ioasid_t pasid, struct iommu_domain *domain,
+			    struct wd_pgtable *table)
+{
+	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
+
+	if (table && vtd_is_mm_table(table))
+		return vtd_mm_table_is_at(table, vdev, pasid);
+	return vtd_attach_is(vdev, pasid, domain, table ? to_vtd_pgtable(table) : NULL);
+}
+
 static u32 vtd_max_pasids(struct device *dev)
 {
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
@@ -291,6 +301,7 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.replace_prepare = vtd_replace_prepare,
 	.replace_commit = vtd_replace_commit,
 	.replace_abort = vtd_replace_abort,
+	.is_attached = vtd_is_attached,
 	.max_pasids = vtd_max_pasids,
 	.mm_supported = vtd_mm_supported,
 	.mm_table_alloc = vtd_mm_table_alloc,

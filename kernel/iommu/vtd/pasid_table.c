@@ -124,6 +124,14 @@ static void vtd_pasid_trim(struct vtd_dev *dev, u32 pasid)
 	vtd_pages_free(dev->unit, (unsigned long)table, 0);
 }
 
+/* Does the unit find an entry? */
+bool vtd_pasid_present(struct vtd_dev *dev, u32 pasid)
+{
+	const __le64 *entry = vtd_pasid_entry(dev, pasid);
+
+	return entry && le64_to_cpu(entry[0]) & VTD_PE_PRESENT;
+}
+
 /**
  * vtd_pasid_set - set an entry up
  * @dev: function; its lock is held

@@ -70,6 +70,7 @@ static inline struct vtd_pasid_entry vtd_pe_pass_through(u16 did, u64 snoop)
 int vtd_pasid_alloc(struct vtd_dev *dev);
 void vtd_pasid_free(struct vtd_dev *dev);
 int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid);
+bool vtd_pasid_present(struct vtd_dev *dev, u32 pasid);
 int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *content);
 unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 				const struct vtd_pasid_entry *content, unsigned long page);

@@ -232,7 +232,8 @@ struct vtd_domain_unit {
 };
 
 /**
- * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed
+ * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed, in the
+ *	ledger of the driver
  * @node: in vtd_domain.attaches
  * @seq: see struct vtd_domain
  * @place: in vtd_pgtable.places, if a table is
@@ -427,6 +428,8 @@ int vtd_paging_attach(struct iommu_domain *domain, struct device *dev);
 int vtd_identity_attach(struct iommu_domain *domain, struct device *dev);
 int vtd_blocked_attach(struct iommu_domain *domain, struct device *dev);
 void vtd_rid_release(struct vtd_dev *dev);
+bool vtd_attach_is(struct vtd_dev *dev, u32 pasid, struct iommu_domain *domain,
+		   struct vtd_pgtable *table);
 int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
 		       u32 pasid);
 void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid);
@@ -452,6 +455,7 @@ struct wd_pgtable *vtd_mm_table_alloc(struct device *dev, struct mm_struct *mm);
 void vtd_mm_table_free(struct wd_pgtable *pgtable);
 int vtd_mm_table_bind(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid);
 void vtd_mm_table_unbind(struct wd_pgtable *pgtable, struct vtd_dev *dev);
+bool vtd_mm_table_is_at(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pasid);
 void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid);
 void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end);

@@ -67,6 +67,33 @@ TEST_F(LayerNestingTest, TablesAreMadeOnDomainsOfTheSameDriver)
 	layer_table_free(table);
 }
 
+/* The check of the three ledgers, which WD_DEBUG runs after every change, sees each of them differ. */
+TEST_F(LayerNestingTest, LedgersThatDifferAreSeen)
+{
+	iommu_domain *other = layer_domain(0, kParentFlags);
+	wd_pgtable *a = table(0xa000), *b = table(0xb000);
+
+	EXPECT_FALSE(layer_agrees(parent_, 0, nullptr, 5)) << "nothing is there";
+	ASSERT_EQ(0, layer_attach_pasid(parent_, 0, 5));
+	EXPECT_TRUE(layer_agrees(parent_, 0, nullptr, 5));
+	EXPECT_FALSE(layer_agrees(other, 0, nullptr, 5)) << "the owner has another one";
+	EXPECT_FALSE(layer_agrees(parent_, 0, a, 5)) << "the owner has a table on it";
+	mock_put_pasid(0, 5, nullptr);
+	EXPECT_FALSE(layer_agrees(parent_, 0, nullptr, 5)) << "the driver has nothing";
+	mock_put_pasid(0, 5, other);
+	EXPECT_FALSE(layer_agrees(parent_, 0, nullptr, 5)) << "the driver has another one";
+	mock_put_pasid(0, 5, parent_);
+	EXPECT_TRUE(layer_agrees(parent_, 0, nullptr, 5));
+	ASSERT_EQ(0, layer_replace(parent_, 0, a, 5));
+	EXPECT_TRUE(layer_agrees(parent_, 0, a, 5));
+	EXPECT_FALSE(layer_agrees(parent_, 0, b, 5));
+	layer_unbind(parent_, 0, a, 5);
+	EXPECT_FALSE(layer_agrees(parent_, 0, a, 5));
+	layer_table_free(a);
+	layer_table_free(b);
+	layer_domain_free(other);
+}
+
 TEST_F(LayerNestingTest, APasidBindImpliesTheParent)
 {
 	wd_pgtable *a = table(0xa000), *b = table(0xb000);

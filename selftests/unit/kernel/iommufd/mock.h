@@ -88,6 +88,8 @@ int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
 		   unsigned long long *phys, int *prot, unsigned long *pgsize);
 /* Number of entries in the page table of [device, pasid]; -1 if none is attached. */
 long mock_entries(unsigned int device, unsigned int pasid);
+struct iommu_domain;
+void mock_put_pasid(unsigned int device, unsigned int pasid, struct iommu_domain *domain);
 /* Type of the domain of the requester id (0 blocked, 1 unmanaged, 4 identity), -1 none. */
 int mock_rid_type(unsigned int device);
 

@@ -431,6 +431,16 @@ static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 	return true;
 }
 
+static bool mock_is_attached(struct device *dev, ioasid_t pasid, struct iommu_domain *domain,
+			     struct wd_pgtable *table)
+{
+	struct mock_dev *mdev = dev_iommu_priv_get(dev);
+
+	if (table)
+		return xa_load(&mdev->tables, pasid) == mock_table_object(table);
+	return xa_load(&mdev->pasids, pasid) == domain && !xa_load(&mdev->tables, pasid);
+}
+
 static u32 mock_max_pasids(struct device *dev)
 {
 	return mock_config.max_pasids;
@@ -460,6 +470,7 @@ static const struct wd_iommu_ops mock_wd_ops = {
 	.replace_prepare = mock_replace_prepare,
 	.replace_commit = mock_replace_commit,
 	.replace_abort = mock_replace_abort,
+	.is_attached = mock_is_attached,
 	.max_pasids = mock_max_pasids,
 	.hw_info = mock_hw_info,
 };
@@ -473,6 +484,7 @@ static const struct wd_iommu_ops mock_nest_ops = {
 	.replace_prepare = mock_replace_prepare,
 	.replace_commit = mock_replace_commit,
 	.replace_abort = mock_replace_abort,
+	.is_attached = mock_is_attached,
 	.max_pasids = mock_max_pasids,
 	.hw_info = mock_hw_info,
 	.pgtable_alloc = mock_pgtable_alloc,
@@ -523,6 +535,17 @@ int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
 	}
 	mutex_unlock(&mock_lock);
 	return node != NULL;
+}
+
+/* The driver loses what it has there, or gets it back: the layer does not know of it. */
+void mock_put_pasid(unsigned int device, unsigned int pasid, struct iommu_domain *domain)
+{
+	struct mock_dev *mdev = mock_devs[device];
+
+	if (domain)
+		WARN_ON(xa_err(xa_store(&mdev->pasids, pasid, domain, GFP_KERNEL)));
+	else
+		xa_erase(&mdev->pasids, pasid);
 }
 
 long mock_entries(unsigned int device, unsigned int pasid)

@@ -108,6 +108,12 @@ void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsign
 	wd_iommu_detach_device_pasid(domain, layer_dev(device), pasid);
 }
 
+int layer_agrees(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
+		 unsigned int pasid)
+{
+	return wd_iommu_attach_agrees(domain, table, layer_dev(device), pasid);
+}
+
 int layer_table(unsigned int device, struct iommu_domain *parent, unsigned int type,
 		unsigned long long address, struct wd_pgtable **table)
 {

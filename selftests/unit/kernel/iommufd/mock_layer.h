@@ -31,6 +31,10 @@ void layer_detach_rid(struct iommu_domain *domain, unsigned int device);
 int layer_attach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
 void layer_detach_pasid(struct iommu_domain *domain, unsigned int device, unsigned int pasid);
 
+/* The layer and the driver have @domain, and @table on it if there is one, there. */
+int layer_agrees(struct iommu_domain *domain, unsigned int device, struct wd_pgtable *table,
+		 unsigned int pasid);
+
 int layer_table(unsigned int device, struct iommu_domain *parent, unsigned int type,
 		unsigned long long address, struct wd_pgtable **table);
 void layer_table_free(struct wd_pgtable *table);

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * An attachment is written down three times: by its owner (iommufd), by the layer and by the
+ * driver, each for another question (Documentation/iommu.rst, "One attachment, three ledgers").
+ * Here they are compared, for tests and under WD_DEBUG.
+ */
+#include <linux/module.h>
+
+#include "iommu_layer.h"
+
+static bool wd_driver_has(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
+			  struct wd_pgtable *table)
+{
+	const struct wd_iommu_ops *ops = device->iommu->ops;
+
+	return !ops->is_attached || ops->is_attached(device->dev, pasid, domain, table);
+}
+
+/**
+ * wd_attach_agrees - the layer and the driver have the same
+ * @device: in use
+ * @pasid: PASID. At the requester id the core has a say at any time: true
+ */
+bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid)
+{
+	const struct wd_attach *record;
+
+	lockdep_assert_held(&device->lock);
+	if (pasid == IOMMU_NO_PASID)
+		return true;
+	record = xa_load(&device->pasids, pasid);
+	if (!record)
+		return wd_driver_has(device, pasid, NULL, NULL);
+	return wd_driver_has(device, pasid, record->domain->domain, record->table);
+}
+
+/**
+ * wd_iommu_attach_agrees - the layer and the driver have what the caller has attached
+ * @domain: as the caller has attached it
+ * @table: user-managed table on it that the caller has bound, or NULL
+ * @dev: device
+ * @pasid: PASID, or IOMMU_NO_PASID, which is not compared
+ *
+ * Return: true also if @dev is not claimed (any more), which detached everything.
+ */
+bool wd_iommu_attach_agrees(struct iommu_domain *domain, struct wd_pgtable *table,
+			    struct device *dev, ioasid_t pasid)
+{
+	struct wd_device *device = wd_device_use(dev);
+	const struct wd_attach *record;
+	bool agrees = true;
+
+	if (!device)
+		return true;
+	if (pasid != IOMMU_NO_PASID) {
+		record = xa_load(&device->pasids, pasid);
+		agrees = record && record->domain->domain == domain && record->table == table &&
+			 wd_attach_agrees(device, pasid);
+	}
+	wd_device_unuse(device);
+	return agrees;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_attach_agrees);
