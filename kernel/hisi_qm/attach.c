@@ -4,8 +4,8 @@
  *
  * Requests, errors and argument sizes are those of VFIO's device files (IOMMUFD-VFIO-1,
  * IOMMUFD-VFIO-2). The binding is shared (IOMMUFD-DEV-2): the requester id itself stays with this
- * driver's own DMA, so every attachment has a PASID, and one that is not named by the caller is
- * chosen here.
+ * driver's own DMA, so every attachment has a PASID. If the caller names none, this file chooses
+ * one.
  */
 #include <linux/err.h>
 #include <linux/lockdep.h>
@@ -87,7 +87,7 @@ static int qm_queue_attach_at(struct qm_queue *queue, u32 value, u32 *pt_id)
 	return qm_queue_attach_to(queue, pasid, pt_id);
 }
 
-/* One that somebody else has in the IOMMU is skipped. */
+/* A PASID that is taken in the IOMMU is skipped. */
 static int qm_queue_attach_any(struct qm_queue *queue, u32 max, u32 *pt_id)
 {
 	struct qm_pasid *pasid;

@@ -15,7 +15,7 @@
 /* How long at most between two times. */
 #define QM_ASK_LATEST_MS 60000u
 
-/* The device has let go of a queue; if its owner still has it he leaves it in the usual way. */
+/* The device has stopped a queue; an owner that still has it gives it back in the usual way. */
 static void qm_qp_mend(struct qm_qp *qp)
 {
 	struct qm_pasid *kept;

@@ -103,7 +103,7 @@ static int qm_map_doorbells(struct qm *qm)
 }
 
 /**
- * qm_caps_read() - learn what the function can do, and map its doorbells
+ * qm_caps_read() - read the function's capabilities, and map its doorbells
  * @qm: from qm_alloc()
  *
  * Return: 0, or a negative errno with nothing mapped.

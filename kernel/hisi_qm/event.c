@@ -156,7 +156,7 @@ static void qm_eq_process(struct qm *qm)
 	} while (count == QM_EQ_BATCH);
 }
 
-/* A queue whose owner overran it: only the owner is told. */
+/* The owner has overrun its queue: only the owner is told. */
 static void qm_aeq_queue_error(struct qm *qm, unsigned int queue)
 {
 	struct qm_qp *qp;

@@ -55,7 +55,7 @@ void qm_kernel_qp_event(struct qm_qp *qp)
 }
 
 /**
- * qm_qp_set_handler() - who is told of completions
+ * qm_qp_set_handler() - set the function that is called for completions
  * @qp: stopped kernel queue
  * @handler: called in the interrupt thread with the descriptor that the device completed, valid
  *	until the call returns; or with NULL: the device does nothing on the queue any more. It must

@@ -35,7 +35,7 @@ static int pin_copy_argument(struct hisi_qm_pin *pin, void __user *arg)
 	return 0;
 }
 
-/* Room for one more, and nobody else's memory. */
+/* There is room for one more, and the memory is the caller's own. */
 static int pin_check(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
@@ -138,7 +138,7 @@ int qm_queue_unpin_ioctl(struct qm_queue *queue, void __user *arg)
 
 /**
  * qm_queue_unpin_all() - with the file
- * @queue: stopped, nobody else has it
+ * @queue: stopped, without other users
  */
 void qm_queue_unpin_all(struct qm_queue *queue)
 {

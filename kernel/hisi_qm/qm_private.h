@@ -2,16 +2,17 @@
 /*
  * Declarations that the files of module hisi_qm share.
  *
- * Locks, outermost first; (x) is a lock of somebody else:
+ * Locks, outermost first; (x) is a lock of another part:
  *	qm_queue.lock		state of a queue file: INIT, STARTED, ZOMBIE; binding; attachment
  *	(iommufd's locks, mmap_lock of the caller)
  *	qm.sva_lock		which queues share the address space of which process (sva.c)
  *	qm_qp.lock		memory of a hardware queue, positions in it; taken in mmap
  *	qm.lock			which queues are taken, which files are open
- *	qm.stop_lock		who waits for STOP_QP: one at a time, so that of those who want the
- *				mailbox for something else nobody waits for more than one
- *	qm.mailbox_lock	the mailbox and its buffer
- * No user memory is touched with qm_qp.lock or a lock behind it held, since mmap takes qm_qp.lock
+ *	qm.stop_lock		STOP_QP, one at a time, so that a thread that needs the mailbox for
+ *				another command waits for one of them at most
+ *	qm.mailbox_lock		the mailbox and its buffer
+ *
+ * No user memory is touched with qm_qp.lock or a lock inside it held, since mmap takes qm_qp.lock
  * under mmap_lock. qm_queue.lock is never taken under mmap_lock.
  */
 #ifndef _WD_QM_PRIVATE_H

@@ -181,7 +181,7 @@ int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 		qm_qp_set_stopped(qp);
 		return ret;
 	}
-	/* Nobody knows what the device took: it must confirm that it does nothing. */
+	/* The device may have taken the start: it must confirm that it has stopped. */
 	if (qm_qp_stop(qp))
 		qm_qp_break(qp);
 	return ret;
@@ -204,7 +204,7 @@ bool qm_qp_started(struct qm_qp *qp)
 	return started;
 }
 
-/* Tell the user that nothing more is taken; the device is told elsewhere. */
+/* Tell the user that the device takes no more requests; the device is told elsewhere. */
 void qm_qp_flag_stop(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
@@ -402,7 +402,7 @@ void qm_qp_put(struct qm_qp *qp)
 
 /**
  * qm_qp_leave() - the owner has no more use for a queue
- * @qp: the queue; nobody has it mapped
+ * @qp: the queue; it is mapped nowhere
  * @ss: memory for physical addresses, or NULL
  *
  * It is free for others now, or when the device has let go of it.
@@ -487,7 +487,7 @@ EXPORT_SYMBOL_GPL(qm_present);
 
 /**
  * qm_take_qp() - one more queue for the kernel, as long as it needs it
- * @qm: initialised queue manager, whose driver will not let go of the device meanwhile
+ * @qm: initialised queue manager; its driver keeps the device meanwhile
  *
  * Return: a stopped queue, or NULL if all are taken.
  */
@@ -505,7 +505,7 @@ struct qm_qp *qm_take_qp(struct qm *qm)
 EXPORT_SYMBOL_GPL(qm_take_qp);
 
 /**
- * qm_give_qp() - the end of what qm_take_qp() began
+ * qm_give_qp() - give back a queue of qm_take_qp()
  * @qp: the queue, stopped or abandoned
  */
 void qm_give_qp(struct qm_qp *qp)

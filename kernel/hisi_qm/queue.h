@@ -34,7 +34,7 @@ enum qm_queue_state { QM_QUEUE_ZOMBIE, QM_QUEUE_INIT, QM_QUEUE_STARTED };
  * struct qm_queue - open queue file
  * @qm: counted
  * @qp: ours until release
- * @user: who opened the file; qm->lock
+ * @user: the user that opened the file; qm->lock
  * @ref: the file, and qm_unregister() while it works on the queue
  * @node: in qm->queues; qm->lock
  * @lock: protects the members below; order in qm_private.h
@@ -49,7 +49,7 @@ enum qm_queue_state { QM_QUEUE_ZOMBIE, QM_QUEUE_INIT, QM_QUEUE_STARTED };
  * @bond: the started queue works in @mm, or did so when qm_halt() stopped it; or NULL
  * @bond_node: in qm_bond.queues; qm->sva_lock
  * @pins: struct qm_pin, memory of @mm
- * @nr_pins: entries of @pins, and those on their way
+ * @nr_pins: entries of @pins, and pins that are being made
  * @ss: region SS, or NULL; qp->lock
  * @mapped: bitmap of enum uacce_qfrt, regions that were mapped; qp->lock
  * @dead: no new mapping, pollers are told; qp->lock

@@ -40,11 +40,11 @@ static void qm_queue_free_pasid(struct qm_queue *queue)
 	queue->pasid = NULL;
 }
 
-/* Whose page faults are answered while a queue drains. */
+/* The page faults that are answered while a queue drains. */
 enum qm_queue_refuse {
 	QM_REFUSE_NONE,
 	QM_REFUSE_OWN, /* of the PASID that the queue is attached at */
-	QM_REFUSE_ALL, /* those of its process, which has other queues perhaps, too */
+	QM_REFUSE_ALL, /* of its process, perhaps with other queues */
 };
 
 static void qm_queue_refuse_faults(struct qm_queue *queue, enum qm_queue_refuse whose)
@@ -94,7 +94,7 @@ static int qm_queue_stop(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_halt() - stop the hardware queue, come what may
+ * qm_queue_halt() - stop the hardware queue in any case
  * @queue: locked, in any state
  *
  * Its requests have some time to finish, and its page faults to be answered.
@@ -114,7 +114,7 @@ int qm_queue_halt(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_end() - the same, when nobody is interested in the results
+ * qm_queue_end() - the same, when the results are not wanted any more
  * @queue: locked, in any state
  */
 void qm_queue_end(struct qm_queue *queue)

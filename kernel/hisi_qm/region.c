@@ -118,7 +118,7 @@ static int qm_region_alloc_ss(struct qm_queue *queue, size_t size)
 	return 0;
 }
 
-/* What is behind a region, before it can be mapped. */
+/* Make the memory of a region, before it can be mapped. */
 static int qm_region_prepare(struct qm_queue *queue, unsigned int region, size_t size)
 {
 	lockdep_assert_held(&queue->qp->lock);

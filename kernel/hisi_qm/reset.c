@@ -111,7 +111,7 @@ void qm_write_back(struct qm *qm)
 		dev_err(&qm->pdev->dev, "context caches are not written back\n");
 }
 
-/* Let the device finish what users gave it, as far as that takes no time. */
+/* Let the device finish requests of users, for a short time. */
 static void qm_settle(struct qm *qm)
 {
 	u64 deadline = ktime_get_ns() + QM_HALT_PATIENCE_MS * (u64)NSEC_PER_MSEC;
@@ -148,9 +148,9 @@ static void qm_shut(struct qm *qm, bool running)
  * @qm: initialised queue manager, without kernel users
  *
  * Afterwards the device does no DMA and sends no interrupts. Users are told by POLLERR and by the
- * flags of their rings; their files keep what is attached, and can be started again when
- * qm_restart() has been called: until then START_Q and open() wait. Nothing that a user can hold
- * is waited for. Twice is as good as once.
+ * flags of their rings. Their files keep their attachments, and can be started again after
+ * qm_restart(): until then START_Q and open() wait. This waits for nothing that a user can hold.
+ * A second call has no effect.
  */
 void qm_halt(struct qm *qm)
 {
@@ -173,7 +173,7 @@ EXPORT_SYMBOL_GPL(qm_halt);
 
 /**
  * qm_restart() - let users work again after qm_halt()
- * @qm: halted queue manager whose function has been reset, or had no power
+ * @qm: halted queue manager; its function has been reset, or had no power
  *
  * Also after an error another qm_halt(), reset and qm_restart() may follow.
  *

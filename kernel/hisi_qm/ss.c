@@ -26,7 +26,7 @@ struct qm_ss_slice {
 
 /**
  * struct qm_ss - the region of a queue file
- * @qm: whose device may use it
+ * @qm: its device may use the memory
  * @mapped: the device still may
  * @count: entries of @slices
  * @slices: in the order of their DMA addresses, and of the region

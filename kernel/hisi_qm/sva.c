@@ -8,8 +8,8 @@
  * give away access to its own memory. After exec() or the end of the process the file cannot be
  * started that way any more.
  *
- * Locks: qm.sva_lock is inside qm_queue.lock and protects the list of bonds and what is in them.
- * A bond is made with it held, and unbound without it.
+ * Locks: qm.sva_lock is inside qm_queue.lock and protects the list of bonds and their members. A
+ * bond is made with it held, and unbound without it.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -23,7 +23,7 @@
 /**
  * struct qm_bond - the queues of one process on one device
  * @qm: held
- * @mm: whose; kept by the queues
+ * @mm: the process's; kept by the queues
  * @node: in qm.bonds; empty once it accepts no more queues
  * @queues: qm_queue.bond_node, counted by @users
  * @users: queues
@@ -42,7 +42,7 @@ struct qm_bond {
 	bool faults;
 };
 
-/* No more queues: who starts one gets another bond. */
+/* The bond takes no more queues: the next start makes a new bond. */
 static void bond_close(struct qm_bond *bond)
 {
 	mutex_lock(&bond->qm->sva_lock);
@@ -173,7 +173,7 @@ static struct qm_bond *bond_find(struct qm *qm, struct mm_struct *mm, bool fault
 }
 
 /**
- * qm_queue_mm() - what qm_queue_bond() may need of the process
+ * qm_queue_mm() - get the part of the process that qm_queue_bond() may need
  * @queue: not locked: this waits for the caller's mmap lock
  *
  * Return: to be put with wd_iommu_sva_mm_put(); NULL if the queue, as it is now, would need
@@ -292,6 +292,6 @@ void qm_queue_unbond(struct qm_queue *queue)
 	if (!last)
 		return;
 	wd_iommu_sva_unbind(bond->sva);
-	/* The bond may be gone. Its PASID is somebody else's only now. */
+	/* The bond may be gone. Others may have its PASID only from now on. */
 	qm_pasid_put(pasid);
 }

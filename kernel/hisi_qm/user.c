@@ -22,7 +22,7 @@
 /**
  * struct qm_user - a user with queues
  * @node: in qm.users
- * @uid: who opened them
+ * @uid: the user that opened them
  * @queues: open files
  */
 struct qm_user {
@@ -45,7 +45,7 @@ void qm_user_setup(struct qm *qm)
 	qm->user_limit = max(all - DIV_ROUND_UP(all, QM_USER_RESERVE), 1u);
 }
 
-/* The caller, if he turns out to have no queue yet. To be freed if he is not taken. */
+/* An entry for the caller, in case it has no queue yet. To be freed if it is not used. */
 struct qm_user *qm_user_alloc(void)
 {
 	struct qm_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
@@ -69,7 +69,7 @@ static struct qm_user *qm_user_find(struct qm *qm, kuid_t uid)
 /**
  * qm_user_charge() - one more queue for a user
  * @qm: queue manager, locked
- * @user: in: from qm_user_alloc(); out: who has the queue, for qm_user_uncharge()
+ * @user: in: from qm_user_alloc(); out: the user of the queue, for qm_user_uncharge()
  *
  * Return: 0, or -EDQUOT, with @user as before.
  */

@@ -188,10 +188,7 @@ static void zip_channel_kill(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/*
- * A completion, or the end of the queue; interrupt thread. What comes from the device is not
- * believed.
- */
+/* A completion, or the end of the queue; interrupt thread. Data from the device is not trusted. */
 static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
@@ -480,7 +477,7 @@ void zip_channel_destroy(struct zip_channel *channel)
 	zip_channel_kill(channel);
 	if (qm_qp_stop(channel->qp)) {
 		qm_qp_abandon(channel->qp);
-		/* The buffers of requests are about to be somebody else's memory. */
+		/* The memory of the requests' buffers is about to be given to others. */
 		if (!drained)
 			wd_iommu_clear_master(channel->qm->pdev);
 	}

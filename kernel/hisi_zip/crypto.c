@@ -425,7 +425,7 @@ static void zip_failed_fn(struct work_struct *work)
 	zip_accels_destroy(&retired);
 }
 
-/* Before the driver goes: nobody uses the algorithm, users hold the module. */
+/* Before the driver goes: the algorithm has no users, since users hold the module. */
 void zip_crypto_exit(void)
 {
 	mutex_lock(&zip_crypto_register_lock);

@@ -57,10 +57,10 @@ struct wd_iommu_hw_info {
  *	blocked it for good, there is nothing but to forget
  * @replace_prepare: everything that attaching @domain, or @table on it, at [@dev, @pasid] needs,
  *	where the layer has something attached. ERR_PTR as @set_dev_pasid or @bind_pgtable
- * @replace_commit: attach it. Each request finds what was there or what is there now; when it
- *	returns none finds what was there. False, and all is as with @replace_abort, if nothing is
- *	there: the core has attached something to the requester id
- * @replace_abort: forget what was prepared
+ * @replace_commit: attach it. Each request finds the old attachment or the new one; when it returns
+ *	none finds the old one. False, with the effect of @replace_abort, if the old attachment is
+ *	gone: the core has attached something to the requester id
+ * @replace_abort: undo @replace_prepare
  * @is_attached: for checks: the driver has @domain, or @table on it, at [@dev, @pasid], or nothing if
  *	@domain is NULL; @pasid is a PASID. Missing: it cannot say
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support

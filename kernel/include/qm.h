@@ -101,7 +101,7 @@ struct qm_qp {
 };
 
 /**
- * struct qm_ops - what a driver of an accelerator adds to the queue manager
+ * struct qm_ops - operations of an accelerator's driver
  * @engine_init: set the engine's registers up; the QM's memories are initialised, the QM is not
  *	started. Called again after a reset
  * @engine_exit: the reverse; cannot fail
@@ -152,12 +152,12 @@ enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED }
  * @irqs_off: they are disabled
  * @ask: asks for queues that did not stop
  * @ask_ms: time to the next @ask
- * @state: see there; changed by qm_init(), qm_halt() and qm_restart(), whose callers the
- *	driver core serialises
+ * @state: see there; changed by qm_init(), qm_halt() and qm_restart(); the driver core
+ *	serialises their callers
  * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
- * @users: struct qm_user, who have queues
+ * @users: struct qm_user of users with queues
  * @user_limit: queues that each of them may have
  * @gone: the driver lets go of the device; no register or DMA mapping may be used
  * @queues: open files

@@ -14,7 +14,7 @@ static LIST_HEAD(wd_domain_list); /* in the order of creation, for walks */
 static DEFINE_XARRAY(wd_domains); /* struct wd_domain by struct iommu_domain * */
 static DEFINE_IDA(wd_domain_ids);
 
-/* Drivers announce what may be attached. */
+/* Drivers announce domains that may be attached. */
 bool wd_domain_known(struct iommu_domain *domain)
 {
 	bool known;
@@ -32,7 +32,7 @@ bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
 	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
 }
 
-/* For whoever knows that @domain is not released meanwhile. Any context. */
+/* For callers that know that @domain is not released meanwhile. Any context. */
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
 {
 	return xa_load(&wd_domains, wd_index(domain));
@@ -168,7 +168,7 @@ void wd_rid_give_back(struct wd_device *device)
 	mutex_unlock(&wd_lock);
 }
 
-/* What the layer has attached at [@device, @pasid]; NULL for nothing. */
+/* The layer's attachment at [@device, @pasid]; NULL for none. */
 struct wd_attach *wd_attach_at(struct wd_device *device, ioasid_t pasid)
 {
 	bool taken;
@@ -182,7 +182,7 @@ struct wd_attach *wd_attach_at(struct wd_device *device, ioasid_t pasid)
 	return taken ? &device->rid : NULL;
 }
 
-/* What @record is about. The core may be changing that of the requester id. */
+/* Is @record about @domain and @table? The core may be changing the record of the requester id. */
 bool wd_attach_is(const struct wd_attach *record, const struct iommu_domain *domain,
 		  const struct wd_pgtable *table)
 {
@@ -241,7 +241,7 @@ void wd_detach(struct wd_device *device, struct wd_attach *record)
 		wd_attach_remove(record);
 }
 
-/* Undo the attach of @domain, or of @table on it, if that is what [@dev, @pasid] has. */
+/* Undo the attach of @domain, or of @table on it, if [@dev, @pasid] has it. */
 void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
 		    ioasid_t pasid)
 {

@@ -55,7 +55,7 @@ struct wd_iommu {
  * @id: number shown to people, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_attach of this domain
- * @lost: an IOMMU may use what was mapped in it for ever; only ever set
+ * @lost: an IOMMU may use for ever memory that was mapped in it; never cleared
  * @node: in wd_domain_list
  */
 struct wd_domain {

@@ -44,10 +44,10 @@ void wd_iommu_mark_master(struct pci_dev *pdev)
  * wd_iommu_set_master - make a function bus master, if it may be
  * @pdev: function of the calling driver
  *
- * Functions without the machine's vendor-specific capability always may: other IOMMUs look after
+ * Functions without the machine's vendor-specific capability always may: other IOMMUs translate for
  * them. The others may if the live unit of their segment has claimed them, and their routing word
- * says so; or if there is no unit and never was one. A driver calls it again after whatever
- * restored the function's configuration space. May sleep.
+ * says so; or if there is no unit and never was one. A driver calls it again after each step that
+ * restores the function's configuration space. May sleep.
  *
  * Return: 0; -ENODEV without a live unit; -EIO if the function is not routed to it: the function is
  * no bus master then. -EAGAIN while it is being reset.

@@ -2,9 +2,9 @@
 /*
  * Attaching page tables to bound devices, by requester id or by PASID (IOMMUFD-ATTACH-1).
  *
- * Everything here runs under the group's lock. hw_attach.c does it in the hardware. The group
- * remembers which page table it has at which PASID, and the devices that take part; a device's
- * reserved regions are out of use in the IOAS as long as its requester id is attached there.
+ * Everything here runs under the group's lock. The effects on the hardware are in hw_attach.c. The
+ * group remembers its page table at each PASID, and the devices that take part; a device's reserved
+ * regions cannot be mapped in the IOAS as long as its requester id is attached there.
  */
 #include <linux/module.h>
 #include <linux/slab.h>

@@ -129,7 +129,7 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
 
 /* --- both --- */
 
-/* Does the layer have what we have? */
+/* The layer's record is the same as that of iommufd. */
 static bool iommufd_hw_agrees(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);

@@ -67,7 +67,7 @@ struct iommufd_ctx;
 
 /**
  * struct iommufd_object_ops - what a type of object does
- * @destroy: undo the content of an object that nobody uses
+ * @destroy: undo the content of an object that is not used any more
  */
 struct iommufd_object_ops {
 	void (*destroy)(struct iommufd_ctx *ictx, struct iommufd_object *obj);

@@ -12,8 +12,8 @@
 #include "vtd.h"
 
 /*
- * The function issues no requests any more. Only its register is changed: what the PCI core notes
- * in struct pci_dev is for the function's driver to change. Atomic.
+ * The function issues no requests any more. Only its register is changed: the function's driver has
+ * to change the PCI core's note in struct pci_dev. Atomic.
  */
 void vtd_clear_master(struct pci_dev *pdev)
 {
@@ -28,8 +28,8 @@ void vtd_clear_master(struct pci_dev *pdev)
  * vtd_unit_died - a unit has not answered
  * @unit: the unit; its queue is locked
  *
- * What it was told to forget may be in use for ever. So its functions send nothing any more, and
- * the queue, which the unit may some day go on reading, is not touched again. Atomic.
+ * The unit may use its cached translations for ever. So its functions must send nothing any more,
+ * and the queue is not touched again, since the unit may continue to read it some day. Atomic.
  */
 void vtd_unit_died(struct vtd_unit *unit)
 {
@@ -52,7 +52,7 @@ void vtd_unit_died(struct vtd_unit *unit)
 		functions);
 }
 
-/* As vtd_unit_died(), for a unit that refuses what it must not refuse. Any context. */
+/* As vtd_unit_died(), for a unit that refuses a command which it must accept. Any context. */
 void vtd_unit_kill(struct vtd_unit *unit)
 {
 	unsigned long flags;
@@ -63,8 +63,8 @@ void vtd_unit_kill(struct vtd_unit *unit)
 }
 
 /*
- * Once more: whoever was just changing another bit of a command register, which is read, changed
- * and written without any lock, may have written the old state of this one.
+ * Once more: code that changes another bit of a command register reads, changes and writes it
+ * without any lock, so it may have written the old state of this bit.
  */
 static void vtd_death_work(struct work_struct *work)
 {
@@ -83,7 +83,7 @@ void vtd_death_init(struct vtd_unit *unit)
 	INIT_WORK(&unit->death, vtd_death_work);
 }
 
-/* Free what the unit was told to forget; a dead one keeps it. */
+/* Free pages that the unit does not use any more; a dead unit keeps them. */
 void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order)
 {
 	if (vtd_unit_dead(unit))

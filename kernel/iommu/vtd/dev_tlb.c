@@ -2,10 +2,10 @@
 /*
  * Device TLBs (VT-d sheet 4.6, 5.4, 8.2): a function's ATS on and off, and what makes it forget.
  *
- * A function's ATS is switched under the lock of the invalidation queue. So whoever submits knows
- * whether the function can have cached a translation that was there before the submission; and
- * since he has to know in advance which functions to tell, there is a counter: if it moved while
- * he was at it, he does it again (cache.c).
+ * A function's ATS is switched under the lock of the invalidation queue. So a submission knows
+ * whether the function can have cached a translation that was there before it. A flush has to
+ * select the functions in advance; so there is a counter of changes, and a flush that sees it
+ * change selects and submits again (cache.c).
  */
 #include <linux/atomic.h>
 #include <linux/compiler.h>
@@ -35,10 +35,10 @@ unsigned int vtd_ats_epoch(void)
 }
 
 /**
- * vtd_ats_flush - queue what makes a function forget
+ * vtd_ats_flush - queue invalidations of a function's device TLB
  * @batch: batch
  * @dev: function; nothing happens if its ATS is off
- * @pasid: PASID, or IOMMU_NO_PASID for what it has without
+ * @pasid: PASID, or IOMMU_NO_PASID for translations without one
  * @address: in the range
  * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
  */
@@ -78,9 +78,9 @@ void vtd_ats_off(struct vtd_dev *dev)
  * vtd_ats_shut_out - a function's device TLB does not answer
  * @dev: function; its unit's queue is locked
  *
- * What it has kept may lead anywhere, so its translated requests are refused by the context entry
- * (flushed by the caller), whatever it makes of its ATS being switched off. Untranslated ones go
- * on. It gets no ATS any more until it is claimed anew.
+ * Translations that it has kept may lead anywhere, so the context entry (flushed by the caller)
+ * refuses its translated requests, even if the function ignores that its ATS is off. Untranslated
+ * requests still work. The function gets no ATS until it is claimed anew.
  */
 void vtd_ats_shut_out(struct vtd_dev *dev)
 {
@@ -97,7 +97,7 @@ int vtd_ats_on(struct vtd_dev *dev)
 
 	WRITE_ONCE(dev->ats_on, true);
 	atomic_inc(&vtd_ats_count);
-	/* Whoever has seen ats_on false, and submits after us, looks again. */
+	/* A flush that has seen ats_on false, and submits after this, looks again. */
 	smp_mb();
 	atomic_inc(&vtd_ats_changes);
 	spin_lock(&wd_iommu_marks_lock);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * PCI driver of the remapping unit. The registers are in BAR0, events come
- * as MSI-X messages (Documentation/machine/pci.rst); there is no ACPI table.
+ * as MSI-X messages (Documentation/design/machine/pci.rst); there is no ACPI table.
  */
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>

@@ -32,9 +32,10 @@ bool vtd_routed_here(const struct vtd_dev *dev)
 
 /*
  * From now on the function's requests go through the unit with its requester id, until the machine
- * is reset: the word cannot be changed once it is valid, since whoever gets the function (VFIO lets
- * its user write vendor-specific capabilities) could leave the unit's scope by it. A function that
- * another kernel has routed here before is fine, one that has been elsewhere since is not.
+ * is reset: the word cannot be changed once it is valid, since otherwise a later owner of the
+ * function (VFIO lets its user write vendor-specific capabilities) could leave the unit's scope
+ * with it. A function that an earlier kernel has routed here is accepted, one that has another
+ * address since then is not.
  */
 int vtd_route(struct vtd_dev *dev)
 {

@@ -12,7 +12,7 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* What the driver cannot do without. */
+/* Capabilities that the driver needs. */
 static int vtd_check_capabilities(struct vtd_unit *unit)
 {
 	const u64 needed = VTD_ECAP_C | VTD_ECAP_QI | VTD_ECAP_PASID | VTD_ECAP_SMTS |

@@ -64,7 +64,7 @@ int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
 }
 
 /**
- * vtd_unit_of_segment - the unit of a function's PCI segment, whatever its state
+ * vtd_unit_of_segment - the unit of a function's PCI segment, in any state
  * @pdev: function of the machine
  *
  * Return: the unit, for as long as vtd_units_lock is held; NULL if there is none.
@@ -106,7 +106,7 @@ static unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit)
 }
 
 /**
- * vtd_common_limits - what every unit offers
+ * vtd_common_limits - properties that all units have
  * @limits: filled
  *
  * Linux 6.1 allocates domains without saying for which device, so a domain promises only this.
@@ -132,7 +132,7 @@ bool vtd_common_limits(struct vtd_limits *limits)
 	return any;
 }
 
-/* Fails if @unit cannot do what @domain promised when it was allocated. */
+/* Fails if @unit lacks a property that @domain promised when it was allocated. */
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 {
 	if (domain->haw > unit->haw || domain->domain.pgsize_bitmap & ~vtd_unit_pgsizes(unit))
