@@ -14,7 +14,7 @@ MODULES = [m.name for m in kernel_calls.modules()]
 PREFIXES = {
     "hisi_qm": ("qm_", "dev_attr_"),
     "hisi_zip": ("zip_",),
-    "iommu": ("wd_", "vtd_", "ss_", "dev_attr_"),
+    "iommu": ("wd_", "vtd_", "dev_attr_"),
     "iommufd": ("iommufd_", "iopt_", "vfio_verbs_"),
     "selftest": ("acomp_test_",),
     "vfio": ("wd_vfio_",),

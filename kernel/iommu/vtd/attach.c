@@ -191,7 +191,7 @@ void vtd_attach_drop(struct vtd_attach *attach)
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 {
 	unsigned int width =
-		min3(vtd_cap_mgaw(unit->cap), (unsigned int)SS_ADDRESS_BITS, unit->haw);
+		min3(vtd_cap_mgaw(unit->cap), (unsigned int)VTD_SS_ADDRESS_BITS, unit->haw);
 
 	return unit->ecap & VTD_ECAP_NEST && unit->ecap & VTD_ECAP_FSTS &&
 	       (!(first & VTD_PE_SRE) || unit->ecap & VTD_ECAP_SRS) &&
@@ -210,7 +210,7 @@ u64 vtd_snoop_bits(const struct vtd_unit *unit)
 static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 {
 	const struct vtd_domain_unit *on = attach->on;
-	u64 root = ss_table_root(&attach->domain->table), snoop = vtd_snoop_bits(on->unit);
+	u64 root = vtd_ss_table_root(&attach->domain->table), snoop = vtd_snoop_bits(on->unit);
 
 	if (on->table)
 		return vtd_pe_nested(on->did, root, on->table->first, snoop);

@@ -23,9 +23,9 @@
 static void vtd_tables_free(struct vtd_domain *domain, struct list_head *freed)
 {
 	if (wd_iommu_domain_lost(&domain->domain))
-		wd_iommu_leaked(ss_leak_pages(freed));
+		wd_iommu_leaked(vtd_ss_leak_pages(freed));
 	else
-		ss_free_pages(freed);
+		vtd_ss_free_pages(freed);
 }
 
 static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
@@ -37,10 +37,10 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	int ret;
 
 	if (prot & IOMMU_READ)
-		rights |= SS_READ;
+		rights |= VTD_SS_READ;
 	if (prot & IOMMU_WRITE)
-		rights |= SS_WRITE;
-	if (!rights || !pgcount || !ss_level_of(pgsize) || !IS_ALIGNED(iova | paddr, pgsize) ||
+		rights |= VTD_SS_WRITE;
+	if (!rights || !pgcount || !vtd_ss_level_of(pgsize) || !IS_ALIGNED(iova | paddr, pgsize) ||
 	    check_mul_overflow((u64)pgsize, (u64)pgcount, &length))
 		return -EINVAL;
 	if (iova > domain->geometry.aperture_end ||
@@ -51,8 +51,8 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 		return -EIO;
 	if (domain->type == IOMMU_DOMAIN_UNMANAGED && gfpflags_allow_blocking(gfp))
 		gfp |= __GFP_ACCOUNT;
-	ret = ss_table_map(&paging->table, iova, paddr, pgsize, pgcount, rights, gfp, mapped,
-			   &freed);
+	ret = vtd_ss_table_map(&paging->table, iova, paddr, pgsize, pgcount, rights, gfp, mapped,
+			       &freed);
 	if (!list_empty(&freed)) {
 		/* A large leaf took the place of an empty table: the units may hold the link. */
 		vtd_flush_range(paging, iova, iova + length - 1, false);
@@ -72,11 +72,11 @@ static size_t vtd_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 	    check_mul_overflow((u64)pgsize, (u64)pgcount, &length) || !length ||
 	    length - 1 > domain->geometry.aperture_end - iova)
 		return 0;
-	done = ss_table_unmap(&paging->table, iova, length, &from, &gather->freelist);
+	done = vtd_ss_table_unmap(&paging->table, iova, length, &from, &gather->freelist);
 	if (done)
 		iommu_iotlb_gather_add_range(gather, from, iova + done - from);
-	if (unlikely(ss_table_needs_sweep(&paging->table))) {
-		ss_table_sweep(&paging->table, &gather->freelist);
+	if (unlikely(vtd_ss_table_needs_sweep(&paging->table))) {
+		vtd_ss_table_sweep(&paging->table, &gather->freelist);
 		iommu_iotlb_gather_add_range(gather, 0, domain->geometry.aperture_end);
 	}
 	return done;
@@ -101,7 +101,7 @@ static void vtd_flush_iotlb_all(struct iommu_domain *domain)
 
 static phys_addr_t vtd_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova)
 {
-	return ss_table_lookup(&to_vtd_domain(domain)->table, iova);
+	return vtd_ss_table_lookup(&to_vtd_domain(domain)->table, iova);
 }
 
 /*
@@ -136,9 +136,9 @@ static void vtd_paging_free(struct iommu_domain *domain)
 	if (!wd_iommu_domain_released(domain) || WARN_ON(!list_empty(&paging->attaches)))
 		return; /* a unit still walks the table */
 	if (lost)
-		wd_iommu_leaked(ss_table_pages(&paging->table));
+		wd_iommu_leaked(vtd_ss_table_pages(&paging->table));
 	else
-		ss_table_destroy(&paging->table);
+		vtd_ss_table_destroy(&paging->table);
 	kfree(paging);
 	module_put(THIS_MODULE);
 }
@@ -213,7 +213,7 @@ static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd
 	paging->domain.pgsize_bitmap = limits->pgsizes;
 	paging->domain.geometry.aperture_end = vtd_aperture_end(limits);
 	paging->domain.geometry.force_aperture = true;
-	if (ss_table_init(&paging->table))
+	if (vtd_ss_table_init(&paging->table))
 		goto err_free;
 	if (wd_iommu_domain_created(&paging->domain))
 		goto err_table;
@@ -221,7 +221,7 @@ static struct iommu_domain *vtd_paging_alloc(unsigned int type, const struct vtd
 	return &paging->domain;
 
 err_table:
-	ss_table_destroy(&paging->table);
+	vtd_ss_table_destroy(&paging->table);
 err_free:
 	kfree(paging);
 	return NULL;

@@ -21,13 +21,13 @@
 #include <linux/sizes.h>
 
 /* Tables of the upper levels are few, and stay. */
-#define SS_COUNTED_LEVELS 2
+#define VTD_SS_COUNTED_LEVELS 2
 /* Empty tables that are always allowed to stay. */
-#define SS_SPARE_TABLES 64
+#define VTD_SS_SPARE_TABLES 64
 
-static u64 *ss_entry_table(u64 entry)
+static u64 *vtd_ss_entry_table(u64 entry)
 {
-	return phys_to_virt(ss_address(entry));
+	return phys_to_virt(vtd_ss_address(entry));
 }
 
 /*
@@ -35,21 +35,21 @@ static u64 *ss_entry_table(u64 entry)
  * into it until the flush; as entries the links are absent, since pointers to list heads are
  * aligned and so have neither the read nor the write bit.
  */
-static void ss_defer_free(struct ss_table *table, u64 *node, unsigned int level,
-			  struct list_head *freed)
+static void vtd_ss_defer_free(struct vtd_ss_table *table, u64 *node, unsigned int level,
+			      struct list_head *freed)
 {
-	BUILD_BUG_ON(__alignof__(struct list_head) <= (SS_READ | SS_WRITE));
+	BUILD_BUG_ON(__alignof__(struct list_head) <= (VTD_SS_READ | VTD_SS_WRITE));
 	lockdep_assert_held(&table->lock);
 	list_add_tail((struct list_head *)node, freed);
-	if (level <= SS_COUNTED_LEVELS)
+	if (level <= VTD_SS_COUNTED_LEVELS)
 		WRITE_ONCE(table->tables, table->tables - 1);
 }
 
 /**
- * ss_free_pages - give table pages back after the flush
- * @freed: list filled by ss_table_map() or ss_table_unmap(); empty afterwards
+ * vtd_ss_free_pages - give table pages back after the flush
+ * @freed: list filled by vtd_ss_table_map() or vtd_ss_table_unmap(); empty afterwards
  */
-void ss_free_pages(struct list_head *freed)
+void vtd_ss_free_pages(struct list_head *freed)
 {
 	struct list_head *page, *next;
 
@@ -60,14 +60,14 @@ void ss_free_pages(struct list_head *freed)
 }
 
 /**
- * ss_leak_pages - keep table pages that a unit may go on reading
- * @freed: list filled by ss_table_map() or ss_table_unmap(); empty afterwards
+ * vtd_ss_leak_pages - keep table pages that a unit may go on reading
+ * @freed: list filled by vtd_ss_table_map() or vtd_ss_table_unmap(); empty afterwards
  *
  * Their links stay as they are: a unit takes them for absent entries.
  *
  * Return: how many they are.
  */
-unsigned long ss_leak_pages(struct list_head *freed)
+unsigned long vtd_ss_leak_pages(struct list_head *freed)
 {
 	unsigned long pages = 0;
 	struct list_head *page;
@@ -78,7 +78,7 @@ unsigned long ss_leak_pages(struct list_head *freed)
 	return pages;
 }
 
-int ss_table_init(struct ss_table *table)
+int vtd_ss_table_init(struct vtd_ss_table *table)
 {
 	spin_lock_init(&table->lock);
 	table->tables = 0;
@@ -87,41 +87,41 @@ int ss_table_init(struct ss_table *table)
 	return table->top ? 0 : -ENOMEM;
 }
 
-static void ss_free_below(u64 *table, unsigned int level)
+static void vtd_ss_free_below(u64 *table, unsigned int level)
 {
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
-		if (ss_present(table[i]) && !ss_is_leaf(table[i], level))
-			ss_free_below(ss_entry_table(table[i]), level - 1);
+	for (i = 0; level > 1 && i < VTD_SS_ENTRIES; i++)
+		if (vtd_ss_present(table[i]) && !vtd_ss_is_leaf(table[i], level))
+			vtd_ss_free_below(vtd_ss_entry_table(table[i]), level - 1);
 	free_page((unsigned long)table);
 }
 
 /* No unit and no caller uses the table any more. */
-void ss_table_destroy(struct ss_table *table)
+void vtd_ss_table_destroy(struct vtd_ss_table *table)
 {
-	ss_free_below(table->top, SS_LEVELS);
+	vtd_ss_free_below(table->top, VTD_SS_LEVELS);
 	table->top = NULL;
 }
 
-static unsigned long ss_pages_below(const u64 *table, unsigned int level)
+static unsigned long vtd_ss_pages_below(const u64 *table, unsigned int level)
 {
 	unsigned long pages = 1;
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < SS_ENTRIES; i++)
-		if (ss_present(table[i]) && !ss_is_leaf(table[i], level))
-			pages += ss_pages_below(ss_entry_table(table[i]), level - 1);
+	for (i = 0; level > 1 && i < VTD_SS_ENTRIES; i++)
+		if (vtd_ss_present(table[i]) && !vtd_ss_is_leaf(table[i], level))
+			pages += vtd_ss_pages_below(vtd_ss_entry_table(table[i]), level - 1);
 	return pages;
 }
 
 /* How many pages the table takes. It does not change meanwhile. */
-unsigned long ss_table_pages(const struct ss_table *table)
+unsigned long vtd_ss_table_pages(const struct vtd_ss_table *table)
 {
-	return ss_pages_below(table->top, SS_LEVELS);
+	return vtd_ss_pages_below(table->top, VTD_SS_LEVELS);
 }
 
-u64 ss_table_root(const struct ss_table *table)
+u64 vtd_ss_table_root(const struct vtd_ss_table *table)
 {
 	return virt_to_phys(table->top);
 }
@@ -130,28 +130,28 @@ u64 ss_table_root(const struct ss_table *table)
  * The table of @level that holds @iova's entry. A missing table takes *@spare; NULL if there is
  * none, so that the caller can allocate without the lock.
  */
-static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64 **spare)
+static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int level, u64 **spare)
 {
 	u64 *node = table->top;
 	unsigned int at;
 
 	lockdep_assert_held(&table->lock);
-	for (at = SS_LEVELS; at > level; at--) {
-		u64 *slot = &node[ss_index(iova, at)];
+	for (at = VTD_SS_LEVELS; at > level; at--) {
+		u64 *slot = &node[vtd_ss_index(iova, at)];
 
-		if (!ss_present(*slot)) {
+		if (!vtd_ss_present(*slot)) {
 			if (!*spare)
 				return NULL;
 			/* The zeroes of the new table before the link to it. */
 			dma_wmb();
-			WRITE_ONCE(*slot, ss_make_table(virt_to_phys(*spare)));
+			WRITE_ONCE(*slot, vtd_ss_make_table(virt_to_phys(*spare)));
 			*spare = NULL;
-			if (at - 1 <= SS_COUNTED_LEVELS)
+			if (at - 1 <= VTD_SS_COUNTED_LEVELS)
 				WRITE_ONCE(table->tables, table->tables + 1);
-		} else if (ss_is_leaf(*slot, at)) {
+		} else if (vtd_ss_is_leaf(*slot, at)) {
 			return ERR_PTR(-EEXIST);
 		}
-		node = ss_entry_table(*slot);
+		node = vtd_ss_entry_table(*slot);
 	}
 	return node;
 }
@@ -160,43 +160,44 @@ static u64 *ss_descend(struct ss_table *table, u64 iova, unsigned int level, u64
  * Unlink the table below *@slot if nothing is mapped in it, and in any case the empty tables below
  * it. @level is that of the slot.
  */
-static bool ss_drop_empty(struct ss_table *table, u64 *slot, unsigned int level,
-			  struct list_head *freed)
+static bool vtd_ss_drop_empty(struct vtd_ss_table *table, u64 *slot, unsigned int level,
+			      struct list_head *freed)
 {
-	u64 *node = ss_entry_table(*slot);
+	u64 *node = vtd_ss_entry_table(*slot);
 	bool empty = true;
 	unsigned int i;
 
-	for (i = 0; i < SS_ENTRIES; i++) {
-		if (!ss_present(node[i]))
+	for (i = 0; i < VTD_SS_ENTRIES; i++) {
+		if (!vtd_ss_present(node[i]))
 			continue;
-		if (ss_is_leaf(node[i], level - 1)) {
+		if (vtd_ss_is_leaf(node[i], level - 1)) {
 			empty = false;
 			if (level - 1 == 1)
 				break;
-		} else if (!ss_drop_empty(table, &node[i], level - 1, freed)) {
+		} else if (!vtd_ss_drop_empty(table, &node[i], level - 1, freed)) {
 			empty = false;
 		}
 	}
 	if (!empty)
 		return false;
 	WRITE_ONCE(*slot, 0);
-	ss_defer_free(table, node, level - 1, freed);
+	vtd_ss_defer_free(table, node, level - 1, freed);
 	return true;
 }
 
 /* Fill @n entries; returns how many were written before something was in the way. */
-static unsigned int ss_fill(struct ss_table *table, u64 *slot, unsigned int n, u64 leaf,
-			    unsigned int level, struct list_head *freed)
+static unsigned int vtd_ss_fill(struct vtd_ss_table *table, u64 *slot, unsigned int n, u64 leaf,
+				unsigned int level, struct list_head *freed)
 {
-	const u64 step = ss_level_size(level);
+	const u64 step = vtd_ss_level_size(level);
 	unsigned int i;
 
 	for (i = 0; i < n; i++, leaf += step) {
 		u64 old = slot[i];
 
-		if (unlikely(ss_present(old)) &&
-		    (ss_is_leaf(old, level) || !ss_drop_empty(table, &slot[i], level, freed)))
+		if (unlikely(vtd_ss_present(old)) &&
+		    (vtd_ss_is_leaf(old, level) ||
+		     !vtd_ss_drop_empty(table, &slot[i], level, freed)))
 			break;
 		WRITE_ONCE(slot[i], leaf);
 	}
@@ -205,13 +206,13 @@ static unsigned int ss_fill(struct ss_table *table, u64 *slot, unsigned int n, u
 }
 
 /**
- * ss_table_map - install a run of equal leaves
+ * vtd_ss_table_map - install a run of equal leaves
  * @table: the address space
  * @iova: first address, multiple of @pgsize
  * @pa: first host physical address, multiple of @pgsize
  * @pgsize: 4 KiB, 2 MiB or 1 GiB
  * @count: number of leaves
- * @rights: SS_READ, SS_WRITE or both
+ * @rights: VTD_SS_READ, VTD_SS_WRITE or both
  * @gfp: for table pages
  * @mapped: increased by the bytes installed, on failure too
  * @freed: table pages that large leaves replaced; if not empty afterwards, the caller flushes the
@@ -219,20 +220,20 @@ static unsigned int ss_fill(struct ss_table *table, u64 *slot, unsigned int n, u
  *
  * Return: 0; -EEXIST if a page of the range is mapped; -ENOMEM.
  */
-int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count, u64 rights,
-		 gfp_t gfp, size_t *mapped, struct list_head *freed)
+int vtd_ss_table_map(struct vtd_ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count,
+		     u64 rights, gfp_t gfp, size_t *mapped, struct list_head *freed)
 {
-	const unsigned int level = ss_level_of(pgsize);
+	const unsigned int level = vtd_ss_level_of(pgsize);
 	u64 *spare = NULL, *node;
 	unsigned long flags;
 	int ret = 0;
 
 	spin_lock_irqsave(&table->lock, flags);
 	while (count) {
-		unsigned int index = ss_index(iova, level);
-		unsigned int n = min_t(size_t, count, SS_ENTRIES - index), done;
+		unsigned int index = vtd_ss_index(iova, level);
+		unsigned int n = min_t(size_t, count, VTD_SS_ENTRIES - index), done;
 
-		node = ss_descend(table, iova, level, &spare);
+		node = vtd_ss_descend(table, iova, level, &spare);
 		if (IS_ERR(node)) {
 			ret = PTR_ERR(node);
 			break;
@@ -245,8 +246,8 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 			spin_lock_irqsave(&table->lock, flags);
 			continue;
 		}
-		done = ss_fill(table, &node[index], n, ss_make_leaf(pa, level, rights), level,
-			       freed);
+		done = vtd_ss_fill(table, &node[index], n, vtd_ss_make_leaf(pa, level, rights),
+				   level, freed);
 		*mapped += done * pgsize;
 		if (done < n) {
 			ret = -EEXIST;
@@ -270,31 +271,32 @@ int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t
 }
 
 /* Unlink every table page below and including @node, which is full; all of it is to go. */
-static void ss_collect(struct ss_table *table, u64 *node, unsigned int level,
-		       struct list_head *freed)
+static void vtd_ss_collect(struct vtd_ss_table *table, u64 *node, unsigned int level,
+			   struct list_head *freed)
 {
 	unsigned int i;
 
-	for (i = 0; level > 1 && i < SS_ENTRIES; i++) {
-		if (ss_is_leaf(node[i], level))
+	for (i = 0; level > 1 && i < VTD_SS_ENTRIES; i++) {
+		if (vtd_ss_is_leaf(node[i], level))
 			WRITE_ONCE(table->leaves, table->leaves - 1);
 		else
-			ss_collect(table, ss_entry_table(node[i]), level - 1, freed);
+			vtd_ss_collect(table, vtd_ss_entry_table(node[i]), level - 1, freed);
 	}
 	if (level == 1)
-		WRITE_ONCE(table->leaves, table->leaves - SS_ENTRIES);
-	ss_defer_free(table, node, level, freed);
+		WRITE_ONCE(table->leaves, table->leaves - VTD_SS_ENTRIES);
+	vtd_ss_defer_free(table, node, level, freed);
 }
 
 /* True if every address of the table is mapped. */
-static bool ss_is_full(const u64 *node, unsigned int level)
+static bool vtd_ss_is_full(const u64 *node, unsigned int level)
 {
 	unsigned int i;
 
-	for (i = 0; i < SS_ENTRIES; i++) {
-		if (!ss_present(node[i]))
+	for (i = 0; i < VTD_SS_ENTRIES; i++) {
+		if (!vtd_ss_present(node[i]))
 			return false;
-		if (!ss_is_leaf(node[i], level) && !ss_is_full(ss_entry_table(node[i]), level - 1))
+		if (!vtd_ss_is_leaf(node[i], level) &&
+		    !vtd_ss_is_full(vtd_ss_entry_table(node[i]), level - 1))
 			return false;
 	}
 	return true;
@@ -304,19 +306,19 @@ static bool ss_is_full(const u64 *node, unsigned int level)
  * Clear [@iova, @last] in @node. Returns the first address that was not unmapped: @last + 1, the
  * end of a large leaf that reaches beyond it, or the start of a hole.
  */
-static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 iova, u64 last,
-		    u64 *from, struct list_head *freed)
+static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int level, u64 iova,
+			u64 last, u64 *from, struct list_head *freed)
 {
-	const u64 size = ss_level_size(level);
+	const u64 size = vtd_ss_level_size(level);
 	unsigned int i;
 
-	for (i = ss_index(iova, level); i < SS_ENTRIES && iova <= last; i++) {
+	for (i = vtd_ss_index(iova, level); i < VTD_SS_ENTRIES && iova <= last; i++) {
 		const u64 entry = node[i], start = iova & ~(size - 1), end = start + size;
 		u64 reached;
 
-		if (!ss_present(entry))
+		if (!vtd_ss_present(entry))
 			return iova;
-		if (ss_is_leaf(entry, level)) {
+		if (vtd_ss_is_leaf(entry, level)) {
 			WRITE_ONCE(node[i], 0);
 			WRITE_ONCE(table->leaves, table->leaves - 1);
 			*from = min(*from, start);
@@ -324,14 +326,14 @@ static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 i
 			continue;
 		}
 		if (iova == start && end - 1 <= last &&
-		    ss_is_full(ss_entry_table(entry), level - 1)) {
+		    vtd_ss_is_full(vtd_ss_entry_table(entry), level - 1)) {
 			WRITE_ONCE(node[i], 0);
-			ss_collect(table, ss_entry_table(entry), level - 1, freed);
+			vtd_ss_collect(table, vtd_ss_entry_table(entry), level - 1, freed);
 			iova = end;
 			continue;
 		}
-		reached =
-			ss_clear(table, ss_entry_table(entry), level - 1, iova, last, from, freed);
+		reached = vtd_ss_clear(table, vtd_ss_entry_table(entry), level - 1, iova, last,
+				       from, freed);
 		iova = reached;
 		if (reached < end && reached <= last)
 			return reached;
@@ -340,40 +342,41 @@ static u64 ss_clear(struct ss_table *table, u64 *node, unsigned int level, u64 i
 }
 
 /*
- * As ss_clear() from the top, for a range that lies in one table of the lowest level and does not
+ * As vtd_ss_clear() from the top, for a range that lies in one table of the lowest level and does not
  * cover it. Most ranges are so, and this is half of their cost.
  */
-static u64 ss_clear_short(struct ss_table *table, u64 iova, u64 last, u64 *from,
-			  struct list_head *freed)
+static u64 vtd_ss_clear_short(struct vtd_ss_table *table, u64 iova, u64 last, u64 *from,
+			      struct list_head *freed)
 {
 	u64 *node = table->top, *slot;
 	unsigned int level, n, i;
 
-	for (level = SS_LEVELS; level > 1; level--) {
-		u64 entry = node[ss_index(iova, level)];
+	for (level = VTD_SS_LEVELS; level > 1; level--) {
+		u64 entry = node[vtd_ss_index(iova, level)];
 
-		if (!ss_present(entry))
+		if (!vtd_ss_present(entry))
 			return iova;
-		if (ss_is_leaf(entry, level))
-			return ss_clear(table, table->top, SS_LEVELS, iova, last, from, freed);
-		node = ss_entry_table(entry);
+		if (vtd_ss_is_leaf(entry, level))
+			return vtd_ss_clear(table, table->top, VTD_SS_LEVELS, iova, last, from,
+					    freed);
+		node = vtd_ss_entry_table(entry);
 	}
-	slot = &node[ss_index(iova, 1)];
-	n = ss_index(last, 1) - ss_index(iova, 1) + 1;
-	for (i = 0; i < n && ss_present(slot[i]); i++)
+	slot = &node[vtd_ss_index(iova, 1)];
+	n = vtd_ss_index(last, 1) - vtd_ss_index(iova, 1) + 1;
+	for (i = 0; i < n && vtd_ss_present(slot[i]); i++)
 		WRITE_ONCE(slot[i], 0);
 	WRITE_ONCE(table->leaves, table->leaves - i);
-	return iova + i * ss_level_size(1);
+	return iova + i * vtd_ss_level_size(1);
 }
 
 /* True if [@iova, @last] is a part of the range of one table of the lowest level, not all of it. */
-static bool ss_is_short(u64 iova, u64 last)
+static bool vtd_ss_is_short(u64 iova, u64 last)
 {
-	return !((iova ^ last) >> ss_level_shift(2)) && last - iova < ss_level_size(2) - 1;
+	return !((iova ^ last) >> vtd_ss_level_shift(2)) && last - iova < vtd_ss_level_size(2) - 1;
 }
 
 /**
- * ss_table_unmap - remove mappings from @iova on
+ * vtd_ss_table_unmap - remove mappings from @iova on
  * @table: the address space
  * @iova: first address, multiple of 4 KiB
  * @length: bytes, multiple of 4 KiB
@@ -386,8 +389,8 @@ static bool ss_is_short(u64 iova, u64 last)
  *
  * Return: bytes from @iova to the end of the last leaf removed; 0 if @iova is a hole.
  */
-size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
-		      struct list_head *freed)
+size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 *from,
+			  struct list_head *freed)
 {
 	const u64 end = iova + length;
 	unsigned long flags;
@@ -398,10 +401,11 @@ size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
 		u64 last = min(end, ALIGN_DOWN(at, SZ_1G) + SZ_1G) - 1, reached;
 
 		spin_lock_irqsave(&table->lock, flags);
-		if (ss_is_short(at, last))
-			reached = ss_clear_short(table, at, last, from, freed);
+		if (vtd_ss_is_short(at, last))
+			reached = vtd_ss_clear_short(table, at, last, from, freed);
 		else
-			reached = ss_clear(table, table->top, SS_LEVELS, at, last, from, freed);
+			reached = vtd_ss_clear(table, table->top, VTD_SS_LEVELS, at, last, from,
+					       freed);
 		spin_unlock_irqrestore(&table->lock, flags);
 		at = reached;
 		if (reached <= last)
@@ -411,66 +415,66 @@ size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
 }
 
 /**
- * ss_table_needs_sweep - whether most tables must be empty
+ * vtd_ss_table_needs_sweep - whether most tables must be empty
  * @table: the address space
  *
  * A table in use has a leaf below it, and a leaf has at most two of the counted tables above it. So
  * the sweep finds at least as many empty tables as there are leaves, and pays for itself.
  */
-bool ss_table_needs_sweep(const struct ss_table *table)
+bool vtd_ss_table_needs_sweep(const struct vtd_ss_table *table)
 {
-	return READ_ONCE(table->tables) > 3 * READ_ONCE(table->leaves) + SS_SPARE_TABLES;
+	return READ_ONCE(table->tables) > 3 * READ_ONCE(table->leaves) + VTD_SS_SPARE_TABLES;
 }
 
 /**
- * ss_table_sweep - unlink every empty table
+ * vtd_ss_table_sweep - unlink every empty table
  * @table: the address space
  * @freed: table pages; the caller flushes the whole address space before it frees them
  */
-void ss_table_sweep(struct ss_table *table, struct list_head *freed)
+void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed)
 {
 	unsigned int i, j;
 
-	for (i = 0; i < SS_ENTRIES; i++) {
-		for (j = 0; j < SS_ENTRIES; j++) {
+	for (i = 0; i < VTD_SS_ENTRIES; i++) {
+		for (j = 0; j < VTD_SS_ENTRIES; j++) {
 			unsigned long flags;
 			u64 *node;
 
-			if (!ss_present(READ_ONCE(table->top[i])))
+			if (!vtd_ss_present(READ_ONCE(table->top[i])))
 				break;
-			/* By 1 GiB, as in ss_table_unmap(). Level 3 tables stay. */
+			/* By 1 GiB, as in vtd_ss_table_unmap(). Level 3 tables stay. */
 			spin_lock_irqsave(&table->lock, flags);
-			node = ss_entry_table(table->top[i]);
-			if (ss_present(node[j]) && !ss_is_leaf(node[j], 3))
-				ss_drop_empty(table, &node[j], 3, freed);
+			node = vtd_ss_entry_table(table->top[i]);
+			if (vtd_ss_present(node[j]) && !vtd_ss_is_leaf(node[j], 3))
+				vtd_ss_drop_empty(table, &node[j], 3, freed);
 			spin_unlock_irqrestore(&table->lock, flags);
 		}
 	}
 }
 
 /**
- * ss_table_lookup - translate as the unit would
+ * vtd_ss_table_lookup - translate as the unit would
  * @table: the address space
  * @iova: address, any alignment
  *
  * Return: host physical address, 0 if nothing is mapped there.
  */
-u64 ss_table_lookup(struct ss_table *table, u64 iova)
+u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 {
-	unsigned int level = SS_LEVELS;
+	unsigned int level = VTD_SS_LEVELS;
 	unsigned long flags;
 	u64 entry, pa = 0;
 	u64 *node;
 
-	if (iova >> SS_ADDRESS_BITS)
+	if (iova >> VTD_SS_ADDRESS_BITS)
 		return 0;
 	spin_lock_irqsave(&table->lock, flags);
-	for (node = table->top; level; level--, node = ss_entry_table(entry)) {
-		entry = node[ss_index(iova, level)];
-		if (!ss_present(entry))
+	for (node = table->top; level; level--, node = vtd_ss_entry_table(entry)) {
+		entry = node[vtd_ss_index(iova, level)];
+		if (!vtd_ss_present(entry))
 			break;
-		if (ss_is_leaf(entry, level)) {
-			pa = ss_address(entry) | (iova & (ss_level_size(level) - 1));
+		if (vtd_ss_is_leaf(entry, level)) {
+			pa = vtd_ss_address(entry) | (iova & (vtd_ss_level_size(level) - 1));
 			break;
 		}
 	}

@@ -14,96 +14,96 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
-#define SS_LEVELS 4
-#define SS_ENTRIES 512
-#define SS_ADDRESS_BITS 48
+#define VTD_SS_LEVELS 4
+#define VTD_SS_ENTRIES 512
+#define VTD_SS_ADDRESS_BITS 48
 
-#define SS_READ BIT_ULL(0)
-#define SS_WRITE BIT_ULL(1)
-#define SS_LARGE BIT_ULL(7) /* PS: a leaf at level 2 or 3 */
-#define SS_ADDRESS GENMASK_ULL(51, 12)
+#define VTD_SS_READ BIT_ULL(0)
+#define VTD_SS_WRITE BIT_ULL(1)
+#define VTD_SS_LARGE BIT_ULL(7) /* PS: a leaf at level 2 or 3 */
+#define VTD_SS_ADDRESS GENMASK_ULL(51, 12)
 
-static inline unsigned int ss_level_shift(unsigned int level)
+static inline unsigned int vtd_ss_level_shift(unsigned int level)
 {
 	return 12 + 9 * (level - 1);
 }
 
-static inline u64 ss_level_size(unsigned int level)
+static inline u64 vtd_ss_level_size(unsigned int level)
 {
-	return 1ULL << ss_level_shift(level);
+	return 1ULL << vtd_ss_level_shift(level);
 }
 
-static inline unsigned int ss_index(u64 iova, unsigned int level)
+static inline unsigned int vtd_ss_index(u64 iova, unsigned int level)
 {
-	return (iova >> ss_level_shift(level)) & (SS_ENTRIES - 1);
+	return (iova >> vtd_ss_level_shift(level)) & (VTD_SS_ENTRIES - 1);
 }
 
 /* Level whose leaves have @pgsize bytes; 0 if there is none. */
-static inline unsigned int ss_level_of(size_t pgsize)
+static inline unsigned int vtd_ss_level_of(size_t pgsize)
 {
 	unsigned int level;
 
 	for (level = 1; level <= 3; level++)
-		if (pgsize == ss_level_size(level))
+		if (pgsize == vtd_ss_level_size(level))
 			return level;
 	return 0;
 }
 
-/* VTD-SS-3: there is no present bit, an entry without any right is absent. */
-static inline bool ss_present(u64 entry)
+/* There is no present bit: an entry without any right is absent (sheet 3.5). */
+static inline bool vtd_ss_present(u64 entry)
 {
-	return entry & (SS_READ | SS_WRITE);
+	return entry & (VTD_SS_READ | VTD_SS_WRITE);
 }
 
-static inline bool ss_is_leaf(u64 entry, unsigned int level)
+static inline bool vtd_ss_is_leaf(u64 entry, unsigned int level)
 {
-	return level == 1 || (entry & SS_LARGE);
+	return level == 1 || (entry & VTD_SS_LARGE);
 }
 
-static inline u64 ss_make_table(u64 pa)
+static inline u64 vtd_ss_make_table(u64 pa)
 {
-	return pa | SS_READ | SS_WRITE;
+	return pa | VTD_SS_READ | VTD_SS_WRITE;
 }
 
-static inline u64 ss_make_leaf(u64 pa, unsigned int level, u64 rights)
+static inline u64 vtd_ss_make_leaf(u64 pa, unsigned int level, u64 rights)
 {
-	return pa | rights | (level > 1 ? SS_LARGE : 0);
+	return pa | rights | (level > 1 ? VTD_SS_LARGE : 0);
 }
 
 /* The address bits of a large leaf start higher, the gap is zero: one mask serves all. */
-static inline u64 ss_address(u64 entry)
+static inline u64 vtd_ss_address(u64 entry)
 {
-	return entry & SS_ADDRESS;
+	return entry & VTD_SS_ADDRESS;
 }
 
 /**
- * struct ss_table - one address space
+ * struct vtd_ss_table - one address space
  * @top: level 4 table
  * @lock: guards every entry below @top, and the counters
  * @tables: tables of levels 1 and 2
  * @leaves: leaves of any size
  */
-struct ss_table {
+struct vtd_ss_table {
 	u64 *top;
 	spinlock_t lock;
 	unsigned long tables;
 	unsigned long leaves;
 };
 
-int ss_table_init(struct ss_table *table);
-void ss_table_destroy(struct ss_table *table);
-unsigned long ss_table_pages(const struct ss_table *table);
-u64 ss_table_root(const struct ss_table *table);
+int vtd_ss_table_init(struct vtd_ss_table *table);
+void vtd_ss_table_destroy(struct vtd_ss_table *table);
+unsigned long vtd_ss_table_pages(const struct vtd_ss_table *table);
+u64 vtd_ss_table_root(const struct vtd_ss_table *table);
 
-int ss_table_map(struct ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count, u64 rights,
-		 gfp_t gfp, size_t *mapped, struct list_head *freed);
-size_t ss_table_unmap(struct ss_table *table, u64 iova, u64 length, u64 *from,
-		      struct list_head *freed);
-bool ss_table_needs_sweep(const struct ss_table *table);
-void ss_table_sweep(struct ss_table *table, struct list_head *freed);
-u64 ss_table_lookup(struct ss_table *table, u64 iova);
+int vtd_ss_table_map(struct vtd_ss_table *table, u64 iova, u64 pa, size_t pgsize, size_t count,
+		     u64 rights, gfp_t gfp, size_t *mapped, struct list_head *freed);
+size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 *from,
+			  struct list_head *freed);
+bool vtd_ss_table_needs_sweep(const struct vtd_ss_table *table);
+void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed);
+u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova);
 
-void ss_free_pages(struct list_head *freed);
-unsigned long ss_leak_pages(struct list_head *freed);
+void vtd_ss_free_pages(struct list_head *freed);
+unsigned long vtd_ss_leak_pages(struct list_head *freed);
 
 #endif /* _WD_VTD_SS_TABLE_H */

@@ -118,7 +118,7 @@ bool vtd_common_limits(struct vtd_limits *limits)
 	struct vtd_unit *unit;
 	bool any = false;
 
-	*limits = (struct vtd_limits){~0UL, SS_ADDRESS_BITS, 64, true, true};
+	*limits = (struct vtd_limits){~0UL, VTD_SS_ADDRESS_BITS, 64, true, true};
 	mutex_lock(&vtd_units_lock);
 	list_for_each_entry (unit, &vtd_units, node) {
 		limits->pgsizes &= vtd_unit_pgsizes(unit);

@@ -12,7 +12,7 @@
  *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
  *	vtd_qi.lock		the invalidation queue, ATS and bus mastering of functions
- *(spinlock, irq safe) ss_table.lock is a leaf of its own: nothing is taken under it.
+ *(spinlock, irq safe) vtd_ss_table.lock is a leaf of its own: nothing is taken under it.
  *vtd_fault_log.lock is a mutex outside devices_lock (the fault thread looks functions up).
  */
 #ifndef _WD_VTD_H
@@ -266,7 +266,7 @@ struct vtd_attach {
  */
 struct vtd_domain {
 	struct iommu_domain domain;
-	struct ss_table table;
+	struct vtd_ss_table table;
 	unsigned int haw;
 	bool nest_parent;
 	bool force_snoop;
