@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests and ATS of functions (VT-d sheet 4.6, 8.2): what a function can do, switching both
- * on and off, also around a reset, and answers.
+ * Page requests and ATS of functions (PCI Express 10, VT-d 4.2): capabilities of a function,
+ * switching both on and off, also around a reset, and answers.
  */
 #include <linux/io.h>
 #include <linux/pci-ats.h>

@@ -185,7 +185,7 @@ void vtd_attach_drop(struct vtd_attach *attach)
 }
 
 /*
- * Whether entries with @first are valid on @unit (2.4, 2.5): a reserved bit would do no harm, but
+ * VTD-DRV-6: whether entries with @first are valid on @unit. A reserved bit would do no harm, but
  * its fault would report a mistake of the kernel.
  */
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit)

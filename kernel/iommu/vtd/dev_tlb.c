@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Device TLBs (VT-d sheet 4.6, 5.4, 8.2): a function's ATS on and off, and what makes it forget.
+ * Device TLBs (PCI Express 10, VT-d 4.2): a function's ATS on and off, and commands to its TLB.
  *
  * A function's ATS is switched under the lock of the invalidation queue. So a submission knows
  * whether the function can have cached a translation that was there before it. A flush has to
@@ -58,8 +58,8 @@ void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u
 }
 
 /*
- * A function forgets its translations when its ATS goes off. Linux's mark goes as well, or a reset
- * would switch it on again.
+ * VTD-DTLB-1: a function forgets its translations when its ATS goes off. Linux's mark goes as well,
+ * or a reset would switch it on again.
  */
 void vtd_ats_off(struct vtd_dev *dev)
 {
@@ -78,9 +78,9 @@ void vtd_ats_off(struct vtd_dev *dev)
  * vtd_ats_shut_out - a function's device TLB does not answer
  * @dev: function; its unit's queue is locked
  *
- * Translations that it has kept may lead anywhere, so the context entry (flushed by the caller)
- * refuses its translated requests, even if the function ignores that its ATS is off. Untranslated
- * requests still work. The function gets no ATS until it is claimed anew.
+ * VTD-DRV-11: translations that it has kept may lead anywhere, so the context entry (flushed by the
+ * caller) refuses its translated requests, even if the function ignores that its ATS is off.
+ * Untranslated requests still work. The function gets no ATS until it is claimed anew.
  */
 void vtd_ats_shut_out(struct vtd_dev *dev)
 {

@@ -25,7 +25,9 @@
 
 static DEFINE_IDA(vtd_unit_ids);
 
-/* Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone (e1). */
+/*
+ * LINUX-REG-6: Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone.
+ */
 static void vtd_unit_leave(struct vtd_unit *unit)
 {
 	if (vtd_units_remove(unit))

@@ -19,7 +19,7 @@
 
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
-/* The third word of the entry; 0 if the user's data is wrong (then *@error says how). */
+/* VTD-DRV-6: the third word of the entry; 0 if the user's data is wrong (then *@error says how). */
 static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 {
 	struct iommu_hwpt_vtd_s1 s1;

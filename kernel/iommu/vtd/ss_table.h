@@ -49,7 +49,7 @@ static inline unsigned int vtd_ss_level_of(size_t pgsize)
 	return 0;
 }
 
-/* There is no present bit: an entry without any right is absent (sheet 3.5). */
+/* VTD-SS-3: there is no present bit, an entry without any right is absent. */
 static inline bool vtd_ss_present(u64 entry)
 {
 	return entry & (VTD_SS_READ | VTD_SS_WRITE);
