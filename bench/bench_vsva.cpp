@@ -17,11 +17,11 @@
 #include <optional>
 #include <vector>
 
-#include "toy_guest.hpp"
-#include "vmm/device.hpp"
-#include "wd/accelerator.hpp"
-#include "wd/nesting.hpp"
-#include "wd/zip_queue.hpp"
+#include "toy_guest.h"
+#include "vmm/device.h"
+#include "wd/accelerator.h"
+#include "wd/nesting.h"
+#include "wd/zip_queue.h"
 
 namespace
 {

@@ -12,9 +12,9 @@
 #include <string>
 
 #include "base/standard_fds.h"
-#include "toy_vmm.hpp"
-#include "wd/accelerator.hpp"
-#include "wd/zip_queue.hpp"
+#include "toy_vmm.h"
+#include "wd/accelerator.h"
+#include "wd/zip_queue.h"
 
 namespace
 {

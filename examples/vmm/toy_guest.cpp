@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "toy_guest.hpp"
+#include "toy_guest.h"
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "toy_vmm.hpp"
+#include "toy_vmm.h"
 
 #include <bit>
 #include <new>

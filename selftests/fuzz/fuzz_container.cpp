@@ -2,7 +2,7 @@
 /* gzip and zlib headers come from untrusted files, in pieces of any size. */
 #include <cstdlib>
 
-#include "wd/container.hpp"
+#include "wd/container.h"
 
 namespace
 {

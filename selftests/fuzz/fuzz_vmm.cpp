@@ -8,8 +8,8 @@
 #include <cstdlib>
 #include <sys/mman.h>
 
-#include "../unit/lib/vmm/fake_kernel.hpp"
-#include "vmm/virtual_iommu.hpp"
+#include "../unit/lib/vmm/fake_kernel.h"
+#include "vmm/virtual_iommu.h"
 
 namespace
 {

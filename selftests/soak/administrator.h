@@ -13,7 +13,7 @@
 #include <string>
 #include <vector>
 
-#include "wd/host.hpp"
+#include "wd/any_host.h"
 
 namespace wd::soak
 {

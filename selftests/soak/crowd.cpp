@@ -5,7 +5,7 @@
 #include <sys/mman.h>
 
 #include "crowds.h"
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 
 namespace wd::soak
 {

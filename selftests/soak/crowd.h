@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "user.h"
-#include "wd/host.hpp"
+#include "wd/any_host.h"
 
 namespace wd::soak
 {

@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "wd/host.h"
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 
 namespace wd::soak
 {

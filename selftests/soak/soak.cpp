@@ -16,7 +16,7 @@
 
 #include "administrator.h"
 #include "crowd.h"
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 
 namespace wd::soak
 {

@@ -8,7 +8,7 @@ import pytest
 from project import ROOT  # pylint: disable=import-error
 
 INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]', re.M)
-SUFFIXES = (".c", ".h", ".cpp", ".hpp")
+SUFFIXES = (".c", ".h", ".cpp")
 
 # Public include roots of each part, and what else (besides system headers) it may name.
 OURS = {

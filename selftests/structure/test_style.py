@@ -10,7 +10,7 @@ import pytest
 
 from project import ROOT  # pylint: disable=import-error
 
-CODE = (".c", ".h", ".cpp", ".hpp")
+CODE = (".c", ".h", ".cpp")
 LINES_MAX = 900
 
 
@@ -49,6 +49,19 @@ def test_files_have_one_subject():
     long = {p: n for p in tracked() if p.endswith(CODE) and p != "include/uapi/linux/iommufd.h"
             and (n := len((ROOT / p).read_text(encoding="utf-8").splitlines())) > LINES_MAX}
     assert not long
+
+
+def test_one_suffix_each():
+    """Headers end in .h in C and in C++, GoogleTest files in _test.cpp; a case has an UpperCamel name."""
+    bad = [p for p in tracked() if p.endswith((".hpp", ".hh", ".hxx", ".cc", ".cxx"))]
+    for path in tracked():
+        if not path.endswith(".cpp") or not path.startswith("selftests/unit/"):
+            continue
+        cases = re.findall(r"^TEST(?:_F|_P)?\(\w+,\s*(\w+)\)", (ROOT / path).read_text(encoding="utf-8"), re.M)
+        bad += [f"{path}: {case}" for case in cases if not case[0].isupper() or "_" in case]
+        if cases and not path.endswith("_test.cpp"):
+            bad.append(path)
+    assert not bad
 
 
 def test_no_absolute_machine_paths():

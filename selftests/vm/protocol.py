@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages between the runner and the guest's agent; the other end is guest/protocol.hpp."""
+"""Messages between the runner and the guest's agent; the other end is guest/protocol.h."""
 
 import enum
 import struct

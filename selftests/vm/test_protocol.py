@@ -16,7 +16,7 @@ from vm.protocol import Kind
 
 
 def test_numbers_agree_with_the_other_end():
-    text = (ROOT / "selftests/vm/guest/protocol.hpp").read_text(encoding="utf-8")
+    text = (ROOT / "selftests/vm/guest/protocol.h").read_text(encoding="utf-8")
     theirs = {name.upper().replace("POWEROFF", "POWER_OFF"): int(value)
               for name, value in re.findall(r"^\t(\w+) = (\d+),", text, re.M)}
     assert theirs == {k.name: k.value for k in Kind}

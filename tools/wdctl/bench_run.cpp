@@ -3,7 +3,7 @@
  * One thread drives all queues: it keeps every lane full and takes results, in turn. Each direction
  * starts with one pass that is checked and not measured, then runs for the time asked.
  */
-#include "bench_run.hpp"
+#include "bench_run.h"
 
 #include <algorithm>
 #include <cstring>
@@ -13,11 +13,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "command.hpp"
-#include "cpu_codec.hpp"
-#include "histogram.hpp"
-#include "wd/error.hpp"
-#include "wd/zip_session.hpp"
+#include "command.h"
+#include "cpu_codec.h"
+#include "histogram.h"
+#include "wd/error.h"
+#include "wd/zip_session.h"
 
 namespace wdctl
 {

@@ -12,11 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "command.hpp"
-#include "wd/accelerator.hpp"
-#include "wd/faults.hpp"
-#include "wd/iommufd.hpp"
-#include "wd/zip_queue.hpp"
+#include "command.h"
+#include "wd/accelerator.h"
+#include "wd/faults.h"
+#include "wd/iommufd.h"
+#include "wd/zip_queue.h"
 
 extern char **environ;
 

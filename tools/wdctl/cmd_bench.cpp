@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 
 #include "base/printable.h"
-#include "bench_run.hpp"
-#include "command.hpp"
+#include "bench_run.h"
+#include "command.h"
 
 namespace wdctl
 {

@@ -4,9 +4,9 @@
 #include <iostream>
 #include <optional>
 
-#include "command.hpp"
-#include "wd/accelerator.hpp"
-#include "wd/attachments.hpp"
+#include "command.h"
+#include "wd/accelerator.h"
+#include "wd/attachments.h"
 
 namespace wdctl
 {

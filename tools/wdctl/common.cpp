@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Formatting and host choice, shared by the verbs. */
-#include "command.hpp"
+#include "command.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The CPU contenders of wdctl bench. */
-#include "cpu_codec.hpp"
+#include "cpu_codec.h"
 
 #include <stdexcept>
 #include <zlib.h>

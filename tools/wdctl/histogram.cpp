@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The value's highest bit chooses a group, the next five bits a step in it. */
-#include "histogram.hpp"
+#include "histogram.h"
 
 #include <bit>
 #include <cmath>

@@ -11,7 +11,7 @@
 
 #include "base/printable.h"
 #include "base/standard_fds.h"
-#include "command.hpp"
+#include "command.h"
 
 namespace
 {

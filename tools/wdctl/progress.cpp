@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Drawing of the bar. */
-#include "progress.hpp"
+#include "progress.h"
 
 #include <algorithm>
 #include <cstdlib>

@@ -9,8 +9,8 @@
 
 #include "base/printable.h"
 #include "base/standard_fds.h"
-#include "qemu_arguments.hpp"
-#include "serve.hpp"
+#include "qemu_arguments.h"
+#include "serve.h"
 
 namespace
 {

@@ -4,7 +4,7 @@
  * Linux number the buses below its root ports upwards from there. So the functions of bus N are
  * below a root port of root bus N - 1, and those of bus N + 1 below its next port.
  */
-#include "qemu_arguments.hpp"
+#include "qemu_arguments.h"
 
 #include <algorithm>
 #include <charconv>

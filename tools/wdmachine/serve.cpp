@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "serve.hpp"
+#include "serve.h"
 
 #include <csignal>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/descriptors.hpp"
+#include "vmm/descriptors.h"
 
 namespace wd::vmm
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/device.hpp"
+#include "vmm/device.h"
 
 #include <optional>
 

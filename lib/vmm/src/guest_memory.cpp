@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "vmm/guest_memory.hpp"
+#include "vmm/guest_memory.h"
 
 #include <atomic>
 #include <cerrno>

@@ -7,7 +7,7 @@
  * Groups that the kernel has answered itself, because of a detach or a replace, are forgotten at
  * that moment: the kernel gives the cookie to another group then.
  */
-#include "vmm/virtual_iommu.hpp"
+#include "vmm/virtual_iommu.h"
 
 #include <algorithm>
 #include <utility>

@@ -3,7 +3,7 @@
  * PASID entries of the guest, and the devices that use them. The lock is held over ioctls: they are
  * the guest's own commands, whose end it waits for anyway.
  */
-#include "vmm/virtual_iommu.hpp"
+#include "vmm/virtual_iommu.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -3,7 +3,7 @@
 #include <cstdio>
 #include <cstring>
 
-#include "wd/zip_session.hpp"
+#include "wd/zip_session.h"
 
 int main()
 try {

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/accelerator.hpp"
+#include "wd/accelerator.h"
 
 #include <algorithm>
 #include <cerrno>
 #include <optional>
 #include <sstream>
 
-#include "attributes.hpp"
-#include "discovery.hpp"
+#include "attributes.h"
+#include "discovery.h"
 
 namespace wd
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "address_space.hpp"
+#include "address_space.h"
 
 #include <cerrno>
 #include <optional>
 
-#include "dma_memory.hpp"
-#include "host_handle.hpp"
-#include "last_error.hpp"
+#include "dma_memory.h"
+#include "host_handle.h"
+#include "last_error.h"
 #include "wd/wd.h"
 
 namespace wd::capi

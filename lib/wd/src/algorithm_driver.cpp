@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "algorithm_driver.hpp"
+#include "algorithm_driver.h"
 
 #include <algorithm>
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reading the attributes "attachments" below /sys/class/iommu, and the picture of them. */
-#include "wd/attachments.hpp"
+#include "wd/attachments.h"
 
 #include <algorithm>
 #include <map>
 
-#include "fields.hpp"
-#include "wd/error.hpp"
+#include "fields.h"
+#include "wd/error.h"
 
 namespace wd
 {

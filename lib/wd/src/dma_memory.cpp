@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "dma_memory.hpp"
+#include "dma_memory.h"
 
 #include <cerrno>
 #include <cstdint>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 #include <utility>
 
-#include "wd/error.hpp"
+#include "wd/error.h"
 
 namespace wd
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/error.hpp"
+#include "wd/error.h"
 
 #include <utility>
 

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Reading the fault logs below /sys/class/iommu. */
-#include "wd/faults.hpp"
+#include "wd/faults.h"
 
 #include <chrono>
 #include <thread>
 
-#include "fields.hpp"
+#include "fields.h"
 
 namespace wd
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/function.hpp"
+#include "wd/function.h"
 
 #include <cerrno>
 #include <fcntl.h>
@@ -7,7 +7,7 @@
 
 #include <linux/vfio_cdev.h>
 
-#include "wd/error.hpp"
+#include "wd/error.h"
 
 namespace wd
 {

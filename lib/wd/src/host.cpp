@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/host.hpp"
+#include "wd/any_host.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -8,9 +8,9 @@
 #include <new>
 #include <pthread.h>
 
-#include "wd/error.hpp"
-#include "wd/hosted_host.hpp"
-#include "wd/native_host.hpp"
+#include "wd/error.h"
+#include "wd/hosted_host.h"
+#include "wd/native_host.h"
 
 namespace wd
 {

@@ -5,8 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
-#include "host_handle.hpp"
-#include "last_error.hpp"
+#include "host_handle.h"
+#include "last_error.h"
 
 using wd::capi::guarded;
 using wd::capi::refuse;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,8 +10,8 @@
 #include <pthread.h>
 #include <sys/mman.h>
 
-#include "attributes.hpp"
-#include "wd/error.hpp"
+#include "attributes.h"
+#include "wd/error.h"
 
 namespace wd
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/iommufd.hpp"
+#include "wd/iommufd.h"
 
 #include <cerrno>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "last_error.hpp"
+#include "last_error.h"
 
 #include <cstdio>
 

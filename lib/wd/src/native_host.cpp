@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/native_host.hpp"
+#include "wd/native_host.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,7 +15,7 @@
 
 #include <misc/uacce/uacce.h>
 
-#include "attributes.hpp"
+#include "attributes.h"
 #include "base/standard_fds.h"
 #include "base/unique_fd.h"
 

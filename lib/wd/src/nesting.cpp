@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/nesting.hpp"
+#include "wd/nesting.h"
 
 #include <algorithm>
 #include <cerrno>

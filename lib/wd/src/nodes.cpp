@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "discovery.hpp"
+#include "discovery.h"
 
 #include <algorithm>
 #include <sstream>
 
-#include "attributes.hpp"
+#include "attributes.h"
 
 namespace wd
 {

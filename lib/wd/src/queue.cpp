@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/queue.hpp"
+#include "wd/queue.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -15,9 +15,9 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
-#include "rings.hpp"
-#include "wd/error.hpp"
-#include "wd/faults.hpp"
+#include "rings.h"
+#include "wd/error.h"
+#include "wd/faults.h"
 
 namespace wd
 {

@@ -6,10 +6,10 @@
 #include <cstring>
 #include <optional>
 
-#include "dma_memory.hpp"
-#include "host_handle.hpp"
-#include "last_error.hpp"
-#include "queue_context.hpp"
+#include "dma_memory.h"
+#include "host_handle.h"
+#include "last_error.h"
+#include "queue_context.h"
 
 namespace wd::capi
 {

@@ -3,13 +3,13 @@
  * The fast path of a queue: rings, doorbells, stop flags (QM-RING-1, QM-RING-4, QM-DB-1,
  * QM-UACCE-4).
  */
-#include "rings.hpp"
+#include "rings.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
 
-#include "wd/error.hpp"
+#include "wd/error.h"
 
 namespace wd::detail
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/accelerator.hpp"
+#include "wd/accelerator.h"
 
 #include <algorithm>
 #include <cctype>
@@ -8,7 +8,7 @@
 #include <limits>
 #include <tuple>
 
-#include "discovery.hpp"
+#include "discovery.h"
 
 namespace wd
 {

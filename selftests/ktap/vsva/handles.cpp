@@ -13,9 +13,9 @@
 
 #include <linux/iommufd.h>
 
-#include "cases.hpp"
-#include "machine.hpp"
-#include "wd/hosted_host.hpp"
+#include "cases.h"
+#include "machine.h"
+#include "wd/hosted_host.h"
 
 using namespace vsva;
 

@@ -19,9 +19,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include "cases.hpp"
-#include "machine.hpp"
-#include "wd/nesting.hpp"
+#include "cases.h"
+#include "machine.h"
+#include "wd/nesting.h"
 
 using namespace vsva;
 

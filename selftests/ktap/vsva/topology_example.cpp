@@ -23,10 +23,10 @@
 #include <thread>
 
 #include "../../common/zip.h"
-#include "cases.hpp"
-#include "machine.hpp"
-#include "wd/attachments.hpp"
-#include "wd/function.hpp"
+#include "cases.h"
+#include "machine.h"
+#include "wd/attachments.h"
+#include "wd/function.h"
 
 using namespace vsva;
 

@@ -9,8 +9,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "cases.hpp"
-#include "machine.hpp"
+#include "cases.h"
+#include "machine.h"
 
 using namespace vsva;
 

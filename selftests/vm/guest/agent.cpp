@@ -27,7 +27,7 @@
 #include <utility>
 #include <vector>
 
-#include "protocol.hpp"
+#include "protocol.h"
 
 namespace agent
 {

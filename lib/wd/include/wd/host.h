@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Where a program's /dev/iommu and accelerators are: in the running kernel (native), or in a
- * kernel and machine inside this process (hosted). C API; C++ programs use wd/host.hpp.
+ * kernel and machine inside this process (hosted). C API; C++ programs use wd/any_host.h.
  *
  * Every function is thread-safe. Results are >= 0, or -errno.
  */

@@ -2,7 +2,7 @@
 /*
  * WarpDrive's C API: take a queue of an accelerator, share memory with it, send requests, receive
  * results. The interface of the 2017/18 WarpDrive threads; the messages of an algorithm are in its
- * own header (wd/zip.h). C++ programs: wd/queue.hpp and wd/zip_session.hpp.
+ * own header (wd/zip.h). C++ programs: wd/queue.h and wd/zip_session.h.
  *
  * Thread safety: a queue belongs to one thread at a time. Several queues may be used by several
  * threads. An address space (struct wd_as) may be used by several threads.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/container.hpp"
+#include "wd/container.h"
 
 #include <cstring>
 

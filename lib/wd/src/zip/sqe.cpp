@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/sqe.hpp"
+#include "wd/sqe.h"
 
-#include "sqe_bits.hpp"
+#include "sqe_bits.h"
 
 namespace wd::zip
 {

@@ -9,14 +9,14 @@
 #include <cstdio>
 #include <cstring>
 
-#include "dma_memory.hpp"
-#include "fixed_fifo.hpp"
-#include "last_error.hpp"
-#include "queue_context.hpp"
-#include "rings.hpp"
-#include "wd/container.hpp"
-#include "wd/zip_queue.hpp"
-#include "wd/zip_session.hpp"
+#include "dma_memory.h"
+#include "fixed_fifo.h"
+#include "last_error.h"
+#include "queue_context.h"
+#include "rings.h"
+#include "wd/container.h"
+#include "wd/zip_queue.h"
+#include "wd/zip_session.h"
 
 using namespace wd;
 using namespace wd::capi;

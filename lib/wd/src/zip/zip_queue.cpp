@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/zip_queue.hpp"
+#include "wd/zip_queue.h"
 
 #include <array>
 #include <cerrno>
 #include <string>
 
-#include "rings.hpp"
-#include "wd/error.hpp"
+#include "rings.h"
+#include "wd/error.h"
 
 namespace wd
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "wd/zip_session.hpp"
+#include "wd/zip_session.h"
 
 #include <algorithm>
 #include <cerrno>
 
-#include "dma_memory.hpp"
-#include "wd/error.hpp"
+#include "dma_memory.h"
+#include "wd/error.h"
 
 namespace wd
 {

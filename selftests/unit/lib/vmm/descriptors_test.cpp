@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <random>
 
-#include "vmm/descriptors.hpp"
+#include "vmm/descriptors.h"
 
 namespace
 {

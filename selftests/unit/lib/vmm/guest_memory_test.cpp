@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "rig.hpp"
+#include "rig.h"
 
 namespace test
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Faults into the guest, answers out of it; the guest answers late, twice, wrongly, or never. */
-#include "rig.hpp"
+#include "rig.h"
 
 namespace test
 {

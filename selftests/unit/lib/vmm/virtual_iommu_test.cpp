@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* PASIDs of a guest and the devices that follow them. */
-#include "rig.hpp"
+#include "rig.h"
 
 namespace test
 {

@@ -2,10 +2,10 @@
 /* The attribute of attachments, its lines and the picture of them. */
 #include <gtest/gtest.h>
 
-#include "wd/attachments.hpp"
-#include "wd/error.hpp"
+#include "wd/attachments.h"
+#include "wd/error.h"
 
-#include "fake_host.hpp"
+#include "fake_host.h"
 
 namespace
 {

@@ -5,7 +5,7 @@
 #include <gtest/gtest.h>
 #include <memory>
 
-#include "fake_host.hpp"
+#include "fake_host.h"
 #include "wd/wd.h"
 #include "wd/zip.h"
 

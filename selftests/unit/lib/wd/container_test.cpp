@@ -6,7 +6,7 @@
 #include <vector>
 #include <zlib.h>
 
-#include "wd/container.hpp"
+#include "wd/container.h"
 
 using namespace wd::zip;
 using State = HeaderParser::State;

@@ -2,8 +2,8 @@
 /* Discovery from sysfs texts, good ones and malformed ones. */
 #include <gtest/gtest.h>
 
-#include "fake_host.hpp"
-#include "wd/accelerator.hpp"
+#include "fake_host.h"
+#include "wd/accelerator.h"
 
 using namespace wd;
 using namespace wd::test;

@@ -2,9 +2,9 @@
 /* Lines of the IOMMU driver's fault log, good ones and what a broken or hostile log would hold. */
 #include <gtest/gtest.h>
 
-#include "wd/faults.hpp"
+#include "wd/faults.h"
 
-#include "fake_host.hpp"
+#include "fake_host.h"
 
 namespace
 {

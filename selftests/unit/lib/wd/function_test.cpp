@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "../../../common/zip.h"
-#include "wd/accelerator.hpp"
-#include "wd/error.hpp"
-#include "wd/function.hpp"
-#include "wd/hosted_host.hpp"
+#include "wd/accelerator.h"
+#include "wd/error.h"
+#include "wd/function.h"
+#include "wd/hosted_host.h"
 
 using namespace wd;
 

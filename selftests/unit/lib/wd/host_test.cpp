@@ -8,9 +8,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "fake_host.hpp"
-#include "wd/error.hpp"
-#include "wd/native_host.hpp"
+#include "fake_host.h"
+#include "wd/error.h"
+#include "wd/native_host.h"
 
 using namespace wd;
 

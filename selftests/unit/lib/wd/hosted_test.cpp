@@ -9,10 +9,10 @@
 #include <vector>
 #include <zlib.h>
 
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 #include "wd/wd.h"
 #include "wd/zip.h"
-#include "wd/zip_session.hpp"
+#include "wd/zip_session.h"
 
 using namespace wd;
 

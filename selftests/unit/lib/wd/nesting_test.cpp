@@ -6,9 +6,9 @@
 
 #include <linux/iommufd.h>
 
-#include "wd/nesting.hpp"
+#include "wd/nesting.h"
 
-#include "fake_host.hpp"
+#include "fake_host.h"
 
 namespace
 {

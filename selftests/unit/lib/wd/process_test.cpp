@@ -16,10 +16,10 @@
 #include <vector>
 
 #include "base/standard_fds.h"
-#include "wd/hosted_host.hpp"
+#include "wd/hosted_host.h"
 #include "wd/wd.h"
 #include "wd/zip.h"
-#include "wd/zip_session.hpp"
+#include "wd/zip_session.h"
 
 using namespace wd;
 

@@ -3,9 +3,9 @@
 #include <cstring>
 #include <gtest/gtest.h>
 
-#include "fake_host.hpp"
-#include "wd/zip_queue.hpp"
-#include "wd/zip_session.hpp"
+#include "fake_host.h"
+#include "wd/zip_queue.h"
+#include "wd/zip_session.h"
 
 using namespace wd;
 using namespace wd::test;

@@ -4,9 +4,9 @@
 #include <gtest/gtest.h>
 #include <vector>
 
-#include "fake_host.hpp"
-#include "rings.hpp"
-#include "wd/zip_queue.hpp"
+#include "fake_host.h"
+#include "rings.h"
+#include "wd/zip_queue.h"
 
 using namespace wd;
 using namespace wd::test;

@@ -2,7 +2,7 @@
 /* The SQE against the rules of Documentation/spec/qm-zip.rst. */
 #include <gtest/gtest.h>
 
-#include "wd/sqe.hpp"
+#include "wd/sqe.h"
 
 using namespace wd::zip;
 

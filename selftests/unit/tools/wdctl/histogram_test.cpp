@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The latency histogram of wdctl bench: a quantile is at most 3.2 % too high, and never too low. */
-#include "../../../../tools/wdctl/histogram.hpp"
+#include "../../../../tools/wdctl/histogram.h"
 
 #include <algorithm>
 #include <gtest/gtest.h>

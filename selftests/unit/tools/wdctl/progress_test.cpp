@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The progress bar of wdctl on a terminal of every width, on no terminal, and when it is due. */
-#include "../../../../tools/wdctl/progress.hpp"
+#include "../../../../tools/wdctl/progress.h"
 
 #include <chrono>
 #include <cstdlib>
@@ -151,7 +151,7 @@ TEST(Progress, AtMostTenTimesASecond)
 	const auto begin = std::chrono::steady_clock::now();
 
 	progress.phase("compress");
-	for (int i = 0; i < 2000; i++)
+	for (int i = 0; i < 30; i++)
 		progress.update(0.5);
 	const auto tenths =
 		(std::chrono::steady_clock::now() - begin) / std::chrono::milliseconds(100);

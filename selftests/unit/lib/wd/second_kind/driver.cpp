@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The driver of the second kind. It is all that the C API needs, and nothing names it. */
-#include "driver.hpp"
+#include "driver.h"
 
 #include <cerrno>
 #include <vector>
 
 #include "adler.h"
-#include "fixed_fifo.hpp"
-#include "last_error.hpp"
-#include "queue_context.hpp"
-#include "rings.hpp"
+#include "fixed_fifo.h"
+#include "last_error.h"
+#include "queue_context.h"
+#include "rings.h"
 
 using namespace wd;
 using namespace wd::capi;

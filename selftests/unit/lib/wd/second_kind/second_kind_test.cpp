@@ -9,9 +9,9 @@
 #include <memory>
 #include <zlib.h>
 
-#include "../fake_host.hpp"
+#include "../fake_host.h"
 #include "adler.h"
-#include "driver.hpp"
+#include "driver.h"
 #include "wd/wd.h"
 #include "wd/zip.h"
 

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The seam between the queues of the C API and the kinds of accelerators. A kind is a folder beside
+ * this file: an AlgorithmDriver, which an AlgorithmEntry makes known, and the requests that a user
+ * hands to wd_send(), in a public header. Nothing else names it.
+ */
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "wd/queue.h"
+#include "wd/wd.h"
+
+namespace wd::capi
+{
+
+struct QueueContext;
+
+/** The requests of one started queue. Its end closes it. Thread-bound. */
+class AlgorithmQueue
+{
+public:
+	virtual ~AlgorithmQueue() = default;
+	/** As wd_send() and wd_recv(): no allocation, no lock, no system call. 0 or -errno. */
+	virtual int send(void *request) noexcept = 0;
+	virtual int receive(void **request) noexcept = 0;
+	/** Requests that receive() has yet to hand out. */
+	virtual size_t inFlight() const noexcept = 0;
+	/** receive() has a request that software ended: there is no need to wait for the device. */
+	virtual bool ready() const noexcept = 0;
+};
+
+/** A kind of accelerator. Immutable, so thread-safe. */
+class AlgorithmDriver
+{
+public:
+	/** Values of wd_capa::alg that are its own. */
+	virtual std::span<const char *const> algorithms() const noexcept = 0;
+	/** The format of its queue. @throws Error: EINVAL a bad wd_capa::op_type */
+	virtual QueueFormat format(const wd_capa &wanted) const = 0;
+	/** The requests of the queue of @context, which has started and outlives them. */
+	virtual std::unique_ptr<AlgorithmQueue> open(QueueContext &context,
+						     const wd_capa &wanted) const = 0;
+
+protected:
+	~AlgorithmDriver() = default;
+};
+
+/** A static object of this type makes a driver known, before main(). */
+class AlgorithmEntry
+{
+public:
+	explicit AlgorithmEntry(const AlgorithmDriver &driver) noexcept;
+
+private:
+	friend const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
+	friend std::string algorithmNames();
+
+	const AlgorithmDriver &driver_;
+	const AlgorithmEntry *next_;
+};
+
+/** The driver that has an algorithm of this name; nullptr if there is none. */
+const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
+/** "zlib, gzip, deflate": those of all drivers. */
+std::string algorithmNames();
+
+} // namespace wd::capi
