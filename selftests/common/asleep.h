@@ -11,7 +11,7 @@
 namespace wd::test
 {
 
-/** State of a thread of this process as proc(5) has it, or 0 if there is no such thread (any more). */
+/** State of a thread of this process as in proc(5), or 0 if there is no such thread (any more). */
 inline char threadState(pid_t thread)
 {
 	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");

@@ -150,7 +150,10 @@ static void *send_later(void *argument)
 		.algorithm = 1, .source = SOURCE, .dest = DEST, .length = 64, .space = 1024};
 	const struct timespec pause = {.tv_nsec = 100000000};
 
-	/* Time for the other thread to fall asleep in poll(). If it has not, poll() need not wake it. */
+	/*
+	 * Time for the other thread to fall asleep in poll(). If it does not, poll() need not wake
+	 * it.
+	 */
 	nanosleep(&pause, NULL);
 	queue_send(argument, &request);
 	return NULL;

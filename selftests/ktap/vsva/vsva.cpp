@@ -289,7 +289,7 @@ void hostileTables()
 	EXPECT(work.compress(good), "a good process afterwards");
 }
 
-/* Many threads at once, each with a process and a queue of its own, all by page faults. */
+/* Many processes at once, each with a queue of its own, all by page faults. */
 void manyProcesses()
 {
 	constexpr uint32_t kCount = 48, kSize = 16 << 10;

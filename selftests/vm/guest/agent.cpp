@@ -268,7 +268,7 @@ private:
 		if (count > 0)
 			process.pending.erase(0, count);
 		else if (errno != EAGAIN && errno != EINTR)
-			process.pending.clear(), process.inputEnds = true; // nobody reads it
+			process.pending.clear(), process.inputEnds = true; // it has no reader
 		if (process.pending.empty() && process.inputEnds)
 			process.input.reset();
 	}
@@ -416,7 +416,7 @@ private:
 		process.error = std::move(error.read);
 	}
 
-	/** The end of a test of the agent itself, on somebody's real machine. */
+	/** The end of a test of the agent itself, on a real machine. */
 	[[noreturn]] void leave()
 	{
 		for (auto &[channel, process] : processes_)
@@ -458,7 +458,7 @@ int main(int argc, char **argv)
 		std::fprintf(stderr, "usage: wd-agent NAME | --fd N\n");
 		return 2;
 	}
-	// What a login gives on Debian; the kernel's own hard limit is lower.
+	// The limit of a login on Debian; the kernel's own hard limit is lower.
 	const rlimit files{1024, 524288};
 
 	if (::setrlimit(RLIMIT_NOFILE, &files))

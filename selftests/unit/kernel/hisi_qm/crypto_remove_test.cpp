@@ -135,7 +135,7 @@ TEST_F(HisiCryptoRemove, LetsTheDeviceFinish)
 	check(deflate);
 }
 
-/* The device is there but does nothing: software takes over what it had. */
+/* The device is there but does nothing: software takes over its requests. */
 TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceDoesNot)
 {
 	Deflate deflate;
@@ -175,7 +175,9 @@ TEST_F(HisiCryptoRemove, DoesNotWaitForADeviceThatDoesNotStop)
 	EXPECT_EQ(compress(deflate, in_), 0);
 }
 
-/* The device cannot write completions any more and says so: nobody waits for them. */
+/*
+ * The device cannot write completions any more and reports it: the kernel does not wait for them.
+ */
 TEST_F(HisiCryptoRemove, DoesWithoutAQueueThatTheDeviceGivesUp)
 {
 	const long before = Rig::number("available_instances");
@@ -283,7 +285,7 @@ TEST_F(HisiCryptoTwo, MovesToTheOther)
 	ASSERT_EQ(Rig::bind(), 0);
 }
 
-/* Requests of a device that stands still are its own; the other goes on. */
+/* Requests of a device that stands still stay with it; the other device works on. */
 TEST_F(HisiCryptoTwo, FinishesHereAndGoesOnThere)
 {
 	Deflate deflate("deflate", 0);

@@ -74,7 +74,7 @@ public:
 
 	/**
 	 * In pieces of @piece bytes (0: whole), input of @slen, output of @dlen bytes; no output
-	 * buffer: the driver shall allocate one. @return what the kernel returned
+	 * buffer: the driver shall allocate one. @return the result of the kernel
 	 */
 	int submit(Way way, const void *in, size_t slen, void *out, size_t dlen, size_t piece = 0);
 	/** As submit(), with one list as both. */

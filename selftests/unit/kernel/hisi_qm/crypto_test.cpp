@@ -282,7 +282,10 @@ TEST_F(HisiCrypto, HasManyInFlightFromManyThreads)
 	EXPECT_EQ(bad, 0u);
 }
 
-/* As users such as zswap expect: wait in line, and be told when it goes on; or fail at once. */
+/*
+ * As users such as zswap expect: wait in line, with a callback when the turn comes; or fail at
+ * once.
+ */
 TEST_F(HisiCrypto, LetsRequestsWaitInLine)
 {
 	constexpr unsigned kSlots = 256, kMore = 100;
@@ -415,7 +418,7 @@ TEST_F(HisiCrypto, SharesTheDeviceWithUsers)
 	EXPECT_EQ(bad, 0u);
 }
 
-/* Every queue is taken by users: the kernel goes on, in software until one is free. */
+/* Users have taken every queue: the kernel works in software until one is free. */
 TEST_F(HisiCrypto, DoesWithoutASecondQueue)
 {
 	std::vector<std::unique_ptr<QueueFile>> files;

@@ -14,7 +14,7 @@ constexpr uint32_t kBusy = 1u << 13, kFailed = 3u << 9;
 constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
 constexpr unsigned kVendorMsixControl = 2;
 constexpr uint32_t kMsixEnable = 1u << 15;
-/* Too short for the version that it names; a capability follows that is nobody's business. */
+/* Too short for the version that it names; a capability follows that must not be read. */
 constexpr unsigned kExpressLength = 0x28, kPowerLength = 8;
 constexpr uint32_t kMaster = 1u << 2;
 
@@ -102,7 +102,7 @@ void FaultyZip::hold(bool held)
 	configChanged();
 }
 
-/* Memory and master enable, and the routing, are what the device's requests depend on. */
+/* The device's requests depend on memory and master enable, and on the routing. */
 void FaultyZip::configChanged()
 {
 	const uint32_t command = configRead(pci::kCommand, 2);

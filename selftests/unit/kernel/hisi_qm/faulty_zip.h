@@ -28,7 +28,7 @@ public:
 	enum class Fault { None, Status, Busy };
 	/**
 	 * From now on commands @command do not reach the device: Status: they fail at once; Busy:
-	 * they never end, until the fault is lifted. With @queue only those of that queue.
+	 * they never end, until the fault is lifted. With @queue only commands for that queue.
 	 */
 	void breakMailbox(unsigned command, Fault fault, int queue = -1);
 	void repair() { fault_ = Fault::None; }
@@ -62,7 +62,7 @@ private:
 	std::atomic<Fault> fault_{Fault::None};
 	std::atomic<unsigned> command_{0}, hits_{0};
 	std::atomic<int> queue_{-1};
-	std::atomic<uint32_t> answer_{0}; /**< what the mailbox reads after a broken command */
+	std::atomic<uint32_t> answer_{0}; /**< value of the mailbox after a broken command */
 	std::atomic<bool> hit_{false}, held_{false};
 	std::atomic<uint64_t> contextLow_{0}, contextHigh_{0};
 	std::atomic<uint64_t> overridden_{~uint64_t{0}};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hosted kernel on a small machine: one node, the IOMMU, one ZIP accelerator behind FaultyZip.
+ * A hosted kernel on a small machine: one node, the IOMMU, one ZIP accelerator wrapped in
+ * FaultyZip.
  */
 #pragma once
 

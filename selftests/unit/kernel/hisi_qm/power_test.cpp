@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The machine sleeps under everybody who uses the device, and is shut down. */
+/* The machine sleeps and is shut down while the device has users of every kind. */
 #include "fixture.h"
 
 #include <atomic>
@@ -20,7 +20,7 @@ namespace
 constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
 constexpr size_t kSize = 4 * kPage;
 
-/* Without FaultyZip: it keeps what a real function loses. */
+/* Without FaultyZip: it keeps state that a real function loses. */
 class HisiPower : public HisiTest
 {
 protected:
@@ -101,7 +101,7 @@ TEST_F(HisiPower, LetsProcessesGoOnInTheirAddressSpace)
 	}
 }
 
-/* Who waits in poll() does not keep the machine awake, and is woken. */
+/* A caller that waits in poll() does not keep the machine awake, and is woken. */
 TEST_F(HisiPower, WakesWhoWaits)
 {
 	Space space(caller_);

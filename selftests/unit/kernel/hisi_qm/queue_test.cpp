@@ -82,7 +82,7 @@ TEST_F(HisiQueue, StaysInInitWhenTheDeviceRefusesAContext)
 	}
 }
 
-/* The device may still use the queue's memory, number and PASID: nobody else gets them. */
+/* The device may still use the queue's memory, number and PASID: no other queue gets them. */
 TEST_F(HisiQueue, IsGivenUpWhenTheDeviceDoesNotStopIt)
 {
 	const long before = Rig::number("available_instances");

@@ -21,7 +21,7 @@ using HisiRegion = HisiTest;
 constexpr size_t kWindow = 0x10000;
 constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
 
-/* The caller unmaps what is left of a region himself. */
+/* The caller itself unmaps the rest of a region. */
 void forget(hostkernel::Caller &caller, uint8_t *&at, size_t from, size_t to)
 {
 	EXPECT_EQ(caller.munmap(at + from, to - from), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A function level reset under everybody who uses the device. */
+/* A function level reset while the device has users of every kind. */
 #include "fixture.h"
 
 #include <atomic>
@@ -134,7 +134,7 @@ TEST_F(HisiReset, ServesNewUsersAfterwards)
 	}
 }
 
-/* What the owner can do to a queue does not wait for the reset; open() and START_Q do. */
+/* Calls of the owner on a queue do not wait for the reset; open() and START_Q do. */
 TEST_F(HisiReset, HoldsUpOnlyWhatNeedsTheDevice)
 {
 	Space space(caller_);
@@ -193,7 +193,7 @@ TEST_F(HisiReset, FinishesTheKernelsRequests)
 	EXPECT_EQ(Rig::number("kernel_requests"), before + 1) << "the device is used again";
 }
 
-/* A device that hangs is what resets are for. */
+/* A reset frees a device that hangs. */
 TEST_F(HisiReset, RevivesADeviceThatHangs)
 {
 	const long before = Rig::number("available_instances");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues that are stopped while requests wait for pages, or are many. The mailbox is everybody's:
- * STOP_QP must find a queue that is idle. What the device had to abandon in STOP_QP has a status of
- * its own (Documentation/design/machine/zip.rst), so none may have it.
+ * Queues that are stopped while requests wait for pages, or are many. All queues share the mailbox:
+ * STOP_QP must find a queue that is idle. A request that the device abandons in STOP_QP has a
+ * status of its own (Documentation/design/machine/zip.rst), so none may have it.
  */
 #include "fixture.h"
 
@@ -48,7 +48,7 @@ unsigned abandoned(const uint8_t *rings, unsigned requests)
 	return count;
 }
 
-/** A table without a single page, whose faults go to a queue that nobody reads. */
+/** A table without a single page; its faults go to a queue without a reader. */
 class Faulting
 {
 public:
@@ -143,7 +143,7 @@ TEST_F(HisiStop, AnswersTheFaultsThatItsOwnerDoesNot)
 	munmap(table, kPage);
 }
 
-/* Somebody else has the rings of a process that ends, and sees what became of its requests. */
+/* Another process has the rings of a process that ends, and sees the results of its requests. */
 TEST_F(HisiStop, EndsAllQueuesOfAProcessTogether)
 {
 	constexpr unsigned kQueues = 6, kRequests = 200;

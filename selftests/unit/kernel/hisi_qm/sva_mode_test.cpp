@@ -99,7 +99,7 @@ TEST_F(HisiMode, OffersWhatTheDeviceCan)
 	EXPECT_EQ(Rig::attribute("api"), "hisi_qm_v3");
 }
 
-/* The limit and the charge are those of mapped memory; a dead process gives everything back. */
+/* Limit and charge are as for mapped memory; a dead process gives everything back. */
 TEST_F(HisiMode, PinnedMemoryCounts)
 {
 	auto owner = hostkernel::Caller::create(1000), other = hostkernel::Caller::create(1001);
@@ -122,7 +122,7 @@ TEST_F(HisiMode, PinnedMemoryCounts)
 		EXPECT_EQ(pin(queue, memory + 5, kPage), 0) << "two pages";
 		EXPECT_EQ(owner->lockedPages(), 2u);
 
-		/* Attack: somebody else's file. */
+		/* Attack: the file of another process. */
 		const int fd = owner->dupTo(queue.fd, *other);
 		QueueFile copy(other);
 		copy.fd = fd;
@@ -243,7 +243,7 @@ TEST_F(HisiPhysical, WorksWithDmaAddresses)
 	EXPECT_EQ(caller_->munmap(memory, kRegion), 0);
 }
 
-/* Attack: whoever may open a queue is not thereby allowed to read all memory. */
+/* Attack: the right to open a queue is not the right to read all memory. */
 TEST_F(HisiPhysical, NeedsTheRightToTouchHardware)
 {
 	auto user = hostkernel::Caller::create(1000);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of a process: whose it is, what its end does, and that the device
- * forgets what the process has changed. Processes are callers; they share the memory of this one,
- * but have address spaces of their own as far as the kernel knows.
+ * Queues in the address space of a process: its owner, its end, and flushes after changes of the
+ * process. Processes are callers; they share the memory of this one, but have address spaces of
+ * their own for the kernel.
  *
  * Mutants that this file and sva_mode_test.cpp kill, each tried once: vtd_mm_table_flush() does
  * nothing; vtd_flush_mm_once() without its IOTLB command; without its device TLB command;
@@ -41,7 +41,7 @@ using test::StuckMemory;
 
 constexpr size_t kSize = 4 * kPage;
 
-/** Memory that nobody has touched but its first half. */
+/** Memory of which only the first half is touched. */
 struct Memory {
 	explicit Memory(size_t pages = 8) : size(pages * kPage)
 	{
@@ -100,8 +100,8 @@ protected:
 		return copy;
 	}
 	/**
-	 * The end of an mm may be in other hands when its process is gone: whoever handles a page
-	 * fault has it in use.
+	 * The end of an mm may come after its process is gone: the handler of a page fault has it
+	 * in use.
 	 */
 	static bool ended(QueueFile &watched)
 	{
@@ -130,7 +130,7 @@ TEST_F(HisiSva, IsTheModeOfADeviceThatCan)
 /* The device asks once for a page, and anew after the process has changed it. */
 TEST_F(HisiSva, ForgetsWhatTheProcessChanges)
 {
-	/* Not this process, whose table has what earlier tests left in it. */
+	/* Not this process: its table has entries of earlier tests. */
 	auto owner = hostkernel::Caller::create(0);
 	QueueFile queue(owner);
 	Memory memory;
@@ -273,7 +273,7 @@ TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
 	const long before = Rig::number("available_instances");
 
 	for (bool byClose : {true, false}) {
-		/* Not this process, whose table may have the addresses already. */
+		/* Not this process: its table may have the addresses already. */
 		auto owner = hostkernel::Caller::create(0);
 		StuckMemory stuck(4);
 		QueueFile queue(owner);
@@ -304,7 +304,7 @@ TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
 namespace
 {
 
-/* The page is there, but whoever writes to it waits until the test is over. */
+/* The page is there, but writes to it wait until the test is over. */
 class WriteProtected
 {
 public:
@@ -351,8 +351,8 @@ private:
 } // namespace
 
 /*
- * Attack: a process whose mmap lock is taken for ever starts another queue. It waits for that; who
- * holds it cannot stop others, nor the driver.
+ * Attack: a process whose mmap lock is taken for ever starts another queue. It waits for that lock;
+ * the holder cannot stop others, nor the driver.
  */
 TEST_F(HisiSva, AStartThatWaitsForItsProcessStopsNobody)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Device TLBs: whatever makes the unit forget makes the functions forget, after it; functions that
- * do not answer are shut out; ATS comes and goes under running changes. Everything is kept until
- * somebody says so.
+ * Device TLBs: each flush of the unit also flushes the functions, after the unit; functions that do
+ * not answer are shut out; ATS comes and goes during changes. The caches keep everything until they
+ * are flushed.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -202,7 +202,7 @@ TEST_F(Ats, RequesterIdToo)
 
 	watchQueue();
 	forget(made, kVa, 1);
-	/* VTD-DRV-10: nothing orders type 3 behind type 6 but a wait between them. */
+	/* VTD-DRV-10: only a wait between them orders type 3 after type 6. */
 	ASSERT_EQ(memory_.descriptors.size(), 4u);
 	EXPECT_EQ(memory_.descriptors[0].type(), kPasidIotlb);
 	EXPECT_EQ(memory_.descriptors[1].type(), kWait);
@@ -324,7 +324,7 @@ TEST_F(Ats, ReleaseSwitchesItOffBeforeTheContextGoes)
 	EXPECT_TRUE(second_->atsEnabled());
 }
 
-/* The function takes its time: whoever unmaps waits for it. */
+/* The function is slow: the unmap waits for it. */
 TEST_F(Ats, WaitsForTheDevice)
 {
 	const auto ats = on(firstDev_);
@@ -353,8 +353,8 @@ TEST_F(Ats, WaitsForTheDevice)
 
 /*
  * VTD-DRV-11. Attacker: a function that never completes an invalidation, and keeps its
- * translations. The kernel goes on, and what the function has kept is refused. Others are not
- * concerned.
+ * translations. The kernel goes on, and the unit refuses requests with translations that the
+ * function has kept. Other functions work as before.
  */
 TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 {
@@ -391,7 +391,7 @@ TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 	EXPECT_EQ(seen().size(), 2u);
 	EXPECT_EQ(read(at(5), stays), DmaResult::Blocked);
 	EXPECT_EQ(count("does not answer"), 1u);
-	/* A reset gives it back what it had, but not that. */
+	/* A reset restores the function's state, but not ATS. */
 	ASSERT_EQ(resetFunction(firstDev_), 0);
 	EXPECT_FALSE(first_->atsEnabled());
 	EXPECT_FALSE(first_->priEnabled());
@@ -429,7 +429,10 @@ TEST_F(Ats, TwoThatDoNotAnswer)
 	two.reset();
 }
 
-/* What had been sent to others when one was given up counts no more: it is sent once more. */
+/*
+ * Commands for others that were sent before one function was given up do not count: they are sent
+ * again.
+ */
 TEST_F(Ats, TheOthersAreAskedAgain)
 {
 	auto never = on(firstDev_), late = on(secondDev_);
@@ -464,8 +467,7 @@ TEST_F(Ats, TheOthersAreAskedAgain)
 }
 
 /*
- * VTD-DRV-10: pass-through has first-stage tags, behind which nothing orders a device TLB but a
- * wait.
+ * VTD-DRV-10: pass-through has first-stage tags; only a wait orders a device TLB flush after these.
  */
 TEST_F(Ats, PassThroughAtTheRequesterId)
 {
@@ -493,8 +495,8 @@ TEST_F(Ats, PassThroughAtTheRequesterId)
 }
 
 /*
- * Whoever unmaps while ATS is coming on must not miss it: the device, which never stops, may have
- * got a translation from what the unit was about to forget.
+ * An unmap must not miss that ATS comes on: the device, which never stops, may have got a
+ * translation that the unit was about to drop.
  */
 TEST_F(Ats, SwitchingUnderRunningUnmaps)
 {
@@ -544,8 +546,8 @@ TEST_F(Ats, SwitchingUnderRunningUnmaps)
 }
 
 /*
- * The same, made likely: somebody else has the queue, while one unmaps and one switches ATS on.
- * When ATS is on before the unit has forgotten, the device gets the old translation at once.
+ * The same, made likely: one thread occupies the queue, while another unmaps and a third switches
+ * ATS on. If ATS is on before the unit's flush, the device gets the old translation at once.
  */
 TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 {
@@ -571,7 +573,7 @@ TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 
 		while (!held)
 			std::this_thread::yield();
-		/* Who comes first is likely to be served first. */
+		/* The first thread in line is likely to be served first. */
 		std::thread switcher([&] { ats = on(firstDev_); });
 
 		for (unsigned i = 0; i < 50 * (round % 4); i++)
@@ -598,7 +600,7 @@ TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 	domainFree(other);
 }
 
-/** Whose answers need not name the PASID: groups of two PASIDs could be confused. */
+/** A function that accepts answers without a PASID: groups of two PASIDs could be confused. */
 class AtsWithoutNames : public Ats
 {
 	TestFunctionOptions functionOptions() const override

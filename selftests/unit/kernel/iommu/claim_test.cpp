@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/*
- * What the driver claims, what its default domain lets through, and what is left when it goes.
- */
+/* Claims of the driver, access through its default domain, and the state after it goes. */
 #include "fixture.h"
 
 #include <cerrno>
@@ -66,7 +64,7 @@ TEST_F(Claim, DefaultDomainReachesTheBufferAndNothingElse)
 	expectFault(ridStream(kFirstRid), buffer.handle + 8192, kNotMapped);
 	expectFault(ridStream(kFirstRid), reinterpret_cast<uintptr_t>(buffer.cpu), kNotMapped);
 	expectFault(ridStream(kSecondRid), buffer.handle, kNotMapped);
-	/* With a PASID that nobody attached. */
+	/* With a PASID without attachment. */
 	EXPECT_EQ(read(pasidStream(kFirstRid, 77), buffer.handle), DmaResult::Blocked);
 
 	const uint64_t handle = buffer.handle;
@@ -128,7 +126,7 @@ TEST_F(Claim, PassThroughReachesPhysicalAddresses)
 	ASSERT_GE(hostkernel::sysfsWrite(type, "identity"), 0);
 	EXPECT_EQ(attachments(std::string("domain=0 type=identity dev=") + kFirst), 1u);
 	EXPECT_EQ(word(ridStream(kFirstRid), pages.physical), 0x99u);
-	/* The requester id only; and what was cached of it is gone with it. */
+	/* The requester id only; its cached translations are gone with it. */
 	EXPECT_EQ(read(pasidStream(kFirstRid, 1), pages.physical), DmaResult::Blocked);
 	ASSERT_GE(hostkernel::sysfsWrite(type, "DMA"), 0);
 	expectFault(ridStream(kFirstRid), pages.physical, kNotMapped);
@@ -209,7 +207,7 @@ TEST_F(Claim, NoOwnerOfAFunctionGetsOutOfTheUnitsScope)
 	dmaFree(firstDev_, buffer);
 }
 
-/* As after a change of bus numbers behind the driver's back. */
+/* As after a change of bus numbers that the driver does not see. */
 TEST_F(Claim, FunctionThatIsRoutedElsewhereIsNotClaimed)
 {
 	removeDevice(kSecond);
@@ -327,7 +325,7 @@ TEST_P(Refused, UnitWithoutWhatTheDriverNeeds)
 /* C, SSTS, SMPWCS (and with it SSADS, which depends on it). */
 INSTANTIATE_TEST_SUITE_P(Capabilities, Refused, ::testing::Values(0, 46));
 
-/** Functions whose requests with PASID may be privileged, and may say that they fetch code. */
+/** Functions that may send privileged requests and execute requests with PASID. */
 class PasidFeatures : public IommuTest
 {
 	TestFunctionOptions functionOptions() const override { return {.pasidFeatures = 6}; }
@@ -364,7 +362,7 @@ protected:
 	void SetUp() override
 	{
 		IommuTest::SetUp();
-		/* A unit does not claim what a driver has already. */
+		/* A unit does not claim a function that a driver has already. */
 		unregisterDriver();
 		removeDevice(kLaterUnit);
 		promised_ = domainAlloc(firstDev_).domain;

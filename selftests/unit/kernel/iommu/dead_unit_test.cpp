@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A unit that does not answer in time, and one whose driver goes: what its functions may do
- * afterwards, and what becomes of what it was to forget.
+ * A unit that does not answer in time, and one whose driver goes: the rights of its functions
+ * afterwards, and memory that it may still use.
  *
  * No time passes here. A register of the unit that is read makes it pass, for the reader.
  */
@@ -54,7 +54,7 @@ protected:
 		misbehaviour.stallInvalidations = on;
 		unit_->setMisbehaviour(misbehaviour);
 	}
-	/** The unit hangs, and time passes for whoever asks it. */
+	/** The unit hangs, and time passes for code that polls it. */
 	void hang()
 	{
 		stall(true);
@@ -95,7 +95,8 @@ protected:
 	iommu_domain *domain_ = nullptr;
 };
 
-/* As a processor that was taken away for ten seconds, together with the machine: nobody was late.
+/* As if the processor had stopped for ten seconds, together with the machine: the unit was not
+ * late.
  */
 TEST_F(DeadUnit, TimeInWhichNobodyLookedDoesNotCount)
 {
@@ -119,7 +120,7 @@ TEST_F(DeadUnit, TimeInWhichNobodyLookedDoesNotCount)
 	domainFree(domain_);
 }
 
-/* What the unit had done before the last look at the clock, it has done in time. */
+/* Work that the unit had done before the last look at the clock was in time. */
 TEST_F(DeadUnit, TheStatusIsLookedAtOnceMoreAfterTheDeadline)
 {
 	hang();
@@ -170,7 +171,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	EXPECT_EQ(reads_, 0u);
 	EXPECT_EQ(unitRegister(kIqt), tail);
 
-	/* It goes on: with what it was told, which is still there. */
+	/* It continues with its old commands, which are still there. */
 	stall(false);
 	EXPECT_EQ(unitRegister(kIqh), tail);
 	EXPECT_EQ(unitRegister(kFsts) & kQueueErrors, 0u);
@@ -185,7 +186,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	pagesFree(large);
 }
 
-/* Who waits for the queue when the unit dies must not begin to wait himself. */
+/* A thread that waits for the queue when the unit dies must not begin a wait of its own. */
 TEST_F(DeadUnit, WhoWaitsIsToldAtOnce)
 {
 	constexpr unsigned kUnmappers = 4;
@@ -289,7 +290,7 @@ TEST_F(Master, OfAClaimedFunctionThatIsRoutedHere)
 {
 	EXPECT_EQ(setMaster(firstDev_), 0);
 	EXPECT_TRUE(first_->busMaster());
-	/* Not the machine's: somebody else's business. */
+	/* Not of the machine: the driver must not touch it. */
 	EXPECT_EQ(setMaster(findDevice(kPlain)), 0);
 	EXPECT_TRUE(plain_->busMaster());
 }
@@ -301,7 +302,7 @@ TEST_F(Master, NotOfAFunctionWhoseRoutingIsGone)
 	ASSERT_FALSE(first_->routing());
 	EXPECT_EQ(setMaster(firstDev_), -EIO);
 	EXPECT_FALSE(first_->busMaster());
-	/* Somebody restores its configuration space, bus mastering and all. */
+	/* Other code restores its configuration space, including bus mastering. */
 	first_->configWrite(machine::pci::kCommand, 6, 2);
 	EXPECT_TRUE(first_->busMaster());
 	EXPECT_EQ(setMaster(firstDev_), -EIO);
@@ -311,7 +312,7 @@ TEST_F(Master, NotOfAFunctionWhoseRoutingIsGone)
 	EXPECT_FALSE(first_->busMaster());
 }
 
-/* What the reset restores is what there was before it, and nobody else's change gets lost. */
+/* The reset restores the state from before it, and no change of others gets lost. */
 TEST_F(Master, NotWhileTheFunctionIsReset)
 {
 	int during = 0;

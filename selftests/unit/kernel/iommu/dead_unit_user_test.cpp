@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A unit that dies, and one whose driver goes, under a program that owns a function (wd_vfio) and
+ * A unit that dies, and one that loses its driver, while a program owns a function (wd_vfio) and
  * has memory mapped for it (iommufd).
  */
 #include "fixture.h"
@@ -151,7 +151,7 @@ protected:
 	uint32_t ioas_ = 0;
 };
 
-/* What a program has mapped and unmapped is pinned as long as a dead unit could reach it. */
+/* Memory that a program has mapped and unmapped is pinned as long as a dead unit could reach it. */
 TEST_F(DeadUnitOwner, PinsStay)
 {
 	ASSERT_EQ(mapPages(kIova), 0);
@@ -164,7 +164,7 @@ TEST_F(DeadUnitOwner, PinsStay)
 	EXPECT_EQ(attribute("state").at(0), "dead");
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_GE(leakedPages(), before_ + kPages);
-	/* He has not done it, and need not pay for it. */
+	/* The program is not the cause, and is not charged for it. */
 	EXPECT_EQ(caller_->pinnedPages(), 0u);
 
 	EXPECT_EQ(setCommand(6), -ENODEV);
@@ -240,8 +240,8 @@ TEST_F(DeadUnitOwner, PinsStayWhoeverLetsThemGoLast)
 }
 
 /*
- * Attacker: keeps his file while the unit's driver is taken away, and makes his function, which
- * nothing translates for any more, a bus master.
+ * Attacker: keeps its file while the unit's driver is taken away, and makes its function, which has
+ * no translation any more, a bus master.
  */
 TEST_F(DeadUnitOwner, LosesTheFunctionBeforeTheUnitGoes)
 {

@@ -40,7 +40,7 @@ struct TestFunctionOptions {
 	unsigned pasidFeatures = 0;
 };
 
-/** A function without behaviour; what its ATS does is up to the unit that it is connected to. */
+/** A function without behaviour; the unit that it is connected to drives its ATS. */
 class TestFunction : public machine::PciFunction
 {
 public:
@@ -80,7 +80,7 @@ private:
 	std::optional<machine::Rid> attached_;
 };
 
-/** The unit; what reads its registers can be made to see time pass. */
+/** The unit; readers of its registers can be made to see time pass. */
 class TestUnit : public machine::IommuUnit
 {
 public:
@@ -111,11 +111,11 @@ class WatchedMemory : public machine::PhysicalMemory
 public:
 	WatchedMemory() : memory_(hostkernel::physicalMemory()) {}
 
-	/** Record what is read below @base; @onFetch runs at each descriptor, before it acts. */
+	/** Record reads below @base; @onFetch runs at each descriptor, before it acts. */
 	void watch(uint64_t base, uint64_t size, std::function<void(const Descriptor &)> onFetch);
 	void unwatch() { size_ = 0; }
 	/**
-	 * @onAccess is told of every word that the unit reads, and of those it sets bits in. No DMA
+	 * @onAccess is called for every word that the unit reads, or in which it sets bits. No DMA
 	 * is running.
 	 */
 	void trace(std::function<void(uint64_t pa, uint64_t value)> onAccess)
@@ -161,7 +161,7 @@ protected:
 
 	void SetUp() override;
 	void TearDown() override;
-	/** What a dead unit keeps, so far. */
+	/** Pages that dead units keep, so far. */
 	uint64_t leakedPages() const;
 	/** Of the first two functions. */
 	virtual TestFunctionOptions functionOptions() const { return {}; }

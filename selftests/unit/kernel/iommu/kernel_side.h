@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the tests do inside the kernel, without its headers: <linux/...> names clash with those of
+ * Steps of the tests inside the kernel, without its headers: <linux/...> names clash with those of
  * the C library. Handles are kernel pointers. Results are those of the kernel functions (-errno).
  */
 #pragma once
@@ -22,7 +22,7 @@ struct wd_pgtable;
 namespace wd::kerneltest
 {
 
-/** A driver for the test functions; remembers what it is bound to. 0 or -errno. */
+/** A driver for the test functions; remembers the functions that it is bound to. 0 or -errno. */
 int registerDriver();
 void unregisterDriver();
 
@@ -31,10 +31,10 @@ void unregisterDriver();
 bool hasIommu(::device *dev);
 bool sameGroup(::device *a, ::device *b);
 
-/** A PCI hot removal, and the discovery of what is there on the bus of @neighbour. */
+/** A PCI hot removal, and the discovery of functions on the bus of @neighbour. */
 void removeDevice(const std::string &name);
 void rescan(::device *neighbour);
-/** What the driver of the functions answers to a suspend; 0 again is its default: no callbacks. */
+/** The answer of the functions' driver to a suspend; 0 again is its default: no callbacks. */
 void answerSuspend(int result);
 /** Function-level reset as a driver does it. */
 int resetFunction(::device *dev);
@@ -72,17 +72,18 @@ int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int
 size_t unmap(iommu_domain *domain, uint64_t iova, size_t size);
 /** Several ranges, one flush at the end. Bytes unmapped. */
 size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges);
-/** Unmaps, and flushes all of the domain rather than what was unmapped; then calls @flushed. */
+/** Unmaps, and flushes all of the domain rather than the unmapped range; then calls @flushed. */
 size_t unmapAndFlushAll(iommu_domain *domain, uint64_t iova, size_t size,
 			const std::function<void()> &flushed);
 uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova);
 uint64_t pageSizes(iommu_domain *domain);
-/** Whether the domain promises to snoop, whatever a device asks for. */
+/** Whether the domain promises to snoop all requests. */
 bool enforceCoherency(iommu_domain *domain);
 
 int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
-/** Prepares and commits: @domain, or @table on it, in the place of what is at @pasid (0: RID). */
+/** Prepares and commits: @domain, or @table on it, in the place of the attachment at @pasid (0:
+ * RID). */
 int replace(iommu_domain *domain, wd_pgtable *table, ::device *dev, uint32_t pasid);
 uint32_t maxPasids(::device *dev);
 /** type and register values that user space gets. */
@@ -102,7 +103,7 @@ void detachAndRelease(iommu_domain *domain, ::device *dev);
 int claim(::device *dev);
 void release(::device *dev);
 
-/** User-managed tables. @data is what the user says, any number of bytes of any type. */
+/** User-managed tables. @data is the user's data, any number of bytes of any type. */
 struct TableResult {
 	wd_pgtable *table = nullptr;
 	int error = 0;
@@ -142,7 +143,7 @@ struct RequestGroup {
 enum class Answer { Success, Invalid, Failure };
 
 /**
- * A fault handler of [device, PASID]. It answers what @decide answers, in the thread of the page
+ * A fault handler of [device, PASID]. It gives the answer of @decide, in the thread of the page
  * request queue; or keeps the group until answer(), if @decide has no answer.
  */
 class FaultHandler
@@ -152,7 +153,7 @@ public:
 
 	/** error() is 0 or -errno. */
 	FaultHandler(::device *dev, uint32_t pasid, Decide decide = {});
-	/** Unregisters; whatever is kept is answered Invalid. */
+	/** Unregisters; kept groups are answered Invalid. */
 	~FaultHandler();
 	FaultHandler(const FaultHandler &) = delete;
 	FaultHandler &operator=(const FaultHandler &) = delete;

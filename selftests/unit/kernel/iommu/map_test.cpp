@@ -62,7 +62,7 @@ TEST_F(Map, OffersThreePageSizes)
 	EXPECT_EQ(pageSizes(domain_), k4K | k2M | k1G);
 }
 
-/* Physical addresses need no memory behind them to be mapped. */
+/* Physical addresses without memory can be mapped. */
 TEST_F(Map, EachPageSizeIsUsed)
 {
 	ASSERT_EQ(map(domain_, 0x1000, 0x7000, k4K, kRead), 0);
@@ -151,7 +151,7 @@ TEST_F(Map, NothingIsOverwritten)
 {
 	ASSERT_EQ(map(domain_, 2 * k4K, 0x100000, k4K, kRead), 0);
 	EXPECT_EQ(map(domain_, 2 * k4K, 0x200000, k4K, kRead), -EEXIST);
-	/* What was mapped before the obstacle is taken back. */
+	/* Mappings made before the obstacle are taken back. */
 	EXPECT_EQ(map(domain_, 0, 0x200000, 4 * k4K, kRead), -EEXIST);
 	EXPECT_EQ(translated(0), 0u);
 	EXPECT_EQ(translated(2 * k4K), 0x100000u);

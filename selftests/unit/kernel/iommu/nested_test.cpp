@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User-managed tables nested on a parent: what DMA reaches through both, what the driver writes and
- * invalidates, and users who mean no good. The unit keeps every translation until it is told to
- * forget it.
+ * User-managed tables nested on a parent: the memory that DMA reaches through both, the driver's
+ * writes and invalidations, and hostile users. The unit keeps every translation until it is
+ * flushed.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -200,7 +200,7 @@ TEST_F(Nested, BindErrors)
 	ASSERT_EQ(bindTablePasid(guest_->parent(), firstDev_, made, 5), 0);
 	EXPECT_EQ(bindTablePasid(guest_->parent(), firstDev_, other, 5), -EBUSY);
 	EXPECT_EQ(attachPasid(plain, firstDev_, 5), -EBUSY);
-	/* Attacker: unbinds what somebody else has bound there. */
+	/* Attacker: unbinds a table that another owner has bound there. */
 	unbindTablePasid(guest_->parent(), firstDev_, other, 5);
 	unbindTablePasid(stranger.parent(), firstDev_, made, 5);
 	detachPasid(guest_->parent(), firstDev_, 6);
@@ -255,7 +255,7 @@ TEST_F(Nested, HostileTableData)
 	EXPECT_EQ(tableAlloc(findDevice(kNoPasid), guest_->parent(), &good, sizeof(good), kVtdS1, 8)
 			  .error,
 		  -EOPNOTSUPP);
-	/* The highest address that can be: nobody looks there before the device does. */
+	/* The highest possible address: the driver does not read it, only the device does. */
 	const VtdS1 highest{7, (1ULL << 48) - k4K, 57, 0};
 	const TableResult made =
 		tableAlloc(firstDev_, guest_->parent(), &highest, sizeof(highest), kVtdS1, 8);
@@ -266,7 +266,8 @@ TEST_F(Nested, HostileTableData)
 	drop(made.table, 9);
 }
 
-/* Changed in the guest's memory alone, the old translation lives on; then exactly what was named.
+/* After a change in the guest's memory alone the old translation stays; a flush drops exactly its
+ * range.
  */
 TEST_F(Nested, UserInvalidationIsNeededAndSufficient)
 {
@@ -316,7 +317,7 @@ TEST_F(Nested, InvalidationOfTheUpperHalfAndOfTheEnds)
 	drop(made, 5);
 }
 
-/* LEAF keeps what leads to the leaves; without it a page directory may go. */
+/* LEAF keeps cached entries above the leaves; without it a page directory may go. */
 TEST_F(Nested, LeafOnlyAndWholeWalks)
 {
 	guest_->put(root_, kVa, 1);
@@ -379,7 +380,7 @@ TEST_F(Nested, HostileInvalidations)
 	};
 
 	for (const auto &c : cases) {
-		/* What stands before the bad one is done, the rest is not. */
+		/* Entries before the bad one are done, the others are not. */
 		guest_->put(root_, kVa + k4K, 10);
 		forget(made, 0, ~0ULL);
 		EXPECT_EQ(word(at(5), kVa), 1u);
@@ -587,7 +588,7 @@ TEST_F(Nested, ReleaseOfTheDeviceUnbinds)
 	drop(made, 5);
 }
 
-/* Attacker: a guest whose tables are random bytes. It sees nothing but its own memory. */
+/* Attacker: a guest whose tables are random bytes. It reaches only its own memory. */
 TEST_F(Nested, RandomTables)
 {
 	std::mt19937_64 random(4711);

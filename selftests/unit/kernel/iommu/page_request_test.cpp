@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page requests: from the device through the queue to a handler, and the answer back; requests that
- * make no sense, overflow, and what is left of them when an entry is torn down.
+ * Page requests: from the device through the queue to a handler, and the answer back; malformed
+ * requests, overflow, and requests that remain when an entry is torn down.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -53,7 +53,7 @@ public:
 		changed_.notify_all();
 		changed_.wait(lock, [&] { return open_; });
 	}
-	/** Until somebody waits. */
+	/** Until there is a waiter. */
 	void reached()
 	{
 		std::unique_lock lock(mutex_);
@@ -262,7 +262,7 @@ TEST_F(PageRequests, NobodyHandlesThem)
 	drop(made, 5);
 }
 
-/* The last handler goes: what the function asked for until then has been dealt with. */
+/* The last handler goes: earlier requests of the function have been handled. */
 TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
 {
 	FaultHandler elsewhere(firstDev_, 6);
@@ -278,7 +278,7 @@ TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
 	drop(made, 5);
 }
 
-/* Attacker: a device that asks for what nobody could have mapped. */
+/* Attacker: a device that asks for addresses that cannot be mapped. */
 /* VTD-DRV-14 */
 TEST_F(PageRequests, BadOnesAreRefused)
 {
@@ -354,7 +354,7 @@ TEST_F(PageRequests, AfterTheTearDownTheUnitRefuses)
 	EXPECT_EQ(number("page_requests"), 0u);
 }
 
-/* More than the queue holds: what was dropped is asked for again, and nothing stops. */
+/* More than the queue holds: the device repeats dropped requests, and nothing stops. */
 TEST_F(PageRequests, Overflow)
 {
 	Gate gate;
@@ -389,7 +389,7 @@ TEST_F(PageRequests, Overflow)
 	drop(made, 5);
 }
 
-/* What was asked for before the tear-down is reported by the time it ends, with no interrupt. */
+/* Requests from before the tear-down are reported when it ends, even without an interrupt. */
 TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
 {
 	unsigned before = 0, after = 0;
@@ -565,7 +565,10 @@ TEST_F(PageRequests, SurviveAReset)
 	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
 	EXPECT_TRUE(first_->atsEnabled());
 	EXPECT_TRUE(first_->priEnabled());
-	/* Its groups have the same numbers again: what was asked before is not the answer. */
+	/*
+	 * Its groups have the same numbers again: an answer to an old group must not reach a new
+	 * one.
+	 */
 	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
 	EXPECT_EQ(handler.wait(2).index, handler.wait(1).index);
 	EXPECT_EQ(handler.answer(Answer::Invalid), -ECANCELED);

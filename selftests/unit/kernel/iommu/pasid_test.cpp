@@ -56,7 +56,10 @@ TEST_F(Pasid, EachSeesItsOwnDomainOnly)
 	ASSERT_EQ(map(b.domain, 0x20000, b.pages.physical, k4K, kRead), 0);
 	EXPECT_EQ(word(pasidStream(kFirstRid, 1), kAt), 0xaaaau);
 	EXPECT_EQ(word(pasidStream(kFirstRid, 2), kAt), 0xbbbbu);
-	/* What only B has; the same PASID of another function; the requester id without PASID. */
+	/*
+	 * Memory that only B has; the same PASID of another function; the requester id without
+	 * PASID.
+	 */
 	expectFault(pasidStream(kFirstRid, 1), 0x20000, kNotMapped);
 	EXPECT_EQ(read(pasidStream(kSecondRid, 1), kAt), DmaResult::Blocked);
 	EXPECT_EQ(lastFault().rid, kSecond);
@@ -165,7 +168,7 @@ TEST_F(Pasid, Errors)
 	EXPECT_EQ(attachPasid(b.domain, firstDev_, (1u << 20) - 1), -EBUSY);
 	EXPECT_EQ(attachPasid(a.domain, firstDev_, (1u << 20) - 1), -EBUSY);
 	EXPECT_EQ(word(pasidStream(kFirstRid, (1u << 20) - 1), kAt), 1u);
-	/* Attacker: detaches what another domain has there. */
+	/* Attacker: detaches the attachment of another domain. */
 	detachPasid(b.domain, firstDev_, (1u << 20) - 1);
 	EXPECT_EQ(word(pasidStream(kFirstRid, (1u << 20) - 1), kAt), 1u);
 	detachPasid(a.domain, firstDev_, 12);

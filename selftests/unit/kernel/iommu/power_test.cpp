@@ -72,7 +72,7 @@ TEST_F(Power, EverythingWorksAsBeforeASleep)
 	drop();
 }
 
-/* Who owns a function with nothing attached cannot use what a sleep did to it. */
+/* The owner of a function without attachments gains nothing by a sleep. */
 TEST_F(Power, ABlockedFunctionStaysBlocked)
 {
 	unregisterDriver();
@@ -105,7 +105,7 @@ TEST_F(Power, NoFunctionIsABusMasterBeforeItsUnitTranslates)
 		function->onMaster = {};
 }
 
-/* Somebody else had the machine meanwhile, and the word can be written once. */
+/* Another system had the machine meanwhile, and the word can be written once. */
 TEST_F(Power, AFunctionThatIsRoutedElsewhereIsNoBusMaster)
 {
 	ASSERT_EQ(

@@ -14,7 +14,7 @@
 namespace wd::kerneltest
 {
 
-/** Waits for the answers to what a device asked for. */
+/** Waits for the answers to a device's page requests. */
 class Requester : public machine::PageRequester
 {
 public:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What the driver writes and in which order, seen from the unit's side of the invalidation queue.
+ * The driver's writes and their order, seen from the unit's side of the invalidation queue.
  *
  * That the tests of this folder would notice a missing invalidation was proved by hand: each one
  * below was taken out of the driver alone, and the tests named failed (the most telling ones).
@@ -85,7 +85,7 @@ TEST_F(Sequence, BringUp)
 	EXPECT_EQ(unit_->barRead(0, 0x38, 4), 0u);
 }
 
-/** A unit whose caches survive a new root table. */
+/** A unit with caches that survive a new root table. */
 class WithoutEsrtps : public Sequence
 {
 	machine::IommuCapabilities capabilities() const override
@@ -100,7 +100,7 @@ class WithoutEsrtps : public Sequence
 /* VTD-DRV-1 */
 TEST_F(WithoutEsrtps, BringUpFlushesEveryCache)
 {
-	/* Nothing else has been invalidated: what the ring begins with. */
+	/* The ring begins with these: nothing else has been invalidated. */
 	const uint64_t ring = unit_->barRead(0, 0x90, 8) & kAddress;
 
 	EXPECT_EQ(physicalWord(ring), 1u | 1u << 4);		    /* contexts */
@@ -200,7 +200,7 @@ TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 	EXPECT_TRUE(memory_.descriptors.empty());
 
 	detachPasid(made.domain, firstDev_, 5);
-	/* Attached nowhere: nothing to tell anybody. */
+	/* Attached nowhere: nothing to flush. */
 	ASSERT_EQ(map(made.domain, 0x3000, 0x100000, k4K, kRead), 0);
 	watchQueue();
 	ASSERT_EQ(unmap(made.domain, 0x3000, k4K), k4K);
@@ -292,7 +292,7 @@ TEST_F(Sequence, ReleaseFlushesTheContext)
 
 /*
  * Attacker: maps and unmaps one page in every 2 MiB of its address space, so that each leaves an
- * empty table behind which nobody pays for.
+ * empty table that is charged to no user.
  */
 TEST_F(Sequence, EmptyTablesAreSwept)
 {
@@ -318,7 +318,7 @@ TEST_F(Sequence, EmptyTablesAreSwept)
 	}
 	EXPECT_GT(most, 30u);
 	EXPECT_LT(most, 80u);
-	/* What the sweep unlinked, the units forgot: all of the domain. */
+	/* The units have been flushed after the sweep: all of the domain. */
 	const auto flushes = seen();
 
 	EXPECT_GT(std::count_if(flushes.begin(), flushes.end(),
@@ -347,7 +347,7 @@ TEST_F(Sequence, TheRingWraps)
 	domainFree(made.domain);
 }
 
-/* VTD-DRV-11: somebody writes nonsense over a descriptor: it is skipped, the queue goes on. */
+/* VTD-DRV-11: a stray write destroys a descriptor: it is skipped, the queue goes on. */
 TEST_F(Sequence, RefusedDescriptorIsSkipped)
 {
 	const DomainResult made = domainAlloc(firstDev_);
@@ -358,7 +358,7 @@ TEST_F(Sequence, RefusedDescriptorIsSkipped)
 	const uint64_t base = unit_->barRead(0, 0x90, 8) & kAddress;
 	const uint64_t tail = unit_->barRead(0, 0x88, 4);
 
-	/* The wait behind the next descriptor gets a type that does not exist, as it is fetched. */
+	/* The wait after the next descriptor gets a type that does not exist, as it is fetched. */
 	watchQueue([&](const Descriptor &descriptor) {
 		if (spoil && descriptor.type() == kIotlb) {
 			spoil = false;

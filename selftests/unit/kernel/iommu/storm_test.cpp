@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * One owner against all: requests that fault without end, a queue full of page requests, domains
- * that are attached very often. The work for him is bounded.
+ * that are attached very often. The work for such an owner is bounded.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -36,7 +36,10 @@ protected:
 	}
 };
 
-/* Somebody's requests fault in a loop: the driver does not follow him. Afterwards it goes on. */
+/*
+ * An owner's requests fault in a loop: the driver does not handle each fault. Afterwards it does
+ * again.
+ */
 TEST_F(Storm, OfFaults)
 {
 	unsigned tries = 0;
@@ -70,7 +73,7 @@ TEST_F(Storm, AndTheUnitSleeps)
 	removeDevice(kUnit);
 }
 
-/* What is more than an interrupt's worth is handled outside of it, and the unit waits. */
+/* Requests above the limit of one interrupt are handled outside of it, and the unit waits. */
 TEST_F(Storm, OfPageRequests)
 {
 	constexpr unsigned kFlood = 1000;
@@ -131,7 +134,7 @@ TEST_F(Storm, OfWaitingForMemory)
 				std::this_thread::yield();
 			EXPECT_EQ(read(machine::ridStream(kFirstRid), 0x123456000),
 				  DmaResult::Blocked);
-			/* With ATS the function is told, and nothing is recorded. */
+			/* With ATS the function gets the refusal, and nothing is recorded. */
 			before += !first_->atsEnabled();
 			EXPECT_EQ(faults(), before);
 		});
@@ -151,7 +154,7 @@ TEST_F(Storm, OfWaitingForMemory)
 	tableFree(made);
 }
 
-/* A flush lets go of the domain now and then: nobody is left out by that, or told twice. */
+/* A flush drops the domain's lock now and then: no place is left out by that, or flushed twice. */
 TEST_F(Storm, OfAttachments)
 {
 	constexpr uint32_t kPlaces = 200;

@@ -77,7 +77,7 @@ TEST_F(SvaFault, BringsPagesAndRefusesWhatIsNotThere)
 	EXPECT_EQ(asked(kPage, 2), PageResponse::InvalidRequest);
 }
 
-/* Pages that are brought by somebody else, some time, are waited for; also those. */
+/* The worker waits for pages that another program delivers at some time. */
 TEST_F(SvaFault, WaitsForPagesThatComeLate)
 {
 	StuckMemory stuck(1);
@@ -92,7 +92,7 @@ TEST_F(SvaFault, WaitsForPagesThatComeLate)
 	EXPECT_EQ(word(pasidStream(kFirstRid, kPasid), stuck.address()), 0u);
 }
 
-/* Attack: many processes, whose pages never come. */
+/* Attack: many processes with pages that never come. */
 TEST_F(SvaFault, PagesThatNeverComeHoldUpNobodyElse)
 {
 	constexpr unsigned kStuck = 40;
@@ -120,7 +120,7 @@ TEST_F(SvaFault, PagesThatNeverComeHoldUpNobodyElse)
 		EXPECT_EQ(requester_.wait(100 + i), PageResponse::Success);
 }
 
-/* Who ends a bond answers for it, and the PASID is free, whatever becomes of the page. */
+/* The end of a bond answers its faults, and the PASID is free, even if the page never comes. */
 TEST_F(SvaFault, UnbindWaitsForNoPage)
 {
 	StuckMemory stuck(3);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes whose address spaces are given to devices, and memory of theirs. */
+/* Processes that give their address spaces to devices, and their memory. */
 #pragma once
 
 #include <cstdint>

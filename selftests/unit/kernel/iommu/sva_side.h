@@ -39,7 +39,7 @@ private:
 /** Levels of page tables of processes that are made from now on. */
 void setPageTableLevels(unsigned levels);
 
-/** wd_iommu_sva_bind() and what becomes of it. */
+/** wd_iommu_sva_bind() and its bond. */
 class Bond
 {
 public:

@@ -237,7 +237,7 @@ protected:
 	std::atomic<unsigned> changes_{0}, done_[2] = {0, 0};
 };
 
-/** A page whose first writer stops before it writes, until release(). One at a time. */
+/** A page at which the first writer stops before it writes, until release(). One at a time. */
 class StoreTrap
 {
 public:
@@ -323,8 +323,8 @@ TEST_F(SvaTableRace, AnEntryThatGoesWhileItIsCopied)
 }
 
 /*
- * Pages come by page faults and go with their tables, while devices walk: what the trace sees is
- * the test.
+ * Pages come by page faults and go with their tables, while devices walk: the test checks the
+ * trace.
  */
 TEST_F(SvaTableRace, FaultsAgainstUnmapping)
 {

@@ -87,8 +87,8 @@ TEST_F(SvaTest, AChangeIsOneFlushOfTheRange)
 }
 
 /*
- * Attack: a device that goes on when the process is gone, and whose driver does nothing about it.
- * It reaches nothing, before the tables go, and does not fill the fault log.
+ * Attack: a device that works on when the process is gone, with a driver that does not stop it. It
+ * reaches nothing, before the tables go, and does not fill the fault log.
  */
 TEST_F(SvaTest, TheEndOfTheMmIsFinalAndSilent)
 {

@@ -65,7 +65,7 @@ TEST_F(Trace, OffIsSilent)
 {
 	TraceFile file("all");
 
-	/* Nobody looks at the environment between boots. */
+	/* No code looks at the environment between boots. */
 	use();
 	EXPECT_TRUE(file.lines().empty());
 }

@@ -201,7 +201,7 @@ TEST_F(AbiTest, ShorterStructureOfAnOlderProgram)
 {
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24));
 	EXPECT_EQ(-ENOENT, call(IOMMU_GET_HW_INFO, 32));
-	/* Fields behind the size are taken as zero, whatever is there. */
+	/* Fields after the size are taken as zero, with any content. */
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24, 24));
 }
 

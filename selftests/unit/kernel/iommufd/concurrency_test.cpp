@@ -48,7 +48,7 @@ TEST_F(IoasTest, ThreadsWithTheirOwnRanges)
 	EXPECT_EQ(0, mock_entries(0, 0));
 }
 
-/** What the attacker tried: map, copy and unmap the same few IOVA from every side at once. */
+/** The attack: map, copy and unmap the same few IOVA from every side at once. */
 TEST_F(IoasTest, ThreadsThatFightForTheSameRange)
 {
 	Buffer memory(16 * kPage);

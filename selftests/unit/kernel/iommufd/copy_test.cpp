@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IOAS_COPY, and the segments behind shared memory. */
+/* IOAS_COPY, and the segments of shared memory. */
 #include <algorithm>
 #include <cerrno>
 #include <random>
@@ -80,11 +80,11 @@ TEST_F(CopyTest, PagesArePinnedOnceAndAsLongAsSomeoneNeedsThem)
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 4 * kPage, 0x12000, kReadWrite | kFixed, iova));
 	EXPECT_EQ(4u, pinned());
 	EXPECT_EQ(memory_.address() + 2 * kPage + 5, entryAt(0, 0x100005).phys);
-	/* Overlaps in the middle of what is pinned: 5..8, new are 6..8. */
+	/* Overlaps in the middle of pinned pages: 5..8, new are 6..8. */
 	iova = 0x200000;
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 4 * kPage, 0x15000, kRead | kFixed, iova));
 	EXPECT_EQ(7u, pinned());
-	/* All of it: one entry for what was three segments. */
+	/* All of it: one entry for the former three segments. */
 	iova = 0x300000;
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 16 * kPage, 0x10000, kRead | kFixed, iova));
 	EXPECT_EQ(16u, pinned());

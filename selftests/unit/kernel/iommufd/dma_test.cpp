@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Requests of a device, through the model of the remapping unit, to memory mapped in an IOAS: what
- * is mapped is reached, and what is not, or no longer, is not.
+ * Requests of a device, through the model of the remapping unit, to memory mapped in an IOAS: it
+ * reaches mapped memory, and does not reach memory that is not, or no longer, mapped.
  */
 #include <cerrno>
 #include <csignal>
@@ -97,7 +97,7 @@ TEST_F(DmaTest, MappedMemoryIsReachedAndNothingElse)
 	uint8_t byte = 0;
 	EXPECT_EQ(DmaResult::Ok, read(0x20009, byte));
 	EXPECT_EQ(0x31, byte);
-	/* What the attacker tried: writing read-only memory, the neighbour page, another PASID. */
+	/* The attack: writing read-only memory, the neighbour page, another PASID. */
 	EXPECT_EQ(DmaResult::Blocked, write(0x20000, 1));
 	EXPECT_EQ(DmaResult::Blocked, write(0x11000, 1));
 	EXPECT_EQ(DmaResult::Blocked, write(memory.address(), 1));

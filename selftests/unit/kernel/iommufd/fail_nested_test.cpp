@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * The sequences of nested tables and fault queues with the 1st, 2nd, 3rd ... allocation or copy
- * failing. Nothing stays behind, every group is answered once.
+ * failing. Nothing leaks, every group is answered once.
  */
 #include <cerrno>
 #include <functional>
@@ -105,7 +105,7 @@ int FailNestedTest::sequence()
 
 TEST_F(FailNestedTest, Allocations)
 {
-	/* The first attach makes what the core keeps. */
+	/* The first attach makes objects that the core keeps. */
 	uint32_t pt = parent_;
 	ASSERT_EQ(0, device_->attach(pt));
 	ASSERT_EQ(0, device_->detach());

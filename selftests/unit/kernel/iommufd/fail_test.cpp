@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Whole sequences with the 1st, 2nd, 3rd ... allocation, copy or pin failing. Whatever fails, the
- * error is a documented one, nothing stays behind, and the next run works.
+ * Whole sequences with the 1st, 2nd, 3rd ... allocation, copy or pin failing. For each failure the
+ * error is a documented one, nothing leaks, and the next run works.
  */
 #include <cerrno>
 #include <cstring>
@@ -108,7 +108,7 @@ TEST_F(FailTest, BindAttachMapUnmap)
 			rc = iommufd.unmap(ioas, 0, kMax);
 		return rc;
 	};
-	/* open() itself can fail: the sweep of allocations begins behind it. */
+	/* open() itself can fail: the sweep of allocations begins after it. */
 	sweep(FailPoint::CopyUser, -EFAULT, sequence);
 	sweep(FailPoint::Pin, -EFAULT, sequence);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Fault queues: read, write, poll, and what a detach does. */
+/* Fault queues: read, write, poll, and detach. */
 #include <cerrno>
 #include <poll.h>
 #include <thread>
@@ -86,7 +86,7 @@ TEST_F(FaultQueueTest, RecordsAndAnswers)
 	EXPECT_EQ(0, queue_->answer(1));
 	EXPECT_EQ(1u, answers(7, &code));
 	EXPECT_EQ(kSuccess, code);
-	/* What the attacker tried: answer again, answer what he never got. */
+	/* The attack: answer again, answer a group that was never delivered. */
 	EXPECT_EQ(-EINVAL, queue_->answer(1));
 	EXPECT_EQ(-EINVAL, queue_->answer(0));
 	EXPECT_EQ(-EINVAL, queue_->answer(~0u));
@@ -117,7 +117,7 @@ TEST_F(FaultQueueTest, CookiesAreTheLowestFreeOnes)
 }
 
 /**
- * IOMMUFD-FAULT-3: what the attacker tried: read with lengths, offsets and buffers that do not fit.
+ * IOMMUFD-FAULT-3: the attack: read with lengths, offsets and buffers that do not fit.
  */
 TEST_F(FaultQueueTest, ReadRules)
 {
@@ -171,7 +171,7 @@ TEST_F(FaultQueueTest, AsManyWholeGroupsAsFit)
 	EXPECT_EQ(3u, mock_nr_responses());
 }
 
-/** IOMMUFD-FAULT-4: what the attacker tried: answers in arrays with bad ones among them. */
+/** IOMMUFD-FAULT-4: the attack: answers in arrays with bad ones among them. */
 TEST_F(FaultQueueTest, WriteRules)
 {
 	Caller &caller = iommufd_->caller();
@@ -213,7 +213,7 @@ TEST_F(FaultQueueTest, PollWaitsForAGroup)
 	EXPECT_EQ(0, queue_->answer(readOne().cookie));
 }
 
-/** What the attacker tried: take the group away from those who wait for it, again and again. */
+/** The attack: take the group away from its waiters, again and again. */
 TEST_F(FaultQueueTest, AReaderThatFailsWakesTheOthers)
 {
 	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
@@ -280,7 +280,7 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	ASSERT_TRUE(queue_->readable());
 	EXPECT_EQ(0, queue_->answer(readOne().cookie));
 	EXPECT_EQ(1u, answers(2));
-	/* What comes now is the new one's. */
+	/* Later groups go to the new one. */
 	EXPECT_EQ(MOCK_TAKEN, request(5, 3));
 	EXPECT_FALSE(queue_->readable());
 	EXPECT_TRUE(other.readable());
@@ -307,7 +307,7 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 6));
 	EXPECT_TRUE(queue_->readable());
-	/* The end: what nobody has answered, through three tables, is answered for him. */
+	/* The end: the kernel answers groups without an answer, through three tables. */
 	EXPECT_EQ(0u, answers(3) + answers(4) + answers(6));
 	EXPECT_EQ(0, device_->detach(5));
 	for (unsigned short group : {3, 4, 6}) {
@@ -365,7 +365,8 @@ TEST_F(FaultQueueTest, KernelManagedTablesMayFaultToo)
 	EXPECT_EQ(0, device_->detach());
 }
 
-/** An owner that answers late is told so; what he has read and what he has not. */
+/** An owner that answers late gets an error, for groups that it has read and for groups that it has
+ * not. */
 TEST_F(FaultQueueTest, ALateAnswer)
 {
 	ASSERT_EQ(0, wd::hostkernel::sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms",

@@ -239,7 +239,7 @@ TEST_F(HwInfoTest, DriverThatSaysNothing)
 }
 
 /**
- * IOMMUFD-HWPT-6: what maps the same is one page table in the IOMMU, as long as somebody uses it.
+ * IOMMUFD-HWPT-6: HWPTs that map the same are one page table in the IOMMU, as long as it is in use.
  */
 TEST_F(IoasTest, TablesOfAnAddressSpaceThatAreAlikeAreShared)
 {
@@ -280,7 +280,7 @@ TEST_F(IoasTest, TablesOfAnAddressSpaceThatAreAlikeAreShared)
 	for (unsigned i = 0; i < kCount; i++)
 		EXPECT_EQ(i == 7 || i == 4 ? -ENOENT : 0, iommufd_->destroy(hwpts[i])) << i;
 	EXPECT_EQ(2u, mock_counters.domains);
-	/* One that could not be filled is found by nobody. */
+	/* One that could not be filled is not shared. */
 	mock_config.fail_map = 1;
 	EXPECT_EQ(-ENOSPC, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, hwpts[0]));
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, hwpts[0]));

@@ -82,7 +82,7 @@ TEST_F(IoasTest, CloseDestroysWhateverIsLeft)
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, 0, hwpt));
 	attach();
 	iommufd_->close();
-	/* The bound device holds the context; the page tables work until it is let go. */
+	/* The bound device holds the context; the page tables work until it is released. */
 	EXPECT_TRUE(entryAt(0, kPage).present);
 	device_.reset();
 	EXPECT_EQ(0u, mock_counters.domains);

@@ -95,7 +95,7 @@ TEST_F(IoasTest, RangesFollowApertureAndReservedRegions)
 	EXPECT_EQ((1ULL << 48) - 1, ranges[1].last);
 	EXPECT_EQ(kPage, alignment);
 
-	/* A short array is filled as far as it goes; the true count is told. */
+	/* A short array is filled to its end; the true count is returned. */
 	iommu_iova_range one[2] = {{7, 7}, {7, 7}};
 	iommu_ioas_iova_ranges cmd = {};
 	cmd.size = sizeof(cmd);
@@ -155,7 +155,7 @@ TEST_F(IoasTest, AllowListAndReservationsExcludeEachOther)
 	EXPECT_EQ(0, iommufd_->allow(ioas_, {{0xfef00000, 0xfeffffff}}));
 	EXPECT_EQ(0, device_->attach(pt));
 	EXPECT_EQ(-EADDRINUSE, iommufd_->allow(ioas_, {{0x1000, 0xfee00000}}));
-	/* The refused list changed nothing: placement goes on inside the old one. */
+	/* The refused list changed nothing: placement is still inside the old one. */
 	Buffer memory(kPage);
 	uint64_t iova = 0;
 	EXPECT_EQ(0, iommufd_->map(ioas_, memory.address(), kPage, kReadWrite, iova));
@@ -168,7 +168,7 @@ TEST_F(IoasTest, AllowListAndReservationsExcludeEachOther)
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x5000));
 }
 
-/* IOMMUFD-IOVA-5: entries without a gap between them are one window, whatever their order. */
+/* IOMMUFD-IOVA-5: entries without a gap between them are one window, in any order. */
 TEST_F(IoasTest, AdjacentAllowedRangesAreOneWindow)
 {
 	Buffer memory(4 * kPage);

@@ -89,7 +89,10 @@ TEST_F(LayerFaultTest, HandlersAreOfOnePlace)
 	EXPECT_EQ(MOCK_TAKEN, request(1, 0, true));
 	EXPECT_EQ(MOCK_TAKEN, request(1, 0, true, 0, true));
 	EXPECT_EQ(0, mock_response_at(1).has_pasid);
-	/* Of a PASID that nobody handles: not the requester id's handler, and logged. */
+	/*
+	 * At a PASID without a handler: the requester id's handler does not get it, and it is
+	 * logged.
+	 */
 	EXPECT_EQ(MOCK_UNHANDLED, request(9, 0, false, 6, true));
 	EXPECT_EQ(2u, mock_nr_responses());
 	EXPECT_EQ(MOCK_UNHANDLED, request(9, 0, true, 6, true));
@@ -148,7 +151,7 @@ TEST_F(LayerFaultTest, AnswersAfterTheReleaseAreDropped)
 	EXPECT_EQ(-ENODEV, layer_handle(0, 5, -1));
 }
 
-/* What the attacker tried: requests whose groups never end. The oldest are forgotten. */
+/* The attack: requests of groups that never end. The oldest are forgotten. */
 TEST_F(LayerFaultTest, AFloodOfIncompleteGroupsIsLimited)
 {
 	ASSERT_EQ(0, layer_handle(0, 5, -1));
@@ -167,7 +170,7 @@ TEST_F(LayerFaultTest, AFloodOfIncompleteGroupsIsLimited)
 	layer_unhandle(0, 5);
 }
 
-/* What the attacker tried: groups without end, which nobody answers. The device is all his. */
+/* The attack: endless groups without answers, by an exclusive owner. */
 TEST_F(LayerFaultTest, AFloodOfGroupsIsLimited)
 {
 	constexpr unsigned kCredits = 500;
@@ -191,7 +194,7 @@ TEST_F(LayerFaultTest, AFloodOfGroupsIsLimited)
 	layer_unhandle(0, 5);
 }
 
-/* One of several owners that answers nothing has an eighth of what the device may ask for. */
+/* One of several owners that answers nothing has an eighth of the device's credits. */
 TEST_F(LayerFaultTest, AnOwnerHasAShare)
 {
 	setLimit("0");
@@ -204,7 +207,7 @@ TEST_F(LayerFaultTest, AnOwnerHasAShare)
 	ASSERT_EQ(1u, mock_nr_responses());
 	EXPECT_EQ(kInvalid, mock_response_at(0).code);
 	EXPECT_EQ(2u, mock_response_at(0).grpid);
-	/* The other one has his own. A group is refused or taken as a whole. */
+	/* The other one has its own. A group is refused or taken as a whole. */
 	EXPECT_EQ(MOCK_TAKEN, request(3, 0, true, 6, true));
 	for (unsigned i = 0; i < 7; i++)
 		EXPECT_EQ(MOCK_TAKEN, request(4, i, false, 6, true));
@@ -217,7 +220,7 @@ TEST_F(LayerFaultTest, AnOwnerHasAShare)
 	EXPECT_EQ(MOCK_UNHANDLED, request(2, 0, true));
 	while (layer_nr_groups())
 		EXPECT_EQ(0, layer_answer(kSuccess));
-	/* One that is larger than the share is let in, if it is the only one. */
+	/* One that is larger than the share is taken, if it is the only one. */
 	for (unsigned i = 0; i < 15; i++)
 		EXPECT_EQ(MOCK_TAKEN, request(5, i, false));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 15, true));
@@ -227,7 +230,7 @@ TEST_F(LayerFaultTest, AnOwnerHasAShare)
 	layer_answer(kSuccess);
 }
 
-/* However many they are, owners in user space leave something for what the kernel answers. */
+/* Any number of owners in user space leave credits for faults that the kernel answers. */
 TEST_F(LayerFaultTest, OwnersTogetherLeaveCreditsToTheKernel)
 {
 	constexpr unsigned kOwners = 10;
@@ -252,7 +255,9 @@ TEST_F(LayerFaultTest, OwnersTogetherLeaveCreditsToTheKernel)
 	layer_unhandle(0, 5);
 }
 
-/* He did not answer: the layer does, once, tells him, and lets nothing more wait for him. */
+/*
+ * The owner did not answer: the layer does, once, tells the owner, and gives it no further groups.
+ */
 TEST_F(LayerFaultTest, WhoDoesNotAnswerInTimeIsAnsweredFor)
 {
 	setLimit("1");
@@ -276,7 +281,7 @@ TEST_F(LayerFaultTest, WhoDoesNotAnswerInTimeIsAnsweredFor)
 	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
 	EXPECT_EQ(0, layer_answer(kSuccess));
 	EXPECT_EQ(kSuccess, mock_response_at(3).code);
-	/* After its handler has gone, and after the device has: nobody is answered twice. */
+	/* After its handler has gone, and after the device has: no group is answered twice. */
 	setLimit("1");
 	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
 	layer_unhandle(0, 5);
@@ -290,7 +295,7 @@ TEST_F(LayerFaultTest, WhoDoesNotAnswerInTimeIsAnsweredFor)
 	EXPECT_EQ(6u, mock_nr_responses());
 }
 
-/* A process whose memory does not come keeps its share, after a while; before, all it needs. */
+/* A process that waits for memory keeps its share, after a while; before, all that it needs. */
 TEST_F(LayerFaultTest, MemoryThatDoesNotComeTakesAShare)
 {
 	setLimit("0");
@@ -330,7 +335,7 @@ TEST_F(LayerFaultTest, IncompleteGroupsAreForgottenWhenRequestsWereLost)
 	layer_unhandle(0, 5);
 }
 
-/* Whoever waits for memory holds nothing that the device's page requests need. */
+/* A thread that waits for memory holds no lock that the device's page requests need. */
 TEST_F(LayerFaultTest, NobodyWhoWaitsForMemoryHoldsThemUp)
 {
 	unsigned asked = 0;
@@ -374,7 +379,7 @@ TEST_F(LayerFaultTest, AGroupWithoutMemoryIsInvalid)
 	layer_unhandle(0, 5);
 }
 
-/* Handlers come and go while devices ask: each group is answered once, whoever answers it. */
+/* Handlers come and go while devices ask: each group is answered once. */
 TEST_F(LayerFaultTest, HandlersComeAndGoWhileDevicesAsk)
 {
 	constexpr unsigned kThreads = 3, kGroups = 4000;

@@ -115,7 +115,7 @@ TEST_F(LayerNestingTest, APasidBindImpliesTheParent)
 	EXPECT_EQ(0, layer_bind(parent_, 0, a, 7));
 	EXPECT_EQ(0, layer_bind(parent_, 1, a, 5));
 	EXPECT_EQ(3u, nested());
-	/* What undoes something else does nothing. */
+	/* An undo of another attachment does nothing. */
 	layer_unbind(parent_, 0, b, 5);
 	layer_detach_pasid(parent_, 0, 5);
 	layer_unbind(parent_, 0, a, 6);
@@ -183,7 +183,10 @@ TEST_F(LayerNestingTest, ARequesterIdBindNeedsTheParentThere)
 	layer_domain_free(other);
 }
 
-/* What the core has blocked for the owner of the group, and goes on believing blocked. */
+/*
+ * A requester id that the core has blocked for the owner of the group, and still regards as
+ * blocked.
+ */
 TEST_F(LayerNestingTest, ABlockedRequesterIdMayBeAttached)
 {
 	wd_pgtable *a = table(0xa000), *b = table(0xb000);
@@ -244,7 +247,7 @@ TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
 	layer_finish(1);
 	EXPECT_EQ(4, mock_rid_type(0));
 	EXPECT_EQ(0u, nested());
-	/* What was there is gone by the time, or the device: then there is nothing to replace. */
+	/* The old attachment, or the device, is gone by then: there is nothing to replace. */
 	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 5));
 	layer_release(0);
 	layer_finish(1);
@@ -254,7 +257,7 @@ TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
 	layer_table_free(b);
 }
 
-/* Removal behind the back of who bound: nothing is bound any more, and what he undoes is harmless.
+/* Removal while a table is bound: nothing is bound any more, and the owner's unbind is harmless.
  */
 TEST_F(LayerNestingTest, TheReleaseOfADeviceUnbindsAll)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IOAS_MAP and IOAS_UNMAP: errors in the order of the contract, and what page tables get. */
+/* IOAS_MAP and IOAS_UNMAP: errors in the order of the contract, and entries of page tables. */
 #include <cerrno>
 #include <cstring>
 
@@ -26,8 +26,8 @@ protected:
 };
 
 /**
- * IOMMUFD-MAP-1, IOMMUFD-MAP-2: each step makes everything behind it wrong as well: the first
- * reason must win.
+ * IOMMUFD-MAP-1, IOMMUFD-MAP-2: each step makes all later members wrong as well: the first reason
+ * must win.
  */
 TEST_F(MapErrors, Order)
 {

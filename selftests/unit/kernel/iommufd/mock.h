@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Test modules of the hosted kernel: an IOMMU whose behaviour a test chooses, and a driver that
- * exposes a function's binding to /dev/iommu as the file /dev/mock<device number>.
+ * Test modules of the hosted kernel: an IOMMU with a behaviour that a test chooses, and a driver
+ * that exposes a function's binding to /dev/iommu as the file /dev/mock<device number>.
  */
 #ifndef KERNEL_IOMMUFD_MOCK_H
 #define KERNEL_IOMMUFD_MOCK_H
@@ -33,7 +33,7 @@ struct mock_attach {
 #define MOCK_UNBIND _IO('m', 1)	   /* nothing; detaches nothing */
 #define MOCK_ATTACH _IO('m', 2)	   /* struct mock_attach */
 #define MOCK_DETACH _IO('m', 3)	   /* unsigned int pasid */
-#define MOCK_DETACHALL _IO('m', 4) /* what was attached through this file */
+#define MOCK_DETACHALL _IO('m', 4) /* attachments of this file */
 
 struct mock_region {
 	unsigned long long start, length;
@@ -83,7 +83,7 @@ struct mock_counters {
 
 extern struct mock_counters mock_counters;
 
-/* What [device, pasid] (pasid 0: the requester id) has at @iova. 1 if mapped. */
+/* The page of [device, pasid] (pasid 0: the requester id) at @iova. 1 if mapped. */
 int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
 		   unsigned long long *phys, int *prot, unsigned long *pgsize);
 /* Number of entries in the page table of [device, pasid]; -1 if none is attached. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Between the files of the mock IOMMU: domains and devices, and what is nested on them. */
+/* Between the files of the mock IOMMU: domains and devices, and nested tables. */
 #ifndef KERNEL_IOMMUFD_MOCK_IOMMU_H
 #define KERNEL_IOMMUFD_MOCK_IOMMU_H
 
@@ -23,7 +23,7 @@ bool mock_fails(unsigned int *countdown);
 struct wd_pgtable *mock_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
 				      const struct wd_user_data *data);
 void mock_pgtable_free(struct wd_pgtable *table);
-/* What is in mock_dev.tables for it; and the parent of what is there, or NULL. */
+/* The entry of mock_dev.tables for it; and its parent, or NULL. */
 void *mock_table_object(struct wd_pgtable *table);
 struct iommu_domain *mock_table_parent(struct mock_dev *mdev, unsigned int pasid);
 int mock_bind_pgtable(struct wd_pgtable *table, struct device *dev, ioasid_t pasid);
@@ -36,7 +36,7 @@ void mock_faults_disable(struct device *dev);
 void mock_page_response(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			enum wd_fault_code code);
 
-/* The page request queue: which devices are there, and a wait for what is on its way. */
+/* The page request queue: the devices, and a wait for requests in flight. */
 void mock_queue_open(struct mock_dev *mdev);
 void mock_queue_close(struct mock_dev *mdev);
 void mock_queue_drain(void);

@@ -210,7 +210,7 @@ int layer_invalidate(struct wd_pgtable *table, unsigned int type, const void *en
 	return wd_iommu_cache_invalidate(table, type, entries, entry_len, count, done);
 }
 
-/* --- page faults; @group->data of one who answers at once is the answer --- */
+/* --- page faults; @group->data of a handler that answers at once is the answer --- */
 
 static void layer_keep(struct wd_fault_group *group)
 {

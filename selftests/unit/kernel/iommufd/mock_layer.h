@@ -67,14 +67,14 @@ struct layer_group {
 };
 unsigned int layer_nr_groups(void);
 struct layer_group layer_group_at(unsigned int index);
-/* The oldest one; it is no longer there. What the layer said to the answer. */
+/* The oldest one; it is no longer there. The layer's result for the answer. */
 int layer_answer(int code);
 /* As layer_answer(), for the oldest one at @pasid. */
 int layer_answer_at(unsigned int pasid, int code);
 
 void layer_faults_lost(unsigned int device);
 
-/* @device is removed from its bus, without a word to those who use it. */
+/* @device is removed from its bus, without notice to its users. */
 void layer_release(unsigned int device);
 
 #ifdef __cplusplus

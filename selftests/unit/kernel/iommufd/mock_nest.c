@@ -144,7 +144,7 @@ void mock_queue_close(struct mock_dev *mdev)
 	up_write(&mock_queue);
 }
 
-/* The entry is gone: what came before has been reported when this returns. */
+/* The entry is gone: earlier requests have been reported when this returns. */
 void mock_queue_drain(void)
 {
 	down_write(&mock_queue);

@@ -43,7 +43,7 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	cmd.fault_id = ioas_;
 	EXPECT_EQ(-ENOENT, call());
 	cmd.flags = 0;
-	/* What the driver does not know, and data that it refuses. */
+	/* Types that the driver does not know, and data that it refuses. */
 	s1.addr_width = 57;
 	EXPECT_EQ(-EINVAL, call());
 	s1.addr_width = 48;
@@ -149,7 +149,7 @@ TEST_F(NestedTest, AttachByRequesterId)
 	EXPECT_EQ(0, device_->attach(pt, 0, true));
 	EXPECT_EQ(-1, mock_table_at(0, 0));
 	EXPECT_EQ(1, mock_rid_type(0));
-	/* A replace that fails leaves what was there. */
+	/* A replace that fails leaves the old table. */
 	mock_config.fail_attach = 1;
 	pt = b;
 	EXPECT_EQ(-ENOSPC, device_->attach(pt, 0, true));
@@ -227,7 +227,7 @@ TEST_F(NestedTest, SharedDevice)
 }
 
 /**
- * IOMMUFD-ATTACH-6: the reserved regions of a device are kept free in the IOAS behind the parent.
+ * IOMMUFD-ATTACH-6: the reserved regions of a device are kept free in the parent's IOAS.
  */
 TEST_F(NestedTest, ReservedRegionsGoToTheParentsIoas)
 {
@@ -289,7 +289,7 @@ TEST_F(NestedTest, GroupsMoveTogether)
 	EXPECT_EQ(0, b.attach(pt, 0, true));
 	for (unsigned device = 0; device < 4; device++)
 		EXPECT_EQ(0xb000, mock_table_at(device, 0)) << device;
-	/* What was asked for before may be answered, once. */
+	/* Earlier requests may be answered, once. */
 	EXPECT_EQ(0u, answers(1));
 	EXPECT_EQ(0, queue.answer(record.cookie));
 	EXPECT_EQ(-EINVAL, queue.answer(record.cookie));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Whose memory is pinned, who is charged, and that it stays the same memory. */
+/* The memory that is pinned, the account that is charged, and that it stays the same memory. */
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -131,7 +131,7 @@ TEST_F(PinTest, LimitThatChanges)
 	caller->setMemlockLimit(9 * kPage);
 	EXPECT_EQ(0, device.attach(pt));
 	EXPECT_EQ(8u, caller->lockedPages());
-	/* What is pinned stays when it is lowered, and counts. */
+	/* Pinned memory stays when the limit is lowered, and counts. */
 	caller->setMemlockLimit(4 * kPage);
 	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), kPage, 0x10000));
 	EXPECT_EQ(8u, caller->lockedPages());
@@ -149,8 +149,7 @@ unsigned resident(const Buffer &memory)
 }
 
 /**
- * IOMMUFD-PIN-3: what is above the limit is never pinned, not even until it is found to be too
- * much.
+ * IOMMUFD-PIN-3: memory above the limit is never pinned, not even for a moment.
  */
 TEST_F(PinTest, LimitIsMetBeforePinning)
 {
@@ -176,7 +175,7 @@ TEST_F(PinTest, LimitIsMetBeforePinning)
 }
 
 /**
- * IOMMUFD-PIN-3: who is being killed does not pin on, and everything else of his goes as always.
+ * IOMMUFD-PIN-3: a process that is being killed stops pinning, and its other calls work as always.
  */
 TEST_F(PinTest, FatalSignal)
 {
@@ -282,7 +281,7 @@ TEST_F(PinTest, MemoryOfAnotherProcess)
 	ASSERT_EQ(1, process_vm_readv(child.pid(), &local, 1, &far, 1, 0));
 	EXPECT_EQ(0x77, seen);
 
-	/* The process ends: what is pinned stays mapped, new pins find nothing. */
+	/* The process ends: pinned memory stays mapped, new pins find nothing. */
 	uint32_t hwpt = 0;
 	child.end();
 	remote.reset();

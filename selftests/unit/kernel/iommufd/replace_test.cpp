@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A function that never stops its requests, through the model of the remapping unit, while page
- * tables are attached, replaced and detached: what it reaches is the old table or the new one, and
- * never anything between. And the way back of a function that was owned.
+ * tables are attached, replaced and detached: it reaches the old table or the new one, and never
+ * anything between. And the way back of a function that was owned.
  */
 #include <algorithm>
 #include <atomic>
@@ -37,7 +37,7 @@ public:
 	}
 };
 
-/** What the requests of a function brought, issued by threads of its own until stop(). */
+/** Results of a function's requests, issued by threads of its own until stop(). */
 class Hammer
 {
 public:
@@ -157,7 +157,7 @@ protected:
 void ReplaceTest::replaceUnderLoad(uint32_t pasid)
 {
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], pasid));
-	/* Neighbours, whose entries are in the same table. */
+	/* Neighbours with entries in the same table. */
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 61));
 	Hammer hammer(unit_, stream(pasid), kIova, kWord[0], kWord[1]),
 		neighbour(unit_, stream(61), kIova, kWord[0], kWord[0]);
@@ -288,7 +288,7 @@ protected:
 	uint32_t ioasOfGuest_ = 0, parent_ = 0, nested_[2] = {};
 };
 
-/* What only the parent maps is never reached, whatever is done to the nested tables. */
+/* Memory that only the parent maps is never reached, with any change of the nested tables. */
 TEST_F(NestedReplaceTest, TheBareParentIsNeverSeen)
 {
 	Hammer hammer(unit_, stream(), kSecretPage);
@@ -379,7 +379,9 @@ protected:
 	}
 };
 
-/* One owner has all that he can get: the other one's function is given back all the same. */
+/*
+ * One owner has all identifiers of its share: the other one's function is given back all the same.
+ */
 TEST_F(FewIdentifiersTest, TheWayBackNeedsNoIdentifier)
 {
 	MockDevice greedy(1);
@@ -409,7 +411,10 @@ TEST_F(FewIdentifiersTest, AnOwnerHasAShare)
 	/* The others go on: two functions' default domains, the greedy one's, one kept back. */
 	EXPECT_EQ(-ENOSPC, fill(*device_, second));
 	EXPECT_EQ(14u - 2 - 8 - 1, second);
-	/* What is given back can be had again; many places of one table cost one identifier. */
+	/*
+	 * An identifier that is given back can be used again; many places of one table cost one
+	 * identifier.
+	 */
 	EXPECT_EQ(0, device_->detach(100));
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 1));
 	for (uint32_t pasid = 2; pasid < 60; pasid++)

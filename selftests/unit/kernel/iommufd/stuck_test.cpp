@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory that never comes: whoever waits for it holds nothing that the removal of a device, or
- * another user, needs. What a driver does when it goes is detach and unbind.
+ * Memory that never comes: a thread that waits for it holds no lock that the removal of a device,
+ * or another user, needs. A driver that goes calls detach and unbind.
  */
 #include <cerrno>
 #include <thread>
@@ -143,7 +143,7 @@ TEST_F(StuckTest, AttachHoldsNothing)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
 }
 
-/* What is mapped while an attach waits is pinned by it, too. */
+/* The attach also pins mappings that are made while it waits. */
 TEST_F(StuckTest, MappingThatComesMeanwhile)
 {
 	Buffer memory(2 * kPage);
@@ -187,7 +187,7 @@ TEST_F(StuckTest, CopiesShareNoWait)
 	EXPECT_EQ(0, iommufd_->destroy(source));
 }
 
-/* Two who pin the same memory at once: it is pinned and charged once in the end. */
+/* Two threads pin the same memory at once: it is pinned and charged once in the end. */
 TEST_F(StuckTest, TwoWhoPinTheSame)
 {
 	const auto source = static_cast<uint32_t>(iommufd_->allocIoas());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Who owns a function: BIND, ATTACH, DETACH, and their errors. */
+/* Ownership of a function: BIND, ATTACH, DETACH, and their errors. */
 #include "fixture.h"
 
 #include <cerrno>

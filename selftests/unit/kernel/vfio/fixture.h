@@ -46,7 +46,7 @@ public:
 	/** All ones if it fails. */
 	uint32_t config(unsigned at, unsigned size = 4);
 	ssize_t setConfig(unsigned at, uint32_t value, unsigned size);
-	/** Offset of the capability @id in what the owner sees, 0 = none. */
+	/** Offset of the capability @id in the owner's view, 0 = none. */
 	unsigned capability(uint8_t id);
 	int map(unsigned region, uint64_t at, size_t size, void **out,
 		int prot = PROT_READ | PROT_WRITE, int flags = MAP_SHARED);

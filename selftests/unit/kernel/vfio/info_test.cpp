@@ -124,7 +124,7 @@ TEST_F(VfioInfo, Interrupts)
 }
 
 /*
- * The function's Express capability is shorter than its version demands: the bytes behind it belong
+ * The function's Express capability is shorter than its version demands: the bytes after it belong
  * to a capability that the owner does not see.
  */
 TEST_F(VfioInfo, CapabilityDoesNotShowItsNeighbour)
@@ -220,9 +220,9 @@ TEST_F(VfioInfo, NoMemoryNoAccess)
 }
 
 /*
- * A guest that rewrites its function's identity: routing, messages, translation. Whatever it
- * writes, byte by byte over the whole space, the function's own configuration stays, but for the
- * command register, and a reset.
+ * A guest that rewrites its function's identity: routing, messages, translation. It writes over the
+ * whole space byte by byte, and the function's own configuration stays, but for the command
+ * register, and a reset.
  */
 TEST_F(VfioInfo, NothingWrittenReachesTheFunction)
 {
@@ -241,7 +241,7 @@ TEST_F(VfioInfo, NothingWrittenReachesTheFunction)
 		EXPECT_EQ(after[i], before[i]) << "at " << 4 * i;
 }
 
-/* The MSI-X table would let him write any message anywhere. */
+/* With the MSI-X table the owner could send any message anywhere. */
 TEST_F(VfioInfo, MsixTableIsNotHis)
 {
 	const uint64_t before = function().barRead(0, 0, 8);

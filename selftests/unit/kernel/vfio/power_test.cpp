@@ -68,7 +68,7 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 	EXPECT_EQ(count, 1u);
 	close(told);
 
-	/* As after a reset, and no bus master before he asks for it. */
+	/* As after a reset, and no bus master before the owner asks for it. */
 	EXPECT_EQ(file_->config(0x04, 2) & kMaster, 0u);
 	EXPECT_NE(zip_dump(&zip_, kArena + kOut), 0);
 	ASSERT_EQ(file_->reset(), 0);
@@ -80,7 +80,7 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 /* Attack: the machine sleeps under a function that nothing is attached to. */
 TEST_F(VfioPower, NothingAttachedReachesNothing)
 {
-	/* What the kernel's own addresses of this page are, and what the hardware's are. */
+	/* The kernel's own address of this page, and the hardware's. */
 	const uint64_t address = reinterpret_cast<uintptr_t>(arena_.memory + kOut);
 
 	ASSERT_EQ(file_->detach(), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The driver is taken from a function whose owner waits for memory that never comes. */
+/* The driver is taken from a function while its owner waits for memory that never comes. */
 #include "fixture.h"
 
 #include <cerrno>

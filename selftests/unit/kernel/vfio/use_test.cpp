@@ -18,7 +18,7 @@ namespace
 
 constexpr uint64_t kArena = 0x10000000, kOther = 0x40000000;
 constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize, kBack = kOut + kSize;
-/* In BAR4: doorbell words of queue 1, whose first is nobody's. */
+/* In BAR4: doorbell words of queue 1; the first word is unused. */
 constexpr uint64_t kUnused = 0x12000;
 constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
 
@@ -30,7 +30,7 @@ public:
 	~Counter() { close(fd); }
 	Counter(const Counter &) = delete;
 	Counter &operator=(const Counter &) = delete;
-	/** What it counted, waiting for the first if there is none yet. */
+	/** Its count, after waiting for the first event if there is none yet. */
 	uint64_t take(int timeoutMs = 20000)
 	{
 		pollfd wait = {fd, POLLIN, 0};
@@ -96,7 +96,7 @@ TEST_F(VfioUse, CompressesAtItsRequesterId)
 	EXPECT_EQ(std::memcmp(arena_.memory + kBack, arena_.memory + kIn, kSize), 0);
 }
 
-/* The owner points the function at memory that is not his: at what is not attached, or no longer.
+/* The owner points the function at memory of others: never attached, or no longer.
  */
 TEST_F(VfioUse, ReachesOnlyWhatIsAttached)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* DMA_MAP and DMA_UNMAP: whose memory, how much of it, and until when. */
+/* DMA_MAP and DMA_UNMAP: the memory's owner, its size, and its life. */
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -304,7 +304,7 @@ TEST(DmaUnmap, MalformedRequestsAreErrors)
 	EXPECT_FALSE(present(rig.memory, 0));
 }
 
-/* VFIOUSER-DMA-6: the reply says that nobody uses the memory any more. */
+/* VFIOUSER-DMA-6: after the reply no function uses the memory any more. */
 TEST(DmaUnmap, ReplyWaitsForTheLastUser)
 {
 	Rig rig;

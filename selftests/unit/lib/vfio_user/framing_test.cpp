@@ -19,7 +19,7 @@ Bytes resetMessage(uint16_t id, uint32_t size = sizeof(Header), uint32_t flags =
 } // namespace
 
 /*
- * VFIOUSER-MSG-5: the attacker lies about the size: nothing behind such a header can be understood.
+ * VFIOUSER-MSG-5: the attacker lies about the size: nothing after such a header can be understood.
  */
 TEST(Framing, ImpossibleSizeIsAnsweredAndEndsIt)
 {
@@ -147,7 +147,7 @@ TEST(Framing, SameIdTwiceIsFine)
 	}
 }
 
-/* VFIOUSER-MSG-4: a posted command is executed and not answered, whatever becomes of it. */
+/* VFIOUSER-MSG-4: a posted command is executed and not answered, with any result. */
 TEST(Framing, NoReplyIsHonoured)
 {
 	Rig rig;

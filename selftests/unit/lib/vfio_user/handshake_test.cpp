@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* VERSION: what begins a connection, and what ends it at once. */
+/* VERSION: begins a connection, or ends it at once. */
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/eventfd.h>
@@ -97,7 +97,7 @@ TEST(Handshake, BadJsonEndsIt)
 	}
 }
 
-/* VFIOUSER-VER-1: the attacker hopes for a read behind the end of the message. */
+/* VFIOUSER-VER-1: the attacker hopes for a read after the end of the message. */
 TEST(Handshake, TextWithoutNulEndsIt)
 {
 	Rig rig(false);
@@ -130,7 +130,7 @@ TEST(Handshake, DescriptorsEndItAndAreClosed)
 	expectRefused(rig, answer, EINVAL);
 	char byte;
 
-	/* End of file: nobody has the other end. */
+	/* End of file: the other end is closed. */
 	EXPECT_EQ(::read(reader.get(), &byte, 1), 0);
 }
 
@@ -144,7 +144,10 @@ TEST(Handshake, OtherCommandFirstEndsIt)
 	EXPECT_EQ(rig.function.resets(), 1u); /* the end's own */
 }
 
-/* Who does not want the answer cannot go on; nothing is sent to him (the fuzzer found this). */
+/*
+ * A client that does not want the answer cannot go on; nothing is sent to it (the fuzzer found
+ * this).
+ */
 TEST(Handshake, PostedVersionEndsItSilently)
 {
 	for (const uint32_t flags : {kNoReply, kTypeReply, kTypeReply | kNoReply}) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the client learns about the function. */
+/* Information for the client about the function. */
 #include <sys/stat.h>
 
 #include "client.h"

@@ -31,7 +31,7 @@ void enableMsix(Rig &rig, uint16_t bits = 0x8000)
 	ASSERT_TRUE(rig.client->write(kRegionConfig, rig.function.msixControl(), bits).ok());
 }
 
-/** What QEMU does when the guest sets MSI-X up. */
+/** The commands of QEMU when the guest sets MSI-X up. */
 void giveMsix(Rig &rig, uint32_t vector, const UniqueFd &event)
 {
 	ASSERT_TRUE(rig.client->setIrqs(kGive, kIrqMsix, vector, 1, {event.get()}).ok());
@@ -256,7 +256,7 @@ TEST(Interrupts, OnlyEventFdsAreTaken)
 			  uint32_t{EINVAL});
 }
 
-/* VFIOUSER-IRQ-6: ... or a blocking eventfd whose counter is full. */
+/* VFIOUSER-IRQ-6: ... or a blocking eventfd with a full counter. */
 TEST(Interrupts, FullEventFdDoesNotBlock)
 {
 	Rig rig;

@@ -124,7 +124,7 @@ TEST(Regions, ConfigSpaceAtOnce)
 	EXPECT_EQ(rig.client->read(kRegionConfig, 1, 4096).error(), uint32_t{EINVAL});
 }
 
-/* VFIOUSER-REGION-3: what QEMU looks at before it accepts the function. */
+/* VFIOUSER-REGION-3: fields that QEMU checks before it accepts the function. */
 TEST(Regions, ConfigSpaceSuitsQemu)
 {
 	Rig rig;

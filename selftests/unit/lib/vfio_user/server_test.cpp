@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sockets in the file system: who is let in, who is not, and what is left behind. */
+/* Sockets in the file system: admitted clients, refused clients, and leftovers. */
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
@@ -281,7 +281,7 @@ TEST(Server, OtherFilesAreNotReplaced)
 	std::ofstream(folder.file("0000:75:00.0.sock")) << "precious";
 	EXPECT_EQ(errorOf(folder), EEXIST);
 	EXPECT_TRUE(std::filesystem::exists(folder.file("0000:75:00.0.sock")));
-	/* What had been made before the error is gone again. */
+	/* Sockets made before the error are gone again. */
 	EXPECT_FALSE(std::filesystem::exists(folder.file("0000:00:02.0.sock")));
 }
 

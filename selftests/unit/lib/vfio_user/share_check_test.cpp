@@ -105,7 +105,7 @@ TEST(ShareCheck, SharedMemoryIsFoundGood)
 	EXPECT_EQ(serveReads(rig, content), 0u);
 }
 
-/* VFIOUSER-DMA-8: with share=off the file behind the descriptor stays empty. */
+/* VFIOUSER-DMA-8: with share=off the descriptor's file stays empty. */
 TEST(ShareCheck, PrivateMemoryIsRefused)
 {
 	Rig rig;
@@ -160,7 +160,7 @@ TEST(ShareCheck, MissingMemoryIsSaid)
 	EXPECT_NE(rig.log().find("no guest memory"), std::string::npos);
 }
 
-/* The attacker answers with anything but what was asked for. */
+/* The attacker answers with anything but the requested bytes. */
 TEST(ShareCheck, MalformedReplies)
 {
 	Rig rig;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What a guest writes: every field where VT-d has it, and every reserved bit refused. */
+/* Words of a guest: every field where VT-d has it, and every reserved bit refused. */
 #include <gtest/gtest.h>
 #include <random>
 
@@ -161,7 +161,7 @@ TEST(Descriptors, PageRequest)
 	EXPECT_EQ(0u, words[2] | words[3]);
 }
 
-/* Whatever a guest writes, what comes out is inside the fields' ranges. */
+/* For any words of a guest the results are inside the fields' ranges. */
 TEST(Descriptors, RandomWords)
 {
 	std::mt19937_64 random(1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kernel that hands out ids and remembers: which page tables there are, what was flushed, which
- * faults wait. And a device that remembers what is attached.
+ * A kernel that hands out ids and remembers page tables, flushes and waiting faults. And a device
+ * that remembers its attachments.
  */
 #pragma once
 

@@ -42,7 +42,7 @@ TEST_F(PageRequests, ThereAndBack)
 	EXPECT_EQ(9u, kernel_.answers[0].cookie);
 	EXPECT_EQ(unsigned(IOMMUFD_PAGE_RESP_SUCCESS), kernel_.answers[0].code);
 	EXPECT_EQ(0u, iommu_.unanswered());
-	/* Once more, and one that nobody asked for. */
+	/* Once more, and one without a request. */
 	iommu_.execute(response(3, requests[0].group, 0));
 	iommu_.execute(response(3, (requests[0].group + 1) % 512, 0));
 	EXPECT_EQ(1u, kernel_.answers.size());
@@ -83,7 +83,7 @@ TEST_F(PageRequests, FaultOfNobodyIsRefused)
 	EXPECT_EQ(unsigned(IOMMUFD_PAGE_RESP_INVALID), kernel_.answers[0].code);
 }
 
-/* The kernel answers what is open when something is detached, and uses the cookie again. */
+/* The kernel answers open groups at a detach, and uses the cookie again. */
 TEST_F(PageRequests, LateAnswerAfterTheTableWent)
 {
 	for (bool replace : {false, true}) {

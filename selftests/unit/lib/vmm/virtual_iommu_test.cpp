@@ -146,7 +146,7 @@ TEST_F(Rig, FlushThatTheKernelRefusesForgetsEverything)
 	EXPECT_EQ(Result::Done, iommu_.execute(flushPages(1, 1, 1ull << 62, 0)));
 	ASSERT_EQ(1u, kernel_.flushes.size());
 	EXPECT_EQ(UINT64_MAX, kernel_.flushes[0].second.npages);
-	/* Not even that: nothing may use what could be stale. */
+	/* Not even that: no device may use translations that could be stale. */
 	kernel_.flushErrors = 2;
 	EXPECT_EQ(Result::Done, iommu_.execute(flushPages(1, 1, 0, 0)));
 	EXPECT_TRUE(queue.attached.empty());
@@ -197,7 +197,7 @@ TEST_F(Rig, DirectoriesThatCannotBe)
 	EXPECT_EQ(1u, function.attached.size());
 }
 
-/* Every directory entry leads to one and the same table, whose 64 entries are all present: the
+/* Every directory entry leads to one and the same table, with all of its 64 entries present: the
  * guest wants the host to make half a million page tables. */
 TEST_F(Rig, GuestThatWantsAllTables)
 {

@@ -189,7 +189,10 @@ TEST(Discovery, NodesThatTheMachineDoesNotHave)
 	}
 }
 
-/* An accelerator whose driver did not take it, or another one did, is named with the reason. */
+/*
+ * An accelerator that its driver did not take, or that another driver took, is named with the
+ * reason.
+ */
 TEST(Discovery, AcceleratorsWithoutADriver)
 {
 	FakeHost host;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A Host made of a map of sysfs texts and one device, whose "engine" copies its input. The device
- * keeps to the protocol until a test tells it not to: that is how hostile devices are tried.
+ * keeps to the protocol until a test tells it not to: tests of hostile devices do so.
  */
 #pragma once
 
@@ -46,7 +46,10 @@ public:
 	unsigned number = 3;
 	/** Called with the completed SQE and CQE just before they are published. */
 	std::function<void(zip::Sqe &, Cqe &)> tamper;
-	/* If set, the device is of another kind: what completes a descriptor, and its bytes. */
+	/*
+	 * If set, the device is of another kind: the function that completes a descriptor, and its
+	 * bytes.
+	 */
 	std::function<void(std::byte *descriptor, Cqe &)> engine;
 	size_t descriptorSize = sizeof(zip::Sqe);
 
@@ -154,7 +157,7 @@ public:
 	std::map<unsigned long, int> ioctlErrors; /**< request -> -errno */
 	FakeDevice device;
 	uint32_t sqeSize = 128;
-	uint16_t queueType = 0; /**< what the last queue was started as */
+	uint16_t queueType = 0; /**< type of the last queue that was started */
 	uint16_t sqDepth = kDepth, cqDepth = kDepth;
 	unsigned queuesLeft = 7;
 	std::set<uint32_t> pasidsTaken;
@@ -164,7 +167,7 @@ public:
 	std::set<int> openFds;
 	unsigned mappings = 0;
 	std::map<uint64_t, uint64_t> dma; /**< IOVA -> length */
-	/* If set, instead of what the host does itself. */
+	/* If set, called instead of the host's own code. */
 	std::function<long(unsigned long request, void *argument)> onIommu;
 	std::function<ssize_t(void *buffer, size_t count)> onRead;
 	std::function<ssize_t(const void *buffer, size_t count)> onWrite;

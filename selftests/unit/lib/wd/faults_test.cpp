@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Lines of the IOMMU driver's fault log, good ones and what a broken or hostile log would hold. */
+/* Lines of the IOMMU driver's fault log, good ones and lines of a broken or hostile log. */
 #include <gtest/gtest.h>
 
 #include "wd/faults.h"

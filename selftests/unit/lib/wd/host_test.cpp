@@ -129,7 +129,7 @@ TEST(HostChoice, Environment)
 	EXPECT_EQ(HostOptions::fromEnvironment().machine, "two-socket");
 }
 
-/* /dev/iommu alone is not enough for native: an upstream one has no accelerator of ours behind. */
+/* /dev/iommu alone is not enough for native: an upstream one has no accelerator of ours. */
 TEST(HostChoice, OurDriverIsRecognisedByItsFlag)
 {
 	test::FakeHost host;

@@ -270,7 +270,7 @@ TEST_F(HostedTest, LanesInThreads)
 		thread.join();
 }
 
-/* Whatever the data, up to the largest input there is a bound for. */
+/* Any data, up to the largest input that has a bound. */
 TEST_F(HostedTest, NoiseOfTheLargestSizeFitsItsBound)
 {
 	wd_host *handle = makeHandle(host_);
@@ -391,7 +391,7 @@ TEST_F(HostedTest, NoQueueLeft)
 	EXPECT_EQ(availableQueues(*host_, a.name), free);
 }
 
-/* A request that names memory of nobody fails; the next one of the same queue works. */
+/* A request that names unmapped memory fails; the next one of the same queue works. */
 TEST_F(HostedTest, UnmappedMemoryFailsTheRequest)
 {
 	Iommufd iommufd(*host_);
@@ -574,7 +574,7 @@ TEST_F(HostedTest, StreamsInPartsOfManySizes)
 	}
 }
 
-/* What follows a stream is not the stream's: consumed ends with its last byte. */
+/* Bytes after a stream are not the stream's: consumed ends with its last byte. */
 TEST_F(HostedTest, ConsumedEndsWithTheStream)
 {
 	for (const char *name : {"zlib", "gzip", "deflate"}) {

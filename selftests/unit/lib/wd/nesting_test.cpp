@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What the library makes of user-managed tables and faults, field by field, against a fake kernel.
+/* The library's requests for user-managed tables and faults, field by field, against a fake kernel.
  */
 #include <cstring>
 #include <gtest/gtest.h>
@@ -17,7 +17,7 @@ using namespace wd;
 
 constexpr uint32_t kDevice = 5, kIoas = 7, kParent = 8, kNested = 9, kQueue = 10, kFd = 1005;
 
-/** Answers as the kernel would, and remembers what was asked. */
+/** Answers as the kernel would, and remembers the requests. */
 class Nesting : public testing::Test
 {
 protected:

@@ -89,7 +89,7 @@ private:
 	int error_;
 };
 
-/** Runs @body in a child. @return 0, or the number of what it says is wrong */
+/** Runs @body in a child. @return 0, or the number of the failed check */
 int inChild(const std::function<int()> &body)
 {
 	const pid_t child = ::fork();
@@ -260,7 +260,7 @@ TEST_F(ProcessTest, ASessionOfTheParentRefusesInAChild)
 	EXPECT_TRUE(result.ok());
 }
 
-/* A prefork server: whatever its parent has open, each child opens its own, and all work at once.
+/* A prefork server: its parent has everything open, each child opens its own, and all work at once.
  */
 TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 {
@@ -311,7 +311,7 @@ TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 	EXPECT_TRUE(worker.works());
 }
 
-/* What Python's multiprocessing does with what it has inherited. */
+/* As Python's multiprocessing treats inherited objects. */
 TEST_F(ProcessTest, AChildThatExitsIsQuiet)
 {
 	if (kAddressSanitizer)
@@ -342,8 +342,7 @@ TEST_F(ProcessTest, AChildThatExitsIsQuiet)
 
 /* ---- the end of a program ---- */
 
-/* What a program that forgets wd_release_queue() leaves is the kernel's to clean up, without a
- * word. */
+/* The kernel cleans up after a program that forgets wd_release_queue(), without a message. */
 TEST_F(ProcessTest, AnEndWithoutReleaseIsQuiet)
 {
 	::testing::FLAGS_gtest_death_test_style = "threadsafe";

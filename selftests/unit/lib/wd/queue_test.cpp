@@ -116,7 +116,7 @@ TEST_F(QueueTest, PasidErrors)
 	EXPECT_EQ(second.attach(hwpt), 1u);
 }
 
-/* A driver whose answers make no sense. */
+/* A driver with senseless answers. */
 TEST_F(QueueTest, HostileDriver)
 {
 	const auto start = [&] {

@@ -19,7 +19,7 @@ class RingsTest : public ::testing::Test
 protected:
 	explicit RingsTest(bool words = true) : dus_(kDus, std::byte{0xff}), mmio_(kMmio)
 	{
-		/* A freshly taken queue: flags zero, whatever in the rings. */
+		/* A freshly taken queue: flags zero, anything in the rings. */
 		std::memset(dus_.data() + kDus - 8, 0, 8);
 		device_.dus = dus_.data();
 		device_.mmio = mmio_.data();
@@ -193,7 +193,7 @@ TEST_F(ArchitectedRingsTest, Doorbells)
 	EXPECT_EQ(doorbell(), 0x0001000500001003u);
 }
 
-/* QM-UACCE-4: the kernel's flags. What is complete is still delivered. */
+/* QM-UACCE-4: the kernel's flags. Completed requests are still delivered. */
 TEST_F(RingsTest, StopFlags)
 {
 	ASSERT_EQ(send(1), QueueStatus::Ok);
@@ -296,7 +296,7 @@ TEST_F(RingsTest, ImpossibleLayouts)
 	});
 }
 
-/* A completion ring smaller than the submission ring bounds what is in flight. */
+/* A completion ring smaller than the submission ring bounds the requests in flight. */
 TEST_F(RingsTest, SmallCompletionRing)
 {
 	detail::Rings::Layout l = layout();

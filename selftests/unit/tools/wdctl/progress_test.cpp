@@ -55,7 +55,7 @@ public:
 	Screen(const Screen &) = delete;
 	Screen &operator=(const Screen &) = delete;
 
-	/** What was written since the last call. */
+	/** The output since the last call. */
 	std::string text() const
 	{
 		std::string out;
@@ -79,7 +79,7 @@ size_t count(const std::string &text, const std::string &what)
 	return found;
 }
 
-/** What a bar at @fraction looks like on a screen of @columns, from the beginning of its line. */
+/** A bar at @fraction on a screen of @columns, from the beginning of its line. */
 std::string drawn(unsigned columns, double fraction, const std::string &phase = "compress")
 {
 	const Screen screen(columns);

@@ -234,7 +234,7 @@ TEST_F(DmaTest, FlushQueueDelaysInvalidation)
 		EXPECT_GE(toy_.flushes, 8u);
 		EXPECT_EQ(toy_.syncs, 0u);
 	}
-	/* The timer flushes what is left. */
+	/* The timer flushes the rest. */
 	const unsigned before = [&] {
 		std::lock_guard lock(toy_.mutex);
 		return toy_.flushes;

@@ -50,7 +50,7 @@ TEST_F(IommuMapTest, SmallPagesInOneRun)
 /* LINUX-MAP-1 */
 TEST_F(IommuMapTest, LargePagesWhereAlignmentAllows)
 {
-	/* From 2 MiB - 8 KiB over two large pages to 12 KiB behind. */
+	/* From 2 MiB - 8 KiB over two large pages to 12 KiB after them. */
 	const unsigned long iova = k2M - 2 * k4K;
 
 	ASSERT_EQ(iommu_map(domain_, iova, iova, 2 * k4K + 2 * k2M + 3 * k4K, kRw), 0);
@@ -118,7 +118,7 @@ TEST_F(IommuMapTest, FailureUndoesWhatWasMapped)
 	toy_.failMapAfter = 3;
 	EXPECT_EQ(iommu_map(domain_, k2M - 2 * k4K, k2M - 2 * k4K, 2 * k4K + k2M, kRw), -ENOMEM);
 	EXPECT_TRUE(toyDomain(domain_)->pages.empty());
-	/* A collision must not remove what was there before. */
+	/* A collision must not remove earlier mappings. */
 	ASSERT_EQ(iommu_map(domain_, 0x13000, 0x1000, k4K, kRw), 0);
 	EXPECT_EQ(iommu_map(domain_, 0x10000, 0x1000, 8 * k4K, kRw), -EEXIST);
 	EXPECT_EQ(toyDomain(domain_)->pages.size(), 1u);

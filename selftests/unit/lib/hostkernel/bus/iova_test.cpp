@@ -39,7 +39,7 @@ TEST_F(IovaTest, AlignsToSizeRoundedUp)
 
 	EXPECT_EQ(pfn, kTop - 3);
 	EXPECT_EQ(iova_size(find_iova(&domain_, pfn)), 4u);
-	/* Without alignment it takes exactly what is asked for. */
+	/* Without alignment it takes exactly the requested size. */
 	EXPECT_EQ(iova_size(alloc_iova(&domain_, 3, kTop, false)), 3u);
 }
 
@@ -64,7 +64,7 @@ TEST_F(IovaTest, RefusesWhatDoesNotFit)
 	EXPECT_EQ(alloc_iova(&domain_, ~0UL, kTop, false), nullptr);
 	EXPECT_EQ(reserve_iova(&domain_, 10, 9), nullptr);
 	EXPECT_EQ(find_iova(&domain_, 77), nullptr);
-	/* Freeing what nobody has must not invent free space. */
+	/* Freeing an unallocated range must not invent free space. */
 	free_iova(&domain_, 77);
 	EXPECT_NE(alloc_iova(&domain_, kTop, kTop, false), nullptr);
 	EXPECT_EQ(alloc_iova(&domain_, 1, kTop, false), nullptr);

@@ -198,7 +198,7 @@ TEST_F(IrqTest, SignalDoesNotWaitForTheHandler)
 	for (int i = 0; i < 1000; i++)
 		first.raise(0);
 	counter_.block = false;
-	/* What came meanwhile is one more interrupt. */
+	/* Interrupts that came meanwhile are one more interrupt. */
 	EXPECT_TRUE(eventually([&] { return counter_.threaded == 2; }));
 	free_irq(irq(0), &counter_);
 	EXPECT_EQ(counter_.hard, 2u);

@@ -241,7 +241,7 @@ TEST_F(PciTest, RegionsHaveOneOwner)
 	EXPECT_EQ(pci_request_regions(dev_, "two"), -EBUSY);
 	pci_release_mem_regions(dev_);
 	ASSERT_EQ(pci_request_region(dev_, kDoorbells, "two"), 0);
-	/* A partial failure gives back what it took. */
+	/* A partial failure gives back its vectors. */
 	EXPECT_EQ(pci_request_regions(dev_, "three"), -EBUSY);
 	EXPECT_EQ(pci_request_region(dev_, kRegisters, "two"), 0);
 	pci_release_regions(dev_);

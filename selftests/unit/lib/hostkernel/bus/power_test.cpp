@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sleep of the machine as a driver sees it: order, errors, what is lost and what is restored. */
+/* Sleep of the machine as a driver sees it: order, errors, lost state and restored state. */
 #include "test_function.h"
 
 #include <atomic>
@@ -170,7 +170,7 @@ TEST_F(PowerTest, MessagesComeAgain)
 	pci_free_irq_vectors(dev_[0]);
 }
 
-/* Who is not in the kernel when the machine falls asleep enters when it is awake again. */
+/* A caller outside of the kernel when the machine falls asleep enters when it is awake again. */
 TEST_F(PowerTest, UsersStandStill)
 {
 	std::atomic<pid_t> entering{0};

@@ -25,8 +25,8 @@ constexpr unsigned kRegisters = 2, kDoorbells = 4;
 constexpr uint64_t kRegistersSize = 0x10000, kDoorbellsSize = 0x20000, kSharedFrom = 0x10000;
 
 /**
- * BAR0: 4 KiB MSI-X table (32-bit); BAR2: registers that store what is written; BAR4: doorbells,
- * trapped in the lower half and shared memory in the upper one.
+ * BAR0: 4 KiB MSI-X table (32-bit); BAR2: registers that store writes; BAR4: doorbells, trapped in
+ * the lower half and shared memory in the upper one.
  */
 class TestFunction : public wd::machine::PciFunction
 {

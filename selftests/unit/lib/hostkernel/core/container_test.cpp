@@ -215,7 +215,7 @@ TEST(IntervalTree, FindsExactlyWhatOverlaps)
 	check(0, ULONG_MAX);
 }
 
-/* An attacker who inserts in order must not get a list. */
+/* An attacker that inserts in order must not get a list. */
 TEST(IntervalTree, SortedInsertionStaysShallow)
 {
 	rb_root_cached root = RB_ROOT_CACHED;
@@ -301,7 +301,7 @@ TEST(Bitmap, FindsBitsAcrossWords)
 	EXPECT_EQ(find_next_zero_bit(map, 200, 60), 70u);
 	EXPECT_EQ(find_next_bit(map, 200, 70), 199u);
 	EXPECT_EQ(bitmap_weight(map, 200), 11u);
-	EXPECT_EQ(bitmap_weight(map, 65), 5u); /* bits behind the end do not count */
+	EXPECT_EQ(bitmap_weight(map, 65), 5u); /* bits after the end do not count */
 	EXPECT_EQ(bitmap_find_next_zero_area(map, 200, 50, 12, 0), 70u);
 	EXPECT_EQ(bitmap_find_next_zero_area(map, 200, 0, 150, 0), 201u);
 	EXPECT_EQ(find_last_bit(map, 200), 199u);

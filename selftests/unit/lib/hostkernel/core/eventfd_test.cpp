@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Event counters of programs: which descriptors are taken, for whom, and that nobody waits. */
+/* Event counters of programs: accepted descriptors, their callers, and that no call waits. */
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
@@ -71,7 +71,7 @@ TEST_F(EventfdTest, OutlivesTheDescriptor)
 	close(copy);
 }
 
-/* A program that names what is no event counter: its descriptors must not be written to. */
+/* A program names a descriptor of another kind: the kernel must not write to it. */
 TEST_F(EventfdTest, TakesNothingElse)
 {
 	int ends[2];

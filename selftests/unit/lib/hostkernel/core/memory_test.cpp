@@ -23,7 +23,7 @@ namespace
 
 constexpr size_t kPage = 4096;
 
-/** Two pages of memory, and after them one that nobody can access and no other thread can map. */
+/** Two pages of memory, and after them one that no thread can access or map. */
 class Hole
 {
 public:
@@ -65,7 +65,7 @@ TEST(Physical, AccessesOfHolesFailAndNothingElse)
 	uint64_t value = 0;
 	EXPECT_FALSE(memory.load(end, 8, value));
 	EXPECT_FALSE(memory.store(end, 8, 1));
-	/* What is no address at all: page 0, noncanonical, an mm id nobody has. */
+	/* Invalid addresses: page 0, noncanonical, an unused mm id. */
 	EXPECT_FALSE(memory.load(8, 8, value));
 	EXPECT_FALSE(memory.load(uint64_t{1} << 60, 8, value));
 	EXPECT_FALSE(memory.load((uint64_t{31} << 47) | pa, 8, value));
@@ -212,7 +212,7 @@ TEST_F(MemoryTest, StructsOfOtherSizes)
 	EXPECT_EQ(call(test::kStruct, request), 0);
 	request[0] = 32; /* newer user, new fields unused */
 	EXPECT_EQ(call(test::kStruct, request), 7);
-	request[3] = 1; /* newer user asks for what we do not know */
+	request[3] = 1; /* newer user asks for an unknown extension */
 	EXPECT_EQ(call(test::kStruct, request), -E2BIG);
 	request[0] = ~0ull;
 	request[3] = 0;

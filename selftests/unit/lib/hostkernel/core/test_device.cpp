@@ -165,7 +165,7 @@ __poll_t poll(file *filp, poll_table *pt)
 	return context->ready ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
-/* What may be an endless wait. */
+/* Waits that may be endless. */
 long touchOnce(const Touch &touch)
 {
 	char byte;

@@ -44,10 +44,11 @@ enum Command : unsigned {
 	kUid,
 	kCapable, /**< whether the caller has capability argument */
 	kString,  /**< length of the string at argument, read with strndup_user() of 16 */
-	kSignal,  /**< adds 1 to the event counter of descriptor argument; returns what was added */
-	kGrabMm,  /**< mmgrab() of the caller's mm, whose address goes to the argument */
-	kTouch,	  /**< struct Touch */
-	kStruct, /**< copy_struct_from_user of 16 bytes from a struct whose size is its first u64 */
+	/** adds 1 to the event counter of descriptor argument; returns the added number */
+	kSignal,
+	kGrabMm, /**< mmgrab() of the caller's mm; its address goes to the argument */
+	kTouch,	 /**< struct Touch */
+	kStruct, /**< copy_struct_from_user of 16 bytes from a struct with its size as first u64 */
 };
 
 extern std::atomic<int> opens, releases, closedMappings;

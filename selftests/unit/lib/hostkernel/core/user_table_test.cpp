@@ -21,7 +21,7 @@ namespace
 constexpr size_t kPage = 4096;
 constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4;
 
-/* What happened to an mm, in order. */
+/* Events of an mm, in order. */
 struct Watch {
 	mmu_notifier notifier;
 	std::vector<std::pair<unsigned long, unsigned long>> ranges;
@@ -122,7 +122,7 @@ TEST_F(UserTableTest, FaultsFillIt)
 	EXPECT_EQ(leafOf(mm_, address(1)), address(1) | kPresent | kUser | kWritable);
 }
 
-/* Attack: a device asks for what the process does not have, or must not write. */
+/* Attack: a device asks for memory that the process does not have, or must not write. */
 TEST_F(UserTableTest, FaultsAreRefused)
 {
 	mprotect(memory_ + 3 * kPage, kPage, PROT_NONE);
@@ -162,7 +162,7 @@ TEST_F(UserTableTest, ChangesAreAnnouncedAfterTheEntriesWent)
 	caller_->memoryChanged(memory_, ~size_t{0});
 	EXPECT_EQ(leafOf(mm_, address(7)), address(7) | kPresent | kUser | kWritable);
 
-	/* What the hosted kernel maps and unmaps itself. */
+	/* Mappings that the hosted kernel makes and removes itself. */
 	size_t before = watch->ranges.size();
 	void *pages;
 	ASSERT_EQ(caller_->mmap(kPage, PROT_READ, MAP_SHARED, fd_, 0, &pages), 0);
@@ -185,7 +185,7 @@ TEST_F(UserTableTest, OneNotifierForEachKindAndMm)
 	EXPECT_EQ(freed, 1u);
 }
 
-/* The files of a process go after its address space; a notifier outlives both if nobody puts it. */
+/* The files of a process go after its address space; a notifier outlives both if it is not put. */
 TEST_F(UserTableTest, TheEndReleasesBeforeTheTableGoes)
 {
 	mmu_notifier *notifier = mmu_notifier_get(&watchOps, mm_);

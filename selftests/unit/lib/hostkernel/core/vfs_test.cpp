@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files, callers, mappings, poll: what a process sees, and what its end leaves. */
+/* Files, callers, mappings, poll: the view of a process, and the state after its end. */
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -218,7 +218,7 @@ TEST_F(VfsTest, FilesOutliveTheDescriptorDuringACall)
 		EXPECT_EQ(test::releases, 0);
 	});
 	pollfd fds = {fd_, POLLIN, 0};
-	/* The time-out is what ends it. */
+	/* The time-out ends it. */
 	EXPECT_EQ(caller_->poll(&fds, 1, 1000), 0);
 	closer.join();
 	EXPECT_EQ(test::releases, 1);
@@ -263,7 +263,7 @@ TEST(LeakReport, SeesWhatIsLeft)
 	free_page(page);
 	fput(filp);
 	put_device(root);
-	/* The next kernel starts from what is there. */
+	/* The next kernel starts from the existing state. */
 	boot({});
 	EXPECT_TRUE(shutdown().clean());
 }

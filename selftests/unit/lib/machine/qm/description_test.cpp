@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Machine descriptions: what is wrong is refused with the name of the field. */
+/* Machine descriptions: errors are refused with the name of the field. */
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>

@@ -12,7 +12,7 @@ namespace
 
 constexpr unsigned kThreads = 4, kQueuesPerThread = 6, kRequests = 400, kDepth = 32;
 
-/** What one thread does with one of its queues. */
+/** The work of one thread on one of its queues. */
 struct Producer {
 	unsigned queue;
 	Bell bell;
@@ -24,7 +24,7 @@ class Doorbells : public ::testing::TestWithParam<std::tuple<Bell, DoorbellMode,
 {
 };
 
-/* Sends as much as fits, takes what is there, in steps of random size with random pauses. */
+/* Sends as much as fits, takes all results, in steps of random size with random pauses. */
 void drive(Rig &rig, Producer &p, std::mt19937 &random)
 {
 	const unsigned room = kDepth - 1 - (p.sent - p.done);
@@ -63,7 +63,7 @@ TEST_P(Doorbells, EveryRequestCompletesExactlyOnce)
 {
 	const auto [bell, mode, engines] = GetParam();
 	EnginePolicy policy;
-	/* Short limits: the paths between spinning, sleeping, hot and cold are what is tested. */
+	/* Short limits: this tests the transitions between spinning, sleeping, hot and cold. */
 	policy.spinNs = 20000;
 	policy.coldNs = 50000;
 	Rig rig(describe(kThreads * kQueuesPerThread, mode), engines, policy);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Arming and interrupts, and what happens when rings cannot be reached. */
+/* Arming and interrupts, and rings that cannot be reached. */
 #include "rig.h"
 
 namespace wd::machine::test
@@ -146,8 +146,8 @@ TEST_F(Events, WrapWithTheirPhase)
 }
 
 /*
- * QM-EVENT-7: a ring that the IOMMU refuses stops its queue, tells through the AEQ, and hurts
- * nobody else.
+ * QM-EVENT-7: a ring that the IOMMU refuses stops its queue, sends an AEQ entry, and does not
+ * affect others.
  */
 TEST_F(Events, ReportBlockedRings)
 {
@@ -190,7 +190,10 @@ TEST_F(Events, OverflowAndFaultOfTheEventQueueAreReported)
 	EXPECT_TRUE(eventually([&] { return rig.reg(0x100000) == 2; }));
 }
 
-/* QM-DB-2, QM-DB-3: the attacker rings what is not there. Error bits say so; nothing runs. */
+/*
+ * QM-DB-2, QM-DB-3: the attacker rings queues and positions that do not exist. Error bits are set;
+ * nothing runs.
+ */
 TEST_F(Events, BadDoorbellsOnlySetErrorBits)
 {
 	auto take = [&] {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ZIP function behind an IOMMU, with ATS and page requests on: rings and contexts are passed
- * through, PASIDs have first-stage tables, and software is who answers the page requests.
+ * A ZIP function with an IOMMU, ATS and page requests on: rings and contexts are passed through,
+ * PASIDs have first-stage tables, and software answers the page requests.
  */
 #pragma once
 

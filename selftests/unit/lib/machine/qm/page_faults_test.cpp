@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests whose memory is not there: page requests, parked queues, and every way out of them. */
+/* Requests with missing memory: page requests, parked queues, and every end of these. */
 #include <atomic>
 #include <map>
 #include <thread>
@@ -120,7 +120,7 @@ TEST_F(PageFaultsEnd, OtherQueuesRunMeanwhile)
 	EXPECT_EQ(status(), 0u);
 }
 
-/* Two requests of one queue: the second comes after the first, whatever is there. */
+/* Two requests of one queue: the second comes after the first, even if only its pages are there. */
 TEST_F(PageFaultsEnd, OrderOfAQueueIsKept)
 {
 	const auto fault = park();
@@ -168,7 +168,7 @@ TEST_F(PageFaultsEnd, FailureEndsEverybodysRequests)
 	ASSERT_TRUE(done(kQueue, slot));
 }
 
-/* Software says "success" and maps nothing: it is asked again, and nobody else suffers. */
+/* Software says "success" and maps nothing: it is asked again, and other queues work on. */
 TEST_F(PageFaultsEnd, LyingSoftwareIsAskedAgain)
 {
 	auto fault = park();
@@ -184,7 +184,7 @@ TEST_F(PageFaultsEnd, LyingSoftwareIsAskedAgain)
 	EXPECT_EQ(status(), kBusError);
 }
 
-/* The attacker rewrites the descriptor while its request waits: what was read counts. */
+/* The attacker rewrites the descriptor while its request waits: the first read counts. */
 TEST_F(PageFaultsEnd, DescriptorIsReadOnce)
 {
 	const auto fault = park();
@@ -199,7 +199,7 @@ TEST_F(PageFaultsEnd, DescriptorIsReadOnce)
 	EXPECT_EQ(status(), 0u);
 }
 
-/* Nobody answers: STOP_QP abandons the request after its drain time, and the mailbox is free. */
+/* No answer comes: STOP_QP abandons the request after its drain time, and the mailbox is free. */
 TEST_F(PageFaultsEnd, StopDoesNotWaitForAnAnswer)
 {
 	const auto fault = park();
@@ -295,7 +295,7 @@ TEST_F(PageFaultsEnd, PageRequestsOffIsABusError)
 	EXPECT_NE(rig.iommu->barRead(0, 0x34, 4) & 2, 0u);
 }
 
-/** Software that takes pages away as fast as it can, and brings back what is asked for. */
+/** Software that takes pages away as fast as it can, and brings requested pages back. */
 class Thief
 {
 public:
@@ -406,7 +406,7 @@ TEST_F(PageFaultsEnd, StreamsSurviveVanishingPages)
 			const Sqe result = rig.run(2, sqe);
 			ASSERT_TRUE((result[3] & 0xff) == 0 || (result[3] & 0xff) == 0x13)
 				<< result[3];
-			/* The thief has no contents to lose: he maps the same page again. */
+			/* The thief has no contents to lose: it maps the same page again. */
 			for (uint32_t done = 0; done < result[1]; done += 4096) {
 				std::vector<std::byte> page(std::min(result[1] - done, 4096u));
 				ASSERT_TRUE(rig.memory.read(thief.physical(kOut + done),
@@ -421,7 +421,7 @@ TEST_F(PageFaultsEnd, StreamsSurviveVanishingPages)
 	EXPECT_GT(rig.zip.ats().counters().groups, 0u);
 }
 
-/* Lists: their headers, their entries and what they point at are asked for in turn. */
+/* Lists: the engine asks for their headers, their entries and their buffers in turn. */
 TEST_F(PageFaultsEnd, ScatterGatherLists)
 {
 	constexpr uint64_t kFrom = 0x7f2000000fc0, kTo = 0x7f3000000fc0; /* entries: next page */

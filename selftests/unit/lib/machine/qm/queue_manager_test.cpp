@@ -86,7 +86,7 @@ TEST(Config, RoutingAndBusMasterFollowTheirRegisters)
 	rig.zip.configWrite(0x10 + 8, 0xf8000000, 4);
 	rig.zip.reset();
 	EXPECT_FALSE(rig.zip.busMaster());
-	/* What belongs to the bus survives a function-level reset, the rest does not. */
+	/* State of the bus survives a function-level reset, the rest does not. */
 	EXPECT_EQ(rig.zip.routing(), Rig::kRid);
 	EXPECT_EQ(rig.zip.configRead(0x18, 4) & ~0xfu, 0xf8000000u);
 	rig.zip.powerOn();

@@ -26,7 +26,7 @@
 namespace wd::machine::test
 {
 
-/** Untranslated, but knows who asked for what, and refuses what it is told to refuse. */
+/** Untranslated, but records the source of each request, and refuses requests on demand. */
 class WatchedRoute : public DmaRoute
 {
 public:
@@ -470,13 +470,13 @@ inline std::vector<std::byte> randomBytes(size_t size, unsigned seed = 1)
 /* Containers by zlib, the reference: windowBits -15 raw, 15 zlib, 31 gzip. ------------------------
  */
 std::vector<std::byte> zlibDeflate(const std::vector<std::byte> &in, int windowBits);
-/** Empty optional: zlib refuses it, or something is left over behind the stream. */
+/** Empty optional: zlib refuses it, or bytes are left over after the stream. */
 std::optional<std::vector<std::byte>> zlibInflate(const std::vector<std::byte> &in, int windowBits);
 
 struct Format {
 	unsigned type;
 	int windowBits;
-	std::vector<uint8_t> header; /**< what software writes (ZIP-SQE-10) */
+	std::vector<uint8_t> header; /**< as software writes it (ZIP-SQE-10) */
 };
 const std::vector<Format> &formats();
 /** @data with the header of @format in front. */

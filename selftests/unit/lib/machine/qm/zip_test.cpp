@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests: what comes out is what zlib says it should be, in every shape of request. */
+/* Requests: the output agrees with zlib, in every shape of request. */
 #include "rig.h"
 
 namespace wd::machine::test
@@ -69,7 +69,7 @@ TEST_F(Zip, DecompressesWhatZlibMade)
 			const auto data = textLike(size, size);
 			const auto packed = strip(format, zlibDeflate(data, format.windowBits));
 			put(kIn, packed);
-			/* Bytes behind the stream are not the stream's. */
+			/* Bytes after the stream are not the stream's. */
 			put(kIn + packed.size(), std::vector<std::byte>(9, std::byte(0xee)));
 			const Sqe done =
 				rig.run(kDecompress, Rig::flat(format.type, kIn, packed.size() + 9,

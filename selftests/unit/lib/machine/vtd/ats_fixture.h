@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A function with a device TLB and page requests behind the unit, and software's side of both. */
+/* A function of the unit with a device TLB and page requests, and software's side of both. */
 #pragma once
 
 #include <memory>
@@ -35,7 +35,7 @@ struct PageRequestDescriptor {
 	unsigned group;
 };
 
-/** Counts what it is told; any thread. */
+/** Counts its calls; any thread. */
 class Requester : public PageRequester
 {
 public:

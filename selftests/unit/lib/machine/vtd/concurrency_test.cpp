@@ -135,7 +135,7 @@ TEST(VtdConcurrency, IgnoredInvalidationLeavesStaleMapping)
 }
 
 /*
- * A guest whose lowest table is in one of two host pages; each of them leads kInput to a page of
+ * A guest with its lowest table in one of two host pages; each of them leads kInput to a page of
  * its own. The hypervisor moves the table, the guest flushes nothing.
  */
 struct NestedMove {
@@ -262,7 +262,7 @@ TEST(VtdConcurrency, InvalidationWaitsForOpenBurst)
 			std::this_thread::yield();
 		wd::test::settle();
 		EXPECT_FALSE(completed);
-		/* The burst goes on undisturbed meanwhile. */
+		/* The burst runs undisturbed meanwhile. */
 		EXPECT_EQ(agent->write(pasidStream(kRid, 5), kInput, source), DmaResult::Ok);
 	}
 	invalidator.join();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Translation requests, translated requests and device TLBs: what Documentation/spec/vtd.rst says
- * about requests of functions with ATS.
+ * Translation requests, translated requests and device TLBs: the rules of
+ * Documentation/spec/vtd.rst for requests of functions with ATS.
  */
 #include "ats_fixture.h"
 
@@ -141,7 +141,7 @@ TEST_F(VtdTranslationRequest, PasidEntries)
 	expectEmpty(pasid(5), kInput, true); /* PR=1, SRE=0 */
 }
 
-/* VTD-ATS-1: what a page request may cure. */
+/* VTD-ATS-1: refusals that a page request may cure. */
 TEST_F(VtdTranslationRequest, FirstStageNotPresentIsEmpty)
 {
 	const uint64_t table = simpleFirst(5);

@@ -179,8 +179,8 @@ TEST_F(VtdFirstStage, UserBitAtOneLevel)
 }
 
 /*
- * The user's walk ends at the entry that denies him: that entry and those below it are neither
- * marked as accessed nor cached, and what is wrong below is not found (VTD-FS-7).
+ * The user's walk ends at the entry that denies the user: that entry and those below it are neither
+ * marked as accessed nor cached, and errors below it are not found (VTD-FS-7).
  */
 TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 {
@@ -199,8 +199,8 @@ TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 }
 
 /*
- * VTD-FS-7: what the supervisor's walk has cached does not lead the user below the entry that
- * denies him.
+ * VTD-FS-7: entries that the supervisor's walk has cached do not lead the user below the entry that
+ * denies the user.
  */
 TEST_F(VtdFirstStage, CachedTablesOfTheSupervisorAreClosedToTheUser)
 {

@@ -333,7 +333,7 @@ TEST_F(VtdInvalidation, RangesAndPageSizes)
 		bench().request(pasid(5), 0x40000000);
 	};
 	const auto survivors = [&] {
-		/* A look-up would refill: count what hits, from the entries themselves. */
+		/* A look-up would refill: count the hits from the entries themselves. */
 		unsigned hits = 0;
 		for (uint64_t i = 0; i < 8; i++)
 			hits |= cached(5, i << 12) << i;

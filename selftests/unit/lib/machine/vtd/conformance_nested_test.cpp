@@ -269,7 +269,7 @@ TEST_F(VtdNested, TablesBecomeDirty)
 	EXPECT_TRUE(bitsAt(1) & kFsD);
 	EXPECT_EQ(bench().get(outerLeaf(kData)) & (kSsA | kSsD), kSsA | kSsD);
 
-	/* Dirty tracking starts over: what is written after the flush is found again. */
+	/* Dirty tracking starts over: a write after the flush is found again. */
 	for (unsigned n = 0; n <= kLevels; n++)
 		bench().put(outerLeaf(n), bench().get(outerLeaf(n)) & ~kSsD);
 	bench().run({iotlbDomain(1)});

@@ -24,7 +24,7 @@ protected:
 	}
 	uint32_t tail() { return bench().read32(kPqt); }
 	void setHead(uint32_t head) { bench().write64(kPqh, head); }
-	/* Fill the queue up to one behind its head, by a device that does not count. */
+	/* Fill the queue up to one before its head, by a device that does not count. */
 	void fill()
 	{
 		for (uint64_t i = 0; i + 32 < ringSize_; i += 32)
@@ -211,7 +211,10 @@ TEST_F(VtdPageRequest, ImplicitFlush)
 		  FaultReason::WriteDenied);
 }
 
-/* VTD-PRQ-7: what was sent before the invalidation completed is there when the wait ends. */
+/*
+ * VTD-PRQ-7: requests that were sent before the invalidation completed are there when the wait
+ * ends.
+ */
 TEST_F(VtdPageRequest, Drain)
 {
 	const uint64_t status = bench().page();
@@ -272,7 +275,7 @@ TEST_F(VtdPageRequest, Responses)
 	EXPECT_TRUE(device().status & 1);
 	EXPECT_FALSE(device().endpoint->pageRequesting());
 	EXPECT_EQ(device().prepare(pasid(5), 0xa000, Access::Read, 5), DmaResult::Ok);
-	/* The answer that is still to come harms nobody. */
+	/* The answer that is still to come does no harm. */
 	bench().run({groupResponse(pasid(5), requests()[0].group, kSuccess)});
 	EXPECT_EQ(device().requester.answers().size(), 4u);
 	EXPECT_EQ(device().endpoint->counters().unexpected, 0u);
@@ -330,7 +333,7 @@ TEST_F(VtdPageRequest, PresentPagesAreNotAskedFor)
 	EXPECT_EQ(requests()[0].address, ~uint64_t{0xfff});
 }
 
-/* VTD-PRQ-10: the allocation holds at any time, and whoever found no room gets his turn. */
+/* VTD-PRQ-10: the allocation holds at any time, and a waiter that found no room gets its turn. */
 TEST_F(VtdPageRequest, AllocationIsKept)
 {
 	device().settings.allocation = 8;
@@ -374,7 +377,7 @@ TEST_F(VtdPageRequest, SwitchingOffAnswersOnceWithFailure)
 		ASSERT_EQ(answers.size(), 2u);
 		for (const auto &answer : answers)
 			EXPECT_EQ(answer.response, PageResponse::Failure);
-		/* The answer that software gives meanwhile finds nobody. */
+		/* The answer that software gives meanwhile finds no waiter. */
 		bench().run({groupResponse(pasidStream(makeRid(0x75, 2, 0), 5), requests()[0].group,
 					   kSuccess)});
 		EXPECT_EQ(other.requester.answers().size(), 2u);
@@ -411,7 +414,7 @@ TEST_F(VtdPageRequest, IndicesAreNotUsedAgainTooEarly)
 	EXPECT_EQ(device().requester.answers().size(), 1u) << "the failure, and nothing else";
 }
 
-/* VTD-PRQ-8: software that answers what was not asked, with the wrong PASID, or twice. */
+/* VTD-PRQ-8: software that answers without a request, with the wrong PASID, or twice. */
 TEST_F(VtdPageRequest, WrongAnswersAreIgnored)
 {
 	EXPECT_EQ(device().prepare(pasid(5), 0x9000, Access::Read, 1), DmaResult::Pending);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Registers, events and fault records (Documentation/spec/vtd.rst). The other files of this folder
- * have the rest of that page; what a driver does is in selftests/unit/kernel/iommu. The unit does
- * not offer caching mode (CAP.CM), so that nothing here is about it.
+ * have the rest of that page; selftests/unit/kernel/iommu has the tests of the driver. The unit
+ * does not offer caching mode (CAP.CM), so that nothing here is about it.
  */
 #include "vtd_fixture.h"
 

@@ -168,7 +168,7 @@ TEST_F(VtdConformance, RidPasidValueRefused)
 	simpleSecond(0);
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 	expectMapped(target_, rid(), kInput);
-	/* The translation that the request without PASID left behind is not for pasid 0. */
+	/* The cached translation of the request without PASID is not for PASID 0. */
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 }
 

@@ -123,7 +123,7 @@ public:
 	void put(uint64_t pa, uint64_t value);
 	uint64_t get(uint64_t pa);
 
-	/* Tables. Those that are needed are made; returned addresses are of the entry. */
+	/* Tables, made as needed; returned addresses are of the entry. */
 	uint64_t rootEntry(Rid rid) const;
 	uint64_t contextEntry(Rid rid);
 	void setContext(Rid rid, const Context &context);
@@ -208,7 +208,7 @@ protected:
 	uint64_t simpleFirst(uint32_t pasid, uint16_t domain = 1);
 
 	static constexpr uint64_t kInput = 0x1000;
-	uint64_t target_ = 0; /**< what kInput maps to */
+	uint64_t target_ = 0; /**< the page of kInput */
 
 private:
 	std::unique_ptr<VtdBench> bench_;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the driver and the device of the second kind agree on. */
+/* Definitions that the driver and the device of the second kind share. */
 #pragma once
 
 #include <cstdint>

@@ -101,7 +101,7 @@ TEST_F(SecondKind, FullAndEmpty)
 	EXPECT_EQ(wd_recv_sync(&queue_, &out, 1), -ETIMEDOUT);
 }
 
-/* What software ends needs no device, and nobody waits for one. */
+/* A request that software ends needs no device, and does not wait for one. */
 TEST_F(SecondKind, RequestThatSoftwareEnds)
 {
 	ASSERT_EQ(wd_request_queue(&queue_), 0);
