@@ -1,0 +1,118 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may include whom. test_includes.py enforces it; scripts/layers draws Documentation's picture of it."""
+
+import pathlib
+import re
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]', re.M)
+SUFFIXES = (".c", ".h", ".cpp")
+
+# What others may include of a part, by the names that they write.
+PUBLIC = {
+    "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
+    "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h",
+                       "vfio_verbs.h", "compat.h", "wd_debug.h"),
+    "lib/base": ("base/",),
+    "lib/machine": ("machine/",),
+    "lib/vfio_user": ("vfio_user/",),
+    "lib/hostkernel/api": ("hostkernel/",),
+    "lib/wd": ("wd/",),
+    "lib/vmm": ("vmm/",),
+    "examples/vmm": ("toy_guest.h", "toy_vmm.h"),
+}
+# Kernel headers, as far as the system has no header of that name for programs.
+KERNEL_HEADERS = "lib/hostkernel/include"
+# The rule of a file is that of the longest folder which it lies in: what else it may include.
+ALLOWED = {
+    "include/uapi": (),
+    "kernel": ("include/uapi", "kernel/include", KERNEL_HEADERS),
+    "lib/base": (),
+    "lib/machine": ("lib/base",),
+    "lib/hostkernel": ("lib/hostkernel/api", KERNEL_HEADERS, "lib/machine", "lib/base"),
+    "lib/vfio_user": ("lib/machine", "lib/base"),
+    "lib/wd": ("lib/base", "include/uapi", "lib/hostkernel/api", "lib/machine"),
+    "lib/vmm": ("lib/wd",),
+    "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
+    "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
+    "examples/vmm": ("lib/vmm", "lib/wd", "lib/base"),
+    "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/machine", "include/uapi"),
+    # Programs for both hosts: they do not know on which they run, so no header of the hosted kernel.
+    "selftests": ("examples/vmm", "lib/vmm", "lib/wd", "lib/vfio_user", "lib/machine",
+                  "include/uapi", "kernel/selftest"),
+    # Tests of one part from inside.
+    "selftests/unit": ("tools/wdctl", "lib/vmm", "lib/wd", "lib/vfio_user", "lib/machine", "lib/base",
+                       "lib/hostkernel/api", KERNEL_HEADERS, "kernel/include", "include/uapi"),
+}
+# Of these parts only some headers.
+ONLY = {
+    # The engine library called directly, for comparison.
+    ("tools/wdctl", "lib/machine"): ("machine/deflate_engine.h",),
+    ("lib/hostkernel", "lib/machine"): ("machine/pci_function.h", "machine/physical_memory.h",
+                                        "machine/types.h"),
+}
+# They know no kernel, not even the system's.
+NO_LINUX = ("lib/machine", "lib/vfio_user")
+KERNEL_PREFIXES = ("linux/", "asm/", "uapi/", "crypto/", "trace/")
+
+
+def longest(path, folders):
+    """The longest of @folders that @path, below the project, lies in, or None."""
+    inside = [f for f in folders if path == f or path.startswith(f + "/")]
+    return max(inside, key=len, default=None)
+
+
+def files():
+    """{part or None: files of it}"""
+    found = {}
+    for top in ("bench", "examples", "include", "kernel", "lib", "selftests", "tools"):
+        for path in sorted((ROOT / top).rglob("*")):
+            if path.suffix in SUFFIXES:
+                part = longest(path.relative_to(ROOT).as_posix(), ALLOWED)
+                found.setdefault(part, []).append(path)
+    return found
+
+
+def owner_of(name):
+    """Whose header @name is, or None for one of the system's or the includer's own folder."""
+    for part, prefixes in PUBLIC.items():
+        if any(name == p or (p.endswith("/") and name.startswith(p)) for p in prefixes):
+            return part
+    system = any((pathlib.Path(folder) / name).exists()
+                 for folder in ("/usr/include", "/usr/include/x86_64-linux-gnu"))
+    if not system and "/" in name and (ROOT / KERNEL_HEADERS / name).exists():
+        return KERNEL_HEADERS
+    return None
+
+
+def neighbour(part, path, name):
+    """Whether @name is a file beside @path that a file of @part may include."""
+    target = (path.parent / name).resolve()
+    if not target.is_relative_to(ROOT):
+        return False
+    target = target.relative_to(ROOT).as_posix()
+    if part == "kernel":  # each module for itself
+        return target.startswith("/".join(path.relative_to(ROOT).parts[:2]) + "/")
+    if part.startswith("selftests") and target.startswith("selftests/"):
+        return True
+    return longest(target, [*ALLOWED, *ALLOWED[part]]) in (part, *ALLOWED[part])
+
+
+def violations(part, path):
+    """What @path, a file of @part, includes against the rules."""
+    bad = []
+    for quote, name in INCLUDE.findall(path.read_text(encoding="utf-8")):
+        owner = owner_of(name)
+        if quote == '"' and (path.parent / name).exists():
+            allowed = neighbour(part, path, name)
+        elif owner is not None:
+            allowed = owner == part or owner in ALLOWED[part]
+        else:
+            allowed = ".." not in name.split("/") and \
+                (part != "kernel" or (quote == "<" and name.startswith(KERNEL_PREFIXES)))
+        if name not in ONLY.get((part, owner), (name,)) or \
+                (part in NO_LINUX and name.startswith("linux/")):
+            allowed = False
+        if not allowed:
+            bad.append(name)
+    return bad
