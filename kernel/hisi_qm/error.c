@@ -6,6 +6,7 @@
 #include <linux/device.h>
 
 #include "qm_private.h"
+#include "trace.h"
 
 /* By bit number (Linux 6.1 qm.c, qm_hw_error). */
 static const char *const qm_error_names[] = {
@@ -50,8 +51,10 @@ void qm_error_log(struct qm *qm)
 	u32 status = qm_read(qm, QM_ABNORMAL_INT_STATUS);
 	unsigned int bit;
 
-	if (status)
+	if (status) {
+		trace_hisi_qm_error(&qm->pdev->dev, status);
 		qm_write(qm, QM_ABNORMAL_INT_SOURCE, status);
+	}
 	status &= ~QM_ERROR_OF_USERS;
 	if (status) {
 		for (bit = 0; bit < ARRAY_SIZE(qm_error_names); bit++)

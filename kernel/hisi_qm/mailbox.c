@@ -12,6 +12,7 @@
 #include <linux/string.h>
 
 #include "qm_private.h"
+#include "trace.h"
 
 /* Real hardware answers within 1 ms; a model on a loaded machine is given much more. */
 #define QM_MB_TIMEOUT_MS 2000
@@ -99,9 +100,12 @@ static int qm_mailbox_run(struct qm *qm, u8 command, u16 queue, dma_addr_t base,
 	ret = qm_mailbox_idle(qm, command);
 	if (ret)
 		return ret;
+	trace_hisi_qm_mailbox(&qm->pdev->dev, command, queue, base, query);
 	writeq(word | (u64)lower_32_bits(base) << 32, qm->io + QM_MB_DW01);
 	writeq(upper_32_bits(base), qm->io + QM_MB_DW23);
 	ret = qm_mailbox_wait(qm);
+	trace_hisi_qm_mailbox_done(&qm->pdev->dev, command, queue,
+				   ret < 0 ? 0 : FIELD_GET(QM_MB_STATUS, ret), min(ret, 0));
 	if (ret == -ENODEV)
 		return ret;
 	if (ret < 0) {

@@ -13,6 +13,7 @@
 #include <misc/uacce/hisi_qm.h>
 
 #include "qm_private.h"
+#include "trace.h"
 
 /* When a queue that did not stop is asked for again (broken.c). */
 #define QM_ASK_FIRST_MS 100u
@@ -175,6 +176,7 @@ int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 		return ret;
 
 	ret = qm_qp_load(qp, type, pasid, base);
+	trace_hisi_qm_queue_start(&qp->qm->pdev->dev, qp->id, type, pasid, ret);
 	if (!ret)
 		return 0;
 	if (ret == -EBUSY || ret == -EINTR) { /* not issued: the device knows nothing of it */
@@ -294,9 +296,14 @@ int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
  */
 int qm_qp_tell_stop(struct qm_qp *qp)
 {
+	int ret;
+
 	if (qp->qm->features & QM_CAP_STOP_QP)
-		return qm_mailbox_stop_qp(qp->qm, qp->id);
-	return qm_qp_drain(qp, 1000);
+		ret = qm_mailbox_stop_qp(qp->qm, qp->id);
+	else
+		ret = qm_qp_drain(qp, 1000);
+	trace_hisi_qm_queue_stop(&qp->qm->pdev->dev, qp->id, ret);
+	return ret;
 }
 
 /**
@@ -386,6 +393,7 @@ struct qm_qp *qm_qp_get(struct qm *qm)
 	qp->failed = false;
 	qm_qp_clear_words(qp);
 	mutex_unlock(&qp->lock);
+	trace_hisi_qm_queue_open(&qm->pdev->dev, id);
 	return qp;
 }
 
@@ -396,6 +404,7 @@ void qm_qp_put(struct qm_qp *qp)
 
 	lockdep_assert_held(&qm->lock);
 	WARN_ON(qp->started || qp->broken || qp->dus);
+	trace_hisi_qm_queue_close(&qm->pdev->dev, qp->id);
 	__clear_bit(qp->id, qm->used);
 	qm->free++;
 }

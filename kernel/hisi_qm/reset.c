@@ -13,6 +13,7 @@
 
 #include "iommu_master.h"
 #include "qm_private.h"
+#include "trace.h"
 
 /* Time for all queues together to finish their requests before they are stopped. */
 #define QM_HALT_PATIENCE_MS 200
@@ -159,6 +160,7 @@ void qm_halt(struct qm *qm)
 
 	if (qm->state == QM_HALTED)
 		return;
+	trace_hisi_qm_halt(&qm->pdev->dev);
 	WRITE_ONCE(qm->state, QM_HALTED);
 	if (running)
 		qm_settle(qm);
@@ -194,6 +196,7 @@ int qm_restart(struct qm *qm)
 	} else {
 		qm_irqs_enable(qm);
 	}
+	trace_hisi_qm_restart(&qm->pdev->dev, ret);
 	WRITE_ONCE(qm->state, ret ? QM_LOST : QM_RUNNING);
 	wake_up_all(&qm->thaw);
 	return ret;

@@ -72,4 +72,14 @@
 #define WD_FOLL_UNSHARE 0
 #endif
 
+/*
+ * In TP_fast_assign() of an event with a string: the source is named once more until 6.9. Users
+ * include <linux/tracepoint.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
+#define wd_assign_str(_dst, _src) __assign_str(_dst, _src)
+#else
+#define wd_assign_str(_dst, _src) __assign_str(_dst)
+#endif
+
 #endif /* _WD_COMPAT_H */

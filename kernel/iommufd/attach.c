@@ -12,6 +12,7 @@
 #include "iommu_pasid.h"
 #include "iommufd.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /**
  * struct iommufd_attach_op - an attach or replace being done
@@ -380,8 +381,10 @@ static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {
 	struct iommufd_attach_op op = {.idev = idev, .pasid = pasid};
+	int rc = iommufd_attach_op_pt(&op, pt_id);
 
-	return iommufd_attach_op_pt(&op, pt_id);
+	trace_iommufd_attach(idev->dev, pasid, *pt_id, rc);
+	return rc;
 }
 EXPORT_SYMBOL_GPL(iommufd_device_attach);
 
@@ -399,8 +402,10 @@ EXPORT_SYMBOL_GPL(iommufd_device_attach);
 int iommufd_device_replace(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {
 	struct iommufd_attach_op op = {.idev = idev, .pasid = pasid, .replace = true};
+	int rc = iommufd_attach_op_pt(&op, pt_id);
 
-	return iommufd_attach_op_pt(&op, pt_id);
+	trace_iommufd_replace(idev->dev, pasid, *pt_id, rc);
+	return rc;
 }
 EXPORT_SYMBOL_GPL(iommufd_device_replace);
 
@@ -450,8 +455,10 @@ void iommufd_device_detach(struct iommufd_device *idev, ioasid_t pasid)
 	mutex_lock(&idev->igroup->lock);
 	hwpt = iommufd_detach_locked(idev, pasid);
 	mutex_unlock(&idev->igroup->lock);
-	if (hwpt)
-		iommufd_hwpt_put_user(idev->ictx, hwpt);
+	if (!hwpt)
+		return;
+	trace_iommufd_detach(idev->dev, pasid, hwpt->obj.id);
+	iommufd_hwpt_put_user(idev->ictx, hwpt);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_detach);
 

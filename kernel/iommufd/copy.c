@@ -3,6 +3,7 @@
  * IOMMU_IOAS_COPY: further areas over the backings of existing ones (IOMMUFD-COPY-2).
  */
 #include "iommufd_private.h"
+#include "trace.h"
 
 /* Every source area touched becomes an area of its own; the list holds their backings. */
 static int iommufd_copy_from(struct iommufd_ctx *ictx, const struct iommu_ioas_copy *cmd,
@@ -53,6 +54,8 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	rc = iommufd_copy_from(ucmd->ictx, cmd, &list);
 	if (!rc)
 		rc = iommufd_copy_to(ucmd->ictx, cmd, &list);
+	trace_iommufd_copy(cmd->dst_ioas_id, cmd->src_ioas_id, cmd->length, cmd->dst_iova,
+			   cmd->src_iova, rc);
 	/* After success the list is empty: the areas belong to the destination. */
 	list_for_each_entry_safe (area, next, &list, build_item)
 		iopt_area_free(area);

@@ -6,6 +6,7 @@
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /**
  * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
@@ -39,6 +40,7 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	iommufd_object_use(&ioas->obj);
 	hwpt->ioas = ioas;
+	trace_iommufd_hwpt_alloc(dev, hwpt->common.obj.id, ioas->obj.id, flags);
 	return hwpt;
 }
 
@@ -67,6 +69,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 		container_of(obj, struct iommufd_hwpt_paging, common.obj);
 	struct iommufd_ioas *ioas = hwpt->ioas;
 
+	trace_iommufd_hwpt_free(obj->id);
 	if (hwpt->populated && hwpt->auto_domain) {
 		mutex_lock(&ioas->mutex);
 		list_del(&hwpt->hwpt_item);

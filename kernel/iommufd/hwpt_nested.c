@@ -5,6 +5,7 @@
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
 				const struct iommufd_hwpt_paging *parent, struct device *dev)
@@ -49,6 +50,7 @@ static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_
 	hwpt->common.pasid_compat = cmd->flags & IOMMU_HWPT_ALLOC_PASID;
 	iommufd_object_use(&parent->common.obj);
 	hwpt->parent = parent;
+	trace_iommufd_hwpt_alloc(dev, hwpt->common.obj.id, parent->common.obj.id, cmd->flags);
 	ucmd->new_obj = &hwpt->common.obj;
 	cmd->out_hwpt_id = hwpt->common.obj.id;
 	return 0;
@@ -91,6 +93,7 @@ void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 	struct iommufd_hwpt_nested *hwpt =
 		container_of(obj, struct iommufd_hwpt_nested, common.obj);
 
+	trace_iommufd_hwpt_free(obj->id);
 	wd_iommu_pgtable_free(hwpt->table);
 	iommufd_object_unuse(&hwpt->parent->common.obj);
 	if (hwpt->common.fault)

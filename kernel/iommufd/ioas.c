@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "iommufd_private.h"
+#include "trace.h"
 
 int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
@@ -214,6 +215,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		mode = READ_ONCE(ucmd->ictx->account_mode);
 	rc = iopt_map_user(&ioas->iopt, mode, uptr, cmd->length, &iova,
 			   iommufd_ioas_prot(cmd->flags), cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	trace_iommufd_map(cmd->ioas_id, iova, cmd->length, cmd->user_va, cmd->flags, rc);
 	if (rc)
 		goto out_put;
 
@@ -257,6 +259,7 @@ int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd)
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	rc = iommufd_unmap_range(&ioas->iopt, cmd->iova, cmd->length, &unmapped);
+	trace_iommufd_unmap(cmd->ioas_id, cmd->iova, cmd->length, unmapped, rc);
 	if (!rc) {
 		cmd->length = unmapped;
 		rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));

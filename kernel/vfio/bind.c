@@ -11,6 +11,7 @@
 #include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "iommufd.h"
+#include "trace.h"
 #include "vfio_verbs.h"
 #include "wd_vfio.h"
 
@@ -50,6 +51,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 		dev_warn(&wd->pdev->dev, "cannot be reset\n");
 	wd_vfio_detach_all(wd);
 	iommufd_device_unbind(wd->idev);
+	trace_wd_vfio_unbind(&wd->pdev->dev);
 	wd->idev = NULL;
 	kfree(wd->config);
 	wd->config = NULL;
@@ -113,6 +115,7 @@ static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
 	if (IS_ERR(ictx))
 		return PTR_ERR(ictx);
 	ret = wd_vfio_bind_ictx(vfile, ictx, id);
+	trace_wd_vfio_bind(&wd->pdev->dev, ret);
 	iommufd_ctx_put(ictx);
 	return ret;
 }
@@ -166,6 +169,7 @@ static int wd_vfio_attach_pasid(struct wd_vfio *wd, u32 pasid, u32 *pt_id)
 
 static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
 {
+	trace_wd_vfio_detach(&wd->pdev->dev, by_pasid ? pasid : 0);
 	if (by_pasid) {
 		if (xa_erase(&wd->pasids, pasid))
 			iommufd_device_detach(wd->idev, pasid);
@@ -189,6 +193,7 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, 
 		ret = wd_vfio_attach_pasid(wd, pasid, pt_id);
 	else
 		ret = wd_vfio_attach_rid(wd, pt_id);
+	trace_wd_vfio_attach(&wd->pdev->dev, by_pasid ? pasid : 0, *pt_id, ret);
 	if (ret == -EAGAIN) {
 		*ictx = iommufd_device_to_ictx(wd->idev);
 		iommufd_ctx_get(*ictx);

@@ -14,6 +14,7 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "trace.h"
 #include "wd_vfio.h"
 
 #define WD_VFIO_PGOFF_SHIFT (WD_VFIO_OFFSET_SHIFT - PAGE_SHIFT)
@@ -129,6 +130,7 @@ int wd_vfio_reset_pci(struct wd_vfio *wd)
 	wd_vfio_zap(wd);
 	ret = pci_try_reset_function(wd->pdev);
 	up_write(&wd->memory_lock);
+	trace_wd_vfio_reset(&wd->pdev->dev, ret);
 	return ret;
 }
 

@@ -39,8 +39,11 @@ public:
 
 		for (std::string line; std::getline(file, line);)
 			all.push_back(line);
+		all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(skipped_));
 		return all;
 	}
+	/** Lines so far do not count. */
+	void skip() { skipped_ += lines().size(); }
 	/** Lines of @event (category:event) in which all fields match @fields. */
 	unsigned count(const std::string &event, const std::string &fields) const
 	{
@@ -57,4 +60,5 @@ private:
 	/* A name of its own each: the same request again would change nothing. */
 	static inline unsigned made_ = 0;
 	const std::string path_;
+	size_t skipped_ = 0;
 };

@@ -6,6 +6,7 @@
 #include <linux/io.h>
 #include <linux/pci-ats.h>
 
+#include "../trace.h"
 #include "iommu_master.h"
 #include "regs.h"
 #include "vtd.h"
@@ -221,6 +222,7 @@ void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u1
 
 	if (WARN_ON_ONCE(!dev || code >= ARRAY_SIZE(codes)))
 		return;
+	trace_vtd_page_response(dev->rid, has_pasid, pasid, grpid, codes[code]);
 	response = vtd_qi_response(dev->rid, has_pasid, pasid, grpid, codes[code]);
 	vtd_qi_submit(dev->unit, &response, 1);
 }

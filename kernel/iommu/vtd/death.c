@@ -8,6 +8,7 @@
 #include <linux/pci.h>
 #include <linux/sysfs.h>
 
+#include "../trace.h"
 #include "iommu_pasid.h"
 #include "vtd.h"
 
@@ -45,6 +46,7 @@ void vtd_unit_died(struct vtd_unit *unit)
 		vtd_clear_master(dev->pdev);
 		functions++;
 	}
+	trace_vtd_unit_dead(&unit->pdev->dev, functions);
 	schedule_work(&unit->death);
 	dev_err(&unit->pdev->dev,
 		"does not answer: it is given up, and its %u functions are no bus masters any "

@@ -9,6 +9,7 @@
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
+#include "../trace.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -143,6 +144,8 @@ void vtd_fault_note(struct vtd_unit *unit, const struct vtd_fault *fault)
 {
 	struct vtd_fault_log *log = &unit->faults;
 
+	trace_vtd_fault(&unit->pdev->dev, fault->rid, fault->has_pasid, fault->pasid,
+			fault->address, fault->reason, fault->type);
 	spin_lock(&log->ring_lock);
 	log->ring[log->count % VTD_FAULT_LOG_LENGTH] = *fault;
 	log->count++;

@@ -16,6 +16,7 @@
 #include <linux/sysfs.h>
 #include <linux/workqueue.h>
 
+#include "../trace.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -74,8 +75,11 @@ static void vtd_pr_refuse(struct vtd_unit *unit, u64 q0, u64 q1)
 				VTD_RESPONSE_INVALID);
 
 	vtd_pr_log(unit, q0, q1, VTD_REASON_BAD_REQUEST);
-	if (q1 & VTD_PR_LPIG)
-		vtd_qi_submit(unit, &response, 1);
+	if (!(q1 & VTD_PR_LPIG))
+		return;
+	trace_vtd_page_response(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
+				VTD_RESPONSE_INVALID);
+	vtd_qi_submit(unit, &response, 1);
 }
 
 static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
@@ -95,6 +99,9 @@ static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
 	/* VTD-DRV-14: a stop marker, or nothing that was asked for gets no answer. */
 	if (VTD_PR_TYPE(q0) != VTD_PR_TYPE_REQUEST || !(q1 & (VTD_PR_RDR | VTD_PR_WRR)))
 		return;
+	trace_vtd_page_request(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
+			       VTD_PR_ADDRESS(q1), q1 & VTD_PR_RDR, q1 & VTD_PR_WRR,
+			       q1 & VTD_PR_LPIG);
 	dev = xa_load(&unit->devices, VTD_PR_RID(q0));
 	if (!dev || vtd_pr_bad(unit, q0, q1))
 		vtd_pr_refuse(unit, q0, q1);

@@ -13,6 +13,7 @@
 #include <linux/mm.h>
 #include <linux/slab.h>
 
+#include "../trace.h"
 #include "budget.h"
 #include "regs.h"
 #include "vtd.h"
@@ -109,8 +110,11 @@ late:
 	return -ETIMEDOUT;
 }
 
-static void vtd_qi_push(struct vtd_qi *qi, const struct vtd_qi_desc *desc)
+static void vtd_qi_push(struct vtd_unit *unit, const struct vtd_qi_desc *desc)
 {
+	struct vtd_qi *qi = &unit->qi;
+
+	trace_vtd_invalidate_submit(&unit->pdev->dev, desc->q[0], desc->q[1]);
 	vtd_qi_write(qi, qi->tail, desc);
 	qi->tail = (qi->tail + 1) % VTD_QI_ENTRIES;
 }
@@ -141,14 +145,15 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 		if (dev && dev[i] && !dev[i]->ats_on)
 			continue;
 		functions |= dev && dev[i];
-		vtd_qi_push(qi, &desc[i]);
+		vtd_qi_push(unit, &desc[i]);
 	}
 	wait = vtd_qi_wait(qi->status_pa, ++qi->sequence);
 	wait.q[0] |= flags;
-	vtd_qi_push(qi, &wait);
+	vtd_qi_push(unit, &wait);
 	dma_wmb();
 	writel(qi->tail << VTD_QI_SHIFT, unit->regs + VTD_REG_IQT);
 	ret = vtd_qi_poll(unit);
+	trace_vtd_invalidate_done(&unit->pdev->dev, qi->tail, ret);
 	if (ret == -ETIMEDOUT && !functions) {
 		qi->ops->died(unit);
 		return -EIO;

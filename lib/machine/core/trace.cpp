@@ -20,10 +20,13 @@ namespace
 
 } // namespace
 
-Sid::Sid(Rid rid) noexcept
+Sid::Sid(std::optional<Rid> rid) noexcept
 {
-	std::snprintf(text, sizeof(text), "%02x:%02x.%x", (rid.value >> 8) & 0xffu,
-		      (rid.value >> 3) & 0x1fu, rid.value & 7u);
+	if (rid)
+		std::snprintf(text, sizeof(text), "%02x:%02x.%x", (rid->value >> 8) & 0xffu,
+			      (rid->value >> 3) & 0x1fu, rid->value & 7u);
+	else
+		std::snprintf(text, sizeof(text), "-");
 }
 
 Pasid::Pasid(const StreamId &stream) noexcept

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "base/trace.h"
 #include "machine/types.h"
@@ -30,9 +31,9 @@ namespace wd::machine::trace
 /* The model is one library: no way round by a table of addresses. */
 [[gnu::visibility("hidden")]] extern TraceCategory vtd, qm;
 
-/** A requester id (source-id, SID) as PCI writes it. */
+/** A requester id (source-id, SID) as PCI writes it; "-" where there is none. */
 struct Sid {
-	explicit Sid(Rid rid) noexcept;
+	explicit Sid(std::optional<Rid> rid) noexcept;
 	char text[8];
 };
 
@@ -45,6 +46,23 @@ struct Pasid {
 constexpr const char *name(Access access)
 {
 	return access == Access::Read ? "read" : access == Access::Write ? "write" : "atomic";
+}
+
+constexpr const char *name(DmaResult result)
+{
+	switch (result) {
+	case DmaResult::Ok:
+		return "ok";
+	case DmaResult::Blocked:
+		return "blocked";
+	case DmaResult::NoMemory:
+		return "no-memory";
+	case DmaResult::NotMaster:
+		return "not-master";
+	case DmaResult::Pending:
+		return "pending";
+	}
+	return "?";
 }
 
 /** For "%llx", independent of the type of uint64_t. */

@@ -5,6 +5,7 @@
  */
 #include <span>
 
+#include "core/trace.h"
 #include "qm/impl.h"
 
 namespace wd::machine
@@ -30,6 +31,10 @@ void QueueManager::Impl::writeMailbox(unsigned word, uint32_t value, unsigned by
 	mailbox[1] = latch[1];
 	mailbox[2] = latch[2];
 	latch[0] &= ~qm::kMailboxBusy;
+	WD_TRACE_EVENT(qm, mailbox, "sid=%s cmd=0x%x queue=%u base=0x%llx op=%d",
+		       trace::Sid(host.requester()).text, mailbox[0] & 0xff, mailbox[0] >> 16,
+		       trace::hex(latch[1] | uint64_t{latch[2]} << 32),
+		       (mailbox[0] & qm::kMailboxQuery) != 0);
 	if (runCommand(mailbox[0], latch[1] | uint64_t{latch[2]} << 32, status))
 		finishMailbox(status);
 }
@@ -37,6 +42,9 @@ void QueueManager::Impl::writeMailbox(unsigned word, uint32_t value, unsigned by
 /* Also called by an engine thread, without the mailbox mutex, when STOP_QP has drained. */
 void QueueManager::Impl::finishMailbox(MailboxStatus status)
 {
+	WD_TRACE_EVENT(qm, mailbox_done, "sid=%s cmd=0x%x queue=%u status=%u",
+		       trace::Sid(host.requester()).text, mailbox[0] & 0xff, mailbox[0] >> 16,
+		       static_cast<unsigned>(status));
 	mailbox[0] |= static_cast<uint32_t>(status) << qm::kMailboxStatusShift;
 	mailbox[0] &= ~qm::kMailboxBusy;
 }

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "core/trace.h"
 #include "qm/impl.h"
 
 namespace wd::machine::qm
@@ -269,6 +270,8 @@ bool QueuePair::takeDoorbells()
 /* An index comes from software: it is checked against the depth only. */
 void QueuePair::takeTail(uint16_t tail)
 {
+	WD_TRACE_EVENT(qm, doorbell, "sid=%s qn=%u cmd=sq index=%u",
+		       trace::Sid(manager_->host.requester()).text, index_, tail);
 	if (tail >= sqDepth_) {
 		manager_->report(kErrorSqInvalid);
 		return;
@@ -284,6 +287,8 @@ void QueuePair::takeTail(uint16_t tail)
 /* QM-DB-3 */
 void QueuePair::takeHead(uint16_t head)
 {
+	WD_TRACE_EVENT(qm, doorbell, "sid=%s qn=%u cmd=cq index=%u",
+		       trace::Sid(manager_->host.requester()).text, index_, head);
 	if (head >= cqDepth_) {
 		manager_->report(kErrorCqInvalid);
 		return;
@@ -388,6 +393,10 @@ bool QueuePair::runOne(EngineThread &thread)
 	if (result == DmaResult::Ok) {
 		if (sq_.w11 & kSqPasidEnable)
 			task.stream = pasidStream(port.stream.rid, sq_.pasid);
+		WD_TRACE_EVENT(qm, sqe, "sid=%s pasid=%s qn=%u sq_head=%u dw9=0x%x again=%d",
+			       trace::Sid(manager_->host.requester()).text,
+			       trace::Pasid(task.stream).text, index_, sqHead_, task.words[9],
+			       parked_);
 		if (overdue())
 			abandon(task);
 		else if (!execute(task))
@@ -450,6 +459,9 @@ DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
 					   bytesOf(completion, 4).first(kCompletionBody));
 	if (result == DmaResult::Ok)
 		result = port.agent->store(port.stream, cqe + kCompletionBody, 2, phase_);
+	WD_TRACE_EVENT(qm, cqe, "sid=%s qn=%u cq_tail=%u sq_head=%u phase=%d dw3=0x%x result=%s",
+		       trace::Sid(manager_->host.requester()).text, index_, cqTail_, sqHead_,
+		       phase_, task.words[3], trace::name(result));
 	if (result != DmaResult::Ok)
 		return result;
 	if (++cqTail_ == cqDepth_) {

@@ -2,6 +2,7 @@
 #include "faults.h"
 
 #include "bits.h"
+#include "core/trace.h"
 
 namespace wd::machine::vtd
 {
@@ -79,6 +80,10 @@ void FaultLog::record(const FaultRecord &fault)
 		registers_.setBits(reg::kFsts, kFstsPfo);
 		return;
 	}
+	WD_TRACE_EVENT(vtd, fault_record, "sid=%s pasid=%s addr=0x%llx fr=0x%x access=%s fri=%u",
+		       trace::Sid(fault.stream.rid).text, trace::Pasid(fault.stream).text,
+		       trace::hex(fault.address), static_cast<unsigned>(fault.reason),
+		       trace::name(fault.access), index_);
 	fill(index_, fault);
 	if (!(status & kFstsPpf)) {
 		registers_.clearBits(reg::kFsts, kFstsFri);

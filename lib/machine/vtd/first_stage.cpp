@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "first_stage.h"
 
+#include "core/trace.h"
+
 namespace wd::machine::vtd
 {
 namespace
@@ -192,6 +194,9 @@ FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
 		if (!context.fetch(pa, entry))
 			return at.level == table.levels ? FaultReason::FirstStageTopNotReadable
 							: FaultReason::FirstStageNotReadable;
+		WD_TRACE_EVENT(vtd, walk_step,
+			       "stage=first level=%u iova=0x%llx pa=0x%llx entry=0x%llx", at.level,
+			       trace::hex(address), trace::hex(pa), trace::hex(entry));
 		reason = useEntry(context, space, table, pa, at, forWrite, entry);
 		if (reason != FaultReason::None)
 			break;

@@ -2,6 +2,7 @@
 #include "invalidation_queue.h"
 
 #include "bits.h"
+#include "core/trace.h"
 
 namespace wd::machine::vtd
 {
@@ -108,6 +109,10 @@ void InvalidationQueue::run()
 		error = fetch(ring, descriptor);
 		if (error == QueueError::None)
 			error = check(descriptor);
+		WD_TRACE_EVENT(vtd, invalidation_descriptor,
+			       "iqh=0x%x type=%u q0=0x%llx q1=0x%llx iqei=%u", ring.head,
+			       typeOf(descriptor), trace::hex(descriptor.q[0]),
+			       trace::hex(descriptor.q[1]), static_cast<unsigned>(error));
 		if (error == QueueError::None)
 			error = execute(descriptor);
 		if (error != QueueError::None)
@@ -437,6 +442,9 @@ QueueError InvalidationQueue::executePageGroupResponse(const Descriptor &descrip
 						  : PageResponse::Failure;
 	auto endpoint = state_.endpoints.hold(stream.rid);
 
+	WD_TRACE_EVENT(vtd, page_response, "sid=%s pasid=%s prgi=%u code=%u",
+		       trace::Sid(stream.rid).text, trace::Pasid(stream).text,
+		       static_cast<unsigned>(field(descriptor.q[1], 11, 3)), code);
 	if (!endpoint)
 		return QueueError::None;
 	endpoint->answer(stream, field(descriptor.q[1], 11, 3), response);

@@ -2,6 +2,7 @@
 #include "page_requests.h"
 
 #include "bits.h"
+#include "core/trace.h"
 
 namespace wd::machine::vtd
 {
@@ -31,6 +32,11 @@ void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 	PageRequestTarget target;
 	uint64_t at;
 
+	WD_TRACE_EVENT(vtd, page_request,
+		       "sid=%s pasid=%s prgi=%u addr=0x%llx rdr=%d wrr=%d lpig=%d",
+		       trace::Sid(message.stream.rid).text, trace::Pasid(message.stream).text,
+		       message.group, trace::hex(message.address), message.read, message.write,
+		       message.last);
 	if (!state_.enabled())
 		return answer(message, PageResponse::InvalidRequest);
 	{
@@ -65,6 +71,9 @@ void PageRequestQueue::answer(const PageRequestMessage &message, PageResponse re
 {
 	if (!message.last || message.isStopMarker())
 		return;
+	WD_TRACE_EVENT(vtd, page_response, "sid=%s pasid=%s prgi=%u code=%u",
+		       trace::Sid(message.stream.rid).text, trace::Pasid(message.stream).text,
+		       message.group, static_cast<unsigned>(response));
 	if (AtsEndpoint *endpoint = state_.endpoints.find(message.stream.rid))
 		endpoint->answer(message.stream, message.group, response);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "second_stage.h"
 
+#include "core/trace.h"
+
 namespace wd::machine::vtd
 {
 namespace
@@ -141,6 +143,9 @@ FaultReason walkSecondStage(const WalkContext &context, const SecondStageTable &
 		if (!context.fetch(pa, entry))
 			return at.level == table.levels ? FaultReason::SecondStageTopNotReadable
 							: FaultReason::SecondStageNotReadable;
+		WD_TRACE_EVENT(vtd, walk_step,
+			       "stage=second level=%u iova=0x%llx pa=0x%llx entry=0x%llx", at.level,
+			       trace::hex(address), trace::hex(pa), trace::hex(entry));
 		const FaultReason reason = useEntry(context, table, pa, at, forWrite, entry);
 
 		if (reason != FaultReason::None)

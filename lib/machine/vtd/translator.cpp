@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "translator.h"
 
+#include "core/trace.h"
 #include "first_stage.h"
 #include "nested.h"
 
@@ -103,6 +104,9 @@ FaultReason Translator::readContext(RootPointer root, Walk &walk)
 	}
 	const FaultReason reason = fetchContext(root, walk);
 
+	WD_TRACE_EVENT(vtd, context_entry, "sid=%s q0=0x%llx q1=0x%llx fr=0x%x",
+		       trace::Sid(rid).text, trace::hex(walk.context.q[0]),
+		       trace::hex(walk.context.q[1]), static_cast<unsigned>(reason));
 	if (reason == FaultReason::None)
 		caches_.insert(rid, walk.context);
 	return reason;
@@ -175,6 +179,10 @@ FaultReason Translator::readPasidEntry(Walk &walk)
 	}
 	const FaultReason reason = fetchPasidEntry(walk);
 
+	WD_TRACE_EVENT(vtd, pasid_entry, "sid=%s pasid=%u q0=0x%llx q1=0x%llx q2=0x%llx fr=0x%x",
+		       trace::Sid(stream.rid).text, walk.pasid, trace::hex(walk.entry.q[0]),
+		       trace::hex(walk.entry.q[1]), trace::hex(walk.entry.q[2]),
+		       static_cast<unsigned>(reason));
 	walk.silenced |= walk.entry.silenced;
 	if (reason == FaultReason::None)
 		caches_.insert(stream.rid, walk.pasid, walk.entry);

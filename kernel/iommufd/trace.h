@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Trace events of iommufd; fields have the names of its user ABI
+ * (Documentation/contributing/debugging.rst).
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM iommufd
+
+#if !defined(_IOMMUFD_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _IOMMUFD_TRACE_H
+
+#include <linux/device.h>
+#include <linux/tracepoint.h>
+#include <linux/types.h>
+
+#include "compat.h"
+
+/* clang-format off */
+
+/* IOMMU_IOAS_MAP: user_va is mapped at iova, or ret says why not. */
+TRACE_EVENT(iommufd_map,
+	TP_PROTO(u32 ioas, u64 iova, u64 length, u64 user_va, u32 flags, int ret),
+	TP_ARGS(ioas, iova, length, user_va, flags, ret),
+	TP_STRUCT__entry(
+		__field(u32, ioas)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u64, user_va)
+		__field(u32, flags)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->ioas = ioas;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->user_va = user_va;
+		__entry->flags = flags;
+		__entry->ret = ret;
+	),
+	TP_printk("ioas=%u iova=0x%llx length=0x%llx user_va=0x%llx flags=0x%x ret=%d",
+		  __entry->ioas, __entry->iova, __entry->length, __entry->user_va,
+		  __entry->flags, __entry->ret)
+);
+
+/* IOMMU_IOAS_COPY: memory of src_ioas is mapped in dst_ioas, too. */
+TRACE_EVENT(iommufd_copy,
+	TP_PROTO(u32 dst_ioas, u32 src_ioas, u64 length, u64 dst_iova, u64 src_iova, int ret),
+	TP_ARGS(dst_ioas, src_ioas, length, dst_iova, src_iova, ret),
+	TP_STRUCT__entry(
+		__field(u32, dst_ioas)
+		__field(u32, src_ioas)
+		__field(u64, length)
+		__field(u64, dst_iova)
+		__field(u64, src_iova)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->dst_ioas = dst_ioas;
+		__entry->src_ioas = src_ioas;
+		__entry->length = length;
+		__entry->dst_iova = dst_iova;
+		__entry->src_iova = src_iova;
+		__entry->ret = ret;
+	),
+	TP_printk("dst_ioas=%u src_ioas=%u length=0x%llx dst_iova=0x%llx src_iova=0x%llx ret=%d",
+		  __entry->dst_ioas, __entry->src_ioas, __entry->length, __entry->dst_iova,
+		  __entry->src_iova, __entry->ret)
+);
+
+/* IOMMU_IOAS_UNMAP: length was asked for, unmapped has been done. */
+TRACE_EVENT(iommufd_unmap,
+	TP_PROTO(u32 ioas, u64 iova, u64 length, u64 unmapped, int ret),
+	TP_ARGS(ioas, iova, length, unmapped, ret),
+	TP_STRUCT__entry(
+		__field(u32, ioas)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u64, unmapped)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->ioas = ioas;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->unmapped = unmapped;
+		__entry->ret = ret;
+	),
+	TP_printk("ioas=%u iova=0x%llx length=0x%llx unmapped=0x%llx ret=%d",
+		  __entry->ioas, __entry->iova, __entry->length, __entry->unmapped,
+		  __entry->ret)
+);
+
+/* A page table over pt (an IOAS or a HWPT), by IOMMU_HWPT_ALLOC or an attachment. */
+TRACE_EVENT(iommufd_hwpt_alloc,
+	TP_PROTO(const struct device *dev, u32 hwpt, u32 pt, u32 flags),
+	TP_ARGS(dev, hwpt, pt, flags),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(u32, hwpt)
+		__field(u32, pt)
+		__field(u32, flags)
+	),
+	TP_fast_assign(
+		wd_assign_str(dev, dev_name(dev));
+		__entry->hwpt = hwpt;
+		__entry->pt = pt;
+		__entry->flags = flags;
+	),
+	TP_printk("dev=%s hwpt=%u pt=%u flags=0x%x",
+		  __get_str(dev), __entry->hwpt, __entry->pt, __entry->flags)
+);
+
+/* A page table is destroyed. */
+TRACE_EVENT(iommufd_hwpt_free,
+	TP_PROTO(u32 hwpt),
+	TP_ARGS(hwpt),
+	TP_STRUCT__entry(
+		__field(u32, hwpt)
+	),
+	TP_fast_assign(
+		__entry->hwpt = hwpt;
+	),
+	TP_printk("hwpt=%u",
+		  __entry->hwpt)
+);
+
+/* pt is the HWPT in use, on error what the caller named; pasid is 0 for the requester id. */
+DECLARE_EVENT_CLASS(iommufd_attachment,
+	TP_PROTO(const struct device *dev, u32 pasid, u32 pt, int ret),
+	TP_ARGS(dev, pasid, pt, ret),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(u32, pasid)
+		__field(u32, pt)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		wd_assign_str(dev, dev_name(dev));
+		__entry->pasid = pasid;
+		__entry->pt = pt;
+		__entry->ret = ret;
+	),
+	TP_printk("dev=%s pasid=%u pt=%u ret=%d",
+		  __get_str(dev), __entry->pasid, __entry->pt, __entry->ret)
+);
+
+DEFINE_EVENT(iommufd_attachment, iommufd_attach,
+	TP_PROTO(const struct device *dev, u32 pasid, u32 pt, int ret),
+	TP_ARGS(dev, pasid, pt, ret));
+
+DEFINE_EVENT(iommufd_attachment, iommufd_replace,
+	TP_PROTO(const struct device *dev, u32 pasid, u32 pt, int ret),
+	TP_ARGS(dev, pasid, pt, ret));
+
+/* pt is no longer attached. */
+TRACE_EVENT(iommufd_detach,
+	TP_PROTO(const struct device *dev, u32 pasid, u32 pt),
+	TP_ARGS(dev, pasid, pt),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(u32, pasid)
+		__field(u32, pt)
+	),
+	TP_fast_assign(
+		wd_assign_str(dev, dev_name(dev));
+		__entry->pasid = pasid;
+		__entry->pt = pt;
+	),
+	TP_printk("dev=%s pasid=%u pt=%u",
+		  __get_str(dev), __entry->pasid, __entry->pt)
+);
+
+/* clang-format on */
+
+#endif /* _IOMMUFD_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>
