@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The trace events of drivers and model, and the tables of the documentation, are the same."""
+
+import re
+
+from project import ROOT  # pylint: disable=import-error
+
+PAGE = "Documentation/contributing/debugging.rst"
+ROW = re.compile(r"^``(\w+:\w+)``\s{2,}(\w+(?: \w+)*)\s{2,}\S", re.M)
+STRING = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
+# A class or an event of its own; its text begins with what TP_printk() gets first.
+KERNEL_BODY = re.compile(r"^(DECLARE_EVENT_CLASS|TRACE_EVENT)\((\w+),.*?TP_printk\((" + STRING + ")",
+                         re.M | re.S)
+KERNEL_OF_CLASS = re.compile(r"^DEFINE_EVENT\((\w+), (\w+),", re.M)
+MODEL = re.compile(r"\bWD_TRACE_EVENT\(\s*(\w+),\s*(\w+),\s*(" + STRING + ")", re.S)
+
+
+def fields(text):
+    """Names in a format like "sid=%s pasid=%u", in order."""
+    return tuple(re.findall(r"(\w+)=", "".join(re.findall(r'"([^"]*)"', text))))
+
+
+def kernel_events(text):
+    """(system:event, fields) of a header with TRACE_EVENT()."""
+    system = re.search(r"^#define TRACE_SYSTEM (\w+)$", text, re.M).group(1)
+    bodies = {m.group(2): (m.group(1), fields(m.group(3))) for m in KERNEL_BODY.finditer(text)}
+    found = {name: names for name, (kind, names) in bodies.items() if kind == "TRACE_EVENT"}
+    found |= {m.group(2): bodies[m.group(1)][1] for m in KERNEL_OF_CLASS.finditer(text)}
+    return {f"{system}:{name}": names for name, names in found.items()}
+
+
+def model_events(text):
+    """(category:event, fields) of the calls in a source."""
+    return [(f"{m.group(1)}:{m.group(2)}", fields(m.group(3))) for m in MODEL.finditer(text)]
+
+
+def documented():
+    text = (ROOT / PAGE).read_text(encoding="utf-8")
+    return {m.group(1): tuple(m.group(2).split()) for m in ROW.finditer(text)}
+
+
+def in_code():
+    events = {}
+    for header in (ROOT / "kernel").glob("*/trace.h"):
+        events |= kernel_events(header.read_text(encoding="utf-8"))
+    for source in sorted((ROOT / "lib/machine").rglob("*.cpp")):
+        for name, names in model_events(source.read_text(encoding="utf-8")):
+            assert events.setdefault(name, names) == names, f"{source}: {name} has other fields"
+    return events
+
+
+def test_events_are_those_of_the_documentation():
+    events, page = in_code(), documented()
+    assert {n.split(":")[0] for n in events} == {"wd_iommu", "iommufd", "hisi_qm", "wd_vfio", "vtd", "qm"}
+    assert events == page
+
+
+def test_every_event_is_used():
+    """A TRACE_EVENT() that no driver calls tells nobody anything."""
+    drivers = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "kernel").rglob("*.c"))
+    unused = [n for n in in_code() if n.split(":")[0] not in ("vtd", "qm")
+              and f"\ttrace_{n.split(':')[1]}(" not in drivers]
+    assert not unused
+
+
+def test_the_check_reads_events():
+    text = '''#define TRACE_SYSTEM sys
+DECLARE_EVENT_CLASS(kind,
+	TP_printk("a=%u "
+		  "b=%s", 1, "x=")
+);
+DEFINE_EVENT(kind, one,
+	TP_PROTO(int a));
+TRACE_EVENT(two,
+	TP_printk("c=%d", 1)
+);
+'''
+    assert kernel_events(text) == {"sys:one": ("a", "b"), "sys:two": ("c",)}
+    assert model_events('x(); WD_TRACE_EVENT(vtd, e,\n\t"q=%s "\n\t"r=%u", 1);') == [
+        ("vtd:e", ("q", "r"))]
