@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Which library should do the work of the ZIP engine? 64 KiB blocks of a text-like and a binary
- * input through ISA-L, libdeflate and zlib, raw deflate. Counter "ratio" is input over output.
- * The figures behind the choice are in Documentation/design/machine/zip.rst.
+ * input through ISA-L, libdeflate and zlib, raw deflate. Counter "ratio" is input over output. The
+ * figures for the choice are in Documentation/design/machine/zip.rst.
  */
 #include <benchmark/benchmark.h>
 #include <cstdint>

@@ -80,7 +80,7 @@ constexpr uint64_t kPages = 512;
 constexpr uint64_t kGuestTables = 64, kGuestPages = kGuestTables * 512;
 
 /*
- * One function. PASID 5: a second-stage table whose first 512 pages map to themselves + 2 MiB.
+ * One function. PASID 5: a second-stage table that maps its first 512 pages to themselves + 2 MiB.
  * PASID 6: nested on it, guest tables in the first pages.
  */
 struct Bench {

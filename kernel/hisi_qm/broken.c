@@ -49,7 +49,7 @@ static bool qm_qp_broken(struct qm_qp *qp)
 
 /**
  * qm_mend_all() - no queue is at work
- * @qm: queue manager whose function has been reset
+ * @qm: queue manager; its function has been reset
  */
 void qm_mend_all(struct qm *qm)
 {

@@ -68,7 +68,7 @@ static int qm_event_context(struct qm *qm, u8 command, dma_addr_t base, unsigned
 
 /**
  * qm_events_start() - hand event queues and context tables to the device, unmask interrupts
- * @qm: queue manager whose mailbox is locked
+ * @qm: queue manager; its mailbox is locked
  *
  * Return: 0 or an error of the mailbox; after an error no interrupt is unmasked.
  */

@@ -124,7 +124,7 @@ static int qm_mailbox_run(struct qm *qm, u8 command, u16 queue, dma_addr_t base,
 
 /**
  * qm_mailbox_load() - hand a context to the device
- * @qm: queue manager whose mailbox is locked
+ * @qm: queue manager; its mailbox is locked
  * @command: QM_MB_CMD_SQC, _CQC, _EQC or _AEQC
  * @queue: queue number, 0 for EQ and AEQ
  * @context: the context
@@ -206,7 +206,7 @@ int qm_mailbox_dump(struct qm *qm, u8 command, u16 queue, void *context, size_t 
 
 /**
  * qm_mailbox_base() - tell the device where the table of contexts is
- * @qm: queue manager whose mailbox is locked
+ * @qm: queue manager; its mailbox is locked
  * @command: QM_MB_CMD_SQC_BT or QM_MB_CMD_CQC_BT
  * @base: of the table
  */

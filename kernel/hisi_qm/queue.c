@@ -69,7 +69,7 @@ static int qm_queue_take(struct qm_queue *queue)
 	return ret;
 }
 
-/* The process ends whose address space the queue works in. */
+/* The queue works in the address space of a process that ends. */
 static void qm_queue_ended(struct qm_queue *queue)
 {
 	qm_queue_end(queue);
@@ -120,7 +120,7 @@ static void qm_queue_release_memory(struct qm_queue *queue)
 	qm_queue_unbind(queue);
 }
 
-/* The last close: nobody else has the file, but qm_unregister() may be at work on the queue. */
+/* The last close: the file has no other users, but qm_unregister() may be at work on the queue. */
 static int qm_queue_release(struct inode *inode, struct file *file)
 {
 	struct qm_queue *queue = file->private_data;

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a queue. A queue whose owner left it full of work, or page faults unanswered, would
- * hold the mailbox, which everybody needs, through STOP_QP until the device is done with it. So it
- * is drained with patience first; then its page faults are answered for its owner, and where nobody
- * wants the results any more what the device has not fetched is wiped, so that it fails at once.
+ * The end of a queue. If the owner left a queue full of work, or page faults unanswered, STOP_QP
+ * would occupy the mailbox, which all queues need, until the device has finished the queue. So the
+ * driver waits for the queue to drain first; then it answers the page faults for the owner. If the
+ * results are not wanted any more, it also wipes the requests that the device has not fetched, so
+ * that they fail at once.
  *
  * If the device does not stop a queue within the mailbox's time, its address space is taken away,
  * and it is stopped again. A hardware queue that does not stop even so keeps its number, its memory

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * State of a queue file: what every file that works on it may ask and say.
- */
+/* State of a queue file: queries and changes for all files that work on it. */
 #include <linux/device.h>
 #include <linux/kref.h>
 #include <linux/lockdep.h>
@@ -44,7 +42,7 @@ bool qm_queue_started(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_zombie() - the end of a queue whose file is still open
+ * qm_queue_zombie() - the end of a queue with its file still open
  * @queue: locked
  */
 void qm_queue_zombie(struct qm_queue *queue)

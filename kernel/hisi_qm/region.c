@@ -4,9 +4,9 @@
  * for physical addresses.
  *
  * Users name a region by the file offset 0, 1 or 2. The VMA gets another offset once it is made,
- * far from those and from every other region of the device: so its pages are found by their offset,
- * also when the VMA has been split and its start says nothing, and the doorbells of one queue can
- * be revoked.
+ * far from those and from every other region of the device. So the driver finds pages by their
+ * offset, also when the VMA has been split and its start does not help, and can revoke the
+ * doorbells of one queue.
  *
  * Pages come one by one when they are touched. Doorbells do so only while the device is there: a
  * page that mmap() itself inserted could miss a revocation that ran before the VMA was in the

@@ -60,7 +60,7 @@ static int ss_slice_alloc(struct qm *qm, struct qm_ss_slice *slice, size_t wante
 	return -ENOMEM;
 }
 
-/* A new slice takes its place among those before it. */
+/* Sort a new slice among the earlier ones. */
 static void ss_slice_sort(struct qm_ss *ss)
 {
 	unsigned int i;

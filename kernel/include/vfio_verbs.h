@@ -8,18 +8,18 @@
 
 #include <linux/types.h>
 
-/* Limit of the id allocator, and what is behind it is -ENOSPC (IOMMUFD-VFIO-2). */
+/* Limit of the id allocator; values above it are -ENOSPC (IOMMUFD-VFIO-2). */
 #define VFIO_VERBS_PASID_LIMIT 0x80000000u
 
 /**
- * struct vfio_verbs - what a kind of device file does for the requests
+ * struct vfio_verbs - operations of a kind of device file for the requests
  * @chooses_pasid: @attach chooses a PASID if the caller names none, and the caller learns it
  * @bind: bind @file to an iommufd; @id receives the device's object id
  * @unbind: the reverse, with everything that is attached by then
- * @attach: attach the page table *@pt_id, or replace what is attached; *@pt_id receives the HWPT in
+ * @attach: attach the page table *@pt_id, or replace the attachment; *@pt_id receives the HWPT in
  *	use. At PASID *@pasid, or without @by_pasid at the requester id, or at the PASID that it
  *	chooses and writes there
- * @detach: the reverse. What is not attached is detached already
+ * @detach: the reverse. Without an attachment it does nothing
  *
  * Each takes the locks that it needs. No user memory is touched in them.
  */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * An attachment is written down three times: by its owner (iommufd), by the layer and by the
- * driver, each for another question (Documentation/iommu.rst, "One attachment, three ledgers").
- * Here they are compared, for tests and under WD_DEBUG.
+ * driver, each for another question (Documentation/design/iommu.rst, "One attachment, three
+ * ledgers"). Here they are compared, for tests and under WD_DEBUG.
  */
 #include <linux/module.h>
 
@@ -35,7 +35,7 @@ bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid)
 }
 
 /**
- * wd_iommu_attach_agrees - the layer and the driver have what the caller has attached
+ * wd_iommu_attach_agrees - the layer and the driver have the caller's attachment
  * @domain: as the caller has attached it
  * @table: user-managed table on it that the caller has bound, or NULL
  * @dev: device

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Domains, and the attach records: per device and per domain, and their walk. What drivers say of
- * their domains is here, too.
+ * Domains, and the attach records: per device and per domain, and their walk. Reports of drivers on
+ * their domains are here, too.
  */
 #include <linux/err.h>
 #include <linux/idr.h>

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * What the parts of the layer share: devices (devices.c), domains and attach records
- * (attachments.c), and the services that use them: attach (pasid.c), user-managed tables (nesting.c), one in the place of another (replace.c),
- * page faults (page_fault.c, fault_group.c), what dead IOMMUs keep (lost.c).
+ * Declarations that the parts of the layer share: devices (devices.c), domains and attach records
+ * (attachments.c), and the services that use them: attach (pasid.c), user-managed tables
+ * (nesting.c), replacement (replace.c), page faults (page_fault.c, fault_group.c), memory that dead
+ * IOMMUs keep (lost.c).
  *
  * A record exists before the hardware entry is written and until after it is torn down.
  *

@@ -22,8 +22,8 @@ static int (*wd_master_hook)(struct pci_dev *pdev);
 
 /**
  * wd_iommu_master_hook - a driver of an IOMMU has a say in bus mastering from now on
- * @hook: does what wd_iommu_set_master() says, with wd_iommu_mark_master(); -EOPNOTSUPP for a
- *	function that the driver has nothing to do with. Before the driver has any device
+ * @hook: carries out wd_iommu_set_master(), with wd_iommu_mark_master(); -EOPNOTSUPP for a function
+ *	that is not the driver's. To be set before the driver has any device
  */
 void wd_iommu_master_hook(int (*hook)(struct pci_dev *pdev))
 {

@@ -34,7 +34,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_reset_prepare);
 
 /**
  * wd_iommu_reset_done - a device has been reset, and has its configuration again
- * @dev: as given to wd_iommu_reset_prepare(), whose call this undoes
+ * @dev: as given to wd_iommu_reset_prepare(); this undoes that call
  */
 void wd_iommu_reset_done(struct device *dev)
 {

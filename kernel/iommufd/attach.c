@@ -373,10 +373,10 @@ static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
  * On success the device may DMA. Nothing is changed on error.
  *
  * Return: 0; -ENOENT no such object, -EPERM requester id of a shared bind, -EBUSY attached already,
- * -EAGAIN an IOAS whose memory has to be pinned first, see iommufd_prepare_attach(),
- * -EINVAL wrong type, other table in the group, or the table does not fit the device or PASID,
- * -EADDRINUSE reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM, errors of the IOMMU
- * driver and of pinning
+ * -EAGAIN the memory of the IOAS has to be pinned first, see iommufd_prepare_attach(), -EINVAL
+ * wrong type, other table in the group, or the table does not fit the device or PASID, -EADDRINUSE
+ * reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM, errors of the IOMMU driver and
+ * of pinning
  */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {

@@ -66,7 +66,7 @@ struct iommufd_object {
 struct iommufd_ctx;
 
 /**
- * struct iommufd_object_ops - what a type of object does
+ * struct iommufd_object_ops - operations of a type of object
  * @destroy: undo the content of an object that is not used any more
  */
 struct iommufd_object_ops {

@@ -122,9 +122,8 @@ static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object 
 
 /*
  * Take an object out of sight if nothing but its existence counts. @wait_cnt comes first: once it
- * is 1 under the lock nobody holds the object and nobody can begin to, and only holders raise
- * @users. In the opposite order a holder could become a user and put the object between the two
- * looks.
+ * is 1 under the lock the object has no holder and can get none, and only holders raise @users. In
+ * the opposite order a holder could become a user and put the object between the two looks.
  */
 static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 				  unsigned int users)

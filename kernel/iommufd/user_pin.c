@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Pinned and charged memory for drivers that need no I/O page table of ours: the same pins and the
- * same limit as those of IOMMU_IOAS_MAP.
+ * same limit as for IOMMU_IOAS_MAP.
  */
 #include <linux/capability.h>
 #include <linux/err.h>

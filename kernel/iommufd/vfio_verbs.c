@@ -145,13 +145,13 @@ static int vfio_verbs_detach(const struct vfio_verbs *verbs, void *file, void __
 
 /**
  * vfio_verbs_ioctl() - answer one of the three requests
- * @verbs: what the device file does for them
+ * @verbs: operations of the device file
  * @file: handed to @verbs
  * @cmd: VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT
  * @arg: the caller's structure
  *
- * A caller that the answer does not reach gets -EFAULT and has nothing: the file is unbound after
- * BIND, and after ATTACH nothing is attached there, whatever was attached before.
+ * If the answer cannot be written the caller gets -EFAULT and has nothing: the file is unbound
+ * after BIND, and after ATTACH nothing is attached there, not even an earlier attachment.
  *
  * Return: 0, an error of the arguments, or the error of @verbs; -ENOTTY for another request.
  */

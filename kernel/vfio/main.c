@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Driver that gives PCI functions whole to programs: it takes only functions whose driver_override
+ * Driver that gives PCI functions whole to programs: it takes a function only if driver_override
  * names it, and makes a device file for each with VFIO's device file interface (IOMMUFD-VFIO-1).
  *
  * Names differ from those of Linux's VFIO (class vfio, later vfio-dev), so that both can be loaded.

@@ -113,7 +113,7 @@ void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 }
 
 /**
- * wd_vfio_reset_pci() - reset the function while nobody is at its memory
+ * wd_vfio_reset_pci() - reset the function without concurrent accesses to its memory
  * @wd: owned, locked, resettable
  *
  * Mappings find their pages again afterwards, except on a host that cannot know when they are

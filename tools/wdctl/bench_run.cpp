@@ -142,7 +142,7 @@ public:
 			pump(check);
 			progress.update(seconds > 0 ? elapsed / seconds : 0);
 		}
-		limit_ = next_; /* no more; wait for those in flight */
+		limit_ = next_; /* no more; wait for requests in flight */
 		while (finished_ < limit_)
 			pump(check);
 		return secondsSince(start);
@@ -240,7 +240,7 @@ private:
 			"report this with the input file");
 }
 
-/** A session for one direction whose inputs are @memory. */
+/** A session for one direction with its inputs in @memory. */
 std::unique_ptr<wd::ZipSession> openSession(wd::Host &host, const wd::Accelerator &accelerator,
 					    const BenchOptions &options,
 					    wd::zip::Direction direction, size_t outputSize,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The measurement behind `wdctl bench`: a file in blocks through N queues, both ways, and the same
+ * The measurement of `wdctl bench`: a file in blocks through N queues, both ways, and the same
  * blocks on the CPU. No printing here.
  */
 #pragma once

@@ -382,7 +382,7 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 				 hwpt.id()));
 	else
 		printText(*host, accelerator, attachments, memory, iova, ioas.id(), hwpt.id());
-	flushOutput(); /* what follows may last */
+	flushOutput(); /* the next step may last */
 	if (!options.command.empty())
 		return runCommand(options.command, accelerator, attachments[0], ioas.id(), *signals,
 				  globals.json);

@@ -50,7 +50,7 @@ void addTopology(CLI::App &app, Globals &globals, Action &action);
 void addAttach(CLI::App &app, Globals &globals, Action &action);
 void addBench(CLI::App &app, Globals &globals, Action &action);
 
-/** JSON to stdout, indented for people who look at it, one value per run. */
+/** JSON to stdout, indented for people, one value per run. */
 void printJson(const nlohmann::ordered_json &value);
 
 /** "64 KiB", "1.5 GiB": for people. */

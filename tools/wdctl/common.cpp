@@ -39,7 +39,7 @@ CLI::Validator notEmpty()
 namespace
 {
 
-/** The number behind @key ("MemAvailable:") in @path; the first one if @key is empty. */
+/** The number after @key ("MemAvailable:") in @path; the first one if @key is empty. */
 std::optional<uint64_t> numberIn(const std::string &path, const std::string &key = {})
 {
 	std::ifstream file(path);

@@ -16,7 +16,7 @@
 namespace wdctl
 {
 
-/** Stateless, thread-bound. No allocation per call beyond what the library itself does. */
+/** Stateless, thread-bound. No allocation per call beyond the library's own. */
 class CpuCodec
 {
 public:

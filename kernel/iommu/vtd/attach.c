@@ -437,8 +437,8 @@ void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 }
 
 /*
- * Is @domain, or @table on it, what @dev has at @pasid? NULL: is nothing. The entry that the unit
- * reads must be there, or not, as well.
+ * Does @dev have @domain, or @table on it, at @pasid? NULL: does it have nothing? The entry that
+ * the unit reads must agree.
  */
 bool vtd_attach_is(struct vtd_dev *dev, u32 pasid, struct iommu_domain *domain,
 		   struct vtd_pgtable *table)

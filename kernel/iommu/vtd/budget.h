@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The time that the driver waits for a unit. Only time in which the processor looked at the unit
- * counts: a processor that did not run (a virtual one whose host had others to run, or that was
- * stopped together with the unit) cannot tell that the unit was late. So a step counts at most
+ * counts: a processor that did not run (a virtual one, because its host ran others, or stopped it
+ * together with the unit) cannot tell that the unit was late. So a step counts at most
  * VTD_BUDGET_STEP_NS, even if it took longer.
  */
 #ifndef _WD_VTD_BUDGET_H

@@ -2,7 +2,7 @@
 /*
  * Invalidations of units and functions after a change of a domain's page tables, or of a table
  * nested on it (VTD-DRV-4, VTD-DRV-5). One DID per (domain, unit) covers every function and PASID
- * that the domain is attached to there; each nested table has one of its own, whose translations
+ * that the domain is attached to there; each nested table has one of its own; its translations
  * depend on the domain as well. The unit's caches are flushed first, since a function could ask
  * again.
  */
@@ -96,7 +96,8 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 		if (!left--)
 			return true;
 		/*
-		 * VTD-DRV-5: a function knows addresses of the nested table, not those of @range.
+		 * VTD-DRV-5: a function caches addresses of the nested table, not addresses of
+		 * @range.
 		 */
 		if (attach->on->table)
 			vtd_ats_flush(batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The death of a unit: what a unit that does not answer has cached may lead anywhere, so its
- * functions send nothing any more, and nothing of what it was told to forget is used anew.
+ * The death of a unit: translations that a silent unit has cached may lead anywhere, so its
+ * functions must send nothing any more, and memory that it may still use is not given to others.
  */
 #include <linux/gfp.h>
 #include <linux/module.h>

@@ -188,8 +188,8 @@ static bool vtd_fault_read(struct vtd_unit *unit, unsigned int index, struct vtd
  * vtd_faults_collect - take over the records of the hardware
  * @unit: the unit
  *
- * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep. Bounded: a
- * user whose requests fault without end must not hold the caller.
+ * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep. Bounded:
+ * endless faults of a user must not hold the caller.
  *
  * Return: true if the hardware may have recorded more meanwhile
  */
@@ -324,7 +324,7 @@ static ssize_t fault_overflows_show(struct device *dev, struct device_attribute 
 }
 static DEVICE_ATTR_RO(fault_overflows);
 
-/* The newest @lines faults, oldest first; of those as many of the newest as fit into a page. */
+/* The newest @lines faults, oldest first; if they do not fit into a page, the newest of them. */
 static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lines)
 {
 	struct vtd_fault_log *log = &unit->faults;

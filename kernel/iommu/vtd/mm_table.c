@@ -3,13 +3,13 @@
  * Page tables of processes as first-stage tables (VT-d 3.6, 9.7): the processor's format is the
  * unit's.
  *
- * The unit never sees a process's top-level table, whose upper half leads to the kernel's tables:
- * Linux changes and frees those without notice to other users. The unit walks a private one, which
- * has copies of the entries of the user half only. An entry is copied when it is missing (fill),
- * and dropped when the table that it leads to has left the process's table (flush). Both look at
- * the process's entry and at the copy with the lock held; Linux clears its entry, then announces
- * the change, then frees the table. So a copy of a cleared entry is either never made, or found by
- * the flush that is still to come.
+ * The unit never sees a process's top-level table, because its upper half leads to the kernel's
+ * tables: Linux changes and frees those without notice to other users. The unit walks a private
+ * one, which has copies of the entries of the user half only. An entry is copied when it is missing
+ * (fill), and dropped when the table that it leads to has left the process's table (flush). Both
+ * look at the process's entry and at the copy with the lock held; Linux clears its entry, then
+ * announces the change, then frees the table. So a copy of a cleared entry is either never made, or
+ * found by the flush that is still to come.
  *
  * Each table has a DID of its own, so a flush need not consider other uses of a PASID.
  */

@@ -250,7 +250,7 @@ void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 	} while (vtd_prq_settle(dev->unit, &batch) && --rounds);
 }
 
-/* Before translation goes on, and before any context lets page requests pass. */
+/* Before translation is switched on, and before any context lets page requests pass. */
 void vtd_prq_enable(struct vtd_unit *unit)
 {
 	struct vtd_prq *prq = &unit->prq;

@@ -162,9 +162,9 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 }
 
 /*
- * Shut out the functions of a submission whose device TLBs did not answer: the one that the unit
- * named, or all, if it named none of them. Their requests with old translations are refused from
- * then on. False if there is none.
+ * Shut out the functions of a submission that did not complete device-TLB invalidations: the one
+ * that the unit named, or all, if it named none of them. Their requests with old translations are
+ * refused from then on. False if there is none.
  */
 static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsigned int count)
 {
@@ -242,7 +242,7 @@ static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
  * @batch: begun with vtd_qi_begin()
  * @unit: where it goes
  * @desc: the descriptor
- * @dev: function whose device TLB it is for, or NULL; must stay until the batch is finished
+ * @dev: function, if it is for a device TLB, or NULL; must stay until the batch is finished
  *
  * Any context. The order is kept, also when the unit changes.
  */
@@ -307,7 +307,7 @@ int vtd_qi_disable(struct vtd_unit *unit)
 	return vtd_unit_command(unit, VTD_GCMD_QIE, false);
 }
 
-/* @ops: who is told of time-outs. */
+/* @ops: callbacks for time-outs. */
 int vtd_qi_init(struct vtd_unit *unit, const struct vtd_qi_ops *ops)
 {
 	struct vtd_qi *qi = &unit->qi;

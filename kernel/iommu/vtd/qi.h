@@ -42,7 +42,7 @@ struct vtd_qi_batch {
 };
 
 /**
- * struct vtd_qi_ops - who is told of time-outs; both are called with the queue's lock held
+ * struct vtd_qi_ops - callbacks for time-outs; both are called with the queue's lock held
  * @died: the unit has not answered; it is marked as dead on return
  * @shut_out: the device TLB of a function has not answered. Its ATS is off on return, and its
  *	context entry refuses translated requests as soon as the queue has flushed it
@@ -54,7 +54,7 @@ struct vtd_qi_ops {
 
 /**
  * struct vtd_qi - the queue of a unit
- * @ops: of those above it
+ * @ops: callbacks of its user
  * @lock: one submission at a time, held until the unit has completed it. Functions' ATS is switched
  *	on and off under it, so nothing is sent to a function without
  * @ring: the descriptors, little endian

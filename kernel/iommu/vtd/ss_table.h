@@ -38,7 +38,7 @@ static inline unsigned int vtd_ss_index(u64 iova, unsigned int level)
 	return (iova >> vtd_ss_level_shift(level)) & (VTD_SS_ENTRIES - 1);
 }
 
-/* Level whose leaves have @pgsize bytes; 0 if there is none. */
+/* Level with leaves of @pgsize bytes; 0 if there is none. */
 static inline unsigned int vtd_ss_level_of(size_t pgsize)
 {
 	unsigned int level;

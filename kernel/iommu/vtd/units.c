@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * The units that there are, which of them translates for a function, and what domains may rely on.
- */
+/* The list of units, the unit of a function, and the properties that domains may rely on. */
 #include <linux/list.h>
 #include <linux/minmax.h>
 #include <linux/mutex.h>

@@ -115,7 +115,7 @@ struct vtd_prq {
 /**
  * struct vtd_unit - one remapping unit
  * @iommu: Linux's object
- * @pdev: the function whose BAR0 holds the registers
+ * @pdev: the unit's function, with the registers in BAR0
  * @node: entry of the list of units
  * @regs: BAR0
  * @cap: capability register
@@ -232,8 +232,8 @@ struct vtd_domain_unit {
 };
 
 /**
- * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed, in the
- *	ledger of the driver
+ * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed, in
+ *	the ledger of the driver
  * @node: in vtd_domain.attaches
  * @seq: see struct vtd_domain
  * @place: in vtd_pgtable.places, if a table is

@@ -34,7 +34,7 @@ struct QueueManager::Impl {
 	bool writeErrorRegister(uint64_t offset, uint32_t value);
 	void runVftOperation();
 
-	/* doorbells.cpp; @window is the queue whose window was used, or -1. */
+	/* doorbells.cpp; @window is the queue of the window that was used, or -1. */
 	void ring(uint64_t value, int window);
 	void latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes);
 

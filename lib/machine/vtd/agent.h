@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Agents of the unit: each is one thread's port, with caches of its own behind a gate. */
+/* Agents of the unit: each is one thread's port, with caches of its own that a gate guards. */
 #pragma once
 
 #include <atomic>

@@ -44,7 +44,7 @@ struct Features {
 	/** Address bits of FI in a fault record: up to the widest supported input. */
 	uint64_t faultAddressMask() const;
 
-	/** Effective registers: bits whose precondition is missing are cleared (VTD-REG-9). */
+	/** Effective registers: bits without their precondition are cleared (VTD-REG-9). */
 	IommuCapabilities registers;
 	unsigned haw, mgaw, sagaw, didBits, pasidBits, maxAddressMask;
 	unsigned recordCount, recordOffset, iotlbOffset;

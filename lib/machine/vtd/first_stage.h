@@ -74,7 +74,7 @@ bool isCanonical(uint64_t address, unsigned levels);
 
 /**
  * Walk @table for a canonical @address. @forWrite: D is set if the request may write. Rights are
- * returned, not judged, except that a user's walk ends at the first entry which denies him.
+ * returned, not judged, except that a user's walk ends at the first entry that denies the user.
  */
 FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
 			   const FirstStageTable &table, uint64_t address, bool forWrite,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gate between an agent's bursts and the invalidator: a two-party lock whose fast path is one
- * atomic exchange, and in which the invalidator always gets the next turn.
+ * The gate between an agent's bursts and the invalidator: a two-party lock with a fast path of one
+ * atomic exchange; the invalidator always gets the next turn.
  */
 #pragma once
 

@@ -392,7 +392,7 @@ FaultReason Translator::judge(uint32_t flags, const Request &request, bool privi
 }
 
 /*
- * The six bits that the hit path tests. A write to a page whose D bit is still clear is permitted,
+ * The six bits that the hit path tests. A write to a page with its D bit still clear is permitted,
  * but has to walk to set it (VTD-FS-11), so its bit stays off. Later writes do not look at D in
  * memory (VTD-FS-14).
  */

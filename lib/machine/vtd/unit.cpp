@@ -5,7 +5,7 @@
  * Lock order: commandMutex_ (a register write and all it causes), then the mutex of the page
  * request queue (a page request on its way into memory), then the agent set and one gate, then
  * registerMutex_ (register contents, events, fault records; never held across anything that waits).
- * Those of endpoints are taken under the first two. Agents take registerMutex_ inside a burst to
+ * Mutexes of endpoints are taken under the first two. Agents take registerMutex_ inside a burst to
  * record a fault, and the page request queue's only outside. Interrupts, and answers to page
  * requests, leave last, with no lock held.
  */

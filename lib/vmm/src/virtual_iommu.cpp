@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * PASID entries of the guest, and the devices that use them. The lock is held over ioctls: they are
- * the guest's own commands, whose end it waits for anyway.
+ * the guest's own commands, and the guest waits for their end anyway.
  */
 #include "vmm/virtual_iommu.h"
 

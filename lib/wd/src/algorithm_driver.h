@@ -66,7 +66,7 @@ private:
 
 /** The driver that has an algorithm of this name; nullptr if there is none. */
 const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
-/** "zlib, gzip, deflate": those of all drivers. */
+/** "zlib, gzip, deflate": the names of all drivers. */
 std::string algorithmNames();
 
 } // namespace wd::capi

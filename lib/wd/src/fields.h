@@ -57,7 +57,7 @@ void forEachLine(std::string_view text, Take &&take)
 }
 
 /**
- * @take(unit, text) for each IOMMU unit whose @attribute can be read.
+ * @take(unit, text) for each IOMMU unit with a readable @attribute.
  * @return 0, or -EACCES if one of them may not be read.
  */
 template <typename Take>

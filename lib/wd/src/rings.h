@@ -107,7 +107,7 @@ public:
 	}
 	/** A completion, a stop flag or an error is there. */
 	bool ready() const noexcept;
-	/** Ask for an interrupt when there is a completion beyond those taken. */
+	/** Ask for an interrupt when there is a further completion. */
 	void arm() noexcept;
 	/** The kernel says that the device is gone: no send, and no poll beyond the completions in
 	 * the ring. */

@@ -18,7 +18,7 @@ namespace wd
 	throw std::system_error(error, std::generic_category(), what);
 }
 
-/** The same with the current errno, which is read before anything else runs. */
+/** The same with the current errno, which it reads first. */
 [[noreturn]] inline void throwLastError(const std::string &what)
 {
 	const int error = errno;

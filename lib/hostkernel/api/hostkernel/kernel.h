@@ -72,7 +72,7 @@ machine::PhysicalMemory &physicalMemory();
 /**
  * Boot: register the PCI functions, then run every module_init in link order. One kernel per
  * process at a time; may boot again after shutdown().
- * @throws std::system_error naming the module whose init failed (everything is undone).
+ * @throws std::system_error that names the module if its init failed (everything is undone).
  */
 void boot(const BootConfig &config);
 
@@ -188,7 +188,7 @@ private:
 
 /**
  * While it lives, @hook runs before each allocation that this thread makes for the kernel and that
- * may wait for memory; not for those of the hook itself.
+ * may wait for memory, except the hook's own.
  */
 class AllocationHook
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Threads of this process do DMA, so dma_* barriers are those between threads. */
+/* Threads of this process do DMA, so dma_* barriers are barriers between threads. */
 #ifndef _ASM_BARRIER_H_HOSTED
 #define _ASM_BARRIER_H_HOSTED
 

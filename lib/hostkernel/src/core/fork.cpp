@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fork(): the child has a copy of this kernel's variables, but none of its threads, and nothing of
- * it works there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the
+ * fork(): the child has a copy of this kernel's variables, but none of its threads, and its calls
+ * do not work there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the
  * variables become what they were before the first boot; state.ld has put them into one piece. The
  * old kernel's heap memory is lost to the child, and belongs to the parent.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tree behind sysfs: directories, files with live content, symbolic links; optionally mirrored
+ * The tree of sysfs: directories, files with live content, symbolic links; optionally mirrored
  * below a real directory. Thread-safe. Callbacks of files run without any lock of the tree;
- * removing a file waits for those that run.
+ * removing a file waits for running ones.
  */
 #pragma once
 

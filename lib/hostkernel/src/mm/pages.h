@@ -26,7 +26,7 @@ size_t remoteWritable(pid_t pid, uint64_t start, size_t pages);
  */
 size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, bool write);
 
-/* Mappings that Caller::mmap made of device or kernel pages: Linux refuses to pin those. */
+/* Mappings that Caller::mmap made of device or kernel pages: Linux refuses to pin them. */
 void deviceMappingAdd(uint64_t start, uint64_t length);
 void deviceMappingRemove(uint64_t start, uint64_t length);
 /** @return how many of @pages from @start on come before the first such mapping. */

@@ -3,10 +3,10 @@
  * Parts of an mm beside struct mm_struct: a page table in the format of the processor, for IOMMUs
  * that walk it, and its notifiers.
  *
- * The host's own page table cannot be had, so this one is filled by handle_mm_fault() and by pins,
- * and emptied when the hosted kernel learns that memory has changed. It may lag behind the process:
- * an entry's frame is the process's address, so an access through a stale entry finds the process's
- * present memory there, with the process's own rights, or fails.
+ * The host's own page table is not accessible, so this one is filled by handle_mm_fault() and by
+ * pins, and emptied when the hosted kernel learns that memory has changed. It may lag behind the
+ * process: an entry's frame is the process's address, so an access through a stale entry finds the
+ * process's present memory there, with the process's own rights, or fails.
  */
 #pragma once
 
@@ -50,7 +50,7 @@ public:
 	Tables clear(uint64_t start, uint64_t end);
 	/** For tables without readers: they are poisoned (kFreedTableWord), and freed later. */
 	static void discard(const Tables &tables);
-	/** Discard every table but the top one, whose user half is empty then. */
+	/** Discard every table but the top one; the user half of that is empty then. */
 	void destroy();
 
 private:

@@ -83,7 +83,7 @@ void programMsi(pci_dev *dev)
 		dev,
 		dev->msi_cap + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32),
 		static_cast<u16>(slot.irqs->number(0)));
-	/* The function is told a power of two; messages beyond ours are ignored. */
+	/* The function gets a power of two; messages beyond ours are ignored. */
 	const unsigned log2 = std::bit_width(std::bit_ceil(slot.irqs->count())) - 1;
 
 	updateWord(dev, control, PCI_MSI_FLAGS_QSIZE,

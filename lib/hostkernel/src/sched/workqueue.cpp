@@ -84,7 +84,7 @@ bool pending(const work_struct *work)
 	return atomic_long_read(&work->data) & kPending;
 }
 
-/* In a queue; an item whose timer is armed is pending but not queued. */
+/* In a queue; an item with an armed timer is pending but not queued. */
 bool queued(const work_struct *work)
 {
 	return pending(work) && !list_empty(&work->entry);

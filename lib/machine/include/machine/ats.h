@@ -101,7 +101,7 @@ public:
 	void connect(AtsHost *host, Rid rid);
 	/** Switching off answers waiters of that feature with Failure. */
 	void configure(const AtsSettings &settings);
-	/** PRI reset: also forget groups whose answers are still to come. */
+	/** PRI reset: also forget groups that still expect answers. */
 	void resetPageRequests();
 	/** Function-level reset. */
 	void reset();

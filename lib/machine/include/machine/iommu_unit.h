@@ -88,8 +88,8 @@ struct IommuCounters {
 
 /**
  * Thread-safe. Agents are thread-bound (dma.h). A register write must not be made from inside a
- * burst of one of the unit's own agents: it may wait for that burst. Interrupts are raised from the
- * thread whose register write or request caused them, with no lock of the unit held.
+ * burst of one of the unit's own agents: it may wait for that burst. The thread with the register
+ * write or request that causes an interrupt raises it, with no lock of the unit held.
  */
 class IommuUnit : public PciFunction, public DmaRoute
 {

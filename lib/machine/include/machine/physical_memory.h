@@ -28,7 +28,7 @@ public:
 
 	/**
 	 * One naturally aligned load of 1, 2, 4 or 8 bytes, single-copy atomic, acquire.
-	 * @return false if there is no memory, the size is not one of those, or @pa is unaligned.
+	 * @return false if there is no memory, the size is another one, or @pa is unaligned.
 	 */
 	virtual bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept = 0;
 

@@ -43,7 +43,8 @@ IommuAttachments readAttachments(Host &host);
 
 /**
  * A picture of @attachments: below each device the domains that it uses, below each domain all its
- * attachments, also those of other devices, which are not drawn again then. Lines end in '\n'.
+ * attachments, including attachments of other devices, which are not drawn again then. Lines end in
+ * '\n'.
  */
 std::string drawAttachments(const IommuAttachments &attachments);
 

@@ -22,10 +22,9 @@ size_t trailerSize(Algorithm algorithm);
 size_t writeHeader(Algorithm algorithm, std::span<std::byte> out);
 
 /**
- * The end of a stream whose last request has no input: an empty final block and the trailer, built
- * from the words of the part before (for a new stream @isize and @checksum are ignored).
- * @out has finishSize() bytes at least, of which there are never more than kFinishSize. @return
- * bytes written.
+ * The end of a stream after a last request without input: an empty final block and the trailer,
+ * built from the words of the part before (for a new stream @isize and @checksum are ignored). @out
+ * has finishSize() bytes at least; that is never more than kFinishSize. @return bytes written.
  */
 constexpr size_t kFinishSize = 5 + 8;
 /** Bytes that writeFinish() writes for @algorithm. */

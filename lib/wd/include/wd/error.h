@@ -12,8 +12,8 @@ namespace wd
 {
 
 /**
- * An operation that failed. code() is the errno (generic category).
- * what() is "<object>: <tried>: <text of the errno>".
+ * An operation that failed. code() is the errno (generic category). what() is "<object>: <tried>:
+ * <text of the errno>".
  */
 class Error : public std::system_error
 {

@@ -40,8 +40,8 @@ enum class [[nodiscard]] QueueStatus{
 const char *queueStatusText(QueueStatus status);
 
 /**
- * Where the memory of a queue's requests comes from if nothing is attached to it: addresses in
- * requests are those of the process (Sva, Pinned), or of the machine (Physical).
+ * The memory of a queue's requests without an attachment: addresses in requests are addresses of
+ * the process (Sva, Pinned), or of the machine (Physical).
  */
 enum class DmaMode { Sva, Pinned, Physical };
 const char *dmaModeName(DmaMode mode); /**< as in the device's attribute "dma_mode" */

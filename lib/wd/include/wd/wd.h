@@ -145,8 +145,8 @@ int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms);
  * @size: bytes
  * @flags: WD_MEM_*
  *
- * Memory whose pages are all shared already by one earlier call is counted, not shared again (the
- * flags must not ask for more).
+ * If one earlier call has shared all pages of the memory, this call is only counted (the flags must
+ * not ask for more).
  *
  * Return: 0; -EINVAL size 0, unknown flag, or address wraps; -EEXIST a page is shared already in
  * another range; -EACCES flags exceed those of the earlier call; -ENOMEM over RLIMIT_MEMLOCK;

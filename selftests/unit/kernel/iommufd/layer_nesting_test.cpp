@@ -67,7 +67,7 @@ TEST_F(LayerNestingTest, TablesAreMadeOnDomainsOfTheSameDriver)
 	layer_table_free(table);
 }
 
-/* The check of the three ledgers, which WD_DEBUG runs after every change, sees each of them differ. */
+/* WD_DEBUG checks the three ledgers after every change; the check sees each of them differ. */
 TEST_F(LayerNestingTest, LedgersThatDifferAreSeen)
 {
 	iommu_domain *other = layer_domain(0, kParentFlags);

@@ -19,7 +19,8 @@ namespace
 
 constexpr const char *kClear = "\r\033[K";
 
-/** Standard error is a terminal of @columns columns, or a pipe if @columns is 0, for the length of an object. */
+/** Standard error is a terminal of @columns columns, or a pipe if @columns is 0, during its
+ * life. */
 class Screen
 {
 public:

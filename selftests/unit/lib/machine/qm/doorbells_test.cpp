@@ -51,7 +51,9 @@ void drive(Rig &rig, Producer &p, std::mt19937 &random)
 			rig.ring(p.bell, p.queue, 1, p.done % kDepth);
 	}
 	rig.ring(p.bell, p.queue, 1, p.done % kDepth);
-	/* Pauses of any length are the subject: engines spin, sleep and cool down between requests. */
+	/*
+	 * Pauses of any length are the subject: engines spin, sleep and cool down between requests.
+	 */
 	if (random() % 4 == 0)
 		std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
 }
