@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the programs under test run: here on the hosted kernel, or in a virtual machine.
 
-Both offer the same: run() and popen() like subprocess, and what tests must know about the place.
-Paths of the build folder and of pytest's temporary folder are the same in both.
+Both offer the same: run() and popen() like subprocess, and properties of the place for tests. Paths
+of the build folder and of pytest's temporary folder are the same in both.
 """
 
 import os
@@ -16,7 +16,7 @@ from vm.machine import GuestTimeout, Machine, default_config
 class HostedHost:
     """Programs run here; their kernel and machine live in their own process."""
     name = "hosted"
-    kind = "hosted"  # what wdctl calls it
+    kind = "hosted"  # its name in wdctl
     patience = 1  # factor for time limits
 
     def __init__(self):
@@ -42,11 +42,11 @@ class HostedHost:
         return None
 
     def trouble(self):
-        """What the kernel has complained about since the last call."""
+        """Complaints of the kernel since the last call."""
         return ""
 
     def close(self):
-        """Ends what was started; what was wrong, as a list of texts."""
+        """Ends all programs; returns errors, as a list of texts."""
         return []
 
 
@@ -60,7 +60,7 @@ class VmHost:
         self.config = default_config(build)
         self.config.share = (str(share),)
         self._machine, self._seen, self._hopeless = None, 0, None
-        self._past = []  # what was wrong with machines that have ended
+        self._past = []  # errors of machines that have ended
 
     @property
     def machine(self):
@@ -96,7 +96,7 @@ class VmHost:
                                timeout=timeout * self.patience,
                                each_line=self._log_line if text else None)
         except GuestTimeout:
-            machine.kill()  # who knows what still runs in there
+            machine.kill()  # programs may still run in there
             self._machine = None
             raise
 
@@ -109,7 +109,7 @@ class VmHost:
         return self.machine.popen(argv, env=env)
 
     def sh(self, script):
-        """Runs a shell script that must succeed; what it printed."""
+        """Runs a shell script that must succeed; returns its output."""
         return self.machine.sh(script)
 
     def at_node(self, node):
@@ -130,7 +130,7 @@ class VmHost:
         return found
 
     def trouble(self):
-        """What the kernel has complained about since the last call, and why machines died."""
+        """Complaints of the kernel since the last call, and reasons for which machines died."""
         text = "\n".join(self._past)
         self._past = []
         if self._machine:
@@ -140,7 +140,7 @@ class VmHost:
         return text
 
     def close(self):
-        """Switches the machine off; what was wrong since the last call of trouble()."""
+        """Switches the machine off; returns errors since the last call of trouble()."""
         if self._machine:
             machine, self._machine = self._machine, None
             self._past += machine.power_off(self._seen)

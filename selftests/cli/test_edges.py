@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a user in a hurry, a script with a mistake and a small machine do to the tools."""
+"""The tools with a user in a hurry, with a script with a mistake, and on a small machine."""
 
 import fcntl
 import json
@@ -66,7 +66,7 @@ def refused(run, *words, status=1):
 @pytest.mark.parametrize("redirection, stream", [("<&-", "standard input"), (">&-", "standard output"),
                                                  ("<&- >&-", "standard input")])
 def test_closed_streams_are_errors(host, tools, text_file, tmp_path, redirection, stream):
-    """No file of the library gets their numbers, and nobody waits for ever."""
+    """No file of the library gets their numbers, and no call waits for ever."""
     sockets = tmp_path / "sockets"
     sockets.mkdir(exist_ok=True)
     commands = [f"{tools['wdctl']} topology", f"{tools['vmm']}",
@@ -115,7 +115,7 @@ def test_lost_output_is_an_error(host, tools, text_file, tmp_path):
 
 @pytest.mark.only_on("hosted", reason="other machines")
 def test_nearest_is_what_bench_takes(wdctl, machine_file, text_file):
-    """Two on one node: the one with more free queues, for everybody."""
+    """Two on one node: the one with more free queues, for all users."""
     machine = machine_file({"address": "0000:75:00.0", "queues": 4},
                            {"address": "0000:76:00.0", "queues": 512})
     names = [a["name"] for a in json.loads(
@@ -230,7 +230,7 @@ def test_bench_times(wdctl, text_file):
 
 @pytest.mark.only_on("hosted", reason="one is enough")
 def test_deep_queues_do_not_prolong_a_short_run(wdctl, text_file):
-    """What is sent comes back in the time: requests are few, though there is room for thousands."""
+    """Requests come back in the time: they are few, though there is room for thousands."""
     run = wdctl("bench", "--input", text_file, "--time", "0.01", "--queues", "16", "--depth", "512",
                 "--block", "4K", "--json")
     assert run.returncode == 0, run.stderr
@@ -245,13 +245,14 @@ def test_deep_queues_do_not_prolong_a_short_run(wdctl, text_file):
 @pytest.mark.only_on("hosted", reason="signals to a process of ours")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_signals_go_to_cmd(tools, host, number):
-    """wdctl ends after CMD, which gets the signal; nothing is left behind."""
+    """wdctl ends after CMD, which gets the signal; nothing is left over."""
     script = ("trap 'echo got; exit 42' INT TERM HUP; echo $$ ready; "
               "while :; do read -r line || exit 9; done")
     process = subprocess.Popen(  # pylint: disable=consider-using-with,subprocess-popen-preexec-fn
         [tools["wdctl"], "attach", "--device", "hisi_zip-0", "--ioas-size", "1M", "--", "sh", "-c",
          script], env=host.env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        # Who started the tests may ignore signals, as nohup does: then a shell cannot trap them.
+        # The program that started the tests may ignore signals, as nohup does: then a shell cannot
+        # trap them.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))
     line = ""
     while not line.endswith("ready\n"):
@@ -284,7 +285,7 @@ def test_control_characters_do_not_reach_the_terminal(wdctl, tmp_path):
 
 
 def terminal(argv, env, columns):
-    """What the program writes to a terminal that wide."""
+    """The program's output to a terminal of that width."""
     primary, secondary = pty.openpty()
     fcntl.ioctl(secondary, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     with subprocess.Popen(argv, env=env, stdin=secondary, stdout=subprocess.DEVNULL,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The example for VMM authors does what its text says."""
+"""The example for VMM authors works as its text says."""
 
 import re
 

@@ -50,7 +50,7 @@ def blocks(text):
 
 
 def commands(readme):
-    """What a user types here, not in the guest, without comments."""
+    """Commands for this machine, not for the guest, without comments."""
     for lines in blocks(readme.read_text()):
         if lines[0].startswith("$ "):  # a dialogue
             lines = [line[2:] for line in lines if line.startswith("$ ")]
@@ -101,7 +101,7 @@ def test_commands_work_in_sequence(tree, root):
 
 @pytest.mark.only_on("hosted", reason="it is about the machine where one builds")
 def test_quickstart_builds_no_tests(tree):
-    """What it builds is for users in a hurry; what the README goes on with is there all the same."""
+    """It builds the parts for users in a hurry; later commands of the README work all the same."""
     tree, env = tree
     run = subprocess.run(["scripts/quickstart"], cwd=tree, env=env, capture_output=True, text=True,
                          timeout=TIMEOUT_S, check=False)

@@ -27,7 +27,7 @@ class WdZip:
         return result.stdout
 
     def refused(self, *arguments, data=b"", text=""):
-        """Exit status 1 and one line that says what is wrong, nothing else on stderr."""
+        """Exit status 1 and one line with the error, nothing else on stderr."""
         result = self(*arguments, data=data)
         assert result.returncode == 1, (result.returncode, result.stderr)
         lines = result.stderr.decode().splitlines()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wdctl as a user and as a script meets it: output, errors, exit statuses."""
+"""wdctl for users and for scripts: output, errors, exit statuses."""
 
 import json
 import os

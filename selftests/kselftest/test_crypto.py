@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kernel and processes use one accelerator at the same time, and the module goes afterwards.
 
-What zswap does through the accelerator is selftests/ktap/crypto/zswap.c.
+selftests/ktap/crypto/zswap.c has zswap with the accelerator.
 """
 
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.only_on("vm", reason="zswap is in the kernel of a machi
 
 
 def requests(host):
-    """What kernel queues of all devices completed."""
+    """Requests that kernel queues of all devices completed."""
     return sum(int(n) for n in host.sh("cat /sys/class/uacce/*/kernel_requests").split())
 
 

@@ -52,7 +52,7 @@ def test_parser_rejects_what_a_broken_program_prints():
 
 
 def test_every_program_is_run():
-    """What Meson builds in the folders, no less: a program that is missing would be one fewer test."""
+    """All programs that Meson builds in the folders: a missing program would be one test fewer."""
     top = os.path.abspath(os.environ.get("WD_BUILD") or ROOT / "build")
     with open(os.path.join(top, "meson-info", "intro-targets.json"), encoding="utf-8") as file:
         targets = json.load(file)

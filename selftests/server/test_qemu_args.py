@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wdmachine qemu-args: what QEMU is told, and machines that QEMU cannot have."""
+"""wdmachine qemu-args: the arguments, and machines that QEMU cannot have."""
 
 import copy
 import json

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wdmachine serve as QEMU and as an attacker meets it."""
+"""wdmachine serve with QEMU and with an attacker."""
 
 import errno
 import json
@@ -106,7 +106,7 @@ def test_errors_are_one_line(wdmachine, tmp_path, options, word):
     assert len(run.stderr.splitlines()) == 1 and word in run.stderr, run.stderr
 
 
-# What QEMU does at start.
+# The commands of QEMU at its start.
 
 def test_conversation_of_qemu(server):
     memory = vu.guest_memory(1 << 20)
@@ -251,7 +251,7 @@ def test_garbage_ends_one_connection_only(server):
 
 
 def test_nothing_leaks(server):
-    """A client that dies with everything open, and one whose every request is refused."""
+    """A client that dies with everything open, and one with every request refused."""
     with vu.Client(server.path(ZIP)) as client:
         client.call(vu.RESET)
     before = None

@@ -18,7 +18,7 @@ def folder():
 
 
 class Inputs:
-    """What one check reads: files (name and content) and texts (versions of tools, options)."""
+    """The inputs of one check: files (name and content) and texts (versions of tools, options)."""
 
     def __init__(self, root, files, *texts):
         key = hashlib.sha256()

@@ -26,17 +26,18 @@ FORMS = (
                 rf"^[\s/*]*{SECTION}(?=[:,;]|\. |\s*(?:\*/)?$)", re.M), "a section without its document", C_FAMILY),
     (re.compile(r"(?<!\w )\bsection \d+\b"), "a section without its document"),
 )
-# A test is named after what it shows.
+# Names of tests.
 NUMBERED = re.compile(r"[A-Z]\d*_|[A-Z]\d+[A-Z]")
 
 
 def parts(path, text):
-    """(line, text) of what is read for citations: the comments of C and C++, everything else whole."""
+    """(line, text) of parts that may have citations: the comments of C and C++, everything else
+    whole."""
     return comments(text) if path.endswith(C_FAMILY) else [(1, text)]
 
 
 def dangling(path, text):
-    """What nobody can look up, one line each."""
+    """Citations that cannot be looked up, one line each."""
     found = []
     for first, part in parts(path, text):
         for form, what, *suffixes in FORMS:

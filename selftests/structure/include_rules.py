@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom. test_includes.py enforces it; scripts/layers draws Documentation's picture of it."""
+"""The rules of inclusion. test_includes.py enforces them; scripts/layers draws Documentation's
+picture of it."""
 
 import pathlib
 import re
@@ -8,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]', re.M)
 SUFFIXES = (".c", ".h", ".cpp")
 
-# What others may include of a part, by the names that they write.
+# Headers of a part that others may include, by the names that they write.
 PUBLIC = {
     "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
     "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h",
@@ -23,7 +24,7 @@ PUBLIC = {
 }
 # Kernel headers, as far as the system has no header of that name for programs.
 KERNEL_HEADERS = "lib/hostkernel/include"
-# The rule of a file is that of the longest folder which it lies in: what else it may include.
+# A file has the rule of its longest folder in this list: the parts that it may include.
 ALLOWED = {
     "include/uapi": (),
     "kernel": ("include/uapi", "kernel/include", KERNEL_HEADERS),
@@ -74,7 +75,7 @@ def files():
 
 
 def owner_of(name):
-    """Whose header @name is, or None for one of the system's or the includer's own folder."""
+    """The part of header @name, or None for one of the system's or the includer's own folder."""
     for part, prefixes in PUBLIC.items():
         if any(name == p or (p.endswith("/") and name.startswith(p)) for p in prefixes):
             return part
@@ -99,7 +100,7 @@ def neighbour(part, path, name):
 
 
 def violations(part, path):
-    """What @path, a file of @part, includes against the rules."""
+    """Headers that @path, a file of @part, includes against the rules."""
     bad = []
     for quote, name in INCLUDE.findall(path.read_text(encoding="utf-8")):
         owner = owner_of(name)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who calls whom between the files of a module of kernel/, from the sources."""
+"""Calls between the files of a module of kernel/, from the sources."""
 
 import re
 

@@ -4,10 +4,11 @@
 
     spec_trace.py [--html FILE] [--base URL]
 
-A page of Documentation/spec defines rules: a line "_`VTD-FS-4` : VT-d 9.7", the text indented below it. A comment
-in the code cites the rule by its id, and so does a test, in its body or in the comment right above it. This program
-collects the citations. It prints what is wrong, and writes a page with every rule, its code and its tests as links;
-URL (default: the source folder) goes before each path.
+A page of Documentation/spec defines rules: a line "_`VTD-FS-4` : VT-d 9.7", the text indented below
+it. A comment in the code cites the rule by its id, and so does a test, in its body or in the
+comment right above it. This program collects the citations. It prints errors, and writes a page
+with every rule, its code and its tests as links; URL (default: the source folder) goes before each
+path.
 """
 
 import argparse
@@ -178,7 +179,7 @@ class Trace:
         return [c for c in self.citations if c.rule == rule and c.case]
 
     def problems(self):
-        """What breaks the trace, one line each."""
+        """Errors of the trace, one line each."""
         found = []
         seen = set()
         for page in self.pages.values():

@@ -35,7 +35,7 @@ def read_by(root, path, seen):
 
 
 def inputs(root, path):
-    """What clang-tidy's verdict on @path depends on."""
+    """The inputs of clang-tidy's verdict on @path."""
     seen = {root / ".clang-tidy"}
     read_by(root, path, seen)
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True, text=True).stdout
@@ -55,7 +55,8 @@ def test_tools_are_clean(root):
 
 
 def test_a_changed_header_is_checked_again(root):
-    """What is remembered must know of every header of ours that a file reads, also indirectly."""
+    """The remembered inputs must include every header of ours that a file reads, also
+    indirectly."""
     seen = set()
     read_by(root, root / "tools/wdctl/cmd_topology.cpp", seen)
     names = {str(p.relative_to(root)) for p in seen}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who may include whom (Documentation/design/architecture.rst), enforced on every source file."""
+"""The rules of inclusion (Documentation/design/architecture.rst), enforced on every source file."""
 
 import re
 import subprocess
@@ -29,7 +29,7 @@ def test_include_directions(files, part):
 
 
 def test_no_rule_allows_what_nobody_does(files):
-    """The picture of the layers is drawn from the rules: a rule that nobody needs would make it lie."""
+    """The picture of the layers is drawn from the rules: an unused rule would make it lie."""
     needed = set()
     for part in ALLOWED:
         for path in files[part]:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a module of kernel/ call each other in one direction, and its names say whose they are."""
+"""The files of a module of kernel/ call each other in one direction, and its names show their
+module."""
 
 import re
 
@@ -10,7 +11,7 @@ from project import ROOT  # pylint: disable=import-error
 
 MODULES = [m.name for m in kernel_calls.modules()]
 
-# What other files of a module, or other modules, can name begins so.
+# Prefix of names that other files of a module, or other modules, can use.
 PREFIXES = {
     "hisi_qm": ("qm_", "dev_attr_"),
     "hisi_zip": ("zip_",),
@@ -29,7 +30,7 @@ def test_every_module_has_a_prefix():
 def test_no_circle_of_calls(name):
     module = ROOT / "kernel" / name
     graph = kernel_calls.calls(module)
-    # A module of one file, or none whose files call each other, would prove nothing.
+    # A module of one file, or without calls between files, would prove nothing.
     assert graph or len(list(module.rglob("*.c"))) == 1
     shown = []
     for circle in kernel_calls.circles(graph):
@@ -66,7 +67,7 @@ def test_a_structure_is_one_thing(library):
 
 
 def test_the_check_sees_a_circle(tmp_path):
-    """Functions and data count; what is static, in a comment or in a string does not."""
+    """Functions and data count; static names, and names in comments or strings, do not."""
     (tmp_path / "a.c").write_text("int a_one(int x)\n{\n\treturn b_ops.run(x);\n}\n")
     (tmp_path / "b.c").write_text("const struct ops b_ops = {\n\t.run = b_run,\n};\n"
                                   "/* a_one() */\nstatic const char *b_name = \"a_one\";\n")

@@ -49,7 +49,7 @@ def test_modules_build_against_stock_headers(root, tmp_path, kdir, changed):
     for module in MODULES:
         assert (tmp_path / "kernel" / module).exists(), f"{module} was not built"
     # The check must be able to fail: sparse sees a user pointer that is dereferenced, W=1 a
-    # function that nobody declared.
+    # function without a declaration.
     source = tmp_path / "bad/kernel/iommufd/option.c"
     shutil.copytree(root / "scripts", tmp_path / "bad/scripts")
     shutil.copytree(root / "kernel", tmp_path / "bad/kernel")

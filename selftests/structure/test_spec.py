@@ -77,7 +77,7 @@ def test_page_of_links(trace, build):
 # --- the checker itself
 
 def problems(**changes):
-    """What is wrong with GOOD after some files were changed; name of a file: the part up to its dot."""
+    """The errors of GOOD after some files were changed; name of a file: the part up to its dot."""
     files = dict(GOOD)
     for name, text in changes.items():
         path = next((p for p in GOOD if p.endswith(f"/{name}.rst") or p.split(".")[0].endswith("/" + name)), name)

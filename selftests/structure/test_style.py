@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Licences, file sizes, formatting, and what must never stand in the repository."""
+"""Licences, file sizes, formatting, and texts that the repository must not have."""
 
 import os
 import re

@@ -8,7 +8,7 @@ from project import ROOT  # pylint: disable=import-error
 PAGE = "Documentation/contributing/debugging.rst"
 ROW = re.compile(r"^``(\w+:\w+)``\s{2,}(\w+(?: \w+)*)\s{2,}\S", re.M)
 STRING = r'(?:"(?:[^"\\]|\\.)*"\s*)+'
-# A class or an event of its own; its text begins with what TP_printk() gets first.
+# A class or an event of its own; its text begins with the first argument of TP_printk().
 KERNEL_BODY = re.compile(r"^(DECLARE_EVENT_CLASS|TRACE_EVENT)\((\w+),.*?TP_printk\((" + STRING + ")",
                          re.M | re.S)
 KERNEL_OF_CLASS = re.compile(r"^DEFINE_EVENT\((\w+), (\w+),", re.M)
@@ -56,7 +56,7 @@ def test_events_are_those_of_the_documentation():
 
 
 def test_every_event_is_used():
-    """A TRACE_EVENT() that no driver calls tells nobody anything."""
+    """A TRACE_EVENT() without a call in a driver is useless."""
     drivers = "".join(p.read_text(encoding="utf-8") for p in (ROOT / "kernel").rglob("*.c"))
     unused = [n for n in in_code() if n.split(":")[0] not in ("vtd", "qm")
               and f"\ttrace_{n.split(':')[1]}(" not in drivers]

@@ -10,19 +10,19 @@ import time
 
 
 class VmError(RuntimeError):
-    """The virtual machine cannot be had; the text says why and what to do."""
+    """There can be no virtual machine; the text has the reason and a remedy."""
 
 
 def folder(build):
-    """What belongs to one build: modules, initramfs, logs."""
+    """The files of one build: modules, initramfs, logs."""
     path = pathlib.Path(build).resolve() / "vm"
     path.mkdir(parents=True, exist_ok=True)
     return path
 
 
 def shared(build):
-    """What is the same for every build, QEMU and the kernel: WD_VM_CACHE names a folder that
-    several build folders use together; else each has its own."""
+    """The files for every build, QEMU and the kernel: WD_VM_CACHE names a folder that several build
+    folders use together; else each has its own."""
     if not os.environ.get("WD_VM_CACHE"):
         return folder(build)
     path = pathlib.Path(os.environ["WD_VM_CACHE"]).resolve()
@@ -42,7 +42,7 @@ def made_once(target, make):
     """@target, made by make(temporary path) if it is not there yet.
 
     A run that is killed half-way leaves only a temporary folder, which the next one removes. The
-    name is never used again: what the killed run started may still be writing there.
+    name is never used again: programs of the killed run may still write there.
     """
     with locked(target.with_name(f".{target.name}.lock")):
         if not target.exists():

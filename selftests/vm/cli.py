@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the programs run and shell have in common: options and errors."""
+"""Common parts of the programs run and shell: options and errors."""
 
 import argparse
 import os

@@ -109,7 +109,7 @@ class Console:
             self.echo(line)
 
     def problems(self, since=0):
-        """Bad lines, each with what followed it, from the line number @since on."""
+        """Bad lines, each with the lines after it, from the line number @since on."""
         return ["\n".join(self.lines[i:i + 30]) for i in self.bad if i >= since]
 
     def report(self, since=0, most=3):

@@ -47,7 +47,7 @@ class Stream(io.RawIOBase):
 
 
 class Process:
-    """A program that runs in the guest; what subprocess.Popen offers, where tests need it."""
+    """A program that runs in the guest; the part of subprocess.Popen that tests need."""
 
     def __init__(self, agent, channel, argv, text):
         self.args, self.returncode = argv, None
@@ -105,7 +105,7 @@ class Process:
                                        protocol.words(number, int(group))))
 
     def kill(self):
-        """SIGKILL for the program and what it started."""
+        """SIGKILL for the program and its children."""
         self.send_signal(9, group=True)
 
     def write(self, data):
@@ -152,7 +152,7 @@ class Agent:
             process.handle(kind, payload)
 
     def lost(self):
-        """The guest is gone: wakes everybody who waits for it."""
+        """The guest is gone: wakes all waiters."""
         self.died.set()
         self.hello.set()
         with self._lock:

@@ -79,7 +79,7 @@ def unpack_image(version, partial):
 
 
 def copy_sources(target):
-    """Copies what the modules are made of; unchanged files keep their time, so make does little.
+    """Copies the sources of the modules; unchanged files keep their time, so make does little.
 
     True if anything has changed."""
     wanted, changed = set(), False
@@ -124,7 +124,7 @@ def build_modules(kernel, build):
 
 
 class ModuleTree:
-    """The modules of a kernel by name, and what each needs."""
+    """The modules of a kernel by name, and the needs of each."""
 
     def __init__(self, kernel):
         self.paths = {self.name_of(p): p for p in kernel.modules.rglob("*.ko*")}

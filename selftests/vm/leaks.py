@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a debug kernel knows about memory that nobody owns any more.
+"""A debug kernel's knowledge of memory without an owner.
 
 kmemleak knows slab and vmalloc memory. Whole pages, such as the IOMMU's tables, it does not know:
 they are looked for with page_owner, which names the stack that allocated each page in use.
@@ -24,7 +24,7 @@ def has_option(kernel, name):
 
 
 def forget(machine):
-    """What is lost by now is not reported any more."""
+    """Memory that is lost by now is not reported any more."""
     machine.sh(f"echo scan > {KMEMLEAK}; echo clear > {KMEMLEAK}", timeout=600)
 
 
@@ -40,7 +40,7 @@ def lost_objects(machine):
 
 
 def is_lost(page):
-    """Is this the description of a page whose owner is gone?"""
+    """Is this the description of a page without its owner?"""
     return bool(GONE.search(page)) and not SLAB.search(page) and not KEPT.search(page)
 
 

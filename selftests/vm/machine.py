@@ -34,7 +34,7 @@ QEMU_BAD = ("failed to read header", "vfio: DMA mapping failed", "Assertion", "B
 def free_slots(devices):
     """Places on the root bus for devices of our own, beside those in QEMU's arguments @devices.
 
-    QEMU would choose some itself, but before it has placed those that must sit elsewhere.
+    QEMU would choose some itself, but before it has placed functions with fixed places.
     """
     used = {0, 0x1f}  # host bridge and chipset
     for text in devices:
@@ -46,7 +46,7 @@ def free_slots(devices):
 
 @dataclasses.dataclass
 class Config:
-    """What machine to make."""
+    """The parameters of a machine."""
     build: pathlib.Path
     machine: str | None = "two-socket"  # preset or description file; None = no devices
     memory: str = "2G"
@@ -62,7 +62,7 @@ class Config:
 
 
 def default_config(build):
-    """Config with what the environment says (WD_VM_KERNEL, _MEMORY, _CPUS, _APPEND, _MACHINE)."""
+    """Config with values of the environment (WD_VM_KERNEL, _MEMORY, _CPUS, _APPEND, _MACHINE)."""
     config = Config(pathlib.Path(build).resolve())
     config.kernel = os.environ.get("WD_VM_KERNEL") or None
     config.memory = os.environ.get("WD_VM_MEMORY") or config.memory
@@ -177,7 +177,7 @@ class Machine:
     # --- life
 
     def start(self):
-        """Boots and waits for the agent; on failure nothing is left behind."""
+        """Boots and waits for the agent; on failure nothing is left over."""
         try:
             self._start()
         except BaseException:
@@ -253,8 +253,8 @@ class Machine:
         return bool(self.agent) and not self.agent.died.is_set() and self._qemu.poll() is None
 
     def run(self, argv, timeout=600, **options):
-        """Runs a program in the guest, see Agent.run(). A program that does not end in time has
-        what the processors and tasks are doing printed on the console first."""
+        """Runs a program in the guest, see Agent.run(). If a program does not end in time the
+        stacks of processors and tasks are printed on the console first."""
         try:
             return self.agent.run(argv, timeout=timeout, **options)
         except subprocess.TimeoutExpired as late:
@@ -268,7 +268,7 @@ class Machine:
         return self.agent.popen(argv, **options)
 
     def sh(self, script, timeout=120):
-        """Runs a shell script that must succeed; what it printed."""
+        """Runs a shell script that must succeed; returns its output."""
         run = self.run(["sh", "-ec", script], timeout=timeout)
         if run.returncode:
             raise AssertionError(f"{script}: exit status {run.returncode}\n"
@@ -289,7 +289,7 @@ class Machine:
 
     @property
     def program_log(self):
-        """A text file beside the console's log, for what programs print."""
+        """A text file beside the console's log, for the output of programs."""
         if not self._program_log:
             self._program_log = io.TextIOWrapper(self._log("programs"), "utf-8", "replace",
                                                  line_buffering=True)
@@ -305,7 +305,7 @@ class Machine:
         return found
 
     def power_off(self, since=0):
-        """Switches the guest off in an orderly way, then ends wdmachine. What was wrong from
+        """Switches the guest off in an orderly way, then ends wdmachine. Returns errors from
         console line @since on, as a list of texts."""
         found = []
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What map_compare printed, as figures: one of each interface for each row, and their ratio."""
+"""The output of map_compare as figures: one of each interface for each row, and their ratio."""
 
 import json
 
@@ -63,7 +63,7 @@ def table(head, lines):
 
 
 def as_rst(found, unit):
-    """The table of figures(); @unit "ns" or the name of what was counted."""
+    """The table of figures(); @unit "ns" or the name of the counted events."""
     head = ["mapping of", "", *INTERFACES, "ratio"]
     return table(head, [[f["row"], f["operation"], amount(f["type1"], unit),
                          amount(f["iommufd"], unit), f"{f['ratio']:.2g}"] for f in found])

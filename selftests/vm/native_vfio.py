@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Linux's own VFIO in the guest: its modules, and which driver has a function.
 
-@guest is whatever has sh(): a Machine or the host of a test.
+@guest has sh(): a Machine or the host of a test.
 """
 
 import os
@@ -21,7 +21,7 @@ def allow_unsafe_interrupts(guest, allow):
 
 
 def bind(guest, address, driver):
-    """Gives the function to @driver and to nobody else."""
+    """Gives the function to @driver and to no other."""
     guest.sh(f"cd /sys/bus/pci/devices/{address}; echo {driver} >driver_override; "
              f"[ ! -e driver ] || echo {address} >driver/unbind; "
              f"echo {address} >/sys/bus/pci/drivers_probe; "

@@ -54,7 +54,7 @@ class RunFolder:
 
     def __init__(self):
         self.sweep()
-        # Gets its name when it is locked, so that nobody sweeps it in between.
+        # Gets its name when it is locked, so that no other run sweeps it in between.
         new = pathlib.Path(tempfile.mkdtemp(prefix="." + PREFIX))
         self._lock = open(new / "lock", "w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -62,7 +62,7 @@ class RunFolder:
 
     @staticmethod
     def sweep():
-        """Removes the folders of runs that were killed: nobody holds their lock."""
+        """Removes the folders of runs that were killed: their locks are free."""
         for path in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
             try:
                 with open(path / "lock", encoding="ascii") as file:

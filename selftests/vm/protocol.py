@@ -11,7 +11,7 @@ INPUT_PIECE = 1 << 16
 
 
 class Kind(enum.IntEnum):
-    """What a message says."""
+    """The kind of a message."""
     START = 1
     INPUT = 2
     SIGNAL = 3

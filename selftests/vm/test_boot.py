@@ -29,15 +29,15 @@ def fixture_description(host):
 
 
 def test_the_boot_was_clean(host):
-    """Also what did not come over the console: the kernel's own buffer."""
+    """Also lines that did not come over the console: the kernel's own buffer."""
     text = host.sh("dmesg")
     assert "Linux version" in text
     assert not [line for line in text.splitlines() if is_bad(line)]
 
 
 def test_no_undue_taint(host):
-    """Out-of-tree and unsigned modules, and what a test of the mode without IOMMU has asked for
-    (bit 6); nothing else (a warning would be bit 9)."""
+    """Out-of-tree and unsigned modules, and the mark of a test of the mode without IOMMU (bit 6);
+    nothing else (a warning would be bit 9)."""
     taint = int(host.sh("cat /proc/sys/kernel/tainted"))
     assert taint & ~(1 << 6 | 1 << 12 | 1 << 13) == 0
 
@@ -119,7 +119,7 @@ def test_a_killed_program_and_its_status(host):
 
 
 class TestTrouble:
-    """A guest that is broken on purpose: what the runner must notice. Boots without devices."""
+    """A guest that is broken on purpose: the runner must notice. Boots without devices."""
 
     @pytest.fixture(name="machine")
     def fixture_machine(self, host):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The debug kernel's build script, without building: what it accepts and what it reports."""
+"""The debug kernel's build script, without building: its arguments and its reports."""
 
 import importlib.machinery
 import importlib.util

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerator driver's probe, and interrupts of wd_vfio, under fault injection, in machines of their own.
 
-Linux 6.1 itself does not stand some of the failures: when a folder of /proc/irq could not be made,
-removing it later is a WARNING. Only that one is let through.
+Linux 6.1 itself does not tolerate some of the failures: when a folder of /proc/irq could not be
+made, removing it later is a WARNING. Only that one is accepted.
 """
 
 import re
@@ -37,7 +37,7 @@ def linux_complains_of_itself(lines):
 
 
 def other_problems(console):
-    """Bad lines of the console, but for those of that warning."""
+    """Bad lines of the console, except lines of that warning."""
     let_through = set()
     for trace in traces(console.lines):
         if linux_complains_of_itself([console.lines[i] for i in trace]):
@@ -68,7 +68,7 @@ def test_only_that_one_warning_is_let_through():
 
 
 def run_alone(build, name, **options):
-    """Runs the program @name in a machine of its own. @return what it printed."""
+    """Runs the program @name in a machine of its own. @return its output."""
     machine = Machine(default_config(build))
     if not has_option(machine.kernel, "FAULT_INJECTION"):
         pytest.skip("this kernel injects no failures")
@@ -80,7 +80,7 @@ def run_alone(build, name, **options):
         assert run.returncode == 0 and "\nok 1 " in run.stdout, output
         problems = other_problems(machine.console)
         assert not problems, problems[0]
-        # With the modules still there, so that what they lost has their names in it.
+        # With the modules still there, so that reports of leaks have their names.
         lost = [found for found in lost_objects(machine) if OURS.search(found)]
         assert not lost, lost[0]
     return run.stdout

@@ -61,7 +61,7 @@ def test_nothing_is_left(machine, build):
     for program in programs:
         run = machine.run([str(program)], timeout=1800)
         assert run.returncode in (0, 4), run.stdout + run.stderr
-    # The trackers work: they know what the modules hold while they are there.
+    # The trackers work: they know the memory of the loaded modules.
     assert int(machine.sh(f"grep -c 'hisi_qm\\|wd_iommu' {PAGE_OWNER}", timeout=900)) > 0
     awake(machine)
     machine.sh("wd-modules unload")

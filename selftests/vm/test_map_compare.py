@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mapping through /dev/iommu needs fewer instructions than through VFIO type 1, in every row.
 
-Instructions, since they do not depend on what else the host does; selftests/vm/map_compare measures
+Instructions, since they do not depend on other load of the host; selftests/vm/map_compare measures
 time, too, and up to 4 GiB.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules leave when nobody uses them, refuse while somebody does, and come back."""
+"""Modules leave when they have no users, refuse while they have, and come back."""
 
 import signal
 
@@ -21,7 +21,7 @@ def loaded(host):
 
 @pytest.fixture(name="all_loaded", autouse=True)
 def fixture_all_loaded(host):
-    """Whatever a test did, the next one has all modules."""
+    """After every test the next one has all modules."""
     yield
     host.sh("wd-modules load")
 

@@ -103,7 +103,7 @@ def test_a_folder_in_use_is_not_swept():
     mine = process.RunFolder()
     process.RunFolder().remove()
     assert mine.path.exists()
-    assert len(str(mine.path / "s" / ("f" * 40))) < 108  # what a socket's path may have
+    assert len(str(mine.path / "s" / ("f" * 40))) < 108  # the limit of a socket's path
     mine.remove()
     assert not mine.path.exists()
 

@@ -2,7 +2,7 @@
 """The guest sleeps (ACPI S3) under load, and is woken.
 
 The machine is one of its own: the folders that other tests share with the guest do not survive a
-sleep (virtio-9p), and nobody else shall wait meanwhile.
+sleep (virtio-9p), and no other test should wait meanwhile.
 """
 
 import dataclasses
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.only_on("vm", reason="only QEMU's machine sleeps")
 
 @pytest.fixture(name="machine")
 def fixture_machine(build, tmp_path):
-    """A running machine, and who wakes it."""
+    """A running machine, and its waker."""
     path = tmp_path / "qmp"
     config = dataclasses.replace(
         default_config(build), append="no_console_suspend",
@@ -47,7 +47,7 @@ def test_sleep_under_users_of_every_kind(build, machine):
     assert run.returncode == 0, run.stdout + run.stderr + guest.tail(60)
     assert "SKIP" not in run.stdout, run.stdout
     assert waker.sleeps == 2
-    # The kernel's own requests, and whoever comes next.
+    # The kernel's own requests, and the next user.
     for name in ("zswap", "queue_work"):
         run = guest.run([program(build, name)], timeout=WAKE_TIMEOUT_S)
         assert run.returncode == 0, run.stdout + run.stderr

@@ -57,7 +57,7 @@ class Qemu:
         process.end(self.process)
 
     def __call__(self, *words):
-        """One command; the words of the answer behind OK."""
+        """One command; the words of the answer after OK."""
         self.process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
         self.process.stdin.flush()
         while True:
@@ -93,7 +93,7 @@ class Qemu:
         return int(self("readl", address)[0], 16)
 
     def end(self):
-        """What it said on stderr."""
+        """Its output on stderr."""
         self.process.terminate()
         _, errors = self.process.communicate(timeout=LIMIT_S)
         return "\n".join(line for line in errors.decode().splitlines()

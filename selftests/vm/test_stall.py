@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The hardware answers nothing for some seconds, and then goes on: late is not dead."""
+"""The hardware does not answer for some seconds, and then does again: late is not dead."""
 
 import time
 

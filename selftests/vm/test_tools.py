@@ -49,7 +49,7 @@ class Terminal:
             os.execve(argv[0], [str(a) for a in argv], env)
 
     def expect(self, pattern, timeout):
-        """Reads until @pattern comes; forgets what was before its end."""
+        """Reads until @pattern comes; forgets the text up to its end."""
         limit = time.monotonic() + timeout
         while not (found := re.search(pattern, self.text)):
             assert select.select([self.fd], [], [], max(0, limit - time.monotonic()))[0], \
@@ -62,7 +62,7 @@ class Terminal:
         return found
 
     def type(self, text):
-        """What a person types."""
+        """The input of a person."""
         os.write(self.fd, text.encode())
 
     def status(self):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The events of the modules are tracepoints of the kernel, those of the documentation's table."""
+"""The events of the modules are tracepoints of the kernel, as in the documentation's table."""
 
 import re
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a guest needs that sleeps (ACPI S3): something that wakes it, and its own part."""
+"""The needs of a guest that sleeps (ACPI S3): a waker, and its own part."""
 
 import contextlib
 import json
@@ -23,7 +23,7 @@ def qemu_arguments(path):
 
 
 def complaints(console):
-    """What the kernel said, without a known fault of Linux 6.1: when interrupt links come back it
+    """The kernel's messages, without a known fault of Linux 6.1: when interrupt links come back it
     allocates memory, for which it wants random numbers, for which it reads a clock that sleeps."""
     return [text for text in console.problems()
             if not ("crng_make_state" in text and "acpi_pci_link_set" in text)]

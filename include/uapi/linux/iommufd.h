@@ -28,8 +28,8 @@
  *
  *  - ENOTTY: the request number is not implemented.
  *  - E2BIG: the structure is longer than the kernel's and the unknown part is not zero.
- *  - EOPNOTSUPP: the kernel or the hardware does not have what a flag, type, option or reserved
- *    field asks for.
+ *  - EOPNOTSUPP: the kernel or the hardware does not have the feature that a flag, type, option or
+ *    reserved field asks for.
  *  - EINVAL: everything is understood, but a value is wrong or does not fit the others.
  *  - ENOENT: there is no object with this id (and of the wanted type), or nothing at this IOVA.
  *  - EFAULT: a user pointer cannot be accessed, or user memory cannot be pinned.
@@ -77,8 +77,8 @@ enum {
  * @size: sizeof(struct iommu_destroy)
  * @id: any object
  *
- * Destroy an object that nobody uses: EBUSY while another object depends on it. A device is
- * released by the driver that bound it, never by this command.
+ * Destroy an object without users: EBUSY while another object depends on it. A device is released
+ * by the driver that bound it, never by this command.
  */
 struct iommu_destroy {
 	__u32 size;
@@ -180,8 +180,8 @@ enum iommufd_ioas_map_flags {
  * @iova: in: IOVA if FIXED_IOVA; out: IOVA of the mapping
  *
  * Map memory of the calling process. The memory is pinned as soon as the IOAS has a HWPT, and stays
- * the same memory whatever the process maps there later. Memory of the process is only looked at
- * when it is pinned.
+ * the same memory even if the process maps other memory there later. Memory of the process is only
+ * looked at when it is pinned.
  */
 struct iommu_ioas_map {
 	__u32 size;
@@ -262,7 +262,7 @@ struct iommu_ioas_unmap {
 
 /**
  * enum iommufd_option - subjects of ioctl(IOMMU_OPTION)
- * @IOMMU_OPTION_RLIMIT_MODE: who is charged for pinned memory: 0 the user, 1 the process. Needs
+ * @IOMMU_OPTION_RLIMIT_MODE: the account for pinned memory: 0 the user's, 1 the process's. Needs
  *	CAP_SYS_RESOURCE and an empty context. object_id is 0
  * @IOMMU_OPTION_HUGE_PAGES: 1: contiguous memory is mapped with large I/O pages (default); 0: every
  *	page on its own. object_id is an IOAS
@@ -273,7 +273,7 @@ enum iommufd_option {
 };
 
 /**
- * enum iommufd_option_ops - what ioctl(IOMMU_OPTION) does
+ * enum iommufd_option_ops - operations of ioctl(IOMMU_OPTION)
  * @IOMMU_OPTION_OP_SET: set the option to val64
  * @IOMMU_OPTION_OP_GET: read it into val64
  */
@@ -302,7 +302,7 @@ struct iommu_option {
 #define IOMMU_OPTION _IO(IOMMUFD_TYPE, IOMMUFD_CMD_OPTION)
 
 /**
- * enum iommufd_vfio_ioas_op - what ioctl(IOMMU_VFIO_IOAS) does
+ * enum iommufd_vfio_ioas_op - operations of ioctl(IOMMU_VFIO_IOAS)
  * @IOMMU_VFIO_IOAS_GET: report the compatibility IOAS, ENODEV if there is none
  * @IOMMU_VFIO_IOAS_SET: choose it
  * @IOMMU_VFIO_IOAS_CLEAR: choose none
@@ -405,7 +405,7 @@ enum iommu_hwpt_data_type {
  * struct iommu_hwpt_alloc - ioctl(IOMMU_HWPT_ALLOC)
  * @size: sizeof(struct iommu_hwpt_alloc)
  * @flags: enum iommufd_hwpt_alloc_flags
- * @dev_id: device whose IOMMU the table is for
+ * @dev_id: device; the table is for its IOMMU
  * @pt_id: an IOAS, a nesting parent HWPT, or a vIOMMU
  * @out_hwpt_id: the new hardware page table
  * @__reserved: must be 0
@@ -499,7 +499,7 @@ struct iommu_hw_info_amd {
 /**
  * enum iommu_hw_info_type - kind of hardware information
  * @IOMMU_HW_INFO_TYPE_NONE: out: nothing is known
- * @IOMMU_HW_INFO_TYPE_DEFAULT: in: what the IOMMU of the device has
+ * @IOMMU_HW_INFO_TYPE_DEFAULT: in: the type of the device's IOMMU
  * @IOMMU_HW_INFO_TYPE_INTEL_VTD: struct iommu_hw_info_vtd
  * @IOMMU_HW_INFO_TYPE_ARM_SMMUV3: struct iommu_hw_info_arm_smmuv3
  * @IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV: struct iommu_hw_info_tegra241_cmdqv
@@ -515,7 +515,7 @@ enum iommu_hw_info_type {
 };
 
 /**
- * enum iommufd_hw_capabilities - what a device and its IOMMU can do
+ * enum iommufd_hw_capabilities - capabilities of a device and its IOMMU
  * @IOMMU_HW_CAP_DIRTY_TRACKING: report memory written by the device
  * @IOMMU_HW_CAP_PCI_PASID_EXEC: PASID requests with execute permission
  * @IOMMU_HW_CAP_PCI_PASID_PRIV: PASID requests in privileged mode
@@ -792,7 +792,7 @@ struct iommu_viommu_tegra241_cmdqv {
  * @size: sizeof(struct iommu_viommu_alloc)
  * @flags: must be 0
  * @type: enum iommu_viommu_type
- * @dev_id: a device behind the physical IOMMU
+ * @dev_id: a device of the physical IOMMU
  * @hwpt_id: nesting parent
  * @out_viommu_id: the part of the physical IOMMU given to the virtual machine
  * @data_len: bytes at @data_uptr

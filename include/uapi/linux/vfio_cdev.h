@@ -4,7 +4,7 @@
  * /dev/iommu, which queue files of this project answer too, and those for a whole PCI function.
  *
  * <linux/vfio.h> has them since Linux 6.6. A program that needs both includes <linux/vfio.h> first:
- * whatever it defines is left alone here.
+ * this header does not redefine its names.
  *
  * argsz is the size of the structure that the caller gives. Unlike in <linux/iommufd.h> an unknown
  * flag is EINVAL.
@@ -54,7 +54,7 @@ struct vfio_device_bind_iommufd {
  * @pt_id: in: IOAS or HWPT; out: the HWPT in use
  * @pasid: PASID to attach, with VFIO_DEVICE_ATTACH_PASID
  *
- * Attaching what is attached replaces the page table.
+ * A second attach replaces the page table.
  */
 struct vfio_device_attach_iommufd_pt {
 	__u32 argsz;
@@ -76,7 +76,7 @@ struct vfio_device_attach_iommufd_pt {
  * @flags: VFIO_DEVICE_DETACH_PASID
  * @pasid: PASID to detach, with VFIO_DEVICE_DETACH_PASID
  *
- * Detaching what is not attached succeeds.
+ * A detach without an attachment succeeds.
  */
 struct vfio_device_detach_iommufd_pt {
 	__u32 argsz;
@@ -112,7 +112,7 @@ struct vfio_device_info {
 #define VFIO_DEVICE_GET_INFO _IO(VFIO_TYPE, VFIO_BASE + 7)
 
 /**
- * struct vfio_info_cap_header - what every capability begins with
+ * struct vfio_info_cap_header - the begin of every capability
  * @id: which
  * @version: of its layout
  * @next: offset of the next one in the reply, 0 = none
@@ -125,7 +125,7 @@ struct vfio_info_cap_header {
 
 /**
  * struct vfio_region_info - ioctl(VFIO_DEVICE_GET_REGION_INFO)
- * @argsz: at least 32; raised to what is needed if capabilities do not fit
+ * @argsz: at least 32; raised to the needed size if capabilities do not fit
  * @flags: out: VFIO_REGION_INFO_FLAG_*
  * @index: VFIO_PCI_*_REGION_INDEX
  * @cap_offset: out: of the first capability, 0 = none, or there was no room
@@ -146,7 +146,7 @@ struct vfio_region_info {
 #define VFIO_REGION_INFO_FLAG_CAPS (1 << 3)
 #define VFIO_DEVICE_GET_REGION_INFO _IO(VFIO_TYPE, VFIO_BASE + 8)
 
-/* Only parts of the region can be mapped: those in @areas. */
+/* Only the parts of the region in @areas can be mapped. */
 #define VFIO_REGION_INFO_CAP_SPARSE_MMAP 1
 
 struct vfio_region_sparse_mmap_area {

@@ -13,8 +13,8 @@
 
 /*
  * struct hisi_qp_ctx - argument of UACCE_CMD_QM_SET_QP_CTX
- * @id: out: number of the hardware queue; it is what doorbells and completions carry
- * @qc_type: in: what the queue does: for ZIP 0 = compress, 1 = decompress
+ * @id: out: number of the hardware queue, as in doorbells and completions
+ * @qc_type: in: kind of the queue's requests: for ZIP 0 = compress, 1 = decompress
  */
 struct hisi_qp_ctx {
 	__u16 id;
@@ -25,7 +25,7 @@ struct hisi_qp_ctx {
  * struct hisi_qp_info - argument of UACCE_CMD_QM_SET_QP_INFO
  * @sqe_size: out: bytes of one request descriptor
  * @sq_depth: out: descriptors in the submission ring, which starts at offset 0 of the DUS region
- * @cq_depth: out: entries of 16 bytes in the completion ring, which starts behind it
+ * @cq_depth: out: entries of 16 bytes in the completion ring, which starts after it
  * @reserved: out: 0
  */
 struct hisi_qp_info {
@@ -41,7 +41,7 @@ struct hisi_qp_info {
 #define HISI_QM_API_VER3_BASE "hisi_qm_v3"
 
 /*
- * UACCE_CMD_QM_SET_QP_CTX - choose what the queue does, learn its number
+ * UACCE_CMD_QM_SET_QP_CTX - choose the kind of the queue's requests, get its number
  *
  * Takes effect with the next UACCE_CMD_START_Q. Return 0, -EFAULT, or -EINVAL for an unknown
  * qc_type, and for any change of a started queue (extension).
@@ -95,7 +95,7 @@ struct hisi_qm_pin {
  * Extension: doorbell words. A device with the sysfs attribute "doorbell_words" (a decimal offset
  * in the MMIO region; absent otherwise) also polls one 64-bit word per kind, which user space
  * writes with release order instead of HISI_QM_DOORBELL. Word @kind of queue @id lies
- * HISI_QM_DOORBELL_WORD(id, kind) bytes behind that offset.
+ * HISI_QM_DOORBELL_WORD(id, kind) bytes after that offset.
  */
 #define HISI_QM_WORD_SQ 0     /* bits 15:0 new tail */
 #define HISI_QM_WORD_CQ 1     /* bits 15:0 new head */

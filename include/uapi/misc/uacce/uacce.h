@@ -3,7 +3,8 @@
  * Accelerator queues in user space: one open file of /dev/<accelerator> is one hardware queue.
  *
  * The command numbers, the region numbers and UACCE_DEV_SVA are those of mainline Linux, so that
- * programs built against either header run on both. What this project adds is marked "extension".
+ * programs built against either header run on both. Additions of this project are marked
+ * "extension".
  *
  * A queue goes through these states:
  *
@@ -48,8 +49,7 @@
  * UACCE_CMD_GET_SS_DMA - where a slice of the SS region lies for the device
  *
  * Not in mainline Linux. In: index of the slice. Out: its DMA address, with its length in units of
- * 64 KiB in the low 12 bits. Return the number of slices behind it, or -EINVAL without such a
- * slice.
+ * 64 KiB in the low 12 bits. Return the number of slices after it, or -EINVAL without such a slice.
  */
 #define UACCE_CMD_GET_SS_DMA _IOR('W', 3, unsigned long)
 
