@@ -15,7 +15,7 @@ import sys
 import pytest
 
 TIMEOUT_S = 900
-# What the README says that is tested elsewhere, or needs a virtual machine or packages.
+# Commands of the README that are tested elsewhere, or need a virtual machine or packages.
 ELSEWHERE = ("scripts/test", "make -C kernel", "scripts/packages test", "selftests/vm/shell")
 
 NINJA = '''#!{python}
