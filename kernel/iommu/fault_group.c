@@ -32,30 +32,35 @@ module_param(fault_response_ms, uint, 0644);
 MODULE_PARM_DESC(fault_response_ms,
 		 "time to answer a page request in, after that it is INVALID; 0: for ever");
 
-/**
- * wd_fault_answer - let the driver answer a group
- * @device: the device; the caller may hold its fault_lock
- * @last: last request of the group
- * @code: the answer
- * @count: why it is not that of the owner
- *
- * Once the device is silent its IOMMU may be gone, and the device itself.
- */
-void wd_fault_answer(struct wd_device *device, const struct wd_fault *last, enum wd_fault_code code,
-		     enum wd_fault_count count)
+/* Once the device is silent its IOMMU may be gone, and the device itself. */
+static void wd_fault_send(struct wd_device *device, const struct wd_fault *last,
+			  enum wd_fault_code code, enum wd_fault_count count)
 {
 	const struct wd_iommu_ops *ops;
 
-	down_read(&device->answer_lock);
+	lockdep_assert_held(&device->answer_lock);
 	if (device->silent)
-		goto out;
+		return;
 	ops = device->iommu->ops;
 	if (count < WD_FAULT_COUNTS)
 		atomic64_inc(&device->iommu->fault_counts[count]);
 	if (ops->page_response)
 		ops->page_response(device->dev, last->flags & WD_FAULT_PASID_VALID, last->pasid,
 				   last->grpid, code);
-out:
+}
+
+/**
+ * wd_fault_answer - let the driver answer a group
+ * @device: the device; the caller may hold its fault_lock
+ * @last: last request of the group
+ * @code: the answer
+ * @count: why it is not that of the owner
+ */
+void wd_fault_answer(struct wd_device *device, const struct wd_fault *last, enum wd_fault_code code,
+		     enum wd_fault_count count)
+{
+	down_read(&device->answer_lock);
+	wd_fault_send(device, last, code, count);
 	up_read(&device->answer_lock);
 }
 
@@ -171,7 +176,7 @@ bool wd_group_admit(struct wd_fault_group *group)
  * dropped.
  *
  * Return: 0; -ETIMEDOUT if it took too long, and the device has been told INVALID meanwhile;
- * -ECANCELED if the device was reset.
+ * -ECANCELED if the device was reset, or had no handler left.
  */
 int wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code)
 {
@@ -179,6 +184,7 @@ int wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code
 	struct wd_device *device = group->device;
 	int over;
 
+	down_read(&device->answer_lock);
 	spin_lock(&device->wait_lock);
 	over = group->over;
 	if (!over)
@@ -188,7 +194,8 @@ int wd_iommu_fault_respond(struct wd_fault_group *group, enum wd_fault_code code
 	wd_handler_put(handler);
 	spin_unlock(&device->wait_lock);
 	if (!over)
-		wd_fault_answer(device, &group->faults[group->count - 1], code, WD_FAULT_COUNTS);
+		wd_fault_send(device, &group->faults[group->count - 1], code, WD_FAULT_COUNTS);
+	up_read(&device->answer_lock);
 	kfree(group);
 	wd_device_put(device);
 	return over;
@@ -230,26 +237,33 @@ static void wd_faults_check(struct work_struct *work)
 	struct wd_fault last;
 
 	for (;;) {
+		down_read(&device->answer_lock);
 		spin_lock(&device->wait_lock);
 		group = wd_faults_overdue(device, now);
 		if (!group)
 			break;
 		wd_group_take(group, -ETIMEDOUT, &last);
 		spin_unlock(&device->wait_lock);
-		wd_fault_answer(device, &last, WD_FAULT_INVALID, WD_FAULT_EXPIRED);
+		wd_fault_send(device, &last, WD_FAULT_INVALID, WD_FAULT_EXPIRED);
+		up_read(&device->answer_lock);
 		cond_resched();
 	}
 	if (!list_empty(&device->waiting))
 		wd_faults_look_later(device);
 	spin_unlock(&device->wait_lock);
+	up_read(&device->answer_lock);
 }
 
-/* The device is about to forget its requests; no new ones arrive. */
+/*
+ * The device has stopped asking, or is about to forget its requests; no new ones arrive. When this
+ * returns every answer has been sent, also those that others had begun to give.
+ */
 void wd_fault_groups_cancel(struct wd_device *device)
 {
 	struct wd_fault_group *group;
 	struct wd_fault last;
 
+	down_write(&device->answer_lock);
 	for (;;) {
 		spin_lock(&device->wait_lock);
 		group = list_first_entry_or_null(&device->waiting, struct wd_fault_group, waiting);
@@ -257,9 +271,10 @@ void wd_fault_groups_cancel(struct wd_device *device)
 			wd_group_take(group, -ECANCELED, &last);
 		spin_unlock(&device->wait_lock);
 		if (!group)
-			return;
-		wd_fault_answer(device, &last, WD_FAULT_INVALID, WD_FAULT_COUNTS);
+			break;
+		wd_fault_send(device, &last, WD_FAULT_INVALID, WD_FAULT_COUNTS);
 	}
+	up_write(&device->answer_lock);
 }
 
 /* Before the first handler is there. */

@@ -12,7 +12,8 @@
  *				Held over the driver's operations
  *	wd_device.fault_lock	handlers and incomplete groups of one device. Not held over
  *				operations, except page_response, but over handlers
- *	wd_device.answer_lock	read: an answer is on its way to the driver; write: no more
+ *	wd_device.answer_lock	read: an answer is decided on, and on its way to the driver; write:
+ *				none is
  *	wd_device.wait_lock	spinlock, groups that wait for an answer
  *	wd_lock			(devices.c) the tables of drivers, devices and domains, and the
  *				lists of records

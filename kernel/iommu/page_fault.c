@@ -295,11 +295,17 @@ err_free:
 	return ret;
 }
 
+/*
+ * With the last handler the device stops asking. It has all its answers before the next one lets it
+ * ask again: those that an owner gives later would be taken for answers to new requests.
+ */
 static void wd_unregister(struct wd_device *device, ioasid_t pasid)
 {
 	lockdep_assert_held(&device->lock);
-	if (wd_handler_remove(device, pasid) && !device->nr_handlers)
-		device->iommu->ops->faults_disable(device->dev);
+	if (!wd_handler_remove(device, pasid) || device->nr_handlers)
+		return;
+	device->iommu->ops->faults_disable(device->dev);
+	wd_faults_cancel(device);
 }
 
 /* The device is being released: its handlers are called no more, and answers go nowhere. */
@@ -390,7 +396,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_change_fault_handler);
  *
  * To be called after an address space that may fault is detached or unbound. When it returns no
  * call of the handler is running, and none begins. Groups that the handler got are still to be
- * answered; incomplete ones are forgotten, and INVALID when their last request arrives.
+ * answered, and the device has been told INVALID if it was its last handler; incomplete ones are
+ * forgotten, and INVALID when their last request arrives.
  */
 void wd_iommu_unregister_fault_handler(struct device *dev, ioasid_t pasid)
 {

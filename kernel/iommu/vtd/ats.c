@@ -66,6 +66,28 @@ u32 vtd_fault_credits(struct device *device)
 }
 
 /*
+ * The function forgets what it made of earlier requests, and errors of then. All answers to them
+ * have been sent, and a write to configuration space does not overtake them. So it has stopped
+ * (PCI Express 6.0, 10.5.2.2 and 10.5.2.3); if it says that it has not, it would take answers to
+ * new requests for those to old ones.
+ *
+ * Not -EBUSY, which would say that a PASID is in use.
+ */
+static int vtd_pri_reset(struct vtd_dev *dev)
+{
+	struct pci_dev *pdev = dev->pdev;
+	u16 at = dev->pri_cap, status = 0;
+
+	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_RESET);
+	pci_write_config_word(pdev, at + PCI_PRI_STATUS, PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
+	pci_read_config_word(pdev, at + PCI_PRI_STATUS, &status);
+	if (status & PCI_PRI_STATUS_STOPPED)
+		return 0;
+	dev_err_ratelimited(&pdev->dev, "has not stopped asking for pages, status %#x\n", status);
+	return -EIO;
+}
+
+/*
  * Linux 6.1 does not export pci_enable_pri(). The marks in struct pci_dev make the core restore
  * page requests after a reset of the function that we do not hear of.
  */
@@ -74,9 +96,6 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	struct pci_dev *pdev = dev->pdev;
 	u16 at = dev->pri_cap;
 
-	/* The function forgets earlier requests and errors. */
-	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_RESET);
-	pci_write_config_word(pdev, at + PCI_PRI_STATUS, PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
 	pdev->pri_reqs_alloc = vtd_fault_credits(&pdev->dev);
 	pci_write_config_dword(pdev, at + PCI_PRI_ALLOC_REQ, pdev->pri_reqs_alloc);
 	pci_write_config_word(pdev, at + PCI_PRI_CTRL, PCI_PRI_CTRL_ENABLE);
@@ -85,7 +104,7 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	spin_unlock(&wd_iommu_marks_lock);
 }
 
-/* ATS and page requests. -EIO if the function was shut out. */
+/* ATS and page requests. -EIO if the function was shut out, or has not stopped asking. */
 static int vtd_faults_switch_on(struct vtd_dev *dev)
 {
 	unsigned long flags;
@@ -94,6 +113,8 @@ static int vtd_faults_switch_on(struct vtd_dev *dev)
 	lockdep_assert_held(&dev->lock);
 	spin_lock_irqsave(&dev->unit->qi.lock, flags);
 	if (!dev->shut_out)
+		ret = vtd_pri_reset(dev);
+	if (!ret)
 		ret = vtd_ats_on(dev);
 	if (!ret)
 		vtd_pri_enable(dev);
@@ -115,8 +136,8 @@ static void vtd_faults_switch_off(struct vtd_dev *dev)
  * vtd_faults_enable - the layer's faults_enable
  * @device: claimed function
  *
- * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if its device TLB
- * or its unit has let us down; -EBUSY if they are on.
+ * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if the function,
+ * its device TLB or its unit has let us down; -EBUSY if they are on.
  */
 int vtd_faults_enable(struct device *device)
 {

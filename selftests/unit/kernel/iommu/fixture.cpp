@@ -45,21 +45,29 @@ TestFunction::~TestFunction()
 
 void TestFunction::addAts(bool namesPasid)
 {
-	constexpr uint16_t kStopped = 0x100, kNamesPasid = 0x8000;
+	constexpr uint16_t kNamesPasid = 0x8000;
 
 	ats_ = addExtendedCapability(pci::kExtCapAts, 1, 8);
 	configWritable(ats_ + 6, 0x801f, 2);
 	pri_ = addExtendedCapability(pci::kExtCapPri, 1, 16);
 	configWritable(pri_ + 4, 3, 2);
-	configSet(pri_ + 6, kStopped | (namesPasid ? kNamesPasid : 0), 2);
+	configSet(pri_ + 6, kPriStopped | (namesPasid ? kNamesPasid : 0), 2);
 	configWriteOneToClear(pri_ + 6, 3, 2);
 	configSet(pri_ + 8, AtsEndpoint::kCapacity, 4);
 	configWritable(pri_ + 12, 0xffffffff, 4);
 	endpoint_ = std::make_shared<AtsEndpoint>([this](const AtsEndpoint::StatusChange &change) {
-		configChange(pri_ + 6, change.set, change.clear, 2);
+		const unsigned set = change.set & ~(neverStops_ ? kPriStopped : 0);
+
+		configChange(pri_ + 6, set, change.clear, 2);
 		if (change.disable)
 			configChange(pri_ + 4, 0, 1, 2);
 	});
+}
+
+void TestFunction::neverStop(bool on)
+{
+	neverStops_ = on;
+	configChange(pri_ + 6, on ? 0 : kPriStopped, on ? kPriStopped : 0, 2);
 }
 
 void TestFunction::configChanged()

@@ -55,6 +55,10 @@ public:
 	unsigned pasidFeatures() const;
 	bool atsEnabled() const { return ats_ && configRead(ats_ + 6, 2) & 0x8000; }
 	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
+	/** All its page requests are answered, as far as it knows. */
+	bool priStopped() const { return configRead(pri_ + 6, 2) & kPriStopped; }
+	/** Whatever is done to it, it says that it waits for answers. */
+	void neverStop(bool on);
 	machine::AtsEndpoint &ats() { return *endpoint_; }
 	/** Runs when ATS has come on, in the thread that switched it. */
 	std::function<void()> onAts;
@@ -70,9 +74,12 @@ protected:
 	void configChanged() override;
 
 private:
+	static constexpr uint16_t kPriStopped = 0x100;
+
 	void addAts(bool namesPasid);
 
 	unsigned pasid_ = 0, vendor_ = 0, ats_ = 0, pri_ = 0;
+	std::atomic<bool> neverStops_{false};
 	machine::DmaRoute *route_ = nullptr;
 	std::shared_ptr<machine::AtsEndpoint> endpoint_;
 	std::mutex atsMutex_;

@@ -622,6 +622,84 @@ TEST_F(PageRequests, AResetForgetsIncompleteGroups)
 	drop(made, 5);
 }
 
+/* The next handler's groups have the numbers of those that the last one has left open. */
+TEST_F(PageRequests, ALateAnswerIsNotTakenForOneOfNow)
+{
+	FaultHandler before(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	const unsigned index = before.wait(1).index;
+
+	EXPECT_FALSE(first_->priStopped());
+	before.unregister();
+	EXPECT_EQ(requester_.wait(1), PageResponse::Failure);
+	EXPECT_TRUE(first_->priStopped());
+
+	FaultHandler now(firstDev_, 5);
+
+	ASSERT_EQ(now.error(), 0);
+	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
+	EXPECT_EQ(now.wait(1).index, index);
+	EXPECT_EQ(before.answer(Answer::Success), -ECANCELED);
+	EXPECT_FALSE(requester_.has(2));
+	EXPECT_EQ(now.answer(Answer::Invalid), 0);
+	EXPECT_EQ(requester_.wait(2), PageResponse::InvalidRequest);
+	drop(made, 5);
+}
+
+/* Others who handle requests of the function are not concerned. */
+TEST_F(PageRequests, AnOpenOneSurvivesTheEndOfItsHandlerIfOthersStay)
+{
+	FaultHandler elsewhere(firstDev_, 6);
+	FaultHandler before(firstDev_, 5);
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	before.wait(1);
+	before.unregister();
+	EXPECT_FALSE(requester_.has(1));
+	EXPECT_EQ(before.answer(Answer::Invalid), 0);
+	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	drop(made, 5);
+}
+
+/* Groups of which it never sent the end are no reason: the reset makes it forget them. */
+TEST_F(PageRequests, AreEnabledAfterIncompleteGroups)
+{
+	wd_pgtable *made = bound(5);
+	{
+		FaultHandler before(firstDev_, 5);
+
+		first_->ats().sendRaw({request(at(5), kVa, 3, false)});
+		handled(1);
+	}
+	FaultHandler now(firstDev_, 5);
+
+	EXPECT_EQ(now.error(), 0);
+	EXPECT_TRUE(first_->priEnabled());
+	drop(made, 5);
+}
+
+/* A function that waits for answers for ever is not asked to ask again. */
+TEST_F(PageRequests, StayOffInAFunctionThatDoesNotStop)
+{
+	first_->neverStop(true);
+	{
+		FaultHandler early(firstDev_, 5);
+
+		EXPECT_EQ(early.error(), -EIO);
+		EXPECT_FALSE(first_->atsEnabled());
+		EXPECT_FALSE(first_->priEnabled());
+	}
+	first_->neverStop(false);
+	FaultHandler handler(firstDev_, 5);
+
+	EXPECT_EQ(handler.error(), 0);
+	EXPECT_TRUE(first_->atsEnabled());
+	EXPECT_TRUE(first_->priEnabled());
+}
+
 /* While it is reset a function reaches nothing, with PASID or without; attachments stay. */
 TEST_F(PageRequests, AResetBlocksTheFunction)
 {

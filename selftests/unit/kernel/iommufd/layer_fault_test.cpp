@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The IOMMU layer's page faults: groups, handlers, answers, and devices that misbehave. */
+#include <atomic>
 #include <cerrno>
 #include <set>
 #include <string>
@@ -136,7 +137,7 @@ TEST_F(LayerFaultTest, WhatTheHandlerGotIsAnsweredAfterItWent)
 	layer_unhandle(0, 5);
 }
 
-/* A device is removed with faults that wait for an answer: the answer goes nowhere. */
+/* A device is removed with faults that wait for an answer: it gets one, the owner's goes nowhere. */
 TEST_F(LayerFaultTest, AnswersAfterTheReleaseAreDropped)
 {
 	ASSERT_EQ(0, layer_handle(0, 5, -1));
@@ -145,10 +146,87 @@ TEST_F(LayerFaultTest, AnswersAfterTheReleaseAreDropped)
 	layer_release(0);
 	EXPECT_EQ(0u, mock_counters.faults_enabled);
 	EXPECT_EQ(MOCK_REFUSED, request(2, 0x1000, true, 5, true));
-	layer_answer(kSuccess);
-	EXPECT_EQ(0u, mock_nr_responses());
+	EXPECT_EQ(-ECANCELED, layer_answer(kSuccess));
+	ASSERT_EQ(1u, mock_nr_responses());
+	EXPECT_EQ(kInvalid, mock_response_at(0).code);
 	layer_unhandle(0, 5);
 	EXPECT_EQ(-ENODEV, layer_handle(0, 5, -1));
+}
+
+/* Numbers of groups begin anew with the next first handler: none of before is open then. */
+TEST_F(LayerFaultTest, TheLastHandlerLeavesNothingOpen)
+{
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	ASSERT_EQ(0, layer_handle(0, 6, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x1000, true));
+	layer_unhandle(0, 5);
+	EXPECT_EQ(0u, mock_nr_responses());
+	EXPECT_EQ(0, layer_answer(kSuccess));
+	layer_unhandle(0, 6);
+	ASSERT_EQ(2u, mock_nr_responses());
+	EXPECT_EQ(2u, mock_response_at(1).grpid);
+	EXPECT_EQ(kInvalid, mock_response_at(1).code);
+	ASSERT_EQ(0, layer_handle(0, 5, -1));
+	EXPECT_EQ(MOCK_TAKEN, request(2, 0x1000, true));
+	EXPECT_EQ(-ECANCELED, layer_answer(kSuccess));
+	EXPECT_EQ(2u, mock_nr_responses());
+	EXPECT_EQ(0, layer_answer(kSuccess));
+	EXPECT_EQ(3u, mock_nr_responses());
+	layer_unhandle(0, 5);
+}
+
+namespace
+{
+
+/** Where an answer stops on its way to the device. */
+std::atomic<bool> answering, go;
+
+void stopAnswer()
+{
+	answering = true;
+	while (!go)
+		std::this_thread::yield();
+}
+
+} // namespace
+
+/* An answer that is being given is given, before page requests may come on anew; or the device go. */
+TEST_F(LayerFaultTest, AnAnswerThatIsBeingGivenIsWaitedFor)
+{
+	for (bool release : {false, true}) {
+		std::atomic<bool> gone{false};
+
+		answering = go = false;
+		mock_on_response = stopAnswer;
+		ASSERT_EQ(0, layer_handle(0, 5, -1));
+		EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
+		std::thread owner([] { EXPECT_EQ(0, layer_answer(kSuccess)); });
+
+		while (!answering)
+			std::this_thread::yield();
+		std::thread other([&] {
+			if (release)
+				layer_release(0);
+			else
+				layer_unhandle(0, 5);
+			gone = true;
+		});
+
+		while (__atomic_load_n(&mock_counters.faults_enabled, __ATOMIC_RELAXED))
+			std::this_thread::yield();
+		/* Were it not waited for it would have every chance to be gone. */
+		for (int i = 0; i < 10000; i++)
+			std::this_thread::yield();
+		EXPECT_FALSE(gone);
+		go = true;
+		owner.join();
+		other.join();
+		mock_on_response = nullptr;
+		EXPECT_EQ(1u + release, mock_nr_responses());
+		EXPECT_EQ(kSuccess, mock_response_at(release).code);
+	}
+	layer_unhandle(0, 5);
 }
 
 /* The attack: requests of groups that never end. The oldest are forgotten. */
@@ -262,6 +340,8 @@ TEST_F(LayerFaultTest, WhoDoesNotAnswerInTimeIsAnsweredFor)
 {
 	setLimit("1");
 	mock_config.fault_credits = 16;
+	/* Not the only one: the last handler leaves nothing open. */
+	ASSERT_EQ(0, layer_handle_as(0, 6, LAYER_SHARED));
 	ASSERT_EQ(0, layer_handle_as(0, 5, LAYER_SHARED));
 	EXPECT_EQ(MOCK_TAKEN, request(1, 0x1000, true));
 	EXPECT_EQ(MOCK_TAKEN, request(2, 0x2000, true));

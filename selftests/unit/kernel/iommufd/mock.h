@@ -131,6 +131,8 @@ struct mock_response {
 	int code;
 };
 
+/* Called before the device gets an answer, if set; while nobody answers it may be changed. */
+extern void (*mock_on_response)(void);
 unsigned int mock_nr_responses(void);
 struct mock_response mock_response_at(unsigned int index);
 void mock_forget_responses(void);

@@ -186,12 +186,16 @@ void mock_faults_disable(struct device *dev)
 	up_write(&mock_queue);
 }
 
+void (*mock_on_response)(void);
+
 void mock_page_response(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			enum wd_fault_code code)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	struct mock_response response = {mdev->index, has_pasid, pasid, grpid, code};
 
+	if (mock_on_response)
+		mock_on_response();
 	spin_lock(&mock_response_lock);
 	if (!WARN_ON(mock_response_count == ARRAY_SIZE(mock_responses)))
 		mock_responses[mock_response_count++] = response;

@@ -295,6 +295,33 @@ TEST_F(PageFaultsEnd, PageRequestsOffIsABusError)
 	EXPECT_NE(rig.iommu->barRead(0, 0x34, 4) & 2, 0u);
 }
 
+/* Stopped: nothing more is asked for, and everything is answered, or forgotten by a reset of it. */
+TEST_F(PageFaultsEnd, StoppedSaysThatAllIsAnswered)
+{
+	constexpr uint16_t kEnable = 1, kReset = 2, kStopped = 0x100;
+	const unsigned pri = rig.extended(FaultRig::kPri);
+	const auto stopped = [&] { return (rig.zip.configRead(pri + 6, 2) & kStopped) != 0; };
+	const auto fault = park();
+
+	rig.zip.configWrite(pri + 4, kEnable | kReset, 2);
+	EXPECT_EQ(rig.zip.ats().counters().failed, 0u) << "no reset while it is enabled";
+	rig.disablePageRequests();
+	EXPECT_FALSE(stopped());
+	rig.respond(fault.back(), FaultRig::kInvalid);
+	EXPECT_TRUE(stopped());
+	ASSERT_TRUE(done(kQueue, slot));
+
+	rig.enablePageRequests();
+	const auto second = park();
+
+	rig.disablePageRequests();
+	EXPECT_FALSE(stopped());
+	rig.zip.configWrite(pri + 4, kReset, 2);
+	EXPECT_TRUE(stopped());
+	rig.respond(second.back(), FaultRig::kInvalid);
+	EXPECT_EQ(rig.zip.ats().counters().unexpected, 1u);
+}
+
 /** Software that takes pages away as fast as it can, and brings requested pages back. */
 class Thief
 {
