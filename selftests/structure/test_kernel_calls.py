@@ -30,8 +30,9 @@ def test_every_module_has_a_prefix():
 def test_no_circle_of_calls(name):
     module = ROOT / "kernel" / name
     graph = kernel_calls.calls(module)
-    # A module of one file, or without calls between files, would prove nothing.
-    assert graph or len(list(module.rglob("*.c"))) == 1
+    # A module of one file, or without calls between files, would prove nothing. Each file of selftest
+    # is a module.
+    assert graph or name == "selftest" or len(list(module.rglob("*.c"))) == 1
     shown = []
     for circle in kernel_calls.circles(graph):
         for path in circle:

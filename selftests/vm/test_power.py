@@ -47,8 +47,8 @@ def test_sleep_under_users_of_every_kind(build, machine):
     assert run.returncode == 0, run.stdout + run.stderr + guest.tail(60)
     assert "SKIP" not in run.stdout, run.stdout
     assert waker.sleeps == 2
-    # The kernel's own requests, and the next user.
-    for name in ("zswap", "queue_work"):
+    # The kernel's own requests, the next user, and page faults.
+    for name in ("zswap", "queue_work", "queue_sva"):
         run = guest.run([program(build, name)], timeout=WAKE_TIMEOUT_S)
         assert run.returncode == 0, run.stdout + run.stderr
 
