@@ -173,7 +173,21 @@ static void zip_reset_done(struct pci_dev *pdev)
 	zip_restart(pdev);
 }
 
+/*
+ * Memory cannot be reached any more, for instance since the IOMMU unit is dead. The restart fails,
+ * and so ends the waiting of those who want to start a queue.
+ */
+static pci_ers_result_t zip_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
+{
+	if (state == pci_channel_io_normal)
+		return PCI_ERS_RESULT_NONE;
+	zip_halt(pdev);
+	zip_restart(pdev);
+	return PCI_ERS_RESULT_DISCONNECT;
+}
+
 static const struct pci_error_handlers zip_error_handlers = {
+	.error_detected = zip_error_detected,
 	.reset_prepare = zip_reset_prepare,
 	.reset_done = zip_reset_done,
 };

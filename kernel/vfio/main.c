@@ -207,6 +207,7 @@ static int wd_vfio_resume(struct device *dev)
 
 static DEFINE_SIMPLE_DEV_PM_OPS(wd_vfio_pm_ops, wd_vfio_suspend, wd_vfio_resume);
 
+/* From the PCI core, or from the driver of an IOMMU unit that is dead. */
 static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct wd_vfio *wd = pci_get_drvdata(pdev);
@@ -214,7 +215,8 @@ static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel
 	mutex_lock(&wd->lock);
 	wd_vfio_signal(wd->error);
 	mutex_unlock(&wd->lock);
-	return PCI_ERS_RESULT_CAN_RECOVER;
+	return state == pci_channel_io_perm_failure ? PCI_ERS_RESULT_DISCONNECT
+						    : PCI_ERS_RESULT_CAN_RECOVER;
 }
 
 /* Of the owner, of the driver itself, or by sysfs; in the first two cases the lock is held. */

@@ -3,6 +3,7 @@
  * The death of a unit: translations that a silent unit has cached may lead anywhere, so its
  * functions must send nothing any more, and memory that it may still use is not given to others.
  */
+#include <linux/delay.h>
 #include <linux/gfp.h>
 #include <linux/module.h>
 #include <linux/pci.h>
@@ -11,6 +12,8 @@
 #include "../trace.h"
 #include "iommu_pasid.h"
 #include "vtd.h"
+
+#define VTD_LOCK_RETRY_MS 5
 
 /*
  * The function issues no requests any more. Only its register is changed: the function's driver has
@@ -64,13 +67,70 @@ void vtd_unit_kill(struct vtd_unit *unit)
 	spin_unlock_irqrestore(&unit->qi.lock, flags);
 }
 
+/* The function with the lowest requester id from *@rid on, or NULL; *@rid becomes its own. */
+static struct pci_dev *vtd_function_from(struct vtd_unit *unit, unsigned long *rid)
+{
+	struct pci_dev *pdev = NULL;
+	struct vtd_dev *dev;
+
+	mutex_lock(&unit->devices_lock);
+	dev = xa_find(&unit->devices, rid, ULONG_MAX, XA_PRESENT);
+	if (dev)
+		pdev = pci_dev_get(dev->pdev);
+	mutex_unlock(&unit->devices_lock);
+	return pdev;
+}
+
+static bool vtd_unit_live(struct vtd_unit *unit)
+{
+	bool live;
+
+	mutex_lock(&vtd_units_lock);
+	live = unit->live;
+	mutex_unlock(&vtd_units_lock);
+	return live;
+}
+
 /*
- * Once more: code that changes another bit of a command register reads, changes and writes it
- * without any lock, so it may have written the old state of this bit.
+ * The removal of the unit waits for this work with the unit's lock held, and the reset of a bus
+ * locks all devices on it, the function perhaps before the unit. So the work stops waiting when the
+ * unit goes: its functions have lost their drivers before.
+ */
+static bool vtd_function_lock(struct vtd_unit *unit, struct pci_dev *pdev)
+{
+	while (!device_trylock(&pdev->dev)) {
+		if (!vtd_unit_live(unit))
+			return false;
+		msleep(VTD_LOCK_RETRY_MS);
+	}
+	return true;
+}
+
+/*
+ * As after any error from which a device does not recover: its driver tells the users. The PCI
+ * core's own state of the channel stays as it is, since registers can be reached.
+ */
+static void vtd_report_death(struct vtd_unit *unit, struct pci_dev *pdev)
+{
+	const struct pci_error_handlers *handlers;
+
+	if (!vtd_function_lock(unit, pdev))
+		return;
+	handlers = pdev->driver ? pdev->driver->err_handler : NULL;
+	if (handlers && handlers->error_detected)
+		handlers->error_detected(pdev, pci_channel_io_perm_failure);
+	device_unlock(&pdev->dev);
+}
+
+/*
+ * Bus mastering goes once more: code that changes another bit of a command register reads, changes
+ * and writes it without any lock, so it may have written the old state of this bit. Then the drivers
+ * are told, without any lock of this driver.
  */
 static void vtd_death_work(struct work_struct *work)
 {
 	struct vtd_unit *unit = container_of(work, struct vtd_unit, death);
+	struct pci_dev *pdev;
 	struct vtd_dev *dev;
 	unsigned long rid;
 
@@ -78,6 +138,10 @@ static void vtd_death_work(struct work_struct *work)
 	xa_for_each (&unit->devices, rid, dev)
 		vtd_clear_master(dev->pdev);
 	mutex_unlock(&unit->devices_lock);
+	for (rid = 0; (pdev = vtd_function_from(unit, &rid)); rid++) {
+		vtd_report_death(unit, pdev);
+		pci_dev_put(pdev);
+	}
 }
 
 void vtd_death_init(struct vtd_unit *unit)

@@ -7,8 +7,11 @@
 
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/iommufd.h>
 #include <linux/vfio_cdev.h>
@@ -119,6 +122,21 @@ protected:
 		unmap.length = kPages * k4K;
 		return call(iommufd_, IOMMU_IOAS_UNMAP, &unmap);
 	}
+	/** The owner wants to hear of errors. @return the counter */
+	int errorCounter()
+	{
+		alignas(vfio_irq_set) char buffer[sizeof(vfio_irq_set) + sizeof(int32_t)] = {};
+		auto *set = reinterpret_cast<vfio_irq_set *>(buffer);
+		const int32_t counter = eventfd(0, EFD_CLOEXEC);
+
+		set->argsz = sizeof(buffer);
+		set->flags = VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER;
+		set->index = VFIO_PCI_ERR_IRQ_INDEX;
+		set->count = 1;
+		std::memcpy(set->data, &counter, sizeof(counter));
+		EXPECT_EQ(call(function_, VFIO_DEVICE_SET_IRQS, buffer), 0);
+		return counter;
+	}
 	ssize_t setCommand(uint16_t command)
 	{
 		return caller_->pwrite(function_, &command, 2, kConfig + machine::pci::kCommand);
@@ -197,6 +215,32 @@ TEST_F(DeadUnitOwner, PinsStay)
 	EXPECT_EQ(unmapPages(kIova), 0);
 	EXPECT_EQ(caller_->pinnedPages(), 0u);
 	disown();
+}
+
+/* As of every error that his function does not recover from. */
+TEST_F(DeadUnitOwner, IsTold)
+{
+	uint64_t count = 0;
+
+	ASSERT_EQ(mapPages(kIova), 0);
+	ASSERT_EQ(attach(), 0);
+	const int told = errorCounter();
+
+	hang();
+	EXPECT_EQ(unmapPages(kIova), 0);
+	/* Blocks until he is. */
+	EXPECT_EQ(::read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
+	EXPECT_EQ(count, 1u);
+	::close(told);
+	unit_->onRead = {};
+	stall(false);
+	disown();
+	unregisterDriver();
+	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
+	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
+	expectedPins_ = kPages;
+	expectedLeaks_ = leakedPages() - before_ - kPages;
+	ASSERT_EQ(registerDriver(), 0);
 }
 
 /* A copy of the mapping, in an address space that no device ever used, does not give them back. */
