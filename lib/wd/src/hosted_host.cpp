@@ -69,6 +69,27 @@ try {
 	throw Error(errnoOf(error), "machine '" + name + "'", textOf(error));
 }
 
+/*
+ * Programs map the doorbells. Here nobody sees what is written to memory, so whoever has such an
+ * accelerator would wait for his first result for ever.
+ */
+void refuseTrappedDoorbells(const machine::MachineDescription &description)
+{
+	for (const machine::AcceleratorDescription &each : description.accelerators) {
+		char address[16];
+
+		if (each.doorbells != machine::DoorbellMode::Trapped)
+			continue;
+		std::snprintf(address, sizeof(address), "%04x:%02x:%02x.%x", each.address.domain,
+			      each.address.bus, each.address.device & 0x1fu,
+			      each.address.function & 7u);
+		throw Error(EOPNOTSUPP, "machine '" + description.name + "'",
+			    std::string("boot with \"trapped\" doorbells at ") + address,
+			    "say \"shared\", or run it in a virtual machine (wdmachine serve), "
+			    "where accesses are trapped");
+	}
+}
+
 hostkernel::BootConfig bootConfig(const machine::Machine &machine,
 				  const std::string &sysfsDirectory)
 {
@@ -201,6 +222,7 @@ HostedHost::HostedHost(machine::MachineDescription description, const std::strin
 	if (hostkernel::booted())
 		throw Error(EBUSY, "hosted kernel", "boot a second one in this process",
 			    "use the one there is, or close it first");
+	refuseTrappedDoorbells(description);
 	const std::string name = description.name;
 	try {
 		machine_ = std::make_unique<machine::Machine>(std::move(description),

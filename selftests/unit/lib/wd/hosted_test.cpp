@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The library over the whole hosted stack: kernel, IOMMU, accelerator, engine. */
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
@@ -162,6 +163,29 @@ TEST_F(HostedTest, OneHostedKernelPerProcess)
 	EXPECT_EQ(Host::shared(), host_);
 	wd_host *handle = nullptr;
 	EXPECT_EQ(wd_host_open("hosted", nullptr, &handle), -EBUSY);
+}
+
+/* Nobody would see the doorbells: a queue would wait for ever. */
+TEST(HostedMachine, TrappedDoorbellsAreRefused)
+{
+	machine::MachineDescription description = machine::MachineDescription::preset("two-socket");
+
+	description.accelerators.back().doorbells = machine::DoorbellMode::Trapped;
+	try {
+		HostedHost host(description);
+
+		FAIL() << "it boots";
+	} catch (const Error &error) {
+		EXPECT_EQ(error.error(), EOPNOTSUPP);
+		EXPECT_NE(error.line().find("\"trapped\" doorbells at 0000:b5:00.0"),
+			  std::string::npos)
+			<< error.line();
+		EXPECT_NE(error.line().find("virtual machine"), std::string::npos);
+	}
+	/* The next one can boot. */
+	HostedHost host(machine::MachineDescription::preset("two-socket"));
+
+	EXPECT_EQ(describe(host.shutdown()), "");
 }
 
 TEST(HostedMachine, UnknownMachinesAreRefused)
