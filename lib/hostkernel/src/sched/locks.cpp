@@ -12,6 +12,7 @@
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
+#include <linux/sched/signal.h>
 
 namespace wd::hostkernel
 {
@@ -214,16 +215,35 @@ void mutex_lock(struct mutex *lock)
 	noteHeld(lock, lock->name);
 }
 
-int mutex_lock_interruptible(struct mutex *lock)
+/* As in Linux a free mutex is taken whatever is pending. Nobody wakes the victim of a signal. */
+int mutex_lock_killable(struct mutex *lock)
 {
-	mutex_lock(lock);
+	constexpr long kLookAgainNs = 1000000;
+
+	might_sleep();
+	if (unlikely(ownerOf(lock->owner) == self()))
+		misuse("mutex taken twice", lock);
+	while (pthread_mutex_trylock(native(&lock->host))) {
+		timespec at;
+
+		if (fatal_signal_pending(get_current()))
+			return -EINTR;
+		clock_gettime(CLOCK_REALTIME, &at);
+		at.tv_nsec += kLookAgainNs;
+		at.tv_sec += at.tv_nsec / NSEC_PER_SEC;
+		at.tv_nsec %= NSEC_PER_SEC;
+		if (!pthread_mutex_timedlock(native(&lock->host), &at))
+			break;
+	}
+	setOwner(lock->owner, self());
+	noteHeld(lock, lock->name);
 	return 0;
 }
 
-int mutex_lock_killable(struct mutex *lock)
+/* Fatal signals are the only ones here. */
+int mutex_lock_interruptible(struct mutex *lock)
 {
-	mutex_lock(lock);
-	return 0;
+	return mutex_lock_killable(lock);
 }
 
 int mutex_trylock(struct mutex *lock)

@@ -2,8 +2,10 @@
 /* Queues that the device did not stop in time come back when it has. */
 #include "fixture.h"
 
+#include <atomic>
 #include <cerrno>
 #include <chrono>
+#include <future>
 #include <memory>
 #include <thread>
 
@@ -109,6 +111,38 @@ TEST_F(HisiBroken, ComesBackWhenAStartHasFailed)
 	EXPECT_EQ(Rig::number("available_instances"), 14);
 	rig_.zip().repair();
 	EXPECT_TRUE(available(15));
+}
+
+/* The device takes its time over a command. Whoever waits for the mailbox behind it can be killed. */
+TEST_F(HisiBroken, WhoWaitsForTheMailboxCanBeKilled)
+{
+	auto victim = hostkernel::Caller::create(1000);
+	Space space(caller_), other(victim);
+	QueueFile queue(caller_), waiting(victim);
+	std::atomic<bool> held{false}, go{false};
+
+	ASSERT_EQ(makeReady(queue, space), 0);
+	ASSERT_EQ(makeReady(waiting, other), 0);
+	ASSERT_EQ(waiting.put(), 0);
+	rig_.zip().onBusy = [&] {
+		held = true;
+		while (!go)
+			std::this_thread::yield();
+	};
+	breakStop(queue, FaultyZip::Fault::Busy);
+	std::thread holder([&] { EXPECT_EQ(queue.put(), 0); });
+
+	while (!held)
+		std::this_thread::yield();
+	auto start = std::async(std::launch::async, [&] { return waiting.start(); });
+
+	victim->kill();
+	EXPECT_EQ(start.wait_for(std::chrono::minutes(2)), std::future_status::ready);
+	rig_.zip().repair();
+	go = true;
+	EXPECT_EQ(start.get(), -EINTR);
+	holder.join();
+	rig_.zip().onBusy = nullptr;
 }
 
 TEST_F(HisiBroken, IsMendedByAReset)

@@ -116,8 +116,11 @@ uint64_t FaultyZip::barRead(unsigned bar, uint64_t offset, unsigned size)
 	if (bar == kRegisters && offset == overridden_)
 		return overrideValue_;
 	if (bar == kRegisters && offset == kMailbox && hit_) {
-		if (fault_ == Fault::Busy)
+		if (fault_ == Fault::Busy) {
+			if (onBusy)
+				onBusy();
 			return answer_ | kBusy;
+		}
 		if (fault_ == Fault::Status)
 			return answer_ | kFailed;
 	}

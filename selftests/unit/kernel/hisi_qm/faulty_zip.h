@@ -41,6 +41,8 @@ public:
 	/** Commands that were kept from the device. */
 	unsigned hits() const { return hits_; }
 
+	/** Called when the driver looks whether a command that never ends has ended. */
+	std::function<void()> onBusy;
 	/** Called in every reset, when the device has been reset. */
 	std::function<void()> onReset;
 
