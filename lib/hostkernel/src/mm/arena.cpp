@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "arena.h"
 
+#include "charge.h"
+
 #include <algorithm>
 #include <array>
 #include <atomic>
@@ -245,6 +247,7 @@ void *countedPages(gfp_t gfp, size_t pages)
 	if (address) {
 		pageAllocations.fetch_add(1, std::memory_order_relaxed);
 		pageBytes.fetch_add(pages << PAGE_SHIFT, std::memory_order_relaxed);
+		noteCharge(gfp, pages << PAGE_SHIFT);
 	}
 	return address;
 }

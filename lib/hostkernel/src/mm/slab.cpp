@@ -3,6 +3,8 @@
  * kmalloc on the C library's heap, which knows the size of a block and has the sanitizers' eye on
  * it. Here: counting, zeroing, poisoning, fault injection.
  */
+#include "charge.h"
+#include "hostkernel/charge.h"
 #include "sched/thread_state.h"
 
 #include <atomic>
@@ -29,6 +31,7 @@ constexpr size_t kPoisonLimit = 512;
 constexpr size_t kAlignFrom = 64, kAlignTo = 4096;
 
 std::atomic<uint64_t> allocations, bytes;
+thread_local uint64_t charged;
 
 /* Call sites, only under WD_LEAK=1. */
 struct Site {
@@ -87,8 +90,10 @@ void *allocate(size_t size, gfp_t flags)
 	} else {
 		p = flags & __GFP_ZERO ? calloc(1, size) : malloc(size);
 	}
-	if (p)
+	if (p) {
 		account(p);
+		noteCharge(flags, size);
+	}
 	return p;
 }
 
@@ -108,6 +113,17 @@ void release(const void *p)
 }
 
 } // namespace
+
+void noteCharge(gfp_t flags, size_t size)
+{
+	if (flags & __GFP_ACCOUNT)
+		charged += size;
+}
+
+uint64_t chargedBytes()
+{
+	return charged;
+}
 
 AllocationCount slabAllocations()
 {

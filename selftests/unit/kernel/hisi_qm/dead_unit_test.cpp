@@ -10,7 +10,7 @@
 
 #include <linux/iommufd.h>
 
-#include "../../common/stuck_memory.h"
+#include "../../../common/stuck_memory.h"
 #include "crypto_side.h"
 #include "machine/iommu_unit.h"
 
