@@ -14,6 +14,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "machine/pci_function.h"
 #include "vfio_user/server.h"
 
 namespace wdmachine

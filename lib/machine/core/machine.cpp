@@ -9,6 +9,7 @@
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
+#include "machine/pci_function.h"
 #include "machine/zip_function.h"
 
 namespace wd::machine

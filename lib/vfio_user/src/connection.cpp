@@ -9,6 +9,7 @@
 #include "channel.h"
 #include "dma_table.h"
 #include "interrupts.h"
+#include "machine/pci_function.h"
 #include "negotiation.h"
 #include "regions.h"
 #include "share_check.h"

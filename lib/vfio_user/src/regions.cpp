@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "regions.h"
+#include "machine/pci_function.h"
 
 #include <algorithm>
 #include <bit>

@@ -8,8 +8,12 @@
 #include <span>
 #include <vector>
 
-#include "machine/pci_function.h"
 #include "vfio_user/protocol.h"
+
+namespace wd::machine
+{
+class PciFunction;
+}
 
 namespace wd::vfio_user
 {

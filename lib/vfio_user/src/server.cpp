@@ -24,6 +24,7 @@
 #include "base/standard_fds.h"
 #include "listener.h"
 #include "machine/iommu_unit.h"
+#include "machine/pci_function.h"
 #include "refusal.h"
 #include "vfio_user/connection.h"
 

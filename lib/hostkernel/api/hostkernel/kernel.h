@@ -13,10 +13,14 @@
 #include <sys/types.h>
 #include <vector>
 
-#include "machine/pci_function.h"
 #include "machine/physical_memory.h"
 
 struct pollfd;
+
+namespace wd::machine
+{
+class PciFunction;
+}
 
 namespace wd::hostkernel
 {

@@ -16,6 +16,7 @@
 #include <linux/slab.h>
 
 #include "arena.h"
+#include "machine/pci_function.h"
 #include "pages.h"
 #include "pci/bus_hooks.h"
 #include "user_table.h"

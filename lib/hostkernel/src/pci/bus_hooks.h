@@ -9,7 +9,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "machine/pci_function.h"
+namespace wd::machine
+{
+struct SharedPages;
+}
 
 namespace wd::hostkernel
 {

@@ -23,6 +23,7 @@
 #include "bus_hooks.h"
 #include "core/immortal.h"
 #include "io_window.h"
+#include "machine/pci_function.h"
 
 namespace wd::hostkernel
 {

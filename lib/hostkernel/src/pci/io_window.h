@@ -10,7 +10,10 @@
 #include <cstdint>
 #include <optional>
 
-#include "machine/pci_function.h"
+namespace wd::machine
+{
+class PciFunction;
+}
 
 namespace wd::hostkernel
 {

@@ -12,12 +12,12 @@
 #include <string_view>
 #include <vector>
 
-#include "machine/pci_function.h"
 #include "machine/physical_memory.h"
 
 namespace wd::machine
 {
 
+class PciFunction;
 class IommuUnit;
 
 /** One NUMA node. distances[i] is the ACPI SLIT distance to node i of the same machine. */

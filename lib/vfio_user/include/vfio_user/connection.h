@@ -8,9 +8,13 @@
 #include <memory>
 
 #include "base/unique_fd.h"
-#include "machine/pci_function.h"
 #include "vfio_user/guest_memory.h"
 #include "vfio_user/log.h"
+
+namespace wd::machine
+{
+class PciFunction;
+}
 
 namespace wd::vfio_user
 {

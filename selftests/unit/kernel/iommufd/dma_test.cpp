@@ -12,6 +12,7 @@
 
 #include "fixture.h"
 #include "machine/iommu_unit.h"
+#include "mock_function.h"
 
 namespace kernel_iommufd
 {

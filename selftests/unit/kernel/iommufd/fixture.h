@@ -15,12 +15,12 @@
 #include <vector>
 
 #include "hostkernel/kernel.h"
-#include "machine/pci_function.h"
 #include "mock.h"
 
 namespace kernel_iommufd
 {
 
+class MockFunction;
 using wd::hostkernel::Caller;
 using wd::hostkernel::Capability;
 using wd::hostkernel::FailPoint;
@@ -31,18 +31,6 @@ constexpr uint32_t kRead = IOMMU_IOAS_MAP_READABLE;
 constexpr uint32_t kWrite = IOMMU_IOAS_MAP_WRITEABLE;
 constexpr uint32_t kFixed = IOMMU_IOAS_MAP_FIXED_IOVA;
 constexpr uint32_t kReadWrite = kRead | kWrite;
-
-/** A function without registers, which the mock driver binds. */
-class MockFunction : public wd::machine::PciFunction
-{
-public:
-	MockFunction() : PciFunction(MOCK_VENDOR, MOCK_DEVICE, 1, 0x120000) {}
-	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
-	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
-
-protected:
-	void resetDevice() override {}
-};
 
 /** Anonymous memory, page aligned (or more), unmapped at the end. */
 class Buffer

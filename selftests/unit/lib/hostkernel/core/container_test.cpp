@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* XArray, IDA, interval tree, rbtree, lists, bitmaps: against simple models, and out of memory. */
 #include <algorithm>
+#include <atomic>
 #include <map>
 #include <random>
 #include <set>
