@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "crowd.h"
 
+#include <fmt/format.h>
 #include <new>
 #include <sys/mman.h>
 
@@ -27,9 +28,9 @@ Crowd::Crowd()
 
 void Crowd::failed(const Start &start, const std::string &what)
 {
-	failures_.push_back("a user of kind '" +
-			    std::string(kKindNames[static_cast<size_t>(start.kind)]) + "', seed " +
-			    std::to_string(start.seed) + ": " + what);
+	failures_.push_back(fmt::format("a user of kind '{}', seed {}: {}",
+					kKindNames[static_cast<size_t>(start.kind)], start.seed,
+					what));
 }
 
 std::unique_ptr<Crowd> Crowd::create(std::shared_ptr<Host> host)

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -151,8 +152,8 @@ private:
 		if (!good)
 			failed(user.start,
 			       WIFEXITED(status)
-				       ? "exit status " + std::to_string(WEXITSTATUS(status))
-				       : "signal " + std::to_string(WTERMSIG(status)));
+				       ? fmt::format("exit status {}", WEXITSTATUS(status))
+				       : fmt::format("signal {}", WTERMSIG(status)));
 	}
 
 	std::vector<Process> users_;

@@ -2,6 +2,7 @@
 #include "machine.h"
 
 #include <algorithm>
+#include <fmt/format.h>
 #include <zlib.h>
 
 namespace vsva
@@ -12,8 +13,8 @@ std::vector<std::byte> text(size_t bytes, unsigned seed)
 	std::vector<std::byte> out;
 
 	for (unsigned line = 0; out.size() < bytes; line++) {
-		const std::string words = "guest " + std::to_string(seed) + " says line " +
-					  std::to_string(line * (seed + 1)) + "\n";
+		const std::string words =
+			fmt::format("guest {} says line {}\n", seed, line * (seed + 1));
 		const auto raw = std::as_bytes(std::span(words));
 
 		out.insert(out.end(), raw.begin(), raw.end());

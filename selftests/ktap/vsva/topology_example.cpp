@@ -19,6 +19,7 @@
  */
 #include <atomic>
 #include <barrier>
+#include <fmt/format.h>
 #include <functional>
 #include <thread>
 
@@ -158,8 +159,8 @@ struct Example {
 
 std::string rid(const std::string &device, uint32_t pasid, bool nested)
 {
-	return "|-- [" + device + (pasid ? ", PASID " + std::to_string(pasid) : "") +
-	       (nested ? "]  nested\n" : "]\n");
+	return fmt::format("|-- [{}{}]{}\n", device, pasid ? fmt::format(", PASID {}", pasid) : "",
+			   nested ? "  nested" : "");
 }
 
 /** The picture, with the numbers that PASIDs and domains happen to have. */

@@ -616,8 +616,8 @@ TEST_F(HostedTest, ConsumedEndsWithTheStream)
 		ASSERT_EQ(wd_zip_stream_open(&decompress, &stream), 0);
 		for (size_t extra : {0ul, 1ul, 2ul, 5ul, 9ul, 100ul})
 			for (uint32_t room : {300u, 2999u, 3000u, 3001u, 4096u}) {
-				SCOPED_TRACE(std::string(name) + " " + std::to_string(extra) + " " +
-					     std::to_string(room));
+				SCOPED_TRACE(testing::Message()
+					     << name << ' ' << extra << ' ' << room);
 				std::memcpy(memory, packed.data(), packed.size());
 				std::memset(memory + packed.size(), 'y', extra);
 				wd_zip_stream_reset(stream);
