@@ -104,7 +104,7 @@ TRACE_EVENT(hisi_qm_mailbox,
 		  __entry->queue, __entry->base, __entry->op)
 );
 
-/* What came of the last mailbox command. */
+/* The result of the last mailbox command. */
 TRACE_EVENT(hisi_qm_mailbox_done,
 	TP_PROTO(const struct device *dev, u8 cmd, u16 queue, unsigned int status, int ret),
 	TP_ARGS(dev, cmd, queue, status, ret),

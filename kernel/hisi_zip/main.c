@@ -175,7 +175,7 @@ static void zip_reset_done(struct pci_dev *pdev)
 
 /*
  * Memory cannot be reached any more, for instance since the IOMMU unit is dead. The restart fails,
- * and so ends the waiting of those who want to start a queue.
+ * and so callers that wait to start a queue return.
  */
 static pci_ers_result_t zip_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * What a PC's firmware does when the machine wakes from a sleep with memory kept (ACPI S3), and the
- * one of QEMU's q35 does not: the chipset gets back where its registers for power management are
- * and, above all, where extended configuration space is. Without that nobody can reach the PASID,
- * ATS and page request capabilities of a function after a sleep.
+ * A step of a PC's firmware when the machine wakes from a sleep with memory kept (ACPI S3) that the
+ * firmware of QEMU's q35 lacks: the chipset gets back the places of its registers for power
+ * management and, above all, of extended configuration space. Without that no driver can reach the
+ * PASID, ATS and page request capabilities of a function after a sleep.
  *
  * The registers come back before any device wakes.
  */

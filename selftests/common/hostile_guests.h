@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two guests behind one IOMMU, both hostile: their first-stage tables are garbage that they keep
+ * Two guests of one IOMMU, both hostile: their first-stage tables are garbage that they keep
  * changing, their devices ask for anything, their hypervisor takes pages away and moves them. A
  * guard around memory knows the owner of each page and the rights of the parent tables at every
  * moment.

@@ -2,7 +2,7 @@
 /*
  * The attacker is the client: it sends any messages with any descriptors to a real ZIP function or
  * to the IOMMU. Input: records of {choice, length, bytes}; the choice says whether the bytes are a
- * body behind a good header of some command, or go on the wire as they are. The server must answer
+ * body after a good header of some command, or go on the wire as they are. The server must answer
  * every well-framed command that wants an answer exactly once, or close the connection.
  */
 #include <cstdlib>

@@ -24,7 +24,7 @@
  * zero in a new field always asks for the old behaviour. Fields called out_* are only defined after
  * success; fields called __reserved must be zero.
  *
- * What an errno means is part of the ABI:
+ * The meaning of an errno is part of the ABI:
  *
  *  - ENOTTY: the request number is not implemented.
  *  - E2BIG: the structure is longer than the kernel's and the unknown part is not zero.

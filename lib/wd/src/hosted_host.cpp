@@ -70,8 +70,8 @@ try {
 }
 
 /*
- * Programs map the doorbells. Here nobody sees what is written to memory, so whoever has such an
- * accelerator would wait for his first result for ever.
+ * Programs map the doorbells. Here no code sees writes to that memory, so a user of such an
+ * accelerator would wait for its first result for ever.
  */
 void refuseTrappedDoorbells(const machine::MachineDescription &description)
 {

@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * For tests: what kernel code charges to the memory cgroup of the process that it works for.
- */
+/* For tests: charges of kernel code to the memory cgroup of the process that it works for. */
 #pragma once
 
 #include <cstdint>

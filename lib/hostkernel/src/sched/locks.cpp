@@ -215,7 +215,9 @@ void mutex_lock(struct mutex *lock)
 	noteHeld(lock, lock->name);
 }
 
-/* As in Linux a free mutex is taken whatever is pending. Nobody wakes the victim of a signal. */
+/*
+ * As in Linux a free mutex is taken even if a signal is pending. A signal does not wake its victim.
+ */
 int mutex_lock_killable(struct mutex *lock)
 {
 	constexpr long kLookAgainNs = 1000000;

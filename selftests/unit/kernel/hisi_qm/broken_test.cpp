@@ -113,7 +113,9 @@ TEST_F(HisiBroken, ComesBackWhenAStartHasFailed)
 	EXPECT_TRUE(available(15));
 }
 
-/* The device takes its time over a command. Whoever waits for the mailbox behind it can be killed. */
+/*
+ * The device is slow with a command. A caller that waits for the mailbox meanwhile can be killed.
+ */
 TEST_F(HisiBroken, WhoWaitsForTheMailboxCanBeKilled)
 {
 	auto victim = hostkernel::Caller::create(1000);

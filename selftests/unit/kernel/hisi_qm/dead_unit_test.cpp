@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The IOMMU unit stops answering under everybody who uses the accelerator behind it. */
+/* The IOMMU unit stops answering while its accelerator has users of every kind. */
 #include "fixture.h"
 
 #include <cerrno>
@@ -39,7 +39,7 @@ protected:
 		std::memset(memory_, 'w', 2 * kSize);
 		leakedBefore_ = leaked();
 	}
-	/* What a dead unit may use is not given back. */
+	/* Memory that a dead unit may use is not given back. */
 	void TearDown() override
 	{
 		const long kept = leaked() - leakedBefore_;
@@ -48,7 +48,7 @@ protected:
 		EXPECT_EQ(leaks.openFiles, 0u);
 		EXPECT_EQ(leaks.devices, 0u);
 		EXPECT_EQ(leaks.dmaAllocations, 0u);
-		/* Whatever was mapped, since the domain is lost; and the rest is the unit's. */
+		/* All mapped pages, since the domain is lost; the rest is the unit's. */
 		EXPECT_GE(leaks.pinnedPages, kSize / kPage);
 		EXPECT_EQ(leaks.kernelBytes, (kept - leaks.pinnedPages) * kPage);
 		free(memory_);
@@ -75,7 +75,8 @@ protected:
 		misbehaviour.stallInvalidations = on;
 		rig_.machine().iommu().setMisbehaviour(misbehaviour);
 	}
-	/** Some user unmaps memory, and the unit does not do its part: nobody sees it again. */
+	/** Some user unmaps memory, and the unit does not flush: the memory is never given to
+	 * others. */
 	void die(Space &space)
 	{
 		iommu_ioas_unmap unmap = {};
@@ -149,7 +150,7 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 		die(space);
 		first.join();
 		second.join();
-		/* Told of a device that will not come back: nobody waits for it. */
+		/* The device will not come back, and its users are told: no caller waits for it. */
 		for (QueueFile *queue : {&mapped, &shared, &idle})
 			EXPECT_EQ(queue->start(), -EIO);
 		EXPECT_EQ(mapped.poll(0) & (POLLERR | POLLHUP), POLLERR);
@@ -169,7 +170,7 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 	EXPECT_EQ(queue.wait(), 0);
 }
 
-/* Attack: a request waits for a page that never comes, and for a unit that never takes an answer. */
+/* Attack: a request waits for a page that never comes, and for a unit that takes no answer. */
 TEST_F(HisiDeadUnit, ARequestThatWaitsForAPageHoldsUpNobody)
 {
 	auto owner = hostkernel::Caller::create(1000);
@@ -194,7 +195,7 @@ TEST_F(HisiDeadUnit, ARequestThatWaitsForAPageHoldsUpNobody)
 	revive();
 }
 
-/* Whoever keeps his file until the unit has come back has a zombie, as after any removal. */
+/* A user that keeps its file until the unit has come back has a zombie, as after any removal. */
 TEST_F(HisiDeadUnit, FilesOfBeforeStayDead)
 {
 	Space space(caller_);

@@ -177,7 +177,10 @@ TEST_F(HisiQueue, SurvivesEveryFailingCopy)
 	EXPECT_FALSE(failed) << "it never succeeded";
 }
 
-/* One rule for all our device files: who does not get the answer to BIND or ATTACH has nothing. */
+/*
+ * One rule for all our device files: a caller that does not get the answer to BIND or ATTACH has
+ * nothing.
+ */
 TEST_F(HisiQueue, HasNothingWhenTheAnswerDoesNotArrive)
 {
 	Space space(caller_);

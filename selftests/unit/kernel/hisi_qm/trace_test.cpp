@@ -31,7 +31,7 @@ TEST_F(Traced, ARequestLeavesLinesOnEveryLayer)
 
 	ASSERT_NE(memory, MAP_FAILED);
 	std::memset(memory, 'w', kSize);
-	/* The driver tests the accelerator before anybody gets it, with a queue. */
+	/* The driver tests the accelerator, with a queue, before users get it. */
 	file_.skip();
 	{
 		Space space(caller_);

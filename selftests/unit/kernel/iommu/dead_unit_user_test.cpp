@@ -217,7 +217,7 @@ TEST_F(DeadUnitOwner, PinsStay)
 	disown();
 }
 
-/* As of every error that his function does not recover from. */
+/* As of every error from which the owner's function does not recover. */
 TEST_F(DeadUnitOwner, IsTold)
 {
 	uint64_t count = 0;
@@ -228,7 +228,7 @@ TEST_F(DeadUnitOwner, IsTold)
 
 	hang();
 	EXPECT_EQ(unmapPages(kIova), 0);
-	/* Blocks until he is. */
+	/* Blocks until the owner is told. */
 	EXPECT_EQ(::read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
 	EXPECT_EQ(count, 1u);
 	::close(told);

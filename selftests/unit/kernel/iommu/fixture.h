@@ -57,7 +57,7 @@ public:
 	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
 	/** All its page requests are answered, as far as it knows. */
 	bool priStopped() const { return configRead(pri_ + 6, 2) & kPriStopped; }
-	/** Whatever is done to it, it says that it waits for answers. */
+	/** It says that it waits for answers, in every state. */
 	void neverStop(bool on);
 	machine::AtsEndpoint &ats() { return *endpoint_; }
 	/** Runs when ATS has come on, in the thread that switched it. */

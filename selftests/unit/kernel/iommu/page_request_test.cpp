@@ -648,7 +648,7 @@ TEST_F(PageRequests, ALateAnswerIsNotTakenForOneOfNow)
 	drop(made, 5);
 }
 
-/* Others who handle requests of the function are not concerned. */
+/* Other handlers of the function's requests work as before. */
 TEST_F(PageRequests, AnOpenOneSurvivesTheEndOfItsHandlerIfOthersStay)
 {
 	FaultHandler elsewhere(firstDev_, 6);

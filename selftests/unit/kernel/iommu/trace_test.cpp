@@ -57,7 +57,7 @@ TEST_F(Traced, AFaultAndInvalidationsLeaveLines)
 	EXPECT_EQ(file_.count("wd_iommu:vtd_fault",
 			      unit + "sid=75:00\\.0 pp=1 pasid=7 addr=0x20000 fr=0x79 type=read"),
 		  1u);
-	/* Of the detachment: what was cached of the entry and of its domain goes. */
+	/* Of the detachment: cached state of the entry and of its domain goes. */
 	for (const char *type : {"pasid-cache", "iotlb", "wait"})
 		EXPECT_GE(
 			file_.count("wd_iommu:vtd_invalidate_submit",

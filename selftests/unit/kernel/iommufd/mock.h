@@ -131,7 +131,9 @@ struct mock_response {
 	int code;
 };
 
-/* Called before the device gets an answer, if set; while nobody answers it may be changed. */
+/*
+ * Called before the device gets an answer, if set; it may be changed while no answer is under way.
+ */
 extern void (*mock_on_response)(void);
 unsigned int mock_nr_responses(void);
 struct mock_response mock_response_at(unsigned int index);

@@ -165,7 +165,7 @@ TEST_F(HostedTest, OneHostedKernelPerProcess)
 	EXPECT_EQ(wd_host_open("hosted", nullptr, &handle), -EBUSY);
 }
 
-/* Nobody would see the doorbells: a queue would wait for ever. */
+/* No code would see the doorbells: a queue would wait for ever. */
 TEST(HostedMachine, TrappedDoorbellsAreRefused)
 {
 	machine::MachineDescription description = machine::MachineDescription::preset("two-socket");
