@@ -33,8 +33,8 @@ constinit TraceCategory *categories;
 
 /* The state of traceStart(). Never destroyed: threads may trace while the program ends. */
 struct Sink {
-	std::string request = "\n"; /* the environment that was obeyed */
-	std::string path;
+	std::string wanted, name; /* WD_TRACE and WD_TRACE_FILE as they were obeyed */
+	std::string path;	  /* "" if nothing was wanted */
 	ProcessMark owner;
 };
 
@@ -223,18 +223,20 @@ void TraceCategory::write(const char *event, const char *format, ...) const noex
 void traceStart()
 {
 	std::lock_guard lock(mutex);
-	const std::string wanted = environment("WD_TRACE"), name = environment("WD_TRACE_FILE");
-	Sink next{wanted + '\n' + name, "", ProcessMark()};
+	const bool own = sink().owner.own();
+	Sink next{environment("WD_TRACE"), environment("WD_TRACE_FILE"), "", ProcessMark()};
 
-	if (sink().owner.own() && sink().request == next.request)
+	if (own && sink().wanted == next.wanted && sink().name == next.name)
 		return;
-	const TraceRequest request(wanted);
+	const TraceRequest request(next.wanted);
 
 	if (request.empty()) {
 		if (file.load(std::memory_order_relaxed) >= 0)
 			install(UniqueFd(::open("/dev/null", O_WRONLY | O_CLOEXEC)));
+	} else if (own && !sink().path.empty() && sink().name == next.name) {
+		next.path = sink().path;
 	} else {
-		install(openFile(name, next.path));
+		install(openFile(next.name, next.path));
 		std::fprintf(stderr, "WD_TRACE: %s: to %s\n", request.text().c_str(),
 			     next.path.c_str());
 	}
