@@ -148,12 +148,13 @@ static int qm_queue_attach(struct qm_queue *queue, bool any, u32 *pasid, u32 *pt
 }
 
 /* -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0. */
-static int qm_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
+static int qm_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id, bool *replaced)
 {
 	struct qm_queue *queue = file;
 	int ret;
 
 	mutex_lock(&queue->lock);
+	*replaced = queue->attached;
 	ret = qm_queue_attach(queue, !by_pasid, pasid, pt_id);
 	mutex_unlock(&queue->lock);
 	return ret;

@@ -18,7 +18,7 @@
  * @unbind: the reverse, with everything that is attached by then
  * @attach: attach the page table *@pt_id, or replace the attachment; *@pt_id receives the HWPT in
  *	use. At PASID *@pasid, or without @by_pasid at the requester id, or at the PASID that it
- *	chooses and writes there
+ *	chooses and writes there. *@replaced: something was attached there before
  * @detach: the reverse. Without an attachment it does nothing
  *
  * Each takes the locks that it needs. No user memory is touched in them.
@@ -27,7 +27,7 @@ struct vfio_verbs {
 	bool chooses_pasid;
 	int (*bind)(void *file, int iommufd, u32 *id);
 	void (*unbind)(void *file);
-	int (*attach)(void *file, bool by_pasid, u32 *pasid, u32 *pt_id);
+	int (*attach)(void *file, bool by_pasid, u32 *pasid, u32 *pt_id, bool *replaced);
 	int (*detach)(void *file, bool by_pasid, u32 pasid);
 };
 

@@ -113,14 +113,14 @@ static int vfio_verbs_attach(const struct vfio_verbs *verbs, void *file, void __
 {
 	struct vfio_device_attach_iommufd_pt attach;
 	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
-	bool by_pasid;
+	bool by_pasid, replaced = false;
 	int ret;
 
 	ret = vfio_verbs_copy_attach(&attach, arg);
 	if (ret)
 		return ret;
 	by_pasid = attach.flags & VFIO_DEVICE_ATTACH_PASID;
-	ret = verbs->attach(file, by_pasid, &attach.pasid, &attach.pt_id);
+	ret = verbs->attach(file, by_pasid, &attach.pasid, &attach.pt_id, &replaced);
 	if (ret)
 		return ret;
 	if (!copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)) &&
@@ -128,7 +128,8 @@ static int vfio_verbs_attach(const struct vfio_verbs *verbs, void *file, void __
 	     attach.argsz < offsetofend(struct vfio_device_attach_iommufd_pt, pasid) ||
 	     !copy_to_user(&uattach->pasid, &attach.pasid, sizeof(attach.pasid))))
 		return 0;
-	verbs->detach(file, by_pasid, attach.pasid);
+	if (!replaced)
+		verbs->detach(file, by_pasid, attach.pasid);
 	return -EFAULT;
 }
 
@@ -150,8 +151,8 @@ static int vfio_verbs_detach(const struct vfio_verbs *verbs, void *file, void __
  * @cmd: VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT
  * @arg: the caller's structure
  *
- * If the answer cannot be written the caller gets -EFAULT and has nothing: the file is unbound
- * after BIND, and after ATTACH nothing is attached there, not even an earlier attachment.
+ * If the answer cannot be written the error is -EFAULT. Then the file is unbound after BIND, and
+ * after a first ATTACH nothing is attached there; a replacement has been done, and stays.
  *
  * Return: 0, an error of the arguments, or the error of @verbs; -ENOTTY for another request.
  */

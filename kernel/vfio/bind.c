@@ -181,7 +181,7 @@ static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
 
 /* -EAGAIN: memory of *@ictx, which is held then, has to be pinned first, without our lock. */
 static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, u32 *pt_id,
-			  struct iommufd_ctx **ictx)
+			  bool *replaced, struct iommufd_ctx **ictx)
 {
 	struct wd_vfio *wd = vfile->wd;
 	int ret;
@@ -189,6 +189,7 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, 
 	ret = wd_vfio_lock_owner(vfile);
 	if (ret)
 		return ret;
+	*replaced = by_pasid ? !!xa_load(&wd->pasids, pasid) : wd->attached;
 	if (by_pasid)
 		ret = wd_vfio_attach_pasid(wd, pasid, pt_id);
 	else
@@ -202,13 +203,13 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, 
 	return ret;
 }
 
-static int wd_vfio_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id)
+static int wd_vfio_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id, bool *replaced)
 {
 	struct iopt_hold *hold = NULL;
 	struct iommufd_ctx *ictx = NULL;
 	int ret;
 
-	while ((ret = wd_vfio_attach(file, by_pasid, *pasid, pt_id, &ictx)) == -EAGAIN) {
+	while ((ret = wd_vfio_attach(file, by_pasid, *pasid, pt_id, replaced, &ictx)) == -EAGAIN) {
 		ret = iommufd_prepare_attach(ictx, *pt_id, &hold);
 		iommufd_ctx_put(ictx);
 		if (ret)

@@ -178,10 +178,10 @@ TEST_F(HisiQueue, SurvivesEveryFailingCopy)
 }
 
 /*
- * One rule for all our device files: a caller that does not get the answer to BIND or ATTACH has
- * nothing.
+ * One rule for all device files, if the answer cannot be written: a bind and a first attachment are
+ * undone, a replacement stays.
  */
-TEST_F(HisiQueue, HasNothingWhenTheAnswerDoesNotArrive)
+TEST_F(HisiQueue, IsUndoneWhenTheAnswerDoesNotArrive)
 {
 	Space space(caller_);
 	QueueFile queue(caller_);
@@ -202,7 +202,13 @@ TEST_F(HisiQueue, HasNothingWhenTheAnswerDoesNotArrive)
 	failingCopy(2);
 	EXPECT_EQ(queue.attach(space.hwpt), -EFAULT);
 	failingCopy(0);
-	EXPECT_EQ(queue.start(), -EOPNOTSUPP) << "stopped, and nothing is attached";
+	EXPECT_EQ(queue.start(), -EINVAL) << "started as before";
+	EXPECT_EQ(queue.put(), 0);
+	EXPECT_EQ(queue.detach(), 0);
+	failingCopy(2);
+	EXPECT_EQ(queue.attach(space.hwpt), -EFAULT);
+	failingCopy(0);
+	EXPECT_EQ(queue.start(), -EOPNOTSUPP) << "nothing is attached";
 	EXPECT_EQ(queue.attach(space.hwpt), 0);
 	EXPECT_EQ(queue.start(), 0);
 }
