@@ -17,7 +17,7 @@ void QueueManager::Impl::writeMailbox(unsigned word, uint32_t value, unsigned by
 {
 	std::lock_guard lock(mailboxMutex);
 
-	/* A command is running (STOP_QP): software has to wait for busy to clear. */
+	/* QM-MB-5: a command is running (STOP_QP), software has to wait for busy to clear. */
 	if (mailbox[0] & qm::kMailboxBusy)
 		return;
 	const uint32_t mask = byteMask(bytes);

@@ -14,7 +14,7 @@ namespace
 {
 
 /*
- * QM-MB-5: time for a queue to drain after the command to stop; requests left after it fail
+ * Time for a queue to drain after the command to stop; requests left after it fail
  * unexecuted.
  */
 constexpr auto kDrainTime = std::chrono::milliseconds(100);
