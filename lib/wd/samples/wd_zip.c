@@ -196,6 +196,17 @@ static int usage(void)
 	return 2;
 }
 
+static int help(void)
+{
+	printf("Compress standard input on an accelerator\n"
+	       "Usage: wd_zip [OPTIONS] <in >out\n\n"
+	       "Options:\n"
+	       "  -h,--help                   Print this help message and exit\n"
+	       "  -d                          decompress\n"
+	       "  --alg TEXT                  gzip or zlib (default: gzip)\n");
+	return fflush(stdout) ? complain("standard output", strerror(errno)) : 0;
+}
+
 static int parse(int argc, char **argv, struct job *job)
 {
 	for (int i = 1; i < argc; i++) {
@@ -224,6 +235,8 @@ int main(int argc, char **argv)
 	struct job job = {.alg = "gzip"};
 	int error;
 
+	if (argc == 2 && (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")))
+		return help() < 0 ? 1 : 0;
 	if (parse(argc, argv, &job) < 0)
 		return usage();
 	if (check_standard() < 0)

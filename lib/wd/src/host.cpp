@@ -8,8 +8,8 @@
 #include <new>
 #include <pthread.h>
 
+#include "hosted_loader.h"
 #include "wd/error.h"
-#include "wd/hosted_host.h"
 #include "wd/native_host.h"
 
 namespace wd
@@ -26,13 +26,6 @@ std::weak_ptr<Host> current;
 [[gnu::constructor]] void watchForks()
 {
 	pthread_atfork(nullptr, nullptr, [] { new (&currentMutex) std::mutex; });
-}
-
-/** A hosted kernel of the process that this one was forked from. */
-bool inherited(const Host &host)
-{
-	const auto *caller = dynamic_cast<const CallerHost *>(&host);
-	return caller && !caller->own();
 }
 
 std::shared_ptr<Host> createNative()
@@ -61,13 +54,13 @@ std::shared_ptr<Host> createOfKind(const HostOptions &options)
 		if (hasOurDriver(*native))
 			return native;
 	}
-	return std::make_shared<HostedHost>(options.machine, options.sysfsDirectory);
+	return createHosted(options);
 }
 
 std::shared_ptr<Host> createLocked(const HostOptions &options)
 {
 	std::shared_ptr<Host> host = createOfKind(options);
-	if (std::shared_ptr<Host> known = current.lock(); !known || inherited(*known))
+	if (std::shared_ptr<Host> known = current.lock(); !known || !known->own())
 		current = host;
 	return host;
 }
@@ -107,12 +100,17 @@ std::shared_ptr<Host> Host::create(const HostOptions &options)
 std::shared_ptr<Host> Host::shared()
 {
 	std::lock_guard lock(currentMutex);
-	if (std::shared_ptr<Host> host = current.lock(); host && !inherited(*host))
+	if (std::shared_ptr<Host> host = current.lock(); host && host->own())
 		return host;
 	return createLocked(HostOptions::fromEnvironment());
 }
 
 Host::~Host() = default;
+
+bool Host::own() const noexcept
+{
+	return true;
+}
 
 HostFd &HostFd::operator=(HostFd &&other) noexcept
 {

@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Host: where this program's /dev/iommu, accelerators and sysfs are. Native = the running kernel;
- * hosted = a kernel and a machine inside this process (wd/hosted_host.h). Programs use one
- * interface and do not know which it is. C programs: wd/host.h.
+ * hosted = a kernel and a machine inside this process. Programs use one interface and do not know
+ * which it is. C programs: wd/host.h.
  */
 #pragma once
+
+#if __cplusplus < 202002L
+#error "the C++ headers of WarpDrive need C++20: compile with -std=c++20"
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -60,7 +64,8 @@ public:
 	 * Bring a host up. Auto = native if /dev/iommu is there and an accelerator below
 	 * /sys/class/uacce carries our driver's attributes; else hosted.
 	 * @throws Error: ENODEV no native /dev/iommu of ours; ENOENT, EINVAL machine description;
-	 *	EBUSY this process already has a hosted kernel
+	 *	EBUSY this process already has a hosted kernel; EOPNOTSUPP hosted, and the library's
+	 *	part for that is not installed
 	 */
 	static std::shared_ptr<Host> create(const HostOptions &options);
 	/** The host that this process has made already, else a new one from the environment. */
@@ -104,6 +109,11 @@ public:
 	 * the environment variable WD_NODE, else 0; -EINVAL if that is no number.
 	 */
 	virtual int currentNode() noexcept = 0;
+
+	/**
+	 * False for a hosted host in a child of the process that made it: every call fails there.
+	 */
+	virtual bool own() const noexcept;
 };
 
 /** The C API's handle for @host; wd_host_close() drops it. @throws std::bad_alloc */

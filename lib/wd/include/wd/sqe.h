@@ -5,6 +5,10 @@
  */
 #pragma once
 
+#if __cplusplus < 202002L
+#error "the C++ headers of WarpDrive need C++20: compile with -std=c++20"
+#endif
+
 #include <array>
 #include <cstdint>
 #include <optional>

@@ -43,8 +43,7 @@ public:
 	int currentNode() noexcept override;
 
 	hostkernel::Caller &caller() noexcept { return *caller_; }
-	/** False in a child of the process that made this: every call fails with -ESTALE. */
-	bool own() const noexcept { return mark_.own(); }
+	bool own() const noexcept override { return mark_.own(); }
 
 protected:
 	CallerHost() = default;
