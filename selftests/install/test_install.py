@@ -11,7 +11,7 @@ import subprocess
 import pytest
 
 TEXT = b"a stranger installs it and links with it\n" * 500
-C11, CXX20 = ["gcc", "-std=gnu11"], ["g++", "-std=c++20"]
+CC, CXX = ["gcc", "-std=gnu11"], ["g++", "-std=c++20"]
 WARN = ["-Wall", "-Wextra", "-Werror"]
 
 # The same source is C and C++: one block through a queue, and a child that may not use it.
@@ -193,19 +193,19 @@ def test_the_same_source_in_c_and_cpp(installed, tmp_path):
 def test_samples(installed, root, tmp_path):
     for name in ("wd_zip.c", "compress_block.cpp"):
         shutil.copy(root / "lib/wd/samples" / name, tmp_path)
-    program = installed.compile(tmp_path / "wd_zip.c", tmp_path / "wd_zip", C11)
+    program = installed.compile(tmp_path / "wd_zip.c", tmp_path / "wd_zip", CC)
     run = installed.run(program, input=TEXT)
     assert run.returncode == 0 and gzip.decompress(run.stdout) == TEXT
     run = installed.run(program, "-d", input=run.stdout)
     assert run.returncode == 0 and run.stdout == TEXT
-    run = installed.run(installed.compile(tmp_path / "compress_block.cpp", tmp_path / "block", CXX20))
+    run = installed.run(installed.compile(tmp_path / "compress_block.cpp", tmp_path / "block", CXX))
     assert run.returncode == 0 and b"65536 bytes became" in run.stdout, run.stderr
 
 
 def test_vmm_library(installed, tmp_path):
     source = tmp_path / "vmm.cpp"
     source.write_text(VMM_CPP)
-    run = installed.run(installed.compile(source, tmp_path / "vmm", CXX20, "warpdrive-vmm"))
+    run = installed.run(installed.compile(source, tmp_path / "vmm", CXX, "warpdrive-vmm"))
     assert run.returncode == 0 and run.stdout == b"refused\n", run.stderr
 
 
