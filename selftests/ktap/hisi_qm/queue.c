@@ -106,6 +106,19 @@ long device_number(struct device *device, const char *attribute)
 	return ret < 0 ? ret : atol(text);
 }
 
+bool device_queues_return(struct device *device, long count)
+{
+	static const struct timespec step = {0, 5000000};
+
+	/* More than ten minutes. */
+	for (unsigned int i = 0; i < 130000; i++) {
+		if (device_number(device, "available_instances") == count)
+			return true;
+		nanosleep(&step, NULL);
+	}
+	return false;
+}
+
 int queue_open(struct device *device, struct queue *queue)
 {
 	memset(queue, 0, sizeof(*queue));

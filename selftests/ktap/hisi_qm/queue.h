@@ -76,6 +76,11 @@ int mode_set(struct device *device, const char *mode);
 /** Is @mode in "dma_mode"? */
 bool mode_possible(struct device *device, const char *mode);
 long device_number(struct device *device, const char *attribute);
+/**
+ * Whether the device has @count free queues again. It may come late: the driver asks a device that
+ * did not stop a queue in time again and again.
+ */
+bool device_queues_return(struct device *device, long count);
 
 /* Every function returns 0 or -errno unless it says otherwise. */
 int queue_open(struct device *device, struct queue *queue);

@@ -140,8 +140,7 @@ static void closed_in_flight(void)
 		queue_close(&workers[i].queue);
 		workers[i].queue_closed = true;
 	}
-	EXPECT(device_number(&device, "available_instances") == before,
-	       "all queues are free again");
+	EXPECT(device_queues_return(&device, before), "all queues are free again");
 	EXPECT(!worker_open(&after, 1), "a new queue");
 	queue_send(&after.queue, &request);
 	EXPECT(!queue_wait(&after.queue, &result, 10000) && !result.status, "works");

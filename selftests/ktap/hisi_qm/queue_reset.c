@@ -71,7 +71,7 @@ static void attached(void)
 	queue_close(&queue);
 	space_close(&space);
 	pages_free(memory, 3 * SIZE);
-	EXPECT(device_number(&device, "available_instances") == before, "no queue is lost");
+	EXPECT(device_queues_return(&device, before), "no queue is lost");
 }
 
 static void shared(void)
@@ -118,7 +118,7 @@ static void others(void)
 	EXPECT(!events(&queue), "a queue that was not started has nothing to say");
 	EXPECT(!queue_map(&queue), "it can be mapped");
 	queue_close(&queue);
-	EXPECT(device_number(&device, "available_instances") == before, "and given back");
+	EXPECT(device_queues_return(&device, before), "and given back");
 }
 
 int main(void)

@@ -307,7 +307,7 @@ static void stop_with_faults(void)
 		lane_close(&lane);
 		munmap(memory, 64 * SIZE);
 	}
-	EXPECT(device_number(&device, "available_instances") == count, "every queue came back");
+	EXPECT(device_queues_return(&device, count), "every queue came back");
 	EXPECT(sva_bonds(&device) == 0, "and every address space was let go");
 }
 
