@@ -48,7 +48,6 @@ static int vfio_verbs_copy_bind(struct vfio_device_bind_iommufd *bind, void __us
 static int vfio_verbs_copy_attach(struct vfio_device_attach_iommufd_pt *attach, void __user *arg)
 {
 	size_t size = offsetofend(struct vfio_device_attach_iommufd_pt, pt_id);
-	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
 
 	attach->pasid = 0;
 	if (copy_from_user(attach, arg, size))
@@ -59,7 +58,9 @@ static int vfio_verbs_copy_attach(struct vfio_device_attach_iommufd_pt *attach, 
 		return 0;
 	if (attach->argsz < offsetofend(struct vfio_device_attach_iommufd_pt, pasid))
 		return -EINVAL;
-	if (copy_from_user(&attach->pasid, &uattach->pasid, sizeof(attach->pasid)))
+	if (copy_from_user(&attach->pasid,
+			   arg + offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+			   sizeof(attach->pasid)))
 		return -EFAULT;
 	return 0;
 }
@@ -74,7 +75,6 @@ static int vfio_verbs_copy_attach(struct vfio_device_attach_iommufd_pt *attach, 
 static int vfio_verbs_copy_detach(struct vfio_device_detach_iommufd_pt *detach, void __user *arg)
 {
 	size_t size = offsetofend(struct vfio_device_detach_iommufd_pt, flags);
-	struct vfio_device_detach_iommufd_pt __user *udetach = arg;
 
 	detach->pasid = 0;
 	if (copy_from_user(detach, arg, size))
@@ -85,7 +85,9 @@ static int vfio_verbs_copy_detach(struct vfio_device_detach_iommufd_pt *detach, 
 		return 0;
 	if (detach->argsz < offsetofend(struct vfio_device_detach_iommufd_pt, pasid))
 		return -EINVAL;
-	if (copy_from_user(&detach->pasid, &udetach->pasid, sizeof(detach->pasid)))
+	if (copy_from_user(&detach->pasid,
+			   arg + offsetof(struct vfio_device_detach_iommufd_pt, pasid),
+			   sizeof(detach->pasid)))
 		return -EFAULT;
 	return 0;
 }
@@ -93,7 +95,6 @@ static int vfio_verbs_copy_detach(struct vfio_device_detach_iommufd_pt *detach, 
 static int vfio_verbs_bind(const struct vfio_verbs *verbs, void *file, void __user *arg)
 {
 	struct vfio_device_bind_iommufd bind;
-	struct vfio_device_bind_iommufd __user *ubind = arg;
 	u32 id;
 	int ret;
 
@@ -103,7 +104,8 @@ static int vfio_verbs_bind(const struct vfio_verbs *verbs, void *file, void __us
 	ret = verbs->bind(file, bind.iommufd, &id);
 	if (ret)
 		return ret;
-	if (!copy_to_user(&ubind->out_devid, &id, sizeof(id)))
+	if (!copy_to_user(arg + offsetof(struct vfio_device_bind_iommufd, out_devid), &id,
+			  sizeof(id)))
 		return 0;
 	verbs->unbind(file);
 	return -EFAULT;
@@ -112,7 +114,6 @@ static int vfio_verbs_bind(const struct vfio_verbs *verbs, void *file, void __us
 static int vfio_verbs_attach(const struct vfio_verbs *verbs, void *file, void __user *arg)
 {
 	struct vfio_device_attach_iommufd_pt attach;
-	struct vfio_device_attach_iommufd_pt __user *uattach = arg;
 	bool by_pasid, replaced = false;
 	int ret;
 
@@ -123,10 +124,12 @@ static int vfio_verbs_attach(const struct vfio_verbs *verbs, void *file, void __
 	ret = verbs->attach(file, by_pasid, &attach.pasid, &attach.pt_id, &replaced);
 	if (ret)
 		return ret;
-	if (!copy_to_user(&uattach->pt_id, &attach.pt_id, sizeof(attach.pt_id)) &&
+	if (!copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pt_id),
+			  &attach.pt_id, sizeof(attach.pt_id)) &&
 	    (!verbs->chooses_pasid ||
 	     attach.argsz < offsetofend(struct vfio_device_attach_iommufd_pt, pasid) ||
-	     !copy_to_user(&uattach->pasid, &attach.pasid, sizeof(attach.pasid))))
+	     !copy_to_user(arg + offsetof(struct vfio_device_attach_iommufd_pt, pasid),
+			   &attach.pasid, sizeof(attach.pasid))))
 		return 0;
 	if (!replaced)
 		verbs->detach(file, by_pasid, attach.pasid);
