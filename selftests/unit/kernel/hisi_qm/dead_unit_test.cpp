@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The IOMMU unit stops answering while its accelerator has users of every kind. */
-#include "fixture.h"
+#include "buffers.h"
 
 #include <cerrno>
 #include <cstring>
@@ -20,8 +20,6 @@ namespace wd::hisitest
 namespace
 {
 
-constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-constexpr size_t kSize = 4 * kPage;
 constexpr const char *kDriver = "/sys/bus/pci/drivers/wd_iommu/";
 constexpr const char *kUnit = "0000:75:02.0";
 
@@ -32,11 +30,6 @@ protected:
 	void SetUp() override
 	{
 		HisiTest::SetUp();
-		void *memory = aligned_alloc(kPage, 2 * kSize);
-
-		ASSERT_TRUE(memory);
-		memory_ = static_cast<uint8_t *>(memory);
-		std::memset(memory_, 'w', 2 * kSize);
 		leakedBefore_ = leaked();
 	}
 	/* Memory that a dead unit may use is not given back. */
@@ -51,7 +44,6 @@ protected:
 		/* All mapped pages, since the domain is lost; the rest is the unit's. */
 		EXPECT_GE(leaks.pinnedPages, kSize / kPage);
 		EXPECT_EQ(leaks.kernelBytes, (kept - leaks.pinnedPages) * kPage);
-		free(memory_);
 	}
 	static long leaked()
 	{
@@ -101,14 +93,12 @@ protected:
 	}
 	int prepare(Space &space, QueueFile &queue)
 	{
-		int ret = space.map(memory_, kSize, kSource);
+		const int ret = buffers_.map(space);
 
-		if (!ret)
-			ret = space.map(memory_ + kSize, kSize, kDest);
 		return ret ? ret : makeReady(queue, space);
 	}
 
-	uint8_t *memory_ = nullptr;
+	Buffers buffers_;
 	long leakedBefore_ = 0;
 };
 
@@ -138,7 +128,7 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 		ASSERT_EQ(shared.start(), 0) << "in its process's address space";
 		for (QueueFile *queue : {&mapped, &shared}) {
 			const bool own = queue == &shared;
-			const auto at = reinterpret_cast<uint64_t>(memory_);
+			const auto at = buffers_.source();
 
 			queue->send(own ? at : kSource, kSize, own ? at + kSize : kDest, kSize);
 			ASSERT_EQ(queue->wait(), 0);
@@ -165,8 +155,7 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 	ASSERT_EQ(queue.open(), 0);
 	ASSERT_EQ(queue.map(), 0);
 	ASSERT_EQ(queue.start(), 0);
-	queue.send(reinterpret_cast<uint64_t>(memory_), kSize,
-		   reinterpret_cast<uint64_t>(memory_) + kSize, kSize);
+	queue.send(buffers_.source(), kSize, buffers_.source() + kSize, kSize);
 	EXPECT_EQ(queue.wait(), 0);
 }
 
@@ -217,7 +206,7 @@ TEST_F(HisiDeadUnit, TheKernelsRequestsGoOn)
 	Deflate deflate;
 	Job job(deflate);
 
-	ASSERT_EQ(space.map(memory_ + kSize, kSize, kDest), 0);
+	ASSERT_EQ(space.map(buffers_.dest(), kSize, kDest), 0);
 	{
 		QueueFile queue(caller_);
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The machine sleeps and is shut down while the device has users of every kind. */
-#include "fixture.h"
+#include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
@@ -17,34 +17,15 @@ namespace wd::hisitest
 namespace
 {
 
-constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-constexpr size_t kSize = 4 * kPage;
-
 /* Without FaultyZip: it keeps state that a real function loses. */
 class HisiPower : public HisiTest
 {
 protected:
 	HisiPower() : HisiTest(1, false) {}
-	void SetUp() override
-	{
-		HisiTest::SetUp();
-		void *memory = aligned_alloc(kPage, 2 * kSize);
-
-		ASSERT_TRUE(memory);
-		memory_ = static_cast<uint8_t *>(memory);
-		std::memset(memory_, 'w', 2 * kSize);
-	}
-	void TearDown() override
-	{
-		HisiTest::TearDown();
-		free(memory_);
-	}
 	int prepare(Space &space, QueueFile &queue)
 	{
-		int ret = space.map(memory_, kSize, kSource);
+		const int ret = buffers_.map(space);
 
-		if (!ret)
-			ret = space.map(memory_ + kSize, kSize, kDest);
 		return ret ? ret : makeReady(queue, space);
 	}
 	static void fill(QueueFile &queue, uint64_t source, uint64_t dest)
@@ -58,7 +39,7 @@ protected:
 		return queue.wait();
 	}
 
-	uint8_t *memory_ = nullptr;
+	Buffers buffers_;
 };
 
 } // namespace
@@ -72,10 +53,10 @@ TEST_F(HisiPower, StopsDmaTellsUsersAndLetsThemGoOn)
 	for (int round = 0; round < 3; round++) {
 		fill(queue, kSource, kDest);
 		ASSERT_EQ(
-			hostkernel::systemSleep([&] { std::memset(memory_ + kSize, 0x11, kSize); }),
+			hostkernel::systemSleep([&] { std::memset(buffers_.dest(), 0x11, kSize); }),
 			0);
 		for (size_t i = 0; i < kSize; i++)
-			ASSERT_EQ(memory_[kSize + i], 0x11) << i;
+			ASSERT_EQ(buffers_.dest()[i], 0x11) << i;
 		EXPECT_EQ(queue.poll(0) & (POLLERR | POLLHUP), POLLERR);
 		ASSERT_EQ(queue.start(), 0) << "still attached";
 		EXPECT_EQ(queue.poll(0) & POLLERR, 0);
@@ -88,7 +69,7 @@ TEST_F(HisiPower, LetsProcessesGoOnInTheirAddressSpace)
 {
 	auto owner = hostkernel::Caller::create(1000);
 	QueueFile queue(owner);
-	const auto at = reinterpret_cast<uint64_t>(memory_);
+	const auto at = buffers_.source();
 
 	ASSERT_EQ(queue.open(), 0);
 	ASSERT_EQ(queue.map(), 0);
@@ -203,13 +184,13 @@ TEST_F(HisiPower, AShutdownLeavesNoDma)
 	ASSERT_EQ(prepare(space, queue), 0);
 	fill(queue, kSource, kDest);
 	hostkernel::systemShutdown();
-	std::memset(memory_ + kSize, 0x11, kSize);
+	std::memset(buffers_.dest(), 0x11, kSize);
 	queue.send(kSource, kSize, kDest, kSize);
 	for (const machine::MachineFunction &f : rig_.machine().functions())
 		EXPECT_FALSE(f.function->busMaster());
 	EXPECT_EQ(queue.poll(0) & POLLERR, POLLERR);
 	for (size_t i = 0; i < kSize; i++)
-		ASSERT_EQ(memory_[kSize + i], 0x11) << i;
+		ASSERT_EQ(buffers_.dest()[i], 0x11) << i;
 }
 
 } // namespace wd::hisitest

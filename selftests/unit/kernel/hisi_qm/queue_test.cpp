@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Queue files on failing hardware, with failing allocations, and at the end of their owners. */
 #include "../../../common/asleep.h"
-#include "fixture.h"
+#include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
@@ -21,26 +21,6 @@ namespace wd::hisitest
 
 namespace
 {
-
-constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-constexpr size_t kSize = 4 * kPage;
-
-/** Source and destination, mapped in a space. */
-struct Buffers {
-	explicit Buffers(Space &space)
-	{
-		memory = mmap(nullptr, 2 * kSize, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		std::memset(memory, 'w', kSize);
-		error = space.map(memory, kSize, kSource);
-		if (!error)
-			error = space.map(static_cast<char *>(memory) + kSize, kSize, kDest);
-	}
-	~Buffers() { munmap(memory, 2 * kSize); }
-
-	void *memory;
-	int error;
-};
 
 using HisiQueue = HisiTest;
 

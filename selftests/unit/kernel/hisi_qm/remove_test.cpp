@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The device goes away under open files, and comes back. */
 #include "../../../common/asleep.h"
-#include "fixture.h"
+#include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
@@ -19,7 +19,6 @@ namespace wd::hisitest
 namespace
 {
 
-constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
 class HisiRemove : public HisiTest
 {
 protected:
@@ -93,24 +92,21 @@ TEST_F(HisiRemove, RevokesDoorbells)
 
 TEST_F(HisiRemove, StopsDmaUnderLoad)
 {
-	void *memory = mmap(nullptr, 8 * kPage, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	{
+		const Buffers buffers;
 		Space space(caller_);
 		QueueFile queue(caller_);
 
-		ASSERT_EQ(space.map(memory, 4 * kPage, kSource), 0);
-		ASSERT_EQ(space.map(static_cast<char *>(memory) + 4 * kPage, 4 * kPage, kDest), 0);
+		ASSERT_EQ(buffers.map(space), 0);
 		ASSERT_EQ(makeReady(queue, space), 0);
 		for (unsigned i = 0; i + 1 < queue.depth; i++)
-			queue.send(kSource, 4 * kPage, kDest, 4 * kPage);
+			queue.send(kSource, kSize, kDest, kSize);
 		ASSERT_EQ(unbind(), 0);
-		std::memset(memory, 0x11, 8 * kPage);
+		std::memset(buffers.memory, 0x11, 2 * kSize);
 		test::settle();
-		for (size_t i = 0; i < 8 * kPage; i++)
-			ASSERT_EQ(static_cast<uint8_t *>(memory)[i], 0x11) << i;
+		for (size_t i = 0; i < 2 * kSize; i++)
+			ASSERT_EQ(buffers.memory[i], 0x11) << i;
 	}
-	munmap(memory, 8 * kPage);
 	ASSERT_EQ(bind(), 0);
 	EXPECT_EQ(Rig::number("available_instances"), 15);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A function level reset while the device has users of every kind. */
-#include "fixture.h"
+#include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
@@ -21,27 +21,6 @@ namespace wd::hisitest
 
 namespace
 {
-
-constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-constexpr size_t kSize = 4 * kPage;
-
-/** Source and destination, mapped in a space. */
-struct Buffers {
-	explicit Buffers(Space &space)
-	{
-		memory = mmap(nullptr, 2 * kSize, PROT_READ | PROT_WRITE,
-			      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		std::memset(memory, 'w', kSize);
-		error = space.map(memory, kSize, kSource);
-		if (!error)
-			error = space.map(static_cast<char *>(memory) + kSize, kSize, kDest);
-	}
-	~Buffers() { munmap(memory, 2 * kSize); }
-	uint64_t source() const { return reinterpret_cast<uint64_t>(memory); }
-
-	void *memory;
-	int error;
-};
 
 uint32_t stopFlags(const QueueFile &queue)
 {

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Memory for the requests of queues: a source and a destination, and where address spaces have them. */
+#pragma once
+
+#include <cstring>
+#include <new>
+#include <sys/mman.h>
+
+#include "fixture.h"
+
+namespace wd::hisitest
+{
+
+constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
+/** Bytes of each. */
+constexpr size_t kSize = 4 * kPage;
+
+/** Source, full of 'w', and after it the destination. It must outlive what uses it. */
+class Buffers
+{
+public:
+	/** @throws std::bad_alloc */
+	Buffers()
+		: memory(static_cast<uint8_t *>(mmap(nullptr, 2 * kSize, PROT_READ | PROT_WRITE,
+						     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)))
+	{
+		if (memory == MAP_FAILED)
+			throw std::bad_alloc();
+		std::memset(memory, 'w', kSize);
+	}
+	/** Mapped in @space; see error. */
+	explicit Buffers(Space &space) : Buffers() { error = map(space); }
+	~Buffers() { munmap(memory, 2 * kSize); }
+	Buffers(const Buffers &) = delete;
+	Buffers &operator=(const Buffers &) = delete;
+
+	/** At kSource and kDest. @return 0 or -errno */
+	int map(Space &space) const
+	{
+		const int ret = space.map(memory, kSize, kSource);
+
+		return ret ? ret : space.map(dest(), kSize, kDest);
+	}
+	uint8_t *dest() const { return memory + kSize; }
+	/** Where the process has the source, as its queues without address space name it. */
+	uint64_t source() const { return reinterpret_cast<uint64_t>(memory); }
+
+	uint8_t *const memory;
+	int error = 0;
+};
+
+} // namespace wd::hisitest
