@@ -14,8 +14,8 @@
 
 /* clang-format off */
 
-/* VFIO_DEVICE_BIND_IOMMUFD. */
-TRACE_EVENT(wd_vfio_bind,
+/* An operation on the whole function. */
+DECLARE_EVENT_CLASS(wd_vfio_function,
 	TP_PROTO(const struct device *dev, int ret),
 	TP_ARGS(dev, ret),
 	TP_STRUCT__entry(
@@ -29,6 +29,11 @@ TRACE_EVENT(wd_vfio_bind,
 	TP_printk("dev=%s ret=%d",
 		  __get_str(dev), __entry->ret)
 );
+
+/* VFIO_DEVICE_BIND_IOMMUFD. */
+DEFINE_EVENT(wd_vfio_function, wd_vfio_bind,
+	TP_PROTO(const struct device *dev, int ret),
+	TP_ARGS(dev, ret));
 
 /* The owner has given the function up, or lost it. */
 TRACE_EVENT(wd_vfio_unbind,
@@ -81,20 +86,9 @@ TRACE_EVENT(wd_vfio_detach,
 );
 
 /* VFIO_DEVICE_RESET, or a function level reset by the owner. */
-TRACE_EVENT(wd_vfio_reset,
+DEFINE_EVENT(wd_vfio_function, wd_vfio_reset,
 	TP_PROTO(const struct device *dev, int ret),
-	TP_ARGS(dev, ret),
-	TP_STRUCT__entry(
-		__string(dev, dev_name(dev))
-		__field(int, ret)
-	),
-	TP_fast_assign(
-		wd_assign_str(dev, dev_name(dev));
-		__entry->ret = ret;
-	),
-	TP_printk("dev=%s ret=%d",
-		  __get_str(dev), __entry->ret)
-);
+	TP_ARGS(dev, ret));
 
 /* clang-format on */
 
