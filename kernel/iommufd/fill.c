@@ -291,9 +291,11 @@ static int iopt_check_alignment(struct io_pagetable *iopt, unsigned long alignme
 
 	if (alignment <= iopt->alignment)
 		return 0;
-	for (area = iopt_first_area(iopt); area; area = iopt_next_area(area))
+	for (area = iopt_first_area(iopt); area; area = iopt_next_area(area)) {
 		if ((area->node.start | area->length | area->start_byte) & (alignment - 1))
 			return -EADDRINUSE;
+		cond_resched();
+	}
 	return 0;
 }
 

@@ -39,6 +39,7 @@ void iopt_destroy(struct io_pagetable *iopt)
 	while ((node = interval_tree_iter_first(&iopt->reserved, 0, ULONG_MAX))) {
 		interval_tree_remove(node, &iopt->reserved);
 		kfree(container_of(node, struct iopt_reserved, node));
+		cond_resched();
 	}
 	iopt_free_allowed(&iopt->allowed);
 	mutex_destroy(&iopt->iova_lock);

@@ -4,6 +4,7 @@
  * does the work. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
  */
 #include <linux/capability.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 
 #include "iommufd_private.h"
@@ -131,6 +132,9 @@ static int iommufd_load_allowed(struct rb_root_cached *list, u64 uptr, u32 num)
 	for (i = 0; i < num; i++) {
 		struct iommu_iova_range range;
 
+		if (fatal_signal_pending(current))
+			return -EINTR;
+		cond_resched();
 		if (copy_from_user(&range, ranges + i * sizeof(range), sizeof(range)))
 			return -EFAULT;
 		if (range.start >= range.last || range.last > ULONG_MAX)

@@ -277,6 +277,7 @@ void iopt_free_allowed(struct rb_root_cached *list)
 	while ((node = interval_tree_iter_first(list, 0, ULONG_MAX))) {
 		interval_tree_remove(node, list);
 		kfree(container_of(node, struct iopt_allowed, node));
+		cond_resched();
 	}
 }
 

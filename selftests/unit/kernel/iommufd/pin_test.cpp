@@ -191,6 +191,7 @@ TEST_F(PinTest, FatalSignal)
 	ASSERT_EQ(0, iommufd.mapFixed(record, memory_.address(), 4 * kPage, 0));
 	caller->kill();
 	EXPECT_EQ(-EINTR, iommufd.mapFixed(ioas, memory_.address(), 4 * kPage, 0x10000));
+	EXPECT_EQ(-EINTR, iommufd.allow(ioas, {{0, 0xffff}}));
 	uint32_t pt = record, hwpt = 0;
 	EXPECT_EQ(-EINTR, other.attach(pt));
 	EXPECT_EQ(-EINTR, iommufd.hwpt(other.id(), record, 0, hwpt));
