@@ -136,7 +136,6 @@ struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtab
 	if (ret)
 		goto err_put;
 	spin_lock_irqsave(&domain->lock, flags);
-	attach->seq = ++domain->seq;
 	list_add_tail(&attach->node, &domain->attaches);
 	spin_unlock_irqrestore(&domain->lock, flags);
 	if (table) {

@@ -63,9 +63,14 @@ static struct vtd_qi_desc vtd_piotlb_flush(u16 did, u32 pasid, const struct vtd_
  */
 #define VTD_FLUSH_PLACES (2 * VTD_QI_BATCH)
 
-/* How far a flush has come in the lists of a domain: numbers of the last entries that were told. */
+/*
+ * How far a flush has come in the lists of a domain: the number of the last unit that was told, and
+ * a mark after the last attachment. Others see marks in the list, which have no function: a flush
+ * that began again at the head each time would cost the square of the attachments.
+ */
 struct vtd_flush_place {
-	u64 unit, attach;
+	u64 unit;
+	struct vtd_attach mark;
 };
 
 /*
@@ -76,8 +81,8 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 			   struct vtd_qi_batch *batch, struct vtd_flush_place *place)
 {
 	unsigned int left = VTD_FLUSH_PLACES;
+	struct vtd_attach *attach = &place->mark;
 	struct vtd_domain_unit *on;
-	struct vtd_attach *attach;
 
 	lockdep_assert_held(&domain->lock);
 	list_for_each_entry (on, &domain->units, node) {
@@ -90,11 +95,13 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 	}
 	if (!vtd_ats_functions())
 		return false;
-	list_for_each_entry (attach, &domain->attaches, node) {
-		if (attach->seq <= place->attach || !READ_ONCE(attach->dev->ats_on))
-			continue;
-		if (!left--)
+	list_for_each_entry_continue (attach, &domain->attaches, node) {
+		if (!left--) {
+			list_move_tail(&place->mark.node, &attach->node);
 			return true;
+		}
+		if (!attach->dev || !READ_ONCE(attach->dev->ats_on))
+			continue;
 		/*
 		 * VTD-DRV-5: a function caches addresses of the nested table, not addresses of
 		 * @range.
@@ -104,7 +111,6 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 		else
 			vtd_ats_flush(batch, attach->dev, attach->pasid, range->address,
 				      range->order);
-		place->attach = attach->seq;
 	}
 	return false;
 }
@@ -115,13 +121,18 @@ static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *ran
 	struct vtd_flush_place place = {};
 	struct vtd_qi_batch batch;
 	unsigned long flags;
+	bool first = true, more;
 	int ret = 0, err;
-	bool more;
 
 	do {
 		vtd_qi_begin(&batch);
 		spin_lock_irqsave(&domain->lock, flags);
+		if (first)
+			list_add(&place.mark.node, &domain->attaches);
+		first = false;
 		more = vtd_flush_some(domain, range, &batch, &place);
+		if (!more)
+			list_del(&place.mark.node);
 		err = vtd_qi_finish(&batch);
 		spin_unlock_irqrestore(&domain->lock, flags);
 		if (err)

@@ -235,7 +235,6 @@ struct vtd_domain_unit {
  * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed, in
  *	the ledger of the driver
  * @node: in vtd_domain.attaches
- * @seq: see struct vtd_domain
  * @place: in vtd_pgtable.places, if a table is
  * @domain: the domain
  * @dev: function
@@ -244,7 +243,6 @@ struct vtd_domain_unit {
  */
 struct vtd_attach {
 	struct list_head node;
-	u64 seq;
 	struct list_head place;
 	struct vtd_domain *domain;
 	struct vtd_dev *dev;
@@ -260,9 +258,9 @@ struct vtd_attach {
  * @nest_parent: tables may be nested on it
  * @force_snoop: promised to snoop all requests of devices; only on units that can
  * @lock: guards the two lists
- * @seq: number of the next entry of the two lists, which are in the order of their numbers
+ * @seq: number of the last entry of @units, which is in the order of the numbers
  * @units: struct vtd_domain_unit; usually one
- * @attaches: struct vtd_attach
+ * @attaches: struct vtd_attach, and marks without function of flushes on their way
  */
 struct vtd_domain {
 	struct iommu_domain domain;
