@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Licences, file sizes, formatting, and texts that the repository must not have."""
 
+import json
 import os
 import re
 import shutil
@@ -91,3 +92,32 @@ def test_clang_format():
                          capture_output=True, text=True)
     bad = sorted({line.split(":")[0] for line in run.stderr.splitlines() if "error:" in line})
     assert not bad and run.returncode == 0
+
+
+def test_every_check_of_sources_is_run():
+    """A file of this folder that selftests/meson.build does not name runs nowhere."""
+    text = (ROOT / "selftests/meson.build").read_text(encoding="utf-8")
+    named = next(names for names in re.findall(r"foreach name : \[([^]]*)\]", text) if "'style'" in names)
+    files = {p.stem.removeprefix("test_") for p in (ROOT / "selftests/structure").glob("test_*.py")}
+    assert sorted(re.findall(r"'(\w+)'", named)) == sorted(files)
+
+
+def pre_push():
+    """scripts/pre-push: its folders, and its names of tests."""
+    text = (ROOT / "scripts/pre-push").read_text(encoding="utf-8")
+    folders = {folder for row in re.findall(r"^touches '([^']*)'", text, re.M) for folder in row.split("|")}
+    return folders, {name for row in re.findall(r"(?:static|tests)\+?=\(([\w ]+)\)", text) for name in row.split()}
+
+
+def test_pre_push_looks_at_folders_that_exist():
+    folders, _ = pre_push()
+    assert len(folders) > 20
+    assert not [folder for folder in sorted(folders) if not (ROOT / folder).is_dir()]
+
+
+def test_pre_push_runs_tests_that_exist(build):
+    _, names = pre_push()
+    run = subprocess.run(["meson", "introspect", "--tests", str(build)], check=True, capture_output=True, text=True)
+    known = {test["name"] for test in json.loads(run.stdout)}
+    assert {"style", "trace", "kernel_hisi", "wdctl_progress"} <= names
+    assert not names - known
