@@ -6,6 +6,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <fcntl.h>
 #include <mutex>
@@ -13,6 +14,7 @@
 #include <string_view>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
 
@@ -28,7 +30,7 @@ namespace
 
 constexpr size_t kLine = 512;
 
-/* Changed before main() only. */
+/* Changed by constructor functions only, before other code of the same program or plug-in. */
 constinit TraceCategory *categories;
 
 /* The state of traceStart(). Never destroyed: threads may trace while the program ends. */
@@ -44,6 +46,8 @@ constinit std::mutex mutex;
  * fork() has none until it calls traceStart().
  */
 constinit std::atomic<int> file{-1};
+/* Some line did not get into the file, and the standard error has said so. */
+constinit std::atomic<bool> lost{false};
 
 Sink &sink()
 {
@@ -67,7 +71,8 @@ Sink &sink()
 
 std::string environment(const char *name)
 {
-	const char *text = std::getenv(name);
+	/* A program with set-user-ID may load the library; its caller does not choose files. */
+	const char *text = ::secure_getenv(name);
 
 	return text ? text : "";
 }
@@ -77,34 +82,75 @@ std::string ownName(const std::string &name)
 	return name + "." + std::to_string(::getpid());
 }
 
-/* An open file that this process has locked, so that no other process writes into it; or none. */
-UniqueFd openLocked(const std::string &path)
+/* Is it the file that the standard output or the standard error goes to? */
+bool isStandard(const struct stat &file)
 {
-	UniqueFd fd(awayFromStandard(
-		::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666)));
+	for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
+		struct stat standard;
+
+		if (!::fstat(fd, &standard) && standard.st_dev == file.st_dev &&
+		    standard.st_ino == file.st_ino)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * An open file. A regular one is locked, so that no other process writes into it, and emptied; none
+ * is returned if another process has it. @flags are O_NOFOLLOW or 0.
+ */
+UniqueFd openLocked(const std::string &path, int flags)
+{
+	const std::string object = "trace file " + path + ": ";
+	/* O_NONBLOCK: a FIFO without a reader is an error, and is not waited for. */
+	UniqueFd fd(awayFromStandard(::open(
+		path.c_str(),
+		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, 0666)));
+	struct stat status;
 
 	if (!fd)
-		throwLastError("trace file " + path + ": open");
-	if (::flock(fd.get(), LOCK_EX | LOCK_NB))
+		throwLastError(object + "open");
+	if (::fcntl(fd.get(), F_SETFL, O_APPEND) || ::fstat(fd.get(), &status))
+		throwLastError(object + "open");
+	if (!S_ISREG(status.st_mode))
+		return fd;
+	if (::flock(fd.get(), LOCK_EX | LOCK_NB)) {
+		if (errno != EWOULDBLOCK)
+			throwLastError(object + "lock");
 		return {};
-	/* Terminals and pipes have nothing to cut off. */
-	if (::ftruncate(fd.get(), 0) && errno != EINVAL)
-		throwLastError("trace file " + path + ": truncate");
+	}
+	if (!isStandard(status) && ::ftruncate(fd.get(), 0))
+		throwLastError(object + "truncate");
 	return fd;
 }
 
-/* The file that is asked for; where another process has it, one with the number of this process. */
+/*
+ * The file that is asked for; where another process has it, or none is named, one with the number of
+ * this process. Others can guess that name, so it must not be their link.
+ */
 UniqueFd openFile(const std::string &name, std::string &path)
 {
-	path = name.empty() ? ownName("wd-trace") : name;
-	UniqueFd fd = openLocked(path);
+	UniqueFd fd;
 
-	if (fd)
-		return fd;
-	path = ownName(name.empty() ? "wd-trace" : name);
-	fd = openLocked(path);
+	if (!name.empty()) {
+		path = name;
+		fd = openLocked(path, 0);
+	}
+	if (!fd) {
+		path = ownName(name.empty() ? "wd-trace" : name);
+		fd = openLocked(path, O_NOFOLLOW);
+	}
 	if (!fd)
 		throwErrno(EBUSY, "trace file " + path + ": another process writes it");
+	return fd;
+}
+
+UniqueFd openNull()
+{
+	UniqueFd fd(awayFromStandard(::open("/dev/null", O_WRONLY | O_CLOEXEC)));
+
+	if (!fd)
+		throwLastError("trace file /dev/null: open");
 	return fd;
 }
 
@@ -116,13 +162,30 @@ void install(UniqueFd fd)
 		file.store(fd.release(), std::memory_order_relaxed);
 	else if (::dup3(fd.get(), number, O_CLOEXEC) < 0)
 		throwLastError("trace file");
+	lost.store(false, std::memory_order_relaxed);
+}
+
+/* By hand: stdio would take a lock. */
+[[gnu::cold]] void sayLost(const char *why)
+{
+	char text[128];
+	const int length = std::snprintf(text, sizeof(text), "WD_TRACE: lines are lost: %s\n", why);
+
+	[[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text, length);
 }
 
 /* Lines are short, and each is one write in append mode, so that none is torn. */
 void writeLine(int fd, const char *line, size_t length)
 {
-	while (::write(fd, line, length) < 0 && errno == EINTR)
-		;
+	ssize_t written;
+
+	do {
+		written = ::write(fd, line, length);
+	} while (written < 0 && errno == EINTR);
+	if (written == static_cast<ssize_t>(length) ||
+	    lost.exchange(true, std::memory_order_relaxed))
+		return;
+	sayLost(written < 0 ? ::strerrordesc_np(errno) : "the file took a part of one");
 }
 
 } // namespace
@@ -232,7 +295,7 @@ void traceStart()
 
 	if (request.empty()) {
 		if (file.load(std::memory_order_relaxed) >= 0)
-			install(UniqueFd(::open("/dev/null", O_WRONLY | O_CLOEXEC)));
+			install(openNull());
 	} else if (own && !sink().path.empty() && sink().name == next.name) {
 		next.path = sink().path;
 	} else {
@@ -248,7 +311,7 @@ std::string traceFile()
 {
 	std::lock_guard lock(mutex);
 
-	return sink().path;
+	return sink().owner.own() ? sink().path : "";
 }
 
 } // namespace wd

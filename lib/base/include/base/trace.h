@@ -13,8 +13,8 @@ namespace wd
 {
 
 /**
- * Events that are switched together. It is a variable of the program, enlisted before main() and
- * never destroyed. Thread-safe.
+ * Events that are switched together. It is a global variable, enlisted by a constructor function
+ * (before main(), or while dlopen() loads the plug-in), and never destroyed. Thread-safe.
  */
 class TraceCategory
 {
@@ -26,7 +26,10 @@ public:
 	const char *name() const noexcept { return name_; }
 	/** All that an event costs which is off: one load and one branch. */
 	bool on() const noexcept { return on_.load(std::memory_order_relaxed); }
-	/** One line of the file. No lock is taken, errno is kept; a line is cut at 511 bytes. */
+	/**
+	 * One line of the file. No lock is taken, errno is kept; a line is cut at 511 bytes. The
+	 * standard error tells of the first line that the file does not take.
+	 */
 	[[gnu::cold, gnu::noinline, gnu::format(printf, 3, 4)]] void
 	write(const char *event, const char *format, ...) const noexcept;
 
@@ -49,7 +52,7 @@ private:
  */
 void traceStart();
 
-/** The file that lines go to, or "". */
+/** The file that lines of this process go to, or "". */
 std::string traceFile();
 
 } // namespace wd

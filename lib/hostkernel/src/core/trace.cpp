@@ -13,7 +13,7 @@
 namespace
 {
 
-wd_trace_system *systems; /* linked before main() */
+wd_trace_system *systems; /* linked by constructor functions */
 
 wd::TraceCategory *categoryOf(const wd_trace_system *system)
 {
