@@ -209,7 +209,7 @@ try {
 
 int CallerHost::currentNode() noexcept
 {
-	const char *text = ::getenv("WD_NODE");
+	const char *text = ::secure_getenv("WD_NODE");
 	const auto node = text ? parseNumber<int>(text) : std::nullopt;
 	if (!text || !*text)
 		return 0;
@@ -265,7 +265,7 @@ HostedHost::~HostedHost()
 	} catch (const std::bad_alloc &) {
 		std::fprintf(stderr, "warpdrive: the hosted kernel went down with leftovers\n");
 	}
-	if (::getenv("WD_DEBUG"))
+	if (::secure_getenv("WD_DEBUG"))
 		std::abort();
 }
 

@@ -82,11 +82,11 @@ HostKind hostKindFromName(std::string_view name)
 HostOptions HostOptions::fromEnvironment()
 {
 	HostOptions options;
-	if (const char *kind = ::getenv("WD_HOST"); kind && *kind)
+	if (const char *kind = ::secure_getenv("WD_HOST"); kind && *kind)
 		options.kind = hostKindFromName(kind);
-	if (const char *machine = ::getenv("WD_MACHINE"); machine && *machine)
+	if (const char *machine = ::secure_getenv("WD_MACHINE"); machine && *machine)
 		options.machine = machine;
-	if (const char *directory = ::getenv("WD_SYSFS"); directory && *directory)
+	if (const char *directory = ::secure_getenv("WD_SYSFS"); directory && *directory)
 		options.sysfsDirectory = directory;
 	return options;
 }

@@ -70,7 +70,7 @@ int nodeOfCaller(Host &host)
 	const int node = host.currentNode();
 	if (node >= 0)
 		return node;
-	const char *text = std::getenv("WD_NODE");
+	const char *text = ::secure_getenv("WD_NODE");
 	throw Error(-node, "WD_NODE='" + std::string(text ? text : "") + "'",
 		    "take it as the NUMA node of this program", "give the number of a node");
 }

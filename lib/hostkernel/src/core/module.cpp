@@ -224,7 +224,7 @@ void moduleParameters()
 		restoreDefault(param);
 		showInSysfs(param);
 		std::string name = std::string("WD_PARAM_") + param->module + "_" + param->name;
-		const char *value = getenv(name.c_str());
+		const char *value = secure_getenv(name.c_str());
 		if (value && param->ops->set(value, param))
 			pr_err("%s: bad value '%s' for parameter %s\n", param->module, value,
 			       param->name);

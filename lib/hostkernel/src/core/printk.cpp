@@ -33,7 +33,7 @@ std::deque<std::string> &lines()
 int shownLevel()
 {
 	static const int level = [] {
-		const char *text = getenv("WD_LOG");
+		const char *text = secure_getenv("WD_LOG");
 		return text ? atoi(text) : -1;
 	}();
 	return level;
@@ -72,7 +72,7 @@ std::string formatted(const char *fmt, va_list args)
 
 bool warnAborts()
 {
-	const char *mode = getenv("WD_WARN");
+	const char *mode = secure_getenv("WD_WARN");
 	return mode && !strcmp(mode, "abort");
 }
 

@@ -40,7 +40,7 @@ struct Site {
 };
 bool tracing()
 {
-	static const bool on = getenv("WD_LEAK") != nullptr;
+	static const bool on = secure_getenv("WD_LEAK") != nullptr;
 	return on;
 }
 std::mutex sitesMutex;
