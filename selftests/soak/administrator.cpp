@@ -9,6 +9,8 @@
 #include <stdexcept>
 #include <thread>
 
+#include "user.h"
+
 namespace wd::soak
 {
 
@@ -16,7 +18,6 @@ namespace
 {
 
 constexpr const char *kDriver = "hisi_zip", *kWhole = "wd_vfio", *kUnitDriver = "wd_iommu";
-constexpr auto kPatience = std::chrono::seconds(600);
 constexpr auto kPause = std::chrono::milliseconds(10);
 
 std::string driverFolder(const std::string &driver)
@@ -143,7 +144,7 @@ bool Administrator::happen(Event event, std::mt19937_64 &random)
 std::string Administrator::restore()
 {
 	/* When the IOMMU is back the kernel itself gives functions to drivers, some time soon. */
-	const auto end = std::chrono::steady_clock::now() + kPatience;
+	const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
 
 	for (const std::string &function : functions_)
 		while (!give(function, kDriver) && uacce(function).empty()) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,11 +44,13 @@ public:
 	virtual void start(const Start &start) = 0;
 	/** One of them, by number, dies as by SIGKILL, with its files open. */
 	virtual void kill(size_t which) = 0;
-	/** Remove users that have ended. With @wait: wait up to a second for one, if there are
-	 * users. */
+	/**
+	 * Remove users that have ended; failures() has all failures of users so far. With @wait:
+	 * wait up to a second for one, if there are users.
+	 */
 	virtual void reap(bool wait) = 0;
-	/** Pages that user @uid has locked, where the host shows it; else 0. */
-	virtual uint64_t lockedPages(unsigned uid) const = 0;
+	/** Pages that user @uid has locked, if the host shows it. */
+	virtual std::optional<uint64_t> lockedPages(unsigned uid) const = 0;
 
 	/** Things done by users of @kind so far. */
 	uint64_t work(Kind kind) const { return (*work_)[static_cast<size_t>(kind)]; }
@@ -64,13 +67,13 @@ protected:
 		return (*work_)[static_cast<size_t>(start.kind)];
 	}
 	void failed(const Start &start, const std::string &what);
-	std::vector<std::string> failures_;
 
 private:
 	struct Unmap {
 		void operator()(Work *work) const;
 	};
 	std::unique_ptr<Work, Unmap> work_;
+	std::vector<std::string> failures_;
 };
 
 } // namespace wd::soak

@@ -39,7 +39,6 @@ enum class Outcome {
  * Send up to @count requests from @source (kSource bytes) to @dest (kDest bytes each), both as the
  * device sees them, and wait for all. @text and @output are the same memory as the process sees it.
  * Failures are wrong output of a request that succeeded, and no answer in kPatienceSeconds.
- * @param wantsSuccess: a request that ends with an error is a failure, too
  */
 Outcome compress(User &user, queue &queue, uint64_t source, uint64_t dest, const uint8_t *text,
 		 uint8_t *output, unsigned count);

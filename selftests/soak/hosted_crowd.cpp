@@ -6,6 +6,7 @@
 #include <list>
 #include <mutex>
 #include <new>
+#include <optional>
 #include <sys/mman.h>
 #include <thread>
 
@@ -42,7 +43,11 @@ private:
 struct Ends {
 	std::mutex mutex;
 	std::condition_variable one;
-	std::vector<std::string> failures;
+	struct Failure {
+		Start start;
+		std::string what;
+	};
+	std::vector<Failure> failures;
 };
 
 class HostedUser
@@ -66,7 +71,6 @@ public:
 		host_->caller().kill();
 	}
 	bool ended() const { return ended_; }
-	const Start &start() const { return start_; }
 
 private:
 	void run()
@@ -80,7 +84,7 @@ private:
 			  work_,
 			  [this](const std::string &what) {
 				  const std::lock_guard lock(ends_.mutex);
-				  ends_.failures.push_back(what);
+				  ends_.failures.push_back({start_, what});
 			  },
 			  useHostedKernel};
 
@@ -131,10 +135,11 @@ public:
 		}
 		users_.remove_if(ended);
 		const std::lock_guard lock(ends_.mutex);
-		failures_.insert(failures_.end(), ends_.failures.begin(), ends_.failures.end());
+		for (const Ends::Failure &failure : ends_.failures)
+			failed(failure.start, failure.what);
 		ends_.failures.clear();
 	}
-	uint64_t lockedPages(unsigned uid) const override
+	std::optional<uint64_t> lockedPages(unsigned uid) const override
 	{
 		return host_->createCaller(uid)->caller().lockedPages();
 	}

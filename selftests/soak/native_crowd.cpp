@@ -7,6 +7,7 @@
 #include <cstring>
 #include <filesystem>
 #include <fmt/format.h>
+#include <optional>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -130,7 +131,11 @@ public:
 				wait(i);
 		}
 	}
-	uint64_t lockedPages(unsigned /*uid*/) const override { return 0; }
+	/* The kernel shows what a process has locked, which goes with it, and of a user nothing. */
+	std::optional<uint64_t> lockedPages(unsigned /*uid*/) const override
+	{
+		return std::nullopt;
+	}
 
 private:
 	struct Process {

@@ -4,6 +4,7 @@
  * machine sleeps; at the end everything that was taken is back. scripts/soak runs this for hours,
  * scripts/test for a number of users.
  */
+#include <array>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -26,7 +27,8 @@ namespace
 
 using Clock = std::chrono::steady_clock;
 
-constexpr unsigned kUids = 4, kFirstUid = 1000;
+/** Root is one of the users. */
+constexpr std::array<unsigned, 4> kUids = {0, 1001, 1002, 1003};
 /** So many, and some of each kind have done something. */
 constexpr uint64_t kEnoughUsers = 200;
 constexpr auto kReportEvery = std::chrono::seconds(10);
@@ -49,6 +51,7 @@ private:
 	void startOne();
 	void somethingHappens();
 	void say(bool last) const;
+	Books books() const;
 	void compare();
 	void writeReport() const;
 
@@ -64,6 +67,14 @@ private:
 	std::array<uint64_t, kEventNames.size()> happened_ = {}, refused_ = {};
 	std::vector<std::string> failures_;
 };
+
+/* A value in @books; one that is missing differs from every other. */
+std::string entry(const Books &books, const std::string &name)
+{
+	const auto at = books.find(name);
+
+	return at == books.end() ? "not in the books" : at->second;
+}
 
 std::shared_ptr<Host> openHost(const Options &options)
 {
@@ -95,10 +106,8 @@ void Soak::startOne()
 {
 	static constexpr uint64_t kLocked[] = {64 << 10, 8 << 20, UINT64_MAX};
 	const auto kind = static_cast<Kind>(random_() % kKindNames.size());
-	const auto uid = static_cast<unsigned>(random_() % kUids);
-
-	/* One of them is root. */
-	const Start start = {kind, random_(), uid ? kFirstUid + uid : 0, kLocked[random_() % 3]};
+	const unsigned uid = kUids[random_() % kUids.size()];
+	const Start start = {kind, random_(), uid, kLocked[random_() % 3]};
 
 	crowd_->start(start);
 	started_++;
@@ -153,6 +162,17 @@ void Soak::say(bool last) const
 		   options_.seed, started_, crowd_->size(), killed_, events);
 }
 
+/* The administrator's, and those of each user. The kernel does not count root's pages. */
+Books Soak::books() const
+{
+	Books books = administrator_.books();
+
+	for (const unsigned uid : kUids)
+		if (const auto pages = uid ? crowd_->lockedPages(uid) : std::nullopt)
+			books[fmt::format("pages locked by user {}", uid)] = std::to_string(*pages);
+	return books;
+}
+
 /* All resources are back as soon as the kernel has done its work. */
 void Soak::compare()
 {
@@ -162,18 +182,20 @@ void Soak::compare()
 	if (!wrong.empty())
 		failures_.push_back(wrong);
 	do {
-		after_ = administrator_.books();
+		after_ = books();
 		if (after_ == before_)
 			break;
 		std::this_thread::sleep_for(std::chrono::milliseconds(50));
 	} while (Clock::now() < end);
-	for (const auto &[name, value] : before_)
-		if (after_[name] != value)
+	Books names = before_;
+	names.insert(after_.begin(), after_.end());
+	for (const auto &[name, ignored] : names) {
+		const std::string before = entry(before_, name), after = entry(after_, name);
+
+		if (before != after)
 			failures_.push_back(
-				fmt::format("{}: {} before, {} after", name, value, after_[name]));
-	for (unsigned uid = kFirstUid; uid < kFirstUid + kUids; uid++)
-		if (const uint64_t pages = crowd_->lockedPages(uid))
-			failures_.push_back(fmt::format("user {} has {} pages locked", uid, pages));
+				fmt::format("{}: {} before, {} after", name, before, after));
+	}
 }
 
 void Soak::writeReport() const
@@ -205,7 +227,7 @@ void Soak::writeReport() const
 
 int Soak::run()
 {
-	before_ = administrator_.books();
+	before_ = books();
 	crowd_->begin();
 	while (goesOn()) {
 		crowd_->reap(crowd_->size() >= options_.atOnce);
@@ -219,6 +241,8 @@ int Soak::run()
 		crowd_->reap(true);
 		say(false);
 	}
+	/* The last one may have been killed, and have failed before that. */
+	crowd_->reap(false);
 	say(true);
 	crowd_->end();
 	failures_ = crowd_->failures();
