@@ -89,13 +89,18 @@ try {
 
 HOST_C = r'''
 #include <stdio.h>
+#include <unistd.h>
 #include <wd/host.h>
 
+/* host [KIND [FOLDER]]: opens a host, in a working directory */
 int main(int argc, char **argv)
 {
 	struct wd_host *host;
-	int error = wd_host_open(argc > 1 ? argv[1] : NULL, NULL, &host);
+	int error;
 
+	if (argc > 2 && chdir(argv[2]))
+		return 2;
+	error = wd_host_open(argc > 1 ? argv[1] : NULL, NULL, &host);
 	if (error) {
 		printf("%d %s\n", error, wd_host_error());
 		return 1;
@@ -249,7 +254,7 @@ def test_headers_are_self_contained(installed):
         if uapi in header.parents or 'extern "C"' in header.read_text():
             check_alone(installed, header, include, ["gcc", "-std=c99", "-xc"])
             check_alone(installed, header, include, ["g++", "-std=c++11", "-xc++"])
-        elif header.parent.name == "vmm":  # those of lib/wd: selftests/unit/wd compiles each alone
+        elif header.parent.name == "vmm":  # those of lib/wd: selftests/unit/lib/wd compiles each alone
             check_alone(installed, header, include, ["g++", "-std=c++20", "-xc++"])
         for name in re.findall(r'#include "(.*)"', header.read_text()):
             assert (include / name).is_file(), f"{header} includes {name}, which is not installed"
@@ -304,9 +309,9 @@ def fixture_asks(installed, tmp_path):
     lib.mkdir()
     shutil.copy(installed.lib / "libwd.so.1", lib)
 
-    def ask(*kind, folder=lib):
+    def ask(*words, folder=lib, **options):
         env = {"LD_LIBRARY_PATH": str(folder), "WD_HOST": ""}
-        return installed.run(program, *kind, env=env, text=True)
+        return installed.run(program, *words, env=env, text=True, **options)
     return lib, ask
 
 
@@ -332,6 +337,23 @@ def test_a_plugin_of_another_version(asks, tmp_path):
         subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", lib / "warpdrive/libwd-hosted.so"], check=True)
         run = ask("hosted")
         assert run.returncode == 1 and words in run.stdout, run.stdout
+
+
+def test_the_plugin_is_beside_the_library_after_chdir(installed, asks, tmp_path):
+    """The library was found by a relative path, and the program has gone to where a stranger has such a path."""
+    lib, ask = asks
+    other = tmp_path / "other" / lib.name / "warpdrive"
+    other.mkdir(parents=True)
+    source = tmp_path / "false.c"
+    source.write_text('#include <stdio.h>\n'
+                      '__attribute__((constructor)) static void taken(void) { puts("taken"); fflush(stdout); }\n')
+    subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", other / "libwd-hosted.so"], check=True)
+    (lib / "warpdrive").symlink_to(installed.plugin.parent)
+    run = ask("hosted", str(tmp_path / "other"), folder=lib.name, cwd=tmp_path)
+    assert run.returncode == 0 and run.stdout == "hosted\n", run.stdout
+    (lib / "warpdrive").unlink()
+    run = ask("hosted", str(tmp_path / "other"), folder=lib.name, cwd=tmp_path)
+    assert run.returncode == 1 and "taken" not in run.stdout and str(lib / "warpdrive/libwd-hosted.so") in run.stdout
 
 
 def test_programs(installed):

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way from the library to its hosted host. hosted_linked.cpp defines it for programs that contain
+ * The way from the library to its hosted host. hosted/linked.cpp defines it for programs that contain
  * the hosted kernel; hosted_plugin.cpp for libwd.so, which contains no kernel and loads it when a
  * program asks for it.
  */
@@ -13,7 +13,7 @@
 namespace wd
 {
 
-/** @throws Error as Host::create() */
+/** One thread at a time calls it. @throws Error as Host::create() */
 std::shared_ptr<Host> createHosted(const HostOptions &options);
 
 /** What the plug-in exports, as kHostedEntry. It is used only if its version is the library's. */

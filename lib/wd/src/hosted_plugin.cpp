@@ -6,6 +6,7 @@
 #include "hosted_loader.h"
 
 #include <cerrno>
+#include <climits>
 #include <cstring>
 #include <dlfcn.h>
 
@@ -17,22 +18,28 @@ namespace wd
 namespace
 {
 
-/** Beside the file that this code is in, wherever that was installed or moved to. */
-std::string pluginPath()
-{
-	Dl_info here{};
-	std::string path;
-	if (::dladdr(reinterpret_cast<void *>(&createHosted), &here) && here.dli_fname)
-		path = here.dli_fname;
-	path.resize(path.rfind('/') + 1);
-	return path + "warpdrive/libwd-hosted.so";
-}
-
 [[noreturn]] void notUsable(const std::string &path, const std::string &why)
 {
 	throw Error(EOPNOTSUPP, path, "load the hosted kernel (" + why + ")",
 		    "install the hosted part of this library, or the modules of this project and "
 		    "use WD_HOST=native");
+}
+
+/**
+ * Beside the file that this code is in, wherever that was installed or moved to. The dynamic loader
+ * remembers the folder as an absolute path; the name of the file may be relative to a folder that
+ * the program has left.
+ */
+std::string pluginPath()
+{
+	const char *const name = "warpdrive/libwd-hosted.so";
+	Dl_info here;
+	void *library;
+	char folder[2 * PATH_MAX]; /* a relative path, below a working directory */
+	if (!::dladdr1(reinterpret_cast<void *>(&createHosted), &here, &library, RTLD_DL_LINKMAP) ||
+	    ::dlinfo(library, RTLD_DI_ORIGIN, folder))
+		notUsable(name, "the folder of this library is not known");
+	return std::string(folder) + "/" + name;
 }
 
 const HostedEntry *loadPlugin()
@@ -56,7 +63,10 @@ const HostedEntry *loadPlugin()
 
 std::shared_ptr<Host> createHosted(const HostOptions &options)
 {
-	static const HostedEntry *entry = loadPlugin();
+	/* No initialiser: fork() would copy its lock while another thread holds it. */
+	static const HostedEntry *entry;
+	if (!entry)
+		entry = loadPlugin();
 	return entry->create(options);
 }
 
