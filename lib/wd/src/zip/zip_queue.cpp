@@ -54,10 +54,13 @@ PollResult Slots::poll(detail::Rings &rings, std::span<Completion> out) noexcept
 } // namespace zip
 
 void ZipQueue::makeSlots(zip::Direction direction)
-{
+try {
 	QueueStatus status;
 	direction_ = direction;
 	slots_ = zip::Slots(rings(status)->slots());
+} catch (...) { /* no memory */
+	stop();
+	throw;
 }
 
 void ZipQueue::start(zip::Direction direction)
