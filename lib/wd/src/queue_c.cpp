@@ -28,7 +28,7 @@ int errnoOf(QueueStatus status) noexcept
 	case QueueStatus::Full:
 		return refuse(EBUSY, "queue: as many requests as possible are in flight");
 	case QueueStatus::Invalid:
-		return refuse(EINVAL, "request: a buffer is empty or longer than 8 MiB");
+		return refuse(EINVAL, "request: no device takes it");
 	case QueueStatus::NotStarted:
 		return refuse(EINVAL, "queue: not started");
 	case QueueStatus::Stopped:

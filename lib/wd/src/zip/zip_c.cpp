@@ -389,12 +389,12 @@ const char *wd_zip_status_text(int status)
 
 int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out)
 {
-	if (!contextOf(q) || !out)
-		return refuse(EINVAL, "stream: no queue, or no place for the result");
 	int error;
 	ZipRequests *owner = zipRequests(q, error);
 	if (!owner)
 		return error;
+	if (!out)
+		return refuse(EINVAL, "stream: no place for the result");
 	if (!owner->compressing() && owner->streams == kMaxStreams)
 		return refuse(ENOSPC,
 			      "stream: a queue keeps 8; close one, or request another queue");
