@@ -35,6 +35,20 @@ inline void untilAsleep(pid_t thread)
 		std::this_thread::yield();
 }
 
+/** Polls @condition, with a limit that no slow machine reaches. @return whether it came true */
+template <typename Condition>
+bool eventually(Condition condition)
+{
+	const auto end = std::chrono::steady_clock::now() + std::chrono::minutes(2);
+
+	while (!condition()) {
+		if (std::chrono::steady_clock::now() > end)
+			return false;
+		std::this_thread::sleep_for(std::chrono::microseconds(50));
+	}
+	return true;
+}
+
 /**
  * For "nothing happens after this": there is no condition to wait for, so time is the subject. On a
  * slow machine the check is weaker; it never fails for that.

@@ -8,6 +8,9 @@
 #include <future>
 #include <memory>
 #include <thread>
+#include <unistd.h>
+
+#include "../../../common/asleep.h"
 
 namespace wd::hisitest
 {
@@ -25,14 +28,8 @@ protected:
 	/** The kernel asks now and then. */
 	static bool available(long count)
 	{
-		const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(60);
-
-		while (Rig::number("available_instances") != count) {
-			if (std::chrono::steady_clock::now() > end)
-				return false;
-			std::this_thread::sleep_for(std::chrono::milliseconds(5));
-		}
-		return true;
+		return test::eventually(
+			[count] { return Rig::number("available_instances") == count; });
 	}
 };
 
@@ -122,6 +119,7 @@ TEST_F(HisiBroken, WhoWaitsForTheMailboxCanBeKilled)
 	Space space(caller_), other(victim);
 	QueueFile queue(caller_), waiting(victim);
 	std::atomic<bool> held{false}, go{false};
+	std::atomic<pid_t> waiter{0};
 
 	ASSERT_EQ(makeReady(queue, space), 0);
 	ASSERT_EQ(makeReady(waiting, other), 0);
@@ -136,8 +134,14 @@ TEST_F(HisiBroken, WhoWaitsForTheMailboxCanBeKilled)
 
 	while (!held)
 		std::this_thread::yield();
-	auto start = std::async(std::launch::async, [&] { return waiting.start(); });
+	auto start = std::async(std::launch::async, [&] {
+		waiter = gettid();
+		return waiting.start();
+	});
 
+	while (!waiter)
+		std::this_thread::yield();
+	test::untilAsleep(waiter);
 	victim->kill();
 	EXPECT_EQ(start.wait_for(std::chrono::minutes(2)), std::future_status::ready);
 	rig_.zip().repair();

@@ -81,7 +81,7 @@ public:
 	int put();
 	void send(uint64_t source, uint32_t length, uint64_t dest, uint32_t space);
 	/** Status of the next completion, or -ETIMEDOUT. */
-	int wait(unsigned timeoutMs = 20000);
+	int wait(unsigned timeoutMs = 120000);
 	int poll(int timeoutMs);
 
 	int fd = -1;

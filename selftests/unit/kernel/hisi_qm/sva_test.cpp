@@ -17,7 +17,6 @@
 
 #include <atomic>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <memory>
 #include <poll.h>
@@ -105,11 +104,7 @@ protected:
 	 */
 	static bool ended(QueueFile &watched)
 	{
-		const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-		while (!(watched.poll(10) & POLLERR))
-			if (std::chrono::steady_clock::now() > end)
-				return false;
-		return true;
+		return test::eventually([&] { return watched.poll(10) & POLLERR; });
 	}
 	static bool stopFlag(const QueueFile &queue)
 	{

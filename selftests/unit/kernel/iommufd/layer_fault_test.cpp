@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "../../../common/asleep.h"
 #include "fixture.h"
 #include "mock_layer.h"
 
@@ -216,8 +217,7 @@ TEST_F(LayerFaultTest, AnAnswerThatIsBeingGivenIsWaitedFor)
 		while (__atomic_load_n(&mock_counters.faults_enabled, __ATOMIC_RELAXED))
 			std::this_thread::yield();
 		/* Were it not waited for it would have every chance to be gone. */
-		for (int i = 0; i < 10000; i++)
-			std::this_thread::yield();
+		wd::test::settle();
 		EXPECT_FALSE(gone);
 		go = true;
 		owner.join();

@@ -8,9 +8,9 @@
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
 
-#include <chrono>
 #include <set>
-#include <thread>
+
+#include "../../../../common/asleep.h"
 
 namespace
 {
@@ -240,16 +240,11 @@ TEST_F(DmaTest, FlushQueueDelaysInvalidation)
 		return toy_.flushes;
 	}();
 	dma_unmap_single(dev_, dma_map_single(dev_, buffer, 64, DMA_TO_DEVICE), 64, DMA_TO_DEVICE);
-	for (int i = 0; i < 5000; i++) {
-		std::this_thread::sleep_for(std::chrono::milliseconds(1));
+	EXPECT_TRUE(wd::test::eventually([&] {
 		std::lock_guard lock(toy_.mutex);
 
-		if (toy_.flushes > before)
-			break;
-	}
-	std::lock_guard lock(toy_.mutex);
-
-	EXPECT_GT(toy_.flushes, before);
+		return toy_.flushes > before;
+	}));
 }
 
 TEST_F(DmaTest, LeakedMappingIsReported)

@@ -6,7 +6,6 @@
 #include <linux/spinlock.h>
 
 #include <chrono>
-#include <functional>
 #include <thread>
 
 #include "../../../../common/asleep.h"
@@ -16,17 +15,7 @@ namespace
 
 using namespace std::chrono_literals;
 
-bool eventually(const std::function<bool()> &condition)
-{
-	const auto deadline = std::chrono::steady_clock::now() + 10s;
-
-	while (!condition()) {
-		if (std::chrono::steady_clock::now() > deadline)
-			return false;
-		std::this_thread::sleep_for(1ms);
-	}
-	return true;
-}
+using wd::test::eventually;
 
 struct Counter {
 	std::atomic<unsigned> hard{0}, threaded{0};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /* No doorbell is ever lost, in any mode: many queues, many threads, random speed. */
+#include <chrono>
 #include <random>
+#include <thread>
 
 #include "rig.h"
 

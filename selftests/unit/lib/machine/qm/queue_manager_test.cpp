@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Registers, mailbox, contexts, stop and reset of the queue manager. */
+#include <thread>
+
 #include "rig.h"
 
 namespace wd::machine::test

@@ -4,14 +4,12 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <cstring>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -129,20 +127,7 @@ public:
 	std::array<std::atomic<unsigned>, 4> count{};
 };
 
-/** Polls @condition for at most 20 s (sanitizers are slow). */
-template <typename Condition>
-bool eventually(Condition condition)
-{
-	const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-
-	while (!condition()) {
-		if (std::chrono::steady_clock::now() > end)
-			return false;
-		std::this_thread::yield();
-	}
-	return true;
-}
-
+using wd::test::eventually;
 /* Longer than several sweeps of the engine. */
 using wd::test::settle;
 
