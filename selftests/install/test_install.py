@@ -328,6 +328,13 @@ def test_without_the_plugin(asks, installed):
         assert ask(folder=installed.lib).stdout == "hosted\n"
 
 
+def test_the_plugin_in_the_build_folder(asks, installed):
+    """Tools that are linked to libwd.so (shared_tools) run there, too."""
+    _, ask = asks
+    run = ask("hosted", folder=installed.build / "lib/wd")
+    assert run.returncode == 0 and run.stdout == "hosted\n", run.stdout
+
+
 def test_a_plugin_of_another_version(asks, tmp_path):
     lib, ask = asks
     (lib / "warpdrive").mkdir()

@@ -2,7 +2,7 @@
 /*
  * The seam between the queues of the C API and the kinds of accelerators. A kind is a folder beside
  * this file: an AlgorithmDriver, which an AlgorithmEntry makes known, and the requests that a user
- * hands to wd_send(), in a public header. Nothing else names it.
+ * hands to wd_send(), in a public header. No code outside of the folder names it.
  */
 #pragma once
 
