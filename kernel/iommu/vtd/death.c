@@ -13,7 +13,9 @@
 #include "iommu_pasid.h"
 #include "vtd.h"
 
-#define VTD_LOCK_RETRY_MS 5
+/* How long to wait for the lock of a function, the first time and at most. */
+#define VTD_LOCK_RETRY_MS 5u
+#define VTD_LOCK_RETRY_MOST_MS 320u
 
 /*
  * The function issues no requests any more. Only its register is changed: the function's driver has
@@ -67,18 +69,34 @@ void vtd_unit_kill(struct vtd_unit *unit)
 	spin_unlock_irqrestore(&unit->qi.lock, flags);
 }
 
-/* The function with the lowest requester id from *@rid on, or NULL; *@rid becomes its own. */
+/* The next function from *@rid on whose driver has not been told, or NULL; *@rid becomes its own. */
 static struct pci_dev *vtd_function_from(struct vtd_unit *unit, unsigned long *rid)
 {
 	struct pci_dev *pdev = NULL;
 	struct vtd_dev *dev;
+	unsigned long at;
 
 	mutex_lock(&unit->devices_lock);
-	dev = xa_find(&unit->devices, rid, ULONG_MAX, XA_PRESENT);
-	if (dev)
+	xa_for_each_start (&unit->devices, at, dev, *rid) {
+		if (dev->told)
+			continue;
 		pdev = pci_dev_get(dev->pdev);
+		*rid = at;
+		break;
+	}
 	mutex_unlock(&unit->devices_lock);
 	return pdev;
+}
+
+static void vtd_function_told(struct vtd_unit *unit, unsigned long rid)
+{
+	struct vtd_dev *dev;
+
+	mutex_lock(&unit->devices_lock);
+	dev = xa_load(&unit->devices, rid);
+	if (dev)
+		dev->told = true;
+	mutex_unlock(&unit->devices_lock);
 }
 
 static bool vtd_unit_live(struct vtd_unit *unit)
@@ -92,45 +110,54 @@ static bool vtd_unit_live(struct vtd_unit *unit)
 }
 
 /*
- * The removal of the unit waits for this work with the unit's lock held, and the reset of a bus
- * locks all devices on it, the function perhaps before the unit. So the work stops waiting when the
- * unit goes: its functions have lost their drivers before.
- */
-static bool vtd_function_lock(struct vtd_unit *unit, struct pci_dev *pdev)
-{
-	while (!device_trylock(&pdev->dev)) {
-		if (!vtd_unit_live(unit))
-			return false;
-		msleep(VTD_LOCK_RETRY_MS);
-	}
-	return true;
-}
-
-/*
  * As after any error from which a device does not recover: its driver tells the users. The PCI
- * core's own state of the channel stays as it is, since registers can be reached.
+ * core's own state of the channel stays as it is, since registers can be reached. False if the
+ * function is locked: its driver may wait for a user of its own with the lock held.
  */
-static void vtd_report_death(struct vtd_unit *unit, struct pci_dev *pdev)
+static bool vtd_report_death(struct pci_dev *pdev)
 {
 	const struct pci_error_handlers *handlers;
 
-	if (!vtd_function_lock(unit, pdev))
-		return;
+	if (!device_trylock(&pdev->dev))
+		return false;
 	handlers = pdev->driver ? pdev->driver->err_handler : NULL;
 	if (handlers && handlers->error_detected)
 		handlers->error_detected(pdev, pci_channel_io_perm_failure);
 	device_unlock(&pdev->dev);
+	return true;
+}
+
+/* Tell those that have not been told. False if the work has to come back for some. */
+static bool vtd_report_round(struct vtd_unit *unit)
+{
+	struct pci_dev *pdev;
+	unsigned long rid;
+	bool all = true;
+
+	for (rid = 0; (pdev = vtd_function_from(unit, &rid)); rid++) {
+		if (vtd_report_death(pdev))
+			vtd_function_told(unit, rid);
+		else
+			all = false;
+		pci_dev_put(pdev);
+	}
+	return all;
 }
 
 /*
  * Bus mastering goes once more: code that changes another bit of a command register reads, changes
  * and writes it without any lock, so it may have written the old state of this bit. Then the drivers
- * are told, without any lock of this driver.
+ * are told, without any lock of this driver. A function that is locked keeps none of the others
+ * waiting.
+ *
+ * The removal of the unit waits for this work with the unit's lock held, and the reset of a bus
+ * locks all devices on it, a function perhaps before the unit. So the work stops coming back when
+ * the unit goes: its functions have lost their drivers before.
  */
 static void vtd_death_work(struct work_struct *work)
 {
 	struct vtd_unit *unit = container_of(work, struct vtd_unit, death);
-	struct pci_dev *pdev;
+	unsigned int pause_ms = VTD_LOCK_RETRY_MS;
 	struct vtd_dev *dev;
 	unsigned long rid;
 
@@ -138,9 +165,9 @@ static void vtd_death_work(struct work_struct *work)
 	xa_for_each (&unit->devices, rid, dev)
 		vtd_clear_master(dev->pdev);
 	mutex_unlock(&unit->devices_lock);
-	for (rid = 0; (pdev = vtd_function_from(unit, &rid)); rid++) {
-		vtd_report_death(unit, pdev);
-		pci_dev_put(pdev);
+	while (!vtd_report_round(unit) && vtd_unit_live(unit)) {
+		msleep(pause_ms);
+		pause_ms = min(2 * pause_ms, VTD_LOCK_RETRY_MOST_MS);
 	}
 }
 

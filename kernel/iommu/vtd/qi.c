@@ -82,7 +82,7 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 {
 	struct vtd_budget budget = vtd_budget(VTD_QI_BUDGET_NS);
 	struct vtd_qi *qi = &unit->qi;
-	unsigned int spins = 0;
+	unsigned int spins = 0, errors = 0;
 	bool spent = false;
 	int ret = 0, err;
 
@@ -92,7 +92,8 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 			continue;
 		}
 		err = vtd_qi_check_error(unit);
-		if (err)
+		/* More than there are descriptors: the registers are gone, and read all ones. */
+		if (err && errors++ <= VTD_QI_BATCH + 1)
 			ret = err;
 		else if (spent && READ_ONCE(*qi->status) != qi->sequence)
 			goto late;

@@ -176,6 +176,7 @@ struct vtd_unit {
  * @ats_pf: requester id of its physical function if the unit throttles invalidations
  * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
  * @shut_out: its device TLB has not answered
+ * @told: its driver knows that the unit is dead; under devices_lock
  * @faults_on: ATS and page requests were switched on
  * @resetting: they are off nevertheless, the context entry is not present, and the function gets no
  *	bus mastering; written under the lock of the invalidation queue as well
@@ -203,7 +204,7 @@ struct vtd_dev {
 	u16 ats_cap, pri_cap;
 	u8 ats_depth;
 	u16 ats_pf;
-	bool ats_on, shut_out, faults_on, resetting;
+	bool ats_on, shut_out, told, faults_on, resetting;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
 	struct vtd_attach *home;

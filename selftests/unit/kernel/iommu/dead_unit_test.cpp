@@ -186,6 +186,18 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	pagesFree(large);
 }
 
+/* All ones say that the queue has an error, each time that they are read. */
+TEST_F(DeadUnit, RegistersThatAreGoneAreNoAnswer)
+{
+	hang();
+	unit_->gone = true;
+	EXPECT_EQ(unmap(domain_, kIova, k4K), k4K);
+	unit_->gone = false;
+	EXPECT_EQ(state(), "dead");
+	EXPECT_FALSE(first_->busMaster());
+	recover();
+}
+
 /* A thread that waits for the queue when the unit dies must not begin a wait of its own. */
 TEST_F(DeadUnit, WhoWaitsIsToldAtOnce)
 {

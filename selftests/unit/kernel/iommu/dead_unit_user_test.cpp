@@ -51,27 +51,27 @@ protected:
 		munmap(buffer_, kPages * k4K);
 		IommuTest::TearDown();
 	}
-	void give(const std::string &driver)
+	void give(const std::string &driver, const char *function = kFirst)
 	{
-		const std::string device = std::string("/sys/bus/pci/devices/") + kFirst;
+		const std::string device = std::string("/sys/bus/pci/devices/") + function;
 		std::string bound;
 
 		if (!hostkernel::sysfsResolve(device + "/driver", bound)) {
-			ASSERT_GE(hostkernel::sysfsWrite(bound + "/unbind", kFirst), 0);
+			ASSERT_GE(hostkernel::sysfsWrite(bound + "/unbind", function), 0);
 		}
 		ASSERT_GE(hostkernel::sysfsWrite(device + "/driver_override", driver), 0);
-		ASSERT_GE(
-			hostkernel::sysfsWrite("/sys/bus/pci/drivers/" + driver + "/bind", kFirst),
-			0);
+		ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/" + driver + "/bind",
+						 function),
+			  0);
 	}
 	/** The caller's function, with nothing attached. */
-	void own()
+	void own(const char *name = kName)
 	{
 		vfio_device_bind_iommufd bind = {};
 		iommu_ioas_alloc alloc = {};
 
 		iommufd_ = caller_->open("/dev/iommu", O_RDWR);
-		function_ = caller_->open(kName, O_RDWR);
+		function_ = caller_->open(name, O_RDWR);
 		ASSERT_GE(iommufd_, 0);
 		ASSERT_GE(function_, 0);
 		bind.argsz = sizeof(bind);
@@ -231,6 +231,38 @@ TEST_F(DeadUnitOwner, IsTold)
 	/* Blocks until the owner is told. */
 	EXPECT_EQ(::read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
 	EXPECT_EQ(count, 1u);
+	::close(told);
+	unit_->onRead = {};
+	stall(false);
+	disown();
+	unregisterDriver();
+	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
+	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
+	expectedPins_ = kPages;
+	expectedLeaks_ = leakedPages() - before_ - kPages;
+	ASSERT_EQ(registerDriver(), 0);
+}
+
+/* Attack: the lock of a function that comes before is held, as while its user keeps it from leaving. */
+TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
+{
+	uint64_t count = 0;
+
+	disown();
+	give("wd_vfio", kSecond);
+	caller_ = hostkernel::Caller::create(0);
+	own("/dev/vfio/devices/wdvfio1");
+	ASSERT_EQ(mapPages(kIova), 0);
+	ASSERT_EQ(attach(), 0);
+	const int told = errorCounter();
+	{
+		const DeviceLock lock(findDevice(kFirst));
+
+		hang();
+		EXPECT_EQ(unmapPages(kIova), 0);
+		EXPECT_EQ(::read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
+		EXPECT_EQ(count, 1u);
+	}
 	::close(told);
 	unit_->onRead = {};
 	stall(false);

@@ -125,7 +125,7 @@ uint64_t TestUnit::barRead(unsigned bar, uint64_t offset, unsigned size)
 {
 	if (onRead)
 		onRead();
-	return IommuUnit::barRead(bar, offset, size);
+	return gone ? ~uint64_t{0} : IommuUnit::barRead(bar, offset, size);
 }
 
 void WatchedMemory::watch(uint64_t base, uint64_t size,

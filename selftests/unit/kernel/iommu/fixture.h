@@ -95,6 +95,8 @@ public:
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	/** Runs at each read of a register, in the reader's thread. */
 	std::function<void()> onRead;
+	/** Registers read all ones, as those of a function that was pulled out. */
+	std::atomic<bool> gone{false};
 };
 
 /** An invalidation descriptor as the unit fetched it. */

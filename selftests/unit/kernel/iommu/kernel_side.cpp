@@ -108,6 +108,17 @@ device *findDevice(const std::string &name)
 	return dev;
 }
 
+DeviceLock::DeviceLock(device *dev) : dev_(get_device(dev))
+{
+	device_lock(dev_);
+}
+
+DeviceLock::~DeviceLock()
+{
+	device_unlock(dev_);
+	put_device(dev_);
+}
+
 bool hasIommu(device *dev)
 {
 	return dev->iommu && dev->iommu_group;

@@ -178,6 +178,19 @@ struct HandledFault {
 };
 void setFaultHandler(iommu_domain *domain, std::vector<HandledFault> *faults, bool take);
 
+/** The lock of a device is held, as by a driver whose probe() or remove() takes its time. */
+class DeviceLock
+{
+public:
+	explicit DeviceLock(::device *dev);
+	~DeviceLock();
+	DeviceLock(const DeviceLock &) = delete;
+	DeviceLock &operator=(const DeviceLock &) = delete;
+
+private:
+	::device *dev_;
+};
+
 /** wd_iommu_set_master(): 0 or -errno. */
 int setMaster(::device *dev);
 
