@@ -15,7 +15,7 @@ static DEFINE_XARRAY(wd_domains); /* struct wd_domain by struct iommu_domain * *
 static DEFINE_IDA(wd_domain_ids);
 
 /* Drivers announce domains that may be attached. */
-bool wd_domain_known(struct iommu_domain *domain)
+static bool wd_domain_known(struct iommu_domain *domain)
 {
 	bool known;
 

@@ -14,9 +14,9 @@
  *				operations, except page_response, but over handlers
  *	wd_device.answer_lock	read: an answer is decided on, and on its way to the driver; write:
  *				none is
- *	wd_device.wait_lock	spinlock, groups that wait for an answer
  *	wd_lock			(devices.c) the tables of drivers, devices and domains, and the
  *				lists of records
+ *	wd_device.wait_lock	spinlock, groups that wait for an answer
  * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
  * here takes it.
  */
@@ -180,7 +180,6 @@ int wd_check_pasid(struct wd_device *device, ioasid_t pasid);
 bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid);
 
 /* --- attachments.c --- */
-bool wd_domain_known(struct iommu_domain *domain);
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain);
 struct wd_attach *wd_attach_add(struct iommu_domain *domain, struct wd_device *device,
 				ioasid_t pasid, struct wd_pgtable *table);

@@ -223,6 +223,23 @@ void vtd_reset_done(struct device *device)
 }
 
 /**
+ * vtd_respond - answer a group of page requests
+ * @unit: has the requests
+ * @rid: of the function
+ * @has_pasid: the requests had a PASID
+ * @pasid: PASID
+ * @grpid: group
+ * @code: VTD_RESPONSE_*
+ */
+void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code)
+{
+	struct vtd_qi_desc response = vtd_qi_response(rid, has_pasid, pasid, grpid, code);
+
+	trace_vtd_page_response(rid, has_pasid, pasid, grpid, code);
+	vtd_qi_submit(unit, &response, 1);
+}
+
+/**
  * vtd_page_response - the layer's page_response
  * @device: claimed function
  * @has_pasid: the requests had a PASID
@@ -239,11 +256,8 @@ void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u1
 		[WD_FAULT_FAILURE] = VTD_RESPONSE_FAILURE,
 	};
 	struct vtd_dev *dev = dev_iommu_priv_get(device);
-	struct vtd_qi_desc response;
 
 	if (WARN_ON_ONCE(!dev || code >= ARRAY_SIZE(codes)))
 		return;
-	trace_vtd_page_response(dev->rid, has_pasid, pasid, grpid, codes[code]);
-	response = vtd_qi_response(dev->rid, has_pasid, pasid, grpid, codes[code]);
-	vtd_qi_submit(dev->unit, &response, 1);
+	vtd_respond(dev->unit, dev->rid, has_pasid, pasid, grpid, codes[code]);
 }

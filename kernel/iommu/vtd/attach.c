@@ -115,8 +115,8 @@ static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_uni
  * Return: the record; its @on has the DID to use; ERR_PTR of -ENOSPC without domain identifiers,
  * -ENOMEM.
  */
-struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
-				     struct vtd_dev *dev, u32 pasid)
+static struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
+					    struct vtd_dev *dev, u32 pasid)
 {
 	struct vtd_attach *attach = kzalloc(sizeof(*attach), GFP_KERNEL_ACCOUNT);
 	unsigned long flags;
@@ -156,7 +156,7 @@ err_free:
  * vtd_attach_drop - remove the record of an attachment after its hardware entry is torn down
  * @attach: record, freed; NULL does nothing
  */
-void vtd_attach_drop(struct vtd_attach *attach)
+static void vtd_attach_drop(struct vtd_attach *attach)
 {
 	struct vtd_domain *domain;
 	struct vtd_pgtable *table;

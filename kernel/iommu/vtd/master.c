@@ -25,7 +25,7 @@ static u32 vtd_routing(struct pci_dev *pdev, int vsec)
 }
 
 /* Its requests go through the unit, with its own requester id. */
-bool vtd_routed_here(const struct vtd_dev *dev)
+static bool vtd_routed_here(const struct vtd_dev *dev)
 {
 	return vtd_routing(dev->pdev, dev->vsec) == (dev->rid | VTD_VSEC_ROUTING_VALID);
 }

@@ -70,16 +70,10 @@ static void vtd_pr_log(struct vtd_unit *unit, u64 q0, u64 q1, u8 reason)
 
 static void vtd_pr_refuse(struct vtd_unit *unit, u64 q0, u64 q1)
 {
-	struct vtd_qi_desc response =
-		vtd_qi_response(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
-				VTD_RESPONSE_INVALID);
-
 	vtd_pr_log(unit, q0, q1, VTD_REASON_BAD_REQUEST);
-	if (!(q1 & VTD_PR_LPIG))
-		return;
-	trace_vtd_page_response(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
-				VTD_RESPONSE_INVALID);
-	vtd_qi_submit(unit, &response, 1);
+	if (q1 & VTD_PR_LPIG)
+		vtd_respond(unit, VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0),
+			    VTD_PR_GROUP(q1), VTD_RESPONSE_INVALID);
 }
 
 static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)

@@ -188,7 +188,7 @@ err_qi:
  */
 void vtd_unit_stop(struct vtd_unit *unit)
 {
-	writel(VTD_ECTL_IM, unit->regs + VTD_REG_FECTL);
+	vtd_unit_events(unit, false);
 	WRITE_ONCE(unit->dead, vtd_unit_command(unit, VTD_GCMD_TE, false) != 0);
 	vtd_prq_exit(unit);
 	vtd_qi_exit(unit);

@@ -4,7 +4,6 @@
  *
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
- *	vtd_units_lock		the list of units
  *	vtd_unit.devices_lock	which functions the unit translates
  *	vtd_dev.lock		the function's PASID directory and tables, ATS
  *	vtd_prq.lock		the page request queue; held over the layer's fault handling
@@ -12,8 +11,12 @@
  *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
  *	vtd_qi.lock		the invalidation queue, ATS and bus mastering of functions
- *(spinlock, irq safe) vtd_ss_table.lock is a leaf of its own: nothing is taken under it.
- *vtd_fault_log.lock is a mutex outside devices_lock (the fault thread looks functions up).
+ *				(spinlock, irq safe)
+ *	wd_iommu_marks_lock	(../master.c) bits of struct pci_dev (spinlock, irq safe)
+ * vtd_units_lock, the list of units, is inside the layer's per-device mutex, too; under it only
+ * vtd_qi.lock is taken. vtd_mm_table.lock (spinlock) is outside vtd_qi.lock. vtd_ss_table.lock is a
+ * leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex outside devices_lock
+ * (the fault thread looks functions up).
  */
 #ifndef _WD_VTD_H
 #define _WD_VTD_H
@@ -382,7 +385,6 @@ void vtd_unit_sleep(struct vtd_unit *unit);
 int vtd_unit_wake(struct vtd_unit *unit);
 
 /* master.c */
-bool vtd_routed_here(const struct vtd_dev *dev);
 int vtd_route(struct vtd_dev *dev);
 int vtd_set_master(struct pci_dev *pdev);
 
@@ -418,9 +420,6 @@ void vtd_did_uncharge(struct vtd_dev *dev, u16 did);
 extern const struct attribute_group vtd_did_group;
 
 /* attach.c: where domains and user-managed tables are installed */
-struct vtd_attach *vtd_attach_record(struct vtd_domain *domain, struct vtd_pgtable *table,
-				     struct vtd_dev *dev, u32 pasid);
-void vtd_attach_drop(struct vtd_attach *attach);
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit);
 u64 vtd_snoop_bits(const struct vtd_unit *unit);
 int vtd_paging_attach(struct iommu_domain *domain, struct device *dev);
@@ -490,6 +489,7 @@ int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
 void vtd_reset_prepare(struct device *device);
 void vtd_reset_done(struct device *device);
+void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
 		       enum wd_fault_code code);
 
