@@ -20,7 +20,8 @@ static void qm_reserve_kernel_qp(struct qm *qm)
 	qp->kernel = true;
 }
 
-/* The device can no longer reach memory: the mappings of its queues go, pages that users hold stay.
+/*
+ * The device can no longer reach memory: the mappings of its queues go, pages that users hold stay.
  */
 static void qm_unmap_queues(struct qm *qm)
 {

@@ -43,7 +43,7 @@ static bool qm_is_identity(struct qm *qm)
  * @qm: initialised
  * @mode: a mode
  */
-bool qm_mode_possible(struct qm *qm, enum qm_dma_mode mode)
+static bool qm_mode_possible(struct qm *qm, enum qm_dma_mode mode)
 {
 	struct device *dev = &qm->pdev->dev;
 

@@ -44,6 +44,7 @@ int qm_mailbox_stop_qp(struct qm *qm, u16 queue);
 bool qm_mailbox_busy(struct qm *qm);
 
 /* vft.c */
+int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value);
 int qm_vft_set(struct qm *qm, unsigned int function, unsigned int first, unsigned int number);
 
 /* event.c */
@@ -65,11 +66,9 @@ void qm_error_log(struct qm *qm);
 int qm_qps_setup(struct qm *qm);
 void qm_qps_cleanup(struct qm *qm);
 struct qm_qp *qm_qp_get(struct qm *qm);
-void qm_qp_put(struct qm_qp *qp);
 void qm_qp_break(struct qm_qp *qp);
 void qm_qp_leave(struct qm_qp *qp, struct qm_ss *ss);
 int qm_qp_drain_until(struct qm_qp *qp, u64 deadline);
-int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms);
 void qm_qp_interrupt(struct qm_qp *qp);
 bool qm_qp_started(struct qm_qp *qp);
 int qm_qp_tell_stop(struct qm_qp *qp);
@@ -104,7 +103,6 @@ void qm_kernel_qp_event(struct qm_qp *qp);
 /* uacce.c */
 int qm_class_register(void);
 void qm_class_unregister(void);
-void qm_device_setup(struct qm *qm);
 
 /* user.c */
 extern struct device_attribute dev_attr_queues_per_user;
@@ -113,7 +111,6 @@ void qm_user_setup(struct qm *qm);
 /* mode.c */
 extern struct device_attribute dev_attr_dma_mode;
 void qm_mode_setup(struct qm *qm);
-bool qm_mode_possible(struct qm *qm, enum qm_dma_mode mode);
 unsigned int qm_mode_flags(struct qm *qm);
 int qm_physical_check(struct qm *qm);
 

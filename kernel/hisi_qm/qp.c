@@ -283,7 +283,7 @@ int qm_qp_drain_until(struct qm_qp *qp, u64 deadline)
 }
 
 /* The same; @timeout_ms is the longest wait. */
-int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
+static int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
 {
 	return qm_qp_drain_until(qp, ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC);
 }
@@ -398,7 +398,7 @@ struct qm_qp *qm_qp_get(struct qm *qm)
 }
 
 /* Only a queue that the device has let go of. */
-void qm_qp_put(struct qm_qp *qp)
+static void qm_qp_put(struct qm_qp *qp)
 {
 	struct qm *qm = qp->qm;
 

@@ -173,20 +173,39 @@ void qm_halt(struct qm *qm)
 }
 EXPORT_SYMBOL_GPL(qm_halt);
 
+static void qm_thaw(struct qm *qm, enum qm_state state)
+{
+	WRITE_ONCE(qm->state, state);
+	wake_up_all(&qm->thaw);
+}
+
+/**
+ * qm_lose() - do not restart after qm_halt(): the device is not to be used
+ * @qm: halted queue manager
+ *
+ * START_Q and open() are -EIO, until another qm_halt(), reset and qm_restart() bring it back.
+ */
+void qm_lose(struct qm *qm)
+{
+	qm_thaw(qm, QM_LOST);
+}
+EXPORT_SYMBOL_GPL(qm_lose);
+
 /**
  * qm_restart() - let users work again after qm_halt()
  * @qm: halted queue manager; its function has been reset, or had no power
  *
  * Also after an error another qm_halt(), reset and qm_restart() may follow.
  *
- * Return: 0, or the error of the step that failed: then START_Q and open() are -EIO.
+ * Return: 0; -EALREADY if it is not halted, and nothing has changed; or the error of the step that
+ * failed: then START_Q and open() are -EIO.
  */
 int qm_restart(struct qm *qm)
 {
 	int ret;
 
 	if (qm->state != QM_HALTED)
-		return 0;
+		return -EALREADY;
 	ret = wd_iommu_set_master(qm->pdev);
 	if (!ret)
 		ret = qm_start(qm);
@@ -197,8 +216,7 @@ int qm_restart(struct qm *qm)
 		qm_irqs_enable(qm);
 	}
 	trace_hisi_qm_restart(&qm->pdev->dev, ret);
-	WRITE_ONCE(qm->state, ret ? QM_LOST : QM_RUNNING);
-	wake_up_all(&qm->thaw);
+	qm_thaw(qm, ret ? QM_LOST : QM_RUNNING);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(qm_restart);

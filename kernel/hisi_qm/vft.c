@@ -33,7 +33,6 @@ int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value)
 		usleep_range(5, 20);
 	}
 }
-EXPORT_SYMBOL_GPL(qm_poll_register);
 
 static int qm_vft_write(struct qm *qm, u32 type, unsigned int function, u64 entry)
 {

@@ -174,15 +174,15 @@ static void zip_reset_done(struct pci_dev *pdev)
 }
 
 /*
- * Memory cannot be reached any more, for instance since the IOMMU unit is dead. The restart fails,
- * and so callers that wait to start a queue return.
+ * Memory or registers cannot be reached any more, for instance since the IOMMU unit is dead.
+ * Callers that wait to start a queue return.
  */
 static pci_ers_result_t zip_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	if (state == pci_channel_io_normal)
 		return PCI_ERS_RESULT_NONE;
 	zip_halt(pdev);
-	zip_restart(pdev);
+	qm_lose(pci_get_drvdata(pdev));
 	return PCI_ERS_RESULT_DISCONNECT;
 }
 

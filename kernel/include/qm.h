@@ -120,7 +120,7 @@ enum qm_dma_mode { QM_DMA_SVA, QM_DMA_PINNED, QM_DMA_IOMMUFD, QM_DMA_PHYSICAL, Q
  * NEW:		not initialised
  * RUNNING:	queues can be started
  * HALTED:	between qm_halt() and qm_restart()
- * LOST:	the device did not start again
+ * LOST:	the device did not start again, or is not to be used
  */
 enum qm_state { QM_NEW, QM_RUNNING, QM_HALTED, QM_LOST };
 
@@ -152,8 +152,8 @@ enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED }
  * @irqs_off: they are disabled
  * @ask: asks for queues that did not stop
  * @ask_ms: time to the next @ask
- * @state: see there; changed by qm_init(), qm_halt() and qm_restart(); the driver core
- *	serialises their callers
+ * @state: see there; changed by qm_init(), qm_halt(), qm_restart() and qm_lose(); the driver
+ *	core serialises their callers
  * @thaw: woken when @state is no longer HALTED, or @gone
  * @used: bitmap of queues taken
  * @free: number of queues that open() can take
@@ -241,11 +241,11 @@ int qm_init(struct qm *qm);
 void qm_exit(struct qm *qm);
 void qm_halt(struct qm *qm);
 int qm_restart(struct qm *qm);
+void qm_lose(struct qm *qm);
 int qm_register(struct qm *qm);
 void qm_unregister(struct qm *qm);
 u32 qm_capability(struct qm *qm, u32 offset, u32 fallback);
 bool qm_serves_users(const struct qm *qm);
-int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value);
 
 struct qm_qp *qm_kernel_qp(struct qm *qm);
 struct qm_qp *qm_take_qp(struct qm *qm);
