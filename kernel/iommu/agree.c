@@ -53,8 +53,8 @@ bool wd_iommu_attach_agrees(struct iommu_domain *domain, struct wd_pgtable *tabl
 	if (!device)
 		return true;
 	if (pasid != IOMMU_NO_PASID) {
-		record = wd_attach_at(device, pasid);
-		agrees = record && wd_attach_is(record, domain, table) &&
+		record = xa_load(&device->pasids, pasid);
+		agrees = record && record->domain->domain == domain && record->table == table &&
 			 wd_attach_agrees(device, pasid);
 	}
 	wd_device_unuse(device);

@@ -6,7 +6,6 @@
 #include <linux/io.h>
 #include <linux/pci-ats.h>
 
-#include "../trace.h"
 #include "iommu_master.h"
 #include "regs.h"
 #include "vtd.h"
@@ -220,23 +219,6 @@ void vtd_reset_done(struct device *device)
 	if (dev->faults_on && vtd_faults_switch_on(dev))
 		dev_err(device, "no page requests after its reset\n");
 	mutex_unlock(&dev->lock);
-}
-
-/**
- * vtd_respond - answer a group of page requests
- * @unit: has the requests
- * @rid: of the function
- * @has_pasid: the requests had a PASID
- * @pasid: PASID
- * @grpid: group
- * @code: VTD_RESPONSE_*
- */
-void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code)
-{
-	struct vtd_qi_desc response = vtd_qi_response(rid, has_pasid, pasid, grpid, code);
-
-	trace_vtd_page_response(rid, has_pasid, pasid, grpid, code);
-	vtd_qi_submit(unit, &response, 1);
 }
 
 /**

@@ -54,6 +54,23 @@ static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
 	       (q0 & VTD_PR_EXR && q1 & VTD_PR_RDR);
 }
 
+/**
+ * vtd_respond - answer a group of page requests
+ * @unit: has the requests
+ * @rid: of the function
+ * @has_pasid: the requests had a PASID
+ * @pasid: PASID
+ * @grpid: group
+ * @code: VTD_RESPONSE_*
+ */
+void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code)
+{
+	struct vtd_qi_desc response = vtd_qi_response(rid, has_pasid, pasid, grpid, code);
+
+	trace_vtd_page_response(rid, has_pasid, pasid, grpid, code);
+	vtd_qi_submit(unit, &response, 1);
+}
+
 static void vtd_pr_log(struct vtd_unit *unit, u64 q0, u64 q1, u8 reason)
 {
 	const struct vtd_fault fault = {

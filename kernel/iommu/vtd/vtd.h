@@ -489,7 +489,6 @@ int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
 void vtd_reset_prepare(struct device *device);
 void vtd_reset_done(struct device *device);
-void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,
 		       enum wd_fault_code code);
 
@@ -498,6 +497,7 @@ int vtd_prq_init(struct vtd_unit *unit);
 void vtd_prq_enable(struct vtd_unit *unit);
 void vtd_prq_disable(struct vtd_unit *unit);
 void vtd_prq_exit(struct vtd_unit *unit);
+void vtd_respond(struct vtd_unit *unit, u16 rid, bool has_pasid, u32 pasid, u16 grpid, u8 code);
 void vtd_prq_sync(struct vtd_unit *unit);
 void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did);
 irqreturn_t vtd_prq_thread(int irq, void *data);
