@@ -1,8 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Completions of a command line tool for a shell, from what the tool itself says with --help.
+"""Completions of a command line tool for bash, zsh and fish, from what the tool itself says with --help.
 
-usage: completions.py bash|zsh|fish PROGRAM >FILE
+usage: completions.py PROGRAM DIRECTORY
 """
 
 import pathlib
@@ -196,13 +196,16 @@ def fish(tool):
     return "\n".join(out) + "\n"
 
 
-SHELLS = {"bash": bash, "zsh": zsh, "fish": fish}
+# The name of the file that each shell looks for, and what is in it.
+SHELLS = {"bash": ("{}", bash), "zsh": ("_{}", zsh), "fish": ("{}.fish", fish)}
 
 
 def main():
-    if len(sys.argv) != 3 or sys.argv[1] not in SHELLS:
+    if len(sys.argv) != 3:
         sys.exit(__doc__)
-    sys.stdout.write(SHELLS[sys.argv[1]](ask(sys.argv[2])))
+    tool, folder = ask(sys.argv[1]), pathlib.Path(sys.argv[2])
+    for form, write in SHELLS.values():
+        (folder / form.format(tool.name)).write_text(write(tool))
 
 
 if __name__ == "__main__":
