@@ -12,13 +12,13 @@
 
 #include "qm_private.h"
 
-/* Depths are 16-bit fields; contexts hold depth - 1 in 12 bits. */
+/* Capability registers have 16 bits for a depth, but contexts have only 12 bits for depth - 1. */
 #define QM_MAX_DEPTH 4096
 
 /**
- * qm_capability() - a capability register, or its default
+ * qm_capability() - read a capability register, or take its default
  * @qm: queue manager
- * @offset: of the register
+ * @offset: offset of the register
  * @fallback: value on a device without capability registers
  */
 u32 qm_capability(struct qm *qm, u32 offset, u32 fallback)
@@ -30,10 +30,11 @@ u32 qm_capability(struct qm *qm, u32 offset, u32 fallback)
 EXPORT_SYMBOL_GPL(qm_capability);
 
 /**
- * qm_serves_users() - can queues be given to users?
+ * qm_serves_users() - can the driver give queues to users?
  * @qm: initialised queue manager
  *
- * Each queue must have doorbells of its own, and its owner must not be able to prevent a stop.
+ * For this each queue must have doorbells of its own, and the device must be able to stop a queue
+ * against the will of its owner.
  */
 bool qm_serves_users(const struct qm *qm)
 {
@@ -51,7 +52,10 @@ static int qm_read_depths(struct qm *qm)
 	qm->sq_depth = FIELD_GET(QM_CAP_DEPTH_LOW, word);
 	qm->cq_depth = FIELD_GET(QM_CAP_DEPTH_HIGH, word);
 
-	/* The completion ring must begin on a page: a user may map it read-only (QM-UACCE-3). */
+	/*
+	 * The completion ring must begin at a page boundary, so that a user can map it read-only
+	 * (QM-UACCE-3).
+	 */
 	if (qm->eq_depth < 2 || qm->aeq_depth < 2 || qm->sq_depth < 2 ||
 	    qm->sq_depth > QM_MAX_DEPTH || qm->cq_depth != qm->sq_depth ||
 	    !PAGE_ALIGNED(qm->sq_depth * QM_SQE_SIZE)) {
@@ -62,7 +66,7 @@ static int qm_read_depths(struct qm *qm)
 	return 0;
 }
 
-/* Offset of the doorbell words, or 0 (Documentation/design/machine/pci.rst). */
+/* Return: the offset of the doorbell words, or 0 (Documentation/design/machine/pci.rst). */
 static u32 qm_find_words(struct pci_dev *pdev)
 {
 	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
@@ -114,7 +118,7 @@ int qm_caps_read(struct qm *qm)
 	int ret;
 
 	qm->features = qm_read(qm, QM_CAP_FEATURES);
-	/* Without capability registers version 3 has every feature (QM-REG-1). */
+	/* A version 3 without capability registers has every feature (QM-REG-1). */
 	if (!FIELD_GET(QM_CAP_VERSION, qm->features))
 		qm->features = QM_CAP_STOP_QP;
 
@@ -131,7 +135,7 @@ int qm_caps_read(struct qm *qm)
 	ret = qm_map_doorbells(qm);
 	if (ret)
 		return ret;
-	/* One for the kernel, one for a user. */
+	/* The kernel needs one queue, and there must be one for users. */
 	if (qm->qp_num < 2) {
 		dev_err(&qm->pdev->dev, "only %u queues\n", qm->qp_num);
 		if (qm->doorbells)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Errors of the queue manager hardware: enabling and logging (QM-REG-4). Errors of requests
- * are reported in the requests and do not come here.
+ * Errors of the queue manager hardware: switch their interrupts on, and log them (QM-REG-4). The
+ * device reports errors of requests in their descriptors, not here.
  */
 #include <linux/device.h>
 
 #include "qm_private.h"
 #include "trace.h"
 
-/* By bit number (Linux 6.1 qm.c, qm_hw_error). */
+/* Indexed by bit number (Linux 6.1 qm.c, qm_hw_error). */
 static const char *const qm_error_names[] = {
 	"bus read",	     "bus write",	  "memory, multi-bit",	"memory, single-bit",
 	"get-task timeout",  "do-task timeout",	  "write-back timeout", "SQ/CQ of no function",
@@ -16,7 +16,7 @@ static const char *const qm_error_names[] = {
 	"doorbell key",	     "mailbox timeout",	  "FLR timeout",
 };
 
-/* Doorbells with a queue or a position that does not exist: any owner of a queue can ring them. */
+/* Errors by wrong doorbells, with a bad queue or position, which any owner of a queue can ring. */
 #define QM_ERROR_OF_USERS (BIT(7) | BIT(8) | BIT(9) | BIT(12))
 
 void qm_error_enable(struct qm *qm)
@@ -44,7 +44,7 @@ void qm_error_disable(struct qm *qm)
  * qm_error_log() - read, log and clear the error registers
  * @qm: queue manager
  *
- * Errors that users provoke are cleared without a message; the others are rate limited.
+ * This logs no errors that users can cause, and others with a rate limit.
  */
 void qm_error_log(struct qm *qm)
 {

@@ -3,8 +3,9 @@
  * Event queue (completions), asynchronous event queue (errors of queues), and the interrupts that
  * announce them (QM-EVENT-1 to QM-EVENT-6).
  *
- * The device sends no further EQ interrupt until the EQ doorbell is rung, so the doorbell follows
- * the reading, and only the thread of the vector moves the heads.
+ * After an EQ interrupt the device sends no other one until the driver rings the EQ doorbell. So
+ * the driver reads the events first, then rings the doorbell. Only the thread of the vector changes
+ * the heads.
  */
 #include <linux/bitfield.h>
 #include <linux/build_bug.h>
@@ -16,7 +17,7 @@
 
 #include "qm_private.h"
 
-/* Entries read between two EQ doorbells. */
+/* Most entries that the driver reads between two EQ doorbells. */
 #define QM_EQ_BATCH 64
 
 static size_t qm_table_size(struct qm *qm)
@@ -29,7 +30,7 @@ static size_t qm_ring_size(unsigned int depth)
 	return ALIGN((size_t)depth * sizeof(__le32), 32);
 }
 
-/* One block: EQ, AEQ, SQC table, CQC table. */
+/* Allocate one block for EQ, AEQ, SQC table and CQC table. */
 int qm_events_setup(struct qm *qm)
 {
 	qm->rings_size =
@@ -67,8 +68,8 @@ static int qm_event_context(struct qm *qm, u8 command, dma_addr_t base, unsigned
 }
 
 /**
- * qm_events_start() - hand event queues and context tables to the device, unmask interrupts
- * @qm: queue manager; its mailbox is locked
+ * qm_events_start() - give event queues and context tables to the device, unmask interrupts
+ * @qm: queue manager; the caller holds mailbox_lock
  *
  * Return: 0 or an error of the mailbox; after an error no interrupt is unmasked.
  */
@@ -148,7 +149,7 @@ static void qm_eq_process(struct qm *qm)
 				break;
 			queues[count] = FIELD_GET(QM_EQE_QUEUE, event);
 		}
-		/* The completions were written before their events. */
+		/* Read the events before the completions, which the device has written earlier. */
 		dma_rmb();
 		qm_event_doorbell(qm, QM_DB_CMD_EQ, qm->eq_head);
 		for (i = 0; i < count; i++)
@@ -156,7 +157,7 @@ static void qm_eq_process(struct qm *qm)
 	} while (count == QM_EQ_BATCH);
 }
 
-/* The owner has overrun its queue: only the owner is told. */
+/* A queue has failed, since its owner has overrun it. Tell only the owner. */
 static void qm_aeq_queue_error(struct qm *qm, unsigned int queue)
 {
 	struct qm_qp *qp;
@@ -220,7 +221,7 @@ static irqreturn_t qm_aeq_thread(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The engine has error registers of its own: look there in any case. */
+/* Always wake the thread: the engine has error registers of its own, which it has to check. */
 static irqreturn_t qm_abnormal_irq(int irq, void *data)
 {
 	return IRQ_WAKE_THREAD;
@@ -232,7 +233,7 @@ static irqreturn_t qm_abnormal_thread(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* All causes on one vector. */
+/* For a device with a single vector: check all causes. */
 static irqreturn_t qm_shared_thread(int irq, void *data)
 {
 	struct qm *qm = data;
@@ -265,7 +266,10 @@ static int qm_irq_number(struct qm *qm, const struct qm_irq *irq)
 	return pci_irq_vector(qm->pdev, FIELD_GET(QM_CAP_IRQ_VECTOR, cap));
 }
 
-/* MSI-X first, which stock guests have; then MSI as the real function; then one shared vector. */
+/*
+ * Try MSI-X first, which the machine's functions have; then MSI, as on the real device; then one
+ * shared vector.
+ */
 static int qm_vectors_alloc(struct qm *qm)
 {
 	int ret;
@@ -324,7 +328,7 @@ int qm_irqs_setup(struct qm *qm)
 	return ret;
 }
 
-/* Returns when no handler runs any more. The device need not be there. */
+/* Remove the handlers, and wait for those that run. This does not touch the device. */
 void qm_irqs_cleanup(struct qm *qm)
 {
 	while (qm->nr_irqs)
@@ -332,7 +336,7 @@ void qm_irqs_cleanup(struct qm *qm)
 	pci_free_irq_vectors(qm->pdev);
 }
 
-/* The same, but the handlers stay installed. */
+/* Disable the interrupts, and wait for handlers that run. */
 void qm_irqs_disable(struct qm *qm)
 {
 	unsigned int i;

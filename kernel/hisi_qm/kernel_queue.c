@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queues of the kernel's own: sending, and completion by interrupt (QM-EVENT-1).
+ * Queues that the kernel uses: send requests, and complete them by interrupt (QM-EVENT-1).
  */
 #include <linux/device.h>
 #include <linux/jiffies.h>
@@ -9,8 +9,7 @@
 #include "qm_private.h"
 
 /*
- * The descriptor that a completion names. The ring is memory that the device writes: its indices
- * are not believed.
+ * Handle a completion, which names a descriptor. The device writes the ring, so check the index.
  */
 static void qm_kernel_qp_complete(struct qm_qp *qp, const struct qm_cqe *cqe)
 {
@@ -27,7 +26,7 @@ static void qm_kernel_qp_complete(struct qm_qp *qp, const struct qm_cqe *cqe)
 				    slot, qp->id);
 }
 
-/* Take every valid completion; then arm for the next one. Interrupt thread. */
+/* Handle every valid completion; then ask for an event of the next one. Interrupt thread. */
 void qm_kernel_qp_event(struct qm_qp *qp)
 {
 	struct qm *qm = qp->qm;
@@ -42,7 +41,7 @@ void qm_kernel_qp_event(struct qm_qp *qp)
 	while ((le16_to_cpu(READ_ONCE(cqe[qp->cq_head].w7)) & QM_CQE_W7_PHASE) == qp->cq_phase) {
 		const struct qm_cqe *done = &cqe[qp->cq_head];
 
-		/* The completion before the results. */
+		/* Read the completion before the results. */
 		dma_rmb();
 		if (++qp->cq_head == qm->cq_depth) {
 			qp->cq_head = 0;
@@ -57,10 +56,10 @@ void qm_kernel_qp_event(struct qm_qp *qp)
 /**
  * qm_qp_set_handler() - set the function that is called for completions
  * @qp: stopped kernel queue
- * @handler: called in the interrupt thread with the descriptor that the device completed, valid
- *	until the call returns; or with NULL: the device does nothing on the queue any more. It must
- *	not start or stop the queue
- * @owner: found in qp->owner
+ * @handler: called in the interrupt thread with the descriptor that the device has completed, which
+ *	is valid during the call; or with NULL if the device has given the queue up. The handler
+ *	must not start or stop the queue
+ * @owner: data for the handler, in qp->owner
  */
 void qm_qp_set_handler(struct qm_qp *qp, void (*handler)(struct qm_qp *qp, const void *sqe),
 		       void *owner)
@@ -73,9 +72,9 @@ void qm_qp_set_handler(struct qm_qp *qp, void (*handler)(struct qm_qp *qp, const
 EXPORT_SYMBOL_GPL(qm_qp_set_handler);
 
 /**
- * qm_qp_send() - hand one request to the device
- * @qp: started kernel queue; the caller keeps other sends away, and counts: fewer than the depth
- *	may be outstanding
+ * qm_qp_send() - give one request to the device
+ * @qp: started kernel queue. The caller makes only one call at a time, and has fewer requests
+ *	outstanding than the depth of the queue
  * @sqe: descriptor of QM_SQE_SIZE bytes
  *
  * Any context.
@@ -86,7 +85,7 @@ void qm_qp_send(struct qm_qp *qp, const void *sqe)
 
 	memcpy(qp->dus + (size_t)QM_SQE_SIZE * qp->sq_tail, sqe, QM_SQE_SIZE);
 	qp->sq_tail = qp->sq_tail + 1 == qm->sq_depth ? 0 : qp->sq_tail + 1;
-	/* The descriptor before its doorbell. */
+	/* The descriptor must be visible before the doorbell. */
 	dma_wmb();
 	qm_qp_doorbell(qp, QM_DB_CMD_SQ, qp->sq_tail, 0);
 }
@@ -96,7 +95,7 @@ EXPORT_SYMBOL_GPL(qm_qp_send);
  * qm_qp_abandon() - give up a kernel queue that the device would not stop
  * @qp: the queue
  *
- * When this returns no handler runs any more, and none will.
+ * When this returns no handler is running, and none will be called.
  */
 void qm_qp_abandon(struct qm_qp *qp)
 {
@@ -106,12 +105,12 @@ EXPORT_SYMBOL_GPL(qm_qp_abandon);
 
 /**
  * qm_qp_request() - execute one request on a kernel queue
- * @qp: started kernel queue without handler; the caller keeps other requests away
- * @sqe: descriptor of QM_SQE_SIZE bytes; the device's results are written back into it
- * @timeout_ms: the longest wait
+ * @qp: started kernel queue without handler; the caller makes only one call at a time
+ * @sqe: descriptor of QM_SQE_SIZE bytes; receives the results of the device
+ * @timeout_ms: longest wait
  *
- * Return: 0 if the device completed it (its status is in the descriptor), -ETIMEDOUT if not: then
- * the queue must be stopped before its buffers are reused.
+ * Return: 0 if the device has completed the request (its status is in the descriptor); -ETIMEDOUT
+ * otherwise. Then the caller must stop the queue before it uses the buffers again.
  */
 int qm_qp_request(struct qm_qp *qp, void *sqe, unsigned int timeout_ms)
 {
@@ -120,7 +119,7 @@ int qm_qp_request(struct qm_qp *qp, void *sqe, unsigned int timeout_ms)
 	qm_qp_send(qp, sqe);
 	if (!wait_for_completion_timeout(&qp->done, msecs_to_jiffies(timeout_ms)))
 		return -ETIMEDOUT;
-	/* The completion before the results. */
+	/* Read the completion before the results. */
 	dma_rmb();
 	memcpy(sqe, slot, QM_SQE_SIZE);
 	return 0;

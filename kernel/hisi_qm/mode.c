@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where the memory of a queue comes from if its file has no address space of /dev/iommu: the
- * device's mode, in its attribute "dma_mode" (Documentation/guide/sva.rst).
+ * The mode of a device, in attribute "dma_mode": it says in which memory a queue works if its file
+ * has no address space of /dev/iommu (Documentation/guide/sva.rst).
  */
 #include <linux/capability.h>
 #include <linux/device.h>
@@ -30,7 +30,7 @@ static const char *const qm_mode_names[] = {
 	[QM_DMA_PHYSICAL] = "physical",
 };
 
-/* Requests without PASID reach memory untranslated, as long as the driver is bound. */
+/* Whether requests without PASID reach memory untranslated. This cannot change under the driver. */
 static bool qm_is_identity(struct qm *qm)
 {
 	struct iommu_domain *domain = iommu_get_domain_for_dev(&qm->pdev->dev);
@@ -39,7 +39,7 @@ static bool qm_is_identity(struct qm *qm)
 }
 
 /**
- * qm_mode_possible() - can a device do that, and is it allowed
+ * qm_mode_possible() - does a device support a mode, and is the mode allowed?
  * @qm: initialised
  * @mode: a mode
  */
@@ -62,7 +62,7 @@ static bool qm_mode_possible(struct qm *qm, enum qm_dma_mode mode)
 }
 
 /**
- * qm_mode_setup() - the mode of a new device: the best that it can do
+ * qm_mode_setup() - set the first mode of a device: SVA if it supports that, otherwise iommufd
  * @qm: initialised, not registered
  */
 void qm_mode_setup(struct qm *qm)
@@ -71,11 +71,11 @@ void qm_mode_setup(struct qm *qm)
 }
 
 /**
- * qm_physical_check() - may the caller use physical addresses on a device
+ * qm_physical_check() - may the caller use physical addresses on a device?
  * @qm: queue manager
  *
- * As for VFIO's devices without IOMMU: only with the parameter, for a process that may touch all
- * hardware anyway, and with a mark on the kernel, since the device may have written anywhere.
+ * As VFIO does for devices without IOMMU, this needs the module parameter and a process with
+ * CAP_SYS_RAWIO. It also taints the kernel, since the device may write to any memory.
  *
  * Return: 0; -EOPNOTSUPP, -EPERM.
  */
@@ -90,7 +90,7 @@ int qm_physical_check(struct qm *qm)
 }
 
 /**
- * qm_mode_flags() - the mode's bits in attribute "flags"
+ * qm_mode_flags() - bits of the mode for attribute "flags"
  * @qm: registered
  */
 unsigned int qm_mode_flags(struct qm *qm)
@@ -122,7 +122,7 @@ static ssize_t dma_mode_show(struct device *dev, struct device_attribute *attr, 
 	return at + sysfs_emit_at(buf, at, "\n");
 }
 
-/* Queues that are started go on as they are. */
+/* Queues that are started keep working in their old memory. */
 static ssize_t dma_mode_store(struct device *dev, struct device_attribute *attr, const char *buf,
 			      size_t count)
 {

@@ -91,7 +91,7 @@
 #define QM_VFT_SQC_NUMBER GENMASK_ULL(54, 45)
 #define QM_VFT_CQC_VALID BIT_ULL(28)
 
-/* Mailbox (4) */
+/* Mailbox (QM-MB-1) */
 #define QM_MB_CMD GENMASK(7, 0)
 #define QM_MB_STATUS GENMASK(12, 9)
 #define QM_MB_BUSY BIT(13)
@@ -118,9 +118,7 @@
 /* Doorbell window of a queue in BAR4 (QM-DB-2) */
 #define QM_DB_WINDOW 0x10000
 
-/**
- * struct qm_sqc - submission queue context (QM-MB-3)
- */
+/* Submission queue context (QM-MB-3). */
 struct qm_sqc {
 	__le16 head;
 	__le16 tail;
@@ -142,9 +140,7 @@ struct qm_sqc {
 #define QM_SQC_W13_ORDER BIT(4)
 #define QM_SQC_W13_TYPE GENMASK(11, 8)
 
-/**
- * struct qm_cqc - completion queue context (QM-MB-3)
- */
+/* Completion queue context (QM-MB-3). */
 struct qm_cqc {
 	__le16 head;
 	__le16 tail;
@@ -163,9 +159,7 @@ struct qm_cqc {
 #define QM_CQC_DW6_PHASE BIT(0)
 #define QM_CQC_DW6_ARMED BIT(1)
 
-/**
- * struct qm_eqc - event queue context, 28 bytes; the AEQ's has the same layout (QM-MB-3)
- */
+/* Event queue context, 28 bytes. That of the AEQ has the same layout (QM-MB-3). */
 struct qm_eqc {
 	__le16 head;
 	__le16 tail;
@@ -178,9 +172,7 @@ struct qm_eqc {
 #define QM_EQC_DW6_DEPTH GENMASK(15, 0)
 #define QM_EQC_DW6_PHASE BIT(16)
 
-/**
- * struct qm_cqe - completion (QM-RING-3)
- */
+/* Completion (QM-RING-3). */
 struct qm_cqe {
 	__le32 rsvd0;
 	__le16 cmd_id;
@@ -205,8 +197,8 @@ struct qm_cqe {
 #define QM_CTX_ENTRY_SIZE 32
 
 /*
- * Vendor-specific capability of the machine's functions (Documentation/design/machine/pci.rst); the real
- * function has none and so no doorbell words.
+ * Vendor-specific capability of the machine's functions (Documentation/design/machine/pci.rst). The
+ * real device does not have it, and so has no doorbell words.
  */
 #define QM_VSEC_LENGTH 0x02
 #define QM_VSEC_VERSION 0x03

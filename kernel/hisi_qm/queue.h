@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * An open queue file: one hardware queue, at most one address space.
+ * An open queue file: it has one hardware queue, and at most one address space.
  */
 #ifndef _WD_QM_QUEUE_H
 #define _WD_QM_QUEUE_H
@@ -19,41 +19,41 @@ struct qm_bond;
 struct wd_sva_mm;
 struct qm_user;
 
-/* The PASID field of queue contexts (QM-RING-5). */
+/* Limit by the PASID field of queue contexts (QM-RING-5). */
 #define QM_QUEUE_MAX_PASIDS 0x10000
 
 /*
- * INIT:	the hardware queue is ours and stopped
- * STARTED:	the device works on it; it is attached, or has a bond, or uses physical addresses.
- *		Or qm_halt() stopped it since: then it is as good as INIT, see qm_queue_started()
- * ZOMBIE:	the device went away, or did not stop the queue; final
+ * INIT:	the file has a hardware queue, which is stopped
+ * STARTED:	the device works on the queue. It is attached, or has a bond, or uses physical
+ *		addresses. If qm_halt() has stopped it since, qm_queue_started() makes it INIT
+ * ZOMBIE:	the device has gone, or did not stop the queue; the state does not change any more
  */
 enum qm_queue_state { QM_QUEUE_ZOMBIE, QM_QUEUE_INIT, QM_QUEUE_STARTED };
 
 /**
  * struct qm_queue - open queue file
- * @qm: counted
- * @qp: ours until release
+ * @qm: queue manager, held
+ * @qp: hardware queue of the file, until release
  * @user: the user that opened the file; qm->lock
  * @ref: the file, and qm_unregister() while it works on the queue
  * @node: in qm->queues; qm->lock
  * @lock: protects the members below; order in qm_private.h
- * @state: see there
- * @type: of the next start
+ * @state: see enum qm_queue_state
+ * @type: type for the next start
  * @idev: the binding to an iommufd, or NULL
- * @mapping: of the file, where its VMAs are found; NULL after its release
+ * @mapping: mapping of the file, to find its VMAs; NULL after its release
  * @attached: an address space is attached at @pasid
- * @pasid: while attached, or NULL
- * @mm: address space that opened the file; its structure is kept
+ * @pasid: PASID of the attachment, or NULL
+ * @mm: address space that opened the file; held by mmgrab()
  * @ended: called with @lock held when the process of @bond ends: stops the queue and leaves @bond
- * @bond: the started queue works in @mm, or did so when qm_halt() stopped it; or NULL
+ * @bond: bond of a queue that works in @mm, or worked in it until qm_halt(); or NULL
  * @bond_node: in qm_bond.queues; qm->sva_lock
- * @pins: struct qm_pin, memory of @mm
- * @nr_pins: entries of @pins, and pins that are being made
+ * @pins: struct qm_pin, pinned memory of @mm
+ * @nr_pins: number of entries of @pins, and of pins that threads are making
  * @ss: region SS, or NULL; qp->lock
- * @mapped: bitmap of enum uacce_qfrt, regions that were mapped; qp->lock
- * @dead: no new mapping, pollers are told; qp->lock
- * @orphan: stopped because @mm ended, pollers are told; qp->lock
+ * @mapped: bitmap of enum uacce_qfrt: regions that were mapped; qp->lock
+ * @dead: the queue is a zombie: no new mapping, and poll() reports it; qp->lock
+ * @orphan: stopped because @mm has ended, and poll() reports it; qp->lock
  */
 struct qm_queue {
 	struct qm *qm;
@@ -85,8 +85,8 @@ struct qm_queue {
 
 /**
  * struct qm_pasid - a PASID that is taken
- * @ref: its owner, and hardware queues that keep it
- * @qm: the device's
+ * @ref: one for its owner, and one for each hardware queue that keeps it
+ * @qm: queue manager of the device
  * @value: the PASID
  */
 struct qm_pasid {
@@ -147,9 +147,9 @@ int qm_queue_mmap(struct file *file, struct vm_area_struct *vma);
 void qm_queue_revoke_doorbells(struct qm_queue *queue);
 
 /*
- * Time for a queue to finish its requests before the device is told to stop it: when its owner
- * stops it, and when it closes it; and the interval at which its page faults are answered
- * meanwhile.
+ * Time for a queue to finish its requests before the driver tells the device to stop it: if its
+ * owner stops it, and if its owner closes it. The last value is the interval at which the driver
+ * answers its page faults meanwhile.
  */
 #define QM_QUEUE_PATIENCE_MS 1000
 #define QM_QUEUE_PATIENCE_CLOSE_MS 200

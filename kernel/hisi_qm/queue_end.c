@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The end of a queue. If the owner left a queue full of work, or page faults unanswered, STOP_QP
- * would occupy the mailbox, which all queues need, until the device has finished the queue. So the
- * driver waits for the queue to drain first; then it answers the page faults for the owner. If the
- * results are not wanted any more, it also wipes the requests that the device has not fetched, so
- * that they fail at once.
+ * The end of a queue. The device executes STOP_QP only after it has finished the requests that it
+ * has taken, and meanwhile the mailbox, which all queues need, is busy. So the driver first waits
+ * for the queue to drain; then it answers the page faults instead of the owner. If nobody needs the
+ * results any more, it also wipes the requests that the device has not fetched, so that they fail
+ * at once.
  *
- * If the device does not stop a queue within the mailbox's time, its address space is taken away,
- * and it is stopped again. A hardware queue that does not stop even so keeps its number, its memory
- * and its PASID until the device is reset, because the device may still use them.
+ * If the device does not stop a queue in time, the driver takes the address space away, and tries
+ * again. If that fails, too, the queue is broken: it keeps its number, its memory and its PASID,
+ * since the device may still use them (broken.c).
  */
 #include <linux/ktime.h>
 #include <linux/lockdep.h>
@@ -19,7 +19,7 @@
 #include "iommufd.h"
 #include "queue.h"
 
-/* Put the address space out of the device's reach. The PASID stays reserved. */
+/* Let the device reach no memory of the queue's address space. The PASID stays reserved. */
 static void qm_queue_block(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
@@ -30,7 +30,7 @@ static void qm_queue_block(struct qm_queue *queue)
 	queue->attached = false;
 }
 
-/* Others may have the PASID, unless the hardware queue may still use it. */
+/* Free the PASID, unless the hardware queue may still use it. */
 static void qm_queue_free_pasid(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
@@ -41,11 +41,11 @@ static void qm_queue_free_pasid(struct qm_queue *queue)
 	queue->pasid = NULL;
 }
 
-/* The page faults that are answered while a queue drains. */
+/* The page faults that the driver refuses while a queue drains. */
 enum qm_queue_refuse {
 	QM_REFUSE_NONE,
-	QM_REFUSE_OWN, /* of the PASID that the queue is attached at */
-	QM_REFUSE_ALL, /* of its process, perhaps with other queues */
+	QM_REFUSE_OWN, /* those of the PASID where the queue is attached */
+	QM_REFUSE_ALL, /* also those of its bond, perhaps of other queues */
 };
 
 static void qm_queue_refuse_faults(struct qm_queue *queue, enum qm_queue_refuse whose)
@@ -58,7 +58,7 @@ static void qm_queue_refuse_faults(struct qm_queue *queue, enum qm_queue_refuse 
 		qm_queue_bond_refuse(queue);
 }
 
-/* Until the queue is idle or @until, as of ktime_get_ns(). */
+/* Wait until the queue is idle, or until the time @until, as from ktime_get_ns(). */
 static int qm_queue_drain(struct qm_queue *queue, u64 until, enum qm_queue_refuse refuse)
 {
 	u64 now, step = QM_QUEUE_STEP_US * (u64)NSEC_PER_USEC;
@@ -77,7 +77,7 @@ static u64 qm_queue_until(unsigned int patience_ms)
 	return ktime_get_ns() + patience_ms * (u64)NSEC_PER_MSEC;
 }
 
-/* Tell the device; if need be with the address space out of its reach. */
+/* Stop the hardware queue; if the device does not, take the address space away and try again. */
 static int qm_queue_stop(struct qm_queue *queue)
 {
 	struct qm_qp *qp = queue->qp;
@@ -95,13 +95,13 @@ static int qm_queue_stop(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_halt() - stop the hardware queue in any case
+ * qm_queue_halt() - stop a queue for its owner
  * @queue: locked, in any state
  *
- * Its requests have some time to finish, and its page faults to be answered.
+ * The device gets some time to finish the requests, and the owner to answer page faults.
  *
- * Return: 0: the hardware is not working on the queue; it is in INIT if it was STARTED, and still
- * attached. -EIO: the hardware had to be cut off; the queue is a zombie without address space.
+ * Return: 0: the device does not work on the queue; it is in INIT if it was STARTED, and still
+ * attached. -EIO: the device did not stop the queue in time; it is a zombie without address space.
  */
 int qm_queue_halt(struct qm_queue *queue)
 {
@@ -115,12 +115,12 @@ int qm_queue_halt(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_end() - the same, when the results are not wanted any more
+ * qm_queue_end() - stop a queue when nobody needs its results any more
  * @queue: locked, in any state
  */
 void qm_queue_end(struct qm_queue *queue)
 {
-	/* A process may have a thousand of them. */
+	/* A process that exits may have a thousand queues: do not wait for each. */
 	unsigned int patience = current->flags & PF_EXITING ? 0 : QM_QUEUE_PATIENCE_CLOSE_MS;
 
 	lockdep_assert_held(&queue->lock);
@@ -135,7 +135,7 @@ void qm_queue_end(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_detach() - no address space for a queue that is halted
+ * qm_queue_detach() - take the address space of an iommufd from a halted queue
  * @queue: locked
  */
 void qm_queue_detach(struct qm_queue *queue)
@@ -145,7 +145,7 @@ void qm_queue_detach(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_unbind() - end the binding of a queue without address space
+ * qm_queue_unbind() - unbind a queue without address space from its iommufd
  * @queue: locked
  */
 void qm_queue_unbind(struct qm_queue *queue)

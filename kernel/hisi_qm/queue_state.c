@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* State of a queue file: queries and changes for all files that work on it. */
+/* State of a queue file: queries and changes for the other source files of the module. */
 #include <linux/device.h>
 #include <linux/kref.h>
 #include <linux/lockdep.h>
@@ -28,10 +28,10 @@ void qm_queue_put(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_started() - does the device work on a queue
+ * qm_queue_started() - does the device work on a queue?
  * @queue: locked
  *
- * Return: false also if the device has been stopped under it.
+ * Return: false also if qm_halt() has stopped the whole device.
  */
 bool qm_queue_started(struct qm_queue *queue)
 {
@@ -42,7 +42,7 @@ bool qm_queue_started(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_zombie() - the end of a queue with its file still open
+ * qm_queue_zombie() - make a queue unusable while its file is open
  * @queue: locked
  */
 void qm_queue_zombie(struct qm_queue *queue)
@@ -56,7 +56,7 @@ void qm_queue_zombie(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_orphan() - the address space that a stopped queue worked in is gone
+ * qm_queue_orphan() - note that the address space of a stopped queue has ended
  * @queue: locked
  */
 void qm_queue_orphan(struct qm_queue *queue)

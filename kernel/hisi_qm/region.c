@@ -3,15 +3,15 @@
  * Regions of a queue file in the address space of its user (QM-UACCE-3): doorbells, rings, memory
  * for physical addresses.
  *
- * Users name a region by the file offset 0, 1 or 2. The VMA gets another offset once it is made,
- * far from those and from every other region of the device. So the driver finds pages by their
- * offset, also when the VMA has been split and its start does not help, and can revoke the
- * doorbells of one queue.
+ * A user names a region by the file offset 0, 1 or 2. At mmap() the driver gives the VMA another
+ * offset, far from these and different for each region, and for the doorbells of each queue. So it
+ * finds a page by its offset, even if the VMA was split, and can revoke the doorbells of one queue.
  *
- * Pages come one by one when they are touched. Doorbells do so only while the device is there: a
- * page that mmap() itself inserted could miss a revocation that ran before the VMA was in the
- * file's tree. Memory comes also when the device is gone. remap_pfn_range() in mmap() would not do
- * for it: when it runs out of memory half-way, Linux 6.1 warns of its own tracking there (VM_PAT).
+ * The driver inserts pages one by one, on page faults. For doorbells it does so only while the
+ * device is there. If mmap() inserted them, a revocation could run before the VMA is in the file's
+ * tree, and miss them. For memory it does so also after the device has gone. remap_pfn_range() in
+ * mmap() would be no good here: if it runs out of memory half-way, Linux 6.1 prints a warning
+ * (VM_PAT).
  */
 #include <linux/fs.h>
 #include <linux/io.h>
@@ -23,9 +23,9 @@
 #include "compat.h"
 #include "queue.h"
 
-/* Offset of region n, in pages: the (n + 1)-th multiple. */
+/* The offset of region n is n + 1 times this, in pages. */
 #define WD_REGION_PAGES 0x10000000ul
-/* Every queue has its own doorbells there. */
+/* Pages of the doorbells of a queue. */
 #define WD_DOORBELL_PAGES (QM_DB_WINDOW / PAGE_SIZE)
 
 static unsigned long qm_region_pgoff(struct qm_queue *queue, unsigned int region)
@@ -38,10 +38,10 @@ static unsigned long qm_region_pgoff(struct qm_queue *queue, unsigned int region
 }
 
 /**
- * qm_queue_revoke_doorbells() - touching the doorbells is SIGBUS from now on
+ * qm_queue_revoke_doorbells() - let an access to the doorbells raise SIGBUS from now on
  * @queue: locked, dead
  *
- * The window may belong to another device, or to another owner of the queue, soon.
+ * The addresses may soon belong to another device, or to another owner of the queue.
  */
 void qm_queue_revoke_doorbells(struct qm_queue *queue)
 {
@@ -53,7 +53,7 @@ void qm_queue_revoke_doorbells(struct qm_queue *queue)
 			    QM_DB_WINDOW, 1);
 }
 
-/* The frame of a page of a region; 0 if there is none. */
+/* Return: the page frame number of a page of a region; 0 if there is none. */
 static unsigned long qm_region_pfn(struct qm_queue *queue, unsigned int region, unsigned long page)
 {
 	struct qm *qm = queue->qm;
@@ -90,7 +90,7 @@ static vm_fault_t qm_region_fault(struct vm_fault *vmf)
 	return ret;
 }
 
-/* A mapping is made once and stays where it is: the address of a region is fixed at mmap(). */
+/* A region can be mapped once, and the mapping cannot be moved. */
 static int qm_region_mremap(struct vm_area_struct *vma)
 {
 	return -EPERM;
@@ -118,7 +118,7 @@ static int qm_region_alloc_ss(struct qm_queue *queue, size_t size)
 	return 0;
 }
 
-/* Make the memory of a region, before it can be mapped. */
+/* Allocate the memory of a region before it is mapped. */
 static int qm_region_prepare(struct qm_queue *queue, unsigned int region, size_t size)
 {
 	lockdep_assert_held(&queue->qp->lock);
@@ -150,8 +150,8 @@ static bool qm_region_fits(struct qm_queue *queue, unsigned long region, size_t 
 
 /**
  * qm_queue_mmap() - map a region
- * @file: of the queue
- * @vma: whole, shared
+ * @file: file of the queue
+ * @vma: new VMA, which must be shared and cover the whole region
  */
 int qm_queue_mmap(struct file *file, struct vm_area_struct *vma)
 {
@@ -182,7 +182,7 @@ int qm_queue_mmap(struct file *file, struct vm_area_struct *vma)
 		wd_vm_flags_mod(vma, VM_IO, 0);
 	}
 	vma->vm_ops = &qm_region_vm_ops;
-	/* From here on it is found by qm_queue_revoke_doorbells(). */
+	/* With this offset, qm_queue_revoke_doorbells() finds the VMA. */
 	vma->vm_pgoff = qm_region_pgoff(queue, region);
 	return 0;
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory for the data of requests that carry physical addresses: region SS, in slices that are
- * contiguous for the device. It is the user's until the file is released.
+ * Memory for the data of requests with physical addresses: region SS, in slices that are contiguous
+ * for the device. The user keeps it until the file is released.
  *
- * Every function here is called with the queue pair's lock held.
+ * The caller of every function here holds the queue pair's lock.
  */
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
@@ -13,7 +13,7 @@
 
 #include "queue.h"
 
-/* The unit of the low 12 bits of an answer; the largest slice; the limit of a file. */
+/* Unit of the size in the low 12 bits of an answer; largest slice; most memory of a file. */
 #define SS_UNIT 0x10000ul
 #define SS_SLICE_MAX 0x400000ul
 #define SS_TOTAL_MAX 0x10000000ul
@@ -26,10 +26,10 @@ struct qm_ss_slice {
 
 /**
  * struct qm_ss - the region of a queue file
- * @qm: its device may use the memory
- * @mapped: the device still may
+ * @qm: queue manager of the device that uses the memory
+ * @mapped: the memory is mapped for the device
  * @count: entries of @slices
- * @slices: in the order of their DMA addresses, and of the region
+ * @slices: in the order of their DMA addresses, which is also their order in the region
  */
 struct qm_ss {
 	struct qm *qm;
@@ -38,7 +38,7 @@ struct qm_ss {
 	struct qm_ss_slice slices[];
 };
 
-/* As much of @wanted as there is in one piece. */
+/* Allocate a slice of at most @wanted bytes; a smaller one if memory is fragmented. */
 static int ss_slice_alloc(struct qm *qm, struct qm_ss_slice *slice, size_t wanted)
 {
 	struct device *dev = &qm->pdev->dev;
@@ -60,7 +60,7 @@ static int ss_slice_alloc(struct qm *qm, struct qm_ss_slice *slice, size_t wante
 	return -ENOMEM;
 }
 
-/* Sort a new slice among the earlier ones. */
+/* Move the new slice, which is the last one, to its place in the order. */
 static void ss_slice_sort(struct qm_ss *ss)
 {
 	unsigned int i;
@@ -86,7 +86,7 @@ void qm_ss_unmap(struct qm_ss *ss)
 }
 
 /**
- * qm_ss_free() - give the region back; no user mapping is left
+ * qm_ss_free() - free the region; no user mapping is left
  * @ss: region, or NULL
  */
 void qm_ss_free(struct qm_ss *ss)
@@ -102,11 +102,11 @@ void qm_ss_free(struct qm_ss *ss)
 }
 
 /**
- * qm_ss_alloc() - a zeroed region
- * @qm: queue manager, present
- * @size: bytes; the last slice is rounded up
+ * qm_ss_alloc() - allocate a zeroed region
+ * @qm: queue manager, whose device is present
+ * @size: bytes; this rounds it up to SS_UNIT
  *
- * Return: the region; ERR_PTR of -EINVAL for a size that cannot be, -ENOMEM.
+ * Return: the region; ERR_PTR of -EINVAL if @size is 0 or too large, -ENOMEM.
  */
 struct qm_ss *qm_ss_alloc(struct qm *qm, size_t size)
 {
@@ -135,10 +135,10 @@ struct qm_ss *qm_ss_alloc(struct qm *qm, size_t size)
 }
 
 /**
- * qm_ss_slice() - where a slice lies for the device
+ * qm_ss_slice() - tell address and size of a slice for the device
  * @ss: region, or NULL
- * @index: of the slice
- * @answer: filled as UACCE_CMD_GET_SS_DMA does
+ * @index: index of the slice
+ * @answer: receives both, in the format of UACCE_CMD_GET_SS_DMA
  *
  * Return: number of slices after it; -EINVAL.
  */
@@ -150,7 +150,7 @@ long qm_ss_slice(const struct qm_ss *ss, unsigned long index, unsigned long *ans
 	return ss->count - 1 - index;
 }
 
-/* Frame of a page of the region; 0 if there is none. */
+/* Return: the page frame number of a page of the region; 0 if there is none. */
 unsigned long qm_ss_pfn(const struct qm_ss *ss, unsigned long page)
 {
 	unsigned long pages;

@@ -3,13 +3,13 @@
  * Queues in the address space of a process (Documentation/guide/sva.rst). All started queues of one
  * process on a device share a bond, and its PASID.
  *
- * A queue belongs to the address space that opened its file: no other process can start it there.
- * So a process that receives the file of another, or is tricked into starting the queue, does not
- * give away access to its own memory. After exec() or the end of the process the file cannot be
- * started that way any more.
+ * Only the address space that opened a file can start its queue in this way. So a process that
+ * receives the file of another one, or is tricked into starting the queue, does not give access to
+ * its own memory. After exec(), or the end of the process, the file cannot be started in this way
+ * any more.
  *
- * Locks: qm.sva_lock is inside qm_queue.lock and protects the list of bonds and their members. A
- * bond is made with it held, and unbound without it.
+ * Locks: qm.sva_lock is inside qm_queue.lock and protects the list of bonds and their members. The
+ * driver makes a bond with this lock held, and unbinds it without the lock.
  */
 #include <linux/err.h>
 #include <linux/mm.h>
@@ -23,13 +23,13 @@
 /**
  * struct qm_bond - the queues of one process on one device
  * @qm: held
- * @mm: the process's; kept by the queues
- * @node: in qm.bonds; empty once it accepts no more queues
- * @queues: qm_queue.bond_node, counted by @users
- * @users: queues
- * @sva: the layer's
- * @pasid: of all queues
- * @faults: page faults are handled
+ * @mm: address space of the process; the queues hold it
+ * @node: in qm.bonds; empty if the bond accepts no more queues
+ * @queues: queues of the bond, by qm_queue.bond_node
+ * @users: number of @queues
+ * @sva: the layer's bond
+ * @pasid: PASID of all queues
+ * @faults: the layer handles page faults
  */
 struct qm_bond {
 	struct qm *qm;
@@ -42,7 +42,7 @@ struct qm_bond {
 	bool faults;
 };
 
-/* The bond takes no more queues: the next start makes a new bond. */
+/* Let the bond accept no more queues: the next start makes a new bond. */
 static void bond_close(struct qm_bond *bond)
 {
 	mutex_lock(&bond->qm->sva_lock);
@@ -50,7 +50,7 @@ static void bond_close(struct qm_bond *bond)
 	mutex_unlock(&bond->qm->sva_lock);
 }
 
-/* A queue of a bond that is still in it, with a reference. */
+/* Find a queue that is still in a bond, and take a reference to it. */
 static struct qm_queue *bond_first_queue(struct qm_bond *bond)
 {
 	struct qm_queue *queue;
@@ -74,9 +74,9 @@ static void bond_wipe(struct qm_bond *bond)
 }
 
 /*
- * The process ends, or becomes another program: its queues stop before its page table goes. It may
- * have a thousand queues, full of requests whose results are of no use any more: all of these are
- * made to fail at the same time, before the first queue is waited for.
+ * The process ends, or becomes another program: stop its queues before Linux frees its page table.
+ * It may have a thousand queues full of requests, whose results nobody needs any more. So first
+ * make all requests fail at the same time, and then wait for the queues one after the other.
  */
 static void bond_mm_exit(void *data)
 {
@@ -108,7 +108,7 @@ static const struct wd_sva_ops bond_ops = {
 	.release = bond_release,
 };
 
-/* At any PASID that is free in the IOMMU too. */
+/* Bind at a PASID that is free here and in the IOMMU. */
 static int bond_bind(struct qm_bond *bond, struct wd_sva_mm *space)
 {
 	struct qm *qm = bond->qm;
@@ -135,7 +135,7 @@ static int bond_bind(struct qm_bond *bond, struct wd_sva_mm *space)
 	return max < 2 ? -EOPNOTSUPP : -ENOSPC;
 }
 
-/* On success *@space is the bond's, and NULL. */
+/* On success the bond takes over *@space, which becomes NULL. */
 static struct qm_bond *bond_make(struct qm *qm, struct mm_struct *mm, bool faults,
 				 struct wd_sva_mm **space)
 {
@@ -173,11 +173,11 @@ static struct qm_bond *bond_find(struct qm *qm, struct mm_struct *mm, bool fault
 }
 
 /**
- * qm_queue_mm() - get the part of the process that qm_queue_bond() may need
- * @queue: not locked: this waits for the caller's mmap lock
+ * qm_queue_mm() - prepare the address space of the caller for qm_queue_bond()
+ * @queue: the queue. The caller does not hold its lock, since this waits for the mmap lock
  *
- * Return: to be put with wd_iommu_sva_mm_put(); NULL if the queue, as it is now, would need
- * nothing; ERR_PTR of -ENOMEM, -EINTR.
+ * Return: the address space, to be put with wd_iommu_sva_mm_put(); NULL if the queue in its current
+ * state does not need it; ERR_PTR of -ENOMEM, -EINTR.
  */
 struct wd_sva_mm *qm_queue_mm(struct qm_queue *queue)
 {
@@ -196,14 +196,14 @@ struct wd_sva_mm *qm_queue_mm(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_bond() - the address space of the process for a queue
+ * qm_queue_bond() - put a queue into the bond of its process
  * @queue: locked, not started, without address space
  * @faults: with page faults
- * @space: of qm_queue_mm(); NULL afterwards if it was used
+ * @space: from qm_queue_mm(); this sets it to NULL if a new bond takes it over
  *
- * Return: 0: @queue->bond is set; -EPERM if the caller is not the process that opened the file;
- * -EAGAIN if the queue did not seem to need @space when qm_queue_mm() looked; -EOPNOTSUPP; -ENOSPC;
- * -ENOMEM; -EINTR if the caller is being killed.
+ * Return: 0, with @queue->bond set; -EPERM if the caller is not the process that opened the file;
+ * -EAGAIN if the queue did not need @space when qm_queue_mm() checked, but does now; -EOPNOTSUPP;
+ * -ENOSPC; -ENOMEM; -EINTR if the caller is being killed.
  */
 int qm_queue_bond(struct qm_queue *queue, bool faults, struct wd_sva_mm **space)
 {
@@ -239,10 +239,10 @@ u32 qm_queue_bond_pasid(const struct qm_queue *queue)
 }
 
 /**
- * qm_queue_bond_cut() - put the process out of the device's reach, which does not stop a queue
- * @queue: locked
+ * qm_queue_bond_cut() - let the device reach no memory of the process any more
+ * @queue: locked; the device did not stop it
  *
- * Other queues of the process on the device lose their memory with it.
+ * Other queues of the process on the device cannot reach memory any more, either.
  */
 void qm_queue_bond_cut(struct qm_queue *queue)
 {
@@ -254,10 +254,10 @@ void qm_queue_bond_cut(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_bond_refuse() - answer the page faults that a queue's process waits for
+ * qm_queue_bond_refuse() - refuse the outstanding page faults of a queue's bond
  * @queue: locked
  *
- * Page faults of its other queues on the device are answered too.
+ * This refuses page faults of other queues in the bond, too.
  */
 void qm_queue_bond_refuse(struct qm_queue *queue)
 {
@@ -267,7 +267,7 @@ void qm_queue_bond_refuse(struct qm_queue *queue)
 }
 
 /**
- * qm_queue_unbond() - a queue that is halted leaves its bond
+ * qm_queue_unbond() - take a halted queue out of its bond; the last one ends the bond
  * @queue: locked
  */
 void qm_queue_unbond(struct qm_queue *queue)
@@ -292,6 +292,6 @@ void qm_queue_unbond(struct qm_queue *queue)
 	if (!last)
 		return;
 	wd_iommu_sva_unbind(bond->sva);
-	/* The bond may be gone. Others may have its PASID only from now on. */
+	/* @bond may be freed by now. Only after the unbind others may have its PASID. */
 	qm_pasid_put(pasid);
 }

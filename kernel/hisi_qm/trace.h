@@ -60,7 +60,7 @@ TRACE_EVENT(hisi_qm_queue_start,
 		  __get_str(dev), __entry->qp, __entry->type, __entry->pasid, __entry->ret)
 );
 
-/* The device has let go of a queue pair, or ret says why not. */
+/* The device has stopped a queue pair, or ret says why not. */
 TRACE_EVENT(hisi_qm_queue_stop,
 	TP_PROTO(const struct device *dev, u16 qp, int ret),
 	TP_ARGS(dev, qp, ret),
@@ -126,7 +126,7 @@ TRACE_EVENT(hisi_qm_mailbox_done,
 		  __get_str(dev), __entry->cmd, __entry->queue, __entry->status, __entry->ret)
 );
 
-/* The function is stopped under its users, for a reset or sleep. */
+/* The function is stopped while it has users, for a reset or a sleep. */
 TRACE_EVENT(hisi_qm_halt,
 	TP_PROTO(const struct device *dev),
 	TP_ARGS(dev),

@@ -93,7 +93,7 @@ static ssize_t doorbell_words_show(struct device *dev, struct device_attribute *
 }
 static DEVICE_ATTR_RO(doorbell_words);
 
-/* Isolation after repeated hardware errors is not done by this driver. */
+/* This driver does not isolate a device after repeated hardware errors. */
 static ssize_t isolate_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "0\n");
@@ -171,10 +171,10 @@ static void qm_device_release(struct device *dev)
 }
 
 /**
- * qm_alloc() - a queue manager object for a function
- * @pdev: the function; a reference is taken
+ * qm_alloc() - allocate a queue manager object for a function
+ * @pdev: the function; this takes a reference
  * @io: BAR2
- * @ops: of the driver
+ * @ops: operations of the driver
  * @name: prefix of the device's name
  *
  * Return: the object, to be given back with qm_put(), or an ERR_PTR: -ENOMEM, -ENOSPC.
@@ -230,11 +230,13 @@ EXPORT_SYMBOL_GPL(qm_put);
 
 /**
  * qm_register() - offer the queues to user space
- * @qm: initialised; a device without doorbell isolation cannot be offered: every process could ring
- *	every queue. Nor can one without STOP_QP: an old owner could ring a queue after its PASID
- *	has gone to another owner
+ * @qm: initialised
  *
- * Return: 0, -EOPNOTSUPP without these, or an error of the device core.
+ * The device needs doorbell isolation: otherwise every process could ring the doorbells of every
+ * queue. It also needs STOP_QP: otherwise a former owner could ring a queue after its PASID belongs
+ * to another owner.
+ *
+ * Return: 0; -EOPNOTSUPP without one of these; or an error of the device core.
  */
 int qm_register(struct qm *qm)
 {
@@ -263,7 +265,7 @@ static struct qm_queue *qm_next_queue(struct qm *qm)
 }
 
 /**
- * qm_unregister() - take the device file away and disconnect open ones
+ * qm_unregister() - remove the device file, and take the device away from open files
  * @qm: registered
  *
  * Open files stay, as zombies, until their owners close them.
@@ -277,7 +279,7 @@ void qm_unregister(struct qm *qm)
 	mutex_unlock(&qm->lock);
 	wake_up_all(&qm->thaw);
 	cdev_device_del(&qm->cdev, &qm->dev);
-	/* All queues together, not one after the other. */
+	/* Stop all queues at the same time, which is faster than one after the other. */
 	qm_halt(qm);
 	while ((queue = qm_next_queue(qm))) {
 		qm_queue_disconnect(queue);

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The number of queues of a device that one user may have: all but a reserve for others, unless
- * root sets another number in attribute "queues_per_user". A process with CAP_SYS_RESOURCE may
- * exceed it.
+ * How many queues of a device one user may have: all but a reserve for others, or the number that
+ * root writes to attribute "queues_per_user". A process with CAP_SYS_RESOURCE may exceed it.
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
@@ -16,7 +15,7 @@
 
 #include "queue.h"
 
-/* The reserve is one queue of so many. */
+/* The reserve is 1/16 of the queues. */
 #define QM_USER_RESERVE 16
 
 /**
@@ -31,13 +30,13 @@ struct qm_user {
 	unsigned int queues;
 };
 
-/* Users never get the kernel's queue. */
+/* Return: the number of queues for users; one queue is always the kernel's. */
 static unsigned int qm_user_queues(const struct qm *qm)
 {
 	return qm->qp_num - 1;
 }
 
-/* The number of queues is known. */
+/* Set the default limit. The number of queues is known. */
 void qm_user_setup(struct qm *qm)
 {
 	unsigned int all = qm_user_queues(qm);
@@ -45,7 +44,7 @@ void qm_user_setup(struct qm *qm)
 	qm->user_limit = max(all - DIV_ROUND_UP(all, QM_USER_RESERVE), 1u);
 }
 
-/* An entry for the caller, in case it has no queue yet. To be freed if it is not used. */
+/* Allocate an entry for the calling user, for qm_user_charge(); free it if that fails. */
 struct qm_user *qm_user_alloc(void)
 {
 	struct qm_user *user = kzalloc(sizeof(*user), GFP_KERNEL_ACCOUNT);
@@ -67,11 +66,11 @@ static struct qm_user *qm_user_find(struct qm *qm, kuid_t uid)
 }
 
 /**
- * qm_user_charge() - one more queue for a user
+ * qm_user_charge() - count one more queue of a user
  * @qm: queue manager, locked
  * @user: in: from qm_user_alloc(); out: the user of the queue, for qm_user_uncharge()
  *
- * Return: 0, or -EDQUOT, with @user as before.
+ * Return: 0; -EDQUOT if the user has too many queues, and @user is as before.
  */
 int qm_user_charge(struct qm *qm, struct qm_user **user)
 {
@@ -90,7 +89,7 @@ int qm_user_charge(struct qm *qm, struct qm_user **user)
 }
 
 /**
- * qm_user_uncharge() - one queue less for a user
+ * qm_user_uncharge() - undo qm_user_charge()
  * @qm: queue manager, locked
  * @user: as from qm_user_charge()
  */
@@ -114,7 +113,7 @@ static ssize_t queues_per_user_show(struct device *dev, struct device_attribute 
 	return sysfs_emit(buf, "%u\n", limit);
 }
 
-/* A user keeps the queues that it has already. */
+/* A user that has more queues than the new limit keeps them. */
 static ssize_t queues_per_user_store(struct device *dev, struct device_attribute *attr,
 				     const char *buf, size_t count)
 {

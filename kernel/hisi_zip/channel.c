@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Requests of the kernel on a hardware queue: many at a time, each in a slot that was prepared in
- * advance, completed from the interrupt thread (ZIP-SQE-1, QM-EVENT-1).
+ * Requests of the kernel on a hardware queue: many at a time, each in a slot whose memory exists in
+ * advance. The interrupt thread completes them (ZIP-SQE-1, QM-EVENT-1).
  *
- * Exactly once: a request is in @requests, in @backlog, or in the hands of the one thread that took
- * it out of there under the lock, and that thread completes it or passes it on.
+ * Each request is completed exactly once: it is either in @requests, or in @backlog, or one thread
+ * has taken it out of there under the lock. That thread completes it or puts it back.
  */
 #include <linux/bitfield.h>
 #include <linux/bottom_half.h>
@@ -23,13 +23,13 @@
 
 #define ZIP_SLOTS 256
 #define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))
-/* A device that is taken away may finish its requests: interval of looking, and time limit. */
+/* Before a device is taken away it may finish its requests: interval and number of checks. */
 #define ZIP_DRAIN_STEP_MS 100
 #define ZIP_DRAIN_STEPS 20
 
 static void zip_complete(struct zip_request *request, int err)
 {
-	/* Callbacks of the crypto API expect to run as in an interrupt's bottom half. */
+	/* Callbacks of the crypto API expect that bottom halves are disabled. */
 	local_bh_disable();
 	acomp_request_complete(request->areq, err);
 	local_bh_enable();
@@ -58,7 +58,7 @@ static void zip_request_addresses(struct zip_request *request, struct zip_sqe *s
 		to = zip_side_list(&request->dest, zip_channel_list(channel, index + 1),
 				   dma + ZIP_SHORT_LIST);
 	}
-	/* Window field 0, 4 KiB: the smallest, so that small decompressors can read it too. */
+	/* Window field 0 is the smallest window, 4 KiB, which small decompressors can read, too. */
 	sqe->dw9 = cpu_to_le32(FIELD_PREP(ZIP_SQE_DW9_REQUEST, ZIP_REQUEST_DEFLATE) |
 			       FIELD_PREP(ZIP_SQE_DW9_BUFFER, buffer));
 	sqe->source_l = cpu_to_le32(lower_32_bits(from));
@@ -67,7 +67,7 @@ static void zip_request_addresses(struct zip_request *request, struct zip_sqe *s
 	sqe->dest_h = cpu_to_le32(upper_32_bits(to));
 }
 
-/* The request has a slot. */
+/* Write the descriptor of a request, which has a slot. */
 static void zip_request_build(struct zip_request *request, struct zip_sqe *sqe)
 {
 	*sqe = (struct zip_sqe){
@@ -85,7 +85,7 @@ static void zip_request_unmap(struct zip_request *request)
 	zip_side_unmap(request->channel->dev, &request->dest);
 }
 
-/* One request less. The last thing that touches the channel on behalf of that request. */
+/* A request leaves the channel. Afterwards its thread must not touch the channel any more. */
 static void zip_channel_leave(struct zip_channel *channel)
 {
 	spin_lock_bh(&channel->lock);
@@ -94,7 +94,7 @@ static void zip_channel_leave(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/* Software does a request that the device did not finish. */
+/* Let software do a request that the device did not finish. */
 static void zip_request_rescue(struct zip_request *request)
 {
 	struct zip_channel *channel = request->channel;
@@ -105,7 +105,9 @@ static void zip_request_rescue(struct zip_request *request)
 	zip_complete(request, zip_software_run(request->areq, type));
 }
 
-/* -ENODEV if the device takes nothing any more; then the request is the caller's. */
+/*
+ * Send a request to the device. Return: -ENODEV if the channel is dead; the caller keeps it then.
+ */
 static int zip_channel_send(struct zip_request *request, const struct zip_sqe *sqe)
 {
 	struct zip_channel *channel = request->channel;
@@ -121,7 +123,7 @@ static int zip_channel_send(struct zip_request *request, const struct zip_sqe *s
 	return ret;
 }
 
-/* A slot is free again, for the oldest of the backlog if there is one. */
+/* Give a free slot to the oldest request of the backlog, or back to the stack. */
 static void zip_channel_put_slot(struct zip_channel *channel, u16 slot)
 {
 	struct zip_request *next;
@@ -137,7 +139,9 @@ static void zip_channel_put_slot(struct zip_channel *channel, u16 slot)
 	if (!next)
 		return;
 	next->slot = slot;
-	/* Tell the owner that the request is under way; this must come before the result. */
+	/*
+	 * Tell the owner that the request has left the backlog; this must come before the result.
+	 */
 	zip_complete(next, -EINPROGRESS);
 	zip_request_build(next, &sqe);
 	if (zip_channel_send(next, &sqe))
@@ -180,7 +184,7 @@ static struct zip_request *zip_channel_take(struct zip_channel *channel, u32 slo
 	return request;
 }
 
-/* From here on the device gets nothing. */
+/* From now on the driver sends nothing to the device. */
 static void zip_channel_kill(struct zip_channel *channel)
 {
 	spin_lock_bh(&channel->lock);
@@ -188,7 +192,10 @@ static void zip_channel_kill(struct zip_channel *channel)
 	spin_unlock_bh(&channel->lock);
 }
 
-/* A completion, or the end of the queue; interrupt thread. Data from the device is not trusted. */
+/*
+ * Handle a completion, or the end of the queue, in the interrupt thread. This checks all data from
+ * the device.
+ */
 static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 {
 	struct zip_channel *channel = qp->owner;
@@ -211,7 +218,7 @@ static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 		return;
 	}
 	ret = zip_result(request, sqe);
-	/* A queue that is being stopped gives requests back undone. */
+	/* While the driver stops the queue, the device returns requests without doing them. */
 	if (ret == -EIO && READ_ONCE(channel->dead)) {
 		zip_request_rescue(request);
 		return;
@@ -224,13 +231,13 @@ static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 
 /**
  * zip_channel_enter() - begin a request
- * @channel: of a device that is there; the caller is in an RCU read section that keeps it there
- * @request: to begin
+ * @channel: the channel; the caller is in an RCU read section, which keeps it
+ * @request: the request
  *
- * The channel stays until the request is complete.
+ * The request keeps the channel until it is complete.
  *
- * Return: 0; -ENOSPC if all slots are taken and the caller of the request does not want to wait;
- * -ENODEV if the device takes nothing any more.
+ * Return: 0; -ENOSPC if all slots are taken, and the request may not wait; -ENODEV if the channel
+ * is dead.
  */
 int zip_channel_enter(struct zip_channel *channel, struct zip_request *request)
 {
@@ -271,7 +278,7 @@ static int zip_request_map(struct zip_request *request)
 	return ret;
 }
 
-/* All slots were taken: wait in the line, unless one is free by now. */
+/* All slots were taken: put the request into the backlog, unless a slot is free by now. */
 static int zip_channel_wait(struct zip_request *request)
 {
 	struct zip_channel *channel = request->channel;
@@ -295,12 +302,12 @@ static int zip_channel_wait(struct zip_request *request)
 }
 
 /**
- * zip_channel_submit() - hand a request to the device
+ * zip_channel_submit() - give a request to the device
  * @request: after zip_channel_enter()
  *
- * Return: -EINPROGRESS: it will be completed, or is already; -EBUSY: the same, after it was told
- * -EINPROGRESS. Otherwise the request has left the channel: -EINVAL and -ENOMEM as of
- * zip_side_map(), -ENODEV.
+ * Return: -EINPROGRESS: the callback will get the result, or has got it already; -EBUSY: the
+ * request waits for a slot, and the callback gets -EINPROGRESS first. After any other error the
+ * request has left the channel: -EINVAL and -ENOMEM as from zip_side_map(), -ENODEV.
  */
 int zip_channel_submit(struct zip_request *request)
 {
@@ -339,7 +346,7 @@ static int zip_channel_memory(struct zip_channel *channel)
 				   &channel->lists_dma, GFP_KERNEL);
 	if (!channel->stack || !channel->requests || !channel->lists)
 		return -ENOMEM;
-	/* The lowest slots are used first: they stay in the caches. */
+	/* Use the lowest slots first, so that their memory stays in the caches. */
 	for (i = 0; i < channel->slots; i++)
 		channel->stack[i] = channel->slots - 1 - i;
 	channel->free = channel->slots;
@@ -356,7 +363,7 @@ static void zip_channel_free(struct zip_channel *channel)
 	kfree(channel);
 }
 
-/* Compression has the queue that the kernel always keeps; decompression takes one more. */
+/* Compression uses the queue that always belongs to the kernel; decompression takes one more. */
 static int zip_channel_start(struct zip_channel *channel)
 {
 	struct qm *qm = channel->qm;
@@ -399,7 +406,7 @@ struct zip_channel *zip_channel_create(struct qm *qm, u8 type, void (*failed)(vo
 	channel->dev = &qm->pdev->dev;
 	channel->type = type;
 	channel->failed = failed;
-	/* The submission ring is never full. */
+	/* One slot less than the depth, so that the submission ring is never full. */
 	channel->slots = min_t(unsigned int, ZIP_SLOTS, qm->sq_depth - 1);
 	spin_lock_init(&channel->lock);
 	init_waitqueue_head(&channel->idle);
@@ -438,7 +445,7 @@ static bool zip_channel_drain(struct zip_channel *channel)
 	return zip_channel_idle(channel);
 }
 
-/* Do the requests that the device did not do; the device is stopped. */
+/* Let software do the requests that the device did not finish. The device is stopped. */
 static void zip_channel_rescue(struct zip_channel *channel)
 {
 	struct zip_request *request, *next;
@@ -466,9 +473,9 @@ static void zip_channel_rescue(struct zip_channel *channel)
 
 /**
  * zip_channel_destroy() - stop the queue and give it back
- * @channel: the channel; no request enters any more
+ * @channel: the channel; no request can enter any more
  *
- * Requests that the device does not finish are finished in software. Sleeps.
+ * Software does the requests that the device does not finish. May sleep.
  */
 void zip_channel_destroy(struct zip_channel *channel)
 {
@@ -477,7 +484,7 @@ void zip_channel_destroy(struct zip_channel *channel)
 	zip_channel_kill(channel);
 	if (qm_qp_stop(channel->qp)) {
 		qm_qp_abandon(channel->qp);
-		/* The memory of the requests' buffers is about to be given to others. */
+		/* The device may still use the requests' buffers, which others get soon. */
 		if (!drained)
 			wd_iommu_clear_master(channel->qm->pdev);
 	}

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The algorithm "deflate" of the kernel crypto API, type acomp: the choice of a device for each of
- * its users, and the changes when devices come and go.
+ * The algorithm "deflate" of the kernel crypto API, type acomp. This file chooses a device for each
+ * user (tfm) of the algorithm, and moves users when devices come and go.
  *
- * The algorithm is registered when the first device works, since that runs known-answer tests at
- * once, and stays until the module goes: the API has no way to take an algorithm away from its
- * users, but they hold the module. Users of a device that goes are moved to another one, or to
- * software, before the device is touched.
+ * The driver registers the algorithm when the first device works, since the registration runs
+ * known-answer tests at once. The algorithm stays until the module is unloaded: the API cannot take
+ * an algorithm away from its users, but they hold the module. Before a device is removed, the
+ * driver moves its users to another device, or to software.
  */
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
@@ -29,9 +29,9 @@
  * struct zip_accel - a device that takes kernel requests
  * @node: in zip_accels
  * @qm: its queue manager
- * @users: tfms on it
- * @refused: number of the search that found it unusable
- * @channels: by direction, while there are @users
+ * @users: number of tfms that use it
+ * @refused: number of the last search in which its channels did not start
+ * @channels: one for each direction, while there are @users
  */
 struct zip_accel {
 	struct list_head node;
@@ -44,8 +44,8 @@ struct zip_accel {
 /**
  * struct zip_tfm - a user of the algorithm
  * @node: in zip_tfms
- * @accel: device it is on, or NULL: software
- * @numa_node: where it wants its device to be near
+ * @accel: its device; NULL: software
+ * @numa_node: NUMA node to which its device should be near
  */
 struct zip_tfm {
 	struct list_head node;
@@ -53,7 +53,7 @@ struct zip_tfm {
 	int numa_node;
 };
 
-/* All of these: zip_crypto_lock */
+/* zip_crypto_lock guards the lists and zip_searches. */
 static DEFINE_MUTEX(zip_crypto_lock);
 static LIST_HEAD(zip_accels);
 static LIST_HEAD(zip_tfms);
@@ -67,7 +67,7 @@ static DECLARE_WORK(zip_failed_work, zip_failed_fn);
 
 /* --- devices --- */
 
-/* Some channel is dead; interrupt thread. */
+/* A channel is dead. Called in the interrupt thread, so a work finds it. */
 static void zip_channel_failed(void)
 {
 	schedule_work(&zip_failed_work);
@@ -116,7 +116,7 @@ static int zip_accel_distance(const struct zip_accel *accel, int node)
 	return home < 0 ? REMOTE_DISTANCE : node_distance(home, node);
 }
 
-/* The nearest that works; of equally near ones that with the fewest users. */
+/* Find the nearest device that works; of equally near ones, the one with the fewest users. */
 static struct zip_accel *zip_accel_nearest(int node)
 {
 	unsigned long search = ++zip_searches;
@@ -159,7 +159,7 @@ static int zip_tfm_init(struct crypto_acomp *acomp)
 	mutex_lock(&zip_crypto_lock);
 	accel = zip_accel_nearest(tfm->numa_node);
 	RCU_INIT_POINTER(tfm->accel, accel);
-	/* Not -EAGAIN, which would make the API give the algorithm up. */
+	/* The error must not be -EAGAIN: then the API would give the algorithm up. */
 	if (accel || zip_software_ready())
 		list_add_tail(&tfm->node, &zip_tfms);
 	else
@@ -168,7 +168,7 @@ static int zip_tfm_init(struct crypto_acomp *acomp)
 	return ret;
 }
 
-/* Its requests are complete. */
+/* A user ends. All its requests are complete. */
 static void zip_tfm_exit(struct crypto_acomp *acomp)
 {
 	struct zip_tfm *tfm = acomp_tfm_ctx(acomp);
@@ -186,7 +186,7 @@ static void zip_tfm_exit(struct crypto_acomp *acomp)
 /* --- requests --- */
 
 #if WD_ACOMP_ALLOCATES
-/* Output of a request that names neither buffer nor length, as with the API's own algorithms. */
+/* Size of the output for a request without output and length, as in the API's own algorithms. */
 #define ZIP_DEFAULT_OUTPUT 131072
 
 static void zip_dst_free(struct scatterlist *dst)
@@ -220,7 +220,7 @@ static int zip_request_check(struct acomp_req *areq)
 		return -EINVAL;
 	if (!areq->dst)
 		return zip_dst_alloc(areq);
-	/* One list can hold one mapping. */
+	/* A scatterlist can have only one mapping at a time. */
 	if (!areq->dlen || areq->dst == areq->src)
 		return -EINVAL;
 	return 0;
@@ -305,7 +305,7 @@ static struct zip_accel *zip_accel_find(struct qm *qm)
 	return NULL;
 }
 
-/* The one time that matters: the first device. A failure leaves the devices to their users. */
+/* Register the algorithm for the first device. If this fails, only user space uses the devices. */
 static void zip_crypto_register(struct device *dev)
 {
 	int ret;
@@ -323,9 +323,9 @@ static void zip_crypto_register(struct device *dev)
 
 /**
  * zip_crypto_add() - offer a device to the kernel
- * @qm: initialised, self test run; everything of it works
+ * @qm: initialised queue manager, after the self test
  *
- * Nothing is done if it cannot compress and decompress raw deflate, or failed its self test.
+ * Does nothing if the device cannot compress and decompress raw deflate, or failed its self test.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -352,7 +352,7 @@ int zip_crypto_add(struct qm *qm)
 	return 0;
 }
 
-/* Off the list, and its users elsewhere. */
+/* Take a device off the list, and move its users to other devices or to software. */
 static void zip_accel_retire(struct zip_accel *accel, struct list_head *retired)
 {
 	struct zip_tfm *tfm;
@@ -370,7 +370,7 @@ static void zip_accels_destroy(struct list_head *retired)
 
 	if (list_empty(retired))
 		return;
-	/* From here on no request enters a channel of these. */
+	/* Afterwards no request can enter a channel of these devices. */
 	synchronize_rcu();
 	list_for_each_entry_safe (accel, next, retired, node) {
 		zip_accel_stop(accel);
@@ -380,9 +380,10 @@ static void zip_accels_destroy(struct list_head *retired)
 
 /**
  * zip_crypto_remove() - take a device away from the kernel
- * @qm: the device, still working if it is there at all
+ * @qm: queue manager of the device, which still works if the device is present
  *
- * Its users go on elsewhere. Requests that it has are finished when this returns.
+ * This moves its users to other devices or to software. When it returns all requests that the
+ * device had are complete.
  */
 void zip_crypto_remove(struct qm *qm)
 {
@@ -395,7 +396,7 @@ void zip_crypto_remove(struct qm *qm)
 		zip_accel_retire(accel, &retired);
 	mutex_unlock(&zip_crypto_lock);
 	zip_accels_destroy(&retired);
-	/* It may be here because a queue failed. */
+	/* The work may be removing the same device, since a queue has failed: wait for it. */
 	flush_work(&zip_failed_work);
 }
 
@@ -409,7 +410,9 @@ static bool zip_accel_failed(const struct zip_accel *accel)
 	return false;
 }
 
-/* Queues that the devices gave up are not tried again before the devices are probed again. */
+/*
+ * Retire devices with a dead channel. They come back by zip_crypto_add(), after a probe or reset.
+ */
 static void zip_failed_fn(struct work_struct *work)
 {
 	struct zip_accel *accel, *next;
@@ -425,7 +428,7 @@ static void zip_failed_fn(struct work_struct *work)
 	zip_accels_destroy(&retired);
 }
 
-/* Before the driver goes: the algorithm has no users, since users hold the module. */
+/* Called after the last device is gone. The algorithm has no users, since they hold the module. */
 void zip_crypto_exit(void)
 {
 	mutex_lock(&zip_crypto_register_lock);

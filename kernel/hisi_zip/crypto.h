@@ -7,7 +7,7 @@
  *	the algorithm		        that is there	       direction, while a tfm is on
  *						       the device
  *
- * A request goes to the channel of its direction; software does a request that no channel can take.
+ * A request goes to the channel of its direction. If no channel can take it, software does it.
  *
  * Locks, outermost first:
  *	zip_crypto_register_lock	registration of the algorithm; its self test makes a tfm
@@ -34,7 +34,7 @@
 struct qm;
 struct qm_qp;
 
-/* Entries of the lists that every slot of a channel has; longer ones are allocated. */
+/* Entries of a short list; every slot of a channel has two. The driver allocates longer lists. */
 #define ZIP_SHORT_ENTRIES 14
 /* Allocated lists are blocks of this size, chained. */
 #define ZIP_LIST_BLOCK 4096
@@ -42,14 +42,14 @@ struct qm_qp;
 
 /**
  * struct zip_side - source or destination of a request, mapped for the device
- * @sg: caller's list
- * @nents: of @sg that are mapped; 0 = not mapped
- * @segments: that the mapping has
- * @length: bytes wanted
- * @dir: of the mapping
+ * @sg: the caller's scatterlist
+ * @nents: number of mapped entries of @sg; 0 = not mapped
+ * @segments: number of segments of the mapping
+ * @length: bytes to use
+ * @dir: direction of the mapping
  * @list: hardware list, if it needs more than ZIP_SHORT_ENTRIES
  * @list_size: bytes of @list
- * @list_dma: @list for the device
+ * @list_dma: address of @list for the device
  */
 struct zip_side {
 	struct scatterlist *sg;
@@ -67,10 +67,11 @@ struct zip_side {
 /**
  * struct zip_request - request context of the algorithm
  * @areq: the request
- * @channel: where it is, from zip_channel_enter() until it is complete
+ * @channel: its channel, from zip_channel_enter() until it is complete
  * @node: in @channel's backlog
  * @slot: in @channel, or ZIP_NO_SLOT
- * @source, @dest: its buffers
+ * @source: its input, mapped for the device
+ * @dest: its output, mapped for the device
  */
 struct zip_request {
 	struct acomp_req *areq;
@@ -85,19 +86,20 @@ struct zip_request {
  * struct zip_channel - a started kernel queue
  * @qm: queue manager of its device
  * @qp: the queue
- * @dev: for DMA
+ * @dev: device for DMA mappings
  * @type: ZIP_TYPE_*
- * @failed: called in the interrupt thread when the device gives the queue up: the channel is dead
- * @slots: requests that may be with the device
+ * @failed: called in the interrupt thread when the device has given the queue up, and the channel
+ *	is dead
+ * @slots: number of requests that the device may have at a time
  * @lists: two short lists for each slot, coherent memory
- * @lists_dma: @lists for the device
+ * @lists_dma: address of @lists for the device
  * @idle: woken when @pending becomes 0
  * @lock: protects the members below, and sends to @qp
- * @dead: the device takes nothing any more
- * @pending: requests between zip_channel_enter() and their completion
+ * @dead: the driver sends nothing to the device any more
+ * @pending: number of requests between zip_channel_enter() and their completion
  * @free: number of entries of @stack
- * @stack: slots that are free
- * @requests: by slot, requests that the device has
+ * @stack: free slots
+ * @requests: requests that the device has, by slot
  * @backlog: requests that wait for a slot, oldest first
  */
 struct zip_channel {

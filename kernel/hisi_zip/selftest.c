@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Self test at probe: the kernel's own queue compresses a little text and decompresses the result.
- * It proves DMA without PASID, doorbells, completions and the event interrupt.
+ * Self test at probe: the kernel queue compresses a short text and decompresses the result. This
+ * tests DMA without PASID, doorbells, completions and the event interrupt.
  */
 #include <linux/bitfield.h>
 #include <linux/device.h>
@@ -15,7 +15,7 @@
 #define ZIP_TEST_TIMEOUT_MS 5000
 #define ZIP_TEST_AREA 1024
 
-/* One coherent block: text, compressed, decompressed. */
+/* One coherent block with three areas: text, compressed text, decompressed text. */
 struct zip_test {
 	struct qm_qp *qp;
 	u8 *block;
@@ -25,7 +25,10 @@ struct zip_test {
 static const char zip_test_text[] = "a queue for every process, an address space for every queue, "
 				    "and a queue for the kernel too: a queue for every process";
 
-/* One request from area @from, @length bytes, to area @to. Output length or a negative errno. */
+/*
+ * Send a request: @length bytes of area @from to area @to. Return: length of the output or a
+ * negative errno.
+ */
 static int zip_test_request(struct zip_test *test, unsigned int from, size_t length,
 			    unsigned int to)
 {
@@ -57,7 +60,7 @@ static int zip_test_request(struct zip_test *test, unsigned int from, size_t len
 	return produced;
 }
 
-/* Start the queue for one direction, one request, stop it. */
+/* Start the queue for one direction, send one request, and stop the queue. */
 static int zip_test_pass(struct zip_test *test, u8 type, unsigned int from, size_t length,
 			 unsigned int to)
 {
@@ -89,11 +92,11 @@ static int zip_test_round_trip(struct zip_test *test)
 }
 
 /**
- * zip_selftest() - run the self test and note its result
+ * zip_selftest() - run the self test and store its result
  * @qm: initialised queue manager without users
  *
- * Return: 0 if the device is usable, even if the test failed. -EIO if the kernel queue does not
- * stop any more: the device must be taken down.
+ * Return: 0 if the device is usable, even if the test failed; -EIO if the kernel queue does not
+ * stop. Then the probe of the device must fail.
  */
 int zip_selftest(struct qm *qm)
 {
@@ -112,7 +115,7 @@ int zip_selftest(struct qm *qm)
 	if (ret)
 		dev_warn(dev, "self test failed: %d\n", ret);
 	if (qm_qp_stop(test.qp)) {
-		/* The device may still write the block: it can go only when DMA is off. */
+		/* The device may still write the block: switch DMA off before freeing it. */
 		wd_iommu_clear_master(qm->pdev);
 		ret = -EIO;
 	} else {

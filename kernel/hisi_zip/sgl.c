@@ -8,7 +8,7 @@
 
 #include "crypto.h"
 
-/* Blocks of @capacity entries, @stride bytes apart, chained. */
+/* Write a hardware list: a chain of blocks of ZIP_LIST_BLOCK bytes, with @capacity entries each. */
 static void zip_list_fill(struct zip_sgl *list, dma_addr_t dma, unsigned int capacity,
 			  const struct zip_side *side)
 {
@@ -44,7 +44,10 @@ static void zip_list_fill(struct zip_sgl *list, dma_addr_t dma, unsigned int cap
 	head->sum_in_chain = cpu_to_le16(total);
 }
 
-/* The list is streaming memory: a coherent block could not be freed where requests complete. */
+/*
+ * Allocate and fill a hardware list. It uses a streaming mapping, since coherent memory cannot be
+ * freed in the context where requests complete.
+ */
 static int zip_list_alloc(struct device *dev, struct zip_side *side, gfp_t gfp)
 {
 	size_t blocks = DIV_ROUND_UP(side->segments, ZIP_LIST_ENTRIES);
@@ -67,13 +70,13 @@ static int zip_list_alloc(struct device *dev, struct zip_side *side, gfp_t gfp)
 }
 
 /**
- * zip_side_map() - make a buffer reachable for the device
+ * zip_side_map() - map a buffer for the device
  * @dev: the device
- * @side: to fill
+ * @side: receives the mapping
  * @sg: buffer
- * @length: bytes of it that are wanted
+ * @length: bytes of @sg to use
  * @dir: DMA_TO_DEVICE or DMA_FROM_DEVICE
- * @gfp: for a list
+ * @gfp: flags to allocate a list
  *
  * Return: 0; -EINVAL if @sg is shorter than @length or has too many pieces; -ENOMEM. After an error
  * nothing is mapped.
@@ -102,7 +105,7 @@ int zip_side_map(struct device *dev, struct zip_side *side, struct scatterlist *
 	return ret;
 }
 
-/* Any context. Once for each zip_side_map() that succeeded; more often does no harm. */
+/* Undo zip_side_map(). Any context. A further call for the same mapping does nothing. */
 void zip_side_unmap(struct device *dev, struct zip_side *side)
 {
 	if (side->list) {
@@ -116,10 +119,10 @@ void zip_side_unmap(struct device *dev, struct zip_side *side)
 }
 
 /**
- * zip_side_list() - the hardware list of a mapped buffer
+ * zip_side_list() - get the hardware list of a mapped buffer
  * @side: the buffer
- * @list: filled and used if ZIP_SHORT_ENTRIES are enough
- * @list_dma: @list for the device
+ * @list: short list, which this fills and uses if ZIP_SHORT_ENTRIES are enough
+ * @list_dma: address of @list for the device
  *
  * Return: address of the list for the device.
  */

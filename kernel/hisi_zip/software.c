@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's own deflate, for requests that no device can take: none is there (any more), or
- * memory for a mapping is short. A user that keeps compressed data, such as zswap, gets it back
- * even if the last accelerator was taken away.
+ * The kernel's own deflate, for requests that no device can take, since there is no device (any
+ * more), or no memory for a mapping. So a user with compressed data, such as zswap, gets its data
+ * back even after the removal of the last accelerator.
  *
- * There is one software request, prepared in advance and shared: it is for emergencies, and its
- * window takes 300 KiB. The kernel's deflate decompresses in one pass into the whole output, so
- * it reads any window, though its own is 2 KiB.
+ * All users share one software request, which is allocated in advance: it is only for emergencies,
+ * and needs 300 KiB. The kernel's deflate decompresses in one pass into the whole output. So it can
+ * decompress data of any window size, although it compresses with a window of 2 KiB.
  */
 #include <linux/err.h>
 #include <linux/kernel.h>
 
 #include "crypto.h"
 
-/* More is refused by the synchronous algorithms of the crypto API (SCOMP_SCRATCH_SIZE). */
+/* The synchronous algorithms of the crypto API refuse more bytes (SCOMP_SCRATCH_SIZE). */
 #define ZIP_SOFTWARE_MAX 131072
 
 static struct {
@@ -22,14 +22,14 @@ static struct {
 	struct acomp_req *request;
 } zip_software = {.lock = __SPIN_LOCK_UNLOCKED(zip_software.lock)};
 
-/* Without it the driver works, as long as a device does. */
+/* Allocate the software request. If this fails, only the devices do requests. */
 void zip_software_open(void)
 {
 	struct crypto_acomp *tfm;
 
 	if (zip_software.tfm)
 		return;
-	/* Not our own algorithm, and nothing that completes later. */
+	/* The flags exclude this driver's algorithm, and those that complete later. */
 	tfm = crypto_alloc_acomp("deflate", 0, CRYPTO_ALG_NEED_FALLBACK | CRYPTO_ALG_ASYNC);
 	if (IS_ERR(tfm))
 		return;
@@ -41,7 +41,7 @@ void zip_software_open(void)
 	zip_software.tfm = tfm;
 }
 
-/* No request runs any more. */
+/* Free the software request. No request is running. */
 void zip_software_close(void)
 {
 	if (!zip_software.tfm)
@@ -64,8 +64,8 @@ bool zip_software_ready(void)
  *
  * Any context but hard interrupts.
  *
- * Return: 0 with the length in @areq; -ENODEV if it is too large, or there is no software;
- * otherwise the result of the kernel's deflate: -EINVAL for bad data and for a full output.
+ * Return: 0 with the length in @areq; -ENODEV if the request is too large, or there is no software
+ * request; otherwise the error of the kernel's deflate: -EINVAL for bad data and for a full output.
  */
 int zip_software_run(struct acomp_req *areq, u8 type)
 {
@@ -79,7 +79,7 @@ int zip_software_run(struct acomp_req *areq, u8 type)
 	acomp_request_set_params(request, areq->src, areq->dst, areq->slen, areq->dlen);
 	ret = type == ZIP_TYPE_COMPRESS ? crypto_acomp_compress(request)
 					: crypto_acomp_decompress(request);
-	/* It gave up because its own buffer is full, not the caller's. */
+	/* The scratch buffer of the crypto API may have been too small, not the caller's output. */
 	if (ret && areq->dlen > ZIP_SOFTWARE_MAX)
 		ret = -ENODEV;
 	if (!ret)

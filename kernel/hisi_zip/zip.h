@@ -30,7 +30,7 @@ struct qm;
 #define ZIP_RAS_NFE_ENABLE 0x301164
 #define ZIP_RAS_FE_ENABLE 0x301168
 #define ZIP_PEH_CFG_AUTO_GATE 0x3011a8
-/* Snooped, without PASID unless the queue's context has one (QM-RING-5) */
+/* Accesses are snooped, and without PASID unless the queue's context has one (QM-RING-5) */
 #define ZIP_USER_DOMAIN 0x40001070
 
 /* Default of the core enable bitmaps; compression [15:0], decompression [31:16] */
@@ -41,9 +41,7 @@ struct qm;
 #define ZIP_ALG_GZIP GENMASK(3, 2)
 #define ZIP_ALG_DEFLATE GENMASK(5, 4)
 
-/**
- * struct zip_sqe - request descriptor (ZIP-SQE-1), the words that we use
- */
+/* Request descriptor (ZIP-SQE-1). */
 struct zip_sqe {
 	__le32 consumed;
 	__le32 produced;
@@ -73,8 +71,8 @@ struct zip_sqe {
 	__le32 checksum;
 };
 #define ZIP_SQE_STATUS GENMASK(7, 0)
-#define ZIP_SQE_MALFORMED 0x02 /* proposed by the reference, 14.5; not known of the hardware */
-#define ZIP_SQE_NEGATIVE 0x0d  /* the output is not smaller, and valid */
+#define ZIP_SQE_MALFORMED 0x02 /* status of the model (ZIP-SQE-7), not known of real hardware */
+#define ZIP_SQE_NEGATIVE 0x0d  /* the output is valid, but not smaller than the input */
 #define ZIP_SQE_OUTPUT_FULL 0x0e
 #define ZIP_SQE_CHECKSUM 0x10
 #define ZIP_SQE_DW7_TYPE GENMASK(31, 28)
@@ -84,12 +82,10 @@ struct zip_sqe {
 #define ZIP_REQUEST_DEFLATE 0x01
 #define ZIP_BUFFER_FLAT 0
 #define ZIP_BUFFER_SGL 1
-/* Bytes of a buffer, or of an entry of a list (ZIP-SQE-8, ZIP-SGL-3) */
+/* Most bytes of a buffer, or of an entry of a list (ZIP-SQE-8, ZIP-SGL-3) */
 #define ZIP_MAX_BYTES 0x800000
 
-/**
- * struct zip_sge - entry of a hardware list (9)
- */
+/* Entry of a hardware list (ZIP-SGL-1). */
 struct zip_sge {
 	__le64 address;
 	__le64 rsvd0;
@@ -97,9 +93,7 @@ struct zip_sge {
 	__le32 rsvd1[3];
 };
 
-/**
- * struct zip_sgl - hardware list (9), aligned to 64 bytes; 0 in @next ends the chain
- */
+/* Hardware list (ZIP-SGL-1), aligned to 64 bytes. A value of 0 in @next ends the chain. */
 struct zip_sgl {
 	__le64 next;
 	__le16 sum_in_chain;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Shared virtual addresses: a device walks the page table of a process (Documentation/guide/sva.rst).
+ * Shared virtual addresses: a device walks the page table of a process
+ * (Documentation/guide/sva.rst).
  */
 #ifndef _WD_IOMMU_SVA_H
 #define _WD_IOMMU_SVA_H
@@ -15,10 +16,10 @@ struct wd_sva_mm;
 
 /**
  * struct wd_sva_ops - callbacks to the user of a bond
- * @mm_exit: the address space ends: nothing may be sent to the device for it any more. Called at
- *	most once, in whichever process dropped the last reference to the address space; may sleep,
- *	and may unbind. Afterwards [device, PASID] reaches no memory, silently
- * @release: the bond is gone, and no mm_exit is running or will begin. Any context that may sleep
+ * @mm_exit: the address space ends: the user must send no more requests for it to the device.
+ *	Called at most once, in the process that dropped the last reference to the address space;
+ *	may sleep, and may unbind. Afterwards requests of [device, PASID] fail and are not recorded
+ * @release: the bond is gone, and mm_exit is not running and will not be called. May sleep
  */
 struct wd_sva_ops {
 	void (*mm_exit)(void *data);

@@ -1,27 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * VFIO's BIND, ATTACH and DETACH requests once, for all our device files that answer them. They are
- * part of module iommufd.
+ * VFIO's requests BIND, ATTACH and DETACH, for every device file of this project that answers them.
+ * The code is in module iommufd.
  */
 #ifndef _WD_VFIO_VERBS_H
 #define _WD_VFIO_VERBS_H
 
 #include <linux/types.h>
 
-/* Limit of the id allocator; values above it are -ENOSPC (IOMMUFD-VFIO-2). */
+/* Limit of the id allocator: from this value on the error is -ENOSPC (IOMMUFD-VFIO-2). */
 #define VFIO_VERBS_PASID_LIMIT 0x80000000u
 
 /**
  * struct vfio_verbs - operations of a kind of device file for the requests
- * @chooses_pasid: @attach chooses a PASID if the caller names none, and the caller learns it
+ * @chooses_pasid: @attach chooses a PASID if the caller gives none, and the request returns it
  * @bind: bind @file to an iommufd; @id receives the device's object id
- * @unbind: the reverse, with everything that is attached by then
- * @attach: attach the page table *@pt_id, or replace the attachment; *@pt_id receives the HWPT in
- *	use. At PASID *@pasid, or without @by_pasid at the requester id, or at the PASID that it
- *	chooses and writes there. *@replaced: something was attached there before
- * @detach: the reverse. Without an attachment it does nothing
+ * @unbind: undo @bind, and detach what is attached by then
+ * @attach: attach the page table *@pt_id, or replace the attachment by it; *@pt_id receives the
+ *	HWPT in use. With @by_pasid at PASID *@pasid. Otherwise at the requester id; or, with
+ *	@chooses_pasid, at a PASID that it chooses and writes to *@pasid. *@replaced: something was
+ *	attached there before
+ * @detach: undo @attach. Does nothing if nothing is attached
  *
- * Each takes the locks that it needs. No user memory is touched in them.
+ * Each operation takes the locks that it needs, and touches no user memory.
  */
 struct vfio_verbs {
 	bool chooses_pasid;

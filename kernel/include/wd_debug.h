@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Checks that cost more than they should in everyday use: on with WD_DEBUG, which the hosted build
- * of tests and debug kernels (CONFIG_PROVE_LOCKING) define.
+ * Checks that are too slow for everyday use. WD_DEBUG switches them on: the hosted build for tests
+ * and the build for debug kernels (CONFIG_PROVE_LOCKING) define it.
  */
 #ifndef _WD_DEBUG_H
 #define _WD_DEBUG_H

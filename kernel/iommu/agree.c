@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * An attachment is written down three times: by its owner (iommufd), by the layer and by the
- * driver, each for another question (Documentation/design/iommu.rst, "One attachment, three
- * ledgers"). Here they are compared, for tests and under WD_DEBUG.
+ * Each attachment has three records: one of iommufd, one of the layer, one of the driver. Each
+ * answers other questions (Documentation/design/iommu.rst, "One attachment, three ledgers"). This
+ * file compares them, for tests and with WD_DEBUG.
  */
 #include <linux/module.h>
 
@@ -17,9 +17,10 @@ static bool wd_driver_has(struct wd_device *device, ioasid_t pasid, struct iommu
 }
 
 /**
- * wd_attach_agrees - the layer and the driver have the same
+ * wd_attach_agrees - do the layer and the driver have the same attachment?
  * @device: in use
- * @pasid: PASID. At the requester id the core has a say at any time: true
+ * @pasid: PASID. IOMMU_NO_PASID is not compared, since the core may change the requester id at any
+ *	time: the result is true
  */
 bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid)
 {
@@ -35,13 +36,13 @@ bool wd_attach_agrees(struct wd_device *device, ioasid_t pasid)
 }
 
 /**
- * wd_iommu_attach_agrees - the layer and the driver have the caller's attachment
+ * wd_iommu_attach_agrees - do the layer and the driver have the caller's attachment?
  * @domain: as the caller has attached it
  * @table: user-managed table on it that the caller has bound, or NULL
  * @dev: device
  * @pasid: PASID, or IOMMU_NO_PASID, which is not compared
  *
- * Return: true also if @dev is not claimed (any more), which detached everything.
+ * Return: true also if @dev is not claimed: its release has detached everything.
  */
 bool wd_iommu_attach_agrees(struct iommu_domain *domain, struct wd_pgtable *table,
 			    struct device *dev, ioasid_t pasid)

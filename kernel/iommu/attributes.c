@@ -39,8 +39,8 @@ static int wd_show_step(const struct wd_attach *record, void *arg)
 }
 
 /*
- * One line a record; the last line counts records that do not fit into a page. Root only, as the
- * log of faults: both show PASIDs of other users.
+ * One line for each record; the last line counts the records that do not fit into a page. Only root
+ * may read this and the log of faults, since both show PASIDs of other users.
  */
 static ssize_t attachments_show(struct device *dev, struct device_attribute *attr, char *buf)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A device comes to its IOMMU, and leaves it with everything that the layer has for it.
+ * The claim of a device, and its end, which detaches everything.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -8,7 +8,7 @@
 #include "iommu_layer.h"
 
 /**
- * wd_iommu_device_claimed - a device may be attached from now on
+ * wd_iommu_device_claimed - let something be attached at a device from now on
  * @iommu: registered IOMMU that translates for it
  * @dev: device
  *
@@ -42,8 +42,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_device_claimed);
  * wd_iommu_device_released - a device leaves its IOMMU
  * @dev: device; if it is not claimed nothing happens
  *
- * The driver has blocked the requester id. Calls in flight for @dev have ended when this returns,
- * later ones get -ENODEV, and answers to its page requests are dropped.
+ * The driver has blocked the requester id already. When this returns no call for @dev is running;
+ * later calls fail with -ENODEV, and the layer drops later answers to page requests of @dev.
  */
 void wd_iommu_device_released(struct device *dev)
 {

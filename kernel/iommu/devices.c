@@ -7,7 +7,7 @@
 
 #include "iommu_layer.h"
 
-/* The threads of page request queues take it: nothing is allocated under it. */
+/* Threads of page request queues take this lock, so no code allocates under it. */
 DEFINE_MUTEX(wd_lock);
 static LIST_HEAD(wd_iommus);
 static DEFINE_XARRAY(wd_devices); /* struct wd_device by struct device * */
@@ -40,7 +40,7 @@ struct wd_device *wd_device_peek(struct device *dev)
 	return xa_load(&wd_devices, wd_index(dev));
 }
 
-/* With a reference; NULL if @dev is not claimed. The claim may end at any time. */
+/* Take a reference; NULL if @dev is not claimed. The claim may end at any time. */
 struct wd_device *wd_device_find(struct device *dev)
 {
 	struct wd_device *device;
@@ -54,8 +54,8 @@ struct wd_device *wd_device_find(struct device *dev)
 }
 
 /*
- * Take a device into use: NULL if it is not claimed, otherwise its lock is held and the driver's
- * operations may be called until wd_device_unuse().
+ * Take a reference to a device and its lock. Until wd_device_unuse() the device stays claimed, and
+ * the caller may call operations of the driver. Return: NULL if the device is not claimed.
  */
 struct wd_device *wd_device_use(struct device *dev)
 {
@@ -77,7 +77,7 @@ void wd_device_unuse(struct wd_device *device)
 	wd_device_put(device);
 }
 
-/* Something may be installed at [@device, @pasid], if it is free. */
+/* Whether the device can use the PASID. Return: 0, -EOPNOTSUPP without PASIDs, or -EINVAL. */
 int wd_check_pasid(struct wd_device *device, ioasid_t pasid)
 {
 	u32 max = device->iommu->ops->max_pasids(device->dev);
@@ -100,11 +100,11 @@ static struct wd_iommu *wd_find_iommu(struct iommu_device *iommu)
 }
 
 /**
- * wd_iommu_register - a driver offers the layer's operations for its IOMMU
+ * wd_iommu_register - tell the layer of an IOMMU and its operations
  * @iommu: the IOMMU, before iommu_device_register()
- * @ops: operations, in place until wd_iommu_unregister()
+ * @ops: operations, which stay until wd_iommu_unregister()
  *
- * Return: 0; -EBUSY if it is registered; -ENOMEM.
+ * Return: 0; -EBUSY if @iommu is registered already; -ENOMEM.
  */
 int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops)
 {
@@ -147,9 +147,9 @@ void wd_iommu_unregister(struct iommu_device *iommu)
 EXPORT_SYMBOL_GPL(wd_iommu_unregister);
 
 /**
- * wd_iommu_fault_count - groups of page requests that the layer has answered itself
+ * wd_iommu_fault_count - how many groups of page requests the layer has answered itself
  * @iommu: registered IOMMU
- * @count: why it did
+ * @count: reason of the answers
  */
 u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count)
 {
@@ -166,9 +166,9 @@ u64 wd_iommu_fault_count(struct iommu_device *iommu, enum wd_fault_count count)
 EXPORT_SYMBOL_GPL(wd_iommu_fault_count);
 
 /**
- * wd_device_insert() - a device is known from now on
- * @device: complete but for its IOMMU
- * @iommu: that of the device
+ * wd_device_insert() - enter a device into the table of claimed devices
+ * @device: complete, except for its IOMMU
+ * @iommu: the device's IOMMU
  *
  * Return: 0; -ENODEV if @iommu is not registered; -EBUSY if the device is claimed; -ENOMEM.
  */
@@ -196,7 +196,7 @@ int wd_device_insert(struct wd_device *device, struct iommu_device *iommu)
 	return ret;
 }
 
-/* The reverse. */
+/* Undo wd_device_insert(). */
 void wd_device_remove(struct wd_device *device)
 {
 	lockdep_assert_held(&wd_lock);

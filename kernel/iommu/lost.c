@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory that a dead IOMMU may use for ever. Its functions have no bus mastering any more; and
- * memory that the IOMMU may still reach is not given to others, but kept and counted.
+ * Memory that a dead IOMMU may still use. The driver takes bus mastering from the functions of a
+ * dead IOMMU. Beyond that, the owner of memory that the IOMMU may reach keeps it for ever and
+ * counts it.
  */
 #include <linux/atomic.h>
 #include <linux/module.h>
@@ -12,14 +13,14 @@
 #include "iommu_layer.h"
 
 static atomic_long_t wd_leaked_pages = ATOMIC_LONG_INIT(0);
-/* Some domain is lost, or was: until then no lookup is needed. */
+/* Set when the first domain is lost. Until then wd_iommu_domain_lost() needs no lookup. */
 static bool wd_any_lost;
 
 /**
- * wd_iommu_domain_set_lost - an IOMMU could not be made to forget a domain
+ * wd_iommu_domain_set_lost - an IOMMU did not complete an invalidation of a domain
  * @domain: announced domain, not yet released
  *
- * For drivers, in any context: before the call returns that was to make it forget.
+ * The driver calls this before the operation returns that needed the invalidation. Any context.
  */
 void wd_iommu_domain_set_lost(struct iommu_domain *domain)
 {
@@ -33,14 +34,14 @@ void wd_iommu_domain_set_lost(struct iommu_domain *domain)
 EXPORT_SYMBOL_GPL(wd_iommu_domain_set_lost);
 
 /**
- * wd_iommu_domain_lost - whether memory that was mapped in a domain must be kept
- * @domain: domain of the caller's, any
+ * wd_iommu_domain_lost - must memory that was mapped in a domain be kept?
+ * @domain: any domain of the caller
  *
- * To be asked after memory was unmapped, and before it is given back. Any context. Costs one read
- * as long as no IOMMU has failed.
+ * To be called after memory is unmapped and before it is given back. Any context. Costs one read as
+ * long as no IOMMU has failed.
  *
- * Return: true if some IOMMU may use for ever memory that was mapped; call wd_iommu_leaked() for
- * the pages that are kept therefore.
+ * Return: true if a dead IOMMU may still use the memory. Then the caller keeps it, and calls
+ * wd_iommu_leaked() for its pages.
  */
 bool wd_iommu_domain_lost(struct iommu_domain *domain)
 {
@@ -63,7 +64,7 @@ void wd_iommu_leaked(unsigned long pages)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_leaked);
 
-/* Of all IOMMUs: a domain may have been on several. */
+/* One number for all IOMMUs, since a domain may have been attached on several. */
 static ssize_t leaked_pages_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return sysfs_emit(buf, "%ld\n", atomic_long_read(&wd_leaked_pages));

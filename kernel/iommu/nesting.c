@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * User-managed tables: their life, and binding them at [device, PASID] or at a device's requester
- * id. A bound table has a record with its parent's domain, which therefore cannot be freed.
+ * User-managed tables: allocate, free, and bind at [device, PASID] or at a requester id. The
+ * record of a bound table is in the list of the parent, so the parent cannot be freed.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -14,7 +14,7 @@ static bool wd_ops_nest(const struct wd_iommu_ops *ops)
 }
 
 /**
- * wd_iommu_can_nest - does the IOMMU of a device have user-managed tables
+ * wd_iommu_can_nest - does the IOMMU of a device support user-managed tables?
  * @dev: device
  *
  * Return: false also for an unclaimed device.
@@ -56,7 +56,7 @@ static struct wd_pgtable *wd_pgtable_alloc(struct wd_device *device, struct iomm
 }
 
 /**
- * wd_iommu_pgtable_alloc - a user-managed table
+ * wd_iommu_pgtable_alloc - allocate a user-managed table
  * @dev: device that it is for; it may also be bound to other devices of IOMMUs of the same driver
  * @parent: nesting parent, kept by the caller until the table is freed
  * @flags: IOMMU_HWPT_ALLOC_PASID
@@ -82,7 +82,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_pgtable_alloc);
 
 /**
  * wd_iommu_pgtable_free - undo wd_iommu_pgtable_alloc()
- * @table: bound nowhere; otherwise it is kept, with a warning, since devices still use it
+ * @table: not bound any more. Otherwise this warns and keeps it, since devices still use it
  */
 void wd_iommu_pgtable_free(struct wd_pgtable *table)
 {
@@ -145,17 +145,17 @@ static int wd_bind(struct iommu_domain *parent, struct device *dev, struct wd_pg
 }
 
 /**
- * wd_iommu_bind_pgtable - let a device's requester id go through a user-managed table
+ * wd_iommu_bind_pgtable - bind a user-managed table at the requester id of a device
  * @parent: the parent of @table
- * @dev: device; the core has blocked its requester id, since the caller owns its group's DMA, or
- *	has attached it to @parent
+ * @dev: device. The core has blocked its requester id, since the caller owns its group's DMA; or
+ *	the core has attached @parent there
  * @table: user-managed table, kept by the caller until the unbind
  *
- * From blocked to the table in one step: no request ever goes through @parent alone.
+ * If the requester id was blocked, the bind is one step: no request ever uses @parent alone.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if something else is attached there, @parent
  * is not the parent of @table, or the device's IOMMU cannot use the table; -EBUSY if the layer has
- * attached something there; -ENOSPC if the IOMMU has no place for more tables; -ENOMEM.
+ * attached something there; -ENOSPC if the IOMMU has no room for more tables; -ENOMEM.
  */
 int wd_iommu_bind_pgtable(struct iommu_domain *parent, struct device *dev, struct wd_pgtable *table)
 {
@@ -187,9 +187,9 @@ EXPORT_SYMBOL_GPL(wd_iommu_bind_pgtable_pasid);
  * @dev: device
  * @table: the table given then
  *
- * In one step back to the core's attachment: blocked, or @parent. When it returns no request goes
- * through @table. Nothing happens if the device has been released meanwhile, or the core has
- * attached something, which unbound it.
+ * In one step this goes back to the core's attachment: blocked, or @parent. When it returns no
+ * request uses @table. Nothing happens if the device has been released meanwhile, or if the core
+ * has attached something: both have unbound the table.
  */
 void wd_iommu_unbind_pgtable(struct iommu_domain *parent, struct device *dev,
 			     struct wd_pgtable *table)
@@ -200,7 +200,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable);
 
 /**
  * wd_iommu_unbind_pgtable_pasid - undo wd_iommu_bind_pgtable_pasid()
- * @parent: the domain given then; it is no longer attached there either
+ * @parent: the domain given then; this detaches it, too
  * @dev: device
  * @table: the table given then
  * @pasid: PASID
@@ -217,7 +217,7 @@ void wd_iommu_unbind_pgtable_pasid(struct iommu_domain *parent, struct device *d
 EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable_pasid);
 
 /**
- * wd_iommu_cache_invalidate - forget translations of a user-managed table that its user changed
+ * wd_iommu_cache_invalidate - invalidate translations of a user-managed table after a change
  * @table: kept by the caller; need not be bound
  * @type: enum iommu_hwpt_invalidate_data_type
  * @entries: kernel copy of the user's entries
@@ -225,8 +225,8 @@ EXPORT_SYMBOL_GPL(wd_iommu_unbind_pgtable_pasid);
  * @count: number; 0 only asks whether @type is known
  * @done: receives the number of entries that were done, also on error
  *
- * Return: 0; -EOPNOTSUPP if the IOMMU has no such service, or for an unknown flag in an entry;
- * -EINVAL for a type that is not the table's, a wrong length, a bad entry.
+ * Return: 0; -EOPNOTSUPP if the IOMMU cannot do this, or for an unknown flag in an entry; -EINVAL
+ * if @type does not fit the table, for a wrong length or a bad entry.
  */
 int wd_iommu_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entries,
 			      u32 entry_len, u32 count, u32 *done)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOMMU layer's services beyond Linux 6.1: attach of kernel-managed page tables to PASIDs and
- * to requester ids that the core has blocked, and queries about a device's IOMMU.
+ * Services of the IOMMU layer that Linux 6.1 lacks: attach of kernel-managed page tables at PASIDs,
+ * and at requester ids that the core has blocked, and queries about a device's IOMMU.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -12,7 +12,7 @@
 
 /**
  * wd_iommu_domain_alloc_user - allocate a paging domain for user space
- * @dev: device that it is for; others of the same IOMMU may join
+ * @dev: device that it is for; it may be attached to other devices of the same IOMMU, too
  * @flags: IOMMU_HWPT_ALLOC_*
  *
  * Free it with iommu_domain_free().
@@ -33,12 +33,13 @@ struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags)
 EXPORT_SYMBOL_GPL(wd_iommu_domain_alloc_user);
 
 /**
- * wd_iommu_domain_serves - may a domain be used instead of a new one
- * @domain: as from wd_iommu_domain_alloc_user(), kept by the caller
- * @dev: device that one is needed for
+ * wd_iommu_domain_serves - can an existing domain be used instead of a new one?
+ * @domain: from wd_iommu_domain_alloc_user(), kept by the caller
+ * @dev: device that needs a domain
  * @flags: IOMMU_HWPT_ALLOC_*
  *
- * Return: true if wd_iommu_domain_alloc_user() would make one that differs in its mappings only.
+ * Return: true if wd_iommu_domain_alloc_user() would make a domain that differs only in its
+ * mappings.
  */
 bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
 {
@@ -114,10 +115,12 @@ static int wd_attach_rid(struct iommu_domain *domain, struct wd_device *device)
 }
 
 /**
- * wd_iommu_attach_rid - let a blocked requester id use a domain
+ * wd_iommu_attach_rid - attach a domain at a requester id that the core has blocked
  * @domain: as in wd_iommu_attach_device_pasid()
- * @dev: device; the caller owns its group's DMA: the core has blocked the requester id, and still
- *	regards it as blocked. The layer may replace its own attachment in one step
+ * @dev: device; the caller owns its group's DMA, so the core has blocked the requester id
+ *
+ * For the core the requester id stays blocked. So the layer can replace this attachment in one
+ * step, which the core cannot do.
  *
  * Return: as wd_iommu_attach_device_pasid(); -EINVAL also if the requester id is not blocked.
  */
@@ -156,7 +159,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_detach_device_pasid);
  * @dev: device
  *
  * When it returns the requester id is blocked. Nothing happens if the device has been released
- * meanwhile, or the core has attached something.
+ * meanwhile, or the core has attached something there.
  */
 void wd_iommu_detach_rid(struct iommu_domain *domain, struct device *dev)
 {

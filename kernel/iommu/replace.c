@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * One attachment in the place of another. All steps that may fail come before any change, so that
- * several devices can be changed together, or none: prepare all of them, then commit or abort each.
+ * Replace one attachment by another. All steps that may fail come before any change. So a caller
+ * can change several devices together, or none: it prepares all of them, then commits or aborts.
  */
 #include <linux/err.h>
 #include <linux/module.h>
@@ -10,13 +10,13 @@
 #include "iommu_layer.h"
 
 /**
- * struct wd_replace - a replacement that is prepared
+ * struct wd_replace - a prepared replacement
  * @device: the device, held
  * @node: in wd_device.replaces, as long as the device is claimed; under its lock
  * @pasid: PASID, or IOMMU_NO_PASID
  * @domain: the new domain
  * @table: user-managed table on @domain, or NULL
- * @entry: the driver's; NULL once it is given back
+ * @entry: prepared by the driver; NULL after the release of the device has aborted it
  */
 struct wd_replace {
 	struct wd_device *device;
@@ -58,18 +58,18 @@ static int wd_replace_prepare(struct wd_device *device, struct wd_replace *repla
 }
 
 /**
- * wd_iommu_replace_prepare - get ready to attach something else where something is attached
- * @domain: paging domain of the device's IOMMU driver
- * @table: user-managed table on it, or NULL
+ * wd_iommu_replace_prepare - prepare to replace an attachment
+ * @domain: new paging domain, of the device's IOMMU driver
+ * @table: new user-managed table on @domain, or NULL
  * @dev: device
  * @pasid: PASID, or IOMMU_NO_PASID for a requester id that wd_iommu_attach_rid() or
  *	wd_iommu_bind_pgtable() was called for
  *
- * Nothing is changed yet. The caller keeps @domain and @table, and commits or aborts.
+ * This changes nothing yet. The caller keeps @domain and @table, and then commits or aborts.
  *
  * Return: the replacement; ERR_PTR of -ENODEV if @dev is not claimed; -EOPNOTSUPP if its IOMMU
- * cannot replace; -EINVAL if nothing is attached there, or @domain or @table cannot be; -ENOSPC if
- * the IOMMU has no place for more tables; -ENOMEM.
+ * cannot replace; -EINVAL if nothing is attached there, or @domain or @table does not fit; -ENOSPC
+ * if the IOMMU has no room for more tables; -ENOMEM.
  */
 struct wd_replace *wd_iommu_replace_prepare(struct iommu_domain *domain, struct wd_pgtable *table,
 					    struct device *dev, ioasid_t pasid)
@@ -95,7 +95,7 @@ struct wd_replace *wd_iommu_replace_prepare(struct iommu_domain *domain, struct 
 		kfree(replace);
 		return ERR_PTR(ret);
 	}
-	/* The reference stays. */
+	/* Drop only the lock: @replace keeps the reference to the device. */
 	mutex_unlock(&device->lock);
 	return replace;
 }
@@ -109,11 +109,11 @@ static void wd_replace_free(struct wd_replace *replace)
 
 /**
  * wd_iommu_replace_commit - make the prepared change
- * @replace: gone afterwards
+ * @replace: the replacement, which this frees
  *
- * Every request finds the old attachment or the new one, none finds nothing. When it returns none
- * finds the old one. If the old attachment has been detached meanwhile nothing is attached: the
- * device was released, or the core has attached something to the requester id.
+ * Each request finds either the old attachment or the new one. After the return no request finds
+ * the old one. If the old attachment has ended meanwhile, this attaches nothing: the device was
+ * released, or the core has attached something to the requester id.
  */
 void wd_iommu_replace_commit(struct wd_replace *replace)
 {
@@ -142,7 +142,7 @@ static void wd_replace_abort(struct wd_replace *replace)
 
 /**
  * wd_iommu_replace_abort - undo wd_iommu_replace_prepare()
- * @replace: gone afterwards
+ * @replace: the replacement, which this frees
  */
 void wd_iommu_replace_abort(struct wd_replace *replace)
 {
@@ -153,7 +153,7 @@ void wd_iommu_replace_abort(struct wd_replace *replace)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_replace_abort);
 
-/* The device is being released: prepared changes will not be made. */
+/* The device is being released: abort all prepared replacements. */
 void wd_replaces_release(struct wd_device *device)
 {
 	struct wd_replace *replace, *next;

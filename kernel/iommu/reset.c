@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Resets of a device. Linux does this by itself from 7.0 on; before, the code that resets the
- * device calls these functions: a PCI driver in its reset_prepare and reset_done.
+ * Resets of a device. From 7.0 on, Linux itself tells the IOMMU driver about a reset. On older
+ * kernels the code that resets the device calls these functions: a PCI driver in its reset_prepare
+ * and reset_done.
  */
 #include <linux/module.h>
 
@@ -11,10 +12,10 @@
  * wd_iommu_reset_prepare - a device is about to be reset
  * @dev: device; if it is not claimed nothing happens
  *
- * When it returns no request of the device reaches memory, and page requests that it has made are
- * answered: requests from after the reset may have the same group indices, and must not get answers
- * to the old ones. An owner that answers an old one gets -ECANCELED. Attaching and detaching are
- * possible meanwhile, and take effect after the reset. May sleep. Calls nest.
+ * When it returns no request of the device reaches memory, and all its page requests have an
+ * answer. Page requests after the reset may have the same group indices, and must not get answers
+ * to the old ones: an owner that answers an old one later gets -ECANCELED. Attach and detach are
+ * possible during the reset, and take effect after it. May sleep. Calls nest.
  */
 void wd_iommu_reset_prepare(struct device *dev)
 {
@@ -33,7 +34,7 @@ void wd_iommu_reset_prepare(struct device *dev)
 EXPORT_SYMBOL_GPL(wd_iommu_reset_prepare);
 
 /**
- * wd_iommu_reset_done - a device has been reset, and has its configuration again
+ * wd_iommu_reset_done - a device has been reset, and its configuration space is restored
  * @dev: as given to wd_iommu_reset_prepare(); this undoes that call
  */
 void wd_iommu_reset_done(struct device *dev)
@@ -44,7 +45,7 @@ void wd_iommu_reset_done(struct device *dev)
 	if (!device)
 		return;
 	ops = device->iommu->ops;
-	/* 0: it was claimed during the reset. */
+	/* The count is 0 if the device was claimed during the reset. */
 	if (device->resets && !--device->resets && ops->reset_done)
 		ops->reset_done(dev);
 	wd_device_unuse(device);

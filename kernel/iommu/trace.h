@@ -18,7 +18,7 @@
 
 /* clang-format off */
 
-/* Events of a PASID-table entry; pasid is 0 for the requester id's. */
+/* Events of a PASID-table entry; pasid is 0 for the entry of the requester id. */
 DECLARE_EVENT_CLASS(vtd_pasid_entry,
 	TP_PROTO(u16 sid, u32 pasid, u16 did, unsigned int pgtt),
 	TP_ARGS(sid, pasid, did, pgtt),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * In-kernel users of a context hold it by holding its file.
+ * Other drivers hold a context by holding its file.
  */
 #include <linux/file.h>
 #include <linux/fs.h>

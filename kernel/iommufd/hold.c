@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pins ahead of a page table. A page table is filled under locks that others need, so no memory may
- * be touched then: its pages are pinned before, without a lock, and under the locks their pins are
- * only counted up.
+ * Holds: pins that are taken before a page table is filled. iommufd fills a page table under locks
+ * that others need, and must touch no memory of a process there. So it pins the pages before,
+ * without a lock, and under the locks it only counts their pins up.
  */
 #include <linux/err.h>
 #include <linux/sched/signal.h>
@@ -22,7 +22,10 @@ struct iopt_hold {
 	struct list_head ranges;
 };
 
-/* Note the need of the first area at or after *@from. False if there is none, or no need. */
+/*
+ * Fill @held for the first area at or after *@from. Return: false if there is none, or if nothing
+ * has to be pinned.
+ */
 static bool iopt_hold_next(struct io_pagetable *iopt, unsigned long *from, struct iopt_held *held)
 {
 	struct interval_tree_node *node = NULL;
@@ -30,9 +33,7 @@ static bool iopt_hold_next(struct io_pagetable *iopt, unsigned long *from, struc
 
 	down_read(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
-	/*
-	 * With a page table everything is pinned, or is being pinned by the thread that makes it.
-	 */
+	/* If the IOAS has a page table, each area is pinned, or a thread is about to pin it. */
 	if (list_empty(&iopt->domains))
 		node = interval_tree_iter_first(&iopt->areas, *from, ULONG_MAX);
 	while (node && container_of(node, struct iopt_area, node)->busy)
@@ -80,11 +81,12 @@ static int iopt_hold_all(struct io_pagetable *iopt, struct iopt_hold *hold)
 /**
  * iopt_hold_get() - pin the memory for the first page table of an IOAS
  * @iopt: IOAS
- * @hold: in: NULL, or an earlier result, which is given back once the new one is there; out: the
- *	pins, also after an error
+ * @hold: in: NULL, or an earlier result, whose pins are given back after the new ones are taken;
+ *	out: the pins, also after an error
  *
- * The process can make this wait for ever: no lock that others need may be held. Pins of later
- * mappings may be missing: iopt_add_domain() reports that, and this is called again.
+ * The process can make this wait for ever, so the caller holds no lock that others need. Mappings
+ * made meanwhile may be missing from the hold: then iopt_add_domain() fails with -EAGAIN again, and
+ * its caller calls this once more.
  *
  * Return: 0; -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */

@@ -1,20 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables of the kernel: an IOMMU domain that has every mapping of an IOAS from
- * creation to destruction. Explicit ones are made by IOMMU_HWPT_ALLOC, automatic ones by attaching
- * a device to an IOAS (IOMMUFD-HWPT-3, IOMMUFD-ATTACH-2).
+ * Hardware page tables that the kernel writes: an IOMMU domain that contains every mapping of an
+ * IOAS as long as it lives. IOMMU_HWPT_ALLOC makes explicit ones; an attach of a device to an IOAS
+ * makes automatic ones (IOMMUFD-HWPT-3, IOMMUFD-ATTACH-2).
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
 #include "trace.h"
 
 /**
- * iommufd_hwpt_create() - a page table that does not follow its IOAS yet
+ * iommufd_hwpt_create() - make a page table that does not follow its IOAS yet
  * @ictx: context
  * @ioas: held by the caller
  * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
- * @auto_domain: goes with its last user
+ * @auto_domain: destroyed with its last user
  *
  * Return: the object, neither visible nor populated, or ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
  */
@@ -45,8 +45,9 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 }
 
 /*
- * Fill the page table and let it follow the IOAS. Others may find an automatic one from now on, so
- * the caller holds ioas->mutex for it. Errors of iommufd_table_fill(), above all -EAGAIN.
+ * Fill the page table and let it follow the IOAS. This puts an automatic one into the list where
+ * other attaches find it, so the caller holds ioas->mutex then. Return: 0, or errors of
+ * iommufd_table_fill(); for -EAGAIN see iopt_hold_get().
  */
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt)
 {
@@ -81,7 +82,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 		iommufd_object_unuse(&hwpt->common.fault->obj);
 }
 
-/* An attachment is gone. An automatic page table goes with the last one. */
+/* Drop the user of an attachment. The last one destroys an automatic page table. */
 void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 {
 	if (!iommufd_hwpt_to_nested(hwpt) && iommufd_hwpt_to_paging(hwpt)->auto_domain)
@@ -91,8 +92,8 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt)
 }
 
 /*
- * As iommufd_hwpt_populate() for a table that is not visible yet. No lock is held while memory is
- * pinned.
+ * As iommufd_hwpt_populate(), for a table that no other thread can see yet. This pins memory, for
+ * which it may wait for ever, and holds no lock meanwhile.
  */
 static int iommufd_hwpt_pin_and_populate(struct iommufd_hwpt_paging *hwpt)
 {
@@ -109,8 +110,8 @@ static int iommufd_hwpt_pin_and_populate(struct iommufd_hwpt_paging *hwpt)
 }
 
 /*
- * @dev_obj is put here: the page table outlives the device's use of the context, and filling it may
- * wait for user memory for ever, which must not hold up the removal of the device's driver.
+ * This puts @dev_obj before it fills the page table: filling may wait for user memory for ever, and
+ * must not delay the removal of the device's driver. The page table does not need the device.
  */
 static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_ioas *ioas,
 				      struct iommufd_object *dev_obj)
@@ -137,15 +138,14 @@ static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 
 	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
 		return -EOPNOTSUPP;
-	/* Faults of a table that is nested on a parent are for the owner of the nested table. */
+	/* Only the nested tables on a parent report faults, each to its own queue. */
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID && cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)
 		return -EOPNOTSUPP;
 	return 0;
 }
 
 /*
- * pt_id names the object under the new table. One that does not exist is EINVAL (IOMMUFD-HWPT-1).
- * @dev_obj is put in any case.
+ * @pt is the IOAS or the parent of the new table (IOMMUFD-HWPT-1). This puts @dev_obj in any case.
  */
 static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_object *pt,
 				 struct iommufd_object *dev_obj)
@@ -164,7 +164,7 @@ static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_objec
 	return rc;
 }
 
-/* The table is complete: let its faults go where the caller wants them. */
+/* Last step: connect the new table with the fault queue that the caller names. */
 static int iommufd_hwpt_set_fault(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware page tables of user space, nested on one of the kernel (IOMMUFD-HWPT-4). Only the
- * hardware reads their content, through the parent.
+ * Hardware page tables that user space writes, nested on a parent (IOMMUFD-HWPT-4). The kernel
+ * never reads their content; the hardware reads it, through the parent.
  */
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
@@ -17,7 +17,9 @@ static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
 	return parent->auto_domain || !parent->nest_parent ? -EINVAL : 0;
 }
 
-/* The driver decides by the length whether it knows the data. */
+/*
+ * A length above the buffer is no error here: the driver decides by it whether it knows the data.
+ */
 static int iommufd_copy_user_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
 {
 	memset(data, 0, sizeof(*data));
@@ -60,10 +62,11 @@ static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_
  * iommufd_hwpt_alloc_nested() - IOMMU_HWPT_ALLOC with a page table as pt_id
  * @ucmd: command
  * @parent: held by the caller
- * @dev_obj: device, put here: user memory is read without holding up the removal of its driver
+ * @dev_obj: device. This puts it before it reads user memory, so that a page which never arrives
+ *	does not delay the removal of the device's driver, and looks it up again afterwards
  *
  * Return: 0 with a new object; -EOPNOTSUPP, -EINVAL as IOMMUFD-HWPT-4, -EFAULT, -ENOENT the device
- * went meanwhile, -ENOMEM
+ * was removed meanwhile, -ENOMEM
  */
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
 			      struct iommufd_object *dev_obj)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_HWPT_INVALIDATE: user space has changed its table (IOMMUFD-INV-2). The array of
- * requests is copied piece by piece; no lock is held meanwhile.
+ * IOMMU_HWPT_INVALIDATE: user space has changed its table (IOMMUFD-INV-2). This copies the array of
+ * requests piece by piece, and holds no lock meanwhile.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -69,7 +69,7 @@ static int iommufd_invalidate(struct iommufd_ucmd *ucmd, u32 *total)
 	if (obj->type != IOMMUFD_OBJ_HWPT_NESTED)
 		goto out;
 	table = container_of(obj, struct iommufd_hwpt_nested, common.obj)->table;
-	/* Whether the type fits the table comes before the array is looked at. */
+	/* This call without entries checks only whether the type fits the table. */
 	rc = wd_iommu_cache_invalidate(table, cmd->data_type, NULL, 0, 0, &none);
 	if (!rc && cmd->entry_num)
 		rc = iommufd_invalidate_array(cmd, table, total);
@@ -87,7 +87,7 @@ int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 	rc = iommufd_check_array(cmd);
 	if (!rc)
 		rc = iommufd_invalidate(ucmd, &total);
-	/* Entries that were done count, also after a later error. */
+	/* Report the entries that were done also after an error of a later one. */
 	cmd->entry_num = total;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))
 		return -EFAULT;

@@ -47,7 +47,7 @@ void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 	mutex_destroy(&ioas->mutex);
 }
 
-/* The usable ranges, as many as fit into @ranges. Return: how many there are. */
+/* Write the usable ranges to @ranges, at most @capacity. Return: the number of all of them. */
 static u32 iommufd_list_ranges(struct io_pagetable *iopt, struct iommu_iova_range *ranges,
 			       u32 capacity)
 {
@@ -68,9 +68,10 @@ static u32 iommufd_list_ranges(struct io_pagetable *iopt, struct iommu_iova_rang
 }
 
 /*
- * The ranges at one moment, in kernel memory: the caller's memory is not touched under the lock,
- * which the removal of a device needs. The buffer has room for as many ranges as exist; if more
- * have appeared meanwhile, and the caller has room for them, this tries again.
+ * Take the ranges under the lock into a buffer of the kernel: the removal of a device needs the
+ * lock, so it must not be held while the caller's memory is touched. The buffer is allocated
+ * without the lock. If there are more ranges by then, and the caller has room for them, this tries
+ * again.
  */
 static struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity,
 						   u32 *count, u64 *alignment)
@@ -163,15 +164,15 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 	rc = iommufd_load_allowed(&list, cmd->allowed_iovas, cmd->num_iovas);
 	if (!rc)
 		rc = iopt_set_allowed(&ioas->iopt, &list);
-	/* The old list after success, the refused one otherwise. */
+	/* After success this is the old list, otherwise the new one. */
 	iopt_free_allowed(&list);
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
 	return rc;
 }
 
 /*
- * The map flags as the IOMMU layer has them. All memory of the CPU is mapped coherent
- * (IOMMUFD-MAP-7).
+ * Translate the map flags for the IOMMU layer. iommufd maps only memory of the CPU, so always
+ * coherent (IOMMUFD-MAP-7).
  */
 int iommufd_ioas_prot(u32 flags)
 {
@@ -196,7 +197,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 			   IOMMU_IOAS_MAP_READABLE) ||
 	    cmd->__reserved)
 		return -EOPNOTSUPP;
-	/* IOMMUFD-MAP-2: the IOVA counts even when the kernel chooses one. */
+	/* IOMMUFD-MAP-2: this checks the IOVA even if the kernel is to choose one. */
 	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
 		return -EOVERFLOW;
 	if (!(cmd->flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /dev/iommu: the file, the command table, and contexts for other drivers. Each open is a context
- * of its own, isolated from every other. Calling convention: IOMMUFD-CALL-2 to IOMMUFD-CALL-4.
+ * /dev/iommu: the file, the command table, and contexts for other drivers. Each open makes a
+ * context of its own, isolated from the others. The calling convention is in
+ * IOMMUFD-CALL-2 to IOMMUFD-CALL-4.
  */
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -39,8 +40,8 @@ union iommufd_ucmd_buffer {
 /**
  * struct iommufd_command - row of the command table
  * @request: ioctl number; 0: not implemented
- * @size: of the structure as the kernel has it
- * @min_size: of the structure as it was in the first release
+ * @size: size of the structure in this kernel
+ * @min_size: size of the structure in the first release, the least that a caller may give
  * @execute: handler
  */
 struct iommufd_command {
@@ -60,8 +61,8 @@ struct iommufd_command {
 	}
 
 /*
- * Long enough for every number of the ABI: an empty row fails differently from no row
- * (IOMMUFD-CALL-2).
+ * The table has a row for every number of the ABI, since a number without a row gives another error
+ * than an empty row (IOMMUFD-CALL-2).
  */
 static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC - IOMMUFD_CMD_BASE +
 						     1] = {
@@ -119,7 +120,7 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned
 	rc = copy_struct_from_user(ucmd.cmd, command->size, ucmd.ubuffer, ucmd.user_size);
 	if (rc)
 		return rc;
-	/* The caller may have changed it between the two reads. */
+	/* The caller may have changed the size between the two reads. */
 	buf.size = ucmd.user_size;
 
 	rc = command->execute(&ucmd);
@@ -203,7 +204,7 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd)
 		fput(file);
 		return ERR_PTR(-EBADFD);
 	}
-	/* The reference of fget() is the context's. */
+	/* The caller takes over the reference of fget(): it holds the context. */
 	return file->private_data;
 }
 EXPORT_SYMBOL_GPL(iommufd_ctx_from_fd);
@@ -220,7 +221,7 @@ static int __init iommufd_init(void)
 {
 	int rc;
 
-	/* Registering again after exit needs the minor to be chosen anew. */
+	/* misc_register() writes the number here; a second init must not ask for the old one. */
 	iommufd_misc_dev.minor = MISC_DYNAMIC_MINOR;
 	rc = misc_register(&iommufd_misc_dev);
 	if (rc == -EEXIST)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Life of objects: reserved id -> everything that can fail -> visible -> gone. The dispatcher ends
- * the first phase for objects made by a command, so that no handler can forget it.
+ * Life of objects: reserve an id -> do everything that can fail -> make it visible -> destroy it.
+ * For objects made by a command, the dispatcher in main.c makes them visible, or destroys them
+ * after an error, so that no handler can forget it.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -9,7 +10,7 @@
 #include "iommufd_private.h"
 
 /**
- * __iommufd_object_alloc() - a zeroed object with a reserved id, not visible yet
+ * __iommufd_object_alloc() - allocate a zeroed object with a reserved id, not visible yet
  * @ictx: context
  * @size: of the structure that begins with the object
  * @type: type
@@ -29,7 +30,7 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t s
 	refcount_set(&obj->users, 1);
 	refcount_set(&obj->wait_cnt, 1);
 
-	/* The lowest free id; NULL keeps it invisible to lookups until finalize. */
+	/* Take the lowest free id. With NULL there, lookups find nothing until finalize. */
 	rc = xa_alloc(&ictx->objects, &obj->id, NULL, xa_limit_31b, GFP_KERNEL_ACCOUNT);
 	if (rc) {
 		kfree(obj);
@@ -38,7 +39,7 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t s
 	return obj;
 }
 
-/* IOMMUFD-OBJ-1: make the object visible. Cannot fail: the slot of the id exists. */
+/* IOMMUFD-OBJ-1: make the object visible. This cannot fail: the entry of the id exists already. */
 void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	void *old = xa_store(&ictx->objects, obj->id, obj, GFP_KERNEL);
@@ -46,7 +47,7 @@ void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *ob
 	WARN_ON(old);
 }
 
-/* Undo the allocation of an object after the caller has undone its content. */
+/* Undo the allocation of an object, after the caller has released what the object holds. */
 void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	void *old = xa_erase(&ictx->objects, obj->id);
@@ -63,7 +64,7 @@ void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_o
 }
 
 /**
- * iommufd_get_object() - find an object and keep it from going until iommufd_put_object()
+ * iommufd_get_object() - find an object and keep it until iommufd_put_object()
  * @ictx: context
  * @id: id from user space
  * @type: its type, or IOMMUFD_OBJ_ANY
@@ -85,7 +86,10 @@ struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,
 	return obj;
 }
 
-/* As iommufd_get_object() for an object that cannot be freed meanwhile. */
+/*
+ * As iommufd_get_object(), for an object that the caller's lock keeps from being freed. Return:
+ * false if another thread is destroying it.
+ */
 bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	bool visible;
@@ -100,14 +104,14 @@ bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	/* The thread that waits may free the object as soon as the count is 0. */
+	/* A waiting thread may free @obj as soon as the count is 0, so do not use it afterwards. */
 	if (refcount_dec_and_test(&obj->wait_cnt))
 		wake_up_all(&ictx->destroy_wait);
 }
 
 /*
- * Everything that others did with the object before they put it has happened when the count is
- * seen.
+ * Read a count with acquire order: the caller then sees all that other threads did with the object
+ * before they put it.
  */
 static unsigned int iommufd_count(const refcount_t *count)
 {
@@ -121,9 +125,9 @@ static void iommufd_object_free(struct iommufd_ctx *ictx, struct iommufd_object 
 }
 
 /*
- * Take an object out of sight if nothing but its existence counts. @wait_cnt comes first: once it
- * is 1 under the lock the object has no holder and can get none, and only holders raise @users. In
- * the opposite order a holder could become a user and put the object between the two looks.
+ * Make an object invisible if nothing uses it beyond @users. This reads wait_cnt first: if it is 1
+ * under the lock, the object has no holder and can get none, and only holders raise users. In the
+ * opposite order a holder could add a user, and put the object, between the two reads.
  */
 static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_object *obj,
 				  unsigned int users)
@@ -137,7 +141,7 @@ static bool __iommufd_object_take(struct iommufd_ctx *ictx, struct iommufd_objec
 }
 
 /**
- * iommufd_object_destroy() - destroy an object for user space
+ * iommufd_object_destroy() - destroy an object at the request of user space
  * @ictx: context
  * @id: any id
  *
@@ -165,8 +169,8 @@ int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id)
 }
 
 /*
- * Give up a use of an object that goes with its last user. A call that holds the object right now
- * makes it stay, until it is destroyed by hand or by close.
+ * Drop a user of an object that goes with its last user. If a call holds the object right now, the
+ * object stays, until user space destroys it or closes the file.
  */
 void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -182,8 +186,8 @@ void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_objec
 }
 
 /*
- * Remove an object that its owner takes away, together with the owner's use: no call finds it from
- * now on, and this waits for calls that hold it.
+ * Remove an object at the request of the driver that owns it, together with the driver's user. No
+ * new call finds the object, and this waits for calls that hold it.
  */
 void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -195,8 +199,8 @@ void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 }
 
 /*
- * IOMMUFD-OBJ-3: the file is being closed: there is no other caller. Objects go before the objects
- * that they use.
+ * IOMMUFD-OBJ-3: the file is closed, so there is no other caller. Each round destroys the objects
+ * that no other object uses; that frees the objects which they used for the next round.
  */
 void iommufd_destroy_all(struct iommufd_ctx *ictx)
 {

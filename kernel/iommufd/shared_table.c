@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page tables in the IOMMU layer, shared by HWPTs. HWPTs of one IOAS map the same by definition, so
- * HWPTs for which the IOMMU driver would make equal tables share one: its pages, its identifier in
- * the IOMMU and the work of following the IOAS exist once, for any number of HWPTs.
+ * Page tables in the IOMMU layer, shared by HWPTs. All HWPTs of an IOAS have the same mappings. If
+ * the IOMMU driver would make equal tables for two of them, they share one table. So its memory,
+ * its domain identifier and the work to map and unmap exist once, for any number of HWPTs.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -10,10 +10,9 @@
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
 
-/* Few kinds of tables are in use at a time; looking at all would make many of them slow. */
+/* An IOAS rarely has more kinds of tables; a search of a long list would be slow. */
 #define IOMMUFD_TABLE_LOOKS 8
 
-/* Errno order: everything about the device and pt_id is tested by the callers of this. */
 static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
 {
 	struct iommu_domain *domain;
@@ -21,13 +20,15 @@ static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
 	domain = wd_iommu_domain_alloc_user(dev, flags);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
-	/* Where the IOMMU can ignore no-snoop requests it does so from the start and forever. */
+	/*
+	 * If the IOMMU can make no-snoop requests coherent, it does so for the life of the domain.
+	 */
 	if (!IS_ERR(domain) && domain->ops->enforce_cache_coherency)
 		domain->ops->enforce_cache_coherency(domain);
 	return domain;
 }
 
-/* IOMMUFD-HWPT-6: a filled one that is as the new one would be, with a use of it; NULL for none. */
+/* IOMMUFD-HWPT-6: find a filled table equal to a new one, and add a user to it; or NULL. */
 static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struct device *dev,
 						u32 flags)
 {
@@ -49,7 +50,7 @@ static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struc
 }
 
 /**
- * iommufd_table_get() - a page table for a HWPT
+ * iommufd_table_get() - find or make a page table for a HWPT
  * @ioas: the IOAS that it follows, held by the caller
  * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
@@ -80,7 +81,7 @@ struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device
 /**
  * iommufd_table_fill() - let a page table follow its IOAS
  * @ioas: the IOAS
- * @table: as from iommufd_table_get(); others find it from now on
+ * @table: as from iommufd_table_get(); later HWPTs find it and share it
  *
  * Return: 0, or errors of iopt_add_domain()
  */
@@ -100,7 +101,7 @@ int iommufd_table_fill(struct iommufd_ioas *ioas, struct iommufd_table *table)
 	return 0;
 }
 
-/* Undo iommufd_table_get(): the HWPT is attached nowhere. */
+/* Undo iommufd_table_get(). The HWPT is no longer attached. */
 void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table)
 {
 	bool last;

@@ -67,7 +67,7 @@ TRACE_EVENT(iommufd_copy,
 		  __entry->src_iova, __entry->ret)
 );
 
-/* IOMMU_IOAS_UNMAP: length was asked for, unmapped has been done. */
+/* IOMMU_IOAS_UNMAP: length is the caller's, unmapped the number of bytes that were removed. */
 TRACE_EVENT(iommufd_unmap,
 	TP_PROTO(u32 ioas, u64 iova, u64 length, u64 unmapped, int ret),
 	TP_ARGS(ioas, iova, length, unmapped, ret),
@@ -124,7 +124,7 @@ TRACE_EVENT(iommufd_hwpt_free,
 		  __entry->hwpt)
 );
 
-/* pt is the HWPT in use, on error what the caller named; pasid is 0 for the requester id. */
+/* pt is the HWPT in use, or after an error the caller's object; pasid is 0 for the requester id. */
 DECLARE_EVENT_CLASS(iommufd_attachment,
 	TP_PROTO(const struct device *dev, u32 pasid, u32 pt, int ret),
 	TP_ARGS(dev, pasid, pt, ret),

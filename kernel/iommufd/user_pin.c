@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinned and charged memory for drivers that need no I/O page table of ours: the same pins and the
- * same limit as for IOMMU_IOAS_MAP.
+ * Pinned memory for drivers that use no IOAS: pinned, charged and limited as for IOMMU_IOAS_MAP.
  */
 #include <linux/capability.h>
 #include <linux/err.h>
@@ -21,10 +20,10 @@ struct iommufd_pin {
  * iommufd_pin_user() - pin memory of the calling process
  * @uptr: first byte
  * @length: bytes, not 0
- * @writable: for writing too
+ * @writable: devices may write it
  *
- * Return: the pin, charged to the caller's user; ERR_PTR of -EFAULT for memory that is not there,
- * -ENOMEM without memory or above RLIMIT_MEMLOCK, -EINVAL for addresses that no process has.
+ * Return: the pin, charged to the caller's user; ERR_PTR of -EFAULT no memory there, -ENOMEM out of
+ * memory or above RLIMIT_MEMLOCK, -EINVAL @length is 0 or the range leaves the user address space.
  */
 struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, bool writable)
 {
@@ -55,8 +54,8 @@ err_free:
 EXPORT_SYMBOL_GPL(iommufd_pin_user);
 
 /**
- * iommufd_unpin_user() - undo iommufd_pin_user(), in any process
- * @pin: freed
+ * iommufd_unpin_user() - undo iommufd_pin_user(); any process may call it
+ * @pin: the pin, which this frees
  */
 void iommufd_unpin_user(struct iommufd_pin *pin)
 {

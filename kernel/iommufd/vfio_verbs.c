@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * VFIO's BIND, ATTACH and DETACH requests, for all our device files that answer them: sizes, flags
- * and errors as VFIO's (IOMMUFD-VFIO-1, IOMMUFD-VFIO-2).
+ * VFIO's requests BIND, ATTACH and DETACH, for every device file of this project that answers them,
+ * with VFIO's sizes, flags and errors (IOMMUFD-VFIO-1, IOMMUFD-VFIO-2).
  */
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -15,11 +15,11 @@
 #include "vfio_verbs.h"
 
 /**
- * vfio_verbs_copy_bind() - argument of VFIO_DEVICE_BIND_IOMMUFD
- * @bind: gets it
- * @arg: the caller's structure: argsz bounds it from below, unknown bytes must be 0
+ * vfio_verbs_copy_bind() - copy the argument of VFIO_DEVICE_BIND_IOMMUFD
+ * @bind: receives it
+ * @arg: the caller's structure. It may be larger than ours if the rest is 0
  *
- * Return: 0, -EFAULT, -E2BIG, or -EINVAL. No device of ours has a token, so that flag is -EINVAL.
+ * Return: 0, -EFAULT, -E2BIG, or -EINVAL, also for the flag of a token: no device here has a token.
  */
 static int vfio_verbs_copy_bind(struct vfio_device_bind_iommufd *bind, void __user *arg)
 {
@@ -39,8 +39,8 @@ static int vfio_verbs_copy_bind(struct vfio_device_bind_iommufd *bind, void __us
 }
 
 /**
- * vfio_verbs_copy_attach() - argument of VFIO_DEVICE_ATTACH_IOMMUFD_PT
- * @attach: gets it; pasid is 0 without VFIO_DEVICE_ATTACH_PASID
+ * vfio_verbs_copy_attach() - copy the argument of VFIO_DEVICE_ATTACH_IOMMUFD_PT
+ * @attach: receives it; pasid is 0 without VFIO_DEVICE_ATTACH_PASID
  * @arg: the caller's structure
  *
  * Return: 0, -EFAULT or -EINVAL.
@@ -66,8 +66,8 @@ static int vfio_verbs_copy_attach(struct vfio_device_attach_iommufd_pt *attach, 
 }
 
 /**
- * vfio_verbs_copy_detach() - argument of VFIO_DEVICE_DETACH_IOMMUFD_PT
- * @detach: gets it; pasid is 0 without VFIO_DEVICE_DETACH_PASID
+ * vfio_verbs_copy_detach() - copy the argument of VFIO_DEVICE_DETACH_IOMMUFD_PT
+ * @detach: receives it; pasid is 0 without VFIO_DEVICE_DETACH_PASID
  * @arg: the caller's structure
  *
  * Return: 0, -EFAULT or -EINVAL.
@@ -150,12 +150,12 @@ static int vfio_verbs_detach(const struct vfio_verbs *verbs, void *file, void __
 /**
  * vfio_verbs_ioctl() - answer one of the three requests
  * @verbs: operations of the device file
- * @file: handed to @verbs
+ * @file: first argument of each operation in @verbs
  * @cmd: VFIO_DEVICE_BIND_IOMMUFD, VFIO_DEVICE_ATTACH_IOMMUFD_PT, VFIO_DEVICE_DETACH_IOMMUFD_PT
  * @arg: the caller's structure
  *
- * If the answer cannot be written the error is -EFAULT. Then the file is unbound after BIND, and
- * after a first ATTACH nothing is attached there; a replacement has been done, and stays.
+ * If the answer cannot be written to @arg, the error is -EFAULT. Then BIND and a first ATTACH are
+ * undone, but an ATTACH that has replaced another page table stays.
  *
  * Return: 0, an error of the arguments, or the error of @verbs; -ENOTTY for another request.
  */

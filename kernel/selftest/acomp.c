@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A kernel user of the accelerator for tests: a process hands a buffer over by a system call, the
- * kernel compresses it with the crypto API's "deflate" and waits for the interrupt. Benchmarks
- * compare queues of processes with it.
+ * A user of the accelerator in the kernel, for tests: a process gives a buffer to the kernel by a
+ * system call, and the kernel compresses it by the crypto API's "deflate" and waits for the
+ * interrupt. Benchmarks compare queues of processes with it.
  */
 #include <linux/err.h>
 #include <linux/fs.h>
@@ -24,11 +24,11 @@
 
 /**
  * struct acomp_test - an open file
- * @lock: one call at a time
- * @tfm: of "deflate"
- * @req: the one request
+ * @lock: held during a call
+ * @tfm: transformation "deflate"
+ * @req: request of all calls
  * @in: input, WD_ACOMP_TEST_MAX bytes
- * @out: output, as large
+ * @out: output, WD_ACOMP_TEST_MAX bytes
  */
 struct acomp_test {
 	struct mutex lock;

@@ -10,11 +10,14 @@
 
 /**
  * struct wd_acomp_test - compress a buffer in the kernel
- * @in, @in_length: input, at most WD_ACOMP_TEST_MAX bytes
- * @out, @out_length: output; out: bytes produced
- * @rounds: how often, one after the other; at least 1
+ * @in: address of the input
+ * @out: address of the output buffer
+ * @in_length: bytes of the input, at most WD_ACOMP_TEST_MAX
+ * @out_length: bytes of the output buffer, at most WD_ACOMP_TEST_MAX; receives the number of bytes
+ *	produced
+ * @rounds: how often to compress, at least 1
  * @reserved: 0
- * @nanoseconds: out: of all rounds together, without the copies from and to the caller
+ * @nanoseconds: receives the time of all rounds, without the copies from and to the caller
  */
 struct wd_acomp_test {
 	__u64 in;

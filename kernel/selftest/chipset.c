@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A step of a PC's firmware when the machine wakes from a sleep with memory kept (ACPI S3) that the
- * firmware of QEMU's q35 lacks: the chipset gets back the places of its registers for power
- * management and, above all, of extended configuration space. Without that no driver can reach the
- * PASID, ATS and page request capabilities of a function after a sleep.
+ * A step of a PC's firmware that the firmware of QEMU's q35 lacks. After a sleep with memory kept
+ * (ACPI S3) it restores registers of the chipset: the addresses of power management and, above all,
+ * of extended configuration space. Without this step no driver can reach the PASID, ATS and page
+ * request capabilities of a function after a sleep.
  *
- * The registers come back before any device wakes.
+ * This module restores the registers before any device wakes.
  */
 #include <linux/init.h>
 #include <linux/kernel.h>
@@ -21,11 +21,11 @@
 #define LPC_ACPI_CNTL 0x44
 
 /**
- * struct chipset_register - 32 bits of the chipset
- * @device: device id of the function that has it
- * @at: offset in its configuration space
- * @value: when the machine went to sleep
- * @pdev: that function
+ * struct chipset_register - register of the chipset, 32 bits
+ * @device: device id of the function that has the register
+ * @at: offset in the configuration space of the function
+ * @value: value at the begin of the sleep
+ * @pdev: the function
  */
 struct chipset_register {
 	u16 device;
@@ -34,7 +34,7 @@ struct chipset_register {
 	struct pci_dev *pdev;
 };
 
-/* In the order in which they are restored: those with the enable bits last. */
+/* In the order of the restore: registers with enable bits come after their addresses. */
 static struct chipset_register chipset_registers[] = {
 	{.device = LPC_DEVICE, .at = LPC_PMBASE},
 	{.device = LPC_DEVICE, .at = LPC_ACPI_CNTL},

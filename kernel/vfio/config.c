@@ -2,15 +2,14 @@
 /*
  * Configuration space as the owner of a function sees it.
  *
- * No write of the owner goes to the function as it is. Fields that the owner may change are kept
- * here, and this driver carries out the effects of two: the command register (memory, bus
- * mastering) and Device Control's function level reset. BARs stay where they are, though the owner
- * may size and move them in its view. Only SET_IRQS connects messages, so writes to MSI and MSI-X
- * capabilities are stored without effect.
+ * The driver passes no write of the owner to the function. It stores the fields that the owner may
+ * change, and acts on two of them: the command register (memory, bus mastering) and the function
+ * level reset in Device Control. The owner may size and move BARs in its view, but the real ones
+ * stay. Writes to the MSI and MSI-X capabilities are only stored: SET_IRQS connects messages.
  *
- * Capabilities that are not listed here do not exist for the owner: power states, and those that
- * decide about address translation (PASID, ATS, PRI), which the IOMMU driver owns. The
- * vendor-specific one can be read: it has the place of the doorbell words.
+ * The owner sees only the capabilities that this file knows. It does not see power states, nor
+ * PASID, ATS and PRI, which belong to the IOMMU driver. It can read the vendor-specific capability,
+ * which tells the place of the doorbell words.
  */
 #include <linux/iommu.h>
 #include <linux/kernel.h>
@@ -22,7 +21,7 @@
 #include "iommu_master.h"
 #include "wd_vfio.h"
 
-/* A chain cannot have more capabilities, even if a broken function reports more. */
+/* Limits for the length of a chain: the chain of a broken function could be endless. */
 #define WD_VFIO_MAX_CAPS 48
 #define WD_VFIO_MAX_EXT_CAPS ((PCI_CFG_SPACE_EXP_SIZE - PCI_CFG_SPACE_SIZE) / 8)
 #define WD_VFIO_VNDR_LENGTH 2
@@ -33,11 +32,11 @@
 #define WD_VFIO_DSN_SIZE 12
 
 /**
- * struct wd_vfio_config - three bytes for each one of configuration space
- * @value: the result of the read
- * @real: bits that are read from the function instead
- * @write: bits of @value that the owner changes
- * @control: offset of Device Control if its function level reset works, else 0
+ * struct wd_vfio_config - three bytes for each byte of configuration space
+ * @value: value that the owner reads
+ * @real: bits that the owner reads from the function instead
+ * @write: bits of @value that the owner may change
+ * @control: offset of Device Control if its function level reset works, otherwise 0
  */
 struct wd_vfio_config {
 	u8 value[PCI_CFG_SPACE_EXP_SIZE];
@@ -64,7 +63,9 @@ static u32 wd_vfio_get(const u8 *bytes, unsigned int offset, unsigned int size)
 	return value;
 }
 
-/* A field that is kept here: its first value, and the bits that the owner may change. */
+/*
+ * Define a field that the driver stores: its first value, and the bits that the owner may change.
+ */
 static void wd_vfio_field(struct wd_vfio_config *config, unsigned int offset, unsigned int size,
 			  u32 value, u32 write)
 {
@@ -85,7 +86,7 @@ static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *confi
 		wd_vfio_field(config, offset, 4, 0, 0);
 		if (!wd->bars[i].size)
 			continue;
-		/* The owner does not learn addresses of the host: its BARs begin with 0. */
+		/* Hide addresses of the host from the owner: its BARs begin with address 0. */
 		pci_read_config_dword(wd->pdev, offset, &flags);
 		flags &= ~PCI_BASE_ADDRESS_MEM_MASK;
 		wd_vfio_field(config, offset, 4, flags, mask & PCI_BASE_ADDRESS_MEM_MASK);
@@ -104,7 +105,7 @@ static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *con
 	wd_vfio_field(config, PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
 	wd_vfio_field(config, PCI_LATENCY_TIMER, 1, 0, 0xff);
 	wd_vfio_config_bars(wd, config);
-	/* Neither ROM nor interrupt pin. */
+	/* The owner sees neither a ROM nor an interrupt pin. */
 	wd_vfio_field(config, PCI_ROM_ADDRESS, 4, 0, 0);
 	wd_vfio_field(config, PCI_CAPABILITY_LIST, 1, 0, 0);
 	wd_vfio_field(config, PCI_INTERRUPT_LINE, 1, 0, 0xff);
@@ -112,8 +113,8 @@ static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *con
 }
 
 /*
- * The next capability at the given offset: the latest end of the one at @pos, independent of its
- * own length field. The function's own chain need not be in the order of the offsets.
+ * Find the offset of the next capability after @pos, where the one at @pos must end. This does not
+ * trust its length field. It reads the whole chain, which need not be sorted by offsets.
  */
 static unsigned int wd_vfio_cap_limit(struct wd_vfio *wd, unsigned int pos)
 {
@@ -214,8 +215,10 @@ static unsigned int wd_vfio_config_vendor(struct wd_vfio *wd, struct wd_vfio_con
 	return size;
 }
 
-/* Size of the capability, 0 if the owner does not get to see it: unknown, or too long for its
- * place. */
+/*
+ * Add a capability to the owner's view. Return: its size; 0 if the owner does not see it, since it
+ * is unknown, or reaches into the next one.
+ */
 static unsigned int wd_vfio_config_cap(struct wd_vfio *wd, struct wd_vfio_config *config,
 				       unsigned int pos, u8 id)
 {
@@ -235,8 +238,7 @@ static unsigned int wd_vfio_config_cap(struct wd_vfio *wd, struct wd_vfio_config
 	}
 }
 
-/* A chain of the capabilities that the owner sees. One too long for its place is cut, or not shown.
- */
+/* Link the capabilities that the owner sees to a chain. */
 static void wd_vfio_config_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
 	unsigned int link = PCI_CAPABILITY_LIST, hops;
@@ -262,7 +264,10 @@ static void wd_vfio_config_caps(struct wd_vfio *wd, struct wd_vfio_config *confi
 	}
 }
 
-/* Only a serial number is shown. The first header stays in its place, if need be empty. */
+/*
+ * Show only a serial number. If it is not the first capability, the first header is empty and leads
+ * to it.
+ */
 static void wd_vfio_config_ext_caps(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
 	unsigned int pos = PCI_CFG_SPACE_SIZE, hops;
@@ -290,10 +295,10 @@ static void wd_vfio_config_ext_caps(struct wd_vfio *wd, struct wd_vfio_config *c
 }
 
 /**
- * wd_vfio_config_create() - the view of a new owner
+ * wd_vfio_config_create() - make the view of a new owner
  * @wd: function, as after a reset
  *
- * Return: freed with kfree(); NULL without memory.
+ * Return: the view, to be freed with kfree(); NULL without memory.
  */
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
 {
@@ -307,13 +312,13 @@ struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
 	return config;
 }
 
-/* Bus mastering only as long as an IOMMU keeps the function within the memory of its owner. */
+/* Switch bus mastering on, if an IOMMU still keeps the function from memory of others. */
 static int wd_vfio_config_master(struct wd_vfio *wd)
 {
 	return device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev) : -ENODEV;
 }
 
-/* Carry out a write to the command register; in case of an error no part of it takes effect. */
+/* Act on a write to the command register. After an error nothing has changed. */
 static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 {
 	int ret = 0;
@@ -327,7 +332,7 @@ static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 	return ret;
 }
 
-/* After a reset. A function that may not master the bus any more does not get that back. */
+/* After a reset: if bus mastering is not allowed any more, clear it in the owner's view. */
 static void wd_vfio_config_restored(struct wd_vfio *wd)
 {
 	u8 *value = wd->config->value;
@@ -339,10 +344,10 @@ static void wd_vfio_config_restored(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_reset() - reset the function under its owner
+ * wd_vfio_reset() - reset the function while it has an owner
  * @wd: owned, locked, resettable
  *
- * Configuration space is as before afterwards.
+ * Afterwards configuration space is as before.
  *
  * Return: as wd_vfio_reset_pci().
  */
@@ -355,7 +360,7 @@ int wd_vfio_reset(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_config_stop() - neither memory nor bus mastering
+ * wd_vfio_config_stop() - switch memory and bus mastering off
  * @wd: owned and locked
  *
  * The owner has to ask for bus mastering again.
@@ -372,7 +377,7 @@ void wd_vfio_config_stop(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_config_resume() - memory again, if the owner has it on
+ * wd_vfio_config_resume() - switch memory on again, if the owner had it on
  * @wd: owned and locked
  */
 void wd_vfio_config_resume(struct wd_vfio *wd)
@@ -418,14 +423,14 @@ static int wd_vfio_config_write(struct wd_vfio *wd, unsigned int offset, unsigne
 	if (ret)
 		return ret;
 	wd_vfio_set(config->value, offset, size, after);
-	/* The reset's bit is the highest of Device Control. It reads as 0. */
+	/* The bit for the reset is the highest one of Device Control, and reads as 0. */
 	if (config->control && offset <= reset && offset + size > reset &&
 	    value >> (8 * (reset - offset)) & PCI_EXP_DEVCTL_BCR_FLR >> 8)
 		wd_vfio_reset(wd);
 	return 0;
 }
 
-/* One access of 1, 2 or 4 bytes, naturally aligned. */
+/* Make one access of 1, 2 or 4 bytes, naturally aligned. */
 static int wd_vfio_config_access(struct wd_vfio_file *vfile, unsigned int offset, unsigned int size,
 				 u32 *value, bool write)
 {
@@ -448,11 +453,12 @@ static int wd_vfio_config_access(struct wd_vfio_file *vfile, unsigned int offset
  * @vfile: file
  * @buf: user memory
  * @count: bytes
- * @offset: in configuration space
- * @write: direction
+ * @offset: offset in configuration space
+ * @write: true: write; false: read
  *
- * Return: bytes done, possibly fewer than wanted; -EFAULT also if the range is not all inside;
- * -ENODEV or -EIO if @buf asks for bus mastering, and no live IOMMU translates for the function.
+ * Return: number of bytes done, possibly fewer than @count; -EFAULT, also if the range leaves
+ * configuration space; -ENODEV or -EIO if a write asks for bus mastering, but no live IOMMU
+ * translates for the function.
  */
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * File operations of a function's device file. Before BIND_IOMMUFD every other one is -EINVAL, and
- * after the driver has left the function -ENODEV.
+ * File operations of a function's device file. Before BIND_IOMMUFD every other operation fails with
+ * -EINVAL, and after the driver has left the function with -ENODEV.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -71,7 +71,7 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		ret = wd_vfio_reset_ioctl(vfile->wd);
 	mutex_unlock(&vfile->wd->lock);
 
-	/* These touch user memory, so they take the lock themselves, or need none. */
+	/* These touch user memory, so they must not run under the lock taken above. */
 	switch (cmd) {
 	case VFIO_DEVICE_RESET:
 		return ret;

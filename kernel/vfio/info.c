@@ -9,7 +9,7 @@
 
 #include "wd_vfio.h"
 
-/* Before and after the pages of the MSI-X table. */
+/* One area before the pages of the MSI-X table, and one after them. */
 #define WD_VFIO_MAX_AREAS 2
 
 struct wd_vfio_sparse {
@@ -36,7 +36,7 @@ int wd_vfio_info_ioctl(struct wd_vfio *wd, void __user *arg)
 	return 0;
 }
 
-/* Returns the size of the capability, 0 if all or nothing of the BAR can be mapped. */
+/* Return: the size of the capability; 0 if the BAR has no pages with an MSI-X table. */
 static size_t wd_vfio_sparse(const struct wd_vfio_bar *bar, struct wd_vfio_sparse *sparse)
 {
 	struct vfio_region_sparse_mmap_area *area = sparse->areas;
@@ -86,7 +86,7 @@ int wd_vfio_region_ioctl(struct wd_vfio *wd, void __user *arg)
 
 	if (copy_from_user(&info, arg, sizeof(info)))
 		return -EFAULT;
-	/* There is no VGA region, and none after it. */
+	/* The function has neither a VGA region nor one with a higher index. */
 	if (info.argsz < sizeof(info) || info.index >= VFIO_PCI_VGA_REGION_INDEX)
 		return -EINVAL;
 	info.flags = 0;

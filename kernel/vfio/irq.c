@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts of a function: SET_IRQS (IOMMUFD-VFIO-5). Messages signal event counters of the
- * owner. There is no interrupt pin.
+ * Interrupts of a function: SET_IRQS (IOMMUFD-VFIO-5). A message signals an event counter (eventfd)
+ * of the owner. The owner gets no interrupt pin.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -13,9 +13,9 @@
 #include "wd_vfio.h"
 
 /**
- * struct wd_vfio_irq_args - SET_IRQS, checked
+ * struct wd_vfio_irq_args - arguments of SET_IRQS, after the checks
  * @data: a byte or an s32 for each interrupt, NULL with DATA_NONE
- * @hdr: the request
+ * @hdr: header of the request
  */
 struct wd_vfio_irq_args {
 	void *data;
@@ -23,7 +23,7 @@ struct wd_vfio_irq_args {
 };
 
 /**
- * wd_vfio_irq_count() - how many interrupts an index has
+ * wd_vfio_irq_count() - number of interrupts of an index
  * @wd: function
  * @index: VFIO_PCI_*_IRQ_INDEX
  */
@@ -44,8 +44,8 @@ unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index)
 }
 
 /**
- * wd_vfio_signal() - add 1 to a counter
- * @counter: or NULL
+ * wd_vfio_signal() - add 1 to an event counter
+ * @counter: counter, or NULL to do nothing
  */
 void wd_vfio_signal(struct eventfd_ctx *counter)
 {
@@ -59,7 +59,7 @@ static irqreturn_t wd_vfio_interrupt(int irq, void *counter)
 	return IRQ_HANDLED;
 }
 
-/* NULL for -1: no counter. */
+/* Get the counter of @fd. Return: NULL for -1, which means no counter. */
 static struct eventfd_ctx *wd_vfio_counter(s32 fd)
 {
 	return fd == -1 ? NULL : eventfd_ctx_fdget(fd);
@@ -74,7 +74,7 @@ static void wd_vfio_vector_clear(struct wd_vfio *wd, unsigned int i)
 	wd->vectors[i] = NULL;
 }
 
-/* In any case the previous counter is no longer signalled. */
+/* Connect an interrupt with a counter. Also after an error the old counter is disconnected. */
 static int wd_vfio_vector_set(struct wd_vfio *wd, unsigned int i, s32 fd)
 {
 	struct eventfd_ctx *counter;
@@ -107,7 +107,10 @@ static void wd_vfio_vectors_disable(struct wd_vfio *wd)
 	wd->irq_index = -1;
 }
 
-/* Returns a positive number if the platform has only so many interrupts, as Linux's VFIO does. */
+/*
+ * Return: 0 or an error; as Linux's VFIO, a positive number if only so many interrupts are
+ * available.
+ */
 static int wd_vfio_vectors_enable(struct wd_vfio *wd, unsigned int index, unsigned int count)
 {
 	unsigned int kind = index == VFIO_PCI_MSI_IRQ_INDEX ? PCI_IRQ_MSI : PCI_IRQ_MSIX;
@@ -130,7 +133,7 @@ static int wd_vfio_vectors_enable(struct wd_vfio *wd, unsigned int index, unsign
 	return 0;
 }
 
-/* All of the counters, or none of them. */
+/* Connect all of the counters; after an error none of them. */
 static int wd_vfio_vectors_set(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
 {
 	unsigned int start = args->hdr.start, i;
@@ -147,7 +150,7 @@ static int wd_vfio_vectors_set(struct wd_vfio *wd, const struct wd_vfio_irq_args
 	return ret;
 }
 
-/* DATA_NONE and DATA_BOOL: as if the function had sent the messages. */
+/* DATA_NONE and DATA_BOOL: signal the counters, as if the function had sent the messages. */
 static int wd_vfio_vectors_fire(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
 {
 	const u8 *chosen = args->data;
@@ -171,7 +174,7 @@ static int wd_vfio_trigger_messages(struct wd_vfio *wd, const struct wd_vfio_irq
 		wd_vfio_vectors_disable(wd);
 		return 0;
 	}
-	/* MSI and MSI-X exclude each other. */
+	/* Only one of MSI and MSI-X can be enabled. */
 	if (!enabled && wd->irq_index != -1)
 		return -EINVAL;
 	if (!(hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD))
@@ -196,7 +199,7 @@ static void wd_vfio_drop_counter(struct eventfd_ctx **counter)
 	*counter = NULL;
 }
 
-/* Indices with one counter and no interrupt of the function. */
+/* For an index with one counter, which no interrupt of the function signals. */
 static int wd_vfio_trigger_counter(struct eventfd_ctx **counter,
 				   const struct wd_vfio_irq_args *args)
 {
@@ -226,7 +229,7 @@ static int wd_vfio_set_irqs(struct wd_vfio *wd, const struct wd_vfio_irq_args *a
 {
 	const u32 action = args->hdr.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 
-	/* Nothing can be masked: there is no interrupt pin, and messages are the kernel's. */
+	/* The owner can mask nothing: it has no interrupt pin, and the kernel owns the messages. */
 	if (action != VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -ENOTTY;
 	switch (args->hdr.index) {
@@ -240,7 +243,7 @@ static int wd_vfio_set_irqs(struct wd_vfio *wd, const struct wd_vfio_irq_args *a
 	}
 }
 
-/* Bytes that follow the header for each interrupt, or -EINVAL. */
+/* Return: how many bytes follow the header for each interrupt, or -EINVAL. */
 static int wd_vfio_irq_check(struct wd_vfio *wd, const struct vfio_irq_set *hdr)
 {
 	unsigned int count;
@@ -300,7 +303,7 @@ int wd_vfio_set_irqs_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 }
 
 /**
- * wd_vfio_irqs_release() - no counter of the owner is signalled any more
+ * wd_vfio_irqs_release() - disconnect all counters of the owner
  * @wd: function, locked
  */
 void wd_vfio_irqs_release(struct wd_vfio *wd)

@@ -35,7 +35,7 @@ DEFINE_EVENT(wd_vfio_function, wd_vfio_bind,
 	TP_PROTO(const struct device *dev, int ret),
 	TP_ARGS(dev, ret));
 
-/* The owner has given the function up, or lost it. */
+/* The ownership has ended, by the owner or by the removal of the driver. */
 TRACE_EVENT(wd_vfio_unbind,
 	TP_PROTO(const struct device *dev),
 	TP_ARGS(dev),

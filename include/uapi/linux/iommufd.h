@@ -2,8 +2,8 @@
 /*
  * User ABI of /dev/iommu. Binary compatible with the upstream header of the same name as of
  * Linux 7.2: every number, layout and flag is the same (IOMMUFD-CALL-1), and a program built
- * against either header runs on either kernel. Which commands this implementation has is said in
- * Documentation/guide/iommufd.rst; the others answer ENOTTY.
+ * against either header runs on either kernel. Documentation/guide/iommufd.rst lists the commands
+ * that this implementation has; the others return ENOTTY.
  */
 #ifndef _UAPI_IOMMUFD_H
 #define _UAPI_IOMMUFD_H
@@ -121,10 +121,10 @@ struct iommu_iova_range {
  * @allowed_iovas: array of struct iommu_iova_range to fill
  * @out_iova_alignment: every IOVA and length of a mapping must be a multiple of this power of two
  *
- * Ask which IOVA can be mapped, in ascending order and without regard to what is mapped. If the
- * array is too short it is filled as far as it goes, @num_iovas and @out_iova_alignment are
- * written, and EMSGSIZE is returned. The answer may change whenever a device is attached or
- * detached, or a HWPT comes or goes.
+ * Ask which IOVA can be mapped, in ascending order; existing mappings make no difference. If the
+ * array is too short the kernel fills it, writes @num_iovas and @out_iova_alignment, and returns
+ * EMSGSIZE. The answer may change whenever a device is attached or detached, or a HWPT comes or
+ * goes.
  */
 struct iommu_ioas_iova_ranges {
 	__u32 size;
@@ -180,8 +180,8 @@ enum iommufd_ioas_map_flags {
  * @iova: in: IOVA if FIXED_IOVA; out: IOVA of the mapping
  *
  * Map memory of the calling process. The memory is pinned as soon as the IOAS has a HWPT, and stays
- * the same memory even if the process maps other memory there later. Memory of the process is only
- * looked at when it is pinned.
+ * the same memory even if the process maps other memory there later. Until it pins the memory the
+ * kernel does not look at it.
  */
 struct iommu_ioas_map {
 	__u32 size;
@@ -639,7 +639,7 @@ enum iommu_hwpt_vtd_s1_invalidate_flags {
 };
 
 /**
- * struct iommu_hwpt_vtd_s1_invalidate - forget translations of a VT-d stage-1 table
+ * struct iommu_hwpt_vtd_s1_invalidate - invalidate translations of a VT-d stage-1 table
  * @addr: first address, a multiple of 4096
  * @npages: pages of 4096 bytes; 2^64-1 with @addr 0: everything
  * @flags: enum iommu_hwpt_vtd_s1_invalidate_flags
@@ -684,7 +684,7 @@ struct iommu_hwpt_invalidate {
 
 /**
  * enum iommu_hwpt_pgfault_flags - flags of struct iommu_hwpt_pgfault
- * @IOMMU_PGFAULT_FLAGS_PASID_VALID: pasid counts
+ * @IOMMU_PGFAULT_FLAGS_PASID_VALID: pasid is valid
  * @IOMMU_PGFAULT_FLAGS_LAST_PAGE: last record of its group
  */
 enum iommu_hwpt_pgfault_flags {
@@ -715,7 +715,7 @@ enum iommu_hwpt_pgfault_perm {
  * @perm: enum iommu_hwpt_pgfault_perm
  * @__reserved: 0
  * @addr: the address
- * @length: hint how much will be needed, in bytes; 0: no hint
+ * @length: a hint, the bytes that the device will need; 0: no hint
  * @cookie: names the group in the response; the same in all records of a group
  */
 struct iommu_hwpt_pgfault {

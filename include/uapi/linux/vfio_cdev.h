@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only WITH Linux-syscall-note */
 /*
- * VFIO's device files, with numbers and layouts of Linux 7.2: the requests that connect a file with
- * /dev/iommu, which queue files of this project answer too, and those for a whole PCI function.
+ * Requests of VFIO's device files, with the numbers and layouts of Linux 7.2. Some connect a file
+ * with /dev/iommu; queue files of this project have these, too. The others are for a whole PCI
+ * function.
  *
  * <linux/vfio.h> has them since Linux 6.6. A program that needs both includes <linux/vfio.h> first:
  * this header does not redefine its names.
@@ -31,7 +32,7 @@
  * @out_devid: the device's object id there
  * @token_uuid_ptr: pointer to a 16-byte UUID, with VFIO_DEVICE_BIND_FLAG_TOKEN
  *
- * Once for an open device file, before any other request. Undone by closing the device file.
+ * A device file is bound once, before any other request. Closing the file ends the bind.
  */
 struct vfio_device_bind_iommufd {
 	__u32 argsz;
@@ -96,7 +97,7 @@ struct vfio_device_detach_iommufd_pt {
  * @flags: out: VFIO_DEVICE_FLAGS_*
  * @num_regions: out: regions are 0 to @num_regions - 1
  * @num_irqs: out: interrupt indices are 0 to @num_irqs - 1
- * @cap_offset: out: of the first capability, 0 = none
+ * @cap_offset: out: offset of the first capability in the reply, 0 = none
  * @pad: 0
  */
 struct vfio_device_info {
@@ -112,10 +113,10 @@ struct vfio_device_info {
 #define VFIO_DEVICE_GET_INFO _IO(VFIO_TYPE, VFIO_BASE + 7)
 
 /**
- * struct vfio_info_cap_header - the begin of every capability
- * @id: which
- * @version: of its layout
- * @next: offset of the next one in the reply, 0 = none
+ * struct vfio_info_cap_header - begins every capability
+ * @id: the kind of capability
+ * @version: version of its layout
+ * @next: offset of the next capability in the reply, 0 = none
  */
 struct vfio_info_cap_header {
 	__u16 id;
@@ -128,9 +129,9 @@ struct vfio_info_cap_header {
  * @argsz: at least 32; raised to the needed size if capabilities do not fit
  * @flags: out: VFIO_REGION_INFO_FLAG_*
  * @index: VFIO_PCI_*_REGION_INDEX
- * @cap_offset: out: of the first capability, 0 = none, or there was no room
+ * @cap_offset: out: offset of the first capability in the reply, 0 = none, or no room for it
  * @size: out: bytes, 0 = the function has no such region
- * @offset: out: in the device file
+ * @offset: out: offset of the region in the device file
  */
 struct vfio_region_info {
 	__u32 argsz;
@@ -185,11 +186,11 @@ struct vfio_irq_info {
 
 /**
  * struct vfio_irq_set - ioctl(VFIO_DEVICE_SET_IRQS)
- * @argsz: with @data, at least 20
+ * @argsz: size with @data, at least 20
  * @flags: one VFIO_IRQ_SET_DATA_* and one VFIO_IRQ_SET_ACTION_*
  * @index: VFIO_PCI_*_IRQ_INDEX
  * @start: first interrupt
- * @count: how many; 0 with DATA_NONE and ACTION_TRIGGER ends the whole index
+ * @count: number of interrupts; 0 with DATA_NONE and ACTION_TRIGGER disables the whole index
  * @data: DATA_BOOL: a byte, DATA_EVENTFD: an int (-1 = none) for each interrupt
  */
 struct vfio_irq_set {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Where domains and user-managed tables are installed. Which units a paging domain is on, and where
- * it is attached, is recorded before the hardware entry is written and forgotten after it is torn
- * down, so an unmap always finds every cache that could hold the domain's translations.
+ * Attach of domains and user-managed tables. The driver makes a record of each attachment before it
+ * writes the hardware entry, and drops it after the tear-down. So an unmap always finds every cache
+ * that may have translations of the domain.
  *
- * The requester id belongs to Linux's core. While the core has blocked it the layer may use it as
- * it uses a PASID; a domain that the core attaches takes the place of the layer's attachment.
+ * The requester id belongs to Linux's core. While the core has blocked it, the layer may use it
+ * like a PASID. If the core then attaches a domain, this replaces the layer's attachment.
  */
 #include <linux/err.h>
 #include <linux/slab.h>
@@ -28,7 +28,7 @@ static struct vtd_domain_unit *vtd_find_unit(struct vtd_domain *domain, struct v
 	return NULL;
 }
 
-/* Default domains are the kernel's: the core gives no other ones of these types away. */
+/* Every domain of another type is a default domain, which belongs to the kernel. */
 static bool vtd_is_default(const struct vtd_domain *domain)
 {
 	return domain->domain.type != IOMMU_DOMAIN_UNMANAGED;
@@ -61,7 +61,7 @@ static void vtd_domain_unit_free(struct vtd_domain_unit *on)
 	kfree(on);
 }
 
-/* With a use of it. ERR_PTR of -ENOSPC, -ENOMEM. */
+/* Find or make the entry for a unit, and add a user. Return: ERR_PTR of -ENOSPC, -ENOMEM. */
 static struct vtd_domain_unit *vtd_domain_unit_get(struct vtd_domain *domain,
 						   struct vtd_pgtable *table, struct vtd_unit *unit)
 {
@@ -90,7 +90,7 @@ static struct vtd_domain_unit *vtd_domain_unit_get(struct vtd_domain *domain,
 	return on;
 }
 
-/* VTD-DRV-13: the last tear-down on a unit has flushed the DID, so it may be used anew at once. */
+/* VTD-DRV-13: the last tear-down on a unit has flushed the DID, so it can be used again at once. */
 static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_unit *on)
 {
 	unsigned long flags;
@@ -106,9 +106,9 @@ static void vtd_domain_unit_put(struct vtd_domain *domain, struct vtd_domain_uni
 }
 
 /**
- * vtd_attach_record - note that a domain is about to be installed somewhere
+ * vtd_attach_record - make the record of an attachment that is about to be installed
  * @domain: paging domain
- * @table: user-managed table that is to be nested on it there, or NULL
+ * @table: user-managed table on @domain to install there, or NULL
  * @dev: function
  * @pasid: PASID, or IOMMU_NO_PASID
  *
@@ -166,7 +166,7 @@ static void vtd_attach_drop(struct vtd_attach *attach)
 		return;
 	domain = attach->domain;
 	table = attach->on->table;
-	/* It may go on with the domain's table. */
+	/* A dead unit may still walk the domain's table. */
 	if (vtd_unit_dead(attach->on->unit))
 		wd_iommu_domain_set_lost(&domain->domain);
 	if (table) {
@@ -184,8 +184,8 @@ static void vtd_attach_drop(struct vtd_attach *attach)
 }
 
 /*
- * VTD-DRV-6: whether entries with @first are valid on @unit. A reserved bit would do no harm, but
- * its fault would report a mistake of the kernel.
+ * VTD-DRV-6: whether @unit accepts entries with @first. A reserved bit would do no harm, but the
+ * fault for it reports a mistake of the kernel.
  */
 bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 {
@@ -198,14 +198,14 @@ bool vtd_first_fits(u64 first, const struct vtd_unit *unit)
 	       (!(first & VTD_PE_FSPM_5) || vtd_cap_fs5lp(unit->cap)) && !(first >> width);
 }
 
-/* VTD_PE_PWSNP and VTD_PE_PGSNP as far as @unit has them. */
+/* VTD_PE_PWSNP and VTD_PE_PGSNP, if @unit supports them. */
 u64 vtd_snoop_bits(const struct vtd_unit *unit)
 {
 	return (unit->ecap & VTD_ECAP_SMPWCS ? VTD_PE_PWSNP : 0) |
 	       (unit->ecap & VTD_ECAP_SC ? VTD_PE_PGSNP : 0);
 }
 
-/* The content of an attachment's entry. */
+/* Make the content of the PASID entry for an attachment. */
 static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 {
 	const struct vtd_domain_unit *on = attach->on;
@@ -218,7 +218,7 @@ static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 
 /* --- attachments of the core to the requester id; the core holds the group's mutex --- */
 
-/* Tear down the entry of the requester id, then its records, but for the one that is kept. */
+/* Tear down the entry of the requester id, then drop its records, but keep @home. */
 static void vtd_rid_clear(struct vtd_dev *dev)
 {
 	lockdep_assert_held(&dev->lock);
@@ -230,8 +230,10 @@ static void vtd_rid_clear(struct vtd_dev *dev)
 	dev->rid_domain = NULL;
 }
 
-/* The function has another default domain than before, which needs no record if it is no paging
- * one. */
+/*
+ * Remember the record of the function's new default domain, and drop that of the old one. @attach:
+ * NULL if the new one is not a paging domain.
+ */
 static void vtd_rid_move_home(struct vtd_dev *dev, struct vtd_attach *attach)
 {
 	lockdep_assert_held(&dev->lock);
@@ -242,8 +244,8 @@ static void vtd_rid_move_home(struct vtd_dev *dev, struct vtd_attach *attach)
 
 /*
  * Replace the entry of the requester id. @attach and the layer's record exist before the entry. No
- * step after the tear-down of the old entry needs memory; going back to the default domain needs
- * none at all, since its record is kept and the entry has its place.
+ * step after the tear-down of the old entry allocates memory. An attach back to the default domain
+ * never allocates: @home has its record, and the table for the entry exists.
  */
 static int vtd_rid_set(struct vtd_dev *dev, struct iommu_domain *domain, struct vtd_attach *attach,
 		       const struct vtd_pasid_entry *content)
@@ -271,7 +273,7 @@ out:
 	return ret;
 }
 
-/* The kept record, if @domain is the default domain that the function comes from. */
+/* Return: @home if @domain is the function's default domain, otherwise NULL. */
 static struct vtd_attach *vtd_rid_home(struct vtd_dev *dev, struct vtd_domain *domain)
 {
 	struct vtd_attach *home;
@@ -290,7 +292,7 @@ int vtd_paging_attach(struct iommu_domain *domain, struct device *dev)
 	struct vtd_pasid_entry content;
 	int ret;
 
-	/* Going back to its default domain must not fail, though that does not work any more. */
+	/* An attach back to the default domain must not fail, even if the unit is dead. */
 	if (vtd_unit_dead(vdev->unit) && !vtd_is_default(paging))
 		return -EIO;
 	if (!home) {
@@ -339,8 +341,8 @@ void vtd_rid_release(struct vtd_dev *dev)
 /* --- attachments of the layer; it holds the device's mutex --- */
 
 /*
- * May the layer have the requester id? A parent that the core has attached there may get a table
- * nested on it.
+ * May the layer use the requester id? It may if the core has blocked it, or to nest a table on the
+ * parent that the core has attached there.
  */
 static bool vtd_rid_free(struct vtd_dev *dev, const struct vtd_attach *attach)
 {
@@ -365,7 +367,7 @@ static int vtd_attach_write(struct vtd_dev *dev, struct vtd_attach *attach)
 	ret = vtd_pasid_prepare(dev, attach->pasid);
 	if (ret)
 		goto err_erase;
-	/* Of the requester id: the parent's entry. */
+	/* At the requester id, the core may have attached the parent: tear its entry down. */
 	if (attach->pasid == IOMMU_NO_PASID)
 		vtd_pasid_clear(dev, IOMMU_NO_PASID);
 	ret = vtd_pasid_set(dev, attach->pasid, &content);
@@ -385,7 +387,7 @@ err_erase:
  * @dev: function
  * @pasid: PASID, free; or IOMMU_NO_PASID if the core has blocked the requester id
  *
- * Return: 0; -EINVAL if the unit cannot use it, or the requester id is the core's; -EBUSY; -EIO if
+ * Return: 0; -EINVAL if the unit cannot use it, or the core uses the requester id; -EBUSY; -EIO if
  * the unit is dead; -ENOSPC without domain identifiers; -ENOMEM.
  */
 int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, struct vtd_dev *dev,
@@ -415,7 +417,8 @@ int vtd_attach_install(struct vtd_domain *domain, struct vtd_pgtable *table, str
  * @dev: claimed function
  * @pasid: as given then
  *
- * The requester id goes back to the core's attachment. Nothing happens if the core has taken it.
+ * At the requester id this goes back to the core's attachment. Nothing happens if the core has
+ * replaced the layer's attachment meanwhile.
  */
 void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 {
@@ -428,7 +431,7 @@ void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 		vtd_pasid_clear(dev, pasid);
 	if (attach && pasid == IOMMU_NO_PASID && dev->rid_attach) {
 		content = vtd_attach_entry(dev->rid_attach);
-		/* Cannot fail: the entry has its place, and is not present. */
+		/* This cannot fail: the table exists, and the entry is not present. */
 		WARN_ON(vtd_pasid_set(dev, IOMMU_NO_PASID, &content));
 	}
 	mutex_unlock(&dev->lock);
@@ -436,8 +439,8 @@ void vtd_attach_uninstall(struct vtd_dev *dev, u32 pasid)
 }
 
 /*
- * Does @dev have @domain, or @table on it, at @pasid? NULL: does it have nothing? The entry that
- * the unit reads must agree.
+ * Is @domain, or @table on it, attached at [@dev, @pasid]? With @domain NULL: is nothing attached?
+ * The entry in hardware must agree with the record.
  */
 bool vtd_attach_is(struct vtd_dev *dev, u32 pasid, struct iommu_domain *domain,
 		   struct vtd_pgtable *table)
@@ -472,12 +475,12 @@ void vtd_remove_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasi
 	vtd_attach_uninstall(dev_iommu_priv_get(dev), pasid);
 }
 
-/* --- one in the place of another --- */
+/* --- replace --- */
 
 /**
- * struct wd_new_entry - an attachment that is about to take the place of another one
+ * struct wd_new_entry - a prepared attachment, which is about to replace another one
  * @attach: its record
- * @page: for the table of PASIDs that has the new entry in it
+ * @page: memory for the PASID table with the new entry
  */
 struct wd_new_entry {
 	struct vtd_attach *attach;
@@ -489,7 +492,7 @@ struct wd_new_entry {
  * @domain: paging domain
  * @pgtable: user-managed table on it, or NULL
  * @dev: claimed function
- * @pasid: where something is attached
+ * @pasid: PASID or IOMMU_NO_PASID, where something is attached
  *
  * Return: the argument of vtd_replace_commit(); ERR_PTR of -EINVAL if the unit cannot use it, -EIO
  * if it is dead, -ENOSPC, -ENOMEM.
@@ -533,9 +536,9 @@ err_free:
 /**
  * vtd_replace_commit - the layer's replace_commit
  * @dev: claimed function
- * @entry: as prepared; gone
+ * @entry: as prepared; this frees it
  *
- * Return: false if nothing is attached there by the layer any more.
+ * Return: false if the layer has nothing attached there any more.
  */
 bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
@@ -547,7 +550,7 @@ bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
 	old = xa_load(&vdev->attaches, attach->pasid);
 	if (old) {
 		entry->page = vtd_pasid_replace(vdev, attach->pasid, &content, entry->page);
-		/* In the place of another one: needs no memory. */
+		/* This replaces an entry of the xarray, so it allocates nothing. */
 		xa_store(&vdev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
 		entry->attach = old;
 	}

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Invalidations of units and functions after a change of a domain's page tables, or of a table
- * nested on it (VTD-DRV-4, VTD-DRV-5). One DID per (domain, unit) covers every function and PASID
- * that the domain is attached to there; each nested table has one of its own; its translations
- * depend on the domain as well. The unit's caches are flushed first, since a function could ask
- * again.
+ * Invalidations in units and functions after a change of a domain's page tables, or of a table
+ * nested on it (VTD-DRV-4, VTD-DRV-5). On each unit, a domain has one DID for all functions and
+ * PASIDs. Each nested table has a DID of its own, and a change of the domain has to flush it, too.
+ * A flush of the unit's caches comes before that of device TLBs: otherwise a function could fetch
+ * an old translation again.
  */
 #include <linux/bitops.h>
 
@@ -12,13 +12,13 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Above that a first stage's flush of a range names the whole PASID. */
+/* For a larger range the driver flushes the whole PASID. */
 #define VTD_PIOTLB_MAX_ORDER 36
 
 /**
  * struct vtd_range - addresses to invalidate
- * @address: in it
- * @order: the block is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: every address
+ * @address: any address in the range
+ * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all addresses
  * @leaf_only: no table was unlinked
  */
 struct vtd_range {
@@ -38,7 +38,7 @@ static struct vtd_range vtd_covering(u64 first, u64 last, bool leaf_only)
 				  leaf_only};
 }
 
-/* VTD-INV-6: of a nested table's translations nothing can be kept by second-stage address. */
+/* VTD-INV-6: this also drops every translation of a nested table that has the DID. */
 static struct vtd_qi_desc vtd_iotlb_flush(const struct vtd_domain_unit *on,
 					  const struct vtd_range *range)
 {
@@ -58,15 +58,15 @@ static struct vtd_qi_desc vtd_piotlb_flush(u16 did, u32 pasid, const struct vtd_
 }
 
 /*
- * Places that are told while the domain's lock is held, with interrupts off. A domain may be
- * attached at thousands.
+ * How many places to flush before the lock of the domain is dropped, which lets interrupts in. A
+ * domain may be attached at thousands of places.
  */
 #define VTD_FLUSH_PLACES (2 * VTD_QI_BATCH)
 
 /*
- * How far a flush has come in the lists of a domain: the number of the last unit that was told, and
- * a mark after the last attachment. Others see marks in the list, which have no function: a flush
- * that began again at the head each time would cost the square of the attachments.
+ * How far a flush has come in the lists of a domain: the number of the last flushed unit, and a
+ * mark in the list after the last flushed attachment. Other walks of the list see the mark, and
+ * skip it by its missing function. Without a mark each step would begin at the head of the list.
  */
 struct vtd_flush_place {
 	u64 unit;
@@ -74,8 +74,8 @@ struct vtd_flush_place {
 };
 
 /*
- * Flush the next few places. True if there are more. A place that joins a list meanwhile is
- * flushed, too; a place that leaves it has been flushed by its tear-down.
+ * Flush the next few places. Return: true if there are more. This also flushes places that join a
+ * list during the flush. The tear-down of a place that leaves the list has flushed it.
  */
 static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *range,
 			   struct vtd_qi_batch *batch, struct vtd_flush_place *place)
@@ -103,8 +103,8 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 		if (!attach->dev || !READ_ONCE(attach->dev->ats_on))
 			continue;
 		/*
-		 * VTD-DRV-5: a function caches addresses of the nested table, not addresses of
-		 * @range.
+		 * VTD-DRV-5: a function caches addresses that the nested table translates; @range
+		 * has addresses of the domain.
 		 */
 		if (attach->on->table)
 			vtd_ats_flush(batch, attach->dev, attach->pasid, 0, VTD_QI_WHOLE);
@@ -115,7 +115,7 @@ static bool vtd_flush_some(struct vtd_domain *domain, const struct vtd_range *ra
 	return false;
 }
 
-/* The lock is dropped now and then, never with descriptors that are not completed. */
+/* Flush once. This drops the lock now and then, but only after all descriptors are completed. */
 static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *range)
 {
 	struct vtd_flush_place place = {};
@@ -141,7 +141,7 @@ static int vtd_flush_once(struct vtd_domain *domain, const struct vtd_range *ran
 	return ret;
 }
 
-/* Some unit could not be made to forget: that is the end of the domain, and of the unit. */
+/* A unit did not complete a flush: the domain is lost, and the unit dead. */
 static void vtd_domain_lost(struct vtd_domain *domain)
 {
 	struct vtd_domain_unit *on;
@@ -152,7 +152,7 @@ static void vtd_domain_lost(struct vtd_domain *domain)
 	spin_lock_irqsave(&domain->lock, flags);
 	list_for_each_entry (on, &domain->units, node)
 		dead |= vtd_unit_dead(on->unit);
-	/* It has refused even the coarsest command, and did not say which one it was. */
+	/* No unit is dead, so one has refused a whole flush. Which one is not known: kill all. */
 	if (!dead)
 		list_for_each_entry (on, &domain->units, node)
 			vtd_unit_kill(on->unit);
@@ -160,9 +160,9 @@ static void vtd_domain_lost(struct vtd_domain *domain)
 }
 
 /*
- * Translations that stay cached would lead into pages that are given to others. If the unit refuses
- * a command (it never should) the coarsest ones follow. If ATS came on in a function meanwhile the
- * flush is repeated, since it may have left that function out.
+ * Flush a range everywhere: a translation that stays in a cache would lead to pages of others. If a
+ * unit refuses a command, which it never should, flush all addresses. If the ATS of a function was
+ * switched on meanwhile, flush again, since this may have left that function out.
  */
 static int vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
 {
@@ -182,16 +182,16 @@ static int vtd_flush(struct vtd_domain *domain, const struct vtd_range *range)
 }
 
 /**
- * vtd_flush_range - after leaves of [@first, @last] were cleared
+ * vtd_flush_range - flush after leaves of [@first, @last] were cleared
  * @domain: paging domain
  * @first: first address
  * @last: last address
  * @leaf_only: no table was unlinked
  *
- * Any context. When it returns 0 no request reaches memory through the cleared entries.
+ * Any context. When this returns 0 no request reaches memory through the cleared entries.
  *
- * Return: 0, or an error if a unit is dead: then the domain is lost, and pages whose entries were
- * cleared must be kept.
+ * Return: 0, or an error if a unit is dead: then the domain is lost, and the caller must keep the
+ * pages of the cleared entries.
  */
 int vtd_flush_range(struct vtd_domain *domain, u64 first, u64 last, bool leaf_only)
 {
@@ -207,9 +207,9 @@ void vtd_flush_domain(struct vtd_domain *domain)
 }
 
 /**
- * vtd_flush_table - after entries of a user-managed table have changed
- * @batch: for the descriptors; the caller that finishes it compares vtd_ats_epoch() before and
- * after
+ * vtd_flush_table - flush after entries of a user-managed table have changed
+ * @batch: for the descriptors. The caller finishes it, and compares vtd_ats_epoch() before and
+ *	after
  * @table: the table; its lock is held until the batch is finished
  * @first: first address that the changed entries translate
  * @last: last address
@@ -230,7 +230,7 @@ void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 
 	list_for_each_entry (attach, &table->places, place) {
 		if (!READ_ONCE(attach->dev->ats_on))
 			continue;
-		/* VTD-DRV-10: the unit orders type 8 after type 6, but not type 3. */
+		/* VTD-DRV-10: the unit executes type 8 after type 6, but type 3 needs a fence. */
 		if (attach->pasid == IOMMU_NO_PASID)
 			vtd_qi_add(batch, attach->on->unit, vtd_qi_fence(), NULL);
 		vtd_ats_flush(batch, attach->dev, attach->pasid, range.address, range.order);
@@ -249,13 +249,13 @@ static int vtd_flush_mm_once(const struct vtd_mm_table *table, const struct vtd_
 }
 
 /**
- * vtd_flush_mm_table - after a process's memory changed
- * @table: bound, its lock is held
+ * vtd_flush_mm_table - flush after a change of a process's memory
+ * @table: bound; the caller holds its lock
  * @first: first address
  * @last: last address
  *
- * Tables may go with the pages, also if the unit is dead: then its functions are no bus masters.
- * Any context.
+ * Linux frees pages and page tables afterwards, even if the unit is dead: then its functions are no
+ * bus masters any more. Any context.
  */
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Root table and scalable context tables (VT-d 9.2, 9.4). Context tables are made for the
- * buses that have claimed functions and stay until the unit stops.
+ * Root table and scalable context tables (VT-d 9.2, 9.4). The driver makes a context table for a
+ * bus when it claims the first function there, and keeps it until the unit stops.
  */
 #include <linux/compiler.h>
 #include <linux/gfp.h>
@@ -26,7 +26,7 @@ int vtd_root_alloc(struct vtd_unit *unit)
 	return unit->root ? 0 : -ENOMEM;
 }
 
-/* Translation is off. */
+/* Free the root table. The unit uses another one, or translation is off. */
 void vtd_root_free(struct vtd_unit *unit)
 {
 	unsigned int i;
@@ -41,7 +41,7 @@ void vtd_root_free(struct vtd_unit *unit)
 	unit->root = NULL;
 }
 
-/* The context entry of @rid; the table is made if @create. NULL: no table. */
+/* Return: the context entry of @rid; NULL if there is no table. @create: make the table. */
 static __le64 *vtd_context_entry(struct vtd_unit *unit, u16 rid, bool create)
 {
 	__le64 *half = &unit->root[rid >> 7];
@@ -54,7 +54,7 @@ static __le64 *vtd_context_entry(struct vtd_unit *unit, u16 rid, bool create)
 		page = get_zeroed_page(GFP_KERNEL);
 		if (!page)
 			return NULL;
-		/* The zeroes of the table before the link to it. */
+		/* The zeroed table must be visible before the link to it. */
 		dma_wmb();
 		WRITE_ONCE(*half, cpu_to_le64(virt_to_phys((void *)page) | VTD_ROOT_PRESENT));
 	}
@@ -63,10 +63,11 @@ static __le64 *vtd_context_entry(struct vtd_unit *unit, u16 rid, bool create)
 }
 
 /**
- * vtd_context_set - put a function under the unit
+ * vtd_context_set - let the unit translate for a function
  * @dev: function with an empty PASID directory: its requests fault until something is attached
  *
- * RID_PASID is 0. VTD-DRV-2: units with caching mode are not driven, so no invalidation.
+ * RID_PASID is 0. VTD-DRV-2: this needs no invalidation, since the driver takes no units with
+ * caching mode.
  *
  * Return: 0; -ENOMEM; -EBUSY if the requester id is taken.
  */
@@ -90,7 +91,7 @@ int vtd_context_set(struct vtd_dev *dev)
 	for (i = 1; i < VTD_CTX_WORDS; i++)
 		WRITE_ONCE(entry[i], 0);
 	WRITE_ONCE(entry[0], cpu_to_le64(q0));
-	/* Every field before P. */
+	/* All other fields must be visible before P. */
 	dma_wmb();
 	WRITE_ONCE(entry[0], cpu_to_le64(q0 | VTD_CTX_PRESENT));
 	wmb();
@@ -99,8 +100,8 @@ int vtd_context_set(struct vtd_dev *dev)
 }
 
 /*
- * Translated requests and page requests of a function are refused from now on, once the caller has
- * made the unit forget the context. Atomic; the function is attached somewhere, so its entry stays.
+ * Refuse translated requests and page requests of a function, after the caller has flushed the
+ * context entry. Does not sleep. Something is attached at the function, so its entry stays.
  */
 void vtd_context_refuse_ats(struct vtd_dev *dev)
 {
@@ -111,12 +112,12 @@ void vtd_context_refuse_ats(struct vtd_dev *dev)
 }
 
 /**
- * vtd_context_block - refuse every request of a function for some time, or no longer
- * @dev: function; its lock is held, its ATS is off
- * @blocked: refuse
+ * vtd_context_block - refuse every request of a function, or end that
+ * @dev: function; the caller holds its lock, and its ATS is off
+ * @blocked: true: refuse requests; false: let them pass again
  *
- * Its PASID entries stay. When it returns, with @blocked, nothing of the function is on its way to
- * memory, or its unit is dead.
+ * PASID entries stay. When this returns with @blocked, no request of the function is on its way to
+ * memory, or the unit is dead.
  */
 void vtd_context_block(struct vtd_dev *dev, bool blocked)
 {
@@ -126,7 +127,7 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
 	u64 q0;
 
 	lockdep_assert_held(&dev->lock);
-	/* vtd_context_refuse_ats() changes the same word. */
+	/* The lock, since vtd_context_refuse_ats() changes the same word. */
 	spin_lock_irqsave(&dev->unit->qi.lock, flags);
 	q0 = le64_to_cpu(dev->context[0]);
 	q0 = blocked ? q0 & ~VTD_CTX_PRESENT : q0 | VTD_CTX_PRESENT;
@@ -138,12 +139,12 @@ void vtd_context_block(struct vtd_dev *dev, bool blocked)
 }
 
 /**
- * vtd_context_clear - take a function from under the unit
+ * vtd_context_clear - undo vtd_context_set()
  * @dev: function without any PASID entry left
  *
- * VTD-DRV-12: its ATS is off, and the IOTLB and the PASID cache hold nothing of the function any
- * more, so only its context goes. When it returns the unit does not read the directory any more,
- * unless it is dead.
+ * VTD-DRV-12: ATS of the function is off, and the IOTLB and the PASID cache have no entry of it any
+ * more, so this flushes only the context cache. When it returns the unit does not read the
+ * directory any more, unless it is dead.
  */
 void vtd_context_clear(struct vtd_dev *dev)
 {

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Device TLBs (PCI Express 10, VT-d 4.2): a function's ATS on and off, and commands to its TLB.
+ * Device TLBs (PCI Express 10, VT-d 4.2): ATS of a function on and off, and commands to its TLB.
  *
- * A function's ATS is switched under the lock of the invalidation queue. So a submission knows
- * whether the function can have cached a translation that was there before it. A flush has to
- * select the functions in advance; so there is a counter of changes, and a flush that sees it
- * change selects and submits again (cache.c).
+ * The driver switches the ATS of a function under the lock of the invalidation queue. So a
+ * submission knows whether the function may have cached an older translation. But a flush selects
+ * the functions before it takes the lock. So a counter counts how often ATS was switched on; if it
+ * changes during a flush, the flush selects and submits again (cache.c).
  */
 #include <linux/atomic.h>
 #include <linux/compiler.h>
@@ -14,7 +14,7 @@
 #include "iommu_master.h"
 #include "vtd.h"
 
-/* Functions with ATS on, and how often it was switched on anywhere. */
+/* Number of functions with ATS on, and how often ATS was switched on, on all units. */
 static atomic_t vtd_ats_count = ATOMIC_INIT(0);
 static atomic_t vtd_ats_changes = ATOMIC_INIT(0);
 
@@ -23,7 +23,7 @@ bool vtd_ats_functions(void)
 	return atomic_read(&vtd_ats_count);
 }
 
-/* To be read before the descriptors are chosen, and again after they are done. */
+/* A flush calls this before it selects the functions, and again after the submission. */
 unsigned int vtd_ats_epoch(void)
 {
 	unsigned int epoch;
@@ -39,7 +39,7 @@ unsigned int vtd_ats_epoch(void)
  * @batch: batch
  * @dev: function; nothing happens if its ATS is off
  * @pasid: PASID, or IOMMU_NO_PASID for translations without one
- * @address: in the range
+ * @address: any address in the range
  * @order: the range is 4 KiB << @order, naturally aligned; VTD_QI_WHOLE: all
  */
 void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u64 address,
@@ -58,8 +58,8 @@ void vtd_ats_flush(struct vtd_qi_batch *batch, struct vtd_dev *dev, u32 pasid, u
 }
 
 /*
- * VTD-DTLB-1: a function forgets its translations when its ATS goes off. Linux's mark goes as well,
- * or a reset would switch it on again.
+ * VTD-DTLB-1: a function drops its translations when its ATS is switched off. This also clears the
+ * bits in struct pci_dev: otherwise the PCI core would switch ATS on again after a reset.
  */
 void vtd_ats_off(struct vtd_dev *dev)
 {
@@ -78,9 +78,10 @@ void vtd_ats_off(struct vtd_dev *dev)
  * vtd_ats_shut_out - a function's device TLB does not answer
  * @dev: function; its unit's queue is locked
  *
- * VTD-DRV-11: translations that it has kept may lead anywhere, so the context entry (flushed by the
- * caller) refuses its translated requests, even if the function ignores that its ATS is off.
- * Untranslated requests still work. The function gets no ATS until it is claimed anew.
+ * VTD-DRV-11: the function may have old translations, which may lead to memory of others. So from
+ * now on the context entry, which the caller flushes, refuses translated requests, even if the
+ * function ignores that its ATS is off. Untranslated requests still work. The function gets no ATS
+ * until it is claimed again.
  */
 void vtd_ats_shut_out(struct vtd_dev *dev)
 {
@@ -90,14 +91,14 @@ void vtd_ats_shut_out(struct vtd_dev *dev)
 	dev_err(&dev->pdev->dev, "its device TLB does not answer: address translation is off\n");
 }
 
-/* The queue of its unit is locked. */
+/* Switch ATS on. The caller holds the lock of the unit's queue. */
 int vtd_ats_on(struct vtd_dev *dev)
 {
 	int ret;
 
 	WRITE_ONCE(dev->ats_on, true);
 	atomic_inc(&vtd_ats_count);
-	/* A flush that has seen ats_on false, and submits after this, looks again. */
+	/* A flush that has seen ats_on false, and submits after this, sees the counter change. */
 	smp_mb();
 	atomic_inc(&vtd_ats_changes);
 	spin_lock(&wd_iommu_marks_lock);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Domain identifiers: the unit tags its cache entries with them, one for each page table that it
- * walks. A unit has at most 2^16, so no user may take them all: a function may use no more than its
- * share, and the last ones are reserved for the kernel's own domains, without which no function
- * could be claimed.
+ * walks. A unit has at most 2^16, and a user must not take them all. So a function may use no more
+ * than its share, and the last ones are reserved for the kernel's own domains: without one, no
+ * function can be claimed.
  */
 #include <linux/gfp.h>
 #include <linux/minmax.h>
@@ -15,10 +15,10 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* A function's share is a sixteenth, but never less than this. */
+/* A function's share is 1/16 of the identifiers, but never less than VTD_DID_SHARE_MIN. */
 #define VTD_DID_SHARES 16
 #define VTD_DID_SHARE_MIN 8
-/* A 64th is for the kernel. */
+/* 1/64 of the identifiers is reserved for the kernel. */
 #define VTD_DID_RESERVES 64
 
 static unsigned int vtd_did_last(const struct vtd_unit *unit)
@@ -31,14 +31,14 @@ static unsigned int vtd_did_count(const struct vtd_unit *unit)
 	return vtd_did_last(unit) - VTD_DID_FIRST + 1;
 }
 
-/* The number of identifiers for attachments of a function's users. */
+/* How many identifiers the attachments of a function's users may have. */
 static unsigned int vtd_did_share(const struct vtd_unit *unit)
 {
 	return max(vtd_did_count(unit) / VTD_DID_SHARES, (unsigned int)VTD_DID_SHARE_MIN);
 }
 
 /**
- * vtd_did_alloc - an identifier of a unit
+ * vtd_did_alloc - allocate an identifier of a unit
  * @unit: the unit
  * @kernel: for a domain of the kernel's own
  *
@@ -61,7 +61,7 @@ int vtd_did_alloc(struct vtd_unit *unit, bool kernel)
 	return did;
 }
 
-/* The unit has no cache entry with @did any more; a dead unit keeps the identifier. */
+/* Free @did. No cache entry has it any more; if the unit is dead one may, so keep it reserved. */
 void vtd_did_free(struct vtd_unit *unit, u16 did)
 {
 	if (vtd_unit_dead(unit))
@@ -71,13 +71,13 @@ void vtd_did_free(struct vtd_unit *unit, u16 did)
 }
 
 /**
- * vtd_did_charge - one more place of a function uses an identifier
+ * vtd_did_charge - count one more place of a function that uses an identifier
  * @dev: function
  * @did: identifier
  *
- * Counted is how many identifiers the function uses, not at how many places.
+ * The share limits the number of different identifiers of the function, not of places.
  *
- * Return: 0; -ENOSPC if it were one too many; -ENOMEM.
+ * Return: 0; -ENOSPC if the function would exceed its share; -ENOMEM.
  */
 int vtd_did_charge(struct vtd_dev *dev, u16 did)
 {
@@ -112,7 +112,7 @@ void vtd_did_uncharge(struct vtd_dev *dev, u16 did)
 	mutex_lock(&dev->dids_lock);
 	places = xa_to_value(xa_load(&dev->dids, did));
 	if (places > 1) {
-		/* In the place of another value: needs no memory. */
+		/* This replaces an entry of the xarray, so it allocates nothing. */
 		xa_store(&dev->dids, did, xa_mk_value(places - 1), GFP_KERNEL_ACCOUNT);
 	} else {
 		xa_erase(&dev->dids, did);

@@ -3,8 +3,8 @@
  * Domains: the two static ones (pass-through and blocked), and paging domains with a second-stage
  * table of their own.
  *
- * LINUX-DOM-3: every domain holds a reference on the module, since Linux 6.1 may free it long after
- * the devices and the unit are gone.
+ * LINUX-DOM-3: every domain holds a reference to the module, since Linux 6.1 may free the domain
+ * long after the devices and the unit are gone.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
@@ -19,7 +19,7 @@
 
 /* --- page tables --- */
 
-/* Table pages that were unlinked, after the flush. */
+/* Free unlinked table pages after the flush; keep them if a dead unit may still walk them. */
 static void vtd_tables_free(struct vtd_domain *domain, struct list_head *freed)
 {
 	if (wd_iommu_domain_lost(&domain->domain))
@@ -54,7 +54,7 @@ static int vtd_map_pages(struct iommu_domain *domain, unsigned long iova, phys_a
 	ret = vtd_ss_table_map(&paging->table, iova, paddr, pgsize, pgcount, rights, gfp, mapped,
 			       &freed);
 	if (!list_empty(&freed)) {
-		/* A large leaf took the place of an empty table: the units may hold the link. */
+		/* A large leaf has replaced an empty table, whose link may still be in caches. */
 		vtd_flush_range(paging, iova, iova + length - 1, false);
 		vtd_tables_free(paging, &freed);
 	}
@@ -83,8 +83,8 @@ static size_t vtd_unmap_pages(struct iommu_domain *domain, unsigned long iova, s
 }
 
 /*
- * One block for the whole gather; tables and the caller's pages may be used anew afterwards, unless
- * the domain is lost.
+ * Flush one block that covers the whole gather. Afterwards tables and pages may be used for
+ * something else, unless the domain is lost.
  */
 static void vtd_iotlb_sync(struct iommu_domain *domain, struct iommu_iotlb_gather *gather)
 {
@@ -105,8 +105,8 @@ static phys_addr_t vtd_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova
 }
 
 /*
- * Every entry forces snooping on units that can (PGSNP), so there is nothing to change where the
- * domain is attached: the promise keeps it from units that cannot, and is for good.
+ * Every PASID entry forces snooping if its unit supports that (PGSNP), so no entry has to change.
+ * The promise keeps the domain off units that do not support it, for the rest of its life.
  */
 static bool vtd_enforce_cache_coherency(struct iommu_domain *domain)
 {
@@ -179,7 +179,7 @@ static struct iommu_domain vtd_blocked_domain = {
 	.ops = &vtd_blocked_ops,
 };
 
-/* Before the first unit. The layer knows domains for as long as they may be attached. */
+/* Announce the static domains to the layer, before the first unit. */
 int vtd_static_domains_init(void)
 {
 	int ret = wd_iommu_domain_created(&vtd_identity_domain);
@@ -229,8 +229,8 @@ err_free:
 
 /**
  * vtd_domain_alloc - the core's domain_alloc
- * @type: flush-queue DMA is declined, the core then takes strict DMA (LINUX-DOM-1): unmapped memory
- *	is out of reach at once
+ * @type: type of the domain. The driver declines flush-queue DMA, and the core then takes strict
+ *	DMA (LINUX-DOM-1): so devices cannot reach unmapped memory any more when the unmap returns
  */
 struct iommu_domain *vtd_domain_alloc(unsigned int type)
 {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fault records of the unit (VT-d 7.2): read, logged within a rate limit, kept in a ring that
- * /sys shows, handed to the fault handler of the requester id's domain, and cleared.
+ * Fault records of the unit (VT-d 7.2). The driver reads and clears them, gives them to the fault
+ * handler of the requester id's domain, logs them within a rate limit, and keeps the last ones in a
+ * ring for /sys.
  */
 #include <linux/interrupt.h>
 #include <linux/io.h>
@@ -81,10 +82,10 @@ static const char *vtd_fault_text(u8 reason)
 	return "unknown reason";
 }
 
-/* By T1 and T2 (VTD-FAULT-3). */
+/* Indexed by T1 and T2 (VTD-FAULT-3). */
 static const char *const vtd_fault_types[] = {"write", "page-request", "read", "atomic"};
 
-/* The line of "last_fault" and "fault_log". */
+/* Format a line of "last_fault" and "fault_log". */
 static int vtd_fault_format(const struct vtd_unit *unit, const struct vtd_fault *fault, char *line,
 			    size_t size)
 {
@@ -100,26 +101,28 @@ static int vtd_fault_format(const struct vtd_unit *unit, const struct vtd_fault 
 }
 
 #define VTD_FAULT_LINE 112
-/* Rounds through the records that one call makes. */
+/* How often one call of vtd_faults_collect() reads all records. */
 #define VTD_FAULT_PASSES 2
 
 /*
- * Give the fault to the fault handler of the requester id's domain. True if the handler took it:
- * then it is not logged. Handlers must not attach, detach or release.
+ * Give a fault to the fault handler of the requester id's domain. Return: true if the fault is not
+ * to be logged, since the handler took it. Handlers must not attach, detach or release.
  */
 static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *fault)
 {
 	struct vtd_dev *dev;
 	bool taken = false;
 
-	/* A mistake of a queue's user: kept in the ring for that user, not logged. */
+	/*
+	 * A fault with PASID is a mistake of a user: /sys shows it, but it must not fill the log.
+	 */
 	if (fault->has_pasid)
 		return true;
 	mutex_lock(&unit->devices_lock);
 	dev = xa_load(&unit->devices, fault->rid);
 	/*
-	 * A thread that attaches something holds this lock, perhaps waiting for memory: do not wait
-	 * for it.
+	 * Only try the lock: a thread that attaches something may hold it while it waits for
+	 * memory.
 	 */
 	if (dev && mutex_trylock(&dev->lock)) {
 		if (dev->rid_domain)
@@ -134,11 +137,11 @@ static bool vtd_fault_report(struct vtd_unit *unit, const struct vtd_fault *faul
 }
 
 /**
- * vtd_fault_note - enter a fault into the history
+ * vtd_fault_note - enter a fault into the ring
  * @unit: the unit
  * @fault: the fault
  *
- * Any lock but the ring's may be held.
+ * The caller may hold any lock but that of the ring.
  */
 void vtd_fault_note(struct vtd_unit *unit, const struct vtd_fault *fault)
 {
@@ -165,7 +168,7 @@ static void vtd_fault_record(struct vtd_unit *unit, const struct vtd_fault *faul
 			    vtd_fault_text(fault->reason));
 }
 
-/* Read and clear record @index. False if it is not in use. */
+/* Read and clear record @index. Return: false if it is not in use. */
 static bool vtd_fault_read(struct vtd_unit *unit, unsigned int index, struct vtd_fault *fault)
 {
 	void __iomem *at = unit->regs + vtd_cap_fault_offset(unit->cap) + index * 16;
@@ -185,11 +188,11 @@ static bool vtd_fault_read(struct vtd_unit *unit, unsigned int index, struct vtd
 }
 
 /**
- * vtd_faults_collect - take over the records of the hardware
+ * vtd_faults_collect - read and clear the records of the hardware
  * @unit: the unit
  *
- * Queue errors (IQE, ITE) are left to the submitter that polls for them. May sleep. Bounded:
- * endless faults of a user must not hold the caller.
+ * Queue errors (IQE, ITE) are for the submission that polls for them. The number of rounds is
+ * limited: a user that causes faults without end must not keep the caller here. May sleep.
  *
  * Return: true if the hardware may have recorded more meanwhile
  */
@@ -214,7 +217,7 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 		for (n = 0; n < records; n++, index = (index + 1) % records)
 			if (vtd_fault_read(unit, index, &fault))
 				vtd_fault_record(unit, &fault);
-		/* Every F is clear now, so recording continues (VTD-FAULT-1). */
+		/* Every F is clear now, so the unit records again (VTD-FAULT-1). */
 		if (fsts & VTD_FSTS_PFO) {
 			spin_lock(&log->ring_lock);
 			log->overflows++;
@@ -230,9 +233,9 @@ bool vtd_faults_collect(struct vtd_unit *unit)
 
 /*
  * A storm: requests of a user fault without end. The interrupt's thread has priority over programs,
- * so it would occupy a core. After VTD_FAULT_BURST faults within a second the interrupt is masked
- * until the second is over; "fault_overflows" counts that the hardware had no room for further
- * faults meanwhile.
+ * so it would occupy a CPU. So after VTD_FAULT_BURST faults within a second the driver masks the
+ * interrupt for a second. Then the records of the hardware may overflow; "fault_overflows" counts
+ * that.
  */
 #define VTD_FAULT_BURST 256
 
@@ -258,7 +261,7 @@ static void vtd_fault_resume(struct work_struct *work)
 	struct vtd_unit *unit = container_of(log, struct vtd_unit, faults);
 
 	vtd_faults_collect(unit);
-	/* A pending fault raises the interrupt now. */
+	/* Unmask the interrupt; a pending fault raises it at once. */
 	writel(0, unit->regs + VTD_REG_FECTL);
 }
 
@@ -267,7 +270,7 @@ irqreturn_t vtd_fault_thread(int irq, void *data)
 	struct vtd_unit *unit = data;
 	struct vtd_fault_log *log = &unit->faults;
 
-	/* VTD-EVENT-3: the next interrupt comes only when nothing is pending any more. */
+	/* VTD-EVENT-3: the unit sends no new interrupt as long as a fault is pending: read all. */
 	while (vtd_faults_collect(unit) && !vtd_fault_storm(log))
 		cond_resched();
 	if (vtd_fault_storm(log)) {
@@ -277,7 +280,7 @@ irqreturn_t vtd_fault_thread(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The unit's interrupt is off, and stays off. */
+/* End the work of a storm. The unit's interrupt is off, and stays off. */
 void vtd_faults_quiet(struct vtd_unit *unit)
 {
 	cancel_delayed_work_sync(&unit->faults.resume);
@@ -324,7 +327,7 @@ static ssize_t fault_overflows_show(struct device *dev, struct device_attribute 
 }
 static DEVICE_ATTR_RO(fault_overflows);
 
-/* The newest @lines faults, oldest first; if they do not fit into a page, the newest of them. */
+/* Show the newest @lines faults, or as many as fit into a page, the oldest first. */
 static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lines)
 {
 	struct vtd_fault_log *log = &unit->faults;
@@ -350,7 +353,7 @@ static ssize_t vtd_fault_show(struct vtd_unit *unit, char *buf, unsigned int lin
 	return at;
 }
 
-/* Root only, these two: addresses and PASIDs of other people's work. */
+/* Only root may read these two: they show addresses and PASIDs of other users. */
 static ssize_t last_fault_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
 	return vtd_fault_show(vtd_unit_of(dev), buf, 1);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page tables of processes as first-stage tables (VT-d 3.6, 9.7): the processor's format is the
- * unit's.
+ * Page tables of processes as first-stage tables (VT-d 3.6, 9.7): the unit uses the format of the
+ * CPU.
  *
- * The unit never sees a process's top-level table, because its upper half leads to the kernel's
- * tables: Linux changes and frees those without notice to other users. The unit walks a private
- * one, which has copies of the entries of the user half only. An entry is copied when it is missing
- * (fill), and dropped when the table that it leads to has left the process's table (flush). Both
- * look at the process's entry and at the copy with the lock held; Linux clears its entry, then
- * announces the change, then frees the table. So a copy of a cleared entry is either never made, or
- * found by the flush that is still to come.
+ * The unit does not walk the top-level table of a process: its upper half leads to tables of the
+ * kernel, which Linux changes and frees without telling other users. Instead the unit walks a
+ * private top-level table, with copies of the entries of the user half. The fill operation copies
+ * missing entries; the flush operation drops a copy when the process's entry does not lead to the
+ * same table any more. Both read the process's entry and the copy with the lock held. Linux first
+ * clears its entry, then announces the change, then frees the table. So either the fill sees the
+ * cleared entry and copies nothing, or the flush comes later and drops the copy.
  *
  * Each table has a DID of its own, so a flush need not consider other uses of a PASID.
  */
@@ -27,12 +27,12 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Entries of the user half. */
+/* Number of entries of the user half. */
 #define VTD_MM_ENTRIES (PTRS_PER_PGD / 2)
 
 /*
- * The bits of an entry that are copied: software's bits, and the processor's for execution, are
- * not.
+ * The bits of an entry that the driver copies. It does not copy the bits for software, nor the one
+ * that forbids execution.
  */
 #define VTD_FE_PRESENT BIT_ULL(0)
 #define VTD_FE_WRITE BIT_ULL(1)
@@ -49,8 +49,8 @@ static struct vtd_mm_table *to_vtd_mm_table(struct wd_pgtable *pgtable)
  * @dev: claimed function
  * @faults: with page requests
  *
- * Every kind of entry that the processor may be given must be known to the unit. Its accessed bits
- * are written by locked updates, for which walks must be snooped (VTD-FS-13).
+ * The unit must know every kind of entry that Linux writes for the CPU. The unit sets accessed bits
+ * by locked updates, for which its walks must be snooped (VTD-FS-13).
  */
 bool vtd_mm_supported(struct device *dev, bool faults)
 {
@@ -112,7 +112,7 @@ void vtd_mm_table_free(struct wd_pgtable *pgtable)
 
 /* --- entries --- */
 
-/* Entry @index of the process now, as the unit may have it; 0: none. */
+/* Return: a copy of the process's current entry @index, for the unit; 0 if there is none. */
 static u64 vtd_mm_entry(const struct vtd_mm_table *table, unsigned int index)
 {
 	u64 entry = READ_ONCE(table->mm->pgd[index].pgd);
@@ -122,7 +122,7 @@ static u64 vtd_mm_entry(const struct vtd_mm_table *table, unsigned int index)
 	return entry & (VTD_FE_PRESENT | VTD_FE_WRITE | VTD_FE_USER | VTD_FE_TABLE);
 }
 
-/* Index after the last entry of the user half that translates an address below @end. */
+/* Return: the index after the last entry of the user half that translates an address below @end. */
 static unsigned int vtd_mm_end(unsigned long end)
 {
 	return end ? min_t(unsigned long, ((end - 1) >> PGDIR_SHIFT) + 1, VTD_MM_ENTRIES) : 0;
@@ -130,11 +130,11 @@ static unsigned int vtd_mm_end(unsigned long end)
 
 /**
  * vtd_mm_table_fill - the layer's mm_table_fill
- * @pgtable: table, which need not be bound; its bond hears of changes of the process
+ * @pgtable: table, which need not be bound. The layer calls vtd_mm_table_flush() for it on changes
  * @start: first address
- * @end: first one after the range
+ * @end: first address after the range
  *
- * No flush is needed: entries that were not present are not cached.
+ * This needs no flush: the unit does not cache entries that are not present.
  */
 void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
 {
@@ -149,7 +149,10 @@ void vtd_mm_table_fill(struct wd_pgtable *pgtable, unsigned long start, unsigned
 	spin_unlock_irqrestore(&table->lock, flags);
 }
 
-/* The unit sets A bits in the copies: only where they lead to is compared. */
+/*
+ * Drop copies that do not lead to the process's table any more. This compares only the addresses,
+ * since the unit sets accessed bits in the copies.
+ */
 static void vtd_mm_drop(struct vtd_mm_table *table, unsigned long start, unsigned long end)
 {
 	unsigned long index;
@@ -190,12 +193,12 @@ static void vtd_mm_table_place(struct vtd_mm_table *table, struct vtd_dev *dev, 
 }
 
 /**
- * vtd_mm_table_bind - of the layer's bind_pgtable
- * @pgtable: table of a process, bound nowhere
+ * vtd_mm_table_bind - the layer's bind_pgtable, for the table of a process
+ * @pgtable: table of a process, not bound
  * @dev: function that it was allocated for, or another one of its unit
  * @pasid: free PASID
  *
- * Flushes find the place before the unit finds the table.
+ * This notes the place before it writes the entry: from the entry on, flushes must find the place.
  *
  * Return: 0; -EINVAL for the requester id; -EBUSY if it is bound; -EIO if the unit is dead; -ENOSPC
  * without domain identifiers; -ENOMEM.
@@ -252,8 +255,8 @@ bool vtd_mm_table_is_at(struct wd_pgtable *pgtable, struct vtd_dev *dev, u32 pas
 /**
  * vtd_mm_table_cut - the layer's mm_table_cut
  * @pgtable: bound table
- * @dev: where
- * @pasid: where
+ * @dev: device where it is bound
+ * @pasid: PASID where it is bound
  */
 void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
 {
@@ -268,8 +271,8 @@ void vtd_mm_table_cut(struct wd_pgtable *pgtable, struct device *dev, ioasid_t p
  * vtd_mm_table_flush - the layer's mm_table_flush
  * @pgtable: table, which need not be bound
  * @start: first address
- * @end: first one after the range; not above @start: every address (two threads unmap at the same
- * time)
+ * @end: first address after the range. If it is not above @start, the range is all addresses: Linux
+ *	announces such a range when two threads unmap at the same time
  */
 void vtd_mm_table_flush(struct wd_pgtable *pgtable, unsigned long start, unsigned long end)
 {

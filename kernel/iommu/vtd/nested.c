@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * User-managed first-stage tables, nested on a paging domain (VT-d 3.8, VTD-INV-7): the user's
- * description of a table, the places where it is bound, and the user's invalidations. No code here
- * reads the table: the unit does, through the parent, so its entries reach only memory that the
- * parent maps.
+ * description of a table, the places where it is bound, and the user's invalidations. The driver
+ * never reads the table. The unit reads it through the parent, so its entries reach only memory
+ * that the parent maps.
  */
 #include <linux/iommufd.h>
 #include <linux/sched.h>
@@ -14,12 +14,12 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Entries of an invalidation that are done without letting others to the table. */
+/* How many entries of an invalidation to do before dropping the table's lock for others. */
 #define VTD_INVALIDATE_CHUNK 64
 
 #define VTD_S1_FLAGS (IOMMU_VTD_S1_SRE | IOMMU_VTD_S1_EAFE | IOMMU_VTD_S1_WPE)
 
-/* VTD-DRV-6: the third word of the entry; 0 if the user's data is wrong (then *@error says how). */
+/* VTD-DRV-6: make the third word of the entry. If the user's data is wrong, set *@error. */
 static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 {
 	struct iommu_hwpt_vtd_s1 s1;
@@ -41,7 +41,7 @@ static u64 vtd_first_word(const struct wd_user_data *data, int *error)
 		first |= VTD_PE_FSPM_5;
 	if (s1.flags & IOMMU_VTD_S1_EAFE)
 		first |= VTD_PE_EAFE;
-	/* Write protection of supervisor requests, of which there are none without SRE. */
+	/* WPE is about supervisor requests, which are not possible without SRE. */
 	if (s1.flags & IOMMU_VTD_S1_SRE)
 		first |= VTD_PE_SRE | (s1.flags & IOMMU_VTD_S1_WPE ? VTD_PE_WPE : 0);
 	return first;
@@ -54,9 +54,9 @@ static u64 vtd_first_word(const struct wd_user_data *data, int *error)
  * @flags: IOMMU_HWPT_ALLOC_PASID
  * @data: struct iommu_hwpt_vtd_s1
  *
- * Return: the table; ERR_PTR of -EOPNOTSUPP for a type or flag that is not known, or without PASIDs
- * if it is for one; -EINVAL for a parent that is none, and for data that the unit cannot use;
- * -ENOMEM.
+ * Return: the table; ERR_PTR of -EOPNOTSUPP for an unknown type or flag, or for
+ * IOMMU_HWPT_ALLOC_PASID on a function without PASIDs; -EINVAL if @parent cannot be a parent, or
+ * the unit cannot use the data; -ENOMEM.
  */
 struct wd_pgtable *vtd_pgtable_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
 				     const struct wd_user_data *data)
@@ -108,8 +108,8 @@ void vtd_pgtable_free(struct wd_pgtable *pgtable)
  * @pasid: free PASID; or IOMMU_NO_PASID if the core has blocked the requester id, or has attached
  *	the parent to it
  *
- * Return: 0; -EINVAL if the function's unit cannot walk the table, or the requester id is the
- * core's; -EBUSY if something is there; -EIO if the unit is dead; -ENOSPC without domain
+ * Return: 0; -EINVAL if the function's unit cannot walk the table, or the core uses the requester
+ * id; -EBUSY if something is attached; -EIO if the unit is dead; -ENOSPC without domain
  * identifiers; -ENOMEM.
  */
 int vtd_bind_pgtable(struct wd_pgtable *pgtable, struct device *dev, ioasid_t pasid)
@@ -152,13 +152,13 @@ static void vtd_add_invalidation(struct vtd_qi_batch *batch, struct vtd_pgtable 
 
 	if (!entry->npages)
 		return;
-	/* A range that ends beyond the last address ends there. */
+	/* Cut a range that would go beyond the last address. */
 	if (entry->npages - 1 <= (U64_MAX - entry->addr) >> PAGE_SHIFT)
 		last = entry->addr + (entry->npages << PAGE_SHIFT) - 1;
 	vtd_flush_table(batch, table, entry->addr, last, entry->flags & IOMMU_VTD_INV_FLAGS_LEAF);
 }
 
-/* Not even the coarsest command was taken. */
+/* A unit has refused to flush all addresses of the table: it is dead. */
 static int vtd_table_lost(struct vtd_pgtable *table)
 {
 	struct vtd_attach *attach;
@@ -173,8 +173,8 @@ static int vtd_table_lost(struct vtd_pgtable *table)
 }
 
 /*
- * Up to the first entry that is refused; *@done counts the entries before it, which are done. It is
- * 0 if a unit is dead.
+ * Do entries up to the first one with an error. *@done: number of entries that are done; 0 if a
+ * unit is dead.
  */
 static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, u32 count,
 				u32 *done)
@@ -196,7 +196,7 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
 			vtd_add_invalidation(&batch, table, &entry);
 		}
 		if (vtd_qi_finish(&batch)) {
-			/* As in vtd_flush(): never less than the request. */
+			/* As in vtd_flush(): a command was refused, so flush all addresses. */
 			vtd_qi_begin(&batch);
 			vtd_flush_table(&batch, table, 0, U64_MAX, false);
 			if (vtd_qi_finish(&batch)) {
@@ -215,9 +215,9 @@ static int vtd_invalidate_chunk(struct vtd_pgtable *table, const void *entries, 
  * @pgtable: table
  * @type: IOMMU_HWPT_INVALIDATE_DATA_VTD_S1
  * @entries: struct iommu_hwpt_vtd_s1_invalidate, any alignment
- * @entry_len: size of one
- * @count: how many
- * @done: receives how many were done
+ * @entry_len: size of one entry
+ * @count: number of entries
+ * @done: receives the number of entries that were done
  *
  * May sleep. Each entry reaches every place where the table is bound, and the device TLBs there. An
  * entry counts as done when at least its range has been invalidated.

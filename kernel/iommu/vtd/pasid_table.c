@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PASID directory, tables on demand, set-up and tear-down of an entry. A present entry is never
- * edited (VTD-DRV-3, VTD-DRV-7): it is torn down and set up anew, or its table gives way to another
- * one.
+ * PASID directory, tables on demand, set-up and tear-down of an entry. The driver never edits a
+ * present entry (VTD-DRV-3, VTD-DRV-7): it tears the entry down and sets it up again, or replaces
+ * the whole table.
  */
 #include "pasid_table.h"
 
@@ -17,7 +17,10 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Before @dev is known to the unit. The directory covers every PASID that the function may use. */
+/*
+ * Allocate a directory for every PASID that the function may use. To be called before the unit
+ * knows @dev.
+ */
 int vtd_pasid_alloc(struct vtd_dev *dev)
 {
 	u32 tables = DIV_ROUND_UP(dev->max_pasids, VTD_PASID_TABLE_ENTRIES);
@@ -31,7 +34,7 @@ int vtd_pasid_alloc(struct vtd_dev *dev)
 	return dev->directory ? 0 : -ENOMEM;
 }
 
-/* The unit has forgotten @dev, if it is not dead. */
+/* Free directory and tables. The unit does not know @dev any more, unless the unit is dead. */
 void vtd_pasid_free(struct vtd_dev *dev)
 {
 	u32 i;
@@ -46,7 +49,7 @@ void vtd_pasid_free(struct vtd_dev *dev)
 	dev->directory = NULL;
 }
 
-/* NULL if the table that would hold the entry does not exist. */
+/* Return: the entry of a PASID; NULL if its table does not exist. */
 static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
 {
 	u32 index = pasid / VTD_PASID_TABLE_ENTRIES;
@@ -63,12 +66,12 @@ static __le64 *vtd_pasid_entry(struct vtd_dev *dev, u32 pasid)
 }
 
 /**
- * vtd_pasid_prepare - make sure that the entry of a PASID has a place
- * @dev: function; its lock is held
+ * vtd_pasid_prepare - make sure that the table for the entry of a PASID exists
+ * @dev: function; the caller holds its lock
  * @pasid: PASID
  *
- * Tables are made for the process that attaches, and charged to it; vtd_pasid_clear() of the last
- * entry of a table frees it. A directory entry that becomes present needs no flush (VTD-DRV-2).
+ * A new table is charged to the calling process; vtd_pasid_clear() of its last entry frees it. A
+ * directory entry that becomes present needs no flush (VTD-DRV-2).
  *
  * Return: 0; -ENOMEM; -EINVAL beyond the directory.
  */
@@ -84,7 +87,7 @@ int vtd_pasid_prepare(struct vtd_dev *dev, u32 pasid)
 	page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	if (!page)
 		return -ENOMEM;
-	/* The zeroes of the table before the link to it. */
+	/* The zeroed table must be visible before the link to it. */
 	dma_wmb();
 	WRITE_ONCE(dev->directory[index],
 		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
@@ -102,10 +105,10 @@ static bool vtd_pasid_table_used(const __le64 *table)
 }
 
 /*
- * Free the table of a PASID if it has no entry; but never the first one, which has the requester
- * id's: giving a function back must not need memory. The unit may have the directory entry in the
- * PASID cache, for any PASID of the table: it has to forget all of them. A unit that cannot be made
- * to dies, and keeps the table.
+ * Free the table of a PASID if it has no entry. Never free the first one, which has the entry of
+ * the requester id: an attach back to the default domain must not allocate. The PASID cache may
+ * have the directory entry for any PASID of the table, so this flushes all of it. A unit that does
+ * not complete the flush is dead, and keeps the table.
  */
 static void vtd_pasid_trim(struct vtd_dev *dev, u32 pasid)
 {
@@ -124,7 +127,7 @@ static void vtd_pasid_trim(struct vtd_dev *dev, u32 pasid)
 	vtd_pages_free(dev->unit, (unsigned long)table, 0);
 }
 
-/* Does the unit find an entry? */
+/* Whether the entry of a PASID is present. */
 bool vtd_pasid_present(struct vtd_dev *dev, u32 pasid)
 {
 	const __le64 *entry = vtd_pasid_entry(dev, pasid);
@@ -134,11 +137,12 @@ bool vtd_pasid_present(struct vtd_dev *dev, u32 pasid)
 
 /**
  * vtd_pasid_set - set an entry up
- * @dev: function; its lock is held
+ * @dev: function; the caller holds its lock
  * @pasid: PASID; vtd_pasid_prepare() was called for it
  * @content: the entry without its present bit
  *
- * VTD-DRV-2: not present to present needs no invalidation, units with caching mode are not driven.
+ * VTD-DRV-2: an entry that becomes present needs no invalidation, since the driver takes no units
+ * with caching mode.
  *
  * Return: 0; -EBUSY if the entry is present.
  */
@@ -153,19 +157,20 @@ int vtd_pasid_set(struct vtd_dev *dev, u32 pasid, const struct vtd_pasid_entry *
 		return -EBUSY;
 	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
 		WRITE_ONCE(entry[i], cpu_to_le64(content->q[i]));
-	/* Every field before P: the unit reads the entry in pieces of 16 bytes. */
+	/* All other fields must be visible before P: the unit reads pieces of 16 bytes. */
 	dma_wmb();
 	WRITE_ONCE(entry[0], cpu_to_le64(content->q[0] | VTD_PE_PRESENT));
-	/* P is visible before the caller announces that the PASID may be used. */
+	/* P must be visible before the caller tells others that they may use the PASID. */
 	wmb();
 	trace_vtd_attach(dev->rid, pasid, VTD_PE_DID(content->q[1]), VTD_PE_PGTT(content->q[0]));
 	return 0;
 }
 
 /*
- * One submission: the unit executes IOTLB commands after PASID cache commands, and device TLB
- * commands after those of type 2; after type 6 a fence makes it do so (VTD-DRV-10). @dev's ATS
- * cannot change: its lock is held. @cache: part of the PASID cache to flush.
+ * Flush an entry in one submission. By itself the unit executes IOTLB commands after PASID cache
+ * commands, and device TLB commands after commands of type 2; but after type 6 it needs a fence
+ * (VTD-DRV-10). ATS of @dev cannot be switched on meanwhile, since the caller holds its lock.
+ * @cache: command for the PASID cache.
  */
 static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
 			   struct vtd_qi_desc cache)
@@ -188,7 +193,10 @@ static int vtd_pasid_flush(struct vtd_dev *dev, u32 pasid, u64 q0, u16 did,
 	return vtd_qi_finish(&batch);
 }
 
-/* P alone, PASID cache, IOTLB, device TLB. A unit that cannot be made to forget dies. */
+/*
+ * Clear P of an entry, and flush PASID cache, IOTLB and device TLB. A unit that does not complete
+ * the flush is dead.
+ */
 static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0, u16 did)
 {
 	struct vtd_qi_desc cache = vtd_qi_pasid_cache(did, pasid);
@@ -203,19 +211,20 @@ static void vtd_pasid_end(struct vtd_dev *dev, u32 pasid, __le64 *entry, u64 q0,
 
 /**
  * vtd_pasid_replace - change a present entry in one step
- * @dev: function; its lock is held
+ * @dev: function; the caller holds its lock
  * @pasid: PASID of a present entry
  * @content: the entry without its present bit
  * @page: zeroed page
  *
- * The unit reads an entry in pieces, so one that is edited could be read half old, half new.
- * VTD-DRV-7: instead, one store to the directory makes @page the table, with a copy of every other
- * entry: each request finds the old entry or the new one, and none finds nothing.
+ * The unit reads an entry in pieces, so during an edit it could read a mix of old and new.
+ * VTD-DRV-7: instead this copies the whole table to @page, with the new entry, and changes the link
+ * in the directory by one store. So each request finds either the old entry or the new one.
  *
- * When it returns no request reaches memory through the old entry. Page requests may be on their
- * way: they are of the same PASID, which stays in use.
+ * When it returns no request reaches memory through the old entry. Page requests may still be in the
+ * queue: wd_iommu_change_fault_handler() waits for them.
  *
- * Return: the page that was the table, to be freed; 0 if the unit is dead and may still read it.
+ * Return: the page of the old table, for the caller to free; 0 if the unit is dead and may still
+ * read it.
  */
 unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 				const struct vtd_pasid_entry *content, unsigned long page)
@@ -236,13 +245,13 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 	for (i = 0; i < VTD_PASID_ENTRY_WORDS; i++)
 		fresh[i] = cpu_to_le64(content->q[i]);
 	fresh[0] = cpu_to_le64(content->q[0] | VTD_PE_PRESENT);
-	/* The table before the link to it. */
+	/* The table must be visible before the link to it. */
 	dma_wmb();
 	WRITE_ONCE(dev->directory[pasid / VTD_PASID_TABLE_ENTRIES],
 		   cpu_to_le64(virt_to_phys((void *)page) | VTD_PDIR_PRESENT));
 	wmb();
 	trace_vtd_replace(dev->rid, pasid, VTD_PE_DID(content->q[1]), VTD_PE_PGTT(content->q[0]));
-	/* All of the PASID cache: the link to the old table is in the way of 64 PASIDs. */
+	/* Flush all of the PASID cache: it may have the old link for each of 64 PASIDs. */
 	if (!vtd_pasid_flush(dev, pasid, q0, did, cache) ||
 	    !vtd_pasid_flush(dev, pasid, q0, did, cache))
 		return old;
@@ -252,12 +261,12 @@ unsigned long vtd_pasid_replace(struct vtd_dev *dev, u32 pasid,
 }
 
 /**
- * vtd_pasid_silence - tear an entry down under a function that may go on sending
- * @dev: function; its lock is held
- * @pasid: PASID; vtd_pasid_clear() follows some day
+ * vtd_pasid_silence - tear an entry down while the function may still send requests
+ * @dev: function; the caller holds its lock
+ * @pasid: PASID; the caller calls vtd_pasid_clear() later
  *
- * When it returns no request of the function reaches memory through the entry; the unit does not
- * record requests that try (VTD-PASID-11).
+ * When this returns no request of the function reaches memory through the entry; the unit refuses
+ * requests without recording them (VTD-PASID-11).
  */
 void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
 {
@@ -278,12 +287,12 @@ void vtd_pasid_silence(struct vtd_dev *dev, u32 pasid)
 
 /**
  * vtd_pasid_clear - tear an entry down
- * @dev: function; its lock is held
+ * @dev: function; the caller holds its lock
  * @pasid: PASID
  *
- * Order of VTD-DRV-3: P alone, PASID cache, IOTLB, device TLB, zero, page requests. When it returns
- * no request of the function reaches memory through the entry, and no page request of it is on its
- * way.
+ * VTD-DRV-3 gives the order: clear P alone, flush PASID cache, IOTLB and device TLB, clear the rest
+ * of the entry, drain page requests. When this returns no request of the function reaches memory
+ * through the entry, and no page request of it is on its way.
  */
 void vtd_pasid_clear(struct vtd_dev *dev, u32 pasid)
 {

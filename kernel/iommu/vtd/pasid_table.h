@@ -29,7 +29,7 @@ struct vtd_dev;
 #define VTD_PE_DID(q1) ((u16)(q1))
 #define VTD_PE_PWSNP BIT_ULL(23)
 #define VTD_PE_PGSNP BIT_ULL(24)
-/* Third word; the address of the first-stage table is in the rest. */
+/* Third word: these flags, and the address of the first-stage table. */
 #define VTD_PE_SRE BIT_ULL(0)
 #define VTD_PE_FSPM_5 (1ULL << 2)
 #define VTD_PE_WPE BIT_ULL(4)
@@ -43,20 +43,20 @@ struct vtd_pasid_entry {
 	u64 q[VTD_PASID_ENTRY_WORDS];
 };
 
-/* @snoop: VTD_PE_PWSNP and VTD_PE_PGSNP as far as the unit has them. */
+/* @snoop: VTD_PE_PWSNP and VTD_PE_PGSNP, if the unit supports them. */
 static inline struct vtd_pasid_entry vtd_pe_second_stage(u16 did, u64 table, u64 snoop)
 {
 	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_SECOND | table, did | snoop}};
 }
 
-/* @table and @snoop of the parent; @first: third word, checked. */
+/* @table and @snoop are those of the parent; @first: third word, which the caller has checked. */
 static inline struct vtd_pasid_entry vtd_pe_nested(u16 did, u64 table, u64 first, u64 snoop)
 {
 	return (struct vtd_pasid_entry){
 		{VTD_PE_AW_48 | VTD_PE_PGTT_NESTED | table, did | snoop, first}};
 }
 
-/* @first: third word, checked. */
+/* @first: third word, which the caller has checked. */
 static inline struct vtd_pasid_entry vtd_pe_first_stage(u16 did, u64 first, u64 snoop)
 {
 	return (struct vtd_pasid_entry){{VTD_PE_PGTT_FIRST, did | snoop, first}};

@@ -17,7 +17,7 @@ struct vtd_unit;
 #define VTD_QI_SHIFT 5
 #define VTD_QI_ORDER 1
 #define VTD_QI_SIZE 1
-/* Descriptors of one submission; the queue is empty before each. */
+/* Most descriptors of one submission. The queue is empty before each submission. */
 #define VTD_QI_BATCH 16
 
 struct vtd_qi_desc {
@@ -25,13 +25,13 @@ struct vtd_qi_desc {
 };
 
 /**
- * struct vtd_qi_batch - descriptors on their way to a unit
- * @unit: the unit, of the descriptors that are waiting
- * @count: how many wait
- * @error: of earlier submissions
- * @desc: descriptors
- * @dev: function of the device TLB to invalidate, NULL for the unit's own caches. The descriptor is
- *	left out if the function has ATS off when its turn comes
+ * struct vtd_qi_batch - descriptors that are collected for a submission
+ * @unit: the unit for which the descriptors in @desc are
+ * @count: number of descriptors in @desc
+ * @error: error of earlier submissions of the batch
+ * @desc: descriptors that are not submitted yet
+ * @dev: for a device TLB: its function; NULL for the unit's own caches. The submission leaves the
+ *	descriptor out if the ATS of the function is off by then
  */
 struct vtd_qi_batch {
 	struct vtd_unit *unit;
@@ -43,9 +43,9 @@ struct vtd_qi_batch {
 
 /**
  * struct vtd_qi_ops - callbacks for time-outs; both are called with the queue's lock held
- * @died: the unit has not answered; it is marked as dead on return
- * @shut_out: the device TLB of a function has not answered. Its ATS is off on return, and its
- *	context entry refuses translated requests as soon as the queue has flushed it
+ * @died: the unit has not answered: mark it as dead
+ * @shut_out: the device TLB of a function has not answered: switch ATS off, and change the context
+ *	entry so that the unit refuses translated requests. The queue flushes the entry afterwards
  */
 struct vtd_qi_ops {
 	void (*died)(struct vtd_unit *unit);
@@ -55,15 +55,17 @@ struct vtd_qi_ops {
 /**
  * struct vtd_qi - the queue of a unit
  * @ops: callbacks of its user
- * @lock: one submission at a time, held until the unit has completed it. Functions' ATS is switched
- *	on and off under it, so nothing is sent to a function without
+ * @lock: held by a submission until the unit has completed it. The driver switches the ATS of
+ *	functions on and off under it, so a submission has no descriptor for a function without ATS
  * @ring: the descriptors, little endian
  * @status: word that wait descriptors write
+ * @status_pa: its address for the unit
  * @tail: index of the next free descriptor
- * @sequence: status value of the last submission
- * @off: the unit sleeps, or is shut down: its caches are empty and nothing is submitted
- * @late: functions' device TLBs did not answer the last submission; one of them is @late_rid, if
- *	@late_known
+ * @sequence: value that the last submission makes the unit write to @status
+ * @off: the unit sleeps, or is shut down: its caches are empty, so the driver submits nothing
+ * @late: a device TLB did not answer the last submission in time, or the unit itself did not
+ * @late_known: the unit has named the function of a late device TLB
+ * @late_rid: requester id of that function
  */
 struct vtd_qi {
 	const struct vtd_qi_ops *ops;
@@ -99,7 +101,7 @@ static inline struct vtd_qi_desc vtd_qi_iotlb_domain(u16 did)
 	return (struct vtd_qi_desc){{2 | 2 << 4 | 3 << 6 | (u32)did << 16}};
 }
 
-/* @order: the region is 4 KiB << @order, naturally aligned; @leaf_only keeps non-leaf entries. */
+/* @order: the region is 4 KiB << @order, naturally aligned; @leaf_only: keep non-leaf entries. */
 static inline struct vtd_qi_desc vtd_qi_iotlb_page(u16 did, u64 address, unsigned int order,
 						   bool leaf_only)
 {
@@ -131,10 +133,13 @@ static inline struct vtd_qi_desc vtd_qi_pasid_cache_global(void)
 	return (struct vtd_qi_desc){{7 | 3 << 4}};
 }
 
-/* An @order for device TLBs: every address. */
+/* A value of @order for device TLBs: all addresses. */
 #define VTD_QI_WHOLE 52
 
-/* A range of a device TLB: the ones below the lowest zero tell the size (VTD-DTLB-2). */
+/*
+ * Encode a range for a device TLB: the number of low page bits that are 1 gives its size
+ * (VTD-DTLB-2).
+ */
 static inline u64 vtd_qi_range(u64 address, unsigned int order)
 {
 	u64 within = order ? GENMASK_ULL(11 + order, 12) : 0;
@@ -143,9 +148,9 @@ static inline u64 vtd_qi_range(u64 address, unsigned int order)
 }
 
 /*
- * Device TLB of @rid: its entries without PASID, or of one PASID. @depth: number of invalidations
- * that the function takes at a time, as in its capability. @pf: requester id of its physical
- * function if the unit throttles (DIT), otherwise 0.
+ * Invalidate entries without PASID in the device TLB of @rid; the function below is for entries of
+ * a PASID. @depth: number of invalidations that the function takes at a time, as in its capability.
+ * @pf: requester id of its physical function if the unit throttles (DIT), otherwise 0.
  */
 static inline struct vtd_qi_desc vtd_qi_dev_tlb(u16 rid, u16 pf, u8 depth, u64 address,
 						unsigned int order)
@@ -176,22 +181,24 @@ static inline struct vtd_qi_desc vtd_qi_response(u16 rid, bool has_pasid, u32 pa
 				     (u64)(group & 0x1ff) << 3}};
 }
 
-/* No later descriptor begins before all earlier ones are done. */
+/* The unit begins later descriptors only after all earlier ones are done. */
 static inline struct vtd_qi_desc vtd_qi_fence(void)
 {
 	return (struct vtd_qi_desc){{5 | BIT(6)}};
 }
 
-/* Flag of a wait (PD): page requests received before it is done are in the queue by then. */
+/*
+ * Flag of a wait (PD): before it is done, the unit queues all page requests that it has received.
+ */
 #define VTD_QI_WAIT_PAGES BIT(7)
 
-/* Writes @data to @status when everything before it is done. */
+/* The unit writes @data to @status when all earlier descriptors are done. */
 static inline struct vtd_qi_desc vtd_qi_wait(u64 status, u32 data)
 {
 	return (struct vtd_qi_desc){{5 | BIT(5) | (u64)data << 32, status}};
 }
 
-/* A fence without any visible effect: takes the place of a descriptor that the unit refused. */
+/* A descriptor without effect. It replaces one that the unit has refused. */
 static inline struct vtd_qi_desc vtd_qi_nothing(void)
 {
 	return (struct vtd_qi_desc){{5}};
@@ -207,7 +214,7 @@ void vtd_qi_add(struct vtd_qi_batch *batch, struct vtd_unit *unit, struct vtd_qi
 int vtd_qi_finish(struct vtd_qi_batch *batch);
 int vtd_qi_finish_pages(struct vtd_qi_batch *batch);
 
-/* Before the first vtd_qi_add(). */
+/* To be called before the first vtd_qi_add(). */
 static inline void vtd_qi_begin(struct vtd_qi_batch *batch)
 {
 	batch->count = 0;

@@ -29,7 +29,7 @@
 #define VTD_REG_PRS 0x0dc
 #define VTD_REG_PECTL 0x0e0
 
-/* GCMD and GSTS have the same positions. */
+/* These bits have the same positions in GCMD and GSTS. */
 #define VTD_GCMD_TE BIT(31)
 #define VTD_GCMD_SRTP BIT(30)
 #define VTD_GCMD_QIE BIT(26)
@@ -142,7 +142,7 @@ static inline u32 vtd_ecap_max_pasids(u64 ecap)
 	return 2U << ((ecap >> 35) & 0x1f);
 }
 
-/* Fault record, 128 bits; q1 is read first, F is its top bit. */
+/* Fault record of 128 bits. Software reads q1 first, whose top bit F says that it is in use. */
 #define VTD_FRCD_F BIT_ULL(63)
 #define VTD_FRCD_T1 BIT_ULL(62)
 #define VTD_FRCD_PP BIT_ULL(31)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d 3.7, 9.8): the
- * format as inline functions, then the walker's interface (ss_table.c).
+ * format as inline functions, then the interface of ss_table.c.
  *
- * Concurrency: one spinlock per table, a leaf lock. Nothing is freed here: unlinked table pages go
- * to a list of the caller, which frees them after the flush of the IOTLB.
+ * Concurrency: each address space has one spinlock, under which no other lock is taken. Map and
+ * unmap free no table page: they put unlinked ones on a list of the caller, which flushes the IOTLB
+ * and then frees them.
  */
 #ifndef _WD_VTD_SS_TABLE_H
 #define _WD_VTD_SS_TABLE_H
@@ -38,7 +39,7 @@ static inline unsigned int vtd_ss_index(u64 iova, unsigned int level)
 	return (iova >> vtd_ss_level_shift(level)) & (VTD_SS_ENTRIES - 1);
 }
 
-/* Level with leaves of @pgsize bytes; 0 if there is none. */
+/* Return: the level whose leaves map @pgsize bytes; 0 if there is none. */
 static inline unsigned int vtd_ss_level_of(size_t pgsize)
 {
 	unsigned int level;
@@ -70,7 +71,7 @@ static inline u64 vtd_ss_make_leaf(u64 pa, unsigned int level, u64 rights)
 	return pa | rights | (level > 1 ? VTD_SS_LARGE : 0);
 }
 
-/* The address bits of a large leaf start higher, the gap is zero: one mask serves all. */
+/* In a large leaf the lower address bits are 0, so one mask is right for all levels. */
 static inline u64 vtd_ss_address(u64 entry)
 {
 	return entry & VTD_SS_ADDRESS;
@@ -80,8 +81,8 @@ static inline u64 vtd_ss_address(u64 entry)
  * struct vtd_ss_table - one address space
  * @top: level 4 table
  * @lock: guards every entry below @top, and the counters
- * @tables: tables of levels 1 and 2
- * @leaves: leaves of any size
+ * @tables: number of tables of levels 1 and 2
+ * @leaves: number of leaves of any size
  */
 struct vtd_ss_table {
 	u64 *top;

@@ -12,7 +12,7 @@
 DEFINE_MUTEX(vtd_units_lock);
 static LIST_HEAD(vtd_units);
 
-/* @unit claims functions from now on, or no more. */
+/* Let @unit claim functions from now on, or no more. */
 void vtd_unit_set_live(struct vtd_unit *unit, bool live)
 {
 	mutex_lock(&vtd_units_lock);
@@ -22,7 +22,7 @@ void vtd_unit_set_live(struct vtd_unit *unit, bool live)
 	mutex_unlock(&vtd_units_lock);
 }
 
-/* Return: whether it was the last. */
+/* Take a unit from the list. Return: whether it was the last one. */
 bool vtd_units_remove(struct vtd_unit *unit)
 {
 	bool last;
@@ -35,9 +35,9 @@ bool vtd_units_remove(struct vtd_unit *unit)
 }
 
 /**
- * vtd_find_vsec - the vendor-specific capability of the machine's functions
+ * vtd_find_vsec - find the vendor-specific capability that the machine's functions have
  * @pdev: any function
- * @flags: its flags word
+ * @flags: receives the flags word of the capability
  *
  * Return: offset in configuration space; 0 if the function has none.
  */
@@ -62,7 +62,7 @@ int vtd_find_vsec(struct pci_dev *pdev, u32 *flags)
 }
 
 /**
- * vtd_unit_of_segment - the unit of a function's PCI segment, in any state
+ * vtd_unit_of_segment - find the unit of a function's PCI segment, in any state
  * @pdev: function of the machine
  *
  * Return: the unit, for as long as vtd_units_lock is held; NULL if there is none.
@@ -79,12 +79,12 @@ struct vtd_unit *vtd_unit_of_segment(struct pci_dev *pdev)
 }
 
 /**
- * vtd_unit_for - the unit that translates for a function
+ * vtd_unit_for - find the unit that translates for a function
  * @pdev: function of the machine
  *
  * The scope of a unit is its PCI segment.
  *
- * Return: a unit that claims functions; NULL if there is none.
+ * Return: the unit, if it is live and not dead; otherwise NULL.
  */
 struct vtd_unit *vtd_unit_for(struct pci_dev *pdev)
 {
@@ -104,10 +104,10 @@ static unsigned long vtd_unit_pgsizes(const struct vtd_unit *unit)
 }
 
 /**
- * vtd_common_limits - properties that all units have
- * @limits: filled
+ * vtd_common_limits - find the properties that all units have
+ * @limits: receives them
  *
- * Linux 6.1 allocates domains without saying for which device, so a domain promises only this.
+ * Linux 6.1 allocates a domain without a device, so a domain promises only what every unit has.
  *
  * Return: false if there is no unit.
  */
@@ -130,7 +130,7 @@ bool vtd_common_limits(struct vtd_limits *limits)
 	return any;
 }
 
-/* Fails if @unit lacks a property that @domain promised when it was allocated. */
+/* Return: -EINVAL if @unit lacks a property that @domain has promised since its allocation. */
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 {
 	if (domain->haw > unit->haw || domain->domain.pgsize_bitmap & ~vtd_unit_pgsizes(unit))
@@ -142,7 +142,7 @@ int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 	return 0;
 }
 
-/* Would one that is made now, for the units that there are now, promise the same? */
+/* Would a domain that is made now, with the current units, promise the same as @domain? */
 bool vtd_domain_is_current(struct vtd_domain *domain)
 {
 	struct vtd_limits limits;

@@ -15,8 +15,8 @@
  *
  * The memory that a queue's requests may reach is that of the process which opened the file
  * (UACCE_DEV_SVA). Extension: or an address space of /dev/iommu, chosen before START_Q with the
- * VFIO_DEVICE_{BIND,ATTACH,DETACH}* commands of <linux/vfio_cdev.h> on this same file. Which of
- * these a queue without such an address space gets says the sysfs attribute "dma_mode".
+ * VFIO_DEVICE_{BIND,ATTACH,DETACH}* commands of <linux/vfio_cdev.h> on this same file. The sysfs
+ * attribute "dma_mode" tells which memory a queue without such an address space reaches.
  */
 #ifndef _UAPI_MISC_UACCE_H
 #define _UAPI_MISC_UACCE_H
@@ -31,22 +31,23 @@
  *	-EINVAL      the queue is started already
  *	-EOPNOTSUPP  no address space is attached, and the device offers no other (extension)
  *	-EPERM       the queue would work in the address space of the process that opened it, and
- *		     this is another one, or another program (extension); or the caller may not
- *		     use physical addresses
+ *		     the caller is another process, or that process runs another program by now
+ *		     (extension); or the caller may not use physical addresses
  *	-ENOSPC, -ENOMEM  no PASID left, no memory
  *	-EBUSY, -ETIMEDOUT, -EIO  the hardware refused
  */
 #define UACCE_CMD_START_Q _IO('W', 0)
 
 /*
- * UACCE_CMD_PUT_Q - stop the queue after the requests it holds, back to INIT
+ * UACCE_CMD_PUT_Q - let the queue finish its requests and stop it: back to INIT
  *
- * Return 0, also for a queue that is not started.
+ * Return 0, also for a queue that is not started; -EIO if the hardware did not stop the queue, which
+ * is a ZOMBIE then; -EINTR if a signal kills the caller.
  */
 #define UACCE_CMD_PUT_Q _IO('W', 1)
 
 /*
- * UACCE_CMD_GET_SS_DMA - where a slice of the SS region lies for the device
+ * UACCE_CMD_GET_SS_DMA - get the DMA address of a slice of the SS region
  *
  * Not in mainline Linux. In: index of the slice. Out: its DMA address, with its length in units of
  * 64 KiB in the low 12 bits. Return the number of slices after it, or -EINVAL without such a slice.
