@@ -1,2 +1,2 @@
 // SPDX-License-Identifier: Apache-2.0
-// A precompiled header needs a file that uses it.
+/* Exists only because a precompiled header needs a file that uses it. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * GoogleTest and the standard headers of the unit tests, compiled once per build. No file may
- * depend on it (std_pch.h).
+ * depend on this header (see std_pch.h).
  */
 #ifndef WD_GTEST_PCH_H
 #define WD_GTEST_PCH_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The standard headers that most files of the libraries read, compiled once per build. No file may
- * depend on it: a build with clang, or with -Db_pch=false, does without.
+ * depend on this header: a build with clang, or with -Db_pch=false, does not use it.
  */
 #ifndef WD_STD_PCH_H
 #define WD_STD_PCH_H

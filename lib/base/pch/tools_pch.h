@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The libraries of the command line tools, compiled once per build. No file may depend on it
- * (std_pch.h).
+ * The headers of libraries that the command line tools use, compiled once per build. No file may
+ * depend on this header (see std_pch.h).
  */
 #ifndef WD_TOOLS_PCH_H
 #define WD_TOOLS_PCH_H

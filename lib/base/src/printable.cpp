@@ -15,7 +15,7 @@ uint8_t byteAt(std::string_view text, size_t at)
 	return at < text.size() ? static_cast<uint8_t>(text[at]) : 0;
 }
 
-/** Bytes of the character at @at that a terminal shows; 0 if there is none (RFC 3629). */
+/** Length in bytes of the character at @at (RFC 3629); 0 if it is none that a terminal shows. */
 size_t shown(std::string_view text, size_t at)
 {
 	const uint8_t first = byteAt(text, at);

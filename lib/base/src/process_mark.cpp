@@ -12,7 +12,8 @@ namespace
 {
 
 /*
- * At load: every program with a mark links this file, and no fork() of the program comes earlier.
+ * A constructor, so that it counts every fork(): the program cannot call fork() before it is
+ * loaded.
  */
 [[gnu::constructor]] void countForks()
 {

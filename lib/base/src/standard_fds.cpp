@@ -53,7 +53,7 @@ int flushStandardOutput() noexcept
 	if (!failed)
 		return 0;
 	const int error = errno ? errno : EIO;
-	/* Reported once: later calls cannot change it. */
+	/* Drop the buffers, so that the error is reported only once. */
 	::__fpurge(stdout);
 	std::clearerr(stdout);
 	std::cout.clear();

@@ -145,8 +145,9 @@ void AtsEndpoint::forgetGroups()
 }
 
 /*
- * Each answer lets one waiter that found no room try again. If that one needs no room any more, the
- * next answer wakes the next; the last answer wakes all, since no answer would come after it.
+ * Wake waiters that found no room. Each answer wakes one, which tries again. If it does not need
+ * the room any more, the next answer wakes the next waiter. The last answer wakes all, since no
+ * answer would come after it.
  */
 void AtsEndpoint::wakeDeferred()
 {
@@ -269,10 +270,7 @@ void AtsEndpoint::deliver() noexcept
 		idle_.notify_all();
 }
 
-/*
- * Invalidations, and misbehaviour for tests
- * -------------------------------------------------------------
- */
+/* Invalidations, and misbehaviour for tests ------------------------------------------------- */
 
 bool AtsEndpoint::completesInvalidation(unsigned tag)
 {

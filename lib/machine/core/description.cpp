@@ -29,7 +29,7 @@ using Json = nlohmann::ordered_json;
 				"machine description: " + field + ": " + problem);
 }
 
-/** An object; its members are taken out one by one, and members left at the end are unknown. */
+/** A JSON object. The reader takes its members out one by one; finish() refuses those left over. */
 class Fields
 {
 public:
@@ -222,7 +222,7 @@ NumaNode parseNode(const Json &json, const std::string &path)
 	return node;
 }
 
-/* Things that only the nodes together can get wrong. */
+/* Checks over all nodes: each node alone may be right, and yet not fit the others. */
 void checkNodes(const std::vector<NumaNode> &nodes)
 {
 	std::set<int> ids, cpus;
@@ -320,7 +320,7 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 	return accelerator;
 }
 
-/* One IOMMU serves one PCI domain: a requester id does not say which. */
+/* One IOMMU serves one PCI domain, since a requester id does not tell the domain. */
 void checkAddresses(const MachineDescription &description)
 {
 	std::set<std::string> used = {format(description.iommu.address)};
@@ -338,7 +338,7 @@ void checkAddresses(const MachineDescription &description)
 
 Json parseText(std::string_view text)
 {
-	/* Of two members with the same name the parser would silently keep one. */
+	/* The parser alone would silently keep one of two members with the same name. */
 	std::vector<std::set<std::string>> names;
 	auto watch = [&](int, Json::parse_event_t event, Json &value) {
 		if (event == Json::parse_event_t::object_start)

@@ -9,7 +9,7 @@
 namespace wd::machine
 {
 
-/** Mask with 0xff in every byte that @bytes has a bit for. */
+/** Mask with 0xff in byte n if bit n of @bytes is set. */
 constexpr uint32_t byteMask(unsigned bytes)
 {
 	uint32_t mask = 0;
@@ -52,8 +52,9 @@ private:
 };
 
 /**
- * Source (write 1 to clear), mask and status = source without masked bits, as both the QM and the
- * engine report errors (QM-REG-4). Every call returns whether an interrupt is due now.
+ * The three error registers that both the QM and the engine have (QM-REG-4): source (write 1 to
+ * clear), mask, and status, which is the source without masked bits. Functions that change them
+ * return whether an interrupt is due now.
  */
 class ErrorUnit
 {

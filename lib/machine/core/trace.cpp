@@ -11,7 +11,7 @@ constinit TraceCategory vtd{"vtd"}, qm{"qm"};
 namespace
 {
 
-/* Before WD_TRACE is read. */
+/* A constructor, so that both categories are known before the library reads WD_TRACE. */
 [[gnu::constructor]] void enlist()
 {
 	vtd.enlist();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of BAR4 when doorbell pages are shared (Documentation/design/machine/pci.rst). */
+/* The memory of BAR4 if doorbell pages are shared (Documentation/design/machine/pci.rst). */
 #pragma once
 
 #include <atomic>
@@ -12,21 +12,21 @@
 namespace wd::machine::qm
 {
 
-/** A sparse memfd, mapped in this process; or nothing, when every access is trapped. */
+/** A sparse memfd that is mapped in this process; or nothing, if every access traps. */
 class DoorbellWindow
 {
 public:
-	/** @throws std::system_error if the memory cannot be had. */
+	/** @throws std::system_error if the memory cannot be allocated or mapped. */
 	DoorbellWindow(unsigned queues, bool shared);
 	~DoorbellWindow();
 	DoorbellWindow(const DoorbellWindow &) = delete;
 	DoorbellWindow &operator=(const DoorbellWindow &) = delete;
 
 	bool shared() const { return address_; }
-	/** nullptr if trapped. */
+	/** @queue's doorbell words; nullptr if accesses trap. */
 	DoorbellWords *words(unsigned queue) const;
 	std::optional<SharedPages> pages(uint64_t offset, size_t length) const;
-	/** 8-byte word that contains @offset; only if shared() and in range. */
+	/** The 8-byte word that contains @offset; nullptr unless shared() and in range. */
 	std::atomic<uint64_t> *word(uint64_t offset) const;
 
 private:

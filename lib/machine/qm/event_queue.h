@@ -12,15 +12,15 @@
 namespace wd::machine::qm
 {
 
-/** A way to memory: the agent, and the source that it uses. */
+/** A way to memory: an agent, and the source in whose name it makes requests. */
 struct MemoryPort {
 	DmaAgent *agent;
 	StreamId stream;
 };
 
 /**
- * Ring of 4-byte entries with an interrupt. Thread-safe. Functions that return bool say "send the
- * interrupt now"; the caller does so without holding any lock of this object.
+ * A ring of 4-byte entries with an interrupt. Thread-safe. If consume() or setMask() returns true,
+ * or post() sets @signal, the caller sends the interrupt after the call.
  */
 class EventQueue
 {
@@ -34,8 +34,8 @@ public:
 	void reset();
 
 	/**
-	 * Append @payload (the phase bit is added). @last is the sequence number of the sender's
-	 * newest entry: while that one is not consumed the new one is dropped (QM-EVENT-3).
+	 * Append @payload with the phase bit. @last is the sequence number of the sender's newest
+	 * entry: while software has not consumed that one, the new one is dropped (QM-EVENT-3).
 	 */
 	Result post(const MemoryPort &port, uint32_t payload, uint64_t *last, bool &signal);
 

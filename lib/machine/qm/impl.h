@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The parts of a queue manager, as they see each other. */
+/* The inside of a queue manager, for the files of this folder. */
 #pragma once
 
 #include <array>
@@ -21,7 +21,7 @@ struct QueueManager::Impl {
 	Impl(const QueueManagerConfig &config, QueueManagerHost &host, TaskEngine &engine,
 	     EnginePool &pool, DmaRoute &translated, DmaRoute &direct);
 
-	/** Memory as the function itself (rings, contexts): the port of an engine thread. */
+	/** The port of @thread for the function's own memory (rings, contexts), without a PASID. */
 	qm::MemoryPort ringPort(EngineThread &thread);
 	void report(uint32_t errorBits);
 	void postAsync(EngineThread &thread, unsigned queue, qm::AsyncType type);
@@ -34,7 +34,7 @@ struct QueueManager::Impl {
 	bool writeErrorRegister(uint64_t offset, uint32_t value);
 	void runVftOperation();
 
-	/* doorbells.cpp; @window is the queue of the window that was used, or -1. */
+	/* doorbells.cpp; @window: the queue in whose window software wrote, or -1. */
 	void ring(uint64_t value, int window);
 	void latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes);
 
@@ -49,7 +49,7 @@ struct QueueManager::Impl {
 	template <typename Context>
 	qm::MailboxStatus storeContext(uint64_t address, const Context &context);
 
-	/** Queues of this function: those that the VFT gives function 0 (QM-VFT-2). */
+	/** Queues that the VFT gives function 0, which is this one (QM-VFT-2). */
 	unsigned queuesAssigned() const { return assigned; }
 
 	const QueueManagerConfig config;
@@ -64,7 +64,7 @@ struct QueueManager::Impl {
 	std::mutex vftMutex;
 	std::array<std::array<uint64_t, 128>, 3> vft{};
 
-	/** Serialises commands; the agents are used under it. Taken before any other lock here. */
+	/** Serialises commands and the use of the two agents. The first in the lock order. */
 	std::mutex mailboxMutex;
 	std::array<uint32_t, 4> latch{};
 	std::array<std::atomic<uint32_t>, 3> mailbox{}; /* as software reads it */

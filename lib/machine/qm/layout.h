@@ -10,7 +10,7 @@ namespace wd::machine::qm
 constexpr unsigned kSqeSize = 128, kCqeSize = 16, kEqeSize = 4;
 constexpr unsigned kMaxQueues = 1024;
 
-/* SQC, 5.1. */
+/* Context of a submission queue (SQC). */
 struct SqContext {
 	uint16_t head, tail;
 	uint32_t baseLow, baseHigh;
@@ -24,7 +24,7 @@ struct SqContext {
 };
 static_assert(sizeof(SqContext) == 32);
 
-/* CQC, 5.2. */
+/* Context of a completion queue (CQC). */
 struct CqContext {
 	uint16_t head, tail;
 	uint32_t baseLow, baseHigh;
@@ -37,7 +37,7 @@ struct CqContext {
 };
 static_assert(sizeof(CqContext) == 32);
 
-/* EQC and AEQC. */
+/* Context of an event queue or asynchronous event queue (EQC, AEQC). */
 struct EventContext {
 	uint16_t head, tail;
 	uint32_t baseLow, baseHigh;
@@ -73,7 +73,7 @@ enum DoorbellKind : unsigned { kDoorbellSq, kDoorbellCq, kDoorbellEq, kDoorbellA
 /* AEQE [31:17] (QM-EVENT-7). */
 enum AsyncType : unsigned { kAsyncCqOverflow, kAsyncEqOverflow, kAsyncCqeError };
 
-/* Error bits, 11.1. */
+/* Error bits (QM-REG-4, QM-DB-3). */
 constexpr uint32_t kErrorWriteResponse = 1u << 1, kErrorSqCqInvalid = 1u << 7;
 constexpr uint32_t kErrorCqInvalid = 1u << 8, kErrorSqInvalid = 1u << 9;
 constexpr uint32_t kErrorDoorbellKey = 1u << 12;

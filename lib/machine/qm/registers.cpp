@@ -10,7 +10,7 @@ namespace wd::machine
 namespace
 {
 
-/* Of every function. */
+/* Registers that every function has. */
 constexpr uint64_t kAeqSource = 0x0, kAeqMask = 0x4, kEqSource = 0x8, kEqMask = 0xc;
 constexpr uint64_t kPeerMask = 0x24, kIsolation = 0x30, kCacheDone = 0x208;
 constexpr uint64_t kMailbox = 0x300, kMailboxEnd = 0x310;
@@ -20,7 +20,7 @@ constexpr uint64_t kEqcCopy = 0x8000, kAeqcCopy = 0x8020, kCopySize = sizeof(qm:
 /* Capabilities (QM-REG-1). */
 constexpr uint64_t kCapabilities = 0x3100;
 
-/* Common block of the physical function. */
+/* The common block, which only the physical function has. */
 constexpr uint64_t kErrorSource = 0x100000, kErrorMask = 0x100004, kErrorStatus = 0x100008;
 constexpr uint64_t kErrorSet = 0x10000c, kMemoryStart = 0x100040, kMemoryDone = 0x100044;
 constexpr uint64_t kVftEnable = 0x100054, kVftRead = 0x100058, kVftType = 0x10005c;
@@ -33,11 +33,11 @@ constexpr uint64_t kPeerReady = 0x100128, kPeerSource = 0x100138;
 constexpr uint32_t kAllErrors = 0x7fff;
 constexpr uint64_t kVftValid = uint64_t{1} << 44;
 
-/* Of the debug block only the selectors can be written. */
+/* Software can write only the selectors of the debug block. */
 constexpr std::array<uint64_t, 5> kDebugSelectors = {0x104010, 0x104020, 0x104030, 0x104040,
 						     0x1040f8};
 
-/* Read only, or write only, and reading as zero. */
+/* Registers that read as zero: without a function in the model, or write-only. */
 constexpr std::array<uint64_t, 16> kReadsZero = {
 	0x20,	     0x28,	     0x2c,	   0x200,	   0x204,     kErrorSet,
 	kErrorInfo0, kErrorInfo1,    kMemoryStart, kVftEnable,	   kPehInfo0, kPehInfo1,
@@ -49,8 +49,8 @@ bool readsZero(uint64_t offset)
 }
 
 /*
- * No QoS, no PF/VF messages, no runtime power management, no SVA prefetch; STOP_QP (bit 9).
- * The vector of messages reads "none" accordingly.
+ * The capabilities offer STOP_QP (bit 9), but no QoS, no messages between PF and VF, no runtime
+ * power management and no SVA prefetch. So the vector of these messages reads "none".
  */
 uint32_t capability(uint64_t offset, const QueueManagerConfig &config)
 {
@@ -195,7 +195,10 @@ void QueueManager::Impl::writeRegister(uint64_t offset, uint32_t value, unsigned
 			return block->write(offset, value, bytes);
 }
 
-/* QM-VFT-1: three types of entries; type 0 of function 0 says how many queues this function has. */
+/*
+ * QM-VFT-1: three types of entries; the entry of type 0 and function 0 has the number of queues of
+ * this function.
+ */
 void QueueManager::Impl::runVftOperation()
 {
 	const uint32_t type = commonRegisters.read(kVftType);

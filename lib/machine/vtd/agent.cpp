@@ -107,8 +107,8 @@ void IommuAgent::endBurst() noexcept
 }
 
 /*
- * TES and the root pointer are read inside the burst. A change of them closes this gate afterwards,
- * so that no burst that saw the old value outlives the command.
+ * The agent reads TES and the root pointer inside the burst. The command that changes them closes
+ * the agent's gate after the change, so it outlasts every burst that saw the old value.
  */
 Translation IommuAgent::translate(const Request &request) noexcept
 {

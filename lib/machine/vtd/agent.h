@@ -18,7 +18,10 @@ namespace wd::machine::vtd
 
 class IommuAgent;
 
-/** Receives an agent's blocked requests. Called inside a burst; must not close gates. */
+/**
+ * Receives an agent's blocked requests. The agent calls report() inside a burst, so it must not
+ * close a gate.
+ */
 class FaultSink
 {
 public:
@@ -29,10 +32,10 @@ public:
 /** The target of a device-TLB invalidation (VT-d 6.5.2, types 3 and 8). */
 struct DeviceTlbInvalidation {
 	enum class Scope : uint8_t {
-		Function,   /**< everything; no descriptor, but ATS that goes off */
-		Requester,  /**< range of the requests without PASID */
-		Pasid,	    /**< range of a PASID */
-		EveryPasid, /**< range of all PASIDs */
+		Function,   /**< everything; no descriptor does this, but switching ATS off */
+		Requester,  /**< a range, for requests without PASID */
+		Pasid,	    /**< a range, for one PASID */
+		EveryPasid, /**< a range, for all requests with a PASID */
 	};
 	Rid rid;
 	Scope scope = Scope::Function;
@@ -48,11 +51,13 @@ public:
 	void add(IommuAgent &agent);
 	void remove(IommuAgent &agent);
 
-	/** Remove the entries that @command names from every agent's caches; waits for running
-	 * bursts. */
+	/**
+	 * Remove the entries that @command names from the caches of every agent. Waits for bursts
+	 * that are running.
+	 */
 	void apply(const Invalidation &command);
 	void apply(const DeviceTlbInvalidation &command);
-	/** Wait for running bursts. */
+	/** Wait for bursts that are running. */
 	void drain();
 	void setMode(CacheMode mode);
 	/** Sums over living and past agents. */
@@ -69,13 +74,18 @@ private:
 	CacheMode mode_ = CacheMode::Normal;
 };
 
-/** The part of the unit's state that agents read. It changes while no agent relies on it, see
- * AgentSet. */
+/**
+ * The part of the unit's state that agents read. After a change the unit waits for all bursts
+ * (AgentSet), so that no agent still relies on the old state.
+ */
 struct UnitState {
 	const Features &features;
 	const UnitMemory &memory;
 	FaultSink &faults;
-	/** TES, and whether any function has ATS on: one load tells that a request is plain. */
+	/**
+	 * Bits of mode: TES, and "some function has ATS on". One load shows that a request needs
+	 * neither check.
+	 */
 	static constexpr uint8_t kEnabled = 1, kDeviceTlbs = 2;
 	std::atomic<uint8_t> mode{0};
 	std::atomic<RootPointer> root{0}; /**< as latched by SRTP */
@@ -110,20 +120,23 @@ public:
 	DmaResult prepare(const StreamId &stream, uint64_t iova, uint64_t length, Access access,
 			  PageRequester &requester, uint64_t token) noexcept override;
 
-	/* Inside a burst. Faults are reported. */
+	/* Call these inside a burst. They report faults. */
 
-	/** AT=00. */
+	/** An untranslated request (AT=00). */
 	Translation translate(const Request &request) noexcept;
-	/** AT=01. */
+	/** A translation request (AT=01). */
 	Completion requestTranslation(const Request &request, bool noWrite) noexcept;
-	/** AT=10. */
+	/** A translated request (AT=10). */
 	Translation admitTranslated(const Request &request) noexcept;
 	PageRequestTarget locatePageRequest(const PageRequestMessage &message) noexcept;
 
 private:
 	friend class AgentSet;
 
-	/** As the function's settings have it: through its device TLB, or untranslated. */
+	/**
+	 * Find the memory for @request: through the device TLB if the function has ATS on, else by
+	 * an untranslated request.
+	 */
 	Translation reach(const Request &request) noexcept
 	{
 		if (state_.mode.load(std::memory_order_relaxed) != UnitState::kEnabled) [[unlikely]]
@@ -145,7 +158,10 @@ private:
 	unsigned depth_ = 0;
 	Gate gate_;
 	Translator translator_;
-	/** The function's, of which each agent has a part; domain: requester id. */
+	/**
+	 * This agent's part of the device TLBs of all functions. An entry's domain is the requester
+	 * id.
+	 */
 	TranslationCache deviceTlb_;
 };
 

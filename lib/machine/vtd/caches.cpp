@@ -47,7 +47,7 @@ void AgentCaches::clear() noexcept
 	secondStage.clear();
 }
 
-/* A full map is simply emptied: it refills with entries in use. */
+/* A full map is emptied. Entries that are in use come back soon. */
 template <typename Map, typename Key, typename Value>
 void AgentCaches::remember(Map &map, Key key, const Value &value) noexcept
 {
@@ -58,7 +58,7 @@ void AgentCaches::remember(Map &map, Key key, const Value &value) noexcept
 			map.clear();
 		map.insert_or_assign(key, value);
 	} catch (const std::bad_alloc &) {
-		/* VTD-INV-15: a cache may forget at any time. */
+		/* VTD-INV-15: a cache may drop an entry at any time. */
 	}
 }
 
@@ -87,7 +87,8 @@ void AgentCaches::insert(Rid rid, uint32_t pasid, const PasidEntry &entry) noexc
 }
 
 /*
- * VTD-INV-1: just the entries that the command names and no others, so that a missing flush shows.
+ * VTD-INV-1: remove the entries that the command names and no others, so that a test sees a missing
+ * flush.
  */
 void AgentCaches::apply(const Invalidation &command) noexcept
 {
@@ -155,7 +156,10 @@ void AgentCaches::applyIotlb(const Invalidation &c) noexcept
 		secondStage.removeDomain(c.domain);
 		break;
 	case Scope::IotlbPages:
-		/* VTD-INV-6: a second-stage range tells no first-stage input address. */
+		/*
+		 * VTD-INV-6: a range of second-stage addresses does not tell the first-stage
+		 * addresses that map to it.
+		 */
 		iotlb.removeRange(c.domain, TagKind::Domain, 0, c.address, c.order);
 		iotlb.removeDomain(c.domain, TagKind::Pasid);
 		firstStage.removeDomain(c.domain);

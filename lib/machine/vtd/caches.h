@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Everything one agent caches (VT-d 6.2.1). Each agent has its own set, so that the data path
- * shares nothing; an invalidation visits all of them.
+ * Everything that one agent caches (VT-d 6.2.1). Each agent has caches of its own, so that the data
+ * path shares nothing. An invalidation visits the caches of all agents.
  */
 #pragma once
 
@@ -45,14 +45,17 @@ struct Invalidation {
 	};
 	Scope scope = Scope::All;
 	uint16_t domain = 0;
-	uint16_t sid = 0, sidMask = 0; /**< mask: bits of the SID that are not compared */
+	uint16_t sid = 0, sidMask = 0; /**< sidMask: bits of the SID that are not compared */
 	uint32_t pasid = 0;
 	uint64_t address = 0;
 	unsigned order = 0;	 /**< AM: region is 4 KiB << order */
 	bool keepTables = false; /**< IH */
 };
 
-/** Key of SS structures: DID; of FS structures: DID and PASID; of IOTLB entries: the stream. */
+/**
+ * The lookup tag of IOTLB entries. (Second-stage structures are found by DID, first-stage
+ * structures by DID and PASID.)
+ */
 constexpr uint64_t streamTag(const StreamId &stream)
 {
 	return stream.rid.value |

@@ -39,12 +39,15 @@ struct Features {
 	bool offersCap(unsigned n) const { return (registers.cap >> n) & 1; }
 	bool offers(unsigned n) const { return (registers.ecap >> n) & 1; }
 
-	/** Second-stage input width for an AW field, 0 if the unit does not have it. */
+	/** Width in bits of second-stage input for an AW field, 0 if the unit does not offer it. */
 	unsigned stageWidth(unsigned aw) const;
 	/** Address bits of FI in a fault record: up to the widest supported input. */
 	uint64_t faultAddressMask() const;
 
-	/** Effective registers: bits without their precondition are cleared (VTD-REG-9). */
+	/**
+	 * The registers as software reads them, without bits whose precondition is missing
+	 * (VTD-REG-9).
+	 */
 	IommuCapabilities registers;
 	unsigned haw, mgaw, sagaw, didBits, pasidBits, maxAddressMask;
 	unsigned recordCount, recordOffset, iotlbOffset;

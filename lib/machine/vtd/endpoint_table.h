@@ -26,7 +26,7 @@ public:
 			delete bus.load();
 	}
 
-	/** For agents: no lock, no reference. */
+	/** For agents, inside a burst: takes no lock and no reference. */
 	AtsEndpoint *find(Rid rid) const noexcept
 	{
 		const Bus *bus = buses_[rid.value >> 8].load(std::memory_order_acquire);
@@ -52,7 +52,10 @@ public:
 		return nullptr;
 	}
 
-	/** @return the reference to it, or nullptr if another one has taken its place. */
+	/**
+	 * @return the table's reference to @endpoint, or nullptr if another one has taken its
+	 * place.
+	 */
 	std::shared_ptr<AtsEndpoint> remove(Rid rid, const AtsEndpoint &endpoint) noexcept
 	{
 		std::lock_guard lock(mutex_);

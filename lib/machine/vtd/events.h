@@ -16,8 +16,8 @@ namespace wd::machine::vtd
 enum class Message : unsigned { Fault = 0, Invalidation = 1, PageRequest = 2 };
 
 /**
- * Messages that have been decided on under the register mutex and are sent after it is dropped, so
- * that an interrupt sink may read registers.
+ * Messages that wait to be sent. The unit posts them with the register mutex held and sends them
+ * without it, so that an interrupt sink may read registers.
  */
 class Outbox
 {
@@ -26,7 +26,7 @@ public:
 	{
 		pending_.fetch_or(1u << static_cast<unsigned>(message), std::memory_order_release);
 	}
-	/** Take all: bit n = message n. */
+	/** Take all waiting messages. Bit n stands for message n. */
 	uint32_t take()
 	{
 		if (!pending_.load(std::memory_order_relaxed))
@@ -57,7 +57,10 @@ public:
 	{
 	}
 
-	/** Set status @bits; an event only if no status bit of the group was set (VTD-EVENT-3). */
+	/**
+	 * Set status @bits. This causes an event only if no status bit of the group was set before
+	 * (VTD-EVENT-3).
+	 */
 	void raise(uint32_t bits);
 	/** Software wrote the control register (VTD-EVENT-1). */
 	void controlWritten();

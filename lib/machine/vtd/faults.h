@@ -12,13 +12,13 @@
 namespace wd::machine::vtd
 {
 
-/** FPD in a table entry keeps only qualified faults out of the record (VTD-PASID-11). */
+/** Whether FPD in a table entry keeps faults with @reason out of the record (VTD-PASID-11). */
 bool isQualified(FaultReason reason);
 
-/** AT of a request. */
+/** The AT field of a request. */
 enum class AddressType : uint8_t { Untranslated = 0, TranslationRequest = 1, Translated = 2 };
 
-/** A record's description of the request. */
+/** A refused request, as a fault record describes it. */
 struct FaultRecord {
 	StreamId stream;
 	uint64_t address = 0;
@@ -44,10 +44,10 @@ public:
 
 	/** True if @offset is in the recording registers. */
 	bool covers(unsigned offset) const;
-	/** Software wrote a recording register: F bits may have gone. */
+	/** Software wrote a recording register and may have cleared F bits. */
 	void recordsWritten();
 
-	/** TES and IRES are 0 (VTD-FAULT-2). */
+	/** TES and IRES became 0 (VTD-FAULT-2). */
 	void resetIndex() { index_ = 0; }
 
 private:

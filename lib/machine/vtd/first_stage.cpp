@@ -54,7 +54,7 @@ FaultReason checkEntry(const Features &features, const TableSpace &space, uint64
 	return FaultReason::None;
 }
 
-/* VTD-FS-9: may this request write, given the rights of the whole walk? */
+/* VTD-FS-9: whether the request may write. @user and @write are the rights of the whole walk. */
 bool mayWrite(const FirstStageTable &table, bool user, bool write)
 {
 	if (table.privileged)
@@ -74,9 +74,9 @@ uint64_t usageBits(const FirstStageTable &table, uint64_t entry, const Position 
 }
 
 /*
- * Check @entry, found at @pa, and set its A, EA and D bits. On success @entry was checked. An entry
- * that denies the user ends a user's walk: it is not used, so that none of its bits change, and the
- * walk does not read below it (VTD-FS-7).
+ * Check @entry, found at @pa, and set its A, EA and D bits. On success @entry is the value that was
+ * checked. If an entry denies a user request, the walk ends there: it sets no bits in the entry and
+ * reads no table below it (VTD-FS-7).
  */
 FaultReason useEntry(const WalkContext &context, const TableSpace &space,
 		     const FirstStageTable &table, uint64_t pa, const Position &at, bool forWrite,
@@ -115,7 +115,7 @@ uint64_t structureTag(const FirstStageTable &table)
 	return uint64_t{table.pasid} << 16 | table.domain;
 }
 
-/* The deepest cached table on the way to @address, else the top one. */
+/* Start at the deepest cached table on the way to @address, or else at the top table. */
 FaultReason findStart(const WalkContext &context, TableSpace &space, const FirstStageTable &table,
 		      uint64_t address, Position &at)
 {
@@ -129,14 +129,14 @@ FaultReason findStart(const WalkContext &context, TableSpace &space, const First
 		at.level = level;
 		at.user = cached->flags & kCachedUser;
 		at.write = cached->flags & kCachedWrite;
-		/* The supervisor has been there, the user must not. */
+		/* A privileged walk may have cached a table below an entry that denies the user. */
 		return table.privileged || at.user ? FaultReason::None : FaultReason::UserDenied;
 	}
 	at.level = table.levels;
 	return space.enter(table.root, true, at.table);
 }
 
-/* The cache has the host physical address of the table, so that a hit needs no second stage. */
+/* The cache keeps the table's host physical address, so that a hit needs no second-stage walk. */
 void cachePosition(const WalkContext &context, const FirstStageTable &table, uint64_t address,
 		   const Position &at)
 {

@@ -12,21 +12,25 @@ namespace wd::machine::vtd
 /** A first-stage table as a walk finds it in memory. */
 struct TablePage {
 	uint64_t pa = 0;       /**< host physical */
-	bool writable = false; /**< A, EA and D may be set in it */
+	bool writable = false; /**< the walk may set A, EA and D in it */
 };
 
 /**
- * Where first-stage tables are. Their addresses are host physical for PGTT 001; for nested
- * translation they go through the second stage, which is another implementation of this.
+ * How a walk gets from the address of a first-stage table to the table. With PGTT 001 addresses are
+ * host physical (HostTableSpace); with PGTT 011 the second stage translates them
+ * (NestedTableSpace).
  */
 class TableSpace
 {
 public:
 	virtual ~TableSpace() = default;
 
-	/** Find the table at @address. @top: the PASID entry points to it, not an entry. */
+	/**
+	 * Find the table at @address. @top: the PASID entry points to it, not an entry of another
+	 * table.
+	 */
 	virtual FaultReason enter(uint64_t address, bool top, TablePage &page) = 0;
-	/** Is an address found in a first-stage entry within the space (SFS.5)? */
+	/** Whether @address, from a first-stage entry, is within the space (SFS.5). */
 	virtual bool contains(uint64_t address) const = 0;
 };
 
@@ -69,12 +73,13 @@ struct FirstStageLeaf {
 	}
 };
 
-/** Bits 63:N of @address repeat bit N-1 (VTD-FS-2). */
+/** Whether bits 63:N of @address repeat bit N-1 (VTD-FS-2). */
 bool isCanonical(uint64_t address, unsigned levels);
 
 /**
- * Walk @table for a canonical @address. @forWrite: D is set if the request may write. Rights are
- * returned, not judged, except that a user's walk ends at the first entry that denies the user.
+ * Walk @table for a canonical @address. @forWrite: set D if the request may write. @leaf gets the
+ * rights, and the caller compares them with the request. One check is made here: a user request
+ * ends with a fault at the first entry that denies users.
  */
 FaultReason walkFirstStage(const WalkContext &context, TableSpace &space,
 			   const FirstStageTable &table, uint64_t address, bool forWrite,

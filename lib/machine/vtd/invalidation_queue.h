@@ -27,9 +27,9 @@ enum class QueueError : uint8_t {
 	WidthForMode = 5,
 	TailAlignment = 6,
 	InvalidMode = 7,
-	/* Not codes of IQERCD: the queue stands at a wait descriptor. */
+	/* Not codes of IQERCD: the queue stops at a wait descriptor. */
 	TimedOut = 0x80, /**< a device-TLB invalidation was never completed (ITE) */
-	Pending = 0x81,	 /**< one is still to be completed */
+	Pending = 0x81,	 /**< a device has not completed one yet */
 };
 
 /** One descriptor; the upper half is zero in a queue of 128-bit descriptors. */
@@ -37,7 +37,9 @@ struct Descriptor {
 	std::array<uint64_t, 4> q{};
 };
 
-/** Covered by the unit's command mutex; takes the register mutex itself, for short. */
+/**
+ * The caller holds the unit's command mutex. The register mutex is taken inside, for a short time.
+ */
 class InvalidationQueue
 {
 public:
@@ -59,12 +61,17 @@ public:
 	void completed(Rid rid, unsigned tag);
 	/** Forget outstanding invalidations. */
 	void reset() { outstanding_.clear(); }
-	/** Endpoints that were answered since the last call, for AtsEndpoint::deliver(). */
+	/**
+	 * Endpoints that got page responses since the last call. The caller calls deliver() on
+	 * each.
+	 */
 	std::vector<std::shared_ptr<AtsEndpoint>> takeAnswered() { return std::move(answered_); }
 
-	/** Misbehaviour: complete descriptors without dropping anything. */
+	/** Misbehaviour: complete descriptors, but drop no cached entries. */
 	void setIgnoring(bool ignore) { ignoring_ = ignore; }
-	/** Misbehaviour: execute nothing; run() continues afterwards. */
+	/**
+	 * Misbehaviour: execute nothing. When it is off again, run() continues at the same place.
+	 */
 	void setStalled(bool stall) { stalled_ = stall; }
 	uint64_t executed() const { return executed_.load(std::memory_order_relaxed); }
 
@@ -98,7 +105,7 @@ private:
 	struct Outstanding {
 		DeviceTlbInvalidation command;
 		unsigned tag;
-		bool hopeless; /**< there is no such device, or it will never complete */
+		bool hopeless; /**< no such device exists, or it will never complete */
 	};
 
 	UnitState &state_;

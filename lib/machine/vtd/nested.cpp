@@ -7,8 +7,8 @@ namespace wd::machine::vtd
 {
 
 /*
- * VTD-NEST-2, VTD-NEST-3, VTD-NEST-10. With SSADE every access to a first-stage table counts as a
- * write of its page, even where no bit changes (VTD-NEST-5).
+ * VTD-NEST-2, VTD-NEST-3, VTD-NEST-10. With SSADE set, every access to a first-stage table counts
+ * as a write to its page, even if it changes no bit (VTD-NEST-5).
  */
 FaultReason NestedTableSpace::enter(uint64_t address, bool top, TablePage &page)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Nested translation: a first stage with tables and pages in a second stage (VTD-NEST-1). */
+/*
+ * Nested translation: the second stage translates the addresses of the first stage's tables and
+ * pages (VTD-NEST-1).
+ */
 #pragma once
 
 #include <cstdint>
@@ -32,7 +35,7 @@ private:
 	const unsigned width_;
 };
 
-/** The page that both stages agree on: the smaller of the two, in host physical memory. */
+/** The translation through both stages. Its page is the smaller of the two stages' pages. */
 struct NestedLeaf {
 	uint64_t base = 0;
 	unsigned level = 0;

@@ -13,10 +13,10 @@ namespace wd::machine::vtd
 {
 
 /**
- * Thread-safe. Its mutex is held from the look at the tables until the descriptor is in the queue,
- * so that a drain (with the unit's command mutex held) knows that every request that passed the old
- * tables is visible, and that later ones see the new tables. It is never taken inside a burst: the
- * implicit flush of a page request (VTD-PRQ-6) closes the agents' gates.
+ * Thread-safe. receive() holds the mutex from its look at the tables until the descriptor is in the
+ * queue. So after drain(), every request that the old tables let pass is in the queue, and later
+ * ones see the new tables. A thread must not take the mutex inside a burst, since the flush that a
+ * page request causes (VTD-PRQ-6) closes the agents' gates.
  */
 class PageRequestQueue
 {
@@ -31,9 +31,12 @@ public:
 	{
 	}
 
-	/** All of one group. Answers that are due at once are ready in the endpoint. */
+	/**
+	 * @messages are of one group. If an answer is due at once, the endpoint has it when this
+	 * returns.
+	 */
 	void receive(std::span<const PageRequestMessage> messages) noexcept;
-	/** Returns when everything received so far is in the queue, or dropped. */
+	/** Returns when every message received so far is in the queue or dropped. */
 	void drain() { std::lock_guard lock(mutex_); }
 
 private:
@@ -48,7 +51,7 @@ private:
 	std::mutex &registerMutex_;
 	EventLine &event_;
 	std::mutex mutex_;
-	IommuAgent agent_; /**< its caches serve page requests */
+	IommuAgent agent_; /**< page requests look at the tables through its caches */
 };
 
 } // namespace wd::machine::vtd

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The register block of the unit (VT-d 11.4): each 32-bit word is declared with its reset
- * value, the bits software may write, and the bits software clears by writing 1.
+ * The register block of the unit (VT-d 11.4): each 32-bit word has a reset value, bits that
+ * software may write, and bits that software clears by writing 1.
  */
 #pragma once
 
@@ -47,15 +47,18 @@ class RegisterFile
 public:
 	explicit RegisterFile(const Features &features);
 
-	/** Everything to its power-on value. */
+	/** Set every register to its value at power-on. */
 	void reset();
 
 	/** @offset is a multiple of 4 below the BAR's size. */
 	uint32_t read(unsigned offset) const { return words_[offset / 4].value; }
-	/** A store by software: only declared bits change. */
+	/**
+	 * A write by software: changes only the bits that are declared as writable or as cleared by
+	 * 1.
+	 */
 	void write(unsigned offset, uint32_t value);
 
-	/** The hardware's side: no mask applies. */
+	/** Accesses by the unit itself: no mask applies. */
 	uint64_t read64(unsigned offset) const;
 	void set(unsigned offset, uint32_t value) { words_[offset / 4].value = value; }
 	void set64(unsigned offset, uint64_t value);

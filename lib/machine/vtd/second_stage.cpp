@@ -25,7 +25,7 @@ bool isLeaf(uint64_t entry, unsigned level)
 	return level == 1 || ((level == 2 || level == 3) && (entry & kPageSizeBit));
 }
 
-/* VTD-SS-6 to VTD-SS-8; IW is reserved as SSIRWE is never on. */
+/* VTD-SS-6 to VTD-SS-8; IW is reserved, since SSIRWE is never on. */
 uint64_t reservedBits(const Features &features, uint64_t entry, unsigned level)
 {
 	uint64_t reserved = features.entryAboveHaw | kIoWrite;
@@ -61,7 +61,10 @@ uint64_t usageBits(const SecondStageTable &table, uint64_t entry, const Position
 	return kAccessed;
 }
 
-/* Check @entry, found at @pa, and set its A and D bits. On success @entry is the checked value. */
+/*
+ * Check @entry, found at @pa, and set its A and D bits. On success @entry is the value that was
+ * checked.
+ */
 FaultReason useEntry(const WalkContext &context, const SecondStageTable &table, uint64_t pa,
 		     const Position &at, bool forWrite, uint64_t &entry)
 {
@@ -88,7 +91,7 @@ FaultReason useEntry(const WalkContext &context, const SecondStageTable &table, 
 	return FaultReason::SecondStageUpdateFailed;
 }
 
-/* The deepest cached table on the way to @address, else the root. */
+/* Start at the deepest cached table on the way to @address, or else at the root. */
 Position startPosition(const WalkContext &context, const SecondStageTable &table, uint64_t address)
 {
 	for (unsigned level = 1; level < table.levels; level++) {

@@ -15,7 +15,7 @@ struct SecondStageTable {
 	unsigned levels = 0;   /**< 3, 4 or 5 */
 	uint16_t domain = 0;   /**< tag of cached structures */
 	bool trackUse = false; /**< SSADE: maintain A and D */
-	bool snooped = false;  /**< walks are coherent, so that A and D may be set */
+	bool snooped = false;  /**< walks are coherent, so that they may set A and D */
 
 	static SecondStageTable of(const PasidEntry &entry, const Features &features);
 };
@@ -24,7 +24,7 @@ struct SecondStageLeaf {
 	uint64_t base = 0; /**< physical address of the page */
 	unsigned level = 0;
 	bool read = false, write = false;
-	bool dirty = false; /**< a write needs no further update of the leaf */
+	bool dirty = false; /**< a write does not have to set D any more */
 	bool snoop = false; /**< SNP */
 
 	uint64_t translate(uint64_t address) const
@@ -34,9 +34,10 @@ struct SecondStageLeaf {
 };
 
 /**
- * Walk @table for @address, which is within the table's width. @forWrite: D is wanted if the page
- * turns out to be writable. Rights are returned, not judged, except that a walk with neither read
- * nor write is not present (79h). Serves any address: a request's, or that of a first-stage table.
+ * Walk @table for @address, which is within the table's width. @forWrite: set D if the page is
+ * writable. @leaf gets the rights, and the caller compares them with the request. One check is made
+ * here: a page with neither the right to read nor to write is not present (79h). @address may be a
+ * request's or that of a first-stage table.
  */
 FaultReason walkSecondStage(const WalkContext &context, const SecondStageTable &table,
 			    uint64_t address, bool forWrite, SecondStageLeaf &leaf);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Requests of functions with a device TLB: translation requests (AT=01), translated requests
- * (AT=10), and the front end of page requests (VT-d 4.2, 7.1.3).
+ * (AT=10), and the table lookups for page requests (VT-d 4.2, 7.1.3).
  */
 #include "translator.h"
 
@@ -77,7 +77,9 @@ Completion Translator::fail(FaultReason reason, const Walk &walk)
 	return completion;
 }
 
-/* VTD-ATS-6: not translated; a device may write there, which is how it sends interrupts. */
+/*
+ * VTD-ATS-6: the range is not translated. A device may write there, since it sends interrupts so.
+ */
 Completion Translator::answerInterruptRange(bool noWrite)
 {
 	Completion completion;
@@ -93,7 +95,7 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 	Request request = asked;
 
 	/*
-	 * VTD-ATS-4: D is set where writing is permitted, unless the device says that it only
+	 * VTD-ATS-4: the walk sets D if writing is permitted, unless the device says that it only
 	 * reads.
 	 */
 	request.access = honoured ? Access::Read : Access::Write;
@@ -124,8 +126,9 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 		if (reason == FaultReason::None)
 			reason = dispatch(walk);
 		/*
-		 * VTD-ATS-3: missing rights are not a fault here, if any remain. A walk that ended
-		 * with a refused write may not have been through the second stage.
+		 * VTD-ATS-3: a missing right is no fault here if the other one is there. Walk again
+		 * for a read: a walk that ended with a refused write may not have reached the
+		 * second stage.
 		 */
 		if (reason == FaultReason::WriteDenied) {
 			request.access = Access::Read;
@@ -139,7 +142,10 @@ Completion Translator::answerTranslationRequest(RootPointer root, const Request 
 	return complete(walk, !hit, honoured);
 }
 
-/* May a cached translation answer a request that will write? Not if D would have to be set. */
+/*
+ * Whether a cached translation may answer a request that will write: not if the write would have to
+ * set D.
+ */
 bool Translator::isDirty(const CachedTranslation &hit, const Request &request) const
 {
 	const bool privileged =
@@ -173,7 +179,9 @@ Completion Translator::complete(Walk &walk, bool insert, bool honoured)
 		caches_.iotlb.insert(entry);
 	completion.privileged = walk.request.stream.hasPasid && privileged;
 	completion.snooped = entry.flags & kSnooped;
-	/* Part of a page that is not to be translated as a whole is handed out in small pieces. */
+	/*
+	 * A page that may not be translated as a whole is given to the device in pieces of 4 KiB.
+	 */
 	completion.size = entry.flags & kSplit ? 0 : entry.size;
 	completion.address = (entry.value | (walk.request.address & (size - 1))) &
 			     ~((uint64_t{1} << classShift(completion.size)) - 1);
@@ -207,7 +215,7 @@ PageRequestTarget Translator::locatePageRequest(RootPointer root, const StreamId
 	return target;
 }
 
-/* VTD-ATS-8, VTD-CTX-8: nothing below the context entry is looked at. */
+/* VTD-ATS-8, VTD-CTX-8: the unit looks at no table below the context entry. */
 Translation Translator::admitTranslated(RootPointer root, const Request &request) noexcept
 {
 	Walk walk{request};

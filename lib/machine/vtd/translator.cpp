@@ -18,7 +18,7 @@ TableMode tableMode(RootPointer root)
 	return static_cast<TableMode>(field(root, 11, 10));
 }
 
-/* Largest page of the format; pass-through regions are cached in such pieces. */
+/* Level of the largest page of the format. The IOTLB holds pass-through regions in such pieces. */
 constexpr unsigned kLargestLevel = 3;
 
 } // namespace
@@ -55,7 +55,7 @@ Translation Translator::walk(RootPointer root, const Request &request) noexcept
 	return result;
 }
 
-/* VTD-REG-8. Legacy mode is not modelled: nothing but scalable mode translates. */
+/* VTD-REG-8. The unit does not model legacy mode: it translates only in scalable mode. */
 FaultReason Translator::checkRootPointer(RootPointer root, const Request &request) const
 {
 	switch (tableMode(root)) {
@@ -77,7 +77,9 @@ FaultReason Translator::checkRootPointer(RootPointer root, const Request &reques
 	return FaultReason::RootPointerMode;
 }
 
-/* VTD-MSI-1. Interrupt remapping is not offered: a well-formed message passes, unremapped. */
+/*
+ * VTD-MSI-1. The unit does not offer interrupt remapping, so a well-formed message passes as it is.
+ */
 Translation Translator::answerInterruptRange(const Request &request) const
 {
 	const bool message =
@@ -129,7 +131,7 @@ FaultReason Translator::fetchContext(RootPointer root, Walk &walk)
 
 	const uint64_t entry = (pointer & mask(63, 12)) + (devfn & 0x7f) * 32;
 
-	/* P is in the first word: software writes it last. */
+	/* Read the word with P first: software writes it last. */
 	for (size_t i = 0; i < walk.context.q.size(); i++) {
 		if (!context_.memory.load(entry + 8 * i, walk.context.q[i]))
 			return FaultReason::ContextNotReadable;
@@ -156,7 +158,7 @@ FaultReason Translator::checkPasid(const Walk &walk) const
 		return FaultReason::PasidBeyondSupported;
 	if (stream.pasid >= walk.context.pasidLimit())
 		return FaultReason::PasidBeyondDirectory;
-	/* Without RPS the field is reserved, so that this compares with 0. */
+	/* Without RPS the field is reserved and 0. */
 	if (stream.pasid == walk.context.ridPasid())
 		return FaultReason::PasidIsRidPasid;
 	return FaultReason::None;
@@ -303,8 +305,8 @@ FaultReason Translator::translateNested(Walk &walk)
 	if (reason != FaultReason::None)
 		return reason;
 	/*
-	 * VTD-NEST-6: a request that the first stage refuses must not make the second stage's page
-	 * dirty.
+	 * VTD-NEST-6: if the first stage refuses a request, the walk must not set D in the second
+	 * stage. So compare the rights of the first stage before.
 	 */
 	const uint32_t rights = firstStageRights(inner);
 
@@ -369,8 +371,8 @@ void Translator::complete(Walk &walk, unsigned level, uint64_t base, TagKind kin
 }
 
 /*
- * VTD-FS-7 to VTD-FS-9, VTD-SS-4, VTD-SS-5, VTD-SS-12. The specification leaves the order open;
- * @flags of an IOTLB entry.
+ * VTD-FS-7 to VTD-FS-9, VTD-SS-4, VTD-SS-5, VTD-SS-12. Compare @flags of an IOTLB entry with
+ * @request. The specification leaves the order of the checks open.
  */
 FaultReason Translator::judge(uint32_t flags, const Request &request, bool privileged) const
 {
@@ -392,9 +394,9 @@ FaultReason Translator::judge(uint32_t flags, const Request &request, bool privi
 }
 
 /*
- * The six bits that the hit path tests. A write to a page with its D bit still clear is permitted,
- * but has to walk to set it (VTD-FS-11), so its bit stays off. Later writes do not look at D in
- * memory (VTD-FS-14).
+ * The six bits that the hit path tests. A write to a page whose D bit is still clear may be
+ * permitted, but it has to walk in order to set D (VTD-FS-11), so its bit here stays off. Once D is
+ * cached as set, writes do not look at D in memory (VTD-FS-14).
  */
 uint32_t Translator::permittedKinds(uint32_t flags) const
 {
@@ -414,7 +416,7 @@ uint32_t Translator::permittedKinds(uint32_t flags) const
 	return kinds;
 }
 
-/* A cached translation that refuses a request decides it, as stale as it may be. */
+/* A cached translation that refuses a request is the answer, even if the tables changed since. */
 bool Translator::isDenied(const CachedTranslation &hit, const Request &request,
 			  Translation &denied) noexcept
 {

@@ -2,12 +2,13 @@
 /*
  * The unit as a PCI function: register accesses and their effects.
  *
- * Lock order: commandMutex_ (a register write and all it causes), then the mutex of the page
- * request queue (a page request on its way into memory), then the agent set and one gate, then
- * registerMutex_ (register contents, events, fault records; never held across anything that waits).
- * Mutexes of endpoints are taken under the first two. Agents take registerMutex_ inside a burst to
- * record a fault, and the page request queue's only outside. Interrupts, and answers to page
- * requests, leave last, with no lock held.
+ * Lock order: commandMutex_ (held for a register write and all that it causes), then the mutex of
+ * the page request queue (held until a page request is in memory), then the agent set and one gate,
+ * then registerMutex_ (register contents, events, fault records; a thread that holds it waits for
+ * nothing else). A thread may take an endpoint's mutex with one of the first two held. An agent
+ * takes registerMutex_ inside a burst to record a fault, and the mutex of the page request queue
+ * only outside a burst. The unit sends interrupts, and answers page requests, at the end and with
+ * no lock held.
  */
 #include "machine/iommu_unit.h"
 
@@ -69,7 +70,7 @@ struct IommuUnit::Impl final : FaultSink, AtsHost {
 	const Features features_;
 	const UnitMemory memory_;
 	std::mutex commandMutex_, registerMutex_;
-	std::mutex modeMutex_; /**< that no two endpoints that change undo each other's bit */
+	std::mutex modeMutex_; /**< of two endpoints that change, none undoes the other's bit */
 	RegisterFile registers_;
 	Outbox outbox_;
 	EventLine faultEvent_, completionEvent_, pageRequestEvent_;
@@ -78,7 +79,7 @@ struct IommuUnit::Impl final : FaultSink, AtsHost {
 	PageRequestQueue pageRequests_;
 	InvalidationQueue queue_;
 	std::mutex testMutex_;
-	IommuAgent testAgent_; /**< for IommuUnit::translate(); testMutex_ makes it one thread's */
+	IommuAgent testAgent_; /**< for tests, under testMutex_ */
 	std::array<std::atomic<uint32_t>, kRegisterBarSize / 4> messageTable_{};
 };
 
@@ -101,7 +102,7 @@ IommuUnit::Impl::Impl(IommuUnit &owner, const IommuCapabilities &capabilities,
 {
 }
 
-/* From an agent, inside its burst. */
+/* An agent calls this inside its burst. */
 void IommuUnit::Impl::report(const FaultRecord &fault) noexcept
 {
 	withRegisters([&] { faultLog_.record(fault); });
@@ -132,7 +133,7 @@ void IommuUnit::Impl::translationChanged(Rid rid) noexcept
 	state_.agents.apply(everything);
 }
 
-/* Run a command, and then send its notifications. */
+/* Run @action as a command, then send the interrupts and page responses that it caused. */
 template <typename Action>
 void IommuUnit::Impl::withCommands(Action &&action)
 {
@@ -167,7 +168,7 @@ void IommuUnit::Impl::write(unsigned offset, uint32_t value)
 	execute(offset, value);
 }
 
-/* The effects of a write. Called with commandMutex_ held. */
+/* Carry out the effects of a register write. The caller holds commandMutex_. */
 void IommuUnit::Impl::execute(unsigned offset, uint32_t value)
 {
 	switch (offset) {
@@ -202,7 +203,7 @@ void IommuUnit::Impl::execute(unsigned offset, uint32_t value)
 	}
 }
 
-/* GCMD: one-shot bits act when 1, persistent ones when they differ from GSTS (VT-d 11.4.4). */
+/* GCMD: one-shot bits act if they are 1, persistent bits if they differ from GSTS (VT-d 11.4.4). */
 void IommuUnit::Impl::command(uint32_t value)
 {
 	const uint32_t changed = value ^ read(reg::kGsts);
@@ -243,7 +244,10 @@ void IommuUnit::Impl::setQueue(bool enable)
 		queue_.run();
 }
 
-/* Either way ends with all bursts of before drained; disabling empties the caches (VTD-REG-3). */
+/*
+ * In both cases the unit waits for all bursts that began before. Disabling also empties the caches
+ * (VTD-REG-3).
+ */
 void IommuUnit::Impl::setTranslation(bool enable)
 {
 	state_.setMode(UnitState::kEnabled, enable);
@@ -395,7 +399,10 @@ const IommuCapabilities &IommuUnit::capabilities() const
 	return impl_->features_.registers;
 }
 
-/* VTD-REG-6: aligned accesses of 4 and 8 bytes; the latter are two halves, low half first. */
+/*
+ * VTD-REG-6: accesses are aligned and of 4 or 8 bytes. One of 8 bytes is two accesses, the low half
+ * first.
+ */
 static bool isRegisterAccess(uint64_t offset, unsigned size)
 {
 	return (size == 4 || size == 8) && !(offset % size) && offset <= kRegisterBarSize - size;
@@ -422,7 +429,10 @@ void IommuUnit::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned
 	if ((bar != kRegisterBar && bar != kMessageBar) || !isRegisterAccess(offset, size))
 		return;
 	if (bar == kMessageBar) {
-		/* The message table and its pending bits are storage (pci.rst). */
+		/*
+		 * The message table and its pending bits are plain storage
+		 * (Documentation/design/machine/pci.rst).
+		 */
 		for (unsigned done = 0; done < size; done += 4)
 			impl_->messageTable_[(offset + done) / 4] = value >> (8 * done);
 		return;
@@ -438,7 +448,10 @@ void IommuUnit::resetDevice()
 	impl_->reset();
 }
 
-/* Bus mastering is looked up when the unit needs memory; nothing else in config space matters. */
+/*
+ * Nothing to do: the unit looks at its bus master bit at each access to memory, and uses nothing
+ * else of configuration space.
+ */
 void IommuUnit::configChanged() {}
 
 } // namespace wd::machine

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The unit's own accesses to memory: table walks, queue reads, status writes. They are never
- * translated, and need bus mastering of the unit's function (VTD-REG-10).
+ * The unit's own accesses to memory: table walks, queue reads, status writes. No table translates
+ * them. They work only while the unit's function is bus master (VTD-REG-10).
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 namespace wd::machine::vtd
 {
 
-/** Thread-safe. Every function returns false when the access did not reach memory. */
+/** Thread-safe. Every function returns false if the access did not reach memory. */
 class UnitMemory
 {
 public:
@@ -41,7 +41,10 @@ public:
 		return function_.busMaster() &&
 		       memory_.compareExchange(pa, expected, desired, exchanged);
 	}
-	/** Where translated requests go; they are not the unit's own. */
+	/**
+	 * The memory for translated requests of devices, which do not need the unit's bus
+	 * mastering.
+	 */
 	PhysicalMemory &target() const { return memory_; }
 
 private:

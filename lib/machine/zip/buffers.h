@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Flat buffers and hardware scatter-gather lists, which are hostile until checked (ZIP-SGL-3). */
+/*
+ * Flat buffers and hardware scatter-gather lists. Software may write anything into a list, so every
+ * field is checked (ZIP-SGL-3).
+ */
 #pragma once
 
 #include <array>
@@ -21,8 +24,8 @@ public:
 	explicit DataPort(Task &task) : task_(task) {}
 
 	/**
-	 * Have the pages there before they are accessed: Ok, kStatusParked or kStatusBusError. Not
-	 * inside a burst.
+	 * Request missing pages before the engine accesses them. Call it outside a burst.
+	 * @return kStatusOk, kStatusParked or kStatusBusError.
 	 */
 	Status prepare(uint64_t address, uint64_t length, Access access) const
 	{
@@ -49,7 +52,9 @@ public:
 	DmaAgent &agent() const { return task_.agent; }
 
 private:
-	/* A range that was there a moment ago may be used again. */
+	/*
+	 * After prepare(), a refused access means that a page has gone meanwhile. It may come back.
+	 */
 	Status judge(DmaResult result) const
 	{
 		if (result == DmaResult::Ok)
@@ -66,7 +71,10 @@ struct Segment {
 	uint32_t length;
 };
 
-/** A buffer of a request, as the pieces of memory that it consists of. Reused between requests. */
+/**
+ * The pieces of memory that a request's buffer consists of. The engine uses one object for many
+ * requests.
+ */
 class BufferList
 {
 public:
@@ -74,15 +82,15 @@ public:
 	Status setFlat(uint64_t address, uint32_t length);
 
 	/**
-	 * Up to @want bytes after the first @skip bytes of the list at @address. At most 256 lists
-	 * of 255 entries are followed, so that a loop ends.
+	 * Take up to @want bytes after the first @skip bytes of the list at @address. This follows
+	 * at most 256 lists of 255 entries, so that it ends even if the lists form a loop.
 	 */
 	Status readSgl(const DataPort &port, uint64_t address, uint32_t skip, uint32_t want);
 
 	/** Bytes in all pieces. */
 	uint32_t length() const { return length_; }
 
-	/** DataPort::prepare() of all pieces, up to the first that has to wait. */
+	/** Call DataPort::prepare() for all pieces, up to the first that has to wait. */
 	Status prepare(const DataPort &port, Access access) const;
 	Status gather(const DataPort &port, std::span<std::byte> to) const;
 	Status scatter(const DataPort &port, std::span<const std::byte> from) const;

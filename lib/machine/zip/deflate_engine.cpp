@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * DeflateEngine with ISA-L; Documentation/design/machine/zip.rst gives the reasons for ISA-L.
- * Compression always produces raw deflate in one call, and the trailer is added here, so that a
- * part of a stream and a whole one take the same path.
+ * DeflateEngine with ISA-L; Documentation/design/machine/zip.rst gives the reasons for ISA-L. ISA-L
+ * always produces raw deflate, in one call, and the code here adds the trailer. So a part of a
+ * stream and a whole stream take the same path.
  */
 #include "machine/deflate_engine.h"
 
@@ -129,7 +129,7 @@ DeflateResult DeflateEngine::compress(std::span<const std::byte> in, std::span<s
 		if (size == SIZE_MAX)
 			return full;
 	}
-	/* A part ends with an empty stored block, after every kind of block. */
+	/* A part ends with an empty stored block, whatever the kind of the block before it. */
 	const bool flushed = size >= 4 && !std::memcmp(&out[size - 4], kEmptyStored.data() + 1, 4);
 
 	if (!part.last && !flushed) {
@@ -182,10 +182,10 @@ struct InflateStream::State {
 	inflate_state inflate;
 
 	/*
-	 * ISA-L reads ahead into a bit buffer, and keeps whole bytes there: after the end of a
-	 * stream (zlib and raw deflate), and when the output is full. Software must see them as not
-	 * consumed, since they may belong to the data that follows. @return bytes of @consumed that
-	 * count
+	 * ISA-L reads ahead into a bit buffer. At the end of a stream (zlib and raw deflate), and
+	 * when the output is full, whole bytes remain there. Software must see them as not
+	 * consumed, since they may belong to the data that follows. @return @consumed without these
+	 * bytes
 	 */
 	size_t giveBack(size_t consumed)
 	{
@@ -238,8 +238,8 @@ size_t InflateStream::deliver(std::span<std::byte> out)
 }
 
 /*
- * When the output is full it is not clear whether anything more would have come, which software
- * must be told (ZIP-STREAM-4). So a few bytes more are decoded into carry_.
+ * When the output is full, the engine has to tell software whether more output follows
+ * (ZIP-STREAM-4). So it decodes a few bytes more into carry_.
  */
 InflateProgress InflateStream::run(std::span<const std::byte> in, std::span<std::byte> out)
 {

@@ -26,7 +26,7 @@ public:
 	explicit InflateStream(DeflateFormat format);
 	~InflateStream();
 
-	/** As it is now, to go back to. */
+	/** A copy of the present state, for starting again from it. */
 	std::unique_ptr<InflateStream> clone() const;
 
 	InflateProgress run(std::span<const std::byte> in, std::span<std::byte> out);
@@ -41,7 +41,7 @@ private:
 
 	DeflateFormat format_;
 	std::unique_ptr<State> state_;
-	/** Output that was decoded to find out whether there was any more. */
+	/** Output beyond the last request's buffer, decoded to find out whether there is any. */
 	std::array<std::byte, 64> carry_;
 	size_t carryBegin_ = 0, carryEnd_ = 0;
 	uint32_t total_ = 0;

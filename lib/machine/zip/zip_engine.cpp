@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * A request in three phases: copy in, compute, copy out. Only the copies hold a DMA burst, so that
- * an invalidation never waits for a computation. Where pages may be missing they are asked for
- * before the first of them, and a page that goes away later makes the request start again.
+ * an invalidation never waits for a computation. If pages may be missing, the engine requests them
+ * before the first phase. If a page goes away later, the request starts again.
  */
 #include "zip/zip_engine.h"
 
@@ -15,7 +15,7 @@ namespace wd::machine::zip
 namespace
 {
 
-/* A page that is taken away as often as this, in spite of being asked for, is a bus error. */
+/* How often a request starts again because a page has gone. After that it ends with a bus error. */
 constexpr unsigned kMaxVanished = 16;
 
 /* Gzip keeps its CRC in the descriptor complemented and bit-reversed (ZIP-STREAM-3). */
@@ -71,7 +71,7 @@ struct ZipEngine::Request {
 	size_t consumed = 0, produced = 0;
 	uint32_t size = 0, checksum = 0;
 	bool noSpace = false;
-	/* To start again from: the stream as it was, and where it belongs. */
+	/* To start again from: a copy of the stream as it was, and the place of the stream. */
 	std::unique_ptr<InflateStream> before;
 	std::unique_ptr<InflateStream> *stream = nullptr;
 };
@@ -113,8 +113,7 @@ Status ZipEngine::check(const Task &task, Request &request) const
 	return kStatusOk;
 }
 
-/* Which memory the request consists of. */
-/* ZIP-SGL-2 */
+/* ZIP-SGL-2: find the memory of the request's buffers. */
 Status ZipEngine::list(const DataPort &port, Task &task, Workspace &workspace, Request &request)
 {
 	const uint32_t length = task.words[kWordInputLength];
@@ -283,7 +282,10 @@ Status ZipEngine::attempt(Task &task, Workspace &workspace, Request &request)
 	return written == kStatusOk ? status : written;
 }
 
-/* After a page has gone other queues have their turn before the next attempt. */
+/*
+ * If a page has gone, the request is parked and answered at once, so that other queues have their
+ * turn before the next attempt.
+ */
 Status ZipEngine::run(Task &task, Workspace &workspace, Request &request)
 {
 	const Status status = attempt(task, workspace, request);
@@ -307,7 +309,7 @@ void finish(Task &task, Status status)
 
 } // namespace
 
-/* ZIP-SQE-2: words that are no result stay as they are. */
+/* ZIP-SQE-2: words of the descriptor that hold no result stay as they are. */
 bool ZipEngine::execute(Task &task) noexcept
 {
 	Request request{};

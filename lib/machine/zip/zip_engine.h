@@ -16,7 +16,10 @@
 namespace wd::machine::zip
 {
 
-/** Streams of a queue that are being decompressed; the least recently used one gives way. */
+/**
+ * How many streams one queue can decompress at a time. A new one takes the place of the least
+ * recently used one.
+ */
 constexpr size_t kStreamsPerQueue = 8;
 
 /** Buffers and codec of one engine thread. */
@@ -27,7 +30,7 @@ public:
 
 	DeflateEngine codec;
 	BufferList source, destination;
-	/** Untouched pages take no memory, so both are as large as a request may be. */
+	/** Each is as large as the largest request. Pages that are never used take no memory. */
 	std::span<std::byte> input, output;
 
 private:

@@ -14,8 +14,8 @@ namespace wd::vfio_user
 {
 
 /**
- * False: stop, or nothing came for @milliseconds (-1 = no limit). A hang-up is reported by the call
- * that follows.
+ * Wait for @events. @return false if the server stops, or after @milliseconds (-1 = no limit).
+ * After a hang-up it returns true, and the caller's next read or write fails.
  */
 bool Channel::wait(short events, int milliseconds)
 {
@@ -29,8 +29,9 @@ bool Channel::wait(short events, int milliseconds)
 }
 
 /*
- * VFIOUSER-MSG-8: a client that will send nothing more, and does not read its replies, would keep
- * its function for ever: the end of its requests comes after requests that cannot be answered.
+ * VFIOUSER-MSG-8: a client may close its sending direction and never read its replies. The server
+ * sees the end of the requests only after it has answered the earlier ones, so without a limit such
+ * a client would keep its function for ever.
  */
 bool Channel::waitForRoom()
 {
@@ -44,7 +45,8 @@ bool Channel::waitForRoom()
 }
 
 /*
- * Own every descriptor at once, even if the rest of the message is wrong. False: some did not fit.
+ * Take ownership of every descriptor, even if the message is wrong. @return false if some were lost
+ * because they did not fit.
  */
 static bool takeDescriptors(msghdr &control, std::vector<UniqueFd> &fds)
 {
@@ -90,7 +92,7 @@ bool Channel::receiveHeader(Message &message)
 	return true;
 }
 
-/* Descriptors that are attached to these bytes are discarded by the kernel. */
+/* The kernel discards descriptors that come with these bytes. */
 bool Channel::receiveBody(std::span<std::byte> body)
 {
 	while (!body.empty()) {
@@ -149,7 +151,7 @@ bool Channel::send(Header header, std::span<const std::byte> body, std::span<con
 				return false;
 			continue;
 		}
-		/* The descriptors went with the first byte. */
+		/* The kernel has sent the descriptors with the first byte. */
 		message.msg_control = nullptr;
 		message.msg_controllen = 0;
 		size_t done = static_cast<size_t>(sent);

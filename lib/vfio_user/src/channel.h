@@ -22,7 +22,7 @@ struct Message {
 	std::vector<std::byte> body;
 	std::vector<UniqueFd> fds;
 
-	/** The body's first bytes as a T; nullopt if it is shorter. */
+	/** The first bytes of the body as a T; nullopt if the body is shorter. */
 	template <typename T>
 	std::optional<T> as() const
 	{
@@ -37,31 +37,31 @@ struct Message {
 
 enum class Received {
 	Message,
-	BadSize, /**< only the header is valid; where the next message begins is not known */
+	BadSize, /**< only the header is valid; the next message cannot be found */
 	End,	 /**< the peer went away, broke the framing, or the server stops */
 };
 
-/** How long a client that has closed its direction may leave answers unread, in milliseconds. */
+/** Milliseconds that a client may leave answers unread after it has closed its direction. */
 constexpr int kHalfClosedPatienceMs = 1000;
 
 /** Thread-bound. */
 class Channel
 {
 public:
-	/** @stop becomes readable when every wait shall end; it must outlive the channel. */
+	/** Every wait ends when @stop becomes readable. @stop must outlive the channel. */
 	Channel(UniqueFd socket, int stop) : socket_(std::move(socket)), stop_(stop) {}
 
 	/** Waits for a whole message. */
 	Received receive(Message &message);
 
 	/**
-	 * Send a whole message with @fds, in one piece where the socket takes it.
+	 * Send a whole message with @fds, in one piece if the socket has room.
 	 * @return false if the peer is gone or the server stops, or if the peer has closed its
 	 * direction and reads nothing for kHalfClosedPatienceMs.
 	 */
 	bool send(Header header, std::span<const std::byte> body, std::span<const int> fds = {});
 
-	/** Whether bytes are waiting, without waiting for them. */
+	/** The socket, for poll(). */
 	int fd() const { return socket_.get(); }
 
 private:

@@ -90,7 +90,7 @@ Connection::Connection(machine::PciFunction &function, GuestMemory &memory, Uniq
 	function.setInterruptSink(&impl_->interrupts);
 }
 
-/* VFIOUSER-RESET-2: the function is drained while its memory is still there. */
+/* VFIOUSER-RESET-2: the reset drains the function while its memory is still there. */
 Connection::~Connection()
 {
 	impl_->function.setInterruptSink(nullptr);
@@ -108,7 +108,7 @@ void Connection::run()
 		case Received::End:
 			return;
 		case Received::BadSize:
-			/* The begin of the next message is not known. */
+			/* The server cannot know where the next message begins. */
 			impl_->log.error(
 				fmt::format("message of {} bytes: closed", message.header.size));
 			impl_->answer(message.header, EINVAL, {});
@@ -125,7 +125,7 @@ bool Connection::Impl::answer(const Header &request, int error, const Reply &rep
 {
 	Header header;
 
-	/* A reply to a reply could go on for ever. */
+	/* Two sides that answer each other's replies would never stop. */
 	if ((request.flags & kNoReply) || (request.flags & kTypeMask) == kTypeReply)
 		return true;
 
@@ -177,7 +177,8 @@ bool Connection::Impl::serve(Message &message)
 		       : log.trace(fmt::format("command {} id {} size {}", header.command,
 					       header.id, header.size)));
 	/*
-	 * VFIOUSER-DMA-8: own requests come after the reply: QEMU cannot serve them while it waits.
+	 * VFIOUSER-DMA-8: send own requests only after the reply. QEMU cannot serve them while it
+	 * waits for the reply.
 	 */
 	return answer(header, error, reply) && shareCheck.busMaster(function.busMaster());
 }

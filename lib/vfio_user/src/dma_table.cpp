@@ -35,7 +35,7 @@ int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 		return ENOSPC;
 	const bool writable = request.flags & kDmaWritable;
 
-	/* The machine's memory has no write-only pages. */
+	/* The model has no write-only memory. */
 	if (!fds.empty() && !(request.flags & kDmaReadable))
 		return EINVAL;
 	const auto place = ranges_.emplace_hint(after, request.address, Range{last, 0, {}});
@@ -54,7 +54,7 @@ int DmaTable::map(const DmaMap &request, const std::vector<UniqueFd> &fds)
 	return 0;
 }
 
-/** Whether [@begin, @end) are all of @first to @last, without a hole. */
+/** True if the ranges [@begin, @end) cover exactly @first to @last, without a hole. */
 bool DmaTable::covers(Ranges::const_iterator begin, Ranges::const_iterator end, uint64_t first,
 		      uint64_t last)
 {
@@ -99,8 +99,8 @@ int DmaTable::unmap(const DmaUnmap &request)
 			claims.push_back(at->second.claim);
 	ranges_.erase(begin, end);
 	/*
-	 * The reply promises that no function uses the memory any more: this waits until it is
-	 * true.
+	 * The reply promises that no function uses the memory any more. release() waits until that
+	 * is true.
 	 */
 	memory_.release(claims);
 	return 0;

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Mappings of one client: each client has its own view of memory.
- */
+/* The mappings of one client. Each client announces memory for itself. */
 #pragma once
 
 #include <cstdint>
@@ -15,11 +14,11 @@
 namespace wd::vfio_user
 {
 
-/** Thread-bound. Gives everything up when destroyed. */
+/** Thread-bound. The destructor gives every claim up. */
 class DmaTable
 {
 public:
-	/** Which file: st_dev and st_ino. */
+	/** Identifies a file: st_dev and st_ino. */
 	using File = std::pair<uint64_t, uint64_t>;
 
 	/** A range that is memory, as the client announced it. */
@@ -34,15 +33,15 @@ public:
 	DmaTable &operator=(const DmaTable &) = delete;
 
 	/**
-	 * A range without descriptor (ROM, a BAR) is remembered but has no memory.
+	 * A range without a descriptor (ROM, a BAR) is kept in the table but has no memory.
 	 * @return 0 or an errno.
 	 * @throws std::system_error if GuestMemory::claim() refuses it.
 	 */
 	int map(const DmaMap &request, const std::vector<UniqueFd> &fds);
 
 	/**
-	 * The ranges that make up the request go. If one would be cut that is EINVAL; if part of
-	 * the request is not mapped, ENOENT. Then nothing goes.
+	 * Remove the ranges that make up the request. EINVAL if a range lies only partly in the
+	 * request, ENOENT if a part of the request is not mapped; then nothing is removed.
 	 */
 	int unmap(const DmaUnmap &request);
 

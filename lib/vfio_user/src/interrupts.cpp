@@ -15,9 +15,9 @@ namespace
 {
 
 /*
- * VFIOUSER-IRQ-6: a write to anything else (a pipe, say) could block the device's thread for ever.
- * Non-blocking is a property of the open file, which the client shares: it can only stop its own
- * machine by it.
+ * VFIOUSER-IRQ-6: a write to another kind of file (a pipe, say) could block the device's thread for
+ * ever. The client shares the open file and can make it blocking again, but that stops only its own
+ * machine.
  */
 bool makeEventFd(int fd)
 {
@@ -35,7 +35,10 @@ void raise(const UniqueFd &fd)
 {
 	const uint64_t one = 1;
 
-	/* EAGAIN: the counter is full, so the client has not seen earlier ones: they coalesce. */
+	/*
+	 * EAGAIN: the counter is full. The client has yet to see earlier interrupts; this one joins
+	 * them.
+	 */
 	if (fd && write(fd.get(), &one, sizeof(one)) < 0)
 		return;
 }
@@ -47,7 +50,7 @@ Interrupts::Interrupts(const machine::PciFunction &function)
 	vectors_[kIrqMsi].resize(function.msiVectors());
 	vectors_[kIrqMsix].resize(function.msixVectors());
 	/*
-	 * QEMU warns if it cannot leave an eventfd for errors. It is never signalled
+	 * QEMU warns if it cannot set an eventfd for errors. The server never signals it
 	 * (VFIOUSER-IRQ-5).
 	 */
 	vectors_[kIrqError].resize(1);
@@ -68,7 +71,7 @@ int Interrupts::set(const IrqSet &request, std::span<const std::byte> data,
 	if ((request.flags & ~(kSetData | kSetAction)) || !std::has_single_bit(kind) ||
 	    !std::has_single_bit(action) || request.index >= kIrqTypes)
 		return EINVAL;
-	/* Nothing here can be masked by the client; the table of MSI-X is QEMU's. */
+	/* The client cannot mask interrupts here: QEMU has the MSI-X table. */
 	if (action != kSetTrigger)
 		return EINVAL;
 	if (data.size() != (kind == kSetBool ? request.count : 0))
@@ -117,8 +120,8 @@ int Interrupts::trigger(const IrqSet &request, std::span<const std::byte> data)
 }
 
 /*
- * VFIOUSER-IRQ-4. The client uses MSI or MSI-X; it takes the eventfds of one away before it gives
- * the other's.
+ * VFIOUSER-IRQ-4. The client uses either MSI or MSI-X. It removes the eventfds of one kind before
+ * it sets those of the other.
  */
 void Interrupts::signal(unsigned vector) noexcept
 {

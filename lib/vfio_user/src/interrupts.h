@@ -24,9 +24,9 @@ public:
 	uint32_t count(uint32_t index) const;
 
 	/**
-	 * DEVICE_SET_IRQS with @data after its fixed part. Takes the descriptors that it needs from
-	 * @fds.
-	 * @return 0 or an errno. On error nothing has changed.
+	 * Carry out DEVICE_SET_IRQS, with the @data after its fixed part. Takes the descriptors
+	 * that it needs from @fds.
+	 * @return 0 or an errno; on error nothing has changed
 	 */
 	int set(const IrqSet &request, std::span<const std::byte> data, std::vector<UniqueFd> &fds);
 

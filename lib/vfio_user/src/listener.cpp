@@ -37,7 +37,7 @@ sockaddr_un makeAddress(const std::string &path)
 	return address;
 }
 
-/* The socket of a server that was killed. */
+/* A server that was killed leaves its socket behind. Remove it. */
 void removeStale(const std::string &path, const sockaddr_un &address)
 {
 	struct stat status;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A unix socket that listens in the file system, and is gone when the object is. */
+/* A listening unix socket in the file system. The destructor removes it. */
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ class Listener
 {
 public:
 	/**
-	 * Mode 0600. A socket without a listener is replaced.
+	 * The socket gets mode 0600. It replaces a socket on which nobody listens.
 	 * @throws std::system_error: name_too_long, address_in_use, file_exists, errno of the rest.
 	 */
 	explicit Listener(const std::string &path);
@@ -22,7 +22,7 @@ public:
 	Listener(const Listener &) = delete;
 	Listener &operator=(const Listener &) = delete;
 
-	/** A connected client, or nothing: errno says why. Does not wait. */
+	/** A connected client; if there is none, errno says why. Does not wait. */
 	UniqueFd accept();
 	int fd() const { return socket_.get(); }
 

@@ -25,7 +25,7 @@ MappedFile::Identity MappedFile::identify(int fd)
 	if (seals < 0 || !(seals & F_SEAL_SHRINK))
 		throwErrno(EPERM, "guest memory file: it could be truncated; use a "
 				  "memory-backend-memfd, which is sealed");
-	/* Looked at before the seal the size could be old; a second look cannot shrink. */
+	/* The first size may be from before the seal. From the seal on the file cannot shrink. */
 	if (fstat(fd, &status))
 		throwLastError("guest memory file: stat");
 	return {status.st_dev, status.st_ino, static_cast<uint64_t>(status.st_size)};
@@ -41,7 +41,7 @@ MappedFile::MappedFile(int fd, const Identity &identity, bool writable)
 	if (base == MAP_FAILED)
 		throwLastError("guest memory file: map");
 	base_ = static_cast<std::byte *>(base);
-	/* The process must not dump a guest's memory, nor hand it to a child. */
+	/* A guest's memory must not get into a core dump or a child. */
 	madvise(base, identity.size, MADV_DONTDUMP);
 	madvise(base, identity.size, MADV_DONTFORK);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A file of guest memory, mapped once and whole. */
+/* A whole file of guest memory, mapped once. */
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,7 @@ namespace wd::vfio_user
 class MappedFile
 {
 public:
-	/** Which file it is, without mapping it. */
+	/** Identity and size of a file. */
 	struct Identity {
 		dev_t device = 0;
 		ino_t inode = 0;

@@ -12,7 +12,7 @@ namespace
 
 using Json = nlohmann::json;
 
-/* VFIOUSER-VER-3: members that this server does not know are the business of the client. */
+/* VFIOUSER-VER-3: the server ignores members that it does not know. */
 std::string checkCapabilities(std::string_view text)
 {
 	const Json json = Json::parse(text, nullptr, false);

@@ -47,7 +47,7 @@ Regions::Regions(machine::PciFunction &function) : function_(function)
 	}
 }
 
-/* The longest shared beginning of the BAR. Halving finds it in a few dozen steps. */
+/* Find the longest beginning of the BAR that is shared memory, by bisection. */
 void Regions::findShared(uint32_t bar)
 {
 	const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
@@ -90,7 +90,7 @@ int Regions::info(uint32_t index, uint32_t room, Info &info) const
 
 	if (sparse)
 		reply.argsz += sizeof(SparseMmap) + sizeof(SparseArea);
-	/* The short form of a reply with capabilities has neither them nor the descriptor. */
+	/* If the client's buffer is too small, leave out the capabilities and the descriptor. */
 	const bool whole = room >= reply.argsz;
 
 	if (region.shared)

@@ -22,12 +22,12 @@ namespace wd::vfio_user
 class Regions
 {
 public:
-	/** Looks once which part of each BAR is shared memory; that does not change. */
+	/** Finds out which part of each BAR is shared memory. That never changes. */
 	explicit Regions(machine::PciFunction &function);
 
 	struct Info {
 		std::vector<std::byte> body; /**< RegionInfo, and capabilities if they fit */
-		int fd = -1;		     /**< goes with the body; the function's */
+		int fd = -1;		     /**< to send with the body; the function owns it */
 	};
 
 	/** @return 0 or EINVAL. @room is the size of the client's buffer. */
@@ -40,7 +40,7 @@ public:
 private:
 	struct Region {
 		uint64_t size = 0;
-		/* [0, shared) of the region lies in fd at offset. */
+		/* Bytes [0, shared) of the region are in fd, from offset on. */
 		uint64_t shared = 0, offset = 0;
 		int fd = -1;
 	};

@@ -11,11 +11,14 @@ namespace
 {
 
 /*
- * Samples of one range, evenly spread: some will hit memory that firmware and kernel have written.
+ * Samples of one range, evenly spread. Some will hit memory that firmware or kernel has written.
  */
 constexpr uint64_t kPerRange = 32;
 constexpr size_t kMaxSamples = 512;
-/* A guest could clear a page between the two looks, but hardly so often. */
+/*
+ * So many different reads prove that memory is not shared. A guest may clear a page between the
+ * client's read and ours, but hardly so often.
+ */
 constexpr unsigned kProof = 3;
 
 bool isZero(std::span<const std::byte> bytes)
@@ -34,7 +37,7 @@ void ShareCheck::collectSamples()
 	for (const DmaTable::Memory &range : table_.memory()) {
 		if (shared_.contains(range.file))
 			continue;
-		/* Sizes are whole pages, and so is every step. */
+		/* The step is a whole number of pages, as the size is. */
 		const uint64_t step =
 			std::max<uint64_t>(range.size / kPerRange / 4096 * 4096, 4096);
 
@@ -64,7 +67,7 @@ bool ShareCheck::request()
 	return send_(id_, {samples_[next_].address, kSample});
 }
 
-/* Advance to the next sample of a file that is still in doubt. */
+/* Go to the next sample of a file that is not known to be shared. */
 bool ShareCheck::proceed()
 {
 	while (running() && shared_.contains(samples_[next_].file))
@@ -77,7 +80,7 @@ bool ShareCheck::reply(const Message &message)
 	const auto access = message.as<DmaAccess>();
 	const Sample sample = samples_[next_];
 
-	/* An error is no answer: the range may be gone, or mastering is off again. */
+	/* Ignore an error: the range may be gone, or bus mastering is off again. */
 	if (!(message.header.flags & kError) && access && access->count == kSample &&
 	    message.body.size() == sizeof(*access) + kSample)
 		judge(sample, std::span(message.body).subspan(sizeof(*access)));
@@ -96,7 +99,10 @@ bool ShareCheck::reply(const Message &message)
 	return proceed();
 }
 
-/* The client's copy is older than ours; memory that is not shared reads as zero for ever. */
+/*
+ * The client read its copy before we read ours. In memory that is not shared we always read zeros,
+ * so only zeros here and other bytes there are suspicious.
+ */
 void ShareCheck::judge(const Sample &sample, std::span<const std::byte> theirs)
 {
 	std::array<std::byte, kSample> ours;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds a client that does not share its guest's memory although it gave descriptors of it (a memfd
- * with share=off): there the same bytes read through the client and through our mapping differ
- * (VFIOUSER-DMA-8).
+ * Finds a client that gave descriptors of its guest's memory but does not share that memory (a
+ * memfd with share=off). Then the same bytes differ if they are read through the client and through
+ * our mapping (VFIOUSER-DMA-8).
  */
 #pragma once
 
@@ -21,8 +21,8 @@ namespace wd::vfio_user
 {
 
 /**
- * Reads samples from the client, one at a time, without ever waiting: replies come from the
- * connection's loop. Thread-bound.
+ * Reads samples from the client, one at a time. It never waits: the connection's loop passes the
+ * replies to it. Thread-bound.
  */
 class ShareCheck
 {
@@ -38,11 +38,11 @@ public:
 	{
 	}
 
-	/** Tell whether the function may master the bus: a rising edge starts a check. */
+	/** Say whether the function may master the bus. A change from no to yes starts a check. */
 	bool busMaster(bool enabled);
-	/** Whether @id is the reply that is waited for. */
+	/** True if the check waits for the reply @id. */
 	bool expects(uint16_t id) const { return running() && id == id_; }
-	/** A reply that is expected. @return false if the client is gone. */
+	/** Take the expected reply. @return false if the client is gone. */
 	bool reply(const Message &message);
 
 	/** Bytes of a sample. */
@@ -64,11 +64,11 @@ private:
 	const DmaTable &table_;
 	const Log &log_;
 	Send send_;
-	std::set<DmaTable::File> shared_; /**< files that are known to be good */
+	std::set<DmaTable::File> shared_; /**< files that are known to be shared */
 	std::vector<Sample> samples_;
 	size_t next_ = 0;
 	uint16_t id_ = 0;
-	unsigned suspicions_ = 0; /**< how often the present sample differed */
+	unsigned suspicions_ = 0; /**< how often the current sample differed */
 	bool master_ = false;
 };
 

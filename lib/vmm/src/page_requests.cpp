@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page faults on their way into the guest and back. The kernel names a group by a cookie, the guest
- * by its function and a number of 9 bits, which is chosen here: the host's numbers are the host
- * device's, and two queues of one guest function may be on two devices.
+ * Page faults on their way into the guest and back. The kernel identifies a group by a cookie, the
+ * guest by its function and a number of 9 bits. This file chooses that number: the host's numbers
+ * belong to the host's devices, and two queues of one guest function may be on two devices.
  *
- * Groups that the kernel has answered itself, because of a detach or a replace, are forgotten at
- * that moment: the kernel gives the cookie to another group then.
+ * When a detach or a replace makes the kernel answer a group itself, forget() drops the group at
+ * once: the kernel may give the same cookie to another group.
  */
 #include "vmm/virtual_iommu.h"
 
@@ -46,7 +46,7 @@ bool VirtualIommu::take(const FaultGroup &group, std::vector<GuestPageRequest> &
 	const User *user = findUser(group);
 
 	if (!user) {
-		/* It cannot be the guest's: nothing of it is attached there. */
+		/* The guest has nothing attached there, so it cannot answer. */
 		faults_.respond(group.cookie, false);
 		return true;
 	}
@@ -72,7 +72,10 @@ unsigned VirtualIommu::deliver(const std::function<void(const GuestPageRequest &
 		std::lock_guard lock(mutex_);
 		std::vector<FaultGroup> waiting = std::exchange(held_, {});
 
-		/* Groups for which the guest has no room stay in the kernel. */
+		/*
+		 * While held_ has groups read no others: they wait in the kernel, which bounds
+		 * their number.
+		 */
 		if (waiting.empty())
 			waiting = faults_.read();
 		for (FaultGroup &group : waiting) {
@@ -87,7 +90,7 @@ unsigned VirtualIommu::deliver(const std::function<void(const GuestPageRequest &
 	return groups;
 }
 
-/* An answer to nothing, or with another PASID, is the guest's mistake and without effect. */
+/* An answer to an unknown group, or with another PASID, is the guest's mistake. Ignore it. */
 void VirtualIommu::answer(const Command &command)
 {
 	const auto requester = requesters_.find(command.rid);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * PASID entries of the guest, and the devices that use them. The lock is held over ioctls: they are
- * the guest's own commands, and the guest waits for their end anyway.
+ * PASID entries of the guest, and the devices that use them. The lock is held during ioctls: they
+ * carry out commands of the guest, and the guest waits for their end anyway.
  */
 #include "vmm/virtual_iommu.h"
 
@@ -40,13 +40,13 @@ VirtualIommu::~VirtualIommu()
 {
 	for (User &user : users_)
 		detach(user);
-	/* Tables before the fault queue and the parent that they use. */
+	/* Destroy the tables before the fault queue and the parent that they use. */
 	spaces_.clear();
 }
 
 /* Entries ------------------------------------------------------------------------------------- */
 
-/* An entry that cannot be read is absent. */
+/* An entry outside the guest's memory counts as absent. */
 PasidEntry VirtualIommu::readEntry(const Place &place) const
 {
 	const auto [rid, pasid] = place;
@@ -75,7 +75,7 @@ bool VirtualIommu::used(const Place &place) const
 			   [&](const User &user) { return user.place == place; });
 }
 
-/* The whole function becomes a user of a PASID that has appeared. @return false: too many. */
+/* Make the whole function a user of a PASID that has appeared. @return false if it has too many */
 bool VirtualIommu::follow(const Place &place)
 {
 	const auto function = functions_.find(place.first);
@@ -91,7 +91,7 @@ bool VirtualIommu::follow(const Place &place)
 	return true;
 }
 
-/* @return false if the guest's entry is one that cannot be. */
+/* @return false if the host cannot carry out the guest's entry */
 bool VirtualIommu::refresh(const Place &place)
 {
 	PasidEntry entry = readEntry(place);
@@ -134,7 +134,7 @@ bool VirtualIommu::change(const Place &place, const PasidEntry &entry)
 	for (User &user : users_)
 		if (user.place == place)
 			good &= attach(user, space);
-	/* The old table goes now that no device uses it. */
+	/* No device uses the old table any more: this destroys it. */
 	spaces_[place] = std::move(space);
 	return good;
 }
@@ -147,7 +147,7 @@ bool VirtualIommu::attach(User &user, const Space &space)
 		const uint32_t pasid =
 			user.device->attach(own ? space.table : parent_, user.place.second);
 
-		forget(user); /* replacing answered open groups */
+		forget(user); /* the kernel has answered open groups at the replace */
 		user.hostPasid = pasid;
 		user.attached = true;
 		return true;
@@ -276,8 +276,7 @@ VirtualIommu::Result VirtualIommu::invalidateEntries(const Command &command)
 }
 
 /*
- * A range that the host's IOMMU refuses is one in which the guest cannot mean anything; forgetting
- * everything is right for any request.
+ * The host's IOMMU may refuse a range. Flushing everything is right for any request of the guest.
  */
 bool VirtualIommu::forgetTranslations(const Hwpt &table, const VtdFlush &request) const
 {
@@ -308,7 +307,7 @@ void VirtualIommu::flushTables(const Command &command)
 		if (!forgetTranslations(space.table, command.flush))
 			broken.push_back(place);
 	}
-	/* Translations that may still be cached must not be used. */
+	/* The flush failed, so old translations may still be cached: detach. */
 	for (const Place &place : broken)
 		detachAll(place);
 }

@@ -35,7 +35,7 @@ static int complain(const char *what, const char *why)
 	return -1;
 }
 
-/* Fill the input buffer. Returns bytes, fewer than BLOCK only at the end; -1 on error. */
+/* Fill the input buffer. Returns the bytes read, fewer than BLOCK only at the end; -1 on error. */
 static ssize_t read_block(struct job *job)
 {
 	size_t have = 0;
@@ -101,7 +101,7 @@ static int compress_all(struct job *job)
 	return 0;
 }
 
-/* Another gzip member may follow a complete stream, or zeros (tapes pad with them). */
+/* After a complete gzip stream another member may follow, or zeros (tapes pad with them). */
 static int check_tail(const struct job *job, const unsigned char *at, size_t length, int *padding)
 {
 	if (!strcmp(job->alg, "gzip") && length && *at && !*padding)
@@ -113,7 +113,7 @@ static int check_tail(const struct job *job, const unsigned char *at, size_t len
 	return 0;
 }
 
-/* Decompress one block of input. *members counts streams that came to their end. */
+/* Decompress one block of input. *members counts the streams that have ended. */
 static int decompress_block(struct job *job, size_t length, unsigned long *members, int *padding)
 {
 	size_t used = 0;
@@ -220,7 +220,7 @@ static int parse(int argc, char **argv, struct job *job)
 	return strcmp(job->alg, "gzip") && strcmp(job->alg, "zlib") ? -1 : 0;
 }
 
-/* A closed descriptor's number would go to the next file that is opened. */
+/* If 0 or 1 is closed, the next open() gets that number, and we would read or write that file. */
 static int check_standard(void)
 {
 	if (fcntl(STDIN_FILENO, F_GETFD) < 0)

@@ -17,10 +17,10 @@ namespace
 
 constexpr const char *kClass = "/sys/class/uacce";
 
-/** Regions larger than this are no regions of a queue: a driver's mistake or a hostile one. */
+/** No queue has a larger region: the driver is wrong or hostile. */
 constexpr uint64_t kMaxRegion = 1ull << 32;
 
-/** One device's attributes; remembers the first that could not be read. */
+/** Reads the attributes of one device and remembers the first problem. */
 class AttributeReader
 {
 public:

@@ -25,7 +25,7 @@ struct Pages {
 	uintptr_t begin, end;
 };
 
-/** Whole pages that hold the memory; none if it is empty, or wraps. */
+/** The whole pages that hold the memory; none if it is empty, or its end wraps around. */
 std::optional<Pages> pagesOf(const void *address, size_t size)
 {
 	const auto begin = reinterpret_cast<uintptr_t>(address);

@@ -27,17 +27,19 @@ public:
 
 	Host &host() noexcept { return *host_; }
 	const Iommufd &iommufd() const noexcept { return iommufd_; }
-	/** The page table for @device, made at its first use. Lives as long as this. */
+	/** The page table for @device. It is made at the first call and lives as long as this. */
 	const Hwpt &pageTable(const std::string &device, uint32_t deviceId);
 
-	/** As wd_mem_share(): 0, or -errno with the sentence kept. @throws Error from the kernel */
+	/**
+	 * As wd_mem_share(): 0, or -errno and a text for wd_last_error(). @throws kernel's Error
+	 */
 	int share(const void *address, size_t size, int flags);
 	int unshare(const void *address, size_t size);
 	/** As QueueContext::unreachable(). */
 	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right);
 
 private:
-	/** Pages from the key on. */
+	/** One shared range of pages. Its begin is the key of the map. */
 	struct Range {
 		uintptr_t end = 0;
 		int flags = 0;

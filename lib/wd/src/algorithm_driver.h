@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The seam between the queues of the C API and the kinds of accelerators. A kind is a folder beside
- * this file: an AlgorithmDriver, which an AlgorithmEntry makes known, and the requests that a user
- * hands to wd_send(), in a public header. No code outside of the folder names it.
+ * The interface between the queues of the C API and the kinds of accelerators. Each kind is a
+ * folder beside this file. It has an AlgorithmDriver, registered by an AlgorithmEntry, and a public
+ * header with the requests that a user gives to wd_send(). No code outside the folder names it.
  */
 #pragma once
 
@@ -20,7 +20,7 @@ namespace wd::capi
 
 struct QueueContext;
 
-/** The requests of one started queue. Its end closes it. Thread-bound. */
+/** The requests of one started queue. Thread-bound. */
 class AlgorithmQueue
 {
 public:
@@ -30,7 +30,7 @@ public:
 	virtual int receive(void **request) noexcept = 0;
 	/** Requests that receive() has yet to hand out. */
 	virtual size_t inFlight() const noexcept = 0;
-	/** receive() has a request that software ended: there is no need to wait for the device. */
+	/** True if receive() can return a request that ended without the device: do not wait. */
 	virtual bool ready() const noexcept = 0;
 };
 
@@ -38,7 +38,7 @@ public:
 class AlgorithmDriver
 {
 public:
-	/** Values of wd_capa::alg that are its own. */
+	/** The values of wd_capa::alg for which this driver is responsible. */
 	virtual std::span<const char *const> algorithms() const noexcept = 0;
 	/** The format of its queue. @throws Error: EINVAL a bad wd_capa::op_type */
 	virtual QueueFormat format(const wd_capa &wanted) const = 0;
@@ -50,7 +50,7 @@ protected:
 	~AlgorithmDriver() = default;
 };
 
-/** A static object of this type makes a driver known, before main(). */
+/** A static object of this type registers a driver before main(). */
 class AlgorithmEntry
 {
 public:

@@ -33,7 +33,7 @@ bool takeField(IommuAttachment &attachment, std::string_view key, std::string_vi
 	return true;
 }
 
-/** Domains by unit and number, in the order of the list. */
+/** All attachments of one domain of one unit. */
 struct Domain {
 	std::vector<const IommuAttachment *> places;
 	bool drawn = false;
@@ -52,7 +52,7 @@ std::vector<Domain> byDomain(const IommuAttachments &attachments)
 	std::vector<Domain> domains;
 
 	for (const auto &place : attachments.list) {
-		/* Domain 0 is no address space that could be shared: each type and device alone. */
+		/* Domain 0 is no shared address space: keep each type and each device apart. */
 		auto same = std::find_if(domains.begin(), domains.end(), [&](const Domain &known) {
 			const auto &first = known.first();
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading numbers out of sysfs text, strictly: the whole text is the number, or there is none.
+ * Reading numbers from sysfs text. The whole text must be a number, else the result is none.
  */
 #pragma once
 
@@ -12,7 +12,7 @@
 namespace wd
 {
 
-/** Decimal, a leading minus for signed types. Blanks at the ends are allowed, nothing else. */
+/** Decimal; signed types may have a minus. Blanks are allowed only before and after it. */
 template <std::integral Number>
 std::optional<Number> parseNumber(std::string_view text)
 {

@@ -53,7 +53,10 @@ DmaMemory::DmaMemory(size_t size)
 	size_ = size;
 	if (unit == kHugePage)
 		::madvise(data_, size_, MADV_HUGEPAGE);
-	/* Pages that a device writes must not turn into copies in a child. */
+	/*
+	 * Else copy-on-write after fork() could give the parent a copy, while the device uses the
+	 * page.
+	 */
 	::madvise(data_, size_, MADV_DONTFORK);
 }
 

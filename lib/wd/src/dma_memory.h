@@ -13,7 +13,7 @@
 namespace wd
 {
 
-/** Zeroed memory, unmapped by its owner. Thread-bound. */
+/** Zeroed memory; the destructor unmaps it. Thread-bound. */
 class DmaMemory
 {
 public:

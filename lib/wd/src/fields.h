@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Attributes with lines of words "key=value", a space between them. */
+/* Parsing of attributes. A line has words "key=value" with a space between them. */
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace wd
 {
 
-/** "0x1f" or "31", and nothing after it. */
+/** Parse "0x1f" or "31". Nothing may follow it. */
 template <typename T>
 bool parseNumber(std::string_view text, T &out)
 {
@@ -28,7 +28,9 @@ bool parseNumber(std::string_view text, T &out)
 	return error == std::errc() && last == end && !text.empty();
 }
 
-/** @take(key, value) for each word of @line. @return false if a word is none, or @take says so. */
+/**
+ * Call @take(key, value) for each word of @line. @return false if a word has no "=", or @take did.
+ */
 template <typename Take>
 bool forEachField(std::string_view line, Take &&take)
 {
@@ -44,7 +46,7 @@ bool forEachField(std::string_view line, Take &&take)
 	return true;
 }
 
-/** @take(line) for each line of @text, without its end. */
+/** Call @take(line) for each line of @text, without its '\n'. */
 template <typename Take>
 void forEachLine(std::string_view text, Take &&take)
 {
@@ -57,8 +59,8 @@ void forEachLine(std::string_view text, Take &&take)
 }
 
 /**
- * @take(unit, text) for each IOMMU unit with a readable @attribute.
- * @return 0, or -EACCES if one of them may not be read.
+ * Call @take(unit, text) for each IOMMU unit that has the attribute.
+ * @return 0, or -EACCES if the caller may not read one of them.
  */
 template <typename Take>
 int forEachUnit(Host &host, const std::string &attribute, Take &&take)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* First in, first out, of a fixed size; no allocation after construction. */
+/* A FIFO of a fixed size. It allocates only in its constructor. */
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way from the library to its hosted host. hosted/linked.cpp defines it for programs that contain
- * the hosted kernel; hosted_plugin.cpp for libwd.so, which contains no kernel and loads it when a
- * program asks for it.
+ * How the library makes a hosted host. createHosted() is defined twice: in hosted/linked.cpp for
+ * programs that contain the hosted kernel, and in hosted_plugin.cpp for libwd.so, which loads the
+ * kernel from another file when a program asks for it.
  */
 #pragma once
 
@@ -16,7 +16,7 @@ namespace wd
 /** One thread at a time calls it. @throws Error as Host::create() */
 std::shared_ptr<Host> createHosted(const HostOptions &options);
 
-/** What the plug-in exports, as kHostedEntry. It is used only if its version is the library's. */
+/** The plug-in exports one, as kHostedEntry. The library refuses one of another version. */
 struct HostedEntry {
 	const char *version;
 	std::shared_ptr<Host> (*create)(const HostOptions &options);

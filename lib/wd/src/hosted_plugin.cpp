@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * libwd.so without a kernel in it: the hosted kernel is GPL-2.0-only and lies in a file of its own
- * (Documentation/guide/licences.rst), in the folder "warpdrive" beside this library.
+ * How libwd.so loads the hosted kernel. That kernel is GPL-2.0-only, so it is a file of its own
+ * (Documentation/guide/licences.rst) in the folder "warpdrive" beside the library.
  */
 #include "hosted_loader.h"
 
@@ -26,16 +26,16 @@ namespace
 }
 
 /**
- * Beside the file that this code is in, wherever that was installed or moved to. The dynamic loader
- * remembers the folder as an absolute path; the name of the file may be relative to a folder that
- * the program has left.
+ * A path beside the file that contains this code, wherever that was installed or moved to. The
+ * dynamic loader knows its folder as an absolute path. It may know the file only by a relative
+ * name, which is wrong after the program has changed its working directory.
  */
 std::string pluginPath()
 {
 	const char *const name = "warpdrive/libwd-hosted.so";
 	Dl_info here;
 	void *library;
-	char folder[2 * PATH_MAX]; /* a relative path, below a working directory */
+	char folder[2 * PATH_MAX]; /* working directory + a relative path */
 	if (!::dladdr1(reinterpret_cast<void *>(&createHosted), &here, &library, RTLD_DL_LINKMAP) ||
 	    ::dlinfo(library, RTLD_DI_ORIGIN, folder))
 		notUsable(name, "the folder of this library is not known");
@@ -45,14 +45,14 @@ std::string pluginPath()
 const HostedEntry *loadPlugin()
 {
 	const std::string path = pluginPath();
-	/* It stays: the hosted kernel has handlers of signals and of fork(). */
+	/* Never unload it: the hosted kernel has installed handlers of signals and of fork(). */
 	void *plugin = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (!plugin)
 		notUsable(path, ::dlerror());
 	const auto *entry = static_cast<const HostedEntry *>(::dlsym(plugin, kHostedEntry));
 	if (!entry)
 		notUsable(path, "it is no plug-in of this library");
-	/* It was compiled against the library's classes. */
+	/* The plug-in uses classes of the library, whose layout may differ in another version. */
 	if (std::strcmp(entry->version, WD_VERSION) != 0)
 		notUsable(path, "version " + std::string(entry->version) + ", the library's is " +
 					WD_VERSION);
@@ -63,7 +63,10 @@ const HostedEntry *loadPlugin()
 
 std::shared_ptr<Host> createHosted(const HostOptions &options)
 {
-	/* No initialiser: fork() would copy its lock while another thread holds it. */
+	/*
+	 * Not initialised by a call here: that takes a hidden lock, and after a fork() at that
+	 * moment nobody would release it in the child.
+	 */
 	static const HostedEntry *entry;
 	if (!entry)
 		entry = loadPlugin();

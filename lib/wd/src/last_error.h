@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The border between exceptions and the C API: run a function, turn its exception into -errno, and
- * keep the sentence for wd_last_error().
+ * keep its text for wd_last_error().
  */
 #pragma once
 
@@ -14,11 +14,11 @@
 namespace wd::capi
 {
 
-/** The sentence of this thread's last failed call. */
+/** The text of this thread's last failed call. */
 const char *lastError() noexcept;
 void setLastError(const char *text) noexcept;
 
-/** Run @function, which returns 0 or -errno or throws. Nothing escapes. */
+/** Run @function, which returns 0 or -errno or throws. No exception gets out. */
 template <typename Function>
 int guarded(Function &&function) noexcept
 {

@@ -13,9 +13,9 @@ namespace wd
 namespace
 {
 
-/* More faults at once than a page request queue of 64 KiB holds make no sense in one read. */
+/* As many page requests as one function may have open. */
 constexpr size_t kFaultsPerRead = 512;
-/* A group with more pages than that needs one read of its own. */
+/* The kernel never splits a group: the buffer grows up to this size for a large one. */
 constexpr size_t kMaxFaultsPerRead = 65536;
 
 std::string name(const char *what, uint32_t id)
@@ -35,7 +35,7 @@ PageFault pageOf(const struct iommu_hwpt_pgfault &record)
 	return page;
 }
 
-/* The kernel gives whole groups: records of one cookie follow each other. */
+/* The kernel returns whole groups: records with the same cookie are neighbours. */
 void append(std::vector<FaultGroup> &groups, const struct iommu_hwpt_pgfault &record)
 {
 	if (groups.empty() || groups.back().cookie != record.cookie) {
@@ -102,8 +102,9 @@ bool FaultQueue::respond(uint32_t cookie, bool success)
 	const ssize_t length = fd_.host().write(fd_.get(), &answer, sizeof(answer));
 
 	/*
-	 * The code is right, so only the cookie can be wrong: detached meanwhile. Or the kernel has
-	 * answered, since it took too long or the device was reset.
+	 * The response code is valid, so EINVAL is about the cookie: the attachment was removed.
+	 * The other two: the kernel has answered, because the user took too long or the device was
+	 * reset.
 	 */
 	if (length == -EINVAL || length == -ETIMEDOUT || length == -ECANCELED)
 		return false;

@@ -82,7 +82,7 @@ std::optional<uintptr_t> QueueContext::unreachable(const void *address, size_t s
 		return space->unreachable(address, size, right);
 	if (!pinned)
 		return std::nullopt;
-	/* Whole pages are pinned. */
+	/* The kernel pins whole pages, so all of the page with @address is reachable. */
 	const uintptr_t mask = ~(static_cast<uintptr_t>(pageSize()) - 1);
 	auto at = reinterpret_cast<uintptr_t>(address);
 	for (const uintptr_t end = at + size; at < end;) {

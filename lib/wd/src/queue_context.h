@@ -30,8 +30,8 @@ struct QueueContext {
 	int unshare(const void *address, size_t size);
 	/**
 	 * The first byte of [@address, +@size) for which the device does not have @right
-	 * (WD_MEM_READ or WD_MEM_WRITE); none if it has it for all, or if that is unknown
-	 * (WD_MODE_SVA).
+	 * (WD_MEM_READ or WD_MEM_WRITE). None if the device has the right for all of it, or if the
+	 * library cannot know (WD_MODE_SVA).
 	 */
 	std::optional<uintptr_t> unreachable(const void *address, size_t size, int right) const;
 
@@ -49,14 +49,14 @@ struct QueueContext {
 	std::unique_ptr<AlgorithmQueue> requests; /**< destroyed before the queue */
 };
 
-/** -ESTALE: a child of the process that requested the queue must request its own. */
+/** @return -ESTALE: a child of the process that requested the queue must request its own */
 int refuseOtherProcess() noexcept;
-/** -errno of a data path status; 0 for Ok. */
+/** @return the -errno for a data path status; 0 for Ok */
 int errnoOf(QueueStatus status) noexcept;
 
-/** The context of @q if it was requested; or nullptr. */
+/** The context of @q, or nullptr if it was not requested. */
 QueueContext *contextOf(const struct wd_queue *q) noexcept;
-/** Why a call on @context is not possible, as -errno; 0 if it is. */
+/** @return 0 if a call may use @context, else the reason as -errno */
 int unusable(const QueueContext *context) noexcept;
 
 } // namespace wd::capi

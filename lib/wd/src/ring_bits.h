@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where things are in a CQE (QM-RING-3) and in the doorbells (QM-DB-1). */
+/* Positions of the fields in a CQE (QM-RING-3) and in the doorbells (QM-DB-1). */
 #pragma once
 
 #include <cstddef>
@@ -20,7 +20,7 @@ constexpr size_t kArchitected = 0x1000;
 constexpr unsigned kCommandShift = 12, kIndexShift = 32;
 constexpr uint64_t kSq = 0, kCq = 1, kArm = 1ull << 48;
 constexpr unsigned kNumberMask = 0xfff;
-/** Of an arm word: the counter stands above the index. */
+/** In an arm word: the counter is in the bits above the index. */
 constexpr unsigned kArmCountShift = 16;
 
 } // namespace wd::detail::doorbell

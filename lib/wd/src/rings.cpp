@@ -16,7 +16,7 @@ namespace wd::detail
 
 Rings::Rings(const Layout &layout, const std::string &object) : layout_(layout)
 {
-	/* Two status words end the region; both rings have at least two entries. */
+	/* The stop flags end the region; both rings have at least two entries. */
 	const uint64_t sq = uint64_t{layout.sqDepth} * layout.descriptorSize;
 	const uint64_t cq = uint64_t{layout.cqDepth} * cqe::kSize;
 	const bool fits = layout.sqDepth >= 2 && layout.cqDepth >= 2 &&
@@ -36,7 +36,7 @@ Rings::Rings(const Layout &layout, const std::string &object) : layout_(layout)
 		throw Error(EPROTO, object, "find its doorbell");
 	}
 	limit_ = std::min(layout.sqDepth, layout.cqDepth) - 1;
-	/* Phase 1 is the first lap: no entry from an earlier start may have it. */
+	/* Phase 1 marks entries of the first lap: clear those that an earlier start has left. */
 	std::memset(layout_.dus + cqOffset_, 0, cq);
 	if (words_)
 		for (Word word : {Word::SqTail, Word::CqHead, Word::CqArm})

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one shape of an exception that leaves a function of the machine set-up or the host kernel:
- * std::system_error with a text that names the object and the attempt.
+ * Functions that set up the machine or the hosted kernel throw std::system_error with a text that
+ * names the object and what was tried.
  */
 #pragma once
 
@@ -12,13 +12,13 @@
 namespace wd
 {
 
-/** @error is a positive errno. @what: "object: attempt". */
+/** @error: a positive errno. @what: "object: what was tried". */
 [[noreturn]] inline void throwErrno(int error, const std::string &what)
 {
 	throw std::system_error(error, std::generic_category(), what);
 }
 
-/** The same with the current errno, which it reads first. */
+/** The same with the current errno. It reads errno before everything else. */
 [[noreturn]] inline void throwLastError(const std::string &what)
 {
 	const int error = errno;

@@ -8,8 +8,8 @@ namespace wd
 {
 
 /**
- * @text for a terminal: printable UTF-8 as it is, every other byte as "\x1b". Names of files and
- * devices are other people's, and a terminal obeys control characters.
+ * @text in a form for a terminal: printable UTF-8 as it is, every other byte as an escape such as
+ * "\x1b". Other people choose names of files and devices, and a terminal obeys control characters.
  */
 std::string printable(std::string_view text);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ProcessMark: does this code run in the process that made an object, or in a child that fork() has
- * copied the object into?
+ * ProcessMark: tells whether code runs in the process that made an object, or in a child to which
+ * fork() has copied the object.
  */
 #pragma once
 
@@ -12,17 +12,20 @@ namespace wd
 
 namespace detail
 {
-/** Counts the fork()s between the first process and this one. */
+/** The number of fork() calls between the first process and this one. */
 extern std::atomic<unsigned> forkCount;
 } // namespace detail
 
-/** Value type, thread-safe. Asking costs a load: no system call, so the request path may ask. */
+/**
+ * Value type, thread-safe. own() costs a load and makes no system call, so the request path may
+ * call it.
+ */
 class ProcessMark
 {
 public:
-	/** Of the calling process. */
+	/** A mark of the calling process. */
 	ProcessMark() noexcept : made_(detail::forkCount.load(std::memory_order_relaxed)) {}
-	/** False in every child of the process that made this, and in their children. */
+	/** True in the process that made this; false in all its children, and in their children. */
 	bool own() const noexcept
 	{
 		return made_ == detail::forkCount.load(std::memory_order_relaxed);

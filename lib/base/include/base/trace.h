@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace events on request: environment WD_TRACE names categories, and each event of theirs becomes
- * a line "seconds thread-tid category:event: fields" of a file
+ * Trace events on request. WD_TRACE in the environment names categories, and each of their events
+ * becomes a line "seconds thread-tid category:event: fields" of a file
  * (Documentation/contributing/debugging.rst).
  */
 #pragma once
@@ -13,8 +13,9 @@ namespace wd
 {
 
 /**
- * Events that are switched together. It is a global variable, enlisted by a constructor function
- * (before main(), or while dlopen() loads the plug-in), and never destroyed. Thread-safe.
+ * A group of events that are on or off together. Each category is a global variable that is never
+ * destroyed. A constructor function enlists it, before main() or while dlopen() loads a plug-in.
+ * Thread-safe.
  */
 class TraceCategory
 {
@@ -24,16 +25,16 @@ public:
 	TraceCategory &operator=(const TraceCategory &) = delete;
 
 	const char *name() const noexcept { return name_; }
-	/** All that an event costs which is off: one load and one branch. */
+	/** Whether events are on. An event that is off costs this load and a branch. */
 	bool on() const noexcept { return on_.load(std::memory_order_relaxed); }
 	/**
-	 * One line of the file. No lock is taken, errno is kept; a line is cut at 511 bytes. The
-	 * standard error tells of the first line that the file does not take.
+	 * Write one line to the file, cut at 511 bytes. Takes no lock and keeps errno. If a line
+	 * does not get into the file, the standard error says so, once.
 	 */
 	[[gnu::cold, gnu::noinline, gnu::format(printf, 3, 4)]] void
 	write(const char *event, const char *format, ...) const noexcept;
 
-	/** Makes the name known to WD_TRACE. Call it once, from a constructor function. */
+	/** Make the name known to WD_TRACE. Call it once, from a constructor function. */
 	void enlist() noexcept;
 
 private:
@@ -45,14 +46,15 @@ private:
 };
 
 /**
- * Begin the trace that WD_TRACE and WD_TRACE_FILE ask for, unless it has begun; in a child of
- * fork() it begins a file of the child's own. The name of the file goes to the standard error.
- * Threads may write events meanwhile. @throw std::system_error EINVAL for a category that does not
- * exist, else why there is no file
+ * Begin the trace that WD_TRACE and WD_TRACE_FILE ask for, unless it has begun. In a child of
+ * fork() it begins with a file of the child's own. Writes the name of the file to the standard
+ * error. Other threads may write events at the same time.
+ * @throw std::system_error EINVAL for a category that does not exist; another error if the file
+ * cannot be opened
  */
 void traceStart();
 
-/** The file that lines of this process go to, or "". */
+/** The path of the file to which lines of this process go, or "". */
 std::string traceFile();
 
 } // namespace wd

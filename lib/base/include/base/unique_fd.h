@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * UniqueFd: a file descriptor of the running kernel, owned by one object.
- */
+/* UniqueFd: owns a file descriptor of the host (not one of a Caller). */
 #pragma once
 
 #include <unistd.h>
@@ -10,7 +8,7 @@
 namespace wd
 {
 
-/** Owns a descriptor; closes it. Movable, thread-bound (as an int is). */
+/** Owns a descriptor and closes it. Movable; not thread-safe. */
 class UniqueFd
 {
 public:
@@ -29,7 +27,7 @@ public:
 
 	int get() const noexcept { return fd_; }
 	explicit operator bool() const noexcept { return fd_ >= 0; }
-	/** Give the descriptor away. */
+	/** Give up ownership. @return the descriptor; the caller has to close it. */
 	int release() noexcept { return std::exchange(fd_, -1); }
 	void reset(int fd = -1) noexcept
 	{

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* For tests: charges of kernel code to the memory cgroup of the process that it works for. */
+/*
+ * For tests: memory that kernel code charges to the memory cgroup of the process that it works for.
+ */
 #pragma once
 
 #include <cstdint>
@@ -7,7 +9,9 @@
 namespace wd::hostkernel
 {
 
-/** Bytes that kernel code in this thread has allocated with __GFP_ACCOUNT; only grows. */
+/**
+ * Bytes that kernel code in this thread has allocated with __GFP_ACCOUNT. The number only grows.
+ */
 uint64_t chargedBytes();
 
 } // namespace wd::hostkernel

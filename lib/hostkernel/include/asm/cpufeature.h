@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The page tables of processes here have neither large pages nor five levels (user_table.h). */
+/*
+ * Kernel code sees a processor with no optional features: page tables of processes have no large
+ * pages here (user_table.h).
+ */
 #ifndef _ASM_X86_CPUFEATURE_H
 #define _ASM_X86_CPUFEATURE_H
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* There are no softirqs: a section without bottom halves is only atomic context. */
+/* The hosted kernel has no softirqs. Code with bottom halves off is in atomic context, no more. */
 #ifndef _LINUX_BOTTOM_HALF_H
 #define _LINUX_BOTTOM_HALF_H
 

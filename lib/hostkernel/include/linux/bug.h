@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* WARN logs, and aborts the process under environment WD_WARN=abort (tests set it). */
+/* WARN logs. With WD_WARN=abort in the environment (tests set it), it also aborts the process. */
 #ifndef _LINUX_BUG_H
 #define _LINUX_BUG_H
 

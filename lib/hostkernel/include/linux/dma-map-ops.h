@@ -8,8 +8,8 @@
 /**
  * struct dma_map_ops - an implementation of the DMA API
  *
- * A device without one has direct DMA: physical addresses. iommu_setup_dma_ops() installs the
- * implementation over the default domain.
+ * A device without one uses physical addresses (direct DMA). iommu_setup_dma_ops() installs the
+ * implementation that uses the group's default domain.
  */
 struct dma_map_ops {
 	unsigned int flags;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Errno values in pointers: the last 4095 addresses. */
+/* Errno values in pointers: they are the last 4095 addresses. */
 #ifndef _LINUX_ERR_H
 #define _LINUX_ERR_H
 

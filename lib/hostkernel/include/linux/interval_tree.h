@@ -16,7 +16,7 @@ struct interval_tree_node {
 WD_BEGIN_DECLS
 void interval_tree_insert(struct interval_tree_node *node, struct rb_root_cached *root);
 void interval_tree_remove(struct interval_tree_node *node, struct rb_root_cached *root);
-/* In order of start (then of insertion): every interval that overlaps [start, last]. */
+/* Iterate over the intervals that overlap [start, last], in order of start, then of insertion. */
 struct interval_tree_node *interval_tree_iter_first(struct rb_root_cached *root,
 						    unsigned long start, unsigned long last);
 struct interval_tree_node *interval_tree_iter_next(struct interval_tree_node *node,

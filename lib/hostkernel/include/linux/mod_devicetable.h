@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * Tables by which drivers say which devices they drive.
- */
+/* Tables in which drivers list the devices that they drive. */
 #ifndef _LINUX_MOD_DEVICETABLE_H
 #define _LINUX_MOD_DEVICETABLE_H
 
@@ -15,8 +13,8 @@
  * @vendor, @device, @subvendor, @subdevice: identity, or PCI_ANY_ID
  * @class: class, subclass and programming interface (class_ in C++)
  * @class_mask: bits of the class that must agree
- * @driver_data: the driver's own
- * @override_only: matches only through driver_override
+ * @driver_data: for the driver
+ * @override_only: the row matches only if driver_override names the driver
  */
 struct pci_device_id {
 	__u32 vendor, device;

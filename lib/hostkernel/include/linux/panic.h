@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Marks on the kernel: only the log shows them. */
+/* Taint flags of the kernel. Only the log shows them. */
 #ifndef _LINUX_PANIC_H
 #define _LINUX_PANIC_H
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Address translation services, page requests and PASID of a PCI function. pci_enable_pri() is not
- * here: Linux does not export it.
+ * ATS, page requests and PASID of a PCI function. pci_enable_pri() is not here, since Linux does
+ * not export it.
  */
 #ifndef _LINUX_PCI_ATS_H
 #define _LINUX_PCI_ATS_H
@@ -15,17 +15,17 @@ extern "C" {
 bool pci_ats_supported(struct pci_dev *dev);
 
 /**
- * pci_enable_ats() - let the function ask for translations and keep them; atomic
- * @ps: log2 of the smallest page that it may be told of
+ * pci_enable_ats() - let the function ask for translations and keep them; does not sleep
+ * @ps: log2 of the smallest page size in an answer
  *
  * Return: 0; -EBUSY (with a warning) if it is on already; -EINVAL without the capability, or for
  * pages smaller than 4 KiB.
  */
 int pci_enable_ats(struct pci_dev *dev, int ps);
-/* Warns if it is off. Atomic. */
+/* Warns if ATS is off. Does not sleep. */
 void pci_disable_ats(struct pci_dev *dev);
 bool pci_pri_supported(struct pci_dev *pdev);
-/* Warns if it is off. */
+/* Warns if page requests are off. */
 void pci_disable_pri(struct pci_dev *pdev);
 
 /**
@@ -37,7 +37,7 @@ void pci_disable_pri(struct pci_dev *pdev);
  */
 int pci_enable_pasid(struct pci_dev *pdev, int features);
 void pci_disable_pasid(struct pci_dev *pdev);
-/* Features of the capability, or -EINVAL without one. */
+/* Features in the capability, or -EINVAL without the capability. */
 int pci_pasid_features(struct pci_dev *pdev);
 /* Number of PASIDs (a power of two), or -EINVAL without the capability. */
 int pci_max_pasids(struct pci_dev *pdev);

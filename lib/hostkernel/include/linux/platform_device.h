@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* The platform bus exists (it is walked when an IOMMU registers) and has no devices. */
+/* The platform bus has no devices. It exists because registering an IOMMU walks over it. */
 #ifndef _PLATFORM_DEVICE_H_
 #define _PLATFORM_DEVICE_H_
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Trace events. As in Linux, a header with TRACE_EVENT() is included by every file that traces, and
- * once with CREATE_TRACE_POINTS defined; <trace/define_trace.h>, at its end, then reads it again.
- * Here an event writes a line of text at once: its fields live on the stack, and a __string() is
- * not copied. All events of a TRACE_SYSTEM are on or off together (environment WD_TRACE).
+ * Trace events. As in Linux, every file that traces includes a header with TRACE_EVENT(), and one
+ * file includes it with CREATE_TRACE_POINTS defined. Then <trace/define_trace.h>, at the header's
+ * end, reads the header again. Here an event writes a line of text at once, so its fields are on
+ * the stack and a __string() is not copied. All events of a TRACE_SYSTEM are on or off together
+ * (environment WD_TRACE).
  */
 #ifndef _LINUX_TRACEPOINT_H
 #define _LINUX_TRACEPOINT_H
@@ -27,7 +28,7 @@ WD_BEGIN_DECLS
 void wd_trace_register(struct wd_trace_system *system);
 __printf(3, 4) void wd_trace_write(const struct wd_trace_system *system, const char *event,
 				   const char *fmt, ...);
-/* "0x.." for a value without a name; good until the thread calls it again. */
+/* The name of @value in @names, or "0x..". Valid until the thread calls this again. */
 const char *wd_trace_symbol(unsigned long value, const struct trace_print_flags *names);
 WD_END_DECLS
 
@@ -42,7 +43,7 @@ WD_END_DECLS
 #define TP_fast_assign(args...) args
 #define TP_printk(fmt, args...) fmt, args
 
-/* An event in code that traces: off, it is a load and a branch. */
+/* The function that traced code calls. It costs a load and a branch while the event is off. */
 #define __WD_DECLARE_TRACE(name, proto, args)                                                      \
 	extern struct wd_trace_system __wd_trace_system;                                           \
 	void __wd_trace_##name(proto);                                                             \

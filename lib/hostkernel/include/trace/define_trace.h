@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * At the end of a header with trace events, outside of its guard. Where CREATE_TRACE_POINTS is
- * defined, the header is read once more, and its events become functions.
+ * A header with trace events includes this at its end, outside of its guard. If CREATE_TRACE_POINTS
+ * is defined, this reads the header once more and turns its events into functions.
  */
 #ifdef CREATE_TRACE_POINTS
 #undef CREATE_TRACE_POINTS

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Scatterlists of pages of their own, and copying. */
+/* Scatterlists that own their pages, and copies from and to scatterlists. */
 #include <algorithm>
 #include <cstring>
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * fork(): the child has a copy of this kernel's variables, but none of its threads, and its calls
- * do not work there (sched/caller.cpp refuses). For the child to boot a kernel of its own, the
- * variables become what they were before the first boot; state.ld has put them into one piece. The
- * old kernel's heap memory is lost to the child, and belongs to the parent.
+ * fork(): the child has a copy of this kernel's variables, but none of its threads, so calls of the
+ * parent's callers fail there (sched/caller.cpp refuses them). The child can boot a kernel of its
+ * own: for this its variables get the values from before the parent's first boot. state.ld has put
+ * them into one piece. The child cannot free the heap memory of the parent's kernel.
  */
 #include "fork.h"
 
@@ -17,7 +17,10 @@
 #include "sched/thread_state.h"
 
 extern "C" {
-/* By the linker. Programs that link without state.ld have nothing to put back. */
+/*
+ * The linker defines these. In a program that is linked without state.ld there is nothing to put
+ * back.
+ */
 extern std::byte wd_kernel_state_begin[] __attribute__((weak, visibility("hidden")));
 extern std::byte wd_kernel_state_end[] __attribute__((weak, visibility("hidden")));
 }
@@ -27,14 +30,13 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Outside of the variables that are put back. */
+/* In a section of their own, so that putBack() does not change them. */
 [[gnu::section("wd_kept")]] std::byte *before; /* the variables, before the first boot */
 [[gnu::section("wd_kept")]] std::byte *lost;   /* the parent's values: roots of its heap */
 
 /*
- * Sanitizers forbid access to bytes that they have put between variables, and they must not take a
- * copy of the kernel's locks for a use: no instrumentation, and no call of an instrumented
- * function.
+ * Not instrumented, and calls no instrumented function: sanitizers forbid access to the bytes that
+ * they have put between variables, and would take the copy of a lock for a use of it.
  */
 [[gnu::no_sanitize("address", "thread", "undefined"), gnu::noinline]] void
 copyBytes(volatile std::byte *to, const volatile std::byte *from, size_t length)

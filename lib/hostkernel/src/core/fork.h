@@ -4,7 +4,7 @@
 namespace wd::hostkernel
 {
 
-/** To be called before a boot: prepares the boot of a kernel in a child of fork(). */
+/** Prepare the boot of a kernel in a child of fork(). boot() calls this before everything else. */
 void forkRemember();
 
 } // namespace wd::hostkernel

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The kernel's printf: the C library formats all conversions that are alike in both; %p and its
- * suffixes are ours. Pointers are printed as they are: a process need not hide them from itself.
+ * The kernel's printf(). The C library formats all conversions that it shares with the kernel; the
+ * code here formats %p and its suffixes. It prints pointers as they are, since a process need not
+ * hide them from itself.
  */
 #include <algorithm>
 #include <cstdarg>
@@ -154,7 +155,7 @@ void formatUnsigned(Output &out, const Spec &spec, va_list *args)
 void formatString(Output &out, const Spec &spec, const char *s)
 {
 	s = s ? s : "(null)";
-	/* Unlimited length in the common case. */
+	/* The common case, without a limit on the length. */
 	if (!strcmp(spec.text, "%"))
 		out.put(s, strlen(s));
 	else
@@ -212,7 +213,10 @@ const char *formatPointer(Output &out, const Spec &spec, const char *at, va_list
 
 int wd_vsnprintf(char *buf, size_t size, const char *fmt, va_list given)
 {
-	/* Copied: the parameter is an array in disguise, so its address is not a va_list *. */
+	/*
+	 * Work on a copy: the type of a va_list parameter may be a pointer, so its address may not
+	 * be a va_list *.
+	 */
 	va_list args;
 	va_copy(args, given);
 	Output out(buf, size);

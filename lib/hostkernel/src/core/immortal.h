@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The kernel's own objects outlive main(): a program may end without shutting the kernel down, and
- * then its threads and devices work on while static objects are being destroyed.
+ * The kernel's own objects are never destroyed: a program may end without shutting the kernel down,
+ * and then kernel threads and devices still run while static objects are destroyed.
  */
 #pragma once
 

@@ -6,11 +6,14 @@
 namespace wd::hostkernel
 {
 
-/** Values from the environment, WD_PARAM_<module>_<parameter>. */
+/** Set parameters from the environment (WD_PARAM_<module>_<parameter>) and show them in sysfs. */
 void moduleParameters();
-/** Events are on or off as WD_TRACE says; throws if that names a category which does not exist. */
+/**
+ * Switch events on or off as WD_TRACE says. Throws if WD_TRACE names a category that does not
+ * exist.
+ */
 void moduleTraces();
-/** @return the result of its init. */
+/** Run the module's init. @return its result. */
 int moduleStart(const wd_module_entry &entry);
 void moduleStop(const wd_module_entry &entry);
 

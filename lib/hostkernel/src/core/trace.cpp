@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Trace events of the modules: lines in the file of WD_TRACE (base/trace.h). */
+/* Trace events of the modules, as lines in the file that WD_TRACE names (base/trace.h). */
 #include "modules.h"
 
 #include <cstdarg>
@@ -22,7 +22,7 @@ wd::TraceCategory *categoryOf(const wd_trace_system *system)
 
 } // namespace
 
-/* Constructor functions come here, so the category is there before WD_TRACE is read. */
+/* Constructor functions call this, so the category exists before anything reads WD_TRACE. */
 void wd_trace_register(struct wd_trace_system *system)
 {
 	auto *category = new wd::TraceCategory(system->name);

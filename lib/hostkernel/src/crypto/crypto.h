@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between the files of the crypto API. */
+/* Functions that the files of the crypto API share. */
 #pragma once
 
 #include <crypto/internal/acompress.h>
@@ -7,7 +7,7 @@
 namespace wd::hostkernel
 {
 
-/** Register the algorithms of the kernel's own. */
+/** Register the algorithms that the kernel itself has. */
 void cryptoStart();
 /** WARNs about algorithms that modules did not unregister. */
 void cryptoStop();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * "deflate" in software, with the parameters and limits of Linux's: raw, a window of 2 KiB, one
- * pass, at most 128 KiB on either side. And the tests that an algorithm of this name must pass.
+ * "deflate" in software, with the parameters and limits of Linux: raw, a window of 2 KiB, one pass,
+ * at most 128 KiB of input and of output. Also the tests that an algorithm of this name must pass.
  */
 #include "crypto.h"
 
@@ -19,7 +19,7 @@ namespace
 constexpr int kWindowBits = -11, kMemoryLevel = 9;
 constexpr unsigned kMost = 131072;
 
-/* Produced bytes, or -EINVAL. */
+/* Compress. @return the number of bytes produced, or -EINVAL. */
 long squeeze(std::span<unsigned char> in, std::span<unsigned char> out)
 {
 	z_stream z = {};
@@ -109,7 +109,7 @@ struct Test {
 		return crypto_wait_req(operation(req), &wait);
 	}
 
-	/* To and fro. */
+	/* Compress and decompress @text; the result must be the same text. */
 	int roundTrip(const char *text)
 	{
 		const size_t length = std::strlen(text);
@@ -126,7 +126,7 @@ struct Test {
 		return req->dlen == length && !std::memcmp(out, text, length) ? 0 : -EINVAL;
 	}
 
-	/* A block with fixed codes: "deflate", then a match of it. */
+	/* Decompress a block with fixed codes: the text "deflate", then a match that repeats it. */
 	int known()
 	{
 		static const unsigned char stream[] = {0x4b, 0x49, 0x4d, 0xcb, 0x49, 0x2c,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Effects of managed device links on binding: a consumer loses its driver before the supplier's
- * goes, and is not probed until the supplier's is back. (How links order sleep is in power.cpp.)
+ * Effects of managed device links on binding: a consumer loses its driver before the supplier does,
+ * and gets none until the supplier has one again. power.cpp has the effects on sleep.
  */
 #include "device_model.h"
 #include "power.h"
@@ -53,7 +53,9 @@ void linksDriverBound(device *supplier)
 	}
 }
 
-/* A consumer that is being probed has its lock: it is waited for. One that comes later is put off.
+/*
+ * If a consumer is in its probe, that holds the device lock, so this waits for it. The probe of a
+ * consumer that comes later is deferred.
  */
 void linksUnbindConsumers(device *supplier)
 {

@@ -10,15 +10,15 @@ struct device_link;
 namespace wd::hostkernel
 {
 
-/** /sys/power/state; and the reverse. 0 or -errno. */
+/** Make /sys/power/state, and remove it. 0 or -errno. */
 int powerStart();
 void powerStop();
 
-/** A device takes part, after its parent; and no longer, with its links. */
+/** Add @dev at the end of the order, after its parent; remove it together with its links. */
 void powerAdd(device *dev);
 void powerRemove(device *dev);
 
-/** With the lock of the links held, over which nothing is called. */
+/** Call @visit for each link, with the lock of the links held. @visit must take no other lock. */
 void forEachLink(const std::function<void(device_link &)> &visit);
 
 } // namespace wd::hostkernel

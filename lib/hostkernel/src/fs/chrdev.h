@@ -7,13 +7,16 @@
 namespace wd::hostkernel
 {
 
-/** With one reference; nullptr without memory. */
+/** A new inode with one reference; nullptr without memory. */
 inode *inodeCreate(dev_t devt, umode_t mode);
 void inodePut(inode *node);
 
-/** A file with a reference on @node, taken over from the caller; nullptr without memory. */
+/** A new file. It takes over the caller's reference to @node; nullptr without memory. */
 file *fileCreate(inode *node, const file_operations *fops, int flags);
-/** Undo fileCreate() after a failed open: no release(), @node's reference stays. */
+/**
+ * Undo fileCreate() after a failed open: does not call release(), and leaves the reference to the
+ * node with the caller.
+ */
 void fileAbandon(file *filp);
 
 } // namespace wd::hostkernel

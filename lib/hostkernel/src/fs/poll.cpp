@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* poll(2) on the wait queues that drivers name in their poll operation. */
+/* poll(2) on the wait queues to which the poll operations of drivers lead. */
 #include "sched/tasks.h"
 #include "vfs.h"
 
@@ -50,12 +50,12 @@ public:
 			fds[i].revents = static_cast<short>(eventsOf(files_[i], fds[i]));
 			ready += fds[i].revents != 0;
 		}
-		/* Queued once: a second scan only looks. */
+		/* The first scan puts entries into the wait queues; further scans only look. */
 		table_.base._qproc = nullptr;
 		return ready;
 	}
 
-	/** @return false if @deadlineNs came first. */
+	/** Wait for a wake-up. @return false if @deadlineNs came first. */
 	bool wait(uint64_t deadlineNs)
 	{
 		wd_set_current_state(TASK_INTERRUPTIBLE);

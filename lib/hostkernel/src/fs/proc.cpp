@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files of /proc that programs of both hosts ask for: failures on request of a thread (Linux:
- * Documentation/fault-injection/fault-injection.rst), and the caller's pinned memory.
+ * The files of /proc that programs use both hosted and native: fault injection for one thread
+ * (Linux: Documentation/fault-injection/fault-injection.rst), and the caller's pinned memory.
  */
 #include "vfs.h"
 
@@ -20,7 +20,8 @@ namespace
 {
 
 /*
- * As in Linux a file of /proc acts on the task that it was opened for, not on the reader or writer.
+ * As in Linux, a file of /proc stands for the task for which it was opened, and not for the task
+ * that reads or writes.
  */
 task_struct *taskOf(file *filp)
 {

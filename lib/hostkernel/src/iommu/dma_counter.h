@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/*
- * How many allocations and mappings of the DMA API are alive, for the leak report.
- */
+/* Counts allocations and mappings of the DMA API that are not released, for the leak report. */
 #pragma once
 
 #include <atomic>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The DMA API over a domain of a DMA type: I/O virtual addresses from just below 4 GiB downwards
- * for PCI functions, below the device's mask (LINUX-DMA-2), outside of reserved regions
- * (LINUX-DMA-3) and of BARs. Strict domains invalidate before an unmap returns; flush-queue domains
- * keep the addresses back until one invalidation of everything has covered them.
+ * The DMA API in a domain of a DMA type. It takes I/O virtual addresses below the device's mask
+ * (for PCI functions from 4 GiB downwards, LINUX-DMA-2), outside of reserved regions (LINUX-DMA-3)
+ * and of BARs. In a strict domain an unmap invalidates before it returns. In a flush-queue domain
+ * unmapped addresses wait in a queue until the whole domain has been invalidated.
  */
 #include "dma_domain.h"
 
@@ -33,7 +33,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* Of the flush queue: entries before a flush is forced, and the longest wait. */
+/* The flush queue: a flush comes with so many entries, or after so many milliseconds. */
 constexpr size_t kQueueLength = 256;
 constexpr unsigned kQueueTimeoutMs = 10;
 
@@ -42,10 +42,10 @@ constexpr unsigned kQueueTimeoutMs = 10;
 struct iommu_dma_cookie {
 	iommu_domain *domain = nullptr;
 	iova_domain iovad{};
-	/* Only ever goes from strict to queue while the domain lives. */
+	/* Goes only from false (strict) to true while the domain lives. */
 	std::atomic<bool> flushQueue{false};
 	delayed_work flushWork;
-	std::mutex mutex; /* initialisation, queue */
+	std::mutex mutex; /* protects initialisation and queue */
 	std::vector<std::pair<unsigned long, unsigned long>> queue;
 };
 
@@ -152,7 +152,7 @@ int initDomain(iommu_domain *domain, u64 base, u64 limit, device *dev)
 	return 0;
 }
 
-/* Address for @size bytes (a multiple of the granule), or 0. */
+/* An address for @size bytes, a multiple of the granule; 0 if there is none. */
 dma_addr_t allocIova(iommu_domain *domain, size_t size, u64 limit, device *dev)
 {
 	iova_domain &iovad = domain->iova_cookie->iovad;
@@ -163,7 +163,7 @@ dma_addr_t allocIova(iommu_domain *domain, size_t size, u64 limit, device *dev)
 		limit = std::min(limit, dev->bus_dma_limit);
 	if (domain->geometry.force_aperture)
 		limit = std::min<u64>(limit, domain->geometry.aperture_end);
-	/* Some bridges handle 32-bit addresses better, so they come first. */
+	/* Try 32-bit addresses first, as Linux does, since some bridges handle them better. */
 	if (limit > DMA_BIT_MASK(32) && dev_is_pci(dev))
 		pfn = alloc_iova_fast(&iovad, count, DMA_BIT_MASK(32) >> shift, false);
 	if (!pfn)
@@ -271,13 +271,19 @@ dma_addr_t opMapPage(device *dev, page *page, unsigned long offset, size_t size,
 
 void opUnmapPage(device *dev, dma_addr_t handle, size_t size, dma_data_direction, unsigned long)
 {
-	/* An unmapped address must not release the address of another mapping. */
+	/*
+	 * If @handle is not mapped, its address may belong to nobody or to another mapping: do not
+	 * free it.
+	 */
 	if (WARN_ON(!iommu_iova_to_phys(iommu_get_dma_domain(dev), handle)))
 		return;
 	unmapRange(dev, handle, size);
 }
 
-/* Every piece starts and ends on a granule, except the first start and the last end. */
+/*
+ * Length of the list if every piece starts and ends on a granule, except for the start of the first
+ * and the end of the last piece.
+ */
 size_t contiguousLength(scatterlist *list, int nents, unsigned long mask)
 {
 	size_t total = 0;
@@ -292,7 +298,10 @@ size_t contiguousLength(scatterlist *list, int nents, unsigned long mask)
 	return total;
 }
 
-/* LINUX-DMA-5, LINUX-DMA-6: one range of addresses for the whole list, it becomes one segment. */
+/*
+ * LINUX-DMA-5, LINUX-DMA-6: map the whole list into one range of addresses, which becomes one
+ * segment.
+ */
 int mapAsOne(device *dev, scatterlist *list, int nents, size_t total, int prot)
 {
 	iommu_domain *domain = iommu_get_dma_domain(dev);
@@ -347,7 +356,7 @@ int opMapSg(device *dev, scatterlist *list, int nents, dma_data_direction dir, u
 
 	if (total && total <= UINT32_MAX)
 		return mapAsOne(dev, list, nents, total, prot);
-	/* Pieces that cannot be joined get ranges of their own. */
+	/* The pieces cannot be joined, so each gets a range of its own. */
 	scatterlist *sg = list;
 
 	for (int i = 0; i < nents; i++, sg = sg_next(sg)) {
@@ -382,7 +391,9 @@ namespace wd::hostkernel
 
 bool dmaCookieCreate(iommu_domain *domain)
 {
-	/* From the kernel's allocator, so that a lost domain shows up as a leak. */
+	/*
+	 * From the kernel's allocator, so that the leak report shows a domain that is never freed.
+	 */
 	void *memory = kzalloc(sizeof(iommu_dma_cookie), GFP_KERNEL);
 
 	if (!memory)

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Reserved regions of devices and groups, and the direct mappings that some of them ask for.
- */
+/* Reserved regions of devices and groups, and the direct mappings that some regions need. */
 #include "group.h"
 
 #include <linux/bug.h>
@@ -38,7 +36,10 @@ phys_addr_t lastOf(const iommu_resv_region *region)
 	return region->start + region->length - 1;
 }
 
-/* Put a copy of @region into @head: sorted by start, then type; same types do not overlap. */
+/*
+ * Put a copy of @region into @head, sorted by start and then by type. Regions of one type that
+ * overlap are joined.
+ */
 int insertRegion(const iommu_resv_region *region, list_head *head)
 {
 	iommu_resv_region *copy = iommu_alloc_resv_region(region->start, region->length,

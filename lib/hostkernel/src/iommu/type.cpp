@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Changing the default domain of a group from user space (LINUX-DOM-2): only for a
- * group of one device without driver; strict to flush queue also while it is bound.
+ * Changes of a group's default domain by user space (LINUX-DOM-2): only for a group of one device
+ * that has no driver. Only the change from strict to flush queue is possible with a driver too.
  */
 #include "group.h"
 
@@ -30,7 +30,7 @@ int parseType(std::string_view text)
 	return text == "auto" ? 0 : -EINVAL;
 }
 
-/* The only device of @group, referenced, or NULL. */
+/* The only device of @group with a reference; NULL if it has none or several. */
 device *onlyDevice(iommu_group *group)
 {
 	MutexLock lock(group->mutex);
@@ -52,7 +52,10 @@ int replaceDefault(iommu_group *group, device *dev, iommu_domain *domain)
 	return rc;
 }
 
-/* With the device lock; @retired receives the domain to free once nothing refers to it. */
+/*
+ * The caller holds the device lock. @retired gets the old domain; the caller frees it when nothing
+ * refers to it any more.
+ */
 int change(iommu_group *group, device *dev, unsigned type, iommu_domain **retired)
 {
 	MutexLock lock(group->mutex);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernel pages: one memfd, mapped once, so that a page can be mapped a second time for user space.
- * The physical address of a page is its address in that mapping. Thread-safe.
+ * Kernel pages. They are in one memfd, so that the kernel can map a page a second time for user
+ * space. The physical address of a page is its address in the kernel's mapping. Thread-safe.
  */
 #pragma once
 
@@ -12,24 +12,27 @@ namespace wd::hostkernel
 {
 
 /**
- * @pages contiguous pages (rounded up to a power of two for the alignment and the size), zeroed if
- * @zero. @return nullptr if the arena is exhausted. Not counted in the leak report: the caller
- * does.
+ * Allocate @pages contiguous pages, rounded up to a power of two in size and alignment, and zero
+ * them if @zero.
+ * @return nullptr if the arena is full. The leak report does not count these pages; the caller has
+ * to.
  */
 void *arenaAllocate(size_t pages, bool zero);
 
-/** Free exactly the result of arenaAllocate(@pages). A wrong or second free is a WARN and
- * ignored. */
+/**
+ * Free the result of arenaAllocate(@pages), with the same @pages. A wrong or second free does
+ * nothing but WARN.
+ */
 void arenaFree(void *address, size_t pages);
 
 /** Whether all of [@address, +@length) is in the arena. */
 bool arenaContains(const void *address, size_t length);
 
-/** The memfd, and the offset of @address (which is in the arena) in it. */
+/** The memfd, and the offset in it of @address, which must be in the arena. */
 int arenaFd();
 uint64_t arenaOffset(const void *address);
 
-/** Page allocations of alloc_pages() and friends that are not given back. */
+/** Allocations, and their bytes, of the alloc_pages() family that are not freed. */
 uint64_t arenaPageAllocations();
 uint64_t arenaPageBytes();
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Where the allocators note what is charged, see hostkernel/charge.h. */
+/* The allocators report here what they charge; see hostkernel/charge.h. */
 #pragma once
 
 #include <cstddef>

@@ -12,8 +12,9 @@
 
 #if defined(__x86_64__)
 /*
- * In assembly, so that no sanitizer instruments the accesses. Each FAULT row: address of the
- * instruction, address to continue at. All functions return the number of bytes left in rax.
+ * In assembly, so that no sanitizer instruments the accesses. Each row of the fault table has the
+ * address of an instruction and the address at which to continue. All functions return the number
+ * of bytes left in rax.
  */
 asm(R"(
 	.macro wd_fault from, to
@@ -192,7 +193,10 @@ void onFault(int signal, siginfo_t *info, void *context)
 	if (previous.sa_flags & SA_SIGINFO) {
 		previous.sa_sigaction(signal, info, context);
 	} else if (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN) {
-		/* The instruction faults again, and now kills as it would have without us. */
+		/*
+		 * The instruction faults again, and now the signal has the effect that it has
+		 * without this handler.
+		 */
 		struct sigaction standard = {};
 		standard.sa_handler = SIG_DFL;
 		sigaction(signal, &standard, nullptr);
@@ -224,7 +228,10 @@ void memoryAccessInit()
 #if defined(__x86_64__)
 namespace
 {
-/* The handler stays for the rest of the process: at load is early enough for every caller. */
+/*
+ * Install the handler when the program is loaded, which is before any use. It stays to the end of
+ * the process.
+ */
 [[gnu::constructor]] void installAtLoad()
 {
 	memoryAccessInit();
@@ -297,7 +304,7 @@ size_t touchPages(const void *address, size_t pages, bool write)
 	return pages - wd_asm_touch(address, pages, write);
 }
 
-#else /* other processors: leave the access by a long jump */
+#else /* other processors: a long jump ends an access that faults */
 
 #define WD_NO_SANITIZE __attribute__((no_sanitize("address", "thread", "undefined"), noinline))
 

@@ -8,7 +8,7 @@
 namespace wd::hostkernel
 {
 
-/** Take over the nodes (none: node 0 alone) and show them in sysfs. */
+/** Take the nodes from @config, or node 0 alone if it is empty, and show them in sysfs. */
 void numaStart(const std::vector<NodeInfo> &config);
 
 } // namespace wd::hostkernel

@@ -20,8 +20,8 @@ namespace
 {
 
 /*
- * One 32-bit counter a page, in tables of 2^18 pages (1 GiB) that come into being at the first pin
- * and stay: a table costs memory only where it is used.
+ * Each page has a 32-bit counter. A table has the counters of 2^18 pages (1 GiB); the first pin
+ * there makes it, and it stays. The host gives a table memory only where it is used.
  */
 constexpr unsigned kLeafBits = 18, kTopBits = 40 - kLeafBits;
 
@@ -54,7 +54,7 @@ Counter *counterOf(uint64_t pfn)
 	return &counters[pfn & ((1u << kLeafBits) - 1)];
 }
 
-/* Call @visit(counters, count) for each run that lies in one table. */
+/* Call @visit(counters, count) for each run of pages whose counters are in one table. */
 template <class Visit>
 void forRuns(uint64_t pfn, uint64_t count, Visit visit)
 {
@@ -123,7 +123,7 @@ namespace
 {
 std::shared_mutex mappingsMutex;
 std::atomic<size_t> mappingCount;
-std::map<uint64_t, uint64_t> &mappings() /* start to end */
+std::map<uint64_t, uint64_t> &mappings() /* start -> end */
 {
 	static auto *map = new std::map<uint64_t, uint64_t>;
 	return *map;

@@ -26,7 +26,10 @@ constexpr uint64_t kTableBits = kPresent | kWritable | kUser;
 constexpr uint64_t kFrame = 0x000ffffffffff000;
 constexpr unsigned kEntries = 512;
 
-/* A table of the kernel: every entry leads to it again, and users must not go there. */
+/*
+ * Stands for all tables of the kernel: every entry leads to the same table again, and user requests
+ * must not use it.
+ */
 struct KernelTable {
 	alignas(PAGE_SIZE) uint64_t entries[kEntries];
 
@@ -54,7 +57,10 @@ uint64_t *tableOf(uint64_t entry)
 	return reinterpret_cast<uint64_t *>(entry & kFrame);
 }
 
-/* Not the kernel's pages: an mm may outlive the kernel, and these are no leak. */
+/*
+ * From the C library's heap and not from the kernel's pages, since an mm may outlive the kernel,
+ * which would count its tables as a leak.
+ */
 uint64_t *newTable()
 {
 	void *page = aligned_alloc(PAGE_SIZE, PAGE_SIZE);
@@ -79,8 +85,8 @@ bool isEmpty(uint64_t *table)
 }
 
 /*
- * Freed tables are kept for a while with poison in them, so that a late reader of one is found (as
- * by CONFIG_PAGE_POISONING).
+ * Keeps freed tables for a while, filled with poison, so that a reader that is late is found (as
+ * with Linux's CONFIG_PAGE_POISONING).
  */
 class Quarantine
 {
@@ -110,7 +116,10 @@ Quarantine &quarantine()
 	return *instance;
 }
 
-/* Is it in memory, so that a touch does not wait? */
+/*
+ * Whether the page at @address is in memory, so that touching it does not wait. Of another process
+ * this cannot be seen.
+ */
 bool isResident(mm_struct *mm, uint64_t address)
 {
 	unsigned char in = 0;
@@ -171,7 +180,7 @@ UserTable::Tables UserTable::clear(uint64_t start, uint64_t end)
 	return unlinked;
 }
 
-/* Entries of @table for [@start, @end), which it covers. */
+/* Clear the entries of @table for [@start, @end), which is inside its range. */
 void UserTable::clearBelow(uint64_t *table, unsigned level, uint64_t start, uint64_t end,
 			   Tables &unlinked)
 {
@@ -199,7 +208,7 @@ void UserTable::discard(const Tables &tables)
 		quarantine().add(table);
 }
 
-/* @table's user half: it is the top one, or below that. */
+/* Collect the tables below @table: below its user half if it is the top table. */
 void UserTable::collectBelow(uint64_t *table, unsigned level, Tables &all)
 {
 	for (unsigned i = 0; level > 1 && i < kEntries; i++) {
@@ -247,7 +256,11 @@ vm_fault_t fill(mm_struct *mm, uint64_t address, bool write)
 		       : VM_FAULT_OOM;
 }
 
-/* Whether a page of another process is in memory cannot be seen. */
+/*
+ * Enter a page that has been touched, and return VM_FAULT_COMPLETED without the mmap lock, which
+ * the caller does not hold either. For pages of another process: VM_FAULT_RETRY would never end
+ * there, since isResident() cannot see them.
+ */
 vm_fault_t completed(mm_struct *mm, uint64_t address, bool write)
 {
 	mmap_read_lock(mm);

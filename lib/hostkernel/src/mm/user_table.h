@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parts of an mm beside struct mm_struct: a page table in the format of the processor, for IOMMUs
- * that walk it, and its notifiers.
- *
- * The host's own page table is not accessible, so this one is filled by handle_mm_fault() and by
- * pins, and emptied when the hosted kernel learns that memory has changed. It may lag behind the
- * process: an entry's frame is the process's address, so an access through a stale entry finds the
- * process's present memory there, with the process's own rights, or fails.
+ * Parts of an mm outside struct mm_struct: a page table in the processor's format, for IOMMUs that
+ * walk it, and the notifiers. A process cannot read its real page table, so handle_mm_fault() and
+ * pins fill this one, and the hosted kernel clears entries when it learns that memory has changed.
+ * An entry may be stale. But its frame number is the process's address, so an access through it
+ * finds the memory that the process has there now, with the process's rights, or fails.
  */
 #pragma once
 
@@ -25,32 +23,36 @@ namespace wd::hostkernel
 {
 
 /**
- * Four or five levels of 512 entries, x86-64. Entries are changed atomically: hardware sets bits in
- * them. The upper half of the top one leads to tables of the kernel, which no user request may use,
- * and no IOMMU should look at.
+ * A table in x86-64 format with four or five levels of 512 entries. Changes of entries are atomic,
+ * since hardware sets bits in them. The upper half of the top table leads to tables of the kernel,
+ * which no user request may use, and which no IOMMU should read.
  */
 class UserTable
 {
 public:
 	using Tables = std::vector<uint64_t *>;
 
-	/** With as many levels as the kernel has now. */
+	/** Makes a table with the number of levels that the kernel has now. */
 	UserTable();
 	~UserTable();
 	UserTable(const UserTable &) = delete;
 	UserTable &operator=(const UserTable &) = delete;
 
 	void *top() const { return top_; }
-	/** Page @address is at @pa from now on; rights only grow. @return false without memory. */
+	/**
+	 * Map the page at @address to @pa. An entry that exists keeps its rights and may get more.
+	 * @return false without memory.
+	 */
 	bool set(uint64_t address, uint64_t pa, bool writable);
 	/**
-	 * No page of [@start, @end) any more. @return tables that are empty now and have left the
-	 * tree; to be discarded when all notifiers have been called.
+	 * Unmap all pages of [@start, @end).
+	 * @return tables that have become empty and are unlinked. The caller discards them after it
+	 * has called all notifiers.
 	 */
 	Tables clear(uint64_t start, uint64_t end);
-	/** For tables without readers: they are poisoned (kFreedTableWord), and freed later. */
+	/** Poison @tables (kFreedTableWord) and free them later. They must have no readers. */
 	static void discard(const Tables &tables);
-	/** Discard every table but the top one; the user half of that is empty then. */
+	/** Discard every table but the top one, whose user half is empty then. */
 	void destroy();
 
 private:
@@ -61,7 +63,7 @@ private:
 
 	const unsigned levels_;
 	uint64_t *top_;
-	std::mutex mutex_; /* adders and clearers */
+	std::mutex mutex_; /* for set() and clear() */
 };
 
 /** For mmput_async(). */
@@ -73,7 +75,7 @@ struct AsyncPut {
 /** The object at mm->wd_private. */
 struct MmState {
 	UserTable table;
-	std::atomic<bool> shared{false}; /* there has been a notifier: pins fill the table too */
+	std::atomic<bool> shared{false}; /* there has been a notifier, so pins fill the table */
 	vm_area_struct vma{};
 	AsyncPut asyncPut{};
 	std::mutex notifiersMutex;
@@ -86,18 +88,18 @@ inline MmState &stateOf(const mm_struct *mm)
 }
 
 /**
- * The memory of [@start, @end) changed or went: entries, then notifiers, then tables. Under the
- * mmap lock.
+ * The memory of [@start, @end) has changed or gone: clear the entries, then call the notifiers,
+ * then free tables. The caller holds the mmap lock.
  */
 void userRangeChanged(mm_struct *mm, unsigned long start, unsigned long end);
 
 /**
- * As that for all memory, announced as in Linux when two threads unmap at the same time and neither
- * knows the other's range: with a range that covers nothing.
+ * The same for all memory. The notifiers get a range that covers nothing, as in Linux when two
+ * threads unmap at once and neither knows the other's range.
  */
 void userEverythingChanged(mm_struct *mm);
 
-/** The last user of @mm is gone: its notifiers are released, then its tables go. */
+/** The last user of @mm is gone: call release of its notifiers, then free its tables. */
 void mmReleaseNotifiers(mm_struct *mm);
 
 } // namespace wd::hostkernel

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Functions of the bus half of the hosted kernel (PCI, interrupts, MMIO, DMA, IOMMU core) for the
- * boot code and the memory map.
+ * Functions of the bus part of the hosted kernel (PCI, interrupts, MMIO, DMA, IOMMU core) that the
+ * boot code and the memory code call.
  */
 #pragma once
 
@@ -20,29 +20,33 @@ namespace wd::hostkernel
 struct BootConfig;
 
 /**
- * Register the platform-independent buses, give every function of @config its BAR addresses, and
- * add the PCI devices. To be called once per boot after the device model is up and before the
- * first module_init.
- * @return 0 or -errno (everything is undone).
+ * Register the buses, give every function of @config its BAR addresses, and add the PCI devices.
+ * The boot code calls this once, after the device model is up and before the first module_init.
+ * @return 0 or -errno; after an error all steps are undone.
  */
 int hostkernel_bus_init(const BootConfig &config);
 
-/** After the last module_exit: remove the PCI devices, stop the interrupt threads. */
+/**
+ * Remove the PCI devices and stop the interrupt threads. The boot code calls this after the last
+ * module_exit.
+ */
 void hostkernel_bus_exit();
 
-/** Every function loses its state, but memory stays, as in a sleep of the machine (S3). */
+/**
+ * Reset every function to its state at power-on, as a sleep of the machine (S3) does. Memory stays.
+ */
 void hostkernel_bus_power_cycle();
 
-/** DMA allocations and streaming mappings that are not released yet (LeakReport). */
+/** Number of DMA allocations and streaming mappings that are not released yet, for LeakReport. */
 uint64_t hostkernel_bus_dma_allocations();
 
 /**
- * The shared memory of [@phys, +@length) of a BAR, for mmap of device pages.
- * @return nothing if the range is no BAR, crosses one, or is trapped there.
+ * The shared memory of the BAR at [@phys, +@length), for mmap of device pages.
+ * @return nothing if the range is not inside one BAR, or if accesses trap there.
  */
 std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, size_t length);
 
-/** Whether @phys lies in the window of BAR addresses (which is no memory). */
+/** Whether @phys is in a BAR, where there is no memory. */
 bool hostkernel_bus_is_mmio(uint64_t phys);
 
 } // namespace wd::hostkernel

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interrupt numbers of one PCI function: one line per message. A line with a handler has a
- * thread of its own, which runs hard and threaded handlers one after the other.
+ * The interrupt numbers of one PCI function. Each message has a line; a line with a handler has a
+ * thread, which runs hard and threaded handlers one after the other.
  */
 #pragma once
 
@@ -16,22 +16,27 @@ namespace wd::hostkernel
 
 class IrqLine;
 
-/** Connects the messages of a function to interrupt numbers while it exists. */
+/** Connects the messages of a function to interrupt numbers for as long as it exists. */
 class IrqLines : public machine::InterruptSink
 {
 public:
-	/** @count numbers for the function called @device (in thread names). */
+	/**
+	 * Allocates @count numbers for @function. @device is its name, for the names of threads.
+	 */
 	IrqLines(machine::PciFunction &function, unsigned count, const std::string &device);
-	/** Warns if a handler is still installed, and removes it. */
+	/** If a handler is still installed, WARNs and removes it. */
 	~IrqLines() override;
 	IrqLines(const IrqLines &) = delete;
 	IrqLines &operator=(const IrqLines &) = delete;
 
 	unsigned count() const { return static_cast<unsigned>(lines_.size()); }
-	/** Number of vector @vector, which must be below count(). */
+	/** Interrupt number of @vector, which must be below count(). */
 	unsigned number(unsigned vector) const;
 
-	/** Called by the device model from any thread. A few atomic operations, or one wake-up. */
+	/**
+	 * The device model calls this from any thread. It takes no lock: it sets a mark and wakes
+	 * the thread.
+	 */
 	void signal(unsigned vector) noexcept override;
 
 private:
@@ -39,8 +44,10 @@ private:
 	std::vector<std::shared_ptr<IrqLine>> lines_;
 };
 
-/** No line delivers any more, and no handler runs; interrupts that arrive meanwhile are delivered
- * afterwards. */
+/**
+ * Stop delivery of all interrupts; returns when no handler runs. irqsResume() delivers the
+ * interrupts that have come in between.
+ */
 void irqsSuspend();
 void irqsResume();
 

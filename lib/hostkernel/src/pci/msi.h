@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* MSI and MSI-X of a function, beyond the functions for drivers. */
+/* MSI and MSI-X, for the other files of the PCI core. */
 #pragma once
 
 #include <linux/pci.h>
@@ -7,7 +7,7 @@
 namespace wd::hostkernel
 {
 
-/** Program the messages again, after a reset. */
+/** Program the messages of @dev again, after a reset. */
 void pciRestoreMsi(pci_dev *dev);
 
 } // namespace wd::hostkernel

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Sleep of PCI functions. As in Linux the bus saves configuration space after the driver's last
- * word, and restores it before the driver's first one; a driver that has no callbacks gets its bus
- * mastering back.
+ * callback for suspend, and restores it before the driver's first one for resume. For a driver
+ * without callbacks it also restores bus mastering.
  */
 #include "function.h"
 

@@ -2,8 +2,8 @@
 /*
  * Saving and restoring configuration space, and function-level reset.
  *
- * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X, and
- * nothing of a vendor-specific capability.
+ * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X.
+ * Vendor-specific capabilities are not.
  */
 #include <linux/delay.h>
 
@@ -56,7 +56,9 @@ void restoreAts(pci_dev *dev)
 					 PCI_ATS_CTRL_STU(dev->ats_stu - PCI_ATS_MIN_STU)));
 }
 
-/* BARs before the command register, so that nothing is decoded at a wrong place. */
+/*
+ * Write the BARs before the command register, so that the function never decodes a wrong address.
+ */
 void restoreHeader(pci_dev *dev)
 {
 	for (int where = PCI_STD_HEADER_SIZEOF - 4; where >= 0; where -= 4) {
@@ -77,7 +79,10 @@ bool canReset(pci_dev *dev)
 	return capabilities & PCI_EXP_DEVCAP_FLR;
 }
 
-/* With the device lock held. The driver is told around the reset. */
+/*
+ * Reset, and call the driver's reset_prepare before and reset_done after it. The caller holds the
+ * device lock.
+ */
 int resetLocked(pci_dev *dev)
 {
 	const pci_error_handlers *handlers = dev->driver ? dev->driver->err_handler : nullptr;
@@ -87,7 +92,7 @@ int resetLocked(pci_dev *dev)
 	if (handlers && handlers->reset_prepare)
 		handlers->reset_prepare(dev);
 	pci_save_state(dev);
-	/* Disable everything that could act while the function comes back. */
+	/* Disable all that the function could do while it comes back. */
 	pci_write_config_word(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
 	const int rc = pcie_flr(dev);
 
@@ -140,7 +145,10 @@ int pcie_flr(pci_dev *dev)
 {
 	PciSlotState &slot = slotOf(dev);
 
-	/* The same as Initiate Function Level Reset; the model is back when it returns. */
+	/*
+	 * As "initiate function level reset" in Device Control. The model is ready when this
+	 * returns.
+	 */
 	slot.function->reset();
 	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
 	return 0;

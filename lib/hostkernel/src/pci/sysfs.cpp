@@ -83,7 +83,7 @@ ssize_t overrideShow(struct device *dev, device_attribute *, char *buf)
 	return length;
 }
 
-/* A driver's name, or an empty line to end the override. */
+/* @buf has a driver's name, or an empty line to end the override. */
 ssize_t overrideStore(struct device *dev, device_attribute *, const char *buf, size_t count)
 {
 	const size_t length = strcspn(buf, "\n");
@@ -146,7 +146,7 @@ attribute *deviceAttributes[] = {
 	nullptr,
 };
 
-/* "reset" is only there for functions that can. */
+/* Only functions that can reset themselves have the file "reset". */
 umode_t deviceVisible(kobject *kobj, attribute *attribute, int)
 {
 	if (attribute == &resetAttribute.attr &&

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* A process as the kernel sees it: identity of its system calls, its files and mappings. */
+/* A process as the kernel sees it: its identity in system calls, its files and its mappings. */
 #include "caller.h"
 #include "core/immortal.h"
 #include "freezer.h"
@@ -29,10 +29,12 @@ namespace
 
 constexpr unsigned long kDefaultMemlock = 8UL << 20; /* Linux's default since 5.16 */
 constexpr unsigned long kDefaultFiles = 1UL << 20;
-/* A child of fork() has copies of this process's kernel, without its threads: they answer nothing.
+/*
+ * The error of calls in a child of fork(): it has a copy of the parent's kernel, but not its
+ * threads.
  */
 constexpr int kOtherProcess = -ESTALE;
-/* Rights of root that others do not have. */
+/* Capabilities of root. Other users have none. */
 constexpr uint64_t kAllCapabilities = ~uint64_t{0};
 
 class CallerImpl;
@@ -70,7 +72,7 @@ public:
 	void releaseAll();
 
 private:
-	/** While one of these lives, the calling thread acts for the caller. */
+	/** For as long as a Scope lives, its thread acts for the caller. */
 	class Scope;
 	friend class Scope;
 
@@ -80,7 +82,7 @@ private:
 
 	const ProcessMark mark_;
 	cred *cred_;
-	signal_struct *signal_ = new signal_struct{}; /* of leader_, which may outlive us */
+	signal_struct *signal_ = new signal_struct{}; /* of leader_, which may outlive this */
 	files_struct files_;
 	mm_struct *mm_;
 	task_struct *leader_;
@@ -141,7 +143,7 @@ private:
 	Saved before_;
 };
 
-/** A file of the caller's table for the length of a call. */
+/** Holds a reference to a file of the caller for the length of a call. */
 class FileRef
 {
 public:
@@ -164,7 +166,9 @@ private:
 	file *filp_;
 };
 
-/** Checks of pread and pwrite, in Linux's order: the offset, then the file, then its modes. */
+/**
+ * Checks of pread() and pwrite() in the order of Linux: the offset, then the file, then its modes.
+ */
 int positionError(const file *filp, loff_t position, fmode_t positioned, fmode_t access)
 {
 	if (position < 0)
@@ -185,7 +189,7 @@ CallerImpl::CallerImpl(int pid, unsigned uid, bool unlimited) : cred_(new cred{}
 		throw std::system_error(EAGAIN, std::generic_category(),
 					"no mm id left for process " + std::to_string(pid));
 	}
-	mmgrab(mm_); /* the object is ours until the destructor, as a zombie's is */
+	mmgrab(mm_); /* the object stays until the destructor, as a zombie's */
 	atomic_set(&cred_->usage, 1);
 	cred_->uid = cred_->euid = cred_->fsuid = kuid_t{uid};
 	cred_->user = alloc_uid(kuid_t{uid});
@@ -216,7 +220,7 @@ CallerImpl::~CallerImpl()
 		std::lock_guard lock(callersMutex);
 		callers.erase(this);
 	}
-	/* As in Linux: the address space goes before the files. */
+	/* As in Linux, the address space goes before the files. */
 	unmapAll();
 	endMm();
 	closeAll();
@@ -234,7 +238,7 @@ void CallerImpl::releaseAll()
 	closeAll();
 }
 
-/* The users of the mm that remain are threads of the kernel; the last one ends it. */
+/* Drop the caller's use of the mm. If kernel threads still use it, the last of them ends it. */
 void CallerImpl::endMm()
 {
 	Scope scope(*this, PF_EXITING);
@@ -288,7 +292,7 @@ void CallerImpl::unmapAll()
 		mappings.swap(mappings_);
 	}
 	Scope scope(*this);
-	threadState.onBehalf = false; /* the end of a process must not fail */
+	threadState.onBehalf = false; /* no injected faults: the end of a process must not fail */
 	for (auto &[address, vma] : mappings)
 		unmapFile(vma);
 }
@@ -517,8 +521,7 @@ int CallerImpl::dupTo(int fd, Caller &to)
 
 void callersReleaseAll()
 {
-	/* Callers may end at the same time only if the embedder does that: forbidden by shutdown().
-	 */
+	/* No caller ends at the same time: the host must not destroy callers during shutdown(). */
 	std::vector<CallerImpl *> all;
 	{
 		std::lock_guard lock(callersMutex);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "rcu_grace.h"
 
-/* Ours makes rcu_head a macro; liburcu has a struct of that name. */
+/* The kernel headers make rcu_head a macro, and liburcu has a struct of that name. */
 #include <linux/types.h>
 #undef rcu_head
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* liburcu (flavour bp), kept apart: its header uses the kernel's names for its own things. */
+/*
+ * Keeps the header of liburcu (flavour bp) out of other files, since it uses names of the kernel
+ * for things of its own.
+ */
 #pragma once
 
 namespace wd::hostkernel
@@ -8,7 +11,7 @@ namespace wd::hostkernel
 void graceReadLock();
 void graceReadUnlock();
 void graceWait();
-/** Readers of a parent must not be waited for in its child. */
+/** In a child of fork(), do not wait for readers of the parent. */
 void graceWatchForks();
 
 } // namespace wd::hostkernel

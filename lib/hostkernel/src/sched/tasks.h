@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tasks, as the other facilities see them. */
+/* Functions on tasks for other folders. */
 #pragma once
 
 #include <cstdint>
@@ -14,21 +14,24 @@ struct mm_struct;
 namespace wd::hostkernel
 {
 
-/** A task of the kernel, with one reference and every capability. */
+/** A new task of the kernel, with one reference and every capability. */
 task_struct *taskCreate(const char *name);
-/** The calling thread is @task from now on, and owns a reference of the caller. */
+/** Make @task the task of the calling thread. The thread takes over a reference from the caller. */
 void taskAdopt(task_struct *task);
-/** In a child of fork(): this thread is none of the kernel's any more. */
+/** For a child of fork(): the calling thread has no task any more. */
 void taskForget();
-/** If the task sleeps in one of the states of @mode. @return whether it did. */
+/** Wake @task if it sleeps in one of the states of @mode. @return whether it did. */
 bool taskWake(task_struct *task, unsigned mode);
-/** Until woken. @return false if @deadlineNs (0 = none) came first. */
+/**
+ * Sleep until another thread wakes this one. @deadlineNs is of hostNs(), 0 = none. @return false if
+ * it came first.
+ */
 bool taskSleep(uint64_t deadlineNs);
 
 /** Root with every capability: the credentials of kernel threads. */
 const cred *kernelCred();
 
-/** A new mm of this process (@pid 0) or of process @pid; nullptr if the ids are exhausted. */
+/** A new mm for this process (@pid 0) or for process @pid; nullptr if no mm id is free. */
 mm_struct *mmCreate(int pid);
 
 } // namespace wd::hostkernel

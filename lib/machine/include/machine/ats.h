@@ -2,8 +2,8 @@
 /*
  * The device's side of PCI Express address translation services (ATS) and page requests (PRI): the
  * settings in a function's configuration space, and the page requests that wait for an answer
- * (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are in the agents, one device TLB each.
- * Documentation/design/machine/iommu.rst has more.
+ * (VTD-PRQ-8 to VTD-PRQ-10). The translations themselves are not here: each agent keeps a part of
+ * the device TLB. Documentation/design/machine/iommu.rst has more.
  */
 #pragma once
 
@@ -30,50 +30,55 @@ struct PageRequestMessage {
 	bool privileged = false;
 	bool last = true; /**< LPIG: an answer is due */
 	uint16_t group = 0;
-	/** Last, without an access, with a PASID: "no more requests for this PASID". */
+	/**
+	 * The stop marker, with which a function says "no more requests for this PASID": it is the
+	 * last of its group, has a PASID, and asks for no access.
+	 */
 	bool isStopMarker() const { return last && !read && !write && stream.hasPasid; }
 };
 
-/** Upstream of a function with ATS: the IOMMU. Any thread, no lock of the endpoint held. */
+/** The IOMMU as the function's endpoint calls it. Any thread; the endpoint holds no lock. */
 class AtsHost
 {
 public:
 	virtual ~AtsHost() = default;
-	/** All messages of one group, or a part of it. Not inside a burst. */
+	/** @messages are those of one group, or a part of it. The caller is not inside a burst. */
 	virtual void pageRequests(std::span<const PageRequestMessage> messages) noexcept = 0;
-	/** The completion of the device-TLB invalidation that carried @tag. */
+	/** The function has completed the device-TLB invalidation that carried @tag. */
 	virtual void invalidationCompleted(Rid rid, unsigned tag) noexcept = 0;
-	/** ATS of @rid went on or off: returns when no burst relies on the old state. */
+	/** ATS of @rid went on or off. Returns when no burst relies on the old state any more. */
 	virtual void translationChanged(Rid rid) noexcept = 0;
 };
 
-/** Settings that software wrote into the function's ATS and PRI capabilities. */
+/** The settings in the function's ATS and PRI capabilities, written by software. */
 struct AtsSettings {
 	bool translation = false;  /**< ATS enable, and bus master */
 	bool pageRequests = false; /**< PRI enable */
 	uint32_t allocation = 0;   /**< page requests that may be outstanding */
 };
 
-/** Behaviour of the endpoint on device-TLB invalidations; for tests of software that relies on
- * them. */
+/**
+ * How the endpoint answers device-TLB invalidations. All but Obey are misbehaviour, for tests of
+ * software that relies on invalidations.
+ */
 enum class InvalidationConduct : uint8_t {
 	Obey,
-	Ignore, /**< completes, and keeps its translations */
+	Ignore, /**< completes them, but keeps its translations */
 	NeverComplete,
-	CompleteLate, /**< when completeLate() is called */
+	CompleteLate, /**< completes them when a test calls completeLate() */
 };
 
 /** Monotonic; readable from any thread. */
 struct AtsCounters {
 	uint64_t groups = 0, pages = 0;			 /**< requested */
 	uint64_t succeeded = 0, refused = 0, failed = 0; /**< callbacks, by response */
-	uint64_t unexpected = 0; /**< responses to groups without a waiter */
+	uint64_t unexpected = 0;			 /**< responses that match no group */
 };
 
 /**
- * One per function, shared with its IOMMU. Thread-safe. Its mutex is taken under those of the
- * IOMMU, and only that of the function's configuration space is taken under it. No callback runs
- * with it held.
+ * One per function, shared with its IOMMU. Thread-safe. Lock order: the mutexes of the IOMMU, the
+ * endpoint's mutex, the mutex of the function's configuration space. The endpoint calls AtsHost and
+ * PageRequester without its mutex, and statusChanged with it.
  */
 class AtsEndpoint
 {
@@ -91,60 +96,72 @@ public:
 		bool disable = false;
 	};
 
+	/**
+	 * @statusChanged is called with the mutex of the endpoint held, and must not call it back.
+	 */
 	explicit AtsEndpoint(std::function<void(const StatusChange &)> statusChanged);
 	~AtsEndpoint();
 
-	/* From the function. --------------------------------------------------------------------
-	 */
+	/* Called by the function --------------------------------------------------------------- */
 
-	/** The IOMMU upstream, and the function's requester id there; nullptr: none. */
+	/** @host: the IOMMU, or nullptr to disconnect. @rid: the function's requester id there. */
 	void connect(AtsHost *host, Rid rid);
-	/** Switching off answers waiters of that feature with Failure. */
+	/**
+	 * Software changed the settings. If that switches ATS or page requests off, all waiters are
+	 * answered with Failure.
+	 */
 	void configure(const AtsSettings &settings);
-	/** PRI reset: also forget groups that still expect answers. */
+	/**
+	 * PRI reset: as configure() with page requests off; also forget groups that still expect
+	 * answers.
+	 */
 	void resetPageRequests();
 	/** Function-level reset. */
 	void reset();
-	/** To be called before waiters are destroyed: all are answered when this returns. */
+	/**
+	 * Answer all waiters; returns when that is done. The owner calls this before it destroys
+	 * them.
+	 */
 	void shutdown();
 
-	/* From agents. --------------------------------------------------------------------------
-	 */
+	/* Called by agents --------------------------------------------------------------------- */
 
 	bool translating() const { return translating_.load(std::memory_order_relaxed); }
 	bool pageRequesting() const { return pageRequesting_.load(std::memory_order_relaxed); }
-	/** Device-TLB entries shall survive invalidations. */
+	/** Misbehaviour: device-TLB entries survive invalidations. */
 	bool keepsTranslations() const { return conduct_ == InvalidationConduct::Ignore; }
 
 	/**
 	 * Ask for as many of @pages as the allocation allows, as one group. Where it allows none,
-	 * @requester waits until that changes. @return Pending, or Ok if page requests are off.
+	 * @requester waits until that changes.
+	 * @return Pending, or Ok if page requests are off.
 	 */
 	DmaResult requestPages(const StreamId &stream, std::span<const uint64_t> pages,
 			       Access access, PageRequester &requester, uint64_t token) noexcept;
 
-	/* From the IOMMU. -----------------------------------------------------------------------
-	 */
+	/* Called by the IOMMU ------------------------------------------------------------------ */
 
-	/** A page group response. The next deliver() calls its waiters back. */
+	/** Take a page group response. The next deliver() calls the waiters back. */
 	void answer(const StreamId &stream, unsigned group, PageResponse response) noexcept;
-	/** Call back waiters that have been answered. No lock held. */
+	/** Call back waiters that have been answered. The caller holds no lock. */
 	void deliver() noexcept;
-	/** A device-TLB invalidation has been carried out. @return whether it completes now. */
+	/**
+	 * The IOMMU sends a device-TLB invalidation with @tag.
+	 * @return whether it completes now.
+	 */
 	bool completesInvalidation(unsigned tag);
-	/** It will never complete. */
+	/** Misbehaviour: invalidations that are sent now will never complete. */
 	bool abandonsInvalidations() const
 	{
 		return conduct_ == InvalidationConduct::NeverComplete;
 	}
 
-	/* From tests. ---------------------------------------------------------------------------
-	 */
+	/* Called by tests ---------------------------------------------------------------------- */
 
 	void setConduct(InvalidationConduct conduct) { conduct_ = conduct; }
 	/** Complete invalidations that CompleteLate has held back. */
 	void completeLate();
-	/** A completion without an invalidation. */
+	/** Send a completion with @tag that no invalidation asked for. */
 	void completeStray(unsigned tag);
 	/**
 	 * Send @messages as they are, in the function's name: any PASID, any group index, beyond
@@ -160,7 +177,10 @@ private:
 		PageResponse response;
 	};
 	using WaitingList = std::list<Waiting>;
-	/** A group index; it stays taken until the response, even without waiters. */
+	/**
+	 * The state of a group index. It stays taken until the response comes, even without
+	 * waiters.
+	 */
 	struct Group {
 		bool taken = false, awaited = false, hasPasid = false;
 		uint32_t pasid = 0, pages = 0;

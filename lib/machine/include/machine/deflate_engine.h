@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The library that compresses, without any device: a program would call it if there were no
- * accelerator. The model of the ZIP engine calls it too.
+ * Compression in software, without any device, as a program does it that has no accelerator. The
+ * model of the ZIP engine calls it too.
  */
 #pragma once
 
@@ -29,17 +29,17 @@ struct DeflateResult {
 	uint32_t checksum = 0;
 };
 
-/** Part of a stream that is compressed in several requests. */
+/** One part of a stream that is compressed in several requests. */
 struct DeflatePart {
 	DeflateFormat format = DeflateFormat::Deflate;
 	unsigned windowBits = 15; /**< 12..15: how far back matches may reach */
 	bool last = true;	  /**< false: end on a byte boundary, more will follow */
 	uint32_t total = 0;	  /**< bytes compressed before this part */
-	uint32_t checksum = 1;	  /**< of these bytes: 1 (zlib) or 0 (gzip) if there are none */
+	uint32_t checksum = 1;	  /**< of these bytes; if there are none: 1 (zlib), 0 (gzip) */
 };
 
 /**
- * Containers as the hardware makes and takes them: zlib and gzip without their header, with their
+ * Makes and takes containers as the hardware does: zlib and gzip without their header, with their
  * trailer. Stateless between calls, allocates nothing after construction. Thread-bound.
  */
 class DeflateEngine
@@ -48,17 +48,20 @@ public:
 	DeflateEngine();
 	~DeflateEngine();
 
-	/** The whole of @in as one complete stream. */
+	/** Compress the whole of @in into one complete stream. */
 	DeflateResult compress(std::span<const std::byte> in, std::span<std::byte> out,
 			       DeflateFormat format);
 
-	/** Part of a stream, of which nothing is kept: matches do not reach into other parts. */
+	/**
+	 * Compress @in as one part of a stream. The engine keeps nothing between parts, so matches
+	 * do not reach into other parts.
+	 */
 	DeflateResult compress(std::span<const std::byte> in, std::span<std::byte> out,
 			       const DeflatePart &part);
 
 	/**
-	 * One complete stream at the beginning of @in; consumed counts its trailer. After
-	 * OutputFull the output holds the beginning.
+	 * Decompress the complete stream at the beginning of @in; consumed counts its trailer too.
+	 * After OutputFull, @out holds the first bytes of the data.
 	 */
 	DeflateResult decompress(std::span<const std::byte> in, std::span<std::byte> out,
 				 DeflateFormat format);

@@ -20,7 +20,7 @@ public:
 	/** @memory must outlive the route and its agents. */
 	explicit DirectRoute(PhysicalMemory &memory) : memory_(memory) {}
 
-	/** Bursts of these agents order nothing: there is no invalidation to wait for. */
+	/** Bursts of these agents do nothing, since no invalidation has to wait for them. */
 	std::unique_ptr<DmaAgent> createAgent() override;
 
 private:

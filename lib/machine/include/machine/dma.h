@@ -21,25 +21,25 @@ class AtsEndpoint;
 enum class PageResponse : uint8_t {
 	Success = 0,	    /**< try again */
 	InvalidRequest = 1, /**< at least one page cannot be had */
-	Failure = 15,	    /**< no more page requests, please */
+	Failure = 15,	    /**< the function should send no more page requests */
 };
 
-/** A requester of pages with DmaAgent::prepare(). */
+/** The caller of DmaAgent::prepare(), to which the answer to its page request goes. */
 class PageRequester
 {
 public:
 	virtual ~PageRequester() = default;
 	/**
-	 * The answer to the request with @token, exactly once. Any thread, no lock of the route
-	 * held, perhaps before prepare() has returned. Requests that got lost, timed out or were
-	 * cut off by a reset are answered with Failure.
+	 * The answer to the request with @token. Called exactly once for each prepare() that
+	 * returns Pending: on any thread, with no lock of the route held, perhaps before prepare()
+	 * has returned. A request that is lost, times out or is cut off by a reset gets Failure.
 	 */
 	virtual void answered(uint64_t token, PageResponse response) noexcept = 0;
 };
 
 /**
- * One thread's port to memory. Thread-bound: only the thread that uses it may call it, except that
- * invalidations of the route may run concurrently on other threads.
+ * One thread's port to memory. Thread-bound: only one thread may call it. Invalidations of the
+ * route may run on other threads at the same time.
  *
  * A burst is the interval between beginBurst() and endBurst(). An invalidation that completes on
  * another thread has waited for every burst that was running when it started (draining of reads
@@ -57,7 +57,7 @@ public:
 	virtual DmaResult read(const StreamId &stream, uint64_t iova,
 			       std::span<std::byte> dst) noexcept = 0;
 
-	/** Write. On failure a prefix may have been written (as on a real bus). */
+	/** Write @src at @iova. On failure a prefix may have been written, as on a real bus. */
 	virtual DmaResult write(const StreamId &stream, uint64_t iova,
 				std::span<const std::byte> src) noexcept = 0;
 
@@ -74,12 +74,13 @@ public:
 	}
 
 	/**
-	 * Look [@iova, +@length) up ahead of accesses that will be @access. Where the function has
-	 * address translation services on, translations come into its device TLB, and pages that
-	 * are missing are requested, as one group, if it has page requests on. Not inside a burst.
-	 * @return Ok: go on, the accesses decide. Pending: they were requested, @requester hears of
-	 * it and may try again then; there may be more pages than one group has room for. Blocked:
-	 * refused, nothing was requested.
+	 * Make [@iova, +@length) ready for accesses of kind @access that follow. Call it outside a
+	 * burst. If ATS of the function is on, its translations come into the device TLB; if its
+	 * page requests are on too, pages that are missing are requested, as one group.
+	 * @return Ok: nothing to wait for, each access now succeeds or fails by itself. Pending:
+	 * pages were requested. @requester gets the answer and calls again then, since one group
+	 * may not have room for all of them. Blocked: the IOMMU refuses the range; nothing was
+	 * requested.
 	 */
 	virtual DmaResult prepare(const StreamId &stream, uint64_t iova, uint64_t length,
 				  Access access, PageRequester &requester, uint64_t token) noexcept
@@ -90,7 +91,7 @@ public:
 	}
 };
 
-/** RAII burst. */
+/** A burst for as long as the object lives. */
 class DmaBurst
 {
 public:
@@ -103,7 +104,10 @@ private:
 	DmaAgent &agent_;
 };
 
-/** The fabric between devices and memory. createAgent() is thread-safe. Agents die before it. */
+/**
+ * The fabric between devices and memory. createAgent() is thread-safe. Destroy its agents before
+ * it.
+ */
 class DmaRoute
 {
 public:
@@ -111,8 +115,8 @@ public:
 	virtual std::unique_ptr<DmaAgent> createAgent() = 0;
 
 	/**
-	 * The function with requester id @rid has address translation services; @endpoint says
-	 * whether they are on. A route without translation ignores it.
+	 * Tell the route that the function with requester id @rid has ATS. @endpoint says whether
+	 * ATS is on. A route without translation ignores the call.
 	 */
 	virtual void attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
 	{

@@ -18,7 +18,9 @@ namespace wd::machine
 
 class EngineThread;
 
-/** Something an engine thread polls. The pool must be stopped before a queue it knows dies. */
+/**
+ * Something that an engine thread polls. Stop the pool before you destroy a queue that it knows.
+ */
 class EngineQueue
 {
 public:
@@ -30,9 +32,12 @@ public:
 protected:
 	/** False: forget the queue until it is woken again. Any thread, lock-free. */
 	virtual bool active() const noexcept = 0;
-	/** Whether step() would find something. May err on either side of a race. Lock-free. */
+	/**
+	 * Whether step() would find work. In a race with a doorbell either answer may be wrong: a
+	 * false "no" is mended by the next look. Lock-free.
+	 */
 	virtual bool hasNews() const noexcept = 0;
-	/** Do at most one request. @return whether anything was done. Owner thread only. */
+	/** Execute at most one request. @return whether anything was done. Owner thread only. */
 	virtual bool step(EngineThread &thread) noexcept = 0;
 
 	/** The owner, for wake(). nullptr until the pool was told of the queue. */
@@ -56,15 +61,19 @@ struct EnginePolicy {
 	uint64_t spinNs = 100'000;	   /**< idle time before it starts to sleep */
 	uint64_t shortestSleepNs = 20'000; /**< first sleep; each further one is twice as long */
 	uint64_t longestSleepNs = 1'000'000;
-	uint64_t coldNs = 2'000'000; /**< a queue without work for so long is no longer hot */
-	/** Unused queues looked at after each pass over the used ones, ... */
+	uint64_t coldNs = 2'000'000; /**< after so long without work a queue is no longer hot */
+	/**
+	 * How many unused (cold) queues the thread looks at after each pass over the hot ones, ...
+	 */
 	unsigned sweepBatch = 4;
-	/** ... and one more for each so many ns that the pass took, so that the share is constant.
+	/**
+	 * ... and for how many ns of that pass it looks at one more, so that sweeping takes a
+	 * constant share of the time.
 	 */
 	uint64_t sweepNs = 500;
 };
 
-/** State that lives as long as an engine thread, such as staging buffers and codecs. */
+/** Base class of state that lives as long as an engine thread, such as buffers and codecs. */
 class EngineLocal
 {
 public:
@@ -77,10 +86,10 @@ class EngineThread
 public:
 	/** Port through the IOMMU. Use it only while step() runs. */
 	DmaAgent &translated() { return *translated_; }
-	/** Port of a function that is outside the IOMMU's scope. */
+	/** Port past the IOMMU, for functions that are outside its scope. */
 	DmaAgent &direct() { return *direct_; }
 
-	/** This thread's only T, made on first use. T derives from EngineLocal. */
+	/** This thread's own T, made on first use. T derives from EngineLocal. */
 	template <typename T>
 	T &local()
 	{
@@ -93,7 +102,10 @@ public:
 		return static_cast<T &>(*locals_.back().state);
 	}
 
-	/** Have @queue looked at now: new work, or it became active. Any thread, lock-free. */
+	/**
+	 * Make the thread look at @queue now, since it has new work or became active. Any thread,
+	 * lock-free.
+	 */
 	void wake(EngineQueue &queue) noexcept;
 
 	~EngineThread();
@@ -126,7 +138,7 @@ private:
 	std::unique_ptr<Sleeper> sleeper_;
 };
 
-/** Constructed stopped. start() and stop() from one thread; the rest thread-safe. */
+/** Constructed stopped. Call start() and stop() from one thread; the rest is thread-safe. */
 class EnginePool
 {
 public:
@@ -138,11 +150,14 @@ public:
 	EnginePool &operator=(const EnginePool &) = delete;
 
 	void start();
-	/** Ends the threads after the request that each is running. Queues keep their state. */
+	/** Each thread ends after the request that it is running. Queues keep their state. */
 	void stop();
 
+	/** Number of engine threads, running or not. */
 	unsigned threads() const;
-	/** Give @queue an owner (in turn over the threads). Once per queue, before its first wake.
+	/**
+	 * Give @queue an owner; the threads take turns. Call it once per queue, before its first
+	 * wake().
 	 */
 	void adopt(EngineQueue &queue);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fault reason codes of scalable mode, as they appear in the FR field of a fault record (VT-d
- * 7.1.3). "Qualified" reasons are the ones that FPD in a table entry keeps out of the record.
+ * 7.1.3). A fault with a "qualified" reason is not recorded if FPD is set in a table entry on its
+ * way.
  */
 #pragma once
 
@@ -13,7 +14,7 @@ namespace wd::machine
 enum class FaultReason : uint8_t {
 	None = 0x00, /**< success */
 
-	InterruptRangeRequest = 0x29, /**< request without PASID into FEEx that is no interrupt */
+	InterruptRangeRequest = 0x29, /**< request to FEExxxxxh without PASID, not an interrupt */
 
 	RootPointerMode = 0x30,	   /**< RTA.1: translation-table mode that is not supported */
 	LegacyPasid = 0x31,	   /**< RTA.2: request with PASID in legacy mode */

@@ -21,8 +21,9 @@ namespace wd::machine
 /** Capabilities and limits of a unit, fixed at construction. */
 struct IommuCapabilities {
 	/**
-	 * CAP and ECAP as they shall read. The unit clears bits of features that it does not model
-	 * (interrupt remapping, caching mode, ...) and bits without their precondition (VTD-REG-9).
+	 * The wanted contents of CAP and ECAP. The unit clears the bits of features that it does
+	 * not model (interrupt remapping, caching mode, ...) and bits without their precondition
+	 * (VTD-REG-9).
 	 */
 	uint64_t cap = 0;
 	uint64_t ecap = 0;
@@ -33,18 +34,18 @@ struct IommuCapabilities {
 
 /** Capacity of the translation caches. Changing it empties them. */
 enum class CacheMode {
-	Normal,	 /**< bounded: entries that were not used lately make room */
-	Maximal, /**< nothing is dropped until software says so: finds missing flushes */
-	None,	 /**< nothing is kept: every request walks */
+	Normal,	 /**< bounded: an entry that was not used lately is dropped for a new one */
+	Maximal, /**< only an invalidation drops entries, so that a missing flush shows */
+	None,	 /**< nothing is kept: every request walks the tables */
 };
 
-/** Switches that make the unit misbehave, for tests that prove that another test can fail. */
+/** Switches that make the unit misbehave. A test uses them to prove that another test can fail. */
 struct IommuMisbehaviour {
 	/** Invalidation descriptors are accepted and completed, but drop nothing. */
 	bool ignoreInvalidations = false;
 	/**
-	 * The invalidation queue stands still, as of a unit that hangs: nothing is fetched. When
-	 * this ends it continues at the same place. Registers answer.
+	 * The invalidation queue fetches nothing, as in a unit that hangs; registers still answer.
+	 * When the switch goes off, the queue continues at the same place.
 	 */
 	bool stallInvalidations = false;
 };
@@ -62,7 +63,10 @@ struct TranslationResult {
 	FaultReason reason = FaultReason::None;
 	uint64_t address = 0;	 /**< host physical address of the request's first byte */
 	uint64_t contiguous = 0; /**< bytes from there to the end of the page that was used */
-	/** The request ends in the unit (interrupt range without PASID); @address means nothing. */
+	/**
+	 * The request ends in the unit, without an access to memory (interrupt range, no PASID);
+	 * @address means nothing then.
+	 */
 	bool consumed = false;
 };
 
@@ -74,7 +78,7 @@ struct TranslationCompletion {
 	bool read = false, write = false;
 	bool untranslated = false, privileged = false, snooped = false;
 	bool large = false;   /**< S: the lowest 0 bit of @address gives the size of the page */
-	uint64_t address = 0; /**< as it stands in the completion */
+	uint64_t address = 0; /**< the address field of the completion */
 };
 
 /** Event counters since construction; monotonic, readable from any thread. */
@@ -82,14 +86,14 @@ struct IommuCounters {
 	uint64_t iotlbHits = 0, iotlbMisses = 0;
 	uint64_t faults = 0;	    /**< blocked requests, recorded or not */
 	uint64_t invalidations = 0; /**< descriptors executed, waits not counted */
-	/** Root, context, directory, PASID and paging entries read from memory by walks. */
+	/** Entries (root, context, directory, PASID, paging) that walks read from memory. */
 	uint64_t entryReads = 0;
 };
 
 /**
- * Thread-safe. Agents are thread-bound (dma.h). A register write must not be made from inside a
- * burst of one of the unit's own agents: it may wait for that burst. The thread with the register
- * write or request that causes an interrupt raises it, with no lock of the unit held.
+ * Thread-safe. Agents are thread-bound (dma.h). A thread must not write a register from inside a
+ * burst of one of the unit's agents, since the write may wait for that burst. If a register write
+ * or a DMA request causes an interrupt, its own thread raises it, with no lock of the unit held.
  */
 class IommuUnit : public PciFunction, public DmaRoute
 {
@@ -116,13 +120,17 @@ public:
 	/** One untranslated request through the caches of an internal agent; for tests. */
 	TranslationResult translate(const TranslationRequest &request);
 
+	/** Waits for bursts that are running. Not inside a burst. */
 	void setCacheMode(CacheMode mode);
 	void setMisbehaviour(const IommuMisbehaviour &misbehaviour);
 	IommuCounters counters() const;
-	/** As CAP and ECAP read. */
+	/** CAP and ECAP as software reads them. */
 	const IommuCapabilities &capabilities() const;
 
-	/** Registers are in BAR0 (VTD-REG-10). Accesses are executed before the call returns. */
+	/**
+	 * Registers are in BAR0 (VTD-REG-10). A write has had all its effects when barWrite()
+	 * returns.
+	 */
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 

@@ -53,7 +53,7 @@ struct IommuDescription {
 	uint64_t cap = 0, ecap = 0;
 };
 
-/** The parts of a machine. Value type. */
+/** The description of a whole machine. Value type. */
 struct MachineDescription {
 	std::string name;
 	std::vector<NumaNode> nodes;
@@ -64,10 +64,12 @@ struct MachineDescription {
 
 	/** @throws std::system_error (invalid_argument) that names the offending JSON field. */
 	static MachineDescription fromJson(std::string_view text);
+	/** Read a file with JSON; errors as fromJson(), and those of reading @path. */
 	static MachineDescription fromFile(const std::string &path);
-	/** Presets that ship with the project: "two-socket". */
+	/** @name: a name from presetNames(), as "two-socket". */
 	static MachineDescription preset(std::string_view name);
 	static std::vector<std::string> presetNames();
+	/** The description as JSON that fromJson() accepts. */
 	std::string toJson() const;
 };
 
@@ -79,17 +81,26 @@ struct MachineFunction {
 };
 
 /**
- * The running machine. Constructed stopped; start() begins the engine threads; the destructor
- * stops them. Thread-safe after construction.
+ * A machine that can run. It is constructed stopped: start() starts the engine threads, and stop()
+ * or the destructor ends them. Thread-safe after construction.
  */
 class Machine
 {
 public:
+	/**
+	 * @memory: what devices reach; it must outlive the machine.
+	 * @throws std::system_error if the description asks for capabilities that do not fit, or if
+	 * doorbell pages cannot be allocated.
+	 */
 	Machine(MachineDescription description, PhysicalMemory &memory);
 	~Machine();
 	Machine(const Machine &) = delete;
 	Machine &operator=(const Machine &) = delete;
 
+	/**
+	 * Call start() and stop() from one thread. stop() returns when no engine thread runs any
+	 * more.
+	 */
 	void start();
 	void stop();
 

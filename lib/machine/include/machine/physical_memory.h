@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory that translated requests reach, as the embedder of the machine supplies it: the
- * process itself (hosted), a guest's RAM (vfio-user), or a sparse arena with holes (tests).
+ * The memory that translated requests reach. The program that builds the machine supplies it: its
+ * own memory (hosted), a guest's RAM (vfio-user), or sparse memory with holes (tests).
  */
 #pragma once
 
@@ -12,8 +12,8 @@ namespace wd::machine
 {
 
 /**
- * Physical (host physical, HPA) memory. Thread-safe: every function may be called from any thread
- * at any time. Nothing here ever crashes on a bad address: an address without memory is `false`.
+ * Physical (host physical, HPA) memory. Thread-safe: any thread may call every function at any
+ * time. For an address without memory a function returns false; it never crashes.
  */
 class PhysicalMemory
 {
@@ -28,7 +28,8 @@ public:
 
 	/**
 	 * One naturally aligned load of 1, 2, 4 or 8 bytes, single-copy atomic, acquire.
-	 * @return false if there is no memory, the size is another one, or @pa is unaligned.
+	 * @return false if there is no memory at @pa, @size is none of these, or @pa is not
+	 * aligned.
 	 */
 	virtual bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept = 0;
 
@@ -37,8 +38,8 @@ public:
 
 	/**
 	 * Atomic compare and exchange of an aligned 64-bit word. @expected is updated with the
-	 * value found. @return false if there is no memory; otherwise @exchanged says whether it
-	 * was done.
+	 * value found.
+	 * @return false if there is no memory; otherwise @exchanged says whether it was done.
 	 */
 	virtual bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 				     bool &exchanged) noexcept = 0;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue manager (QM version 3) that fronts every HiSilicon accelerator: registers, mailbox,
- * doorbells, queue pairs and event queues. Its rules: Documentation/spec/qm-zip.rst.
+ * The queue manager (QM version 3) through which software uses any HiSilicon accelerator:
+ * registers, mailbox, doorbells, queue pairs and event queues. Its rules:
+ * Documentation/spec/qm-zip.rst.
  */
 #pragma once
 
@@ -24,13 +25,15 @@ struct Task {
 	EngineThread &thread;
 	DmaAgent &agent; /**< for data, with @stream */
 	StreamId stream;
-	/** DmaAgent::prepare() is called for memory that @stream reaches, with these two. */
+	/**
+	 * The engine calls DmaAgent::prepare() before it uses memory of @stream, with these two.
+	 */
 	bool prepares;
 	PageRequester &pages;
 	uint64_t token;
-	/** Pages that the request needs cannot be had: it ends now, with a bus error. */
+	/** The kernel refused pages that the request needs: the engine ends it with a bus error. */
 	bool refused;
-	/** Times that a page had gone between prepare() and the access; the engine counts. */
+	/** How often a page had gone between prepare() and the access. The engine counts. */
 	unsigned vanished;
 	/** The descriptor. The engine leaves results in words 0-3, 15 and 28-31. */
 	std::array<uint32_t, 32> words;
@@ -42,12 +45,14 @@ class TaskEngine
 public:
 	virtual ~TaskEngine() = default;
 	/**
-	 * Run @task. Concurrent calls are for different queues. Failures are a status word.
-	 * @return false if DmaAgent::prepare() said Pending: nothing has happened, @task.words are
-	 * as they were, and the same task will be given again when the pages are there.
+	 * Run @task. Concurrent calls are for different queues. A failed request has its error in
+	 * the status word.
+	 * @return false if DmaAgent::prepare() returned Pending. Then nothing has happened,
+	 * @task.words are unchanged, and the queue manager runs the same task again when the pages
+	 * are there.
 	 */
 	virtual bool execute(Task &task) noexcept = 0;
-	/** @queue starts or ends: drop its state. Never while it executes a task. */
+	/** @queue starts or ends: drop its state. Not called while the queue executes a task. */
 	virtual void forget(unsigned queue) noexcept = 0;
 };
 
@@ -56,12 +61,18 @@ class QueueManagerHost
 {
 public:
 	virtual ~QueueManagerHost() = default;
+	/** Send interrupt message @vector, a QueueManagerVector. */
 	virtual void message(unsigned vector) noexcept = 0;
+	/**
+	 * Requester id for requests through the IOMMU; nothing while the function is not in its
+	 * scope.
+	 */
 	virtual std::optional<Rid> requester() const noexcept = 0;
+	/** Whether the function may issue requests. */
 	virtual bool mayMaster() const noexcept = 0;
 };
 
-/** Meaning of the four messages of a function. */
+/** Numbers of the four interrupt messages of a function. */
 enum QueueManagerVector : unsigned { kVectorEvent, kVectorAsync, kVectorPeer, kVectorAbnormal };
 
 struct QueueManagerConfig {
@@ -74,19 +85,19 @@ struct QueueManagerConfig {
 /** Bytes of a queue's doorbell window, and of the page in it with one word per kind. */
 constexpr uint64_t kDoorbellWindow = 0x10000, kDoorbellWords = 0x2000;
 
-/** Thread-safe. The pool must be stopped before the queue manager is destroyed. */
+/** Thread-safe. Stop the pool before you destroy the queue manager. */
 class QueueManager
 {
 public:
 	/**
-	 * @translated and @direct are the fabrics with and without IOMMU; which one a request takes
-	 * depends on @host.requester(). All references must outlive the object.
+	 * @translated is the route through the IOMMU, @direct the one past it. A request takes
+	 * @translated if @host.requester() has a value. All references must outlive the object.
 	 */
 	QueueManager(const QueueManagerConfig &config, QueueManagerHost &host, TaskEngine &engine,
 		     EnginePool &pool, DmaRoute &translated, DmaRoute &direct);
 	~QueueManager();
 
-	/** Aligned 32-bit register of BAR2 below 0x300000. */
+	/** @offset: an aligned 32-bit register of BAR2, below 0x300000. */
 	uint32_t readRegister(uint64_t offset);
 	/** @bytes has bit n set if byte n of @value is written. */
 	void writeRegister(uint64_t offset, uint32_t value, unsigned bytes);
@@ -96,11 +107,16 @@ public:
 	/** BAR4, size 1, 2, 4 or 8, not crossing an 8-byte boundary. */
 	uint64_t readWindow(uint64_t offset, unsigned size);
 	void writeWindow(uint64_t offset, uint64_t value, unsigned size);
+	/** As PciFunction::barShared() for BAR4. */
 	std::optional<SharedPages> sharedWindow(uint64_t offset, size_t length);
 
 	/** Function-level reset: drain, drop every queue, registers to their reset values. */
 	void reset();
-	/** The host's answers changed: queues with work look again. */
+	/**
+	 * @host now gives other answers. If it may be master, queues with work try again. If not,
+	 * this returns when the requests and the mailbox command that run have ended: from then on
+	 * the device accesses no memory.
+	 */
 	void hostChanged();
 
 	struct Impl;

@@ -17,8 +17,8 @@ class ZipFunction final : public PciFunction
 {
 public:
 	/**
-	 * @translated carries requests once `routing` is valid, @direct before. Both and @pool must
-	 * outlive the function; @pool must be stopped before the function is destroyed.
+	 * Requests take @direct until `routing` is valid, and @translated from then on. Both and
+	 * @pool must outlive the function. Stop @pool before you destroy the function.
 	 */
 	ZipFunction(const AcceleratorDescription &description, EnginePool &pool,
 		    DmaRoute &translated, DmaRoute &direct);
@@ -28,7 +28,7 @@ public:
 	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
 	std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length) override;
 
-	/** The device's side of ATS and page requests; tests make it misbehave. */
+	/** The function's ATS and page requests. Tests use this to make it misbehave. */
 	AtsEndpoint &ats();
 
 protected:

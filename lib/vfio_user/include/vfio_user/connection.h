@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One client (QEMU's device) on one socket, from its VERSION message to its end.
+ * One client (a device of QEMU) on one socket, from its VERSION message until it goes away.
  */
 #pragma once
 
@@ -24,14 +24,16 @@ class Connection
 {
 public:
 	/**
-	 * @function and @memory must outlive the connection. @stop becomes readable when the
-	 * connection shall end; it stays the caller's. @reset carries out DEVICE_RESET; none: a
-	 * function-level reset. The client does not say whether its machine or only a bus is reset,
-	 * and the owner of a function can cause the latter: routing must survive it.
+	 * @function and @memory must outlive the connection. The caller owns @stop and makes it
+	 * readable to end the connection. @reset carries out DEVICE_RESET; none: a function-level
+	 * reset, which keeps the routing. The client does not say whether the whole machine or only
+	 * a bus is reset, and the owner of a function can cause a reset of its bus.
 	 */
 	Connection(machine::PciFunction &function, GuestMemory &memory, UniqueFd socket, int stop,
 		   Log log, std::function<void()> reset = {});
-	/** Disconnects interrupts, powers the function on anew, gives up the client's memory. */
+	/**
+	 * Disconnects interrupts, resets the function as at power on, gives up the client's memory.
+	 */
 	~Connection();
 	Connection(const Connection &) = delete;
 	Connection &operator=(const Connection &) = delete;

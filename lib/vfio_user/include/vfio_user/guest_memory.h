@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's memory as all connections of one machine announce it (DMA_MAP), seen by the machine
- * as its physical memory. See Documentation/design/machine/vfio-user.rst for the design.
+ * The guest's memory, which the connections of a machine announce (DMA_MAP). It is the physical
+ * memory of the machine. See Documentation/design/machine/vfio-user.rst for the design.
  */
 #pragma once
 
@@ -30,17 +30,18 @@ struct GuestRange {
 };
 
 /**
- * The union of the claims of all connections. Every function sees the same memory, because all
- * their requests pass one IOMMU. Where claims overlap, the newest decides whether writes are
- * allowed; an address must have the same memory in all of them.
+ * The union of the claims of all connections. A claim says that a range of a file is guest memory.
+ * Every function sees the same memory, because all their requests pass one IOMMU. Claims may
+ * overlap if they agree on the memory of each address; the newest decides whether writes are
+ * allowed.
  *
- * Thread-safe. Accesses take no lock; claim() and release() serialise, and return when no access
+ * Thread-safe. Accesses take no lock. claim() and release() take a lock, and return when no access
  * uses the old state any more.
  */
 class GuestMemory final : public machine::PhysicalMemory
 {
 public:
-	/** One claim; 0 is none. */
+	/** The number of a claim; 0 is none. */
 	using Claim = uint64_t;
 
 	GuestMemory();
@@ -49,14 +50,14 @@ public:
 	GuestMemory &operator=(const GuestMemory &) = delete;
 
 	/**
-	 * Make @range of the file @fd accessible. @fd stays the caller's and may be closed after.
+	 * Make @range of the file @fd accessible. The caller keeps @fd and may close it afterwards.
 	 * @throws std::system_error: invalid_argument (no pages, beyond the file, wraps around),
 	 * operation_not_permitted (the file could shrink under us: not a memfd sealed against
 	 * it), file_exists (another claim has other memory there), permission_denied, ENOMEM.
 	 */
 	Claim claim(const GuestRange &range, int fd);
 
-	/** Give @claims up. Returns when no access to memory that is gone is in flight. */
+	/** Give @claims up. Returns when no access uses memory that is no longer claimed. */
 	void release(std::span<const Claim> claims) noexcept;
 
 	/** While it lives, nothing that is accessible now is unmapped. For tests and checks. */
@@ -70,8 +71,8 @@ public:
 	};
 
 	/**
-	 * From now on there is no memory, even with new claims, until the last claim is gone: a
-	 * client's claims were found to be false.
+	 * A client's claims were found to be false. From now on there is no memory, even with new
+	 * claims, until the last claim is given up.
 	 */
 	void distrust() noexcept;
 	bool distrusted() const noexcept;
@@ -98,7 +99,7 @@ private:
 
 	ReadGate gate_;
 	std::atomic<const Snapshot *> snapshot_;
-	mutable std::mutex mutex_; /**< guards the members below, and the one writer of the gate */
+	mutable std::mutex mutex_; /**< guards the members below and gate_.synchronize() */
 	std::map<Claim, Entry> entries_;
 	Claim last_ = 0;
 	bool distrusted_ = false;

@@ -18,7 +18,7 @@ public:
 	using Receiver = std::function<void(Level, const std::string &line)>;
 
 	Log() = default;
-	/** @name stands before every line. @trace: also say each message. */
+	/** @name stands before every line. @trace: log each message, too. */
 	Log(std::string name, bool trace, Receiver receiver)
 		: name_(std::move(name)),
 		  trace_(trace),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages of the vfio-user protocol 0.0 as they lie on the wire (VFIOUSER-MSG-1). Byte order is
- * that of the host; there is no padding beyond the members declared here.
+ * Messages of the vfio-user protocol 0.0 as a socket carries them (VFIOUSER-MSG-1): in the byte
+ * order of the host, without padding.
  */
 #pragma once
 
@@ -137,11 +137,11 @@ static_assert(sizeof(DmaAccess) == 16 && offsetof(DmaAccess, count) == 8);
 /* Limits of this server, as in its VERSION reply. */
 constexpr uint32_t kMaxMessageFds = 16;
 /**
- * Bytes of one region access: QEMU reads the whole configuration space at once (VFIOUSER-REGION-3).
+ * The longest region access: QEMU reads the whole configuration space at once (VFIOUSER-REGION-3).
  */
 constexpr uint32_t kMaxTransfer = 4096;
 constexpr uint32_t kMaxDmaMaps = 4096;
-/** Header included. Everything legal is far smaller. */
+/** With the header. Valid messages are much shorter. */
 constexpr uint32_t kMaxMessage = 65536;
 
 } // namespace wd::vfio_user

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Readers that never wait, and a writer that waits until no reader can still use the replaced
- * object.
+ * Readers that never wait, and a writer that waits until no reader uses the replaced object.
  */
 #pragma once
 
@@ -18,17 +17,17 @@ namespace wd::vfio_user
  * Usage: a reader enters, loads an atomic pointer, uses the object, leaves. A writer stores a new
  * pointer, calls synchronize(), and then frees the old object.
  *
- * Why it holds: a reader counts itself in the phase that it saw, and only then loads the pointer. A
- * reader that counts itself after the writer looked at that counter loads the new pointer
- * (sequential consistency). It may have seen the phase long before, so its count can turn up in the
- * phase that is not the current one; synchronize() therefore drains that phase as well, before it
- * makes it current. Readers that arrive while it drains count in the other phase: they cannot delay
- * it for ever.
+ * Why this is safe: a reader reads the phase, counts itself in that phase, and only then loads the
+ * pointer. If it counts itself after the writer has looked at that counter, it loads the new
+ * pointer (sequential consistency). The reader may have read the phase long before, so it can count
+ * itself in the phase that is not current. Therefore synchronize() drains that phase, too, before
+ * it makes it current. Readers that arrive while it drains count in the other phase, so they cannot
+ * delay it for ever.
  */
 class ReadGate
 {
 public:
-	/** RAII: between enter and leave. Any thread; nests. */
+	/** RAII: enters, and leaves at its end. Any thread may have several at once. */
 	class Lease
 	{
 	public:
@@ -41,7 +40,7 @@ public:
 		std::atomic<uint32_t> &users_;
 	};
 
-	/** Returns when every lease from before the call has ended. One caller at a time. */
+	/** Returns when every lease that began before the call has ended. One caller at a time. */
 	void synchronize() noexcept
 	{
 		const unsigned phase = phase_.load(std::memory_order_relaxed);
@@ -52,7 +51,7 @@ public:
 	}
 
 private:
-	/* More threads than slots share them; that costs time only. */
+	/* If there are more threads, some share a slot, which only costs time. */
 	static constexpr unsigned kSlots = 32;
 
 	struct alignas(64) Slot {
@@ -81,8 +80,7 @@ private:
 		for (Slot &slot : slots_)
 			for (unsigned spins = 0; slot.users[phase].load(std::memory_order_seq_cst);
 			     spins++) {
-				/* A lease is a copy of a page or so; a longer one is worth a sleep.
-				 */
+				/* A usual lease copies about a page. If it lasts longer, sleep. */
 				if (spins < 100)
 					std::this_thread::yield();
 				else

@@ -19,8 +19,8 @@ std::string formatAddress(const machine::PciAddress &address);
 std::string socketPath(const std::string &directory, const machine::PciAddress &address);
 
 struct ServerOptions {
-	std::string directory; /**< of the sockets; made if it is not there */
-	bool verbose = false;  /**< say every message */
+	std::string directory; /**< of the sockets; the server makes it if it is missing */
+	bool verbose = false;  /**< log every message */
 	Log::Receiver log;     /**< called from several threads */
 };
 

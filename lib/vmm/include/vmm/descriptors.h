@@ -2,7 +2,7 @@
 /*
  * The words that a guest and its virtual VT-d unit exchange in guest memory: PASID table entries,
  * invalidation descriptors, page requests and their answers (VT-d 9.6, 6.5.2, 7.4.1.1, 7.6.1). Pure
- * functions over words of the guest, which may have any value.
+ * functions. The words come from the guest, so they may have any value.
  */
 #pragma once
 
@@ -18,13 +18,13 @@ namespace wd::vmm
 /** An entry of the guest's invalidation queue, four little-endian words (DW = 1). */
 using Descriptor = std::array<uint64_t, 4>;
 
-/** A guest's PASID table entry, as far as a VMM acts on it. */
+/** The fields of a guest's PASID table entry that a VMM needs. */
 struct PasidEntry {
 	enum class Kind {
 		Absent,
 		FirstStage,  /**< the guest's own table */
 		PassThrough, /**< guest physical addresses */
-		Bad, /**< reserved bits, or a kind that a guest without nesting cannot have */
+		Bad,	     /**< reserved bits, or a kind that needs nesting in the guest's unit */
 	};
 
 	Kind kind = Kind::Absent;
@@ -39,7 +39,7 @@ PasidEntry parsePasidEntry(const std::array<uint64_t, 8> &words);
 struct Command {
 	enum class Kind {
 		Invalid,     /**< the virtual unit sets IQE */
-		NotOurs,     /**< context cache, interrupt cache, wait: the VMM's own business */
+		NotOurs,     /**< context cache, interrupt cache, wait: the VMM handles it */
 		Nothing,     /**< device TLB: flushes of tables include it */
 		PasidCache,  /**< entries may have changed */
 		FlushDomain, /**< all translations of a domain, or of all */
@@ -64,9 +64,9 @@ Command parseDescriptor(const Descriptor &words);
 
 /** A page request on its way into a guest. */
 struct GuestPageRequest {
-	uint16_t rid = 0;   /**< the guest's, as group is the VMM's */
+	uint16_t rid = 0;   /**< requester id in the guest */
 	uint32_t pasid = 0; /**< 0 = none */
-	uint16_t group = 0; /**< 0..511 */
+	uint16_t group = 0; /**< number that the VMM chose, 0..511 */
 	bool last = false;
 	PageFault page;
 };

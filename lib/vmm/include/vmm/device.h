@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Devices that a VMM gives to its guest, as far as their DMA goes: something that page tables are
- * attached to. A queue has one address space; a whole function has one for its requester id and one
- * for each PASID.
+ * The DMA of a device that a VMM gives to its guest: the library attaches page tables to it. A
+ * queue has one address space. A whole function has one for its requester id and one for each
+ * PASID.
  */
 #pragma once
 
@@ -15,12 +15,12 @@
 namespace wd::vmm
 {
 
-/** Thread-safety is the implementation's. */
+/** Each implementation says whether it is thread-safe. */
 class Device
 {
 public:
 	virtual ~Device() = default;
-	/** Id in the Iommufd that it is bound to. */
+	/** Its id in the Iommufd to which it is bound. */
 	virtual uint32_t id() const noexcept = 0;
 	/**
 	 * Attach @table, or replace the attachment there.
@@ -34,8 +34,8 @@ public:
 };
 
 /**
- * A queue of an accelerator: its PASID is the host driver's choice, and it can have one address
- * space at a time. The queue must outlive it. Thread-bound like the queue.
+ * A queue of an accelerator. The host's driver chooses its PASID, and it has one address space at a
+ * time. The queue must outlive it. Thread-bound like the queue.
  */
 class QueueDevice final : public Device
 {

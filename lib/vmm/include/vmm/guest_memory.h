@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The memory of a guest: pieces of this process's memory at guest physical addresses (GPA), and the
- * same pieces in an I/O address space, so that the IOMMU's parent table translates guest physical
+ * The memory of a guest: pieces of this process's memory at guest physical addresses (GPA). An I/O
+ * address space has the same pieces, so the IOMMU's parent table translates guest physical
  * addresses.
  */
 #pragma once
@@ -18,8 +18,8 @@ namespace wd::vmm
 {
 
 /**
- * Thread-safe; but memory that a pointer from at() leads to must not be removed meanwhile. The
- * Iommufd must outlive it, and it outlives page tables made on its Ioas.
+ * Thread-safe, but a caller that uses a pointer from at() must prevent that this memory is removed.
+ * The Iommufd must outlive it, and it must outlive page tables made on its Ioas.
  */
 class GuestMemory
 {
@@ -37,12 +37,12 @@ public:
 	 */
 	void add(uint64_t gpa, std::span<std::byte> memory,
 		 DmaAccess access = DmaAccess::ReadWrite);
-	/** Take the piece that was added at @gpa away. @throws Error (ENOENT) */
+	/** Remove the piece that was added at @gpa. @throws Error (ENOENT) */
 	void remove(uint64_t gpa);
 
-	/** [@gpa, +@length) in this process; nullptr if not all of it is in one piece. */
+	/** Where [@gpa, +@length) is in this process; nullptr if it does not lie in one piece. */
 	std::byte *at(uint64_t gpa, size_t length) const noexcept;
-	/** One aligned word, as the guest's processors see it. @return false if there is none. */
+	/** Load or store one aligned word atomically. @return false if there is no memory. */
 	bool load(uint64_t gpa, uint64_t &value) const noexcept;
 	bool store(uint64_t gpa, uint64_t value) const noexcept;
 

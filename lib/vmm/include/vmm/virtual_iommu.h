@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The part of a virtual VT-d unit that needs the host's: guest PASID table entries become nested
- * HWPTs and attachments, the guest's invalidation descriptors become flushes, page faults become
- * page requests in the guest, and its answers go back (Documentation/guide/vsva.rst).
+ * The part of a virtual VT-d unit that needs the IOMMU of the host. It turns guest PASID table
+ * entries into nested HWPTs and attachments, the guest's invalidation descriptors into flushes, and
+ * page faults into page requests of the guest, whose answers it passes on
+ * (Documentation/guide/vsva.rst).
  *
- * Registers, queues in memory, the context table and interrupts of the virtual unit are the VMM's.
- * The guest must see caching mode (CAP.CM = 1): only then it says when an entry becomes present.
+ * The VMM does the rest: registers, queues in memory, the context table, interrupts. The guest must
+ * see caching mode (CAP.CM = 1), because only then it reports entries that become present.
  */
 #pragma once
 
@@ -25,12 +26,12 @@ namespace wd::vmm
 {
 
 /**
- * Thread-safe, as far as the devices are: attach() and detach() of theirs are called from
- * execute(), add and remove, under the lock. Memory and devices must outlive it, or be removed
- * before. The destructor detaches everything that is still attached.
+ * Thread-safe if the devices are: it calls their attach() and detach() under its lock. The memory
+ * and the devices must outlive it; a device may also be removed before. The destructor detaches
+ * everything that is still attached.
  *
- * The guest is hostile: with any content of its tables and descriptors, devices reach nothing but
- * its memory, and an error is an answer, not an exception.
+ * The guest may be hostile. Whatever is in its tables and descriptors, devices reach only its
+ * memory, and an error of the guest gives a Result, not an exception.
  */
 class VirtualIommu
 {
@@ -38,14 +39,14 @@ public:
 	/** How a descriptor ended. */
 	enum class Result {
 		Done,
-		NotOurs,  /**< the VMM's own: context cache, interrupt cache, wait */
-		Invalid,  /**< set IQE, head stays on it */
-		BadEntry, /**< done, but the host cannot have a PASID entry: it is absent */
+		NotOurs,  /**< the VMM must do it: context cache, interrupt cache, wait */
+		Invalid,  /**< the VMM must set IQE and leave the head at the descriptor */
+		BadEntry, /**< done, but a PASID entry that the host cannot have counts as absent */
 	};
 
 	/**
-	 * @param deviceId a device of the host's IOMMU, from Device::id(), that stays bound: page
-	 *	tables are made for that IOMMU
+	 * @param deviceId id of a device (Device::id()), which must stay bound: page tables are
+	 *	made for its IOMMU
 	 * @throws Error: EOPNOTSUPP if it cannot nest
 	 */
 	VirtualIommu(GuestMemory &memory, uint32_t deviceId);
@@ -57,51 +58,52 @@ public:
 	const Hwpt &parent() const noexcept { return parent_; }
 
 	/**
-	 * The guest function @rid has a PASID directory of 2^(@pdts + 7) entries at @gpa: its
-	 * context entry says so. All its PASIDs are looked at anew.
+	 * The context entry of guest function @rid names a PASID directory of 2^(@pdts + 7) entries
+	 * at @gpa. Reads all its PASIDs anew.
 	 */
 	void setDirectory(uint16_t rid, uint64_t gpa, unsigned pdts);
-	/** The context entry is gone: the function's PASIDs are detached. */
+	/** The context entry is gone. Detaches the function's PASIDs. */
 	void clearDirectory(uint16_t rid);
 
 	/**
-	 * @device is guest function @rid as a whole: it follows every entry of the directory, entry
-	 * 0 with its requester id. @throws Error (EEXIST) if the function has a device
+	 * @device is the whole guest function @rid: each entry of the directory is attached to it,
+	 * entry 0 at its requester id. @throws Error (EEXIST) if the function has a device
 	 */
 	void addFunction(uint16_t rid, Device &device);
 	/**
-	 * @device serves PASID @pasid of guest function @rid: it is attached while the entry is
-	 * there. @throws Error: EINVAL a PASID beyond 20 bits; EEXIST it has one already
+	 * @device is a queue that serves PASID @pasid of guest function @rid. It is attached as
+	 * long as the entry is present. @throws Error: EINVAL more than 20 bits; EEXIST it has one
+	 * already
 	 */
 	void addQueue(uint16_t rid, uint32_t pasid, Device &device);
-	/** Detach it. Its page requests that wait for the guest have failed. */
+	/** Detach @device. Its page requests that wait for the guest fail. */
 	void removeDevice(Device &device);
 
-	/** One entry of the guest's invalidation queue. In effect when it returns. */
+	/** Execute one entry of the guest's invalidation queue. It is in effect on return. */
 	Result execute(const Descriptor &words);
 
-	/** Readable when deliver() has something new; a descriptor of the Iommufd's host. */
+	/** Readable when there is something for deliver(). A descriptor of the Iommufd's host. */
 	int faultFd() const noexcept { return faults_.fd(); }
 	/** Wait for that. @return false after @timeoutMs (-1 = for ever) */
 	bool waitForFaults(int timeoutMs) noexcept { return faults_.wait(timeoutMs); }
 	/**
-	 * Hand page requests that have arrived to @sink, which is called without the lock, all
-	 * pages of a group in a row. A guest function that owes kGroups answers gets no more until
-	 * it has answered one. @return groups
+	 * Give the page requests that have arrived to @sink, which runs without the lock and gets
+	 * all pages of a group one after another. A guest function that owes kGroups answers gets
+	 * no more until it has answered one. @return number of groups
 	 */
 	unsigned deliver(const std::function<void(const GuestPageRequest &)> &sink);
-	/** Groups that the guest was given and has not answered. */
+	/** Number of groups that the guest has got and not answered. */
 	size_t unanswered() const;
 
 	/** Group numbers of a guest function (9 bits). */
 	static constexpr unsigned kGroups = 512;
-	/** PASIDs with a table at one time, of all functions. More count as absent. */
+	/** Most PASIDs with a table at one time, over all functions. Others count as absent. */
 	static constexpr size_t kMaxSpaces = 4096;
 
 private:
 	using Place = std::pair<uint16_t, uint32_t>; /**< guest's rid and PASID */
 
-	/** A PASID of the guest that devices use. */
+	/** A PASID of the guest for which a table is attached. */
 	struct Space {
 		PasidEntry entry;
 		Hwpt table; /**< FirstStage only */
@@ -110,7 +112,7 @@ private:
 	struct User {
 		Device *device;
 		Place place;
-		bool whole; /**< of a function: comes and goes with the entry */
+		bool whole; /**< made by addFunction(): it exists as long as the entry */
 		bool attached = false;
 		uint32_t hostPasid = 0;
 	};
@@ -155,7 +157,7 @@ private:
 	std::map<Place, Space> spaces_;
 	std::vector<User> users_;
 	std::map<uint16_t, Requester> requesters_;
-	std::vector<FaultGroup> held_; /**< read, but no group number was free */
+	std::vector<FaultGroup> held_; /**< read from the kernel, but no group number was free */
 };
 
 } // namespace wd::vmm

@@ -61,10 +61,10 @@ class Topology
 {
 public:
 	/**
-	 * Devices with missing or malformed attributes, and accelerators that no driver has taken,
-	 * are skipped, not fatal: see skipped().
-	 * @throws Error: EINVAL: WD_NODE is no node of the machine; ESTALE: @host is another
-	 * process's
+	 * Read the devices. A device with missing or malformed attributes, or an accelerator
+	 * without a driver, is no error: it is listed in skipped().
+	 * @throws Error: EINVAL: WD_NODE is no node of the machine; ESTALE: @host belongs to
+	 * another process
 	 */
 	static Topology discover(Host &host);
 
@@ -81,8 +81,8 @@ public:
 	const Accelerator &get(std::string_view name) const;
 	/**
 	 * The nearest usable accelerator for @algorithm ("": any), seen from node @from. Usable:
-	 * not isolated, and a queue is free. Ties: more free queues, then the name, in which
-	 * numbers count as such. nullptr: none.
+	 * not isolated, and a queue is free. Among equally near ones more free queues win, then the
+	 * name ("zip-2" comes before "zip-10"). nullptr: none.
 	 * @throws Error (EINVAL): the machine has no node @from
 	 */
 	const Accelerator *nearest(std::string_view algorithm, int from) const;

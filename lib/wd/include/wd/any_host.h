@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Host: where this program's /dev/iommu, accelerators and sysfs are. Native = the running kernel;
- * hosted = a kernel and a machine inside this process. Programs use one interface and do not know
- * which it is. C programs: wd/host.h.
+ * hosted = a kernel and a machine inside this process. Programs use one interface for both. C
+ * programs: wd/host.h.
  */
 #pragma once
 
@@ -42,7 +42,7 @@ struct HostOptions {
 	/** Hosted: if not empty, sysfs is also kept as a real tree below this existing folder. */
 	std::string sysfsDirectory;
 
-	/** Values of WD_HOST, WD_MACHINE and WD_SYSFS, where set. */
+	/** The defaults, replaced by WD_HOST, WD_MACHINE and WD_SYSFS where these are set. */
 	static HostOptions fromEnvironment();
 };
 
@@ -166,7 +166,7 @@ private:
 	Host *host_ = nullptr;
 	void *address_ = nullptr;
 	size_t length_ = 0;
-	ProcessMark mark_; /**< a child has something else there */
+	ProcessMark mark_; /**< in a child of fork() the address belongs to other memory */
 };
 
 } // namespace wd

@@ -28,7 +28,7 @@ struct IommuAttachment {
 
 /** The content of all units' attributes. */
 struct IommuAttachments {
-	std::vector<IommuAttachment> list; /**< domain by domain, in the order of their making */
+	std::vector<IommuAttachment> list; /**< domain by domain, the oldest domain first */
 	unsigned more = 0;		   /**< how many did not fit into the attributes */
 };
 
@@ -36,15 +36,15 @@ struct IommuAttachments {
 std::optional<IommuAttachment> parseAttachment(std::string_view line);
 
 /**
- * Attachments of every unit. Units that do not say: nothing.
- * @throws Error EACCES if the caller may not see the attachments of a unit: they are for root.
+ * Attachments of every unit that has the attribute.
+ * @throws Error EACCES if the caller may not read a unit's attribute: only root may.
  */
 IommuAttachments readAttachments(Host &host);
 
 /**
  * A picture of @attachments: below each device the domains that it uses, below each domain all its
- * attachments, including attachments of other devices, which are not drawn again then. Lines end in
- * '\n'.
+ * attachments. A domain that several devices share is drawn once, below the first of them. Lines
+ * end in '\n'.
  */
 std::string drawAttachments(const IommuAttachments &attachments);
 

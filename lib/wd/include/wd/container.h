@@ -22,9 +22,9 @@ size_t trailerSize(Algorithm algorithm);
 size_t writeHeader(Algorithm algorithm, std::span<std::byte> out);
 
 /**
- * The end of a stream after a last request without input: an empty final block and the trailer,
- * built from the words of the part before (for a new stream @isize and @checksum are ignored). @out
- * has finishSize() bytes at least; that is never more than kFinishSize. @return bytes written.
+ * End a stream whose last request has no input: write an empty final block and the trailer. @isize
+ * and @checksum are those of the previous part; a new stream ignores them. @out has finishSize()
+ * bytes at least, which is never more than kFinishSize. @return bytes written.
  */
 constexpr size_t kFinishSize = 5 + 8;
 /** Bytes that writeFinish() writes for @algorithm. */
@@ -44,7 +44,7 @@ public:
 	explicit HeaderParser(Algorithm algorithm);
 	/** Begin a new stream. */
 	void reset();
-	/** Eat header bytes from the front of @in. @return bytes eaten; then look at state(). */
+	/** Take header bytes from the front of @in. @return bytes taken; then look at state(). */
 	size_t feed(std::span<const std::byte> in);
 	State state() const { return state_; }
 	/** True before the first byte. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The exception of the C++ library: one class, which carries the object, the attempt and a remedy,
- * so that a tool prints one line and needs no knowledge of its own.
+ * The exception of the C++ library: one class. It carries the object, the attempt and a remedy, so
+ * that a tool only has to print them in one line.
  */
 #pragma once
 

@@ -24,16 +24,16 @@ struct IommuFault {
 	uint64_t address = 0;
 	unsigned reason = 0;	/**< VT-d fault reason code */
 	std::string access;	/**< "read", "write", "atomic" or "page-request" */
-	std::string reasonText; /**< a few words; empty for reasons that no PASID's user causes */
+	std::string reasonText; /**< a few words; empty if the user of a PASID cannot cause it */
 };
 
 /** One line of the driver's fault log. @return none if it is not one. */
 std::optional<IommuFault> parseFault(std::string_view line);
 
-/** Does a unit have a log that this process may read? In a native host only root may. */
+/** True if this process may read the log of a unit. In a native host only root may. */
 bool faultLogReadable(Host &host);
 
-/** Every fault that the units' logs still hold, oldest first. Units without a log: nothing. */
+/** Every fault that the units' logs still hold, oldest first. A unit may have no log. */
 std::vector<IommuFault> readFaults(Host &host);
 
 /**

@@ -55,7 +55,7 @@ public:
 
 	uint32_t id() const noexcept { return id_; }
 	explicit operator bool() const noexcept { return id_ != 0; }
-	/** Destroy now. An object still in use stays until its Iommufd is closed. */
+	/** Destroy the object now. If it is in use, it stays until its Iommufd is closed. */
 	void reset() noexcept;
 
 protected:
@@ -71,7 +71,7 @@ public:
 	Ioas() = default;
 
 	/**
-	 * Map [@address, +@length) where the kernel likes.
+	 * Map [@address, +@length) at an IOVA that the kernel chooses.
 	 * @return IOVA of @address
 	 * @throws Error: EFAULT not mapped in the process, ENOMEM over RLIMIT_MEMLOCK, ENOSPC, ...
 	 */
@@ -79,11 +79,12 @@ public:
 	/** Map at @iova. @throws Error: also EEXIST if something is mapped there already. */
 	void mapFixed(const void *address, size_t length, uint64_t iova, DmaAccess access);
 	/**
-	 * Take away every mapping that lies in [@iova, +@length). When it returns no device reaches
-	 * them. @return bytes unmapped. @throws Error: ENOENT if a mapping is cut or there is none.
+	 * Remove every mapping that lies in [@iova, +@length). When it returns, no device reaches
+	 * the memory. @return bytes unmapped. @throws Error: ENOENT if there is no mapping, or if
+	 * one lies only partly in the range.
 	 */
 	uint64_t unmap(uint64_t iova, uint64_t length);
-	/** Everything. @return bytes unmapped. */
+	/** Remove every mapping. @return bytes unmapped. */
 	uint64_t unmapAll();
 	/** Usable ranges, ascending. @param alignment if not null: receives the alignment of
 	 * mappings */
@@ -103,10 +104,10 @@ struct HwptRequest {
 	uint32_t flags = 0;		 /**< enum iommufd_hwpt_alloc_flags */
 	uint32_t dataType = 0;		 /**< enum iommu_hwpt_data_type */
 	std::span<const std::byte> data; /**< data of that type */
-	uint32_t faultId = 0;		 /**< counts with IOMMU_HWPT_FAULT_ID_VALID */
+	uint32_t faultId = 0;		 /**< used only with flag IOMMU_HWPT_FAULT_ID_VALID */
 };
 
-/** A page table for one IOMMU: kernel-managed, in step with its Ioas, or nested on such a one. */
+/** A page table for one IOMMU: kernel-managed (a copy of its Ioas), or nested on such a table. */
 class Hwpt : public IommufdObject
 {
 public:
@@ -118,8 +119,7 @@ private:
 };
 
 /**
- * An open /dev/iommu. Calls are thread-safe. Must not move while objects made from it live, so it
- * does not move at all.
+ * An open /dev/iommu. Calls are thread-safe. Its objects point to it, so it cannot be moved.
  */
 class Iommufd
 {
@@ -127,8 +127,8 @@ public:
 	/** @throws Error: ENOENT if the host has no /dev/iommu, EACCES. @host must outlive this. */
 	explicit Iommufd(Host &host);
 	/**
-	 * One that another process opened and passed on (SCM_RIGHTS). Its objects are named by the
-	 * ids that came with it.
+	 * Use a descriptor that another process opened and sent (SCM_RIGHTS). That process also
+	 * sends the ids of its objects.
 	 */
 	explicit Iommufd(HostFd fd) noexcept : fd_(std::move(fd)) {}
 	Iommufd(const Iommufd &) = delete;
@@ -149,7 +149,7 @@ public:
 	HwInfo hwInfo(uint32_t deviceId) const;
 
 	/**
-	 * One ioctl, struct with leading size or argsz. For other commands.
+	 * Any other ioctl. The struct begins with its size or argsz.
 	 * @return -errno; -ESTALE in a child of the process that opened this
 	 */
 	long command(unsigned long request, void *argument) const noexcept;

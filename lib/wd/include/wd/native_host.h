@@ -31,7 +31,10 @@ public:
 	int currentNode() noexcept override;
 };
 
-/** True if @host has /dev/iommu and an accelerator that takes address spaces of it. */
+/**
+ * True if @host has /dev/iommu, and an accelerator that takes address spaces of it or the driver
+ * wd_vfio.
+ */
 bool hasOurDriver(Host &host) noexcept;
 
 } // namespace wd

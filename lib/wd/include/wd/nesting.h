@@ -32,7 +32,7 @@ struct VtdFlush {
 	static constexpr uint64_t kEverything = UINT64_MAX;
 
 	uint64_t address = 0;	      /**< input address, a multiple of 4096; 0 with kEverything */
-	uint64_t pages = kEverything; /**< of 4096 bytes */
+	uint64_t pages = kEverything; /**< number of pages of 4096 bytes */
 	bool leafOnly = false;	      /**< only leaf entries have changed */
 };
 
@@ -47,13 +47,13 @@ struct FaultGroup {
 	uint32_t cookie = 0; /**< names the group in the answer */
 	uint32_t deviceId = 0;
 	uint32_t pasid = 0;   /**< 0 = the requester id itself */
-	uint32_t groupId = 0; /**< the device's own name of it */
+	uint32_t groupId = 0; /**< the number that the device gave it */
 	std::vector<PageFault> pages;
 };
 
 /**
- * Where page faults of the HWPTs made with it arrive. Calls are thread-safe, the object is
- * thread-bound. The Iommufd must outlive it, HWPTs made with it go first.
+ * It receives the page faults of the HWPTs that were made with it. Calls are thread-safe, the
+ * object is thread-bound. The Iommufd must outlive it. Destroy its HWPTs first.
  */
 class FaultQueue : public IommufdObject
 {
@@ -64,8 +64,8 @@ public:
 	/** Readable (POLLIN) when a group is there. A descriptor of the Iommufd's host. */
 	int fd() const noexcept { return fd_.get(); }
 	/**
-	 * Groups that are there, oldest first, none if there are none; never waits. Each is to be
-	 * answered once.
+	 * The groups that have arrived, oldest first. Never waits. The caller must answer each
+	 * once.
 	 * @throws Error
 	 */
 	std::vector<FaultGroup> read();
@@ -73,7 +73,8 @@ public:
 	bool wait(int timeoutMs) noexcept;
 	/**
 	 * Answer the group.
-	 * @param success the pages are there, the device tries again; else its request fails
+	 * @param success true: the pages are there, and the device tries again; false: its request
+	 *	fails
 	 * @return false if no device waits for that answer any more: the attachment is gone
 	 * @throws Error
 	 */
@@ -98,7 +99,7 @@ Hwpt allocNested(Iommufd &iommufd, const Hwpt &parent, uint32_t deviceId, const 
 /**
  * Invalidate cached translations of @nested in the IOMMU and in device TLBs, in order. When it
  * returns, the user's earlier changes of the table are in effect.
- * @throws Error: EINVAL an address or length is wrong; requests before that one are done
+ * @throws Error: EINVAL an address or length is wrong; the requests before the wrong one are done
  */
 void flush(const Iommufd &iommufd, const Hwpt &nested, std::span<const VtdFlush> requests);
 

@@ -3,9 +3,9 @@
  * Queue: one queue pair of an accelerator of any kind. Opening takes it, closing gives it back.
  *
  * Life: Queue(host, accelerator) -> bind(iommufd) -> attach(hwpt) -> start(format) -> requests ...
- * -> stop(). Without bind() and attach(): start(format, mode). The destructor does the rest of
- * these steps, with requests in flight too. The requests of a kind of accelerator are in a header
- * of its own (wd/zip_queue.h).
+ * -> stop(). Without bind() and attach(): start(format, mode). The destructor undoes these steps,
+ * also with requests in flight. Each kind of accelerator has a header for its requests
+ * (wd/zip_queue.h).
  */
 #pragma once
 
@@ -23,7 +23,7 @@
 namespace wd
 {
 
-/** The largest PASID that a queue can have; 0 is the driver's. */
+/** The largest PASID that a queue can have. The driver keeps PASID 0 for itself. */
 constexpr uint32_t kMaxPasid = 0xffff;
 
 /** How a data path call ended; an ordinary result, never an exception. */
@@ -34,8 +34,7 @@ enum class [[nodiscard]] QueueStatus{
 	Stopped,	    /**< the kernel stopped the queue (reset, eviction): open a new one */
 	Protocol,	    /**< the device broke the protocol; the queue is dead: open another */
 	NotShared,	    /**< ZipLane::submitFrom(): share() does not know the memory */
-	OtherProcess, /**< the queue came here by fork(): it is the parent's. A child opens its own
-		       */
+	OtherProcess, /**< the queue came here by fork() and belongs to the parent: open another */
 };
 const char *queueStatusText(QueueStatus status);
 
@@ -52,7 +51,7 @@ struct PollResult {
 	unsigned count = 0; /**< completions written, also if status is not Ok */
 };
 
-/** Parameters of queues of a kind of accelerator at their start. */
+/** What start() has to know of the kind of accelerator. */
 struct QueueFormat {
 	/* word 13 of the SQ context, as the kind defines it */
 	uint16_t type = 0;
@@ -74,8 +73,8 @@ class Rings;
  * threads. The host, and the Hwpt while attached, must outlive it.
  *
  * A queue belongs to the process that opened it. After fork() the child has neither its rings nor
- * its doorbells: functions that throw throw ESTALE there, sending and polling return
- * QueueStatus::OtherProcess, and the destructor there changes nothing for the parent.
+ * its doorbells. In the child, functions that can throw throw ESTALE, sending and polling return
+ * QueueStatus::OtherProcess, and the destructor changes nothing for the parent.
  *
  * Hostile devices: everything read from the shared rings is copied once and checked; a completion
  * that does not belong to the oldest request in flight, or has another tag than that request, ends
@@ -99,13 +98,13 @@ public:
 	/**
 	 * Attach the queue's DMA to @hwpt at @pasid, or at a free PASID that the driver picks.
 	 * @return the PASID
-	 * @throws Error: EBUSY the PASID is taken; EPERM PASID 0, which is the driver's; EINVAL or
+	 * @throws Error: EBUSY the PASID is taken; EPERM PASID 0, which the driver uses; EINVAL or
 	 *	ENOSPC out of range; ENOSPC none is free
 	 */
 	uint32_t attach(const Hwpt &hwpt, std::optional<uint32_t> pasid = std::nullopt);
 	/**
-	 * The same for a page table that another process made: its id in the Iommufd that the queue
-	 * is bound to, which the other one has passed on with it.
+	 * The same for a page table that another process made. @table is its id in the Iommufd that
+	 * the queue is bound to: the other process sends the descriptor and the id.
 	 */
 	uint32_t attach(uint32_t table, std::optional<uint32_t> pasid = std::nullopt);
 	/** Undo attach(); stops the queue first. @throws Error */
@@ -115,7 +114,7 @@ public:
 	/** Map the regions and start, with the attached address space. @throws Error */
 	void start(QueueFormat format);
 	/**
-	 * The same without anything attached, in a mode that the device must be in.
+	 * The same with nothing attached. The device must be in @mode.
 	 * @throws Error: EOPNOTSUPP another mode, the remedy says how to change it; EPERM the queue
 	 *	was opened by another process, or no right to use physical addresses
 	 */
@@ -154,9 +153,8 @@ public:
 	bool wait(int timeoutMs, unsigned spinUs = 50) noexcept;
 
 	/**
-	 * The IOMMU's record of an access of this queue that failed in one of @ranges, as an Error
-	 * (EFAULT) with the address; none if there is no such record, or it cannot be read. Slow:
-	 * for messages.
+	 * If the IOMMU's log of faults shows a failed access of this queue in one of @ranges: an
+	 * Error (EFAULT) with the address. Slow: use it only to report errors.
 	 */
 	std::optional<Error> accessError(std::span<const MemoryRange> ranges) const;
 

@@ -29,7 +29,7 @@ enum class Window : uint8_t { K4 = 0, K8 = 1, K16 = 2, K24 = 3, K32 = 4 };
 /** dw3[7:0]; values not listed are errors too. */
 enum class Status : uint8_t {
 	Success = 0x00,
-	Malformed = 0x02,	    /**< our model's code; hardware may use any other for it */
+	Malformed = 0x02,	    /**< the model's code; hardware may use another */
 	NegativeCompression = 0x0d, /**< output larger than input; it is valid */
 	OutputTooSmall = 0x0e,
 	SourceDif = 0x0f,
@@ -56,9 +56,9 @@ struct alignas(64) Sqe {
 };
 static_assert(sizeof(Sqe) == 128);
 
-/** Bytes of one flat buffer at most (ZIP-SQE-8). */
+/** The largest flat buffer, in bytes (ZIP-SQE-8). */
 constexpr uint32_t kMaxBuffer = 8u << 20;
-/** Bytes of input whose output fits into one such buffer even if they are random. */
+/** Input of this many bytes fits into one such buffer after compression, even random input. */
 constexpr uint32_t kMaxCompress = kMaxBuffer - 4096;
 /** Bytes that the device may use from Request::context on (ZIP-STREAM-1), and its alignment
  * here. */
@@ -72,13 +72,13 @@ struct Request {
 	uint64_t tag = 0;				  /**< comes back in the completion */
 	Window window = Window::K32;
 
-	/* A part of a stream: the words of the part before go in again. */
+	/* A part of a stream: the caller gives it the words of the previous part's completion. */
 	bool stateful = false;
 	bool newStream = true; /**< first part; ignored unless stateful */
 	Flush flush = Flush::Finish;
 	uint64_t context = 0; /**< IOVA of kContextSize bytes, the stream's own; stateful only */
 	std::array<uint32_t, 3> contextWords{};
-	uint32_t isize = 0, checksum = 0; /**< dw30, dw31 of the part before */
+	uint32_t isize = 0, checksum = 0; /**< dw30, dw31 of the previous part */
 };
 
 /** A result. Counts exclude container headers, which software handles (wd/container.h). */

@@ -4,11 +4,11 @@
  * results. The interface of the 2017/18 WarpDrive threads; the messages of an algorithm are in its
  * own header (wd/zip.h). C++ programs: wd/queue.h and wd/zip_session.h.
  *
- * Thread safety: a queue belongs to one thread at a time. Several queues may be used by several
- * threads. An address space (struct wd_as) may be used by several threads.
+ * Thread safety: one thread at a time may use a queue. Several threads may use several queues, and
+ * one address space (struct wd_as).
  *
  * After fork(): queues and address spaces belong to the process that made them. In a child every
- * call on them returns -ESTALE and changes nothing for the parent; the child requests its own.
+ * call on them returns -ESTALE and changes nothing for the parent; the child must make its own.
  *
  * Results are 0 or -errno unless a function says otherwise. No exception leaves this interface.
  */
@@ -70,7 +70,7 @@ enum wd_mode { WD_MODE_SHARED = 0, WD_MODE_SVA = 1, WD_MODE_PINNED = 2 };
  * @mode: in: enum wd_mode; other than WD_MODE_SHARED: without @as and @pasid
  * @node: out: NUMA node of the device, or -1
  * @depth: out: requests that can be in flight
- * @priv: the library's
+ * @priv: for the library only
  */
 struct wd_queue {
 	struct wd_capa capa;
@@ -90,15 +90,15 @@ struct wd_queue {
  *
  * Return: 0; -EINVAL bad member, hint out of range, unknown algorithm; -ENODEV no such device, or
  * it does not know the algorithm; -EBUSY no queue is free, or the PASID is taken; -EDQUOT the user
- * has as many queues as one may have; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID out
- * of range; else the error of the kernel. @q is unchanged on failure. wd_last_error() has the
- * sentence.
+ * has as many queues as a user may have; -EOPNOTSUPP the device is in another mode; -ENOSPC PASID
+ * out of range; else the error of the kernel. @q is unchanged on failure; wd_last_error() says
+ * more.
  */
 int wd_request_queue(struct wd_queue *q);
 
 /**
- * wd_release_queue() - give a queue back. Requests in flight are lost, memory shared with an
- * address space of the queue's own is unshared.
+ * wd_release_queue() - give a queue back. Requests in flight are lost. If the queue has an address
+ * space of its own, its memory is unshared.
  * @q: a queue, or one that was never requested or already released (zeroed): no effect
  */
 void wd_release_queue(struct wd_queue *q);
@@ -145,8 +145,8 @@ int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms);
  * @size: bytes
  * @flags: WD_MEM_*
  *
- * If one earlier call has shared all pages of the memory, this call is only counted (the flags must
- * not ask for more).
+ * If one earlier call has shared all these pages, this call only raises its count (@flags must not
+ * ask for more rights).
  *
  * Return: 0; -EINVAL size 0, unknown flag, or address wraps; -EEXIST a page is shared already in
  * another range; -EACCES flags exceed those of the earlier call; -ENOMEM over RLIMIT_MEMLOCK;
@@ -155,8 +155,8 @@ int wd_recv_sync(struct wd_queue *q, void **req, int timeout_ms);
 int wd_mem_share(struct wd_queue *q, const void *addr, size_t size, int flags);
 
 /**
- * wd_mem_unshare() - undo one wd_mem_share(). When the last one of a range is undone, no device
- * reaches the memory any more once this returns
+ * wd_mem_unshare() - undo one wd_mem_share(). After the call that undoes the last one of a range,
+ * no device reaches the memory any more
  * @q: queue, or another one of the same address space
  * @addr: as shared
  * @size: as shared

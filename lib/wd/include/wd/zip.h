@@ -25,25 +25,24 @@
 extern "C" {
 #endif
 
-/** Bytes of a source or destination buffer at most. */
+/** The largest source or destination buffer, in bytes. */
 #define WD_ZIP_MAX_LEN (8u << 20)
-/** Bytes of input whose output fits into one such buffer even if they are random. */
+/** Input of this many bytes fits into one such buffer after compression, even random input. */
 #define WD_ZIP_MAX_COMPRESS (WD_ZIP_MAX_LEN - 4096u)
 
 /** Flush after a part of a compressed stream. Ignored without a stream, and by decompression. */
 enum wd_zip_flush {
 	WD_ZIP_SYNC = 0,   /* all output so far, on a byte boundary */
-	WD_ZIP_FINISH = 1, /* the stream */
+	WD_ZIP_FINISH = 1, /* all output, and the end of the stream */
 };
 
-/** How a request ended, beside 0: errors of the data, not of the queue. */
+/** How a request ended. Values other than 0 are about its data, not about the queue. */
 enum wd_zip_status {
 	WD_ZIP_OK = 0,
-	WD_ZIP_STREAM_END,   /* decompression: end of the stream; a gzip file may go on with another
-			      */
+	WD_ZIP_STREAM_END,   /* decompression: end of the stream; gzip files may have several */
 	WD_ZIP_NO_SPACE,     /* destination too small: the request did nothing useful */
 	WD_ZIP_BAD_HEADER,   /* no zlib or gzip header, or one that we cannot read */
-	WD_ZIP_BAD_CHECKSUM, /* the data does not fit its trailer */
+	WD_ZIP_BAD_CHECKSUM, /* the checksum or length in the trailer is not that of the data */
 	WD_ZIP_BAD_DATA,     /* malformed or truncated data */
 	WD_ZIP_NOT_SHARED, /* a buffer that the device may not reach: wd_mem_share() was forgotten,
 			    * or did not allow it. wd_last_error() names the address */
@@ -59,13 +58,13 @@ struct wd_zip_stream;
  * @dst_len: in: bytes, at most WD_ZIP_MAX_LEN. Compression: give wd_zip_bound(src_len)
  * @stream: in: the stream of which this is a part, or NULL for a whole
  * @flush: in: enum wd_zip_flush
- * @user: the caller's, never touched
+ * @user: for the caller; the library never touches it
  * @consumed: out: bytes of input used, headers and trailers included
  * @produced: out: bytes of output
  * @status: out: enum wd_zip_status
  * @more: out: decompression with a stream: there is more output, call again with a new @dst (and
  *	the rest of the input, if any) before you give new input
- * @priv: the library's
+ * @priv: for the library only
  */
 struct wd_zip_req {
 	const void *src;
@@ -85,8 +84,8 @@ struct wd_zip_req {
 };
 
 /**
- * Output bytes that compressing @len bytes never exceeds, in one part, headers included. 0 if @len
- * is over WD_ZIP_MAX_COMPRESS: no buffer is surely large enough, cut the input.
+ * Compressing @len bytes in one part gives at most this many bytes, headers included. 0 if @len is
+ * over WD_ZIP_MAX_COMPRESS: the largest buffer may be too small, so the caller must cut the input.
  */
 uint32_t wd_zip_bound(uint32_t len);
 
@@ -102,7 +101,7 @@ const char *wd_zip_status_text(int status);
  * wd_mem_share() for the stream's context (40 KiB).
  */
 int wd_zip_stream_open(struct wd_queue *q, struct wd_zip_stream **out);
-/** Begin anew with the next stream; no part may be in flight. */
+/** Begin the next stream. No part may be in flight. */
 void wd_zip_stream_reset(struct wd_zip_stream *s);
 /** True if the stream is at its very beginning: not even a byte of a header was seen. */
 int wd_zip_stream_fresh(const struct wd_zip_stream *s);

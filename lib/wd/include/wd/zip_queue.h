@@ -27,8 +27,8 @@ constexpr QueueFormat queueFormat(Direction direction)
 }
 
 /**
- * Copies of the requests in the slots of a ring, since the ring itself is not trusted: it turns
- * requests into descriptors and checks results. Thread-bound.
+ * Turns requests into descriptors and checks results. It keeps its own copy of each request in a
+ * slot, because a hostile device can write to the ring. Thread-bound.
  */
 class Slots
 {
@@ -38,14 +38,16 @@ public:
 	explicit Slots(unsigned count) : sent_(count) {}
 
 	/**
-	 * Fill slots in order until one does not go, then ring the doorbell once.
-	 * @param sent requests that went
-	 * @return Ok if all went, else why the first one did not; Invalid: a length is 0 where it
-	 *	may not be, or over kMaxBuffer
+	 * Fill slots in order until a request cannot be sent, then ring the doorbell once.
+	 * @param sent number of requests that were sent
+	 * @return Ok if all were sent, else the reason why the next one was not; Invalid: a length
+	 *	is 0 where it may not be, or over kMaxBuffer
 	 */
 	QueueStatus send(detail::Rings &rings, std::span<const Request> requests,
 			 unsigned &sent) noexcept;
-	/** Take completions that are there, oldest first, at most @out.size(). Never blocks. */
+	/**
+	 * Take the completions that have arrived, oldest first, at most @out.size(). Never blocks.
+	 */
 	PollResult poll(detail::Rings &rings, std::span<Completion> out) noexcept;
 
 private:
@@ -79,8 +81,8 @@ public:
 
 	/**
 	 * The error of @request, after a completion with an error: EFAULT with the address that the
-	 * device may not reach, if the IOMMU's record of it can be read; else EBADMSG. Slow: for
-	 * messages.
+	 * device may not reach, if the IOMMU's log of faults shows it; else EBADMSG. Slow: use it
+	 * only to report errors.
 	 */
 	Error failure(const zip::Request &request, const zip::Completion &completion) const;
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ZipSession: the common job. N queues of one accelerator, each at a PASID of its own, all over one
- * address space in which the buffers are registered once; blocks go in and come out.
+ * ZipSession: the common job, compressing or decompressing many blocks. It has N queues of one
+ * accelerator, each at a PASID of its own, over one address space in which the buffers are
+ * registered once.
  */
 #pragma once
 
@@ -39,13 +40,13 @@ struct ZipResult {
 	zip::Status status = zip::Status::Success;
 	uint32_t consumed = 0;		    /**< input bytes, container included */
 	std::span<const std::byte> output;  /**< in the slot's buffer, container included */
-	std::chrono::nanoseconds latency{}; /**< doorbell to the poll() that saw it */
+	std::chrono::nanoseconds latency{}; /**< from submit() to the poll() that returned it */
 	bool ok() const { return zip::isSuccess(status); }
 };
 
 /**
- * One queue with its slots. Thread-bound: different lanes of a session may be used by different
- * threads at once. Slots are taken by acquire() and given back by release().
+ * One queue with its slots. Thread-bound, but several threads may use several lanes of a session at
+ * once. acquire() takes a slot, release() gives it back.
  */
 class ZipLane
 {
@@ -65,12 +66,12 @@ public:
 	/** Send the first @length bytes of the slot's input. @user comes back in the result. */
 	QueueStatus submit(unsigned slot, size_t length, uint64_t user = 0);
 	/**
-	 * Send a block that lies in memory registered with ZipSession::share(): no copy. The block
-	 * must stay until its result. Its output goes to the slot's buffer.
+	 * Send a block without a copy. It must lie in memory that was given to ZipSession::share(),
+	 * and stay there until its result has come. The output goes to the slot's buffer.
 	 */
 	QueueStatus submitFrom(unsigned slot, std::span<const std::byte> block, uint64_t user = 0);
 	/**
-	 * Take results that are there. Their slots stay acquired.
+	 * Take the results that have arrived. Their slots stay acquired.
 	 * @param out filled from the front
 	 */
 	PollResult poll(std::span<ZipResult> out);
@@ -84,7 +85,7 @@ private:
 	std::unique_ptr<State> state_;
 };
 
-/** The session. Construction and share() are thread-bound; lanes see above. */
+/** The session. Construction and share() are thread-bound. */
 class ZipSession
 {
 public:
@@ -99,7 +100,7 @@ public:
 	ZipSession &operator=(const ZipSession &) = delete;
 
 	std::span<ZipLane> lanes();
-	/** Let the device read @memory (IOVA = its address), for submitFrom(). @throws Error */
+	/** Let the device read @memory, for submitFrom(). @throws Error */
 	void share(std::span<const std::byte> memory);
 
 	Iommufd &iommufd();
@@ -107,7 +108,7 @@ public:
 	Hwpt &hwpt();
 	uint32_t deviceId() const;
 
-	/** Output bytes that compressing @length bytes never exceeds, container included. */
+	/** Compressing @length bytes gives at most this many bytes, container included. */
 	static size_t bound(size_t length);
 
 private:

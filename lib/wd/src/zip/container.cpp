@@ -74,7 +74,7 @@ size_t finishSize(Algorithm algorithm)
 
 size_t writeHeader(Algorithm algorithm, std::span<std::byte> out)
 {
-	/* Window 32K, default level; no time stamp, made on Unix (ZIP-SQE-10). */
+	/* zlib: window 32K, default level. gzip: no time stamp, made on Unix (ZIP-SQE-10). */
 	static constexpr uint8_t zlib[kZlibHeader] = {0x78, 0x9c};
 	static constexpr uint8_t gzip[kGzipHeader] = {0x1f, 0x8b, kMethodDeflate, 0, 0, 0, 0, 0,
 						      0,    3};
@@ -92,7 +92,7 @@ size_t writeHeader(Algorithm algorithm, std::span<std::byte> out)
 size_t writeFinish(Algorithm algorithm, bool newStream, uint32_t isize, uint32_t checksum,
 		   std::span<std::byte> out)
 {
-	/* A stored block of no bytes, marked as the last one (RFC 1951, 3.2.4). */
+	/* An empty stored block, marked as the last one (RFC 1951, 3.2.4). */
 	uint8_t bytes[kFinishSize] = {0x01, 0x00, 0x00, 0xff, 0xff};
 	size_t count = 5;
 	if (algorithm == Algorithm::Zlib) {
@@ -142,7 +142,7 @@ void HeaderParser::fail(const char *why)
 	error_ = why;
 }
 
-/** Begin the first optional field that the flags name and that is not before @after. */
+/** Go to the first optional field from @after on that the flags name. */
 void HeaderParser::next(Field after)
 {
 	position_ = 0;

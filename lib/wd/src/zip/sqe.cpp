@@ -28,7 +28,7 @@ constexpr uint32_t high(uint64_t value)
 	return static_cast<uint32_t>(value >> 32);
 }
 
-/** ZIP-SQE-3, dw7. A whole is flagged as UADK does it: new stream and finish. */
+/** ZIP-SQE-3, dw7. A whole gets the flags "new stream" and "finish", as UADK sets them. */
 uint32_t controlWord(const Request &request)
 {
 	uint32_t word = sqe::kType3;

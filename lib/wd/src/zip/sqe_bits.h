@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Where things are in an SQE of type 3 (ZIP-SQE-1, ZIP-SQE-2). */
+/* Positions of the fields in an SQE of type 3 (ZIP-SQE-1, ZIP-SQE-2). */
 #pragma once
 
 #include <cstdint>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Messages of the compression family: containers, streams, and the requests that software can
+ * Requests of the compression family: containers, streams, and the requests that the library can
  * answer without the device.
  */
 #include "wd/zip.h"
@@ -46,9 +46,9 @@ struct ZipRequests final : AlgorithmQueue {
 	zip::Algorithm algorithm;
 	zip::Direction direction;
 	zip::Slots slots;
-	unsigned streams = 0;		  /**< open ones */
-	FixedFifo<wd_zip_req *> pending;  /**< with the device, in its order */
-	FixedFifo<wd_zip_req *> finished; /**< ended by software without the device */
+	unsigned streams = 0;		  /**< number of open streams */
+	FixedFifo<wd_zip_req *> pending;  /**< sent to the device, oldest first */
+	FixedFifo<wd_zip_req *> finished; /**< ended by the library without the device */
 };
 
 } // namespace
@@ -65,8 +65,8 @@ struct wd_zip_stream {
 	ZipRequests *owner;
 	DmaMemory memory; /**< the device's own state; IOVA = address */
 	zip::HeaderParser header;
-	bool begun = false;   /**< the device had the first part */
-	bool touched = false; /**< some byte of it was seen or written */
+	bool begun = false;   /**< the device has had the first part */
+	bool touched = false; /**< at least one byte was read or written */
 	bool ended = false;   /**< finished, or failed: only reset helps */
 	bool busy = false;    /**< a part is in flight */
 	bool more = false;    /**< the device has output that did not fit */
@@ -78,7 +78,7 @@ namespace
 {
 
 /* Use of wd_zip_req::priv. */
-constexpr int kHeader = 0; /**< header bytes that software wrote or ate for this request */
+constexpr int kHeader = 0; /**< header bytes that the library wrote or took for this request */
 
 int statusOf(zip::Status status)
 {
@@ -97,9 +97,9 @@ int statusOf(zip::Status status)
 	}
 }
 
-/** Bytes of output at or below which the device ignores a request that has no input. */
+/** The device ignores a request without input if its output buffer is not larger than this. */
 constexpr uint32_t kIgnoredOutput = 16;
-/** Streams that a decompressing queue keeps at a time (Documentation/design/machine/zip.rst). */
+/** A decompressing queue keeps at most so many streams (Documentation/design/machine/zip.rst). */
 constexpr unsigned kMaxStreams = 8;
 
 std::span<const std::byte> sourceOf(const wd_zip_req &r)
@@ -158,7 +158,7 @@ int sendToDevice(ZipRequests &q, wd_zip_req &r, size_t sourceSkip, size_t destin
 	return 0;
 }
 
-/** Compression: software writes the header, and ends a stream that has no more input. */
+/** Compression: the library writes the header, and ends a stream that has no more input. */
 int sendCompress(ZipRequests &q, wd_zip_req &r)
 {
 	wd_zip_stream *s = r.stream;
@@ -197,7 +197,7 @@ int sendDecompress(ZipRequests &q, wd_zip_req &r)
 	zip::HeaderParser next = parser;
 	const size_t header = next.feed(sourceOf(r));
 	const bool nothing = header == r.src_len && !(s && s->more);
-	/* ZIP-SQE-8: the device takes such a request for a no-op; @more would never end. */
+	/* ZIP-SQE-8: the device ignores such a request, and @more would stay set for ever. */
 	if (next.state() != State::Error && !nothing && header == r.src_len &&
 	    r.dst_len <= kIgnoredOutput)
 		return refuse(EINVAL, "request: to continue a stream without input, give more than "
@@ -213,11 +213,11 @@ int sendDecompress(ZipRequests &q, wd_zip_req &r)
 		s->touched = true;
 	if (next.state() == State::Error)
 		return finishHere(q, r, WD_ZIP_BAD_HEADER, header, 0);
-	/* A part may well be nothing but header; a whole may not. */
+	/* A part may consist of header bytes only, a whole may not. */
 	return finishHere(q, r, s ? WD_ZIP_OK : WD_ZIP_BAD_DATA, header, 0);
 }
 
-/** A part came back: keep its state for the next one. */
+/** Keep the state that a finished part returned, for the next part. */
 void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
 {
 	s.words = c.contextWords;
@@ -228,7 +228,7 @@ void noteStream(wd_zip_stream &s, const zip::Completion &c, const wd_zip_req &r)
 		  (s.owner->compressing() && r.flush == WD_ZIP_FINISH);
 }
 
-/** The device reports data that it cannot read and data that makes no sense alike. */
+/** The device has one status for memory that it cannot reach and for malformed data: find out. */
 void explain(ZipRequests &q, wd_zip_req &r)
 {
 	const auto check = [&](const void *address, size_t length, int right) {
@@ -297,7 +297,7 @@ int ZipRequests::receive(void **out) noexcept
 			result = slots.poll(*rings, {&completion, 1});
 		if (result.count == 0)
 			return result.status == QueueStatus::Ok ? -EAGAIN : errnoOf(result.status);
-		/* The rings hand completions out in the order of sending. */
+		/* Completions come in the order in which the requests were sent. */
 		r = pending.pop();
 		fillResult(*this, completion, *r);
 	}
@@ -342,7 +342,7 @@ private:
 constinit const ZipDriver driver;
 const AlgorithmEntry entry(driver);
 
-/** The requests of @q if it is a compression queue that can be used; nullptr and why in @error. */
+/** The requests of @q; nullptr and @error set if it is no usable compression queue. */
 ZipRequests *zipRequests(const struct wd_queue *q, int &error)
 {
 	QueueContext *context = contextOf(q);

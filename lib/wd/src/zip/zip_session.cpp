@@ -30,7 +30,7 @@ struct SharedRange {
 	}
 };
 
-/** IOVA = address where the IOMMU's ranges allow it, else where the kernel likes. */
+/** Map at IOVA = address if the IOMMU's ranges allow it, else where the kernel chooses. */
 uint64_t mapMemory(Ioas &ioas, const std::byte *begin, size_t length, DmaAccess access)
 {
 	try {
@@ -52,7 +52,7 @@ struct ZipLane::State {
 	struct Slot {
 		std::byte *input = nullptr, *output = nullptr;
 		uint64_t inputIova = 0, outputIova = 0, user = 0;
-		uint32_t header = 0; /**< bytes that software handled */
+		uint32_t header = 0; /**< bytes that the library handled */
 		bool acquired = false, sent = false;
 		Clock::time_point start;
 	};
@@ -83,7 +83,7 @@ struct ZipLane::State {
 	std::vector<Slot> slots;
 	std::vector<unsigned> free;
 	std::vector<zip::Completion> completions;
-	std::vector<ZipResult> finished; /**< requests that software ended without the device */
+	std::vector<ZipResult> finished; /**< of requests that ended without the device */
 };
 
 ZipLane::ZipLane(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -163,7 +163,7 @@ QueueStatus ZipLane::State::compress(unsigned index, uint64_t source, uint32_t l
 	const std::span<std::byte> output(slot.output, options.outputSize);
 	slot.header = static_cast<uint32_t>(zip::writeHeader(options.algorithm, output));
 	if (length == 0) {
-		/* Nothing for the device to do: an empty stream is known without it. */
+		/* The library writes an empty stream itself. */
 		const size_t rest = zip::writeFinish(options.algorithm, true, 0, 0,
 						     output.subspan(slot.header));
 		return finishHere(index, zip::Status::Success, 0, slot.header + rest);
@@ -229,7 +229,7 @@ QueueStatus ZipLane::submitFrom(unsigned slot, std::span<const std::byte> block,
 
 ZipResult ZipLane::State::result(const zip::Completion &completion, Clock::time_point now)
 {
-	/* Rings checked the tag and both counts against the request. */
+	/* zip::Slots has checked the tag and both counts against the request. */
 	Slot &slot = slots[completion.tag];
 	ZipResult out;
 	out.slot = static_cast<unsigned>(completion.tag);
@@ -278,7 +278,7 @@ bool ZipLane::wait(int timeoutMs, unsigned spinUs)
 
 /* ---- session ---- */
 
-/** In the order of construction; destroyed in reverse: queues go first, memory last. */
+/** Members are destroyed in reverse order: queues first, memory last. */
 struct ZipSession::State {
 	State(Host &host, const ZipSessionOptions &o) : options(o), iommufd(host) {}
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asynchronous compression (acomp), the side of drivers. */
+/* Asynchronous compression (acomp), as drivers see it. */
 #ifndef _CRYPTO_ACOMP_INT_H
 #define _CRYPTO_ACOMP_INT_H
 
@@ -23,12 +23,13 @@ static inline void acomp_request_complete(struct acomp_req *req, int err)
 WD_BEGIN_DECLS
 /**
  * crypto_register_acomp() - offer an algorithm
- * @alg: stays until it is unregistered
+ * @alg: must stay until it is unregistered
  *
- * It is tested before the call returns, if there are tests for its name. One that fails stays
- * registered, but is given to no user.
+ * If there are tests for its name, they run before the call returns. An algorithm that fails stays
+ * registered, but no user gets it.
  *
- * Return: 0; -EEXIST if it, or its driver name, is registered; -EINVAL without a name.
+ * Return: 0; -EEXIST if the algorithm or its driver name is registered already; -EINVAL without a
+ * name.
  */
 int crypto_register_acomp(struct acomp_alg *alg);
 void crypto_unregister_acomp(struct acomp_alg *alg);

@@ -17,7 +17,7 @@ namespace wd
 
 /**
  * One caller (process) of the hosted kernel as a Host. Thread-safe. When the last reference to the
- * caller goes, its files are closed as at a process's exit.
+ * caller goes, the kernel closes its files as at the exit of a process.
  */
 class CallerHost : public Host
 {
@@ -58,8 +58,7 @@ protected:
 class HostedHost final : public CallerHost
 {
 public:
-	/** @throws Error: EBUSY if this process has a hosted kernel already, or the boot's error.
-	 */
+	/** @throws Error: EBUSY if this process has a hosted kernel already, or the boot's error */
 	explicit HostedHost(machine::MachineDescription description,
 			    const std::string &sysfsDirectory = {});
 	/** @machine as HostOptions::machine. */
@@ -68,10 +67,9 @@ public:
 
 	machine::Machine &machine() noexcept { return *machine_; }
 
-	/** A further process with this process's memory, user id @uid and a file table of its own.
-	 */
+	/** A further caller with this process's memory, user id @uid and its own file table. */
 	std::shared_ptr<CallerHost> createCaller(unsigned uid);
-	/** A further process with the memory of process @pid. @throws Error if it is gone. */
+	/** A further caller with the memory of process @pid. @throws Error if that is gone. */
 	std::shared_ptr<CallerHost> createRemoteCaller(pid_t pid, unsigned uid);
 
 	/**
