@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which library should do the work of the ZIP engine? 64 KiB blocks of a text-like and a binary
- * input through ISA-L, libdeflate and zlib, raw deflate. Counter "ratio" is input over output. The
- * figures for the choice are in Documentation/design/machine/zip.rst.
+ * Which library should do the work of the ZIP engine? Compares ISA-L, libdeflate and zlib on 64 KiB
+ * blocks of a text-like and a binary input, raw deflate. Counter "ratio" is input size by output
+ * size. The figures for the choice are in Documentation/design/machine/zip.rst.
  */
 #include <benchmark/benchmark.h>
 #include <cstdint>
@@ -28,7 +28,7 @@ uint32_t next(uint32_t &state)
 	return (state = state * 1664525 + 1013904223) >> 8;
 }
 
-/* Words of a small vocabulary, the frequent ones more often, with numbers between them. */
+/* Words of a small vocabulary, some of them frequent, with numbers between them. */
 Bytes textLike()
 {
 	std::vector<Bytes> words;
@@ -54,7 +54,7 @@ Bytes textLike()
 	return data;
 }
 
-/* Records as programs keep them: counters, small enumerations, pointers, floats, padding. */
+/* Records like those of programs: counters, small enumerations, pointers, floats, padding. */
 Bytes binary()
 {
 	Bytes data;
@@ -255,7 +255,7 @@ void packing(benchmark::State &state, const std::string &name, int level, int ki
 	state.counters["ratio"] = double(calls * kBlock) / double(produced);
 }
 
-/* All unpack the same streams, made by zlib level 6. */
+/* All libraries decompress the same streams, made by zlib level 6. */
 void unpacking(benchmark::State &state, const std::string &name, int kind)
 {
 	auto library = make(name, 1);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * From the doorbell store to the visible completion, without the engine's own work: the request
- * names an unknown algorithm, so nothing but queue handling remains. One busy queue, beside 0, 1000
- * or 4000 started idle ones of four functions, all on one engine thread. Counters are
- * nanoseconds. Where other programs compete for the processors, p10 is the model and the rest is
- * the scheduler: the waiting program and the engine thread need a processor each.
+ * Time from the doorbell store to the visible completion. The requests name an unknown algorithm,
+ * so that only the handling of queues is measured, not compression. One queue is busy; 0, 1000 or
+ * 4000 other queues of four functions are started and idle. All are on one engine thread. Counters
+ * are nanoseconds. This program and the engine thread need a processor each: on a busy machine only
+ * p10 shows the model, and the other percentiles show the scheduler.
  */
 #include <algorithm>
 #include <atomic>
@@ -25,7 +25,7 @@ namespace
 
 using namespace wd::machine;
 
-/** The process itself: physical address = offset in one buffer. */
+/** One buffer: physical address = offset. */
 class FlatMemory : public PhysicalMemory
 {
 public:
@@ -113,7 +113,7 @@ struct Bench {
 			abort();
 		}
 	}
-	/** All queues may share one ring: idle ones never touch it. */
+	/** All idle queues may have the same ring, because they never use it. */
 	void startQueue(ZipFunction &f, unsigned queue, uint64_t ring)
 	{
 		memset(memory.at(ring + kCq), 0, kDepth * 16);

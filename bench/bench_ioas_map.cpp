@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * IOAS_MAP and IOAS_UNMAP through the system call interface, with a page table attached at a PASID
- * of the machine's first accelerator: pinning, page table, IOTLB invalidation are all in it.
+ * of the machine's first accelerator. The time includes pinning, page table and IOTLB invalidation.
  */
 #include <benchmark/benchmark.h>
 
@@ -21,7 +21,7 @@
 namespace
 {
 
-/** Host, context, bound queue, page table: made once, given back at exit. */
+/** Host, context, bound queue and page table. There is one, made once and destroyed at exit. */
 class Setup
 {
 public:
@@ -105,7 +105,7 @@ void mapUnmap(benchmark::State &state)
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	const uint64_t at = reinterpret_cast<uint64_t>(base);
 	void *address = reinterpret_cast<void *>((at + kAlignment - 1) & ~(kAlignment - 1));
-	/* The memory is touched before, so its first touch is not measured. */
+	/* Touch the memory now, so that the loop does not measure the first touch. */
 	memset(address, 1, length);
 	for (auto _ : state) {
 		uint64_t iova;
@@ -117,7 +117,7 @@ void mapUnmap(benchmark::State &state)
 }
 BENCHMARK(mapUnmap)->Arg(4 << 10)->Arg(64 << 10)->Arg(2 << 20)->Arg(1 << 30);
 
-/** 4 KiB with @range other mappings in the address space. */
+/** Map and unmap 4 KiB, with @range other mappings in the address space. */
 void mapUnmapAmong(benchmark::State &state)
 {
 	const auto others = static_cast<size_t>(state.range(0));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Cost of a translation: IOTLB hit inside a burst (target: below 20 ns), a whole four-level
- * second-stage walk, and one page-selective invalidation with its wait; and the same for nested
+ * Cost of a translation: an IOTLB hit inside a burst (target: below 20 ns), a whole four-level
+ * second-stage walk, and one page-selective invalidation with its wait. Then the same for nested
  * translation (targets: hit below 25 ns, four levels over four with nothing cached below 1 us).
  */
 #include <atomic>
@@ -19,7 +19,7 @@ namespace
 
 using namespace wd::machine;
 
-/* Flat memory, so that the memory model's own cost stays out of the figures. */
+/* Flat memory: the figures must not include the cost of the usual model of memory. */
 class FlatMemory final : public PhysicalMemory
 {
 public:
@@ -76,7 +76,7 @@ private:
 constexpr Rid kRid = makeRid(0x75, 0, 0);
 constexpr StreamId kStream = pasidStream(kRid, 5), kNestedStream = pasidStream(kRid, 6);
 constexpr uint64_t kPages = 512;
-/* A guest's lowest tables, after three others; more pages than an IOTLB holds. */
+/* Number of the guest's lowest tables, and of their pages: more than the IOTLB can hold. */
 constexpr uint64_t kGuestTables = 64, kGuestPages = kGuestTables * 512;
 
 /*
@@ -112,7 +112,7 @@ struct Bench {
 		agent = unit.createAgent();
 	}
 	void put(uint64_t pa, uint64_t value) { memory.store(pa, 8, value); }
-	/* Accessed and dirty are set, as in a table that has been used. */
+	/* Set the accessed and dirty bits, as in a table that has been used. */
 	void fillGuest()
 	{
 		constexpr uint64_t kUsed = 0x67, kFirstData = 3 + kGuestTables;
@@ -134,7 +134,7 @@ struct Bench {
 	std::unique_ptr<DmaAgent> agent;
 };
 
-/* 8-byte reads inside one burst, round robin over so many pages; includes the 8-byte copy. */
+/* 8-byte reads inside one burst, over several pages in turn. Includes the copy of 8 bytes. */
 void readPages(benchmark::State &state, const StreamId &stream)
 {
 	Bench bench(CacheMode::Normal);
@@ -159,7 +159,7 @@ void iotlbHit(benchmark::State &state)
 }
 BENCHMARK(iotlbHit)->Arg(1)->Arg(16)->Arg(512);
 
-/* The same, with the burst that read() opens on its own. */
+/* The same, but each read() opens a burst of its own. */
 void iotlbHitWithGate(benchmark::State &state)
 {
 	Bench bench(CacheMode::Normal);
@@ -187,7 +187,7 @@ void secondStageMiss(benchmark::State &state)
 }
 BENCHMARK(secondStageMiss);
 
-/* One invalidation of page 0 (leaf only), which @q0 says how, + wait with status, and the miss. */
+/* Invalidate page 0 (leaf only) with descriptor word @q0, wait with status, and miss once. */
 void invalidateAndRefill(Bench &bench, benchmark::State &state, const StreamId &stream, uint64_t q0)
 {
 	uint64_t word = 0;
@@ -226,7 +226,7 @@ void nestedHit(benchmark::State &state)
 }
 BENCHMARK(nestedHit)->Arg(1)->Arg(16)->Arg(512);
 
-/* 28 entries for each request; with the structure caches 2. */
+/* A request reads 28 entries; with the structure caches it reads 2. */
 void nestedMiss(benchmark::State &state, CacheMode mode, uint64_t entries)
 {
 	Bench bench(mode);
@@ -251,7 +251,9 @@ void nestedMiss(benchmark::State &state, CacheMode mode, uint64_t entries)
 BENCHMARK_CAPTURE(nestedMiss, nothingCached, CacheMode::None, 4 + 24);
 BENCHMARK_CAPTURE(nestedMiss, structuresCached, CacheMode::Normal, 2);
 
-/* p_iotlb page (leaf only) + wait with status, and the walk that fills the IOTLB again. */
+/*
+ * Invalidate a page with p_iotlb (leaf only), wait with status, and walk to fill the IOTLB again.
+ */
 void nestedInvalidatePage(benchmark::State &state)
 {
 	Bench bench(CacheMode::Normal);

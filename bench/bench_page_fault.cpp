@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A page fault of the accelerator from end to end: software rings a request with a missing input
- * page, the unit puts a page request into the queue and raises its interrupt, software maps the
- * page and answers with a page group response, the parked queue runs the request. Software is this
- * program's only thread, which polls. Counters are nanoseconds: "request" from the doorbell to the
- * interrupt, "resume" from the response descriptor to the completion. "present" is the same request
- * without a fault. Both need a processor each for this thread and the engine's; where other
- * programs compete for them, the scheduler is what is measured. The rest runs in one thread:
- * "unitOnly" is the unit's part of a fault, the engine left out.
+ * A page fault of the accelerator from end to end. Software sends a request whose input page is
+ * missing. The unit puts a page request into its queue and raises an interrupt. Software maps the
+ * page and sends a page group response. Then the waiting queue runs the request. Software is the
+ * only thread of this program; it polls. Counters are nanoseconds: "request" from the doorbell to
+ * the interrupt, "resume" from the response descriptor to the completion. "present" is the same
+ * request without a fault. For these two, this thread and the engine's need a processor each: on a
+ * busy machine they measure the scheduler. The other benchmarks use one thread: "unitOnly" is the
+ * unit's part of a fault, without the engine.
  */
 #include <algorithm>
 #include <atomic>
@@ -31,7 +31,7 @@ namespace
 
 using namespace wd::machine;
 
-/** The process itself: physical address = offset in one buffer. */
+/** One buffer: physical address = offset. */
 class FlatMemory final : public PhysicalMemory
 {
 public:
@@ -326,8 +326,7 @@ public:
 	uint64_t last = 0;
 };
 
-/* prepare(), descriptor and interrupt, response descriptor, answer, prepare() that finds the page.
- */
+/* prepare() that faults, the page request and its interrupt, the response, prepare() once more. */
 void unitOnly(benchmark::State &state)
 {
 	Bench bench;
@@ -378,7 +377,7 @@ void deviceTlbHit(benchmark::State &state)
 }
 BENCHMARK(deviceTlbHit);
 
-/* Of one page, with its wait, and the translation request that follows. */
+/* Invalidate one page of the device TLB, wait, and send a translation request for it. */
 void invalidateDeviceTlb(benchmark::State &state)
 {
 	Bench bench;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A page fault from end to end, hosted: an accelerator's request finds a page of a nested table
- * missing; device, IOMMU, its driver, the layer and iommufd bring the fault to the user, which
- * makes the page and answers; the answer goes all the way back, and the request completes. Beside
- * it the same request with the page present, and the flush of one page. Counters are microseconds:
- * ask = doorbell to the user's read of the fault, answer = response to completion.
+ * A page fault from end to end, hosted. A page of a nested table is missing for a request of an
+ * accelerator. Device, IOMMU, its driver, the layer and iommufd bring the fault to the user. The
+ * user makes the page and answers, the answer goes all the way back, and the request completes. For
+ * comparison: the same request with the page present, and the flush of one page. Counters are
+ * microseconds: ask = doorbell to the user's read of the fault, answer = response to completion.
  *
- * The user sleeps in poll() until a fault is there, and so does the driver's interrupt thread until
- * the unit has raised its interrupt: two wakeups are in "ask". For completions it spins.
+ * "ask" includes two wakeups: the driver's interrupt thread sleeps until the unit raises its
+ * interrupt, and the user sleeps in poll() until there is a fault. The user spins for completions.
  */
 #include <algorithm>
 #include <benchmark/benchmark.h>
@@ -123,7 +123,7 @@ struct Bench {
 
 std::optional<Bench> bench;
 
-/** Percentiles of one figure, as counters. */
+/** Reports percentiles of one figure as counters. */
 class Samples
 {
 public:

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A VMM that gives its guest a queue of an accelerator, with shared virtual addresses: the device
- * works on a guest process's own addresses, through the guest's page tables, and pages that are not
- * there come by page faults that the guest resolves. Documentation/guide/vsva.rst walks through it.
+ * A VMM that gives its guest a queue of an accelerator, with shared virtual addresses. The device
+ * uses the addresses of a guest process, through the guest's page tables. If a page is missing, the
+ * guest resolves the page fault. Documentation/guide/vsva.rst walks through the program.
  *
- * An author of a VMM should read main() below, and Vmm in toy_vmm.cpp for the guest's commands. The
- * guest itself (toy_guest.cpp) stands for Linux in a real one.
+ * An author of a VMM should read main() below, and for the guest's commands Vmm in toy_vmm.cpp. The
+ * guest (toy_guest.cpp) plays the part of a guest's Linux.
  */
 #include <cstdio>
 #include <cstring>
@@ -43,19 +43,24 @@ wd::zip::Completion compress(wd::ZipQueue &queue, uint64_t source)
 
 void run(wd::Host &host)
 {
-	/* As any user of the accelerator does it. */
+	/* The VMM takes a queue as any other user of the accelerator does. */
 	const auto topology = wd::Topology::discover(host);
 	const auto &accelerator = topology.require("zlib", topology.here());
 	wd::Iommufd iommufd(host);
 	wd::ZipQueue queue(host, accelerator);
 
-	/* The guest: memory, which the IOMMU now knows by guest physical address, and a unit. */
+	/*
+	 * The guest: memory, which the IOMMU translates from guest physical addresses, and a unit.
+	 */
 	wd::vmm::QueueDevice device(queue, iommufd);
 	wd::vmm::GuestMemory memory(iommufd);
 	toy::Guest guest(memory, kGuestGpa, kGuestBytes);
 	toy::Vmm vmm(guest, memory, device.id());
 
-	/* In the guest: a process with input in its memory, and an output buffer never touched. */
+	/*
+	 * In the guest: a process with input in its memory, and an output buffer that is not
+	 * touched yet.
+	 */
 	toy::Process process(guest);
 	std::string text;
 
@@ -84,13 +89,13 @@ void run(wd::Host &host)
 		throw wd::Error(EIO, queue.name(),
 				std::string("compress: ") + wd::zip::statusText(completion.status));
 
-	/* An address that the process does not have: the guest refuses, the request fails. */
+	/* The process does not have this address: the guest refuses it, and the request fails. */
 	completion = compress(queue, kSource + 0x10000000);
 	std::printf("address outside the process: %s, %llu refused by the guest\n",
 		    wd::zip::isSuccess(completion.status) ? "NOT NOTICED" : "request failed",
 		    static_cast<unsigned long long>(vmm.faults().refused));
 
-	/* munmap() in the guest: entries, then a flush, then the frames are free. */
+	/* munmap() in the guest: clear the entries, then flush, then free the frames. */
 	const auto frames = process.unmap(kSource, kLength);
 
 	vmm.flush(kPasid, kSource, kLength);
@@ -100,7 +105,7 @@ void run(wd::Host &host)
 	std::printf("after munmap() in the guest: %s\n",
 		    wd::zip::isSuccess(completion.status) ? "STILL THERE" : "request failed");
 
-	/* The process ends: its PASID goes, then its tables. */
+	/* The process ends: unbind its PASID before its tables are freed. */
 	queue.stop();
 	vmm.unbind(kPasid);
 	vmm.iommu().removeDevice(device);

@@ -84,7 +84,7 @@ uint64_t Guest::allocateRun(size_t frames)
 	for (size_t first = 0; first + frames <= free_.size(); first++) {
 		const uint64_t last = free_[first];
 
-		/* Descending: a run of frames is a run of entries. */
+		/* free_ is in descending order, so consecutive frames are consecutive elements. */
 		if (free_[first + frames - 1] != last - (frames - 1) * kPage)
 			continue;
 		free_.erase(free_.begin() + static_cast<ptrdiff_t>(first),
@@ -151,7 +151,7 @@ void Process::reserve(uint64_t gva, uint64_t bytes, bool writable)
 	regions_[gva] = {bytes, writable};
 }
 
-/* The leaf entry of @gva, with the tables on the way to it if they are wanted. */
+/* The leaf entry of @gva. Makes missing tables on the way to it if @create. */
 uint64_t *Process::entry(uint64_t gva, bool create) const
 {
 	uint64_t table = root_;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A guest without processors: memory, an allocator of page frames, and processes with real x86-64
- * page tables in that memory, which the IOMMU walks. It does the memory management of a guest's
- * kernel, and knows nothing of the host.
+ * page tables in that memory, which the IOMMU walks. It manages memory as a guest's kernel does,
+ * and uses nothing of the host.
  */
 #pragma once
 
@@ -24,21 +24,21 @@ constexpr uint64_t kPage = 4096;
 class Guest
 {
 public:
-	/** @bytes of memory at @gpa, given to @memory for the life of the object. */
+	/** Adds @bytes of memory at @gpa to @memory, until the object is destroyed. */
 	Guest(wd::vmm::GuestMemory &memory, uint64_t gpa, uint64_t bytes);
 	~Guest();
 	Guest(const Guest &) = delete;
 	Guest &operator=(const Guest &) = delete;
 
-	/** A zeroed frame's guest physical address. @throws std::bad_alloc */
+	/** @return guest physical address of a zeroed frame. @throws std::bad_alloc */
 	uint64_t allocate();
-	/** @frames that follow each other. @throws std::bad_alloc */
+	/** @return address of the first of @frames contiguous frames. @throws std::bad_alloc */
 	uint64_t allocateRun(size_t frames);
 	void release(uint64_t frame);
 	size_t freeFrames() const;
 
 	std::byte *at(uint64_t gpa, size_t length = kPage) const;
-	/** A table's or a page's word, as the hardware may change it at any time. */
+	/** A word of a table or page. The hardware may change it at any time. */
 	uint64_t &word(uint64_t gpa) const;
 
 private:
@@ -50,37 +50,37 @@ private:
 };
 
 /**
- * An address space of the guest: four levels of tables, and regions whose pages come when they are
- * first touched, by a processor or by a device. Thread-safe.
+ * An address space of the guest: four levels of tables, and regions. A page of a region is made
+ * when a processor or a device first touches it. Thread-safe.
  */
 class Process
 {
 public:
 	explicit Process(Guest &guest);
-	/** No device may use the tables any more. */
+	/** Before this, every device must have stopped to use the tables. */
 	~Process();
 	Process(const Process &) = delete;
 	Process &operator=(const Process &) = delete;
 
-	/** For the PASID table entry. */
+	/** Address of the top table, for the PASID table entry. */
 	uint64_t root() const { return root_; }
 
-	/** [@gva, +@bytes) may be used from now on; nothing is there yet. */
+	/** Make [@gva, +@bytes) a region. It has no pages yet. */
 	void reserve(uint64_t gva, uint64_t bytes, bool writable = true);
 	/** Resolve a page fault. @return false: the access is not permitted. */
 	bool touch(uint64_t gva, bool write);
 	/**
-	 * Take pages away: entries first. @return the frames, to be released when the IOMMU has
-	 * forgotten them.
+	 * Remove pages: this clears the entries. @return the frames. The caller releases them after
+	 * it has flushed the IOMMU.
 	 */
 	std::vector<uint64_t> unmap(uint64_t gva, uint64_t bytes);
-	/** Take the right to write away from pages that are there (mprotect). Flush afterwards. */
+	/** Make existing pages read-only, as mprotect() does. The caller must flush afterwards. */
 	void protect(uint64_t gva, uint64_t bytes);
 
-	/** Loads and stores of the process's processors. @throws std::out_of_range if refused */
+	/** Load and store as a processor of the process. @throws std::out_of_range if refused */
 	void write(uint64_t gva, std::span<const std::byte> data);
 	void read(uint64_t gva, std::span<std::byte> data);
-	/** Pages that are there, and have the accessed or dirty bit. */
+	/** Number of pages that are present, and of those with the accessed or dirty bit. */
 	struct Usage {
 		size_t present = 0, accessed = 0, dirty = 0;
 	};

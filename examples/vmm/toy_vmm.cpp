@@ -18,7 +18,7 @@ using wd::vmm::GuestPageRequest;
 constexpr uint64_t kPresent = 1, kFirstStage = 1 << 6, kPassThrough = 4 << 6;
 constexpr uint64_t kPasidCache = 7 | 1 << 4, kPages = 6 | 3 << 4, kResponse = 9 | 1 << 4;
 constexpr uint32_t kPasids = 64; /* one table */
-/* How often the page request thread looks whether it shall end. */
+/* The page request thread checks after each such time whether it shall end. */
 constexpr int kServeMs = 20;
 
 uint64_t tag(uint32_t pasid)
@@ -49,7 +49,7 @@ Vmm::~Vmm()
 
 /* The guest's driver -------------------------------------------------------------------------- */
 
-/* The context entry is the VMM's to look at: a real guest writes one, and invalidates it. */
+/* This stands for the context entry: a real guest writes one, and the VMM reads it. */
 uint64_t Vmm::tableOf(uint16_t rid)
 {
 	std::lock_guard lock(mutex_);
@@ -107,7 +107,7 @@ void Vmm::unbind(uint32_t pasid, uint16_t rid)
 	processes_.erase({rid, pasid});
 }
 
-/* The smallest aligned block of a power of two that covers the range. */
+/* Flush the smallest aligned block of 2^n pages that covers the range. */
 void Vmm::flush(uint32_t pasid, uint64_t gva, uint64_t bytes)
 {
 	const unsigned order = std::bit_width(gva / kPage ^ (gva + bytes - 1) / kPage);
@@ -132,7 +132,7 @@ void Vmm::serve(std::stop_token stop)
 	}
 }
 
-/* A page that is not the process's, or for which the guest has no frame. */
+/* @return false if the process does not have the page, or the guest has no frame for it */
 bool Vmm::resolve(const GuestPageRequest &request)
 {
 	const auto process = processes_.find({request.rid, request.pasid});
@@ -145,7 +145,7 @@ bool Vmm::resolve(const GuestPageRequest &request)
 	}
 }
 
-/* The pages of a group come in a row; the answer is for all of them. */
+/* The pages of a group come one after another, and get one answer together. */
 void Vmm::pageRequest(const GuestPageRequest &request)
 {
 	std::unique_lock lock(mutex_);

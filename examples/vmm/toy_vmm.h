@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The VT-d unit of a toy guest from both sides. As the guest's driver it keeps a PASID table and
- * queues descriptors; as the VMM it executes them at once with the library, and brings page
- * requests in. In a real VMM the two are apart: the guest writes to its memory and rings a
- * register.
+ * Both sides of the VT-d unit of a toy guest. As the guest's driver it keeps a PASID table and
+ * queues descriptors. As the VMM it executes them at once with the library, and brings page
+ * requests in. In reality the two are separate: the guest writes to its memory and to a register.
  */
 #pragma once
 
@@ -21,15 +20,15 @@
 namespace toy
 {
 
-/** Thread-safe. Processes that are bound must live. */
+/** Thread-safe. A process must live as long as it is bound. */
 class Vmm
 {
 public:
 	static constexpr uint16_t kRid =
-		0x0008;			       /**< the guest's function, unless it says another */
+		0x0008; /**< the guest's function, if the caller names no other */
 	static constexpr uint16_t kDomain = 1; /**< of its PASIDs */
 
-	/** @deviceId of a device that the guest gets; page faults are served from now on. */
+	/** @deviceId: a device that the guest gets. Page faults are served from now on. */
 	Vmm(Guest &guest, wd::vmm::GuestMemory &memory, uint32_t deviceId);
 	~Vmm();
 	Vmm(const Vmm &) = delete;
@@ -37,17 +36,20 @@ public:
 
 	wd::vmm::VirtualIommu &iommu() { return iommu_; }
 
-	/** The guest's driver: @pasid of function @rid uses @process's page table. */
+	/**
+	 * The guest's driver: @pasid of function @rid uses @process's page table. @process stays until
+	 * unbind(), another bind(), or the end of the VMM.
+	 */
 	void bind(uint32_t pasid, Process &process, uint16_t rid = kRid);
 	/** The guest's driver: @pasid uses guest physical addresses; 0 = the function without
 	 * PASID. */
 	void bindMemory(uint32_t pasid, uint16_t rid = kRid);
-	/** The guest's driver: nothing is at @pasid any more. */
+	/** The guest's driver: @pasid has no table any more. */
 	void unbind(uint32_t pasid, uint16_t rid = kRid);
-	/** The guest's driver: entries of [@gva, +@bytes) have changed. In effect on return. */
+	/** The guest's driver: forget translations of [@gva, +@bytes). In effect on return. */
 	void flush(uint32_t pasid, uint64_t gva, uint64_t bytes);
 
-	/** Page requests that the guest has answered, with the answers. */
+	/** Numbers of page requests that the guest has answered, by answer. */
 	struct Faults {
 		std::atomic<uint64_t> resolved{0}, refused{0};
 	};
@@ -73,10 +75,10 @@ private:
 	std::mutex mutex_;
 	std::map<uint16_t, Tables> tables_;
 	std::map<std::pair<uint16_t, uint32_t>, Process *> processes_;
-	bool failed_ = false; /**< a page of the group that is being served was refused */
+	bool failed_ = false; /**< the guest refused a page of the current group */
 	std::atomic<bool> paused_{false};
 	Faults faults_;
-	std::jthread server_; /**< last: it uses everything */
+	std::jthread server_; /**< last, because it uses the other members */
 };
 
 } // namespace toy

@@ -11,7 +11,7 @@
 namespace wd::test
 {
 
-/** State of a thread of this process as in proc(5), or 0 if there is no such thread (any more). */
+/** State of a thread of this process as in proc(5), or 0 if there is no such thread. */
 inline char threadState(pid_t thread)
 {
 	std::ifstream stat("/proc/self/task/" + std::to_string(thread) + "/stat");
@@ -22,20 +22,20 @@ inline char threadState(pid_t thread)
 	return name == text.npos ? 0 : text[name + 2];
 }
 
-/** Whether @thread waits for something. @thread is the result of gettid() there. */
+/** True if @thread sleeps. @thread is the result of its gettid(). */
 inline bool isAsleep(pid_t thread)
 {
 	return threadState(thread) == 'S';
 }
 
-/** Returns when @thread waits for something, or has ended. */
+/** Wait until @thread sleeps or has ended. */
 inline void untilAsleep(pid_t thread)
 {
 	for (char state = threadState(thread); state && state != 'S'; state = threadState(thread))
 		std::this_thread::yield();
 }
 
-/** Polls @condition, with a limit that no slow machine reaches. @return whether it came true */
+/** Poll @condition, with a limit for the slowest machine. @return true if it became true */
 template <typename Condition>
 bool eventually(Condition condition)
 {
@@ -50,8 +50,8 @@ bool eventually(Condition condition)
 }
 
 /**
- * For "nothing happens after this": there is no condition to wait for, so time is the subject. On a
- * slow machine the check is weaker; it never fails for that.
+ * Wait a little before a check that nothing happens: there is no condition to wait for. On a slow
+ * machine the check is weaker, but it does not fail.
  */
 inline void settle()
 {

@@ -24,7 +24,7 @@ constexpr uint64_t kFirstUsage = 1u << 5 | 1u << 6 | 1u << 10;
 
 constexpr unsigned kWidth = 46;
 constexpr uint64_t kMemory = 8 << 20, kTables = 0x40000, kSmall = 0x40000;
-/* Pages that a guest fills with entries; only devices write to its other pages. */
+/* A guest fills so many pages with entries. Only devices write to its other pages. */
 constexpr unsigned kTablePages = 16;
 
 constexpr Rid ridOf(unsigned guest)
@@ -37,7 +37,7 @@ uint64_t lowBits(unsigned n)
 	return (uint64_t{1} << n) - 1;
 }
 
-/* Results to which garbage in a guest's tables may lead. Any other would be the parent's fault. */
+/* True if garbage in a guest's tables may cause @reason. Others would be errors of the parent. */
 bool isGuestsFault(FaultReason reason)
 {
 	switch (reason) {
@@ -148,7 +148,7 @@ bool GuardedMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 	return true;
 }
 
-/* Nothing but A and D of a second-stage entry, or A, D and EA of a first-stage entry, is set. */
+/* The unit may set only A and D of a second-stage entry, or A, D and EA of a first-stage entry. */
 bool GuardedMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 				    bool &exchanged) noexcept
 {
@@ -193,7 +193,7 @@ HostileGuests::HostileGuests(const HostileSetup &setup, Decisions &decisions)
 		guests_[n].large = kLargePage * (n + 1);
 		buildParent(n);
 	}
-	/* Neighbours in host memory belong to another owner. */
+	/* Give neighbouring pages of host memory to different owners. */
 	for (unsigned page = 0; page < kSmallPages; page++) {
 		for (unsigned n = 0; n < kGuests; n++, small += GuardedMemory::kPage) {
 			guests_[n].small[page] = small;
@@ -237,7 +237,7 @@ void HostileGuests::buildParent(unsigned n)
 		memory_.grant(guest.large + at, {static_cast<uint8_t>(n + 1), true, true});
 }
 
-/* The caller flushes before anything else runs. */
+/* The caller must flush before anything else runs. */
 void HostileGuests::setSmall(unsigned n, unsigned page, bool read, bool write)
 {
 	const Guest &guest = guests_[n];
@@ -296,7 +296,9 @@ void HostileGuests::fill(Guest &guest)
 			memory_.poke(guest.small[page] + at, makeEntry());
 }
 
-/* Pure noise would end most walks at once: many entries lead to pages that the guest has. */
+/*
+ * Let many entries lead to the guest's pages, because most walks of pure noise would end at once.
+ */
 uint64_t HostileGuests::makeEntry()
 {
 	const uint64_t noise = decisions_.next(8);
@@ -329,7 +331,7 @@ uint64_t HostileGuests::makeAddress(Guest &guest)
 	case 0:
 		return decisions_.next(8);
 	case 1:
-		/* Upper half or lower half, as the table has levels. */
+		/* An entry of the lower or upper half of the address space. */
 		slot = decisions_.next(7) & lowBits(setup_.guestLevels * 9 + 11);
 		slot = choice & 0x10 ? ~slot : slot;
 		break;
@@ -412,7 +414,7 @@ void HostileGuests::judge(const TranslationRequest &request, const TranslationRe
 	requirePages(n, result.address, result.address + result.contiguous - 1, read, write);
 }
 
-/* The translation for a device TLB: a page of the size that the completion's address encodes. */
+/* Ask for a device TLB's translation. The completion's address encodes the size of the page. */
 void HostileGuests::askForTranslation(unsigned n)
 {
 	const unsigned kind = decisions_.next(1);
@@ -448,7 +450,7 @@ void HostileGuests::requirePages(unsigned n, uint64_t first, uint64_t last, bool
 	}
 }
 
-/* The guard sees the bytes; they may cross pages. */
+/* A DMA request, which may cross pages. The guard checks its bytes. */
 void HostileGuests::transfer(unsigned n)
 {
 	const unsigned kind = decisions_.next(1);
@@ -491,7 +493,7 @@ void HostileGuests::scribble(unsigned n)
 	}
 }
 
-/* A flush that a hypervisor passes on for the guest: PASID-selective, any range. */
+/* The hypervisor passes a flush of the guest on: PASID-selective, any range. */
 void HostileGuests::flush(unsigned n)
 {
 	const unsigned kind = decisions_.next(1);
@@ -505,7 +507,7 @@ void HostileGuests::flush(unsigned n)
 		       (makeAddress(guests_[n]) & ~lowBits(12)) | (kind & 4) << 4 | kind >> 3);
 }
 
-/* The hypervisor changes rights of a page, takes it away, or moves it; and flushes both domains. */
+/* The hypervisor changes the rights of a page, unmaps or moves it, and flushes both domains. */
 void HostileGuests::changeParent(unsigned n)
 {
 	Guest &guest = guests_[n];

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two guests of one IOMMU, both hostile: their first-stage tables are garbage that they keep
- * changing, their devices ask for anything, their hypervisor takes pages away and moves them. A
- * guard around memory knows the owner of each page and the rights of the parent tables at every
+ * Two hostile guests of one IOMMU: they fill their first-stage tables with garbage and keep
+ * changing it, their devices send any requests, and their hypervisor unmaps and moves pages. A
+ * guard around memory knows the owner of each page and the rights in the parent tables at every
  * moment.
  */
 #pragma once
@@ -18,16 +18,16 @@
 namespace wd::machine::test
 {
 
-/** Where the attackers' decisions come from: a generator, or a fuzzer's input. */
+/** Source of the attackers' decisions: a random generator, or a fuzzer's input. */
 class Decisions
 {
 public:
 	virtual ~Decisions() = default;
-	/** That many bytes, 1 to 8, as a little-endian number. */
+	/** The next 1 to 8 @bytes as a little-endian number. */
 	virtual uint64_t next(unsigned bytes) = 0;
 };
 
-/** Memory that notes the first forbidden access. Not thread-safe. */
+/** Memory that records the first forbidden access. Not thread-safe. */
 class GuardedMemory final : public PhysicalMemory
 {
 public:
@@ -47,10 +47,10 @@ public:
 	uint64_t size() const { return grants_.size() * kPage; }
 	/** The guest for which the unit works from now on. */
 	void actFor(unsigned owner) { active_ = owner; }
-	/** Empty while everything was allowed. */
+	/** The first forbidden access; empty if there was none. */
 	const std::string &violation() const { return violation_; }
 
-	/** The owner's own access: a guest's processor, or the hypervisor. */
+	/** A store by a guest's processor or by the hypervisor. It is not checked. */
 	void poke(uint64_t pa, uint64_t value) { words_[pa / 8] = value; }
 	uint64_t peek(uint64_t pa) const { return words_[pa / 8]; }
 
@@ -66,7 +66,10 @@ private:
 		void operator()(uint64_t *words) const;
 	};
 
-	/* Is [pa, +len) all the active guest's, with these rights? Notes it if not. */
+	/*
+	 * True if all of [pa, +len) belongs to the active guest, with these rights; else records
+	 * it.
+	 */
 	bool allowed(const char *what, uint64_t pa, size_t len, bool read, bool write) noexcept;
 	void note(const char *what, uint64_t pa) noexcept;
 
@@ -84,7 +87,7 @@ struct HostileSetup {
 	bool trackUse = false;	     /**< SSADE */
 	bool extendedAccess = false; /**< EAFE */
 	bool supervisor = false, writeProtect = false;
-	bool ignoreInvalidations = false; /**< a broken unit: the guard has to notice */
+	bool ignoreInvalidations = false; /**< a broken unit, which the guard must notice */
 
 	static HostileSetup from(Decisions &decisions);
 };
@@ -92,14 +95,14 @@ struct HostileSetup {
 class HostileGuests
 {
 public:
-	/** Both guests fill all their tables. */
+	/** Lets both guests fill all their tables. */
 	HostileGuests(const HostileSetup &setup, Decisions &decisions);
 
-	/** One act of one guest or the hypervisor. @return false if something was violated. */
+	/** One action of a guest or the hypervisor. @return false after a forbidden access. */
 	bool step();
 	const std::string &violation() const { return violation_; }
 
-	/** Requests that ended with each fault reason; [0] are translations. */
+	/** Number of requests by fault reason; [0] counts translations. */
 	const std::array<uint64_t, 256> &outcomes() const { return outcomes_; }
 
 private:
@@ -133,7 +136,7 @@ private:
 	void changeParent(unsigned n);
 	void submit(uint64_t q0, uint64_t q1 = 0);
 	void judge(const TranslationRequest &request, const TranslationResult &result);
-	/* All of [first, last] must be the guest's, with these rights. */
+	/* Require that all of [first, last] belongs to the guest, with these rights. */
 	void requirePages(unsigned n, uint64_t first, uint64_t last, bool read, bool write);
 	void fail(const std::string &what);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Linux: Documentation/fault-injection/fault-injection.rst, /proc/<pid>/fail-nth. The hosted kernel
- * has that file too.
+ * /proc/<pid>/fail-nth of Linux (its Documentation/fault-injection/fault-injection.rst). The hosted
+ * kernel has that file, too.
  */
 #include "inject.h"
 
@@ -15,8 +15,8 @@
 #define DEBUGFS "/sys/kernel/debug/"
 
 /*
- * By default only requests that may not sleep fail, and only those for several pages; and each
- * failure writes a stack to the log.
+ * By default only allocations that may not sleep fail, and only those of several pages, and each
+ * failure writes a stack to the log. Change that.
  */
 static const struct setting {
 	const char *path, *value;
@@ -37,7 +37,7 @@ static struct setting settings[SETTINGS];
 static struct wd_host *host;
 static int nth_fd = -1;
 
-/* Files of debugfs have no position, and one open of them is read or written once. */
+/* Files of debugfs have no position: open the file for each read or write. */
 static ssize_t setting_io(const char *path, int how, char *text, size_t size)
 {
 	const int fd = open(path, how | O_CLOEXEC);
@@ -86,7 +86,7 @@ static int swap_settings(void)
 	return 0;
 }
 
-/* The hosted kernel has no such settings: every request counts. */
+/* The hosted kernel has no such settings, because there every request can fail. */
 static bool has_settings(void)
 {
 	return !strcmp(wd_host_kind(host), "native");
@@ -123,7 +123,7 @@ void inject_arm(unsigned nth)
 		abort();
 }
 
-/* Reading and writing the count are copies of user memory themselves, so they may fail, too. */
+/* Reads and writes of the count copy user memory, so they may fail, too. */
 bool inject_disarm(void)
 {
 	char text[16] = "";

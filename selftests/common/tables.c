@@ -3,7 +3,7 @@
 
 #include <linux/iommufd.h>
 
-#define GUEST_ENTRY 7ull /* present, writable, the user's */
+#define GUEST_ENTRY 7ull /* present, writable, user */
 
 int table_command(const struct space *space, unsigned long request, void *argument)
 {

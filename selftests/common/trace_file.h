@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asks for trace events while it lives (WD_TRACE, WD_TRACE_FILE), and reads them. */
+/* Switches trace events on while it lives (WD_TRACE, WD_TRACE_FILE), and reads them. */
 #pragma once
 
 #include <cstdlib>
@@ -14,7 +14,7 @@
 class TraceFile
 {
 public:
-	/** To be made before the machine and the kernel, which look at the environment. */
+	/** Make it before the machine and the kernel, which read the environment. */
 	explicit TraceFile(const char *categories)
 		: path_(testing::TempDir() + "wd-trace-test." + std::to_string(::getpid()) + "." +
 			std::to_string(made_++))
@@ -42,9 +42,9 @@ public:
 		all.erase(all.begin(), all.begin() + static_cast<ptrdiff_t>(skipped_));
 		return all;
 	}
-	/** Lines so far do not count. */
+	/** Ignore the lines so far. */
 	void skip() { skipped_ += lines().size(); }
-	/** Lines of @event (category:event) in which all fields match @fields. */
+	/** Number of lines of @event (category:event) whose fields all match @fields. */
 	unsigned count(const std::string &event, const std::string &fields) const
 	{
 		const std::regex wanted("[0-9]+\\.[0-9]{6} .{1,15}-[0-9]+ " + event + ": " +
@@ -57,7 +57,9 @@ public:
 	}
 
 private:
-	/* A name of its own each: the same request again would change nothing. */
+	/*
+	 * Each gets a file name of its own: with the same name a new request would change nothing.
+	 */
 	static inline unsigned made_ = 0;
 	const std::string path_;
 	size_t skipped_ = 0;

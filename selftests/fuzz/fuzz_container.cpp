@@ -9,7 +9,7 @@ namespace
 
 using namespace wd::zip;
 
-/** Feed @in in pieces of @step bytes. @return bytes eaten. */
+/** Feed @in in pieces of @step bytes. @return bytes taken. */
 size_t parse(HeaderParser &parser, std::span<const std::byte> in, size_t step)
 {
 	size_t eaten = 0;
@@ -37,7 +37,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	size_t a = parse(whole, in, in.size() + 1);
 	size_t b = parse(pieces, in, 1 + data[1] % 7);
 
-	/* Where the pieces are cut does not matter. */
+	/* The result must not depend on where the pieces are cut. */
 	if (whole.state() != pieces.state() ||
 	    (whole.state() == HeaderParser::State::Done && a != b))
 		abort();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Machine descriptions are files of users: any bytes give a description or a clear error. */
+/* Users write machine descriptions: any bytes must give a description or a clear error. */
 #include <cstdlib>
 #include <string_view>
 #include <system_error>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attackers are two guests: first-stage tables, requests and flushes are the fuzzer's bytes.
- * With any of them, walks and requests must stay within the guest's pages and the rights of the
- * parent table.
+ * The attackers are two guests: their first-stage tables, requests and flushes come from the
+ * fuzzer. With any of them, walks and requests must stay within the guest's pages and the rights of
+ * the parent table.
  */
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +12,7 @@
 namespace
 {
 
-/** The input, over and over. */
+/** The fuzzer's input, repeated. */
 class Input final : public wd::machine::test::Decisions
 {
 public:

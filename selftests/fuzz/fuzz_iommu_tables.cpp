@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacker owns every table in memory: root, context, PASID and paging structures are the
- * fuzzer's bytes, and so are the requests. The unit must neither crash nor hang, and must not hand
- * out an address beyond the host address width.
+ * The attacker writes every table in memory: root, context, PASID and paging structures, and the
+ * requests, come from the fuzzer. The unit must neither crash nor hang, and must not return an
+ * address beyond the host address width.
  */
 #include <cstdlib>
 #include <cstring>
@@ -58,8 +58,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t seed = input.next(8);
 	auto tables = input.rest();
 
-	/* Pointers in the tables should often lead to tables: the bytes repeat over all of memory.
-	 */
+	/* Repeat the bytes over all of memory, so that pointers in tables often lead to tables. */
 	for (uint64_t at = 0; !tables.empty() && at < kMemory; at += tables.size())
 		memory.write(at, tables.data(), std::min<uint64_t>(tables.size(), kMemory - at));
 	unit.barWrite(0, kRtaddr, (seed & 0xf000) | kScalable, 8);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacker writes the descriptor and all memory that it points at (data, SGL chains, stream
+ * The attacker writes the descriptor and all memory to which it points (data, SGL chains, stream
  * context). Accesses with the queue's PASID reach only the attacker's memory, as through an IOMMU.
- * With any content of it, the device must not crash and must complete every request exactly once.
+ * Whatever it contains, the device must not crash and must complete every request exactly once.
  */
 #include <chrono>
 #include <cstdlib>
@@ -96,7 +96,7 @@ public:
 	}
 	~Device() { pool_.stop(); }
 
-	/** A fresh queue 0 of @type. */
+	/** Start queue 0 anew, with @type. */
 	void startQueue(unsigned type)
 	{
 		uint32_t sqc[8] = {0,
@@ -139,7 +139,9 @@ public:
 	}
 
 private:
-	/** Write a requester id into the vendor capability (Documentation/design/machine/pci.rst). */
+	/**
+	 * Write a requester id into the vendor capability (Documentation/design/machine/pci.rst).
+	 */
 	void route()
 	{
 		unsigned at = function_.configRead(pci::kCapabilityPointer, 1);
@@ -181,7 +183,7 @@ private:
 	unsigned index_ = 0;
 };
 
-/** Addresses in the descriptor that should mostly hit the attacker's memory: words 18 to 25. */
+/** Let most addresses in the descriptor, words 18 to 25, lead to the attacker's memory. */
 void aim(uint32_t (&sqe)[kSqeSize / 4])
 {
 	for (unsigned low : {18u, 20u, 22u, 24u})

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The attacker is the client: it sends any messages with any descriptors to a real ZIP function or
- * to the IOMMU. Input: records of {choice, length, bytes}; the choice says whether the bytes are a
- * body after a good header of some command, or go on the wire as they are. The server must answer
- * every well-framed command that wants an answer exactly once, or close the connection.
+ * The attacker is the client: it sends any messages with any descriptors to the ZIP function or the
+ * IOMMU of the model. Input: records of {choice, length, bytes}. The choice says whether the bytes
+ * follow a valid header of some command, or are sent as they are. The server must answer each
+ * well-framed command that asks for a reply exactly once, or close the connection.
  */
 #include <cstdlib>
 #include <cstring>
@@ -95,7 +95,10 @@ public:
 		       static_cast<ssize_t>(bytes.size());
 	}
 
-	/** The next reply, past the server's own requests. nullopt: closed. Aborts on silence. */
+	/**
+	 * The next reply; skips the server's own requests. nullopt: closed. Aborts if nothing
+	 * comes.
+	 */
 	std::optional<Header> reply()
 	{
 		for (;;) {
@@ -138,7 +141,7 @@ Header headerFor(const Record &record, uint16_t id, size_t body)
 	return header;
 }
 
-/* Well-framed messages, each answered before the next; or raw bytes, and then the end. */
+/* Send well-framed messages and wait for each answer; or send raw bytes, then hang up. */
 void attack(Attacker &attacker, const Descriptors &descriptors, const uint8_t *data, size_t size)
 {
 	uint16_t id = 0;
@@ -194,7 +197,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		Connection(function, host.memory, std::move(socket), stop.get(), {}).run();
 	});
 	Attacker attacker(client.get());
-	/* Most inputs get past the handshake; the others begin with their own bytes. */
+	/* For most inputs make the handshake; the others begin with their own bytes. */
 	const struct {
 		Header header{0, 1, sizeof(Header) + sizeof(Version), 0, 0};
 		Version version;

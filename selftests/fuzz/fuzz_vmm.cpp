@@ -2,8 +2,8 @@
 /*
  * The attacker is a guest: it writes anything into its memory, including PASID tables, queues any
  * descriptors, and gives any answers to page requests. Input: records of a choice and words. The
- * fake kernel aborts when a fault is answered twice or when an unknown one is; the devices must
- * reach nothing but the parent and tables of this guest, and everything is given back at the end.
+ * fake kernel aborts if a fault is answered twice, or if an unknown one is answered. The devices
+ * must have only the parent and tables of this guest, and everything must be given back at the end.
  */
 #include <cstdlib>
 #include <sys/mman.h>
@@ -19,7 +19,7 @@ using namespace wd::vmm;
 constexpr uint64_t kGpa = 0x10000, kBytes = 0x10000;
 constexpr uint16_t kRid = 8;
 
-/** The attacker's bytes, read to their end and then zero. */
+/** The attacker's bytes, then zeros. */
 struct Input {
 	const uint8_t *data;
 	size_t size;
@@ -52,13 +52,15 @@ struct Attack {
 		iommu->addQueue(kRid + 8, 1, queue);
 	}
 
-	/* Every fault that the guest was not given is open; one answer each. */
+	/*
+	 * An answer must be for an open fault, so each fault gets at most one.
+	 */
 	void checkAnswers()
 	{
 		for (; seen < kernel.answers.size(); seen++)
 			require(open.erase(kernel.answers[seen].cookie) == 1);
 	}
-	/* As the kernel treats faults at a detach. */
+	/* Treat faults as the kernel does at a detach. */
 	void forgetDetached()
 	{
 		for (auto it = open.begin(); it != open.end();)
@@ -107,7 +109,7 @@ void step(Attack &attack, Input &input)
 		at = kGpa + input.take<uint16_t>() / 8 * 8;
 		attack.memory.store(at, input.take<uint64_t>());
 		break;
-	case 1: /* a pointer into the guest, so that tables are found */
+	case 1: /* a pointer into the guest, so that tables lead to tables */
 		at = kGpa + input.take<uint16_t>() / 8 * 8;
 		attack.memory.store(at, (kGpa + input.take<uint16_t>() / 4096 * 4096) |
 						input.take<uint8_t>());
@@ -117,7 +119,7 @@ void step(Attack &attack, Input &input)
 			word = input.take<uint64_t>();
 		attack.iommu->execute(words);
 		break;
-	case 3: /* one that is well formed more often */
+	case 3: /* a descriptor that is often well formed */
 		words[0] =
 			(input.take<uint64_t>() & 0xfffff0000ff30) | (input.take<uint8_t>() % 10);
 		words[1] = input.take<uint64_t>() & ~uint64_t{0xfbf};

@@ -12,7 +12,7 @@ namespace wd::soak
 namespace
 {
 
-constexpr uint64_t kSpread = 64; /* pages of IOVA per arena, that mappings collide */
+constexpr uint64_t kSpread = 64; /* pages of IOVA per arena: few, so that mappings collide */
 
 class Spaces
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The users that are there at a time. In the hosted kernel a user is a caller with a user id and
- * files of its own, driven by a thread; in a real kernel it is a process.
+ * The users that exist at the same time. In the hosted kernel a user is a thread with a caller,
+ * which has a user id and files of its own. In a real kernel it is a process.
  */
 #pragma once
 
@@ -17,12 +17,14 @@
 namespace wd::soak
 {
 
-/** Parameters of a user; equal ones lead to equal lives, but for effects of others. */
+/**
+ * Parameters of a user. With the same parameters a user does the same, but others may disturb it.
+ */
 struct Start {
 	Kind kind;
 	uint64_t seed;
 	unsigned uid;
-	/** Of RLIMIT_MEMLOCK. */
+	/** Limit RLIMIT_MEMLOCK. */
 	uint64_t lockedBytes;
 };
 
@@ -42,14 +44,14 @@ public:
 	virtual void end() {}
 	virtual size_t size() const = 0;
 	virtual void start(const Start &start) = 0;
-	/** One of them, by number, dies as by SIGKILL, with its files open. */
+	/** Kill user number @which, as by SIGKILL, with its files open. */
 	virtual void kill(size_t which) = 0;
 	/**
-	 * Remove users that have ended; failures() has all failures of users so far. With @wait:
-	 * wait up to a second for one, if there are users.
+	 * Remove users that have ended. Then failures() has all their failures. With @wait: wait up
+	 * to a second for the end of one, if there are users.
 	 */
 	virtual void reap(bool wait) = 0;
-	/** Pages that user @uid has locked, if the host shows it. */
+	/** Number of pages that user @uid has locked, if the host shows it. */
 	virtual std::optional<uint64_t> lockedPages(unsigned uid) const = 0;
 
 	/** Things done by users of @kind so far. */
@@ -61,7 +63,7 @@ protected:
 	using Work = std::array<std::atomic<uint64_t>, kKindNames.size()>;
 
 	Crowd();
-	/** Where a user counts: memory that processes share. */
+	/** The counter for a user's work, in memory that processes share. */
 	std::atomic<uint64_t> &workOf(const Start &start)
 	{
 		return (*work_)[static_cast<size_t>(start.kind)];

@@ -17,7 +17,7 @@ namespace wd::soak
 std::unique_ptr<Crowd> makeHostedCrowd(std::shared_ptr<HostedHost> host);
 std::unique_ptr<Crowd> makeNativeCrowd();
 
-/* Users of the crypto API, of the same two kinds. */
+/* Users of the crypto API, for the same two hosts. */
 void useHostedKernel(User &user);
 void useNativeKernel(User &user);
 

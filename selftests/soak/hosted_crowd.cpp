@@ -19,7 +19,7 @@ namespace wd::soak
 namespace
 {
 
-/* Memory stays until no device can reach it any more: until the files of its user are closed. */
+/* The memory of a user. It must stay until the user's files are closed: devices may reach it. */
 class Arena
 {
 public:
@@ -39,7 +39,7 @@ private:
 	uint8_t *bytes_;
 };
 
-/* Threads that wait for users to end, and the results of these. */
+/* The results of users that have ended, and a wait for them. */
 struct Ends {
 	std::mutex mutex;
 	std::condition_variable one;
@@ -62,7 +62,10 @@ public:
 		  thread_([this] { run(); })
 	{
 	}
-	/* The process's exit, when the thread has gone: the last reference closes its files. */
+	/*
+	 * The exit: after the thread's end the caller's last reference goes, which closes its
+	 * files.
+	 */
 	~HostedUser() { thread_.join(); }
 
 	void kill()
@@ -94,7 +97,7 @@ private:
 		ends_.one.notify_one();
 	}
 
-	Arena arena_; /* first: goes last */
+	Arena arena_; /* first, so that it is destroyed last */
 	std::shared_ptr<CallerHost> host_;
 	const Start start_;
 	std::atomic<uint64_t> &work_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Users of the kernel's crypto API, which never fails them: software does requests that no
- * accelerator can do, because all are being reset or have gone.
+ * Users of the kernel's crypto API. Their requests never fail: if all accelerators are being reset
+ * or have gone, software does the work.
  */
 #include "crowds.h"
 
@@ -24,7 +24,7 @@ void useHostedKernel(User &user)
 	hisitest::Deflate deflate;
 	std::vector<uint8_t> packed(kDest), back(kSource);
 
-	/* No accelerator has come yet, and nothing else is called "deflate". */
+	/* There is no accelerator yet, and no other algorithm of the name "deflate". */
 	if (deflate.error())
 		return;
 	hisitest::Job job(deflate);

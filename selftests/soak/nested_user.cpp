@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A user that manages a first-stage table of its own, nested on an address space of /dev/iommu, at
- * a PASID of a queue; it answers page faults, or does not.
+ * A user with a user-managed first-stage table, nested on an address space of /dev/iommu, at the
+ * PASID of a queue. It answers page faults, or does not.
  */
 #include "helpers.h"
 
@@ -79,7 +79,7 @@ bool Guest::start()
 	       !queue_start(&queue_, COMPRESS);
 }
 
-/* The pages come back; some answers are given without them, some never. */
+/* Map the pages and answer. Some answers come without the pages, some never. */
 void Guest::answerFaults()
 {
 	struct iommu_hwpt_pgfault faults[16];
@@ -107,14 +107,14 @@ bool Guest::round()
 	struct result result = {};
 
 	if (user_.chance(40)) {
-		/* Pages go, and the device TLB is flushed. */
+		/* Unmap a page, and flush the device TLB. */
 		*entry(kLevels - 1, kInput + kText + user_.below(kSource / kPage) * kPage) = 0;
 		if (table_invalidate(&space_, nested_))
 			return false;
 	}
 	for (unsigned i = 0; i < kAtOnce; i++)
 		queue_send(&queue_, &request);
-	/* An answer that is never given is given by the kernel, which may take its time. */
+	/* If the user never answers, the kernel does, after some time. */
 	for (unsigned i = 0; i < kAtOnce && !user_.stop;) {
 		struct pollfd file = {faultFd_, POLLIN, 0};
 
@@ -134,7 +134,7 @@ bool Guest::round()
 		    own.revents & (POLLERR | POLLHUP | POLLNVAL))
 			return !queue_stop(&queue_) && !queue_start(&queue_, COMPRESS);
 		if (user_.chance(1))
-			return user_.chance(50); /* others go while faults are open */
+			return user_.chance(50); /* the other half ends while faults are open */
 	}
 	return true;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A user that has a whole function through wd_vfio. */
+/* A user that owns a whole function through wd_vfio. */
 #include "helpers.h"
 
 #include <cstring>
@@ -67,7 +67,7 @@ bool Function::start()
 			sizeof(command)) < 0)
 		return false;
 	registers_ = owner_registers(&owner_);
-	/* A function that has gone reads as ones: zip_start() says so at once. */
+	/* The registers of a lost function read all ones: zip_start() returns an error at once. */
 	return !zip_start(&zip_, &registers_, user_.arena, kIova) &&
 	       !zip_queue(&zip_, ZIP_COMPRESS);
 }
@@ -83,7 +83,7 @@ bool Function::work()
 	return length > 0;
 }
 
-/* Another table takes the place of the one before; both map the same. */
+/* Replace the table by another one with the same mappings. */
 bool Function::replace()
 {
 	const uint32_t before = space_.ioas;
@@ -134,7 +134,9 @@ void liveAsOwner(User &user)
 				return;
 			break;
 		default:
-			/* The machine may have slept, or the function is another's. */
+			/*
+			 * The machine may have slept, or the function may have another owner now.
+			 */
 			if (!function.work() && (user.stop || !function.start()))
 				return;
 		}

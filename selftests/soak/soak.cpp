@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Users of every kind come and go, are killed, the accelerators are reset and change hands, the
- * machine sleeps; at the end everything that was taken is back. scripts/soak runs this for hours,
- * scripts/test for a number of users.
+ * Users of every kind come and go, and some are killed. The accelerators are reset and change their
+ * drivers, and the machine sleeps. At the end all resources must be free again. scripts/soak runs
+ * this for hours, scripts/test for a number of users.
  */
 #include <array>
 #include <chrono>
@@ -29,7 +29,7 @@ using Clock = std::chrono::steady_clock;
 
 /** Root is one of the users. */
 constexpr std::array<unsigned, 4> kUids = {0, 1001, 1002, 1003};
-/** So many, and some of each kind have done something. */
+/** After so many users, some of each kind must have done something. */
 constexpr uint64_t kEnoughUsers = 200;
 constexpr auto kReportEvery = std::chrono::seconds(10);
 
@@ -68,7 +68,7 @@ private:
 	std::vector<std::string> failures_;
 };
 
-/* A value in @books; one that is missing differs from every other. */
+/* The value in @books. A missing one gives a text that differs from every value. */
 std::string entry(const Books &books, const std::string &name)
 {
 	const auto at = books.find(name);
@@ -162,7 +162,9 @@ void Soak::say(bool last) const
 		   options_.seed, started_, crowd_->size(), killed_, events);
 }
 
-/* The administrator's, and those of each user. The kernel does not count root's pages. */
+/*
+ * The administrator's books, and the locked pages of each user but root, whom Linux does not count.
+ */
 Books Soak::books() const
 {
 	Books books = administrator_.books();
@@ -173,7 +175,7 @@ Books Soak::books() const
 	return books;
 }
 
-/* All resources are back as soon as the kernel has done its work. */
+/* Wait until all resources are free: the kernel may still be cleaning up. */
 void Soak::compare()
 {
 	const auto end = Clock::now() + std::chrono::seconds(kPatienceSeconds);
@@ -241,7 +243,7 @@ int Soak::run()
 		crowd_->reap(true);
 		say(false);
 	}
-	/* The last one may have been killed, and have failed before that. */
+	/* The last user was perhaps killed, but may have failed before. */
 	crowd_->reap(false);
 	say(true);
 	crowd_->end();
@@ -292,7 +294,7 @@ int main(int argc, char **argv)
 		fmt::print(stderr, "soak: give --seconds or --users\n");
 		return 2;
 	}
-	/* Interrupts are not remapped: the hosted kernel is told before it boots. */
+	/* Interrupts are not remapped. The hosted kernel must be told before it boots. */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	try {
 		return wd::soak::Soak(options).run();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One thread drives all queues: it keeps every lane full and takes results, in turn. Each direction
- * starts with one pass that is checked and not measured, then runs for the time asked.
+ * One thread drives all queues: in turn it fills each lane and takes its results. Each direction
+ * starts with one pass that is checked and not measured, then runs for the requested time.
  */
 #include "bench_run.h"
 
@@ -27,9 +27,9 @@ namespace
 using Clock = std::chrono::steady_clock;
 using Block = std::span<const std::byte>;
 
-/** Bytes; the least that a session takes for its output buffers. */
+/** The smallest output buffer that a session accepts, in bytes. */
 constexpr size_t kSmallestOutput = 64;
-/** Bytes of each slot's input. Blocks lie in shared memory: they are not used. */
+/** Bytes of each slot's input buffer. It is not used, because the blocks lie in shared memory. */
 constexpr size_t kUnusedInput = 64;
 
 double secondsSince(Clock::time_point start)
@@ -101,7 +101,7 @@ public:
 	{
 	}
 
-	/** One pass; @check(index, result) for each block. */
+	/** Send each block once, and call @check(index, result) for it. */
 	template <typename Check>
 	void pass(Check &&check, Progress &progress)
 	{
@@ -118,8 +118,8 @@ public:
 	}
 
 	/**
-	 * Over and over for @seconds, at least once; @check as above. It sends only blocks that can
-	 * come back in time: a short run does not fill deep queues.
+	 * Send blocks again and again for @seconds, at least one; @check as above. It sends only
+	 * blocks whose results can come in time, so a short run does not fill deep queues.
 	 * @return seconds until the last result
 	 */
 	template <typename Check>
@@ -134,7 +134,9 @@ public:
 			const double rate =
 				finished_ ? std::min(rate_, double(finished_) / elapsed) : rate_;
 
-			/* One in flight at least: so even a run of no time measures something.
+			/*
+			 * At least one in flight, so that even a run of 0 seconds measures
+			 * something.
 			 */
 			limit_ = finished_ +
 				 std::max<uint64_t>(
@@ -142,7 +144,7 @@ public:
 			pump(check);
 			progress.update(seconds > 0 ? elapsed / seconds : 0);
 		}
-		limit_ = next_; /* no more; wait for requests in flight */
+		limit_ = next_; /* send no more; wait for requests in flight */
 		while (finished_ < limit_)
 			pump(check);
 		return secondsSince(start);
@@ -175,7 +177,7 @@ private:
 			stall();
 	}
 
-	/** Nothing to send and nothing came: give the processor away for the oldest lane. */
+	/** Nothing to send and no result: wait in the kernel for the oldest lane. */
 	void stall()
 	{
 		for (auto &lane : session_.lanes()) {
@@ -264,7 +266,7 @@ std::unique_ptr<wd::ZipSession> openSession(wd::Host &host, const wd::Accelerato
 	return session;
 }
 
-/** The file compressed once, block after block, and where each block is. */
+/** All blocks of the file, compressed, and where each is. */
 struct Compressed {
 	std::vector<std::byte> bytes;
 	std::vector<Block> blocks;
@@ -357,7 +359,7 @@ void decompressAll(wd::Host &host, const wd::Accelerator &accelerator, const Ben
 				    progress, sizes);
 }
 
-/** The same blocks on this thread. Checked in the first pass, as the accelerator is. */
+/** The same blocks on this thread. As for the accelerator, the first pass is checked. */
 CpuRate measureCpu(CpuCodec &codec, std::span<const Block> blocks, const BenchOptions &options,
 		   Progress &progress)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The measurement of `wdctl bench`: a file in blocks through N queues, both ways, and the same
- * blocks on the CPU. No printing here.
+ * The measurement of `wdctl bench`: compress and decompress a file in blocks through N queues, and
+ * the same blocks on the CPU. It prints nothing.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ struct BenchOptions {
 
 /** One direction of one contender. */
 struct Rate {
-	uint64_t bytes = 0; /**< uncompressed bytes moved in the measured time */
+	uint64_t bytes = 0; /**< uncompressed bytes in the measured time */
 	double seconds = 0;
 	double megabytesPerSecond() const
 	{
@@ -67,11 +67,11 @@ struct BenchReport {
 	}
 };
 
-/** Bytes of a file at most: it is held in memory, with its compressed form. */
+/** The largest file, in bytes: memory holds it, and its compressed form. */
 constexpr uint64_t kMaxFile = 1ull << 30;
 
 /**
- * Run everything. Compares byte for byte: a wrong byte is an error, not a number.
+ * Run everything, and compare each byte: a wrong byte is an error, not a bad figure.
  * @throws wd::Error
  */
 BenchReport runBench(wd::Host &host, const BenchOptions &options);

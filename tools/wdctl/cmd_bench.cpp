@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* wdctl bench: options and rendering; the measurement is bench_run.cpp. */
+/* wdctl bench: options and output. bench_run.cpp measures. */
 #include <cmath>
 #include <cstdlib>
 #include <fmt/format.h>
@@ -128,8 +128,10 @@ void addBench(CLI::App &app, Globals &globals, Action &action)
 		->check(CLI::Range(0.0, 3600.0))
 		->check(CLI::Validator(
 			[](std::string &text) {
-				/* A comparison with "nan" is never true, so that no range refuses
-				 * it. */
+				/*
+				 * CLI11's ranges accept "nan", because comparisons with it are
+				 * false.
+				 */
 				return std::isnan(std::strtod(text.c_str(), nullptr))
 					       ? "is no time: " + text
 					       : std::string();

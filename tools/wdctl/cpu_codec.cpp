@@ -12,7 +12,7 @@ namespace wdctl
 namespace
 {
 
-/** zlib with its default level and window, streams reset between blocks as a good user does. */
+/** zlib with its default level and window. It resets its streams instead of making new ones. */
 class ZlibCodec : public CpuCodec
 {
 public:

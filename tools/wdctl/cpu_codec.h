@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The contenders of the accelerator: the same blocks on the calling thread, by zlib, and by the
- * library that the model's engine uses, called directly.
+ * The CPU contenders: they run the same blocks on the calling thread. One is zlib, one the library
+ * that the model's engine uses.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The value's highest bit chooses a group, the next five bits a step in it. */
+/* The highest bit of a value chooses a group, the next five bits a step in that group. */
 #include "histogram.h"
 
 #include <bit>

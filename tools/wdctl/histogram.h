@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Latency histogram: 32 linear steps per power of two, so a percentile is at most 3.2 % off, in
- * memory that does not grow with the number of values. Value type, thread-bound.
+ * Latency histogram with 32 linear steps per power of two: a percentile is at most 3.2 % too large.
+ * Its memory does not grow with the number of values. Value type, thread-bound.
  */
 #pragma once
 

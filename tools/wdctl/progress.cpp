@@ -16,7 +16,7 @@ namespace
 constexpr auto kInterval = std::chrono::milliseconds(100);
 constexpr int kWidth = 32, kSmallestWidth = 8, kColumns = 80;
 
-/** A terminal that knows the sequences which a bar needs. */
+/** True if stderr is a terminal that knows the sequences for a bar. */
 bool canDraw()
 {
 	const char *type = std::getenv("TERM");
@@ -24,7 +24,7 @@ bool canDraw()
 	return isatty(STDERR_FILENO) && type && *type && std::string_view(type) != "dumb";
 }
 
-/** Columns of the terminal now: its window may change. */
+/** Columns of the terminal. The user may change its size at any time. */
 int columns()
 {
 	winsize size{};
@@ -70,7 +70,7 @@ void Progress::draw(double fraction)
 	if (lines_) {
 		fmt::print(stderr, "progress: {} {}%\n", phase_, percent);
 	} else {
-		/* One column stays free: some terminals begin a new line after the last one. */
+		/* Keep one column free: some terminals begin a new line after the last one. */
 		int room = columns() - 1;
 		int width = std::min(kWidth, room - static_cast<int>(fmt::formatted_size(
 							    "{:<28} [] {:3}%", phase_, percent)));

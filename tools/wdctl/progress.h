@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A progress bar on a terminal's stderr; whole lines when forced onto something else. Thread-bound.
+ * A progress bar on stderr. If it is forced and stderr is no terminal, it prints whole lines.
+ * Thread-bound.
  */
 #pragma once
 
@@ -20,11 +21,11 @@ public:
 	Progress(const Progress &) = delete;
 	Progress &operator=(const Progress &) = delete;
 
-	/** A new phase begins at 0. */
+	/** Begin a new phase at 0. */
 	void phase(const std::string &name);
-	/** @fraction 0..1. Cheap when nothing is due: draws at most ten times a second. */
+	/** @fraction 0..1. Cheap to call often: it draws at most ten times a second. */
 	void update(double fraction);
-	/** Take the bar away. */
+	/** Remove the bar. */
 	void clear();
 
 private:

@@ -69,7 +69,7 @@ int run(int argc, char **argv)
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &wanted) { /* --help, --version */
-		std::ostringstream text; /* CLI11 would flush, and lose the reason of an error */
+		std::ostringstream text; /* std::cout would lose the errno when CLI11 flushes it */
 		const int status = app.exit(wanted, text, text);
 
 		std::cout << text.str();

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Bus numbers: pxb-pcie starts a root bus with a number and a NUMA node of our choice; firmware and
- * Linux number the buses below its root ports upwards from there. So the functions of bus N are
- * below a root port of root bus N - 1, and those of bus N + 1 below its next port.
+ * Bus numbers: pxb-pcie makes a root bus with a number and a NUMA node that we choose. Firmware and
+ * Linux number the buses below its root ports upwards from there. So for functions on bus N we make
+ * root bus N - 1 and put them below its first root port; those on bus N + 1 go below the next port.
  */
 #include "qemu_arguments.h"
 
@@ -27,7 +27,7 @@ using wd::machine::MachineDescription;
 using wd::machine::NumaNode;
 using wd::machine::PciAddress;
 
-/* Huge page size: the unit of a node's memory. */
+/* The memory of a node is a multiple of a huge page. */
 constexpr uint64_t kMemoryUnit = 2u << 20;
 constexpr unsigned kMaxCpus = 255, kPortsPerRoot = 32;
 /* Slots of the root bus that QEMU's q35 occupies: memory controller, ICH9. */
@@ -43,7 +43,7 @@ struct Function {
 	int node;
 };
 
-/** Root bus of the guest with the root ports on it, one for each bus. */
+/** A root bus of the guest. It has one root port for each of the buses. */
 struct RootBus {
 	unsigned number, slot;
 	int node;
@@ -101,7 +101,7 @@ struct Processors {
 	std::map<int, unsigned> ofNode;
 };
 
-/* Nodes are whole sockets if possible: Linux warns of caches that are shared between nodes. */
+/* Make each node a whole socket if possible: Linux warns if nodes share a cache. */
 Processors splitProcessors(const std::vector<NumaNode> &nodes, unsigned wanted)
 {
 	std::vector<int> holders;
@@ -184,7 +184,7 @@ std::vector<Function> functionsOf(const MachineDescription &description)
 }
 
 /*
- * Check the limits of QEMU's buses; otherwise it would start with other addresses, or not at all.
+ * Check the limits of QEMU's buses. Beyond them QEMU would use other addresses, or not start.
  */
 void checkAddresses(const std::vector<Function> &functions)
 {
@@ -236,7 +236,9 @@ std::vector<RootBus> rootBuses(const std::vector<Function> &functions)
 			fail(fmt::format("bus {:02x}: it needs {:02x} as root bus of its own NUMA "
 					 "node, which is taken",
 					 bus, bus - 1));
-		/* From the top: QEMU puts devices without an address into the low slots. */
+		/*
+		 * Count down from the top: QEMU puts devices without an address into the low slots.
+		 */
 		unsigned slot = kChipsetSlot;
 
 		while (slots.contains(slot))
@@ -252,8 +254,10 @@ void addRootBuses(Arguments &arguments, const std::vector<RootBus> &roots)
 {
 	unsigned chassis = 0;
 
-	/* The firmware tables have them last one first; so the guest finds them by ascending
-	 * number. */
+	/*
+	 * The firmware tables list root buses in reverse. Reverse them here, so that the guest
+	 * finds them in ascending order.
+	 */
 	for (auto at = roots.rbegin(); at != roots.rend(); ++at) {
 		const RootBus &root = *at;
 

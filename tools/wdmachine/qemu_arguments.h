@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wdmachine qemu-args: the part of a QEMU command line that follows from the machine. */
+/* wdmachine qemu-args: the QEMU arguments that follow from the machine description. */
 #pragma once
 
 #include <cstdint>
@@ -21,7 +21,8 @@ struct GuestOptions {
 uint64_t parseSize(const std::string &text);
 
 /**
- * Nodes, memory, bridges and functions. Every function has the address of the description.
+ * Arguments for nodes, memory, bridges and functions. Functions get the addresses of the
+ * description.
  * @throws std::system_error (invalid_argument) if QEMU cannot have such a machine.
  */
 std::vector<std::string> qemuArguments(const wd::machine::MachineDescription &description,

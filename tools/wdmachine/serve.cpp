@@ -16,7 +16,7 @@ namespace wdmachine
 namespace
 {
 
-/* A guest with another IOMMU sends a descriptor per page. */
+/* If the guest also has an IOMMU of QEMU, QEMU sends a descriptor for each page that it maps. */
 void raiseDescriptorLimit()
 {
 	rlimit limit;
@@ -45,7 +45,7 @@ void serve(const wd::machine::MachineDescription &description, const std::string
 	sigemptyset(&ends);
 	sigaddset(&ends, SIGTERM);
 	sigaddset(&ends, SIGINT);
-	/* Before there are threads, which inherit it. */
+	/* Do this before the first thread starts: threads inherit the mask. */
 	pthread_sigmask(SIG_BLOCK, &ends, nullptr);
 	std::signal(SIGPIPE, SIG_IGN);
 	raiseDescriptorLimit();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* wdmachine serve: the machine's functions on sockets until a signal. */
+/* wdmachine serve: serve the machine's functions on sockets until a signal comes. */
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 namespace wdmachine
 {
 
-/** Returns when SIGTERM or SIGINT came. @throws std::system_error if it cannot begin. */
+/** Returns after SIGTERM or SIGINT. @throws std::system_error if it cannot start. */
 void serve(const wd::machine::MachineDescription &description, const std::string &directory,
 	   bool verbose);
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A request on a queue of the process, beside the same request through the kernel: one at a time,
- * on the same device, in the same run. The queue must be faster: it makes no system call and waits
- * for no interrupt. Prints a table; needs module wd_acomp_test.
+ * Compares a request on a queue of the process with the same request through the kernel: one at a
+ * time, on the same device, in the same run. The queue must be faster, because it needs no system
+ * call and no interrupt. Prints a table. Needs module wd_acomp_test.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -37,7 +37,7 @@ static double now_ns(void)
 	return now.tv_sec * 1e9 + now.tv_nsec;
 }
 
-/* Each: nanoseconds for a request, or a negative value after an error. */
+/* These return the nanoseconds of a request, or a negative value after an error. */
 
 static double by_queue(size_t length)
 {
@@ -94,7 +94,7 @@ static int by_value(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Paths in turn, so that other load of the machine hits all of them; the median of each. */
+/* Measure the paths in turn, so that other load hits all of them, and take medians. */
 static void compare(size_t length)
 {
 	double (*const ways[])(size_t) = {by_queue, by_system_call, inside_kernel};

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A swap device in memory, and zswap before it: pages that are sent there are compressed. */
+/* A swap device in memory, and zswap, which compresses the pages on their way there. */
 #ifndef SELFTESTS_CRYPTO_SWAP_H
 #define SELFTESTS_CRYPTO_SWAP_H
 
@@ -9,15 +9,15 @@ extern "C" {
 
 struct swap {
 	char device[32];
-	char compressor[64]; /* which zswap had before */
+	char compressor[64]; /* the one that zswap had before */
 };
 
 /**
- * zswap compresses with @compressor, a name of the crypto API. Needs a real kernel, root, and zram
- * or brd. @return 0 or -errno: then nothing has changed.
+ * Let zswap compress with @compressor, a name of the crypto API. Needs a real kernel, root, and
+ * zram or brd. @return 0 or -errno: then nothing has changed.
  */
 int swap_begin(struct swap *swap, const char *compressor);
-/** Swapped pages come back first. @return 0 or -errno: pages are still out. */
+/** Bring swapped pages back and undo swap_begin(). @return 0 or -errno: pages are still out. */
 int swap_end(const struct swap *swap);
 
 #ifdef __cplusplus

@@ -81,10 +81,10 @@ static void entry_line(struct entry *entry, const char *field, const char *value
 	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
 		if (!strcmp(field, fields[i].field) &&
 		    snprintf(fields[i].to, fields[i].size, "%s", value) >= (int)fields[i].size)
-			fields[i].to[0] = '\0'; /* longer than anything that is looked for */
+			fields[i].to[0] = '\0'; /* too long to be a value that we look for */
 }
 
-/* Entries end with an empty line. */
+/* Read the next entry. It ends with an empty line. */
 static bool entry_next(FILE *file, struct entry *entry)
 {
 	char line[512], field[64], value[256];

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * zswap compresses through the accelerator: pages are sent to swap, and come back right; also when
- * the devices are taken away while their data is compressed. Needs a real kernel, root, and zram or
- * brd for the swap device; it swaps everything off again.
+ * zswap compresses through the accelerator: pages go to swap and come back with the right content,
+ * even if the devices are taken away while their data is compressed. Needs a real kernel, root, and
+ * zram or brd for the swap device. At the end it switches swap off again.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -34,9 +34,9 @@
 static struct swap swap;
 static char devices[MAX_DEVICES][32];
 static unsigned device_count;
-static bool devices_stay; /* argument "stay": no device is taken away */
+static bool devices_stay; /* argument "stay": take no device away */
 
-/* Requests that kernel queues of all accelerators completed. */
+/* Number of requests that the kernel's queues of all accelerators have completed. */
 static long kernel_requests(void)
 {
 	DIR *folder = opendir("/sys/class/uacce");
@@ -59,7 +59,7 @@ static int by_address(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Addresses of the functions that the driver has, in the order in which it names them. */
+/* Find the addresses of the driver's functions, in the order of its list. */
 static void find_devices(void)
 {
 	DIR *folder = opendir(PCI_DRIVER);
@@ -181,7 +181,7 @@ static void serves_many_processes(void)
 	}
 }
 
-/* Pages that a device compressed come back when it is gone, and when none is left at all. */
+/* Pages that a device has compressed come back after it is gone, even if no device is left. */
 static void outlives_its_devices(void)
 {
 	const unsigned long count = MEBIBYTE / PAGE;

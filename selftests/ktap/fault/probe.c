@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The drivers' probe, with every allocation in it failing once: it fails with the right error,
- * gives everything back, and works when it is tried again. Changes which devices have drivers, so
- * nothing else may use them meanwhile.
+ * Every allocation of the drivers' probe fails once: the probe returns the right error, gives
+ * everything back, and works when it is tried again. The program unbinds and binds drivers, so
+ * nothing else may use their devices at the same time.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #include "../crypto/sysfiles.h"
 #include "../hisi_qm/queue.h"
 
-/* A probe that needs more requests than this has no end. */
+/* No probe needs so many allocations: the loop would not end. */
 #define MAX_NTH 4000
 #define ZIP_DRIVER "/sys/bus/pci/drivers/hisi_zip"
 #define UNIT_DRIVER "/sys/bus/pci/drivers/wd_iommu"
@@ -26,7 +26,7 @@
 static struct device device;
 static char function[64], unit[64];
 
-/* Name of the PCI function that the link @path points at. */
+/* Name of the PCI function to which the link @path leads. */
 static int function_of(const char *path, char *name, size_t size)
 {
 	char target[PATH_MAX];
@@ -45,7 +45,7 @@ static bool bound(const char *driver, const char *name)
 	return !access(path, F_OK);
 }
 
-/* The file is open before, so that only steps of the driver core and the driver can fail. */
+/* Open the file before, so that only steps of the driver core and the driver can fail. */
 static int bind_nth(const char *driver, const char *name, unsigned nth, bool *injected)
 {
 	char path[128];
@@ -80,8 +80,8 @@ static int rebind(const char *driver, const char *name)
 }
 
 /*
- * For a function with a node, probe runs in a worker on that node, and a worker's requests do not
- * fail.
+ * If a function has a node, its probe runs in a worker on that node, and allocations of a worker do
+ * not fail here.
  */
 static int set_node(const char *name, const char *node)
 {
@@ -99,13 +99,13 @@ static long node_of(const char *name)
 	return wd_host_sysfs_read(device.host, path, text, sizeof(text)) < 0 ? -1 : atol(text);
 }
 
-/* The PCI core says that a region is taken, and that there are no vectors, when memory is short. */
+/* If memory is short, the PCI core reports a taken region, or that there are no vectors. */
 static bool expected(int ret)
 {
 	return ret == -ENOMEM || ret == -EFAULT || ret == -EBUSY || ret == -ENOSPC;
 }
 
-/* @works: 0 if the driver does its job after a bind that reported success. */
+/* @works: returns 0 if the driver works. Called after a bind that reported success. */
 static void walk(const char *driver, const char *name, int (*works)(void))
 {
 	unsigned nth = 1, refused = 0;
@@ -118,8 +118,7 @@ static void walk(const char *driver, const char *name, int (*works)(void))
 		refused += ret != 0;
 		EXPECT(!ret == bound(driver, name), "request %u: result %d and driver", nth, ret);
 		if (!ret) {
-			/* A failure that the probe can live with, or that something else ignored.
-			 */
+			/* The probe, or other code, did not need what failed. */
 			EXPECT(!unbind(driver, name), "request %u: unbind", nth);
 			continue;
 		}
@@ -138,7 +137,7 @@ static int a_queue_works(void)
 	struct queue queue;
 	int ret;
 
-	/* The device file is new. */
+	/* Open the device anew: its file is another one now. */
 	device_close(&device);
 	ret = device_open(&device);
 	if (!ret)

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * IOAS_COPY and the unmapping of copies, with every request for memory failing once. The
- * destination has a table that a queue works on: the queue reaches the same memory after a failure
- * as before it, and no other.
+ * IOAS_COPY and the unmapping of copies, while every allocation fails once. A queue works on a
+ * table of the destination. After a failure it must reach the same memory as before, and no other.
  */
 #include <string.h>
 
@@ -11,8 +10,8 @@
 
 #define SIZE (32 * PAGE)
 #define FROM 0x10000000ul    /* in the source: copied */
-#define WORK 0x20000000ul    /* in the destination: always there */
-#define TO 0x7fc0000000ul    /* in the destination: the copies, with page tables of their own */
+#define WORK 0x20000000ul    /* in the destination: always mapped */
+#define TO 0x7fc0000000ul    /* in the destination: the copies, below other page tables */
 #define WORK_SIZE (2 * PAGE) /* input, output */
 
 static struct world {
@@ -34,7 +33,7 @@ static void clean(void)
 	world.queue.fd = -1;
 }
 
-/* Status of a request with its output at @iova of the destination. */
+/* Send a request with its output at @iova of the destination. @return its status */
 static unsigned write_to(uint64_t iova)
 {
 	const struct request request = {
@@ -58,26 +57,26 @@ static bool reaches(uint64_t iova, uint8_t *page)
 	return !write_to(iova) && *page;
 }
 
-/* Nothing is copied. */
+/* True if the destination has no copy. */
 static bool holds_empty(void)
 {
 	return works() && write_to(TO) && write_to(TO + SIZE - PAGE);
 }
 
-/* The copy is there, whole. */
+/* True if the whole copy is mapped. */
 static bool holds_copied(void)
 {
 	return works() && reaches(TO, world.memory) &&
 	       reaches(TO + SIZE - PAGE, world.memory + SIZE - PAGE);
 }
 
-/* Its middle is. */
+/* True if only the middle of the copy is mapped. */
 static bool holds_middle(void)
 {
 	return works() && write_to(TO) && reaches(TO + PAGE, world.memory + 5 * PAGE);
 }
 
-/* The queue has nothing left. */
+/* True if the queue reaches no memory. */
 static bool holds_nothing(void)
 {
 	return write_to(WORK + PAGE) && write_to(TO);
@@ -105,7 +104,7 @@ static int build(void)
 	return ret;
 }
 
-/* The queue works on the destination. */
+/* Attach the queue to the destination. */
 static int build_attached(void)
 {
 	int ret = build();
@@ -132,7 +131,7 @@ static int build_copied(void)
 	return ret ? ret : copy_all();
 }
 
-/* Three copies, one of them of a copy's middle, and no table yet. */
+/* Make three copies, one of them of the middle of a copy, and no table yet. */
 static int build_copies_alone(void)
 {
 	int ret = build();
@@ -225,7 +224,7 @@ static int map_source(void)
 	return ret == -EEXIST ? 0 : ret;
 }
 
-/* The copy keeps the pages. */
+/* Unmap the source. The copy keeps the pages. */
 static void unmap_the_source(void)
 {
 	walk(&(struct chain){.build = build_copied,
@@ -281,7 +280,7 @@ static void table_of_copies(void)
 			     .clean = clean});
 }
 
-/* One failure only: the failed step succeeds the second time. */
+/* Only one allocation fails, so the second try succeeds. */
 static int destroy_surely(uint32_t id)
 {
 	const int ret = table_destroy(&chain_space, id);
@@ -291,7 +290,7 @@ static int destroy_surely(uint32_t id)
 	return ret;
 }
 
-/* All of it at once: an IOAS, copies, their table, and the end of it. */
+/* All in one step: an IOAS, copies, their table, and the end. */
 static int step_life(void)
 {
 	uint32_t ioas = 0, table = 0;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The life of a page fault that a program handles, with every request for memory failing once: its
- * queue, the table, the attachment, the record, the answer, and the ends of all of them while a
- * fault is open. A group is never lost and never answered twice.
+ * The life of a page fault that a program handles, while every allocation fails once: its queue,
+ * the table, the attachment, the record, the answer, and the end of each of them while a fault is
+ * open. A group is never lost and never answered twice.
  */
 #include "../../common/chain.h"
 #include "../../common/tables.h"
@@ -152,7 +152,7 @@ static int step_read(void)
 	return faults_read(&faults, &record);
 }
 
-/* The request waits, and its record. */
+/* True if the request waits, and its record can be read. */
 static bool holds_raised(void)
 {
 	struct result result;
@@ -201,7 +201,7 @@ static int build_read(void)
 	return ret ? ret : start_and_raise();
 }
 
-/* The request waits, and its record was read. */
+/* True if the request waits, and its record was read. */
 static bool holds_read(void)
 {
 	struct result result;
@@ -214,7 +214,7 @@ static int step_answer(void)
 	return faults_answer(&faults, record.cookie, IOMMUFD_PAGE_RESP_INVALID);
 }
 
-/* The answer has arrived; a second one is not taken. */
+/* The answer has arrived, so a second one must be refused. */
 static int raise_again(void)
 {
 	if (!lane_status(&queue) || step_answer() != -EINVAL)
@@ -238,7 +238,7 @@ static int take_page_away(void)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* The page comes by IOAS_MAP, then the answer: the whole work of a handler. */
+/* All the work of a handler: map the page by IOAS_MAP, then answer. */
 static int step_resolve(void)
 {
 	int ret = space_map(&chain_space, page, PAGE, LANE_HOLE);
@@ -287,7 +287,7 @@ static int step_close_faults(void)
 	return ret;
 }
 
-/* Only the kernel can answer the fault now, when the queue ends. Then everything anew. */
+/* Only the kernel can answer the fault now: end the queue. Then build everything anew. */
 static int new_faults(void)
 {
 	int ret;
@@ -317,7 +317,7 @@ static void file_with_an_open_fault(void)
 			     .ends = true});
 }
 
-/* Its program gone, a queue has no results to wait for. */
+/* Close the queue: nobody waits for its results. */
 static int step_close(void)
 {
 	queue_close(&queue);
@@ -343,7 +343,7 @@ static void queue_with_an_open_fault(void)
 			     .ends = true});
 }
 
-/* All of it at once. */
+/* All in one step. */
 static int step_life(void)
 {
 	int ret = queue_open(&device, &queue);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Every step of a queue's and an address space's life, with every allocation and every copy of user
- * memory in it failing once: the step fails with the right error, changes nothing, and works when
- * it is tried again.
+ * Every step in the life of a queue and an address space, while every allocation and every copy of
+ * user memory fails once: the step returns the right error, changes nothing, and works when it is
+ * tried again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +18,7 @@
 #define SIZE (64 * PAGE)
 #define LARGE (4ul << 20)
 
-/* Objects of the steps beside chain_space; each chain builds those that it needs. */
+/* Objects of the steps besides chain_space. Each chain builds those that it needs. */
 static struct world {
 	struct space other;
 	struct queue queue;
@@ -65,7 +65,7 @@ static int build_space(void)
 	return space_open(&device, &chain_space);
 }
 
-/* Pages that are neighbours in the address space, but not in memory. */
+/* Map pages that are contiguous in the address space, but not in memory. */
 static void build_fragments(void)
 {
 	uint8_t *spread = pages_alloc(2 * SIZE);
@@ -428,7 +428,7 @@ static int step_bind(void)
 	return queue_bind(&world.queue, chain_space.fd);
 }
 
-/* There is no unbind: a new file. */
+/* There is no unbind, so open a new file. */
 static int undo_bind(void)
 {
 	queue_close(&world.queue);
@@ -467,7 +467,7 @@ static int step_replace(void)
 	return queue_attach(&world.queue, world.second, 0);
 }
 
-/* Afterwards the first table is attached in any case. */
+/* Attach the first table, whichever was attached. */
 static int undo_replace(void)
 {
 	return queue_attach(&world.queue, chain_space.hwpt, 0);
@@ -497,7 +497,10 @@ static int step_mmap(void)
 	return queue_map(&world.queue);
 }
 
-/* A region is mapped once, and a late failure of mmap() in Linux counts as mapped: a new file. */
+/*
+ * A region can be mapped once. If mmap() fails late, Linux counts the region as mapped. So open a
+ * new file.
+ */
 static int undo_mmap(void)
 {
 	queue_close(&world.queue);
@@ -526,7 +529,7 @@ static void start(void)
 		.build = build_attached, .step = step_start, .undo = undo_start, .keeps = true});
 }
 
-/* All of it in one go, the rings' first allocation included. */
+/* All in one step, with the first allocation of the rings. */
 static int step_life(void)
 {
 	int ret = queue_open(&device, &world.queue);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One table in the place of another at a queue's PASID, with every request for memory failing once:
- * after a failure the old table is attached, its faults arrive where they did, and the queue, which
- * is started all the time, writes where it wrote.
+ * Replace one table by another at a queue's PASID, while every allocation fails once. After a
+ * failure the old table is attached, its faults arrive at the same queue as before, and the
+ * accelerator's queue, which stays started, writes to the same memory.
  */
 #include "../../common/chain.h"
 #include "../../common/tables.h"
 #include "fault_lane.h"
 
-/** Memory of a table, and tables of it: without and with a fault queue. */
+/** Memory, and two tables that map it: without and with a fault queue. */
 static struct side {
 	uint32_t ioas, plain, faulting;
 	struct faults faults;
@@ -88,7 +88,7 @@ static int undo(void)
 	return queue_attach(&queue, old, 0);
 }
 
-/* The old table, and no other memory. */
+/* True if the queue reaches the memory of the old table, and no other. */
 static bool holds(void)
 {
 	sides[1].memory[PAGE] = 0;
@@ -96,7 +96,7 @@ static bool holds(void)
 	       (!old_faults || faults_work(old_faults, &queue));
 }
 
-/* The new table. */
+/* True if the queue reaches the memory of the new table. */
 static bool done(void)
 {
 	return lane_writes(&queue, sides[1].memory);
@@ -105,7 +105,7 @@ static bool done(void)
 static const struct chain chain = {
 	.build = start, .step = step, .undo = undo, .holds = holds, .done = done, .keeps = true};
 
-/* The two sides are there; the chain gives one for the other. */
+/* The two sides exist. The chain replaces table @first by @second. */
 static void replace(uint32_t first, uint32_t second, const struct faults *faults)
 {
 	old = first;
@@ -160,7 +160,7 @@ static int start_and_raise(void)
 	return ret ? ret : raise();
 }
 
-/* It stays open in the process that got it. */
+/* True if the fault is still open in the fault queue that received it. */
 static bool holds_open(void)
 {
 	struct result result;

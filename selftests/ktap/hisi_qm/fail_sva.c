@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of the process, with every request for memory failing once: the first
- * queue, which makes the bond, further ones, requests with missing pages, and the ends. Another
- * queue works all the time.
+ * Queues in the address space of the process, while every allocation fails once: the first queue,
+ * which makes the bond, further queues, requests with missing pages, and the ends. Another queue
+ * works all the time.
  */
 #include <sys/mman.h>
 
@@ -14,14 +14,14 @@
 static struct queue queue = {.fd = -1}, neighbour = {.fd = -1};
 static uint8_t *source;
 
-/* Where the last request wrote to, and its result. */
+/* Destination of the last request, and its result. */
 static uint8_t *written;
 static struct result result;
 
 static void forget(void)
 {
 	if (written && munmap(written, SIZE))
-		munmap(written, SIZE); /* it failed the first time */
+		munmap(written, SIZE); /* left from a try that failed */
 	written = NULL;
 }
 
@@ -36,7 +36,7 @@ static void clean(void)
 	source = NULL;
 }
 
-/* A request into untouched memory: the device asks for its pages. */
+/* Send a request into untouched memory, so that the device asks for its pages. */
 static int send(struct queue *on)
 {
 	int ret;
@@ -51,7 +51,7 @@ static int send(struct queue *on)
 	return ret || !result.status ? ret : -EIO;
 }
 
-/* With a look at the result, which needs memory of its own. */
+/* Wait for the result and check it. The check needs memory of its own. */
 static bool arrived(void)
 {
 	return inflates_to(written, result.produced, source, SIZE);
@@ -107,7 +107,7 @@ static bool both_work(void)
 	return neighbour_works() && !request(&queue);
 }
 
-/* PUT_Q also undoes a START_Q with a lost answer. */
+/* The queue works, and PUT_Q stops it, even if START_Q could not deliver its answer. */
 static int works_then_stops(void)
 {
 	const int ret = request(&queue);
@@ -145,7 +145,7 @@ static int nothing(void)
 	return 0;
 }
 
-/* Threads of the kernel allocate for the request: no allocation of this thread can fail. */
+/* Threads of the kernel allocate for the request, so no allocation of this thread fails. */
 static void requests(void)
 {
 	walk(&(struct chain){.build = build_started,
@@ -190,7 +190,7 @@ static void closing(void)
 			     .ends = true});
 }
 
-/* All of it in one go, for the first queue of the process. */
+/* All in one step, for the first queue of the process. */
 static int step_life(void)
 {
 	int ret = open_and_start();

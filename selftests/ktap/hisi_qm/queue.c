@@ -45,7 +45,7 @@ bool mode_possible(struct device *device, const char *mode)
 	return false;
 }
 
-/* The one in brackets. */
+/* Get the mode in brackets. */
 static void mode_get(struct device *device, char *mode, size_t size)
 {
 	char text[128] = "", *begin, *end;
@@ -127,7 +127,7 @@ int queue_open(struct device *device, struct queue *queue)
 	return queue->fd < 0 ? queue->fd : 0;
 }
 
-/* Linux may allocate memory for that, so it may fail in a chain of failures, once. */
+/* Linux may allocate memory for munmap(), so it may fail once in a chain of failures. */
 static void unmap(struct wd_host *host, volatile uint8_t *address, size_t size)
 {
 	if (address && wd_host_munmap(host, (void *)address, size))

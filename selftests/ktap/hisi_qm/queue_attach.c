@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* BIND_IOMMUFD, ATTACH_IOMMUFD_PT, DETACH_IOMMUFD_PT on queue files: every errno of the contract.
- */
+/* BIND_IOMMUFD, ATTACH_IOMMUFD_PT, DETACH_IOMMUFD_PT on queue files: every documented errno. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -15,7 +14,7 @@
 
 static struct device device;
 
-/* The largest structures here with room for an unknown tail. */
+/* The structures of these commands, with room for an unknown tail. */
 union argument {
 	struct vfio_device_bind_iommufd bind;
 	struct vfio_device_attach_iommufd_pt attach;
@@ -47,7 +46,7 @@ static int try_detach(struct queue *queue, uint32_t argsz, uint32_t flags, uint3
 	return queue_ioctl(queue, VFIO_DEVICE_DETACH_IOMMUFD_PT, &argument);
 }
 
-/* The end of a page. The next page cannot be read, and no other thread can map anything there. */
+/* @before bytes before the end of a page. The next page is reserved and cannot be read. */
 static void *edge(size_t before)
 {
 	static char *pages;
@@ -177,7 +176,7 @@ static void detach(void)
 	space_close(&space);
 }
 
-/* A structure need not be aligned for its members; UBSan checks the code that touches it. */
+/* A user's structure may be unaligned. UBSan checks the code that uses it. */
 static void anywhere(void)
 {
 	struct vfio_device_bind_iommufd bind = {.argsz = sizeof(bind)};

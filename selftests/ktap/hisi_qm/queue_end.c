@@ -65,7 +65,7 @@ static int receive_fd(int socket)
 	return fd;
 }
 
-/* A ring full of requests, each on pages that have to be asked for. */
+/* Fill the ring with requests on pages for which the device has to ask. */
 static int owner_begin(struct queue *queue)
 {
 	uint8_t *memory = mmap(NULL, REQUESTS * SIZE, PROT_READ | PROT_WRITE,
@@ -102,7 +102,7 @@ static void owner(int socket, enum end end)
 		_exit(2);
 	if (end == END_EXIT)
 		_exit(0);
-	/* The file stays open in the new program, which ends when its input does. */
+	/* The file stays open in the new program, which ends at the end of its input. */
 	fcntl(queue.fd, F_SETFD, 0);
 	dup2(socket, 0);
 	execlp("cat", "cat", (char *)NULL);
@@ -123,8 +123,8 @@ static short poll_file(int fd, int timeout_ms)
 }
 
 /*
- * The mappings of a process hold the file, too, and its address space may end a little later than
- * the process: the handler of the last page fault may still hold it.
+ * Wait for @count free queues. The mappings of a process hold its file, too, and its address space
+ * may end a little after the process: the handler of the last page fault may still use it.
  */
 static bool instances_become(long count)
 {
@@ -191,7 +191,7 @@ static void at_kill(void)
 		ends(END_KILL);
 }
 
-/* Started and full of requests, as many as the process may have. */
+/* Start queues and fill them with requests: as many as the process may have. */
 static long start_many(long count)
 {
 	uint8_t *memory =
@@ -215,8 +215,8 @@ static long start_many(long count)
 }
 
 /*
- * They are stopped together: one after the other, with patience for each, would take minutes in
- * which the process cannot be killed.
+ * The kernel must stop the queues together. One after the other, with a wait for each, would take
+ * minutes in which the process cannot be killed.
  */
 static void many_at_kill(void)
 {
@@ -248,7 +248,9 @@ static void many_at_kill(void)
 	close(sockets[0]);
 }
 
-/* Attack: the child lends its address space to the rings of its parent. */
+/*
+ * Attack: a child starts the queue of its parent, so that the rings would use the child's memory.
+ */
 static void child_cannot_start(void)
 {
 	struct queue queue;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* When queues run out the answer is EBUSY, at once; and one that is closed can be taken again. */
+/* If there is no free queue, open() fails with EBUSY at once. A closed queue can be taken again. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -98,7 +98,7 @@ static void limit_values(void)
 	EXPECT(!limit_write(before), "back");
 }
 
-/* A process has 1024 descriptors by default, no more than a device has queues. */
+/* By default a process may have 1024 descriptors, and a device has as many queues. */
 static void allow_files(void)
 {
 	struct rlimit limit;
@@ -110,7 +110,7 @@ static void allow_files(void)
 
 static long limit_before;
 
-/* The user that runs this may have all queues. */
+/* Allow the user of this program to have all queues. */
 static int setup(void)
 {
 	int ret = device_open(&device);

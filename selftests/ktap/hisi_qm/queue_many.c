@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Many queues at once, each with an address space and a PASID of its own: they work side by side,
- * and their files are closed in any order with requests in flight.
+ * Many queues at once, each with its own address space and PASID. They work at the same time, and
+ * their files are closed in any order with requests in flight.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -60,7 +60,7 @@ static void worker_close(struct worker *worker)
 	pages_free(worker->dest, SIZE);
 }
 
-/* All address spaces use the same addresses, and every one has contents of its own. */
+/* All address spaces use the same addresses, but each has other content there. */
 static void *work(void *argument)
 {
 	struct worker *worker = argument;
@@ -113,7 +113,7 @@ static void concurrent(void)
 		worker_close(&workers[i]);
 }
 
-/* Attack: an owner that leaves with its ring full, or closes /dev/iommu under its queue. */
+/* Attack: an owner leaves with a full ring, or closes /dev/iommu before its queue. */
 static void closed_in_flight(void)
 {
 	const long before = device_number(&device, "available_instances");
@@ -156,7 +156,7 @@ struct racer {
 	unsigned unexpected;
 };
 
-/* Attack: two threads fight over the state of one queue; only errors of the contract come out. */
+/* Attack: two threads change the state of one queue. All errors must be documented ones. */
 static void *race(void *argument)
 {
 	struct racer *racer = argument;

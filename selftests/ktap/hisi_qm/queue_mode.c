@@ -46,7 +46,7 @@ static void modes(void)
 	}
 }
 
-/* Attack: all memory of the machine, without permission. */
+/* Attack: ask for physical addresses without permission. */
 static void physical_refused(void)
 {
 	unsigned long slice = 0;
@@ -83,7 +83,7 @@ static void pinned(void)
 		       inflates_to(dest, result.produced, source, SIZE),
 	       "plain pointers: status %#x", result.status);
 
-	/* Untouched memory is not there for a device without faults. */
+	/* Without page faults a device cannot reach memory that was never touched. */
 	other = mmap(NULL, SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	EXPECT(!sva_request(&queue, source, SIZE, other, SIZE, &result) && result.status,
 	       "not pinned");
@@ -99,7 +99,7 @@ static void pinned(void)
 	pages_free(dest, SIZE);
 }
 
-/* Attack: ranges that are none, memory that is not there or not writable. */
+/* Attack: invalid ranges, memory that does not exist or is not writable. */
 static void pin_errors(void)
 {
 	struct hisi_qm_pin argument = {.addr = PAGE, .length = 1, .reserved = 1};
@@ -125,7 +125,7 @@ static void pin_errors(void)
 	queue_close(&queue);
 }
 
-/* Root has no limit: the process is another user from here to its end. */
+/* Root has no limit, so the process changes to another user until its end. */
 static void pin_limit(void)
 {
 	const struct rlimit limit = {SIZE, SIZE};

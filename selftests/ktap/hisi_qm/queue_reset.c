@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A reset of the accelerator by sysfs, under its users. */
+/* A reset of the accelerator by sysfs while it has users. */
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>

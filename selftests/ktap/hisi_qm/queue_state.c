@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The life of a queue file: open, START_Q, PUT_Q, context and information, in right and wrong
- * order. */
+/* The life of a queue file: open, START_Q, PUT_Q, context and information, in any order. */
 #include <errno.h>
 #include <string.h>
 
@@ -90,7 +89,7 @@ static void context(void)
 	EXPECT(!queue_stop(&queue), "put");
 	ctx.qc_type = 1;
 	EXPECT(!queue_ioctl(&queue, UACCE_CMD_QM_SET_QP_CTX, &ctx), "change a stopped queue");
-	/* Attack: types that do not exist, pointers to nothing. */
+	/* Attack: types that do not exist, invalid pointers. */
 	for (unsigned type = 2; type < 0x10000; type = type * 2 + 1) {
 		ctx.qc_type = type;
 		EXPECT(queue_ioctl(&queue, UACCE_CMD_QM_SET_QP_CTX, &ctx) == -EINVAL, "type %#x",

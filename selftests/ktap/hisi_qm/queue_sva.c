@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of the process, with page faults: plain pointers, and changes of the
- * process's memory meanwhile. A request finds the process's memory; memory that the process does
- * not have, or must not write, is an error of the request.
+ * Queues in the address space of the process, with page faults: plain pointers, while the process
+ * changes its memory. A request uses the process's memory. If the process does not have the memory,
+ * or must not write it, the request fails.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -19,7 +19,7 @@
 
 static struct device device;
 
-/** A queue, and memory of the process, untouched but for @source. */
+/** A queue, and memory of the process. Only @source has been touched. */
 struct lane {
 	struct queue queue;
 	uint8_t *source, *dest;
@@ -116,7 +116,7 @@ static void unmapped(void)
 	EXPECT(!lane_open(&lane), "queue");
 	EXPECT(compresses(&lane, lane.source, lane.source), "before");
 	munmap(lane.source, SIZE);
-	/* No other thread gets the addresses while the device tries them. */
+	/* Reserve the addresses, so that no other thread gets them while the device tries them. */
 	hold = mmap(lane.source, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
 		    -1, 0);
 	EXPECT(hold == lane.source, "nothing else took the addresses");
@@ -170,7 +170,7 @@ static void discarded(void)
 	free(text);
 }
 
-/* The child writes its copies of both buffers, then tells whether the device did too. */
+/* The child writes its copies of both buffers, then says whether the device wrote there, too. */
 static int child_of_fork(struct lane *lane, int go)
 {
 	uint8_t byte;
@@ -185,7 +185,7 @@ static int child_of_fork(struct lane *lane, int go)
 	return 0;
 }
 
-/* Parent and child have the same pages until one writes: the device's writes are the parent's. */
+/* Parent and child share pages until one writes. A device writes as the parent does. */
 static void forked(void)
 {
 	struct lane lane;
@@ -215,8 +215,8 @@ static void forked(void)
 }
 
 /**
- * Maps and unmaps a destination under requests that write it; @alone: no other thread could take
- * the addresses meanwhile. Threads of the hosted kernel, and of sanitizers, do.
+ * Maps and unmaps the destination of requests that are in flight. @alone: no other thread can get
+ * the addresses meanwhile. Threads of the hosted kernel, and of sanitizers, may get them.
  */
 struct storm {
 	uint8_t *place;
@@ -243,8 +243,8 @@ static void *storm_run(void *argument)
 }
 
 /*
- * Memory comes and goes under DMA from several threads. Requests succeed or fail; requests on
- * memory that stays always succeed.
+ * Several threads map and unmap memory that requests use. Such requests succeed or fail. Requests
+ * on memory that stays always succeed.
  */
 static void storm(void)
 {
@@ -281,7 +281,7 @@ static void storm(void)
 	lane_close(&lane);
 }
 
-/* Requests without any of their pages, when the queue stops or goes. */
+/* The queue stops or is closed while its requests wait for all of their pages. */
 static void stop_with_faults(void)
 {
 	const long count = device_number(&device, "available_instances");
@@ -325,7 +325,7 @@ static void shared(void)
 	EXPECT(sva_bonds(&device) == 0, "a stopped queue needs none");
 	EXPECT(!queue_start(&b.queue, COMPRESS) && compresses(&b, b.source, b.source), "anew");
 
-	/* An address space of /dev/iommu instead: not under the running queue. */
+	/* A running queue must refuse an address space of /dev/iommu. */
 	EXPECT(!space_open(&device, &space) && !queue_bind(&b.queue, space.fd), "bind");
 	EXPECT(!space_hwpt(&space, &b.queue), "page table");
 	EXPECT(queue_attach(&b.queue, space.hwpt, 0) == -EBUSY, "attach to a started queue");
@@ -343,7 +343,7 @@ static void shared(void)
 	munmap(b.dest, SIZE);
 }
 
-/* However slow the machine is: no page fault is answered because of the time. */
+/* Without a time limit for page faults a slow machine changes nothing. */
 static const char time_limit[] = "/sys/module/wd_iommu/parameters/fault_response_ms";
 static char time_before[32];
 

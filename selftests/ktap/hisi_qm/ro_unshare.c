@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory that is mapped for reading before the process writes it: the device reads the process's
- * later writes. Private memory with a page that is still shared (with the zero page, a file, or a
- * child) is the difficult kind, since the write gives the process another page.
+ * Memory is mapped for reading before the process writes it. The device must see the later writes.
+ * The difficult case is private memory whose page is still shared (with the zero page, a file, or a
+ * child), because a write gives the process another page.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -42,7 +42,7 @@ static int map_for_reading(const void *memory, size_t length)
 }
 
 /*
- * The page that the device reads at @offset of the mapping, through a request that compresses it.
+ * Let the device compress the page at @offset of the mapping. @return true if it read @wanted.
  */
 static bool device_reads(size_t offset, const uint8_t *wanted)
 {
@@ -100,7 +100,7 @@ static void untouched(void)
 	munmap(memory, 3 * PAGE);
 
 	memory = private_memory(3 * PAGE);
-	/* A read maps the zero page. */
+	/* This read maps the zero page. */
 	EXPECT(*(volatile uint8_t *)(memory + PAGE) == 0, "zeroes");
 	expect_one_memory(memory, 3 * PAGE, "only read");
 	munmap(memory, 3 * PAGE);
@@ -163,8 +163,8 @@ static void private_file(void)
 }
 
 /*
- * Shared memory that this process may not write, with private memory after it in the same mapping:
- * the first has no copy-on-write to end, the second has.
+ * One IOAS mapping of shared memory that this process may not write, and private memory after it.
+ * Only the private part needs an early copy-on-write.
  */
 static void shared_and_read_only(void)
 {
@@ -189,7 +189,7 @@ static void shared_and_read_only(void)
 	close(fd);
 }
 
-/* KiB of the mapping at @memory that are dirty, or -1. */
+/* How many KiB of the mapping at @memory are dirty, or -1. */
 static long dirty_kib(const void *memory)
 {
 	FILE *smaps = fopen("/proc/self/smaps", "r");
@@ -213,7 +213,7 @@ static long dirty_kib(const void *memory)
 	return dirty;
 }
 
-/* A file that is only read through its shared mapping has nothing to be written back. */
+/* A device only reads a shared mapping of a file: the file must not become dirty. */
 static void shared_file_stays_clean(void)
 {
 	const int fd = file_of(2);

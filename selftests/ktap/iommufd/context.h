@@ -21,7 +21,7 @@
 
 extern struct wd_host *host;
 
-/** 0 or -errno; -ENODEV: this machine has no /dev/iommu of ours. */
+/** Open the host. 0 or -errno; -ENODEV: this machine has no /dev/iommu of this project. */
 int host_up(void);
 void host_down(void);
 
@@ -34,11 +34,11 @@ struct context {
 int context_open(struct context *context);
 void context_close(struct context *context);
 
-/** The host and a context on it, for a program's cases; on an error neither is left. */
+/** Open the host and a context for a program's cases. After an error both are closed. */
 int session_open(struct context *context);
 void session_close(struct context *context);
 
-/** A queue file of the machine's first accelerator, bound to the context under @device. */
+/** Open a queue of the first accelerator and bind it to the context. @device gets its id. */
 int queue_bind(const struct context *context, int *queue, uint32_t *device);
 
 int command(const struct context *context, unsigned long request, void *argument);
@@ -48,7 +48,7 @@ long ioas_alloc(const struct context *context);
 int map(const struct context *context, uint32_t ioas, const void *memory, uint64_t length,
 	uint32_t flags, uint64_t *iova);
 int map_at(const struct context *context, const void *memory, uint64_t length, uint64_t iova);
-/** @length: in bytes asked for, out bytes unmapped. */
+/** @length: in: bytes to unmap; out: bytes unmapped. */
 int unmap(const struct context *context, uint32_t ioas, uint64_t iova, uint64_t *length);
 int unmap_at(const struct context *context, uint64_t iova, uint64_t length);
 int copy(const struct context *context, uint32_t dst, uint64_t src_iova, uint64_t length,

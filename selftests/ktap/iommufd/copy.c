@@ -46,7 +46,7 @@ static void permissions(void)
 	EXPECT(copy(&context, context.ioas, 0x10000, PAGE, IOMMU_IOAS_MAP_READABLE, &iova) == 0,
 	       "to readable");
 	EXPECT(unmap_at(&context, 0, EVERYTHING) == 0, "clean up");
-	/* The rights of the mapping do not matter, only those with which its memory was pinned. */
+	/* Only the rights with which the memory was pinned count, not those of the mapping. */
 	EXPECT(map_at(&context, memory, PAGE, 0x10000) == 0, "read and write");
 	EXPECT(copy(&context, context.ioas, 0x10000, PAGE, IOMMU_IOAS_MAP_READABLE, &iova) == 0,
 	       "to readable");

@@ -79,7 +79,7 @@ static void memory_must_be_there(void)
 	uint64_t iova = 0x100000;
 	uint32_t id = 0;
 
-	/* Not munmap(): another thread could fill the hole with a mapping of its own. */
+	/* Not munmap(): another thread could get a mapping at the free address. */
 	mprotect(guard + PAGE, PAGE, PROT_NONE);
 	EXPECT(map_at(&context, guard, 2 * PAGE, iova) == 0, "a record");
 	EXPECT(hwpt_alloc(device, context.ioas, 0, &id) == -EFAULT, "cannot be filled");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* MAP and UNMAP without a page table: mappings are records, every errno is observable. */
+/* MAP and UNMAP without a page table: mappings are only records, and every errno can be seen. */
 #include "../../common/ktap.h"
 #include "context.h"
 
@@ -20,7 +20,9 @@ static int try_map(uint32_t flags, uint32_t ioas, uint64_t va, uint64_t length, 
 	return command(&context, IOMMU_IOAS_MAP, &cmd);
 }
 
-/* Every call is wrong in several ways: the first reason of the contract must be told. */
+/*
+ * Every call is wrong in several ways. The kernel must report the error that is documented first.
+ */
 static void errors_in_order(void)
 {
 	const uint64_t va = (uintptr_t)memory;

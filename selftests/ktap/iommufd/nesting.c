@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User-managed page tables and fault queues, as far as they need no DMA: every errno, and tables
- * that come and go at a queue's PASID.
+ * User-managed page tables and fault queues without DMA: every errno, and tables that come and go
+ * at a queue's PASID.
  */
 #include <poll.h>
 #include <sys/mman.h>
@@ -20,7 +20,7 @@ static int queue = -1;
 static uint32_t device, parent;
 static const char *skip_reason;
 
-/* A case that cannot run here returns at once. */
+/* Skip a case that cannot run here. */
 static bool skipped(void)
 {
 	if (skip_reason)
@@ -41,7 +41,7 @@ static struct iommu_hwpt_alloc nested_command(const struct iommu_hwpt_vtd_s1 *s1
 	};
 }
 
-/** 0 or -errno; the id in *@id. */
+/** Make a nested table. 0 or -errno; *@id gets its id. */
 static int nested(uint64_t root, uint32_t fault, uint32_t *id)
 {
 	const struct iommu_hwpt_vtd_s1 s1 = {.pgtbl_addr = root, .addr_width = 48};
@@ -206,7 +206,7 @@ static void at_a_pasid(void)
 
 static const struct iommu_hwpt_vtd_s1_invalidate everything = {.npages = UINT64_MAX};
 
-/** The result; *@number is in and out. */
+/** @return the result of the ioctl. *@number is input and output. */
 static int invalidate(uint32_t hwpt, uint32_t type, const void *entries, uint32_t length,
 		      uint32_t *number)
 {
@@ -224,7 +224,7 @@ static int invalidate(uint32_t hwpt, uint32_t type, const void *entries, uint32_
 	return ret;
 }
 
-/** @error with nothing done. */
+/** Expect @error, and that no entry was executed. */
 static void refused(int error, uint32_t hwpt, uint32_t type, const void *entries, uint32_t length,
 		    uint32_t number, const char *why)
 {
@@ -348,7 +348,7 @@ static void faults_of_a_table(void)
 	EXPECT(destroy(&context, table) == 0 && destroy(&context, fault) == 0, "clean up");
 }
 
-/* The file of the queue is the last that is open. */
+/* The file of the fault queue is closed last. */
 static void the_file_outlives_the_context(void)
 {
 	struct iommu_hwpt_pgfault record;
@@ -374,7 +374,7 @@ static const struct ktap_case cases[] = {
 	{"a fault queue outlives its context", the_file_outlives_the_context},
 };
 
-/* Without nesting in the hardware there is nothing to test; with it the parent must be had. */
+/* Without nesting in the hardware there is nothing to test. With it a parent must be possible. */
 static int find_parent(void)
 {
 	struct iommu_hw_info_vtd vtd = {0};

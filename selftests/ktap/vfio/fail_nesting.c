@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page tables of a guest, nested on the kernel's, with every request for memory failing once: at
- * the PASID of a queue and at the requester id of a whole function. After each failure DMA goes
- * where the guest's table led before, never through the bare parent.
+ * Page tables of a guest, nested on the kernel's, while every allocation fails once: at the PASID
+ * of a queue, and at the requester id of a whole function. After each failure DMA goes through the
+ * guest's old table, never through the bare parent.
  */
 #include "../../common/chain.h"
 #include "../../common/tables.h"
@@ -10,10 +10,10 @@
 #include "reach_chains.h"
 
 /* Pages of the guest's memory. Its table @n starts at n * GUEST_TABLE_PAGES. */
-#define OUT(n) (8 + (n)) /* where table n leads */
+#define OUT(n) (8 + (n)) /* target page of table n */
 #define IN 10
 #define GUEST_PAGES 12
-#define ZIP_GPA (64 * PAGE) /* the whole function's own memory */
+#define ZIP_GPA (64 * PAGE) /* memory that the whole function needs itself */
 #define ROOT(n) ((n)*GUEST_TABLE_PAGES * PAGE)
 
 static struct reach reach;
@@ -134,7 +134,7 @@ static int build_running(void)
 	return ret ? ret : queue_start(&queue, COMPRESS);
 }
 
-/* Table 0, and nothing of table 1. */
+/* True if the queue reaches the target of table 0, and not that of table 1. */
 static bool queue_holds(void)
 {
 	out(1)[0] = 0;
@@ -224,7 +224,7 @@ static void detach_at_pasid(void)
 		.build = build_attached, .step = step_detach, .undo = attach_old, .clean = clean});
 }
 
-/* Table 1, and nothing of table 0. */
+/* True if the queue reaches the target of table 1, and not that of table 0. */
 static bool queue_done(void)
 {
 	out(0)[0] = 0;
@@ -273,7 +273,7 @@ static void replace_by_parent(void)
 	struct chain chain = replacing;
 
 	chain.build = build_for_parent;
-	chain.done = NULL; /* it leads nowhere */
+	chain.done = NULL; /* nothing to check: nothing is attached then */
 	walk(&chain);
 }
 
@@ -298,7 +298,7 @@ static void invalidate(void)
 
 /* --- faults of a guest's table --- */
 
-/* All addresses share the last page of a table: this one has an entry of its own there. */
+/* An address with an entry of its own in the lowest table, which all addresses share. */
 #define HOLE (LANE_HOLE + 7 * PAGE)
 
 static struct iommu_hwpt_pgfault record;
@@ -330,7 +330,7 @@ static int step_read(void)
 	return faults_read(&faults, &record);
 }
 
-/* The guest puts the page into its table, the device tries again, and the page goes again. */
+/* The guest maps the page, the device tries again, and the guest unmaps the page. */
 static int resolve_and_raise(void)
 {
 	int ret;
@@ -394,7 +394,7 @@ static int build_function_running(void)
 	return ret ? ret : reach_start(&reach);
 }
 
-/* Table 0, and not the guest's memory as the parent has it. */
+/* True if the function reaches the target of table 0, and not memory by guest physical address. */
 static bool function_holds(void)
 {
 	return reach_writes(&reach, out(0)) && !reach_reaches(&reach, IN * PAGE);

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A whole function for one program, with every request for memory failing once: open, BIND, ATTACH
- * and one table in the place of another at the requester id and at a PASID, interrupts, RESET, and
- * the ends. After each failure the function reaches the same memory as before.
+ * A program owns a whole function, while every allocation fails once: open, BIND, ATTACH and
+ * replace at the requester id and at a PASID, interrupts, RESET, and the ends. After each failure
+ * the function reaches the same memory as before.
  *
- * Linux 6.1 warns of itself when an interrupt's folder in /proc could not be made. So in a real
- * kernel interrupts are asked for only if WD_FAIL_IRQS is set, by a test that lets this through.
+ * Linux 6.1 prints a warning if it cannot make an interrupt's folder in /proc. So in a real kernel
+ * the program asks for interrupts only if a test that accepts this warning has set WD_FAIL_IRQS.
  */
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -20,7 +20,7 @@
 
 #define SOME_PASID 77
 
-/** The same addresses lead to another page in each; tables without and with a fault queue. */
+/** On each side the same addresses lead to another page. Tables without and with a fault queue. */
 static struct side {
 	uint32_t ioas, plain, faulting, faults;
 	int faults_fd;
@@ -139,7 +139,7 @@ static int step_bind(void)
 	return owner_bind(&reach.owner, chain_space.fd);
 }
 
-/* There is no unbind: a new file. */
+/* There is no unbind, so open a new file. */
 static int undo_bind(void)
 {
 	owner_close(&reach.owner);
@@ -214,7 +214,7 @@ static void attach_ioas(void)
 		.build = build_for_ioas, .step = step_attach, .undo = undo_attach, .clean = clean});
 }
 
-/* The requester id stays with side 0, with any table at the PASID. */
+/* The requester id stays attached to side 0, whatever is attached at the PASID. */
 static int build_for_pasid(void)
 {
 	int ret = build_started();
@@ -274,7 +274,7 @@ static void detach_table(void)
 			     .clean = clean});
 }
 
-/* Ranges of the IOAS that the function does not use: none is reserved for its interrupts. */
+/* Number of free ranges of the IOAS. If the function is not attached, none is reserved for it. */
 static unsigned free_ranges(void)
 {
 	struct iommu_iova_range ranges[16];
@@ -297,7 +297,7 @@ static bool new_holds(void)
 	return reach_writes(&reach, sides[1].page);
 }
 
-/* --- replace at the requester id: the function works on the old table until it has the new --- */
+/* --- replace at the requester id: the function uses the old table until it has the new one --- */
 
 static const struct chain replacing = {.build = build_started,
 				       .step = step_attach,
@@ -430,7 +430,7 @@ static int undo_message(void)
 	return owner_message_to(&reach.owner, -1);
 }
 
-/* Linux has no memory for a vector: no space. */
+/* If Linux has no memory for a vector, it reports ENOSPC. */
 static void messages(void)
 {
 	if (!irqs_wanted()) {
@@ -530,7 +530,7 @@ static void mapping(void)
 			     .clean = clean});
 }
 
-/* All of it in one go. */
+/* All in one step. */
 static int step_life(void)
 {
 	int ret = open_and_bind();

@@ -17,7 +17,7 @@
 
 #define REGISTERS_BAR VFIO_PCI_BAR2_REGION_INDEX
 
-/* The first @size - 1 bytes of a small file. */
+/* Read the first @size - 1 bytes of a small file. */
 static int read_text(const char *path, char *text, size_t size)
 {
 	const int fd = open(path, O_RDONLY | O_CLOEXEC);

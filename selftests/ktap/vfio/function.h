@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Linux's own VFIO (vfio-pci with a type 1 container) on one function, as far as the programs of
- * this folder need it. Only <linux/vfio.h> is used. Native host only. Thread-bound.
+ * The part of Linux's own VFIO (vfio-pci with a type 1 container) that the programs of this folder
+ * need, for one function. Only <linux/vfio.h> is used. Native host only. Thread-bound.
  *
  * Functions return 0 or more, or -errno, unless they say otherwise.
  */
@@ -28,8 +28,8 @@ struct function {
 };
 
 /**
- * The function to work on: environment variable WD_VFIO_DEVICE, else the first accelerator that is
- * bound to vfio-pci. -ENODEV: none.
+ * Find the function for the test: environment variable WD_VFIO_DEVICE, else the first accelerator
+ * that is bound to vfio-pci. -ENODEV: none.
  */
 int function_find(char address[ADDRESS_SIZE]);
 
@@ -56,15 +56,15 @@ int config_write(struct function *function, unsigned offset, unsigned size, uint
 /** Offset of the capability @id; 0: none. */
 unsigned config_capability(struct function *function, uint8_t id);
 
-/** Readable and @writable by the device. */
+/** Map @memory: the device may read it, and write it if @writable. */
 int dma_map(struct function *function, void *memory, uint64_t length, uint64_t iova, bool writable);
 /** @return bytes unmapped, or -errno. */
 int64_t dma_unmap(struct function *function, uint64_t iova, uint64_t length);
 
-/** Signal @eventfd for MSI-X message 0; -1: no longer. */
+/** Signal @eventfd for MSI-X message 0; -1: stop signalling. */
 int message_to(struct function *function, int eventfd);
 
-/** Faults that the IOMMU of the function has recorded, or -errno. */
+/** Number of faults that the IOMMU of the function has recorded, or -errno. */
 int64_t fault_count(const struct function *function);
 
 #endif /* SELFTESTS_VFIO_FUNCTION_H */

@@ -14,7 +14,7 @@
 
 void reach_allow(void)
 {
-	/* The hosted host is told before it boots, a real one by reach_take(). */
+	/* For a hosted kernel, before it boots. In a real kernel reach_take() does it. */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 }
 

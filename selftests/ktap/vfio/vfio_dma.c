@@ -25,7 +25,7 @@
 /** IOVA of the memory for common/zip.h; the rest of the arena follows it. */
 #define ARENA_IOVA 0x10000000ull
 #define ARENA_SIZE (1ul << 20)
-/** Where the cases map things of their own. */
+/** Where the cases map memory of their own. */
 #define OTHER_IOVA 0x40000000ull
 #define CONTEXT_SIZE 32
 #define TIMEOUT_MS 20000
@@ -45,14 +45,14 @@ static uint8_t *pages(size_t length)
 	return memory;
 }
 
-/* The device as after power-on, with its tables in the arena. */
+/* Reset the device and start it with its tables in the arena. */
 static bool restart(void)
 {
 	return EXPECT(function_reset(&function) == 0, "VFIO_DEVICE_RESET") &&
 	       EXPECT(zip_start(&zip, &registers, arena, ARENA_IOVA) == 0, "start of the device");
 }
 
-/* The interrupt thread of the IOMMU counts, so it may take a moment. */
+/* Wait for @wanted faults: the IOMMU's interrupt thread counts them, a little later. */
 static bool faults_reach(int64_t wanted)
 {
 	const struct timespec pause = {.tv_nsec = 1000000};
@@ -73,7 +73,7 @@ static bool all_bytes(const uint8_t *memory, size_t length, uint8_t value)
 	return true;
 }
 
-/* Neither a read nor a write at @iova succeeds, and the IOMMU has seen both. */
+/* Expect that read and write at @iova fail, and that the IOMMU has recorded both. */
 static void expect_unreachable(uint64_t iova, const char *what)
 {
 	const int64_t before = fault_count(&function);
@@ -186,7 +186,7 @@ static void read_only(void)
 	munmap(memory, PAGE);
 }
 
-/* The same IOVA over one page and then over another one: no stale translation is used. */
+/* Map an IOVA to one page, then to another: the device must not use the old translation. */
 static void remapped(void)
 {
 	uint8_t *memory = pages(2 * PAGE);
@@ -277,7 +277,7 @@ static void reset(void)
 	if (!restart())
 		return;
 	expect_unreachable(OTHER_IOVA, "after the reset");
-	/* A page of the kernel, if addresses were physical ones. */
+	/* If addresses were physical ones, this would be memory of the kernel. */
 	expect_unreachable(PAGE, "physical memory");
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Test cases in C++ for the C of common/ktap.h. */
+/* Test cases in C++ for common/ktap.h, which is C. */
 #pragma once
 
 #include "../../common/ktap.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An address space is a handle: one process has several on one device, and gives
- * one to another process, which uses it without ever hearing of a PASID. In a native host the two
- * are processes with a socket between them; in a hosted one they are two callers of its kernel.
+ * An address space is a handle. A process has several on one device and gives one to another
+ * process, which uses it without knowing its PASID. In a native host these are two processes with a
+ * socket between them, in a hosted one two callers of its kernel.
  */
 #include <fcntl.h>
 #include <functional>
@@ -29,7 +29,7 @@ std::shared_ptr<wd::Host> host;
 std::optional<wd::Topology> topology;
 const wd::Accelerator *accelerator;
 
-/** Memory that several processes see: input, then room for output. */
+/** Memory that several processes share: input, then room for output. */
 class Shared
 {
 public:
@@ -58,7 +58,7 @@ private:
 	std::byte *bytes_;
 };
 
-/** An address space with @memory in it; its objects are left to the end of the Iommufd. */
+/** Make an address space with @memory in it. Its objects live as long as the Iommufd. */
 uint32_t makeSpace(const wd::Iommufd &iommufd, const Shared &memory, uint32_t deviceId)
 {
 	iommu_ioas_alloc ioas = {.size = sizeof(ioas)};
@@ -83,7 +83,7 @@ uint32_t makeSpace(const wd::Iommufd &iommufd, const Shared &memory, uint32_t de
 	return hwpt.out_hwpt_id;
 }
 
-/** Use the address space called @table on a queue of one's own. */
+/** Open a queue of @user and use the address space @table on it. */
 std::optional<wd::zip::Completion> use(wd::Host &user, const wd::Iommufd &iommufd, uint32_t table)
 {
 	GuestQueue queue(user, *accelerator, iommufd);
@@ -93,7 +93,7 @@ std::optional<wd::zip::Completion> use(wd::Host &user, const wd::Iommufd &iommuf
 	return queue.run(kFrom, kSize, kTo, kSize);
 }
 
-/* The same addresses mean different memory in each. */
+/* The same addresses are different memory in each address space. */
 void twoInOneProcess()
 {
 	wd::Iommufd iommufd(*host);
@@ -114,12 +114,12 @@ void twoInOneProcess()
 		EXPECT(one.right(first.receive()), "first space, round %u", round);
 		EXPECT(two.right(second.receive()), "second space, round %u", round);
 	}
-	/* And a queue that moves from one to the other. */
+	/* Move a queue from one address space to the other. */
 	first.queue.attach(b, first.queue.pasid());
 	EXPECT(two.right(first.run(kFrom, kSize, kTo, kSize)), "moved");
 }
 
-/** The process that makes an address space and gives it away: @give gets its Iommufd and its id. */
+/** The owner's process: it makes an address space. @give gets the Iommufd and the id. */
 void ownerProcess(wd::Host &owner, const Shared &memory,
 		  const std::function<void(int fd, uint32_t table)> &give)
 {
@@ -169,7 +169,7 @@ int receiveHandle(int socket, uint32_t &table)
 	return fd;
 }
 
-/** Two processes. The owner has ended before the other one uses the handle that it got. */
+/** Two processes. The owner ends before the other one uses the handle. */
 std::optional<wd::zip::Completion> betweenProcesses(const Shared &memory)
 {
 	int sockets[2], status = -1;
@@ -201,7 +201,7 @@ std::optional<wd::zip::Completion> betweenProcesses(const Shared &memory)
 	return use(*host, iommufd, table);
 }
 
-/** Two callers of one hosted kernel; the owner exits first, too. */
+/** Two callers of one hosted kernel. Here, too, the owner exits first. */
 std::optional<wd::zip::Completion> betweenCallers(wd::HostedHost &hosted, const Shared &memory)
 {
 	auto owner = hosted.createCaller(0);
@@ -230,7 +230,7 @@ void handedOver()
 		EXPECT(memory.right(betweenProcesses(memory)), "the other's memory");
 }
 
-/* Ids mean nothing without the descriptor that they belong to. */
+/* An id is useless without the descriptor to which it belongs. */
 void idsAreNoHandles()
 {
 	wd::Iommufd mine(*host), theirs(*host);
@@ -238,7 +238,10 @@ void idsAreNoHandles()
 	GuestQueue queue(*host, *accelerator, mine), other(*host, *accelerator, theirs);
 	uint32_t table = makeSpace(theirs, memory, other.device.id());
 
-	/* More objects than the attacker's own Iommufd has. */
+	/*
+	 * Make more objects than the attacker's own Iommufd has, so that their ids are unknown
+	 * there.
+	 */
 	for (unsigned i = 0; i < 8; i++)
 		table = makeSpace(theirs, memory, other.device.id());
 	try {

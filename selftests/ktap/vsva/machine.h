@@ -19,7 +19,7 @@ namespace vsva
 constexpr uint64_t kGpa = 0x40000000, kGuestBytes = 24 << 20;
 constexpr int kTimeoutMs = 60000;
 
-/** Text that compresses, different for each @seed. */
+/** Text that compresses well, different for each @seed. */
 std::vector<std::byte> text(size_t bytes, unsigned seed);
 
 /** A queue of an accelerator in a guest. */
@@ -35,7 +35,7 @@ struct GuestQueue {
 		  uint32_t destinationLength);
 	/** Wait for the oldest request. @return none if it does not come */
 	std::optional<wd::zip::Completion> receive();
-	/** Both. */
+	/** send() and receive(). */
 	std::optional<wd::zip::Completion> run(uint64_t source, uint32_t sourceLength,
 					       uint64_t destination, uint32_t destinationLength);
 
@@ -50,9 +50,9 @@ public:
 	Machine(wd::Host &host, const wd::Accelerator &accelerator);
 	~Machine();
 
-	/** A queue that is at the guest's @pasid from now on, started. */
+	/** Open and start a queue at the guest's @pasid. */
 	GuestQueue &addQueue(uint32_t pasid);
-	/** Take it out of the guest, and close it. */
+	/** Take @queue away from the guest, and close it. */
 	void removeQueue(GuestQueue &queue);
 	toy::Guest &guest() { return *guest_; }
 	toy::Vmm &vmm() { return *vmm_; }
@@ -63,7 +63,7 @@ private:
 	const wd::Accelerator &accelerator_;
 	wd::Iommufd iommufd_;
 	std::deque<std::unique_ptr<GuestQueue>> queues_;
-	std::unique_ptr<GuestQueue> first_; /**< bound, so that page tables can be made for it */
+	std::unique_ptr<GuestQueue> first_; /**< stays bound: page tables are made for its device */
 	std::unique_ptr<wd::vmm::GuestMemory> memory_;
 	std::unique_ptr<toy::Guest> guest_;
 	std::unique_ptr<toy::Vmm> vmm_;
@@ -79,11 +79,9 @@ public:
 
 	toy::Process &process() { return process_; }
 	uint32_t length() const { return static_cast<uint32_t>(input_.size()); }
-	/** Compress the input with @queue. @return whether the output at kDestination unpacks to
-	 * it.
-	 */
+	/** Compress the input with @queue. @return true if the output is right */
 	bool compress(GuestQueue &queue);
-	/** Is the output of @completion at kDestination the input, compressed? */
+	/** True if the output of @completion, at kDestination, decompresses to the input. */
 	bool right(const wd::zip::Completion &completion);
 
 private:
@@ -91,7 +89,7 @@ private:
 	toy::Process process_;
 };
 
-/** Unpack a raw deflate stream with the zlib trailer after it. @return whether it is @want. */
+/** True if the raw deflate stream @packed, with a zlib trailer after it, decompresses to @want. */
 bool unpacksTo(std::span<const std::byte> packed, std::span<const std::byte> want);
 
 } // namespace vsva

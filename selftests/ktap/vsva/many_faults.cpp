@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Very many page faults outstanding at once: 1,000 processes of a guest at 1,000 PASIDs, each with
- * a request without pages for its output. All faults are collected before the first one is
- * answered; none may be lost, none may come or be answered twice, and every request must have the
- * right result.
+ * Very many page faults at once: 1,000 processes of a guest at 1,000 PASIDs, each with a request
+ * that has no pages for its output. The test collects all faults before it answers the first one.
+ * None may be lost, none may come or be answered twice, and every request must have the right
+ * result.
  *
- * A function may have as many pages on order as the IOMMU's driver allots it (512), so the hosted
- * machine has 20 accelerators, and each process wants ten pages: 10,000. They are more than the
- * page request queue holds, so that it overflows. A real kernel has the two accelerators of its
- * machine, and each process wants one page.
+ * The IOMMU's driver allows a function 512 open page requests. So the hosted machine has 20
+ * accelerators, and each process needs ten pages, together 10,000. That is more than the page
+ * request queue holds, so it overflows. A real kernel has the two accelerators of its machine, and
+ * each process needs one page.
  */
 #include <algorithm>
 #include <cstdlib>
@@ -35,7 +35,7 @@ constexpr uint64_t kFrames = kProcesses * 16 + 1024;
 
 std::shared_ptr<wd::Host> host;
 std::optional<wd::Topology> topology;
-unsigned pages; /* of output that each process wants */
+unsigned pages; /* pages of output that each process needs */
 
 /** A guest process with a queue of its own. */
 struct Client {
@@ -83,7 +83,7 @@ struct Tally {
 	size_t done = 0;
 };
 
-/** Each page once, and of a client that exists. */
+/** Check that each page comes once, and belongs to an existing client. */
 void check(const wd::FaultGroup &group, const std::map<Place, Client *> &clients, Tally &tally)
 {
 	const Place place{group.deviceId, group.pasid};
@@ -96,7 +96,7 @@ void check(const wd::FaultGroup &group, const std::map<Place, Client *> &clients
 		       static_cast<unsigned long long>(page.address));
 }
 
-/** One group of each client; nothing is answered meanwhile. */
+/** Collect one group of each client, without answering any. */
 std::vector<wd::FaultGroup> collect(wd::FaultQueue &faults,
 				    const std::map<Place, Client *> &clients, Tally &tally)
 {
@@ -132,7 +132,7 @@ void answer(wd::FaultQueue &faults, const wd::FaultGroup &group,
 	EXPECT(faults.respond(group.cookie, true), "cookie %u is not known", group.cookie);
 }
 
-/** Requests that lost pages of their group in the overflow ask for these now. */
+/** Serve the pages that requests lost in the overflow and ask for now. */
 void finish(wd::FaultQueue &faults, std::deque<Client> &all,
 	    const std::map<Place, Client *> &clients, Tally &tally)
 {
@@ -193,7 +193,7 @@ void manyFaults()
 	EXPECT(faults.read().empty(), "faults are left");
 }
 
-/** Enough accelerators, in a file that is gone when the host is up. */
+/** Write a machine with enough accelerators to a file, which is removed when the host is up. */
 std::string machineFile()
 {
 	std::string text = R"({"name": "many", "nodes": [{"id": 0, "cpus": "0", "memory": "1G",
@@ -222,7 +222,7 @@ try {
 	rlimit files{};
 	std::string path;
 
-	/* Each queue is a file. */
+	/* Each queue needs a file descriptor. */
 	::getrlimit(RLIMIT_NOFILE, &files);
 	files.rlim_cur = files.rlim_max;
 	::setrlimit(RLIMIT_NOFILE, &files);
@@ -231,7 +231,7 @@ try {
 		options.machine = path;
 	}
 	host = wd::Host::create(options);
-	/* All of them wait until the last one has come, however long that takes. */
+	/* No time limit: all faults wait until the last one has come. */
 	host->sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms", "0");
 	if (!path.empty())
 		::unlink(path.c_str());

@@ -14,8 +14,8 @@
  *	            |-- [RID2]
  *	            |-- [RID2, PASID-a]   nested, vm2 process 2
  *
- * RID1 is shared by its driver, which has the rings and events of all its queues in domain1, and
- * two virtual machines; RID2 is vm2's as a whole. All of them compress at the same time.
+ * RID1 is shared: its driver has the rings and events of all queues in domain1, and two virtual
+ * machines have queues. vm2 owns the whole of RID2. All of them compress at the same time.
  */
 #include <atomic>
 #include <barrier>
@@ -37,7 +37,7 @@ namespace
 constexpr uint32_t kSize = 32 << 10;
 constexpr unsigned kRounds = 20, kBar2 = 2;
 constexpr uint16_t kFunctionRid = 0x0010; /* RID2 as vm2 sees it */
-/* Guest PASIDs; the host's are the driver's choice, except on RID2. */
+/* Guest PASIDs. The driver chooses the host's PASIDs, except on RID2. */
 constexpr uint32_t kMemory = 1, kFirst = 2, kSecond = 3;
 
 std::shared_ptr<wd::Host> host;
@@ -59,7 +59,7 @@ void writeRegister(void *function, uint32_t offset, uint64_t value, unsigned siz
 	static_cast<wd::Function *>(function)->write(kBar2, offset, &value, size);
 }
 
-/** A queue at guest physical addresses: input and output are a page each. */
+/** A queue that uses guest physical addresses: one page of input and one of output. */
 class MemoryWork
 {
 public:
@@ -85,7 +85,7 @@ private:
 	uint64_t from_, to_;
 };
 
-/** RID2 in vm2's hands: the guest's own driver has its rings in guest physical memory. */
+/** RID2, owned by vm2: the driver in the guest has its rings in guest physical memory. */
 class WholeFunction
 {
 public:
@@ -99,7 +99,7 @@ public:
 	}
 	~WholeFunction() { machine_.vmm().iommu().removeDevice(device_); }
 
-	/** Bring it up with one queue at @pasid. */
+	/** Start the function with one queue at @pasid. */
 	int start(uint16_t pasid)
 	{
 		const zip_registers registers{readRegister, writeRegister, &function_};
@@ -146,7 +146,7 @@ struct Example {
 		c = &vm2.addQueue(kFirst);
 		whole = std::make_unique<WholeFunction>(vm2, rid2);
 		vm2.vmm().bindMemory(0, kFunctionRid);
-		/* PASID-a again, on another requester id. */
+		/* The same number PASID-a, at another requester id. */
 		vm2.vmm().bind(*a->queue.pasid(), process4.process(), kFunctionRid);
 	}
 	Machine vm1, vm2;
@@ -154,7 +154,7 @@ struct Example {
 	Work process1{vm1.guest(), text(kSize, 3)}, process2{vm1.guest(), text(kSize, 4)};
 	Work process3{vm2.guest(), text(kSize, 5)}, process4{vm2.guest(), text(kSize, 6)};
 	GuestQueue *x, *a, *b, *y, *c;
-	std::unique_ptr<WholeFunction> whole; /* last: it goes first */
+	std::unique_ptr<WholeFunction> whole; /* last, so that it is destroyed first */
 };
 
 std::string rid(const std::string &device, uint32_t pasid, bool nested)
@@ -163,7 +163,7 @@ std::string rid(const std::string &device, uint32_t pasid, bool nested)
 			   nested ? "  nested" : "");
 }
 
-/** The picture, with the numbers that PASIDs and domains happen to have. */
+/** The picture, with the actual numbers of PASIDs and domains. */
 std::string expected(const Example &example, const std::string &drawn)
 {
 	const std::string device = rid1->pciAddress;
@@ -204,7 +204,7 @@ void checkPicture(const Example &example)
 	EXPECT(drawn == want, "the picture differs");
 	if (drawn != want)
 		printf("# is:\n# %s\n# should be:\n# %s\n", drawn.c_str(), want.c_str());
-	/* A program of its own can look at a native host only. */
+	/* Another program can see the state only in a native host. */
 	if (!strcmp(host->kind(), "native")) {
 		EXPECT(outputOf("wdctl topology --attachments") == want, "wdctl's picture");
 	}
@@ -250,7 +250,7 @@ void example()
 	       "a guest refused a page");
 }
 
-/* A VM and a plain process on the same device. */
+/* A VM and an ordinary process use the same device. */
 void besideAPlainProcess()
 {
 	Example example;
@@ -281,7 +281,7 @@ void besideAPlainProcess()
 	together(works);
 }
 
-/* The last case: the driver of RID2 has it again, and everything is as at the beginning. */
+/* The last case: RID2 has its driver again, and everything is as at the beginning. */
 void afterwards()
 {
 	wd::giveFunctionBack(*host, rid2, rid2Driver);
@@ -302,7 +302,10 @@ const struct ktap_case cases[] = {
 
 int setUp()
 try {
-	/* Interrupts are not remapped: the hosted host is told before it boots, a real one now. */
+	/*
+	 * Interrupts are not remapped. Allow that: in a hosted kernel before it boots, in a real
+	 * one now.
+	 */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	host = wd::Host::shared();
 	topology = wd::Topology::discover(*host);

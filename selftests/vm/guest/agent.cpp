@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Process 1 of the test guest: starts programs for the runner on the host, carries their input,
- * output and end over a virtio-serial port. Single-threaded. Writes to the port block: the runner
- * always reads, so they end.
+ * Process 1 of the test guest. It starts programs for the runner on the host, and transfers their
+ * input, output and exit status over a virtio-serial port. Single-threaded. Writes to the port may
+ * block, but not for ever, because the runner always reads.
  */
 #include <cerrno>
 #include <csignal>
@@ -37,10 +37,10 @@ namespace
 [[noreturn]] void die(const char *what)
 {
 	std::fprintf(stderr, "wd-agent: %s: %s\n", what, std::strerror(errno));
-	std::exit(1); // the end of process 1 is a panic, which the runner sees at once
+	std::exit(1); // if process 1 ends, the kernel panics, and the runner sees that at once
 }
 
-/** A descriptor that is closed with its owner. */
+/** A descriptor. The destructor closes it. */
 class Fd
 {
 public:
@@ -82,7 +82,7 @@ struct Process {
 	pid_t pid = -1;
 	bool running = true;
 	Fd input, output, error;
-	std::string pending; // input that the pipe has not taken yet
+	std::string pending; // input for which the pipe had no room yet
 	bool inputEnds = false;
 };
 
@@ -110,7 +110,7 @@ std::string portNode(std::string_view name)
 	return node;
 }
 
-/** Waits for the port: the kernel announces it some time after the driver is loaded. */
+/** Waits for the port, which appears some time after the driver is loaded. */
 Fd openPort(std::string_view name)
 {
 	Fd events(::socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_KOBJECT_UEVENT));
@@ -268,7 +268,7 @@ private:
 		if (count > 0)
 			process.pending.erase(0, count);
 		else if (errno != EAGAIN && errno != EINTR)
-			process.pending.clear(), process.inputEnds = true; // it has no reader
+			process.pending.clear(), process.inputEnds = true; // nobody reads it
 		if (process.pending.empty() && process.inputEnds)
 			process.input.reset();
 	}
@@ -338,7 +338,7 @@ private:
 		auto found = processes_.find(header.channel);
 
 		if (found == processes_.end() || !found->second.running)
-			return; // it ended while the message was on its way
+			return; // the program ended while the message was on its way
 		auto &process = found->second;
 
 		if (kind == Kind::Input) {
@@ -389,7 +389,7 @@ private:
 			sigemptyset(&none);
 			::sigprocmask(SIG_SETMASK, &none, nullptr);
 			::signal(SIGPIPE, SIG_DFL);
-			::setsid(); // so that a signal can go to all that it starts
+			::setsid(); // so that a signal can reach all processes that it starts
 			::dup2(input.read.get(), 0);
 			::dup2(output.write.get(), 1);
 			::dup2(error.write.get(), 2);
@@ -416,7 +416,7 @@ private:
 		process.error = std::move(error.read);
 	}
 
-	/** The end of a test of the agent itself, on a real machine. */
+	/** Ends a test of the agent itself, which runs outside of a guest. */
 	[[noreturn]] void leave()
 	{
 		for (auto &[channel, process] : processes_)
@@ -445,7 +445,9 @@ private:
 } // namespace
 } // namespace agent
 
-/* wd-agent NAME: on the virtio-serial port NAME. wd-agent --fd N: on a descriptor it inherits. */
+/*
+ * wd-agent NAME: use the virtio-serial port NAME. wd-agent --fd N: use the inherited descriptor N.
+ */
 int main(int argc, char **argv)
 {
 	if (argc == 3 && std::string_view(argv[1]) == "--fd") {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Messages of the test runner and the guest agent over a virtio-serial port; the other end is
- * selftests/vm/protocol.py. Every message is a header of three little-endian 32-bit words (payload
- * bytes, channel, kind) and its payload. A channel is one process in the guest; the runner chooses
- * its number.
+ * Messages between the test runner and the guest agent over a virtio-serial port. The runner's side
+ * is selftests/vm/protocol.py. Every message is a header of three little-endian 32-bit words
+ * (payload bytes, channel, kind) and its payload. A channel is one process in the guest; the runner
+ * chooses its number.
  */
 #pragma once
 

@@ -22,7 +22,7 @@ static int write_text(const char *path, const char *text)
 	return ret;
 }
 
-/* Name of the driver that has the function, empty if none. */
+/* Get the name of the function's driver, empty if it has none. */
 static void driver_of(const char *address, char *name, size_t size)
 {
 	char path[128], target[PATH_MAX];

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which driver has a PCI function, through sysfs. Needs root. */
+/* Change the driver of a PCI function through sysfs. Needs root. */
 #ifndef SELFTESTS_VFIO_BIND_H
 #define SELFTESTS_VFIO_BIND_H
 
 /**
- * Give the function at @address to @driver and to no other; its present driver releases it.
+ * Give the function at @address to @driver. Its current driver releases it.
  *
  * @return 0, also if @driver has it already; -ENODEV: no such function, or the driver refused it;
  * other -errno of sysfs

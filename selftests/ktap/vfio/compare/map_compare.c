@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * IOAS_MAP and IOAS_UNMAP beside MAP_DMA and UNMAP_DMA of VFIO type 1: the same function, the same
- * memory, the same IOVAs, in turns within one run. Prints a JSON object a line:
+ * Compares IOAS_MAP and IOAS_UNMAP with MAP_DMA and UNMAP_DMA of VFIO type 1: the same function,
+ * memory and IOVAs, in turns in one run. Prints one JSON object in each line:
  *
  *	{"row": "4 KiB x 16", "interface": "type1", "pass": 0, "map": [ns, ...], "unmap": [ns, ...]}
  *
- * for one mapping each, and {"skip": row, "reason": text} for rows for which this guest has no
- * memory. In a row of many mappings, which exist at the same time, each number is the mean of GROUP
- * of them.
+ * Each number is for one mapping. {"skip": row, "reason": text} means that this guest has no memory
+ * for a row. In a row of many mappings, which exist at the same time, each number is the mean of
+ * GROUP of them.
  */
 #include <errno.h>
 #include <stdbool.h>
@@ -35,9 +35,9 @@
 
 struct row {
 	const char *name;
-	size_t page;	 /**< of the backing */
-	size_t length;	 /**< of one mapping */
-	unsigned number; /**< of mappings */
+	size_t page;	 /**< page size of the memory */
+	size_t length;	 /**< length of one mapping */
+	unsigned number; /**< number of mappings */
 };
 
 static const struct row rows[] = {
@@ -57,7 +57,7 @@ static uint8_t *memory[ROWS];
 
 struct options {
 	const char *address;
-	size_t limit; /**< rows that need more memory are left out */
+	size_t limit; /**< skip rows that need more memory */
 	unsigned passes, samples;
 };
 
@@ -74,7 +74,7 @@ static size_t row_size(const struct row *row)
 	return row->length * row->number;
 }
 
-/* Memory of the row, present and dirty; NULL with errno. */
+/* The memory of the row, all pages present and dirty; NULL with errno. */
 static void *row_memory(const struct row *row)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -93,7 +93,7 @@ static void *row_memory(const struct row *row)
 	return start;
 }
 
-/* Rows of small pages share the memory of the largest of them that fits. */
+/* All rows of small pages use the memory of the largest one that fits. */
 static void prepare(const struct options *options)
 {
 	const struct row *largest = NULL;

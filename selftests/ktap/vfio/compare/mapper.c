@@ -56,7 +56,7 @@ const struct mapper type1_mapper = {
 static int iommu_fd = -1, queue_fd = -1;
 static uint32_t ioas;
 
-/* The device file of the function: the name of its device in class uacce. */
+/* Open the function's device file, whose name is that of its device in class uacce. */
 static int queue_open(const char *address)
 {
 	char path[280];

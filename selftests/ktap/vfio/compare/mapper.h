@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One interface that maps memory for a device, for the measurements of map_compare. map() and
- * unmap() make exactly the two system calls. Thread-bound.
+ * An interface of the kernel that maps memory for a device, for map_compare. map() and unmap() make
+ * one system call each. Thread-bound.
  */
 #ifndef SELFTESTS_VFIO_MAPPER_H
 #define SELFTESTS_VFIO_MAPPER_H
@@ -12,8 +12,8 @@
 struct mapper {
 	const char *name;
 	/**
-	 * Take the function at @address (its driver is bound by this) and attach an empty address
-	 * space to it. 0 or -errno.
+	 * Bind the right driver to the function at @address, and attach an empty address space to
+	 * it. 0 or -errno.
 	 */
 	int (*open)(const char *address);
 	void (*close)(void);

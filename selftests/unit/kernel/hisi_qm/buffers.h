@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Memory for the requests of queues: a source and a destination, and where address spaces have them. */
+/* Memory for the requests of queues: a source and a destination, and their addresses. */
 #pragma once
 
 #include <cstring>
@@ -12,10 +12,10 @@ namespace wd::hisitest
 {
 
 constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
-/** Bytes of each. */
+/** Bytes of the source, and of the destination. */
 constexpr size_t kSize = 4 * kPage;
 
-/** Source, full of 'w', and after it the destination. It must outlive what uses it. */
+/** The source, full of 'w', and after it the destination. Queues that use it must end before. */
 class Buffers
 {
 public:
@@ -34,7 +34,7 @@ public:
 	Buffers(const Buffers &) = delete;
 	Buffers &operator=(const Buffers &) = delete;
 
-	/** At kSource and kDest. @return 0 or -errno */
+	/** Map it in @space at kSource and kDest. @return 0 or -errno */
 	int map(Space &space) const
 	{
 		const int ret = space.map(memory, kSize, kSource);
@@ -42,7 +42,7 @@ public:
 		return ret ? ret : space.map(dest(), kSize, kDest);
 	}
 	uint8_t *dest() const { return memory + kSize; }
-	/** Where the process has the source, as its queues without address space name it. */
+	/** Address of the source in the process, for queues without an attached address space. */
 	uint64_t source() const { return reinterpret_cast<uint64_t>(memory); }
 
 	uint8_t *const memory;

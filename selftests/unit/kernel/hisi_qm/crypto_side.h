@@ -23,19 +23,20 @@ namespace wd::hisitest
 
 constexpr const char *kHisiDriver = "hisi-deflate-acomp", *kSoftwareDriver = "deflate-scomp";
 
-/** Whether an algorithm or driver of this name is registered and passed its tests. */
+/** True if an algorithm or driver of this name is registered and has passed its tests. */
 bool hasAlgorithm(const char *name);
 
 /**
- * A page of a device's own address space that it cannot reach for a while. @context: address, for
- * the device, of a context of a queue (its ring is the page), see FaultyZip::lastContext().
+ * Hides the ring of a queue: a page in the device's own address space that the device cannot reach
+ * until restore(). @context: the device's address of the queue's context, from
+ * FaultyZip::lastContext().
  */
 class HiddenRing
 {
 public:
 	HiddenRing(const std::string &device, uint64_t context);
 	~HiddenRing() { restore(); }
-	/** Before the queue is given back. Any context. */
+	/** Call it before the queue is given back. Any context of the kernel. */
 	void restore();
 	bool hidden() const { return domain_; }
 
@@ -63,7 +64,7 @@ private:
 
 enum class Way { Compress, Decompress };
 
-/** One request, again and again. Buffers stay the caller's. */
+/** A request that can be sent repeatedly. The caller owns the buffers. */
 class Job
 {
 public:
@@ -73,11 +74,11 @@ public:
 	Job &operator=(const Job &) = delete;
 
 	/**
-	 * In pieces of @piece bytes (0: whole), input of @slen, output of @dlen bytes; no output
-	 * buffer: the driver shall allocate one. @return the result of the kernel
+	 * Input of @slen bytes, output of @dlen bytes, both in pieces of @piece bytes (0: whole).
+	 * Without an output buffer the driver allocates one. @return the result of the kernel
 	 */
 	int submit(Way way, const void *in, size_t slen, void *out, size_t dlen, size_t piece = 0);
-	/** As submit(), with one list as both. */
+	/** As submit(), with one list for input and output. */
 	int submitInPlace(Way way, void *buffer, size_t length);
 	/** The result, after submit() returned @submitted. */
 	int wait(int submitted);
@@ -89,7 +90,7 @@ public:
 	std::vector<uint8_t> allocated() const;
 	bool valid() const { return req_; }
 
-	/** Calls of the callback with -EINPROGRESS, and with a result; since the last submit(). */
+	/** Calls of the callback since the last submit(): with -EINPROGRESS, and with a result. */
 	std::atomic<unsigned> begun{0}, done{0};
 	/** Called in the completion, if set. */
 	std::function<void()> notify;

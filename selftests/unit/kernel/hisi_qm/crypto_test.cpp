@@ -22,7 +22,7 @@ class HisiCrypto : public HisiTest
 {
 };
 
-/** Words in an order that repeats at no distance: compresses to about a third. */
+/** Words in random order: compresses to about a third. */
 Bytes text(size_t size, unsigned seed = 1)
 {
 	static const char *const words[] = {"queue ",  "process ", "address ", "space ",
@@ -121,7 +121,7 @@ TEST_F(HisiCrypto, Compresses)
 	EXPECT_GT(packed.size(), 0u);
 }
 
-/* From one piece to lists of many blocks, with ends on and off page boundaries. */
+/* From one piece to lists of many blocks. Some pieces end at page boundaries, others do not. */
 TEST_F(HisiCrypto, TakesScatterlists)
 {
 	Deflate deflate;
@@ -138,7 +138,7 @@ TEST_F(HisiCrypto, TakesScatterlists)
 	roundTrip(deflate, noise(5000), 1);
 }
 
-/* One side in pieces, the other in one. */
+/* Only the output is in pieces: the compressed input fits into one. */
 TEST_F(HisiCrypto, TakesAListOnOneSide)
 {
 	Deflate deflate;
@@ -152,8 +152,8 @@ TEST_F(HisiCrypto, TakesAListOnOneSide)
 }
 
 /*
- * Linux's own deflate has a window of 2 KiB, and the smallest of the hardware is 4 KiB; it reads
- * that all the same, since it has the whole output in front of it.
+ * Linux's own deflate has a window of 2 KiB, the hardware has at least 4 KiB. Software can read the
+ * hardware's output nevertheless, because it finds earlier data in its output buffer.
  */
 TEST_F(HisiCrypto, IsReadBySoftwareAndReadsIt)
 {
@@ -283,8 +283,8 @@ TEST_F(HisiCrypto, HasManyInFlightFromManyThreads)
 }
 
 /*
- * As users such as zswap expect: wait in line, with a callback when the turn comes; or fail at
- * once.
+ * If there is no free slot, a request waits in line and its callback says when it has begun, as
+ * users such as zswap expect. If it may not wait, it fails at once.
  */
 TEST_F(HisiCrypto, LetsRequestsWaitInLine)
 {
@@ -345,7 +345,7 @@ TEST_F(HisiCrypto, AcceptsRequestsFromCompletions)
 	EXPECT_EQ(first.produced(), second.produced());
 }
 
-/* Attack: memory runs out at every place, one after the other. */
+/* Attack: each allocation in turn fails. */
 TEST_F(HisiCrypto, SurvivesEveryFailingAllocation)
 {
 	const Bytes data = text(40000);
@@ -367,7 +367,7 @@ TEST_F(HisiCrypto, SurvivesEveryFailingAllocation)
 
 		if (!job.valid())
 			continue;
-		/* Many pieces: a list is allocated. */
+		/* So many pieces that the driver allocates a list. */
 		const int ret = job.run(Way::Compress, data.data(), data.size(), packed.data(),
 					packed.size(), 700);
 
@@ -418,7 +418,7 @@ TEST_F(HisiCrypto, SharesTheDeviceWithUsers)
 	EXPECT_EQ(bad, 0u);
 }
 
-/* Users have taken every queue: the kernel works in software until one is free. */
+/* Users have taken every queue: the kernel uses software until a queue is free. */
 TEST_F(HisiCrypto, DoesWithoutASecondQueue)
 {
 	std::vector<std::unique_ptr<QueueFile>> files;

@@ -10,7 +10,7 @@ namespace
 
 constexpr uint64_t kIsolation = 0x30, kDepths = 0x3108, kQueues = 0x100158;
 
-/** Boots by itself, so that the hardware can be broken before. */
+/** Each test boots the Rig, so that it can break the hardware before. */
 class HisiProbe : public HisiTest
 {
 protected:
@@ -90,7 +90,7 @@ TEST_F(HisiProbe, RefusesDepthsThatCannotWork)
 	}
 }
 
-/* Every process could ring every queue. */
+/* Without isolation of doorbells every process could ring the doorbell of every queue. */
 TEST_F(HisiProbe, GivesNoQueuesToUsersWithoutDoorbellIsolation)
 {
 	rig_.zip().overrideRegister(kIsolation, 0);

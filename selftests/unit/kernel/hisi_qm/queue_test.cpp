@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Queue files on failing hardware, with failing allocations, and at the end of their owners. */
+/* Queue files with failing hardware, with failing allocations, and at the end of their owners. */
 #include "../../../common/asleep.h"
 #include "buffers.h"
 
@@ -109,7 +109,7 @@ TEST_F(HisiQueue, TimesOutWhenAStopNeverEnds)
 	EXPECT_EQ(other.start(), 0);
 }
 
-/* Attack: memory runs out at every place, one after the other. */
+/* Attack: each allocation in turn fails. */
 TEST_F(HisiQueue, SurvivesEveryFailingAllocation)
 {
 	const long before = Rig::number("available_instances");
@@ -133,7 +133,7 @@ TEST_F(HisiQueue, SurvivesEveryFailingAllocation)
 	EXPECT_FALSE(failed) << "it never succeeded";
 }
 
-/* Attack: a page of the caller's vanishes while the kernel copies. */
+/* Attack: a page of the caller vanishes while the kernel copies. */
 TEST_F(HisiQueue, SurvivesEveryFailingCopy)
 {
 	const long before = Rig::number("available_instances");
@@ -158,8 +158,8 @@ TEST_F(HisiQueue, SurvivesEveryFailingCopy)
 }
 
 /*
- * One rule for all device files, if the answer cannot be written: a bind and a first attachment are
- * undone, a replacement stays.
+ * If the kernel cannot write its answer, all device files follow one rule: it undoes a bind and a
+ * first attachment, and keeps a replacement.
  */
 TEST_F(HisiQueue, IsUndoneWhenTheAnswerDoesNotArrive)
 {
@@ -170,7 +170,7 @@ TEST_F(HisiQueue, IsUndoneWhenTheAnswerDoesNotArrive)
 	};
 
 	ASSERT_EQ(queue.open(), 0);
-	/* argsz, the structure, the answer */
+	/* The third copy: argsz, the structure, the answer. */
 	failingCopy(3);
 	EXPECT_EQ(queue.bind(space.fd), -EFAULT);
 	failingCopy(0);
@@ -178,7 +178,10 @@ TEST_F(HisiQueue, IsUndoneWhenTheAnswerDoesNotArrive)
 	queue.close();
 
 	ASSERT_EQ(makeReady(queue, space), 0);
-	/* The structure, the answer; the queue is started, and its table replaced. */
+	/*
+	 * The second copy: the structure, the answer. The queue has started, and its table is
+	 * replaced.
+	 */
 	failingCopy(2);
 	EXPECT_EQ(queue.attach(space.hwpt), -EFAULT);
 	failingCopy(0);
@@ -193,7 +196,7 @@ TEST_F(HisiQueue, IsUndoneWhenTheAnswerDoesNotArrive)
 	EXPECT_EQ(queue.start(), 0);
 }
 
-/* Attack: the process is killed with full rings; its files go in the order of the kernel. */
+/* Attack: the process is killed with full rings. The kernel closes its files. */
 TEST_F(HisiQueue, IsTakenBackWhenItsOwnerDies)
 {
 	const long before = Rig::number("available_instances");
@@ -209,7 +212,7 @@ TEST_F(HisiQueue, IsTakenBackWhenItsOwnerDies)
 			ASSERT_EQ(makeReady(*queues.back(), *space), 0);
 			fill(*queues.back());
 		}
-		/* Mappings go with the memory of a process; the files with its last reference. */
+		/* As at an exit: first the mappings go with the memory, then the files. */
 		for (auto &queue : queues) {
 			owner->munmap(queue->mmio, 0x10000);
 			owner->munmap(queue->dus, queue->dusSize);
@@ -253,7 +256,7 @@ TEST_F(HisiQueue, GoesDownWithTheKernelUnderLoad)
 	space.fd = -1;
 }
 
-/* Another process has the file too, as after SCM_RIGHTS: the last one closes the queue. */
+/* Another process has the file, too, as after SCM_RIGHTS. The last close() ends the queue. */
 TEST_F(HisiQueue, BelongsToWhoeverHasTheFile)
 {
 	const long before = Rig::number("available_instances");
@@ -303,7 +306,7 @@ TEST_F(HisiQueue, SurvivesACloseUnderItsIoctls)
 	EXPECT_EQ(Rig::number("available_instances"), before);
 }
 
-/* Nothing that a user does wrong is worth a line in the kernel's log. */
+/* A user's mistakes must not fill the kernel's log. */
 TEST_F(HisiQueue, IsSilentAboutMistakes)
 {
 	const size_t lines = hostkernel::kernelLog().size();

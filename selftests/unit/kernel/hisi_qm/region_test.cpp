@@ -21,7 +21,7 @@ using HisiRegion = HisiTest;
 constexpr size_t kWindow = 0x10000;
 constexpr uint64_t kSource = 0x100000, kDest = 0x200000;
 
-/* The caller itself unmaps the rest of a region. */
+/* Unmap the rest of a region. */
 void forget(hostkernel::Caller &caller, uint8_t *&at, size_t from, size_t to)
 {
 	EXPECT_EQ(caller.munmap(at + from, to - from), 0);
@@ -56,7 +56,7 @@ TEST_F(HisiRegion, RingsKeepTheirPages)
 	EXPECT_EQ(Rig::number("available_instances"), 14) << "the file is still open";
 }
 
-/* Each part holds the file. */
+/* Each remaining part holds a reference to the file. */
 TEST_F(HisiRegion, PartsHoldTheQueue)
 {
 	QueueFile queue(caller_);

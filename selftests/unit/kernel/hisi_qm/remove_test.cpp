@@ -111,7 +111,7 @@ TEST_F(HisiRemove, StopsDmaUnderLoad)
 	EXPECT_EQ(Rig::number("available_instances"), 15);
 }
 
-/* A queue that the device does not stop is given up, but a new probe resets the device. */
+/* The driver gives a queue up that the device does not stop. A new probe resets the device. */
 TEST_F(HisiRemove, ForgetsWhatWasGivenUp)
 {
 	{

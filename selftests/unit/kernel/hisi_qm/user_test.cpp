@@ -16,7 +16,7 @@ namespace
 using HisiUser = HisiTest;
 using Files = std::vector<std::unique_ptr<QueueFile>>;
 
-/** Open files until it does not work any more. @return the error. */
+/** Open files until open() fails. @return its error. */
 int openAll(const std::shared_ptr<hostkernel::Caller> &caller, Files &files)
 {
 	for (;;) {
@@ -87,7 +87,7 @@ TEST_F(HisiUser, ObeysItsAttribute)
 	EXPECT_EQ(files.size(), 15u);
 }
 
-/* Also while files are opened and closed at once, and memory is short. */
+/* Also while threads open and close files at the same time, and while allocations fail. */
 TEST_F(HisiUser, CountsRightly)
 {
 	ASSERT_EQ(setLimit("2"), 0);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Device TLBs: each flush of the unit also flushes the functions, after the unit; functions that do
- * not answer are shut out; ATS comes and goes during changes. The caches keep everything until they
- * are flushed.
+ * Device TLBs: each flush of the unit also flushes the functions, after the unit. Functions that do
+ * not answer are shut out. ATS is switched on and off during changes. The caches keep everything
+ * until they are flushed.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -42,7 +42,7 @@ protected:
 		guest_.reset();
 		IommuTest::TearDown();
 	}
-	/** Switches ATS of @dev on for as long as it lives. */
+	/** Keeps ATS of @dev on as long as the result lives. */
 	static std::unique_ptr<FaultHandler> on(::device *dev)
 	{
 		auto handler = std::make_unique<FaultHandler>(dev, 900);
@@ -141,7 +141,7 @@ TEST_F(Ats, UnmapReachesTheDeviceTlb)
 	ASSERT_EQ(unmap(guest_->parent(), gpa, k4K), k4K);
 	EXPECT_EQ(read(at(5), gpa), DmaResult::Blocked);
 	EXPECT_EQ(read(pasidStream(kSecondRid, 5), gpa), DmaResult::Blocked);
-	/* After the unit's own, and to the function that has it on, alone. */
+	/* The flush goes to the unit first, then only to the function with ATS. */
 	const auto order = seen();
 
 	ASSERT_EQ(order.size(), 2u);
@@ -192,7 +192,7 @@ TEST_F(Ats, RequesterIdToo)
 	ASSERT_EQ(map(guest_->parent(), gpa, guest_->hostAddress(gpa), k4K, kRead | kWrite), 0);
 	EXPECT_EQ(word(ridStream(kFirstRid), gpa), 1u);
 
-	/* Nested, and back: each change of the entry, the guest's flush, the parent's unmap. */
+	/* A nested table: each change of the entry, the guest's flush, and the parent's unmap. */
 	wd_pgtable *made = guest_->table(firstDev_, root_).table;
 
 	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
@@ -202,7 +202,7 @@ TEST_F(Ats, RequesterIdToo)
 
 	watchQueue();
 	forget(made, kVa, 1);
-	/* VTD-DRV-10: only a wait between them orders type 3 after type 6. */
+	/* VTD-DRV-10: type 3 comes after type 6 only if there is a wait between them. */
 	ASSERT_EQ(memory_.descriptors.size(), 4u);
 	EXPECT_EQ(memory_.descriptors[0].type(), kPasidIotlb);
 	EXPECT_EQ(memory_.descriptors[1].type(), kWait);
@@ -243,7 +243,10 @@ TEST_F(Ats, NestedChangesReachTheDeviceTlb)
 	forget(made, 0, ~0ULL);
 	EXPECT_EQ(word(at(5), kVa), 1u);
 	EXPECT_EQ(word(second, kVa), 1u);
-	/* VTD-DRV-5: the parent's addresses say nothing of the guest's: all of the PASID. */
+	/*
+	 * VTD-DRV-5: no guest address follows from an address of the parent, so flush the whole
+	 * PASID.
+	 */
 	watchQueue();
 	ASSERT_EQ(unmap(guest_->parent(), gpa, k4K), k4K);
 	EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
@@ -281,7 +284,7 @@ TEST_F(Ats, DetachReachesTheDeviceTlb)
 	EXPECT_EQ(pasidEntry(kFirstRid, 5), (std::array<uint64_t, 8>{}));
 }
 
-/* A function forgets when its ATS goes off; without it, it is not bothered. */
+/* A function forgets its translations when ATS goes off. Without ATS it gets no flushes. */
 TEST_F(Ats, OffMeansNothingIsKept)
 {
 	auto ats = on(firstDev_);
@@ -353,8 +356,8 @@ TEST_F(Ats, WaitsForTheDevice)
 
 /*
  * VTD-DRV-11. Attacker: a function that never completes an invalidation, and keeps its
- * translations. The kernel goes on, and the unit refuses requests with translations that the
- * function has kept. Other functions work as before.
+ * translations. The kernel goes on, and the unit refuses requests that use these translations.
+ * Other functions work as before.
  */
 TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 {
@@ -381,10 +384,10 @@ TEST_F(Ats, AFunctionThatDoesNotAnswerIsShutOut)
 	EXPECT_FALSE(first_->atsEnabled());
 	EXPECT_TRUE(second_->atsEnabled());
 	EXPECT_EQ(count("does not answer"), 1u);
-	/* Even if it made its translated requests nevertheless: DTE and PRE are gone. */
+	/* The unit refuses translated requests, because DTE and PRE are clear. */
 	EXPECT_EQ(contextEntry(kFirstRid)[0] & 0x14, 0u);
 	EXPECT_EQ(translated(), machine::FaultReason::DeviceTlbDisabled);
-	/* It works on, without device TLB. The queue does, too. */
+	/* The function works on without a device TLB, and so does the invalidation queue. */
 	EXPECT_EQ(read(at(5), stays), DmaResult::Ok);
 	watchQueue();
 	ASSERT_EQ(unmap(guest_->parent(), stays, k4K), k4K);
@@ -430,8 +433,8 @@ TEST_F(Ats, TwoThatDoNotAnswer)
 }
 
 /*
- * Commands for others that were sent before one function was given up do not count: they are sent
- * again.
+ * The driver gives one function up. Commands for other functions from before do not count: the
+ * driver sends them again.
  */
 TEST_F(Ats, TheOthersAreAskedAgain)
 {
@@ -450,7 +453,7 @@ TEST_F(Ats, TheOthersAreAskedAgain)
 		done = true;
 	});
 
-	/* IOTLB and two functions; the context; IOTLB and one function. */
+	/* 6 commands: IOTLB and two functions, the context, then IOTLB and one function again. */
 	while (!done && unit_->counters().invalidations < before + 6)
 		std::this_thread::yield();
 	EXPECT_FALSE(done);
@@ -467,7 +470,8 @@ TEST_F(Ats, TheOthersAreAskedAgain)
 }
 
 /*
- * VTD-DRV-10: pass-through has first-stage tags; only a wait orders a device TLB flush after these.
+ * VTD-DRV-10: pass-through uses tags of the first stage. A device TLB flush comes after the flush
+ * of these only if there is a wait between them.
  */
 TEST_F(Ats, PassThroughAtTheRequesterId)
 {
@@ -495,8 +499,8 @@ TEST_F(Ats, PassThroughAtTheRequesterId)
 }
 
 /*
- * An unmap must not miss that ATS comes on: the device, which never stops, may have got a
- * translation that the unit was about to drop.
+ * ATS comes on during an unmap. The device never stops, so it may get a translation just before the
+ * unit drops it: the unmap must flush the device, too.
  */
 TEST_F(Ats, SwitchingUnderRunningUnmaps)
 {
@@ -523,7 +527,7 @@ TEST_F(Ats, SwitchingUnderRunningUnmaps)
 		for (; !stop; switches++)
 			on(firstDev_);
 	});
-	/* Whether a read of the device that begins now reaches the page. */
+	/* True if a read of the device that begins now reaches the page. */
 	const auto reached = [&] {
 		const uint64_t asked = ++question;
 
@@ -546,8 +550,8 @@ TEST_F(Ats, SwitchingUnderRunningUnmaps)
 }
 
 /*
- * The same, made likely: one thread occupies the queue, while another unmaps and a third switches
- * ATS on. If ATS is on before the unit's flush, the device gets the old translation at once.
+ * The same, made likely: one thread keeps the queue busy, another unmaps, and a third switches ATS
+ * on. If ATS is on before the unit's flush, the device gets the old translation at once.
  */
 TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 {
@@ -600,7 +604,7 @@ TEST_F(Ats, ComesOnBetweenTheChoiceOfFunctionsAndTheFlush)
 	domainFree(other);
 }
 
-/** A function that accepts answers without a PASID: groups of two PASIDs could be confused. */
+/** A function that takes answers without a PASID, so it could confuse groups of two PASIDs. */
 class AtsWithoutNames : public Ats
 {
 	TestFunctionOptions functionOptions() const override

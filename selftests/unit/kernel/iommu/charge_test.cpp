@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Pages that the driver needs because of a user are charged to the user. */
+/* The driver charges a user for the pages that it needs because of the user. */
 #include "fixture.h"
 
 #include "hostkernel/charge.h"
@@ -10,7 +10,7 @@ namespace
 {
 
 constexpr uint64_t k4K = 4096;
-/* The first two PASIDs of a table of their own. */
+/* The first PASID of a table that no other test uses. */
 constexpr uint32_t kPasid = 5 * 64;
 
 class Charged : public IommuTest

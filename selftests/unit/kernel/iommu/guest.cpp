@@ -18,7 +18,7 @@ Guest::Guest(::device *dev) : memory_(pagesAlloc(kOrder))
 
 	EXPECT_EQ(made.error, 0);
 	parent_ = made.domain;
-	/* Page by page: unmapping one leaves the others. */
+	/* Map page by page, so that a test can unmap one and keep the others. */
 	for (uint64_t gpa = 0; gpa < kPages * kPage; gpa += kPage)
 		EXPECT_EQ(kerneltest::map(parent_, gpa, hostAddress(gpa), kPage, kRead | kWrite),
 			  0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A guest as the IOMMU knows it: memory that a nesting parent maps from guest physical address 0
- * on, and first-stage tables that the guest writes into it.
+ * A guest for the IOMMU: memory that a nesting parent maps from guest physical address 0 on, and
+ * first-stage tables that the guest writes into it.
  */
 #pragma once
 
@@ -41,13 +41,13 @@ public:
 
 	/** A zeroed page of guest memory. */
 	uint64_t page();
-	/** The entry that translates @va at @level of the table at @root; tables are made. */
+	/** The entry that translates @va at @level of the table at @root. Makes missing tables. */
 	uint64_t &entry(uint64_t root, uint64_t va, unsigned level = 1, unsigned top = 4);
 	void map(uint64_t root, uint64_t va, uint64_t gpa, uint64_t rights = kAll, unsigned top = 4)
 	{
 		entry(root, va, 1, top) = gpa | rights;
 	}
-	/** A page with @value in it, at @va of @root. @return its guest physical address. */
+	/** Map a new page with @value in it at @va of @root. @return its guest physical address. */
 	uint64_t put(uint64_t root, uint64_t va, uint64_t value);
 
 	/** A user-managed table at @root. */

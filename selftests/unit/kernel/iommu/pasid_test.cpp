@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Domains at [requester id, PASID]: isolation, records, errors, many PASIDs, release of a device
- * under its attachments, and races.
+ * that has attachments, and races.
  */
 #include "fixture.h"
 
@@ -57,14 +57,14 @@ TEST_F(Pasid, EachSeesItsOwnDomainOnly)
 	EXPECT_EQ(word(pasidStream(kFirstRid, 1), kAt), 0xaaaau);
 	EXPECT_EQ(word(pasidStream(kFirstRid, 2), kAt), 0xbbbbu);
 	/*
-	 * Memory that only B has; the same PASID of another function; the requester id without
-	 * PASID.
+	 * Out of reach: memory that only B has; the same PASID of another function; the requester
+	 * id without PASID.
 	 */
 	expectFault(pasidStream(kFirstRid, 1), 0x20000, kNotMapped);
 	EXPECT_EQ(read(pasidStream(kSecondRid, 1), kAt), DmaResult::Blocked);
 	EXPECT_EQ(lastFault().rid, kSecond);
 	expectFault(ridStream(kFirstRid), kAt, kNotMapped);
-	/* A neighbour in the same table of PASIDs, and one in a table that does not exist. */
+	/* A PASID in the same table, and a PASID whose table does not exist. */
 	expectFault(pasidStream(kFirstRid, 3), kAt, kNoPasidEntry);
 	expectFault(pasidStream(kFirstRid, 640), kAt, 0x51);
 
@@ -102,7 +102,7 @@ TEST_F(Pasid, OneDomainAtManyPlaces)
 	for (const auto stream :
 	     {pasidStream(kFirstRid, 1), pasidStream(kFirstRid, 100), pasidStream(kSecondRid, 1)})
 		EXPECT_EQ(word(stream, kAt), 7u);
-	/* One unmap, out of reach everywhere. */
+	/* One unmap takes the page away everywhere. */
 	EXPECT_EQ(unmap(a.domain, kAt, k4K), k4K);
 	for (const auto stream :
 	     {pasidStream(kFirstRid, 1), pasidStream(kFirstRid, 100), pasidStream(kSecondRid, 1)})
@@ -118,8 +118,7 @@ TEST_F(Pasid, OneDomainAtManyPlaces)
 	dropSpace(a);
 }
 
-/* Attack: an owner goes through all PASIDs, and leaves a page of the kernel for every 64 of them.
- */
+/* Attack: an owner uses all PASIDs in turn; each 64 of them need a page of the kernel. */
 TEST_F(Pasid, TablesGoWithTheirLastEntry)
 {
 	const Space a = makeSpace(7);
@@ -164,11 +163,13 @@ TEST_F(Pasid, Errors)
 	EXPECT_EQ(attachPasid(a.domain, findDevice(kPlain), 1), -ENODEV);
 	EXPECT_EQ(attachPasid(a.domain, findDevice(kUnit), 1), -ENODEV);
 	EXPECT_EQ(attachPasid(a.domain, findDevice(kNoPasid), 1), -EOPNOTSUPP);
-	/* Taken, also by the same domain; the owner's translation stays. */
+	/*
+	 * The PASID is taken, for another domain and for the same one. The old translation stays.
+	 */
 	EXPECT_EQ(attachPasid(b.domain, firstDev_, (1u << 20) - 1), -EBUSY);
 	EXPECT_EQ(attachPasid(a.domain, firstDev_, (1u << 20) - 1), -EBUSY);
 	EXPECT_EQ(word(pasidStream(kFirstRid, (1u << 20) - 1), kAt), 1u);
-	/* Attacker: detaches the attachment of another domain. */
+	/* Attack: detach the attachment of another domain. */
 	detachPasid(b.domain, firstDev_, (1u << 20) - 1);
 	EXPECT_EQ(word(pasidStream(kFirstRid, (1u << 20) - 1), kAt), 1u);
 	detachPasid(a.domain, firstDev_, 12);
@@ -213,7 +214,7 @@ TEST_F(Pasid, ThousandsOfPasids)
 		EXPECT_EQ(read(pasidStream(kFirstRid, 1 + i * kStep), (i + 1) * k4K),
 			  DmaResult::Blocked);
 	}
-	/* The attribute is one page: the rest is counted. */
+	/* The attribute has one page. Its last line counts the attachments that do not fit. */
 	const auto lines = attribute("attachments");
 
 	ASSERT_EQ(lines.back().rfind("more=", 0), 0u);
@@ -227,7 +228,7 @@ TEST_F(Pasid, ThousandsOfPasids)
 	pagesFree(pages);
 }
 
-/* The identifier of a domain that is gone tags nothing of the next one. */
+/* The next domain with a reused identifier must not get translations of the old one. */
 /* VTD-DRV-13 */
 TEST_F(Pasid, ReusedDomainIdentifierIsClean)
 {
@@ -274,7 +275,7 @@ TEST_F(Pasid, ConcurrentAttachDetachMapAndDma)
 	std::atomic<unsigned> wrong{0};
 	std::vector<std::thread> threads;
 
-	/* A device that never stops, with every PASID that the threads use. */
+	/* A device sends requests all the time, with every PASID that the threads use. */
 	threads.emplace_back([&] {
 		const auto agent = unit_->createAgent();
 		std::byte bytes[8];
@@ -314,7 +315,7 @@ TEST_F(Pasid, ReleaseRacesWithAttach)
 	std::atomic<bool> stop{false};
 	const Space a = makeSpace(3);
 	std::thread attacher([&] {
-		/* Either attached, then detached by one of the two; or refused. */
+		/* An attach may succeed, and one of two threads detaches it; or it is refused. */
 		for (unsigned i = 0; !stop; i++) {
 			const uint32_t pasid = 1 + i % 200;
 			const int error = attachPasid(a.domain, firstDev_, pasid);
@@ -324,7 +325,7 @@ TEST_F(Pasid, ReleaseRacesWithAttach)
 		}
 	});
 
-	/* The device itself stays; the unit that translates for it goes and comes. */
+	/* The device stays; its unit goes and comes back. */
 	unregisterDriver();
 	for (unsigned i = 0; i < 10; i++) {
 		removeDevice(kUnit);

@@ -2,15 +2,15 @@
 /*
  * The driver's writes and their order, seen from the unit's side of the invalidation queue.
  *
- * That the tests of this folder would notice a missing invalidation was proved by hand: each one
- * below was taken out of the driver alone, and the tests named failed (the most telling ones).
+ * Would the tests of this folder notice a missing invalidation? Each line below was tried by hand:
+ * one step was removed from the driver, and these tests failed, among others.
  *
  * removed (file)                                  failed
  * ----------------------------------------------  ------------------------------------------------
  * PASID cache at tear-down (pasid_table.c)        Sequence.Detach*, Nested.Unbind*, Pasid.Each*
  * IOTLB by DID at tear-down (pasid_table.c)       Sequence.Detach*, Nested.Unbind*, Pasid.Reused*
  * IOTLB by PASID at tear-down (pasid_table.c)     Claim.PassThroughReachesPhysicalAddresses
- * fence behind it (pasid_table.c)                 Ats.PassThroughAtTheRequesterId
+ * fence after it (pasid_table.c)                  Ats.PassThroughAtTheRequesterId
  * device TLB at tear-down (pasid_table.c)         Ats.DetachReachesTheDeviceTlb
  * PASID cache at a replace (pasid_table.c)        Sequence.Replace*, ReplaceTest.NoRequest*
  * drain at tear-down (pasid_table.c)              PageRequests.DrainBefore*, TearDownWaits*
@@ -38,8 +38,8 @@
  * emptying when page requests go off (ats.c)      PageRequests.NothingIsLeftWhenTheyGoOff
  * PPR cleared before the tail is read (prq.c)     PageRequests.* (no more interrupts)
  *
- * One survives, because it is there twice: a submission in which a device TLB did not answer is
- * made once more by qi.c, and would be by its callers.
+ * One removal is not noticed, because the code is there twice: if a device TLB does not answer,
+ * qi.c repeats the submission, and its callers would do so, too.
  */
 #include "fixture.h"
 
@@ -60,7 +60,7 @@ constexpr uint64_t kAddress = 0x000ffffffffff000;
 class Sequence : public IommuTest
 {
 protected:
-	/** Page tables below the one at @physical, itself included. */
+	/** Number of page tables from the one at @physical downwards, with that one. */
 	unsigned countTables(uint64_t physical, unsigned level)
 	{
 		unsigned count = 1;
@@ -85,7 +85,7 @@ TEST_F(Sequence, BringUp)
 	EXPECT_EQ(unit_->barRead(0, 0x38, 4), 0u);
 }
 
-/** A unit with caches that survive a new root table. */
+/** A unit whose caches survive a new root table. */
 class WithoutEsrtps : public Sequence
 {
 	machine::IommuCapabilities capabilities() const override
@@ -100,7 +100,7 @@ class WithoutEsrtps : public Sequence
 /* VTD-DRV-1 */
 TEST_F(WithoutEsrtps, BringUpFlushesEveryCache)
 {
-	/* The ring begins with these: nothing else has been invalidated. */
+	/* These are the first commands in the ring. */
 	const uint64_t ring = unit_->barRead(0, 0x90, 8) & kAddress;
 
 	EXPECT_EQ(physicalWord(ring), 1u | 1u << 4);		    /* contexts */
@@ -179,7 +179,7 @@ TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 	EXPECT_EQ(order[0].order(), 3u);
 	EXPECT_TRUE(order[0].leafOnly());
 
-	/* A whole table goes: the units must forget the link to it. */
+	/* A whole table goes: the units must forget the entry that led to it. */
 	ASSERT_EQ(map(made.domain, 3 * k2M, k4K, k2M, kRead), 0);
 	watchQueue();
 	ASSERT_EQ(unmap(made.domain, 3 * k2M, k2M), k2M);
@@ -189,7 +189,7 @@ TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 	EXPECT_EQ(order[0].order(), 9u);
 	EXPECT_FALSE(order[0].leafOnly());
 
-	/* A block beyond MAMV becomes the whole domain; a hole needs nothing. */
+	/* A block larger than MAMV allows becomes the whole domain. A hole needs no flush. */
 	ASSERT_EQ(map(made.domain, (1ULL << 40) - k4K, 0x1000, 2 * k4K, kRead), 0);
 	watchQueue();
 	ASSERT_EQ(unmap(made.domain, (1ULL << 40) - k4K, 2 * k4K), 2 * k4K);
@@ -200,7 +200,7 @@ TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 	EXPECT_TRUE(memory_.descriptors.empty());
 
 	detachPasid(made.domain, firstDev_, 5);
-	/* Attached nowhere: nothing to flush. */
+	/* A domain without attachments needs no flush. */
 	ASSERT_EQ(map(made.domain, 0x3000, 0x100000, k4K, kRead), 0);
 	watchQueue();
 	ASSERT_EQ(unmap(made.domain, 0x3000, k4K), k4K);
@@ -209,8 +209,8 @@ TEST_F(Sequence, UnmapFlushesOneCoveringBlock)
 }
 
 /*
- * VTD-DRV-7: one store to the directory; everything that the unit may know of the old one goes
- * after it.
+ * VTD-DRV-7: one store to the directory, and after it the flush of everything that the unit may
+ * have cached of the old table.
  */
 TEST_F(Sequence, ReplaceExchangesTheTableOfPasids)
 {
@@ -225,7 +225,7 @@ TEST_F(Sequence, ReplaceExchangesTheTableOfPasids)
 
 	watchQueue([&](const Descriptor &) {
 		during.push_back(physicalWord(directory) & kAddress);
-		/* The old one is as it was as long as the unit may read it. */
+		/* The old table does not change as long as the unit may read it. */
 		EXPECT_EQ(physicalWord(table + 64 * 5), before[0]);
 		EXPECT_EQ(physicalWord(table + 64 * 5 + 8), before[1]);
 	});
@@ -291,8 +291,8 @@ TEST_F(Sequence, ReleaseFlushesTheContext)
 }
 
 /*
- * Attacker: maps and unmaps one page in every 2 MiB of its address space, so that each leaves an
- * empty table that is charged to no user.
+ * Attack: map and unmap one page in every 2 MiB of an address space. Each leaves an empty table
+ * that no user is charged for.
  */
 TEST_F(Sequence, EmptyTablesAreSwept)
 {
@@ -303,7 +303,7 @@ TEST_F(Sequence, EmptyTablesAreSwept)
 	ASSERT_EQ(attachPasid(made.domain, firstDev_, 5), 0);
 	const uint64_t top = pasidEntry(kFirstRid, 5)[0] & kAddress;
 
-	/* Something that stays, and that the unit has cached. */
+	/* A mapping that stays, and that the unit has cached. */
 	ASSERT_EQ(map(made.domain, 77 * k2M, pages.physical, k4K, kRead), 0);
 	watchQueue();
 	for (unsigned i = 100; i < 2100; i++) {
@@ -318,7 +318,7 @@ TEST_F(Sequence, EmptyTablesAreSwept)
 	}
 	EXPECT_GT(most, 30u);
 	EXPECT_LT(most, 80u);
-	/* The units have been flushed after the sweep: all of the domain. */
+	/* After the sweep the driver has flushed the whole domain. */
 	const auto flushes = seen();
 
 	EXPECT_GT(std::count_if(flushes.begin(), flushes.end(),
@@ -330,7 +330,7 @@ TEST_F(Sequence, EmptyTablesAreSwept)
 	pagesFree(pages);
 }
 
-/* The queue wraps many times, and every submission is seen to complete. */
+/* The queue wraps around many times, and every submission completes. */
 TEST_F(Sequence, TheRingWraps)
 {
 	const DomainResult made = domainAlloc(firstDev_);
@@ -347,7 +347,7 @@ TEST_F(Sequence, TheRingWraps)
 	domainFree(made.domain);
 }
 
-/* VTD-DRV-11: a stray write destroys a descriptor: it is skipped, the queue goes on. */
+/* VTD-DRV-11: a stray write destroys a descriptor. The driver skips it, and the queue goes on. */
 TEST_F(Sequence, RefusedDescriptorIsSkipped)
 {
 	const DomainResult made = domainAlloc(firstDev_);
@@ -358,19 +358,21 @@ TEST_F(Sequence, RefusedDescriptorIsSkipped)
 	const uint64_t base = unit_->barRead(0, 0x90, 8) & kAddress;
 	const uint64_t tail = unit_->barRead(0, 0x88, 4);
 
-	/* The wait after the next descriptor gets a type that does not exist, as it is fetched. */
+	/* When the unit fetches the wait after the next descriptor, give it an invalid type. */
 	watchQueue([&](const Descriptor &descriptor) {
 		if (spoil && descriptor.type() == kIotlb) {
 			spoil = false;
 			hostkernel::physicalMemory().store(base + (tail + 32) % 8192, 8, 0xf);
 		}
 	});
-	/* Without its wait the submission would only end by its time budget. */
+	/*
+	 * Its wait is lost; if the driver did not skip it, the submission would end by a time-out.
+	 */
 	EXPECT_EQ(unmap(made.domain, 0x8000, k4K), k4K);
 	EXPECT_FALSE(spoil);
 	EXPECT_EQ(unit_->barRead(0, 0x34, 4) & 0x10, 0u);
 	memory_.unwatch();
-	/* The next one works as ever. */
+	/* The next submission works as usual. */
 	EXPECT_EQ(unmap(made.domain, 0x9000, k4K), k4K);
 	EXPECT_EQ(unit_->barRead(0, 0x80, 4), unit_->barRead(0, 0x88, 4));
 	detachPasid(made.domain, firstDev_, 5);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Processes that give their address spaces to devices, and their memory. */
+/* Processes that share their address spaces with devices, and their memory. */
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@
 namespace wd::kerneltest
 {
 
-/** A caller, and its mm. All of them see the memory of this process. */
+/** A caller and its mm. All callers see the memory of this process. */
 class Process
 {
 public:
@@ -28,7 +28,7 @@ public:
 	}
 	hostkernel::Caller &caller() { return *caller_; }
 	CallerMm &mm() { return mm_; }
-	/** It exits; the structure of its mm is still there. */
+	/** Let it exit. The structure of its mm stays. */
 	void end() { caller_.reset(); }
 
 private:

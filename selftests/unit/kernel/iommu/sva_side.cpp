@@ -36,7 +36,7 @@ const file_operations fops = [] {
 
 } // namespace
 
-/* A device that is there for one open(): the only way to an mm is a system call. */
+/* Only a system call gives access to an mm, so make a device, open it, and remove it. */
 CallerMm::CallerMm(const std::function<void(const char *path)> &openAndClose)
 {
 	miscdevice device{};

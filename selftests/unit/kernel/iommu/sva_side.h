@@ -14,7 +14,7 @@ struct wd_sva;
 namespace wd::kerneltest
 {
 
-/** The address space of a caller; its structure is kept, not the address space. */
+/** The mm of a caller. It keeps the structure, but not the address space. */
 class CallerMm
 {
 public:
@@ -23,11 +23,11 @@ public:
 	~CallerMm();
 	CallerMm(const CallerMm &) = delete;
 	CallerMm &operator=(const CallerMm &) = delete;
-	/** As a page fault of the process, of which no device hears. Whether it could. */
+	/** As a page fault of the process: no device is told. @return true if it succeeded */
 	bool touch(uint64_t address, bool write);
-	/** As a pin: touched, and devices are told. */
+	/** As a pin: touches the page, and tells the devices. */
 	bool fill(uint64_t address, bool write);
-	/** Address of the process's own top-level table, and of the kernel's below it. */
+	/** Address of the process's top-level table, and of the kernel's table below it. */
 	uint64_t top() const;
 	uint64_t kernelTable() const;
 	mm_struct *get() const { return mm_; }
@@ -36,7 +36,7 @@ private:
 	mm_struct *mm_ = nullptr;
 };
 
-/** Levels of page tables of processes that are made from now on. */
+/** Set the levels of the page tables of processes that are made later. */
 void setPageTableLevels(unsigned levels);
 
 /** wd_iommu_sva_bind() and its bond. */
@@ -53,7 +53,7 @@ public:
 	int error() const { return error_; }
 	void unbind();
 	void cut();
-	/** Calls so far. */
+	/** Number of calls so far. */
 	unsigned exits() const { return exits_; }
 	unsigned releases() const { return releases_; }
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Which tables of a process the unit reads. Every word that it reads is looked at: it sees neither
- * the process's top-level table nor a table of the kernel, and none that has been freed.
+ * Which tables of a process the unit reads. The tests look at every word that it reads: it must
+ * read neither the process's top-level table, nor a table of the kernel, nor a freed table.
  *
- * Mutants that these tests kill, each tried once: the bond's entry leads to mm->pgd; flushes that
- * do not drop entries; that drop them after the flush; fills that copy the upper half; that hold no
- * lock between their look at the process's entry and the copy; a range that says nothing taken as
- * a range.
+ * Mutants that these tests kill, each tried once: the bond's entry leads to mm->pgd; flushes do not
+ * drop entries, or drop them after the flush; fills copy the upper half, or hold no lock between
+ * their look at the process's entry and the copy; an empty range is taken literally.
  */
 #include "../../../common/asleep.h"
 #include "requester.h"
@@ -76,7 +75,9 @@ protected:
 		return physicalWord(top + 8 * (address() >> (12 + 9 * (levels_ - 1)) & 511));
 	}
 
-	/** At an address of the kernel, which fault records cut off at the width of the unit. */
+	/**
+	 * Expect a fault at kernel address @at. Fault records have only as many bits as the unit.
+	 */
 	void expectDenied(uint64_t at)
 	{
 		EXPECT_EQ(read(stream_, at), DmaResult::Blocked);
@@ -118,7 +119,7 @@ TEST_F(SvaTable, WhatIsThereBeforeTheBondIsFound)
 	EXPECT_EQ(word(stream_, address()), pages_.word());
 }
 
-/* The last page below an entry goes: the unit has let go of the table when it is freed. */
+/* The last page below an entry goes: the unit must not use its table when that is freed. */
 TEST_F(SvaTable, ATableIsLeftBeforeItIsFreed)
 {
 	Bond bond(firstDev_, process_->mm(), kPasid);
@@ -150,7 +151,7 @@ TEST_F(SvaTable, ATableIsLeftBeforeItIsFreed)
 	EXPECT_EQ(flushes, 3u);
 }
 
-/* Linux knows no range then, and announces one that is empty. */
+/* In this case Linux does not know the range, and reports an empty one. */
 TEST_F(SvaTable, TwoThreadsUnmapAtOnce)
 {
 	Bond bond(firstDev_, process_->mm(), kPasid);
@@ -211,7 +212,7 @@ class SvaTableRace : public SvaTable
 protected:
 	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
 
-	/** Ask for a page, wait for it and read it, until the end. Any thread. */
+	/** Again and again: ask for a page, wait for it, read it. Any thread may call it. */
 	void use(uint64_t at, unsigned thread)
 	{
 		const auto agent = unit_->createAgent();
@@ -237,7 +238,7 @@ protected:
 	std::atomic<unsigned> changes_{0}, done_[2] = {0, 0};
 };
 
-/** A page at which the first writer stops before it writes, until release(). One at a time. */
+/** A page that stops its first writer until release(). Only one such object at a time. */
 class StoreTrap
 {
 public:
@@ -288,8 +289,8 @@ private:
 };
 
 /*
- * The page fault has seen the process's entry, and is about to copy it, when the process unmaps the
- * last page below: it waits for the copy, or the copy is of a table that has been freed.
+ * The page fault has seen the process's entry and is about to copy it. Then the process unmaps the
+ * last page below. It must wait for the copy, else the copy would lead to a freed table.
  */
 TEST_F(SvaTableRace, AnEntryThatGoesWhileItIsCopied)
 {
@@ -323,8 +324,8 @@ TEST_F(SvaTableRace, AnEntryThatGoesWhileItIsCopied)
 }
 
 /*
- * Pages come by page faults and go with their tables, while devices walk: the test checks the
- * trace.
+ * Pages come by page faults and go together with their tables while devices walk the tables. The
+ * trace of the unit's reads is checked.
  */
 TEST_F(SvaTableRace, FaultsAgainstUnmapping)
 {

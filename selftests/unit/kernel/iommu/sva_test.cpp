@@ -2,9 +2,9 @@
 /*
  * Page tables of processes in the unit: entries, flushes, and the end of an address space.
  *
- * Mutants that these tests kill, each tried once: wd_sva_exit() without the cut, or without telling
- * the user; vtd_pasid_silence() without FPD; vtd_pasid_clear() that leaves a silent entry; flushes
- * that keep non-leaf entries.
+ * Mutants that these tests kill, each tried once: wd_sva_exit() does not cut the bond, or does not
+ * tell the user; vtd_pasid_silence() does not set FPD; vtd_pasid_clear() leaves a silent entry;
+ * flushes keep non-leaf entries.
  */
 #include "fixture.h"
 #include "sva_process.h"
@@ -87,8 +87,8 @@ TEST_F(SvaTest, AChangeIsOneFlushOfTheRange)
 }
 
 /*
- * Attack: a device that works on when the process is gone, with a driver that does not stop it. It
- * reaches nothing, before the tables go, and does not fill the fault log.
+ * Attack: a process ends, but its driver does not stop the device. The device must reach nothing
+ * before the tables are freed, and must not fill the fault log.
  */
 TEST_F(SvaTest, TheEndOfTheMmIsFinalAndSilent)
 {
@@ -147,7 +147,7 @@ TEST_F(SvaTest, Refusals)
 	EXPECT_EQ(attachments("type=sva"), 1u);
 }
 
-/* The function is released under a bond: nothing is left, and the unbind finds nothing to do. */
+/* The function is released while a bond exists. Nothing is left, and the unbind does nothing. */
 TEST_F(SvaTest, TheDeviceGoesUnderTheBond)
 {
 	Bond bond(firstDev_, process_->mm(), kPasid);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Trace events of the VT-d driver, hosted: lines of the file that WD_TRACE asks for. */
+/* Trace events of the VT-d driver, hosted: lines in the file that WD_TRACE names. */
 #include "../../../common/trace_file.h"
 #include "fixture.h"
 #include "guest.h"
@@ -20,7 +20,7 @@ constexpr uint32_t kAllocPasid = 1u << 3;
 class Trace : public IommuTest
 {
 protected:
-	/* The events of an attachment, a fault and the detachment. */
+	/* Cause the events of an attachment, a fault and a detachment. */
 	void use()
 	{
 		iommu_domain *domain = domainAlloc(firstDev_, kAllocPasid).domain;
@@ -57,7 +57,7 @@ TEST_F(Traced, AFaultAndInvalidationsLeaveLines)
 	EXPECT_EQ(file_.count("wd_iommu:vtd_fault",
 			      unit + "sid=75:00\\.0 pp=1 pasid=7 addr=0x20000 fr=0x79 type=read"),
 		  1u);
-	/* Of the detachment: cached state of the entry and of its domain goes. */
+	/* The detachment flushes the entry and the translations of its domain. */
 	for (const char *type : {"pasid-cache", "iotlb", "wait"})
 		EXPECT_GE(
 			file_.count("wd_iommu:vtd_invalidate_submit",
@@ -151,7 +151,7 @@ TEST_F(Trace, OffIsSilent)
 {
 	TraceFile file("all");
 
-	/* No code looks at the environment between boots. */
+	/* The kernel reads the environment only when it boots. */
 	use();
 	EXPECT_TRUE(file.lines().empty());
 }

@@ -106,7 +106,7 @@ static_assert(IOMMU_HWPT_ALLOC_PASID == 8 && IOMMU_HWPT_DATA_AMD_GUEST == 3 &&
 	      IOMMU_HW_INFO_TYPE_AMD == 4 && IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED == 8 &&
 	      IOMMU_VFIO_IOAS_CLEAR == 2 && IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV == 1);
 
-/** Every command that is there: its number, and the sizes it must accept. */
+/** A command: its number, and the sizes that it must accept. */
 struct Command {
 	unsigned long request;
 	uint32_t size, minimum;
@@ -128,7 +128,10 @@ constexpr Command kCommands[] = {
 class AbiTest : public KernelTest
 {
 protected:
-	/** All zero but the size; then byte @dirty, if there is one. */
+	/**
+	 * Call with a structure that is zero except its size; set byte @dirty if it is not
+	 * negative.
+	 */
 	long call(unsigned long request, uint32_t size, int dirty = -1)
 	{
 		alignas(8) uint8_t bytes[128] = {};
@@ -201,7 +204,7 @@ TEST_F(AbiTest, ShorterStructureOfAnOlderProgram)
 {
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24));
 	EXPECT_EQ(-ENOENT, call(IOMMU_GET_HW_INFO, 32));
-	/* Fields after the size are taken as zero, with any content. */
+	/* The kernel takes members beyond the size as zero, whatever the memory has there. */
 	EXPECT_EQ(-ENOENT, call(IOMMU_HWPT_ALLOC, 24, 24));
 }
 

@@ -61,14 +61,14 @@ TEST_F(KernelTest, DevicesOfAGroupStayTogether)
 	const auto second = static_cast<uint32_t>(iommufd.allocIoas());
 	uint32_t hwpt = ioas, same = ioas, different = second;
 	EXPECT_EQ(0, a.attach(hwpt));
-	/* The first one attaches all, the others are noted. */
+	/* The first device attaches all. For the others it is only recorded. */
 	EXPECT_EQ(kUnmanaged, mock_rid_type(1));
 	EXPECT_EQ(-EINVAL, b.attach(different));
 	EXPECT_EQ(0, b.attach(same));
 	EXPECT_EQ(hwpt, same);
 	EXPECT_EQ(0, a.detach());
 	EXPECT_EQ(kUnmanaged, mock_rid_type(0));
-	/* A replace by one moves all. */
+	/* A replace by one device moves all of them. */
 	EXPECT_EQ(0, a.attach(same));
 	uint32_t pt = second;
 	EXPECT_EQ(0, b.attach(pt, 0, true));
@@ -109,14 +109,14 @@ TEST_F(IoasTest, AutomaticPageTablesAreShared)
 	EXPECT_EQ(0, second.bind(*iommufd_));
 	EXPECT_EQ(0, third.bind(*iommufd_));
 	uint32_t a = ioas_, b = ioas_, c = ioas_;
-	/* One made by hand is never chosen. */
+	/* A table that a user allocated is never chosen automatically. */
 	uint32_t explicitHwpt = 0;
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, 0, explicitHwpt));
 	EXPECT_EQ(0, device_->attach(a));
 	EXPECT_NE(explicitHwpt, a);
 	EXPECT_EQ(0, second.attach(b));
 	EXPECT_EQ(a, b);
-	/* A device that the driver does not let share gets its own. */
+	/* A device that the driver does not let share a table gets its own. */
 	mock_config.picky_devices = 1U << 2;
 	EXPECT_EQ(0, third.attach(c));
 	EXPECT_NE(a, c);
@@ -171,10 +171,10 @@ TEST_F(IoasTest, PasidRules)
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, pasid));
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, IOMMU_HWPT_ALLOC_PASID, second));
 	EXPECT_EQ(0, device_->detach(5));
-	/* Neither an automatic table nor one made without the flag. */
+	/* A PASID can have neither an automatic table nor one without the PASID flag. */
 	EXPECT_EQ(-EINVAL, device_->attachTo(ioas_, 5));
 	EXPECT_EQ(-EINVAL, device_->attachTo(plain, 5));
-	/* With such a table on the requester id no PASID, and the reverse. */
+	/* With such a table on the requester id no PASID can be attached, and the reverse. */
 	EXPECT_EQ(0, device_->attachTo(plain));
 	EXPECT_EQ(-EINVAL, device_->attachTo(pasid, 5));
 	EXPECT_EQ(0, device_->detach());
@@ -256,7 +256,7 @@ TEST_F(KernelTest, SharedBindLeavesTheRequesterIdAlone)
 	EXPECT_EQ(0, c.attachTo(hwpt, 3));
 	EXPECT_EQ(0, b.detach(1));
 	EXPECT_GE(mock_entries(0, 1), 0);
-	/* Closing in the worst order: context first, then the files in the middle of their use. */
+	/* Close in the worst order: the context first, then files that are in use. */
 	ours.close();
 	b.close();
 	EXPECT_GE(mock_entries(0, 1), 0);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Many threads on one context: results are always documented ones, and nothing is left. */
+/* Many threads on one context: every result is a documented one, and nothing is left. */
 #include <atomic>
 #include <cerrno>
 #include <cstring>
@@ -48,7 +48,7 @@ TEST_F(IoasTest, ThreadsWithTheirOwnRanges)
 	EXPECT_EQ(0, mock_entries(0, 0));
 }
 
-/** The attack: map, copy and unmap the same few IOVA from every side at once. */
+/** The attack: many threads map, copy and unmap the same few IOVAs at once. */
 TEST_F(IoasTest, ThreadsThatFightForTheSameRange)
 {
 	Buffer memory(16 * kPage);
@@ -84,7 +84,7 @@ TEST_F(IoasTest, ThreadsThatFightForTheSameRange)
 	EXPECT_EQ(0, mock_entries(0, 0));
 }
 
-/** Page tables come and go while mappings do; objects are destroyed under the others' hands. */
+/** Page tables and mappings come and go; threads destroy objects that other threads use. */
 TEST_F(IoasTest, ObjectsComeAndGo)
 {
 	Buffer memory(16 * kPage);
@@ -116,7 +116,10 @@ TEST_F(IoasTest, ObjectsComeAndGo)
 			rc = iommufd_->hwpt(device.id(), ioas_, 0, hwpt);
 			ASSERT_TRUE(!rc) << rc;
 			pt = hwpt;
-			/* Destroyed under our hands; EINVAL if the id is another object's now. */
+			/*
+			 * Another thread may have destroyed it; EINVAL if the id belongs to another
+			 * object now.
+			 */
 			rc = device.attach(pt, 0, true);
 			ASSERT_TRUE(!rc || rc == -ENOENT || rc == -EINVAL) << rc;
 			ASSERT_EQ(0, device.detach());

@@ -80,11 +80,11 @@ TEST_F(CopyTest, PagesArePinnedOnceAndAsLongAsSomeoneNeedsThem)
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 4 * kPage, 0x12000, kReadWrite | kFixed, iova));
 	EXPECT_EQ(4u, pinned());
 	EXPECT_EQ(memory_.address() + 2 * kPage + 5, entryAt(0, 0x100005).phys);
-	/* Overlaps in the middle of pinned pages: 5..8, new are 6..8. */
+	/* A copy of pages 5 to 8. Page 5 is pinned already, 6 to 8 are new. */
 	iova = 0x200000;
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 4 * kPage, 0x15000, kRead | kFixed, iova));
 	EXPECT_EQ(7u, pinned());
-	/* All of it: one entry for the former three segments. */
+	/* A copy of everything: one entry in the place of three segments. */
 	iova = 0x300000;
 	EXPECT_EQ(0, iommufd_->copy(ioas_, quiet, 16 * kPage, 0x10000, kRead | kFixed, iova));
 	EXPECT_EQ(16u, pinned());
@@ -95,7 +95,7 @@ TEST_F(CopyTest, PagesArePinnedOnceAndAsLongAsSomeoneNeedsThem)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x300000, 16 * kPage));
 	EXPECT_EQ(4u, pinned());
 	EXPECT_EQ(memory_.address() + 5 * kPage, entryAt(0, 0x200000).phys);
-	/* The source goes, the copy stays. */
+	/* The copy stays after the source has gone. */
 	EXPECT_EQ(0, iommufd_->destroy(quiet));
 	EXPECT_EQ(4u, pinned());
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x200000, 4 * kPage));
@@ -117,8 +117,8 @@ TEST_F(CopyTest, SeveralAreasBecomeAsMany)
 }
 
 /**
- * IOMMUFD-COPY-3: areas over random parts of one backing come and go; the pins are the union of
- * them.
+ * IOMMUFD-COPY-3: areas over random parts of the same memory come and go. Pinned is the union of
+ * these parts.
  */
 TEST_F(CopyTest, RandomOverlaps)
 {

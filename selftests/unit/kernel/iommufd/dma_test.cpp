@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Requests of a device, through the model of the remapping unit, to memory mapped in an IOAS: it
- * reaches mapped memory, and does not reach memory that is not, or no longer, mapped.
+ * Requests of a device to an IOAS, through the model of the remapping unit. The device reaches
+ * mapped memory. It does not reach memory that is not mapped, or no longer.
  */
 #include <cerrno>
 #include <csignal>
@@ -176,7 +176,10 @@ TEST_F(DmaTest, MemoryOfAnotherProcess)
 		iovec local = {&seen, 1}, far = {memory.data() + 3, 1};
 		ASSERT_EQ(1, process_vm_readv(child, &local, 1, &far, 1, 0));
 		EXPECT_EQ(0x99, seen);
-		/* The process dies with requests possible: no memory, and no crash. */
+		/*
+		 * The process dies while the device may still send requests: they reach no memory,
+		 * and no crash.
+		 */
 		kill(child, SIGKILL);
 		waitpid(child, nullptr, 0);
 		EXPECT_NE(DmaResult::Ok, write(0x10003, 1));

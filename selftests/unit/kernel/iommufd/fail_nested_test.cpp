@@ -37,11 +37,11 @@ protected:
 		}
 		FAIL() << "does not end";
 	}
-	/** Everything there is, and undone in the end: from there on nothing may need memory. */
+	/** Use everything, then undo it. The undoing must not need memory. */
 	int sequence();
 
 	unsigned asked_ = 0;
-	bool copies_ = false; /* fail, which the undoing needs too: not then */
+	bool copies_ = false; /* copies fail; not during the undoing, which needs them */
 	uint64_t calls_ = 0;
 };
 
@@ -105,7 +105,7 @@ int FailNestedTest::sequence()
 
 TEST_F(FailNestedTest, Allocations)
 {
-	/* The first attach makes objects that the core keeps. */
+	/* Attach once before: the core makes objects at the first attach, and keeps them. */
 	uint32_t pt = parent_;
 	ASSERT_EQ(0, device_->attach(pt));
 	ASSERT_EQ(0, device_->detach());
@@ -117,7 +117,7 @@ TEST_F(FailNestedTest, Copies)
 	sweep(FailPoint::CopyUser, -EFAULT, [&] { return sequence(); });
 }
 
-/** As above, with the allocations of the device's side failing: the group is INVALID. */
+/** The allocations of the page request's thread fail: the group gets the answer INVALID. */
 TEST_F(FailNestedTest, AllocationsOfThePageRequestThread)
 {
 	wd::hostkernel::FaultScope scope;

@@ -17,7 +17,7 @@ using wd::hostkernel::failNth;
 class FailTest : public KernelTest
 {
 protected:
-	/** Run @sequence with failure @nth = 1, 2, ... until it runs untouched. */
+	/** Run @sequence with the 1st, 2nd, ... call of @point failing, until no call fails. */
 	void sweep(FailPoint point, int error, const std::function<int()> &sequence,
 		   const std::function<void()> &cleanup = {})
 	{
@@ -42,7 +42,7 @@ protected:
 	Buffer memory_{64 * kPage};
 };
 
-/* An id or 0 on failure; @rc gets the error. */
+/* Allocate an IOAS. @return its id, or 0; then @rc has the error. */
 uint32_t ioasOf(const Iommufd &iommufd, int &rc)
 {
 	const int64_t id = iommufd.allocIoas();
@@ -108,7 +108,7 @@ TEST_F(FailTest, BindAttachMapUnmap)
 			rc = iommufd.unmap(ioas, 0, kMax);
 		return rc;
 	};
-	/* open() itself can fail: the sweep of allocations begins after it. */
+	/* The sweep of allocations begins after open(), which can fail, too. */
 	sweep(FailPoint::CopyUser, -EFAULT, sequence);
 	sweep(FailPoint::Pin, -EFAULT, sequence);
 }
@@ -119,7 +119,10 @@ TEST_F(FailTest, AllocationsWithPageTables)
 	mock_config.nr_regions = 1;
 	Iommufd iommufd;
 	MockDevice device(0), second(1);
-	/* The core makes the group's blocking domain at the first bind, and keeps it. */
+	/*
+	 * Bind once before: the core makes the group's blocking domain at the first bind, and keeps
+	 * it.
+	 */
 	ASSERT_EQ(0, device.bind(iommufd));
 	ASSERT_EQ(0, device.unbind());
 	sweep(FailPoint::Allocation, -ENOMEM, [&] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Devices ask for pages while tables are attached, replaced and detached, and while readers read,
- * answer, and misbehave. Every group that a device sent is answered exactly once.
+ * answer, and misbehave. Every group of a device gets exactly one answer.
  */
 #include <atomic>
 #include <cerrno>
@@ -41,7 +41,10 @@ protected:
 				running_--;
 			});
 	}
-	/** A reader that answers all it gets, by a fixed rule. */
+	/**
+	 * A reader that answers every group, by a fixed rule. If it is hostile, it also gives bad
+	 * answers.
+	 */
 	void startReader(const FaultQueue &queue, bool hostile)
 	{
 		threads_.emplace_back([this, &queue, hostile] {
@@ -64,7 +67,7 @@ protected:
 			thread.join();
 		threads_.clear();
 	}
-	/** Group numbers are never used twice. */
+	/** Expect one answer for each group. The test uses each group number once. */
 	void expectOneAnswerEach() const
 	{
 		std::map<unsigned, unsigned> seen;
@@ -124,7 +127,7 @@ TEST_F(FaultConcurrencyTest, TablesComeAndGo)
 	expectOneAnswerEach();
 }
 
-/** The process goes away, in the middle of everything, and the next one starts. */
+/** A process dies while its faults are pending, and the next one starts. */
 TEST_F(FaultConcurrencyTest, CallersDieWithFaultsPending)
 {
 	device_->close();
@@ -152,7 +155,7 @@ TEST_F(FaultConcurrencyTest, CallersDieWithFaultsPending)
 	expectOneAnswerEach();
 }
 
-/** The figure: 10,000 faults over 1,000 PASIDs wait at the same time. */
+/** 10,000 faults over 1,000 PASIDs wait at the same time. */
 TEST_F(FaultConcurrencyTest, TenThousandFaultsOverAThousandPasids)
 {
 	FaultQueue queue(*iommufd_);
@@ -168,7 +171,7 @@ TEST_F(FaultConcurrencyTest, TenThousandFaultsOverAThousandPasids)
 	std::vector<iommu_hwpt_pgfault> records(10000);
 	ASSERT_EQ(400000, queue.read(records.data(), records.size()));
 	EXPECT_EQ(0u, mock_nr_responses());
-	/* Half of the PASIDs are detached, the others' groups are answered from the last one on. */
+	/* Detach half of the PASIDs. Answer the groups of the others, the last one first. */
 	for (unsigned pasid = 1; pasid <= 500; pasid++)
 		EXPECT_EQ(0, device_->detach(pasid));
 	EXPECT_EQ(5000u, mock_nr_responses());

@@ -43,7 +43,7 @@ TEST_F(InvalidateTest, ErrorsInOrderAndTheNumberComesBack)
 	cmd.data_uptr = reinterpret_cast<uint64_t>(&entry);
 	cmd.entry_len = kLength;
 	cmd.entry_num = 1;
-	/* An entry that cannot be read, or of a wrong length. */
+	/* An entry that cannot be read, or has a wrong length. */
 	cmd.data_uptr = 8;
 	EXPECT_EQ(-EFAULT, call());
 	cmd.data_uptr = kMax - 4;
@@ -52,12 +52,12 @@ TEST_F(InvalidateTest, ErrorsInOrderAndTheNumberComesBack)
 	cmd.entry_len = kLength - 1;
 	EXPECT_EQ(-EINVAL, call());
 	cmd.entry_len = kLength;
-	/* A type that is not the table's, before the array is looked at. */
+	/* A wrong type is refused before the kernel looks at the array. */
 	cmd.data_type = 1;
 	cmd.data_uptr = 8;
 	EXPECT_EQ(-EINVAL, call());
 	cmd.data_uptr = reinterpret_cast<uint64_t>(&entry);
-	/* No table that the user writes. */
+	/* None of these is a user-managed table. */
 	for (const uint32_t id : {parent_, ioas_, device_->id()}) {
 		cmd.hwpt_id = id;
 		EXPECT_EQ(-EINVAL, call()) << id;
@@ -118,7 +118,7 @@ TEST_F(InvalidateTest, ABadEntryStopsBehindTheGoodOnes)
 	EXPECT_EQ(14u, mock_counters.invalidations);
 }
 
-/** IOMMUFD-INV-2: longer than the piece that is copied at a time, with the end of it missing. */
+/** IOMMUFD-INV-2: an array that the kernel copies in several pieces. The last one is unreadable. */
 TEST_F(InvalidateTest, LongArraysAndAnEndThatIsNotThere)
 {
 	constexpr uint32_t kMost = 1 << 19;

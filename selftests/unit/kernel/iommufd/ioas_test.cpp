@@ -52,7 +52,7 @@ TEST_F(IoasTest, AllocFlagsAndUnwritableAnswer)
 	*readOnly = {sizeof(*readOnly), 0, 0};
 	ASSERT_EQ(0, mprotect(page.data(), kPage, PROT_READ));
 	EXPECT_EQ(-EFAULT, iommufd_->ioctl(IOMMU_IOAS_ALLOC, readOnly));
-	/* The object is gone again. */
+	/* The kernel has destroyed the object again, so its id is free. */
 	EXPECT_EQ(3, iommufd_->allocIoas());
 }
 
@@ -82,7 +82,7 @@ TEST_F(IoasTest, CloseDestroysWhateverIsLeft)
 	EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioas_, 0, hwpt));
 	attach();
 	iommufd_->close();
-	/* The bound device holds the context; the page tables work until it is released. */
+	/* The bound device keeps the context alive, so page tables work until its release. */
 	EXPECT_TRUE(entryAt(0, kPage).present);
 	device_.reset();
 	EXPECT_EQ(0u, mock_counters.domains);
@@ -141,7 +141,7 @@ TEST_F(IoasTest, HugePagesOption)
 	value = 2;
 	EXPECT_EQ(-EINVAL, iommufd_->option(IOMMU_OPTION_HUGE_PAGES, set, ioas_, value));
 
-	/* Areas that are not page aligned stand against it. */
+	/* Areas that are not page aligned prevent it. */
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address() + 1, 1, 1));
 	value = 0;
 	EXPECT_EQ(-EADDRINUSE, iommufd_->option(IOMMU_OPTION_HUGE_PAGES, set, ioas_, value));
@@ -157,7 +157,7 @@ TEST_F(IoasTest, HugePagesOption)
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address() + 1, kPage, 3));
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
 
-	/* Not with both a page table and mappings. */
+	/* With both a page table and mappings it cannot be changed. */
 	attach();
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0));
 	value = 0;

@@ -67,7 +67,9 @@ TEST_F(LayerNestingTest, TablesAreMadeOnDomainsOfTheSameDriver)
 	layer_table_free(table);
 }
 
-/* WD_DEBUG checks the three ledgers after every change; the check sees each of them differ. */
+/*
+ * With WD_DEBUG the three ledgers are compared after every change. Each difference must be found.
+ */
 TEST_F(LayerNestingTest, LedgersThatDifferAreSeen)
 {
 	iommu_domain *other = layer_domain(0, kParentFlags);
@@ -106,16 +108,16 @@ TEST_F(LayerNestingTest, APasidBindImpliesTheParent)
 	ASSERT_NE(std::string::npos, at) << text;
 	EXPECT_EQ(std::string::npos, text.find("pasid=5", at + 1));
 	EXPECT_EQ("pasid=5 nested=1\n", text.substr(at, 17));
-	/* The place is taken, for tables and domains. */
+	/* The place is taken: neither a table nor a domain can be attached. */
 	EXPECT_EQ(-EBUSY, layer_bind(parent_, 0, b, 5));
 	EXPECT_EQ(-EBUSY, layer_attach_pasid(parent_, 0, 5));
 	EXPECT_EQ(0, layer_attach_pasid(parent_, 0, 6));
 	EXPECT_EQ(-EBUSY, layer_bind(parent_, 0, b, 6));
-	/* A table may be at several places, of several devices. */
+	/* A table may be attached at several places of several devices. */
 	EXPECT_EQ(0, layer_bind(parent_, 0, a, 7));
 	EXPECT_EQ(0, layer_bind(parent_, 1, a, 5));
 	EXPECT_EQ(3u, nested());
-	/* An undo of another attachment does nothing. */
+	/* An unbind of a table that is not bound there does nothing. */
 	layer_unbind(parent_, 0, b, 5);
 	layer_detach_pasid(parent_, 0, 5);
 	layer_unbind(parent_, 0, a, 6);
@@ -173,7 +175,7 @@ TEST_F(LayerNestingTest, ARequesterIdBindNeedsTheParentThere)
 	layer_unbind(parent_, 0, b, 0);
 	EXPECT_EQ(1u, nested());
 	layer_unbind(parent_, 0, a, 0);
-	/* The parent stays, alone. */
+	/* The parent stays attached, without a table. */
 	EXPECT_EQ(-1, mock_table_at(0, 0));
 	EXPECT_EQ(1, mock_rid_type(0));
 	EXPECT_EQ(0u, nested());
@@ -184,8 +186,8 @@ TEST_F(LayerNestingTest, ARequesterIdBindNeedsTheParentThere)
 }
 
 /*
- * A requester id that the core has blocked for the owner of the group, and still regards as
- * blocked.
+ * The core has blocked a requester id for the owner of its group. The layer may attach there; for
+ * the core it stays blocked.
  */
 TEST_F(LayerNestingTest, ABlockedRequesterIdMayBeAttached)
 {
@@ -207,7 +209,7 @@ TEST_F(LayerNestingTest, ABlockedRequesterIdMayBeAttached)
 	EXPECT_EQ(1u, nested());
 	EXPECT_EQ(0, layer_replace(parent_, 0, b, 0));
 	EXPECT_EQ(0xb000, mock_table_at(0, 0));
-	/* Another's: nothing happens. */
+	/* The unbind of another table does nothing. */
 	layer_unbind(parent_, 0, a, 0);
 	layer_detach_rid(parent_, 0);
 	EXPECT_EQ(0xb000, mock_table_at(0, 0));
@@ -247,7 +249,9 @@ TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
 	layer_finish(1);
 	EXPECT_EQ(4, mock_rid_type(0));
 	EXPECT_EQ(0u, nested());
-	/* The old attachment, or the device, is gone by then: there is nothing to replace. */
+	/*
+	 * The old attachment, or the device, has gone after the prepare: nothing can be replaced.
+	 */
 	ASSERT_EQ(0, layer_prepare(parent_, 0, b, 5));
 	layer_release(0);
 	layer_finish(1);
@@ -257,7 +261,9 @@ TEST_F(LayerNestingTest, AReplaceThatIsPreparedMayBeGivenUp)
 	layer_table_free(b);
 }
 
-/* Removal while a table is bound: nothing is bound any more, and the owner's unbind is harmless.
+/*
+ * A device is removed while a table is bound: the layer unbinds it, and a later unbind does
+ * nothing.
  */
 TEST_F(LayerNestingTest, TheReleaseOfADeviceUnbindsAll)
 {

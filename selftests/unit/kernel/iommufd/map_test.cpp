@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* IOAS_MAP and IOAS_UNMAP: errors in the order of the contract, and entries of page tables. */
+/* IOAS_MAP and IOAS_UNMAP: errors in the documented order, and entries of page tables. */
 #include <cerrno>
 #include <cstring>
 
@@ -26,8 +26,8 @@ protected:
 };
 
 /**
- * IOMMUFD-MAP-1, IOMMUFD-MAP-2: each step makes all later members wrong as well: the first reason
- * must win.
+ * IOMMUFD-MAP-1, IOMMUFD-MAP-2: in each step all members of the later steps are wrong, too. The
+ * kernel must report the first error.
  */
 TEST_F(MapErrors, Order)
 {
@@ -68,7 +68,9 @@ TEST_F(MapErrors, HugeLengths)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
 	map.iova = 2 * kPage + 1;
 	EXPECT_EQ(-EOVERFLOW, call(map));
-	/* With a page table it has to fit the aperture, and then the memory is not there. */
+	/*
+	 * With a page table the length must fit the aperture. If it does, there is no such memory.
+	 */
 	attach();
 	map.iova = 0;
 	EXPECT_EQ(-EINVAL, call(map));
@@ -97,7 +99,7 @@ TEST_F(MapErrors, AlignmentBelowAPageTable)
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0x800));
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address(), 0x800, 0));
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address() + 8, kPage, 0));
-	/* Placement is tested before the offset of the source. */
+	/* The kernel checks the IOVA before the offset of the source. */
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0));
 	EXPECT_EQ(-EEXIST, iommufd_->mapFixed(ioas_, memory_.address() + 8, kPage, 0));
 }
@@ -129,7 +131,7 @@ TEST_F(MapErrors, MemoryIsLookedAtOnlyWhenAPageTableNeedsIt)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, iova, kPage));
 	attach();
 	EXPECT_EQ(-EFAULT, iommufd_->mapFixed(ioas_, 0x1000, kPage, iova));
-	/* Half of the memory is there. */
+	/* Only half of the memory exists. */
 	Buffer two(2 * kPage);
 	ASSERT_EQ(0, mprotect(two.data() + kPage, kPage, PROT_NONE));
 	EXPECT_EQ(-EFAULT, iommufd_->mapFixed(ioas_, two.address(), 2 * kPage, iova));
@@ -225,7 +227,7 @@ TEST_F(IoasTest, UnmapOfSeveralAreasWithHoles)
 		EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), 2 * kPage,
 						0x10000 + i * 4 * kPage));
 	uint64_t done = 0;
-	/* Ends inside the last: the ones before it are gone, as in the original. */
+	/* The range ends inside the last area: those before it are unmapped, as in Linux. */
 	EXPECT_EQ(-ENOENT, iommufd_->unmap(ioas_, 0x10000, 13 * kPage, &done));
 	EXPECT_EQ(13 * kPage, done);
 	EXPECT_EQ(2, mock_entries(0, 0));

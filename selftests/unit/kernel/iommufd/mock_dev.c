@@ -103,7 +103,7 @@ static int mock_do_attach(struct mock_file *mfile, struct mock_attach *attach)
 	return rc;
 }
 
-/* As drivers do: memory is pinned without the file's lock. */
+/* As real drivers do, it does not hold the file's lock while memory is pinned. */
 static int mock_attach(struct mock_file *mfile, struct mock_attach *attach)
 {
 	struct iopt_hold *hold = NULL;

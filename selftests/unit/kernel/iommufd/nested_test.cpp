@@ -35,7 +35,7 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	cmd.data_type = IOMMU_HWPT_DATA_VTD_S1;
 	cmd.data_len = sizeof(s1);
 	cmd.data_uptr = reinterpret_cast<uint64_t>(&s1);
-	cmd.fault_id = 77; /* does not count without the flag */
+	cmd.fault_id = 77; /* ignored without the flag */
 	ASSERT_EQ(0, iommufd_->nested(device_->id(), parent_, 0x1000, id));
 
 	cmd.flags = IOMMU_HWPT_FAULT_ID_VALID;
@@ -65,7 +65,7 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	cmd.data_uptr = kMax - 8;
 	EXPECT_EQ(-EFAULT, call());
 	cmd.data_uptr = reinterpret_cast<uint64_t>(&s1);
-	/* Not a parent. */
+	/* These tables are no parents. */
 	for (const uint32_t pt : {plain, automatic}) {
 		cmd.pt_id = pt;
 		EXPECT_EQ(-EINVAL, call()) << pt;
@@ -79,7 +79,7 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	cmd.data_type = IOMMU_HWPT_DATA_NONE;
 	cmd.data_len = 0;
 	EXPECT_EQ(-EOPNOTSUPP, call());
-	/* Nested on nested, on a device, on nothing. */
+	/* A table on a nested one, on a device, on an unknown id. */
 	cmd.data_type = IOMMU_HWPT_DATA_VTD_S1;
 	cmd.data_len = sizeof(s1);
 	for (const uint32_t pt : {id, device_->id(), 77u, 0u}) {
@@ -139,7 +139,7 @@ TEST_F(NestedTest, AttachByRequesterId)
 	EXPECT_EQ(0xa000, mock_table_at(0, 0));
 	EXPECT_EQ(1, mock_rid_type(0));
 	EXPECT_EQ(-EBUSY, device_->attachTo(b));
-	/* To another table, to the parent alone, and back. */
+	/* Replace by another table, by the parent alone, and back. */
 	pt = b;
 	EXPECT_EQ(0, device_->attach(pt, 0, true));
 	EXPECT_EQ(b, pt);
@@ -163,7 +163,9 @@ TEST_F(NestedTest, AttachByRequesterId)
 	EXPECT_EQ(-ENOSPC, device_->attachTo(b));
 	EXPECT_EQ(0, mock_rid_type(0));
 	EXPECT_EQ(0, iommufd_->destroy(b));
-	/* Each time in one step of the driver, the bare parent never on the way. */
+	/*
+	 * The driver did each replace in one step: the bare parent was never attached in between.
+	 */
 	EXPECT_EQ(0u, mock_counters.by_core);
 	EXPECT_EQ(3u, mock_counters.replaced);
 }
@@ -180,7 +182,7 @@ TEST_F(NestedTest, AttachByPasid)
 	EXPECT_EQ(0xa000, mock_table_at(0, 5));
 	EXPECT_EQ(-EBUSY, device_->attachTo(b, 5));
 	ASSERT_EQ(0, device_->attachTo(a, 6));
-	/* Beside PASIDs the requester id needs the flag too. */
+	/* If PASIDs are attached, the requester id's table needs the flag, too. */
 	EXPECT_EQ(-EINVAL, device_->attachTo(plain));
 	EXPECT_EQ(0, device_->attachTo(b));
 	pt = plain;
@@ -218,7 +220,7 @@ TEST_F(NestedTest, SharedDevice)
 	EXPECT_EQ(-EBUSY, theirs.attachTo(b, 5));
 	EXPECT_EQ(0, theirs.attachTo(b, 6));
 	EXPECT_EQ(-EPERM, theirs.attachTo(b));
-	/* The id of another context is nothing here. */
+	/* An id of another context does not exist here. */
 	EXPECT_EQ(-ENOENT, theirs.attachTo(77, 7));
 	EXPECT_EQ(0xa000, mock_table_at(1, 5));
 	EXPECT_EQ(0xb000, mock_table_at(1, 6));
@@ -227,7 +229,7 @@ TEST_F(NestedTest, SharedDevice)
 }
 
 /**
- * IOMMUFD-ATTACH-6: the reserved regions of a device are kept free in the parent's IOAS.
+ * IOMMUFD-ATTACH-6: the parent's IOAS keeps the reserved regions of a device free.
  */
 TEST_F(NestedTest, ReservedRegionsGoToTheParentsIoas)
 {
@@ -284,12 +286,12 @@ TEST_F(NestedTest, GroupsMoveTogether)
 	iommu_hwpt_pgfault record = {};
 	ASSERT_EQ(40, queue.read(&record, 1));
 	EXPECT_EQ(b.id(), record.dev_id);
-	/* A replace by one moves all, with their faults. */
+	/* A replace by one device moves all, with their faults. */
 	uint32_t pt = second;
 	EXPECT_EQ(0, b.attach(pt, 0, true));
 	for (unsigned device = 0; device < 4; device++)
 		EXPECT_EQ(0xb000, mock_table_at(device, 0)) << device;
-	/* Earlier requests may be answered, once. */
+	/* Earlier requests can still be answered, once. */
 	EXPECT_EQ(0u, answers(1));
 	EXPECT_EQ(0, queue.answer(record.cookie));
 	EXPECT_EQ(-EINVAL, queue.answer(record.cookie));
@@ -297,7 +299,7 @@ TEST_F(NestedTest, GroupsMoveTogether)
 	EXPECT_EQ(MOCK_TAKEN, request(0, 2, 1, 0));
 	EXPECT_TRUE(other.readable());
 	EXPECT_FALSE(queue.readable());
-	/* Which fails at the last device: nothing has changed. */
+	/* The replace fails at the last device: nothing has changed. */
 	pt = first;
 	mock_config.fail_attach = 4;
 	EXPECT_EQ(-ENOSPC, a.attach(pt, 0, true));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Memory that never comes: a thread that waits for it holds no lock that the removal of a device,
- * or another user, needs. A driver that goes calls detach and unbind.
+ * A thread waits for memory that never comes. It must hold no lock that another user, or the
+ * removal of a device, needs. A driver that goes away calls detach and unbind.
  */
 #include <cerrno>
 #include <thread>
@@ -18,7 +18,7 @@ using wd::test::StuckMemory;
 class StuckTest : public IoasTest
 {
 protected:
-	/** The driver of device 0 goes away. */
+	/** Remove the driver of device 0. */
 	void removeDevice()
 	{
 		EXPECT_EQ(0, device_->detach());
@@ -42,7 +42,7 @@ TEST_F(StuckTest, RangesAreWrittenWithoutALock)
 	EXPECT_TRUE(endsBefore(stuck_, [&] { removeDevice(); }));
 	stuck_.release();
 	reader.join();
-	/* As they were when the call was made. */
+	/* The ranges are those from the beginning of the call. */
 	ASSERT_EQ(2u, cmd.num_iovas);
 	EXPECT_EQ(0xfedfffffu, stuck_.as<iommu_iova_range>()[0].last);
 	EXPECT_EQ(0xfef00000u, stuck_.as<iommu_iova_range>()[1].start);
@@ -56,7 +56,7 @@ TEST_F(StuckTest, MapHoldsNothing)
 	stuck_.waitTouched();
 	Buffer memory(kPage);
 	EXPECT_TRUE(endsBefore(stuck_, [&] {
-		/* Others go on in the same address space. */
+		/* Other calls on the same address space do not wait. */
 		MockDevice other(1);
 		EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory.address(), kPage, 0x10000));
 		EXPECT_EQ(0, other.bind(*iommufd_));
@@ -69,7 +69,7 @@ TEST_F(StuckTest, MapHoldsNothing)
 	}));
 	stuck_.release();
 	mapper.join();
-	/* The last page table has gone meanwhile: a mapping that is only a record. */
+	/* The last page table has gone meanwhile, so nothing is pinned for the mapping. */
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
 	EXPECT_EQ(0, device_->bind(*iommufd_));
 	attach();
@@ -78,7 +78,7 @@ TEST_F(StuckTest, MapHoldsNothing)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
 }
 
-/* The table that comes while a MAP waits has the mapping in the end. */
+/* A table is made while a MAP waits. In the end it has the mapping, too. */
 TEST_F(StuckTest, TableThatComesMeanwhile)
 {
 	attach();
@@ -143,7 +143,7 @@ TEST_F(StuckTest, AttachHoldsNothing)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, 4 * kPage));
 }
 
-/* The attach also pins mappings that are made while it waits. */
+/* An attach also pins mappings that are made while it waits. */
 TEST_F(StuckTest, MappingThatComesMeanwhile)
 {
 	Buffer memory(2 * kPage);
@@ -161,7 +161,7 @@ TEST_F(StuckTest, MappingThatComesMeanwhile)
 	EXPECT_EQ(2u, Caller::self()->pinnedPages());
 }
 
-/* Two copies of parts of one mapping: the part that is there is not held up by the other. */
+/* Two copies of parts of one mapping. The one whose memory exists does not wait for the other. */
 TEST_F(StuckTest, CopiesShareNoWait)
 {
 	const auto source = static_cast<uint32_t>(iommufd_->allocIoas());

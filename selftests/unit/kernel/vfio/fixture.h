@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hosted kernel with two accelerators, of which the second is in the hands of wd_vfio.
+ * A hosted kernel with two accelerators. wd_vfio is the driver of the second.
  */
 #pragma once
 
@@ -17,7 +17,7 @@ namespace wd::vfiotest
 using hisitest::kPage;
 using hisitest::Space;
 
-/** A function's device file as one caller sees it: results are errno values. */
+/** A function's device file of one caller. Results are errno values. */
 class FunctionFile
 {
 public:
@@ -38,12 +38,12 @@ public:
 	int detach();
 	int detachPasid(uint32_t pasid);
 	int reset() { return ioctl(VFIO_DEVICE_RESET); }
-	/** BAR2 is read and written by pread and pwrite. */
+	/** Access to BAR2 by pread and pwrite. */
 	zip_registers registers();
 
 	ssize_t read(unsigned region, uint64_t at, void *value, size_t size);
 	ssize_t write(unsigned region, uint64_t at, const void *value, size_t size);
-	/** All ones if it fails. */
+	/** Read configuration space. All ones if that fails. */
 	uint32_t config(unsigned at, unsigned size = 4);
 	ssize_t setConfig(unsigned at, uint32_t value, unsigned size);
 	/** Offset of the capability @id in the owner's view, 0 = none. */
@@ -52,9 +52,9 @@ public:
 		int prot = PROT_READ | PROT_WRITE, int flags = MAP_SHARED);
 	int unmap(void *address, size_t size) { return caller_->munmap(address, size); }
 
-	/** @fds: data of SET_IRQS with DATA_EVENTFD. */
+	/** SET_IRQS with DATA_EVENTFD, whose data are @fds. */
 	int signal(unsigned index, unsigned start, const std::vector<int32_t> &fds);
-	/** DATA_NONE. */
+	/** SET_IRQS with DATA_NONE. */
 	int trigger(unsigned index, unsigned start, unsigned count,
 		    unsigned action = VFIO_IRQ_SET_ACTION_TRIGGER);
 
@@ -90,7 +90,7 @@ protected:
 	/** Take the function from its driver and give it to @driver. 0 or -errno. */
 	static int give(const char *driver, const char *address = hisitest::Rig::kSecond);
 	int open(FunctionFile &file) { return file.open(nameOf()); }
-	/** Opened, bound to @space, its requester id attached there, bus mastering on. */
+	/** Open it, bind it to @space, attach its requester id there, and turn bus mastering on. */
 	int makeReady(FunctionFile &file, Space &space);
 };
 

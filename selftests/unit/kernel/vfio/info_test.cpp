@@ -124,8 +124,8 @@ TEST_F(VfioInfo, Interrupts)
 }
 
 /*
- * The function's Express capability is shorter than its version demands: the bytes after it belong
- * to a capability that the owner does not see.
+ * The function's Express capability is shorter than its version demands. The bytes after it belong
+ * to a capability that the owner must not see.
  */
 TEST_F(VfioInfo, CapabilityDoesNotShowItsNeighbour)
 {
@@ -220,9 +220,9 @@ TEST_F(VfioInfo, NoMemoryNoAccess)
 }
 
 /*
- * A guest that rewrites its function's identity: routing, messages, translation. It writes over the
- * whole space byte by byte, and the function's own configuration stays, but for the command
- * register, and a reset.
+ * Attack: a guest tries to change routing, messages and translation of its function. It overwrites
+ * the whole configuration space byte by byte. Only the command register of the function may change,
+ * and a reset may happen.
  */
 TEST_F(VfioInfo, NothingWrittenReachesTheFunction)
 {
@@ -241,7 +241,7 @@ TEST_F(VfioInfo, NothingWrittenReachesTheFunction)
 		EXPECT_EQ(after[i], before[i]) << "at " << 4 * i;
 }
 
-/* With the MSI-X table the owner could send any message anywhere. */
+/* With access to the MSI-X table the owner could send any message to any address. */
 TEST_F(VfioInfo, MsixTableIsNotHis)
 {
 	const uint64_t before = function().barRead(0, 0, 8);
@@ -260,7 +260,7 @@ TEST_F(VfioInfo, ResetByDeviceControl)
 	const unsigned express = file_->capability(kExpress);
 	uint32_t value = 0x55;
 
-	/* A register of the device that a reset clears: low word of the queue assignment. */
+	/* The low word of the queue assignment: a register that a reset clears. */
 	ASSERT_EQ(file_->write(2, 0x100064, &value, 4), 4);
 	ASSERT_EQ(file_->read(2, 0x100064, &value, 4), 4);
 	ASSERT_EQ(value, 0x55u);

@@ -41,7 +41,7 @@ void Client::sendRaw(std::span<const std::byte> bytes, std::initializer_list<int
 		c->cmsg_len = CMSG_LEN(fds.size() * sizeof(int));
 		std::memcpy(CMSG_DATA(c), fds.begin(), fds.size() * sizeof(int));
 	}
-	/* A server that has closed already is the test's business, not ours. */
+	/* The server may have closed already: each test decides whether that is right. */
 	if (sendmsg(socket_.get(), &message, MSG_NOSIGNAL) < 0) {
 		EXPECT_TRUE(errno == EPIPE || errno == ECONNRESET) << strerror(errno);
 	}
@@ -78,7 +78,7 @@ std::optional<Answer> Client::receive()
 		ADD_FAILURE() << "the server does not answer";
 		return std::nullopt;
 	}
-	/* QEMU wants the header in one piece. */
+	/* As QEMU does, expect the header in one piece. */
 	const ssize_t got = recvmsg(socket_.get(), &message, MSG_CMSG_CLOEXEC);
 
 	if (got <= 0)

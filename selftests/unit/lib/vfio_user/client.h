@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A client that can send anything, and a connection on the other end of its socket. */
+/* A client that can send anything, and a connection at the other end of its socket. */
 #pragma once
 
 #include <concepts>
@@ -54,7 +54,7 @@ struct Answer {
 	}
 };
 
-/** The client's end of a socket. Every wait has a limit, after which the test has failed. */
+/** The client's end of a socket. Every wait has a limit; after that the test fails. */
 class Client
 {
 public:
@@ -64,14 +64,14 @@ public:
 	/** @return the id. */
 	uint16_t send(Command command, std::span<const std::byte> body,
 		      std::initializer_list<int> fds = {}, uint32_t flags = kTypeCommand);
-	/** The next message from the server; nothing at its end. */
+	/** The next message of the server; none if the server has closed. */
 	std::optional<Answer> receive();
-	/** send() and its reply; the test fails if there is none, or its id is wrong. */
+	/** Send, and wait for the reply. The test fails if there is none, or if its id is wrong. */
 	Answer call(Command command, std::span<const std::byte> body = {},
 		    std::initializer_list<int> fds = {});
-	/** Whether the server has closed the connection (waits for it). */
+	/** Waits until the server closes the connection. @return false if it does not */
 	bool closed();
-	/** Whether a message is there, without waiting. */
+	/** True if a message has arrived. Does not wait. */
 	bool pending();
 
 	Answer version(const std::string &json = "{}", uint16_t major = 0, uint16_t minor = 0);
@@ -107,7 +107,7 @@ public:
 
 	/** Another connection to the same function, after the first has ended. */
 	void reconnect();
-	/** Hang up and wait until the connection has let go of the function. */
+	/** Hang up and wait until the connection does not use the function any more. */
 	void disconnect();
 	void stop();
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* DMA_MAP and DMA_UNMAP: the memory's owner, its size, and its life. */
+/* DMA_MAP and DMA_UNMAP: which memory is accepted, its size, and how long it is used. */
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -42,7 +42,7 @@ TEST(DmaMap, MemoryIsTheFile)
 	EXPECT_FALSE(present(rig.memory, 0x100000 + kSize - kPage));
 }
 
-/* VFIOUSER-DMA-2: ROM and mapped BARs: there, but no memory of ours. */
+/* VFIOUSER-DMA-2: ROM and mapped BARs are ranges without memory. */
 TEST(DmaMap, RangeWithoutDescriptorHasNoMemory)
 {
 	Rig rig;
@@ -70,7 +70,7 @@ TEST(DmaMap, ReadOnlyMemoryIsNotWritten)
 	EXPECT_FALSE(rig.memory.compareExchange(0, expected, 1, exchanged));
 }
 
-/* VFIOUSER-DMA-3: the attacker's arithmetic. */
+/* VFIOUSER-DMA-3: the attack: ranges that overflow or are not aligned. */
 TEST(DmaMap, ImpossibleRangesAreErrors)
 {
 	Rig rig;
@@ -137,8 +137,8 @@ TEST(DmaMap, MalformedRequestsAreErrors)
 }
 
 /*
- * VFIOUSER-DMA-4: the attacker gives something that is no memory, or memory that can vanish under
- * the server.
+ * VFIOUSER-DMA-4: the attack: a descriptor of something else than memory, or of memory that can
+ * vanish while the server uses it.
  */
 TEST(DmaMap, FilesThatCannotBeTrustedAreErrors)
 {
@@ -162,7 +162,7 @@ TEST(DmaMap, FilesThatCannotBeTrustedAreErrors)
 
 	ASSERT_EQ(fcntl(fixed.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_WRITE), 0);
 	EXPECT_EQ(rig.client->map(0, kPage, fixed.get()).error(), uint32_t{EPERM});
-	/* A descriptor for reading cannot give write access. */
+	/* A read-only descriptor cannot give write access. */
 	const UniqueFd file = makeMemory(kSize);
 	const UniqueFd readOnly(open(("/proc/self/fd/" + std::to_string(file.get())).c_str(),
 				     O_RDONLY | O_CLOEXEC));
@@ -172,7 +172,7 @@ TEST(DmaMap, FilesThatCannotBeTrustedAreErrors)
 	EXPECT_FALSE(rig.memory.store(0, 8, 1));
 }
 
-/* VFIOUSER-DMA-4: a file that pretends to be enormous. */
+/* VFIOUSER-DMA-4: a sparse file of enormous size. */
 TEST(DmaMap, MonstrousFileIsAnError)
 {
 	Rig rig;
@@ -201,7 +201,7 @@ TEST(DmaMap, OverlapsAreErrorsAndChangeNothing)
 	}
 	EXPECT_EQ(error(6, 2, file.get()), 0u);
 	EXPECT_EQ(error(12, 1, file.get()), 0u);
-	/* A range without memory is there all the same. */
+	/* A range without memory overlaps, too. */
 	ASSERT_EQ(error(20, 4, -1), 0u);
 	EXPECT_EQ(error(21, 1, file.get()), uint32_t{EEXIST});
 }
@@ -229,7 +229,7 @@ TEST(DmaUnmap, ExactRangeGoesAndIsEchoed)
 
 	EXPECT_EQ(answer.body, bytesOf(DmaUnmap{24, 0, 0, kSize}));
 	EXPECT_FALSE(present(rig.memory, 0));
-	/* The client's picture of the memory is wrong: it learns that, as from libvfio-user. */
+	/* Nothing is mapped there: the client gets an error, as from libvfio-user. */
 	EXPECT_EQ(rig.client->unmap(0, kSize).error(), uint32_t{ENOENT});
 }
 
@@ -316,7 +316,7 @@ TEST(DmaUnmap, ReplyWaitsForTheLastUser)
 
 		rig.client->send(Command::DmaUnmap,
 				 bytesOf(DmaUnmap{sizeof(DmaUnmap), 0, 0, kSize}));
-		/* New users find nothing, although the old one is still there. */
+		/* New users find no memory, although the old one still uses it. */
 		while (present(rig.memory, 0))
 			std::this_thread::yield();
 		EXPECT_FALSE(rig.client->pending());
@@ -328,7 +328,7 @@ TEST(DmaUnmap, ReplyWaitsForTheLastUser)
 	EXPECT_TRUE(answer->ok());
 }
 
-/* TSan and ASan: devices use memory while the client maps and unmaps it. */
+/* For TSan and ASan: devices use memory while the client maps and unmaps it. */
 TEST(DmaUnmap, RacesWithUsers)
 {
 	Rig rig;

@@ -12,7 +12,7 @@ namespace wd::vfio_user::test
 namespace
 {
 
-constexpr uint64_t kPartOffset = 0x2000; /* of the shared part, in its file */
+constexpr uint64_t kPartOffset = 0x2000; /* offset of the shared part in its file */
 
 std::byte *mapFile(const UniqueFd &fd, uint64_t size)
 {

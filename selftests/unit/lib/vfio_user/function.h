@@ -20,8 +20,8 @@ constexpr uint64_t kPartSize = 0x10000, kPartShared = 0xa000;
 constexpr unsigned kMsiVectors = 4, kMsixVectors = 8;
 
 /**
- * BAR0 4 KiB MSI-X table; BAR1 storage; BAR2 (64 bit) shared as a whole; BAR4 (64 bit) of which the
- * first ten pages are shared, from the third page of their file on.
+ * BAR0: 4 KiB MSI-X table. BAR1: registers that keep what is written. BAR2 (64 bit): shared as a
+ * whole. BAR4 (64 bit): its first ten pages are shared; they begin at the third page of their file.
  */
 class TestFunction final : public machine::PciFunction
 {
@@ -67,7 +67,7 @@ private:
 	std::atomic<unsigned> resets_{0};
 };
 
-/** A memfd as QEMU's memory backend makes it: sealed against shrinking and growing. */
+/** A memfd like that of QEMU's memory backend: sealed against shrinking and growing. */
 UniqueFd makeMemory(uint64_t size, bool sealed = true);
 
 } // namespace wd::vfio_user::test

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The machine's view of memory that several connections announce. */
+/* Several connections announce memory: what the machine sees of it. */
 #include <fcntl.h>
 #include <system_error>
 
@@ -55,13 +55,13 @@ TEST(GuestMemory, RangeStaysUntilTheLastClaimGoes)
 	EXPECT_TRUE(present(memory, 0));
 	release(memory, two);
 	EXPECT_FALSE(present(memory, 0));
-	/* Not a claim any more. */
+	/* This claim has ended already. */
 	release(memory, two);
 }
 
 /*
- * QEMU changes the map for one function after the other: between the two the claims of one are the
- * whole range, those of the other its pieces, one of them read-only.
+ * QEMU changes the map of one function after the other. In between one function claims the whole
+ * range, and the other claims its pieces, one of them read-only.
  */
 TEST(GuestMemory, NewestClaimDecidesAboutWriting)
 {
@@ -110,7 +110,7 @@ TEST(GuestMemory, CopiesCrossTheBordersOfRanges)
 	EXPECT_TRUE(memory.read(0, back.data(), 0));
 }
 
-/* Every split into head, words and tail; nothing beside the range is touched. */
+/* Every split into head, words and tail. Bytes beside the range must not change. */
 TEST(GuestMemory, ShortCopiesAtEveryOffset)
 {
 	GuestMemory memory;
@@ -178,7 +178,7 @@ TEST(GuestMemory, CompareExchange)
 	EXPECT_FALSE(memory.compareExchange(kPage, expected, 7, exchanged));
 }
 
-/* Another virtual machine must not get between the functions of this one. */
+/* Another virtual machine must not join the functions of this one. */
 TEST(GuestMemory, OtherMemoryAtTheSamePlaceIsRefused)
 {
 	GuestMemory memory;
@@ -239,12 +239,12 @@ TEST(ReadGate, WaitsForOldLeasesOnly)
 	EXPECT_FALSE(done);
 	old.reset();
 	while (!done) {
-		/* Readers that come and go do not hold the writer up. */
+		/* The writer does not wait for readers that come later. */
 		ReadGate::Lease lease(gate);
 	}
 }
 
-/* The property itself: no reader sees an object after the writer has gone on. */
+/* The main property: when the writer goes on, no reader uses the old object. */
 TEST(ReadGate, NobodyUsesWhatWasReplaced)
 {
 	ReadGate gate;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* VERSION: begins a connection, or ends it at once. */
+/* VERSION begins a connection, or ends it at once. */
 #include <fcntl.h>
 #include <nlohmann/json.hpp>
 #include <sys/eventfd.h>
@@ -61,7 +61,7 @@ TEST(Handshake, CapabilitiesAreOptional)
 	EXPECT_TRUE(rig.client->call(Command::Version, bytesOf(Version{})).ok());
 }
 
-/* VFIOUSER-VER-2: a client of the future asks for 0.7: it gets 0.0 and may decide. */
+/* VFIOUSER-VER-2: a newer client asks for 0.7. It gets 0.0, and may decide. */
 TEST(Handshake, NewerMinorGetsOurs)
 {
 	Rig rig(false);
@@ -79,7 +79,7 @@ TEST(Handshake, OtherMajorEndsIt)
 	expectRefused(rig, rig.client->version("{}", 7), ENOTSUP);
 }
 
-/* VFIOUSER-VER-1: the attacker aims at the JSON parser. */
+/* VFIOUSER-VER-1: the attack: malformed JSON. */
 TEST(Handshake, BadJsonEndsIt)
 {
 	const std::string deep(20000, '[');
@@ -97,7 +97,7 @@ TEST(Handshake, BadJsonEndsIt)
 	}
 }
 
-/* VFIOUSER-VER-1: the attacker hopes for a read after the end of the message. */
+/* VFIOUSER-VER-1: the attack: make the server read after the end of the message. */
 TEST(Handshake, TextWithoutNulEndsIt)
 {
 	Rig rig(false);
@@ -114,7 +114,7 @@ TEST(Handshake, ShortBodyEndsIt)
 	expectRefused(rig, rig.client->call(Command::Version, bytesOf(uint16_t{0})), EINVAL);
 }
 
-/* VFIOUSER-VER-1: the attacker wants the server to keep descriptors. */
+/* VFIOUSER-VER-1: the attack: make the server keep descriptors. */
 TEST(Handshake, DescriptorsEndItAndAreClosed)
 {
 	Rig rig(false);
@@ -134,7 +134,7 @@ TEST(Handshake, DescriptorsEndItAndAreClosed)
 	EXPECT_EQ(::read(reader.get(), &byte, 1), 0);
 }
 
-/* VFIOUSER-VER-1: the attacker skips the negotiation. */
+/* VFIOUSER-VER-1: the attack: skip the negotiation. */
 TEST(Handshake, OtherCommandFirstEndsIt)
 {
 	Rig rig(false);
@@ -145,8 +145,8 @@ TEST(Handshake, OtherCommandFirstEndsIt)
 }
 
 /*
- * A client that does not want the answer cannot go on; nothing is sent to it (the fuzzer found
- * this).
+ * A client that wants no reply to VERSION cannot go on. The server sends nothing to it (a fault
+ * that the fuzzer found).
  */
 TEST(Handshake, PostedVersionEndsItSilently)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Information for the client about the function. */
+/* The client asks for information about the function. */
 #include <sys/stat.h>
 
 #include "client.h"
@@ -44,7 +44,7 @@ TEST(Info, Device)
 	EXPECT_EQ(info.interrupts, 5u);
 }
 
-/* VFIOUSER-INFO-6, VFIOUSER-MSG-6: the attacker makes the server read or write past a structure. */
+/* VFIOUSER-INFO-6, VFIOUSER-MSG-6: the attack: make the server read or write beyond a structure. */
 TEST(Info, WrongSizesAreErrors)
 {
 	Rig rig;
@@ -108,8 +108,8 @@ TEST(Info, WholeSharedBar)
 }
 
 /*
- * VFIOUSER-INFO-3, VFIOUSER-INFO-4: the two-step of QEMU; a capability flag in the short form
- * would make it refuse the device.
+ * VFIOUSER-INFO-3, VFIOUSER-INFO-4: QEMU asks twice, with a short and a long buffer. With a
+ * capability flag in the short reply it would refuse the device.
  */
 TEST(Info, PartlySharedBarNeedsRoom)
 {

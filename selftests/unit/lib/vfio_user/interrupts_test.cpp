@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* DEVICE_SET_IRQS, and messages that reach the eventfds. */
+/* DEVICE_SET_IRQS, and interrupts that signal the eventfds. */
 #include <fcntl.h>
 #include <sys/eventfd.h>
 
@@ -18,7 +18,7 @@ UniqueFd makeEvent()
 	return UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 }
 
-/* Signals since the last call. */
+/* Number of signals since the last call. */
 uint64_t signals(const UniqueFd &event)
 {
 	eventfd_t count = 0;
@@ -31,7 +31,7 @@ void enableMsix(Rig &rig, uint16_t bits = 0x8000)
 	ASSERT_TRUE(rig.client->write(kRegionConfig, rig.function.msixControl(), bits).ok());
 }
 
-/** The commands of QEMU when the guest sets MSI-X up. */
+/** Send the commands that QEMU sends when the guest sets MSI-X up. */
 void giveMsix(Rig &rig, uint32_t vector, const UniqueFd &event)
 {
 	ASSERT_TRUE(rig.client->setIrqs(kGive, kIrqMsix, vector, 1, {event.get()}).ok());
@@ -185,8 +185,8 @@ TEST(Interrupts, ErrorEventIsNeverSignalled)
 }
 
 /*
- * VFIOUSER-IRQ-2: the attacker tries each field; none of it may change a vector or reach past the
- * table.
+ * VFIOUSER-IRQ-2: the attack: wrong values in each field. They must not change a vector or reach
+ * beyond the table.
  */
 TEST(Interrupts, MalformedRequestsChangeNothing)
 {
@@ -199,7 +199,7 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 
 	enableMsix(rig);
 	giveMsix(rig, 0, kept);
-	/* data kind: none, two; action: none, two; unknown bits */
+	/* no kind of data or two, no action or two, unknown bits */
 	for (const uint32_t flags : {0x20u, 0x25u, 0x27u, 0x04u, 0x3cu, 0x64u, 0x80000024u, 0u})
 		refused(rig.client->setIrqs(flags, kIrqMsix, 0, 1));
 	/* no such type */
@@ -214,7 +214,7 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 	refused(rig.client->setIrqs(kDisable, kIrqMsix, 0, 0xffffffff));
 	refused(rig.client->setIrqs(kGive, kIrqIntx, 0, 1, {fd}));
 	refused(rig.client->setIrqs(kGive, kIrqError, 0, 2, {fd, fd}));
-	/* fewer or more descriptors than vectors; descriptors without need */
+	/* fewer or more descriptors than vectors; descriptors where none belong */
 	refused(rig.client->setIrqs(kGive, kIrqMsix, 0, 2, {fd}));
 	refused(rig.client->setIrqs(kGive, kIrqMsix, 0, 1, {fd, fd}));
 	refused(rig.client->setIrqs(kDisable, kIrqMsix, 0, 0, {fd}));
@@ -230,7 +230,7 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 	refused(rig.client->setIrqs(kSetNone | kSetMask, kIrqMsix, 0, 1));
 	refused(rig.client->setIrqs(kSetNone | kSetUnmask, kIrqRequest, 0, 1));
 	refused(rig.client->setIrqs(kSetEventFd | kSetMask, kIrqMsi, 0, 1, {fd}));
-	/* sizes that lie */
+	/* wrong sizes */
 	for (const uint32_t argsz : {0u, 19u, 21u, 0xffffffffu})
 		refused(rig.client->call(Command::SetIrqs,
 					 bytesOf(IrqSet{argsz, kDisable, kIrqMsix, 0, 0})));
@@ -241,7 +241,7 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 	EXPECT_EQ(signals(event), 0u);
 }
 
-/* VFIOUSER-IRQ-6: the attacker gives a full pipe, to make the device's thread wait for ever. */
+/* VFIOUSER-IRQ-6: the attack: a full pipe, so that the device's thread waits for ever. */
 TEST(Interrupts, OnlyEventFdsAreTaken)
 {
 	Rig rig;
@@ -256,7 +256,7 @@ TEST(Interrupts, OnlyEventFdsAreTaken)
 			  uint32_t{EINVAL});
 }
 
-/* VFIOUSER-IRQ-6: ... or a blocking eventfd with a full counter. */
+/* VFIOUSER-IRQ-6: the same with a blocking eventfd whose counter is full. */
 TEST(Interrupts, FullEventFdDoesNotBlock)
 {
 	Rig rig;
@@ -283,7 +283,7 @@ TEST(Interrupts, NothingIsSignalledAfterTheClientIsGone)
 	EXPECT_EQ(signals(event), 0u);
 }
 
-/* TSan: an engine signals while the client changes vectors. */
+/* For TSan: an engine signals while the client changes vectors. */
 TEST(Interrupts, SignalsRaceWithChanges)
 {
 	Rig rig;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Descriptors and mappings before and after everything a client can do. */
+/* The server has as many descriptors and mappings after a client's actions as before. */
 #include <filesystem>
 #include <fstream>
 #include <sys/eventfd.h>
@@ -21,7 +21,7 @@ size_t openDescriptors()
 	return static_cast<size_t>(std::distance(begin, std::filesystem::directory_iterator()));
 }
 
-/* Mappings of guest memory; the allocator's and the threads' own come and go. */
+/* Count only mappings of guest memory: those of the allocator and of threads come and go. */
 size_t guestMappings()
 {
 	std::ifstream maps("/proc/self/maps");
@@ -90,7 +90,7 @@ TEST(Leaks, AfterAnOrderlyEnd)
 	}
 }
 
-/* The attacker hangs up, or breaks the framing, while descriptors are under way. */
+/* The attack: hang up, or break the framing, while descriptors are on their way. */
 TEST(Leaks, AfterADisorderlyEnd)
 {
 	Rig rig;

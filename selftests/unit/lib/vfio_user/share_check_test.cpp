@@ -13,15 +13,15 @@ namespace
 constexpr uint64_t kPage = 4096, kSize = 64 * kPage;
 constexpr char kComplaint[] = "not shared with this process";
 
-/** Bus mastering on, which makes the server look. */
+/** Switch bus mastering. When it comes on, the server checks the memory. */
 void master(Rig &rig, bool on = true)
 {
 	ASSERT_TRUE(rig.client->write(kRegionConfig, 4, static_cast<uint16_t>(on ? 6 : 2)).ok());
 }
 
 /**
- * Answers DMA_READ as QEMU does, from @content, until the server asks no more: that is when it
- * answers a command that was sent after the reply. @return requests.
+ * Answers DMA_READ requests from @content, as QEMU does. Ends when the server answers a command
+ * that was sent after the last reply: then it has no more requests. @return number of requests.
  */
 unsigned serveReads(Rig &rig, std::span<const std::byte> content, uint32_t error = 0)
 {
@@ -79,7 +79,7 @@ Bytes pattern()
 {
 	Bytes bytes(kSize);
 
-	/* The first half is zero, as most of a guest's memory is. */
+	/* The first half stays zero, like most of a guest's memory. */
 	std::fill(bytes.begin() + kSize / 2, bytes.end(), std::byte{0x5a});
 	return bytes;
 }
@@ -99,7 +99,7 @@ TEST(ShareCheck, SharedMemoryIsFoundGood)
 	EXPECT_GE(serveReads(rig, content), 2u);
 	EXPECT_TRUE(works(rig));
 	EXPECT_EQ(rig.log().find(kComplaint), std::string::npos);
-	/* Known for good: no more questions. */
+	/* The file is known to be shared: the server asks no more. */
 	master(rig, false);
 	master(rig);
 	EXPECT_EQ(serveReads(rig, content), 0u);
@@ -118,12 +118,12 @@ TEST(ShareCheck, PrivateMemoryIsRefused)
 	EXPECT_FALSE(works(rig));
 	EXPECT_NE(rig.log().find(kComplaint), std::string::npos);
 	EXPECT_NE(rig.log().find("share=on"), std::string::npos);
-	/* The connection goes on: QEMU would abort without it (11). */
+	/* The connection goes on, because QEMU would abort without it. */
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
 	EXPECT_TRUE(rig.client->unmap(0, kSize).ok());
 }
 
-/* Nothing but zeros on both sides proves nothing. */
+/* If both sides read zeros, that proves nothing. */
 TEST(ShareCheck, EmptyMemoryIsNotAccused)
 {
 	Rig rig;
@@ -133,7 +133,7 @@ TEST(ShareCheck, EmptyMemoryIsNotAccused)
 	master(rig);
 	EXPECT_GT(serveReads(rig, Bytes(kSize)), 0u);
 	EXPECT_TRUE(works(rig));
-	/* Still in doubt: it is looked at again. */
+	/* The file is still in doubt, so the server checks it again. */
 	master(rig, false);
 	master(rig);
 	EXPECT_GT(serveReads(rig, Bytes(kSize)), 0u);
@@ -160,7 +160,7 @@ TEST(ShareCheck, MissingMemoryIsSaid)
 	EXPECT_NE(rig.log().find("no guest memory"), std::string::npos);
 }
 
-/* The attacker answers with anything but the requested bytes. */
+/* The attack: answers without the requested bytes. */
 TEST(ShareCheck, MalformedReplies)
 {
 	Rig rig;
@@ -185,7 +185,7 @@ TEST(ShareCheck, MalformedReplies)
 	};
 	Header header = ask(true);
 
-	/* wrong id and wrong command: ignored, the question stands */
+	/* wrong id and wrong command: the server ignores them and waits on */
 	Header wrong = header;
 
 	wrong.id++;
@@ -194,7 +194,7 @@ TEST(ShareCheck, MalformedReplies)
 	wrong.command = static_cast<uint16_t>(Command::DmaWrite);
 	answer(wrong, Bytes(16));
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
-	/* short, a count that lies, longer than asked */
+	/* too short, a wrong count, longer than requested */
 	answer(header, {});
 	header = ask(false);
 	answer(header, Bytes(15));
@@ -205,12 +205,12 @@ TEST(ShareCheck, MalformedReplies)
 	header = ask(false);
 	answer(header, Bytes(60000, std::byte{0xff}));
 	ask(false);
-	/* the end while a question is open */
+	/* the connection ends while a request is open */
 	rig.disconnect();
 	EXPECT_EQ(rig.log().find(kComplaint), std::string::npos);
 }
 
-/* A range may go while its sample is on the way. */
+/* A range may be unmapped while the server waits for its sample. */
 TEST(ShareCheck, UnmapWhileItLooks)
 {
 	Rig rig;

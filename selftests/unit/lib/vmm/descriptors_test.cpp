@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Words of a guest: every field where VT-d has it, and every reserved bit refused. */
+/* Words of a guest: every field is where VT-d has it, and every reserved bit is refused. */
 #include <gtest/gtest.h>
 #include <random>
 
@@ -32,12 +32,12 @@ TEST(PasidEntries, FirstStage)
 	EXPECT_FALSE(entry.table.supervisor || entry.table.writeProtect || entry.table.extended);
 	words[0] = 1 | 4 << 6;
 	EXPECT_EQ(PasidEntry::Kind::PassThrough, parsePasidEntry(words).kind);
-	/* Not present: nothing else is looked at. */
+	/* If the entry is not present, all other bits are ignored. */
 	words[0] = 0x7fe;
 	EXPECT_EQ(PasidEntry::Kind::Absent, parsePasidEntry(words).kind);
 }
 
-/* A guest without NEST cannot nest, and one without second stage has none. */
+/* The guest's unit has neither NEST nor a second stage, so such entries are bad. */
 TEST(PasidEntries, KindsAndReservedBitsThatAreBad)
 {
 	for (unsigned type : {0u, 2u, 3u, 5u, 6u, 7u})
@@ -71,7 +71,7 @@ TEST(Descriptors, PasidIotlb)
 	command = parseDescriptor({6 | 2 << 4 | 5ull << 16 | 9ull << 32});
 	EXPECT_EQ(Kind::FlushPasid, command.kind);
 	EXPECT_EQ(wd::VtdFlush::kEverything, command.flush.pages);
-	/* A region as large as the address space is everything; a larger one does not exist. */
+	/* A region as large as the address space means everything. A larger one is invalid. */
 	command = parseDescriptor({6 | 3 << 4, 52});
 	EXPECT_EQ(wd::VtdFlush::kEverything, command.flush.pages);
 	EXPECT_EQ(0u, command.flush.address);
@@ -136,7 +136,7 @@ TEST(Descriptors, ReservedBits)
 		}
 		Descriptor bad = words;
 
-		bad[0] |= 1ull << 7; /* reserved in all but iotlb and the device TLB's MIP */
+		bad[0] |= 1ull << 7; /* reserved, except in iotlb and in the device TLB's MIP */
 		if ((words[0] & 0xf) != 2 && (words[0] & 0xf) != 8 && (words[0] & 0xf) != 5) {
 			EXPECT_EQ(Kind::Invalid, parseDescriptor(bad).kind) << words[0];
 		}
@@ -161,7 +161,7 @@ TEST(Descriptors, PageRequest)
 	EXPECT_EQ(0u, words[2] | words[3]);
 }
 
-/* For any words of a guest the results are inside the fields' ranges. */
+/* For any words of a guest each result is in the range of its field. */
 TEST(Descriptors, RandomWords)
 {
 	std::mt19937_64 random(1);

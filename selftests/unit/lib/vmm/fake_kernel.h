@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kernel that hands out ids and remembers page tables, flushes and waiting faults. And a device
- * that remembers its attachments.
+ * A kernel that gives out ids, and records page tables, flushes and waiting faults; and a device
+ * that records its attachments.
  */
 #pragma once
 
@@ -113,7 +113,7 @@ public:
 	int sysfsResolve(const std::string &, std::string &) noexcept override { return -ENOENT; }
 	int currentNode() noexcept override { return 0; }
 
-	/** A group of one page of @device at @pasid. */
+	/** Add a fault group of one page of @device at @pasid. */
 	void fault(uint32_t cookie, uint32_t device, uint32_t pasid, uint64_t address)
 	{
 		const uint32_t last = IOMMU_PGFAULT_FLAGS_LAST_PAGE;
@@ -170,7 +170,9 @@ private:
 	uint32_t next_ = 1;
 };
 
-/** Attached tables by host PASID. Its PASIDs are the guest's plus 100, the requester id's is 0. */
+/**
+ * Attached tables by host PASID, which is the guest's PASID plus 100, or 0 for the requester id.
+ */
 class FakeDevice final : public wd::vmm::Device
 {
 public:

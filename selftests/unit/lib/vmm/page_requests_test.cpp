@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Faults into the guest, answers out of it; the guest answers late, twice, wrongly, or never. */
+/* Faults go into the guest, answers come out: also late, twice, wrong, or not at all. */
 #include "rig.h"
 
 namespace test
@@ -42,7 +42,7 @@ TEST_F(PageRequests, ThereAndBack)
 	EXPECT_EQ(9u, kernel_.answers[0].cookie);
 	EXPECT_EQ(unsigned(IOMMUFD_PAGE_RESP_SUCCESS), kernel_.answers[0].code);
 	EXPECT_EQ(0u, iommu_.unanswered());
-	/* Once more, and one without a request. */
+	/* Answer once more, and answer a group that does not exist. */
 	iommu_.execute(response(3, requests[0].group, 0));
 	iommu_.execute(response(3, (requests[0].group + 1) % 512, 0));
 	EXPECT_EQ(1u, kernel_.answers.size());
@@ -62,7 +62,7 @@ TEST_F(PageRequests, AnyOtherAnswerIsARefusal)
 	}
 }
 
-/* A guest process answers for another one's PASID. */
+/* The guest answers with the PASID of another process. */
 TEST_F(PageRequests, AnswerWithTheWrongPasid)
 {
 	kernel_.fault(9, 5, 103, 0x7000);
@@ -102,7 +102,7 @@ TEST_F(PageRequests, LateAnswerAfterTheTableWent)
 	}
 }
 
-/* 512 numbers: a guest that never answers stops its own faults, which wait in the kernel. */
+/* There are 512 group numbers. If a guest never answers, its further faults wait in the kernel. */
 TEST_F(PageRequests, GuestThatNeverAnswers)
 {
 	for (uint32_t i = 0; i < 600; i++)
@@ -117,7 +117,7 @@ TEST_F(PageRequests, GuestThatNeverAnswers)
 	for (const auto &request : requests)
 		groups.insert(request.group);
 	EXPECT_EQ(512u, groups.size()) << "each has a number of its own";
-	/* As it answers, the others come, in order. */
+	/* With each answer the next one comes, in order. */
 	uint64_t next = 512;
 
 	for (unsigned i = 0; i < 88; i++) {

@@ -66,7 +66,7 @@ protected:
 		EXPECT_TRUE(memory_.store(at + 16, q2));
 		EXPECT_TRUE(memory_.store(at, q0));
 	}
-	/** A first-stage table at @root, as the guest announces it. */
+	/** Write an entry for a first-stage table at @root, and tell the unit, as a guest does. */
 	VirtualIommu::Result bind(uint32_t pasid, uint64_t root, uint16_t domain = 1)
 	{
 		setEntry(pasid, kPresent | kFirstStage, domain, root);
@@ -87,7 +87,7 @@ protected:
 				     [](const auto &item) { return item.second.nested; });
 	}
 
-	/** Lives longer than the virtual IOMMU. */
+	/** Make a device, which lives longer than the virtual IOMMU. */
 	FakeDevice &device(uint32_t id) { return devices_.emplace_back(id); }
 
 	std::list<FakeDevice> devices_;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* PASIDs of a guest and the devices that follow them. */
+/* PASIDs of a guest, and the attachments of devices that follow from them. */
 #include "rig.h"
 
 namespace test
@@ -81,7 +81,7 @@ TEST_F(Rig, FunctionFollowsEveryPasidAndItsRequesterId)
 	EXPECT_THROW(iommu_.addFunction(kRid, function), wd::Error);
 }
 
-/* Tables of the same PASID in two functions are two tables. */
+/* The same PASID of two functions has two tables. */
 TEST_F(Rig, FunctionsHaveDirectoriesOfTheirOwn)
 {
 	FakeDevice &one = device(5);
@@ -128,7 +128,7 @@ TEST_F(Rig, FlushesReachTheTablesThatTheyName)
 	kernel_.flushes.clear();
 	EXPECT_EQ(Result::Done, iommu_.execute(flushPages(2, 2, 0x40000, 4)));
 	EXPECT_TRUE(kernel_.flushes.empty()) << "there is no such PASID in domain 2";
-	/* The device TLB is flushed with the table; a wait is the VMM's. */
+	/* Device TLBs are flushed together with the table. The VMM handles a wait. */
 	EXPECT_EQ(Result::Done, iommu_.execute({8}));
 	EXPECT_EQ(Result::NotOurs, iommu_.execute({5}));
 	EXPECT_EQ(Result::Invalid, iommu_.execute({0}));
@@ -146,13 +146,13 @@ TEST_F(Rig, FlushThatTheKernelRefusesForgetsEverything)
 	EXPECT_EQ(Result::Done, iommu_.execute(flushPages(1, 1, 1ull << 62, 0)));
 	ASSERT_EQ(1u, kernel_.flushes.size());
 	EXPECT_EQ(UINT64_MAX, kernel_.flushes[0].second.npages);
-	/* Not even that: no device may use translations that could be stale. */
+	/* If the whole flush fails, too, no device may use translations that could be stale. */
 	kernel_.flushErrors = 2;
 	EXPECT_EQ(Result::Done, iommu_.execute(flushPages(1, 1, 0, 0)));
 	EXPECT_TRUE(queue.attached.empty());
 }
 
-/* Tables at addresses and of widths that the host does not have, and garbage, are no tables. */
+/* Tables at addresses or with widths that the host cannot have, and garbage, count as absent. */
 TEST_F(Rig, EntriesThatCannotBe)
 {
 	FakeDevice &queue = device(5);
@@ -180,7 +180,7 @@ TEST_F(Rig, DirectoriesThatCannotBe)
 	FakeDevice &function = device(5);
 
 	iommu_.addFunction(kRid, function);
-	/* Outside the memory, at its end, and one that leads out of it. */
+	/* Outside the memory, at its end, and partly outside. */
 	for (uint64_t gpa : {uint64_t{0}, kGpa + kGuestSize - 8, ~uint64_t{0xfff}})
 		iommu_.setDirectory(kRid, gpa, 7);
 	EXPECT_TRUE(function.attached.empty());
@@ -197,8 +197,8 @@ TEST_F(Rig, DirectoriesThatCannotBe)
 	EXPECT_EQ(1u, function.attached.size());
 }
 
-/* Every directory entry leads to one and the same table, with all of its 64 entries present: the
- * guest wants the host to make half a million page tables. */
+/* The attack: all directory entries lead to one table whose 64 entries are present, so that the
+ * host should make half a million page tables. */
 TEST_F(Rig, GuestThatWantsAllTables)
 {
 	FakeDevice &function = device(5);

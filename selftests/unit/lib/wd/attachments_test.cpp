@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The attribute of attachments, its lines and the picture of them. */
+/* The attribute "attachments": its lines, and the picture that is drawn of them. */
 #include <gtest/gtest.h>
 
 #include "wd/attachments.h"
@@ -105,7 +105,7 @@ TEST(Attachments, OfEveryUnit)
 		  drawAttachments(found));
 }
 
-/* Nothing to see, and not allowed to look, are two answers. */
+/* "No attachments" and "not allowed to see them" are different answers. */
 TEST(Attachments, WhoMayNotLookIsTold)
 {
 	test::FakeHost host;

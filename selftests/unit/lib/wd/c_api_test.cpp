@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The C API of the threads on the fake host: results, sharing, streams, hostile devices. */
+/* The C API on the fake host: results, sharing, streams, hostile devices. */
 #include <cstdlib>
 #include <cstring>
 #include <gtest/gtest.h>
@@ -351,7 +351,7 @@ TEST_F(CApiTest, HintsAreZeroToTen)
 	EXPECT_EQ(wd_request_queue(&queue_), 0);
 }
 
-/* An empty stream needs the room that it takes, not more. */
+/* For an empty stream, room for exactly its bytes is enough. */
 TEST_F(CApiTest, EmptyInputNeedsJustItsRoom)
 {
 	for (const auto &[name, size] : {std::pair("deflate", 5u), {"zlib", 11u}, {"gzip", 23u}}) {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The library's requests for user-managed tables and faults, field by field, against a fake kernel.
- */
+/* The library's requests for user-managed tables and faults, field by field, with a fake kernel. */
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -17,7 +16,7 @@ using namespace wd;
 
 constexpr uint32_t kDevice = 5, kIoas = 7, kParent = 8, kNested = 9, kQueue = 10, kFd = 1005;
 
-/** Answers as the kernel would, and remembers the requests. */
+/** Answers as the kernel does, and records the requests. */
 class Nesting : public testing::Test
 {
 protected:

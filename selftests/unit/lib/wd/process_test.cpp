@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The library and the process around it: fork(), an end without cleaning up, closed standard
- * descriptors, memory that was not shared.
+ * The library in a process: fork(), an exit without cleaning up, closed standard descriptors,
+ * memory that was not shared.
  */
 #include <cstdlib>
 #include <cstring>
@@ -73,7 +73,7 @@ public:
 		r.dst_len = kSize;
 		return r;
 	}
-	/** Compresses; the output is that of 64 KiB of 'a'. */
+	/** Compresses, and checks that the output is that of 64 KiB of 'a'. */
 	bool works()
 	{
 		std::memset(memory_ + kSize, 0, kSize);
@@ -260,8 +260,7 @@ TEST_F(ProcessTest, ASessionOfTheParentRefusesInAChild)
 	EXPECT_TRUE(result.ok());
 }
 
-/* A prefork server: its parent has everything open, each child opens its own, and all work at once.
- */
+/* A prefork server: the parent has everything open, each child opens its own, all work at once. */
 TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 {
 	if (kThreadSanitizer)
@@ -284,7 +283,7 @@ TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 					wrong = 2;
 				else if (wd_send(&worker.queue(), nullptr) != -ESTALE)
 					wrong = 3;
-				/* And a child of the child. */
+				/* A child of the child does the same. */
 				else if (!i && inChild([&] {
 						 Worker third;
 						 return third.error() || third.share() ||
@@ -311,7 +310,7 @@ TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 	EXPECT_TRUE(worker.works());
 }
 
-/* As Python's multiprocessing treats inherited objects. */
+/* A child calls exit(), as Python's multiprocessing does, and has the parent's objects. */
 TEST_F(ProcessTest, AChildThatExitsIsQuiet)
 {
 	if (kAddressSanitizer)
@@ -352,7 +351,7 @@ TEST_F(ProcessTest, AnEndWithoutReleaseIsQuiet)
 			if (worker->error() || worker->share() || !worker->works())
 				std::exit(3);
 			wd_zip_req r = worker->request();
-			wd_send(&worker->queue(), &r); /* one in flight */
+			wd_send(&worker->queue(), &r); /* leave one in flight */
 			std::exit(0);
 		},
 		::testing::ExitedWithCode(0), "^$");
@@ -407,7 +406,7 @@ TEST_F(ProcessTest, AForgottenShareHasItsOwnStatusAndNamesTheAddress)
 		<< wd_last_error();
 	EXPECT_NE(std::string(wd_zip_status_text(r.status)).find("not shared"), std::string::npos);
 
-	/* The source only; then the destination for reading only. */
+	/* Share only the source, then also the destination, but only for reading. */
 	ASSERT_EQ(wd_mem_share(&worker.queue(), worker.memory(), kSize, WD_MEM_READ), 0);
 	r = worker.request();
 	ASSERT_EQ(wd_zip_run(&worker.queue(), &r, 60000), 0);
@@ -422,7 +421,7 @@ TEST_F(ProcessTest, AForgottenShareHasItsOwnStatusAndNamesTheAddress)
 	EXPECT_NE(std::string(wd_last_error()).find("for writing"), std::string::npos)
 		<< wd_last_error();
 
-	/* Memory that is shared and data that is corrupt is still that. */
+	/* With shared memory, corrupt data still gives the status for corrupt data. */
 	ASSERT_EQ(wd_mem_unshare(&worker.queue(), worker.memory() + kSize, kSize), 0);
 	ASSERT_EQ(wd_mem_share(&worker.queue(), worker.memory() + kSize, kSize, 0), 0);
 	EXPECT_TRUE(worker.works());
@@ -481,7 +480,10 @@ TEST_F(ProcessTest, AQueuesErrorNamesTheAddressThatWasNotShared)
 	ASSERT_TRUE(queue.wait(60000));
 	ASSERT_EQ(queue.poll({&completion, 1}).count, 1u);
 	ASSERT_FALSE(zip::isSuccess(completion.status));
-	/* The record of a loaded machine may be late: then the error is the general one. */
+	/*
+	 * On a loaded machine the record of the fault may be late: then the error is the general
+	 * one.
+	 */
 	Error error = queue.failure(request, completion);
 	for (int i = 0; i < 60 && error.error() == EBADMSG; i++)
 		error = queue.failure(request, completion);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Queue, ZipSession and the errors that people read, on the fake host. */
+/* Queue, ZipSession and the texts of their errors, on the fake host. */
 #include <cstring>
 #include <gtest/gtest.h>
 
@@ -70,7 +70,7 @@ TEST_F(QueueTest, LifeFromOpenToClose)
 		EXPECT_EQ(c.tag, 42u);
 		EXPECT_STREQ(out, in);
 
-		/* Regions are mapped once in the life of a file: restart uses them again. */
+		/* A file's regions are mapped once, so a restart uses the same mappings. */
 		queue.stop();
 		queue.start(zip::Direction::Decompress);
 		EXPECT_EQ(host_.mappings, 2u);
@@ -116,7 +116,7 @@ TEST_F(QueueTest, PasidErrors)
 	EXPECT_EQ(second.attach(hwpt), 1u);
 }
 
-/* A driver with senseless answers. */
+/* A driver whose answers make no sense. */
 TEST_F(QueueTest, HostileDriver)
 {
 	const auto start = [&] {

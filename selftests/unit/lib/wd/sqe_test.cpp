@@ -66,7 +66,7 @@ TEST(Sqe, WordsAreInTheirPlaces)
 		EXPECT_EQ(sqe.dw[word], 0u) << "dw" << word << " keeps an earlier value";
 }
 
-/* ZIP-STREAM-1: the words of the part before travel with the request, the context's address too */
+/* ZIP-STREAM-1: only a request of a stream carries the previous part's words and the context. */
 TEST(Sqe, StreamWordsTravelOnlyInStreams)
 {
 	Request r = request();

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The progress bar of wdctl on a terminal of every width, on no terminal, and when it is due. */
+/*
+ * The progress bar of wdctl: on terminals of every width, without terminal, and how often it draws.
+ */
 #include "../../../../tools/wdctl/progress.h"
 
 #include <chrono>
@@ -19,8 +21,7 @@ namespace
 
 constexpr const char *kClear = "\r\033[K";
 
-/** Standard error is a terminal of @columns columns, or a pipe if @columns is 0, during its
- * life. */
+/** As long as it lives, stderr is a terminal of @columns columns, or a pipe if @columns is 0. */
 class Screen
 {
 public:
@@ -34,7 +35,7 @@ public:
 
 			size.ws_col = static_cast<unsigned short>(columns);
 			EXPECT_EQ(openpty(&read_, &ends[1], nullptr, nullptr, &size), 0);
-			/* Bytes come as they were written. */
+			/* The terminal must not change bytes. */
 			termios raw{};
 			EXPECT_EQ(tcgetattr(ends[1], &raw), 0);
 			cfmakeraw(&raw);
@@ -80,7 +81,7 @@ size_t count(const std::string &text, const std::string &what)
 	return found;
 }
 
-/** A bar at @fraction on a screen of @columns, from the beginning of its line. */
+/** Draw a bar at @fraction on a screen of @columns. @return its line. */
 std::string drawn(unsigned columns, double fraction, const std::string &phase = "compress")
 {
 	const Screen screen(columns);
@@ -88,7 +89,7 @@ std::string drawn(unsigned columns, double fraction, const std::string &phase = 
 
 	progress.phase(phase);
 	screen.text();
-	/* Right after the phase it is not due yet. */
+	/* Just after phase() the bar does not draw yet. */
 	for (;;) {
 		progress.update(fraction);
 		if (const std::string text = screen.text(); !text.empty())

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A small PCI function for the tests of the hosted kernel's bus half, and a kernel booted on two
- * of them.
+ * A small PCI function for tests of the hosted kernel's buses, and a kernel that boots on two of
+ * them.
  */
 #pragma once
 
@@ -25,8 +25,8 @@ constexpr unsigned kRegisters = 2, kDoorbells = 4;
 constexpr uint64_t kRegistersSize = 0x10000, kDoorbellsSize = 0x20000, kSharedFrom = 0x10000;
 
 /**
- * BAR0: 4 KiB MSI-X table (32-bit); BAR2: registers that store writes; BAR4: doorbells, trapped in
- * the lower half and shared memory in the upper one.
+ * BAR0: 4 KiB MSI-X table (32-bit); BAR2: registers that keep what is written; BAR4: doorbells,
+ * with trapped accesses in the lower half and shared memory in the upper one.
  */
 class TestFunction : public wd::machine::PciFunction
 {
@@ -60,7 +60,7 @@ public:
 		const unsigned pri = addExtendedCapability(0x13, 1, 16);
 
 		configWritable(pri + 4, 0x1, 2);
-		configSet(pri + 6, 0x8100, 2); /* stopped; answers name the PASID */
+		configSet(pri + 6, 0x8100, 2); /* stopped; responses need the PASID */
 		configSet(pri + 8, 64, 4);
 		configWritable(pri + 12, 0xffffffff, 4);
 		fd_ = memfd_create("doorbells", 0);
@@ -119,7 +119,7 @@ private:
 	int fd_;
 };
 
-/** Boots on functions 0000:01:00.0 and 0000:01:00.1; a clean shutdown is part of every test. */
+/** Boots on functions 0000:01:00.0 and 0000:01:00.1. Every test checks for a clean shutdown. */
 class BusTest : public ::testing::Test
 {
 protected:

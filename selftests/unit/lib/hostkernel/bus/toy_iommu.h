@@ -33,9 +33,9 @@ public:
 	ToyIommu();
 	~ToyIommu();
 
-	/** sysfs_add and register. */
+	/** Calls iommu_device_sysfs_add() and iommu_device_register(). */
 	int start();
-	/** unregister, clear the bus pointers, sysfs_remove. */
+	/** Unregisters, clears the bus pointers, removes the sysfs entry. */
 	void stop();
 
 	std::vector<std::string> takeEvents();
@@ -53,7 +53,7 @@ public:
 	int attachError = 0;
 	int defaultType = 0;
 	bool directRegion = false;
-	/** Page number of a map_pages call that fails, counted over the driver's life; 0 = none. */
+	/** Fail at this page of map_pages calls, counted over the driver's life; 0 = never. */
 	unsigned failMapAfter = 0;
 
 	/** (pgsize, pgcount) of each map_pages and unmap_pages since the last clear. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A kernel without functions for the length of a test; it must go down without a leak. */
+/* Boots a kernel without functions for a test, and expects a shutdown without leaks. */
 #pragma once
 
 #include <gtest/gtest.h>

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Touching user memory with a lock held that others may need is a bug, and is found. */
+/* It is a bug to touch user memory while holding a lock that others may need. It is found. */
 #include <fcntl.h>
 
 #include "booted.h"
@@ -45,7 +45,7 @@ TEST_F(UserLockTest, AllowedIsWhatHoldsUpNobody)
 		EXPECT_EQ(touch(test::Lock::None, pin), 0);
 		EXPECT_EQ(touch(test::Lock::Private, pin), 0);
 	}
-	/* A pin is made with the mmap lock held, and drops it to wait. */
+	/* A pin may be made with the mmap lock held: it drops the lock while it waits. */
 	EXPECT_EQ(touch(test::Lock::MmapLock, true), 0);
 }
 

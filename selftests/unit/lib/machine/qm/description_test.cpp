@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Machine descriptions: errors are refused with the name of the field. */
+/* Machine descriptions: a wrong field is refused, and the error names it. */
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>

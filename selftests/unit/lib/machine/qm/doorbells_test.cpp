@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* No doorbell is ever lost, in any mode: many queues, many threads, random speed. */
+/* No doorbell is lost in any mode, with many queues, many threads and random speed. */
 #include <chrono>
 #include <random>
 #include <thread>
@@ -26,7 +26,7 @@ class Doorbells : public ::testing::TestWithParam<std::tuple<Bell, DoorbellMode,
 {
 };
 
-/* Sends as much as fits, takes all results, in steps of random size with random pauses. */
+/* Send as much as fits and take all results, in steps of random size with random pauses. */
 void drive(Rig &rig, Producer &p, std::mt19937 &random)
 {
 	const unsigned room = kDepth - 1 - (p.sent - p.done);
@@ -54,7 +54,7 @@ void drive(Rig &rig, Producer &p, std::mt19937 &random)
 	}
 	rig.ring(p.bell, p.queue, 1, p.done % kDepth);
 	/*
-	 * Pauses of any length are the subject: engines spin, sleep and cool down between requests.
+	 * The test needs pauses of any length: engines spin, sleep and cool down between requests.
 	 */
 	if (random() % 4 == 0)
 		std::this_thread::sleep_for(std::chrono::microseconds(random() % 300));
@@ -67,7 +67,9 @@ TEST_P(Doorbells, EveryRequestCompletesExactlyOnce)
 {
 	const auto [bell, mode, engines] = GetParam();
 	EnginePolicy policy;
-	/* Short limits: this tests the transitions between spinning, sleeping, hot and cold. */
+	/*
+	 * Short limits, so that the engine often changes between spinning, sleeping, hot and cold.
+	 */
 	policy.spinNs = 20000;
 	policy.coldNs = 50000;
 	Rig rig(describe(kThreads * kQueuesPerThread, mode), engines, policy);
@@ -96,7 +98,7 @@ TEST_P(Doorbells, EveryRequestCompletesExactlyOnce)
 		thread.join();
 }
 
-/* Arm, then complete: the event always comes, whichever of the two the engine sees first. */
+/* Arm and complete: the event always comes, in whichever order the engine sees the two. */
 TEST_P(Doorbells, EveryArmRequestLeadsToAnEvent)
 {
 	const auto [bell, mode, engines] = GetParam();

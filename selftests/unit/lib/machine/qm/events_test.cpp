@@ -38,7 +38,7 @@ protected:
 
 } // namespace
 
-/* QM-EVENT-1: armed at start, one event disarms. */
+/* QM-EVENT-1: a queue is armed at its start; an event disarms it. */
 TEST_F(Events, ComeOnceUntilArmedAgain)
 {
 	complete(0, 3);
@@ -226,7 +226,7 @@ TEST_F(Events, BadDoorbellsOnlySetErrorBits)
 		rig.ringEvents(index);
 		rig.ringAsync(index);
 	}
-	/* Heads that were never reached are not believed. */
+	/* The device ignores a head that no completion has reached. */
 	rig.ring(Bell::Window, 0, 1, 500);
 	complete(0, 5);
 	EXPECT_EQ(rig.dump(1, 0)[0], 5u | 5u << 16);

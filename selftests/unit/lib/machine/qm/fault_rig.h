@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A ZIP function with an IOMMU, ATS and page requests on: rings and contexts are passed through,
- * PASIDs have first-stage tables, and software answers the page requests.
+ * A ZIP function behind an IOMMU, with ATS and page requests on. Rings and contexts use
+ * pass-through, PASIDs have first-stage tables, and software answers the page requests.
  */
 #pragma once
 
@@ -32,7 +32,7 @@ public:
 
 	explicit FaultRig(unsigned queues = 8, unsigned threads = 1, unsigned queueOrder = 0);
 
-	/** Of the function. */
+	/** Offset of the function's extended capability @id. */
 	unsigned extended(uint16_t id) const;
 	void enableAts(bool on = true);
 	void enablePageRequests(uint32_t allocation = 256);
@@ -42,7 +42,7 @@ public:
 	void addPasid(uint32_t pasid) { entry(pasid, 0, false); }
 	/* Tables: first-stage entries of @pasid, one page at a time. */
 	void map(uint32_t pasid, uint64_t address, uint64_t pa, bool writable = true);
-	/** The next free page. */
+	/** Map the next free page. @return its address. */
 	uint64_t mapNew(uint32_t pasid, uint64_t address, bool writable = true);
 	uint64_t physical(uint32_t pasid, uint64_t address);
 	/** Clear the entry and flush IOTLB and device TLB. */
@@ -59,7 +59,7 @@ public:
 
 	/** Submits without waiting. @return the slot. */
 	unsigned submit(unsigned queue, const Sqe &sqe);
-	/** Through the tables of @pasid, which must be mapped. */
+	/** Write to @address in the tables of @pasid. It must be mapped. */
 	void write(uint32_t pasid, uint64_t address, const std::vector<std::byte> &data);
 	std::vector<std::byte> read(uint32_t pasid, uint64_t address, size_t length);
 

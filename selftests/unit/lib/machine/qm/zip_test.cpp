@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Requests: the output agrees with zlib, in every shape of request. */
+/* Requests of every kind: the output agrees with zlib. */
 #include "rig.h"
 
 #include <algorithm>
@@ -73,7 +73,7 @@ TEST_F(Zip, DecompressesWhatZlibMade)
 			const auto data = textLike(size, size);
 			const auto packed = strip(format, zlibDeflate(data, format.windowBits));
 			put(kIn, packed);
-			/* Bytes after the stream are not the stream's. */
+			/* Bytes after the stream must not be consumed. */
 			put(kIn + packed.size(), std::vector<std::byte>(9, std::byte(0xee)));
 			const Sqe done =
 				rig.run(kDecompress, Rig::flat(format.type, kIn, packed.size() + 9,
@@ -129,7 +129,7 @@ TEST_F(Zip, LeavesInputWordsAlone)
 	EXPECT_EQ(done[30], data.size());
 }
 
-/* Raw data, a little at a time: only what is in the window of @bits can be referred to. */
+/* Decompress raw data in small steps, so that matches can only reach back 2^@bits bytes. */
 std::vector<std::byte> inflateWithin(std::vector<std::byte> in, int bits, size_t size)
 {
 	std::vector<std::byte> out(size);
@@ -150,7 +150,7 @@ std::vector<std::byte> inflateWithin(std::vector<std::byte> in, int bits, size_t
 	return out;
 }
 
-/* ZIP-SQE-5: what repeats lies beyond the window, where a larger one would find it. */
+/* ZIP-SQE-5: the repetitions are farther away than the window: only a larger one finds them. */
 TEST_F(Zip, EveryWindowSizeStaysWithinItsWindow)
 {
 	const int bits[] = {12, 13, 14, 15, 15};
@@ -339,7 +339,7 @@ protected:
 		     std::optional<uint16_t> count = {})
 	{
 		std::vector<std::byte> list(64 + entries.size() * 32, std::byte(0xaa));
-		/* entry_sum_in_chain and entry_length_in_sgl are not to be believed. */
+		/* The device must not trust entry_sum_in_chain and entry_length_in_sgl. */
 		const uint16_t lie = 0xffff, used = count.value_or(entries.size());
 		memcpy(&list[0], &next, 8);
 		memcpy(&list[8], &lie, 2);
@@ -433,7 +433,7 @@ TEST_F(Sgl, SurvivesHostileLists)
 	EXPECT_EQ(rig.run(kCompress, sqe)[3], 0x02u) << "skips more than there is";
 	putList(kList + 0x100000, 0, {{kOut, 5}});
 	EXPECT_EQ(rig.run(kCompress, sgl(100, 1000))[3], 0x0eu) << "less room than promised";
-	/* A loop that does hold data ends with the request's length. */
+	/* A loop of lists with data ends when the request's length is reached. */
 	putList(kList, kList, {{kIn, 100}});
 	putList(kList + 0x100000, 0, good);
 	EXPECT_EQ(rig.run(kCompress, sgl(5000, 10000))[3], 0u);
@@ -558,7 +558,7 @@ TEST_F(Stream, DecompressesInPartsOfAnySize)
 			}
 }
 
-/* ZIP-STREAM-5: UADK's loop would never end if a truncated stream got status 0 without progress. */
+/* ZIP-STREAM-5: with status 0 and no progress at a truncated stream, UADK would loop for ever. */
 TEST_F(Stream, ReportsLackOfProgress)
 {
 	const auto packed = zlibDeflate(textLike(30000), -15);
@@ -579,7 +579,7 @@ TEST_F(Stream, ReportsChecksumAndGarbage)
 	EXPECT_EQ(rig.run(kDecompress, part(3, kNew, packed.size(), 100000, kContext))[3], 0x10u);
 	put(kIn, std::vector<std::byte>(100, std::byte(0xff)));
 	EXPECT_EQ(rig.run(kDecompress, part(3, kNew, 100, 100000, kContext))[3], 0x02u);
-	/* The stream is gone with its error. */
+	/* After its error the stream is gone. */
 	EXPECT_EQ(rig.run(kDecompress, part(3, 0, 100, 100000, kContext))[3], 0x05u);
 }
 

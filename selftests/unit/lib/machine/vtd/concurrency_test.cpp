@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Agents at work on several threads while software changes mappings: once an invalidation has
- * completed, nothing reaches memory through the old mapping (draining, VTD-INV-14).
+ * Agents work on several threads while software changes mappings. After an invalidation has
+ * completed, no request reaches memory through the old mapping (draining, VTD-INV-14).
  */
 #include <chrono>
 #include <thread>
@@ -75,7 +75,7 @@ struct Remap {
 		bench.setContext(kRid, Context{});
 		bench.setPasid(5, entry);
 	}
-	/* Switch to the other frame; on return the old one has been flushed and zeroed. */
+	/* Switch to the other frame, flush, and zero the old one. */
 	void swap()
 	{
 		const uint64_t old = frames[current];
@@ -114,7 +114,7 @@ TEST(VtdConcurrency, NoAccessThroughOldMappingAfterWait)
 	EXPECT_EQ(bench.read32(kFsts), 0u);
 }
 
-/* The test above is worth something only if a unit that does not invalidate fails it. */
+/* The test above is useful only if a unit that does not invalidate fails it. */
 TEST(VtdConcurrency, IgnoredInvalidationLeavesStaleMapping)
 {
 	VtdBench bench;
@@ -135,8 +135,8 @@ TEST(VtdConcurrency, IgnoredInvalidationLeavesStaleMapping)
 }
 
 /*
- * A guest with its lowest table in one of two host pages; each of them leads kInput to a page of
- * its own. The hypervisor moves the table, the guest flushes nothing.
+ * The lowest table of a guest is in one of two host pages, and each maps kInput to another page.
+ * The hypervisor moves the table, and the guest flushes nothing.
  */
 struct NestedMove {
 	static constexpr uint64_t kGuest = 0x10000, kLowest = kGuest + 0x3000;
@@ -165,7 +165,7 @@ struct NestedMove {
 		bench.setPasid(5, entry);
 	}
 	static uint64_t leaf(unsigned i) { return kLowest + (i + 1) * 0x1000; }
-	/* No data, and no A or D in the table. */
+	/* Clear the data, and the bits A and D in the table. */
 	void clear(unsigned i)
 	{
 		bench.put(tables[i] + 8, leaf(i) | kFsAll);
@@ -210,7 +210,7 @@ TEST(VtdConcurrency, NoUseOfAGuestTableThatWasMovedAfterWait)
 	EXPECT_EQ(bench.read32(kFsts), 0u);
 }
 
-/* Unmap instead of remap: blocked requests fault while software reads and clears the records. */
+/* Blocked requests fault while software unmaps, and reads and clears the fault records. */
 TEST(VtdConcurrency, FaultsAndRegisterAccessesRunTogether)
 {
 	VtdBench bench;
@@ -262,7 +262,7 @@ TEST(VtdConcurrency, InvalidationWaitsForOpenBurst)
 			std::this_thread::yield();
 		wd::test::settle();
 		EXPECT_FALSE(completed);
-		/* The burst runs undisturbed meanwhile. */
+		/* The open burst works on meanwhile. */
 		EXPECT_EQ(agent->write(pasidStream(kRid, 5), kInput, source), DmaResult::Ok);
 	}
 	invalidator.join();

@@ -179,8 +179,8 @@ TEST_F(VtdFirstStage, UserBitAtOneLevel)
 }
 
 /*
- * The user's walk ends at the entry that denies the user: that entry and those below it are neither
- * marked as accessed nor cached, and errors below it are not found (VTD-FS-7).
+ * The walk for a user request ends at the entry that denies the user (VTD-FS-7). The unit neither
+ * marks that entry and those below as accessed nor caches them, and finds no errors below.
  */
 TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 {
@@ -199,8 +199,8 @@ TEST_F(VtdFirstStage, AWalkEndsAtTheEntryThatDeniesTheUser)
 }
 
 /*
- * VTD-FS-7: entries that the supervisor's walk has cached do not lead the user below the entry that
- * denies the user.
+ * VTD-FS-7: a supervisor request has cached entries. A user request must not use them to get below
+ * the entry that denies the user.
  */
 TEST_F(VtdFirstStage, CachedTablesOfTheSupervisorAreClosedToTheUser)
 {
@@ -241,7 +241,7 @@ TEST_F(VtdFirstStage, WriteProtectEnable)
 	map(kInput, target_, kFsP | kFsUs);
 	expectMapped(target_, pasid(5), kInput, Access::Write, true);
 	EXPECT_TRUE(bitsAt(1) & kFsD);
-	/* Still not for the user, even though the page is dirty and cached. */
+	/* The user still may not write, although the page is dirty and cached. */
 	expectRecorded(FaultReason::WriteDenied, pasid(5), kInput, Access::Write);
 
 	entry.writeProtect = true;
@@ -259,7 +259,7 @@ TEST_F(VtdFirstStage, AccessedAndDirty)
 	expectMapped(target_, pasid(5), kInput);
 	for (unsigned level : {4, 3, 2, 1})
 		EXPECT_EQ(bitsAt(level) & (kFsA | kFsD), kFsA) << level;
-	/* VTD-FS-11: the read left a translation; the write must still reach the D bit. */
+	/* VTD-FS-11: the read has cached a translation; the write must still set the D bit. */
 	expectMapped(target_, pasid(5), kInput, Access::Write);
 	EXPECT_EQ(bitsAt(1) & (kFsA | kFsD), kFsA | kFsD);
 	for (unsigned level : {4, 3, 2})
@@ -341,7 +341,7 @@ TEST_F(VtdFirstStage, OutputInInterruptRange)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0x200000);
 }
 
-/* VTD-FS-16: a table that refers to itself must not hold the walker for longer than its levels. */
+/* VTD-FS-16: in a table that refers to itself the walk must end after the usual levels. */
 TEST_F(VtdFirstStage, SelfReferringTableEnds)
 {
 	table();

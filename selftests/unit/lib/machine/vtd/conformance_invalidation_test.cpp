@@ -277,7 +277,7 @@ TEST_F(VtdInvalidation, ContextFlushGranularities)
 	const Rid zero = makeRid(0x75, 1, 0), seven = makeRid(0x75, 1, 7);
 	const Rid stranger = makeRid(0x75, 2, 0);
 	const auto present = [&](Rid rid) {
-		/* IOTLB entries would hide the context cache. */
+		/* Flush the IOTLB: its entries would hide the context cache. */
 		bench().run({iotlbGlobal()});
 		const bool alive =
 			bench().request(pasidStream(rid, 5), kInput).reason == FaultReason::None;
@@ -333,7 +333,7 @@ TEST_F(VtdInvalidation, RangesAndPageSizes)
 		bench().request(pasid(5), 0x40000000);
 	};
 	const auto survivors = [&] {
-		/* A look-up would refill: count the hits from the entries themselves. */
+		/* A request would fill the cache again, so ask cached(). */
 		unsigned hits = 0;
 		for (uint64_t i = 0; i < 8; i++)
 			hits |= cached(5, i << 12) << i;
@@ -366,7 +366,7 @@ TEST_F(VtdInvalidation, RangesAndPageSizes)
 /* VTD-INV-13 */
 TEST_F(VtdInvalidation, ManyPagesAndDomains)
 {
-	/* More than the initial table, so that growth keeps every index right. */
+	/* More than the table's first size: after it has grown every index must be right. */
 	constexpr unsigned kDomains = 3, kPages = 700;
 	uint64_t tables[kDomains];
 
@@ -598,7 +598,7 @@ TEST_F(VtdInvalidation, StatusWriteIsFourBytes)
 	/* Address bits from HAW on are ignored. */
 	bench().run({waitStatus(status | bit(46) | bit(63), 5)});
 	EXPECT_EQ(bench().get(status) & 0xffffffff, 5u);
-	/* No memory there: the fence completes all the same. */
+	/* There is no memory, but the fence completes nevertheless. */
 	bench().run({waitStatus(0x1000, 5)});
 }
 
@@ -674,7 +674,7 @@ TEST_F(VtdInvalidation, DisablingTheQueue)
 	EXPECT_EQ(bench().read32(kIqh), 0u);
 	bench().write32(kIqt, 0x20); /* nothing is fetched while it is off */
 	EXPECT_EQ(bench().read32(kIqh), 0u);
-	/* Enabled with a tail in place, it starts at once. */
+	/* If the tail is already set, the queue starts as soon as it is enabled. */
 	bench().write32(kGcmd, kTe | kQie);
 	EXPECT_EQ(bench().read32(kIqh), 0x20u);
 }

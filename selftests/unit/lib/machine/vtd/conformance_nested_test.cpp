@@ -11,9 +11,8 @@ constexpr unsigned kLevels = 4;
 constexpr unsigned kData = 0; /* index of the final page; tables are 1 (lowest) to 4 (top) */
 
 /*
- * PASID 5 is nested. Each of the four guest tables that translate kInput, and the page that they
- * lead to, has a guest address far from the others, so that cold walks share no second-stage table
- * below the top one.
+ * PASID 5 is nested. Four guest tables translate kInput to a page. The guest addresses of all five
+ * are far from each other, so that walks without cache share only the top second-stage table.
  */
 class VtdNested : public VtdConformance
 {
@@ -40,7 +39,7 @@ protected:
 	}
 	void flush() { bench().run({pasidGlobal(), iotlbGlobal()}); }
 
-	/* First-stage entry of kInput in the table of @level: where it is in host memory. */
+	/* Host address of the first-stage entry of kInput in the table of @level. */
 	uint64_t entryAt(unsigned level) const
 	{
 		return hpa_[level] + ((kInput >> (3 + 9 * level)) & 0x1ff) * 8;
@@ -108,7 +107,7 @@ TEST_F(VtdNested, FourByFourReads24Entries)
 	EXPECT_EQ(reads(), 24u);
 	EXPECT_EQ(reads(), 0u);
 
-	/* No caches at all: the same and root, context, directory and PASID entry. */
+	/* Without caches: in addition root, context, directory and PASID entry. */
 	bench().unit->setCacheMode(CacheMode::None);
 	EXPECT_EQ(reads(), 24u + 4);
 	EXPECT_EQ(reads(), 24u + 4);
@@ -149,7 +148,8 @@ TEST_F(VtdNested, StructureCachesShortenTheWalk)
 {
 	nested();
 	reads();
-	/* A second page in the same tables: its first-stage entry, and its own second-stage walk.
+	/*
+	 * A second page in the same tables costs its first-stage entry and its second-stage walk.
 	 */
 	const uint64_t twin = bench().page();
 
@@ -214,7 +214,7 @@ TEST_F(VtdNested, UpdatesNeedWritePermission)
 /* VTD-NEST-4 */
 TEST_F(VtdNested, CachedTablesKeepTheirPermission)
 {
-	/* The walk that fails starts at the lowest table, which the structure cache knows. */
+	/* The failing walk starts at the lowest table, which is in the structure cache. */
 	nested();
 	changeOuter(1, 0, kSsW);
 	preset();
@@ -269,7 +269,7 @@ TEST_F(VtdNested, TablesBecomeDirty)
 	EXPECT_TRUE(bitsAt(1) & kFsD);
 	EXPECT_EQ(bench().get(outerLeaf(kData)) & (kSsA | kSsD), kSsA | kSsD);
 
-	/* Dirty tracking starts over: a write after the flush is found again. */
+	/* Clear the dirty bits: a write after the flush sets them again. */
 	for (unsigned n = 0; n <= kLevels; n++)
 		bench().put(outerLeaf(n), bench().get(outerLeaf(n)) & ~kSsD);
 	bench().run({iotlbDomain(1)});
@@ -341,7 +341,7 @@ TEST_F(VtdNested, PrivilegedRequests)
 	expectRecorded(FaultReason::WriteDenied, pasid(5), kInput, Access::Write, true);
 	expectMapped(target_, pasid(5), kInput, Access::Read, true);
 
-	/* A second stage that refuses is not the guest's business to override. */
+	/* The guest must not be able to override a second stage that refuses. */
 	entry.writeProtect = false;
 	nested(entry);
 	changeOuter(kData, 0, kSsW);
@@ -460,7 +460,7 @@ TEST_F(VtdNested, NotCanonical)
 	const uint64_t before = bench().unit->counters().entryReads;
 
 	expectRecorded(FaultReason::NotCanonical, pasid(5), 0x0000800000001000);
-	/* Nothing but directory and PASID entry, which flush() dropped. */
+	/* Only directory and PASID entry are read, because flush() dropped them. */
 	EXPECT_EQ(bench().unit->counters().entryReads - before, 2u);
 }
 
@@ -688,7 +688,9 @@ TEST_F(VtdNested, DomainPageFlushDropsAllOfTheDomain)
 /* VTD-INV-6 */
 TEST_F(VtdNested, DomainPageFlushMovesTheGuestsTables)
 {
-	/* The structure cache holds host addresses of guest tables; they go with the domain. */
+	/*
+	 * The structure cache has host addresses of guest tables. A flush of the domain drops them.
+	 */
 	const uint64_t other = bench().page(), table = bench().page();
 
 	nested();
@@ -697,7 +699,7 @@ TEST_F(VtdNested, DomainPageFlushMovesTheGuestsTables)
 	bench().put(table + 8, (gpa_[kData] + 0x1000) | kFsAll);
 	bench().put(outerLeaf(1), table | kSsRw);
 	bench().run({pasidIotlbPage(1, 5, kInput, 0, true)});
-	expectMapped(target_, pasid(5), kInput); /* software forgot the second stage */
+	expectMapped(target_, pasid(5), kInput); /* software did not flush the second stage */
 	bench().run({iotlbPage(1, gpa_[1], 0, true)});
 	expectMapped(other, pasid(5), kInput);
 }

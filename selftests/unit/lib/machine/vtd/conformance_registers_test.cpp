@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Registers, events and fault records (Documentation/spec/vtd.rst). The other files of this folder
- * have the rest of that page; selftests/unit/kernel/iommu has the tests of the driver. The unit
- * does not offer caching mode (CAP.CM), so that nothing here is about it.
+ * Registers, events and fault records (Documentation/spec/vtd.rst). Other files of this folder test
+ * the rest of that page, and selftests/unit/kernel/iommu tests the driver. The unit does not offer
+ * caching mode (CAP.CM), so no test is about it.
  */
 #include "vtd_fixture.h"
 
@@ -54,7 +54,7 @@ TEST_F(VtdConformance, DisablingTranslationPassesUntranslated)
 	expectMapped(kInput, pasid(5), kInput);
 	expectMapped(0xdead000, pasid(6), 0xdead000);
 	EXPECT_EQ(bench().read32(kFsts), 0u);
-	/* The caches were emptied: the entry removed meanwhile is not used any more. */
+	/* The caches are empty: the unit does not use an entry that was removed meanwhile. */
 	bench().put(bench().pasidEntry(5), 0);
 	bench().write32(kGcmd, kQie | kTe);
 	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);

@@ -255,7 +255,7 @@ TEST_F(VtdSecondStage, AccessedAndDirty)
 	expectMapped(target_, pasid(5), kInput);
 	for (unsigned level : {4, 3, 2, 1})
 		EXPECT_EQ(bits(level), kSsA);
-	/* The read left a translation; the write must still reach the D bit. */
+	/* The read has cached a translation; the write must still set the D bit. */
 	expectMapped(target_, pasid(5), kInput, Access::Write);
 	for (unsigned level : {4, 3, 2})
 		EXPECT_EQ(bits(level), kSsA);
@@ -324,7 +324,7 @@ TEST_F(VtdSecondStage, OutputInInterruptRange)
 	expectRecorded(FaultReason::InterruptRangeOutput, pasid(5), 0x200000);
 }
 
-/* VTD-SS-13: more than a page comes page by page, up to the one that fails. */
+/* VTD-SS-13: a long request is executed page by page, up to the page that fails. */
 TEST_F(VtdSecondStage, RequestsAreSplitAtPages)
 {
 	table();

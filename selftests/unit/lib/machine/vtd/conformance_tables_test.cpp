@@ -168,7 +168,7 @@ TEST_F(VtdConformance, RidPasidValueRefused)
 	simpleSecond(0);
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 	expectMapped(target_, rid(), kInput);
-	/* The cached translation of the request without PASID is not for PASID 0. */
+	/* A request with PASID 0 must not use the cached translation of a request without PASID. */
 	expectRecorded(FaultReason::PasidIsRidPasid, pasid(0), kInput);
 }
 
@@ -436,7 +436,7 @@ TEST_F(VtdConformance, SupervisorNeedsSre)
 		expectRecorded(FaultReason::SupervisorNotEnabled, pasid(5), kInput, Access::Read,
 			       true);
 	}
-	/* Also when a user request has left the translation in the IOTLB. */
+	/* The same if a user request has cached the translation. */
 	simpleSecond(6);
 	expectMapped(target_, pasid(6), kInput);
 	expectRecorded(FaultReason::SupervisorNotEnabled, pasid(6), kInput, Access::Read, true);
@@ -486,7 +486,7 @@ TEST_F(VtdConformance, InterruptRangeWithoutPasid)
 	expectRecorded(FaultReason::InterruptRangeRequest, rid(), 0xfeeff002, Access::Write, false,
 		       4);
 
-	/* Not qualified: FPD does not silence it. */
+	/* This fault is not a qualified one, so FPD does not silence it. */
 	Context context;
 
 	context.silent = true;

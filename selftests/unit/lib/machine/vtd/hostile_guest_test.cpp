@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Guests that fill their first-stage tables with garbage, and go on changing them, reach nothing
- * but their own pages: some millions of random walks, always the same.
+ * Guests that fill their first-stage tables with garbage, and go on changing them, reach only their
+ * own pages. Some millions of walks, random but the same in every run.
  */
 #include "../../../../common/hostile_guests.h"
 
@@ -70,7 +70,7 @@ TEST(VtdHostileGuest, RandomTablesReachOnlyTheGuestsPages)
 		for (size_t i = 0; i < seen.size(); i++)
 			seen[i] += guests.outcomes()[i];
 	}
-	/* The attackers got everywhere that garbage can lead. */
+	/* Check that garbage has caused every fault reason that it can. */
 	for (FaultReason reason :
 	     {FaultReason::None, FaultReason::InterruptRangeRequest, FaultReason::PasidEntryInvalid,
 	      FaultReason::SupervisorNotEnabled, FaultReason::FirstStageNotPresent,
@@ -82,7 +82,7 @@ TEST(VtdHostileGuest, RandomTablesReachOnlyTheGuestsPages)
 		EXPECT_GT(seen[static_cast<unsigned>(reason)], 100u) << unsigned(reason);
 }
 
-/* The guard can see: a unit that drops nothing is found out. */
+/* Shows that the guard works: it notices a unit that flushes nothing. */
 TEST(VtdHostileGuest, TheGuardNoticesStaleTranslations)
 {
 	HostileSetup setup;

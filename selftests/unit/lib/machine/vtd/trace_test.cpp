@@ -109,7 +109,7 @@ TEST_F(VtdTrace, AWrongRequestChangesNothing)
 	EXPECT_EQ(file_->count("vtd:translation", translated_), 1u);
 }
 
-/* The child writes nothing until it asks, and then into a file of its own. */
+/* A child writes nothing until it starts a trace, and then into a file of its own. */
 TEST_F(VtdTrace, AChildHasAFileOfItsOwn)
 {
 	trace("vtd");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A unit on a sparse memory, set up in the usual way (VtdBench::e0()), and the hands that software
- * has on it: tables, registers, the invalidation queue.
+ * A unit on a sparse memory, set up in the usual way (VtdBench::e0()), and functions for software's
+ * part: tables, registers, the invalidation queue.
  */
 #pragma once
 
@@ -35,7 +35,7 @@ constexpr uint32_t kTe = 1u << 31, kSrtp = 1u << 30, kQie = 1u << 26;
 constexpr uint32_t kPfo = 1, kPpf = 2, kIqe = 16;
 constexpr uint64_t kScalable = bit(10), kWide = bit(11);
 
-/* ECAP and CAP bits that tests take away or add. */
+/* Bits of ECAP and CAP that tests change. */
 constexpr unsigned kEcapPt = 6, kEcapSc = 7, kEcapNest = 26, kEcapPrs = 29, kEcapEafs = 34;
 constexpr unsigned kEcapSsads = 45, kEcapSmpwcs = 48, kEcapRps = 49, kEcapAdms = 52;
 constexpr unsigned kCapZlr = 22, kCapPsi = 39, kCapFs1gp = 56, kCapFs5lp = 60, kCapEsrtps = 63;
@@ -123,7 +123,7 @@ public:
 	void put(uint64_t pa, uint64_t value);
 	uint64_t get(uint64_t pa);
 
-	/* Tables, made as needed; returned addresses are of the entry. */
+	/* Tables are made as needed. These return the address of the entry. */
 	uint64_t rootEntry(Rid rid) const;
 	uint64_t contextEntry(Rid rid);
 	void setContext(Rid rid, const Context &context);
@@ -155,7 +155,7 @@ public:
 	/* Queue: 256 descriptors of 32 bytes. */
 	void enqueue(const Descriptor &descriptor);
 	void kick() { write32(kIqt, tail_); }
-	/** Execute and require that the queue came to its end. */
+	/** Execute @descriptors and expect that the queue is empty then. */
 	void run(std::initializer_list<Descriptor> descriptors);
 	uint64_t queueAddress() const { return queue_; }
 	uint32_t tail() const { return tail_; }
@@ -193,11 +193,11 @@ protected:
 	static StreamId rid() { return ridStream(kRid); }
 	static StreamId pasid(uint32_t value) { return pasidStream(kRid, value); }
 
-	/** The request is blocked with @reason, and exactly that is recorded. */
+	/** Expect that the request is blocked with @reason, and that exactly this is recorded. */
 	void expectRecorded(FaultReason reason, const StreamId &stream, uint64_t address,
 			    Access access = Access::Read, bool privileged = false,
 			    uint64_t length = 8);
-	/** The request is blocked with @reason, and nothing is recorded. */
+	/** Expect that the request is blocked with @reason, and that nothing is recorded. */
 	void expectSilent(FaultReason reason, const StreamId &stream, uint64_t address,
 			  Access access = Access::Read);
 	void expectMapped(uint64_t pa, const StreamId &stream, uint64_t address,

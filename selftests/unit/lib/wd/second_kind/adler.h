@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Requests of a second kind of accelerator, which there is in tests only: the Adler-32 checksum
- * (RFC 1950) of a buffer. The algorithm is "adler32", the operation type WD_OP_ADLER.
+ * Requests of a second kind of accelerator, which exists only in tests: it computes the Adler-32
+ * checksum (RFC 1950) of a buffer. The algorithm is "adler32", the operation type WD_OP_ADLER.
  */
 #ifndef ADLER_H
 #define ADLER_H
@@ -13,7 +13,7 @@
 /**
  * struct wd_adler_req - one request
  * @src: in: input
- * @len: in: bytes. Software answers a request of 0 bytes itself
+ * @len: in: bytes. The driver answers a request of 0 bytes without the device
  * @sum: out: checksum
  * @done: out: 1
  */

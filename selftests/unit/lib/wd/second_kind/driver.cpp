@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The driver of the second kind. It is all that the C API needs, and nothing names it. */
+/* The driver of the second kind. The C API needs nothing else, and no code names the driver. */
 #include "driver.h"
 
 #include <cerrno>

@@ -101,7 +101,7 @@ TEST_F(SecondKind, FullAndEmpty)
 	EXPECT_EQ(wd_recv_sync(&queue_, &out, 1), -ETIMEDOUT);
 }
 
-/* A request that software ends needs no device, and does not wait for one. */
+/* A request that the driver ends itself does not wait for the device. */
 TEST_F(SecondKind, RequestThatSoftwareEnds)
 {
 	ASSERT_EQ(wd_request_queue(&queue_), 0);
@@ -162,7 +162,7 @@ TEST_F(SecondKind, FunctionsOfTheOtherKindRefuseIt)
 	EXPECT_EQ(host_->device.tail(), 0u);
 }
 
-/* Both kinds live in one process. */
+/* Both kinds work in one process. */
 TEST_F(SecondKind, BesideTheFirst)
 {
 	ASSERT_EQ(wd_request_queue(&queue_), 0);
