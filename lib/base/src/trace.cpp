@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <cstdarg>
 #include <cstdio>
 #include <cstdlib>
@@ -30,23 +31,23 @@ namespace
 
 constexpr size_t kLine = 512;
 
-/* Changed by constructor functions only, before other code of the same program or plug-in. */
+/* Only constructor functions change this, before other code of the same program or plug-in runs. */
 constinit TraceCategory *categories;
 
 /* The state of traceStart(). Never destroyed: threads may trace while the program ends. */
 struct Sink {
-	std::string wanted, name; /* WD_TRACE and WD_TRACE_FILE as they were obeyed */
-	std::string path;	  /* "" if nothing was wanted */
+	std::string wanted, name; /* values of WD_TRACE and WD_TRACE_FILE at the start */
+	std::string path;	  /* "" if WD_TRACE names nothing */
 	ProcessMark owner;
 };
 
 constinit std::mutex mutex;
 /*
- * -1: none yet. Once there is one, the number stays, for threads that write just now. A child of
- * fork() has none until it calls traceStart().
+ * The descriptor, -1 if there is no file yet. From then on the number stays the same, since threads
+ * may be writing at any moment. A child of fork() has no file until it calls traceStart().
  */
 constinit std::atomic<int> file{-1};
-/* Some line did not get into the file, and the standard error has said so. */
+/* A line did not get into the file, and a message on the standard error has said so. */
 constinit std::atomic<bool> lost{false};
 
 Sink &sink()
@@ -56,7 +57,7 @@ Sink &sink()
 	return *only;
 }
 
-/* A child finds the mutex free, and leaves the parent's file alone. */
+/* A child of fork() finds the mutex free and does not write into the parent's file. */
 [[gnu::constructor]] void watchForks()
 {
 	pthread_atfork([] { mutex.lock(); }, [] { mutex.unlock(); },
@@ -71,7 +72,9 @@ Sink &sink()
 
 std::string environment(const char *name)
 {
-	/* A program with set-user-ID may load the library; its caller does not choose files. */
+	/*
+	 * If a set-user-ID program loads the library, the user who runs it must not choose files.
+	 */
 	const char *text = ::secure_getenv(name);
 
 	return text ? text : "";
@@ -82,7 +85,7 @@ std::string ownName(const std::string &name)
 	return name + "." + std::to_string(::getpid());
 }
 
-/* Is it the file that the standard output or the standard error goes to? */
+/* Whether the standard output or the standard error goes to @file. */
 bool isStandard(const struct stat &file)
 {
 	for (const int fd : {STDOUT_FILENO, STDERR_FILENO}) {
@@ -96,13 +99,16 @@ bool isStandard(const struct stat &file)
 }
 
 /*
- * An open file. A regular one is locked, so that no other process writes into it, and emptied; none
- * is returned if another process has it. @flags are O_NOFOLLOW or 0.
+ * Open @path. Lock a regular file, so that no other process writes into it, and empty it. @flags:
+ * O_NOFOLLOW or 0. @return no descriptor if another process has the file.
  */
 UniqueFd openLocked(const std::string &path, int flags)
 {
 	const std::string object = "trace file " + path + ": ";
-	/* O_NONBLOCK: a FIFO without a reader is an error, and is not waited for. */
+	/*
+	 * O_NONBLOCK, so that a FIFO without a reader is an error. Without the flag this would wait
+	 * for one.
+	 */
 	UniqueFd fd(awayFromStandard(::open(
 		path.c_str(),
 		O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | flags, 0666)));
@@ -125,8 +131,8 @@ UniqueFd openLocked(const std::string &path, int flags)
 }
 
 /*
- * The file that is asked for; where another process has it, or none is named, one with the number of
- * this process. Others can guess that name, so it must not be their link.
+ * Open the file @name. If another process has it, or @name is empty, open one with the pid of this
+ * process in its name. Other users can guess that name, so do not follow a link there.
  */
 UniqueFd openFile(const std::string &name, std::string &path)
 {
@@ -165,32 +171,89 @@ void install(UniqueFd fd)
 	lost.store(false, std::memory_order_relaxed);
 }
 
-/* By hand: stdio would take a lock. */
+/*
+ * A write may raise SIGPIPE, if the reader of a pipe has gone, or SIGXFSZ, because of RLIMIT_FSIZE.
+ * While this lives, these are only errors, since a trace must not end the program. If such a signal
+ * from elsewhere is pending already, it stays pending.
+ */
+class QuietWrites
+{
+public:
+	QuietWrites() noexcept
+	{
+		::sigemptyset(&ours_);
+		::sigaddset(&ours_, SIGPIPE);
+		::sigaddset(&ours_, SIGXFSZ);
+		::pthread_sigmask(SIG_BLOCK, &ours_, &before_);
+		if (::sigismember(&before_, SIGPIPE) || ::sigismember(&before_, SIGXFSZ))
+			forgetPending();
+	}
+	~QuietWrites() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+	QuietWrites(const QuietWrites &) = delete;
+	QuietWrites &operator=(const QuietWrites &) = delete;
+
+	/** After a write that failed with @error: take away the signal that it raised. */
+	void failed(int error) noexcept
+	{
+		const timespec now = {};
+
+		if (error != EPIPE && error != EFBIG)
+			return;
+		while (::sigtimedwait(&ours_, nullptr, &now) < 0 && errno == EINTR) {
+		}
+	}
+
+private:
+	void forgetPending() noexcept
+	{
+		sigset_t pending;
+
+		::sigpending(&pending);
+		for (const int number : {SIGPIPE, SIGXFSZ})
+			if (::sigismember(&pending, number))
+				::sigdelset(&ours_, number);
+	}
+
+	sigset_t ours_, before_;
+};
+
+/* Uses write(), since stdio would take a lock. */
 [[gnu::cold]] void sayLost(const char *why)
 {
 	char text[128];
 	const int length = std::snprintf(text, sizeof(text), "WD_TRACE: lines are lost: %s\n", why);
 
-	[[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text, length);
+	QuietWrites quiet;
+
+	if (::write(STDERR_FILENO, text, length) < 0)
+		quiet.failed(errno);
 }
 
-/* Lines are short, and each is one write in append mode, so that none is torn. */
+/* Each line is short and is one write in append mode, so lines do not mix. */
 void writeLine(int fd, const char *line, size_t length)
 {
 	ssize_t written;
+	int error = 0;
+	{
+		QuietWrites quiet;
 
-	do {
-		written = ::write(fd, line, length);
-	} while (written < 0 && errno == EINTR);
+		do {
+			written = ::write(fd, line, length);
+		} while (written < 0 && errno == EINTR);
+		if (written < 0) {
+			error = errno;
+			quiet.failed(error);
+		}
+	}
 	if (written == static_cast<ssize_t>(length) ||
 	    lost.exchange(true, std::memory_order_relaxed))
 		return;
-	sayLost(written < 0 ? ::strerrordesc_np(errno) : "the file took a part of one");
+	sayLost(error ? ::strerrordesc_np(error) : "the file took a part of one");
 }
 
 } // namespace
 
-/* The categories that a text names. */
+/* The categories that the text of WD_TRACE names. */
 class TraceRequest
 {
 public:
@@ -249,7 +312,7 @@ private:
 	std::vector<TraceCategory *> named_;
 };
 
-/* In alphabetical order, so that messages do not depend on the linker. */
+/* Keep alphabetical order, so that messages do not depend on the order of linking. */
 void TraceCategory::enlist() noexcept
 {
 	TraceCategory **at = &categories;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * No doorbell is lost: a waker first puts the queue into the inbox, then sets kicked, then looks at
- * asleep; the sleeper first sets asleep, then looks at kicked (all sequentially consistent), so at
- * least one of them sees the other. Doorbells in shared memory wake no thread; the full sweep after
- * every sleep finds them.
+ * Why no doorbell is lost: a thread that wakes another puts the queue into its inbox, then sets
+ * kicked, then looks at asleep. The other sets asleep, then looks at kicked. All this is
+ * sequentially consistent, so at least one of them sees what the other has set. A doorbell in
+ * shared memory wakes no thread; the full sweep after each sleep finds it.
  */
 #include "machine/engine_pool.h"
 
@@ -14,6 +14,8 @@
 #include <sys/prctl.h>
 #include <thread>
 #include <utility>
+
+#include "base/shared_words.h"
 
 namespace wd::machine
 {
@@ -26,15 +28,6 @@ uint64_t nowNs()
 	const auto now = std::chrono::steady_clock::now().time_since_epoch();
 
 	return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
-
-void relax()
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	asm volatile("yield");
-#endif
 }
 
 } // namespace
@@ -120,7 +113,10 @@ bool EngineThread::takeInbox()
 	while (queue) {
 		EngineQueue *next = queue->nextInbox_;
 
-		/* After this the queue may be pushed again, so its link is read before. */
+		/*
+		 * From here on another thread may push the queue again, so its link was read
+		 * before.
+		 */
 		queue->inInbox_ = false;
 		if (!queue->hot_) {
 			if (queue->listed_)
@@ -182,7 +178,10 @@ void EngineThread::run(const std::atomic<bool> &stop)
 	uint64_t lastWork = nowNs(), sleep = policy_.shortestSleepNs;
 
 	now_ = lastWork;
-	/* The default slack of 50 us is more than the shortest sleep. */
+	/*
+	 * Linux may lengthen a sleep by the timer slack, which is 50 us by default: more than the
+	 * shortest sleep.
+	 */
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	while (!stop) {
 		const uint64_t before = std::exchange(now_, nowNs());
@@ -194,7 +193,7 @@ void EngineThread::run(const std::atomic<bool> &stop)
 			lastWork = now_;
 			sleep = policy_.shortestSleepNs;
 		} else if (now_ - lastWork < policy_.spinNs) {
-			relax();
+			cpuRelax();
 		} else {
 			const bool nothing = hot_.empty() && cold_.empty();
 

@@ -84,8 +84,22 @@ uint32_t PciFunction::configRead(unsigned offset, unsigned size) const
 	if (!accessible(offset, size))
 		return 0xffffffff;
 	std::lock_guard lock(configMutex_);
+	uint32_t value = getLittle(value_, offset, size);
 
-	return getLittle(value_, offset, size);
+	/* Pending bits change without a lock, so they are not in value_. */
+	for (unsigned i = 0; msi_ && i < size; i++) {
+		const unsigned byte = offset + i - (msi_ + kMsiPending);
+
+		if (byte < 4)
+			value |= (pendingMsi() >> (8 * byte) & 0xff) << (8 * i);
+	}
+	return value;
+}
+
+/* The Pending Bits register of MSI (QM-FUNC-5). */
+uint32_t PciFunction::pendingMsi() const
+{
+	return msiAllocated_ && !msixEnabled_ ? pending_.load(std::memory_order_acquire) : 0;
 }
 
 void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
@@ -123,7 +137,8 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 
 /*
  * The owner of the function (a virtual machine, a process with VFIO) can write its configuration
- * space. With that it must not leave the IOMMU's scope, nor take another function's place.
+ * space. Such a write must not take the function out of the IOMMU's scope, nor let it pose as
+ * another function.
  */
 bool PciFunction::latched(unsigned offset) const
 {
@@ -143,8 +158,11 @@ uint32_t PciFunction::refreshCached()
 	uint32_t masked = 0;
 
 	if (msi_) {
-		msiEnabled_ = getLittle(value_, msi_ + kMsiControl, 2) & kMsiEnable;
-		if (msiEnabled_)
+		const uint32_t control = getLittle(value_, msi_ + kMsiControl, 2);
+		const unsigned log2 = (control & kMsiMultiple) >> std::countr_zero(kMsiMultiple);
+
+		msiAllocated_ = control & kMsiEnable ? std::min(1u << log2, msiVectors_) : 0;
+		if (msiAllocated_)
 			masked = getLittle(value_, msi_ + kMsiMask, 4);
 	}
 	if (msix_) {
@@ -157,9 +175,8 @@ uint32_t PciFunction::refreshCached()
 	masked_ = masked;
 	const uint32_t release = pending_.fetch_and(masked) & ~masked;
 
-	if (msi_)
-		putLittle(value_, msi_ + kMsiPending, pending_, 4);
-	return release;
+	/* A function whose messages are disabled sends none: those that waited are lost. */
+	return msiAllocated_ || msixEnabled_ ? release : 0;
 }
 
 const BarInfo &PciFunction::bar(unsigned index) const
@@ -177,8 +194,8 @@ std::optional<SharedPages> PciFunction::barShared(unsigned, uint64_t, size_t)
 void PciFunction::reset(bool keepBusState)
 {
 	/*
-	 * Drain while the routing stands: a request that is still running must not reach memory
-	 * untranslated after it.
+	 * Drain before the routing goes: a request that is still running would reach memory
+	 * untranslated after that.
 	 */
 	busMaster_ = false;
 	resetDevice();
@@ -364,15 +381,22 @@ void PciFunction::configChange(unsigned offset, uint32_t set, uint32_t clear, un
 void PciFunction::raiseInterrupt(unsigned vector) noexcept
 {
 	const bool msix = msixEnabled_.load(std::memory_order_acquire);
-	const unsigned count = msix ? msixVectors_ : msiVectors_;
+	const unsigned allocated = msiAllocated_.load(std::memory_order_acquire);
 
-	if (vector >= count || !(msix || msiEnabled_.load(std::memory_order_acquire)))
+	if (vector >= (msix ? msixVectors_ : msiVectors_) || !(msix || allocated))
 		return;
-	const uint32_t bit = 1u << vector;
+	/*
+	 * QM-FUNC-4: no more messages than software allocated. Both are powers of two, so the
+	 * lowest bits of the number choose one of those that there are.
+	 */
+	const uint32_t bit = 1u << (msix ? vector : vector & (allocated - 1));
 
 	if (masked_ & bit) {
 		pending_ |= bit;
-		/* A thread that unmasked meanwhile may have looked before the bit was set. */
+		/*
+		 * Another thread may have unmasked the message, and looked for pending ones before
+		 * this thread set the bit. Then this thread delivers the message.
+		 */
 		if ((masked_ & bit) || !(pending_.fetch_and(~bit) & bit))
 			return;
 	}

@@ -1,71 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The lock protects which pages exist; the bytes themselves are accessed with relaxed atomics under
- * the shared lock, because devices and processors share them as on a real machine.
+ * The lock protects the set of pages. Accesses to their bytes hold it shared and are relaxed
+ * atomics, since devices and processors use the bytes at the same time, as on a real machine.
  */
 #include "machine/sparse_memory.h"
 
 #include <algorithm>
 #include <atomic>
-#include <bit>
 #include <cstring>
 #include <mutex>
 #include <new>
 #include <stdexcept>
+
+#include "base/shared_words.h"
 
 namespace wd::machine
 {
 
 namespace
 {
-
-static_assert(std::endian::native == std::endian::little);
-
-template <typename T>
-T loadWord(void *p, int order)
-{
-	return __atomic_load_n(static_cast<T *>(p), order);
-}
-
-void copyOut(char *dst, char *page, size_t len)
-{
-	while (len) {
-		const bool whole = len >= 8 && reinterpret_cast<uintptr_t>(page) % 8 == 0;
-		const size_t step = whole ? 8 : 1;
-
-		if (whole) {
-			const uint64_t word = loadWord<uint64_t>(page, __ATOMIC_RELAXED);
-
-			std::memcpy(dst, &word, 8);
-		} else {
-			*dst = loadWord<char>(page, __ATOMIC_RELAXED);
-		}
-		dst += step;
-		page += step;
-		len -= step;
-	}
-}
-
-void copyIn(char *page, const char *src, size_t len)
-{
-	while (len) {
-		const bool whole = len >= 8 && reinterpret_cast<uintptr_t>(page) % 8 == 0;
-		const size_t step = whole ? 8 : 1;
-
-		if (whole) {
-			uint64_t word;
-
-			std::memcpy(&word, src, 8);
-			__atomic_store_n(reinterpret_cast<uint64_t *>(page), word,
-					 __ATOMIC_RELAXED);
-		} else {
-			__atomic_store_n(page, *src, __ATOMIC_RELAXED);
-		}
-		src += step;
-		page += step;
-		len -= step;
-	}
-}
 
 void checkRange(uint64_t base, uint64_t length)
 {
@@ -151,7 +104,10 @@ SparseMemory::Page *SparseMemory::findPage(uint64_t page) const
 	return found == pages_.end() ? nullptr : found->second.get();
 }
 
-/* The shared lock, with a page for every covered byte up to the first hole; ok = no hole. */
+/*
+ * Take the shared lock, and make the missing pages of [@pa, +@len) up to the first hole. @ok:
+ * whether there is no hole.
+ */
 std::shared_lock<std::shared_mutex> SparseMemory::lockForWrite(uint64_t pa, size_t len, bool &ok)
 {
 	const uint64_t first = pa / kPageSize, last = len ? (pa + len - 1) / kPageSize : first;
@@ -191,7 +147,7 @@ std::shared_lock<std::shared_mutex> SparseMemory::lockForWrite(uint64_t pa, size
 bool SparseMemory::read(uint64_t pa, void *dst, size_t len) noexcept
 {
 	std::shared_lock lock(mutex_);
-	auto *out = static_cast<char *>(dst);
+	auto *out = static_cast<std::byte *>(dst);
 
 	if (pa + len < pa)
 		return false;
@@ -201,7 +157,8 @@ bool SparseMemory::read(uint64_t pa, void *dst, size_t len) noexcept
 		Page *page = findPage(pa / kPageSize);
 
 		if (page)
-			copyOut(out, reinterpret_cast<char *>(page) + offset, step);
+			copyFromShared(out, reinterpret_cast<const std::byte *>(page) + offset,
+				       step);
 		else if (covered(pa / kPageSize))
 			std::memset(out, 0, step);
 		else
@@ -217,7 +174,7 @@ bool SparseMemory::write(uint64_t pa, const void *src, size_t len) noexcept
 {
 	bool ok;
 	auto lock = lockForWrite(pa, len, ok);
-	auto *in = static_cast<const char *>(src);
+	auto *in = static_cast<const std::byte *>(src);
 
 	while (len) {
 		const uint64_t offset = pa % kPageSize;
@@ -226,7 +183,7 @@ bool SparseMemory::write(uint64_t pa, const void *src, size_t len) noexcept
 
 		if (!page)
 			return false;
-		copyIn(reinterpret_cast<char *>(page) + offset, in, step);
+		copyToShared(reinterpret_cast<std::byte *>(page) + offset, in, step);
 		in += step;
 		pa += step;
 		len -= step;
@@ -244,22 +201,9 @@ bool SparseMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
 	value = 0;
 	if (!page)
 		return covered(pa / kPageSize);
-	char *p = reinterpret_cast<char *>(page) + pa % kPageSize;
+	const auto *p = reinterpret_cast<const std::byte *>(page) + pa % kPageSize;
 
-	switch (size) {
-	case 1:
-		value = loadWord<uint8_t>(p, __ATOMIC_ACQUIRE);
-		break;
-	case 2:
-		value = loadWord<uint16_t>(p, __ATOMIC_ACQUIRE);
-		break;
-	case 4:
-		value = loadWord<uint32_t>(p, __ATOMIC_ACQUIRE);
-		break;
-	default:
-		value = loadWord<uint64_t>(p, __ATOMIC_ACQUIRE);
-		break;
-	}
+	value = loadShared(p, size);
 	return true;
 }
 
@@ -272,22 +216,9 @@ bool SparseMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 
 	if (!ok)
 		return false;
-	char *p = reinterpret_cast<char *>(findPage(pa / kPageSize)) + pa % kPageSize;
+	auto *p = reinterpret_cast<std::byte *>(findPage(pa / kPageSize)) + pa % kPageSize;
 
-	switch (size) {
-	case 1:
-		__atomic_store_n(reinterpret_cast<uint8_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	case 2:
-		__atomic_store_n(reinterpret_cast<uint16_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	case 4:
-		__atomic_store_n(reinterpret_cast<uint32_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	default:
-		__atomic_store_n(reinterpret_cast<uint64_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	}
+	storeShared(p, size, value);
 	return true;
 }
 
@@ -301,11 +232,9 @@ bool SparseMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t des
 
 	if (!ok)
 		return false;
-	auto *word = reinterpret_cast<uint64_t *>(
-		reinterpret_cast<char *>(findPage(pa / kPageSize)) + pa % kPageSize);
+	auto *word = reinterpret_cast<std::byte *>(findPage(pa / kPageSize)) + pa % kPageSize;
 
-	exchanged = __atomic_compare_exchange_n(word, &expected, desired, false, __ATOMIC_ACQ_REL,
-						__ATOMIC_ACQUIRE);
+	exchanged = exchangeShared(word, expected, desired);
 	return true;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Trace events of the model, named and with fields as in the specifications
- * (Documentation/contributing/debugging.rst has the table). An event that is off costs a load and a branch;
- * -Dcpp_args=-DWD_MODEL_TRACE=0 of meson compiles all of them out.
+ * Trace events of the model, with names and fields as in the specifications (the table is in
+ * Documentation/contributing/debugging.rst). An event that is off costs a load and a branch;
+ * Meson's option -Dcpp_args=-DWD_MODEL_TRACE=0 compiles all of them out.
  */
 #pragma once
 
@@ -16,8 +16,10 @@
 #define WD_MODEL_TRACE 1
 #endif
 
-/** @format and the arguments after it are for printf, and evaluated only if @category (vtd, qm) is
- * on. */
+/**
+ * @format and the arguments after it are as for printf(). They are evaluated only if @category
+ * (vtd, qm) is on.
+ */
 #define WD_TRACE_EVENT(category, event, format, ...)                                             \
 	do {                                                                                     \
 		if (WD_MODEL_TRACE && ::wd::machine::trace::category.on()) [[unlikely]]          \
@@ -28,7 +30,7 @@
 namespace wd::machine::trace
 {
 
-/* The model is one library: no way round by a table of addresses. */
+/* Hidden, so that the code addresses them directly and not through the global offset table. */
 [[gnu::visibility("hidden")]] extern TraceCategory vtd, qm;
 
 /** A requester id (source-id, SID) as PCI writes it; "-" where there is none. */
@@ -57,8 +59,6 @@ constexpr const char *name(DmaResult result)
 		return "blocked";
 	case DmaResult::NoMemory:
 		return "no-memory";
-	case DmaResult::NotMaster:
-		return "not-master";
 	case DmaResult::Pending:
 		return "pending";
 	}

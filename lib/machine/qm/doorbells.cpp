@@ -7,6 +7,7 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/standard_fds.h"
 #include "base/unique_fd.h"
 
@@ -18,7 +19,7 @@ namespace
 
 constexpr uint64_t kArchitected = 0x1000;
 
-/* Writes of part of a 64-bit word; bytes of @value are at their place in the word. */
+/* Write part of a 64-bit word. Each byte of @value is at its place in the word. */
 void mergeWord(std::atomic<uint64_t> &word, uint64_t value, uint64_t mask)
 {
 	uint64_t old = word.load(std::memory_order_relaxed);
@@ -45,9 +46,7 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	UniqueFd fd(awayFromStandard(
 		memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
 
-	/*
-	 * A process that gets the pages must not truncate them, since the device would get SIGBUS.
-	 */
+	/* Sealed: if a process that has the pages truncated them, this process would get SIGBUS. */
 	if (!fd || ftruncate(fd.get(), static_cast<off_t>(size_)) ||
 	    fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL))
 		throw std::system_error(errno, std::generic_category(), "doorbell pages");
@@ -55,7 +54,10 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 
 	if (address == MAP_FAILED)
 		throw std::system_error(errno, std::generic_category(), "map doorbell pages");
-	/* They are shared: a child of fork() must not ring them. */
+	/*
+	 * A child of fork() would share the pages and could ring doorbells, so it does not get
+	 * them.
+	 */
 	madvise(address, size_, MADV_DONTFORK);
 	address_ = static_cast<std::byte *>(address);
 	fd_ = fd.release();
@@ -132,8 +134,7 @@ void QueueManager::Impl::ring(uint64_t value, int window)
 		queues[queue].ringSq(index);
 }
 
-/* A doorbell that arrives as two halves is executed with its last byte. */
-/* QM-DB-4 */
+/* QM-DB-4: a doorbell that software writes as two halves takes effect with its last byte. */
 void QueueManager::Impl::latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes)
 {
 	if (!(offset & 4)) {
@@ -146,7 +147,7 @@ void QueueManager::Impl::latchDoorbell(uint64_t offset, uint32_t value, unsigned
 
 	doorbellLatch[1] = (doorbellLatch[1] & ~mask) | (value & mask);
 	if (bytes & 8)
-		ring(doorbellLatch[0] | uint64_t{doorbellLatch[1]} << 32, -1);
+		ring(wide(doorbellLatch[0], doorbellLatch[1]), -1);
 }
 
 uint64_t QueueManager::readWindow(uint64_t offset, unsigned size)

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "qm/event_queue.h"
 
+#include "base/bits.h"
+
 namespace wd::machine::qm
 {
 
 bool EventQueue::load(const EventContext &context)
 {
-	const uint64_t base = context.baseLow | uint64_t{context.baseHigh} << 32;
+	const uint64_t base = wide(context.baseLow, context.baseHigh);
 	const uint32_t depth = (context.dw6 & 0xffff) + 1;
 
 	if (base % kEqeSize || depth < 2)
@@ -17,7 +19,7 @@ bool EventQueue::load(const EventContext &context)
 	dw3_ = context.dw3;
 	depth_ = depth;
 	phase_ = context.dw6 & kEventPhase;
-	/* Index 0, but sequence numbers go on: senders remember them. */
+	/* The index starts at 0 again. The sequence numbers go on, since senders remember them. */
 	tail_ = (tail_ + depth - 1) / depth * depth;
 	head_ = tail_;
 	source_ = deferred_ = false;
@@ -51,7 +53,10 @@ void EventQueue::reset()
 	masked_ = true;
 }
 
-/* QM-EVENT-2, QM-EVENT-4, QM-EVENT-5: one interrupt until the doorbell; the source says so. */
+/*
+ * QM-EVENT-2, QM-EVENT-4, QM-EVENT-5: the source bit is set from an interrupt until the next
+ * doorbell, and no second interrupt is sent in that time.
+ */
 bool EventQueue::raiseSource()
 {
 	if (source_)
@@ -96,7 +101,7 @@ bool EventQueue::consume(uint16_t head)
 		return false;
 	const uint64_t step = (head + depth_ - head_ % depth_) % depth_;
 
-	/* A head beyond the tail is nonsense; as a real ring would, take it as "all consumed". */
+	/* A head beyond the tail makes no sense. Take it as "all consumed", as hardware does. */
 	head_ = head_ + step > tail_ ? tail_ : head_ + step;
 	source_ = deferred_ = false;
 	/* QM-EVENT-6 */

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The mailbox: four words are latched, and the command runs when the last byte of the last one is
- * written (QM-MB-1). Everything but STOP_QP is finished when the write returns.
+ * The mailbox latches four words and runs the command when software writes the last byte of the
+ * last word (QM-MB-1). Every command but STOP_QP is finished when that write returns.
  */
 #include <span>
 
+#include "base/bits.h"
 #include "core/trace.h"
 #include "qm/impl.h"
 
@@ -17,7 +18,7 @@ void QueueManager::Impl::writeMailbox(unsigned word, uint32_t value, unsigned by
 {
 	std::lock_guard lock(mailboxMutex);
 
-	/* QM-MB-5: a command is running (STOP_QP), software has to wait for busy to clear. */
+	/* QM-MB-5: STOP_QP is still running. Software has to wait until the busy bit is clear. */
 	if (mailbox[0] & qm::kMailboxBusy)
 		return;
 	const uint32_t mask = byteMask(bytes);
@@ -33,13 +34,12 @@ void QueueManager::Impl::writeMailbox(unsigned word, uint32_t value, unsigned by
 	latch[0] &= ~qm::kMailboxBusy;
 	WD_TRACE_EVENT(qm, mailbox, "sid=%s cmd=0x%x queue=%u base=0x%llx op=%d",
 		       trace::Sid(host.requester()).text, mailbox[0] & 0xff, mailbox[0] >> 16,
-		       trace::hex(latch[1] | uint64_t{latch[2]} << 32),
-		       (mailbox[0] & qm::kMailboxQuery) != 0);
-	if (runCommand(mailbox[0], latch[1] | uint64_t{latch[2]} << 32, status))
+		       trace::hex(wide(latch[1], latch[2])), (mailbox[0] & qm::kMailboxQuery) != 0);
+	if (runCommand(mailbox[0], wide(latch[1], latch[2]), status))
 		finishMailbox(status);
 }
 
-/* Also called by an engine thread, without the mailbox mutex, when STOP_QP has drained. */
+/* An engine thread calls this too, without the mailbox mutex, when STOP_QP has drained a queue. */
 void QueueManager::Impl::finishMailbox(MailboxStatus status)
 {
 	WD_TRACE_EVENT(qm, mailbox_done, "sid=%s cmd=0x%x queue=%u status=%u",
@@ -49,7 +49,7 @@ void QueueManager::Impl::finishMailbox(MailboxStatus status)
 	mailbox[0] &= ~qm::kMailboxBusy;
 }
 
-/* @return false if the command is still running and finishes the mailbox itself. */
+/* @return false if the command still runs; it calls finishMailbox() at its end. */
 bool QueueManager::Impl::runCommand(uint32_t dw0, uint64_t address, MailboxStatus &status)
 {
 	const unsigned command = dw0 & 0xff, queue = dw0 >> 16;
@@ -112,7 +112,7 @@ MailboxStatus QueueManager::Impl::storeContext(uint64_t address, const Context &
 	return MailboxStatus::Ok;
 }
 
-/* Contexts to and from memory. */
+/* Load a context from memory, or store it there (@query). */
 MailboxStatus QueueManager::Impl::transfer(unsigned command, bool query, unsigned queue,
 					   uint64_t address)
 {

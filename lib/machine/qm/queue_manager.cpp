@@ -55,7 +55,7 @@ void QueueManager::Impl::postAsync(EngineThread &thread, unsigned queue, qm::Asy
 {
 	bool signal;
 
-	/* If even this cannot be written only the error register is left for the report. */
+	/* If even this event cannot be written, only the error register can tell of it. */
 	if (events[1].post(ringPort(thread), queue | type << 17, nullptr, signal) ==
 	    qm::EventQueue::Result::Fault)
 		report(qm::kErrorWriteResponse);
@@ -105,8 +105,7 @@ std::optional<SharedPages> QueueManager::sharedWindow(uint64_t offset, size_t le
 	return impl_->window.pages(offset, length);
 }
 
-/* Deactivating takes each queue's mutex, so it returns after the request that is running. */
-/* QM-MB-7 */
+/* QM-MB-7. deactivate() takes the queue's mutex, so it waits for the request that is running. */
 void QueueManager::reset()
 {
 	std::lock_guard lock(impl_->mailboxMutex);
@@ -118,8 +117,20 @@ void QueueManager::reset()
 	impl_->resetRegisters();
 }
 
+/*
+ * QM-MB-6. A thread that makes requests holds one of these mutexes, and has looked at mayMaster()
+ * since it took it. A queue that becomes active later looks then.
+ */
 void QueueManager::hostChanged()
 {
+	if (!impl_->host.mayMaster()) {
+		std::lock_guard lock(impl_->mailboxMutex);
+
+		for (unsigned i = 0; i < impl_->config.queues; i++)
+			if (impl_->queues[i].active())
+				impl_->queues[i].drain();
+		return;
+	}
 	for (unsigned i = 0; i < impl_->config.queues; i++)
 		if (impl_->queues[i].active())
 			impl_->queues[i].kick();

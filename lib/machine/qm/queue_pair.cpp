@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstring>
 
+#include "base/bits.h"
 #include "core/trace.h"
 #include "qm/impl.h"
 
@@ -14,8 +15,8 @@ namespace
 {
 
 /*
- * Time for a queue to drain after the command to stop; requests left after it fail
- * unexecuted.
+ * How long a queue may drain after the command to stop. Requests that are left then fail without
+ * being executed.
  */
 constexpr auto kDrainTime = std::chrono::milliseconds(100);
 /* Status of such a request (ZIP-SQE-7). */
@@ -24,7 +25,7 @@ constexpr uint32_t kStatusStopped = 0x04;
 constexpr unsigned kSqeShift = 7, kCqeShift = 4;
 constexpr size_t kCompletionBody = 14;
 
-/* Low byte of a ticket. */
+/* The low byte of a ticket: mask of the response, and its value while the answer is awaited. */
 constexpr uint64_t kResponse = 0xff, kAwaited = 0xff;
 
 uint64_t nowNs()
@@ -32,11 +33,6 @@ uint64_t nowNs()
 	const auto now = std::chrono::steady_clock::now().time_since_epoch();
 
 	return std::chrono::duration_cast<std::chrono::nanoseconds>(now).count();
-}
-
-uint64_t join(uint32_t low, uint32_t high)
-{
-	return low | uint64_t{high} << 32;
 }
 
 std::span<const std::byte> bytesOf(const uint32_t *words, size_t count)
@@ -57,7 +53,7 @@ void QueuePair::init(QueueManager::Impl &manager, unsigned index, DoorbellWords 
 
 bool QueuePair::loadSq(const SqContext &context)
 {
-	const uint64_t base = join(context.baseLow, context.baseHigh);
+	const uint64_t base = wide(context.baseLow, context.baseHigh);
 	const uint32_t depth = (context.dw3 & 0xfff) + 1;
 
 	if (context.dw3 >> 12 != kSqeShift || depth < 2 || base % 4 || context.cq != index_)
@@ -78,7 +74,7 @@ bool QueuePair::loadSq(const SqContext &context)
 
 bool QueuePair::loadCq(const CqContext &context)
 {
-	const uint64_t base = join(context.baseLow, context.baseHigh);
+	const uint64_t base = wide(context.baseLow, context.baseHigh);
 	const uint32_t depth = (context.dw3 & 0xfff) + 1;
 
 	if (context.dw3 >> 12 != kCqeShift || depth < 2 || base % 4)
@@ -105,7 +101,8 @@ bool QueuePair::loadCq(const CqContext &context)
 }
 
 /*
- * A query takes news from the doorbell words, so the owner no longer sees it in them: hand it over.
+ * A query of a context takes new doorbells from their words. The owner thread does not see them
+ * there any more, so this tells it.
  */
 void QueuePair::lookAtDoorbells()
 {
@@ -160,7 +157,7 @@ void QueuePair::deactivate()
 	sqLoaded_ = cqLoaded_ = false;
 }
 
-/* Called with the mutex held. The owner thread drops the queue when it next looks. */
+/* Called with the mutex held. The owner thread drops the queue when it next looks at it. */
 void QueuePair::halt()
 {
 	if (!active_)
@@ -212,7 +209,7 @@ bool QueuePair::hasNews() const noexcept
 	       pending_ || stopRequested_ || (ticket && (ticket & kResponse) != kAwaited);
 }
 
-/* The content at the start of a queue is nothing new. */
+/* Take the present content of the doorbell words as seen: a new queue has no work yet. */
 void QueuePair::forgetDoorbells()
 {
 	seenRings_ = rings_.load();
@@ -245,7 +242,10 @@ bool QueuePair::takeDoorbells()
 	uint64_t value;
 	bool any = false;
 
-	/* The count first: a doorbell that is missed here leaves the count different. */
+	/*
+	 * Read the count first: if this misses a doorbell, the count differs again, and the queue
+	 * is looked at once more.
+	 */
 	seenRings_ = rings_.load();
 	for (bool trapped : {true, false}) {
 		if (trapped ? changed(trappedSq_, seenTrappedSq_, value)
@@ -267,7 +267,7 @@ bool QueuePair::takeDoorbells()
 	return any;
 }
 
-/* An index comes from software: it is checked against the depth only. */
+/* The index comes from software. Only the depth can be checked. */
 void QueuePair::takeTail(uint16_t tail)
 {
 	WD_TRACE_EVENT(qm, doorbell, "sid=%s qn=%u cmd=sq index=%u",
@@ -282,9 +282,9 @@ void QueuePair::takeTail(uint16_t tail)
 }
 
 /*
- * Heads only move forward, and not past the posted entries, so of two of them the newer one wins.
+ * A head moves only forward, and not past the posted entries. So it does not matter in which order
+ * two heads are seen (QM-DB-3).
  */
-/* QM-DB-3 */
 void QueuePair::takeHead(uint16_t head)
 {
 	WD_TRACE_EVENT(qm, doorbell, "sid=%s qn=%u cmd=cq index=%u",
@@ -312,13 +312,13 @@ bool QueuePair::step(EngineThread &thread) noexcept
 	std::lock_guard lock(mutex_);
 
 	if (!active_) {
-		/* Stopped by other means at the same moment. */
+		/* Something else stopped the queue at the same moment. */
 		finishStop();
 		return false;
 	}
 	bool worked = false;
 
-	/* After a stop was seen, doorbells no longer extend the drain. */
+	/* Once it has seen the stop, the thread takes no more doorbells, so that the drain ends. */
 	if (!stopping_)
 		worked = takeDoorbells();
 	if (stopRequested_ && !stopping_) {
@@ -360,12 +360,15 @@ void QueuePair::answered(uint64_t token, PageResponse response) noexcept
 {
 	uint64_t awaited = token << 8 | kAwaited;
 
-	/* Without bus mastering the request waits for that; it is not lost. */
+	/* Without bus mastering the request is not lost: it waits for bus mastering. */
 	if (response == PageResponse::Failure && !manager_->host.mayMaster())
 		response = PageResponse::Success;
 	if (!ticket_.compare_exchange_strong(awaited, token << 8 | static_cast<uint8_t>(response)))
 		return;
-	/* The executing thread looks at the ticket after it has cleared the flag. */
+	/*
+	 * The thread that executes clears the flag and then looks at the ticket, so it needs no
+	 * wake.
+	 */
 	if (!executing_)
 		owner()->wake(*this);
 }
@@ -376,7 +379,7 @@ void QueuePair::abandon(Task &task)
 	task.words[3] = kStatusStopped;
 }
 
-/* @return whether anything was done; not if the request only found that it has to wait again. */
+/* @return whether anything was done; false if the request only has to wait again. */
 bool QueuePair::runOne(EngineThread &thread)
 {
 	const MemoryPort port = manager_->ringPort(thread);
@@ -406,9 +409,6 @@ bool QueuePair::runOne(EngineThread &thread)
 		parked_ = false;
 		result = writeBack(thread, task);
 	}
-	/* Bus mastering ended meanwhile: nothing is lost, the request runs again later. */
-	if (result == DmaResult::NotMaster)
-		return false;
 	if (result != DmaResult::Ok) {
 		fault(thread);
 		return true;
@@ -419,8 +419,10 @@ bool QueuePair::runOne(EngineThread &thread)
 	return true;
 }
 
-/* The answer may come before the engine has said that it waits. */
-/* QM-RING-5: the data's stream has the PASID, the rings' has not. */
+/*
+ * QM-RING-5: data is accessed with the queue's PASID, rings without. The answer to a page request
+ * may come before the engine has returned that it waits.
+ */
 bool QueuePair::execute(Task &task)
 {
 	task.prepares = task.agent.asksForPages(task.stream);
@@ -440,7 +442,10 @@ bool QueuePair::execute(Task &task)
 	return done;
 }
 
-/* QM-RING-1 to QM-RING-3: results into the slot, then the CQE, its phase last, as one store. */
+/*
+ * QM-RING-1 to QM-RING-3: the results go into the slot, then the CQE is written. Its last part,
+ * with the phase, is one store.
+ */
 DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
 {
 	const MemoryPort port = manager_->ringPort(thread);
@@ -472,6 +477,11 @@ DmaResult QueuePair::writeBack(EngineThread &thread, const Task &task)
 	return DmaResult::Ok;
 }
 
+void QueuePair::drain()
+{
+	std::lock_guard lock(mutex_);
+}
+
 /* QM-EVENT-1: posting disarms. */
 void QueuePair::postEvent(EngineThread &thread)
 {
@@ -479,8 +489,9 @@ void QueuePair::postEvent(EngineThread &thread)
 	manager_->postCompletion(thread, index_, lastEvent_);
 }
 
-/* The ring itself cannot be reached: only a new SQC and CQC revive the queue. */
-/* QM-EVENT-7 */
+/*
+ * QM-EVENT-7: the device cannot reach the ring. Only a new SQC and CQC make the queue work again.
+ */
 void QueuePair::fault(EngineThread &thread)
 {
 	faulted_ = true;

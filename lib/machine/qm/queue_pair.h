@@ -14,38 +14,45 @@
 namespace wd::machine::qm
 {
 
-/** Where the doorbell words of one queue are: shared pages, or the queue pair itself. */
+/** The doorbell words of one queue. They are in shared pages, or in the queue pair itself. */
 struct DoorbellWords {
 	std::atomic<uint64_t> sq, cq, arm;
 };
 
 /**
- * The mutex protects everything that a doorbell does not touch; the engine holds it for one
+ * The mutex protects all members that a doorbell does not change. An engine thread holds it for one
  * request, the mailbox for one command. Lock order: mailbox, queue, event queue.
  *
- * A request that waits for pages is *parked*: its descriptor is kept as it was read, so that
- * software cannot change it half-way, and the request starts again from it when the answer comes.
- * Until then the engine finds nothing to do here. An answer must have the current ticket; one with
- * an older ticket came too late and is ignored.
+ * A request that waits for pages is *parked*: the queue keeps its copy of the descriptor, so that
+ * software cannot change it half-way, and the request starts again from the copy when the answer
+ * comes. Until then the engine thread finds nothing to do here. An answer with an older ticket than
+ * the current one is late, and is ignored.
  */
 class QueuePair final : public EngineQueue, public PageRequester
 {
 public:
 	void init(QueueManager::Impl &manager, unsigned index, DoorbellWords *shared);
 
-	/* Mailbox. False: the context makes no sense (nothing changed). */
+	/*
+	 * Called by the mailbox. @return false if the context makes no sense; then nothing changes.
+	 */
 	bool loadSq(const SqContext &context);
 	bool loadCq(const CqContext &context);
 	SqContext dumpSq();
 	CqContext dumpCq();
-	/** The mailbox is released when the queue has drained. @return false: not running. */
+	/**
+	 * Begin to stop the queue; the mailbox command ends when it has drained. @return false if
+	 * the queue is not running.
+	 */
 	bool requestStop();
 	void deactivate();
+	/** Wait for the request that is running. */
+	void drain();
 
 	/* Trapped doorbells; lock-free. */
 	void ringSq(uint16_t tail);
 	void ringCq(uint16_t head, bool arm);
-	/** Look at the queue although no doorbell was rung. */
+	/** Make the owner thread look at the queue, although no doorbell was rung. */
 	void kick() { owner()->wake(*this); }
 	DoorbellWords &words() { return *words_; }
 	uint16_t key() const { return key_; }
@@ -54,7 +61,7 @@ public:
 
 	bool active() const noexcept override { return active_; }
 
-	/** Lock-free; may come while this queue's own thread executes its request. */
+	/** Lock-free. The call may come while the owner thread still executes the request. */
 	void answered(uint64_t token, PageResponse response) noexcept override;
 
 protected:
@@ -80,7 +87,7 @@ private:
 	void finishStop();
 	void halt();
 
-	/* All that the sweep looks at for an idle queue, in one cache line. */
+	/* The members that the sweep reads for an idle queue, in one cache line. */
 	alignas(64) DoorbellWords *words_ = nullptr;
 	std::atomic<uint64_t> seenSq_{0}, seenCq_{0}, seenArm_{0};
 	std::atomic<uint64_t> rings_{0}, seenRings_{0}; /* trapped doorbells */
@@ -89,7 +96,10 @@ private:
 	/** 0, or the token in bits 63:8 and the response, or kAwaited, in bits 7:0. */
 	std::atomic<uint64_t> ticket_{0};
 
-	/* Trapped doorbells: a count above bit 16, so that equal indices are told apart. */
+	/*
+	 * Trapped doorbells: the index in bits 15:0, and a count above, so that a second doorbell
+	 * with the same index is a change.
+	 */
 	alignas(64) std::atomic<uint64_t> trappedSq_{0}, trappedCq_{0}, trappedArm_{0};
 	uint64_t seenTrappedSq_ = 0, seenTrappedCq_ = 0, seenTrappedArm_ = 0;
 	DoorbellWords own_{};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * An agent of a function that has address translation services on: its part of the device TLB, and
- * the page requests that it makes for missing pages (VTD-DTLB-1, VTD-DTLB-3).
+ * What an agent does for a function that has ATS on: it keeps a part of the device TLB, and
+ * requests missing pages (VTD-DTLB-1, VTD-DTLB-3).
  */
 #include <algorithm>
 
@@ -15,13 +15,13 @@ namespace
 /* Flags of a device-TLB entry. */
 constexpr uint32_t kMayRead = 1, kMayWrite = 2;
 
-/* As in caches.cpp. */
+/* As many entries as in caches.cpp. */
 constexpr size_t kNormalLimit = 16384;
 
-/* A PASID that no descriptor can name: entries of requests without one. */
+/* The PASID of entries for requests without one. No descriptor can name it. */
 constexpr uint32_t kNoPasid = ~uint32_t{0};
 
-/* Pages that are looked up before the gate is opened to invalidations. */
+/* Pages that the agent looks up in one burst. After each burst, invalidations have their turn. */
 constexpr unsigned kPagesPerBurst = 64;
 
 uint32_t needed(Access access)
@@ -73,7 +73,7 @@ Translation IommuAgent::admitTranslated(const Request &request) noexcept
 
 PageRequestTarget IommuAgent::locatePageRequest(const PageRequestMessage &message) noexcept
 {
-	/* VTD-PRQ-4: requests that the tables refuse are recorded. */
+	/* VTD-PRQ-4: a request that the tables refuse is recorded as a fault. */
 	const PageRequestTarget target = translator_.locatePageRequest(
 		state_.root.load(std::memory_order_relaxed), message.stream, message.address);
 
@@ -104,7 +104,7 @@ const CachedTranslation *IommuAgent::findHeld(const Request &request) noexcept
 			continue;
 		if ((hit->flags & rights) == rights)
 			return hit;
-		/* It must not hide a larger page that takes its place. */
+		/* Remove the entry: it would hide a larger page that may take its place. */
 		deviceTlb_.removeRange(stream.rid.value, hit->kind, hit->pasid, request.address, 0);
 		return nullptr;
 	}
@@ -128,8 +128,8 @@ void IommuAgent::hold(const Request &request, const Completion &completion) noex
 }
 
 /*
- * The translated address, which still has to be admitted. Rights that an entry lacks are asked for
- * again: they may have been granted since.
+ * Find the translated address; admitTranslated() still has to allow it. If an entry lacks a right,
+ * the agent asks for the translation again, since software may have granted the right.
  */
 Translation IommuAgent::lookUp(const Request &request) noexcept
 {
@@ -166,7 +166,7 @@ Translation IommuAgent::lookUp(const Request &request) noexcept
 	return result;
 }
 
-/* The length of a contiguous piece is that of the device's entry; it is admitted as a whole. */
+/* The piece is as long as the device-TLB entry says. The unit admits it as a whole. */
 Translation IommuAgent::reachTranslated(const Request &request) noexcept
 {
 	Translation found = lookUp(request);
@@ -201,7 +201,8 @@ void IommuAgent::apply(const DeviceTlbInvalidation &command) noexcept
 				       command.address, command.order);
 		break;
 	case Scope::EveryPasid:
-		deviceTlb_.removeDomain(command.rid.value, TagKind::Pasid);
+		deviceTlb_.removeRange(command.rid.value, TagKind::Pasid, command.address,
+				       command.order);
 		break;
 	}
 }

@@ -5,12 +5,12 @@
 #include <string>
 #include <system_error>
 
-#include "bits.h"
+#include "base/bits.h"
 
 namespace wd::machine
 {
 
-/* Everything that is modelled (VT-d 11.4.2, 11.4.3). */
+/* All features that the unit models (VT-d 11.4.2, 11.4.3). */
 IommuCapabilities IommuCapabilities::defaults()
 {
 	IommuCapabilities capabilities;
@@ -25,8 +25,7 @@ namespace vtd
 namespace
 {
 
-/* CAP fields that the model understands: everything but RWBF, PLMR, PHMR, CM, PI, ECMDS, ESIRTPS.
- */
+/* The CAP fields that the unit models: all but RWBF, PLMR, PHMR, CM, PI, ECMDS and ESIRTPS. */
 constexpr uint64_t kCapOffered = mask(2, 0) | mask(12, 8) | mask(22, 16) | mask(37, 24) | bit(39) |
 				 mask(56, 40) | bit(60) | bit(63);
 
@@ -42,7 +41,7 @@ struct Dependency {
 	uint64_t needs;
 };
 
-/* VTD-REG-9, in an order in which one pass suffices. */
+/* VTD-REG-9. A feature comes before those that need it, so that one pass is enough. */
 constexpr Dependency kDependencies[] = {
 	{bit(ecap::kDt), bit(ecap::kQi)},
 	{bit(ecap::kSmts), bit(ecap::kQi)},

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "faults.h"
 
-#include "bits.h"
+#include "base/bits.h"
 #include "core/trace.h"
+#include "interrupt_range.h"
 
 namespace wd::machine::vtd
 {
@@ -76,7 +77,7 @@ void FaultLog::record(const FaultRecord &fault)
 	if (status & kFstsPfo)
 		return;
 	if (occupied(index_)) {
-		/* Blocks further events, but is none itself (VT-d 7.3). */
+		/* PFO causes no event, but while it is set there are no others (VT-d 7.3). */
 		registers_.setBits(reg::kFsts, kFstsPfo);
 		return;
 	}
@@ -92,7 +93,7 @@ void FaultLog::record(const FaultRecord &fault)
 	index_ = (index_ + 1) % features_.recordCount;
 }
 
-/* VTD-REG-5: PPF follows the records. */
+/* VTD-REG-5: PPF is set while some record has its F bit set. */
 void FaultLog::recordsWritten()
 {
 	for (unsigned i = 0; i < features_.recordCount; i++)

@@ -1,16 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gate between an agent's bursts and the invalidator: a two-party lock with a fast path of one
- * atomic exchange; the invalidator always gets the next turn.
+ * The gate between an agent's bursts and an invalidation: a lock for two parties. Without
+ * contention it costs one atomic exchange. If both wait for it, the invalidation goes first.
  */
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
-#if defined(__x86_64__) || defined(__i386__)
-#include <immintrin.h>
-#endif
+#include "base/shared_words.h"
 
 namespace wd::machine::vtd
 {
@@ -18,7 +16,7 @@ namespace wd::machine::vtd
 class Gate
 {
 public:
-	/** The agent's side; one thread. */
+	/** Called by the agent, on one thread. */
 	void enter() noexcept
 	{
 		uint32_t free = 0;
@@ -39,14 +37,14 @@ public:
 		}
 	}
 
-	/** The invalidator's side; one thread at a time. Returns when no burst runs. */
+	/** Called by an invalidation, one thread at a time. Returns when no burst runs. */
 	void close() noexcept
 	{
 		state_.fetch_or(kClosed, std::memory_order_acquire);
 		for (unsigned spins = 0; spins < kSpins; spins++) {
 			if (!(state_.load(std::memory_order_acquire) & kBurst))
 				return;
-			relax();
+			cpuRelax();
 		}
 		for (;;) {
 			const uint32_t now = state_.load(std::memory_order_acquire);
@@ -65,15 +63,10 @@ public:
 
 private:
 	static constexpr uint32_t kBurst = 1, kClosed = 2;
-	/* A burst copies at most one request; longer ones are worth a sleep. */
+	/*
+	 * Most bursts copy one request and end within so many rounds. After that, close() sleeps.
+	 */
 	static constexpr unsigned kSpins = 200;
-
-	static void relax() noexcept
-	{
-#if defined(__x86_64__) || defined(__i386__)
-		_mm_pause();
-#endif
-	}
 
 	void enterClosed() noexcept
 	{
@@ -94,7 +87,7 @@ private:
 	std::atomic<uint32_t> state_{0};
 };
 
-/** The invalidator's hold on one agent. */
+/** Keeps one agent's gate closed for as long as the object lives. */
 class GateClosed
 {
 public:

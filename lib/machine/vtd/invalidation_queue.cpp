@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "invalidation_queue.h"
 
-#include "bits.h"
+#include "base/vtd_descriptors.h"
 #include "core/trace.h"
 
 namespace wd::machine::vtd
@@ -9,46 +9,16 @@ namespace wd::machine::vtd
 namespace
 {
 
-enum Type : unsigned {
-	kContext = 1,
-	kIotlb = 2,
-	kDeviceTlb = 3,
-	kInterruptEntry = 4,
-	kWait = 5,
-	kPasidIotlb = 6,
-	kPasidCache = 7,
-	kPasidDeviceTlb = 8,
-	kPageGroupResponse = 9,
-};
+using namespace vtd_descriptor;
 
-constexpr uint64_t kTypeBits = mask(11, 9) | mask(3, 0);
-/* ITags have 5 bits in the message; the model lets them run on, so that a stray one is known. */
+/*
+ * A tag (ITag) has 5 bits in the message. The model uses 16, so that the tag of a stray completion
+ * does not match an outstanding one by chance.
+ */
 constexpr unsigned kTagMask = 0xffff;
 
-/** Bits that a descriptor may carry, by type (VTD-QI-3). */
-struct Format {
-	uint64_t q0 = 0, q1 = 0;
-};
-
-constexpr Format kFormats[] = {
-	{},
-	{mask(49, 16) | mask(5, 4), 0},
-	{mask(31, 16) | mask(7, 4), mask(63, 12) | mask(6, 0)},
-	{mask(47, 32) | mask(20, 16), mask(63, 12) | bit(0)},
-	{mask(47, 27) | bit(4), 0},
-	{mask(63, 32) | mask(6, 4), mask(63, 2)},
-	{mask(51, 16) | mask(5, 4), mask(63, 12) | mask(6, 0)},
-	{mask(51, 16) | mask(5, 4), 0},
-	{mask(51, 16) | mask(8, 4), mask(63, 11) | bit(0)},
-	{mask(51, 12) | bit(4), mask(11, 2)},
-};
-
 constexpr unsigned kLastLegacyType = kWait;
-
-unsigned typeOf(const Descriptor &descriptor)
-{
-	return field(descriptor.q[0], 11, 9) << 4 | field(descriptor.q[0], 3, 0);
-}
+constexpr unsigned kPageRequestDrain = 7; /* of a wait descriptor */
 
 unsigned granularity(const Descriptor &descriptor)
 {
@@ -94,7 +64,7 @@ QueueError InvalidationQueue::checkRing(const Ring &ring) const
 	return QueueError::None;
 }
 
-/* VTD-QI-1, VTD-QI-9. The caller holds the command mutex, so that tail and base stand still. */
+/* VTD-QI-1, VTD-QI-9. The caller holds the command mutex, so that tail and base do not change. */
 void InvalidationQueue::run()
 {
 	Ring ring = readRing();
@@ -111,7 +81,7 @@ void InvalidationQueue::run()
 			error = check(descriptor);
 		WD_TRACE_EVENT(vtd, invalidation_descriptor,
 			       "iqh=0x%x type=%u q0=0x%llx q1=0x%llx iqei=%u", ring.head,
-			       typeOf(descriptor), trace::hex(descriptor.q[0]),
+			       typeOf(descriptor.q[0]), trace::hex(descriptor.q[0]),
 			       trace::hex(descriptor.q[1]), static_cast<unsigned>(error));
 		if (error == QueueError::None)
 			error = execute(descriptor);
@@ -138,7 +108,7 @@ void InvalidationQueue::stop(QueueError error)
 		return;
 	case QueueError::TimedOut:
 		/*
-		 * Outstanding invalidations are given up, and the wait with them; the queue stands
+		 * Give up the outstanding invalidations. The queue stops at the wait descriptor
 		 * until software clears the error.
 		 */
 		for (const Outstanding &item : outstanding_)
@@ -167,30 +137,26 @@ QueueError InvalidationQueue::fetch(const Ring &ring, Descriptor &descriptor) co
 QueueError InvalidationQueue::check(const Descriptor &descriptor) const
 {
 	const Features &features = state_.features;
-	const unsigned type = typeOf(descriptor);
+	const unsigned type = typeOf(descriptor.q[0]);
 	const bool legacy = tableMode(state_.root.load(std::memory_order_relaxed)) == 0;
 
-	if (!type || type >= std::size(kFormats) || (legacy && type > kLastLegacyType))
+	if (!known(type) || (legacy && type > kLastLegacyType))
 		return QueueError::InvalidType;
 	if ((type == kDeviceTlb || type == kPasidDeviceTlb) && !features.offers(ecap::kDt))
 		return QueueError::InvalidType;
 	if (type == kPageGroupResponse && !features.offers(ecap::kPrs))
 		return QueueError::InvalidType;
+	const bool drains = type == kWait && features.offers(ecap::kPds);
 
-	Format allowed = kFormats[type];
-
-	allowed.q0 |= kTypeBits;
-	if (type == kWait && features.offers(ecap::kPds))
-		allowed.q0 |= bit(7);
-	if ((descriptor.q[0] & ~allowed.q0) || (descriptor.q[1] & ~allowed.q1) || descriptor.q[2] ||
-	    descriptor.q[3])
+	if (!reservedAreZero(type, descriptor.q[0] & ~(drains ? bit(kPageRequestDrain) : 0),
+			     descriptor.q[1], descriptor.q[2], descriptor.q[3]))
 		return QueueError::ReservedField;
 	return QueueError::None;
 }
 
 QueueError InvalidationQueue::execute(const Descriptor &descriptor)
 {
-	switch (typeOf(descriptor)) {
+	switch (typeOf(descriptor.q[0])) {
 	case kContext:
 		return executeContext(descriptor);
 	case kIotlb:
@@ -208,7 +174,7 @@ QueueError InvalidationQueue::execute(const Descriptor &descriptor)
 	case kPageGroupResponse:
 		return executePageGroupResponse(descriptor);
 	default:
-		/* There are no remapped interrupts. */
+		/* The unit remaps no interrupts, so it caches no entries of them. */
 		return QueueError::None;
 	}
 }
@@ -221,7 +187,7 @@ QueueError InvalidationQueue::executeContext(const Descriptor &descriptor)
 
 	switch (granularity(descriptor)) {
 	case 1:
-	case 2: /* context entries have no domain in scalable mode: all of them */
+	case 2: /* in scalable mode context entries have no domain, so this drops all of them */
 		command.scope = Invalidation::Scope::ContextAll;
 		break;
 	case 3:
@@ -313,12 +279,12 @@ QueueError InvalidationQueue::executePasid(const Descriptor &descriptor)
 }
 
 /*
- * VTD-QI-7, VTD-QI-8. Every command before this one has drained the bursts it could concern
- * (AgentSet::apply, VTD-INV-14).
+ * VTD-QI-7, VTD-QI-8. Each command before this one has waited for the bursts that it could concern
+ * (AgentSet::apply, VTD-INV-14), so no burst is left to wait for here.
  */
 QueueError InvalidationQueue::executeWait(const Descriptor &descriptor)
 {
-	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5, kPageRequestDrain = 7;
+	constexpr unsigned kInterruptFlag = 4, kStatusWrite = 5;
 	const QueueError error = awaitDeviceTlbs();
 
 	if (error != QueueError::None)
@@ -383,13 +349,16 @@ void InvalidationQueue::sendDeviceTlb(const DeviceTlbInvalidation &command)
 	const unsigned tag = nextTag_++ & kTagMask;
 
 	executed_.fetch_add(1, std::memory_order_relaxed);
-	/* The tag is outstanding before the device hears of it. */
+	/* The tag must be in the list before the device can complete it. */
 	outstanding_.push_back({command, tag, !endpoint || endpoint->abandonsInvalidations()});
 	if (!endpoint || !endpoint->completesInvalidation(tag))
 		return;
 	if (!endpoint->keepsTranslations())
 		invalidateDeviceTlb(command);
-	/* VTD-PRQ-7: page requests that were sent before the completion are in the queue. */
+	/*
+	 * VTD-PRQ-7: page requests that the device sent before the completion are in the queue
+	 * after this.
+	 */
 	pageRequests_.drain();
 	outstanding_.pop_back();
 }
@@ -421,7 +390,10 @@ void InvalidationQueue::completed(Rid rid, unsigned tag)
 	faultEvent_.raise(kFstsIce);
 }
 
-/* The model's timers run out as soon as a wait depends on a device that never completes. */
+/*
+ * The model has no timers: if a device will never complete, the time is over as soon as the queue
+ * gets to a wait descriptor or to its end.
+ */
 QueueError InvalidationQueue::awaitDeviceTlbs()
 {
 	for (const Outstanding &item : outstanding_)
@@ -430,7 +402,7 @@ QueueError InvalidationQueue::awaitDeviceTlbs()
 	return outstanding_.empty() ? QueueError::None : QueueError::Pending;
 }
 
-/* VTD-PRQ-8. Codes that are reserved are taken for a failure (PCI Express 10.4.2.1). */
+/* VTD-PRQ-8. A reserved code counts as a failure (PCI Express 10.4.2.1). */
 QueueError InvalidationQueue::executePageGroupResponse(const Descriptor &descriptor)
 {
 	const StreamId stream{Rid{static_cast<uint16_t>(field(descriptor.q[0], 31, 16))},

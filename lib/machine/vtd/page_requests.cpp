@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "page_requests.h"
 
-#include "bits.h"
+#include "base/bits.h"
 #include "core/trace.h"
 
 namespace wd::machine::vtd
@@ -26,7 +26,9 @@ void PageRequestQueue::receive(std::span<const PageRequestMessage> messages) noe
 		receive(message);
 }
 
-/* VTD-PRQ-1, VTD-PRQ-4, VTD-PRQ-5. A stop marker that goes nowhere is not reported. */
+/*
+ * VTD-PRQ-1, VTD-PRQ-4, VTD-PRQ-5. A stop marker that cannot be queued is dropped without a fault.
+ */
 void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 {
 	PageRequestTarget target;
@@ -61,7 +63,7 @@ void PageRequestQueue::receive(const PageRequestMessage &message) noexcept
 			     state_.memory.store64(at + 8, high) &&
 			     state_.memory.store64(at + 16, 0) && state_.memory.store64(at + 24, 0);
 
-	/* There is no error code for a queue without memory. */
+	/* The specification has no error code for a queue without memory. */
 	if (!written)
 		return answer(message, PageResponse::InvalidRequest);
 	publish();
@@ -79,8 +81,8 @@ void PageRequestQueue::answer(const PageRequestMessage &message, PageResponse re
 }
 
 /*
- * Where the next descriptor goes, unless the queue is full or has overflowed (VTD-PRQ-2,
- * VTD-PRQ-3). A stop marker does not make it overflow (VTD-PRQ-9).
+ * Find the place of the next descriptor. @return false if the queue is full or has overflowed
+ * (VTD-PRQ-2, VTD-PRQ-3). A stop marker does not make it overflow (VTD-PRQ-9).
  */
 bool PageRequestQueue::reserve(bool marker, uint64_t &address)
 {
@@ -108,7 +110,7 @@ void PageRequestQueue::publish()
 	event_.raise(kPrsPpr);
 }
 
-/* VTD-PRQ-6: the device's next attempt sees every change of the tables from now on. */
+/* VTD-PRQ-6: after this, the device's next attempt sees the tables as they are then. */
 void PageRequestQueue::flush(const PageRequestTarget &target, uint64_t address)
 {
 	Invalidation command;

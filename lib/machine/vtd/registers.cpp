@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registers.h"
 
-#include "bits.h"
+#include "base/bits.h"
 
 namespace wd::machine::vtd
 {
@@ -15,7 +15,9 @@ RegisterFile::RegisterFile(const Features &features)
 	declare64(reg::kEcap, features.registers.ecap, 0);
 	/* GCMD stores nothing: the unit acts on the value written. */
 	declare64(reg::kRtaddr, 0, pointer | mask(11, 10));
-	/* Register-based invalidation is refused (VTD-REG-4), its operands are storage. */
+	/*
+	 * The unit refuses register-based invalidation (VTD-REG-4). The operands are plain storage.
+	 */
 	declare64(reg::kCcmd, 0, mask(62, 61) | mask(33, 0));
 	declare64(features.iotlbOffset + 8, 0, mask(61, 60) | mask(49, 32));
 	declare(reg::kFsts, 0, 0, kFstsPfo | kFstsIqe | kFstsIce | kFstsIte);
@@ -48,8 +50,8 @@ void RegisterFile::declarePageRequests(const Features &features)
 }
 
 /*
- * Control, data, address, upper address; messages go to MSI-X, so the last three are storage. A
- * reset masks the event (VTD-EVENT-4).
+ * Control, data, address, upper address. Messages go through MSI-X, so the last three are plain
+ * storage. A reset masks the event (VTD-EVENT-4).
  */
 void RegisterFile::declareEvent(unsigned control)
 {
@@ -86,7 +88,7 @@ void RegisterFile::write(unsigned offset, uint32_t value)
 
 uint64_t RegisterFile::read64(unsigned offset) const
 {
-	return read(offset) | uint64_t{read(offset + 4)} << 32;
+	return wide(read(offset), read(offset + 4));
 }
 
 void RegisterFile::set64(unsigned offset, uint64_t value)

@@ -5,7 +5,7 @@
 #include <array>
 #include <cstdint>
 
-#include "bits.h"
+#include "base/bits.h"
 #include "capabilities.h"
 #include "machine/fault_reason.h"
 #include "machine/types.h"
@@ -30,7 +30,7 @@ struct ContextEntry {
 	bool deviceTlb() const { return has(q[0], 2); }
 	bool pasidEnable() const { return has(q[0], 3); }
 	bool pageRequests() const { return has(q[0], 4); }
-	/** PASIDs the directory has room for. */
+	/** Number of PASIDs that the directory has room for. */
 	uint32_t pasidLimit() const { return uint32_t{1} << (field(q[0], 11, 9) + 13); }
 	uint64_t directory() const { return q[0] & mask(63, 12); }
 	uint32_t ridPasid() const { return field(q[1], 19, 0); }

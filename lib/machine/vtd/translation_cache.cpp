@@ -10,8 +10,30 @@ namespace
 {
 
 constexpr size_t kFirstCapacity = 512;
-/* Probing one page costs about as much as looking at a few entries of the domain's list. */
+/*
+ * If a range has more pages than this, removeRange() goes through all entries of the domain, which
+ * is cheaper than a lookup of each page.
+ */
 constexpr uint64_t kMaxProbes = 512;
+
+/** The pages of an invalidation, in units of 4 KiB. */
+struct PageRange {
+	uint64_t first, last;
+
+	PageRange(uint64_t address, unsigned order)
+	{
+		const uint64_t span = order < 52 ? (uint64_t{1} << order) - 1 : ~uint64_t{0} >> 12;
+
+		first = (address >> 12) & ~span;
+		last = first | span;
+	}
+	bool overlaps(const CachedTranslation &entry) const
+	{
+		const unsigned shift = 9 * entry.size;
+
+		return entry.page >= first >> shift && entry.page <= last >> shift;
+	}
+};
 
 } // namespace
 
@@ -30,7 +52,7 @@ void TranslationCache::insert(const CachedTranslation &entry) noexcept
 		static_cast<CachedTranslation &>(nodes_[index]) = entry;
 		link(index);
 	} catch (const std::bad_alloc &) {
-		/* A cache may forget at any time. */
+		/* A cache may drop an entry at any time. */
 	}
 }
 
@@ -43,7 +65,7 @@ uint32_t TranslationCache::allocateNode()
 	return free_;
 }
 
-/* Doubles the nodes; buckets stay as many as nodes, a power of two. */
+/* Double the nodes. There are as many buckets as nodes, which is a power of two. */
 void TranslationCache::grow()
 {
 	const size_t before = nodes_.size();
@@ -79,7 +101,7 @@ void TranslationCache::linkHashes(uint32_t index) noexcept
 	page = index;
 }
 
-/* Takes the head of the free list; the only step that may throw comes first. */
+/* Take @index, the head of the free list, into use. The only step that may throw comes first. */
 void TranslationCache::link(uint32_t index)
 {
 	Node &node = nodes_[index];
@@ -125,7 +147,7 @@ void TranslationCache::unlink(uint32_t index) noexcept
 	population_[node.size]--;
 }
 
-/* Clock: the first live node that was not looked up since the hand passed it. */
+/* Clock algorithm: the first live node that no lookup has used since the hand passed it. */
 uint32_t TranslationCache::victim() noexcept
 {
 	for (;;) {
@@ -210,23 +232,18 @@ void TranslationCache::removeRange(uint16_t domain, TagKind kind, uint32_t pasid
 {
 	if (listHead(domain, kind) == kNone)
 		return;
-	const uint64_t span = order < 52 ? (uint64_t{1} << order) - 1 : ~uint64_t{0} >> 12;
-	const uint64_t firstPage = (address >> 12) & ~span, lastPage = firstPage | span;
-	const auto overlaps = [&](const Node &node) {
-		const unsigned shift = 9 * node.size;
-
-		return (kind == TagKind::Domain || node.pasid == pasid) &&
-		       node.page >= firstPage >> shift && node.page <= lastPage >> shift;
-	};
+	const PageRange range(address, order);
 
 	for (unsigned size = 0; size < kSizeClasses; size++) {
-		const uint64_t first = firstPage >> (9 * size), last = lastPage >> (9 * size);
+		const uint64_t first = range.first >> (9 * size), last = range.last >> (9 * size);
 
 		if (!population_[size])
 			continue;
 		if (last - first >= kMaxProbes || last - first >= used_) {
 			removeFromList(domain, kind, [&](const Node &node) {
-				return node.size == size && overlaps(node);
+				return node.size == size &&
+				       (kind == TagKind::Domain || node.pasid == pasid) &&
+				       range.overlaps(node);
 			});
 			continue;
 		}
@@ -241,6 +258,14 @@ void TranslationCache::removeRange(uint16_t domain, TagKind kind, uint32_t pasid
 			removePage(key);
 		}
 	}
+}
+
+void TranslationCache::removeRange(uint16_t domain, TagKind kind, uint64_t address,
+				   unsigned order) noexcept
+{
+	const PageRange range(address, order);
+
+	removeFromList(domain, kind, [&](const Node &node) { return range.overlaps(node); });
 }
 
 } // namespace wd::machine::vtd

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The store of the IOTLB and the paging-structure caches (VT-d 6.2.1). Entries are found by source
- * and address; they are removed by domain, PASID and address range. Both directions have an index,
- * so that neither a lookup nor a page-selective invalidation scans.
+ * The store of the IOTLB and the paging-structure caches (VT-d 6.2.1). Lookups find entries by
+ * source and address; invalidations remove them by domain, PASID and address range. Each has an
+ * index, so that neither a lookup nor a page-selective invalidation scans all entries.
  */
 #pragma once
 
@@ -14,13 +14,13 @@
 namespace wd::machine::vtd
 {
 
-/** Which stage's rules of invalidation hold for an entry (VTD-INV-5). */
+/** The kind of invalidation that removes an entry (VTD-INV-5). */
 enum class TagKind : uint8_t {
 	Domain, /**< PGTT 010, 100 and second-stage structures: by DID and address */
 	Pasid,	/**< PGTT 001, 011 and first-stage structures: by DID, PASID and address */
 };
 
-/** Region sizes are 4 KiB << 9 * n, n below this. */
+/** An entry of size class n maps 4 KiB << 9 * n bytes; n is below this number. */
 constexpr unsigned kSizeClasses = 5;
 
 constexpr unsigned classShift(unsigned size)
@@ -29,10 +29,10 @@ constexpr unsigned classShift(unsigned size)
 }
 
 struct CachedTranslation {
-	uint64_t who = 0;   /**< lookup tag; its meaning is up to the cache's owner */
+	uint64_t who = 0;   /**< lookup tag; the cache's owner gives it a meaning */
 	uint64_t page = 0;  /**< address >> classShift(size) */
 	uint64_t value = 0; /**< physical address */
-	uint32_t flags = 0; /**< the owner's */
+	uint32_t flags = 0; /**< for the cache's owner */
 	uint32_t pasid = 0; /**< invalidation tag */
 	uint16_t domain = 0;
 	uint8_t size = 0; /**< size class */
@@ -45,7 +45,10 @@ class TranslationCache
 public:
 	static constexpr size_t kUnlimited = 0x80000000;
 
-	/** At most @limit entries; beyond that, insertion evicts one that was not used lately. */
+	/**
+	 * Keeps at most @limit entries. An insertion beyond that drops one that was not used
+	 * lately.
+	 */
 	explicit TranslationCache(size_t limit) : limit_(limit) {}
 
 	void setLimit(size_t limit) { limit_ = limit; }
@@ -71,7 +74,9 @@ public:
 		return nullptr;
 	}
 
-	/** Replaces the entry with the same lookup tag. Dropped silently when memory runs out. */
+	/**
+	 * Replaces the entry with the same tag, page and size. Without memory it inserts nothing.
+	 */
 	void insert(const CachedTranslation &entry) noexcept;
 
 	void clear() noexcept;
@@ -79,11 +84,13 @@ public:
 	void removeDomain(uint16_t domain, TagKind kind) noexcept;
 	void removePasid(uint16_t domain, uint32_t pasid) noexcept;
 	/**
-	 * Entries of @kind that overlap 4 KiB << @order at @address (aligned down). @pasid matters
-	 * only for TagKind::Pasid.
+	 * Removes entries of @kind that overlap the 4 KiB << @order bytes at @address (aligned
+	 * down). Only TagKind::Pasid uses @pasid.
 	 */
 	void removeRange(uint16_t domain, TagKind kind, uint32_t pasid, uint64_t address,
 			 unsigned order) noexcept;
+	/** The same for entries of @kind with any PASID. */
+	void removeRange(uint16_t domain, TagKind kind, uint64_t address, unsigned order) noexcept;
 
 private:
 	static constexpr uint32_t kNone = ~uint32_t{0};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Translation of one untranslated request (VT-d 4.2): IOTLB, and on a miss the whole way from
- * the root table down.
+ * Translation of one untranslated request (VT-d 4.2): a lookup in the IOTLB, and on a miss a walk
+ * from the root table down.
  */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #include "caches.h"
 #include "faults.h"
+#include "interrupt_range.h"
 #include "second_stage.h"
 #include "tables.h"
 #include "walk.h"
@@ -34,9 +35,9 @@ struct Translation {
 	uint64_t address = 0;
 	uint64_t contiguous : 40 = 0; /**< bytes to the end of the page that was used */
 	FaultReason reason : 8 = FaultReason::None;
-	bool silenced : 1 = false; /**< FPD was seen on the way: do not record qualified faults */
+	bool silenced : 1 = false; /**< FPD is set on the way: record no qualified faults */
 	bool consumed : 1 =
-		false; /**< ends in the unit (interrupt range), no memory access follows */
+		false; /**< ends in the unit (interrupt range): no memory access follows */
 };
 
 static_assert(sizeof(Translation) == 16);
@@ -46,21 +47,24 @@ struct Completion {
 	enum class Status : uint8_t { Success, Unsupported, Abort };
 
 	uint64_t address = 0; /**< of the page, without its size encoded */
-	unsigned size = 0;    /**< class; S=1 if it is not 0 */
+	unsigned size = 0;    /**< size class of the page; S=1 if it is not 0 */
 	Status status = Status::Success;
-	bool read = false, write = false; /**< both 0: there is no translation, nothing is wrong */
+	bool read = false, write = false; /**< both false: no translation, no error */
 	bool untranslated = false;	  /**< U: the page may be used with AT=00 only */
 	bool privileged = false, snooped = false;
-	/** Why there is no translation, or less of it than asked for. */
+	/** Why there is no translation, or why a right is missing. */
 	FaultReason reason = FaultReason::None;
-	bool recorded = false; /**< the reason is a fault, and recorded unless silenced */
+	bool recorded = false; /**< the reason is a fault; record it unless silenced */
 	bool silenced = false;
 };
 
-/** A device that gets this answer may ask for the page: success with R=W=U=S=0, or fewer rights. */
+/**
+ * Whether a device that gets this answer may send a page request: the completion is a success with
+ * R=W=U=S=0, or has fewer rights.
+ */
 bool isRecoverable(FaultReason reason);
 
-/** The path of a page request, or the reason for which it is refused (VTD-PRQ-4). */
+/** The table entry that a page request leads to, or the reason for refusing it (VTD-PRQ-4). */
 struct PageRequestTarget {
 	FaultReason reason = FaultReason::None;
 	bool silenced = false;
@@ -69,7 +73,7 @@ struct PageRequestTarget {
 	uint32_t pasid = 0; /**< the message's, or RID_PASID */
 };
 
-/** The latched root pointer (VTD-REG-1): RTADDR as SRTP found it. */
+/** The value of RTADDR at the last SRTP (VTD-REG-1). */
 using RootPointer = uint64_t;
 
 /** One per agent; the agent's gate covers it. */
@@ -107,27 +111,32 @@ public:
 		return walk(root, request);
 	}
 
-	/** AT=01. @noWrite: the NW flag of the request; its access does not matter. */
+	/**
+	 * Answer a translation request (AT=01). @noWrite is its NW flag; request.access is not
+	 * used.
+	 */
 	Completion answerTranslationRequest(RootPointer root, const Request &request,
 					    bool noWrite) noexcept;
-	/** AT=10. */
+	/** Answer a translated request (AT=10). */
 	Translation admitTranslated(RootPointer root, const Request &request) noexcept;
 	PageRequestTarget locatePageRequest(RootPointer root, const StreamId &stream,
 					    uint64_t address) noexcept;
 
 private:
-	/** Flags of an IOTLB entry. Bits 5:0: request kind (3 * privileged + access) may proceed.
+	/**
+	 * Flags of an IOTLB entry. Bit n of bits 5:0: a request of kind n may pass, where n is 3 *
+	 * privileged + access.
 	 */
 	static constexpr uint32_t kUser = 1 << 8, kWrite = 1 << 9, kWriteProtect = 1 << 10;
 	static constexpr uint32_t kSupervisor = 1 << 11;
 	static constexpr uint32_t kStageRead = 1 << 12, kStageWrite = 1 << 13;
 	static constexpr uint32_t kSilenced = 1 << 14, kDirty = 1 << 15;
 	static constexpr uint32_t kRidPrivileged = 1 << 16;
-	/** Part of the page is in the interrupt range: use it 4 KiB at a time. */
+	/** Part of the page is in the interrupt range: use the page in pieces of 4 KiB. */
 	static constexpr uint32_t kSplit = 1 << 17;
 	static constexpr uint32_t kSnooped = 1 << 18, kPassThrough = 1 << 19;
 
-	/** A request and the front end's findings about it. */
+	/** A request, and what the steps of its walk have found so far. */
 	struct Walk {
 		const Request &request;
 		ContextEntry context;
@@ -135,7 +144,7 @@ private:
 		uint32_t pasid = 0;	 /**< the request's, or RID_PASID */
 		bool privileged = false; /**< effective PR */
 		bool silenced = false;
-		CachedTranslation result; /**< as the IOTLB would hold it */
+		CachedTranslation result; /**< the IOTLB entry for it */
 	};
 
 	const CachedTranslation *find(const StreamId &stream, uint64_t address) noexcept
@@ -176,7 +185,7 @@ private:
 		      Translation &denied) noexcept;
 	Translation walk(RootPointer root, const Request &request) noexcept;
 
-	/** The steps of a walk, in order; each returns the fault of its structure. */
+	/** The steps of a walk, in order. Each returns the fault of the structure that it reads. */
 	FaultReason checkRootPointer(RootPointer root, const Request &request) const;
 	Translation answerInterruptRange(const Request &request) const;
 	FaultReason readContext(RootPointer root, Walk &walk);

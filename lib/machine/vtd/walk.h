@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Parts that the stages of a walk share (VT-d 3.6, 3.7). */
+/* Code that first-stage and second-stage walks share (VT-d 3.6, 3.7). */
 #pragma once
 
 #include <cstdint>
 
-#include "bits.h"
+#include "base/bits.h"
 #include "caches.h"
 #include "unit_memory.h"
 
 namespace wd::machine::vtd
 {
 
-/** Everything a walk works with; lives on the agent's stack for one request. */
+/** References to everything that a walk uses. Each translator has one. */
 struct WalkContext {
 	const Features &features;
 	const UnitMemory &memory;
 	AgentCaches &caches;
 
-	/** Read one 8-byte table word. @return false if no memory answered. */
+	/** Read one 8-byte word of a table at @pa. @return false if there is no memory. */
 	bool fetch(uint64_t pa, uint64_t &value) const noexcept
 	{
 		AgentCounters::add(caches.counters.entryReads);
@@ -43,8 +43,8 @@ constexpr unsigned levelClass(unsigned level)
 }
 
 /**
- * Software may change an entry while its A or D bit is being set; then the walk of that entry
- * starts again. A writer that never lets it succeed makes the update fail.
+ * How often a walk tries to set A or D in an entry. Software may change the entry meanwhile; then
+ * the walk checks the new value and tries again. After the last attempt the update fails.
  */
 constexpr unsigned kUpdateAttempts = 64;
 

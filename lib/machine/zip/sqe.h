@@ -4,12 +4,13 @@
 
 #include <cstdint>
 
+#include "base/bits.h"
 #include "machine/queue_manager.h"
 
 namespace wd::machine::zip
 {
 
-/* Words, 8.1. */
+/* Indices of the 32-bit words of a descriptor. */
 enum Word : unsigned {
 	kWordConsumed = 0,
 	kWordProduced = 1,
@@ -34,19 +35,19 @@ constexpr uint32_t kSkipMask = 0xffffff, kModeFinish = 1u << 25, kModeStateful =
 constexpr uint32_t kModeNewStream = 1u << 27;
 constexpr uint32_t kContextState = 0xf, kContextNoSpace = 1;
 
-/* Request and buffer types, 8.2. */
+/* Request types and buffer types. */
 constexpr unsigned kRequestDeflate = 1, kRequestZlib = 2, kRequestGzip = 3;
 constexpr unsigned kBufferFlat = 0, kBufferSgl = 1;
 
-/* Queue types, 5.1. */
+/* Queue types (SQC w13[11:8]). */
 constexpr unsigned kQueueCompress = 0, kQueueDecompress = 1;
 
 /* ZIP-SQE-8: the largest buffer, and the room up to which an empty request does nothing. */
 constexpr uint32_t kMaxBuffer = 8u << 20, kNoOperationRoom = 0x10;
 
 /*
- * Status byte (ZIP-SQE-6). Codes 1 to 6 are this model's own (ZIP-SQE-7); 4 belongs to the queue
- * manager.
+ * Status byte (ZIP-SQE-6). Codes 1 to 6 exist only in this model (ZIP-SQE-7); the queue manager
+ * uses code 4.
  */
 enum Status : uint32_t {
 	kStatusOk = 0x00,
@@ -60,14 +61,17 @@ enum Status : uint32_t {
 	kStatusChecksum = 0x10,
 	kStatusStreamEnd = 0x13,
 	kLastBlock = 0x100, /* dw3[8] */
-	/* Inside the model only: the request waits for pages; a page that was there is not. */
+	/*
+	 * Never in a descriptor: the request waits for pages (Parked); a page has gone again
+	 * (Vanished).
+	 */
 	kStatusParked = 0x10000,
 	kStatusVanished = 0x20000,
 };
 
 inline uint64_t addressAt(const Task &task, unsigned word)
 {
-	return task.words[word] | uint64_t{task.words[word + 1]} << 32;
+	return wide(task.words[word], task.words[word + 1]);
 }
 
 } // namespace wd::machine::zip

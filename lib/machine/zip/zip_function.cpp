@@ -5,6 +5,7 @@
 #include <bit>
 #include <mutex>
 
+#include "base/bits.h"
 #include "core/register_file.h"
 #include "zip/zip_engine.h"
 
@@ -115,11 +116,11 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	std::atomic<bool> wasMaster{false};
 	zip::ZipEngine engine;
 	QueueManager manager;
-	/* After the queues, which it calls back. */
+	/* Declared after the queues: it calls them back, so it is destroyed before them. */
 	std::shared_ptr<AtsEndpoint> ats = std::make_shared<AtsEndpoint>(
 		[this](const AtsEndpoint::StatusChange &change) { showStatus(change); });
 	unsigned atsAt = 0, priAt = 0;
-	std::mutex atsMutex; /**< settings read from the registers reach the endpoint in order */
+	std::mutex atsMutex; /**< the endpoint gets settings in the order of the writes */
 	std::optional<Rid> attached;
 };
 
@@ -140,7 +141,7 @@ void ZipFunction::Impl::declareAts()
 	priAt = pri;
 }
 
-/* Called by the endpoint, with its mutex held. */
+/* The endpoint calls this with its mutex held. */
 void ZipFunction::Impl::showStatus(const AtsEndpoint::StatusChange &change)
 {
 	function.configChange(priAt + kPriStatus, change.set, change.clear, 2);
@@ -263,7 +264,7 @@ uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 	};
 
 	if (size == 8)
-		return dword(offset) | uint64_t{dword(offset + 4)} << 32;
+		return wide(dword(offset), dword(offset + 4));
 	const uint64_t value = dword(offset & ~uint64_t{3}) >> (8 * (offset & 3));
 
 	return value & ((uint64_t{1} << (8 * size)) - 1);
@@ -317,14 +318,23 @@ void ZipFunction::resetDevice()
 	impl_->table.clear();
 }
 
-/* No doorbell wakes queues with work that waited for bus mastering. */
+/*
+ * Queues may have work that waited for bus mastering. No doorbell will wake them, so do it here.
+ * Without bus mastering every write waits for what runs, not only the first: two threads may write,
+ * and neither returns too early.
+ */
 void ZipFunction::configChanged()
 {
+	if (!impl_)
+		return;
 	const bool master = busMaster();
+	const bool changed = impl_->wasMaster.exchange(master) != master;
 
-	if (impl_ && impl_->priAt)
+	if (!master)
+		impl_->manager.hostChanged();
+	if (impl_->priAt)
 		impl_->atsChanged();
-	if (impl_ && impl_->wasMaster.exchange(master) != master && master)
+	if (master && changed)
 		impl_->manager.hostChanged();
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Claims are kept in a map under the mutex; accesses use an immutable snapshot, in which claims are
- * flattened to pieces that do not overlap. A snapshot owns the mappings of its pieces.
+ * The mutex guards a map of the claims. Accesses use an immutable snapshot: a list of pieces that
+ * do not overlap, made from the claims. A snapshot owns the mappings of its pieces.
  */
 #include "vfio_user/guest_memory.h"
 
@@ -11,8 +11,8 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/shared_words.h"
 #include "mapped_file.h"
-#include "shared_bytes.h"
 
 namespace wd::vfio_user
 {
@@ -20,7 +20,7 @@ namespace wd::vfio_user
 namespace
 {
 
-/* More than any guest has; a sparse file can pretend to be of any size. */
+/* More than any guest has. Without this limit a sparse file could ask for a mapping of any size. */
 constexpr uint64_t kMaxFile = uint64_t{1} << 42;
 
 bool naturallyAligned(uint64_t pa, unsigned size)
@@ -30,13 +30,15 @@ bool naturallyAligned(uint64_t pa, unsigned size)
 
 } // namespace
 
-/* "last" is inclusive everywhere: a range may end with the address space. */
+/* "last" is always inclusive, because a range may reach the end of the address space. */
 struct GuestMemory::Entry {
 	uint64_t first, last, offset;
 	bool writable;
 	std::shared_ptr<const MappedFile> file;
 
-	/** The file offset that address 0 would have: equal for claims that agree. */
+	/**
+	 * The file offset of address 0, if the range began there. Claims that agree have the same.
+	 */
 	uint64_t delta() const { return offset - first; }
 };
 
@@ -255,20 +257,7 @@ bool GuestMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
 
 	if (!p)
 		return false;
-	switch (size) {
-	case 1:
-		value = __atomic_load_n(reinterpret_cast<const uint8_t *>(p), __ATOMIC_ACQUIRE);
-		break;
-	case 2:
-		value = __atomic_load_n(reinterpret_cast<const uint16_t *>(p), __ATOMIC_ACQUIRE);
-		break;
-	case 4:
-		value = __atomic_load_n(reinterpret_cast<const uint32_t *>(p), __ATOMIC_ACQUIRE);
-		break;
-	default:
-		value = __atomic_load_n(reinterpret_cast<const uint64_t *>(p), __ATOMIC_ACQUIRE);
-		break;
-	}
+	value = loadShared(p, size);
 	return true;
 }
 
@@ -279,20 +268,7 @@ bool GuestMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 
 	if (!p)
 		return false;
-	switch (size) {
-	case 1:
-		__atomic_store_n(reinterpret_cast<uint8_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	case 2:
-		__atomic_store_n(reinterpret_cast<uint16_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	case 4:
-		__atomic_store_n(reinterpret_cast<uint32_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	default:
-		__atomic_store_n(reinterpret_cast<uint64_t *>(p), value, __ATOMIC_RELEASE);
-		break;
-	}
+	storeShared(p, size, value);
 	return true;
 }
 
@@ -304,8 +280,7 @@ bool GuestMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desi
 
 	if (!p)
 		return false;
-	exchanged = __atomic_compare_exchange_n(reinterpret_cast<uint64_t *>(p), &expected, desired,
-						false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+	exchanged = exchangeShared(p, expected, desired);
 	return true;
 }
 

@@ -15,14 +15,14 @@ bool Refusal::proceed()
 		std::array<std::byte, 4096> scratch;
 		const bool inHeader = done_ < sizeof(header_);
 		const size_t end = inHeader ? sizeof(header_) : header_.size;
-		/* Descriptors are discarded by the kernel: there is no room for them. */
+		/* The kernel discards descriptors, because recv() has no room for them. */
 		const ssize_t got = recv(socket_.get(), scratch.data(),
 					 std::min(scratch.size(), end - done_), MSG_DONTWAIT);
 
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0 && errno == EAGAIN)
-			return Clock::now() >= deadline_;
+			return false;
 		if (got <= 0)
 			return true;
 		if (inHeader)
@@ -47,7 +47,9 @@ void Refusal::reply()
 	reply.size = sizeof(reply);
 	reply.flags = kTypeReply | kError;
 	reply.error = static_cast<uint32_t>(error_);
-	/* The socket's buffer is empty: 16 bytes fit, or the client is gone. */
+	/*
+	 * Nothing was sent before, so 16 bytes fit into the socket's buffer, or the client is gone.
+	 */
 	if (send(socket_.get(), &reply, sizeof(reply), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		return;
 }

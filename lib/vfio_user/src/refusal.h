@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A client that cannot be served now. It gets an error reply to its VERSION message: closing
- * without one is a race that QEMU does not always survive (VFIOUSER-VER-5).
+ * A client that the server cannot serve now. It gets an error reply to its VERSION message: if the
+ * server closed the socket without a reply, QEMU could crash (VFIOUSER-VER-5).
  */
 #pragma once
 
 #include <array>
-#include <chrono>
 #include <cstddef>
 
 #include "base/unique_fd.h"
@@ -19,18 +18,13 @@ namespace wd::vfio_user
 class Refusal
 {
 public:
-	using Clock = std::chrono::steady_clock;
-
-	Refusal(UniqueFd socket, int error)
-		: socket_(std::move(socket)),
-		  error_(error),
-		  deadline_(Clock::now() + std::chrono::seconds(2))
-	{
-	}
+	Refusal(UniqueFd socket, int error) : socket_(std::move(socket)), error_(error) {}
 
 	int fd() const { return socket_.get(); }
-	/** Read the available bytes. @return true when the client has been answered: destroy the
-	 * object. */
+	/**
+	 * Read the available bytes. A client may send its message slowly.
+	 * @return true when the client has its answer or is gone: destroy the object
+	 */
 	bool proceed();
 
 private:
@@ -38,7 +32,6 @@ private:
 
 	UniqueFd socket_;
 	int error_;
-	Clock::time_point deadline_;
 	Header header_;
 	size_t done_ = 0;
 };

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One thread, the doorman, accepts on all sockets and refuses clients that cannot be served; every
- * connection then has a thread of its own. Ports are the doorman's; only `ended` and `peer` of a
- * port are shared with the thread that serves it.
+ * One thread, the doorman, accepts clients on all sockets and refuses those that it cannot serve.
+ * Every connection has a thread of its own. Only the doorman uses the ports, except `ended` and
+ * `peer`, which a port shares with the thread that serves it.
  */
 #include "vfio_user/server.h"
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <functional>
@@ -34,10 +35,13 @@ namespace wd::vfio_user
 namespace
 {
 
+using Clock = std::chrono::steady_clock;
+
+/** Refused clients without a message yet. If there are more, the oldest gets no answer. */
 constexpr size_t kMaxRefusals = 64;
-/** How long a client waits for one that is gone but not cleared away yet; QEMU's limit is 5 s. */
+/** A new client waits so long for the cleaning up after the previous one; QEMU's limit is 5 s. */
 constexpr std::chrono::seconds kPatience{3};
-/** Between two looks when something is waited for that has no descriptor to wait at. */
+/** Time between two looks at a condition that has no descriptor for poll(). */
 constexpr int kTickMs = 20;
 
 UniqueFd makeEvent()
@@ -54,7 +58,7 @@ void signalEvent(const UniqueFd &event)
 	eventfd_write(event.get(), 1);
 }
 
-/** The process at the other end, when it connected. */
+/** The process that connected. */
 pid_t peerOf(const UniqueFd &socket)
 {
 	ucred credentials = {};
@@ -97,21 +101,21 @@ struct Port {
 	}
 
 	machine::PciFunction &function;
-	std::function<void()> reset; /**< for DEVICE_RESET; empty: the function's own */
+	std::function<void()> reset; /**< for DEVICE_RESET; empty: function-level reset */
 	Log log;
 	Listener listener;
-	/** The client being served, to see whether it is still there; -1 if there is none. */
+	/** The socket of the client, to see whether it is still there; -1 if there is none. */
 	UniqueFd peer;
 	pid_t process = -1;
 	std::jthread thread;
-	std::atomic<bool> ended{false}; /**< the thread has let go of the function */
+	std::atomic<bool> ended{false}; /**< the thread does not use the function any more */
 };
 
-/** Accepted, but the previous client, which is gone, has not been cleaned up. */
+/** An accepted client. It waits for the cleaning up after the previous client, which is gone. */
 struct Waiting {
 	Port *port;
 	UniqueFd socket;
-	Refusal::Clock::time_point deadline;
+	Clock::time_point deadline;
 };
 
 struct Server::Impl {
@@ -122,7 +126,7 @@ struct Server::Impl {
 
 	void doorman();
 	void acceptFrom(Port &port);
-	void admit(Port &port, UniqueFd socket, Refusal::Clock::time_point deadline);
+	void admit(Port &port, UniqueFd socket, Clock::time_point deadline);
 	Verdict judge(const Port &port, pid_t process) const;
 	void serve(Port &port, UniqueFd socket, pid_t process);
 	void collectEnded();
@@ -132,14 +136,14 @@ struct Server::Impl {
 	std::list<Port> ports;
 	std::list<Waiting> waiting;
 	std::list<Refusal> refusals;
-	bool exhausted = false; /**< no descriptors left: do not accept for a while */
+	bool exhausted = false; /**< no free descriptors: accept nobody for a while */
 	std::jthread thread;
 };
 
 /*
- * DEVICE_RESET of the IOMMU's unit is the reset of the machine: the unit is on bus 0, where no bus
- * reset happens, and only the kernel drives it. DEVICE_RESET of another function may be a reset of
- * its bus, which its owner can cause and which must not take the function out of the unit's scope
+ * DEVICE_RESET of the IOMMU's unit means a reset of the machine: the unit is on bus 0, which has no
+ * bus reset, and no program can own it. DEVICE_RESET of another function may be a reset of its bus.
+ * The owner of a function can cause that, so it must not take the function out of the unit's scope
  * (Documentation/design/machine/pci.rst).
  */
 static std::function<void()> resetOf(const machine::MachineFunction &function,
@@ -182,7 +186,7 @@ void Server::Impl::doorman()
 			fds.push_back({exhausted ? -1 : port.listener.fd(), POLLIN, 0});
 		for (const Refusal &refusal : refusals)
 			fds.push_back({refusal.fd(), POLLIN, 0});
-		poll(fds.data(), fds.size(), tick ? kTickMs : refusals.empty() ? -1 : 500);
+		poll(fds.data(), fds.size(), tick ? kTickMs : -1);
 		if (fds[0].revents)
 			return;
 		exhausted = false;
@@ -209,7 +213,7 @@ void Server::Impl::acceptFrom(Port &port)
 	UniqueFd socket = port.listener.accept();
 
 	if (socket) {
-		admit(port, std::move(socket), Refusal::Clock::now() + kPatience);
+		admit(port, std::move(socket), Clock::now() + kPatience);
 		return;
 	}
 	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
@@ -218,12 +222,12 @@ void Server::Impl::acceptFrom(Port &port)
 	}
 }
 
-void Server::Impl::admit(Port &port, UniqueFd socket, Refusal::Clock::time_point deadline)
+void Server::Impl::admit(Port &port, UniqueFd socket, Clock::time_point deadline)
 {
 	const pid_t process = peerOf(socket);
 	Verdict verdict = judge(port, process);
 
-	if (verdict == Verdict::Wait && Refusal::Clock::now() >= deadline)
+	if (verdict == Verdict::Wait && Clock::now() >= deadline)
 		verdict = Verdict::Refuse;
 	switch (verdict) {
 	case Verdict::Serve:
@@ -240,14 +244,15 @@ void Server::Impl::admit(Port &port, UniqueFd socket, Refusal::Clock::time_point
 	case Verdict::Refuse:
 		port.log.error(port.peer ? "a second client was refused"
 					 : "a client was refused: the machine belongs to another");
-		if (refusals.size() < kMaxRefusals)
-			refusals.emplace_back(std::move(socket), EBUSY);
+		if (refusals.size() == kMaxRefusals)
+			refusals.pop_front();
+		refusals.emplace_back(std::move(socket), EBUSY);
 	}
 }
 
 /*
- * A function has one client; a machine has one virtual machine, because its functions share one
- * view of memory.
+ * A function has one client. All clients of a machine must be the same virtual machine, because its
+ * functions share one view of memory.
  */
 Server::Impl::Verdict Server::Impl::judge(const Port &port, pid_t process) const
 {
@@ -289,7 +294,7 @@ void Server::Impl::serve(Port &port, UniqueFd socket, pid_t process)
 	});
 }
 
-/* The client's end of the socket closes here, when the function is ready for the next. */
+/* The client sees its socket close here, when the function is ready for the next client. */
 void Server::Impl::collectEnded()
 {
 	for (Port &port : ports)

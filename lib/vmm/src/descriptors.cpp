@@ -1,20 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/descriptors.h"
 
+#include "base/vtd_descriptors.h"
+
 namespace wd::vmm
 {
 namespace
 {
 
-constexpr uint64_t mask(unsigned last, unsigned first)
-{
-	return (~uint64_t{0} >> (63 - last)) & (~uint64_t{0} << first);
-}
-
-constexpr uint64_t field(uint64_t word, unsigned last, unsigned first)
-{
-	return (word & mask(last, first)) >> first;
-}
+using namespace vtd_descriptor;
 
 /* VT-d 9.6 (VTD-PASID-8) */
 constexpr unsigned kFirstStage = 1, kPassThrough = 4;
@@ -22,45 +16,7 @@ constexpr uint64_t kEntryReserved0 = mask(5, 5) | mask(11, 10);
 constexpr uint64_t kEntryReserved1 = mask(22, 16) | mask(31, 27);
 constexpr uint64_t kEntryReserved2 = mask(1, 1) | mask(11, 8);
 
-/* VT-d 6.5.2 (VTD-QI-3) */
-enum Type : unsigned {
-	kContext = 1,
-	kIotlb = 2,
-	kDeviceTlb = 3,
-	kInterruptEntry = 4,
-	kWait = 5,
-	kPasidIotlb = 6,
-	kPasidCache = 7,
-	kPasidDeviceTlb = 8,
-	kPageGroupResponse = 9,
-};
 constexpr unsigned kMaxAddressMask = 52;
-
-struct Reserved {
-	unsigned type;
-	uint64_t q0, q1;
-};
-
-constexpr Reserved kReserved[] = {
-	{kContext, 0xfffc00000000f1c0, ~uint64_t{0}},
-	{kIotlb, 0xffffffff0000f100, 0xf80},
-	{kDeviceTlb, 0xffff0000ffe0f1f0, 0xffe},
-	{kInterruptEntry, 0xffff000007fff1e0, ~uint64_t{0}},
-	{kWait, 0xfffff180, 3},
-	{kPasidIotlb, 0xfff000000000f1c0, 0xf80},
-	{kPasidCache, 0xfff000000000f1c0, ~uint64_t{0}},
-	{kPasidDeviceTlb, 0xfff000000000f000, 0x7fe},
-	{kPageGroupResponse, 0xfff00000000001e0, 0xfffffffffffff003},
-};
-
-bool wellFormed(unsigned type, const Descriptor &words)
-{
-	for (const Reserved &known : kReserved)
-		if (known.type == type)
-			return !(words[0] & known.q0) && !(words[1] & known.q1) && !words[2] &&
-			       !words[3];
-	return false;
-}
 
 Command iotlb(const Descriptor &words)
 {
@@ -69,7 +25,10 @@ Command iotlb(const Descriptor &words)
 
 	if (!granularity)
 		return command;
-	/* VTD-INV-6: a page of the guest's second stage says nothing about its first stage. */
+	/*
+	 * VTD-INV-6: the page is one of the guest's second stage, so any page of the first may
+	 * change.
+	 */
 	command.kind = Command::Kind::FlushDomain;
 	command.everyDomain = granularity == 1;
 	command.domain = field(words[0], 31, 16);
@@ -159,10 +118,10 @@ PasidEntry parsePasidEntry(const std::array<uint64_t, 8> &words)
 
 Command parseDescriptor(const Descriptor &words)
 {
-	const unsigned type = field(words[0], 11, 9) << 4 | field(words[0], 3, 0);
+	const unsigned type = typeOf(words[0]);
 	Command command;
 
-	if (!wellFormed(type, words))
+	if (!known(type) || !reservedAreZero(type, words[0], words[1], words[2], words[3]))
 		return command;
 	switch (type) {
 	case kIotlb:

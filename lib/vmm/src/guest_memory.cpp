@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vmm/guest_memory.h"
 
-#include <atomic>
 #include <cerrno>
 #include <mutex>
 
 #include <fmt/format.h>
+
+#include "base/shared_words.h"
 
 namespace wd::vmm
 {
@@ -66,7 +67,7 @@ bool GuestMemory::load(uint64_t gpa, uint64_t &value) const noexcept
 
 	if (!word)
 		return false;
-	value = std::atomic_ref(*reinterpret_cast<uint64_t *>(word)).load();
+	value = loadShared<uint64_t>(word);
 	return true;
 }
 
@@ -77,7 +78,7 @@ bool GuestMemory::store(uint64_t gpa, uint64_t value) const noexcept
 
 	if (!word)
 		return false;
-	std::atomic_ref(*reinterpret_cast<uint64_t *>(word)).store(value);
+	storeShared(word, value);
 	return true;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A PCI function as its bus sees it: configuration space, BARs, interrupts, reset. This is the
- * whole surface of a device model: the hosted kernel and the vfio-user server use nothing else.
+ * A PCI function as its bus sees it: configuration space, BARs, interrupts, reset. The hosted
+ * kernel and the vfio-user server use nothing else of a device model.
  */
 #pragma once
 
@@ -18,16 +18,19 @@
 namespace wd::machine
 {
 
-/** Where interrupts go. signal() is called from any thread and must not block. */
+/** The receiver of a function's interrupts. Any thread may call signal(); it must not block. */
 class InterruptSink
 {
 public:
 	virtual ~InterruptSink() = default;
+	/** @vector: number of the MSI or MSI-X message, from 0. */
 	virtual void signal(unsigned vector) noexcept = 0;
 };
 
-/** Pages of a BAR that are plain shared memory: accesses through a mapping reach the model without
- * a trap. */
+/**
+ * Pages of a BAR that are plain shared memory: a program maps them and reaches the model without a
+ * trap.
+ */
 struct SharedPages {
 	int fd = -1;		 /**< memfd that holds the pages; owned by the function */
 	uint64_t offset = 0;	 /**< byte offset of the pages in fd, page aligned */
@@ -45,7 +48,7 @@ struct BarInfo {
 constexpr unsigned kBarCount = 6;
 constexpr unsigned kConfigSize = 4096;
 
-/** Offsets and identities of the standard configuration header and capabilities we use. */
+/** Offsets in the standard configuration header, and ids of the capabilities that models have. */
 namespace pci
 {
 constexpr unsigned kVendorId = 0x00, kDeviceId = 0x02, kCommand = 0x04, kStatus = 0x06;
@@ -59,88 +62,117 @@ constexpr uint16_t kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
 /**
  * Base of every device model. Thread-safe: config and BAR accesses may come from any thread.
  *
- * Configuration space is declared, not programmed (everything is read-only until declared): value
- * and writable mask per byte. Setting "initiate function level reset" in a PCI Express capability
- * resets the function. See Documentation/design/machine/pci.rst for the vendor-specific capability that
- * every function of the machine carries.
+ * A device model declares its configuration space: each byte has a value and a mask of writable
+ * bits, and is read-only until declared. Setting "initiate function level reset" in a PCI Express
+ * capability resets the function. Every function of the machine has the vendor-specific capability
+ * of Documentation/design/machine/pci.rst.
  */
 class PciFunction
 {
 public:
+	/** @classCode: class, subclass and programming interface in bits 23:0. */
 	PciFunction(uint16_t vendor, uint16_t device, uint8_t revision, uint32_t classCode);
 	virtual ~PciFunction() = default;
 	PciFunction(const PciFunction &) = delete;
 	PciFunction &operator=(const PciFunction &) = delete;
 
-	/** Little-endian access of 1, 2 or 4 bytes; out of range or bad size reads all ones. */
+	/**
+	 * Little-endian access of 1, 2 or 4 bytes. An access out of range or of another size reads
+	 * all ones.
+	 */
 	uint32_t configRead(unsigned offset, unsigned size) const;
 	void configWrite(unsigned offset, uint32_t value, unsigned size);
 
+	/** @index 0..5. A BAR that does not exist has size 0. */
 	const BarInfo &bar(unsigned index) const;
 
-	/** Trapped access of 1, 2, 4 or 8 bytes. Reads of nothing return 0, writes are ignored. */
+	/**
+	 * Trapped access of 1, 2, 4 or 8 bytes. Where nothing is, a read returns 0 and a write is
+	 * ignored.
+	 */
 	virtual uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) = 0;
 	virtual void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) = 0;
 
-	/** The shared pages that hold exactly [@offset, +@length) of @bar, if all of it is shared.
+	/**
+	 * The shared pages that hold exactly [@offset, +@length) of @bar; nothing if a part of it
+	 * is not shared.
 	 */
 	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
 
 	/**
-	 * Function-level reset: everything back to power-on, except state that belongs to the bus
-	 * rather than to the function: BAR placement, the requester id, and the sink.
+	 * Function-level reset: back to the state at power-on, except for the BAR addresses, the
+	 * requester id and the sink, which belong to the bus.
 	 */
 	void reset();
 
-	/** Reset of the machine: as reset(), and the state of the bus is reset too. The sink
-	 * stays. */
+	/**
+	 * Reset of the whole machine: as reset(), but BAR addresses and requester id go too. Only
+	 * the sink stays.
+	 */
 	void powerOn();
 
 	/** Number of messages of each kind; 0 = the function has no such capability. */
 	unsigned msiVectors() const { return msiVectors_; }
 	unsigned msixVectors() const { return msixVectors_; }
 
-	/** nullptr disconnects. The sink must outlive the connection; this waits for running calls.
+	/**
+	 * Replace the sink; nullptr disconnects. The old sink is not called any more when this
+	 * returns: it waits for running calls.
 	 */
 	void setInterruptSink(InterruptSink *sink);
 
 	/**
-	 * Requester id that software wrote into the vendor capability, if it marked it valid. From
-	 * then on it stands until powerOn(): neither writes nor resets change it.
+	 * The requester id that software wrote into the vendor capability and marked valid; nothing
+	 * before that. A valid id stays until powerOn(): neither writes nor resets change it.
 	 */
 	std::optional<Rid> routing() const;
+	/** Whether the function may issue requests (the bus master bit). Lock-free. */
 	bool busMaster() const;
 
 protected:
 	/** Append a capability of @length bytes (header included). @return its config offset. */
 	unsigned addCapability(uint8_t id, unsigned length);
 	unsigned addExtendedCapability(uint16_t id, uint8_t version, unsigned length);
+	/** @vectors: a power of two up to 32. @throws std::logic_error if it is not. */
 	void addMsi(unsigned vectors);
 	/** MSI-X with its table and PBA in @tableBar (which must exist, at least 4 KiB). */
 	void addMsix(unsigned vectors, unsigned tableBar);
+	/** The capability of Documentation/design/machine/pci.rst, with these two words. */
 	void addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset);
+	/**
+	 * @info.size is 0 or a power of two of at least 16 bytes. @throws std::logic_error if it is
+	 * not.
+	 */
 	void setBar(unsigned index, const BarInfo &info);
 
+	/**
+	 * Declare the value of a register, now and after a reset. @throws std::logic_error for an
+	 * offset or size outside of configuration space, as the next three.
+	 */
 	void configSet(unsigned offset, uint32_t value, unsigned size);
+	/** Declare which bits software may write. */
 	void configWritable(unsigned offset, uint32_t mask, unsigned size);
 	/** Bits that software clears by writing 1. */
 	void configWriteOneToClear(unsigned offset, uint32_t mask, unsigned size);
-	/** The device's side of a register: its value changes, the value after a reset does not. */
+	/** The device changes a register. The value that the register has after a reset stays. */
 	void configChange(unsigned offset, uint32_t set, uint32_t clear, unsigned size);
 
 	/**
 	 * Send message @vector if the function's MSI or MSI-X enable bits allow it; a message that
-	 * is masked (MSI mask bits, MSI-X function mask) stays pending until it is unmasked. The
-	 * MSI-X table itself is storage: its mask bits are not looked at. Any thread.
+	 * is masked (MSI mask bits, MSI-X function mask) stays pending until it is unmasked. If
+	 * software enabled only n MSI messages, message @vector modulo n is sent. The MSI-X table
+	 * itself is storage: its mask bits are not looked at. Any thread.
 	 */
 	void raiseInterrupt(unsigned vector) noexcept;
 
-	/** Called with no lock held after a config write or a reset, for subclasses that care. */
+	/** Called after each config write and each reset, with no lock held. */
 	virtual void configChanged() {}
+	/** Reset the rest of the device. Returns when it makes no requests any more. */
 	virtual void resetDevice() = 0;
 
 private:
 	uint32_t refreshCached();
+	uint32_t pendingMsi() const;
 	bool latched(unsigned offset) const;
 	void reset(bool keepBusState);
 	void deliver(uint32_t vectors) noexcept;
@@ -153,8 +185,9 @@ private:
 	unsigned msi_ = 0, msix_ = 0, vendor_ = 0, express_ = 0;
 	unsigned msiVectors_ = 0, msixVectors_ = 0;
 	/** Cached from config space so that raiseInterrupt() and busMaster() take no lock. */
-	std::atomic<bool> busMaster_{false}, msiEnabled_{false}, msixEnabled_{false};
-	std::atomic<uint32_t> routing_{0}; /**< bit 16 = valid, bits 15:0 = requester id */
+	std::atomic<bool> busMaster_{false}, msixEnabled_{false};
+	std::atomic<unsigned> msiAllocated_{0}; /**< a power of two; 0 = MSI is disabled */
+	std::atomic<uint32_t> routing_{0};	/**< bit 16 = valid, bits 15:0 = requester id */
 	std::atomic<uint32_t> masked_{0}, pending_{0}; /**< one bit per message */
 	std::mutex sinkMutex_;
 	InterruptSink *sink_ = nullptr;

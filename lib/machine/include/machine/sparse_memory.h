@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Physical memory of a machine that exists only in tests and tools: ranges of zeroed pages that
- * take space when they are first written, and nothing in between.
+ * Physical memory of a machine in tests and tools: ranges of memory with holes between them. Memory
+ * reads as zero until it is written, and takes space only from then on.
  */
 #pragma once
 
@@ -12,16 +12,19 @@
 #include <shared_mutex>
 #include <unordered_map>
 
+#include "base/bits.h"
 #include "machine/physical_memory.h"
 
 namespace wd::machine
 {
 
-/** Thread-safe. Concurrent copies of the same bytes tear at most between 8-byte words. */
+/**
+ * Thread-safe. Of two concurrent copies to the same bytes, each aligned 8-byte word comes from one.
+ */
 class SparseMemory : public PhysicalMemory
 {
 public:
-	static constexpr uint64_t kPageSize = 4096;
+	static constexpr uint64_t kPageSize = wd::kPageSize;
 
 	SparseMemory();
 	/** Same as SparseMemory() followed by addRange(@base, @length). */
@@ -35,7 +38,10 @@ public:
 	 */
 	void addRange(uint64_t base, uint64_t length);
 
-	/** Make [@base, +@length) a hole again; its content is lost. Same conditions. */
+	/**
+	 * Make [@base, +@length) a hole again; its content is lost. Same units and errors as
+	 * addRange().
+	 */
 	void removeRange(uint64_t base, uint64_t length);
 
 	/** Pages that have been written and hold space. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Words that every part of the machine uses: the source of a request (requester id, PASID), its
- * kind (access), and its result (DmaResult). Plain values, safe to copy, no state.
+ * Types that every part of the machine uses: the source of a request (requester id, PASID), its
+ * kind (Access), and its result (DmaResult). All are plain values.
  */
 #pragma once
 
@@ -47,12 +47,13 @@ enum class Access : uint8_t { Read, Write, Atomic };
 /** How a memory request of a device ended. A fault is an ordinary result, never an exception. */
 enum class DmaResult : uint8_t {
 	Ok,
-	/** The IOMMU refused it (the reason is in its fault record, if recording was on). */
+	/**
+	 * The IOMMU refused it. Its fault record has the reason, unless software switched recording
+	 * off.
+	 */
 	Blocked,
 	/** There is no memory at the translated address. */
 	NoMemory,
-	/** The function may not issue requests (bus master enable off, or in reset). */
-	NotMaster,
 	/** Pages were requested; the answer comes later (DmaAgent::prepare() only). */
 	Pending,
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* REGION_READ, REGION_WRITE, DEVICE_RESET. */
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 
 #include "client.h"
@@ -32,7 +33,7 @@ TEST(Regions, RegistersOfEverySize)
 	}
 }
 
-/* VFIOUSER-REGION-2: odd accesses become naturally aligned ones: no model sees anything else. */
+/* VFIOUSER-REGION-2: odd accesses become naturally aligned ones: models get only such. */
 TEST(Regions, OddAccessesAreTakenApart)
 {
 	Rig rig;
@@ -52,7 +53,7 @@ TEST(Regions, OddAccessesAreTakenApart)
 	EXPECT_EQ(sizes(8, 16), (Pieces{{8, 8}, {16, 8}}));
 }
 
-/* VFIOUSER-REGION-1: the attacker looks for a way out of the region. */
+/* VFIOUSER-REGION-1: the attack: accesses outside of the region. */
 TEST(Regions, AccessesOutsideAreErrors)
 {
 	Rig rig;
@@ -80,7 +81,7 @@ TEST(Regions, AccessesOutsideAreErrors)
 				  uint32_t{EINVAL});
 		}
 	}
-	/* Regions without content, and such as do not exist. */
+	/* Regions without content, and regions that do not exist. */
 	for (const uint32_t region : {3u, 5u, 6u, 8u, 9u, 10u, 0xffffffffu}) {
 		EXPECT_EQ(readError(region, 0, 4), uint32_t{EINVAL});
 		EXPECT_EQ(rig.client->write(region, 0, uint32_t{0}).error(), uint32_t{EINVAL});
@@ -88,7 +89,7 @@ TEST(Regions, AccessesOutsideAreErrors)
 	EXPECT_TRUE(rig.function.takeAccesses().empty());
 }
 
-/* VFIOUSER-REGION-1: the attacker's count and the message's length disagree. */
+/* VFIOUSER-REGION-1: the attack: a count that disagrees with the length of the message. */
 TEST(Regions, CountMustFitTheBody)
 {
 	Rig rig;
@@ -155,7 +156,7 @@ TEST(Regions, ConfigWritesObeyTheMasks)
 	EXPECT_FALSE(rig.function.busMaster());
 }
 
-/* VFIOUSER-REGION-4: after the first INTx interrupt QEMU would trap mapped pages: same memory. */
+/* VFIOUSER-REGION-4: QEMU may trap accesses to mapped pages: they must reach the same memory. */
 TEST(Regions, TrappedAccessSeesTheSharedMemory)
 {
 	Rig rig;
@@ -194,19 +195,40 @@ TEST(Reset, CommandAndFunctionLevelResetAreOne)
 	EXPECT_EQ(rig.function.resets(), 2u);
 }
 
-/* VFIOUSER-RESET-2: the client's memory and vectors are its own affair: a reset leaves them. */
-TEST(Reset, KeepsMapsAndClears)
+/*
+ * VFIOUSER-RESET-2: a reset keeps the client's memory and vectors; the end of the connection gives
+ * them up.
+ */
+TEST(Reset, KeepsMapsAndVectors)
 {
 	Rig rig;
-	const UniqueFd file = makeMemory(0x10000);
+	const UniqueFd file = makeMemory(0x10000), event(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
 	uint64_t value = 0;
+	eventfd_t count = 0;
+	/* Software switches MSI-X on; a reset switches it off. */
+	const auto raise = [&] {
+		ASSERT_TRUE(
+			rig.client
+				->write(kRegionConfig, rig.function.msixControl(), uint16_t{0x8000})
+				.ok());
+		rig.function.raise(3);
+	};
 
 	ASSERT_TRUE(rig.client->map(0, 0x10000, file.get()).ok());
+	ASSERT_TRUE(
+		rig.client->setIrqs(kSetEventFd | kSetTrigger, kIrqMsix, 3, 1, {event.get()}).ok());
 	EXPECT_TRUE(rig.client->call(Command::Reset).ok());
 	EXPECT_TRUE(rig.memory.load(0, 8, value));
+	raise();
+	EXPECT_EQ(eventfd_read(event.get(), &count), 0);
+	EXPECT_EQ(count, 1u);
 	rig.disconnect();
 	EXPECT_EQ(rig.function.resets(), 2u);
 	EXPECT_FALSE(rig.memory.load(0, 8, value));
+	rig.reconnect();
+	ASSERT_TRUE(rig.client->version().ok());
+	raise();
+	EXPECT_NE(eventfd_read(event.get(), &count), 0) << "no client has given a vector";
 }
 
 } // namespace wd::vfio_user::test

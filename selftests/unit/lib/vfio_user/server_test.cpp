@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Sockets in the file system: admitted clients, refused clients, and leftovers. */
+/*
+ * Sockets in the file system: accepted clients, refused clients, and sockets that were left behind.
+ */
 #include <filesystem>
 #include <fstream>
 #include <poll.h>
@@ -8,6 +10,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <vector>
 
 #include "client.h"
 #include "vfio_user/server.h"
@@ -117,7 +120,7 @@ TEST(Server, DoorbellsCanBeMapped)
 	EXPECT_EQ(info.as<RegionInfo>().size, 2u << 20);
 	EXPECT_EQ(info.as<SparseArea>(48).size, 24u * 0x10000);
 	ASSERT_EQ(info.fds.size(), 1u);
-	/* The client must not be able to take the pages from under the device. */
+	/* The client must not be able to remove pages that the device uses. */
 	EXPECT_NE(ftruncate(info.fds[0].get(), 0), 0);
 	EXPECT_NE(ftruncate(info.fds[0].get(), 64 << 20), 0);
 }
@@ -139,6 +142,26 @@ TEST(Server, SecondClientIsTurnedAwayAndTheFirstDoesNotNotice)
 	}
 }
 
+/* VFIOUSER-VER-5 */
+TEST(Server, SilentClientsDoNotKeepTheNextOneFromItsAnswer)
+{
+	const Folder folder;
+	const Host host(folder);
+	Client first = connectTo(folder.file("0000:75:00.0.sock"));
+
+	ASSERT_TRUE(first.version().ok());
+	std::vector<Client> silent;
+
+	for (unsigned i = 0; i < 80; i++)
+		silent.push_back(connectTo(folder.file("0000:75:00.0.sock")));
+	Client last = connectTo(folder.file("0000:75:00.0.sock"));
+
+	EXPECT_EQ(last.version().error(), uint32_t{EBUSY});
+	EXPECT_TRUE(silent.front().closed()) << "they are not kept without limit";
+	EXPECT_EQ(silent.back().version().error(), uint32_t{EBUSY});
+	EXPECT_TRUE(first.call(Command::Reset).ok());
+}
+
 TEST(Server, NextClientIsServed)
 {
 	const Folder folder;
@@ -146,7 +169,7 @@ TEST(Server, NextClientIsServed)
 	const UniqueFd file = makeMemory(0x10000);
 
 	for (unsigned i = 0; i < 10; i++) {
-		/* At once: the last client's end may still be under way. */
+		/* Connect at once, while the server may still clean up after the last client. */
 		Client client = connectTo(folder.file("0000:75:00.0.sock"));
 		uint64_t value;
 
@@ -186,7 +209,7 @@ TEST(Server, OtherProcessCannotHaveTheOtherFunction)
 	EXPECT_TRUE(second.version().ok());
 }
 
-/* A protocol error is the end of one connection. */
+/* A protocol error ends only its own connection. */
 TEST(Server, ProtocolErrorEndsOneConnectionOnly)
 {
 	const Folder folder;
@@ -203,7 +226,7 @@ TEST(Server, ProtocolErrorEndsOneConnectionOnly)
 	EXPECT_TRUE(connectTo(folder.file("0000:75:00.0.sock")).version().ok());
 }
 
-/* The attacker connects and says nothing. */
+/* The attack: connect and send nothing. */
 TEST(Server, SilentClientsDoNotKeepTheServerAlive)
 {
 	const Folder folder;
@@ -217,7 +240,7 @@ TEST(Server, SilentClientsDoNotKeepTheServerAlive)
 	EXPECT_FALSE(std::filesystem::exists(folder.file("0000:75:00.0.sock")));
 }
 
-/* The attacker asks for more than the socket holds, closes its direction, and reads nothing. */
+/* The attack: request more than the socket holds, close the own direction, and read nothing. */
 TEST(Server, HalfClosedClientThatReadsNothingLosesItsFunction)
 {
 	const Folder folder;
@@ -227,7 +250,7 @@ TEST(Server, HalfClosedClientThatReadsNothingLosesItsFunction)
 				      RegionAccess{0, kRegionConfig, 4096});
 
 	ASSERT_TRUE(client.version().ok());
-	/* Until the server stops reading, since its answers find no room. */
+	/* Send until the server stops reading, because there is no room for its answers. */
 	while (send(client.fd(), request.data(), request.size(), MSG_DONTWAIT | MSG_NOSIGNAL) > 0 ||
 	       [&] {
 		       pollfd state = {client.fd(), POLLOUT, 0};
@@ -236,7 +259,7 @@ TEST(Server, HalfClosedClientThatReadsNothingLosesItsFunction)
 	       }())
 		;
 	ASSERT_EQ(shutdown(client.fd(), SHUT_WR), 0);
-	/* The next client is turned away until the function is free. */
+	/* The server refuses the next client until the function is free. */
 	for (bool served = false; !served;) {
 		Client next = connectTo(folder.file("0000:75:00.0.sock"));
 
@@ -281,7 +304,7 @@ TEST(Server, OtherFilesAreNotReplaced)
 	std::ofstream(folder.file("0000:75:00.0.sock")) << "precious";
 	EXPECT_EQ(errorOf(folder), EEXIST);
 	EXPECT_TRUE(std::filesystem::exists(folder.file("0000:75:00.0.sock")));
-	/* Sockets made before the error are gone again. */
+	/* The server has removed the sockets that it made before the error. */
 	EXPECT_FALSE(std::filesystem::exists(folder.file("0000:00:02.0.sock")));
 }
 

@@ -88,7 +88,7 @@ TEST(Config, RoutingAndBusMasterFollowTheirRegisters)
 	rig.zip.configWrite(0x10 + 8, 0xf8000000, 4);
 	rig.zip.reset();
 	EXPECT_FALSE(rig.zip.busMaster());
-	/* State of the bus survives a function-level reset, the rest does not. */
+	/* The routing survives a function-level reset, the rest does not. */
 	EXPECT_EQ(rig.zip.routing(), Rig::kRid);
 	EXPECT_EQ(rig.zip.configRead(0x18, 4) & ~0xfu, 0xf8000000u);
 	rig.zip.powerOn();
@@ -112,7 +112,7 @@ TEST(Config, RoutingIsLatchedByItsValidBit)
 	rig.zip.configWrite(routing, 0xff, 1);
 	EXPECT_EQ(rig.zip.routing()->value, 0x5634);
 	EXPECT_EQ(rig.zip.configRead(routing, 4), 0x15634u);
-	/* The neighbours of the word are not concerned. */
+	/* Writes beside the word do not change the routing. */
 	rig.zip.configWrite(4, 6, 2);
 	EXPECT_TRUE(rig.zip.busMaster());
 	rig.zip.powerOn();
@@ -140,12 +140,12 @@ TEST(Config, MasksMessages)
 	EXPECT_EQ(rig.sink.count[3], 0u);
 	rig.zip.configWrite(msi + 0x10, 0, 4);
 	EXPECT_EQ(rig.sink.count[3], 1u);
-	/* Disabled: lost. */
+	/* While disabled, an interrupt is lost. */
 	rig.zip.configWrite(msi + 2, 0, 2);
 	rig.reg(0x10000c, 1u << 4);
-	rig.zip.configWrite(msi + 2, 1, 2);
+	rig.zip.configWrite(msi + 2, 0x21, 2);
 	EXPECT_EQ(rig.sink.count[3], 1u);
-	/* The other kind works alike. */
+	/* MSI-X works in the same way. */
 	rig.zip.configWrite(msi + 2, 0, 2);
 	rig.zip.configWrite(rig.capability(pci::kCapMsix) + 2, 0x8000, 2);
 	rig.reg(0x10000c, 1u << 5);
@@ -175,7 +175,7 @@ TEST(Registers, AnnounceVersionThreeWithIsolatedDoorbells)
 		EXPECT_EQ(rig.reg(zero), 0u) << std::hex << zero;
 }
 
-/* QM-REG-2: snapshot reads of a driver have no side effects. Nor has anything else that is odd. */
+/* QM-REG-2: a driver that dumps all registers causes no side effects, nor do odd accesses. */
 TEST(Registers, SurviveBlindAccesses)
 {
 	Rig rig;
@@ -263,7 +263,7 @@ TEST(Vft, WritesReadsAndLimitsQueues)
 	rig.reg(0x100054, 1);
 	EXPECT_EQ(rig.reg(0x100064), 0u);
 	EXPECT_EQ(rig.reg(0x100068), 0x1000u | 3 << 13);
-	/* More than there are, types and functions that do not exist. */
+	/* More queues than there are; types and functions that do not exist. */
 	rig.vft(1024);
 	EXPECT_EQ(rig.loadSq(8, 0), 2u);
 	for (uint64_t at : {0x10005c, 0x100060}) {
@@ -288,7 +288,7 @@ TEST(Vft, TakesQueuesAway)
 	EXPECT_FALSE(rig.completed(5, 1));
 }
 
-/* QM-MB-1: never on the first word, at the last byte in any width. */
+/* QM-MB-1: a command starts when its last byte is written, with accesses of any width. */
 TEST(Mailbox, ExecutesWithItsLastByte)
 {
 	Rig rig;
@@ -394,7 +394,7 @@ TEST(Stop, DrainsAndThenReleasesTheMailbox)
 		EXPECT_TRUE(rig.completed(0, i));
 		EXPECT_TRUE(rig.getSqe(0, i)[3] == 0 || rig.getSqe(0, i)[3] == 4);
 	}
-	/* Stopped: doorbells are dead until the contexts are loaded again. */
+	/* A stopped queue ignores doorbells until its contexts are loaded again. */
 	rig.putSqe(0, 20, quick());
 	rig.ring(Bell::Window, 0, 0, 21);
 	rig.ring(Bell::SharedWord, 0, 0, 21);
@@ -520,7 +520,7 @@ TEST(Queues, ThousandOfThemWork)
 	}
 }
 
-/* A queue full of big requests beside one with small ones: turns are taken. */
+/* A queue full of big requests and one with small ones take turns. */
 TEST(Queues, TakeTurns)
 {
 	Rig rig;

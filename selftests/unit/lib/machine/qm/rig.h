@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One ZIP function on a bench: memory, a route that can refuse, and the least possible driver. */
+/* A ZIP function with memory, a route that can refuse requests, and a minimal driver. */
 #pragma once
 
 #include <array>
 #include <atomic>
 #include <condition_variable>
 #include <cstring>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <shared_mutex>
@@ -24,7 +25,7 @@
 namespace wd::machine::test
 {
 
-/** Untranslated, but records the source of each request, and refuses requests on demand. */
+/** A route without translation. It records the source of each request, and can refuse requests. */
 class WatchedRoute : public DmaRoute
 {
 public:
@@ -51,6 +52,8 @@ public:
 	}
 	void record(const StreamId &stream, uint64_t address)
 	{
+		if (onAccess)
+			onAccess(address);
 		if (!recording)
 			return;
 		std::lock_guard lock(mutex_);
@@ -67,6 +70,8 @@ public:
 		return result;
 	}
 
+	/** Called on the thread of each request before it. Set it while nothing runs. */
+	std::function<void(uint64_t address)> onAccess;
 	std::atomic<bool> recording{false};
 	std::atomic<int> openBursts{0};
 	PhysicalMemory &memory_;
@@ -196,7 +201,8 @@ public:
 	void enableBus()
 	{
 		zip.configWrite(4, 0x6, 2);
-		zip.configWrite(capability(pci::kCapMsi) + 2, 1, 2);
+		/* All four messages. */
+		zip.configWrite(capability(pci::kCapMsi) + 2, 0x21, 2);
 		if (routed)
 			zip.configWrite(capability(pci::kCapVendor) + 0xc, 0x10000 | kRid.value, 4);
 	}
@@ -310,7 +316,7 @@ public:
 		}
 		}
 	}
-	/** @count distinguishes one arm request from the next where a word carries it. */
+	/** @count makes arm requests different from each other, if the doorbell carries it. */
 	void arm(Bell bell, unsigned q, uint16_t head, uint64_t count)
 	{
 		const uint64_t value = uint64_t{head} << 32 | 1ull << 48 | 1u << 12 | q;
@@ -364,7 +370,7 @@ public:
 		memory.read(cq(q) + slot * 16, cqe.data(), 16);
 		return {cqe[4], cqe[5], (cqe[7] & 1) != 0};
 	}
-	/** Entry of the event queue, if it is there. */
+	/** The entry of the event queue, or none if the device has not written it. */
 	std::optional<unsigned> event(unsigned index, bool phase = true, uint64_t base = kEvents)
 	{
 		uint64_t entry = 0;
@@ -386,7 +392,7 @@ public:
 		sqe[20] = low(out), sqe[21] = high(out);
 		return sqe;
 	}
-	/** Slot @slot of queue @q through, by doorbell @bell. @return the SQE with its results. */
+	/** Run @sqe in queue @q, by doorbell @bell. @return the SQE with its results. */
 	Sqe run(unsigned q, const Sqe &sqe, Bell bell = Bell::Window)
 	{
 		const unsigned slot = next[q] % depth[q], after = (slot + 1) % depth[q];
@@ -422,7 +428,7 @@ private:
 	uint32_t eventDepth_ = 2048;
 };
 
-/** Text with repetitions, as documents have them. */
+/** Text with repetitions, like documents. */
 inline std::vector<std::byte> textLike(size_t size, unsigned seed = 1)
 {
 	static const char *const words[] = {"queue ", "device ",      "memory ", "of the ",
@@ -452,10 +458,9 @@ inline std::vector<std::byte> randomBytes(size_t size, unsigned seed = 1)
 	return data;
 }
 
-/* Containers by zlib, the reference: windowBits -15 raw, 15 zlib, 31 gzip. ------------------------
- */
+/* Containers made by zlib, the reference: windowBits -15 raw, 15 zlib, 31 gzip. */
 std::vector<std::byte> zlibDeflate(const std::vector<std::byte> &in, int windowBits);
-/** Empty optional: zlib refuses it, or bytes are left over after the stream. */
+/** @return none if zlib refuses it, or if bytes are left over after the stream */
 std::optional<std::vector<std::byte>> zlibInflate(const std::vector<std::byte> &in, int windowBits);
 
 struct Format {

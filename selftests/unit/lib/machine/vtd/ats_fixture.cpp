@@ -38,6 +38,10 @@ Descriptor deviceTlbEveryPasid(Rid rid)
 {
 	return {8 | uint64_t{rid.value} << 16, kEverything | bit(11) | 1};
 }
+Descriptor deviceTlbEveryPasid(Rid rid, uint64_t address, unsigned size)
+{
+	return {8 | uint64_t{rid.value} << 16, range(address, size) | (size ? bit(11) : 0) | 1};
+}
 Descriptor groupResponse(const StreamId &stream, unsigned group, unsigned code)
 {
 	return {9 | uint64_t{stream.hasPasid} << 4 | uint64_t{code} << 12 |

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A function of the unit with a device TLB and page requests, and software's side of both. */
+/* A function with a device TLB and page requests, and the software for both. */
 #pragma once
 
 #include <memory>
@@ -24,6 +24,7 @@ Descriptor deviceTlbAll(Rid rid);
 Descriptor pasidDeviceTlb(Rid rid, uint32_t pasid, uint64_t address, unsigned size = 0);
 Descriptor pasidDeviceTlbAll(Rid rid, uint32_t pasid);
 Descriptor deviceTlbEveryPasid(Rid rid);
+Descriptor deviceTlbEveryPasid(Rid rid, uint64_t address, unsigned size = 0);
 Descriptor groupResponse(const StreamId &stream, unsigned group, unsigned code);
 Descriptor waitDrain(uint64_t address, uint32_t value);
 
@@ -35,7 +36,7 @@ struct PageRequestDescriptor {
 	unsigned group;
 };
 
-/** Counts its calls; any thread. */
+/** Records the answers. Any thread may call it. */
 class Requester : public PageRequester
 {
 public:
@@ -55,7 +56,7 @@ public:
 
 		return answers_;
 	}
-	/** The only answer so far is @response to @token. */
+	/** Expect that @response to @token is the only answer so far. */
 	void expectOne(uint64_t token, PageResponse response) const;
 
 private:
@@ -103,13 +104,13 @@ protected:
 	TranslationCompletion ask(const StreamId &stream, uint64_t address, bool noWrite = true,
 				  bool privileged = false);
 	void expectEmpty(const StreamId &stream, uint64_t address, bool privileged = false);
-	/** UR or CA, and one record with AT=01. */
+	/** Expect UR or CA, and one record with AT=01. */
 	void expectRefusal(FaultReason reason, TranslationCompletion::Status status,
 			   const StreamId &stream, uint64_t address);
 	void expectNoRecord();
 	void expectOnlyRecord(FaultReason reason, unsigned at);
 
-	/** Descriptors between head and tail; head becomes tail. PPR is cleared first. */
+	/** Clear PPR and take the descriptors between head and tail. */
 	std::vector<PageRequestDescriptor> requests();
 	static PageRequestMessage message(const StreamId &stream, uint64_t address,
 					  unsigned group = 0, bool last = true);

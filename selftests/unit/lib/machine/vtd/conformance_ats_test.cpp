@@ -233,8 +233,8 @@ TEST_F(VtdTranslationRequest, SecondStageTrouble)
 }
 
 /*
- * VTD-NEST-7, VTD-ATS-3: an attacker would like to get the guest physical address as a host
- * physical one.
+ * VTD-NEST-7, VTD-ATS-3: the attack: get a guest physical address in the place of a host physical
+ * one.
  */
 TEST_F(VtdTranslationRequest, NestedRights)
 {
@@ -294,7 +294,7 @@ TEST_F(VtdTranslationRequest, NoWrite)
 	EXPECT_TRUE(answer.read);
 	EXPECT_FALSE(answer.write);
 	EXPECT_FALSE(bench().get(leaf) & kFsD);
-	/* It is cached by now, and a request that will write still sets D. */
+	/* The translation is cached now, but a request for writing must still set D. */
 	answer = ask(pasid(5), kInput, false);
 	EXPECT_TRUE(answer.write);
 	EXPECT_TRUE(bench().get(leaf) & kFsD);
@@ -372,7 +372,7 @@ TEST_F(VtdDeviceTlb, HitsNeedNothingButTheContextEntry)
 	EXPECT_EQ(read(pasid(5)), 0x1111u) << "only a device-TLB invalidation empties it";
 	bench().run({pasidDeviceTlb(kRid, 5, kInput)});
 	EXPECT_EQ(read(pasid(5)), 0x2222u);
-	/* The host takes the device TLB's right away. */
+	/* The host forbids the device TLB. */
 	Context context;
 	context.dte = context.pre = false;
 	bench().setContext(kRid, context);
@@ -454,6 +454,11 @@ TEST_F(VtdDeviceTlb, WhatInvalidationsRemove)
 	EXPECT_EQ(seen(pasidDeviceTlb(kRid, 6, 0, 1)), 0b100u) << "8 KiB at 0";
 	EXPECT_EQ(seen(pasidDeviceTlb(kRid, 6, 0x2000, 1)), 0u) << "8 KiB at 8 KiB";
 	EXPECT_EQ(seen(pasidDeviceTlb(kRid, 6, 0x1ff000, 9)), 0b100u) << "2 MiB at 0";
+	EXPECT_EQ(seen(deviceTlbEveryPasid(kRid, kInput)), 0b110u);
+	EXPECT_EQ(seen(deviceTlbEveryPasid(kRid, kInput + 0x1000)), 0u);
+	EXPECT_EQ(seen(deviceTlbEveryPasid(kRid, 0, 1)), 0b110u) << "8 KiB at 0";
+	EXPECT_EQ(seen(deviceTlbEveryPasid(kRid, 0x2000, 1)), 0u) << "8 KiB at 8 KiB";
+	EXPECT_EQ(seen(deviceTlbEveryPasid(kRid, 0x1ff000, 9)), 0b110u) << "2 MiB at 0";
 }
 
 /* VTD-DTLB-2 */
@@ -546,7 +551,7 @@ TEST_F(VtdDeviceTlb, WaitsForALateCompletion)
 	EXPECT_EQ(read(pasid(5)), 0x2222u);
 }
 
-/* Proof that tests of device-TLB invalidations can fail. */
+/* Shows that tests of device-TLB invalidations can fail. */
 TEST_F(VtdDeviceTlb, DeviceThatIgnoresInvalidations)
 {
 	const uint64_t table = simpleSecond(5);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page requests (Documentation/spec/vtd.rst), and the endpoint's bookkeeping, which hostile
- * software and hostile devices must not confuse.
+ * Page requests (Documentation/spec/vtd.rst), and the endpoint's records of them, which neither
+ * hostile software nor hostile devices may confuse.
  */
 #include <map>
 #include <set>
@@ -24,7 +24,10 @@ protected:
 	}
 	uint32_t tail() { return bench().read32(kPqt); }
 	void setHead(uint32_t head) { bench().write64(kPqh, head); }
-	/* Fill the queue up to one before its head, by a device that does not count. */
+	/*
+	 * Fill the queue up to the entry before its head, with requests that the device does not
+	 * count.
+	 */
 	void fill()
 	{
 		for (uint64_t i = 0; i + 32 < ringSize_; i += 32)
@@ -85,7 +88,7 @@ TEST_F(VtdPageRequest, Overflow)
 	EXPECT_EQ(tail(), before);
 	EXPECT_EQ(bench().get(ring_ + before), 0u) << "nothing is written";
 	EXPECT_EQ(bench().sink.count(kVectorPageRequest), 2u);
-	/* VTD-PRQ-3: space alone does not help. */
+	/* VTD-PRQ-3: the queue stays stopped although it has space. */
 	setHead(before);
 	EXPECT_EQ(device().prepare(pasid(5), 0x9000, Access::Read, 2), DmaResult::Pending);
 	EXPECT_EQ(device().requester.answers().size(), 2u);
@@ -195,7 +198,7 @@ TEST_F(VtdPageRequest, WithoutPasid)
 		<< "the entry of RID_PASID was flushed";
 }
 
-/* VTD-PRQ-6: the page of the request is flushed before software hears of it, and no other. */
+/* VTD-PRQ-6: the unit flushes only the page of the request, before software sees the request. */
 TEST_F(VtdPageRequest, ImplicitFlush)
 {
 	const uint64_t table = simpleFirst(6, 7);
@@ -263,7 +266,7 @@ TEST_F(VtdPageRequest, Responses)
 	EXPECT_TRUE(device().endpoint->pageRequesting());
 	bench().run({groupResponse(pasid(5), found[0].group, kSuccess)});
 	EXPECT_EQ(device().requester.answers().size(), 2u);
-	/* One more, so that two are waiting when the failure comes. */
+	/* Send one more, so that two requests wait when the failure comes. */
 	EXPECT_EQ(device().prepare(pasid(5), 0xa000, Access::Read, 4), DmaResult::Pending);
 	bench().run({groupResponse(pasid(5), found[2].group, kFailure)});
 	const auto answers = device().requester.answers();
@@ -275,7 +278,7 @@ TEST_F(VtdPageRequest, Responses)
 	EXPECT_TRUE(device().status & 1);
 	EXPECT_FALSE(device().endpoint->pageRequesting());
 	EXPECT_EQ(device().prepare(pasid(5), 0xa000, Access::Read, 5), DmaResult::Ok);
-	/* The answer that is still to come does no harm. */
+	/* The other answer comes later and must do no harm. */
 	bench().run({groupResponse(pasid(5), requests()[0].group, kSuccess)});
 	EXPECT_EQ(device().requester.answers().size(), 4u);
 	EXPECT_EQ(device().endpoint->counters().unexpected, 0u);
@@ -333,7 +336,7 @@ TEST_F(VtdPageRequest, PresentPagesAreNotAskedFor)
 	EXPECT_EQ(requests()[0].address, ~uint64_t{0xfff});
 }
 
-/* VTD-PRQ-10: the allocation holds at any time, and a waiter that found no room gets its turn. */
+/* VTD-PRQ-10: the device never exceeds its allocation. A waiter without a place gets one later. */
 TEST_F(VtdPageRequest, AllocationIsKept)
 {
 	device().settings.allocation = 8;
@@ -377,7 +380,7 @@ TEST_F(VtdPageRequest, SwitchingOffAnswersOnceWithFailure)
 		ASSERT_EQ(answers.size(), 2u);
 		for (const auto &answer : answers)
 			EXPECT_EQ(answer.response, PageResponse::Failure);
-		/* The answer that software gives meanwhile finds no waiter. */
+		/* Software's answer finds no waiter any more. */
 		bench().run({groupResponse(pasidStream(makeRid(0x75, 2, 0), 5), requests()[0].group,
 					   kSuccess)});
 		EXPECT_EQ(other.requester.answers().size(), 2u);
@@ -390,8 +393,9 @@ TEST_F(VtdPageRequest, SwitchingOffAnswersOnceWithFailure)
 	run([](TestDevice &d) { d.endpoint->shutdown(); });
 }
 
-/* A group whose requester is gone keeps its index until its answer, so that the answer cannot be
- * taken for that of another. (VTD-PRQ-10)
+/*
+ * VTD-PRQ-10: a group keeps its index until its answer, even if its requester is gone. Else a later
+ * group could get that answer.
  */
 TEST_F(VtdPageRequest, IndicesAreNotUsedAgainTooEarly)
 {
@@ -433,27 +437,48 @@ TEST_F(VtdPageRequest, WrongAnswersAreIgnored)
 	EXPECT_EQ(device().endpoint->counters().unexpected, 4u);
 }
 
-/* A device that floods: neither its allocation nor the queue's length is exceeded by others. */
+/*
+ * A device floods the queue, at times until it overflows. No request of this device or of another
+ * one may get lost.
+ */
 TEST_F(VtdPageRequest, FloodDoesNotLoseAnybody)
 {
+	const Rid otherRid = makeRid(0x80, 0, 0);
 	uint64_t flooded = 0;
-	unsigned answered = 0;
+	unsigned answered = 0, overflows = 0;
 
+	simpleFirst(6);
+	bench().setContext(otherRid, {});
+	TestDevice other(bench(), otherRid);
 	for (unsigned i = 0; i < 2000; i++) {
-		for (unsigned k = 0; k < 7; k++, flooded++)
-			device().send(message(pasid(flooded * 37 % (1 << 20)), flooded << 12,
-					      flooded % 600, flooded % 3 == 0));
-		const DmaResult result = device().prepare(pasid(5), 0x9000, Access::Read, i);
-		ASSERT_EQ(result, DmaResult::Pending);
+		const uint64_t flood = i % 20 ? 7 : 2 * ringSize_ / 32;
+
+		/* The unit refuses those at PASIDs without a table, so they do not fill the queue. */
+		for (uint64_t k = 0; k < flood; k++, flooded++)
+			device().send(message(pasid(k % 4 ? 6 : flooded * 37 % (1 << 20)),
+					      flooded << 12, flooded % 600, flooded % 3 == 0));
+		ASSERT_EQ(device().prepare(pasid(5), 0x9000, Access::Read, i), DmaResult::Pending);
+		ASSERT_EQ(other.prepare(pasidStream(otherRid, 5), 0x9000, Access::Read, i),
+			  DmaResult::Pending);
 		for (const auto &request : requests())
 			if (request.last)
 				bench().run(
 					{groupResponse(request.stream, request.group, kSuccess)});
-		if (bench().read32(kPrs) & kPro)
+		if (bench().read32(kPrs) & kPro) {
+			overflows++;
 			bench().write32(kPrs, kPro);
-		ASSERT_EQ(device().requester.answers().size(), ++answered);
-		EXPECT_EQ(device().requester.answers().back().token, i);
+		}
+		answered++;
+		for (TestDevice *each : {&device(), &other}) {
+			const auto answers = each->requester.answers();
+
+			ASSERT_EQ(answers.size(), answered);
+			EXPECT_EQ(answers.back().token, i);
+			EXPECT_EQ(answers.back().response, PageResponse::Success);
+		}
 	}
+	EXPECT_EQ(overflows, 100u);
+	EXPECT_EQ(other.endpoint->counters().unexpected, 0u) << "no answer for others' requests";
 	bench().clearFaults();
 }
 
@@ -472,8 +497,8 @@ TEST_F(VtdPageRequest, ResponsesNeedTheFeature)
 }
 
 /*
- * 10,000 page requests outstanding at once: 20 functions with 500 groups each, over 1,000 PASIDs,
- * made by 4 threads while a fifth answers in another order than they came.
+ * 10,000 page requests outstanding at once: 20 functions with 500 groups each, over 1,000 PASIDs.
+ * Four threads send them, and a fifth answers in another order.
  */
 TEST_F(VtdPageRequest, TenThousandOutstanding)
 {

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The file of a trace: what is done to it by its kind, and what becomes of lines that it does not take. */
+/* The file of a trace: how each kind of file is opened, and what happens if a write fails. */
 #include "../../../../common/trace_file.h"
 #include "vtd_fixture.h"
 
 #include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
@@ -11,6 +12,7 @@
 #include <functional>
 #include <iterator>
 #include <string>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <system_error>
@@ -60,7 +62,7 @@ protected:
 		return 0;
 	}
 	void request() { EXPECT_EQ(bench().request(pasid(5), kInput).reason, FaultReason::None); }
-	/* Does @part hold in a child process? */
+	/* True if @part is true in a child process. */
 	static bool inChild(const std::function<bool()> &part)
 	{
 		const pid_t child = ::fork();
@@ -92,7 +94,7 @@ TEST_F(VtdTraceFile, LostLinesAreSaidOnce)
 {
 	const std::string said = "WD_TRACE: lines are lost: No space left on device\n";
 
-	for (const char *full : {"/dev/full", "/dev/./full"}) { /* a new file begins anew */
+	for (const char *full : {"/dev/full", "/dev/./full"}) { /* another name starts anew */
 		testing::internal::CaptureStderr();
 		traceTo(full);
 		request();
@@ -103,6 +105,52 @@ TEST_F(VtdTraceFile, LostLinesAreSaidOnce)
 	testing::internal::CaptureStderr();
 	request();
 	EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+}
+
+/* The program goes on: such a write must not raise SIGPIPE. */
+TEST_F(VtdTraceFile, TheReaderOfAFifoGoes)
+{
+	const std::string path = folder_ + "/fifo";
+
+	ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+	UniqueFd reader(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+	traceTo(path);
+	reader.reset();
+	for (const bool blocked : {false, true}) {
+		EXPECT_TRUE(inChild([&] {
+			sigset_t pipe, pending;
+
+			::sigemptyset(&pipe);
+			::sigaddset(&pipe, SIGPIPE);
+			reader.reset(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+			traceStart();
+			reader.reset();
+			::sigprocmask(blocked ? SIG_BLOCK : SIG_UNBLOCK, &pipe, nullptr);
+			if (blocked)
+				::raise(SIGPIPE);
+			request();
+			::sigpending(&pending);
+			return (::sigismember(&pending, SIGPIPE) == 1) == blocked;
+		})) << blocked;
+	}
+	testing::internal::CaptureStderr();
+	request();
+	request();
+	EXPECT_EQ(count(testing::internal::GetCapturedStderr(),
+			"WD_TRACE: lines are lost: Broken pipe\n"),
+		  1u);
+}
+
+TEST_F(VtdTraceFile, TheLimitOfAFilesSizeIsNoEnd)
+{
+	EXPECT_TRUE(inChild([&] {
+		const rlimit limit = {0, RLIM_INFINITY};
+
+		traceTo(folder_ + "/limited");
+		::setrlimit(RLIMIT_FSIZE, &limit);
+		request();
+		return contents(folder_ + "/limited").empty();
+	}));
 }
 
 TEST_F(VtdTraceFile, AFifoIsForEveryProcess)
@@ -188,7 +236,7 @@ TEST_F(VtdTraceFile, AnyOtherFileIsEmptied)
 	EXPECT_EQ(contents(path), "");
 }
 
-/* Others can guess a name that is made of the process id. */
+/* Others can guess a name with the process id in it, so a link there is not followed. */
 TEST_F(VtdTraceFile, DerivedNamesAreNotFollowed)
 {
 	const std::string victim = folder_ + "/victim", named = folder_ + "/named";
@@ -208,7 +256,7 @@ TEST_F(VtdTraceFile, DerivedNamesAreNotFollowed)
 	EXPECT_EQ(contents(victim), "text\n");
 }
 
-/* A name that is given may be a link: it is the user's. */
+/* A name that the user gives may be a link. */
 TEST_F(VtdTraceFile, AGivenNameIsFollowed)
 {
 	const std::string target = folder_ + "/target", link = folder_ + "/link";
