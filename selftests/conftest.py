@@ -55,7 +55,7 @@ def fixture_host_of_session(request, build, tmp_path_factory):
 
 @pytest.fixture(name="host")
 def fixture_host(host_of_session):
-    """Where programs under test run (--host). A test during which the kernel complains fails."""
+    """The place where programs under test run (--host). If the kernel complains, the test fails."""
     yield host_of_session
     trouble = host_of_session.trouble()
     if trouble:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the programs under test run: here on the hosted kernel, or in a virtual machine.
+"""The places where programs under test run: here on the hosted kernel, or in a virtual machine.
 
-Both offer the same: run() and popen() like subprocess, and properties of the place for tests. Paths
-of the build folder and of pytest's temporary folder are the same in both.
+Both have the same functions: run() and popen() like subprocess, and properties for tests. In both, the build folder
+and pytest's temporary folder have the same paths.
 """
 
 import os
@@ -23,7 +23,7 @@ class HostedHost:
         self.env = {**os.environ, "WD_HOST": "hosted"}
 
     def run(self, argv, env=None, input=None, text=True, timeout=120):
-        """subprocess.run() with captured output; @env comes on top of the host's own."""
+        """subprocess.run() with captured output. @env is added to the host's environment."""
         # pylint: disable=redefined-builtin
         return subprocess.run(argv, env={**self.env, **(env or {})}, input=input, text=text,
                               capture_output=True, timeout=timeout, check=False)
@@ -38,7 +38,7 @@ class HostedHost:
         return [], {"WD_NODE": str(node)}
 
     def nodes(self):
-        """NUMA nodes of the machine as {node: bytes of memory}; None = only the program knows."""
+        """NUMA nodes of the machine as {node: bytes of memory}; None: only the program knows them."""
         return None
 
     def trouble(self):
@@ -64,7 +64,7 @@ class VmHost:
 
     @property
     def machine(self):
-        """The running machine with our modules loaded; booted anew if the last one died."""
+        """The running machine with our modules loaded. If the last machine died, this boots another."""
         if self._machine and not self._machine.alive:
             self.reboot()
         if self._hopeless:
@@ -73,7 +73,7 @@ class VmHost:
             try:
                 machine = Machine(self.config).start()
             except VmError as error:
-                self._hopeless = error  # the next test need not wait for the same
+                self._hopeless = error  # later tests fail at once
                 raise
             self._machine, self._seen = machine, 0
             machine.load_modules()
@@ -96,7 +96,7 @@ class VmHost:
                                timeout=timeout * self.patience,
                                each_line=self._log_line if text else None)
         except GuestTimeout:
-            machine.kill()  # programs may still run in there
+            machine.kill()  # programs may still run in it
             self._machine = None
             raise
 
@@ -130,7 +130,7 @@ class VmHost:
         return found
 
     def trouble(self):
-        """Complaints of the kernel since the last call, and reasons for which machines died."""
+        """Complaints of the kernel since the last call, and the reasons why machines died."""
         text = "\n".join(self._past)
         self._past = []
         if self._machine:

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A queue's address space: binding of the file to an iommufd, and attachment at [RID, PASID].
+ * A queue's address space from an iommufd: bind of the file, and attachment at [RID, PASID].
  *
  * Requests, errors and argument sizes are those of VFIO's device files (IOMMUFD-VFIO-1,
- * IOMMUFD-VFIO-2). The binding is shared (IOMMUFD-DEV-2): the requester id itself stays with this
- * driver's own DMA, so every attachment has a PASID. If the caller names none, this file chooses
- * one.
+ * IOMMUFD-VFIO-2). The bind is shared (IOMMUFD-DEV-2): the driver needs the requester id for its
+ * own DMA, so every attachment has a PASID. If the caller gives none, the driver chooses one.
  */
 #include <linux/err.h>
 #include <linux/lockdep.h>
@@ -44,7 +43,9 @@ static int qm_queue_bind_verb(void *file, int fd, u32 *id)
 	struct qm_queue *queue = file;
 	int ret;
 
-	mutex_lock(&queue->lock);
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ret;
 	ret = qm_queue_bind(queue, fd, id);
 	mutex_unlock(&queue->lock);
 	return ret;
@@ -63,7 +64,7 @@ static void qm_queue_unbind_verb(void *file)
 	mutex_unlock(&queue->lock);
 }
 
-/* First attachment. @pasid becomes the queue's, or is given back. */
+/* Make the first attachment. Takes over @pasid, also on failure. */
 static int qm_queue_attach_to(struct qm_queue *queue, struct qm_pasid *pasid, u32 *pt_id)
 {
 	int ret;
@@ -87,7 +88,7 @@ static int qm_queue_attach_at(struct qm_queue *queue, u32 value, u32 *pt_id)
 	return qm_queue_attach_to(queue, pasid, pt_id);
 }
 
-/* A PASID that is taken in the IOMMU is skipped. */
+/* Attach at the first PASID that is free here and in the IOMMU. */
 static int qm_queue_attach_any(struct qm_queue *queue, u32 max, u32 *pt_id)
 {
 	struct qm_pasid *pasid;
@@ -109,8 +110,8 @@ static int qm_queue_attach_any(struct qm_queue *queue, u32 max, u32 *pt_id)
 }
 
 /*
- * Attach, or replace the present attachment. *@pasid is the wanted PASID, or 0 with @any, and
- * receives the one in use.
+ * Attach, or replace the current attachment. *@pasid: in: the wanted PASID, not used with @any;
+ * out: the PASID in use.
  */
 static int qm_queue_attach(struct qm_queue *queue, bool any, u32 *pasid, u32 *pt_id)
 {
@@ -129,10 +130,10 @@ static int qm_queue_attach(struct qm_queue *queue, bool any, u32 *pasid, u32 *pt
 	if (!any && *pasid >= max)
 		return -EINVAL;
 
-	/* PASID 0 stands for the requester id, and that is not the user's. */
+	/* PASID 0 stands for the requester id, which users do not get. */
 	if (!any && !*pasid)
 		return -EPERM;
-	/* Started without an address space of an iommufd: to be stopped first. */
+	/* The queue works in another address space: the user has to stop it first. */
 	if (!queue->attached && qm_queue_started(queue))
 		return -EBUSY;
 	if (!queue->attached)
@@ -147,26 +148,30 @@ static int qm_queue_attach(struct qm_queue *queue, bool any, u32 *pasid, u32 *pt
 	return ret;
 }
 
-/* -EBUSY if the PASID is taken, or if the queue is attached at another one; -EPERM for PASID 0. */
+/* Return: -EBUSY if the PASID is taken, or the queue is attached at another; -EPERM for PASID 0. */
 static int qm_queue_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id, bool *replaced)
 {
 	struct qm_queue *queue = file;
 	int ret;
 
-	mutex_lock(&queue->lock);
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ret;
 	*replaced = queue->attached;
 	ret = qm_queue_attach(queue, !by_pasid, pasid, pt_id);
 	mutex_unlock(&queue->lock);
 	return ret;
 }
 
-/* Stops the queue first. A PASID that is not the queue's is not attached. */
+/* Stop the queue and detach it. Does nothing if the queue is not attached at this PASID. */
 static int qm_queue_detach_verb(void *file, bool by_pasid, u32 pasid)
 {
 	struct qm_queue *queue = file;
-	int ret = 0;
+	int ret;
 
-	mutex_lock(&queue->lock);
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ret;
 	if (queue->state == QM_QUEUE_ZOMBIE) {
 		ret = -ENXIO;
 	} else if (!queue->idev) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware queues that the device did not stop in time. It may still use their memory and their
- * PASID, so they keep both, and their number, until it says that it has let go: it is asked again
- * and again, less and less often, since a command that finishes late must not cost a queue for
- * good. A reset of the function settles the matter, too.
+ * Broken queues: hardware queues that the device did not stop in time. The device may still use
+ * their memory and their PASID, so a broken queue keeps both, and its number, until the device has
+ * stopped it. A work asks for that again and again, at growing intervals: a command that is only
+ * late must not cost a queue for ever. A reset of the function stops all queues, too.
  */
 #include <linux/device.h>
 #include <linux/jiffies.h>
@@ -12,10 +12,10 @@
 
 #include "queue.h"
 
-/* How long at most between two times. */
+/* Longest interval between two runs of the work. */
 #define QM_ASK_LATEST_MS 60000u
 
-/* The device has stopped a queue; an owner that still has it gives it back in the usual way. */
+/* The device has stopped a broken queue. Free it if its owner has left it already. */
 static void qm_qp_mend(struct qm_qp *qp)
 {
 	struct qm_pasid *kept;
@@ -48,8 +48,8 @@ static bool qm_qp_broken(struct qm_qp *qp)
 }
 
 /**
- * qm_mend_all() - no queue is at work
- * @qm: queue manager; its function has been reset
+ * qm_mend_all() - end the state of all broken queues
+ * @qm: queue manager; the device works on no queue and does no DMA
  */
 void qm_mend_all(struct qm *qm)
 {
@@ -60,7 +60,11 @@ void qm_mend_all(struct qm *qm)
 			qm_qp_mend(&qm->qps[i]);
 }
 
-/* One that is not answered in time is the last that is asked for: nor would the others be. */
+/*
+ * Stop at the first command that times out: the others would time out, too. If the mailbox is shut
+ * for a reset, come back after it: the thread that found the queue broken may have said so only
+ * after qm_halt() had mended the others.
+ */
 static void qm_ask(struct work_struct *work)
 {
 	struct qm *qm = container_of(to_delayed_work(work), struct qm, ask);
@@ -77,19 +81,19 @@ static void qm_ask(struct work_struct *work)
 		else
 			qm_qp_mend(&qm->qps[i]);
 	}
-	if (!again || ret == -ESHUTDOWN)
+	if (!again)
 		return;
 	WRITE_ONCE(qm->ask_ms, min(2 * READ_ONCE(qm->ask_ms), QM_ASK_LATEST_MS));
 	queue_delayed_work(system_wq, &qm->ask, msecs_to_jiffies(READ_ONCE(qm->ask_ms)));
 }
 
-/* With the object. */
+/* Initialise the work, when the queue manager is allocated. */
 void qm_ask_setup(struct qm *qm)
 {
 	INIT_DELAYED_WORK(&qm->ask, qm_ask);
 }
 
-/* No queue is started any more, or the mailbox is shut. */
+/* End the work. Queues cannot be started any more, or the mailbox is shut. */
 void qm_ask_cancel(struct qm *qm)
 {
 	cancel_delayed_work_sync(&qm->ask);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Queue manager of a function: initialisation, start and the way back.
+ * Queue manager of a function: initialise it and take it down.
  */
 #include <linux/kernel.h>
 #include <linux/module.h>
@@ -9,7 +9,7 @@
 #include "iommu_master.h"
 #include "qm_private.h"
 
-/* The kernel's own queue is queue 0: its event is the first that a new device sends. */
+/* The queue of the kernel is queue 0, the first free one. */
 static void qm_reserve_kernel_qp(struct qm *qm)
 {
 	struct qm_qp *qp;
@@ -20,8 +20,15 @@ static void qm_reserve_kernel_qp(struct qm *qm)
 	qp->kernel = true;
 }
 
+/* Give the queue back. It is stopped, or the whole function is. */
+static void qm_drop_kernel_qp(struct qm *qm)
+{
+	qm_qp_leave(qm_kernel_qp(qm), NULL);
+}
+
 /*
- * The device can no longer reach memory: the mappings of its queues go, pages that users hold stay.
+ * The device cannot reach memory any more: remove the DMA mappings of all queues. Pages that users
+ * have mapped stay.
  */
 static void qm_unmap_queues(struct qm *qm)
 {
@@ -42,9 +49,9 @@ static void qm_unmap_queues(struct qm *qm)
  * qm_init() - bring the queue manager up
  * @qm: from qm_alloc()
  *
- * Afterwards the kernel queue works; user queues come with qm_register().
+ * Afterwards the kernel queue works. qm_register() offers queues to users.
  *
- * Return: 0 or a negative errno; then only qm_put() is left to do.
+ * Return: 0 or a negative errno; after an error the caller only calls qm_put().
  */
 int qm_init(struct qm *qm)
 {
@@ -59,7 +66,7 @@ int qm_init(struct qm *qm)
 	qm_reserve_kernel_qp(qm);
 	ret = qm_mailbox_setup(qm);
 	if (ret)
-		goto err_doorbells;
+		goto err_kernel_qp;
 	ret = qm_events_setup(qm);
 	if (ret)
 		goto err_mailbox;
@@ -79,6 +86,8 @@ err_events:
 	qm_events_cleanup(qm);
 err_mailbox:
 	qm_mailbox_cleanup(qm);
+err_kernel_qp:
+	qm_drop_kernel_qp(qm);
 err_doorbells:
 	if (qm->doorbells)
 		pci_iounmap(qm->pdev, qm->doorbells);
@@ -88,10 +97,10 @@ EXPORT_SYMBOL_GPL(qm_init);
 
 /**
  * qm_exit() - take the queue manager down
- * @qm: initialised; no file of it is connected any more, no kernel user is left
+ * @qm: initialised; no open file uses the device any more, and no user in the kernel
  *
- * Cannot fail. The function is no bus master afterwards, so that a queue that did not stop can do
- * no harm to its memory.
+ * Cannot fail. Afterwards the function is no bus master, so a queue that did not stop cannot write
+ * memory any more.
  */
 void qm_exit(struct qm *qm)
 {
@@ -103,7 +112,10 @@ void qm_exit(struct qm *qm)
 	qm_irqs_cleanup(qm);
 	wd_iommu_clear_master(qm->pdev);
 	qm_mend_all(qm);
+	/* The kernel queue may not have stopped after the self test. */
+	qm_qp_interrupt(qm_kernel_qp(qm));
 	qm_unmap_queues(qm);
+	qm_drop_kernel_qp(qm);
 	qm_events_cleanup(qm);
 	qm_mailbox_cleanup(qm);
 	if (qm->doorbells)

@@ -3,11 +3,11 @@
  * Memory of a queue, shared by device and user: submission ring, completion ring, status words
  * (QM-UACCE-3).
  *
- * These are pages of our own with a DMA mapping, not coherent memory of the DMA API, which would
- * be bound to the driver's hold on the device: user mappings outlive that when the device is
- * removed. The platforms of this device are cache-coherent.
+ * The driver allocates pages and maps them for DMA. It does not use coherent memory of the DMA API,
+ * since that must be freed before the driver leaves the device, and user mappings may exist longer.
+ * The platforms of this device are cache-coherent.
  *
- * Every function here is called with the queue's lock held.
+ * The caller of every function here holds the queue's lock.
  */
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
@@ -26,8 +26,8 @@ static size_t qm_dus_cq_offset(struct qm *qm)
 }
 
 /**
- * qm_dus_size() - bytes of the region: both rings in whole pages, and a page for the status words
- * @qm: queue manager, depths known
+ * qm_dus_size() - size of the region: both rings in whole pages, and a page for the status words
+ * @qm: queue manager; the depths of its rings are known
  */
 size_t qm_dus_size(struct qm *qm)
 {
@@ -38,8 +38,8 @@ size_t qm_dus_size(struct qm *qm)
  * qm_dus_get() - make sure that a queue has its memory
  * @qp: the queue
  *
- * The memory is zeroed: it may have belonged to another process. It is allocated at first use, not
- * for every queue of the device.
+ * The memory is zeroed, since it may have data of another process. This allocates it at the first
+ * use: a device has more queues than are used.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -64,7 +64,7 @@ int qm_dus_get(struct qm_qp *qp)
 	return 0;
 }
 
-/* Both rings as the device expects them at a start: no entry valid, no stop flag. */
+/* Before a start: make every completion invalid, and clear the stop flags. */
 void qm_dus_reset(struct qm_qp *qp)
 {
 	struct qm *qm = qp->qm;
@@ -73,11 +73,18 @@ void qm_dus_reset(struct qm_qp *qp)
 	memset(qp->dus + qm_dus_cq_offset(qm), 0, qm->dus_size - qm_dus_cq_offset(qm));
 }
 
-/* No descriptor in the submission ring means anything any more. The device may be reading them. */
+/*
+ * Make the device refuse every descriptor that it has not fetched yet. It may read them at the same
+ * time. Results that it has written stay: the user may not have read them yet, and a zeroed
+ * descriptor would mean success.
+ */
 void qm_dus_wipe(struct qm_qp *qp)
 {
+	unsigned int i;
+
 	lockdep_assert_held(&qp->lock);
-	memset(qp->dus, 0, qm_dus_cq_offset(qp->qm));
+	for (i = 0; i < qp->qm->sq_depth; i++)
+		qp->qm->ops->sqe_void(qp->dus + i * QM_SQE_SIZE);
 }
 
 /* Take the memory away from the device; user mappings stay. */
@@ -90,7 +97,7 @@ void qm_dus_unmap(struct qm_qp *qp)
 	qp->dus_mapped = false;
 }
 
-/* Only when no user mapping is left. */
+/* Free the memory. No user mapping is left. */
 void qm_dus_free(struct qm_qp *qp)
 {
 	lockdep_assert_held(&qp->lock);
@@ -101,7 +108,7 @@ void qm_dus_free(struct qm_qp *qp)
 	qp->dus = NULL;
 }
 
-/* Frame of a page of the region; 0 if there is none. */
+/* Return: the page frame number of a page of the region; 0 if there is none. */
 unsigned long qm_dus_pfn(struct qm_qp *qp, unsigned long page)
 {
 	lockdep_assert_held(&qp->lock);
@@ -130,12 +137,12 @@ static bool qm_cqe_phase(struct qm_qp *qp, unsigned int index)
 }
 
 /**
- * qm_dus_cq_position() - where the device is in the completion ring
+ * qm_dus_cq_position() - find the position of the device in the completion ring
  * @qp: queue with memory
  *
- * Entries before the position have the phase of entry 0, the others have the other one; so the
- * position follows from the ring alone, and it does not mislead a reader that is late. The user can
- * write the ring: any content gives some position.
+ * Entries before the position have the same phase as entry 0, later ones have the other phase. So
+ * the ring alone gives the position, however late this reads it. The user can write the ring; this
+ * finds some position with any content.
  *
  * Return: number of completions modulo two laps.
  */
@@ -153,7 +160,9 @@ unsigned int qm_dus_cq_position(struct qm_qp *qp)
 		else
 			high = middle;
 	}
-	/* Odd laps write phase 1. A full odd lap is @depth, a full even lap or none is 0. */
+	/*
+	 * The first lap writes phase 1. A full first lap gives @depth, a full second lap gives 0.
+	 */
 	if (first)
 		return low;
 	return low == depth ? 0 : depth + low;

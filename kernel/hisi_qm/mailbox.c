@@ -8,13 +8,13 @@
 #include <linux/device.h>
 #include <linux/dma-mapping.h>
 #include <linux/io-64-nonatomic-lo-hi.h>
-#include <linux/ktime.h>
 #include <linux/string.h>
 
 #include "qm_private.h"
 #include "trace.h"
+#include "wd_budget.h"
 
-/* Real hardware answers within 1 ms; a model on a loaded machine is given much more. */
+/* Real hardware answers within 1 ms. A model on a loaded machine needs much more time. */
 #define QM_MB_TIMEOUT_MS 2000
 /* Room for the largest context. */
 #define QM_MB_BUFFER 64
@@ -35,30 +35,30 @@ void qm_mailbox_cleanup(struct qm *qm)
 }
 
 /*
- * Wait until the mailbox is idle. The value of its first word; -ETIMEDOUT; -ENODEV if the function
- * is no longer on the bus.
+ * Wait until the mailbox is idle. Return: the value of its first word; -ETIMEDOUT; -ENODEV if the
+ * function is no longer on the bus.
  */
 static int qm_mailbox_wait(struct qm *qm)
 {
-	u64 deadline = ktime_get_ns() + QM_MB_TIMEOUT_MS * (u64)NSEC_PER_MSEC;
+	struct wd_budget budget = wd_budget(QM_MB_TIMEOUT_MS * (u64)NSEC_PER_MSEC);
+	bool spent = false;
 	u32 word;
 
 	for (;;) {
-		bool late = ktime_get_ns() > deadline;
-
 		word = qm_read(qm, QM_MB_DW01);
 		if (word == U32_MAX)
 			return -ENODEV;
 		if (!(word & QM_MB_BUSY))
 			return word & ~QM_MB_BUSY & INT_MAX;
-		if (late)
+		if (spent)
 			return -ETIMEDOUT;
+		spent = wd_budget_spent(&budget);
 		usleep_range(5, 20);
 	}
 }
 
 /**
- * qm_mailbox_busy() - is a command on its way, perhaps one that timed out
+ * qm_mailbox_busy() - does the device execute a command, perhaps one that has timed out?
  * @qm: queue manager
  */
 bool qm_mailbox_busy(struct qm *qm)
@@ -67,8 +67,8 @@ bool qm_mailbox_busy(struct qm *qm)
 }
 
 /*
- * Wait for the command before, which may have timed out and still be at work on the buffer: until
- * it is done the buffer must not be filled again.
+ * Wait for the previous command. If it has timed out the device may still use the buffer, so no
+ * other command may fill it.
  */
 static int qm_mailbox_idle(struct qm *qm, u8 command)
 {
@@ -88,8 +88,8 @@ static int qm_mailbox_idle(struct qm *qm, u8 command)
 }
 
 /*
- * The command is one 128-bit unit and executes when its last byte is written (QM-MB-1); both halves
- * go as 64-bit stores, low half first.
+ * A command has 128 bits. The device executes it when software writes the last byte (QM-MB-1). So
+ * this writes the low half first, and then the high half, by 64-bit stores.
  */
 static int qm_mailbox_run(struct qm *qm, u8 command, u16 queue, dma_addr_t base, bool query)
 {
@@ -123,15 +123,15 @@ static int qm_mailbox_run(struct qm *qm, u8 command, u16 queue, dma_addr_t base,
 }
 
 /**
- * qm_mailbox_load() - hand a context to the device
- * @qm: queue manager; its mailbox is locked
+ * qm_mailbox_load() - give a context to the device
+ * @qm: queue manager; the caller holds mailbox_lock
  * @command: QM_MB_CMD_SQC, _CQC, _EQC or _AEQC
  * @queue: queue number, 0 for EQ and AEQ
  * @context: the context
- * @size: of it, bytes
+ * @size: bytes of @context
  *
- * Return: 0, -EBUSY, -ETIMEDOUT, -EIO; -ENODEV if the function is no longer on the bus; -ESHUTDOWN
- * if it is halted.
+ * Return: 0; -EBUSY if an earlier command is not done, and this one was not given; -ETIMEDOUT; -EIO
+ * the device refused it; -ENODEV the function is no longer on the bus; -ESHUTDOWN it is halted.
  */
 int qm_mailbox_load(struct qm *qm, u8 command, u16 queue, const void *context, size_t size)
 {
@@ -148,16 +148,18 @@ int qm_mailbox_load(struct qm *qm, u8 command, u16 queue, const void *context, s
 }
 
 /**
- * qm_mailbox_load_queue() - hand the contexts of a queue to the device
+ * qm_mailbox_load_queue() - give the contexts of a queue to the device
  * @qm: queue manager
+ * @starts: qm.starts at the time when the caller marked the queue as started
  * @queue: queue number
- * @sqc: of its submission queue
- * @cqc: of its completion queue
+ * @sqc: context of its submission queue
+ * @cqc: context of its completion queue
  *
- * Return: 0; as qm_mailbox_load(), -EBUSY: the device knows nothing of the queue; -EINTR, as well:
- * the caller is being killed.
+ * Return: as qm_mailbox_load(), -ESHUTDOWN also if the function was halted and started again
+ * meanwhile; -EINTR if the caller is being killed. After -EBUSY and -EINTR the device has got
+ * neither context.
  */
-int qm_mailbox_load_queue(struct qm *qm, u16 queue, const struct qm_sqc *sqc,
+int qm_mailbox_load_queue(struct qm *qm, unsigned int starts, u16 queue, const struct qm_sqc *sqc,
 			  const struct qm_cqc *cqc)
 {
 	int ret;
@@ -165,10 +167,16 @@ int qm_mailbox_load_queue(struct qm *qm, u16 queue, const struct qm_sqc *sqc,
 	ret = mutex_lock_killable(&qm->mailbox_lock);
 	if (ret)
 		return ret;
-	ret = qm_mailbox_load(qm, QM_MB_CMD_SQC, queue, sqc, sizeof(*sqc));
+	/*
+	 * If the function was halted since, the caller's queue may be marked as stopped again, and
+	 * nobody would stop it in the device.
+	 */
+	ret = qm->starts == starts ? 0 : -ESHUTDOWN;
+	if (!ret)
+		ret = qm_mailbox_load(qm, QM_MB_CMD_SQC, queue, sqc, sizeof(*sqc));
 	if (!ret) {
 		ret = qm_mailbox_load(qm, QM_MB_CMD_CQC, queue, cqc, sizeof(*cqc));
-		/* It knows half of it. */
+		/* The device has one context: -EBUSY would mean that it has none. */
 		if (ret == -EBUSY)
 			ret = -ETIMEDOUT;
 	}
@@ -177,12 +185,12 @@ int qm_mailbox_load_queue(struct qm *qm, u16 queue, const struct qm_sqc *sqc,
 }
 
 /**
- * qm_mailbox_dump() - ask the device for a live context
+ * qm_mailbox_dump() - read the current context of a queue from the device
  * @qm: queue manager
  * @command: QM_MB_CMD_SQC or QM_MB_CMD_CQC
  * @queue: queue number
- * @context: written only on success
- * @size: of it, bytes
+ * @context: receives the context on success
+ * @size: bytes of @context
  *
  * Return: as qm_mailbox_load().
  */
@@ -206,9 +214,9 @@ int qm_mailbox_dump(struct qm *qm, u8 command, u16 queue, void *context, size_t 
 
 /**
  * qm_mailbox_base() - tell the device where the table of contexts is
- * @qm: queue manager; its mailbox is locked
+ * @qm: queue manager; the caller holds mailbox_lock
  * @command: QM_MB_CMD_SQC_BT or QM_MB_CMD_CQC_BT
- * @base: of the table
+ * @base: address of the table
  */
 int qm_mailbox_base(struct qm *qm, u8 command, dma_addr_t base)
 {
@@ -216,13 +224,13 @@ int qm_mailbox_base(struct qm *qm, u8 command, dma_addr_t base)
 }
 
 /**
- * qm_mailbox_stop_qp() - stop a queue after the requests that the device took from it
+ * qm_mailbox_stop_qp() - let the device finish the requests that it has taken, and stop a queue
  * @qm: queue manager
  * @queue: queue number
  *
- * Return: 0: the device accesses neither the queue nor memory on its behalf any more. Otherwise an
- * error as of qm_mailbox_load(), and nothing is known; but with -ENODEV there is no device, and
- * with -ESHUTDOWN nothing is at work.
+ * Return: 0: the device uses neither the queue nor memory of its requests any more. Otherwise an
+ * error as of qm_mailbox_load(), and the device may still use them. Exceptions: with -ENODEV there
+ * is no device, and with -ESHUTDOWN it works on no queue.
  */
 int qm_mailbox_stop_qp(struct qm *qm, u16 queue)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PASIDs of a device. Each has an owner, an attached queue or a bond. A hardware queue that did not
- * stop may still use it, and so keeps it reserved when its owner has gone.
+ * PASIDs of a device. The owner of a PASID is an attached queue or a bond. A hardware queue that
+ * did not stop may still use its PASID, so it keeps the PASID reserved after the owner has gone.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -11,11 +11,11 @@
 
 /**
  * qm_pasid_alloc() - take a PASID that no queue of the device has
- * @qm: queue manager, which outlives it
- * @first: the lowest that will do
- * @last: the highest
+ * @qm: queue manager, which outlives the PASID
+ * @first: lowest value
+ * @last: highest value
  *
- * Return: the PASID, to be given back with qm_pasid_put(); ERR_PTR(-ENOSPC), ERR_PTR(-ENOMEM).
+ * Return: the PASID, to be given back with qm_pasid_put(); ERR_PTR of -ENOSPC, -ENOMEM.
  */
 struct qm_pasid *qm_pasid_alloc(struct qm *qm, u32 first, u32 last)
 {
@@ -24,7 +24,7 @@ struct qm_pasid *qm_pasid_alloc(struct qm *qm, u32 first, u32 last)
 
 	if (!pasid)
 		return ERR_PTR(-ENOMEM);
-	value = ida_alloc_range(&qm->pasids, first, last, GFP_KERNEL);
+	value = ida_alloc_range(&qm->pasids, first, last, GFP_KERNEL_ACCOUNT);
 	if (value < 0) {
 		kfree(pasid);
 		return ERR_PTR(value);
@@ -43,7 +43,7 @@ static void qm_pasid_free(struct kref *ref)
 	kfree(pasid);
 }
 
-/* NULL does nothing. */
+/* Drop a reference to a PASID, which may be NULL. */
 void qm_pasid_put(struct qm_pasid *pasid)
 {
 	if (pasid)
@@ -51,9 +51,11 @@ void qm_pasid_put(struct qm_pasid *pasid)
 }
 
 /**
- * qm_pasid_leave() - the owner has no more use for a PASID
- * @pasid: nothing is attached there; NULL does nothing
- * @qp: a queue that worked there; it keeps the PASID if it did not stop
+ * qm_pasid_leave() - let a broken queue keep its PASID
+ * @pasid: PASID that its owner does not need any more; or NULL
+ * @qp: the queue that worked there
+ *
+ * The owner calls this before it drops its own reference.
  */
 void qm_pasid_leave(struct qm_pasid *pasid, struct qm_qp *qp)
 {

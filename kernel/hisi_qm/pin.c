@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Memory that a process pins for queues which work in its address space without page faults. The
- * device goes through the process's own page table, so pinning means: it is there, and stays; and
- * the device's top-level table leads there.
+ * device walks the process's own page table. So to pin means: the pages are in memory and stay
+ * there, and the device's top-level table leads to them.
  */
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -35,7 +36,7 @@ static int pin_copy_argument(struct hisi_qm_pin *pin, void __user *arg)
 	return 0;
 }
 
-/* There is room for one more, and the memory is the caller's own. */
+/* Check that one more pin is allowed, and that the caller is the process that opened the file. */
 static int pin_check(struct qm_queue *queue)
 {
 	lockdep_assert_held(&queue->lock);
@@ -67,8 +68,10 @@ int qm_queue_pin_ioctl(struct qm_queue *queue, void __user *arg)
 		return -ENOMEM;
 	pin->addr = request.addr;
 	pin->length = request.length;
-	/* Pinning takes time and the mmap lock: not under the queue's lock. */
-	mutex_lock(&queue->lock);
+	/* Do not hold the queue's lock while pinning, which takes time and the mmap lock. */
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		goto err_free;
 	ret = pin_check(queue);
 	queue->nr_pins += !ret;
 	mutex_unlock(&queue->lock);
@@ -100,9 +103,12 @@ static void pin_release(struct qm_pin *pin)
 
 static struct qm_pin *pin_take(struct qm_queue *queue, const struct hisi_qm_pin *request)
 {
-	struct qm_pin *pin, *found = NULL;
+	struct qm_pin *pin, *found = ERR_PTR(-ENOENT);
+	int ret;
 
-	mutex_lock(&queue->lock);
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ERR_PTR(ret);
 	list_for_each_entry (pin, &queue->pins, node) {
 		if (pin->addr != request->addr || pin->length != request->length)
 			continue;
@@ -130,14 +136,14 @@ int qm_queue_unpin_ioctl(struct qm_queue *queue, void __user *arg)
 	if (ret)
 		return ret;
 	pin = pin_take(queue, &request);
-	if (!pin)
-		return -ENOENT;
+	if (IS_ERR(pin))
+		return PTR_ERR(pin);
 	pin_release(pin);
 	return 0;
 }
 
 /**
- * qm_queue_unpin_all() - with the file
+ * qm_queue_unpin_all() - drop all pins of a file at its release
  * @queue: stopped, without other users
  */
 void qm_queue_unpin_all(struct qm_queue *queue)

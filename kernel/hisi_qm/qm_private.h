@@ -8,12 +8,13 @@
  *	qm.sva_lock		which queues share the address space of which process (sva.c)
  *	qm_qp.lock		memory of a hardware queue, positions in it; taken in mmap
  *	qm.lock			which queues are taken, which files are open
- *	qm.stop_lock		STOP_QP, one at a time, so that a thread that needs the mailbox for
- *				another command waits for one of them at most
+ *	qm.stop_lock		held during STOP_QP. So only one thread at a time waits for the
+ *				mailbox with this slow command, and another command waits for at
+ *				most one of them
  *	qm.mailbox_lock		the mailbox and its buffer
  *
- * No user memory is touched with qm_qp.lock or a lock inside it held, since mmap takes qm_qp.lock
- * under mmap_lock. qm_queue.lock is never taken under mmap_lock.
+ * mmap takes qm_qp.lock under mmap_lock. So no code touches user memory with qm_qp.lock, or a lock
+ * inside it, held. qm_queue.lock is never taken under mmap_lock.
  */
 #ifndef _WD_QM_PRIVATE_H
 #define _WD_QM_PRIVATE_H
@@ -36,7 +37,7 @@ int qm_wait_running(struct qm *qm);
 int qm_mailbox_setup(struct qm *qm);
 void qm_mailbox_cleanup(struct qm *qm);
 int qm_mailbox_load(struct qm *qm, u8 command, u16 queue, const void *context, size_t size);
-int qm_mailbox_load_queue(struct qm *qm, u16 queue, const struct qm_sqc *sqc,
+int qm_mailbox_load_queue(struct qm *qm, unsigned int starts, u16 queue, const struct qm_sqc *sqc,
 			  const struct qm_cqc *cqc);
 int qm_mailbox_dump(struct qm *qm, u8 command, u16 queue, void *context, size_t size);
 int qm_mailbox_base(struct qm *qm, u8 command, dma_addr_t base);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Hardware queue pairs: which are taken, their contexts, start and stop.
+ * Hardware queue pairs: take and give back, contexts, start and stop.
  */
 #include <linux/bitfield.h>
 #include <linux/bitmap.h>
@@ -15,18 +15,19 @@
 #include "qm_private.h"
 #include "trace.h"
 
-/* When a queue that did not stop is asked for again (broken.c). */
+/* Time until the driver asks again for a queue that did not stop (broken.c). */
 #define QM_ASK_FIRST_MS 100u
 
-/* The architected doorbell in a queue's window, or in BAR2 where queues have none (QM-DB-2). */
+/* Return: the doorbell window of a queue (QM-DB-2). */
 static void __iomem *qm_qp_window(struct qm_qp *qp)
 {
 	return qp->qm->doorbells + (size_t)qp->id * QM_DB_WINDOW;
 }
 
 /*
- * The words are preferred: where the windows are plain shared memory the device polls them, and it
- * does not see a store to the architected doorbell (Documentation/design/machine/pci.rst).
+ * Write a doorbell word. If the device has words the driver uses them: where the windows are plain
+ * shared memory, the device polls the words, and does not see a store to the doorbell register
+ * (Documentation/design/machine/pci.rst).
  */
 static void qm_qp_word(struct qm_qp *qp, unsigned int kind, u64 value)
 {
@@ -37,7 +38,7 @@ static void qm_qp_word(struct qm_qp *qp, unsigned int kind, u64 value)
 
 /**
  * qm_qp_doorbell() - ring a doorbell of a queue
- * @qp: the queue; the caller keeps other doorbells of it away
+ * @qp: the queue; the caller makes only one call at a time for it
  * @command: QM_DB_CMD_SQ or QM_DB_CMD_CQ
  * @index: new tail or head
  * @bits: 0 or QM_DB_CQ_ARM
@@ -60,8 +61,8 @@ void qm_qp_doorbell(struct qm_qp *qp, unsigned int command, u16 index, u64 bits)
 }
 
 /*
- * At a start the device takes the words as they are for "nothing new", so the words of an earlier
- * owner must be cleared first (Documentation/design/machine/pci.rst).
+ * At a start the device takes the current words as the old state, so the driver has to clear the
+ * words of the last owner before (Documentation/design/machine/pci.rst).
  */
 static void qm_qp_clear_words(struct qm_qp *qp)
 {
@@ -75,10 +76,10 @@ static void qm_qp_clear_words(struct qm_qp *qp)
 }
 
 /*
- * The rings are kernel memory and are always accessed without PASID, even where the context has
- * one: it is for the data of requests (QM-RING-5).
+ * Give the contexts of a queue to the device. The rings are kernel memory, which the device
+ * accesses without PASID; the PASID in the context is only for the data of requests (QM-RING-5).
  */
-static int qm_qp_load(struct qm_qp *qp, u8 type, u32 pasid, dma_addr_t base)
+static int qm_qp_load(struct qm_qp *qp, unsigned int starts, u8 type, u32 pasid, dma_addr_t base)
 {
 	dma_addr_t completions = base + (size_t)QM_SQE_SIZE * qp->qm->sq_depth;
 	const struct qm_sqc sqc = {
@@ -101,7 +102,7 @@ static int qm_qp_load(struct qm_qp *qp, u8 type, u32 pasid, dma_addr_t base)
 		.dw6 = cpu_to_le32(QM_CQC_DW6_PHASE | QM_CQC_DW6_ARMED),
 	};
 
-	return qm_mailbox_load_queue(qp->qm, qp->id, &sqc, &cqc);
+	return qm_mailbox_load_queue(qp->qm, starts, qp->id, &sqc, &cqc);
 }
 
 static int qm_qp_prepare(struct qm_qp *qp, u8 type, u32 pasid)
@@ -153,20 +154,22 @@ void qm_qp_break(struct qm_qp *qp)
 }
 
 /**
- * qm_qp_start() - hand a queue to the device
- * @qp: queue, not started; the caller keeps other starts and stops of it away
+ * qm_qp_start() - let the device work on a queue
+ * @qp: queue, not started; the caller makes sure that no other thread starts or stops it
  * @type: 0 compress, 1 decompress
- * @pasid: of its data accesses, 0 = none
+ * @pasid: PASID of its data accesses, 0 = none
  *
  * Return: 0; -EINVAL if it is started or broken; -ENOMEM; -EBUSY, -ETIMEDOUT, -EIO from the device;
  * -ESHUTDOWN while the queue manager is halted; -EINTR if the caller is being killed.
  */
 int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 {
+	unsigned int starts;
 	dma_addr_t base;
 	int ret;
 
 	mutex_lock(&qp->lock);
+	starts = READ_ONCE(qp->qm->starts);
 	ret = qm_qp_prepare(qp, type, pasid);
 	base = qp->dus_dma;
 	if (!ret)
@@ -175,15 +178,15 @@ int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 	if (ret)
 		return ret;
 
-	ret = qm_qp_load(qp, type, pasid, base);
+	ret = qm_qp_load(qp, starts, type, pasid, base);
 	trace_hisi_qm_queue_start(&qp->qm->pdev->dev, qp->id, type, pasid, ret);
 	if (!ret)
 		return 0;
-	if (ret == -EBUSY || ret == -EINTR) { /* not issued: the device knows nothing of it */
+	if (ret == -EBUSY || ret == -EINTR) { /* the driver has given no command */
 		qm_qp_set_stopped(qp);
 		return ret;
 	}
-	/* The device may have taken the start: it must confirm that it has stopped. */
+	/* The device may have started the queue: it must confirm that it has stopped it. */
 	if (qm_qp_stop(qp))
 		qm_qp_break(qp);
 	return ret;
@@ -191,10 +194,10 @@ int qm_qp_start(struct qm_qp *qp, u8 type, u32 pasid)
 EXPORT_SYMBOL_GPL(qm_qp_start);
 
 /**
- * qm_qp_started() - does the device have the queue?
+ * qm_qp_started() - does the device work on the queue?
  * @qp: the queue
  *
- * qm_halt() stops queues under their owners.
+ * qm_halt() stops queues without asking their owners, so the answer may change at any time.
  */
 bool qm_qp_started(struct qm_qp *qp)
 {
@@ -206,7 +209,7 @@ bool qm_qp_started(struct qm_qp *qp)
 	return started;
 }
 
-/* Tell the user that the device takes no more requests; the device is told elsewhere. */
+/* Tell the user that the device takes no more requests. This does not stop the device. */
 void qm_qp_flag_stop(struct qm_qp *qp)
 {
 	mutex_lock(&qp->lock);
@@ -217,9 +220,9 @@ void qm_qp_flag_stop(struct qm_qp *qp)
 
 /**
  * qm_qp_wipe() - let all requests of a queue fail that the device has not fetched
- * @qp: the queue; its user is told that the device takes no more requests
+ * @qp: the queue; this also tells its user that the device takes no more requests
  *
- * They are no requests any more: nothing of the user's memory is needed to find that out.
+ * The device refuses such a request without reading memory of the user, so no page fault delays it.
  */
 void qm_qp_wipe(struct qm_qp *qp)
 {
@@ -231,7 +234,10 @@ void qm_qp_wipe(struct qm_qp *qp)
 	mutex_unlock(&qp->lock);
 }
 
-/* 1: nothing is left to do; 0: something is; -EIO: the device gave the queue up. */
+/*
+ * Return: 1 if the device has completed all requests, or the queue is not started; 0 if not; -EIO
+ * if the device has given the queue up; errors of the mailbox.
+ */
 static int qm_qp_drained(struct qm_qp *qp)
 {
 	struct qm_sqc sqc;
@@ -256,12 +262,12 @@ static int qm_qp_drained(struct qm_qp *qp)
 }
 
 /**
- * qm_qp_drain_until() - wait until every request of a queue is completed
+ * qm_qp_drain_until() - wait until the device has completed every request of a queue
  * @qp: the queue
- * @deadline: the end of patience, as of ktime_get_ns()
+ * @deadline: end of the wait, as from ktime_get_ns()
  *
- * By looking at its contexts (QM-MB-3), with the mailbox free for other queues in between: STOP_QP
- * would hold the mailbox for as long as the owner's requests take.
+ * This reads the contexts of the queue again and again (QM-MB-3), and leaves the mailbox to other
+ * queues in between. STOP_QP instead would occupy the mailbox as long as the requests take.
  *
  * Return: 0, -ETIMEDOUT, or another error of the mailbox.
  */
@@ -282,7 +288,7 @@ int qm_qp_drain_until(struct qm_qp *qp, u64 deadline)
 	}
 }
 
-/* The same; @timeout_ms is the longest wait. */
+/* As qm_qp_drain_until(); @timeout_ms is the longest wait. */
 static int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
 {
 	return qm_qp_drain_until(qp, ktime_get_ns() + timeout_ms * (u64)NSEC_PER_MSEC);
@@ -292,7 +298,7 @@ static int qm_qp_drain(struct qm_qp *qp, unsigned int timeout_ms)
  * qm_qp_tell_stop() - let the device stop a started queue
  * @qp: the queue
  *
- * Return: 0, or as of qm_mailbox_stop_qp().
+ * Return: 0, or an error as from qm_mailbox_stop_qp().
  */
 int qm_qp_tell_stop(struct qm_qp *qp)
 {
@@ -308,10 +314,10 @@ int qm_qp_tell_stop(struct qm_qp *qp)
 
 /**
  * qm_qp_stop() - take a queue back from the device
- * @qp: queue; the caller keeps other starts and stops of it away
+ * @qp: queue; the caller makes sure that no other thread starts or stops it
  *
- * Return: 0: it was not started, or the device has let go of it (or is no longer there). Otherwise
- * an error of the mailbox, and the queue counts as started.
+ * Return: 0: the queue was not started, or the device has stopped it, or there is no device any
+ * more. Otherwise an error of the mailbox, and the queue still counts as started.
  */
 int qm_qp_stop(struct qm_qp *qp)
 {
@@ -330,10 +336,10 @@ int qm_qp_stop(struct qm_qp *qp)
 EXPORT_SYMBOL_GPL(qm_qp_stop);
 
 /**
- * qm_qp_interrupt() - the device was stopped under a queue
+ * qm_qp_interrupt() - the whole device has been stopped: end the work of a queue
  * @qp: the queue
  *
- * If it was started its owner is told, and may start it again.
+ * If the queue was started, this tells its owner, which may start it again.
  */
 void qm_qp_interrupt(struct qm_qp *qp)
 {
@@ -348,10 +354,10 @@ void qm_qp_interrupt(struct qm_qp *qp)
 }
 
 /**
- * qm_qp_poll() - did completions appear since the last call?
+ * qm_qp_poll() - are there completions since the last call?
  * @qp: the queue
  *
- * May say yes although the user has seen them, never no although there are some.
+ * Return: true if there are; perhaps also if the user has seen them already.
  */
 bool qm_qp_poll(struct qm_qp *qp)
 {
@@ -388,7 +394,7 @@ struct qm_qp *qm_qp_get(struct qm *qm)
 	qp = &qm->qps[id];
 	__set_bit(id, qm->used);
 	qm->free--;
-	/* Nothing of the owner before: neither its failure nor how far its doorbells were. */
+	/* Clear the state of the last owner: its failure and its doorbell words. */
 	mutex_lock(&qp->lock);
 	qp->failed = false;
 	qm_qp_clear_words(qp);
@@ -397,7 +403,7 @@ struct qm_qp *qm_qp_get(struct qm *qm)
 	return qp;
 }
 
-/* Only a queue that the device has let go of. */
+/* Make a queue free for others. The device does not use it any more. */
 static void qm_qp_put(struct qm_qp *qp)
 {
 	struct qm *qm = qp->qm;
@@ -410,11 +416,12 @@ static void qm_qp_put(struct qm_qp *qp)
 }
 
 /**
- * qm_qp_leave() - the owner has no more use for a queue
- * @qp: the queue; it is mapped nowhere
- * @ss: memory for physical addresses, or NULL
+ * qm_qp_leave() - the owner does not use a queue any more
+ * @qp: the queue; no user mapping of it is left
+ * @ss: its memory for physical addresses, or NULL
  *
- * It is free for others now, or when the device has let go of it.
+ * If the device has stopped the queue it is free for others now. A broken queue is free only after
+ * the device has stopped it.
  */
 void qm_qp_leave(struct qm_qp *qp, struct qm_ss *ss)
 {
@@ -465,7 +472,7 @@ int qm_qps_setup(struct qm *qm)
 	return 0;
 }
 
-/* With the last reference to the queue manager: the device is long gone. */
+/* Called with the last reference to the queue manager. The device has gone before. */
 void qm_qps_cleanup(struct qm *qm)
 {
 	unsigned int i;
@@ -495,8 +502,8 @@ bool qm_present(struct qm *qm)
 EXPORT_SYMBOL_GPL(qm_present);
 
 /**
- * qm_take_qp() - one more queue for the kernel, as long as it needs it
- * @qm: initialised queue manager; its driver keeps the device meanwhile
+ * qm_take_qp() - take one more queue for the kernel
+ * @qm: initialised queue manager; its driver must not leave the device until qm_give_qp()
  *
  * Return: a stopped queue, or NULL if all are taken.
  */
@@ -524,7 +531,7 @@ void qm_give_qp(struct qm_qp *qp)
 EXPORT_SYMBOL_GPL(qm_give_qp);
 
 /**
- * qm_kernel_qp() - the queue that the kernel keeps for itself
+ * qm_kernel_qp() - the queue that always belongs to the kernel
  * @qm: initialised queue manager
  */
 struct qm_qp *qm_kernel_qp(struct qm *qm)

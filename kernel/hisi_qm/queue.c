@@ -20,18 +20,36 @@
 /* Types of queues: compress, decompress. */
 #define QM_QUEUE_MAX_TYPE 1
 
-/* Quick answer for the head of an ioctl; its handler looks again with the lock held. */
-static bool qm_queue_alive(struct qm_queue *queue)
+/*
+ * Take the lock of a queue that is not a zombie. Another thread may hold the lock as long as a
+ * queue needs to stop, so a caller that is killed does not wait. Return: 0 with the lock held;
+ * without the lock -EINTR, or -ENXIO for a zombie.
+ */
+static int qm_queue_lock_alive(struct qm_queue *queue)
 {
-	bool alive;
+	int ret;
 
-	mutex_lock(&queue->lock);
-	alive = queue->state != QM_QUEUE_ZOMBIE;
+	ret = mutex_lock_killable(&queue->lock);
+	if (ret)
+		return ret;
+	if (queue->state != QM_QUEUE_ZOMBIE)
+		return 0;
 	mutex_unlock(&queue->lock);
-	return alive;
+	return -ENXIO;
 }
 
-/* A hardware queue, in the name of the caller; shown to qm_unregister(). */
+/* Early check of an ioctl. Its handler checks again with the lock held. */
+static int qm_queue_alive(struct qm_queue *queue)
+{
+	int ret;
+
+	ret = qm_queue_lock_alive(queue);
+	if (!ret)
+		mutex_unlock(&queue->lock);
+	return ret;
+}
+
+/* Take a hardware queue for the calling user, and put the file where qm_unregister() finds it. */
 static int qm_queue_take_locked(struct qm_queue *queue)
 {
 	struct qm *qm = queue->qm;
@@ -69,7 +87,7 @@ static int qm_queue_take(struct qm_queue *queue)
 	return ret;
 }
 
-/* The queue works in the address space of a process that ends. */
+/* The process ends in whose address space the queue works. */
 static void qm_queue_ended(struct qm_queue *queue)
 {
 	qm_queue_end(queue);
@@ -111,7 +129,7 @@ static int qm_queue_open(struct inode *inode, struct file *file)
 	return 0;
 }
 
-/* Stop, and give every kind of address space back. */
+/* Stop a queue, and give back its address space of any kind. */
 static void qm_queue_release_memory(struct qm_queue *queue)
 {
 	qm_queue_end(queue);
@@ -120,7 +138,7 @@ static void qm_queue_release_memory(struct qm_queue *queue)
 	qm_queue_unbind(queue);
 }
 
-/* The last close: the file has no other users, but qm_unregister() may be at work on the queue. */
+/* The last close: the file has no other users, but qm_unregister() may work on the queue. */
 static int qm_queue_release(struct inode *inode, struct file *file)
 {
 	struct qm_queue *queue = file->private_data;
@@ -143,10 +161,10 @@ static int qm_queue_release(struct inode *inode, struct file *file)
 }
 
 /**
- * qm_queue_disconnect() - the device goes away under an open file
- * @queue: of a queue manager that is marked as gone
+ * qm_queue_disconnect() - take the device away from an open file
+ * @queue: queue of a queue manager that is marked as gone
  *
- * Afterwards the file touches neither the device nor its IOMMU. The rings stay mapped.
+ * Afterwards the file uses neither the device nor its IOMMU. The rings stay mapped.
  */
 void qm_queue_disconnect(struct qm_queue *queue)
 {
@@ -163,7 +181,7 @@ void qm_queue_disconnect(struct qm_queue *queue)
 	mutex_unlock(&queue->lock);
 }
 
-/* The address space that the next start is for; *@pasid is 0 for physical addresses. */
+/* Find or make the address space for the next start. *@pasid: its PASID; 0: physical addresses. */
 static int qm_queue_take_memory(struct qm_queue *queue, struct wd_sva_mm **space, u32 *pasid)
 {
 	int ret;
@@ -279,17 +297,17 @@ static long qm_queue_ss_ioctl(struct qm_queue *queue, unsigned long __user *arg)
 static int qm_queue_ctx_ioctl(struct qm_queue *queue, void __user *arg)
 {
 	struct hisi_qp_ctx ctx;
-	int ret = 0;
+	int ret;
 
 	if (copy_from_user(&ctx, arg, sizeof(ctx)))
 		return -EFAULT;
 	if (ctx.qc_type > QM_QUEUE_MAX_TYPE)
 		return -EINVAL;
 
-	mutex_lock(&queue->lock);
-	if (queue->state == QM_QUEUE_ZOMBIE)
-		ret = -ENXIO;
-	else if (qm_queue_started(queue) && ctx.qc_type != queue->type)
+	ret = qm_queue_lock_alive(queue);
+	if (ret)
+		return ret;
+	if (qm_queue_started(queue) && ctx.qc_type != queue->type)
 		ret = -EINVAL;
 	else
 		queue->type = ctx.qc_type;
@@ -316,9 +334,11 @@ static long qm_queue_ioctl(struct file *file, unsigned int cmd, unsigned long ar
 {
 	struct qm_queue *queue = file->private_data;
 	void __user *uarg = (void __user *)arg;
+	int ret;
 
-	if (!qm_queue_alive(queue))
-		return -ENXIO;
+	ret = qm_queue_alive(queue);
+	if (ret)
+		return ret;
 	switch (cmd) {
 	case UACCE_CMD_START_Q:
 		return qm_queue_start_ioctl(queue);

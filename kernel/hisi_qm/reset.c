@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Start and stop of the whole queue manager: at probe and removal, and under its users, around a
- * reset of the function and the system's sleep (Documentation/design/hisi_qm.rst, "Reset").
+ * Start and stop of the whole queue manager: at probe and removal; and, while it has users, for a
+ * reset of the function or a sleep of the system (Documentation/design/hisi_qm.rst, "Reset").
  */
 #include <linux/bits.h>
 #include <linux/device.h>
@@ -32,7 +32,9 @@ static void qm_user_domain(struct qm *qm)
 	qm_write(qm, QM_PEH_AXUSER_ENABLE, 0xffffffff);
 }
 
-/* Everything between "memory of the device is undefined" and "queues can be started". */
+/*
+ * Do all steps after which queues can be started. The memories of the device are undefined before.
+ */
 static int qm_start_locked(struct qm *qm)
 {
 	int ret;
@@ -43,7 +45,7 @@ static int qm_start_locked(struct qm *qm)
 	ret = qm_poll_register(qm, QM_MEM_INIT_DONE, BIT(0), BIT(0));
 	if (ret)
 		return ret;
-	/* No messages with virtual functions: acknowledged and off. */
+	/* The driver exchanges no messages with virtual functions: clear and mask the interrupt. */
 	qm_modify(qm, QM_IFC_INT_SOURCE, 0, BIT(0));
 	qm_modify(qm, QM_IFC_INT_MASK, 0, BIT(0));
 	qm_user_domain(qm);
@@ -69,18 +71,19 @@ err_engine:
 }
 
 /**
- * qm_start() - make queues possible
+ * qm_start() - start the queue manager, so that queues can be started
  * @qm: queue manager
  *
- * No other thread gives a command before it is done.
+ * No other thread can give a command to the mailbox meanwhile.
  *
- * Return: 0 or the error of the step that failed; the steps before it are undone.
+ * Return: 0, or the error of the step that failed, with the earlier steps undone.
  */
 int qm_start(struct qm *qm)
 {
 	int ret;
 
 	mutex_lock(&qm->mailbox_lock);
+	WRITE_ONCE(qm->starts, qm->starts + 1);
 	qm->mailbox_shut = false;
 	ret = qm_start_locked(qm);
 	qm->mailbox_shut = ret;
@@ -89,7 +92,7 @@ int qm_start(struct qm *qm)
 }
 
 /**
- * qm_stop() - take all queues away from the function, at once
+ * qm_stop() - take all queues away from the function at the same time
  * @qm: queue manager that was started
  */
 void qm_stop(struct qm *qm)
@@ -112,7 +115,7 @@ void qm_write_back(struct qm *qm)
 		dev_err(&qm->pdev->dev, "context caches are not written back\n");
 }
 
-/* Let the device finish requests of users, for a short time. */
+/* Give the device a short time to finish requests of users. */
 static void qm_settle(struct qm *qm)
 {
 	u64 deadline = ktime_get_ns() + QM_HALT_PATIENCE_MS * (u64)NSEC_PER_MSEC;
@@ -129,8 +132,8 @@ static void qm_settle(struct qm *qm)
 }
 
 /*
- * Under the mailbox's lock: a thread that waits for the mailbox finds that the device is gone, and
- * that nothing runs any more.
+ * Stop the device. This holds the mailbox's lock: a thread that waits for it then finds the mailbox
+ * shut, which means that the device works on no queue any more.
  */
 static void qm_shut(struct qm *qm, bool running)
 {
@@ -145,13 +148,12 @@ static void qm_shut(struct qm *qm, bool running)
 }
 
 /**
- * qm_halt() - stop the whole function under its users, before a reset or the system's sleep
+ * qm_halt() - stop the whole function while it has users, before a reset or a sleep of the system
  * @qm: initialised queue manager, without kernel users
  *
- * Afterwards the device does no DMA and sends no interrupts. Users are told by POLLERR and by the
- * flags of their rings. Their files keep their attachments, and can be started again after
- * qm_restart(): until then START_Q and open() wait. This waits for nothing that a user can hold.
- * A second call has no effect.
+ * Afterwards the device does no DMA and sends no interrupts. Users see POLLERR, and the stop flags
+ * of their rings. Their files keep their attachments, and can be started again after qm_restart();
+ * START_Q and open() wait until then. No user can delay this for ever. A second call has no effect.
  */
 void qm_halt(struct qm *qm)
 {
@@ -180,10 +182,10 @@ static void qm_thaw(struct qm *qm, enum qm_state state)
 }
 
 /**
- * qm_lose() - do not restart after qm_halt(): the device is not to be used
+ * qm_lose() - give the device up after qm_halt(), instead of qm_restart()
  * @qm: halted queue manager
  *
- * START_Q and open() are -EIO, until another qm_halt(), reset and qm_restart() bring it back.
+ * START_Q and open() fail with -EIO, until another qm_halt(), a reset and qm_restart().
  */
 void qm_lose(struct qm *qm)
 {
@@ -195,10 +197,10 @@ EXPORT_SYMBOL_GPL(qm_lose);
  * qm_restart() - let users work again after qm_halt()
  * @qm: halted queue manager; its function has been reset, or had no power
  *
- * Also after an error another qm_halt(), reset and qm_restart() may follow.
+ * After an error the caller may try again, by qm_halt(), a reset and qm_restart().
  *
  * Return: 0; -EALREADY if it is not halted, and nothing has changed; or the error of the step that
- * failed: then START_Q and open() are -EIO.
+ * failed: then START_Q and open() fail with -EIO.
  */
 int qm_restart(struct qm *qm)
 {
@@ -225,8 +227,8 @@ EXPORT_SYMBOL_GPL(qm_restart);
  * qm_wait_running() - wait until a halted queue manager works again
  * @qm: queue manager
  *
- * Return: 0; -ENXIO the driver lets go of the device; -EIO it did not come back; -ERESTARTSYS the
- * caller is being killed. It may be halted again at once, unless the caller keeps that away.
+ * Return: 0; -ENXIO the driver leaves the device; -EIO the device did not start again; -ERESTARTSYS
+ * the caller is being killed. After the return the queue manager may be halted again at any time.
  */
 int qm_wait_running(struct qm *qm)
 {

@@ -4,9 +4,9 @@
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>
-#include <linux/ktime.h>
 
 #include "qm_private.h"
+#include "wd_budget.h"
 
 #define QM_READY_TIMEOUT_MS 1000
 
@@ -14,24 +14,23 @@
  * qm_poll_register() - wait for bits of a register
  * @qm: queue manager
  * @offset: in BAR2
- * @mask: bits looked at
- * @value: their wanted value
+ * @mask: bits to check
+ * @value: value to wait for
  *
  * Return: 0 or -ETIMEDOUT.
  */
 int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value)
 {
-	u64 deadline = ktime_get_ns() + QM_READY_TIMEOUT_MS * (u64)NSEC_PER_MSEC;
+	struct wd_budget budget = wd_budget(QM_READY_TIMEOUT_MS * (u64)NSEC_PER_MSEC);
+	bool spent = false;
 
-	for (;;) {
-		bool late = ktime_get_ns() > deadline;
-
-		if ((qm_read(qm, offset) & mask) == value)
-			return 0;
-		if (late)
+	while ((qm_read(qm, offset) & mask) != value) {
+		if (spent)
 			return -ETIMEDOUT;
+		spent = wd_budget_spent(&budget);
 		usleep_range(5, 20);
 	}
+	return 0;
 }
 
 static int qm_vft_write(struct qm *qm, u32 type, unsigned int function, u64 entry)
@@ -55,7 +54,7 @@ static int qm_vft_write(struct qm *qm, u32 type, unsigned int function, u64 entr
  * @qm: queue manager of the PF
  * @function: 0 = the PF itself
  * @first: first hardware queue
- * @number: of queues; 0 takes them away
+ * @number: number of queues; 0 takes all away
  *
  * Return: 0 or -ETIMEDOUT.
  */

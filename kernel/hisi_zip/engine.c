@@ -7,7 +7,7 @@
 #include "qm.h"
 #include "zip.h"
 
-/* By bit number (Linux 6.1 zip/zip_main.c, zip_hw_error). */
+/* Indexed by bit number (Linux 6.1 zip/zip_main.c, zip_hw_error). */
 static const char *const zip_error_names[] = {
 	"memory, 1 bit",       "memory, 2 bits",      "bus read",	"bus write",
 	"source address",      "destination address", "pre-in address", "pre-in data",
@@ -75,17 +75,24 @@ static void zip_error_log(struct qm *qm)
 	qm_write(qm, ZIP_INT_SOURCE, status);
 }
 
+/* ZIP-SQE-3: there is no request of type 0, so the engine refuses it. */
+static void zip_sqe_void(void *sqe)
+{
+	WRITE_ONCE(((struct zip_sqe *)sqe)->dw9, 0);
+}
+
 const struct qm_ops zip_qm_ops = {
 	.engine_init = zip_engine_init,
 	.engine_exit = zip_engine_exit,
 	.error_log = zip_error_log,
+	.sqe_void = zip_sqe_void,
 };
 
 /**
- * zip_algorithms() - algorithms that the device offers to user space
+ * zip_algorithms() - names of the algorithms that the device supports
  * @qm: initialised queue manager
  *
- * Return: names, one a line.
+ * Return: the names, one in each line.
  */
 const char *zip_algorithms(struct qm *qm)
 {

@@ -19,7 +19,7 @@
 #define ZIP_DEVICE_PF 0xa250
 #define ZIP_REVISION_V3 0x30
 #define ZIP_BAR_REGISTERS 2
-/* The highest register of the PF is below it. */
+/* All registers of the PF are below this offset. */
 #define ZIP_BAR_MIN_SIZE 0x30a000
 
 static unsigned int pf_q_num;
@@ -59,8 +59,8 @@ static void zip_disable(struct pci_dev *pdev)
 }
 
 /*
- * The queue manager up, tested, offered to the kernel, and with a device file if its doorbells
- * allow one.
+ * Start and test the queue manager, and offer it to the kernel; also to users, if the device
+ * supports that.
  */
 static int zip_start(struct qm *qm)
 {
@@ -128,7 +128,7 @@ err_disable:
 	return ret;
 }
 
-/* Open files keep the queue manager object, and nothing of the device. */
+/* Open files keep the queue manager object, but do not use the device any more. */
 static void zip_remove(struct pci_dev *pdev)
 {
 	struct qm *qm = pci_get_drvdata(pdev);
@@ -143,7 +143,7 @@ static void zip_remove(struct pci_dev *pdev)
 	zip_disable(pdev);
 }
 
-/* The kernel's requests go elsewhere, queues of users are stopped. */
+/* Move the kernel's requests to other devices or to software, and stop the queues of users. */
 static void zip_halt(struct pci_dev *pdev)
 {
 	struct qm *qm = pci_get_drvdata(pdev);
@@ -160,7 +160,7 @@ static void zip_restart(struct pci_dev *pdev)
 		dev_warn(&pdev->dev, "not offered to the kernel's crypto API any more\n");
 }
 
-/* Page requests that queues have left are answered before the function forgets them. */
+/* The second call answers page requests that are left, before the reset clears them. */
 static void zip_reset_prepare(struct pci_dev *pdev)
 {
 	zip_halt(pdev);
@@ -174,8 +174,8 @@ static void zip_reset_done(struct pci_dev *pdev)
 }
 
 /*
- * Memory or registers cannot be reached any more, for instance since the IOMMU unit is dead.
- * Callers that wait to start a queue return.
+ * The device cannot reach memory, or the CPU cannot reach its registers, any more: for instance,
+ * the IOMMU unit is dead. qm_lose() also wakes callers that wait to start a queue.
  */
 static pci_ers_result_t zip_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
@@ -192,7 +192,7 @@ static const struct pci_error_handlers zip_error_handlers = {
 	.reset_done = zip_reset_done,
 };
 
-/* Programs run on while the machine is shut down; their queues do not. */
+/* Programs still run when the machine shuts down, so stop their queues. */
 static void zip_shutdown(struct pci_dev *pdev)
 {
 	zip_halt(pdev);
@@ -204,7 +204,7 @@ static int zip_suspend(struct device *dev)
 	return 0;
 }
 
-/* The reset is for a sleep that another driver refused: then the function has kept its power. */
+/* If another driver refused the sleep, the function has kept its state: so reset it. */
 static int zip_resume(struct device *dev)
 {
 	struct pci_dev *pdev = to_pci_dev(dev);
@@ -232,15 +232,25 @@ static struct pci_driver zip_driver = {
 	.err_handler = &zip_error_handlers,
 };
 
+static struct wd_iommu_asker zip_asker = {.driver = &zip_driver.driver};
+
 static int __init hisi_zip_module_init(void)
 {
-	return pci_register_driver(&zip_driver);
+	int ret;
+
+	wd_iommu_asker_add(&zip_asker);
+	ret = pci_register_driver(&zip_driver);
+	if (ret)
+		wd_iommu_asker_remove(&zip_asker);
+	return ret;
 }
 
 static void __exit hisi_zip_module_exit(void)
 {
-	zip_crypto_exit();
 	pci_unregister_driver(&zip_driver);
+	wd_iommu_asker_remove(&zip_asker);
+	/* This must come last: a probe, or the end of a reset, can register the algorithm. */
+	zip_crypto_exit();
 }
 
 module_init(hisi_zip_module_init);

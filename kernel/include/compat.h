@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The one place that tests kernel versions. Sources are written for the API of Linux 6.1; later
- * changes are mapped here, one wrapper per API.
+ * The only file that tests kernel versions. The sources use the API of Linux 6.1. For each API that
+ * has changed since, this file has a wrapper.
  */
 #ifndef _WD_COMPAT_H
 #define _WD_COMPAT_H
@@ -9,8 +9,8 @@
 #include <linux/version.h>
 
 /*
- * LINUX-REG-6: before 6.8 the bus types keep a pointer to the operations of the last IOMMU driver;
- * the driver clears it after iommu_device_unregister(). Users include <linux/pci.h>,
+ * LINUX-REG-6: before 6.8 the bus types keep a pointer to the operations of the last IOMMU driver.
+ * The driver clears it after iommu_device_unregister(). Users of this include <linux/pci.h>,
  * <linux/platform_device.h> and <linux/iommu.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
@@ -26,8 +26,25 @@
 #endif
 
 /*
- * Operation of struct mmu_notifier_ops for code that walks the process's own page table: a line of
- * an initialiser. Users include <linux/mmu_notifier.h>.
+ * From 6.2 on the core reads the number of an IOMMU's PASIDs from iommu_device.max_pasids. No 6.1
+ * reads it, and only late stable releases of 6.1 have the member. Users include <linux/iommu.h>.
+ */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
+#define wd_set_max_pasids(_iommu, _max) ((void)(_iommu), (void)(_max))
+#else
+#define wd_set_max_pasids(_iommu, _max) ((_iommu)->max_pasids = (_max))
+#endif
+
+/* What device_type.devnode gets. Users include <linux/device.h>. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
+#define wd_devnode_device struct device
+#else
+#define wd_devnode_device const struct device
+#endif
+
+/*
+ * Line of an initialiser of struct mmu_notifier_ops: the operation for users that walk the page
+ * table of the process itself. Users include <linux/mmu_notifier.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0)
 #define WD_MMU_NOTIFIER_FLUSH(_fn) .invalidate_range = (_fn)
@@ -35,7 +52,7 @@
 #define WD_MMU_NOTIFIER_FLUSH(_fn) .arch_invalidate_secondary_tlbs = (_fn)
 #endif
 
-/* Flags of a VMA under construction: written directly before 6.3. Users include <linux/mm.h>. */
+/* Change the flags of a new VMA; before 6.3, by direct writes. Users include <linux/mm.h>. */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 #define wd_vm_flags_mod(_vma, _set, _clear) \
 	((_vma)->vm_flags = ((_vma)->vm_flags | (_set)) & ~(vm_flags_t)(_clear))
@@ -44,10 +61,11 @@
 #endif
 
 /*
- * acomp algorithms: until 6.14 the API frees an output that the driver allocated for a request
- * without one (dst NULL), and the size of a driver's request context is a member of struct
- * acomp_alg; later there is always an output, and the size is in the base. Lines of an initialiser,
- * of struct acomp_alg and of its base. Users include <crypto/internal/acompress.h>.
+ * acomp algorithms. Up to 6.14 a request may come without an output (dst NULL): the driver
+ * allocates it, and the API frees it by the driver's dst_free. Also, the size of the driver's
+ * request context is a member of struct acomp_alg. Later there always is an output, and the size is
+ * in the base. These are lines of initialisers of struct acomp_alg and of its base. Users include
+ * <crypto/internal/acompress.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 15, 0)
 #define WD_ACOMP_ALLOCATES 1
@@ -60,11 +78,11 @@
 #endif
 
 /*
- * Flags that a long-term pin for reading needs besides FOLL_LONGTERM to get the page that the
- * process keeps. Before 6.2 a pin for reading leaves copy-on-write in place: when the process
- * writes, it gets another page, and the device goes on reading the old one. A forced pin for
- * writing ends copy-on-write; it is refused (-EFAULT) for memory that has none and may not be
- * written. Users include <linux/mm.h>.
+ * Flags that a long-term pin for reading needs besides FOLL_LONGTERM, so that device and process
+ * keep the same page. Before 6.2 such a pin leaves copy-on-write in place: when the process writes,
+ * it gets another page, and the device still reads the old one. A forced pin for writing makes the
+ * copy at once. Linux refuses it (-EFAULT) for memory without copy-on-write that the process may
+ * not write. Users include <linux/mm.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0)
 #define WD_FOLL_UNSHARE (FOLL_WRITE | FOLL_FORCE)
@@ -73,8 +91,8 @@
 #endif
 
 /*
- * In TP_fast_assign() of an event with a string: the source is named once more until 6.9. Users
- * include <linux/tracepoint.h>.
+ * For a string in TP_fast_assign() of an event: up to 6.9 the macro takes the source once more.
+ * Users include <linux/tracepoint.h>.
  */
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 10, 0)
 #define wd_assign_str(_dst, _src) __assign_str(_dst, _src)

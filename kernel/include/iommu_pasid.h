@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Services of the IOMMU layer beyond Linux 6.1's own: PASID attach of kernel-managed I/O page
- * tables, with attach records per device and per domain. Proposal of July 2021; the user-managed
- * half (bind, invalidate, faults) is in iommu_nesting.h.
+ * Services of the IOMMU layer that Linux 6.1 lacks: attach of kernel-managed I/O page tables at
+ * PASIDs, with records per device and per domain. They follow the proposal of July 2021. Its other
+ * half, on user-managed tables (bind, invalidate, faults), is in iommu_nesting.h.
  *
- * Names are the proposal's with wd_ before them, since later kernels export some of those with
- * other signatures.
+ * The names are those of the proposal with wd_ in front, since later kernels export some of them
+ * with other signatures.
  */
 #ifndef _WD_IOMMU_PASID_H
 #define _WD_IOMMU_PASID_H
@@ -18,10 +18,10 @@
 #include "iommu_nesting.h"
 
 struct mm_struct;
-struct wd_new_entry; /* an IOMMU driver's */
+struct wd_new_entry; /* defined by each IOMMU driver */
 struct wd_replace;
 
-/* Value of "no PASID": the requester id alone (Linux >= 6.6 calls it so too). */
+/* "No PASID", that is the requester id alone. Linux has the name from 6.6 on. */
 #ifndef IOMMU_NO_PASID
 #define IOMMU_NO_PASID 0
 #endif
@@ -31,7 +31,7 @@ struct wd_replace;
  * @type: enum iommu_hw_info_type
  * @len: bytes used in @data
  * @data: type specific, as in <linux/iommufd.h>
- * @max_pasid_log2: width of the PASID space usable by the device, 0 = none
+ * @max_pasid_log2: number of PASID bits that the device can use, 0 = none
  * @capabilities: enum iommufd_hw_capabilities
  */
 struct wd_iommu_hw_info {
@@ -47,32 +47,33 @@ struct wd_iommu_hw_info {
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
  *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
- * @domain_serves: @domain, of this driver, is the domain that @domain_alloc_user would make for
- *	@dev and @flags now. Without it: it never is
+ * @domain_serves: would @domain_alloc_user make a domain like @domain for @dev and @flags now?
+ *	@domain is one of this driver. Missing: never
  * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
  *	IOMMU_NO_PASID: at the requester id, which the core has blocked
  * @remove_dev_pasid: tear [@dev, @pasid] down; when it returns no request of the device reaches
- *	memory through it, and every cache has forgotten it. Must not fail. IOMMU_NO_PASID: the
- *	requester id is blocked again; if the core has attached something there meanwhile, or has
- *	blocked it for good, there is nothing but to forget
- * @replace_prepare: everything that attaching @domain, or @table on it, at [@dev, @pasid] needs,
- *	where the layer has something attached. ERR_PTR as @set_dev_pasid or @bind_pgtable
- * @replace_commit: attach it. Each request finds the old attachment or the new one; when it returns
- *	none finds the old one. False, with the effect of @replace_abort, if the old attachment is
- *	gone: the core has attached something to the requester id
+ *	memory through it, and no cache has an entry of it. Must not fail. IOMMU_NO_PASID: block the
+ *	requester id again; but if the core has attached something there meanwhile, or has blocked
+ *	it for good, only drop the driver's record
+ * @replace_prepare: do all steps that may fail of replacing the attachment at [@dev, @pasid] by
+ *	@domain, or by @table on it. ERR_PTR as @set_dev_pasid or @bind_pgtable
+ * @replace_commit: replace it. Each request finds the old attachment or the new one; when it
+ *	returns none finds the old one. False, with the effect of @replace_abort, if the old
+ *	attachment is gone: the core has attached something to the requester id
  * @replace_abort: undo @replace_prepare
- * @is_attached: for checks: the driver has @domain, or @table on it, at [@dev, @pasid], or nothing if
- *	@domain is NULL; @pasid is a PASID. Missing: it cannot say
+ * @is_attached: for checks: does the driver have @domain, or @table on it, at [@dev, @pasid]? With
+ *	@domain NULL: does it have nothing there? @pasid is never IOMMU_NO_PASID. Missing: not
+ *	checked
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
- *	hardware of @dev: nothing of the table itself is read. @flags: IOMMU_HWPT_ALLOC_PASID.
+ *	hardware of @dev. The driver does not read the table itself. @flags: IOMMU_HWPT_ALLOC_PASID.
  *	ERR_PTR(-EOPNOTSUPP) for a type or flag that is not known, ERR_PTR(-EINVAL) for bad data
  * @pgtable_free: free a table that is bound nowhere; its IOMMU may be gone
- * @bind_pgtable: install @table at [@dev, @pasid], as set_dev_pasid does with a domain; at the
- *	requester id also in the place of the parent, if the core has attached that. @dev may be of
- *	another IOMMU of the driver than the one that @table was made for: -EINVAL if that one
- *	cannot walk it
+ * @bind_pgtable: install @table at [@dev, @pasid], as @set_dev_pasid does with a domain; at the
+ *	requester id also in place of the parent, if the core has attached that. @dev may belong to
+ *	another IOMMU of the driver than the one that @table was made for: -EINVAL if this IOMMU
+ *	cannot walk the table
  * @unbind_pgtable: tear it down, as remove_dev_pasid; the requester id goes back to the core's
  *	attachment. Must not fail
  * @cache_invalidate: invalidate the ranges of @count entries of type @type at every place where
@@ -80,31 +81,34 @@ struct wd_iommu_hw_info {
  *	one is refused. @count 0 only asks whether @type is known. No device is in use: may run
  *	beside bind, unbind and itself
  * @fault_credits: page requests that the device may have outstanding while it may send any
- * @faults_enable: the device may send page requests from now on (ATS and PRI on)
- * @faults_disable: it sends none any more
- * @page_response: answer a group. Called without the device's lock, also beside other operations,
- *	and in wd_iommu_report_fault(); must not wait for the page request queue. Never after the
- *	driver's wd_iommu_device_released() has returned
+ * @faults_enable: let the device send page requests (ATS and PRI on)
+ * @faults_disable: undo @faults_enable
+ * @faults_sync: on return all page requests that the IOMMU has received from @dev before the call
+ *	have been given to wd_iommu_report_fault()
+ * @page_response: answer a group. The layer may call this while other operations run, without the
+ *	device's lock, and from inside wd_iommu_report_fault(); must not wait for the page request
+ *	queue. Never called after wd_iommu_device_released() has returned
  * @reset_prepare: @dev is about to be reset: until @reset_done it reaches no memory and sends no
- *	page request; all that it has sent have been given to wd_iommu_report_fault() on return
- * @reset_done: @dev is as before, but its cached state is gone. Other operations may be called
- *	between the two
- * @mm_supported: @dev can walk page tables of processes on this machine; @faults: with page faults
- * @mm_table_alloc: a table object for the page table of @mm; it is freed, bound and unbound as a
- *	user-managed one is, at PASIDs only. Missing: no shared addresses, and no other of these
+ *	page request. On return all page requests have been given to wd_iommu_report_fault()
+ * @reset_done: let @dev work as before; translations that it had cached are gone. The layer may
+ *	call other operations between the two
+ * @mm_supported: can @dev walk page tables of processes on this machine? @faults: with page faults
+ * @mm_table_alloc: make a table object for the page table of @mm. The layer binds, unbinds and
+ *	frees it as a user-managed table, at PASIDs only. Missing: there is no SVA, and no other mm_
+ *	operation
  * @mm_table_fill: let @table lead to the tables that the mm has for [@start, @end). In any context;
- *	no device is in use
- * @mm_table_flush: invalidate translations of @table for [@start, @end) at every place where it is
- *	bound, and every table of the mm that is no longer there; an empty or reversed range stands
- *	for all addresses, as Linux announces it. In any context; no device is in use
- * @mm_table_cut: as unbind_pgtable, but the entry stays taken, and requests that it refuses are not
- *	recorded; @unbind_pgtable follows
+ *	without a reference to a device
+ * @mm_table_flush: at every place where @table is bound, invalidate translations of [@start, @end),
+ *	and remove entries that lead to tables which the mm no longer has. An empty or reversed
+ *	range stands for all addresses, as in Linux. In any context; without a reference to a device
+ * @mm_table_cut: as @unbind_pgtable, but the entry stays taken, and the hardware does not record
+ *	the requests that it refuses. The layer calls @unbind_pgtable later
  *
- * All but @pgtable_free, @cache_invalidate, @mm_table_fill and @mm_table_flush are called with a
- * reference to the device's claim held; all but the last two may sleep. Operations from
- * @pgtable_alloc on, and the three of replace, may be missing. The tear-down of an entry returns
- * only when none of its page requests is under way any more: all have been given to
- * wd_iommu_report_fault(), which therefore takes no lock that is held over operations.
+ * The layer calls all but @pgtable_free, @cache_invalidate, @mm_table_fill and @mm_table_flush with
+ * a reference to the device's claim held; all but the last two may sleep. Operations from
+ * @pgtable_alloc on, and the three of replace, may be missing. The tear-down of an entry waits
+ * until the driver has given all its page requests to wd_iommu_report_fault(); so that function
+ * takes no lock that is held while operations run.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -131,6 +135,7 @@ struct wd_iommu_ops {
 	u32 (*fault_credits)(struct device *dev);
 	int (*faults_enable)(struct device *dev);
 	void (*faults_disable)(struct device *dev);
+	void (*faults_sync)(struct device *dev);
 	void (*page_response)(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			      enum wd_fault_code code);
 	void (*reset_prepare)(struct device *dev);
@@ -156,35 +161,35 @@ struct wd_iommu_attach {
 	bool nested;
 };
 
-/* --- for IOMMU drivers; implemented in where each is described --- */
+/* --- for IOMMU drivers; each is described where it is implemented --- */
 int wd_iommu_register(struct iommu_device *iommu, const struct wd_iommu_ops *ops);
-/* Every device must be released (WARN otherwise): then no call of @ops is running. */
+/* The driver has released every device (WARN otherwise), so no operation is running. */
 void wd_iommu_unregister(struct iommu_device *iommu);
-/* The driver's probe_device, and its failure paths and release_device. */
+/* For the driver's probe_device. Its failure paths and release_device call the one below. */
 int wd_iommu_device_claimed(struct iommu_device *iommu, struct device *dev);
 /*
- * The driver's release_device: every PASID of @dev is detached, every table unbound, its records
- * go. Later answers to its page requests are dropped.
+ * For the driver's release_device: the layer detaches every PASID of @dev, unbinds every table and
+ * drops the records. It drops later answers to page requests of @dev.
  */
 void wd_iommu_device_released(struct device *dev);
 /*
- * The driver's domain allocation and free. A domain that was not announced cannot be attached;
- * false (with a warning) if records are left: do not free it.
+ * For the driver's allocation and free of domains. A domain can be attached only after the first
+ * call. The second returns false, with a warning, if records are left: then do not free the domain.
  */
 int wd_iommu_domain_created(struct iommu_domain *domain);
 bool wd_iommu_domain_released(struct iommu_domain *domain);
 /*
- * The driver's attach_dev tells the layer which domain the core has attached to the requester id
- * (NULL: none). Called between the tear-down of the old entry, whether the core's or the layer's,
- * and the set-up of the new one. Needs no memory.
+ * For the driver's attach_dev: tell the layer which domain the core attaches to the requester id
+ * (NULL: none). To be called after the tear-down of the old entry, which the core or the layer has
+ * attached, and before the set-up of the new one. Allocates nothing.
  */
 int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev);
 /*
- * The IOMMU did not answer: memory that was mapped in @domain is never given to others. Any
- * context.
+ * The IOMMU did not answer: the owner must never give memory that was mapped in @domain to others.
+ * Any context.
  */
 void wd_iommu_domain_set_lost(struct iommu_domain *domain);
-/* Attributes "attachments" and "leaked_pages" for the driver's iommu_device. */
+/* Attributes "attachments" and "leaked_pages", for the driver's struct iommu_device. */
 extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
@@ -202,7 +207,7 @@ bool wd_iommu_attach_agrees(struct iommu_domain *domain, struct wd_pgtable *tabl
 			    struct device *dev, ioasid_t pasid);
 u32 wd_iommu_max_pasids(struct device *dev);
 int wd_iommu_hw_info(struct device *dev, struct wd_iommu_hw_info *info);
-/* Around a reset of @dev: it reaches nothing, and its page requests are answered (reset.c). */
+/* To be called before and after a reset of @dev, see reset.c. */
 void wd_iommu_reset_prepare(struct device *dev);
 void wd_iommu_reset_done(struct device *dev);
 int wd_iommu_for_each_attach(int (*fn)(const struct wd_iommu_attach *attach, void *arg), void *arg);

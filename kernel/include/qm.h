@@ -2,9 +2,9 @@
 /*
  * Queue Manager core (module hisi_qm), for the drivers of accelerators (module hisi_zip).
  *
- * Objects: a struct qm is the queue manager of one PCI function; its struct qm_qp are the
- * hardware queues, one for each number; a struct qm_queue is an open queue file and holds one
- * struct qm_qp from open() to release().
+ * Objects: a struct qm is the queue manager of one PCI function. It has a struct qm_qp for each
+ * hardware queue. A struct qm_queue is an open queue file, which has one struct qm_qp from open()
+ * to release().
  */
 #ifndef _WD_QM_H
 #define _WD_QM_H
@@ -23,7 +23,7 @@
 #include <linux/workqueue.h>
 
 /*
- * Capability registers of the accelerator, for qm_capability(), and their defaults (QM-REG-1).
+ * Capability registers for qm_capability(), and their defaults (QM-REG-1).
  */
 #define QM_CAP_ALG_NFE_MASK 0x3130
 #define QM_CAP_ALG_CE_MASK 0x3138
@@ -34,7 +34,7 @@
 #define QM_DEFAULT_ALG_CE_MASK 0x1
 #define QM_DEFAULT_DEVICE_ALG 0x3f
 
-/* Bytes of a request descriptor. */
+/* Size of a request descriptor in bytes. */
 #define QM_SQE_SIZE 128
 
 struct qm_pasid;
@@ -44,32 +44,33 @@ struct qm_ss;
 /**
  * struct qm_qp - a hardware queue pair
  * @qm: its queue manager
- * @id: its number, function-relative
- * @kernel: a queue of the kernel's own; the interrupt thread reads it without a lock
- * @wait: pollers of the completion queue
+ * @id: its number in the function
+ * @kernel: used by the kernel, not by a queue file; the interrupt thread reads it without a lock
+ * @wait: threads that poll the completion queue
  * @lock: protects the members below
  * @type: kind of its requests (SQC w13); for ZIP 0 = compress, 1 = decompress
  * @pasid: PASID of its data accesses, 0 = none
  * @started: the device has its contexts
  * @broken: the device did not stop it, and may still use @dus and its PASID
- * @left: its owner has gone; members that it keeps while it is broken:
- * @kept: its PASID, or NULL
- * @failed: the device reported an error of the queue as a whole
+ * @left: its owner does not use it any more, and @broken has kept it from being freed
+ * @kept: PASID that a broken queue keeps, or NULL
+ * @failed: the device reported an error of the whole queue
  * @dus: rings and status words, NULL until first needed
- * @dus_dma: @dus for the device
+ * @dus_dma: address of @dus for the device
  * @dus_mapped: @dus_dma is valid
- * @ss: memory for physical addresses (ss.c) that a broken queue keeps, like @dus; otherwise NULL
- * @polled: position of the completion queue that poll() saw last, modulo two laps
- * @events: completion events of the device, counted by the interrupt thread
- * @polled_events: @events that poll() saw last
- * @sq_tail: kernel queue: position; belongs to the sender
- * @cq_head, @cq_phase: kernel queue: positions
- * @arms: kernel queue: times that completions were asked to send an event since the start
+ * @ss: memory for physical addresses (ss.c) that a broken queue keeps, or NULL
+ * @polled: position in the completion queue at the last poll(), modulo two laps
+ * @events: number of completion events of the device, counted by the interrupt thread
+ * @polled_events: @events at the last poll()
+ * @sq_tail: kernel queue: next free position; only the sender uses it
+ * @cq_head: kernel queue: index of the next completion to read
+ * @cq_phase: kernel queue: phase of a valid completion there
+ * @arms: kernel queue: how often the driver has asked for an event since the start
  * @handler: kernel queue: called for each completion with its descriptor, in the interrupt thread
- *	with @lock held, and with NULL when the device gives the queue up; if there is none @done is
- *	completed instead
- * @owner: of the handler
- * @done: kernel queue without handler: completed when a request is
+ *	with @lock held; and with NULL when the device gives the queue up. NULL: the driver
+ *	completes @done instead
+ * @owner: data for @handler
+ * @done: kernel queue without @handler: completed after each request
  */
 struct qm_qp {
 	struct qm *qm;
@@ -102,25 +103,28 @@ struct qm_qp {
 
 /**
  * struct qm_ops - operations of an accelerator's driver
- * @engine_init: set the engine's registers up; the QM's memories are initialised, the QM is not
- *	started. Called again after a reset
- * @engine_exit: the reverse; cannot fail
- * @error_log: read, log and clear the engine's error registers; interrupt thread
+ * @engine_init: set the engine's registers up. The memories of the QM are initialised, but the QM
+ *	is not started yet. Called again after a reset
+ * @engine_exit: undo @engine_init; cannot fail
+ * @error_log: read, log and clear the engine's error registers; called in the interrupt thread
+ * @sqe_void: change a descriptor in a ring so that the engine refuses it, but keep results and tag.
+ *	The device may read the descriptor at the same time, and its user may write it
  */
 struct qm_ops {
 	int (*engine_init)(struct qm *qm);
 	void (*engine_exit)(struct qm *qm);
 	void (*error_log)(struct qm *qm);
+	void (*sqe_void)(void *sqe);
 };
 
-/* Where a queue gets its memory from if nothing is attached to it (mode.c). */
+/* Which memory a queue works in if its file has no attachment (mode.c). */
 enum qm_dma_mode { QM_DMA_SVA, QM_DMA_PINNED, QM_DMA_IOMMUFD, QM_DMA_PHYSICAL, QM_DMA_MODES };
 
 /*
  * NEW:		not initialised
  * RUNNING:	queues can be started
  * HALTED:	between qm_halt() and qm_restart()
- * LOST:	the device did not start again, or is not to be used
+ * LOST:	the device did not start again, or its driver has given it up
  */
 enum qm_state { QM_NEW, QM_RUNNING, QM_HALTED, QM_LOST };
 
@@ -133,39 +137,66 @@ enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED }
  * struct qm - queue manager of a function
  *
  * Set by the driver before qm_init():
- * @pdev: the function, enabled, a bus master, DMA masks set
+ * @pdev: the function: enabled, bus master, with DMA masks
  * @io: BAR2
- * @ops: of the driver
- * @name: of the device files, without number
- * @algorithms: newline separated
+ * @ops: operations of the driver
+ * @name: name of the device files, without number
+ * @algorithms: names of algorithms, separated by newlines
  * @max_queues: upper limit of queues to use, 0 = all
  *
- * @dev: of class uacce; the reference count of the whole structure
- * @qp_num: hardware queues of this function
+ * @dev: device of class uacce; its reference count is that of the whole structure
+ * @cdev: the device file
+ * @id: number in the name of @dev
+ * @qp_num: number of hardware queues of this function
+ * @sq_depth: entries of a submission ring
+ * @cq_depth: entries of a completion ring
+ * @eq_depth: entries of the event queue
+ * @aeq_depth: entries of the asynchronous event queue
+ * @features: feature register, QM_CAP_*
+ * @isolated: each queue has doorbells of its own
  * @words: offset of the doorbell words in a queue's window, 0 = the device has none
  * @dus_size: bytes of a queue's DUS region
- * @mailbox_buffer: contexts on their way to or from the device
+ * @doorbells: BAR4, if @isolated
+ * @qps: the hardware queues, by number
+ * @stop_lock: see qm_private.h
+ * @mailbox_lock: see qm_private.h
+ * @mailbox_shut: the driver gives no command any more; @mailbox_lock
+ * @starts: number of starts of the device; changed with @mailbox_lock held
+ * @mailbox_buffer: for contexts that a command writes to the device, or reads
+ * @mailbox_dma: address of @mailbox_buffer for the device
  * @rings: one coherent block with EQ, AEQ, SQC table, CQC table
- * @eq_head, @eq_phase, @aeq_head, @aeq_phase: interrupt thread only
- * @mailbox_shut: no command is given any more; mailbox_lock
- * @irqs: numbers of the @nr_irqs interrupts that have a handler
- * @irqs_off: they are disabled
- * @ask: asks for queues that did not stop
+ * @rings_dma: address of @rings for the device
+ * @rings_size: bytes of @rings
+ * @eqe: event queue, in @rings
+ * @aeqe: asynchronous event queue, in @rings
+ * @eq_head: next entry of @eqe to read; only for the interrupt thread
+ * @aeq_head: next entry of @aeqe to read; only for the interrupt thread
+ * @eq_phase: phase of a valid entry at @eq_head
+ * @aeq_phase: phase of a valid entry at @aeq_head
+ * @vectors: number of interrupt vectors
+ * @nr_irqs: number of interrupts that have a handler
+ * @irqs: numbers of these interrupts
+ * @irqs_off: these interrupts are disabled
+ * @error_nfe: errors that the device reports as non-fatal
+ * @error_ce: errors that the device reports as corrected
+ * @ask: work that asks the device whether queues have stopped by now (broken.c)
  * @ask_ms: time to the next @ask
- * @state: see there; changed by qm_init(), qm_halt(), qm_restart() and qm_lose(); the driver
- *	core serialises their callers
- * @thaw: woken when @state is no longer HALTED, or @gone
- * @used: bitmap of queues taken
+ * @state: see enum qm_state; qm_init(), qm_halt(), qm_restart() and qm_lose() change it, and
+ *	their callers hold the lock of the PCI device
+ * @thaw: woken when @state is no longer HALTED, or @gone is set
+ * @lock: protects the members from @used to @queues
+ * @used: bitmap of queues that are taken
  * @free: number of queues that open() can take
  * @users: struct qm_user of users with queues
- * @user_limit: queues that each of them may have
- * @gone: the driver lets go of the device; no register or DMA mapping may be used
+ * @user_limit: number of queues that each of them may have
+ * @gone: the driver leaves the device; no code may use a register or a DMA mapping any more
  * @queues: open files
- * @pasids: PASIDs of the device in use by its queues
- * @mode: of queues that are started from now on
+ * @pasids: PASIDs of the device that its queues use
+ * @mode: mode of queues that are started from now on
  * @sva_lock: protects @bonds
  * @bonds: struct qm_bond that accept queues
- * @kernel_requests: requests that kernel queues completed
+ * @selftest: result of the self test
+ * @kernel_requests: number of requests that kernel queues have completed
  */
 struct qm {
 	struct pci_dev *pdev;
@@ -194,6 +225,7 @@ struct qm {
 	struct mutex stop_lock;
 	struct mutex mailbox_lock;
 	bool mailbox_shut;
+	unsigned int starts;
 	void *mailbox_buffer;
 	dma_addr_t mailbox_dma;
 

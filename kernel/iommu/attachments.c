@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Domains, and the attach records: per device and per domain, and their walk. Reports of drivers on
- * their domains are here, too.
+ * Domains, as drivers announce them, and the attach records of each device and each domain.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -14,7 +13,7 @@ static LIST_HEAD(wd_domain_list); /* in the order of creation, for walks */
 static DEFINE_XARRAY(wd_domains); /* struct wd_domain by struct iommu_domain * */
 static DEFINE_IDA(wd_domain_ids);
 
-/* Drivers announce domains that may be attached. */
+/* Whether a driver has announced the domain: others cannot be attached. */
 static bool wd_domain_known(struct iommu_domain *domain)
 {
 	bool known;
@@ -25,14 +24,14 @@ static bool wd_domain_known(struct iommu_domain *domain)
 	return known;
 }
 
-/* The driver of @device made @parent: only it can nest on its tables. */
+/* Whether the driver of the device's IOMMU made @parent: it can use only its own tables. */
 bool wd_fits_parent(const struct wd_device *device, struct iommu_domain *parent)
 {
 	return wd_domain_known(parent) && parent->type & __IOMMU_DOMAIN_PAGING &&
 	       parent->ops == device->iommu->iommu->ops->default_domain_ops;
 }
 
-/* For callers that know that @domain is not released meanwhile. Any context. */
+/* The caller keeps @domain from being released. Any context. */
 struct wd_domain *wd_domain_peek(struct iommu_domain *domain)
 {
 	return xa_load(&wd_domains, wd_index(domain));
@@ -63,7 +62,7 @@ static void wd_attach_take_table(struct wd_attach *record, struct wd_pgtable *ta
 }
 
 /**
- * wd_attach_add - note that a domain is about to be attached
+ * wd_attach_add - make the record of a domain that is about to be attached
  * @domain: announced domain
  * @device: in use
  * @pasid: PASID
@@ -102,7 +101,7 @@ err_free:
 	return ERR_PTR(ret);
 }
 
-/* The attachment is gone from the hardware, or never got there. */
+/* Drop a record. The hardware has no entry for it any more, or never had one. */
 void wd_attach_remove(struct wd_attach *record)
 {
 	xa_erase(&record->device->pasids, record->pasid);
@@ -114,16 +113,16 @@ void wd_attach_remove(struct wd_attach *record)
 }
 
 /**
- * wd_rid_take - note that something is about to take the place of the core's attachment
+ * wd_rid_take - record that the layer is about to replace the core's attachment
  * @device: in use
  * @domain: announced domain
  * @table: user-managed table on @domain that is bound there, or NULL
  *
- * The core must have blocked the requester id, which it does for the owner of a group's DMA, or
- * have attached the domain that @table is nested on.
+ * This needs a requester id that the core has blocked, as it does for the owner of a group's DMA,
+ * or one where it has attached the domain that @table is nested on.
  *
- * Return: 0; -EBUSY if the layer has put something there; -EINVAL if @domain is unknown, or the
- * requester id is in the core's use.
+ * Return: 0; -EBUSY if the layer has attached something there; -EINVAL if @domain is unknown, or
+ * the core has attached another domain.
  */
 int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd_pgtable *table)
 {
@@ -148,7 +147,7 @@ int wd_rid_take(struct wd_device *device, struct iommu_domain *domain, struct wd
 	return ret;
 }
 
-/* The requester id is the core's again: the layer's part is gone from the hardware. */
+/* The core's attachment applies again. The hardware has no entry of the layer's any more. */
 static void wd_rid_to_core(struct wd_device *device)
 {
 	lockdep_assert_held(&wd_lock);
@@ -159,7 +158,7 @@ static void wd_rid_to_core(struct wd_device *device)
 		wd_attach_link(&device->rid, device->rid_core);
 }
 
-/* Undo wd_rid_take(), if the core has not done so. */
+/* Undo wd_rid_take(), unless an attach of the core has done so. */
 void wd_rid_give_back(struct wd_device *device)
 {
 	mutex_lock(&wd_lock);
@@ -194,7 +193,7 @@ bool wd_attach_is(const struct wd_attach *record, const struct iommu_domain *dom
 	return is;
 }
 
-/* Something else is in the hardware at [@device, @pasid] now. */
+/* Change the record: the hardware has another attachment at [@device, @pasid] now. */
 void wd_attach_move(struct wd_device *device, ioasid_t pasid, struct iommu_domain *domain,
 		    struct wd_pgtable *table)
 {
@@ -224,7 +223,7 @@ bool wd_pgtable_unused(const struct wd_pgtable *table)
 
 /* --- detaching, with the device's lock held --- */
 
-/* Hardware first, then the record: of an attached domain or a bound table. */
+/* Detach a domain or unbind a table. The record must outlive the entry in hardware. */
 void wd_detach(struct wd_device *device, struct wd_attach *record)
 {
 	struct wd_pgtable *table = record->table;
@@ -241,7 +240,7 @@ void wd_detach(struct wd_device *device, struct wd_attach *record)
 		wd_attach_remove(record);
 }
 
-/* Undo the attach of @domain, or of @table on it, if [@dev, @pasid] has it. */
+/* Detach @domain, or @table on it, if it is attached at [@dev, @pasid]. */
 void wd_detach_from(struct iommu_domain *domain, struct wd_pgtable *table, struct device *dev,
 		    ioasid_t pasid)
 {
@@ -277,7 +276,7 @@ static const char *wd_type_name(unsigned int type)
 }
 
 /**
- * wd_iommu_domain_created - a domain may be attached from now on
+ * wd_iommu_domain_created - let a domain be attached from now on
  * @domain: with its type set
  *
  * Return: 0; -EEXIST; -ENOMEM.
@@ -293,7 +292,7 @@ int wd_iommu_domain_created(struct iommu_domain *domain)
 	known->type = wd_type_name(domain->type);
 	INIT_LIST_HEAD(&known->records);
 	if (domain->type & __IOMMU_DOMAIN_PAGING)
-		ret = ida_alloc_range(&wd_domain_ids, 1, INT_MAX, GFP_KERNEL);
+		ret = ida_alloc_range(&wd_domain_ids, 1, INT_MAX, GFP_KERNEL_ACCOUNT);
 	if (ret < 0)
 		goto err_free;
 	known->id = ret;
@@ -321,10 +320,10 @@ EXPORT_SYMBOL_GPL(wd_iommu_domain_created);
 
 /**
  * wd_iommu_domain_released - a domain is about to be freed
- * @domain: attached nowhere
+ * @domain: not attached any more
  *
- * Return: true; false, with a warning, if it is attached somewhere: a bug of its owner. The driver
- * then keeps the domain, since devices still use it.
+ * Return: true; false, with a warning, if it is still attached, which is a bug of its owner. Then
+ * the driver must not free the domain, since devices use it.
  */
 bool wd_iommu_domain_released(struct iommu_domain *domain)
 {
@@ -348,12 +347,12 @@ bool wd_iommu_domain_released(struct iommu_domain *domain)
 EXPORT_SYMBOL_GPL(wd_iommu_domain_released);
 
 /**
- * wd_iommu_note_rid - which domain the core has attached to the requester id of a device
+ * wd_iommu_note_rid - record which domain the core attaches to the requester id of a device
  * @domain: announced domain, or NULL for none
  * @dev: claimed device
  *
- * An attachment of the layer in the place of the core's is gone from the hardware by now, and its
- * record is cleared.
+ * If the layer had replaced the core's attachment, its entry is gone from the hardware by now; this
+ * drops its record.
  *
  * Return: 0; -ENODEV if @dev is not claimed; -EINVAL if @domain is unknown.
  */
@@ -380,7 +379,7 @@ int wd_iommu_note_rid(struct iommu_domain *domain, struct device *dev)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_note_rid);
 
-/* @device leaves its IOMMU: the core has nothing there either. */
+/* @device leaves its IOMMU, so the core's attachment ends, too. */
 void wd_rid_forget(struct wd_device *device)
 {
 	lockdep_assert_held(&wd_lock);
@@ -388,7 +387,7 @@ void wd_rid_forget(struct wd_device *device)
 	wd_rid_to_core(device);
 }
 
-/* Every record, domain by domain, until @fn returns something else than 0. */
+/* Call @fn for every record, domain by domain, until it returns something else than 0. */
 int wd_attach_walk(int (*fn)(const struct wd_attach *record, void *arg), void *arg)
 {
 	struct wd_domain *domain;
@@ -411,7 +410,7 @@ struct wd_public_walk {
 	void *arg;
 };
 
-/* Whether the hardware goes through the user's table there; a process's has no parent. */
+/* Whether a user-managed table is bound there. The table of a process has no paging parent. */
 bool wd_attach_nested(const struct wd_attach *record)
 {
 	return record->table && record->domain->domain->type & __IOMMU_DOMAIN_PAGING;
@@ -432,8 +431,8 @@ static int wd_public_step(const struct wd_attach *record, void *arg)
 
 /**
  * wd_iommu_for_each_attach - visit every attach record, domain by domain
- * @fn: visitor; may sleep, must not call the layer nor take a lock under which the layer is
- *	called; not 0 ends the walk
+ * @fn: visitor. May sleep. Must not call the layer, nor take a lock under which others call the
+ *	layer. A result other than 0 ends the walk
  * @arg: for @fn
  *
  * Return: 0, or the result of @fn.

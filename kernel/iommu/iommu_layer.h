@@ -9,16 +9,16 @@
  *
  * Locks, outer to inner:
  *	wd_device.lock		attach, bind and their undoing for one device, against its release.
- *				Held over the driver's operations
- *	wd_device.fault_lock	handlers and incomplete groups of one device. Not held over
- *				operations, except page_response, but over handlers
- *	wd_device.answer_lock	read: an answer is decided on, and on its way to the driver; write:
- *				none is
+ *				Held while operations of the driver run
+ *	wd_device.fault_lock	handlers and incomplete groups of one device. Held while handlers
+ *				run; of the driver's operations only page_response runs under it
+ *	wd_device.answer_lock	readers: threads that give an answer to the driver. A writer waits
+ *				until all such answers have been sent
  *	wd_lock			(devices.c) the tables of drivers, devices and domains, and the
  *				lists of records
  *	wd_device.wait_lock	spinlock, groups that wait for an answer
- * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). Nothing
- * here takes it.
+ * The core's group mutex is outside all of them (attach_dev calls wd_iommu_note_rid()). The layer
+ * never takes it.
  */
 #ifndef _WD_IOMMU_LAYER_H
 #define _WD_IOMMU_LAYER_H
@@ -29,6 +29,7 @@
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/spinlock.h>
+#include <linux/uidgid.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
 
@@ -41,7 +42,7 @@
  * @iommu: Linux's object
  * @ops: the driver's
  * @devices: number of claimed devices
- * @fault_counts: groups that the layer answered itself, by reason
+ * @fault_counts: groups that the layer answered instead of their owner, by reason
  */
 struct wd_iommu {
 	struct list_head node;
@@ -54,10 +55,10 @@ struct wd_iommu {
 /**
  * struct wd_domain - a domain as the layer knows it
  * @domain: Linux's object
- * @id: number shown to people, from 1; 0 for the static domains
+ * @id: number shown in sysfs, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_attach of this domain
- * @lost: an IOMMU may use for ever memory that was mapped in it; never cleared
+ * @lost: a dead IOMMU may still use memory that was mapped in it. Never cleared
  * @node: in wd_domain_list
  */
 struct wd_domain {
@@ -70,8 +71,8 @@ struct wd_domain {
 };
 
 /**
- * struct wd_attach - an attachment, in the ledger of the layer
- * @node: in wd_domain.records, or empty (the requester id's, while nothing is attached)
+ * struct wd_attach - the layer's record of an attachment
+ * @node: in wd_domain.records; empty in the record of a requester id without an attachment
  * @domain: the domain, NULL if none
  * @device: the device
  * @pasid: PASID, or IOMMU_NO_PASID
@@ -91,26 +92,27 @@ struct wd_attach {
  * @dev: the device
  * @iommu: its IOMMU
  * @lock: see the top of the file
- * @gone: released; calls that wait for @lock give up
- * @resets: resets that are under way
+ * @gone: released; calls that waited for @lock meanwhile fail
+ * @resets: number of resets that are running (they nest)
  * @rid: record of the requester id
- * @rid_core: domain that Linux's core has attached to it, NULL if none; wd_lock
- * @rid_taken: the layer has put something else in its place, see @rid; wd_lock
- * @replaces: struct wd_replace, prepared
+ * @rid_core: domain that Linux's core has attached to the requester id, or NULL; wd_lock
+ * @rid_taken: the layer has attached something in place of @rid_core, see @rid; wd_lock
+ * @replaces: prepared replacements, struct wd_replace
  * @pasids: struct wd_attach by PASID
  * @fault_lock: see the top of the file
  * @handlers: struct wd_fault_handler by PASID
  * @nr_handlers: entries of @handlers
- * @partial: struct wd_partial_fault, requests of incomplete groups in the order of their arrival
- * @nr_partial: entries of @partial
+ * @partial: struct wd_fault_request of incomplete groups, in the order of their arrival
+ * @refused: number of those with WD_FAULT_BAD
  * @wait_lock: guards the members up to @shared_waits; see the top of the file
- * @credits: page requests that it may have outstanding
- * @waiting: struct wd_fault_group for which the device waits, in the order of their arrival
- * @waits: page requests of them
- * @shared_waits: those of @waits that belong to shared owners
- * @fault_check: looks for groups that wait for too long
+ * @credits: number of page requests that the device may have outstanding
+ * @fault_users: struct wd_fault_user
+ * @waiting: each struct wd_fault_group without an answer, in the order of their arrival
+ * @waits: number of page requests in @waiting
+ * @shared_waits: number of those that belong to shared owners
+ * @fault_check: work that looks for groups which have waited for too long
  * @answer_lock: see the top of the file
- * @silent: the driver takes no more answers
+ * @silent: the device was released: the layer drops answers to it
  */
 struct wd_device {
 	struct kref kref;
@@ -128,9 +130,10 @@ struct wd_device {
 	struct xarray handlers;
 	unsigned int nr_handlers;
 	struct list_head partial;
-	unsigned int nr_partial;
+	unsigned int refused;
 	spinlock_t wait_lock;
 	unsigned int credits;
+	struct list_head fault_users;
 	struct list_head waiting;
 	unsigned int waits, shared_waits;
 	struct delayed_work fault_check;
@@ -139,26 +142,78 @@ struct wd_device {
 };
 
 /**
+ * struct wd_fault_slot - memory for a page request
+ * @user: the user that pays for it
+ * @request: the request; its node is in wd_fault_user.free while the slot is free
+ * @group: the group, used only in the slot of its last request
+ */
+struct wd_fault_slot {
+	struct wd_fault_user *user;
+	struct wd_fault_request request;
+	struct wd_fault_group group;
+};
+
+/**
+ * struct wd_fault_user - a user with handlers of one kind at a device
+ * @node: in wd_device.fault_users; wd_device.wait_lock guards all members
+ * @uid: the user
+ * @owner: kind of the owners of these handlers
+ * @handlers: number of handlers
+ * @groups: struct wd_fault_group that have not been given back, oldest first
+ * @held: number of page requests in @groups
+ * @waits: number of those that have no answer yet
+ * @free: slots that were used and are free again, by wd_fault_slot.request
+ * @fresh: number of slots that were never used: the first ones of @slots
+ * @slots: memory for page requests, as many as the device has credits
+ */
+struct wd_fault_user {
+	struct list_head node;
+	kuid_t uid;
+	enum wd_fault_owner owner;
+	unsigned int handlers;
+	struct list_head groups;
+	unsigned int held, waits;
+	struct list_head free;
+	unsigned int fresh;
+	struct wd_fault_slot slots[];
+};
+
+/**
  * struct wd_fault_handler - the handler of page requests at [device, PASID]
- * @call: as registered
- * @data: as registered
- * @owner: as registered
- * @users: its registration, and every group that it has; wd_device.wait_lock, as for the members
- * below
+ * @call: the function, as registered
+ * @data: data for @call
+ * @take_back: takes a group away from the owner. False: the owner is about to answer it. NULL: this
+ *	is never possible. Called with wd_device.wait_lock held
+ * @user: the user that registered it
+ * @privileged: with this handler, the user may exceed the user's share
+ * @users: 1 for the registration and 1 for each group that it has. wd_device.wait_lock guards this
+ *	and the members below
  * @groups: struct wd_fault_group that it has not given back, oldest first
- * @held: page requests of them
- * @waits: those of @held that have no answer yet
+ * @held: number of page requests in @groups
+ * @waits: number of those that have no answer yet
  */
 struct wd_fault_handler {
 	wd_fault_handler_t call;
 	void *data;
-	enum wd_fault_owner owner;
+	bool (*take_back)(struct wd_fault_group *group);
+	struct wd_fault_user *user;
+	bool privileged;
 	unsigned int users;
 	struct list_head groups;
 	unsigned int held, waits;
 };
 
-/* Pointers as indices: without the bits that alignment makes zero. */
+static inline struct wd_fault_slot *wd_slot_of(const struct wd_fault_request *request)
+{
+	return container_of(request, struct wd_fault_slot, request);
+}
+
+static inline const struct wd_fault *wd_fault_last(const struct wd_fault_group *group)
+{
+	return &list_last_entry(&group->requests, struct wd_fault_request, node)->fault;
+}
+
+/* A pointer as an index: alignment makes its lowest bits 0, so drop them. */
 static inline unsigned long wd_index(const void *pointer)
 {
 	return (unsigned long)pointer >> 3;
@@ -210,19 +265,38 @@ void wd_replaces_release(struct wd_device *device);
 void wd_faults_init(struct wd_device *device);
 void wd_faults_release(struct wd_device *device);
 void wd_faults_cancel(struct wd_device *device);
+int wd_fault_register(struct device *dev, ioasid_t pasid, enum wd_fault_owner owner,
+		      wd_fault_handler_t handler, bool (*take_back)(struct wd_fault_group *group),
+		      void *data);
 
 /* --- fault_group.c --- */
 void wd_fault_groups_init(struct wd_device *device);
 void wd_fault_groups_allow(struct wd_device *device, unsigned int credits);
 void wd_fault_groups_cancel(struct wd_device *device);
 void wd_fault_groups_silence(struct wd_device *device);
-void wd_handler_put(struct wd_fault_handler *handler);
 bool wd_group_admit(struct wd_fault_group *group);
 void wd_fault_answer(struct wd_device *device, const struct wd_fault *last, enum wd_fault_code code,
 		     enum wd_fault_count count);
 
+/* --- fault_share.c --- */
+/*
+ * Time limit for page requests of a process that holds more than its share. The kernel answers
+ * within microseconds, unless it waits for a file system or for another process.
+ */
+#define WD_FAULT_PATIENCE_MS 500
+int wd_user_join(struct wd_device *device, struct wd_fault_handler *handler,
+		 enum wd_fault_owner owner);
+struct wd_fault_user *wd_handler_put(struct wd_fault_handler *handler);
+struct wd_fault_slot *wd_slot_get(struct wd_fault_user *user);
+void wd_slot_put(struct wd_fault_request *request);
+bool wd_share_waited(const struct wd_fault_group *group, u64 now, u64 ns);
+bool wd_share_take(struct wd_fault_group *group);
+void wd_share_end_wait(struct wd_fault_group *group);
+struct wd_fault_user *wd_share_give_back(struct wd_fault_group *group);
+bool wd_share_exceeded(const struct wd_fault_group *group, u64 now);
+
 /* --- sva.c --- */
-/* Type of the static domain that bound page tables of processes are shown with. */
+/* Type of the static domain in the records of all bonds. */
 #define WD_IOMMU_DOMAIN_MM (1U << 16)
 
 #endif /* _WD_IOMMU_LAYER_H */

@@ -2,21 +2,21 @@
 /*
  * Shared virtual addresses: bonds of [device, PASID] with the page table of a process.
  *
- * A bond has a table object of the driver, as a user-managed table has, but without a paging domain
- * as parent: it is bound on a static domain that stands for "the process", and so shown there. The
- * object has a top-level table of its own, which is filled from the process's: when a bond is made,
- * by page faults (sva_fault.c), and by wd_iommu_sva_filled(). One notifier for each mm tells its
- * bonds of pages that leave the mm, and of its end.
+ * A bond has a table object of the driver, like a user-managed table. It has no paging domain as
+ * parent, so the records and sysfs name a static domain instead, of type "sva". The object has a
+ * top-level table of its own. The driver copies entries of the process's top-level table there:
+ * when the bond is made, on page faults (sva_fault.c), and in wd_iommu_sva_filled(). One notifier
+ * for each mm tells its bonds of pages that leave the mm, and of its end.
  *
  * Locks, outer to inner:
  *	(locks of the bond's user)
- *	wd_sva.lock		bound or not, silent or not; over the layer's bind and unbind
+ *	wd_sva.lock		bound or not, cut or not; held while the layer binds and unbinds
  *	wd_device.lock ...	(iommu_layer.h)
  *	wd_sva_mms_lock		spinlock, the list of mms
- *	wd_sva_mm.lock		spinlock, the list of bonds; over the driver's fill and flush
- * The end of an mm calls the user (mm_exit) with none of them held, so the user may hold its own
- * locks over bind and unbind. Neither waits for anything of the process: not for its mmap lock,
- * which is taken by wd_iommu_sva_mm_get() alone, nor for a page.
+ *	wd_sva_mm.lock		spinlock, the list of bonds; held while the driver fills and flushes
+ * At the end of an mm, the layer calls mm_exit of the user and holds none of these locks. So the
+ * user may hold its own locks while it binds and unbinds. Bind and unbind wait for nothing of the
+ * process: not for a page, and not for the mmap lock, which only wd_iommu_sva_mm_get() takes.
  */
 #include <linux/err.h>
 #include <linux/kref.h>
@@ -33,8 +33,8 @@
 #include "sva.h"
 
 /**
- * struct wd_sva_mm - an mm that has bonds, or is to have some
- * @notifier: holds the mm's structure
+ * struct wd_sva_mm - an mm that has bonds, or will have one
+ * @notifier: tells of changes of the mm, and holds its structure
  * @node: in wd_sva_mms
  * @mm: the mm
  * @lock: see the top of the file
@@ -50,16 +50,16 @@ struct wd_sva_mm {
 
 /**
  * struct wd_sva - a bond
- * @ref: the user's, and one while the end of the mm looks at it
+ * @ref: one for the user, and one while wd_sva_exit() uses the bond
  * @node: in wd_sva_mm.bonds
- * @space: the mm; the bond has one reference of its notifier
+ * @space: the mm; the bond holds a reference to its notifier
  * @dev: device
  * @pasid: PASID
- * @table: of the driver
- * @ops: of the user
+ * @table: table object of the driver
+ * @ops: callbacks of the user
  * @data: for @ops
- * @pager: handles page faults; NULL: they are not handled
- * @told: the user was told of the end of the mm; wd_sva_mm.lock
+ * @pager: handles page faults; NULL if the bond has none
+ * @told: the layer has called, or is about to call, mm_exit of the user; wd_sva_mm.lock
  * @lock: see the top of the file
  * @bound: the table is bound
  */
@@ -115,7 +115,7 @@ static void wd_sva_invalidate(struct mmu_notifier *notifier, struct mm_struct *m
 	spin_unlock_irqrestore(&space->lock, flags);
 }
 
-/* A bond, with a reference, whose user has not been told of the end yet. */
+/* Find a bond whose user has not been told of the end yet, and take a reference to it. */
 static struct wd_sva *wd_sva_tell_next(struct wd_sva_mm *space)
 {
 	struct wd_sva *sva, *found = NULL;
@@ -133,7 +133,7 @@ static struct wd_sva *wd_sva_tell_next(struct wd_sva_mm *space)
 	return found;
 }
 
-/* The page tables go as soon as this returns. */
+/* Linux frees the page tables as soon as this returns. */
 static void wd_sva_exit(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
 	struct wd_sva_mm *space = container_of(notifier, struct wd_sva_mm, notifier);
@@ -182,10 +182,10 @@ static const struct mmu_notifier_ops wd_sva_notifier_ops = {
 
 /**
  * wd_iommu_sva_mm_get - prepare an address space for bonds
- * @mm: has users: usually that of the caller
+ * @mm: address space, usually that of the caller; its mm_users is not 0
  *
- * Waits for the mmap lock, which a user can hold for as long as it likes: to be called without any
- * lock that others need.
+ * This waits for the mmap lock, which a process can hold for ever. So the caller must hold no lock
+ * that others need.
  *
  * Return: the argument of wd_iommu_sva_bind(); ERR_PTR of -ENOMEM, -EINTR if the caller is being
  * killed.
@@ -205,7 +205,7 @@ EXPORT_SYMBOL_GPL(wd_iommu_sva_mm_get);
 
 /**
  * wd_iommu_sva_mm_put - undo wd_iommu_sva_mm_get()
- * @space: not given to a bond; NULL is fine
+ * @space: address space that no bond has taken over; may be NULL
  */
 void wd_iommu_sva_mm_put(struct wd_sva_mm *space)
 {
@@ -226,12 +226,12 @@ static void wd_sva_fill(struct wd_sva_mm *space, unsigned long start, unsigned l
 }
 
 /**
- * wd_iommu_sva_filled - an address space has memory that its bonds may not have seen
- * @mm: address space, which has users
+ * wd_iommu_sva_filled - let bonds see page tables that an address space has got since
+ * @mm: address space; its mm_users is not 0
  * @start: first address
- * @end: first one after the range
+ * @end: first address after the range
  *
- * For bonds without page faults: their devices do not send page requests.
+ * For bonds without page faults: no page request tells the layer that a table is missing.
  */
 void wd_iommu_sva_filled(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
@@ -255,7 +255,7 @@ static bool wd_sva_possible(const struct wd_iommu_ops *ops, struct device *dev, 
 }
 
 /**
- * wd_iommu_sva_supported - can a device walk page tables of processes
+ * wd_iommu_sva_supported - can a device walk page tables of processes?
  * @dev: device
  * @faults: with page faults
  *
@@ -317,8 +317,8 @@ static struct wd_sva *wd_sva_alloc(struct device *dev, struct wd_sva_mm *space, 
 }
 
 /*
- * From here on the bond hears of changes: before the device can have seen anything, and before the
- * table has an entry that could be forgotten.
+ * From now on the notifier tells the bond of changes of the mm. It must do so before the bond's
+ * table has its first entry, since an entry must go when the mm's table goes.
  */
 static void wd_sva_join(struct wd_sva *sva)
 {
@@ -336,8 +336,10 @@ static void wd_sva_leave(struct wd_sva *sva)
 }
 
 /*
- * Nothing is bound any more: every page request gets its answer, and none comes any more. Called
- * before the last handler goes, since a device with page requests off gets no answers.
+ * The table is not bound any more: answer every page request, and let no more arrive. The first
+ * close comes before the handler goes: if it is the last one, the driver switches page requests
+ * off, and then the device takes no answers. The second close answers groups that arrived in
+ * between.
  */
 static void wd_sva_end_faults(struct wd_sva *sva)
 {
@@ -348,14 +350,14 @@ static void wd_sva_end_faults(struct wd_sva *sva)
 	wd_sva_pager_close(sva->pager);
 }
 
-/* Handler before entry, so that no request of the device finds none. */
+/* The handler comes before the entry, so that every page request finds a handler. */
 static int wd_sva_install(struct wd_sva *sva)
 {
 	int ret = 0;
 
 	if (sva->pager)
-		ret = wd_iommu_register_fault_handler(sva->dev, sva->pasid, WD_FAULT_OWNER_KERNEL,
-						      wd_sva_pager_fault, sva->pager);
+		ret = wd_fault_register(sva->dev, sva->pasid, WD_FAULT_OWNER_KERNEL,
+					wd_sva_pager_fault, wd_sva_pager_take_back, sva->pager);
 	if (ret)
 		return ret;
 	ret = wd_iommu_bind_pgtable_pasid(&wd_sva_domain, sva->dev, sva->table, sva->pasid);
@@ -369,15 +371,16 @@ static int wd_sva_install(struct wd_sva *sva)
 /**
  * wd_iommu_sva_bind - let [device, PASID] work in a process's address space
  * @dev: device
- * @space: of wd_iommu_sva_mm_get(); the bond's from now on, if it is made
+ * @space: from wd_iommu_sva_mm_get(). On success the bond takes it over
  * @pasid: PASID, free
- * @faults: handle page faults; otherwise only pages in memory can be reached
+ * @faults: handle page faults; without this the device reaches only pages that are in memory
  * @ops: callbacks to the user of the bond
- * @data: for @ops; the bond's until it calls @ops->release
+ * @data: for @ops. On success it must stay until @ops->release is called
  *
- * Return: the bond; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP if it or its IOMMU
- * cannot, -EINVAL for a PASID out of range, -EBUSY if (@dev, @pasid) is taken, -ENOSPC without
- * domain identifiers, -ENOMEM; then @space and @data are the caller's still.
+ * Return: the bond; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP if the device or its
+ * IOMMU cannot do this, -EINVAL for a PASID out of range, -EBUSY if (@dev, @pasid) is taken,
+ * -ENOSPC without domain identifiers, -ENOMEM. After an error the caller still has @space and
+ * @data.
  */
 struct wd_sva *wd_iommu_sva_bind(struct device *dev, struct wd_sva_mm *space, ioasid_t pasid,
 				 bool faults, const struct wd_sva_ops *ops, void *data)
@@ -417,10 +420,11 @@ err_free:
 EXPORT_SYMBOL_GPL(wd_iommu_sva_bind);
 
 /**
- * wd_iommu_sva_cut - let a bond reach nothing any more
- * @sva: bond; it still has its PASID, and requests at it fail without being recorded
+ * wd_iommu_sva_cut - let a bond reach no memory any more
+ * @sva: bond. It keeps its PASID; requests there fail, and the hardware does not record them
  *
- * Page requests that wait are refused, so that the device's requests that wait for them end.
+ * This also refuses outstanding page requests, so that the device ends the work which waits for
+ * them.
  */
 void wd_iommu_sva_cut(struct wd_sva *sva)
 {
@@ -442,10 +446,10 @@ void wd_iommu_sva_cut(struct wd_sva *sva)
 EXPORT_SYMBOL_GPL(wd_iommu_sva_cut);
 
 /**
- * wd_iommu_sva_refuse - answer the page requests of a bond that are outstanding
+ * wd_iommu_sva_refuse - refuse the outstanding page requests of a bond
  * @sva: bond; it stays in use
  *
- * For a user that cannot wait for them: their pages may never come.
+ * For a user that cannot wait for the pages, which may never arrive.
  */
 void wd_iommu_sva_refuse(struct wd_sva *sva)
 {
@@ -458,10 +462,10 @@ EXPORT_SYMBOL_GPL(wd_iommu_sva_refuse);
 
 /**
  * wd_iommu_sva_unbind - undo wd_iommu_sva_bind()
- * @sva: bond; its user sends nothing for it any more. May be called in mm_exit
+ * @sva: bond; its user sends no more requests for it. May be called in mm_exit
  *
- * When it returns the PASID may be used anew: no request of it is on its way, every page request is
- * answered. Pages that are still to come are not waited for.
+ * When this returns the PASID may be used again: no request of it is on its way, and every page
+ * request has an answer. This never waits for a page.
  */
 void wd_iommu_sva_unbind(struct wd_sva *sva)
 {
@@ -492,7 +496,7 @@ int wd_iommu_sva_init(void)
 	return ret;
 }
 
-/* No bonds are left; the last notifiers may still be on their way out. */
+/* No bonds are left, but Linux may still be freeing the last notifiers: wait for it. */
 void wd_iommu_sva_exit(void)
 {
 	wd_iommu_domain_released(&wd_sva_domain);

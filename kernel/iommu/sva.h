@@ -10,6 +10,7 @@ struct wd_sva_pager;
 
 struct wd_sva_pager *wd_sva_pager_alloc(struct mm_struct *mm, struct wd_pgtable *table);
 void wd_sva_pager_fault(struct wd_fault_group *group);
+bool wd_sva_pager_take_back(struct wd_fault_group *group);
 void wd_sva_pager_refuse(struct wd_sva_pager *pager);
 void wd_sva_pager_close(struct wd_sva_pager *pager);
 void wd_sva_pager_free(struct wd_sva_pager *pager);

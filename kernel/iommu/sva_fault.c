@@ -2,12 +2,13 @@
 /*
  * Page faults of bonds with address spaces.
  *
- * A page may never come: a user controls its file system or its userfaultfd. So every bond has a
- * worker of its own, in which faults of no other bond wait, and no thread waits for that worker:
- * the end of the bond takes the worker's groups away and answers them. The worker only uses the
- * pager, which outlives the bond until the worker returns. The pager keeps this module loaded, too.
+ * A page may never arrive: a user controls its file system or its userfaultfd. So every bond has a
+ * worker of its own: faults of other bonds do not wait there. No thread waits for the worker,
+ * either: the end of the bond takes the worker's groups away and answers them. The worker uses only
+ * the pager, which stays after the bond until the worker returns, and keeps this module loaded.
  *
- * Locks: wd_sva_pager.lock, a spinlock, is over the driver's mm_table_fill.
+ * Locks: wd_sva_pager.lock is a spinlock. The driver's mm_table_fill runs under it; it is taken
+ * under wd_device.wait_lock.
  */
 #include <linux/kref.h>
 #include <linux/mm.h>
@@ -23,17 +24,18 @@
 
 /**
  * struct wd_sva_pager - handles the page faults of a bond
- * @ref: the bond's, and one for each queued or running instance of @work
- * @mm: its structure is held
- * @wq: of this pager alone; ordered
+ * @ref: one for the bond, and one for each queued or running instance of @work
+ * @mm: held by mmgrab()
+ * @wq: ordered workqueue of this pager alone
  * @work: handles @groups
  * @lock: see the top of the file
- * @table: of the bond; NULL once that is closed
- * @groups: struct wd_fault_group that wait
- * @handling: the group that @work is at, or NULL
- * @answering: @work is about to answer a group that it was at
- * @answered: waits for the end of @answering
- * @reap: frees the pager, where @wq can be destroyed
+ * @table: table of the bond; NULL after the pager is closed
+ * @groups: struct wd_fault_group that wait for @work
+ * @refused: struct wd_fault_group that a thread is going to answer INVALID
+ * @handling: the group that @work handles, or NULL
+ * @answering: @work is about to answer a group
+ * @answered: woken when @answering becomes false
+ * @reap: frees the pager on another workqueue, since @wq cannot destroy itself
  */
 struct wd_sva_pager {
 	struct kref ref;
@@ -43,6 +45,7 @@ struct wd_sva_pager {
 	spinlock_t lock;
 	struct wd_pgtable *table;
 	struct list_head groups;
+	struct list_head refused;
 	struct wd_fault_group *handling;
 	bool answering;
 	wait_queue_head_t answered;
@@ -70,7 +73,7 @@ static void wd_sva_pager_reap(struct work_struct *work)
 	wd_sva_pager_destroy(container_of(work, struct wd_sva_pager, reap));
 }
 
-/* The last one may be the worker, which cannot end itself. */
+/* The worker may drop the last reference, but cannot destroy its own workqueue. */
 static void wd_sva_pager_last(struct kref *ref)
 {
 	struct wd_sva_pager *pager = container_of(ref, struct wd_sva_pager, ref);
@@ -87,8 +90,7 @@ static void wd_sva_pager_put(struct wd_sva_pager *pager)
 
 static bool wd_sva_allowed(const struct vm_area_struct *vma, u8 perm)
 {
-	/* No supervisor requests, and nothing is ever executed. Device memory is no place for DMA.
-	 */
+	/* Allow no supervisor requests, no execution, and no access to device memory. */
 	if (perm & ~(WD_FAULT_READ | WD_FAULT_WRITE) || !perm)
 		return false;
 	if (vma->vm_flags & (VM_IO | VM_PFNMAP))
@@ -97,12 +99,15 @@ static bool wd_sva_allowed(const struct vm_area_struct *vma, u8 perm)
 	       (!(perm & WD_FAULT_WRITE) || vma->vm_flags & VM_WRITE);
 }
 
-/* One attempt. The mmap lock is held, and is not any more where that says so. */
+/*
+ * Try once to bring the page in. The caller holds the mmap lock; with VM_FAULT_RETRY or
+ * VM_FAULT_COMPLETED it is dropped on return.
+ */
 static vm_fault_t wd_sva_try_fault(struct mm_struct *mm, const struct wd_fault *fault)
 {
 	/*
-	 * Not FAULT_FLAG_USER: this is a thread of the kernel. Signals, which it has none of, may
-	 * end its wait, so that a page which never comes is no hung task.
+	 * Not FAULT_FLAG_USER: this is a thread of the kernel. The default flags let a signal end
+	 * the wait. The thread never gets one, but such a wait does not count as a hung task.
 	 */
 	unsigned int flags = FAULT_FLAG_REMOTE | FAULT_FLAG_DEFAULT;
 	struct vm_area_struct *vma = vma_lookup(mm, fault->addr);
@@ -125,8 +130,8 @@ static bool wd_sva_closed(struct wd_sva_pager *pager)
 }
 
 /*
- * The device gets the page if the process would get it by touching it. The mmap lock is not held
- * while this waits for the page; every attempt is a first one, since later attempts would hold it.
+ * Bring a page in if the process itself could access it. This must not hold the mmap lock while it
+ * waits for the page. So it never sets FAULT_FLAG_TRIED: with that flag Linux would keep the lock.
  */
 static bool wd_sva_page_in(struct wd_sva_pager *pager, const struct wd_fault *fault)
 {
@@ -143,7 +148,7 @@ static bool wd_sva_page_in(struct wd_sva_pager *pager, const struct wd_fault *fa
 	return !(ret & (VM_FAULT_ERROR | VM_FAULT_RETRY));
 }
 
-/* The page is in the process's table: the bond's has to lead there. */
+/* The page is in the process's page table now: let the bond's table lead there. */
 static void wd_sva_fill(struct wd_sva_pager *pager, const struct wd_fault *fault)
 {
 	spin_lock(&pager->lock);
@@ -152,34 +157,49 @@ static void wd_sva_fill(struct wd_sva_pager *pager, const struct wd_fault *fault
 	spin_unlock(&pager->lock);
 }
 
-/* A copy of request @index of the group in work, which may be taken away at any time. */
-static bool wd_sva_request(struct wd_sva_pager *pager, unsigned int index, struct wd_fault *fault)
+/*
+ * Copy the request after *@request of the group that @work handles, or the first one if that is
+ * NULL. Another thread may take the group away at any time, with its requests. Return: false if
+ * there is no next request.
+ */
+static bool wd_sva_request(struct wd_sva_pager *pager, struct wd_fault_request **request,
+			   struct wd_fault *fault)
 {
-	bool there;
+	struct wd_fault_request *next = *request;
+	struct wd_fault_group *group;
+	bool there = false;
 
 	spin_lock(&pager->lock);
-	there = pager->handling && index < pager->handling->count;
+	group = pager->handling;
+	if (group) {
+		next = next ? list_next_entry(next, node)
+			    : list_first_entry(&group->requests, struct wd_fault_request, node);
+		there = !list_entry_is_head(next, &group->requests, node);
+	}
 	if (there)
-		*fault = pager->handling->faults[index];
+		*fault = next->fault;
 	spin_unlock(&pager->lock);
+	*request = next;
 	return there;
 }
 
 static enum wd_fault_code wd_sva_handle(struct wd_sva_pager *pager)
 {
 	enum wd_fault_code code = WD_FAULT_SUCCESS;
+	struct wd_fault_request *request = NULL;
 	struct wd_fault fault;
-	unsigned int i;
 
 	if (!mmget_not_zero(pager->mm))
 		return WD_FAULT_INVALID;
-	for (i = 0; code == WD_FAULT_SUCCESS && wd_sva_request(pager, i, &fault); i++) {
+	while (code == WD_FAULT_SUCCESS && wd_sva_request(pager, &request, &fault)) {
 		if (wd_sva_page_in(pager, &fault))
 			wd_sva_fill(pager, &fault);
 		else
 			code = WD_FAULT_INVALID;
 	}
-	/* Not here: the end of the mm stops queues. */
+	/*
+	 * The last put of an mm ends its bonds, and so stops queues: this worker must not do that.
+	 */
 	mmput_async(pager->mm);
 	return code;
 }
@@ -197,7 +217,7 @@ static bool wd_sva_next_group(struct wd_sva_pager *pager)
 	return group;
 }
 
-/* Unless it has been answered already. */
+/* Answer the group that @work handles, unless another thread has taken it away. */
 static void wd_sva_answer(struct wd_sva_pager *pager, enum wd_fault_code code)
 {
 	struct wd_fault_group *group;
@@ -239,7 +259,7 @@ static void wd_sva_work(struct work_struct *work)
 /* --- for bonds --- */
 
 /**
- * wd_sva_pager_fault - the handler of a bond's page faults
+ * wd_sva_pager_fault - handler of a bond's page faults
  * @group: its data is the pager
  */
 void wd_sva_pager_fault(struct wd_fault_group *group)
@@ -255,35 +275,66 @@ void wd_sva_pager_fault(struct wd_fault_group *group)
 }
 
 /**
- * wd_sva_pager_refuse - answer outstanding groups
+ * wd_sva_pager_take_back - take a group away from a pager, since the layer answers it
+ * @group: as given to wd_sva_pager_fault()
+ *
+ * Otherwise a process that waits for a page could keep all slots of its user busy.
+ *
+ * Return: false if the pager is about to give the group back itself.
+ */
+bool wd_sva_pager_take_back(struct wd_fault_group *group)
+{
+	struct wd_sva_pager *pager = group->data;
+	bool taken;
+
+	spin_lock(&pager->lock);
+	taken = group == pager->handling || !list_empty(&group->node);
+	list_del_init(&group->node);
+	if (group == pager->handling)
+		pager->handling = NULL;
+	spin_unlock(&pager->lock);
+	return taken;
+}
+
+static struct wd_fault_group *wd_sva_next_refused(struct wd_sva_pager *pager)
+{
+	struct wd_fault_group *group;
+
+	spin_lock(&pager->lock);
+	group = list_first_entry_or_null(&pager->refused, struct wd_fault_group, node);
+	if (group)
+		list_del_init(&group->node);
+	spin_unlock(&pager->lock);
+	return group;
+}
+
+/**
+ * wd_sva_pager_refuse - answer INVALID to all outstanding groups
  * @pager: pager
  *
- * When it returns every group that there was has its answer. Waits for no page.
+ * When this returns every group that had arrived before has an answer. This never waits for a page.
  */
 void wd_sva_pager_refuse(struct wd_sva_pager *pager)
 {
-	struct wd_fault_group *group, *next;
-	LIST_HEAD(refused);
+	struct wd_fault_group *group;
 
 	spin_lock(&pager->lock);
-	list_splice_init(&pager->groups, &refused);
+	list_splice_init(&pager->groups, &pager->refused);
 	if (pager->handling)
-		list_add(&pager->handling->node, &refused);
+		list_add(&pager->handling->node, &pager->refused);
 	pager->handling = NULL;
 	spin_unlock(&pager->lock);
-	list_for_each_entry_safe (group, next, &refused, node) {
-		list_del_init(&group->node);
+	while ((group = wd_sva_next_refused(pager)))
 		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
-	}
 	wait_event(pager->answered, !wd_sva_answering(pager));
 }
 
 /**
- * wd_sva_pager_close - the same, and find no more pages
+ * wd_sva_pager_close - refuse all outstanding groups, and all later ones
  * @pager: pager
  *
- * Groups that arrive later are answered INVALID, by the worker or by the next call. Afterwards the
- * bond's table is not touched any more.
+ * The worker, or another call of this, answers INVALID to groups that arrive later. After the
+ * return the pager does not use the bond's table any more.
  */
 void wd_sva_pager_close(struct wd_sva_pager *pager)
 {
@@ -294,9 +345,9 @@ void wd_sva_pager_close(struct wd_sva_pager *pager)
 }
 
 /**
- * wd_sva_pager_alloc - a pager for a bond
+ * wd_sva_pager_alloc - make a pager for a bond
  * @mm: address space
- * @table: of the bond
+ * @table: table of the bond
  *
  * Return: the pager, which has no groups yet; NULL without memory.
  */
@@ -319,6 +370,7 @@ struct wd_sva_pager *wd_sva_pager_alloc(struct mm_struct *mm, struct wd_pgtable 
 	pager->table = table;
 	spin_lock_init(&pager->lock);
 	INIT_LIST_HEAD(&pager->groups);
+	INIT_LIST_HEAD(&pager->refused);
 	init_waitqueue_head(&pager->answered);
 	INIT_WORK(&pager->work, wd_sva_work);
 	INIT_WORK(&pager->reap, wd_sva_pager_reap);
@@ -326,8 +378,8 @@ struct wd_sva_pager *wd_sva_pager_alloc(struct mm_struct *mm, struct wd_pgtable 
 }
 
 /**
- * wd_sva_pager_free - the bond is gone
- * @pager: closed, and no handler any more; NULL is fine
+ * wd_sva_pager_free - drop the bond's reference to its pager
+ * @pager: closed, and its handler is not registered any more; may be NULL
  */
 void wd_sva_pager_free(struct wd_sva_pager *pager)
 {
@@ -343,7 +395,7 @@ int wd_sva_pagers_init(void)
 	return wd_sva_reaper ? 0 : -ENOMEM;
 }
 
-/* No bonds are left, nor pagers: they keep the module. The last one may be on its way out. */
+/* Each pager holds the module, so the last one has dropped it; but its thread may still run. */
 void wd_sva_pagers_exit(void)
 {
 	wait_event(wd_sva_pagers_gone, !atomic_read(&wd_sva_pagers));

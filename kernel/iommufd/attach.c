@@ -2,9 +2,9 @@
 /*
  * Attaching page tables to bound devices, by requester id or by PASID (IOMMUFD-ATTACH-1).
  *
- * Everything here runs under the group's lock. The effects on the hardware are in hw_attach.c. The
- * group remembers its page table at each PASID, and the devices that take part; a device's reserved
- * regions cannot be mapped in the IOAS as long as its requester id is attached there.
+ * Everything here runs under the group's lock. hw_attach.c tells the IOMMU layer. The group has a
+ * record for each PASID: the page table, and the devices that attached it. As long as the requester
+ * id of a device is attached to an IOAS, the device's reserved regions cannot be mapped there.
  */
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -15,12 +15,13 @@
 #include "trace.h"
 
 /**
- * struct iommufd_attach_op - an attach or replace being done
+ * struct iommufd_attach_op - an attach or replace that is running
  * @idev: device
  * @pasid: PASID or IOMMU_NO_PASID
  * @replace: change an attachment, instead of attaching
- * @old: page table that is no longer used; given up when no lock is held, since it may be destroyed
- * @nr_old: how many uses of it
+ * @old: page table that was replaced. Its users are dropped after the locks, since that may destroy
+ *	it
+ * @nr_old: number of users to drop
  */
 struct iommufd_attach_op {
 	struct iommufd_device *idev;
@@ -31,7 +32,8 @@ struct iommufd_attach_op {
 };
 
 /*
- * IOMMUFD-ATTACH-4: a PASID needs a table made for it, and so does the requester id beside PASIDs.
+ * IOMMUFD-ATTACH-4: a PASID needs a page table made with IOMMU_HWPT_ALLOC_PASID. So does the
+ * requester id while something is attached at a PASID.
  */
 static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt *hwpt, u32 pasid)
 {
@@ -49,7 +51,7 @@ static int iommufd_check_pasid(struct iommufd_device *idev, struct iommufd_hwpt 
 	return pasid < wd_iommu_max_pasids(idev->dev) ? 0 : -EINVAL;
 }
 
-/* IOMMUFD-ATTACH-6: keep the device's reserved regions free in an IOAS, in the name of @link. */
+/* IOMMUFD-ATTACH-6: reserve the device's regions in an IOAS, with @link as their owner. */
 static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_pagetable *iopt)
 {
 	struct iommufd_device *idev = link->idev;
@@ -63,7 +65,7 @@ static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_p
 	list_for_each_entry (region, &regions, list) {
 		if (region->type == IOMMU_RESV_DIRECT_RELAXABLE || !region->length)
 			continue;
-		/* Interrupt messages would have to be mapped by us. */
+		/* The kernel would have to map the interrupt window; no unit here needs that. */
 		rc = region->type == IOMMU_RESV_SW_MSI
 			     ? -EOPNOTSUPP
 			     : iopt_reserve(iopt, region->start,
@@ -167,7 +169,7 @@ err_free:
 	return rc;
 }
 
-/* @return the page table that was attached; the caller gives up its use without the lock. */
+/* Return: the page table that was attached. The caller drops its user after the lock. */
 static struct iommufd_hwpt *iommufd_detach_locked(struct iommufd_device *idev, u32 pasid)
 {
 	struct iommufd_attach_link *link = xa_erase(&idev->links, pasid);
@@ -261,7 +263,7 @@ static int iommufd_attach_op_hwpt(struct iommufd_attach_op *op, struct iommufd_h
 	return iommufd_attach_locked(op->idev, op->pasid, hwpt);
 }
 
-/* First automatic table of the IOAS that fits. EINVAL of the IOMMU driver: does not fit. */
+/* Use the first automatic table of the IOAS that fits. -EINVAL of the driver: it does not fit. */
 static int iommufd_attach_op_existing(struct iommufd_attach_op *op, struct iommufd_ioas *ioas,
 				      u32 *pt_id)
 {
@@ -270,7 +272,7 @@ static int iommufd_attach_op_existing(struct iommufd_attach_op *op, struct iommu
 	int rc = -EINVAL;
 
 	list_for_each_entry (hwpt, &ioas->hwpt_list, hwpt_item) {
-		/* One that is just being destroyed is no longer to be found. */
+		/* iommufd_hold_object() fails if another thread is destroying the table. */
 		if (!hwpt->auto_domain || !iommufd_hold_object(ictx, &hwpt->common.obj))
 			continue;
 		rc = iommufd_attach_op_hwpt(op, &hwpt->common);
@@ -284,8 +286,8 @@ static int iommufd_attach_op_existing(struct iommufd_attach_op *op, struct iommu
 }
 
 /*
- * Reasons for which a new automatic table would fail, checked before one is made and filled: such a
- * table is not for PASIDs, nor beside them.
+ * Check what can be checked before a new automatic table is made and filled. Automatic tables
+ * cannot be used at PASIDs, nor at the requester id while PASIDs are attached.
  */
 static int iommufd_check_automatic(const struct iommufd_attach_op *op)
 {
@@ -296,7 +298,7 @@ static int iommufd_check_automatic(const struct iommufd_attach_op *op)
 	return op->pasid != IOMMU_NO_PASID || op->idev->igroup->nr_pasids ? -EINVAL : 0;
 }
 
-/* Under ioas->mutex, so that two devices of the same kind do not make two tables. */
+/* ioas->mutex is held from search to creation: two equal devices share one automatic table. */
 static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_ioas *ioas,
 				  u32 *pt_id)
 {
@@ -307,7 +309,9 @@ static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_i
 	rc = iommufd_check_automatic(op);
 	if (rc)
 		return rc;
-	mutex_lock(&ioas->mutex);
+	rc = mutex_lock_killable(&ioas->mutex);
+	if (rc)
+		return rc;
 	rc = iommufd_attach_op_existing(op, ioas, pt_id);
 	if (rc != -EINVAL) {
 		mutex_unlock(&ioas->mutex);
@@ -326,7 +330,7 @@ static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_i
 		iommufd_object_finalize(idev->ictx, &hwpt->common.obj);
 	}
 	mutex_unlock(&ioas->mutex);
-	/* It was not visible in the list, so it has no users. */
+	/* The object was never visible by its id, so nothing else uses it. */
 	if (rc)
 		iommufd_object_abort_and_destroy(idev->ictx, &hwpt->common.obj);
 	return rc;
@@ -344,7 +348,9 @@ static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
 	if (IS_ERR(pt))
 		return PTR_ERR(pt);
 
-	mutex_lock(&idev->igroup->lock);
+	rc = mutex_lock_killable(&idev->igroup->lock);
+	if (rc)
+		goto out_put;
 	switch (pt->type) {
 	case IOMMUFD_OBJ_HWPT_PAGING:
 	case IOMMUFD_OBJ_HWPT_NESTED:
@@ -358,6 +364,7 @@ static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
 		break;
 	}
 	mutex_unlock(&idev->igroup->lock);
+out_put:
 	iommufd_put_object(idev->ictx, pt);
 	while (op->nr_old--)
 		iommufd_hwpt_put_user(idev->ictx, op->old);
@@ -368,15 +375,15 @@ static int iommufd_attach_op_pt(struct iommufd_attach_op *op, u32 *pt_id)
  * iommufd_device_attach() - connect a device with an address space
  * @idev: bound device
  * @pasid: PASID, or IOMMU_NO_PASID for the requester id
- * @pt_id: in: HWPT, or IOAS to have a HWPT found or made; out: the HWPT in use
+ * @pt_id: in: a HWPT; or an IOAS, and this finds or makes a HWPT for it; out: the HWPT in use
  *
- * On success the device may DMA. Nothing is changed on error.
+ * After success the device can do DMA. After an error nothing has changed.
  *
  * Return: 0; -ENOENT no such object, -EPERM requester id of a shared bind, -EBUSY attached already,
- * -EAGAIN the memory of the IOAS has to be pinned first, see iommufd_prepare_attach(), -EINVAL
- * wrong type, other table in the group, or the table does not fit the device or PASID, -EADDRINUSE
- * reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM, errors of the IOMMU driver and
- * of pinning
+ * -EAGAIN the memory of the IOAS has to be pinned first, see iommufd_prepare_attach(), -EINVAL the
+ * object has the wrong type, the group uses another table there, or the table does not fit the
+ * device or the PASID, -EADDRINUSE reserved regions of the device are mapped, -EOPNOTSUPP, -ENOMEM,
+ * -EINTR the caller is being killed, errors of the IOMMU driver
  */
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id)
 {
@@ -394,8 +401,9 @@ EXPORT_SYMBOL_GPL(iommufd_device_attach);
  * @pasid: as in iommufd_device_attach()
  * @pt_id: as in iommufd_device_attach()
  *
- * A request of the device finds the old page table or the new one. Page requests of the old one
- * stay with it, to be answered. The old attachment stays on error.
+ * Each DMA request of the device finds the old page table or the new one. The fault queue of the
+ * old one keeps its page requests, until they are answered. After an error the old attachment
+ * stays.
  *
  * Return: as iommufd_device_attach(), -EINVAL also if nothing is attached
  */
@@ -412,11 +420,12 @@ EXPORT_SYMBOL_GPL(iommufd_device_replace);
 /**
  * iommufd_prepare_attach() - pin the memory of an IOAS before its first page table is made
  * @ictx: context
- * @pt_id: as given to iommufd_device_attach() or iommufd_device_replace(), which said -EAGAIN
- * @hold: NULL at first; to be given to iommufd_prepared() after the attach, also if this fails
+ * @pt_id: as given to iommufd_device_attach() or iommufd_device_replace(), which returned -EAGAIN
+ * @hold: NULL at first. The caller gives it to iommufd_prepared() after the attach, also if this
+ *	fails
  *
  * The process that owns the memory can make this wait for ever, so the caller must hold no lock
- * that others need. Then the attach is tried again; it may need this once more.
+ * that others need. Afterwards the caller tries the attach again, which may return -EAGAIN again.
  *
  * Return: 0; -ENOENT no such IOAS, -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */
@@ -434,7 +443,7 @@ int iommufd_prepare_attach(struct iommufd_ctx *ictx, u32 pt_id, struct iopt_hold
 EXPORT_SYMBOL_GPL(iommufd_prepare_attach);
 
 /**
- * iommufd_prepared() - the end of an attach that may have been prepared
+ * iommufd_prepared() - give back the pins of iommufd_prepare_attach(), after the attach
  * @hold: as filled by iommufd_prepare_attach(), or NULL
  */
 void iommufd_prepared(struct iopt_hold *hold)
@@ -444,7 +453,7 @@ void iommufd_prepared(struct iopt_hold *hold)
 EXPORT_SYMBOL_GPL(iommufd_prepared);
 
 /**
- * iommufd_device_detach() - back to blocked DMA
+ * iommufd_device_detach() - detach the page table; DMA is blocked from now on
  * @idev: bound device
  * @pasid: as in iommufd_device_attach(); harmless if nothing is attached there
  */
@@ -467,7 +476,8 @@ EXPORT_SYMBOL_GPL(iommufd_device_detach);
  * @idev: bound device
  * @pasid: as in iommufd_device_attach(); harmless if nothing is attached there
  *
- * For code that stops the source of the faults: the answer is INVALID. Faults may arrive again.
+ * The answer is INVALID. For drivers that have to stop a queue which waits for such an answer. New
+ * faults may arrive afterwards.
  */
 void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid)
 {

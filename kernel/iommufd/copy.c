@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU_IOAS_COPY: further areas over the backings of existing ones (IOMMUFD-COPY-2).
+ * IOMMU_IOAS_COPY: make new areas that share the backings of existing ones (IOMMUFD-COPY-2).
  */
+#include <linux/sched.h>
+
 #include "iommufd_private.h"
 #include "trace.h"
 
-/* Every source area touched becomes an area of its own; the list holds their backings. */
+/* Make a new area for each source area in the range. The new areas hold the backings. */
 static int iommufd_copy_from(struct iommufd_ctx *ictx, const struct iommu_ioas_copy *cmd,
 			     struct list_head *list)
 {
@@ -57,7 +59,9 @@ int iommufd_ioas_copy(struct iommufd_ucmd *ucmd)
 	trace_iommufd_copy(cmd->dst_ioas_id, cmd->src_ioas_id, cmd->length, cmd->dst_iova,
 			   cmd->src_iova, rc);
 	/* After success the list is empty: the areas belong to the destination. */
-	list_for_each_entry_safe (area, next, &list, build_item)
+	list_for_each_entry_safe (area, next, &list, build_item) {
 		iopt_area_free(area);
+		cond_resched();
+	}
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Devices bound to a context, by the driver that exposes them (IOMMUFD-DEV-1).
+ * Bind devices to a context, for drivers that give devices to user space (IOMMUFD-DEV-1).
  *
- * An exclusive bind owns the DMA of the whole IOMMU group: it is blocked until something is
- * attached. A shared bind leaves the requester id to the calling driver; only PASIDs are attached.
+ * With an exclusive bind the context owns the DMA of the whole IOMMU group, which is blocked until
+ * something is attached. With a shared bind the calling driver keeps the requester id, and only
+ * PASIDs can be attached.
  */
 #include <linux/device.h>
 #include <linux/module.h>
@@ -64,7 +65,7 @@ static void iommufd_group_put(struct iommufd_group *igroup)
 	mutex_unlock(&ictx->groups_lock);
 }
 
-/* Memory that firmware wants mapped 1:1 cannot be promised to an address space of user space. */
+/* Refuse a device whose firmware needs memory mapped 1:1: user space may not map it so. */
 static int iommufd_group_check_regions(struct iommu_group *group, struct device *dev)
 {
 	struct iommu_resv_region *region;
@@ -102,9 +103,13 @@ static struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx, struct 
 					       struct iommu_group *group)
 {
 	struct iommufd_group *igroup;
-	int rc = -ENOMEM;
+	int rc;
 
-	mutex_lock(&ictx->groups_lock);
+	rc = mutex_lock_killable(&ictx->groups_lock);
+	if (rc) {
+		iommu_group_put(group);
+		return ERR_PTR(rc);
+	}
 	igroup = xa_load(&ictx->groups, iommu_group_id(group));
 	if (igroup) {
 		kref_get(&igroup->ref);
@@ -112,8 +117,7 @@ static struct iommufd_group *iommufd_group_get(struct iommufd_ctx *ictx, struct 
 		goto out_unlock;
 	}
 	igroup = iommufd_group_alloc(ictx, group, false);
-	if (igroup)
-		rc = iommufd_group_claim(igroup, dev);
+	rc = igroup ? iommufd_group_claim(igroup, dev) : -ENOMEM;
 	if (rc) {
 		if (igroup)
 			iommufd_group_free(igroup);
@@ -138,7 +142,7 @@ static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct 
 	if (!group)
 		return ERR_PTR(-ENODEV);
 	if (!shared) {
-		/* Without this a device could raise any interrupt of the host by writing memory. */
+		/* Without interrupt remapping a DMA write could raise any interrupt of the host. */
 		if (!device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP) && !allow_unsafe_interrupts) {
 			iommu_group_put(group);
 			return ERR_PTR(-EPERM);
@@ -172,7 +176,7 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
 	idev->dev = get_device(dev);
 	idev->igroup = igroup;
 	xa_init(&idev->links);
-	/* The driver's use: user space cannot destroy the object. */
+	/* A user for the driver, so that user space cannot destroy the object. */
 	iommufd_object_use(&idev->obj);
 	*id = idev->obj.id;
 	iommufd_object_finalize(ictx, &idev->obj);
@@ -182,12 +186,12 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
 /**
  * iommufd_device_bind() - put a device under the control of a context
  * @ictx: context
- * @dev: device; the driver must not have used DMA, and declares driver_managed_dma
+ * @dev: device; its driver has not used DMA, and has set driver_managed_dma
  * @id: gets the object id for user space
  *
  * The DMA of the device's group is blocked from now on.
  *
- * Return: the bound device, valid until iommufd_device_unbind(); ERR_PTR(-EINVAL) no coherent DMA
+ * Return: the bound device, valid until iommufd_device_unbind(); ERR_PTR of -EINVAL no coherent DMA
  * or firmware wants 1:1 mappings, -ENODEV no IOMMU group, -EPERM interrupts are not isolated or the
  * group belongs to another owner, -EBUSY the group is in use, -ENOMEM
  */
@@ -269,8 +273,9 @@ static int iommufd_copy_hw_info(const struct wd_iommu_hw_info *info, u64 uptr, u
 }
 
 /*
- * The device is released before user memory is touched: a page there that never comes (userfaultfd,
- * a file system in user space) must not delay the removal of its driver.
+ * This holds the device only while it asks, not while the caller copies to user memory: a page that
+ * never arrives (userfaultfd, a file system in user space) must not delay the removal of the
+ * driver.
  */
 static int iommufd_ask_hw_info(struct iommufd_ucmd *ucmd, struct wd_iommu_hw_info *info)
 {
@@ -283,7 +288,7 @@ static int iommufd_ask_hw_info(struct iommufd_ucmd *ucmd, struct wd_iommu_hw_inf
 		return PTR_ERR(obj);
 	rc = wd_iommu_hw_info(container_of(obj, struct iommufd_device, obj)->dev, info);
 	iommufd_put_object(ucmd->ictx, obj);
-	/* An IOMMU that says nothing about itself is no error. */
+	/* The ABI reports type 0 and length 0 if the IOMMU's driver has no information to give. */
 	if (rc == -EOPNOTSUPP || rc == -ENODEV) {
 		memset(info, 0, sizeof(*info));
 		rc = 0;

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Fault queues: page faults of attached devices are read from a file, answers are written to it
- * (IOMMUFD-FAULT-1).
+ * Fault queues: user space reads page faults of attached devices from a file, and writes the
+ * answers to it (IOMMUFD-FAULT-1).
  *
- * A group is queued, then delivered under a cookie, then answered: by user space, or by the kernel
- * when its device or PASID is detached. The thread that takes it off the queue's lists answers it;
- * so it is answered once.
+ * A fault group is queued, then delivered to a reader with a cookie, then answered: by user space,
+ * or by the kernel when the device or PASID is detached. The thread that removes the group from the
+ * lists of the queue answers it, so each group is answered once.
  *
  * The queue's lock is a spinlock, since the thread that serves all devices of an IOMMU takes it: no
- * code allocates or touches user memory under it. If a page of a reader's memory never comes a
- * detach does not wait for it; so a detach may take a group away while it is being copied.
+ * code allocates or touches user memory under it. A detach must not wait for a reader whose memory
+ * never arrives; so a detach may take a group away while a reader copies it.
  */
 #include <linux/anon_inodes.h>
 #include <linux/file.h>
@@ -22,63 +22,37 @@
 #include "iommufd.h"
 #include "iommufd_private.h"
 
-/**
- * struct iommufd_fault_group - a group of page faults that is not answered
- * @node: in iommufd_fault.queued, or empty
- * @source_node: in iommufd_fault_source.groups, as long as @group is there
- * @group: the layer's; NULL once it is taken away to be answered
- * @dev_id: the device for user space
- * @cookie: index in iommufd_fault.delivered, 0 if not there
- * @copying: a reader has it, and frees it if @group is gone then
+/*
+ * iommufd uses these members of struct wd_fault_group: @node is in iommufd_fault.queued or empty,
+ * @source_node is in iommufd_fault_source.groups, @cookie is the index in iommufd_fault.delivered,
+ * or 0 if the group is not there, @reader is the struct iommufd_fault_read that is copying it.
  */
-struct iommufd_fault_group {
-	struct list_head node;
-	struct list_head source_node;
-	struct wd_fault_group *group;
-	u32 dev_id;
-	u32 cookie;
-	bool copying;
-};
 
-/* Off the lists. @return the layer's group, to be answered without the lock. */
-static struct wd_fault_group *iommufd_fault_take(struct iommufd_fault *fault,
-						 struct iommufd_fault_group *entry)
+/* Remove a group from all lists; the caller then answers it, without the lock. */
+static void iommufd_fault_take(struct iommufd_fault *fault, struct wd_fault_group *group)
 {
-	struct wd_fault_group *group = entry->group;
-
 	lockdep_assert_held(&fault->lock);
-	list_del_init(&entry->node);
-	list_del_init(&entry->source_node);
-	if (entry->cookie)
-		xa_erase(&fault->delivered, entry->cookie);
-	entry->group = NULL;
-	if (!entry->copying)
-		kfree(entry);
-	return group;
+	list_del_init(&group->node);
+	list_del_init(&group->source_node);
+	if (group->cookie)
+		xa_erase(&fault->delivered, group->cookie);
 }
 
-/* --- where faults come from --- */
+/* --- sources of faults --- */
 
 static void iommufd_fault_arrived(struct wd_fault_group *group)
 {
 	struct iommufd_fault_source *source = group->data;
 	struct iommufd_fault *fault = source->fault;
-	struct iommufd_fault_group *entry = kzalloc(sizeof(*entry), GFP_KERNEL);
 
-	if (!entry) {
-		wd_iommu_fault_respond(group, WD_FAULT_INVALID);
-		return;
-	}
-	entry->group = group;
-	entry->dev_id = source->dev_id;
 	spin_lock(&fault->lock);
-	list_add_tail(&entry->node, &fault->queued);
-	list_add_tail(&entry->source_node, &source->groups);
+	list_add_tail(&group->node, &fault->queued);
+	list_add_tail(&group->source_node, &source->groups);
 	spin_unlock(&fault->lock);
 	wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
-/* Its groups are all answered, and none will come. */
+/* Free a source. All its groups are answered, and no more can arrive. */
 static void iommufd_fault_forget(struct iommufd_fault_source *source)
 {
 	if (source->fault)
@@ -86,54 +60,91 @@ static void iommufd_fault_forget(struct iommufd_fault_source *source)
 	kfree(source);
 }
 
-/**
- * iommufd_fault_start() - let the page faults of a device's PASID arrive in a queue
- * @fault: queue; NULL: they are refused
- * @idev: device
- * @pasid: PASID, or IOMMU_NO_PASID
- * @instead: where they arrive now, until iommufd_fault_move(); or NULL
- *
- * Return: to be given to iommufd_fault_stop(), or with @instead to iommufd_fault_move() or
- * iommufd_fault_free(); ERR_PTR of -ENOMEM, errors of wd_iommu_register_fault_handler()
- */
-struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
-						 struct iommufd_device *idev, u32 pasid,
-						 struct iommufd_fault_source *instead)
+static struct iommufd_fault_source *iommufd_fault_source(struct iommufd_fault *fault,
+							 struct iommufd_device *idev)
 {
 	struct iommufd_fault_source *source = kzalloc(sizeof(*source), GFP_KERNEL_ACCOUNT);
-	int rc = 0;
 
 	if (!source)
-		return ERR_PTR(-ENOMEM);
+		return NULL;
 	source->fault = fault;
 	if (fault)
 		iommufd_object_use(&fault->obj);
 	source->dev_id = idev->obj.id;
 	INIT_LIST_HEAD(&source->groups);
-	if (!instead)
-		rc = wd_iommu_register_fault_handler(
-			idev->dev, pasid,
-			idev->igroup->shared ? WD_FAULT_OWNER_SHARED : WD_FAULT_OWNER_EXCLUSIVE,
-			iommufd_fault_arrived, source);
-	if (rc) {
-		iommufd_fault_forget(source);
-		return ERR_PTR(rc);
-	}
 	return source;
+}
+
+/* Frees @source on failure. */
+static int iommufd_fault_register(struct iommufd_fault_source *source, struct iommufd_device *idev,
+				  u32 pasid, wd_fault_handler_t call)
+{
+	enum wd_fault_owner owner =
+		idev->igroup->shared ? WD_FAULT_OWNER_SHARED : WD_FAULT_OWNER_EXCLUSIVE;
+	int rc = wd_iommu_register_fault_handler(idev->dev, pasid, owner, call, source);
+
+	if (rc)
+		iommufd_fault_forget(source);
+	return rc;
+}
+
+/**
+ * iommufd_fault_start() - make a source, and let page faults of a device's PASID arrive there
+ * @fault: queue
+ * @idev: device
+ * @pasid: PASID, or IOMMU_NO_PASID
+ *
+ * Return: the source. The caller gives it to iommufd_fault_stop(). ERR_PTR of -ENOMEM, errors of
+ * wd_iommu_register_fault_handler()
+ */
+struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
+						 struct iommufd_device *idev, u32 pasid)
+{
+	struct iommufd_fault_source *source = iommufd_fault_source(fault, idev);
+	int rc;
+
+	if (!source)
+		return ERR_PTR(-ENOMEM);
+	rc = iommufd_fault_register(source, idev, pasid, iommufd_fault_arrived);
+	return rc ? ERR_PTR(rc) : source;
+}
+
+/**
+ * iommufd_fault_prepare() - make a source for page faults of a table that replaces another
+ * @fault: queue; NULL: the kernel refuses them
+ * @idev: device
+ * @pasid: PASID, or IOMMU_NO_PASID
+ * @instead: the source of the old table. NULL: there is none; the kernel refuses page faults until
+ *	iommufd_fault_pause()
+ *
+ * Return: the source, where no page fault arrives until iommufd_fault_move(). To undo it without
+ * the move, the caller gives it to iommufd_fault_free(), or to iommufd_fault_stop() if there was no
+ * @instead. ERR_PTR as iommufd_fault_start()
+ */
+struct iommufd_fault_source *iommufd_fault_prepare(struct iommufd_fault *fault,
+						   struct iommufd_device *idev, u32 pasid,
+						   struct iommufd_fault_source *instead)
+{
+	struct iommufd_fault_source *source = iommufd_fault_source(fault, idev);
+	int rc;
+
+	if (!source)
+		return ERR_PTR(-ENOMEM);
+	rc = instead ? 0 : iommufd_fault_register(source, idev, pasid, NULL);
+	return rc ? ERR_PTR(rc) : source;
 }
 
 static struct wd_fault_group *iommufd_fault_take_of(struct iommufd_fault_source *source)
 {
 	struct iommufd_fault *fault = source->fault;
-	struct iommufd_fault_group *entry;
-	struct wd_fault_group *group = NULL;
+	struct wd_fault_group *group;
 
 	if (!fault)
 		return NULL;
 	spin_lock(&fault->lock);
-	entry = list_first_entry_or_null(&source->groups, struct iommufd_fault_group, source_node);
-	if (entry)
-		group = iommufd_fault_take(fault, entry);
+	group = list_first_entry_or_null(&source->groups, struct wd_fault_group, source_node);
+	if (group)
+		iommufd_fault_take(fault, group);
 	spin_unlock(&fault->lock);
 	return group;
 }
@@ -150,15 +161,36 @@ static bool iommufd_fault_answered(struct iommufd_fault_source *source)
 	return answered;
 }
 
+/* It is not known whether the old table or the new one lacks the page: let the device ask again. */
+static void iommufd_fault_again(struct wd_fault_group *group)
+{
+	wd_iommu_fault_respond(group, WD_FAULT_SUCCESS);
+}
+
 /**
- * iommufd_fault_move() - let page faults arrive elsewhere
- * @from: where they arrive now
- * @to: where they arrive from now on, made by iommufd_fault_start()
+ * iommufd_fault_pause() - begin the change to another source, before the table changes
+ * @to: the new source, made by iommufd_fault_prepare()
  * @dev: as given then
  * @pasid: as given then
  *
- * Groups that have arrived stay in the old queue, to be answered by its reader. The old queue
- * stays, too, until the next move or the end.
+ * Page faults that the IOMMU has received before this call arrive at the old source. Later ones
+ * arrive nowhere until iommufd_fault_move(): the device asks again.
+ */
+void iommufd_fault_pause(struct iommufd_fault_source *to, struct device *dev, u32 pasid)
+{
+	wd_iommu_change_fault_handler(dev, pasid, iommufd_fault_again, to);
+}
+
+/**
+ * iommufd_fault_move() - end the change to another source, after the table has changed
+ * @from: the old source, or NULL
+ * @to: as given to iommufd_fault_pause()
+ * @dev: as given to iommufd_fault_pause()
+ * @pasid: as given to iommufd_fault_pause()
+ *
+ * Page faults that the IOMMU receives from now on arrive at @to. Groups that have arrived stay in
+ * the old queue, and its reader answers them. @to holds @from, and so the old queue; a later move,
+ * or the stop, frees it.
  */
 void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_source *to,
 			struct device *dev, u32 pasid)
@@ -179,7 +211,7 @@ void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_
 
 /**
  * iommufd_fault_refuse() - answer INVALID to groups that have arrived
- * @source: made by iommufd_fault_start(), with the sources from before a move; or NULL
+ * @source: the newest source; this goes on with those that it has replaced. Or NULL
  */
 void iommufd_fault_refuse(struct iommufd_fault_source *source)
 {
@@ -191,10 +223,11 @@ void iommufd_fault_refuse(struct iommufd_fault_source *source)
 }
 
 /**
- * iommufd_fault_free() - free a source of iommufd_fault_start()
- * @source: nothing arrives there; or NULL
+ * iommufd_fault_free() - free a source of iommufd_fault_prepare()
+ * @source: no fault can arrive there any more; or NULL
  *
- * Groups that have arrived are answered.
+ * This refuses the groups that have no answer, and frees also the sources that @source has
+ * replaced.
  */
 void iommufd_fault_free(struct iommufd_fault_source *source)
 {
@@ -208,12 +241,12 @@ void iommufd_fault_free(struct iommufd_fault_source *source)
 }
 
 /**
- * iommufd_fault_stop() - undo iommufd_fault_start(), and later moves
+ * iommufd_fault_stop() - undo iommufd_fault_start(), or the first iommufd_fault_prepare(), and moves
  * @source: where page faults arrive now; NULL: nothing happens
- * @dev: as given then
- * @pasid: as given then; the page table is detached
+ * @dev: as given to iommufd_fault_start()
+ * @pasid: as given to iommufd_fault_start(); the page table is detached already
  *
- * Nothing arrives any more when this returns, and everything is answered.
+ * When this returns no fault can arrive any more, and every group has an answer.
  *
  * Rules: IOMMUFD-FAULT-6.
  */
@@ -227,9 +260,11 @@ void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev,
 
 /* --- read --- */
 
-static void iommufd_fault_record(const struct iommufd_fault_group *entry,
-				 const struct wd_fault *fault, struct iommu_hwpt_pgfault *record)
+static void iommufd_fault_record(const struct wd_fault_group *group, const struct wd_fault *fault,
+				 struct iommu_hwpt_pgfault *record)
 {
+	const struct iommufd_fault_source *source = group->data;
+
 	memset(record, 0, sizeof(*record));
 	if (fault->flags & WD_FAULT_PASID_VALID) {
 		record->flags |= IOMMU_PGFAULT_FLAGS_PASID_VALID;
@@ -237,23 +272,22 @@ static void iommufd_fault_record(const struct iommufd_fault_group *entry,
 	}
 	if (fault->flags & WD_FAULT_LAST_PAGE)
 		record->flags |= IOMMU_PGFAULT_FLAGS_LAST_PAGE;
-	record->dev_id = entry->dev_id;
+	record->dev_id = source->dev_id;
 	record->grpid = fault->grpid;
 	record->perm = fault->perm;
 	record->addr = fault->addr;
-	record->cookie = entry->cookie;
+	record->cookie = group->cookie;
 }
 
 /**
  * struct iommufd_fault_read - a reader, and the group that is being copied to it
- * @entry: the group; it may be answered meanwhile
- * @records: the reader's records, or room for them
- * @room: bytes of @records
+ * @records: buffer of the kernel for the group's records
+ * @room: size of @records in bytes
  * @length: bytes of the group
- * @cookie: a place in iommufd_fault.delivered, reserved or of @entry; 0 if there is none
+ * @cookie: reserved index in iommufd_fault.delivered, or 0. The group gets it; if the group is
+ *	answered meanwhile, another group may get it
  */
 struct iommufd_fault_read {
-	struct iommufd_fault_group *entry;
 	struct iommu_hwpt_pgfault *records;
 	size_t room;
 	size_t length;
@@ -261,18 +295,18 @@ struct iommufd_fault_read {
 };
 
 /* The first group that is not read yet, or NULL. */
-static struct iommufd_fault_group *iommufd_fault_first(struct iommufd_fault *fault, size_t *length)
+static struct wd_fault_group *iommufd_fault_first(struct iommufd_fault *fault, size_t *length)
 {
-	struct iommufd_fault_group *entry;
+	struct wd_fault_group *group;
 
 	lockdep_assert_held(&fault->lock);
-	entry = list_first_entry_or_null(&fault->queued, struct iommufd_fault_group, node);
-	if (entry)
-		*length = array_size(entry->group->count, sizeof(struct iommu_hwpt_pgfault));
-	return entry;
+	group = list_first_entry_or_null(&fault->queued, struct wd_fault_group, node);
+	if (group)
+		*length = array_size(group->count, sizeof(struct iommu_hwpt_pgfault));
+	return group;
 }
 
-/* Allocate for the first group. @return 0 if there is none, 1, or -errno. */
+/* Allocate what the first group needs. Return: 1, 0 if there is no group, or -errno. */
 static int iommufd_fault_make_room(struct iommufd_fault *fault, size_t count,
 				   struct iommufd_fault_read *read)
 {
@@ -302,54 +336,57 @@ static int iommufd_fault_make_room(struct iommufd_fault *fault, size_t count,
 	return rc ? rc : 1;
 }
 
-/* Deliver the first group. @return false if it is not the one that there is room for. */
+/* Deliver the first group. Return: false if there is none any more, or no room for a new one. */
 static bool iommufd_fault_begin_read(struct iommufd_fault *fault, struct iommufd_fault_read *read)
 {
-	struct iommufd_fault_group *entry;
-	unsigned int i;
+	struct iommu_hwpt_pgfault *record = read->records;
+	struct wd_fault_request *request;
+	struct wd_fault_group *group;
 
 	spin_lock(&fault->lock);
-	entry = iommufd_fault_first(fault, &read->length);
-	if (!entry || read->length > read->room) {
+	group = iommufd_fault_first(fault, &read->length);
+	if (!group || read->length > read->room) {
 		spin_unlock(&fault->lock);
 		return false;
 	}
-	/* Reserved: nothing is allocated. */
-	xa_store(&fault->delivered, read->cookie, entry, 0);
-	entry->cookie = read->cookie;
-	list_del_init(&entry->node);
-	for (i = 0; i < entry->group->count; i++)
-		iommufd_fault_record(entry, &entry->group->faults[i], &read->records[i]);
-	entry->copying = true;
-	read->entry = entry;
+	/* The index is reserved, so this allocates nothing. */
+	xa_store(&fault->delivered, read->cookie, group, 0);
+	group->cookie = read->cookie;
+	list_del_init(&group->node);
+	list_for_each_entry (request, &group->requests, node)
+		iommufd_fault_record(group, &request->fault, record++);
+	group->reader = read;
 	spin_unlock(&fault->lock);
 	return true;
 }
 
 /*
- * A group that was not delivered is queued again, unless it has been answered. Other readers may
- * have looked at the queue meanwhile, and wait.
+ * Queue a group again if the copy failed, unless it has been answered meanwhile. Other readers may
+ * have found the queue empty and sleep now, so wake them.
  */
-static void iommufd_fault_end_read(struct iommufd_fault *fault, struct iommufd_fault_read *read,
-				   bool delivered)
+static void iommufd_fault_end_read(struct iommufd_fault *fault,
+				   const struct iommufd_fault_read *read, bool delivered)
 {
-	struct iommufd_fault_group *entry = read->entry;
+	struct wd_fault_group *group;
 
 	spin_lock(&fault->lock);
-	entry->copying = false;
-	if (!entry->group) {
-		kfree(entry);
-	} else if (!delivered) {
-		xa_erase(&fault->delivered, entry->cookie);
-		entry->cookie = 0;
-		list_add(&entry->node, &fault->queued);
+	group = xa_load(&fault->delivered, read->cookie);
+	/* The group was answered meanwhile, and another group has its cookie now. */
+	if (group && group->reader != read)
+		group = NULL;
+	if (group)
+		group->reader = NULL;
+	if (group && !delivered) {
+		xa_erase(&fault->delivered, group->cookie);
+		group->cookie = 0;
+		list_add(&group->node, &fault->queued);
 	}
 	spin_unlock(&fault->lock);
 	if (!delivered)
 		wake_up_interruptible_poll(&fault->wait, EPOLLIN | EPOLLRDNORM);
 }
 
-/* @return bytes of one whole group, 0 if there is none, or -errno. */
+/* Read one whole group. Return: its bytes, 0 if there is none, or -errno. */
 static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user *buf, size_t count)
 {
 	struct iommufd_fault_read read = {};
@@ -391,16 +428,15 @@ static ssize_t iommufd_fault_fops_read(struct file *filp, char __user *buf, size
 static int iommufd_fault_answer(struct iommufd_fault *fault,
 				const struct iommu_hwpt_page_response *response)
 {
-	struct wd_fault_group *group = NULL;
-	struct iommufd_fault_group *entry;
+	struct wd_fault_group *group;
 
 	if (response->code != IOMMUFD_PAGE_RESP_SUCCESS &&
 	    response->code != IOMMUFD_PAGE_RESP_INVALID)
 		return -EINVAL;
 	spin_lock(&fault->lock);
-	entry = xa_load(&fault->delivered, response->cookie);
-	if (entry)
-		group = iommufd_fault_take(fault, entry);
+	group = xa_load(&fault->delivered, response->cookie);
+	if (group)
+		iommufd_fault_take(fault, group);
 	spin_unlock(&fault->lock);
 	if (!group)
 		return -EINVAL;
@@ -448,7 +484,7 @@ static __poll_t iommufd_fault_fops_poll(struct file *filp, struct poll_table_str
 
 /* --- life --- */
 
-/* The file holds the queue and the context; one that user space never got holds nothing. */
+/* The file holds the queue and the context, unless iommufd_fault_queue_alloc() failed. */
 static int iommufd_fault_fops_release(struct inode *inode, struct file *filp)
 {
 	struct iommufd_fault *fault = filp->private_data;
@@ -485,7 +521,7 @@ static struct iommufd_fault *iommufd_fault_create(struct iommufd_ctx *ictx)
 	return fault;
 }
 
-/* Nothing is attached to a HWPT with this queue: every group has been answered. */
+/* No HWPT uses the queue any more, so every group has been answered. */
 void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
 	struct iommufd_fault *fault = container_of(obj, struct iommufd_fault, obj);

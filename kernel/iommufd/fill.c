@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The page tables of an IOAS: all of them have all of its areas, at any time (IOMMUFD-MAP-6).
- * Long runs of memory go to the IOMMU layer in one call, so that it can use large pages.
+ * The page tables of an IOAS: each of them contains all areas at any time (IOMMUFD-MAP-6).
+ * A long run of memory goes to the IOMMU layer in one call, so that the layer can use large pages.
  */
 #include <linux/bitops.h>
 #include <linux/sched.h>
@@ -23,14 +23,17 @@ static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, 
 		if (rc)
 			return rc;
 		*mapped += step;
+		/* A mapping of scattered memory has millions of runs, or of steps of one page. */
+		cond_resched();
 	}
 	return 0;
 }
 
 /*
- * The first @length bytes of an area, table by table of @domain's largest page, so that no leaf is
- * cut, and others get the processor in between: an area may have any size. If the IOMMU could not
- * be made to forget them, the pages are not given back.
+ * Remove the first @length bytes of an area from a page table. An area may have any size, so this
+ * goes in steps, to let others use the CPU in between. A step ends at a multiple of the table's
+ * largest page, so that it splits no large page. If the IOMMU is dead it may still use the pages:
+ * then they are marked as lost, and stay pinned.
  */
 static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain, size_t length)
 {
@@ -91,6 +94,7 @@ static void iopt_area_unpin(struct iopt_area *area)
 	mutex_lock(&area->pages->mutex);
 	iopt_pages_unpin(area->pages, iopt_area_first_index(area), iopt_area_last_index(area));
 	mutex_unlock(&area->pages->mutex);
+	cond_resched();
 }
 
 /* Write an area into every page table. */
@@ -114,10 +118,10 @@ static int iopt_area_map_all(struct io_pagetable *iopt, struct iopt_area *area)
 }
 
 /**
- * iopt_areas_pin() - pin the memory of busy areas, as IOVAs of theirs may be needed by page tables
+ * iopt_areas_pin() - pin the memory of busy areas, before they are written into page tables
  * @list: areas by build_item
  *
- * Waits as long as the process likes: no lock that others need may be held.
+ * The process can make this wait for ever, so the caller holds no lock that others need.
  *
  * Return: 0, or an error from pinning, with nothing pinned
  */
@@ -182,12 +186,12 @@ err_unmap:
 }
 
 /**
- * iopt_area_unfill() - take a busy area out of every page table, and give its memory back
+ * iopt_area_unfill() - take a busy area out of every page table, and unpin its memory
  * @iopt: IOAS
  * @area: busy area
  *
- * When it returns no device reaches the memory through the area, and its pages are given back; if
- * an IOMMU is dead they are kept instead.
+ * Afterwards no device reaches the memory through the area. If an IOMMU is dead, which may still
+ * reach it, the pages stay pinned.
  *
  * Rules: IOMMUFD-UNMAP-3.
  */
@@ -220,7 +224,7 @@ static struct iopt_area *iopt_next_area(struct iopt_area *area)
 	return iopt_area_at(interval_tree_iter_next(&area->node, 0, ULONG_MAX));
 }
 
-/* -EAGAIN: its memory is not pinned. */
+/* Return: -EAGAIN if the memory of the area is not pinned. */
 static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
 			      struct iommu_domain *domain)
 {
@@ -242,7 +246,7 @@ static int iopt_area_fill_one(struct io_pagetable *iopt, struct iopt_area *area,
 	return rc;
 }
 
-/* Take [first area, end) out of a page table, and unpin pages that no other table needs. */
+/* Take all areas before @end out of a page table. @unpin: no other table needs their pages. */
 static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *domain,
 			      const struct iopt_area *end, bool unpin)
 {
@@ -260,8 +264,8 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 }
 
 /*
- * A busy area is left to the thread that makes it: that thread finds the new table when it is
- * ready.
+ * This skips busy areas: the thread that builds such an area writes it into the new table, too,
+ * once it can take domains_rwsem again.
  */
 static int iopt_fill_domain(struct io_pagetable *iopt, struct iommu_domain *domain)
 {
@@ -320,7 +324,7 @@ static void iopt_unreserve_outside(struct io_pagetable *iopt, struct iopt_domain
 }
 
 /*
- * Everything outside the aperture is reserved as long as the page table is there (IOMMUFD-IOVA-1).
+ * IOVA outside the aperture is reserved as long as the page table is in the IOAS (IOMMUFD-IOVA-1).
  */
 static int iopt_reserve_outside(struct io_pagetable *iopt, struct iopt_domain *link)
 {
@@ -350,13 +354,14 @@ static int iopt_reserve_outside(struct io_pagetable *iopt, struct iopt_domain *l
 /**
  * iopt_add_domain() - let a page table follow the IOAS
  * @iopt: IOAS
- * @link: the table's place, zeroed
+ * @link: its entry in the IOAS, zeroed
  * @domain: empty page table
  *
- * No memory of a process is touched.
+ * This touches no memory of a process.
  *
- * Return: 0; -EAGAIN memory has to be pinned first, see iopt_hold_get(); -EINVAL its pages are too
- * large, -EADDRINUSE areas or allowed ranges do not fit it, errors from the table
+ * Return: 0; -EAGAIN memory has to be pinned first, see iopt_hold_get(); -EINVAL the smallest page
+ * of the table is too large, -EADDRINUSE areas or allowed ranges do not fit it, errors from the
+ * table
  */
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain)
@@ -401,7 +406,7 @@ out:
  * @iopt: IOAS
  * @link: as given there
  *
- * The table is empty afterwards. Memory that no other table has is unpinned.
+ * The table is empty afterwards. If it was the last table, this unpins the memory.
  */
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link)
 {
@@ -419,9 +424,10 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link)
 /**
  * iopt_set_large_pages() - IOMMU_OPTION_HUGE_PAGES
  * @iopt: IOAS
- * @enable: as its value
+ * @enable: value of the option
  *
- * Return: 0; -EINVAL there are areas in page tables already, -EADDRINUSE areas are not page aligned
+ * Return: 0; -EINVAL to disable while page tables and areas exist, -EADDRINUSE to disable while an
+ * area is not page aligned
  */
 int iopt_set_large_pages(struct io_pagetable *iopt, bool enable)
 {

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Attaching, detaching and replacing in the IOMMU layer: attach of a domain, bind of a user's table
- * with its parent, and the handler of page faults. Under the group's lock.
+ * Attach, detach and replace in the IOMMU layer: of a domain, of a user-managed table with its
+ * parent, and of the handler of page faults. The caller holds the group's lock.
  *
- * A handler is registered before its table can fault, and unregistered afterwards: when no fault is
- * under way any more, the kernel answers the groups that user space has not answered.
+ * iommufd registers the handler before its table can fault, and unregisters it after the table is
+ * detached. Then no new fault can arrive, and iommufd answers the groups that user space has not
+ * answered. A replace lets the old handler get what the IOMMU has received for the old table, and
+ * the new one what it receives when only the new table is in use; in between the device asks again.
  */
 #include <linux/err.h>
 #include <linux/pci-ats.h>
@@ -40,10 +42,11 @@ static int iommufd_detach_one(struct device *dev, void *data)
 }
 
 /*
- * The requester ids of the whole group. For the core they stay blocked, as they are since the group
- * was claimed: it cannot put one domain in the place of another, nor go from blocked to a nested
- * table without the bare parent between. Detaching one that is not attached is harmless.
- * (IOMMUFD-ATTACH-5)
+ * Attach at the requester ids of the whole group (IOMMUFD-ATTACH-5). This asks the layer, not the
+ * core: the core cannot replace a domain without a gap, and on the way from blocked to a nested
+ * table it would attach the parent alone. For the core the group stays blocked, as it is since
+ * iommufd claimed it. After an error this also detaches devices that were not attached yet, which
+ * is harmless.
  */
 static int iommufd_attach_group(struct iommu_group *group, struct iommufd_hwpt *hwpt)
 {
@@ -54,7 +57,7 @@ static int iommufd_attach_group(struct iommu_group *group, struct iommufd_hwpt *
 	return rc;
 }
 
-/* One that has joined the group since the first attach is still blocked. */
+/* Attach a device that may have joined the group after the first attach. -EBUSY: it is attached. */
 static int iommufd_attach_late(struct device *dev, struct iommufd_hwpt *hwpt)
 {
 	int rc = iommufd_attach_one(dev, hwpt);
@@ -91,8 +94,8 @@ static void iommufd_detach_pasid(struct device *dev, u32 pasid, struct iommufd_h
 /* --- page faults --- */
 
 /*
- * Virtual functions ask in the name of their physical function: a FAILURE of one would switch the
- * page requests of all off.
+ * Virtual functions send page requests through the PRI of their physical function: a response
+ * FAILURE to one of them would switch page requests off for all.
  */
 static bool iommufd_shares_requests(struct device *dev)
 {
@@ -105,20 +108,33 @@ static bool iommufd_shares_requests(struct device *dev)
 }
 
 /*
- * A handler for @hwpt's page faults, or one that refuses them if @hwpt takes none and takes the
- * place of @instead: the device may send page requests as long as something is attached.
+ * Make a handler for @hwpt's page faults.
  *
- * Return: NULL if there is none to be; ERR_PTR of -EINVAL, -ENOMEM, errors of the IOMMU layer
+ * Return: NULL if no handler is needed; ERR_PTR of -EINVAL, -ENOMEM, errors of the IOMMU layer
  */
 static struct iommufd_fault_source *iommufd_start_faults(struct iommufd_device *idev, u32 pasid,
-							 struct iommufd_hwpt *hwpt,
-							 struct iommufd_fault_source *instead)
+							 struct iommufd_hwpt *hwpt)
+{
+	if (!hwpt->fault)
+		return NULL;
+	if (iommufd_shares_requests(idev->dev))
+		return ERR_PTR(-EINVAL);
+	return iommufd_fault_start(hwpt->fault, idev, pasid);
+}
+
+/*
+ * The same for a table that replaces another. If @hwpt takes no faults but the old one did
+ * (@instead), make a handler that refuses them: the device may still send page requests.
+ */
+static struct iommufd_fault_source *iommufd_prepare_faults(struct iommufd_device *idev, u32 pasid,
+							   struct iommufd_hwpt *hwpt,
+							   struct iommufd_fault_source *instead)
 {
 	if (!hwpt->fault && !instead)
 		return NULL;
 	if (hwpt->fault && iommufd_shares_requests(idev->dev))
 		return ERR_PTR(-EINVAL);
-	return iommufd_fault_start(hwpt->fault, idev, pasid, instead);
+	return iommufd_fault_prepare(hwpt->fault, idev, pasid, instead);
 }
 
 static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
@@ -129,7 +145,7 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
 
 /* --- both --- */
 
-/* The layer's record is the same as that of iommufd. */
+/* Whether the layer's record says the same as iommufd's. */
 static bool iommufd_hw_agrees(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
 {
 	struct iommufd_hwpt_nested *nested = iommufd_hwpt_to_nested(hwpt);
@@ -139,11 +155,12 @@ static bool iommufd_hw_agrees(struct device *dev, u32 pasid, struct iommufd_hwpt
 }
 
 /**
- * iommufd_hw_attach() - let a device, or PASID of it, use a page table
+ * iommufd_hw_attach() - attach a page table at a requester id or a PASID
  * @link: the device
- * @pasid: PASID, or IOMMU_NO_PASID
+ * @pasid: PASID, or IOMMU_NO_PASID for the requester id
  * @hwpt: page table
- * @first: no device of the group has it yet; the first one moves the requester ids of all
+ * @first: the first device of the group to attach it. At the requester id, the first one attaches
+ *	the whole group
  *
  * Return: 0, or the errors of the IOMMU layer, with nothing changed
  */
@@ -153,7 +170,7 @@ int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommuf
 	struct iommufd_device *idev = link->idev;
 	int rc = 0;
 
-	link->faults = iommufd_start_faults(idev, pasid, hwpt, NULL);
+	link->faults = iommufd_start_faults(idev, pasid, hwpt);
 	if (IS_ERR(link->faults))
 		return PTR_ERR(link->faults);
 	if (pasid != IOMMU_NO_PASID)
@@ -174,9 +191,10 @@ int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommuf
  * @link: the device
  * @pasid: as given then
  * @hwpt: as given then
- * @last: no other device of the group has it
+ * @last: no other device of the group has it attached
  *
- * When this returns its page faults are answered, and those of tables that it had before.
+ * When this returns, all page faults from here are answered, also those of tables that were
+ * replaced.
  */
 void iommufd_hw_detach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,
 		       bool last)
@@ -190,16 +208,16 @@ void iommufd_hw_detach(struct iommufd_attach_link *link, u32 pasid, struct iommu
 	iommufd_stop_faults(link, pasid);
 }
 
-/* --- one in the place of another --- */
+/* --- replace --- */
 
 /**
- * struct iommufd_swap - preparation of one device of the group for its new page table
- * @node: in a list of them
+ * struct iommufd_swap - one prepared step of a replace: of a table or of a fault handler
+ * @node: in iommufd_swaps.list
  * @hwpt: the new page table
  * @pasid: PASID, or IOMMU_NO_PASID
- * @entry: the IOMMU layer's; NULL in one of a link
- * @link: its page faults are to go elsewhere; NULL in one of @entry
- * @faults: where, or NULL if there never was a handler
+ * @entry: the layer's prepared replace; NULL if this is a step of a fault handler
+ * @link: the device whose page faults change their handler; NULL if this is a step of a table
+ * @faults: the new handler, or NULL if there is none before and after
  */
 struct iommufd_swap {
 	struct list_head node;
@@ -252,7 +270,7 @@ static int iommufd_swap_faults(struct iommufd_swaps *swaps, struct iommufd_attac
 
 	if (IS_ERR(swap))
 		return PTR_ERR(swap);
-	faults = iommufd_start_faults(link->idev, swap->pasid, swap->hwpt, link->faults);
+	faults = iommufd_prepare_faults(link->idev, swap->pasid, swap->hwpt, link->faults);
 	if (IS_ERR(faults))
 		return PTR_ERR(faults);
 	swap->link = link;
@@ -260,7 +278,7 @@ static int iommufd_swap_faults(struct iommufd_swaps *swaps, struct iommufd_attac
 	return 0;
 }
 
-/* The requester ids of the whole group move together, a PASID is moved device by device. */
+/* At the requester id all devices of the group change, at a PASID only those that attached it. */
 static int iommufd_swap_prepare(struct iommufd_swaps *swaps, struct iommufd_attach *attach)
 {
 	struct iommufd_attach_link *link;
@@ -291,26 +309,39 @@ static void iommufd_swap_abort(struct iommufd_swap *swap)
 		iommufd_fault_stop(swap->faults, swap->link->idev->dev, swap->pasid);
 }
 
-/* Page requests of the old table stay with it, to be answered. */
-static void iommufd_swap_commit(struct iommufd_swap *swap)
+/*
+ * The table changes between two changes of the handler, each of which waits for the page requests
+ * that the IOMMU has received. The queue of the old table keeps those that it has, until they are
+ * answered.
+ */
+static void iommufd_swap_commit(struct iommufd_swaps *swaps)
 {
-	if (swap->entry)
-		wd_iommu_replace_commit(swap->entry);
-	if (!swap->faults)
-		return;
-	if (swap->link->faults)
+	struct iommufd_swap *swap;
+
+	list_for_each_entry (swap, &swaps->list, node)
+		if (swap->faults)
+			iommufd_fault_pause(swap->faults, swap->link->idev->dev, swap->pasid);
+	list_for_each_entry (swap, &swaps->list, node)
+		if (swap->entry)
+			wd_iommu_replace_commit(swap->entry);
+	list_for_each_entry (swap, &swaps->list, node) {
+		if (!swap->faults)
+			continue;
 		iommufd_fault_move(swap->link->faults, swap->faults, swap->link->idev->dev,
 				   swap->pasid);
-	swap->link->faults = swap->faults;
+		swap->link->faults = swap->faults;
+	}
 }
 
 /**
  * iommufd_hw_replace() - replace the page table of a whole group
- * @attach: with the old page table
- * @hwpt: the new one
+ * @attach: record of the attachment, which has the old page table
+ * @hwpt: the new page table
  *
- * All steps that may fail are done for all devices before any of them is changed. A request of a
- * device finds the old page table or the new one.
+ * All steps that may fail come first, for all devices; only then the devices change. Each DMA
+ * request finds the old page table or the new one. Each page request reaches the queue of the table
+ * that it was for; one that the IOMMU receives during the change reaches none, and the device
+ * repeats it.
  *
  * Return: 0, or the errors of the IOMMU layer, with nothing changed
  *
@@ -325,11 +356,11 @@ int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 
 	INIT_LIST_HEAD(&swaps.list);
 	rc = iommufd_swap_prepare(&swaps, attach);
+	if (!rc)
+		iommufd_swap_commit(&swaps);
 	list_for_each_entry_safe (swap, next, &swaps.list, node) {
 		if (rc)
 			iommufd_swap_abort(swap);
-		else
-			iommufd_swap_commit(swap);
 		kfree(swap);
 	}
 	list_for_each_entry (link, &attach->links, item)

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Making and removing the areas of an IOAS.
+ * Make and remove the areas of an IOAS.
  *
- * An area is put into the tree as busy, which takes its IOVA; then its memory is pinned without any
- * lock held, since that may take for ever; then it is written into the page tables, and stops being
- * busy. Removal takes the same steps backwards. Other calls that find a busy area get an error and
- * come back later.
+ * iommufd first puts an area into the tree, marked busy, which takes its IOVA. Then it pins the
+ * memory without a lock, since that may take for ever. Then it writes the area into the page
+ * tables, and the area stops being busy. Removal takes the same steps backwards. Another call that
+ * finds a busy area fails; user space may try it again.
  */
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -25,7 +25,7 @@ void iopt_init(struct io_pagetable *iopt)
 	iopt->large_pages = true;
 }
 
-/* No page table is left, so that every area is only a record. */
+/* No page table is left, so no area is in hardware or has pinned memory. */
 void iopt_destroy(struct io_pagetable *iopt)
 {
 	struct interval_tree_node *node;
@@ -55,7 +55,7 @@ static void iopt_area_init(struct iopt_area *area, struct iopt_pages *pages,
 	area->filled = false;
 }
 
-/* The area takes over the caller's reference to @pages, also when it fails. */
+/* Takes over the caller's reference to @pages, also on failure. */
 static struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
 					 unsigned long length)
 {
@@ -108,6 +108,7 @@ static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
 		rc = iopt_check_area(iopt, area, prot);
 		if (rc)
 			return rc;
+		cond_resched();
 	}
 
 	next = *iova;
@@ -118,11 +119,12 @@ static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
 		area->node.last = next + (area->length - 1);
 		next += area->length;
 		interval_tree_insert(&area->node, &iopt->areas);
+		cond_resched();
 	}
 	return 0;
 }
 
-/* No other call has used the areas: they were busy all the time. */
+/* Take areas out of the tree again. They were busy all the time, so no other call uses them. */
 static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *list)
 {
 	struct iopt_area *area;
@@ -133,6 +135,7 @@ static void iopt_withdraw_areas(struct io_pagetable *iopt, struct list_head *lis
 	list_for_each_entry (area, list, build_item) {
 		interval_tree_remove(&area->node, &iopt->areas);
 		iopt_iova_freed(iopt, area->node.start);
+		cond_resched();
 	}
 	mutex_unlock(&iopt->iova_lock);
 }
@@ -147,13 +150,15 @@ static void iopt_publish_areas(struct io_pagetable *iopt, struct list_head *list
 	list_for_each_entry_safe (area, next, list, build_item) {
 		list_del(&area->build_item);
 		area->busy = false;
+		cond_resched();
 	}
 	mutex_unlock(&iopt->iova_lock);
 }
 
 /*
- * Pin areas that have their IOVA, and write them into the page tables. A page may never come, so
- * the set of page tables is free meanwhile, and looked at again afterwards.
+ * Pin areas that have their IOVA, and write them into the page tables. A page may never arrive, so
+ * this drops domains_rwsem while it pins. Page tables may come and go meanwhile: if none is left
+ * afterwards, nothing has to stay pinned.
  */
 static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
 {
@@ -178,9 +183,9 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
  * @iopt: IOAS
  * @list: areas by build_item, not empty; empty after success, unchanged otherwise
  * @length: sum of their lengths
- * @iova: in: where, if @fixed; out: where
+ * @iova: in: the first IOVA, if @fixed; out: the first IOVA
  * @prot: IOMMU_READ, ...
- * @fixed: false to have the IOVA chosen
+ * @fixed: use the given IOVA; false: choose one
  *
  * Return: 0; placement errors of iopt_place_fixed() or iopt_place_auto(); -EPERM, -EINVAL a backing
  * does not fit @prot or the alignment; errors from pinning and from the page tables
@@ -210,7 +215,7 @@ out:
 /**
  * iopt_map_user() - map memory of the calling process
  * @iopt: IOAS
- * @mode: which account is charged
+ * @mode: the account to charge
  * @uptr: first byte
  * @length: bytes; not 0, and @uptr + @length does not wrap
  * @iova: as in iopt_map_areas()
@@ -241,7 +246,7 @@ int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsign
 }
 
 /*
- * The next area that iopt_unmap() has to remove, made busy. NULL at the end of the range.
+ * Mark the next area that iopt_unmap() has to remove as busy. Return: NULL if there is none left.
  */
 static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned long start,
 					 unsigned long last)
@@ -271,7 +276,7 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
  * @last: last IOVA
  * @unmapped: bytes removed, also after an error
  *
- * Areas go in ascending order; areas that are gone when an error occurs stay gone
+ * This removes areas in ascending order. After an error the areas before it stay removed
  * (IOMMUFD-UNMAP-2).
  *
  * Return: 0, also if there was nothing; -EBUSY an area is being changed, -ENOENT one is only partly
@@ -333,13 +338,13 @@ static int iopt_get_piece(struct io_pagetable *iopt, unsigned long start, unsign
 }
 
 /**
- * iopt_get_pieces() - new areas over the backings of a mapped range
+ * iopt_get_pieces() - make new areas over the backings of a mapped range
  * @iopt: IOAS
  * @start: first IOVA
  * @length: bytes
- * @list: gets an area for each area touched, also before an error
+ * @list: receives a new area for each area in the range; after an error some of them
  *
- * Return: 0; -EINVAL nothing asked for, -EOVERFLOW, -ENOENT not mapped without holes, -ENOMEM
+ * Return: 0; -EINVAL @length is 0, -EOVERFLOW, -ENOENT the range has a hole, -ENOMEM
  */
 int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
 		    struct list_head *list)
@@ -358,6 +363,7 @@ int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned lon
 		if (rc || end == last)
 			break;
 		start = end + 1;
+		cond_resched();
 	}
 	mutex_unlock(&iopt->iova_lock);
 	return rc;

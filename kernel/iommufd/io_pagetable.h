@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The content of an IOAS: areas of IOVA over pinned memory, written into any number of I/O page
- * tables.
+ * The content of an IOAS: areas of IOVA over pinned memory. iommufd writes each area into every I/O
+ * page table of the IOAS.
  *
- * Words: "last" is inclusive; a "length" is in bytes and may reach ULONG_MAX; an "index" counts
- * pages from the first page of a backing; a "byte" offset counts from the same place.
+ * Words: a "backing" is the memory behind a mapping (struct iopt_pages); "last" is inclusive; a
+ * "length" is in bytes and may reach ULONG_MAX; an "index" counts pages from the first page of a
+ * backing; a "byte" offset counts from the same place.
  *
  *	io_pagetable --< iopt_area >-- iopt_pages --< iopt_seg --< iopt_run
  *	      |--< iopt_domain
  *
- * iopt_pages is the backing made by one MAP. Areas made by COPY share it, so that a page is pinned
- * and charged once. Memory is pinned when the first page table needs it; the pinned part is kept in
- * segments. A segment lies wholly inside or wholly outside of each range that uses pages; so giving
- * up a range only counts down and frees: removing a mapping needs no memory and cannot fail.
+ * MAP makes an iopt_pages. Areas made by COPY share it, so that iommufd pins and charges a page
+ * once. iommufd pins memory when the first page table needs it, and keeps the pinned part in
+ * segments. Each area covers a segment wholly or not at all. So removing an area only counts down
+ * and frees segments: it needs no memory and cannot fail.
  */
 #ifndef _IO_PAGETABLE_H
 #define _IO_PAGETABLE_H
@@ -28,7 +29,7 @@
 
 struct mm_struct;
 struct task_struct;
-struct user_struct;
+struct cred;
 
 /* The account that is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
 enum iopt_account_mode {
@@ -39,18 +40,18 @@ enum iopt_account_mode {
 
 /**
  * struct io_pagetable - mappings of an IOAS
- * @domains_rwsem: for the set of page tables. Held for reading by each change of a mapping, so that
- *	it is written into all tables or none. While it is held for writing no area changes. Memory
- *	of a process, which may never come, is not touched with it held
+ * @domains_rwsem: for the set of page tables. A change of a mapping holds it for reading, so that
+ *	the change reaches all tables or none. While it is held for writing no area changes. No code
+ *	touches memory of a process under it: the page may never arrive
  * @domains: iopt_domain
  * @iova_lock: for the trees and @full_below
  * @areas: iopt_area.node; never overlap. Changes need @domains_rwsem for reading too
  * @reserved: iopt_reserved.node; may overlap each other, never an area or an allowed range
  * @allowed: iopt_allowed.node; the allow list
- * @full_below: automatic placement need not look below: no IOVA from PAGE_SIZE up to here is free
- * @alignment: every IOVA, length and source offset is a multiple. Changes under both locks
- * @nr_min_pages: page tables by log2 of their smallest page. As @domains
- * @large_pages: hand runs of pages to the page tables, not single pages. As @alignment
+ * @full_below: no IOVA from PAGE_SIZE up to here is free, so automatic placement begins here
+ * @alignment: every IOVA, length and source offset is a multiple of it. Changes under both locks
+ * @nr_min_pages: number of page tables by log2 of their smallest page. Lock as for @domains
+ * @large_pages: hand runs of pages to the page tables, not single pages. Locks as for @alignment
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -68,14 +69,15 @@ struct io_pagetable {
 
 /**
  * struct iopt_area - an interval of IOVA over an interval of a backing
- * @node: IOVA
- * @build_item: in the list of areas being placed together
- * @pages: held
+ * @node: first and last IOVA
+ * @build_item: in the list of areas that one call places
+ * @pages: backing, held
  * @start_byte: offset of the first IOVA in @pages
- * @length: bytes; that of @node once the area has its IOVA
+ * @length: bytes; the same as in @node once the area has an IOVA
  * @prot: IOMMU_READ ...
- * @busy: being built or removed; changes under iova_lock and domains_rwsem for reading. A holder of
- *	the latter for writing leaves busy areas alone; these are in no page table then
+ * @busy: a thread builds or removes the area. Changes under iova_lock and domains_rwsem for
+ *	reading. Code that holds domains_rwsem for writing skips busy areas: they are in no page
+ *	table then
  * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
  *	reading by the thread that made it busy, or for writing
  */
@@ -90,7 +92,7 @@ struct iopt_area {
 	bool filled;
 };
 
-/* IOVA that cannot be mapped. @owner identifies its owner, for removal. */
+/* IOVA that cannot be mapped. iopt_unreserve() finds it by @owner. */
 struct iopt_reserved {
 	struct interval_tree_node node;
 	const void *owner;
@@ -117,7 +119,7 @@ struct iopt_domain {
 	unsigned int nr_outside;
 };
 
-/* Physically contiguous pages: a page frame number of up to 52 address bits, and up to 64 GiB. */
+/* Physically contiguous pages: addresses of up to 52 bits, and up to 64 GiB in one run. */
 struct iopt_run {
 	u64 pfn : 40;
 	u64 npages : 24;
@@ -128,10 +130,10 @@ struct iopt_run {
 /**
  * struct iopt_seg - pinned pages of a backing
  * @node: indexes of the pages
- * @users: areas that have the pages in page tables
+ * @users: number of areas and holds (hold.c) that need the pages
  * @nr_runs: entries of @runs
- * @runs: @inline_run, or allocated
- * @inline_run: place for the only run of contiguous memory
+ * @runs: points to @inline_run, or to allocated memory
+ * @inline_run: the run, if there is only one: contiguous memory needs no allocation
  */
 struct iopt_seg {
 	struct interval_tree_node node;
@@ -142,22 +144,23 @@ struct iopt_seg {
 };
 
 /**
- * struct iopt_pages - memory of a process, as named by one MAP
+ * struct iopt_pages - backing: memory of a process, as given to one MAP
  * @ref: one for each area
  * @account_mode: enum iopt_account_mode, fixed at MAP
  * @writable: devices may be allowed to write it
  * @first_seg_used: @first_seg is in @segs
- * @lost: an IOMMU that did not answer may use the pages for ever: they stay pinned. Only ever set
+ * @lost: an IOMMU did not answer and may use the pages for ever, so they stay pinned. Never cleared
  * @mutex: for @segs and @first_seg_used
- * @source_mm: address space, grabbed (it may be dead)
- * @source_user: the user that is charged, with IOPT_ACCOUNT_USER
+ * @source_mm: address space, held by mmgrab(): the process may have ended
+ * @source_cred: holds the user that is charged, with IOPT_ACCOUNT_USER. Not every Linux 6.1 exports
+ *	what would hold the user alone
  * @source_task: the process that mapped; its RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
  * @uptr: address of the first page
  * @segs: iopt_seg.node
  * @first_seg: place for the first segment
  * @first_area: place for the area of the MAP itself
  *
- * With the two places a small mapping is one allocation, of 256 bytes.
+ * With @first_seg and @first_area inside, a small mapping is one allocation, of 256 bytes.
  */
 struct iopt_pages {
 	struct kref ref;
@@ -167,7 +170,7 @@ struct iopt_pages {
 	bool lost;
 	struct mutex mutex;
 	struct mm_struct *source_mm;
-	struct user_struct *source_user;
+	const struct cred *source_cred;
 	struct task_struct *source_task;
 	unsigned long uptr;
 	struct rb_root_cached segs;
@@ -243,8 +246,8 @@ void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned lo
  * @last: last page of the range
  * @npages: length of the current run
  * @pfn: page frame of its first page
- * @seg: segment that the walk has got to
- * @run: its run that the walk has got to
+ * @seg: segment that the walk has reached
+ * @run: position of the current run in @seg
  * @run_index: first page of that run
  */
 struct iopt_run_iter {

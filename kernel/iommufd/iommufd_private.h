@@ -14,8 +14,8 @@
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
  *	xa_lock of iommufd_ctx.objects (spinlock)
  *
- * The removal of a driver takes most of them, so memory of a process is not touched with one held:
- * a page may never come (userfaultfd, a file system in user space).
+ * The removal of a driver takes most of these locks. So no code touches memory of a process while
+ * it holds one: the page may never arrive (userfaultfd, a file system in user space).
  */
 #ifndef _IOMMUFD_PRIVATE_H
 #define _IOMMUFD_PRIVATE_H
@@ -47,14 +47,14 @@ enum iommufd_object_type {
 };
 
 /**
- * struct iommufd_object - head of everything that has an id
+ * struct iommufd_object - first member of everything that has an id
  * @users: 1 + objects that depend on this one. Only a holder of the object may raise it
  * @wait_cnt: 1 + calls that touch the object right now. Raised under the xa_lock
  * @type: never changes
  * @id: index in iommufd_ctx.objects
  *
- * An object may go when only its existence counts: user space is refused (EBUSY) as long as either
- * count is above 1; a driver that removes its device waits for wait_cnt.
+ * In each count the 1 stands for the object itself. IOMMU_DESTROY fails with EBUSY as long as
+ * either count is above 1; a driver that removes its device waits for wait_cnt instead.
  */
 struct iommufd_object {
 	refcount_t users;
@@ -67,7 +67,7 @@ struct iommufd_ctx;
 
 /**
  * struct iommufd_object_ops - operations of a type of object
- * @destroy: undo the content of an object that is not used any more
+ * @destroy: release what an unused object holds; the caller frees the object itself
  */
 struct iommufd_object_ops {
 	void (*destroy)(struct iommufd_ctx *ictx, struct iommufd_object *obj);
@@ -75,14 +75,14 @@ struct iommufd_object_ops {
 
 /**
  * struct iommufd_ctx - one open of /dev/iommu
- * @file: of this context. In-kernel users hold the context by holding the file
+ * @file: the open file. Drivers hold the context by holding the file
  * @object_ops: by type
  * @objects: id to object. An id is reserved before its object is visible
  * @groups_lock: for @groups and the reference counts of its entries
  * @groups: iommu_group id to iommufd_group, the groups owned by this context
  * @destroy_wait: woken when the wait_cnt of a removed object reaches 0
- * @vfio_ioas: weak reference, under the xa_lock of @objects
- * @account_mode: of mappings to come, under the xa_lock of @objects
+ * @vfio_ioas: not held; the IOAS clears it when it is destroyed. Under the xa_lock of @objects
+ * @account_mode: for later mappings, under the xa_lock of @objects
  */
 struct iommufd_ctx {
 	struct file *file;
@@ -112,12 +112,14 @@ struct iommufd_ucmd {
 	struct iommufd_object *new_obj;
 };
 
-/* Copy the whole structure back, as much of it as the caller knows. */
+/* Copy the structure back to the caller, up to the size that the caller has given. */
 static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len)
 {
 	unsigned long left;
 
-	/* The size of the structure is constant, which spares the copy its check of the stack. */
+	/*
+	 * A constant size: the compiler checks the bounds, and the copy needs no check at run time.
+	 */
 	if (likely(ucmd->user_size >= cmd_len))
 		left = copy_to_user(ucmd->ubuffer, ucmd->cmd, cmd_len);
 	else
@@ -128,7 +130,7 @@ static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len
 /* --- object.c --- */
 struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 					      enum iommufd_object_type type);
-/* @obj is the member of *@ptr that is its struct iommufd_object, first in the structure. */
+/* @obj is the struct iommufd_object in *@ptr; it must be the first member. */
 #define iommufd_object_alloc(ictx, ptr, obj, type)                                              \
 	container_of(__iommufd_object_alloc(                                                    \
 			     ictx,                                                              \
@@ -152,7 +154,7 @@ static inline void iommufd_object_use(struct iommufd_object *obj)
 	refcount_inc(&obj->users);
 }
 
-/* For objects that stay when their last user goes; the existence itself still counts 1. */
+/* For objects that stay without users: their count never falls below 1. */
 static inline void iommufd_object_unuse(struct iommufd_object *obj)
 {
 	WARN_ON(refcount_dec_and_test(&obj->users));
@@ -160,13 +162,13 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
 
 /**
  * struct iommufd_ioas - I/O address space
- * @obj: head
+ * @obj: first member
  * @iopt: its mappings
  * @mutex: for @hwpt_list, and held while a device looks for an automatic HWPT
  * @hwpt_list: automatic iommufd_hwpt_paging on this IOAS, in order of creation
- * @tables_lock: for @tables and the counts of its entries; held while the layer is asked about a
- *	device
- * @tables: iommufd_table that follow this IOAS, the newest first
+ * @tables_lock: for @tables and the counts of its entries; held while iommufd asks the layer
+ *	whether a table suits a device
+ * @tables: each iommufd_table that follows this IOAS, the newest first
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
@@ -201,11 +203,11 @@ int iommufd_option(struct iommufd_ucmd *ucmd);
 int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
 
 /**
- * struct iommufd_table - page table in the IOMMU layer, of one HWPT or several of an IOAS
+ * struct iommufd_table - page table in the IOMMU layer, used by one HWPT of an IOAS or by several
  * @item: in iommufd_ioas.tables, when @filled
  * @domain: the page table
  * @link: its place among the tables of the IOAS
- * @users: HWPTs; iommufd_ioas.tables_lock
+ * @users: number of HWPTs that use it, under iommufd_ioas.tables_lock
  * @filled: @link is in the IOAS
  */
 struct iommufd_table {
@@ -224,10 +226,9 @@ void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table);
 struct iommufd_fault;
 
 /**
- * struct iommufd_hwpt - an object that can be attached: head of the two kinds of hardware page
- * table
- * @obj: head; one user for each attached device and PASID
- * @fault: where its page faults go, held; NULL: nowhere
+ * struct iommufd_hwpt - first member of the two kinds of hardware page table, which can be attached
+ * @obj: first member; one user for each attached device and PASID
+ * @fault: the queue that receives its page faults, held; NULL: it takes none
  * @pasid_compat: made with IOMMU_HWPT_ALLOC_PASID
  */
 struct iommufd_hwpt {
@@ -238,12 +239,12 @@ struct iommufd_hwpt {
 
 /**
  * struct iommufd_hwpt_paging - I/O page table that follows an IOAS
- * @common: head
+ * @common: first member
  * @ioas: held
  * @table: its page table in the IOMMU layer
  * @domain: of @table
  * @hwpt_item: in iommufd_ioas.hwpt_list, if @auto_domain
- * @auto_domain: made by an attach to the IOAS, goes with its last user
+ * @auto_domain: made by an attach to the IOAS, destroyed with its last user
  * @nest_parent: made with IOMMU_HWPT_ALLOC_NEST_PARENT
  * @populated: @table is filled
  */
@@ -260,8 +261,8 @@ struct iommufd_hwpt_paging {
 
 /**
  * struct iommufd_hwpt_nested - I/O page table that user space writes
- * @common: head
- * @parent: translates its addresses, held
+ * @common: first member
+ * @parent: page table that translates the addresses in this one, held
  * @table: in the IOMMU layer
  */
 struct iommufd_hwpt_nested {
@@ -270,7 +271,7 @@ struct iommufd_hwpt_nested {
 	struct wd_pgtable *table;
 };
 
-/* NULL for one that is not nested. */
+/* Return: NULL if @hwpt is not nested. */
 static inline struct iommufd_hwpt_nested *iommufd_hwpt_to_nested(struct iommufd_hwpt *hwpt)
 {
 	if (hwpt->obj.type != IOMMUFD_OBJ_HWPT_NESTED)
@@ -306,12 +307,12 @@ struct iommufd_device;
 
 /**
  * struct iommufd_fault - fault queue
- * @obj: head; one user for the open file, one for each HWPT made with it
+ * @obj: first member; one user for the open file, one for each HWPT made with the queue
  * @ictx: context, held by the file
- * @lock: for everything below; held by the thread of the page request queue, so nothing is
- *	allocated under it
- * @queued: iommufd_fault_group.node, not read yet
- * @delivered: cookie to iommufd_fault_group, read and not answered
+ * @lock: for everything below. The thread that serves all page requests of an IOMMU takes it, so no
+ *	code allocates under it
+ * @queued: groups that nobody has read yet, by wd_fault_group.node
+ * @delivered: cookie to wd_fault_group, for groups that were read and not answered yet
  * @wait: woken when a group is queued
  */
 struct iommufd_fault {
@@ -324,11 +325,12 @@ struct iommufd_fault {
 };
 
 /**
- * struct iommufd_fault_source - a place from where page faults come: a device's PASID
- * @fault: the queue where they go, held; NULL: they are refused
- * @dev_id: the device for user space
- * @groups: iommufd_fault_group.source_node, neither answered by user space nor by us; @fault->lock
- * @before: the source that was here before, if it has groups without an answer, and so on; or NULL
+ * struct iommufd_fault_source - a PASID or requester id of a device that sends page faults
+ * @fault: the queue that receives them, held; NULL: the kernel refuses them
+ * @dev_id: id of the device object, reported to user space
+ * @groups: groups without an answer, by wd_fault_group.source_node; under @fault->lock
+ * @before: the source which this one has replaced, while that still has groups without an answer;
+ *	or NULL. The sources form a list, the newest first
  */
 struct iommufd_fault_source {
 	struct iommufd_fault *fault;
@@ -344,15 +346,18 @@ int iommufd_fault_queue_alloc(struct iommufd_ucmd *ucmd);
 void iommufd_fault_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_fault_refuse(struct iommufd_fault_source *source);
 struct iommufd_fault_source *iommufd_fault_start(struct iommufd_fault *fault,
-						 struct iommufd_device *idev, u32 pasid,
-						 struct iommufd_fault_source *instead);
+						 struct iommufd_device *idev, u32 pasid);
+struct iommufd_fault_source *iommufd_fault_prepare(struct iommufd_fault *fault,
+						   struct iommufd_device *idev, u32 pasid,
+						   struct iommufd_fault_source *instead);
+void iommufd_fault_pause(struct iommufd_fault_source *to, struct device *dev, u32 pasid);
 void iommufd_fault_move(struct iommufd_fault_source *from, struct iommufd_fault_source *to,
 			struct device *dev, u32 pasid);
 void iommufd_fault_free(struct iommufd_fault_source *source);
 void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev, u32 pasid);
 
 /**
- * struct iommufd_group - devices that attach together
+ * struct iommufd_group - devices of an IOMMU group, which are attached together
  * @ref: one for each device
  * @ictx: context
  * @group: IOMMU group, held
@@ -361,9 +366,9 @@ void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev,
  * @nr_pasids: entries of @attaches that are PASIDs
  * @shared: made by a shared bind
  *
- * An exclusive bind has one of these for an IOMMU group, in iommufd_ctx.groups, and owns the DMA of
- * the group. A shared bind has one of its own: contexts share the device by PASID, and the IOMMU
- * layer refuses a PASID that another bind uses.
+ * All exclusive binds to an IOMMU group use one iommufd_group, in iommufd_ctx.groups; the context
+ * then owns the DMA of the group. Each shared bind has an iommufd_group of its own: contexts share
+ * the device by PASID, and the IOMMU layer refuses a PASID that another bind uses.
  */
 struct iommufd_group {
 	struct kref ref;
@@ -375,7 +380,9 @@ struct iommufd_group {
 	bool shared;
 };
 
-/* A HWPT in use at a PASID of a group, in the ledger of iommufd. Under iommufd_group.lock. */
+/*
+ * iommufd's record of an attachment: this HWPT is in use at this PASID. Under iommufd_group.lock.
+ */
 struct iommufd_attach {
 	struct iommufd_hwpt *hwpt;
 	struct list_head links;
@@ -383,8 +390,8 @@ struct iommufd_attach {
 };
 
 /*
- * A device that takes part in an attach; owner of its reserved regions for the requester id. Its
- * page requests have no handler where @faults is NULL.
+ * A device that takes part in an attachment. At the requester id, the link also is the owner of the
+ * device's reserved regions in the IOAS. If @faults is NULL, its page requests have no handler.
  */
 struct iommufd_attach_link {
 	struct list_head item;
@@ -395,7 +402,7 @@ struct iommufd_attach_link {
 
 /**
  * struct iommufd_device - a bound device
- * @obj: head; one user for the driver that bound it
+ * @obj: first member; one user for the driver that bound it
  * @ictx: held until unbind
  * @dev: held until unbind
  * @igroup: see struct iommufd_group

@@ -2,7 +2,7 @@
 /*
  * Which IOVA may be used: placement of mappings, reservations and the allow list.
  *
- * All functions with an iopt need iova_lock, except where they say that they take it.
+ * The caller of a function with an iopt holds iova_lock, unless the function says that it takes it.
  */
 #include <linux/log2.h>
 #include <linux/mm.h>
@@ -19,8 +19,9 @@
 #endif
 
 /*
- * First free interval of [from, limit]: not reserved and, with @areas, not mapped. The lowest node
- * that reaches into the rest of the window either covers its beginning or ends the gap.
+ * Find the first free interval in [from, limit]: not reserved and, if @areas is set, not mapped.
+ * The lowest node in the window either covers its beginning, so the search goes on after the node,
+ * or ends the gap.
  */
 static bool iopt_next_gap(struct io_pagetable *iopt, unsigned long from, unsigned long limit,
 			  bool areas, unsigned long *start, unsigned long *last)
@@ -67,7 +68,7 @@ bool iopt_next_usable(struct io_pagetable *iopt, unsigned long from, unsigned lo
 	return iopt_next_gap(iopt, from, ULONG_MAX, false, start, last);
 }
 
-/* An area or a reservation that began at @start is gone. */
+/* To be called after the removal of an area or a reservation that began at @start. */
 void iopt_iova_freed(struct io_pagetable *iopt, unsigned long start)
 {
 	lockdep_assert_held(&iopt->iova_lock);
@@ -103,7 +104,9 @@ int iopt_place_fixed(struct io_pagetable *iopt, unsigned long iova, unsigned lon
 	return 0;
 }
 
-/* First fit in a window: the first multiple of @align of a gap, plus the offset in the page. */
+/*
+ * First fit in a window: take the first multiple of @align in a gap, plus the offset in the page.
+ */
 static bool iopt_fit(struct io_pagetable *iopt, unsigned long from, unsigned long limit,
 		     unsigned long align, unsigned long offset, unsigned long length,
 		     unsigned long *iova)
@@ -130,8 +133,8 @@ static bool iopt_fit(struct io_pagetable *iopt, unsigned long from, unsigned lon
 }
 
 /*
- * The window that begins with an entry of the allow list, including entries that follow without a
- * gap.
+ * Find the window that begins with this entry of the allow list: entries that follow without a gap
+ * belong to it. Return: the first entry after the window.
  */
 static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node *node,
 						      unsigned long *last)
@@ -148,13 +151,13 @@ static struct interval_tree_node *iopt_allowed_window(struct interval_tree_node 
 /**
  * iopt_place_auto() - choose an IOVA
  * @iopt: IOAS
- * @addr: address of the source; its alignment is kept so that large pages can be used
+ * @addr: address of the source; the IOVA gets the same alignment, so that large pages can be used
  * @length: bytes, not 0
- * @iova: the choice, lowest first; never 0 nor in the last page
+ * @iova: receives the lowest IOVA that fits; never 0 nor in the last page
  *
  * The algorithm is part of the ABI (IOMMUFD-IOVA-5).
  *
- * Return: 0; -EOVERFLOW, -EINVAL finer than the alignment of the IOAS, -ENOSPC
+ * Return: 0; -EOVERFLOW, -EINVAL the source is aligned less than the IOAS needs, -ENOSPC
  */
 int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long length,
 		    unsigned long *iova)
@@ -190,7 +193,7 @@ int iopt_place_auto(struct io_pagetable *iopt, unsigned long addr, unsigned long
 	return -ENOSPC;
 }
 
-/* IOMMUFD-IOVA-4: reserve with a node of the caller's; no mapped or allowed IOVA may overlap it. */
+/* IOMMUFD-IOVA-4: reserve with the caller's node. -EADDRINUSE if the range is mapped or allowed. */
 int __iopt_reserve(struct io_pagetable *iopt, struct iopt_reserved *resv, unsigned long start,
 		   unsigned long last)
 {
@@ -254,7 +257,7 @@ void iopt_unreserve(struct io_pagetable *iopt, const void *owner)
 	mutex_unlock(&iopt->iova_lock);
 }
 
-/* Add an entry to a list that is being made. -EINVAL if it overlaps an earlier one. */
+/* Add an entry to a new allow list. -EINVAL if it overlaps an earlier entry. */
 int iopt_allow(struct rb_root_cached *list, unsigned long start, unsigned long last)
 {
 	struct iopt_allowed *allowed;
@@ -300,6 +303,7 @@ int iopt_set_allowed(struct io_pagetable *iopt, struct rb_root_cached *list)
 			rc = -EADDRINUSE;
 			break;
 		}
+		cond_resched();
 	}
 	if (!rc)
 		swap(iopt->allowed, *list);

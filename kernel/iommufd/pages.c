@@ -2,24 +2,23 @@
 /*
  * Backings and their segments: which pages are pinned and how many areas need them.
  *
- * Pinning a range goes from its first page to its last: a segment that exists is cut at the ends of
- * the range, and counted up; missing pages are pinned as a new segment. So a segment lies inside or
- * outside of every range ever pinned, and unpinning counts down whole segments: no memory is needed
- * for it.
+ * To pin a range, this goes from its first page to its last. It splits existing segments at the
+ * ends of the range and counts them up; it pins missing pages as new segments. So each segment lies
+ * wholly inside or wholly outside of every pinned range. To unpin a range, this counts down whole
+ * segments, which needs no memory.
  */
 #include <linux/cred.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "io_pagetable.h"
 
 /**
- * iopt_pages_alloc() - backing for memory of the calling process; nothing is pinned
- * @mode: which account is charged
+ * iopt_pages_alloc() - make a backing for memory of the calling process, without pinning it
+ * @mode: the account to charge when it is pinned
  * @uptr: first byte
  * @writable: devices may be allowed to write it
  *
@@ -40,7 +39,7 @@ struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long u
 	if (mode != IOPT_ACCOUNT_NONE)
 		pages->source_task = get_task_struct(current->group_leader);
 	if (mode == IOPT_ACCOUNT_USER)
-		pages->source_user = get_uid(current_user());
+		pages->source_cred = get_current_cred();
 	pages->uptr = uptr & PAGE_MASK;
 	pages->writable = writable;
 	return pages;
@@ -52,8 +51,8 @@ static void iopt_pages_release(struct kref *ref)
 
 	WARN_ON(!RB_EMPTY_ROOT(&pages->segs.rb_root));
 	mmdrop(pages->source_mm);
-	if (pages->source_user)
-		free_uid(pages->source_user);
+	if (pages->source_cred)
+		put_cred(pages->source_cred);
 	if (pages->source_task)
 		put_task_struct(pages->source_task);
 	mutex_destroy(&pages->mutex);
@@ -103,7 +102,7 @@ static void iopt_seg_free(struct iopt_pages *pages, struct iopt_seg *seg)
 		kfree(seg);
 }
 
-/* Run of @seg that has the page @index, and the index at which the run begins. */
+/* Return: the number of the run of @seg that has the page @index; @run_index: where it begins. */
 static unsigned int iopt_seg_run_at(const struct iopt_seg *seg, unsigned long index,
 				    unsigned long *run_index)
 {
@@ -116,7 +115,9 @@ static unsigned int iopt_seg_run_at(const struct iopt_seg *seg, unsigned long in
 	return i;
 }
 
-/* Make @index the first page of a segment. */
+/*
+ * Split the segment that has the page @index, so that @index becomes the first page of a segment.
+ */
 static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
 {
 	struct iopt_seg *seg = iopt_seg_find(pages, index, index), *tail;
@@ -142,7 +143,7 @@ static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
 	tail->nr_runs = nr_tail;
 	tail->users = seg->users;
 
-	/* The run that is cut, or that begins the tail if nothing of it stays in front. */
+	/* Divide the run that has the page. If it begins there, all of it goes to the tail. */
 	head_pages = index - run_index;
 	tail->runs[0].pfn += head_pages;
 	tail->runs[0].npages -= head_pages;
@@ -162,9 +163,8 @@ static bool iopt_seg_missing(struct iopt_pages *pages, unsigned long first, unsi
 }
 
 /*
- * Pin pages that are not pinned yet. The mutex is dropped meanwhile, since a page may never come.
- * If another thread has pinned some of the pages in the meantime this thread gives its pins back:
- * -EAGAIN.
+ * Pin pages that are not pinned yet. This drops the mutex meanwhile, since a page may never arrive.
+ * Return: -EAGAIN if another thread has pinned some of the pages by then; nothing is pinned here.
  */
 static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
@@ -190,8 +190,9 @@ static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsign
 }
 
 /*
- * Count up the segment that has the page @index, cut to [@index, @last]; @next is the page after
- * it. -ENOENT if the page is not pinned, with @next the first one that is, or the one after @last.
+ * Split the segment that has the page @index, so that it lies in [@index, @last], and count it up.
+ * @next: the page after the segment. Return: -ENOENT if the page is not pinned; then @next is the
+ * first page that is pinned, or the one after @last.
  */
 static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned long last,
 			unsigned long *next)
@@ -220,9 +221,9 @@ static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned 
  * @first: index of the first page
  * @last: index of the last page
  *
- * No memory of the process is touched, so this does not wait for a page.
+ * This touches no memory of the process, so it never waits for a page.
  *
- * Return: 0; -EAGAIN a page is not pinned, -ENOMEM; the pins are as before then
+ * Return: 0; -EAGAIN a page is not pinned, -ENOMEM; after an error nothing has changed
  */
 int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
@@ -235,6 +236,7 @@ int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned
 		rc = iopt_seg_use(pages, index, last, &next);
 		if (!rc)
 			index = next;
+		cond_resched();
 	}
 	if (rc && index > first)
 		iopt_pages_unpin(pages, first, index - 1);
@@ -242,16 +244,16 @@ int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned
 }
 
 /**
- * iopt_pages_pin() - pin a range, once more if it is pinned already
+ * iopt_pages_pin() - pin a range, or count its pins up
  * @pages: backing; its mutex is taken here, and not held while memory is touched
  * @first: index of the first page
  * @last: index of the last page
  *
- * May wait as long as the process likes: no lock that others need may be held.
+ * The process can make this wait for ever, so the caller holds no lock that others need.
  *
- * Return: 0; -EFAULT memory is not there or may not be accessed so, -ENOMEM out of memory or over
- * the limit, -EINTR the caller is being killed, other errors of pinning; the pins are as before
- * then
+ * Return: 0; -EFAULT no memory there, or no right to access it, -ENOMEM out of memory or over the
+ * limit, -EINTR the caller is being killed, other errors of pinning; after an error nothing has
+ * changed
  *
  * Rules: IOMMUFD-MAP-5, IOMMUFD-COPY-3.
  */
@@ -269,6 +271,7 @@ int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long 
 			index = next;
 		else if (rc == -EAGAIN)
 			rc = 0;
+		cond_resched();
 	}
 	if (rc && index > first)
 		iopt_pages_unpin(pages, first, index - 1);
@@ -300,10 +303,11 @@ void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned lo
 		}
 		if (end)
 			break;
+		cond_resched();
 	}
 }
 
-/* Begin a walk over [first, last], which is pinned; iopt_run_next() goes to the first run. */
+/* Begin a walk over the pinned range [first, last]. Call iopt_run_next() to get the first run. */
 void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsigned long first,
 		    unsigned long last)
 {
@@ -315,7 +319,7 @@ void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsign
 		iter->run = iopt_seg_run_at(iter->seg, first, &iter->run_index);
 }
 
-/* Step to the run after the current one; false at the end of a segment without a next one. */
+/* Step to the next run, also into the next segment. Return: false if there is none. */
 static bool iopt_run_step(struct iopt_run_iter *iter)
 {
 	iter->run_index += iter->seg->runs[iter->run].npages;
@@ -326,7 +330,9 @@ static bool iopt_run_step(struct iopt_run_iter *iter)
 	return iter->seg;
 }
 
-/* Next maximal run; runs of neighbouring segments are joined. False at the end of the range. */
+/*
+ * Go to the next run, joined with contiguous runs after it. Return: false at the end of the range.
+ */
 bool iopt_run_next(struct iopt_run_iter *iter)
 {
 	unsigned long skip, end;

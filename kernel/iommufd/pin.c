@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pinning memory of a process and charging for it (IOMMUFD-PIN-1, IOMMUFD-PIN-2).
+ * Pin memory of a process and charge for it (IOMMUFD-PIN-1, IOMMUFD-PIN-2).
  *
- * Pins are long-term, and dirty pages only if the backing is writable. They are taken batch by
- * batch and kept as runs of contiguous pages, so that 1 GiB of contiguous memory is one word.
+ * Pins are long-term. Unpinning makes pages dirty only if the backing is writable. iommufd pins
+ * batch by batch and stores runs of contiguous pages: 1 GiB of contiguous memory takes one word.
  */
 #include <linux/atomic.h>
+#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -20,13 +21,14 @@
 
 #define IOPT_STACK_BATCH 8
 #define IOPT_BATCH (PAGE_SIZE / sizeof(struct page *))
-/* Pages that are given back between two calls of the scheduler. */
+/* Pages to unpin between two calls of cond_resched(). */
 #define IOPT_RELEASE_STEP 0x1000
 
 /*
- * Memory that is pinned for reading only, on a kernel where such a pin leaves copy-on-write in
- * place: WD_FOLL_UNSHARE ends it, and is for memory that has it. Anything else, above all a shared
- * mapping of a file, would become dirty by it. It does not look whether the process may read.
+ * Pin memory for reading on a kernel where such a pin leaves copy-on-write in place: a later write
+ * of the process would give it another page than the device has. WD_FOLL_UNSHARE makes the copy
+ * now. It is only for copy-on-write mappings; it would make others dirty, above all a shared
+ * mapping of a file. It does not check whether the process may read, so this function does.
  */
 static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
 			      struct page **batch)
@@ -42,7 +44,7 @@ static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsi
 	if (is_cow_mapping(vma->vm_flags)) {
 		pinned = pin_user_pages_remote(mm, addr, npages, flags | WD_FOLL_UNSHARE, batch,
 					       NULL, NULL);
-		/* Huge pages of hugetlbfs that the process may not write cannot be unshared. */
+		/* -EFAULT: hugetlbfs cannot unshare a huge page that the process may not write. */
 		if (pinned != -EFAULT)
 			return pinned;
 		npages = 1;
@@ -71,20 +73,23 @@ static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigne
 	if (own && (pages->writable || !WD_FOLL_UNSHARE))
 		return pin_user_pages_fast(addr, npages, flags, batch);
 
-	/* The process may have gone, or may be another one than that which runs. */
+	/* Another process may have made the mapping, and may have ended since. */
 	if (!own && !mmget_not_zero(mm))
 		return -EFAULT;
 	if (!mmap_read_lock_killable(mm)) {
 		pinned = iopt_pin_locked(pages, addr, npages, batch);
 		mmap_read_unlock(mm);
 	}
-	/* The end of an mm stops queues that work in it, and takes the locks for that. */
+	/*
+	 * The last put of an mm stops the queues that work in it, which takes locks: do it
+	 * elsewhere.
+	 */
 	if (!own)
 		mmput_async(mm);
 	return pinned;
 }
 
-/* Room for one more run: from the one inside the segment to an array that doubles. */
+/* Make room for one more run. When @inline_run is full, use an array, and double it when needed. */
 static int iopt_seg_grow(struct iopt_seg *seg, unsigned int *capacity)
 {
 	unsigned int wanted = max(*capacity * 2, 16U);
@@ -148,7 +153,9 @@ static unsigned long iopt_seg_npages(const struct iopt_seg *seg)
 	return seg->node.last - seg->node.start + 1;
 }
 
-/* The limit of the process that mapped, as it is now; no more than fits into the counters. */
+/*
+ * The current limit of the process that mapped, in pages, and at most what the counters can hold.
+ */
 static unsigned long iopt_lock_limit(const struct iopt_pages *pages)
 {
 	return min_t(unsigned long, task_rlimit(pages->source_task, RLIMIT_MEMLOCK), LONG_MAX) >>
@@ -158,7 +165,7 @@ static unsigned long iopt_lock_limit(const struct iopt_pages *pages)
 static int iopt_charge_user(struct iopt_pages *pages, unsigned long npages)
 {
 	const long limit = iopt_lock_limit(pages);
-	atomic_long_t *locked = &pages->source_user->locked_vm;
+	atomic_long_t *locked = &pages->source_cred->user->locked_vm;
 	long old, new;
 
 	do {
@@ -206,7 +213,7 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 		return;
 	atomic64_sub(npages, &mm->pinned_vm);
 	if (pages->account_mode == IOPT_ACCOUNT_USER) {
-		atomic_long_sub(npages, &pages->source_user->locked_vm);
+		atomic_long_sub(npages, &pages->source_cred->user->locked_vm);
 	} else if (pages->account_mode == IOPT_ACCOUNT_MM) {
 		mmap_write_lock(mm);
 		WARN_ON(mm->locked_vm < npages);
@@ -216,9 +223,8 @@ static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
 }
 
 /*
- * Batch by batch: charged, then pinned. So a process never has more pinned than its limit, and
- * stops pinning when it is killed. @charged counts the charged pages, also after an error.
- * (IOMMUFD-PIN-3)
+ * Charge and pin batch by batch. So a process never has more memory pinned than its limit allows,
+ * and a killed process soon stops. @charged: pages charged, also after an error. (IOMMUFD-PIN-3)
  */
 static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct page **batch,
 			 unsigned long max_batch, unsigned long *charged)
@@ -258,10 +264,10 @@ static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct 
 
 /**
  * iopt_seg_pin() - pin the pages of a new segment and charge for them
- * @pages: backing, mutex not held: a page may never come
+ * @pages: backing. The caller does not hold its mutex, since a page may never arrive
  * @seg: has its indexes, and no runs; not in the tree yet
  *
- * On error nothing stays pinned; iopt_seg_free() by the caller.
+ * After an error nothing stays pinned; the caller frees @seg.
  *
  * Return: 0; -EFAULT, -ENOMEM, -EINTR the caller is being killed, errors of pinning
  */
@@ -288,7 +294,7 @@ int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 	return rc;
 }
 
-/* Give the pages of a segment back, if no device can use them any more. */
+/* Unpin the pages of a segment. Keep them pinned if a dead IOMMU may still use them. */
 void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	lockdep_assert_held(&pages->mutex);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ownership of the function: binding of a file to an iommufd, attachment of page tables at the
- * requester id and at PASIDs, and the way back (IOMMUFD-VFIO-1 to IOMMUFD-VFIO-3).
+ * Ownership of the function: bind a file to an iommufd, attach page tables at the requester id and
+ * at PASIDs, and undo both (IOMMUFD-VFIO-1 to IOMMUFD-VFIO-3).
  *
- * The binding is exclusive: the DMA of the function's whole IOMMU group is blocked, except through
- * the attached tables.
+ * The bind is exclusive: the DMA of the function's whole IOMMU group is blocked, except through the
+ * attached tables.
  */
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "iommu_master.h"
@@ -23,6 +24,7 @@ static void wd_vfio_detach_all(struct wd_vfio *wd)
 	xa_for_each (&wd->pasids, pasid, entry) {
 		iommufd_device_detach(wd->idev, pasid);
 		xa_erase(&wd->pasids, pasid);
+		cond_resched();
 	}
 	if (wd->attached)
 		iommufd_device_detach(wd->idev, IOMMU_NO_PASID);
@@ -30,11 +32,11 @@ static void wd_vfio_detach_all(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_take_back() - the end of an ownership
- * @wd: owned; its lock and the lock of the PCI device are held
+ * wd_vfio_take_back() - end the ownership of a function
+ * @wd: owned; the caller holds its lock and the lock of the PCI device
  *
- * Cannot fail. DMA is stopped first, and the function is reset before another owner can have it. A
- * function that cannot be reset keeps its registers, but has no bus mastering.
+ * Cannot fail. This stops DMA first, and resets the function before another file can own it. A
+ * function that cannot be reset keeps the content of its registers, but has no bus mastering.
  */
 void wd_vfio_take_back(struct wd_vfio *wd)
 {
@@ -58,7 +60,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_close() - a file gives up its function
+ * wd_vfio_close() - end the ownership by a file
  * @vfile: bound or not
  */
 void wd_vfio_close(struct wd_vfio_file *vfile)
@@ -125,7 +127,9 @@ static int wd_vfio_bind_verb(void *file, int fd, u32 *id)
 	struct wd_vfio_file *vfile = file;
 	int ret;
 
-	mutex_lock(&vfile->wd->lock);
+	ret = mutex_lock_killable(&vfile->wd->lock);
+	if (ret)
+		return ret;
 	ret = wd_vfio_bind(vfile, fd, id);
 	mutex_unlock(&vfile->wd->lock);
 	return ret;
@@ -169,17 +173,20 @@ static int wd_vfio_attach_pasid(struct wd_vfio *wd, u32 pasid, u32 *pt_id)
 
 static void wd_vfio_detach(struct wd_vfio *wd, bool by_pasid, u32 pasid)
 {
-	trace_wd_vfio_detach(&wd->pdev->dev, by_pasid ? pasid : 0);
-	if (by_pasid) {
-		if (xa_erase(&wd->pasids, pasid))
-			iommufd_device_detach(wd->idev, pasid);
-	} else if (wd->attached) {
-		iommufd_device_detach(wd->idev, IOMMU_NO_PASID);
+	if (by_pasid ? !xa_erase(&wd->pasids, pasid) : !wd->attached)
+		return;
+	if (!by_pasid) {
 		wd->attached = false;
+		pasid = IOMMU_NO_PASID;
 	}
+	trace_wd_vfio_detach(&wd->pdev->dev, pasid);
+	iommufd_device_detach(wd->idev, pasid);
 }
 
-/* -EAGAIN: memory of *@ictx, which is held then, has to be pinned first, without our lock. */
+/*
+ * Return: -EAGAIN if memory of the context has to be pinned first, without the function's lock.
+ * Then *@ictx is the context, held for the caller.
+ */
 static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, u32 *pt_id,
 			  bool *replaced, struct iommufd_ctx **ictx)
 {
@@ -194,10 +201,11 @@ static int wd_vfio_attach(struct wd_vfio_file *vfile, bool by_pasid, u32 pasid, 
 		ret = wd_vfio_attach_pasid(wd, pasid, pt_id);
 	else
 		ret = wd_vfio_attach_rid(wd, pt_id);
-	trace_wd_vfio_attach(&wd->pdev->dev, by_pasid ? pasid : 0, *pt_id, ret);
 	if (ret == -EAGAIN) {
 		*ictx = iommufd_device_to_ictx(wd->idev);
 		iommufd_ctx_get(*ictx);
+	} else {
+		trace_wd_vfio_attach(&wd->pdev->dev, by_pasid ? pasid : 0, *pt_id, ret);
 	}
 	mutex_unlock(&wd->lock);
 	return ret;

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Driver that gives PCI functions whole to programs: it takes a function only if driver_override
- * names it, and makes a device file for each with VFIO's device file interface (IOMMUFD-VFIO-1).
+ * Driver that gives whole PCI functions to programs. It takes a function only if the function's
+ * driver_override names it, and makes a device file with VFIO's interface for each function
+ * (IOMMUFD-VFIO-1).
  *
- * Names differ from those of Linux's VFIO (class vfio, later vfio-dev), so that both can be loaded.
+ * Programs look for BDF/vfio-dev/vfioN in sysfs and for /dev/vfio/devices/vfioN (IOMMUFD-VFIO-6).
+ * Linux's VFIO makes the folder by a class of that name, which it could not register any more if
+ * this driver had done so. So this driver makes the folder itself, and the device in it has no
+ * class. Linux sends no uevent for such a device.
  */
 #include <linux/idr.h>
 #include <linux/iommu.h>
@@ -12,6 +16,7 @@
 #include <linux/pm.h>
 #include <linux/slab.h>
 
+#include "compat.h"
 #include "iommu_master.h"
 #include "iommu_pasid.h"
 #include "wd_vfio.h"
@@ -19,18 +24,25 @@
 #define WD_VFIO_NAME "wd_vfio"
 #define WD_VFIO_MAX_DEVICES 256
 
-static char *wd_vfio_devnode(struct device *dev, umode_t *mode)
+/* Linux's VFIO counts from 0. If it makes device files, stay away from their names. */
+#ifdef CONFIG_VFIO_DEVICE_CDEV
+#define WD_VFIO_FIRST 1000
+#else
+#define WD_VFIO_FIRST 0
+#endif
+
+static dev_t wd_vfio_devt;
+static DEFINE_IDA(wd_vfio_ids);
+
+static char *wd_vfio_devnode(wd_devnode_device *dev, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {
 	return kasprintf(GFP_KERNEL, "vfio/devices/%s", dev_name(dev));
 }
 
-static struct class wd_vfio_class = {
-	.name = "wd-vfio",
+static const struct device_type wd_vfio_type = {
+	.name = WD_VFIO_NAME,
 	.devnode = wd_vfio_devnode,
 };
-
-static dev_t wd_vfio_devt;
-static DEFINE_IDA(wd_vfio_ids);
 
 static void wd_vfio_device_release(struct device *dev)
 {
@@ -51,7 +63,8 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	wd = kzalloc(sizeof(*wd), GFP_KERNEL);
 	if (!wd)
 		return ERR_PTR(-ENOMEM);
-	ret = ida_alloc_max(&wd_vfio_ids, WD_VFIO_MAX_DEVICES - 1, GFP_KERNEL);
+	ret = ida_alloc_range(&wd_vfio_ids, WD_VFIO_FIRST, WD_VFIO_FIRST + WD_VFIO_MAX_DEVICES - 1,
+			      GFP_KERNEL);
 	if (ret < 0) {
 		kfree(wd);
 		return ERR_PTR(ret);
@@ -64,11 +77,10 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	xa_init(&wd->pasids);
 
 	device_initialize(&wd->dev);
-	wd->dev.class = &wd_vfio_class;
-	wd->dev.parent = &pdev->dev;
+	wd->dev.type = &wd_vfio_type;
 	wd->dev.release = wd_vfio_device_release;
-	wd->dev.devt = MKDEV(MAJOR(wd_vfio_devt), wd->id);
-	ret = dev_set_name(&wd->dev, "wdvfio%d", wd->id);
+	wd->dev.devt = MKDEV(MAJOR(wd_vfio_devt), wd->id - WD_VFIO_FIRST);
+	ret = dev_set_name(&wd->dev, "vfio%d", wd->id);
 	if (ret) {
 		put_device(&wd->dev);
 		return ERR_PTR(ret);
@@ -76,7 +88,32 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	return wd;
 }
 
-/* Memory on, DMA off, and as after power-on: the state of the previous driver must not leak. */
+static int wd_vfio_files_add(struct wd_vfio *wd)
+{
+	int ret;
+
+	wd->folder = kobject_create_and_add("vfio-dev", &wd->pdev->dev.kobj);
+	if (!wd->folder)
+		return -ENOMEM;
+	wd->dev.kobj.parent = wd->folder;
+	cdev_init(&wd->cdev, &wd_vfio_fops);
+	wd->cdev.owner = THIS_MODULE;
+	ret = cdev_device_add(&wd->cdev, &wd->dev);
+	if (ret)
+		kobject_put(wd->folder);
+	return ret;
+}
+
+static void wd_vfio_files_remove(struct wd_vfio *wd)
+{
+	cdev_device_del(&wd->cdev, &wd->dev);
+	kobject_put(wd->folder);
+}
+
+/*
+ * Switch memory on and DMA off, and reset the function, so that no program sees the state that the
+ * previous driver has left.
+ */
 static int wd_vfio_enable(struct wd_vfio *wd)
 {
 	struct pci_dev *pdev = wd->pdev;
@@ -116,7 +153,7 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
-	/* Without an IOMMU nothing would keep the function within the memory of its owner. */
+	/* Without an IOMMU the function could reach memory of others than its owner. */
 	if (!device_iommu_mapped(&pdev->dev)) {
 		dev_err(&pdev->dev, "no IOMMU translates for this function\n");
 		return -EINVAL;
@@ -127,10 +164,8 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = wd_vfio_enable(wd);
 	if (ret)
 		goto err_put;
-	cdev_init(&wd->cdev, &wd_vfio_fops);
-	wd->cdev.owner = THIS_MODULE;
 	pci_set_drvdata(pdev, wd);
-	ret = cdev_device_add(&wd->cdev, &wd->dev);
+	ret = wd_vfio_files_add(wd);
 	if (ret)
 		goto err_disable;
 	return 0;
@@ -144,8 +179,8 @@ err_put:
 }
 
 /*
- * Unlike Linux's VFIO this does not wait for the owner: it loses the function now, and gets -ENODEV
- * from then on.
+ * Take the function away from its owner, which gets -ENODEV from now on. Linux's VFIO would wait
+ * for the owner instead.
  */
 static void wd_vfio_revoke(struct wd_vfio *wd)
 {
@@ -161,22 +196,22 @@ static void wd_vfio_remove(struct pci_dev *pdev)
 {
 	struct wd_vfio *wd = pci_get_drvdata(pdev);
 
-	cdev_device_del(&wd->cdev, &wd->dev);
+	wd_vfio_files_remove(wd);
 	wd_vfio_revoke(wd);
 	wd_vfio_disable(wd);
 	pci_set_drvdata(pdev, NULL);
 	put_device(&wd->dev);
 }
 
-/* Programs still run while the machine shuts down: take their functions away. */
+/* Programs still run when the machine shuts down, so take their functions away. */
 static void wd_vfio_shutdown(struct pci_dev *pdev)
 {
 	wd_vfio_revoke(pci_get_drvdata(pdev));
 }
 
 /*
- * The function is reset, so that it does not matter whether the machine really slept. Attachments
- * stay; the owner finds the function as after a reset, without bus mastering.
+ * Reset the function, so that the owner finds the same state whether the machine really slept or
+ * not: a function after a reset, without bus mastering. Attachments stay.
  */
 static int wd_vfio_suspend(struct device *dev)
 {
@@ -207,7 +242,7 @@ static int wd_vfio_resume(struct device *dev)
 
 static DEFINE_SIMPLE_DEV_PM_OPS(wd_vfio_pm_ops, wd_vfio_suspend, wd_vfio_resume);
 
-/* From the PCI core, or from the driver of an IOMMU unit that is dead. */
+/* The PCI core calls this, or the driver of a dead IOMMU unit. */
 static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
 {
 	struct wd_vfio *wd = pci_get_drvdata(pdev);
@@ -219,7 +254,10 @@ static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel
 						    : PCI_ERS_RESULT_CAN_RECOVER;
 }
 
-/* Of the owner, of the driver itself, or by sysfs; in the first two cases the lock is held. */
+/*
+ * A reset by the owner, by this driver, or by sysfs. In the first two cases the caller holds
+ * wd_vfio.lock, so this must not take it.
+ */
 static void wd_vfio_reset_prepare(struct pci_dev *pdev)
 {
 	wd_iommu_reset_prepare(&pdev->dev);
@@ -246,6 +284,8 @@ static struct pci_driver wd_vfio_driver = {
 	.driver_managed_dma = true,
 };
 
+static struct wd_iommu_asker wd_vfio_asker = {.driver = &wd_vfio_driver.driver};
+
 static int __init wd_vfio_module_init(void)
 {
 	int ret;
@@ -253,17 +293,14 @@ static int __init wd_vfio_module_init(void)
 	ret = alloc_chrdev_region(&wd_vfio_devt, 0, WD_VFIO_MAX_DEVICES, WD_VFIO_NAME);
 	if (ret)
 		return ret;
-	ret = class_register(&wd_vfio_class);
-	if (ret)
-		goto err_region;
+	wd_iommu_asker_add(&wd_vfio_asker);
 	ret = pci_register_driver(&wd_vfio_driver);
 	if (ret)
-		goto err_class;
+		goto err_asker;
 	return 0;
 
-err_class:
-	class_unregister(&wd_vfio_class);
-err_region:
+err_asker:
+	wd_iommu_asker_remove(&wd_vfio_asker);
 	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
 	return ret;
 }
@@ -271,7 +308,7 @@ err_region:
 static void __exit wd_vfio_module_exit(void)
 {
 	pci_unregister_driver(&wd_vfio_driver);
-	class_unregister(&wd_vfio_class);
+	wd_iommu_asker_remove(&wd_vfio_asker);
 	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
 	ida_destroy(&wd_vfio_ids);
 }

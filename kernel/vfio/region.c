@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * BARs: reads and writes through the file, mappings, and taking all of them away.
+ * BARs: reads and writes through the file, mappings, and their revocation.
  *
- * While memory is off (the command register's bit, a reset, no owner) reads and writes are -EIO
- * and mappings SIGBUS. Pages come one by one by the fault handler: a page that mmap() inserted
- * could miss a revocation that ran before the VMA was in the file's tree.
+ * While memory is off (by the command register, during a reset, or without an owner) reads and
+ * writes fail with -EIO, and accesses to mappings raise SIGBUS. The driver inserts pages one by one
+ * on page faults. If mmap() inserted them, a revocation could run before the VMA is in the file's
+ * tree, and miss them.
  */
 #include <linux/io-64-nonatomic-lo-hi.h>
 #include <linux/io.h>
@@ -19,7 +20,7 @@
 
 #define WD_VFIO_PGOFF_SHIFT (WD_VFIO_OFFSET_SHIFT - PAGE_SHIFT)
 
-/* Find the MSI-X table. Messages belong to the kernel: owners must not write there. */
+/* Find the MSI-X table. The kernel owns the messages, so the owner must not write the table. */
 static void wd_vfio_find_msix(struct wd_vfio *wd)
 {
 	struct pci_dev *pdev = wd->pdev;
@@ -35,7 +36,7 @@ static void wd_vfio_find_msix(struct wd_vfio *wd)
 		wd->msix_table + (resource_size_t)pci_msix_vec_count(pdev) * PCI_MSIX_ENTRY_SIZE;
 }
 
-/* The parts of a BAR that can be mapped: whole pages, except those of the MSI-X table. */
+/* Find the parts of a BAR that can be mapped: whole pages, except those of the MSI-X table. */
 static void wd_vfio_bar_areas(struct wd_vfio *wd, unsigned int index)
 {
 	struct wd_vfio_bar *bar = &wd->bars[index];
@@ -88,7 +89,7 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd)
 			pci_iounmap(wd->pdev, wd->bars[i].io);
 }
 
-/* Every page that the owner has mapped is gone when it returns, and stays so under the lock. */
+/* Unmap every page of the BARs. As long as the caller holds the lock none can come back. */
 static void wd_vfio_zap(struct wd_vfio *wd)
 {
 	lockdep_assert_held(&wd->memory_lock);
@@ -98,9 +99,9 @@ static void wd_vfio_zap(struct wd_vfio *wd)
 }
 
 /**
- * wd_vfio_set_memory() - let the owner at the BARs, or not
+ * wd_vfio_set_memory() - allow or forbid accesses of the owner to the BARs
  * @wd: owned, locked
- * @memory: the command register's bit
+ * @memory: allow them; this is the bit of the command register
  */
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 {
@@ -116,10 +117,10 @@ void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
  * wd_vfio_reset_pci() - reset the function without concurrent accesses to its memory
  * @wd: owned, locked, resettable
  *
- * Mappings find their pages again afterwards, except on a host that cannot know when they are
- * touched.
+ * Afterwards page faults bring the pages of mappings back. A hosted kernel that sees no page faults
+ * of the program cannot do this.
  *
- * Return: 0, -EAGAIN if the driver core is at work on the function, or the error of the reset.
+ * Return: 0; -EAGAIN if another thread holds the lock of the PCI device; or the error of the reset.
  */
 int wd_vfio_reset_pci(struct wd_vfio *wd)
 {
@@ -174,7 +175,7 @@ static bool wd_vfio_is_msix_table(struct wd_vfio *wd, unsigned int bar, resource
 	return wd->msix_bar == (int)bar && offset < wd->msix_end && offset + size > wd->msix_table;
 }
 
-/* One access. The MSI-X table reads as ones, and writes to it are dropped. */
+/* Make one access. The MSI-X table reads as all ones, and this drops writes to it. */
 static int wd_vfio_bar_access(struct wd_vfio_file *vfile, unsigned int index,
 			      resource_size_t offset, unsigned int size, u64 *value, bool write)
 {
@@ -196,7 +197,7 @@ static int wd_vfio_bar_access(struct wd_vfio_file *vfile, unsigned int index,
 	return ret;
 }
 
-/* The largest naturally aligned access that begins at @offset and is no longer than @count. */
+/* Return: the largest naturally aligned size, at most @count, for an access at @offset. */
 static unsigned int wd_vfio_access_size(resource_size_t offset, size_t count)
 {
 	unsigned int size = 8;
@@ -209,14 +210,14 @@ static unsigned int wd_vfio_access_size(resource_size_t offset, size_t count)
 /**
  * wd_vfio_bar_rw() - read or write a BAR through the file
  * @vfile: file
- * @index: of the BAR
+ * @index: index of the BAR
  * @buf: user memory
- * @count: bytes; bytes after the end of the BAR are cut off
- * @offset: in the BAR
- * @write: direction
+ * @count: bytes; this ignores those after the end of the BAR
+ * @offset: offset in the BAR
+ * @write: true: write; false: read
  *
- * Return: bytes done, possibly fewer than wanted; -EINVAL if @offset is outside of the BAR, -EIO if
- * its memory is off, -EFAULT.
+ * Return: number of bytes done, possibly fewer than @count; -EINVAL if @offset is outside of the
+ * BAR; -EIO if memory is off; -EFAULT; -EINTR.
  */
 ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int index, char __user *buf,
 		       size_t count, loff_t offset, bool write)
@@ -241,7 +242,9 @@ ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int index, char __us
 			ret = -EFAULT;
 		if (!ret)
 			done += size;
-		/* Registers answer slowly, and there may be millions of them. */
+		/*
+		 * Register accesses are slow, and a BAR may have millions: let a signal end this.
+		 */
 		if (signal_pending(current))
 			ret = ret ?: -EINTR;
 	}
@@ -272,7 +275,7 @@ static const struct vm_operations_struct wd_vfio_vm_ops = {
 	.fault = wd_vfio_fault,
 };
 
-/* Is [@start, @start + @length) in a part that can be mapped? */
+/* Is [@start, @start + @length) inside a part that can be mapped? */
 static bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length)
 {
 	if (!bar->mappable || start >= bar->size || length > bar->size - start)
@@ -283,7 +286,7 @@ static bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length
 /**
  * wd_vfio_map() - mmap() of a BAR
  * @vfile: file
- * @vma: its offset names the region, as for reads
+ * @vma: new VMA, whose offset names the region, as in reads
  *
  * Return: 0; -EINVAL if @vfile is not bound, the mapping is private, or not all of it can be
  * mapped; -EPERM to execute registers; -ENODEV.
@@ -295,7 +298,7 @@ int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma)
 	struct wd_vfio *wd = vfile->wd;
 	bool bound;
 
-	/* wd->lock is not for here: its holders take mmap_lock. */
+	/* Do not take wd->lock: the caller holds mmap_lock, which is inside it. */
 	down_read(&wd->memory_lock);
 	bound = wd->owner == vfile;
 	up_read(&wd->memory_lock);
@@ -308,7 +311,9 @@ int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma)
 	if (vma->vm_flags & VM_EXEC)
 		return -EPERM;
 	vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
-	wd_vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP, VM_MAYEXEC);
+	/* VM_DONTCOPY: a child of the owner must not access the registers. */
+	wd_vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTCOPY | VM_DONTEXPAND | VM_DONTDUMP,
+			VM_MAYEXEC);
 	vma->vm_ops = &wd_vfio_vm_ops;
 	return 0;
 }

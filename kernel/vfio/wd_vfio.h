@@ -2,12 +2,12 @@
 /*
  * A PCI function that one program owns: declarations that the files of this module share.
  *
- * A file is bound (it owns the function) from BIND_IOMMUFD until its last close. Close and the
- * driver's removal take the function from it, and leave nothing: no mapping, no interrupt, no
- * attachment, no state in the function.
+ * A file is bound, and so owns the function, from BIND_IOMMUFD until its last close. The close, or
+ * the removal of the driver, ends the ownership. After that the file has no mapping, no interrupt
+ * and no attachment, and the function is reset.
  *
- * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. User memory is
- * not touched under the last two.
+ * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. No code touches
+ * user memory under the last two.
  */
 #ifndef _WD_VFIO_H
 #define _WD_VFIO_H
@@ -33,11 +33,11 @@ struct wd_vfio_config;
 
 /**
  * struct wd_vfio_bar - memory of the function
- * @io: mapped for the kernel; valid under memory_lock while the function has an owner
- * @size: bytes, constant; 0: the function has no such BAR, or it is no memory
+ * @io: mapping for the kernel; valid under memory_lock while the function has an owner
+ * @size: bytes, constant; 0: the function has no such BAR, or it is not a memory BAR
  * @mappable: programs may map it, except [@hole, @hole_end)
- * @hole: first byte of the pages that hold the MSI-X table
- * @hole_end: end of them; @hole if there are none
+ * @hole: first byte of the pages with the MSI-X table
+ * @hole_end: end of these pages; the same as @hole if there are none
  */
 struct wd_vfio_bar {
 	void __iomem *io;
@@ -49,34 +49,35 @@ struct wd_vfio_bar {
 
 /**
  * struct wd_vfio - a function bound to this driver
- * @dev: device of class wd-vfio, child of the function
- * @cdev: its file operations
- * @pdev: the function; a reference is held
+ * @dev: device of the device file, in @folder
+ * @folder: folder vfio-dev of the function
+ * @cdev: its device file
+ * @pdev: the function, held
  * @id: number in the name
  * @resettable: the function can be reset
  * @bars: BARs, constant
  * @msix_bar: BAR of the MSI-X table, -1 = none
- * @msix_table: first byte of the table there
- * @msix_end: end of it
+ * @msix_table: first byte of the table in that BAR
+ * @msix_end: end of the table
  * @lock: protects the members below
  * @gone: the driver has left the function
  * @owner: bound file; changed with @memory_lock held for writing, too
- * @idev: binding of @owner
- * @attached: the requester id is attached
- * @pasids: a value at each PASID that is attached
+ * @idev: binding of @owner to its iommufd
+ * @attached: something is attached at the requester id
+ * @pasids: has a value at each PASID where something is attached
  * @config: configuration space as @owner sees it
- * @irq_index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX while enabled, else -1
- * @nr_vectors: interrupts that are allocated
- * @vectors: for each the counter that it signals, or NULL
- * @error: signalled when the bus reports an error of the function, and after a sleep of the machine
- * @request: signalled when the driver leaves the function
- * @memory_lock: held for reading by every access to @bars, for writing by the code that takes them
- * away
- * @memory: @owner may touch @bars
- * @mapping: through which @owner has mapped them
+ * @irq_index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX if enabled, otherwise -1
+ * @nr_vectors: number of allocated interrupts
+ * @vectors: event counter of each interrupt, or NULL
+ * @error: event counter for errors of the function on the bus, and for the end of a sleep
+ * @request: event counter for the removal of the driver
+ * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
+ * @memory: @owner may access @bars
+ * @mapping: mapping of @owner's file, to find its VMAs of @bars
  */
 struct wd_vfio {
 	struct device dev;
+	struct kobject *folder;
 	struct cdev cdev;
 	struct pci_dev *pdev;
 	int id;
@@ -107,7 +108,7 @@ struct wd_vfio {
 /**
  * struct wd_vfio_file - an open device file
  * @wd: function, held by a reference to its device
- * @mapping: of the file
+ * @mapping: mapping of the file
  */
 struct wd_vfio_file {
 	struct wd_vfio *wd;

@@ -4,8 +4,8 @@
 import re
 
 
-def test_example(build, host):
-    run = host.run([build / "examples/vmm/example_vmm"])
+def test_example(tools, host):
+    run = host.run([tools["vmm"]])
     assert run.returncode == 0, run.stdout + run.stderr
     lines = run.stdout.splitlines()
     assert len(lines) == 4, run.stdout
@@ -15,6 +15,6 @@ def test_example(build, host):
     assert found, lines[1]
     size, packed, groups, pages = map(int, found.groups())
     assert size == 262144 and 0 < packed < size / 2 and groups > 0
-    assert pages * 4096 >= packed  # the engine may ask for room that it does not use
+    assert pages * 4096 >= packed  # the engine may ask for more pages than it uses
     assert re.match(r"address outside the process: request failed, [1-9]\d* refused", lines[2])
     assert lines[3] == "after munmap() in the guest: request failed"

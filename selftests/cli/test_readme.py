@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands of README.md, one after the other, as a new user types them.
 
-Nothing is built here: in place of ninja there is a program that checks that the targets exist in the
-folder as it is configured, and puts the programs of the build under test where they would be.
+Nothing is built here. In the place of ninja there is a program that checks that the targets exist in the
+configured folder, and puts the programs of the build under test there.
 """
 
 import json
@@ -34,7 +34,7 @@ for target in targets:
         if built.exists():
             name.symlink_to(built)
         else:
-            name.touch()  # of which nothing is asked but to be there
+            name.touch()  # it only has to exist
 '''
 
 
@@ -101,7 +101,7 @@ def test_commands_work_in_sequence(tree, root):
 
 @pytest.mark.only_on("hosted", reason="it is about the machine where one builds")
 def test_quickstart_builds_no_tests(tree):
-    """It builds the parts for users in a hurry; later commands of the README work all the same."""
+    """It builds only what a user needs. Later commands of the README work nevertheless."""
     tree, env = tree
     run = subprocess.run(["scripts/quickstart"], cwd=tree, env=env, capture_output=True, text=True,
                          timeout=TIMEOUT_S, check=False)

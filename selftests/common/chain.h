@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chains of failures: a step is repeated with its first, second, third ... allocation or copy of
- * user memory failing, until nothing is left to fail. A failed step reports ENOMEM or EFAULT,
- * leaves everything as it was, and works when it is tried again. One program, one thread, both
- * hosts (inject.h).
+ * Chains of failures: a step is repeated while its first, second, third ... allocation or copy of
+ * user memory fails, until it has no further one. A failed step must report ENOMEM or EFAULT,
+ * change nothing, and work when it is tried again. For one thread, on both hosts (inject.h).
  */
 #ifndef SELFTESTS_COMMON_CHAIN_H
 #define SELFTESTS_COMMON_CHAIN_H
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <linux/iommufd.h>
@@ -18,7 +18,7 @@
 #include "inject.h"
 #include "ktap.h"
 
-/* A step that needs more requests than this has no end. */
+/* No step needs so many allocations and copies: the loop would not end. */
 #define CHAIN_MAX_NTH 4000
 #define CHAIN_TEXT (64u << 10)
 
@@ -26,16 +26,17 @@
  * struct chain - a step, with its set-up and its checks
  * @build: makes the objects that the step needs, once
  * @step: the step that fails; 0 or -errno
- * @undo: takes a successful step back; 0 or -errno. Must tolerate a step that was not done, if the
- *	step keeps its work though it reports -EFAULT
+ * @undo: undoes a successful step; 0 or -errno. If @keeps, it must also accept a step that was not
+ *	done
  * @fresh: called between a failed step and the next try
- * @holds: is everything as before the step? Asked after each failure and after each @undo, for
- *	state that the snapshot does not show: the target of DMA
- * @done: has the step had its effect? Asked after each success, also one with a failure in it
+ * @holds: true if everything is as before the step. Called after each failure and after each @undo,
+ *	for state that the snapshot does not show: the target of DMA
+ * @done: true if the step has had its effect. Called after each success, also if something in it
+ *	failed
  * @clean: undoes @build, also a partial one
- * @keeps: the step may have been done although -EFAULT is reported: only the answer got lost
- * @also: a further error that a failure may become, or 0
- * @ends: an end, which need not ask for anything
+ * @keeps: the step may report -EFAULT although it was done, because only the answer got lost
+ * @also: another error that the step may report, or 0
+ * @ends: the step ends something, so it may need no allocation and no copy
  */
 struct chain {
 	int (*build)(void);
@@ -50,10 +51,10 @@ struct chain {
 };
 
 static struct device device;
-/** The object of chains; its next free id is part of the snapshot while its file is open. */
+/** The address space of chains. While it is open, its next free id is part of the snapshot. */
 static struct space chain_space = {.fd = -1};
 
-/* The line of pinned memory, and which descriptor is free. */
+/* Add the process's pinned memory and its next free descriptor. */
 static size_t snapshot_process(char *text, size_t size)
 {
 	char status[4096] = "", *line;
@@ -82,7 +83,7 @@ static size_t snapshot_ids(char *text, size_t size)
 	return snprintf(text, size, "id=%u ", alloc.out_ioas_id);
 }
 
-/* The attachments of each IOMMU, with the domain ids. */
+/* Add the attachments of each IOMMU, with the domain ids. */
 static size_t snapshot_units(char *text, size_t size)
 {
 	char units[4096], path[128], *save = NULL;
@@ -99,7 +100,7 @@ static size_t snapshot_units(char *text, size_t size)
 	return at;
 }
 
-/* State that must be as before: free queues, memory, ids, attachments. */
+/* Write down the state that must not change: free queues, memory, ids, attachments. */
 static const char *snapshot(char text[CHAIN_TEXT])
 {
 	size_t at = snprintf(text, CHAIN_TEXT, "free=%ld ",
@@ -131,14 +132,14 @@ static bool as_before(const struct chain *chain, unsigned nth, const char *when)
 		      when);
 }
 
-/* It has the same ids, PASIDs and domains each time: none is lost on the way. */
+/* Each success must give the same ids, PASIDs and domains, else a failure has lost some. */
 static bool as_done(const struct chain *chain, unsigned nth)
 {
 	return same(nth, chain_after, "a success") &&
 	       EXPECT(!chain->done || chain->done(), "request %u: a success that is none", nth);
 }
 
-/* The step failed with @ret: was that right, and does it work now? */
+/* The step failed with @ret. Check that error, and that the step works now. */
 static bool step_again(const struct chain *chain, unsigned nth, int ret)
 {
 	EXPECT(ret == -ENOMEM || ret == -EFAULT || ret == chain->also, "request %u: error %d", nth,
@@ -153,7 +154,7 @@ static bool step_again(const struct chain *chain, unsigned nth, int ret)
 	return EXPECT(!ret, "request %u: again: %d", nth, ret);
 }
 
-/* One failure, at the @nth request. @return false when the step has no such request. */
+/* Let the @nth allocation or copy fail. @return false if the step has no @nth. */
 static bool try_nth(const struct chain *chain, unsigned nth)
 {
 	bool injected;
@@ -173,7 +174,7 @@ static bool try_nth(const struct chain *chain, unsigned nth)
 	       as_before(chain, nth, "the undo") && injected;
 }
 
-/* Twice, since caches that stay filled need more the first time than every later one. */
+/* Run it twice, because the first run fills caches and so needs more memory than later ones. */
 static int without_failures(const struct chain *chain)
 {
 	int ret = 0;
@@ -188,7 +189,7 @@ static int without_failures(const struct chain *chain)
 	return ret;
 }
 
-/** Run @chain. A case of its own. */
+/** Run @chain. This is a whole test case. */
 static void walk(const struct chain *chain)
 {
 	unsigned nth = 1;
@@ -209,13 +210,15 @@ static void walk(const struct chain *chain)
 		chain->clean();
 }
 
-/** Set-up of a program of chains: @device, and failures. Result for KTAP_MAIN(). */
+/** Set-up of a program of chains: device and failures. @return the result for KTAP_MAIN(). */
 static int chains_open(void)
 {
 	const char *reason;
 	int ret;
 
-	/* A leak of the hosted kernel at its end is an error of the program. */
+	/* The hosted kernel can run every chain, so none may be skipped silently. */
+	ktap.no_skips = !strcmp(getenv("WD_HOST") ?: "", "hosted");
+	/* Make the program fail if the hosted kernel leaks something. */
 	setenv("WD_DEBUG", "1", 0);
 	ret = device_open(&device);
 

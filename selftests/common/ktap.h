@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * KTAP output for the kselftest-style programs: a table of cases, each a function full of EXPECT().
- * Single-threaded, except that EXPECT() may be used by threads while a case runs.
+ * KTAP output for programs in the style of kselftest: a table of cases, each a function with calls
+ * of EXPECT(). Single-threaded, except that threads of a case may use EXPECT().
  */
 #ifndef SELFTESTS_COMMON_KTAP_H
 #define SELFTESTS_COMMON_KTAP_H
@@ -26,6 +26,7 @@ struct ktap_case {
 static struct {
 	unsigned number, failures, skips;
 	unsigned case_failures, case_checks;
+	bool no_skips; /* a skipped case counts as failed */
 	char skip_reason[128];
 	const char *skip_all_reason;
 } ktap;
@@ -47,17 +48,16 @@ ktap_expect(bool holds, const char *file, int line, const char *format, ...)
 	return false;
 }
 
-/** @condition must hold; the text explains it. If it does not hold the case has failed, and
- * continues. */
+/** Check @condition; the text explains it. If it is false, the case fails but goes on. */
 #define EXPECT(condition, ...) ktap_expect(!!(condition), __FILE__, __LINE__, __VA_ARGS__)
 
-/** Call and return from the case: something that it needs is not there. */
+/** Call it and return from the case, if something that the case needs is missing. */
 static inline void ktap_skip_case(const char *reason)
 {
 	snprintf(ktap.skip_reason, sizeof(ktap.skip_reason), "%s", reason);
 }
 
-/** For the set-up of a program that cannot run here: return its result. */
+/** For a program that cannot run here: its set-up returns the result of this. */
 static inline int ktap_skip_all(const char *reason)
 {
 	ktap.skip_all_reason = reason;
@@ -76,6 +76,10 @@ static inline void ktap_report(const char *name)
 
 	if (!ktap.case_checks && !ktap.skip_reason[0]) {
 		printf("# nothing was checked\n");
+		failed = true;
+	}
+	if (ktap.no_skips && ktap.skip_reason[0]) {
+		printf("# must not be skipped: %s\n", ktap.skip_reason);
 		failed = true;
 	}
 	ktap.number++;

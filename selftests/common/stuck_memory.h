@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Memory with pages that do not come before the test lets them: by userfaultfd(2). A hostile
- * program has that, or a file system of its own, and code that waits for such a page depends on the
- * program.
+ * Memory whose pages come only when the test brings them, by userfaultfd(2). A hostile program can
+ * make such memory, also by a file system of its own. Code that waits for such a page depends on
+ * the program.
  */
 #pragma once
 
 #include <chrono>
 #include <cstdint>
+#include <cstring>
 #include <fcntl.h>
 #include <future>
 #include <gtest/gtest.h>
@@ -55,14 +56,25 @@ public:
 	{
 		return static_cast<T *>(data_);
 	}
-	/** One page comes, zeroed. */
+	/** Bring one page, zeroed. */
 	void bring(size_t page) const
 	{
 		uffdio_zeropage zero = {};
 		zero.range = {address() + page * 4096, 4096};
 		EXPECT_EQ(0, ::ioctl(fd_, UFFDIO_ZEROPAGE, &zero));
 	}
-	/** Until a thread has begun to wait for a page, @times times. */
+	/** Bring one page, with @content at its beginning. */
+	void bring(size_t page, const void *content, size_t size) const
+	{
+		alignas(4096) char whole[4096] = {};
+		uffdio_copy copy = {};
+		std::memcpy(whole, content, size);
+		copy.dst = address() + page * 4096;
+		copy.src = reinterpret_cast<uint64_t>(whole);
+		copy.len = sizeof(whole);
+		EXPECT_EQ(0, ::ioctl(fd_, UFFDIO_COPY, &copy));
+	}
+	/** Wait until threads have begun to wait for a page @times times. */
 	void waitTouched(unsigned times = 1) const
 	{
 		while (times--) {
@@ -74,7 +86,7 @@ public:
 				  ::read(fd_, &message, sizeof(message)));
 		}
 	}
-	/** All pages come, and no thread waits any more. */
+	/** Bring all pages, so that no thread waits any more. */
 	void release() const
 	{
 		uffdio_range range = {address(), length_};
@@ -89,7 +101,7 @@ private:
 	void *data_;
 };
 
-/** Whether @body comes to its end while @stuck is stuck; if not, it is released for a way out. */
+/** True if @body ends while @stuck is stuck. If it does not, @stuck is released, so that it can. */
 template <class Stuck, class Body>
 bool endsBefore(const Stuck &stuck, Body body)
 {

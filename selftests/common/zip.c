@@ -34,7 +34,7 @@ enum command {
 	COMMAND_AEQC = 3,
 };
 
-/* Where things are in zip.memory. */
+/* Offsets in zip.memory. */
 #define AT_CONTEXT 0x0000
 #define AT_CQ 0x1000
 #define AT_EQ 0x2000  /* 2048 entries of 4 bytes */
@@ -55,7 +55,7 @@ static void put(const struct zip *zip, uint32_t offset, uint32_t value)
 	zip->registers.write(zip->registers.context, offset, value, sizeof(value));
 }
 
-/* The content of memory is visible before the device gets the doorbell. */
+/* Make stores to memory visible before the device gets the doorbell. */
 static void ring(const struct zip *zip, uint32_t offset, uint64_t value)
 {
 	__sync_synchronize();
@@ -71,7 +71,7 @@ static bool in_time(const struct timespec *since)
 	return now.tv_sec - since->tv_sec < TIMEOUT_S;
 }
 
-/* Until the bits of @mask in @offset are @wanted. */
+/* Wait until the bits of @mask in the register are @wanted. */
 static int wait_register(const struct zip *zip, uint32_t offset, uint32_t mask, uint32_t wanted)
 {
 	struct timespec begin;
@@ -80,7 +80,7 @@ static int wait_register(const struct zip *zip, uint32_t offset, uint32_t mask, 
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	while (((value = get(zip, offset)) & mask) != wanted) {
 		if (value == UINT32_MAX)
-			return -ENODEV; /* no answer: the function is gone */
+			return -ENODEV; /* all ones: the function is gone */
 		if (!in_time(&begin))
 			return -ETIMEDOUT;
 	}
@@ -108,7 +108,7 @@ static int load(const struct zip *zip, enum command command, const uint32_t cont
 	return mailbox(zip, command, zip->iova + AT_CONTEXT);
 }
 
-/* Queue 0 alone is the function's. Type 0 is for submission, 1 for completion queues. */
+/* The function gets queue 0 only. Type 0 is for submission, 1 for completion queues. */
 static int assign_queues(const struct zip *zip)
 {
 	for (uint32_t type = 0; type < 2; type++) {
@@ -218,11 +218,10 @@ static int wait_completion(const struct zip *zip, unsigned slot)
 	return 0;
 }
 
-int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room)
+unsigned zip_send(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room)
 {
 	const unsigned slot = zip->tail;
 	volatile uint32_t *sqe = (void *)(zip->memory + AT_SQ + slot * 128);
-	int ret;
 
 	for (unsigned i = 0; i < 32; i++)
 		sqe[i] = 0;
@@ -236,7 +235,15 @@ int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_
 	sqe[21] = (uint32_t)(out >> 32);
 	zip->tail = (slot + 1) % DEPTH;
 	ring(zip, DOORBELL_QUEUE, (uint64_t)zip->tail << 32);
-	ret = wait_completion(zip, slot);
+	return slot;
+}
+
+int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room)
+{
+	const unsigned slot = zip_send(zip, in, length, out, room);
+	volatile uint32_t *sqe = (void *)(zip->memory + AT_SQ + slot * 128);
+	int ret = wait_completion(zip, slot);
+
 	if (!zip->tail)
 		zip->phase = !zip->phase;
 	ring(zip, DOORBELL_QUEUE, (uint64_t)zip->tail << 32 | 1u << 12);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver of the ZIP accelerator in user space, as small as it can be: mailbox, contexts and one
- * queue pair through BAR2 (Documentation/design/machine/zip.rst). Its tables and rings lie in memory that
- * the caller has mapped for the device. Thread-bound.
+ * A minimal driver of the ZIP accelerator in user space: mailbox, contexts and one queue pair
+ * through BAR2 (Documentation/design/machine/zip.rst). Its tables and rings are in memory that the
+ * caller has mapped for the device. Thread-bound.
  */
 #ifndef SELFTESTS_COMMON_ZIP_H
 #define SELFTESTS_COMMON_ZIP_H
@@ -20,7 +20,7 @@ extern "C" {
 #define ZIP_COMPRESS 0
 #define ZIP_DECOMPRESS 1
 
-/** How the device's BAR2 is reached: mapped, or through a file. */
+/** Access to the device's BAR2, which is mapped or used through a file. */
 struct zip_registers {
 	uint32_t (*read)(void *context, uint32_t offset);
 	/** @size is 4 or 8. */
@@ -42,27 +42,32 @@ struct zip {
  */
 int zip_start(struct zip *zip, const struct zip_registers *registers, void *memory, uint64_t iova);
 
-/** Start queue 0, armed: its first completion is an event. Errors of zip_start(). */
+/** Start queue 0, armed: its first completion raises an event. Errors as zip_start(). */
 int zip_queue(struct zip *zip, unsigned type);
-/** The same; buffers of requests are addresses of @pasid. */
+/** The same, but buffers of requests are addresses of @pasid. */
 int zip_queue_at(struct zip *zip, unsigned type, uint16_t pasid);
 
 /**
- * Let the device read a queue context at @iova (a DMA read of 32 bytes). -EIO: it could not.
+ * Let the device read a queue context at @iova (a DMA read of 32 bytes). -EIO: it cannot.
  */
 int zip_load(struct zip *zip, uint64_t iova);
-/** Let it write queue 0's context to @iova (a DMA write of 32 bytes). -EIO: it could not. */
+/** Let it write queue 0's context to @iova (a DMA write of 32 bytes). -EIO: it cannot. */
 int zip_dump(struct zip *zip, uint64_t iova);
 
-/** The context that zip_load() wants, for queue 0. */
+/** Make the context of queue 0 for zip_load(). */
 void zip_context(const struct zip *zip, unsigned type, uint32_t context[8]);
 
 /**
- * One request in raw deflate format through the queue.
+ * Run one request in raw deflate format on the queue.
  * @return bytes produced; -EIO: the device reports an error (an address that is not mapped, too
  * little room); -ETIMEDOUT
  */
 int zip_run(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room);
+/**
+ * Send as zip_run() does, without waiting. zip_run() works again after zip_start(). @return its
+ * slot
+ */
+unsigned zip_send(struct zip *zip, uint64_t in, uint32_t length, uint64_t out, uint32_t room);
 
 #ifdef __cplusplus
 }

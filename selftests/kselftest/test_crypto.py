@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kernel and processes use one accelerator at the same time, and the module goes afterwards.
+"""The kernel and processes use one accelerator at the same time, and the module can be removed afterwards.
 
-selftests/ktap/crypto/zswap.c has zswap with the accelerator.
+selftests/ktap/crypto/zswap.c uses zswap with the accelerator.
 """
 
 import pytest
@@ -10,7 +10,7 @@ pytestmark = pytest.mark.only_on("vm", reason="zswap is in the kernel of a machi
 
 
 def requests(host):
-    """Requests that kernel queues of all devices completed."""
+    """Number of requests that the kernel's queues of all devices have completed."""
     return sum(int(n) for n in host.sh("cat /sys/class/uacce/*/kernel_requests").split())
 
 
@@ -20,7 +20,7 @@ def test_kernel_and_processes_at_the_same_time(host, build):
     runs = 0
     failed = ""
     with host.popen([build / "selftests/ktap/crypto/zswap", "stay"]) as zswap:
-        while zswap.poll() is None:  # to its end, since it switches zswap off again
+        while zswap.poll() is None:  # let it end, because it switches zswap off again
             run = host.run([build / "selftests/ktap/hisi_qm/queue_work"])
             failed += run.stdout + run.stderr if run.returncode else ""
             runs += 1

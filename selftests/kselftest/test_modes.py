@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Physical addresses in a real kernel: an identity domain, the opt-in, and the way back."""
+"""Physical addresses in a real kernel: an identity domain, the option that allows it, and back."""
 
 import pytest
 
@@ -11,7 +11,7 @@ PARAMETER = "/sys/module/hisi_qm/parameters/unsafe_physical"
 
 
 def set_domain(host, address, kind):
-    """Type of the group's default domain; the driver must not be bound meanwhile."""
+    """Sets the type of the group's default domain. The driver must not be bound meanwhile."""
     host.sh(f"echo {address} >/sys/bus/pci/drivers/hisi_zip/unbind")
     host.sh(f"echo {kind} >/sys/bus/pci/devices/{address}/iommu_group/type")
     host.sh(f"echo {address} >/sys/bus/pci/drivers/hisi_zip/bind")
@@ -30,7 +30,7 @@ def test_physical_addresses(host, build):
         assert run.returncode == 0 and "not ok" not in run.stdout, run.stdout + run.stderr
         tainted = int(host.sh("cat /proc/sys/kernel/tainted"))
         assert tainted & 1 << 6, "the kernel is marked (TAINT_USER)"
-        # Without the opt-in the mode stays, and is of no use.
+        # Without the option the mode can be set, but no queue can use it.
         host.sh("echo physical >/sys/class/uacce/hisi_zip-1/dma_mode")
         host.sh(f"echo 0 >{PARAMETER}")
         assert "[physical]" in host.sh("cat /sys/class/uacce/hisi_zip-1/dma_mode")

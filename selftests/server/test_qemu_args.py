@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-LIMIT_S = 60
+from waits import LIMIT_S  # pylint: disable=import-error
+
 NODE = {"id": 0, "cpus": "0-3", "memory": "4G", "distances": [10]}
 MACHINE = {"name": "test", "nodes": [NODE], "iommu": {"address": "0000:00:02.0", "node": 0},
            "accelerators": [{"address": "0000:75:00.0", "node": 0}]}
@@ -34,7 +35,7 @@ def values(arguments, option):
 
 
 def devices(arguments):
-    """JSON devices by their address: bus of the port's number, or 0, and slot."""
+    """The JSON devices by address: (bus number that follows from the port, or 0; slot)."""
     found = {}
     for text in values(arguments, "-device"):
         if text.startswith("{"):

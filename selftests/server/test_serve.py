@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wdmachine serve with QEMU and with an attacker."""
+"""wdmachine serve, with a client like QEMU and with attackers."""
 
 import errno
 import json
@@ -9,14 +9,13 @@ import socket
 import stat
 import struct
 import subprocess
-import time
 
 import pytest
 
 import vfio_user_client as vu  # pylint: disable=import-error
+from waits import LIMIT_S, until
 
 IOMMU, ZIP, OTHER_ZIP = "0000:00:02.0", "0000:75:00.0", "0000:b5:00.0"
-LIMIT_S = 60
 
 
 def refused(error, call, *arguments):
@@ -30,13 +29,6 @@ def closed(client):
         client.receive()
 
 
-def until(condition):
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
-
-
 def open_files(server):
     return len(os.listdir(f"/proc/{server.process.pid}/fd"))
 
@@ -46,7 +38,7 @@ def guest_mappings(server):
         return sum("memfd:guest" in line for line in maps)
 
 
-# The life of the process.
+# Start and end of the process.
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_sockets_come_and_go(start, how):
@@ -156,7 +148,7 @@ def test_doorbells_are_shared(server):
         os.close(fd)
 
 
-# Guest memory: the IOMMU reads and writes it on its own when its queue runs.
+# Guest memory: when its queue runs, the IOMMU itself reads and writes that memory.
 
 def run_invalidation_wait(client, memory):
     """An invalidation wait descriptor at 0x1000 writes a status word to 0x3000 (VT-d)."""
@@ -197,7 +189,7 @@ def test_no_bus_master_no_memory(server):
 
 
 def test_interrupt_reaches_the_eventfd(server):
-    """An empty queue that cannot be read is a fault: message 0 of the IOMMU."""
+    """A queue in missing memory is a fault, so the IOMMU sends message 0."""
     event = os.eventfd(0) if hasattr(os, "eventfd") else None
     if event is None:
         pytest.skip("no eventfd in this Python")
@@ -237,7 +229,7 @@ def test_next_qemu_is_served_and_finds_a_clean_function(server):
 
 
 def test_garbage_ends_one_connection_only(server):
-    """Random bytes after a good handshake, with descriptors."""
+    """The attack: random bytes with descriptors after a correct handshake."""
     with vu.Client(server.path(IOMMU)) as good:
         for seed in range(20):
             with vu.Client(server.path(ZIP)) as bad:
@@ -251,7 +243,7 @@ def test_garbage_ends_one_connection_only(server):
 
 
 def test_nothing_leaks(server):
-    """A client that dies with everything open, and one with every request refused."""
+    """A client dies with everything open; another one gets every request refused."""
     with vu.Client(server.path(ZIP)) as client:
         client.call(vu.RESET)
     before = None
@@ -267,7 +259,7 @@ def test_nothing_leaks(server):
             client.send(vu.SET_IRQS, b"", [memory, useless])
         os.close(memory)
         os.close(useless)
-        with vu.Client(server.path(ZIP)) as client:  # the last one is cleared away by now
+        with vu.Client(server.path(ZIP)) as client:  # the server has cleaned up after the last one
             client.call(vu.RESET)
             count = (open_files(server), guest_mappings(server))
         assert before in (None, count)
@@ -285,7 +277,7 @@ def test_memory_that_could_shrink_is_refused(server):
 
 
 def test_memory_that_is_not_shared_is_found(server):
-    """share=off: the guest's bytes are in QEMU, and the file that came with them is empty."""
+    """With share=off the guest's bytes are only in QEMU, and the file that it sends stays empty."""
     memory = vu.guest_memory(1 << 20)
     with vu.Client(server.path(IOMMU)) as client:
         client.map(0, 1 << 20, memory)
@@ -314,7 +306,7 @@ def test_posted_writes(server):
 
 
 def test_clients_that_stall_hold_up_nobody(server):
-    """Half a header on one socket; the other one and SIGTERM work."""
+    """A client sends half a header. Other sockets and SIGTERM work nevertheless."""
     with vu.Client(server.path(ZIP)) as slow, vu.Client(server.path(IOMMU)) as quick:
         slow.send_raw(b"\0" * 7)
         for _ in range(100):

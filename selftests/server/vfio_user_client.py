@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A vfio-user client in raw bytes, written from the protocol and not from the server."""
+"""A vfio-user client that sends raw bytes. It was written from the protocol, not from the server."""
 
 import array
 import errno
@@ -9,7 +9,8 @@ import os
 import socket
 import struct
 
-LIMIT_S = 30
+from waits import LIMIT_S  # pylint: disable=import-error
+
 VERSION, DMA_MAP, DMA_UNMAP, GET_INFO, GET_REGION_INFO = 1, 2, 3, 4, 5
 GET_IRQ_INFO, SET_IRQS, REGION_READ, REGION_WRITE, DMA_READ, RESET = 7, 8, 9, 10, 11, 13
 CONFIG = 7
@@ -18,7 +19,7 @@ SEALS = fcntl.F_SEAL_SEAL | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW
 
 
 def guest_memory(size):
-    """Memory as QEMU's memory-backend-memfd makes it."""
+    """Memory like that of QEMU's memory-backend-memfd."""
     fd = os.memfd_create("guest", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     os.ftruncate(fd, size)
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
@@ -38,7 +39,7 @@ class Refused(Exception):
 
 
 class Client:
-    """Replies are checked against their commands; the server's own requests are kept aside."""
+    """A client. It checks that replies belong to their commands, and keeps requests of the server for later."""
 
     def __init__(self, path, hello=True):
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

@@ -41,7 +41,7 @@ std::vector<std::string> functionsOf(Host &host, const std::string &driver)
 	return all;
 }
 
-/* Pages that are pinned in a real kernel: taken minus given back. */
+/* Number of pages that are pinned in a real kernel: taken minus given back. */
 std::string pinnedPages()
 {
 	std::ifstream statistics("/proc/vmstat");
@@ -68,6 +68,9 @@ Administrator::Administrator(std::shared_ptr<Host> host, std::string sleepComman
 		throw std::runtime_error("this host has no accelerator behind one IOMMU of ours");
 	unit_ = units[0];
 	write("/sys/module/iommufd/parameters/allow_unsafe_interrupts", "1");
+	/* Give the first users of pinned memory a device. Later the mode changes at random. */
+	if (!setMode(functions_.back(), "pinned"))
+		throw std::runtime_error(functions_.back() + " has no mode 'pinned'");
 }
 
 std::string Administrator::number(const std::string &path) const
@@ -94,18 +97,24 @@ std::string Administrator::uacce(const std::string &function) const
 bool Administrator::give(const std::string &function, const std::string &driver) const
 {
 	for (const char *before : {kDriver, kWhole})
-		write(driverFolder(before) + "/unbind", function); /* one of them has it */
+		write(driverFolder(before) + "/unbind", function); /* only one of them has it */
 	return write(deviceFolder(function) + "/driver_override",
 		     driver == kDriver ? "\n" : driver) &&
 	       write(driverFolder(driver) + "/bind", function);
 }
 
-bool Administrator::changeMode(const std::string &function, std::mt19937_64 &random) const
+bool Administrator::setMode(const std::string &function, const std::string &mode) const
 {
 	const std::string name = uacce(function);
 
-	return !name.empty() &&
-	       write("/sys/class/uacce/" + name + "/dma_mode", random() % 2 ? "sva" : "iommufd");
+	return !name.empty() && write("/sys/class/uacce/" + name + "/dma_mode", mode);
+}
+
+bool Administrator::changeMode(const std::string &function, std::mt19937_64 &random) const
+{
+	static constexpr std::array<const char *, 3> kModes = {"sva", "iommufd", "pinned"};
+
+	return setMode(function, kModes[random() % kModes.size()]);
 }
 
 bool Administrator::sleep() const
@@ -143,7 +152,7 @@ bool Administrator::happen(Event event, std::mt19937_64 &random)
 
 std::string Administrator::restore()
 {
-	/* When the IOMMU is back the kernel itself gives functions to drivers, some time soon. */
+	/* After the IOMMU is back, the kernel gives functions to their drivers, a little later. */
 	const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(kPatienceSeconds);
 
 	for (const std::string &function : functions_)

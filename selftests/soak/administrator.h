@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Actions on the machine while its users work: accelerators are reset, change their driver and
- * their mode, the machine sleeps, the IOMMU's driver goes and comes back. And the books of
+ * Actions on the machine while its users work: accelerators are reset and change their driver and
+ * mode, the machine sleeps, the IOMMU's driver goes and comes back. It also keeps the books of
  * resources in use, which must be the same before the first user and after the last.
  */
 #pragma once
@@ -30,13 +30,17 @@ class Administrator
 {
 public:
 	/**
-	 * @host must have accelerators, all with their first driver.
-	 * @param sleepCommand native only: a shell command that lets the machine sleep; "" = none
-	 * @throws std::runtime_error there is no accelerator, or no IOMMU of ours
+	 * @host must have accelerators, all with the driver that they have after boot.
+	 * @param sleepCommand native only: a shell command that lets the machine sleep; "": none
+	 * @throws std::runtime_error there is no accelerator, no IOMMU of ours, or no first-stage
+	 *	tables, which mode "pinned" needs
 	 */
 	Administrator(std::shared_ptr<Host> host, std::string sleepCommand);
 
-	/** @return it has happened; false: the kernel refused, or nothing would wake the machine */
+	/**
+	 * @return true if it has happened; false: the kernel refused, or nothing would wake the
+	 * machine
+	 */
 	bool happen(Event event, std::mt19937_64 &random);
 	/** Give every accelerator its first driver and mode again. @return a failure, or "" */
 	std::string restore();
@@ -48,6 +52,7 @@ private:
 	bool give(const std::string &function, const std::string &driver) const;
 	/** Name of its uacce device; "" if there is none. */
 	std::string uacce(const std::string &function) const;
+	bool setMode(const std::string &function, const std::string &mode) const;
 	bool changeMode(const std::string &function, std::mt19937_64 &random) const;
 	bool sleep() const;
 	bool renewUnit() const;

@@ -7,6 +7,8 @@
 #include <sstream>
 #include <thread>
 
+#include <fmt/format.h>
+
 namespace wd::soak
 {
 
@@ -31,7 +33,7 @@ std::optional<device> anyDevice(User &user)
 	if (all.empty())
 		return std::nullopt;
 	device_at(user.host, all[user.below(all.size())].c_str(), &found);
-	/* It may have gone meanwhile: then sizes are error numbers. */
+	/* The device may have gone meanwhile: then its sizes are error numbers. */
 	const bool there = found.mmio_size - 1 < (1 << 24) && found.dus_size - 1 < (1 << 24);
 	return there ? std::optional(found) : std::nullopt;
 }
@@ -41,7 +43,7 @@ bool untouched(const uint8_t *bytes, size_t length)
 	return std::all_of(bytes, bytes + length, [](uint8_t byte) { return byte == kUntouched; });
 }
 
-/* Has the kernel said that the queue runs no more? */
+/* True if the kernel has said that the queue is stopped. */
 static bool told(const User &user, const queue &queue)
 {
 	struct pollfd file = {queue.fd, POLLIN, 0};
@@ -74,7 +76,9 @@ Outcome compress(User &user, queue &queue, uint64_t source, uint64_t dest, const
 			if (!result.status && (result.tag >= count || result.produced > kDest ||
 					       !inflates_to(output + result.tag * kDest,
 							    result.produced, text, kSource))) {
-				user.fail("a request succeeded, and its output is wrong");
+				user.fail(fmt::format("request {} of {} succeeded, and its output "
+						      "of {} bytes is wrong",
+						      result.tag, count, result.produced));
 				return Outcome::Gone;
 			}
 			continue;
@@ -101,6 +105,8 @@ void live(User &user, Kind kind)
 		return liveWithAttachedQueue(user);
 	case Kind::SharedQueue:
 		return liveWithSharedQueue(user);
+	case Kind::PinnedQueue:
+		return liveWithPinnedQueue(user);
 	case Kind::Owner:
 		return liveAsOwner(user);
 	case Kind::Nested:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Users as processes. */
 #include "crowds.h"
+#include "locked_pages.h"
 
 #include <csignal>
 #include <cstdio>
@@ -28,7 +29,9 @@ namespace
 /* Exit statuses of a user. */
 constexpr int kFailed = 3;
 
-/* The machine's administrator lets every user use the devices; they come and go. */
+/*
+ * Let every user open the devices, as an administrator does. Again and again: devices come and go.
+ */
 void openDevices()
 {
 	std::error_code ignored;
@@ -55,7 +58,7 @@ void openDevices()
 	if (arena == MAP_FAILED || setrlimit(RLIMIT_MEMLOCK, &limit) ||
 	    (start.uid && setresuid(start.uid, start.uid, start.uid)))
 		_exit(kFailed);
-	/* None of ours: the IOMMU's driver is away for a moment. */
+	/* No accelerator of this project: the IOMMU's driver is away for a moment. */
 	if (wd_host_open("native", nullptr, &host))
 		_exit(0);
 	User user{host,
@@ -79,7 +82,7 @@ public:
 	{
 		sigset_t child;
 
-		/* reap() waits for it. */
+		/* reap() waits for SIGCHLD. */
 		sigemptyset(&child);
 		sigaddset(&child, SIGCHLD);
 		sigprocmask(SIG_BLOCK, &child, nullptr);
@@ -131,10 +134,9 @@ public:
 				wait(i);
 		}
 	}
-	/* The kernel shows what a process has locked, which goes with it, and of a user nothing. */
-	std::optional<uint64_t> lockedPages(unsigned /*uid*/) const override
+	std::optional<uint64_t> lockedPages(unsigned uid) const override
 	{
-		return std::nullopt;
+		return pagesLockedBy(uid);
 	}
 
 private:
@@ -150,7 +152,7 @@ private:
 
 		users_.erase(users_.begin() + static_cast<ptrdiff_t>(which));
 		::waitpid(user.pid, &status, 0);
-		/* The registers of a device that is taken away end with SIGBUS. */
+		/* An access to registers of a device that was taken away raises SIGBUS. */
 		const bool good = WIFEXITED(status) ? !WEXITSTATUS(status)
 						    : WTERMSIG(status) == SIGKILL ||
 							      WTERMSIG(status) == SIGBUS;

@@ -14,22 +14,45 @@ namespace
 constexpr uint64_t kIova = 0x10000000, kOutputs = 64 << 10;
 constexpr unsigned kAtOnce = 8;
 
-bool attach(User &user, device &device, space &space, queue &queue)
+bool mapArena(User &user, space &space)
 {
-	return !space_open(&device, &space) && !space_map(&space, user.arena, kOutputs, kIova) &&
-	       !space_map(&space, user.arena + kOutputs, kArena - kOutputs, kIova + kOutputs) &&
-	       !queue_ready(&device, &space, &queue, COMPRESS);
+	return !space_map(&space, user.arena, kOutputs, kIova) &&
+	       !space_map(&space, user.arena + kOutputs, kArena - kOutputs, kIova + kOutputs);
 }
 
-/* Unmapped memory is not written any more. @return false: nothing could be tried */
-bool takeOutputsAway(User &user, space &space, queue &queue)
+/* Send requests without waiting for their results. */
+void sendSome(queue &queue)
 {
 	const struct request request = {1, kIova, kIova + kOutputs, kSource, kDest, 0};
-	uint8_t *outputs = user.arena + kOutputs;
-	struct result result = {};
 
 	for (unsigned i = 0; i < kAtOnce; i++)
 		queue_send(&queue, &request);
+}
+
+bool attach(User &user, device &device, space &space, queue &queue)
+{
+	return !space_open(&device, &space) && mapArena(user, space) &&
+	       !queue_ready(&device, &space, &queue, COMPRESS);
+}
+
+/* While requests run, replace the table by another one with the same mappings. */
+bool replaceTable(User &user, space &space, queue &queue)
+{
+	const uint32_t ioas = space.ioas, hwpt = space.hwpt;
+
+	sendSome(queue);
+	return !table_ioas(&space, &space.ioas) && mapArena(user, space) &&
+	       !space_hwpt(&space, &queue) && !queue_attach(&queue, space.hwpt, 0) &&
+	       !table_destroy(&space, hwpt) && !table_destroy(&space, ioas);
+}
+
+/* Check that the device does not write unmapped memory. @return false if it could not be tried */
+bool takeOutputsAway(User &user, space &space, queue &queue)
+{
+	uint8_t *outputs = user.arena + kOutputs;
+	struct result result = {};
+
+	sendSome(queue);
 	if (space_unmap(&space, kIova + kOutputs, kArena - kOutputs))
 		return false;
 	std::memset(outputs, kUntouched, kDest);
@@ -65,18 +88,17 @@ void liveWithAttachedQueue(User &user)
 		if (user.chance(10) && (!takeOutputsAway(user, space, queue) ||
 					queue_stop(&queue) || queue_start(&queue, COMPRESS)))
 			return;
+		if (user.chance(10) && (!replaceTable(user, space, queue) || queue_stop(&queue) ||
+					queue_start(&queue, COMPRESS)))
+			return;
 		if (user.chance(5) &&
 		    (queue_stop(&queue) || queue_detach(&queue) ||
 		     queue_attach(&queue, space.hwpt, 0) || queue_start(&queue, COMPRESS)))
 			return;
 	}
-	/* Half of them go with requests in flight. */
+	/* Half of the queues end with requests in flight. */
 	if (user.chance(50))
-		for (unsigned i = 0; i < kAtOnce; i++) {
-			const struct request last = {1, kIova, kIova + kOutputs, kSource, kDest, i};
-
-			queue_send(&queue, &last);
-		}
+		sendSome(queue);
 }
 
 void liveWithSharedQueue(User &user)
@@ -89,7 +111,7 @@ void liveWithSharedQueue(User &user)
 	if (!device || sva_queue(&*device, &queue, COMPRESS))
 		return;
 	for (auto rounds = user.below(100); rounds && !user.stop; rounds--) {
-		/* Some point at memory that the process does not have. */
+		/* Some requests use memory that the process does not have. */
 		const uint64_t source = user.chance(10) ? user.random() : text;
 		const auto outcome = compress(user, queue, source, text + kOutputs, user.arena,
 					      user.arena + kOutputs,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders that are expensive to make: made once, under a lock, visible only when complete."""
+"""Folders that are expensive to make. They are made once, under a lock, and appear only when complete."""
 
 import contextlib
 import fcntl
@@ -10,7 +10,7 @@ import time
 
 
 class VmError(RuntimeError):
-    """There can be no virtual machine; the text has the reason and a remedy."""
+    """The virtual machine is not possible. The text has the reason and a remedy."""
 
 
 def folder(build):
@@ -21,8 +21,8 @@ def folder(build):
 
 
 def shared(build):
-    """The files for every build, QEMU and the kernel: WD_VM_CACHE names a folder that several build
-    folders use together; else each has its own."""
+    """The files that builds can share: QEMU and the kernel. WD_VM_CACHE names a folder for several
+    build folders; without it each has its own."""
     if not os.environ.get("WD_VM_CACHE"):
         return folder(build)
     path = pathlib.Path(os.environ["WD_VM_CACHE"]).resolve()
@@ -32,17 +32,17 @@ def shared(build):
 
 @contextlib.contextmanager
 def locked(path):
-    """Holds the lock file @path; it ends with the process, however that ends."""
+    """Holds the lock file @path. The lock ends with the process, however that ends."""
     with open(path, "w", encoding="ascii") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
 def made_once(target, make):
-    """@target, made by make(temporary path) if it is not there yet.
+    """Returns @target. If it does not exist, make(temporary path) makes it.
 
-    A run that is killed half-way leaves only a temporary folder, which the next one removes. The
-    name is never used again: programs of the killed run may still write there.
+    A run that is killed leaves only a temporary folder, which the next run removes. Its name is
+    never used again, because programs of the killed run may still write there.
     """
     with locked(target.with_name(f".{target.name}.lock")):
         if not target.exists():

@@ -31,7 +31,7 @@ def parser(description):
 
 
 def config(args):
-    """The machine that the options ask for."""
+    """The Config that follows from the options."""
     build = pathlib.Path(args.build).resolve()
     if not (build / "build.ninja").exists():
         raise cache.VmError(f"{build} is no Meson build folder (--build)")
@@ -47,7 +47,7 @@ def config(args):
 
 
 def call(main):
-    """Runs @main; errors that have a reason become one message."""
+    """Runs @main. For expected errors it prints one message instead of a trace."""
     try:
         sys.exit(main())
     except (cache.VmError, GuestDied, machine.GuestTimeout) as error:

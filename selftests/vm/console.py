@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reads the guest's console: which lines say that the kernel is not well."""
+"""Reads the guest's console, and finds lines that mean that the kernel has a problem."""
 
 import re
 
@@ -55,7 +55,7 @@ BAD = re.compile("|".join((
     r"\bKernel panic\b",
 )))
 PANIC = re.compile(r"\bKernel panic\b")
-# Printed by a healthy boot of a stock kernel, though they look like trouble.
+# A normal boot of a stock kernel prints these, although they look like trouble.
 HARMLESS = re.compile(r"Unprivileged eBPF is enabled|"
                       r"Spectre V2 : WARNING: ")
 
@@ -66,13 +66,13 @@ def message(line):
 
 
 def is_bad(line):
-    """Does the kernel say with this line that something is broken?"""
+    """True if this line means that something is broken."""
     text = message(line)
     return bool(BAD.search(text)) and not HARMLESS.search(text)
 
 
 def is_panic(line):
-    """Is the kernel dead after this line?"""
+    """True if the kernel is dead after this line."""
     return bool(PANIC.search(message(line)))
 
 
@@ -89,7 +89,7 @@ class Console:
         self.panicked = False
 
     def feed(self, data):
-        """More bytes from the serial line; "" ends the last line."""
+        """Takes more bytes of the serial line; "" ends the last line."""
         self.log.write(data)
         self.log.flush()
         parts = (self._rest + data).split(b"\n")
@@ -113,7 +113,7 @@ class Console:
         return ["\n".join(self.lines[i:i + 30]) for i in self.bad if i >= since]
 
     def report(self, since=0, most=3):
-        """Text for a failed test: the first problems, not each line of one trace again."""
+        """Text for a failed test: the first problems. The lines of one trace are one problem."""
         chosen, last = [], -30
         for i in self.bad:
             if i >= since and i >= last + 30:

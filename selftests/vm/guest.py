@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs in the guest, used like those of subprocess."""
+"""Programs in the guest, with an interface like that of subprocess."""
 
 import io
 import os
@@ -27,7 +27,7 @@ class Stream(io.RawIOBase):
         self._pieces, self._rest, self._ended = queue.SimpleQueue(), b"", False
 
     def put(self, data):
-        """From the connection's thread: more output, b"" ends it, None = the guest died."""
+        """The connection's thread calls it with more output; b"" is its end, None: the guest died."""
         self._pieces.put(data)
 
     def readable(self):
@@ -47,7 +47,7 @@ class Stream(io.RawIOBase):
 
 
 class Process:
-    """A program that runs in the guest; the part of subprocess.Popen that tests need."""
+    """A program that runs in the guest. It has the part of subprocess.Popen that tests need."""
 
     def __init__(self, agent, channel, argv, text):
         self.args, self.returncode = argv, None
@@ -60,7 +60,7 @@ class Process:
                                         for s in (self.stdout, self.stderr))
 
     def handle(self, kind, payload):
-        """From the connection's thread. True when nothing more can come."""
+        """The connection's thread calls it with each message. True after the last one."""
         if kind == Kind.OUTPUT:
             self.raw_out.put(payload)
         elif kind == Kind.ERROR:
@@ -75,7 +75,7 @@ class Process:
             self._end()
 
     def lost(self):
-        """From the connection's thread: the guest died."""
+        """The connection's thread calls it if the guest died."""
         if not self._ended.is_set():
             self._failure = GuestDied("the guest died while a program ran in it")
         self.raw_out.put(None)
@@ -92,7 +92,7 @@ class Process:
         return self.returncode
 
     def wait(self, timeout=None):
-        """Exit status; negative = killed by that signal."""
+        """Waits for the exit status; negative: killed by that signal."""
         if not self._ended.wait(timeout):
             raise subprocess.TimeoutExpired(self.args, timeout)
         if self._failure:
@@ -100,16 +100,16 @@ class Process:
         return self.returncode
 
     def send_signal(self, number, group=False):
-        """Signals the program, or with @group everything that it started, too."""
+        """Sends a signal to the program, and with @group also to everything that it started."""
         self._agent.send(protocol.pack(Kind.SIGNAL, self._channel,
                                        protocol.words(number, int(group))))
 
     def kill(self):
-        """SIGKILL for the program and its children."""
+        """Kills the program and its children."""
         self.send_signal(9, group=True)
 
     def write(self, data):
-        """@data and then the end of the standard input."""
+        """Sends @data to the standard input and ends that."""
         for piece in protocol.input_pieces(self._channel, data):
             self._agent.send(piece)
 
@@ -152,7 +152,7 @@ class Agent:
             process.handle(kind, payload)
 
     def lost(self):
-        """The guest is gone: wakes all waiters."""
+        """The guest has died: wakes all waiters."""
         self.died.set()
         self.hello.set()
         with self._lock:
@@ -161,7 +161,7 @@ class Agent:
             process.lost()
 
     def send(self, message):
-        """Sends one message; they are never mixed."""
+        """Sends one message. Messages of several threads do not mix."""
         try:
             with self._lock:
                 self._socket.sendall(message)
@@ -178,7 +178,7 @@ class Agent:
         self._socket.close()
 
     def popen(self, argv, env=None, cwd="/", text=True, stdin=b""):
-        """Starts a program; @env comes on top of the guest's own, @stdin is its whole input."""
+        """Starts a program. @env is added to the guest's environment, @stdin is the whole input."""
         argv = [os.fsencode(a) for a in argv]
         merged = {os.fsencode(k): os.fsencode(v) for k, v in {**ENV, **(env or {})}.items()}
         with self._lock:

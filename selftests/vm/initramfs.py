@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest's root file system: a cpio archive that QEMU hands to the kernel.
+"""The guest's root file system: a cpio archive that QEMU gives to the kernel.
 
-It is not compressed: QEMU loads it in no time, while unpacking in the emulated guest takes seconds.
-Programs under test have the same paths as on the host, so that a test can name them.
+It is not compressed: QEMU loads it quickly, but the emulated guest would need seconds to unpack it. Programs
+under test have the same paths as on the host.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import tempfile
 from . import cache
 
 GUEST = pathlib.Path(__file__).resolve().parent / "guest"
-RECIPE = "1"  # part of the key: count up when the archive changes with equal inputs
+RECIPE = "1"  # part of the cache's key: raise it if the same inputs shall give another archive
 KEEP = 4
 FOLDERS = ("bin", "sbin", "usr/bin", "usr/sbin", "dev", "proc", "sys", "tmp", "root", "etc", "run",
            "mnt", "selftests")
@@ -88,7 +88,7 @@ def libraries(paths):
 
 
 def stripped(path, how):
-    """The file without debugging information, which would only fill the guest's memory."""
+    """The file without debug information, which would only fill the guest's memory."""
     with tempfile.TemporaryDirectory() as tmp:
         out = pathlib.Path(tmp) / "out"
         run = subprocess.run(["strip", how, "-o", out, path], capture_output=True, check=False)
@@ -144,7 +144,7 @@ def compose(kernel, modules, ours, build):
 
 
 def make(kernel, modules, ours, build):
-    """Path of the archive; made only if something that goes into it has changed."""
+    """Path of the archive. Makes it only if its inputs have changed."""
     build = pathlib.Path(build).resolve()
     if not shutil.which("busybox"):
         raise cache.VmError("busybox-static is not installed (scripts/packages test)")

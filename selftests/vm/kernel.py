@@ -28,7 +28,7 @@ class Kernel:
 
 
 def from_folder(folder):
-    """A kernel given by the user: an image, modules and a build tree below one folder."""
+    """A kernel of the user: an image, modules and a build tree in one folder."""
     folder = pathlib.Path(folder).resolve()
     images = [p for name in ("bzImage", "vmlinuz*", "boot/vmlinuz*")
               for p in sorted(folder.glob(name))]
@@ -47,8 +47,8 @@ def from_folder(folder):
 def stock(build):
     """Debian's kernel of the same version as the installed headers.
 
-    An installed linux-image package is used as it is; otherwise its .deb is unpacked in the cache.
-    It is never installed: that would change how the user's machine boots.
+    An installed linux-image package is used as it is. Otherwise its .deb is unpacked in the cache. It
+    is not installed, because that would change how the user's machine boots.
     """
     headers = sorted(glob.glob("/usr/src/linux-headers-6.1.*-amd64"))
     if not headers:
@@ -80,7 +80,7 @@ def unpack_image(version, partial):
 
 
 def copy_sources(target):
-    """Copies the sources of the modules; unchanged files keep their time, so make does little.
+    """Copies the sources of the modules. Unchanged files keep their time, so that make does little.
 
     True if anything has changed."""
     wanted, changed = set(), False
@@ -112,7 +112,7 @@ def build_modules(kernel, build):
         changed = copy_sources(target)
         if not changed and done.exists() and done.read_text(encoding="ascii") == headers and \
                 all(path.exists() for path in ours):
-            return ours  # a make that finds this out by itself takes seconds
+            return ours  # make would need seconds to find this out
         done.unlink(missing_ok=True)
         run = subprocess.run(
             ["make", "-C", kernel.headers, f"M={target / 'kernel'}", f"-j{os.cpu_count()}",
@@ -125,7 +125,7 @@ def build_modules(kernel, build):
 
 
 class ModuleTree:
-    """The modules of a kernel by name, and the needs of each."""
+    """The modules of a kernel by name, and the modules that each needs."""
 
     def __init__(self, kernel):
         self.paths = {self.name_of(p): p for p in kernel.modules.rglob("*.ko*")}
@@ -143,8 +143,8 @@ class ModuleTree:
         return [name.replace("-", "_") for name in out.strip().split(",") if name]
 
     def closure(self, required, optional=(), local=()):
-        """Paths of @required and @optional modules and of everything that they and the files
-        @local need. Optional ones that the kernel does not have are left out."""
+        """Paths of @required and @optional modules, and of all modules that these and the files @local
+        need. Optional ones that the kernel does not have are left out."""
         found, wanted = {}, [name.replace("-", "_") for name in required]
         wanted += [n for n in (name.replace("-", "_") for name in optional) if n in self.paths]
         ours = {self.name_of(path) for path in local}

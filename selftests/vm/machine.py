@@ -27,14 +27,14 @@ READY_TIMEOUT_S = 300
 OFF_TIMEOUT_S = 600
 LOGS_KEPT = 30
 CMDLINE = "console=ttyS0 panic=-1 loglevel=7 printk.time=1"
-# QEMU's own complaints that mean that a device was lost.
+# Messages of QEMU that mean that it has lost a device.
 QEMU_BAD = ("failed to read header", "vfio: DMA mapping failed", "Assertion", "Broken pipe")
 
 
 def free_slots(devices):
-    """Places on the root bus for devices of our own, beside those in QEMU's arguments @devices.
+    """Free slots on the root bus for devices of our own. @devices: QEMU's arguments for the others.
 
-    QEMU would choose some itself, but before it has placed functions with fixed places.
+    QEMU would choose slots itself, but before it has placed the functions with fixed slots.
     """
     used = {0, 0x1f}  # host bridge and chipset
     for text in devices:
@@ -53,7 +53,7 @@ class Config:
     cpus: int = 4
     kernel: str | None = None  # folder with another kernel; None = Debian's
     append: str = ""
-    share: tuple = ()  # folders of the host that the guest sees under the same path
+    share: tuple = ()  # folders of the host, which have the same path in the guest
     echo: bool = False  # console lines to our standard error
     interactive: bool = False  # a shell on our terminal instead of the agent
     gdb: bool = False  # QEMU listens for gdb in the run folder and waits
@@ -74,7 +74,7 @@ def default_config(build):
 
 
 class GuestTimeout(Exception):
-    """The guest did not do something in time; the text has the end of its console."""
+    """The guest was too slow. The text has the end of its console."""
 
 
 class Machine:
@@ -92,7 +92,7 @@ class Machine:
 
     @contextlib.contextmanager
     def devices_stopped(self):
-        """Meanwhile the machine's hardware answers nothing: its process is stopped."""
+        """Inside, the machine's hardware does not answer, because its process is stopped."""
         self._server.send_signal(signal.SIGSTOP)
         try:
             yield
@@ -177,7 +177,7 @@ class Machine:
     # --- life
 
     def start(self):
-        """Boots and waits for the agent; on failure nothing is left over."""
+        """Boots and waits for the agent. After a failure nothing keeps running."""
         try:
             self._start()
         except BaseException:
@@ -249,12 +249,12 @@ class Machine:
 
     @property
     def alive(self):
-        """Can programs be run in the guest?"""
+        """True if programs can run in the guest."""
         return bool(self.agent) and not self.agent.died.is_set() and self._qemu.poll() is None
 
     def run(self, argv, timeout=600, **options):
-        """Runs a program in the guest, see Agent.run(). If a program does not end in time the
-        stacks of processors and tasks are printed on the console first."""
+        """Runs a program in the guest, see Agent.run(). If the program does not end in time, the
+        console first gets the stacks of processors and tasks."""
         try:
             return self.agent.run(argv, timeout=timeout, **options)
         except subprocess.TimeoutExpired as late:
@@ -312,7 +312,7 @@ class Machine:
             if self.alive:
                 self.agent.send(pack(Kind.POWER_OFF))
                 self._qemu.wait(OFF_TIMEOUT_S)
-                self._reader.join(10)
+                self._reader.join(READY_TIMEOUT_S)
             else:
                 found.append("the guest died: " + self.tail())
             if self._qemu.poll():
@@ -328,15 +328,15 @@ class Machine:
         return found
 
     def kill(self):
-        """Ends everything at once; the exit status of wdmachine."""
+        """Ends everything at once. Returns the exit status of wdmachine."""
         status = 0
         if self._qemu:
             process.end(self._qemu, signal.SIGKILL)
             if self._reader:
-                self._reader.join(10)
+                self._reader.join(READY_TIMEOUT_S)
             self._qemu.stdout.close()
         if self._server:
-            # Only now: without its devices QEMU would abort.
+            # wdmachine ends last: without its devices QEMU would abort.
             status = process.end(self._server)
             self._server.stdout.close()
         if self.agent:
@@ -350,7 +350,7 @@ class Machine:
         return status
 
     def shell(self):
-        """A person on our terminal in the guest; QEMU's exit status."""
+        """Gives a person a shell in the guest on our terminal. Returns QEMU's exit status."""
         self._folder = process.RunFolder()
         try:
             self._qemu = process.spawn(self._command(self._device_args()), start_new_session=False)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs map_compare in a virtual machine of its own."""
+"""Runs map_compare in its own virtual machine."""
 
 from . import cache, map_table, native_vfio
 from .machine import Machine
@@ -11,9 +11,9 @@ LARGE_HUGE = "hugepagesz=1G hugepages=1"
 
 
 def measure(config, limit_mib, passes, instructions, samples=40):
-    """(figures, {row: reason why it was left out}) of a machine made after @config.
+    """(figures, {row: reason why it was left out}) of a machine like @config.
 
-    Time is the best of all samples: the host has other things to do, too, which only adds.
+    Time is the best of all samples, because other work of the host can only add to it.
     """
     command = [config.build / "selftests/ktap/vfio/compare/map_compare", "--limit", limit_mib,
                "--passes", passes, "--samples", samples]

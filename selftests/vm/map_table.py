@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The output of map_compare as figures: one of each interface for each row, and their ratio."""
+"""Makes figures of the output of map_compare: for each row one for each interface, and their ratio."""
 
 import json
 
@@ -24,7 +24,7 @@ def parse(text):
 
 
 def figures(rows, choose=min):
-    """[{"row", "operation", "type1", "iommufd", "ratio"}]: @choose makes one figure of samples."""
+    """[{"row", "operation", "type1", "iommufd", "ratio"}]. @choose makes one figure of many samples."""
     found = []
     for row, operations in rows.items():
         for operation, samples in operations.items():
@@ -37,7 +37,7 @@ def figures(rows, choose=min):
 
 
 def not_faster(found):
-    """Texts for the rows in which iommufd does not need less than type 1."""
+    """A text for each row in which iommufd does not need less than type 1."""
     return [f"{f['operation']} of {f['row']}: {f['ratio']:.3f}" for f in found if f["ratio"] >= 1]
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linux's own VFIO in the guest: its modules, and which driver has a function.
+"""Linux's own VFIO in the guest: its modules, and the driver of a function.
 
-@guest has sh(): a Machine or the host of a test.
+@guest is an object with sh(): a Machine, or the host of a test.
 """
 
 import os
@@ -10,7 +10,7 @@ UNSAFE = "/sys/module/vfio_iommu_type1/parameters/allow_unsafe_interrupts"
 
 
 def prepare(guest):
-    """Loads vfio-pci and type 1, which take devices though interrupts are not remapped."""
+    """Loads vfio-pci and type 1, and lets them take devices without interrupt remapping."""
     guest.sh("modprobe -a vfio_iommu_type1 vfio-pci")
     allow_unsafe_interrupts(guest, True)
 
@@ -21,7 +21,7 @@ def allow_unsafe_interrupts(guest, allow):
 
 
 def bind(guest, address, driver):
-    """Gives the function to @driver and to no other."""
+    """Gives the function to @driver."""
     guest.sh(f"cd /sys/bus/pci/devices/{address}; echo {driver} >driver_override; "
              f"[ ! -e driver ] || echo {address} >driver/unbind; "
              f"echo {address} >/sys/bus/pci/drivers_probe; "

@@ -11,31 +11,33 @@ import signal
 import subprocess
 import tempfile
 
+from waits import LIMIT_S
+
 PREFIX = "wd-vm-"
 PR_SET_PDEATHSIG = 1
 _prctl = ctypes.CDLL(None).prctl
 
 
 def _tie_to(parent):
-    """In the child: die with @parent, from the first moment on."""
+    """Runs in the child: lets it die together with @parent."""
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before
+    if os.getppid() != parent:  # the parent has died before prctl()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def spawn(argv, **options):
-    """Starts @argv; the kernel kills it when we end, however. In a session, so a process group, of
-    its own unless start_new_session=False.
+    """Starts @argv. The kernel kills it when this process ends, in whatever way. It gets its own
+    session, and so its own process group, unless start_new_session=False.
 
-    To be called by the main thread: the kernel watches the thread that started the process.
+    Only the main thread may call it, because the kernel watches the thread that started the process.
     """
     options.setdefault("start_new_session", True)
     parent = os.getpid()
     return subprocess.Popen([str(a) for a in argv], preexec_fn=lambda: _tie_to(parent), **options)
 
 
-def end(process, number=signal.SIGTERM, timeout=10):
-    """Ends @process, politely for @timeout seconds; its exit status."""
+def end(process, number=signal.SIGTERM, timeout=LIMIT_S):
+    """Ends @process with the signal, and with SIGKILL after @timeout seconds. Returns its exit status."""
     if process.poll() is None:
         process.send_signal(number)
         try:
@@ -50,11 +52,11 @@ def end(process, number=signal.SIGTERM, timeout=10):
 
 
 class RunFolder:
-    """A temporary folder for sockets, with a short path; goes when its owner is gone."""
+    """A temporary folder for sockets, with a short path. It is removed after its owner has ended."""
 
     def __init__(self):
         self.sweep()
-        # Gets its name when it is locked, so that no other run sweeps it in between.
+        # It gets its final name after it is locked, so that no other run removes it in between.
         new = pathlib.Path(tempfile.mkdtemp(prefix="." + PREFIX))
         self._lock = open(new / "lock", "w", encoding="ascii")
         fcntl.flock(self._lock, fcntl.LOCK_EX)
@@ -62,7 +64,7 @@ class RunFolder:
 
     @staticmethod
     def sweep():
-        """Removes the folders of runs that were killed: their locks are free."""
+        """Removes the folders of killed runs, whose locks are free."""
         for path in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
             try:
                 with open(path / "lock", encoding="ascii") as file:
@@ -78,5 +80,5 @@ class RunFolder:
 
 
 def ended(pidfd, timeout):
-    """Has the process ended, or does it within @timeout seconds?"""
+    """True if the process has ended, or ends within @timeout seconds."""
     return bool(select.select([pidfd], [], [], timeout)[0])

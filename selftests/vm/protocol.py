@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Messages between the runner and the guest's agent; the other end is guest/protocol.h."""
+"""Messages between the runner and the guest's agent. The agent's side is guest/protocol.h."""
 
 import enum
 import struct
@@ -24,7 +24,7 @@ class Kind(enum.IntEnum):
 
 
 class ProtocolError(Exception):
-    """The other side does not keep to the protocol."""
+    """The other side has broken the protocol."""
 
 
 def pack(kind, channel=0, payload=b""):
@@ -62,7 +62,7 @@ class Decoder:
         self._buffer = bytearray()
 
     def feed(self, data):
-        """More bytes; yields (kind, channel, payload) of each message that is complete."""
+        """Takes more bytes. Yields (kind, channel, payload) of each complete message."""
         self._buffer += data
         while len(self._buffer) >= HEADER.size:
             size, channel, number = HEADER.unpack_from(self._buffer)

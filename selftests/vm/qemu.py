@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """QEMU with vfio-user, from Debian trixie-backports, in a folder of its own.
 
-Debian 12 has QEMU 7.2, which has no vfio-user. The program runs in place, with the loader and the
-libraries of its own folder, so paths of sockets and images are those of the machine.
+Debian 12 has QEMU 7.2, which has no vfio-user. The program runs without a chroot, with the loader and the
+libraries of its own folder, so it sees the same paths of sockets and images as other programs.
 """
 
 import shutil
@@ -19,7 +19,7 @@ TIMEOUT_S = 900
 
 
 def debian_mirror():
-    """The mirror from which this machine takes Debian itself."""
+    """The mirror from which this machine installs Debian packages."""
     out = subprocess.run(
         ["apt-get", "indextargets", "--format", "$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)",
          "Created-By: Packages"], capture_output=True, text=True, check=False).stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest boots, our modules drive the machine's functions, and the kernel is content."""
+"""The guest boots, our modules drive the machine's functions, and the kernel does not complain."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ from project import ROOT  # pylint: disable=import-error
 from vm import process
 from vm.console import is_bad
 from vm.guest import GuestDied
-from vm.machine import GuestTimeout, Machine
+from vm.machine import OFF_TIMEOUT_S, GuestTimeout, Machine
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
 
@@ -29,15 +29,15 @@ def fixture_description(host):
 
 
 def test_the_boot_was_clean(host):
-    """Also lines that did not come over the console: the kernel's own buffer."""
+    """Checks the kernel's own buffer, which also has lines that were not printed on the console."""
     text = host.sh("dmesg")
     assert "Linux version" in text
     assert not [line for line in text.splitlines() if is_bad(line)]
 
 
 def test_no_undue_taint(host):
-    """Out-of-tree and unsigned modules, and the mark of a test of the mode without IOMMU (bit 6);
-    nothing else (a warning would be bit 9)."""
+    """Allowed are out-of-tree and unsigned modules, and bit 6, which a test of the mode without IOMMU
+    sets. A warning would set bit 9."""
     taint = int(host.sh("cat /proc/sys/kernel/tainted"))
     assert taint & ~(1 << 6 | 1 << 12 | 1 << 13) == 0
 
@@ -114,12 +114,12 @@ def test_a_killed_program_and_its_status(host):
     with host.popen(["sh", "-c", "echo started >&2; exec sleep 1000"]) as victim:
         assert victim.stderr.readline() == "started\n"
         victim.send_signal(signal.SIGKILL)
-        assert victim.wait(60) == -signal.SIGKILL
+        assert victim.wait(OFF_TIMEOUT_S) == -signal.SIGKILL
     assert host.run(["false"]).returncode == 1
 
 
 class TestTrouble:
-    """A guest that is broken on purpose: the runner must notice. Boots without devices."""
+    """Breaks a guest on purpose: the runner must notice. It boots without devices."""
 
     @pytest.fixture(name="machine")
     def fixture_machine(self, host):
@@ -144,7 +144,7 @@ class TestTrouble:
 
 
 def test_a_killed_run_leaves_nothing(build, tmp_path):
-    """SIGKILL for the runner while its guest works: QEMU and wdmachine end, too."""
+    """If the runner is killed while its guest works, QEMU and wdmachine end, too."""
     env = {**os.environ, "TMPDIR": str(tmp_path), "WD_BUILD": str(build)}
     with subprocess.Popen([sys.executable, ROOT / "selftests/vm/run", "--sh",
                            "echo running; exec sleep 1000"], env=env, stdout=subprocess.PIPE,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console reader flags every kind of trouble, and nothing of a healthy boot."""
+"""The console reader finds every kind of trouble, and nothing in a normal boot."""
 
 import io
 

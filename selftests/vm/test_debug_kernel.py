@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The debug kernel's build script, without building: its arguments and its reports."""
+"""The debug kernel's build script: its arguments and its reports. Nothing is built."""
 
 import importlib.machinery
 import importlib.util

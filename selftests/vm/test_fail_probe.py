@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator driver's probe, and interrupts of wd_vfio, under fault injection, in machines of their own.
+"""The accelerator driver's probe, and interrupts of wd_vfio, with fault injection, in machines of their own.
 
-Linux 6.1 itself does not tolerate some of the failures: when a folder of /proc/irq could not be
-made, removing it later is a WARNING. Only that one is accepted.
+Linux 6.1 itself cannot handle some of the failures: if it could not make a folder of /proc/irq, the later removal
+causes a WARNING. Only this one is accepted.
 """
 
 import re
@@ -18,7 +18,7 @@ OURS = re.compile(r"\[(?:hisi_qm|hisi_zip|iommufd|wd_iommu|wd_vfio)\]")
 
 
 def traces(lines):
-    """Ranges of line numbers: each trace of the kernel, from its cut to its end."""
+    """Ranges of line numbers, one for each trace of the kernel, from "cut here" to its end."""
     found, start = [], None
     for number, line in enumerate(lines):
         if "[ cut here ]" in line:
@@ -30,7 +30,7 @@ def traces(lines):
 
 
 def linux_complains_of_itself(lines):
-    """Is this trace the warning about /proc/irq, and nothing else?"""
+    """True if this trace is the warning about /proc/irq, and nothing else."""
     bad = [line for line in lines if is_bad(line)]
     return (len(bad) == 2 and "WARNING: " in bad[0] and "remove_proc_entry+" in bad[0]
             and "Call Trace:" in bad[1] and any("unregister_irq_proc+" in line for line in lines))
@@ -68,7 +68,7 @@ def test_only_that_one_warning_is_let_through():
 
 
 def run_alone(build, name, **options):
-    """Runs the program @name in a machine of its own. @return its output."""
+    """Runs the program @name in its own machine. Returns its output."""
     machine = Machine(default_config(build))
     if not has_option(machine.kernel, "FAULT_INJECTION"):
         pytest.skip("this kernel injects no failures")
@@ -80,7 +80,7 @@ def run_alone(build, name, **options):
         assert run.returncode == 0 and "\nok 1 " in run.stdout, output
         problems = other_problems(machine.console)
         assert not problems, problems[0]
-        # With the modules still there, so that reports of leaks have their names.
+        # The modules must still be loaded, so that reports of leaks have their names.
         lost = [found for found in lost_objects(machine) if OURS.search(found)]
         assert not lost, lost[0]
     return run.stdout

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nothing is left when the modules are gone: on a kernel with kmemleak (selftests/vm/debug_kernel).
+"""No memory is lost after the modules are removed. Needs a kernel with kmemleak (selftests/vm/debug_kernel).
 """
 
 import re
@@ -10,7 +10,7 @@ from vm import initramfs
 from vm.leaks import PAGE_OWNER, forget, has_option, is_lost, lost_objects, lost_pages
 from vm.machine import Machine, default_config
 
-# Every kind of object, each path that frees one, and a device that is shared.
+# These use every kind of object, each path that frees one, and a shared device.
 PROGRAMS = ("iommufd_map", "iommufd_copy", "iommufd_hwpt", "iommufd_ioas", "queue_attach",
             "queue_mmap", "queue_state", "queue_work", "fail_nth", "fail_copy", "fail_faults",
             "fail_replace", "fail_sva", "fail_nesting", "fail_vfio", "iommufd_nesting", "own_function",
@@ -46,7 +46,7 @@ def test_what_counts_as_a_lost_page():
 
 
 def awake(machine):
-    """Nothing of the kernel's self-observation has switched itself off."""
+    """Checks that none of the kernel's own checks has switched itself off."""
     assert re.search(r"debug_locks: +1$", machine.sh("cat /proc/lockdep_stats"), re.M)
     assert machine.sh("cat /sys/kernel/debug/dma-api/disabled") == "N\n"
     assert machine.sh("dmesg | grep -iE '(kmemleak|odebug|dma-api).*disabl' || true") == ""
@@ -61,7 +61,7 @@ def test_nothing_is_left(machine, build):
     for program in programs:
         run = machine.run([str(program)], timeout=1800)
         assert run.returncode in (0, 4), run.stdout + run.stderr
-    # The trackers work: they know the memory of the loaded modules.
+    # Shows that the trackers work: they know memory of the loaded modules.
     assert int(machine.sh(f"grep -c 'hisi_qm\\|wd_iommu' {PAGE_OWNER}", timeout=900)) > 0
     awake(machine)
     machine.sh("wd-modules unload")

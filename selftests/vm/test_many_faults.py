@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Ten thousand page faults at once in a real kernel.
 
-A function may have 512 pages on order, so this needs a machine of its own, with 20 accelerators.
+A function may have 512 open page requests, so this needs its own machine, with 20 accelerators.
 """
 
 import dataclasses

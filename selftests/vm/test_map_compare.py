@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mapping through /dev/iommu needs fewer instructions than through VFIO type 1, in every row.
 
-Instructions, since they do not depend on other load of the host; selftests/vm/map_compare measures
-time, too, and up to 4 GiB.
+The test counts instructions, because they do not depend on other load of the host. selftests/vm/map_compare also
+measures time, and mappings up to 4 GiB.
 """
 
 import pytest

@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Modules leave when they have no users, refuse while they have, and come back."""
+"""Modules without users can be removed and loaded again. Modules with users refuse."""
 
 import signal
 
 import pytest
+
+from vm.machine import OFF_TIMEOUT_S
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
 MODULES = ("wd_iommu", "iommufd", "hisi_qm", "hisi_zip", "wd_vfio")
 
 
 def loaded(host):
-    """Our modules that the kernel has, with their use counts."""
+    """Our loaded modules with their use counts."""
     found = {}
     for line in host.sh("cat /proc/modules").splitlines():
         name, _, users = line.split()[:3]
@@ -21,7 +23,7 @@ def loaded(host):
 
 @pytest.fixture(name="all_loaded", autouse=True)
 def fixture_all_loaded(host):
-    """After every test the next one has all modules."""
+    """Loads all modules after each test."""
     yield
     host.sh("wd-modules load")
 
@@ -52,7 +54,7 @@ def test_a_module_that_another_needs_stays(host, module):
 
 
 def holder(host, *paths):
-    """A process that has @paths open."""
+    """Starts a process that has @paths open."""
     opens = " ".join(f"{3 + i}<>{path}" for i, path in enumerate(paths))
     process = host.popen(["sh", "-c", f"exec {opens}; echo open >&2; exec sleep 1000"])
     assert process.stderr.readline() == "open\n"
@@ -64,17 +66,17 @@ def test_an_open_iommufd_keeps_its_module(host):
     with holder(host, "/dev/iommu") as process:
         assert host.run(["rmmod", "iommufd"]).returncode != 0
         process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.wait(OFF_TIMEOUT_S)
     host.sh("rmmod iommufd")
     assert "iommufd" not in loaded(host)
 
 
 def test_an_open_queue_keeps_its_modules(host):
-    """hisi_zip may be unbound from its devices, but the code that serves open files stays."""
+    """hisi_zip may be unbound from its devices, but the code for open files stays loaded."""
     with holder(host, "/dev/hisi_zip-0") as process:
         assert host.run(["rmmod", "hisi_qm"]).returncode != 0
         process.send_signal(signal.SIGKILL)
-        process.wait(60)
+        process.wait(OFF_TIMEOUT_S)
     host.sh("wd-modules unload")
     assert not loaded(host)
 
@@ -93,7 +95,7 @@ def test_devices_are_unbound_and_bound_again(host):
 
 
 def test_unload_after_work_leaves_no_memory_behind(host):
-    """Slab of the kernel as a whole: a leak of one object per round would be seen as pages."""
+    """Looks at all slab memory: a leak of one object in each round would show as pages."""
     def one_round():
         host.sh("wd-modules unload; wd-modules load; "
                 "for i in 1 2 3 4; do echo text | wd_zip >/dev/null; done; wd-modules unload; "
@@ -104,7 +106,7 @@ def test_unload_after_work_leaves_no_memory_behind(host):
         return values["SUnreclaim:"] + values["Percpu:"] + values["PageTables:"]
 
     for _ in range(2):
-        one_round()  # caches of the kernel fill up
+        one_round()  # fills caches of the kernel
     before = one_round()
     for _ in range(4):
         after = one_round()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parts of the runner that need no machine: caches, archive, processes, choice of a kernel."""
+"""Tests of parts of the runner that need no machine: caches, archive, processes, choice of a kernel."""
 
 import os
 import pathlib
@@ -13,6 +13,7 @@ import pytest
 from project import ROOT  # pylint: disable=import-error
 from vm import cache, initramfs, kernel, process
 from vm.machine import free_slots
+from waits import LIMIT_S  # pylint: disable=import-error
 
 
 def unpack(data):
@@ -77,7 +78,7 @@ def test_what_a_killed_run_leaves_is_not_taken_for_whole(tmp_path):
 
 
 def test_a_helper_process_does_not_outlive_us(tmp_path):
-    """Even if we are killed; and the next run removes our folder."""
+    """It ends even if this process is killed, and the next run removes the folder."""
     script = (f"import sys; sys.path.insert(0, {str(ROOT / 'selftests')!r})\n"
               "from vm import process\n"
               "folder = process.RunFolder()\n"
@@ -90,7 +91,7 @@ def test_a_helper_process_does_not_outlive_us(tmp_path):
         pid, folder = parent.stdout.readline().split()
         watch = os.pidfd_open(int(pid))
         parent.send_signal(signal.SIGKILL)
-    assert process.ended(watch, 20), "the helper process lives on"
+    assert process.ended(watch, LIMIT_S), "the helper process lives on"
     os.close(watch)
     assert pathlib.Path(folder).exists()
     code = f"import sys; sys.path.insert(0, {str(ROOT / 'selftests')!r})\n" \
@@ -139,7 +140,7 @@ def test_the_guest_loads_our_modules_in_the_right_order():
     text = (ROOT / "selftests/vm/guest/wd-modules").read_text(encoding="utf-8")
     order = re.search(r'^modules="(.*)"$', text, re.M).group(1).split()
     assert order == [pathlib.Path(p).stem for p in kernel.OUR_MODULES
-                     if not p.startswith("selftest/")]  # loaded by the test that uses it
+                     if not p.startswith("selftest/")]  # each test loads its own
 
 
 def test_our_devices_get_slots_that_nobody_wants():

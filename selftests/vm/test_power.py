@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The guest sleeps (ACPI S3) under load, and is woken.
+"""The guest sleeps (ACPI S3) under load, and the test wakes it.
 
-The machine is one of its own: the folders that other tests share with the guest do not survive a
-sleep (virtio-9p), and no other test should wait meanwhile.
+The test has its own machine: the folders that other tests share with the guest (virtio-9p) do not
+survive a sleep, and other tests should not have to wait.
 """
 
 import dataclasses
@@ -47,7 +47,7 @@ def test_sleep_under_users_of_every_kind(build, machine):
     assert run.returncode == 0, run.stdout + run.stderr + guest.tail(60)
     assert "SKIP" not in run.stdout, run.stdout
     assert waker.sleeps == 2
-    # The kernel's own requests, the next user, and page faults.
+    # Afterwards these work: the kernel's own requests, another user, and page faults.
     for name in ("zswap", "queue_work", "queue_sva"):
         run = guest.run([program(build, name)], timeout=WAKE_TIMEOUT_S)
         assert run.returncode == 0, run.stdout + run.stderr

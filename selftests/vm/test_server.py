@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""wdmachine and a real QEMU without a guest: the test itself is the processor (qtest)."""
+"""wdmachine and a real QEMU without a guest: the test acts as the processor (qtest)."""
 
 import json
 import select
 import subprocess
-import time
 
 import pytest
 
+from machine_server import Server  # pylint: disable=import-error
+from project import PROGRAMS  # pylint: disable=import-error
 from vm import process, qemu
+from waits import LIMIT_S, until
 
 pytestmark = pytest.mark.only_on("vm", reason="needs QEMU")
 
-LIMIT_S = 120
 CONFIG_ADDRESS, CONFIG_DATA = 0xcf8, 0xcfc
 IOMMU_SLOT, IOMMU_BAR = 2, 0xfe000000
 QUEUE, STATUS = 0x200000, 0x203000
@@ -23,26 +24,22 @@ ZIPS = ("0000:75:00.0", "0000:b5:00.0")
 def fixture_sockets(build):
     """The folder of the sockets of a running wdmachine, and the file of its log."""
     run = process.RunFolder()
-    with open(run.path / "log", "wb") as log:
-        server = process.spawn([build / "tools/wdmachine/wdmachine", "serve", "--sockets",
-                                run.path / "s"], stdout=subprocess.PIPE, stderr=log)
+    server = Server(build / PROGRAMS["wdmachine"], run.path)
     try:
-        assert select.select([server.stdout], [], [], LIMIT_S)[0]
-        assert server.stdout.readline() == b"ready\n"
-        yield run.path / "s", run.path / "log"
-        server.terminate()
-        assert server.wait(LIMIT_S) == 0
+        server.wait_ready()
+        yield server.sockets, server.log
+        assert server.stop() == 0
     finally:
-        process.end(server)
+        process.end(server.process)
         run.remove()
 
 
 class Qemu:
-    """QEMU whose processors do not run; we access the machine's ports and memory."""
+    """QEMU whose processors do not run. The test accesses the machine's ports and memory."""
 
     def __init__(self, build, folder, *options, memory="2G", change=lambda a: a):
         args = json.loads(subprocess.run(
-            [build / "tools/wdmachine/wdmachine", "qemu-args", "--sockets", folder, "--memory",
+            [build / PROGRAMS["wdmachine"], "qemu-args", "--sockets", folder, "--memory",
              memory, "--json"], check=True, capture_output=True, text=True).stdout)
         self.process = process.spawn(
             [*qemu.command(build), "-machine", "q35", "-accel", "tcg", "-S", "-qtest", "stdio",
@@ -57,7 +54,7 @@ class Qemu:
         process.end(self.process)
 
     def __call__(self, *words):
-        """One command; the words of the answer after OK."""
+        """Sends one command. Returns the words of the answer after OK."""
         self.process.stdin.write(" ".join(map(str, words)).encode() + b"\n")
         self.process.stdin.flush()
         while True:
@@ -77,12 +74,12 @@ class Qemu:
         return int(self("inl", CONFIG_DATA)[0], 16)
 
     def start_iommu(self):
-        """BAR 0 at a place of our choice, memory decoding and bus mastering on."""
+        """Puts BAR 0 at IOMMU_BAR, and turns memory decoding and bus mastering on."""
         self.config_write(IOMMU_SLOT, 0x10, IOMMU_BAR)
         self.config_write(IOMMU_SLOT, 4, 6, "w")
 
     def run_queue(self):
-        """One invalidation wait descriptor, which writes a status word (VT-d)."""
+        """Executes an invalidation wait descriptor, which writes a status word (VT-d)."""
         self("writeq", QUEUE, 0x5 | 1 << 5 | 0xcafe << 32)
         self("writeq", QUEUE + 8, STATUS)
         self("writeq", IOMMU_BAR + 0x90, QUEUE)
@@ -93,18 +90,11 @@ class Qemu:
         return int(self("readl", address)[0], 16)
 
     def end(self):
-        """Its output on stderr."""
+        """Ends it. Returns its output on stderr."""
         self.process.terminate()
         _, errors = self.process.communicate(timeout=LIMIT_S)
         return "\n".join(line for line in errors.decode().splitlines()
                          if "terminating on signal 15" not in line)
-
-
-def until(condition, what):
-    end = time.monotonic() + LIMIT_S
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.01)
 
 
 @pytest.mark.parametrize("memory", ["2G", "6G"])
@@ -119,7 +109,7 @@ def test_qemu_takes_every_function_without_a_word(build, sockets, memory):
 
 
 def test_iommu_uses_the_memory_of_qemu(build, sockets):
-    """Through BAR, register, guest memory and back; then the next QEMU on the same sockets."""
+    """The test uses BAR, registers and guest memory; then once more with another QEMU on the same sockets."""
     for _ in range(2):
         with Qemu(build, sockets[0]) as machine:
             machine.start_iommu()
@@ -132,7 +122,7 @@ def test_iommu_uses_the_memory_of_qemu(build, sockets):
 
 
 def test_memory_that_is_not_shared_is_found(build, sockets):
-    """share=off: QEMU sends descriptors all the same, of files that stay empty."""
+    """With share=off QEMU sends descriptors, too, but their files stay empty."""
     def private(argument):
         return argument.replace("share=on", "share=off")
     with Qemu(build, sockets[0], change=private) as machine:
@@ -155,8 +145,10 @@ def test_memory_without_descriptors_is_said(build, sockets):
 
 
 def test_second_qemu_is_turned_away(build, sockets):
-    with Qemu(build, sockets[0]) as first, Qemu(build, sockets[0]) as second:
-        _, errors = second.process.communicate(timeout=LIMIT_S)
+    with Qemu(build, sockets[0]) as first:
+        assert first.config_read(IOMMU_SLOT, 0) == 0x1dd01234  # it has the functions, so it came first
+        with Qemu(build, sockets[0]) as second:
+            _, errors = second.process.communicate(timeout=LIMIT_S)
         assert second.process.returncode == 1
         assert b"Device or resource busy" in errors
         assert first.config_read(IOMMU_SLOT, 0) == 0x1dd01234

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The programs run and shell, as a person uses them."""
+"""The programs "run" and "shell", used as a person does."""
 
 import os
 import pty
@@ -11,6 +11,7 @@ import time
 import pytest
 
 from project import ROOT  # pylint: disable=import-error
+from vm.machine import BOOT_TIMEOUT_S, OFF_TIMEOUT_S
 
 RUN, SHELL = (ROOT / "selftests/vm" / name for name in ("run", "shell"))
 
@@ -49,7 +50,7 @@ class Terminal:
             os.execve(argv[0], [str(a) for a in argv], env)
 
     def expect(self, pattern, timeout):
-        """Reads until @pattern comes; forgets the text up to its end."""
+        """Reads until @pattern comes, and drops the text up to its end."""
         limit = time.monotonic() + timeout
         while not (found := re.search(pattern, self.text)):
             assert select.select([self.fd], [], [], max(0, limit - time.monotonic()))[0], \
@@ -62,11 +63,11 @@ class Terminal:
         return found
 
     def type(self, text):
-        """The input of a person."""
+        """Types @text."""
         os.write(self.fd, text.encode())
 
     def status(self):
-        """Exit status, when it has ended."""
+        """Waits for the end. Returns the exit status."""
         while True:
             try:
                 if not os.read(self.fd, 4096):
@@ -79,15 +80,16 @@ class Terminal:
 @pytest.mark.only_on("vm", reason="boots a machine")
 def test_a_person_in_the_shell(build):
     terminal = Terminal([SHELL], {**os.environ, "WD_BUILD": str(build)})
-    terminal.expect(r"modules: loaded", 180)
-    terminal.expect(r"wd:.*# ", 60)
+    terminal.expect(r"modules: loaded", BOOT_TIMEOUT_S)
+    terminal.expect(r"wd:.*# ", OFF_TIMEOUT_S)
     terminal.type("wdctl topology --nearest --alg zlib --from 0; echo =$?=\r")
-    terminal.expect(r"hisi_zip-0\r+\n=0=", 60)
-    terminal.type("echo =begun=; sleep 1000\r")
-    terminal.expect(r"\n=begun=", 60)
+    terminal.expect(r"hisi_zip-0\r+\n=0=", OFF_TIMEOUT_S)
+    # When the program says that it has begun, it is in the foreground, and only it gets ^C.
+    terminal.type("sh -c 'echo =begun=; exec sleep 1000'\r")
+    terminal.expect(r"\n=begun=", OFF_TIMEOUT_S)
     terminal.type("\x03")  # job control works
     terminal.type("echo =$?=\r")
-    terminal.expect(r"=130=", 60)
+    terminal.expect(r"=130=", OFF_TIMEOUT_S)
     terminal.type("exit\r")
-    terminal.expect(r"Power down", 60)
+    terminal.expect(r"Power down", OFF_TIMEOUT_S)
     assert terminal.status() == 0

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Linux's own VFIO on one accelerator while the other one serves user queues."""
+"""Linux's own VFIO on one accelerator while the other one has queues of users."""
 
 import os
+import re
 
 import pytest
 
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.only_on("vm", reason="VFIO is the running kernel's")
 
 @pytest.fixture(name="function")
 def fixture_function(host):
-    """hisi_zip-1 in the hands of vfio-pci."""
+    """hisi_zip-1 with vfio-pci as its driver."""
     address = address_of(host, "hisi_zip-1")
     prepare(host)
     bind(host, address, "vfio-pci")
@@ -21,7 +22,7 @@ def fixture_function(host):
 
 
 def compresses(host, build, device, tmp_path):
-    """One file through user queues of @device, compared byte for byte."""
+    """Sends a file through user queues of @device, and compares each byte."""
     path = tmp_path / "input"
     path.write_bytes(b"one weft after the other " * 4000)
     run = host.run([build / "tools/wdctl/wdctl", "bench", "--device", device, "--input", path,
@@ -61,6 +62,24 @@ def test_accelerator_comes_back_from_vfio(host, build, tmp_path):
         assert good, output
 
 
+def test_names_of_device_files_beside_linux_vfio(host, function):
+    """Programs find the device file as on a Linux with device files, while Linux's VFIO, without, is loaded, too."""
+    ours = address_of(host, "hisi_zip-0")
+    folder = f"/sys/bus/pci/devices/{ours}/vfio-dev"
+    bind(host, ours, "wd_vfio")
+    name = host.sh(f"ls {folder}").strip()
+    assert re.fullmatch(r"vfio\d+", name)
+    number = host.sh(f"cat {folder}/{name}/dev").strip()
+    node = host.sh(f"stat -c %t:%T /dev/vfio/devices/{name}").strip()
+    assert number == ":".join(str(int(part, 16)) for part in node.split(":"))
+    assert host.sh(f"readlink -f /sys/dev/char/{number}").strip().endswith(f"{ours}/vfio-dev/{name}")
+    assert host.sh(f"stat -c %a /dev/vfio/devices/{name}").strip() == "600"
+    theirs = host.sh(f"ls -d /sys/bus/pci/devices/{function}/vfio-dev/vfio*").strip()
+    assert host.run(["test", "-e", f"{theirs}/dev"]).returncode
+    bind(host, ours, "hisi_zip")
+    assert host.run(["test", "-e", folder]).returncode
+
+
 def test_type_1_is_refused_without_the_option(host, build, function):
     allow_unsafe_interrupts(host, False)
     run = host.run([build / "selftests/ktap/vfio/vfio_dma"], env={"WD_VFIO_DEVICE": function})
@@ -69,7 +88,7 @@ def test_type_1_is_refused_without_the_option(host, build, function):
 
 
 def test_vfio_pci_loses_its_function_before_the_unit_goes(host, build, tmp_path):
-    """As every driver does: then nothing needs the unit's domains, and its module can go."""
+    """It loses the function as every driver does. Then nothing needs the unit's domains, and its module can go."""
     address = address_of(host, "hisi_zip-1")
     unit = os.path.basename(host.sh("readlink -f /sys/class/iommu/wd-iommu0/device").strip())
     prepare(host)

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The needs of a guest that sleeps (ACPI S3): a waker, and its own part."""
+"""What a sleeping guest (ACPI S3) needs: a waker on the host, and a script in the guest."""
 
 import contextlib
 import json
 import socket
 import threading
 
-# The module does what this machine's firmware forgets: without it nobody can reach the functions'
-# capabilities for address translation afterwards, nor switch the machine off.
+# The module does what this machine's firmware forgets. Without it, after the sleep nobody can reach the
+# functions' capabilities for address translation, nor switch the machine off.
 SLEEP = """
 set -e
 modprobe wd_chipset_test
@@ -16,19 +16,19 @@ echo mem >/sys/power/state
 
 
 def qemu_arguments(path):
-    """QEMU's, so that a Waker can reach it at the socket @path. The kernel needs no_console_suspend."""
+    """Arguments for QEMU, so that a Waker can use the socket @path. The kernel needs no_console_suspend."""
     return ("-qmp", f"unix:{path},server=on,wait=off")
 
 
 def complaints(console):
-    """The kernel's messages, without a known fault of Linux 6.1: when interrupt links come back it
-    allocates memory, for which it wants random numbers, for which it reads a clock that sleeps."""
+    """The kernel's messages, without those of a known fault of Linux 6.1: when interrupt links come back, it
+    allocates memory. For that it needs random numbers, and for these it reads a clock that still sleeps."""
     return [text for text in console.problems()
             if not ("crng_make_state" in text and "acpi_pci_link_set" in text)]
 
 
 class Waker(threading.Thread):
-    """Wakes the guest as often as it sleeps, as its power button would."""
+    """Wakes the guest each time that it sleeps, as a power button does."""
 
     def __init__(self, path):
         super().__init__(daemon=True, name="waker")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * wdctl attach: bind an accelerator's queue to /dev/iommu, attach an address space at RID+PASID,
+ * wdctl attach: bind a queue of an accelerator to /dev/iommu, attach an address space at RID+PASID,
  * and prove the routing with one DMA inside the address space and one outside it.
  */
 #include <charconv>
@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "command.h"
 #include "wd/accelerator.h"
 #include "wd/faults.h"
@@ -33,10 +34,11 @@ struct AttachOptions {
 	std::vector<std::string> command;
 };
 
-constexpr size_t kPage = 4096;
+using wd::kPageSize;
+
 constexpr int kTimeoutMs = 5000;
 
-/** Memory of this process for the address space. Lazily filled, gone with the object. */
+/** Memory of this process for the address space. */
 class Memory
 {
 public:
@@ -87,7 +89,7 @@ std::optional<uint32_t> parsePasid(const std::string &text, const std::string &d
 	return value;
 }
 
-/** One request, waited for. */
+/** Send one request and wait for it. */
 wd::zip::Completion request(wd::ZipQueue &queue, const wd::zip::Request &what)
 {
 	auto status = queue.trySend(what);
@@ -106,12 +108,13 @@ wd::zip::Completion request(wd::ZipQueue &queue, const wd::zip::Request &what)
 	return done[0];
 }
 
-/** An IOVA page that nothing is mapped at, below the 47 bits of user addresses. */
+/** The IOVA of a page where nothing is mapped, below 2^47 as user addresses are. */
 uint64_t outsideOf(uint64_t iova, uint64_t size)
 {
 	uint64_t after = iova + size;
 
-	return after + (1ull << 30) < (1ull << 47) ? after + (1ull << 30) : iova / 2 & ~(kPage - 1);
+	return after + (1ull << 30) < (1ull << 47) ? after + (1ull << 30)
+						   : iova / 2 & ~(kPageSize - 1);
 }
 
 /** Compress the first page of the address space to its second, then read outside it. */
@@ -119,17 +122,17 @@ void prove(Attachment &attachment, wd::Host &host, const Memory &memory, uint64_
 {
 	wd::zip::Request inside;
 
-	std::memset(memory.data(), 'W', kPage);
-	std::memset(memory.data() + kPage, 0, kPage);
+	std::memset(memory.data(), 'W', kPageSize);
+	std::memset(memory.data() + kPageSize, 0, kPageSize);
 	inside.algorithm = wd::zip::Algorithm::Deflate;
 	inside.source = iova;
-	inside.sourceLength = kPage;
-	inside.destination = iova + kPage;
-	inside.destinationLength = kPage;
+	inside.sourceLength = kPageSize;
+	inside.destination = iova + kPageSize;
+	inside.destinationLength = kPageSize;
 	auto done = request(attachment.queue, inside);
 
 	if (!wd::zip::isSuccess(done.status) || !done.produced ||
-	    memory.data()[kPage] == std::byte{})
+	    memory.data()[kPageSize] == std::byte{})
 		throw wd::Error(EIO, attachment.queue.name(),
 				fmt::format("prove DMA inside the address space at PASID {}: {}",
 					    attachment.pasid, wd::zip::statusText(done.status)),
@@ -185,7 +188,7 @@ void printText(const wd::Host &host, const wd::Accelerator &accelerator,
 		rows.push_back({"routing", fmt::format("[{}, PASID {}] -> HWPT {} -> IOAS {}",
 						       accelerator.pciAddress, attachment.pasid,
 						       hwptId, ioasId)});
-		rows.push_back({"DMA inside", fmt::format("ok: read {} bytes, wrote {}", kPage,
+		rows.push_back({"DMA inside", fmt::format("ok: read {} bytes, wrote {}", kPageSize,
 							  attachment.written)});
 		rows.push_back({"DMA outside", faultText(attachment)});
 	}
@@ -227,8 +230,8 @@ nlohmann::ordered_json toJson(const wd::Host &host, const wd::Accelerator &accel
 }
 
 /**
- * The signals that end a program, and that of a child's end, for sigwaitinfo(). Made before the
- * host starts its threads, so that they inherit it.
+ * Blocks SIGCHLD and the signals that end a program, for sigwaitinfo(). Make it before the host
+ * starts its threads, so that they inherit the mask.
  */
 class HeldSignals
 {
@@ -239,7 +242,7 @@ public:
 		for (int signal : {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGCHLD})
 			sigaddset(&set_, signal);
 		pthread_sigmask(SIG_BLOCK, &set_, &before_);
-		/* Ignored: there would be no status to wait for. */
+		/* If it were ignored, waitpid() would get no status. */
 		std::signal(SIGCHLD, SIG_DFL);
 	}
 	HeldSignals(const HeldSignals &) = delete;
@@ -260,7 +263,7 @@ private:
 	sigset_t set_, before_;
 };
 
-/** Until a signal ends the program in the ordinary way. */
+/** Keep the attachment until a signal ends the program in the ordinary way. */
 void hold(const HeldSignals &signals)
 {
 	while (signals.wait().si_signo == SIGCHLD)
@@ -271,7 +274,7 @@ void hold(const HeldSignals &signals)
 class SpawnOptions
 {
 public:
-	/** @param toStderr stdout is taken: the output of CMD goes to stderr */
+	/** @param toStderr stdout has other output: send that of CMD to stderr */
 	SpawnOptions(const sigset_t &mask, bool toStderr)
 	{
 		posix_spawnattr_init(&attributes_);
@@ -298,8 +301,8 @@ private:
 };
 
 /**
- * Until @child has ended. A signal that asks this program to end is meant for CMD, and is passed
- * on. A terminal has sent it to both already.
+ * Wait for the end of @child. If another process asks this program to end, pass that signal on to
+ * CMD. A signal from the terminal has reached both already.
  */
 int waitFor(pid_t child, const std::string &name, const HeldSignals &signals)
 {
@@ -359,7 +362,7 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 	const auto &accelerator = topology.get(options.device);
 	requireMemory(options.size, "--ioas-size", "choose a smaller one");
 	wd::Iommufd iommufd(*host);
-	Memory memory((options.size + kPage - 1) & ~(kPage - 1));
+	Memory memory((options.size + kPageSize - 1) & ~(kPageSize - 1));
 	auto ioas = iommufd.allocIoas();
 	uint64_t iova = ioas.map(memory.data(), memory.size(), wd::DmaAccess::ReadWrite);
 	wd::Hwpt hwpt;
@@ -382,7 +385,7 @@ int runAttach(const Globals &globals, const AttachOptions &options)
 				 hwpt.id()));
 	else
 		printText(*host, accelerator, attachments, memory, iova, ioas.id(), hwpt.id());
-	flushOutput(); /* the next step may last */
+	flushOutput(); /* the next step may take long */
 	if (!options.command.empty())
 		return runCommand(options.command, accelerator, attachments[0], ioas.id(), *signals,
 				  globals.json);
@@ -408,7 +411,7 @@ void addAttach(CLI::App &app, Globals &globals, Action &action)
 		->capture_default_str();
 	verb->add_option("--ioas-size", options->size, "bytes of memory in the address space")
 		->transform(CLI::AsSizeValue(false))
-		->check(CLI::Range(uint64_t{2 * kPage}, uint64_t{1} << 36))
+		->check(CLI::Range(uint64_t{2 * kPageSize}, uint64_t{1} << 36))
 		->default_str("64M");
 	verb->add_flag("--hold", options->hold, "keep it until interrupted");
 	verb->add_option("command", options->command,

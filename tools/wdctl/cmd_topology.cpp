@@ -19,11 +19,6 @@ struct TopologyOptions {
 	std::optional<int> from;
 };
 
-std::string join(const std::vector<std::string> &words, const char *separator)
-{
-	return fmt::format("{}", fmt::join(words, separator));
-}
-
 std::string distanceText(const wd::Topology &topology, int from, const wd::Accelerator &accelerator)
 {
 	auto distance = topology.distance(from, accelerator.node);
@@ -156,7 +151,7 @@ int runTopology(const Globals &globals, const TopologyOptions &options)
 		return kOk;
 	}
 	if (!options.algorithm.empty() && topology.byDistance(options.algorithm, from).empty())
-		topology.require(options.algorithm, from); /* throws: it is unknown */
+		topology.require(options.algorithm, from); /* throws, because it is unknown */
 	if (globals.json)
 		printJson(toJson(*host, topology, options, from));
 	else

@@ -31,17 +31,17 @@ struct Globals {
 	std::shared_ptr<wd::Host> openHost() const;
 };
 
-/** Write the output so far. @throws wd::Error: that failed */
+/** Write the output so far. @throws wd::Error if that fails */
 void flushOutput();
 
 using Action = std::function<int()>;
 
-/** For options where "" is a mistake of a script, not a choice. */
+/** For options where "" is surely a mistake of a script. */
 CLI::Validator notEmpty();
 
 /**
- * For memory that will be pinned or filled: refuse @bytes that are more than the machine has left,
- * before the kernel kills a program for lack of memory.
+ * Call it before memory is pinned or filled. If @bytes are more than the machine has left, fail
+ * now, before the kernel kills a program for lack of memory.
  * @throws wd::Error (ENOMEM) about @object
  */
 void requireMemory(uint64_t bytes, const std::string &object, const std::string &remedy);
@@ -49,8 +49,9 @@ void requireMemory(uint64_t bytes, const std::string &object, const std::string 
 void addTopology(CLI::App &app, Globals &globals, Action &action);
 void addAttach(CLI::App &app, Globals &globals, Action &action);
 void addBench(CLI::App &app, Globals &globals, Action &action);
+void addVfio(CLI::App &app, Globals &globals, Action &action);
 
-/** JSON to stdout, indented for people, one value per run. */
+/** Print the JSON value of a run to stdout, indented for people. */
 void printJson(const nlohmann::ordered_json &value);
 
 /** "64 KiB", "1.5 GiB": for people. */
@@ -58,6 +59,9 @@ std::string humanBytes(uint64_t bytes);
 
 /** The numbers as "0-3,8". */
 std::string cpuList(const std::vector<int> &cpus);
+
+/** The words, with @separator between them. */
+std::string join(const std::vector<std::string> &words, const char *separator);
 
 /** Left-aligned columns, two spaces between them, @indent before each row. */
 std::string table(const std::vector<std::vector<std::string>> &rows, const std::string &indent);

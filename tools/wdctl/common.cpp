@@ -2,14 +2,12 @@
 /* Formatting and host choice, shared by the verbs. */
 #include "command.h"
 
-#include <algorithm>
 #include <cstdint>
 #include <fmt/format.h>
-#include <fstream>
 #include <iostream>
-#include <optional>
 
 #include "base/standard_fds.h"
+#include "memory_left.h"
 
 namespace wdctl
 {
@@ -36,51 +34,9 @@ CLI::Validator notEmpty()
 		[](std::string &text) { return text.empty() ? "is empty" : std::string(); }, "");
 }
 
-namespace
-{
-
-/** The number after @key ("MemAvailable:") in @path; the first one if @key is empty. */
-std::optional<uint64_t> numberIn(const std::string &path, const std::string &key = {})
-{
-	std::ifstream file(path);
-	std::string word;
-	uint64_t value = 0;
-
-	while (!key.empty() && word != key)
-		if (!(file >> word))
-			return std::nullopt;
-	return file >> value ? std::optional(value) : std::nullopt;
-}
-
-/** Memory that the memory controllers above this process leave it (Linux, cgroup v2). */
-uint64_t leftByGroups()
-{
-	std::ifstream file("/proc/self/cgroup");
-	uint64_t left = UINT64_MAX;
-
-	for (std::string line; std::getline(file, line);) {
-		if (!line.starts_with("0::/"))
-			continue;
-		for (std::string group = line.substr(3);; group.resize(group.rfind('/'))) {
-			const std::string folder = "/sys/fs/cgroup" + group;
-			const auto limit = numberIn(folder + "/memory.max"); /* none: "max" */
-			const auto used = numberIn(folder + "/memory.current");
-
-			if (limit && used)
-				left = std::min(left, *limit > *used ? *limit - *used : 0);
-			if (group.empty() || group.find('/') == std::string::npos)
-				break;
-		}
-	}
-	return left;
-}
-
-} // namespace
-
 void requireMemory(uint64_t bytes, const std::string &object, const std::string &remedy)
 {
-	const auto available = numberIn("/proc/meminfo", "MemAvailable:"); /* KiB */
-	const uint64_t left = std::min(available ? *available << 10 : UINT64_MAX, leftByGroups());
+	const uint64_t left = memoryLeft();
 
 	if (bytes > left)
 		throw wd::Error(ENOMEM, object,
@@ -99,8 +55,8 @@ void flushOutput()
 void printJson(const nlohmann::ordered_json &value)
 {
 	/*
-	 * Names of files need not be UTF-8, JSON must be; control characters for a terminal are
-	 * escaped.
+	 * JSON must be UTF-8, but names of files need not: replace bad bytes. Escape everything
+	 * that is not ASCII, so that no control character reaches a terminal.
 	 */
 	std::cout << value.dump(2, ' ', true, nlohmann::ordered_json::error_handler_t::replace)
 		  << '\n';
@@ -137,6 +93,11 @@ std::string cpuList(const std::vector<int> &cpus)
 		i = last + 1;
 	}
 	return text.empty() ? "none" : text;
+}
+
+std::string join(const std::vector<std::string> &words, const char *separator)
+{
+	return fmt::format("{}", fmt::join(words, separator));
 }
 
 std::string table(const std::vector<std::vector<std::string>> &rows, const std::string &indent)

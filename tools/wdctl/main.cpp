@@ -16,7 +16,7 @@
 namespace
 {
 
-/** The error as the user asked for it. @return @status. */
+/** Print the error in the format that the user asked for. @return @status. */
 int report(bool json, const std::string &object, const std::string &message,
 	   const std::string &line, const std::string &remedy, int error,
 	   int status = wdctl::kFailed)
@@ -35,7 +35,7 @@ int report(bool json, const std::string &object, const std::string &message,
 	return status;
 }
 
-/** A command line that cannot be parsed can still say how its errors are wanted. */
+/** Even a command line that cannot be parsed may ask for errors in JSON. */
 bool wantsJson(int argc, char **argv)
 {
 	for (int i = 1; i < argc && std::string_view(argv[i]) != "--"; i++)
@@ -44,8 +44,7 @@ bool wantsJson(int argc, char **argv)
 	return false;
 }
 
-/** A native queue is a descriptor, and a device has more queues than the usual soft limit allows.
- */
+/** Each native queue needs a descriptor; a device has more queues than the usual soft limit. */
 void allowManyFiles()
 {
 	rlimit limit{};
@@ -75,11 +74,12 @@ int run(int argc, char **argv)
 	wdctl::addTopology(app, globals, action);
 	wdctl::addAttach(app, globals, action);
 	wdctl::addBench(app, globals, action);
+	wdctl::addVfio(app, globals, action);
 
 	try {
 		app.parse(argc, argv);
 	} catch (const CLI::Success &wanted) { /* --help, --version */
-		std::ostringstream text; /* CLI11 would flush, and lose the reason of an error */
+		std::ostringstream text; /* std::cout would lose the errno when CLI11 flushes it */
 		const int status = app.exit(wanted, text, text);
 
 		std::cout << text.str();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests and ATS of functions (PCI Express 10, VT-d 4.2): capabilities of a function,
- * switching both on and off, also around a reset, and answers.
+ * Page requests and ATS of functions (PCI Express 10, VT-d 4.2): find the capabilities, switch both
+ * on and off, also before and after a reset, and send answers.
  */
 #include <linux/io.h>
 #include <linux/pci-ats.h>
@@ -10,7 +10,7 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* Page requests need every answer to name the PASID, since groups are counted per PASID. */
+/* Each PASID has groups of its own, so the function must take answers with a PASID. */
 static void vtd_pri_probe(struct vtd_dev *dev)
 {
 	const u64 needed = VTD_ECAP_PRS | VTD_ECAP_PDS;
@@ -29,7 +29,7 @@ static void vtd_pri_probe(struct vtd_dev *dev)
 
 /**
  * vtd_ats_probe - find the capabilities of a function and its unit
- * @dev: function; PASIDs are on already if it has them, as ATS demands
+ * @dev: function; if it has PASIDs they are on already, since they must be on before ATS
  */
 void vtd_ats_probe(struct vtd_dev *dev)
 {
@@ -52,7 +52,8 @@ void vtd_ats_probe(struct vtd_dev *dev)
  * vtd_fault_credits - the layer's fault_credits
  * @device: claimed function
  *
- * Return: page requests that the function may have outstanding: a few functions share the queue.
+ * Return: how many page requests the function may have outstanding. At most a quarter of the queue,
+ * since several functions share it.
  */
 u32 vtd_fault_credits(struct device *device)
 {
@@ -65,12 +66,12 @@ u32 vtd_fault_credits(struct device *device)
 }
 
 /*
- * The function forgets what it made of earlier requests, and errors of then. All answers to them
- * have been sent, and a write to configuration space does not overtake them. So it has stopped
- * (PCI Express 6.0, 10.5.2.2 and 10.5.2.3); if it says that it has not, it would take answers to
- * new requests for those to old ones.
+ * Reset the page request interface of a function, and clear old errors. All answers to earlier
+ * requests have been sent, and a write to configuration space does not overtake them. So the
+ * function must have stopped (PCI Express 6.0, 10.5.2.2 and 10.5.2.3). If it has not, it would take
+ * answers to new requests for answers to old ones: then this fails.
  *
- * Not -EBUSY, which would say that a PASID is in use.
+ * The error is not -EBUSY, which would mean that a PASID is in use.
  */
 static int vtd_pri_reset(struct vtd_dev *dev)
 {
@@ -87,8 +88,8 @@ static int vtd_pri_reset(struct vtd_dev *dev)
 }
 
 /*
- * Linux 6.1 does not export pci_enable_pri(). The marks in struct pci_dev make the core restore
- * page requests after a reset of the function that we do not hear of.
+ * Linux 6.1 does not export pci_enable_pri(). This also sets the bits in struct pci_dev: with them
+ * the PCI core switches page requests on again after a reset of which this driver is not told.
  */
 static void vtd_pri_enable(struct vtd_dev *dev)
 {
@@ -103,7 +104,10 @@ static void vtd_pri_enable(struct vtd_dev *dev)
 	spin_unlock(&wd_iommu_marks_lock);
 }
 
-/* ATS and page requests. -EIO if the function was shut out, or has not stopped asking. */
+/*
+ * Switch ATS and page requests on. Return: -EIO if the function was shut out, or has not stopped
+ * sending page requests.
+ */
 static int vtd_faults_switch_on(struct vtd_dev *dev)
 {
 	unsigned long flags;
@@ -135,8 +139,9 @@ static void vtd_faults_switch_off(struct vtd_dev *dev)
  * vtd_faults_enable - the layer's faults_enable
  * @device: claimed function
  *
- * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if the function,
- * its device TLB or its unit has let us down; -EBUSY if they are on.
+ * Return: 0; -EOPNOTSUPP if the function or its unit has no page requests; -EIO if the unit is
+ * dead, the function was shut out, or it has not stopped sending page requests; -EBUSY if they are
+ * on.
  */
 int vtd_faults_enable(struct device *device)
 {
@@ -162,8 +167,8 @@ int vtd_faults_enable(struct device *device)
  * vtd_faults_disable - the layer's faults_disable
  * @device: claimed function
  *
- * When it returns all earlier page requests of the function have been reported. The layer calls
- * this before it releases the function.
+ * When this returns the driver has reported all earlier page requests of the function. The layer
+ * calls it before it releases the function.
  */
 void vtd_faults_disable(struct device *device)
 {
@@ -174,6 +179,17 @@ void vtd_faults_disable(struct device *device)
 		vtd_faults_switch_off(dev);
 	dev->faults_on = false;
 	mutex_unlock(&dev->lock);
+	vtd_prq_sync(dev->unit);
+}
+
+/**
+ * vtd_faults_sync - the layer's faults_sync
+ * @device: claimed function
+ */
+void vtd_faults_sync(struct device *device)
+{
+	struct vtd_dev *dev = dev_iommu_priv_get(device);
+
 	vtd_prq_sync(dev->unit);
 }
 
@@ -191,7 +207,8 @@ static void vtd_set_resetting(struct vtd_dev *dev, bool resetting)
  * vtd_reset_prepare - the layer's reset_prepare
  * @device: claimed function
  *
- * A device TLB need not answer invalidations during a reset, and its content may survive the reset.
+ * A device TLB may not answer invalidations during a reset, and may keep its entries over the
+ * reset. So ATS is off, and the context entry is not present, until the reset is done.
  */
 void vtd_reset_prepare(struct device *device)
 {

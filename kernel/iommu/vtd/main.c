@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * PCI driver of the remapping unit. The registers are in BAR0, events come
- * as MSI-X messages (Documentation/design/machine/pci.rst); there is no ACPI table.
+ * PCI driver of the remapping unit. The registers are in BAR0, and the unit reports events by MSI-X
+ * messages (Documentation/design/machine/pci.rst). There is no ACPI table.
  */
 #include <linux/dma-mapping.h>
 #include <linux/interrupt.h>
@@ -26,7 +26,8 @@
 static DEFINE_IDA(vtd_unit_ids);
 
 /*
- * LINUX-REG-6: Linux 6.1 leaves its bus types pointing at the operations of a driver that is gone.
+ * LINUX-REG-6: Linux 6.1 keeps pointers from its bus types to the operations of a driver that has
+ * been unloaded: clear them after the last unit.
  */
 static void vtd_unit_leave(struct vtd_unit *unit)
 {
@@ -38,7 +39,7 @@ static const struct attribute_group *vtd_unit_groups[] = {
 	&vtd_state_group, &vtd_did_group, &vtd_fault_group, &vtd_prq_group, &wd_iommu_group, NULL,
 };
 
-/* LINUX-REG-2: sysfs first, since the core links every claimed device to it. */
+/* LINUX-REG-2: the sysfs entry comes first, since the core links every claimed device to it. */
 static int vtd_unit_register(struct vtd_unit *unit)
 {
 	int ret;
@@ -47,6 +48,7 @@ static int vtd_unit_register(struct vtd_unit *unit)
 				     unit->id);
 	if (ret)
 		return ret;
+	unit->entry = get_device(unit->iommu.dev);
 	ret = wd_iommu_register(&unit->iommu, &vtd_layer_ops);
 	if (ret)
 		goto err_sysfs;
@@ -115,7 +117,7 @@ static int vtd_request_irqs(struct vtd_unit *unit)
 
 	ret = pci_alloc_irq_vectors(pdev, needed, VTD_VECTORS, PCI_IRQ_MSIX);
 	if (ret < 0)
-		return ret;
+		goto err_report;
 	ret = request_threaded_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), NULL, vtd_fault_thread,
 				   IRQF_ONESHOT, VTD_NAME, unit);
 	if (ret)
@@ -130,8 +132,12 @@ static int vtd_request_irqs(struct vtd_unit *unit)
 
 err_fault:
 	free_irq(pci_irq_vector(pdev, VTD_VECTOR_FAULT), unit);
+	/* The unit may have sent messages already, since its state at the start is not known. */
+	vtd_unit_quiet(unit);
 err_vectors:
 	pci_free_irq_vectors(pdev);
+err_report:
+	dev_err(&pdev->dev, "cannot have its %u interrupts: %d\n", needed, ret);
 	return ret;
 }
 
@@ -171,6 +177,7 @@ static struct vtd_unit *vtd_unit_alloc(struct pci_dev *pdev, u32 flags)
 
 static void vtd_unit_free(struct vtd_unit *unit)
 {
+	put_device(unit->entry);
 	xa_destroy(&unit->devices);
 	ida_destroy(&unit->dids);
 	ida_free(&vtd_unit_ids, unit->id);
@@ -204,7 +211,7 @@ static int vtd_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		goto err_irq;
 	pci_set_drvdata(pdev, unit);
 	dev_info(&pdev->dev, "scalable mode, %u-bit host addresses, %u-bit PASIDs\n", unit->haw,
-		 order_base_2(unit->iommu.max_pasids));
+		 order_base_2(vtd_ecap_max_pasids(unit->ecap)));
 	return 0;
 
 err_irq:
@@ -212,14 +219,14 @@ err_irq:
 err_stop:
 	vtd_unit_stop(unit);
 err_unmap:
-	cancel_work_sync(&unit->death);
+	cancel_delayed_work_sync(&unit->death);
 	vtd_unmap(unit);
 err_free:
 	vtd_unit_free(unit);
 	return ret;
 }
 
-/* LINUX-REG-8: functions of the machine are released here; their drivers should be gone before. */
+/* LINUX-REG-8: this releases all functions. Their drivers should have been unbound before. */
 static void vtd_pci_remove(struct pci_dev *pdev)
 {
 	struct vtd_unit *unit = pci_get_drvdata(pdev);
@@ -227,12 +234,12 @@ static void vtd_pci_remove(struct pci_dev *pdev)
 	vtd_unit_unregister(unit);
 	vtd_free_irqs(unit);
 	vtd_unit_stop(unit);
-	cancel_work_sync(&unit->death);
+	cancel_delayed_work_sync(&unit->death);
 	vtd_unmap(unit);
 	vtd_unit_free(unit);
 }
 
-/* Functions were shut down before. Claimed ones issue nothing any more, others are not claimed. */
+/* Linux has shut the functions down before. From now on no function is claimed. */
 static void vtd_pci_shutdown(struct pci_dev *pdev)
 {
 	struct vtd_unit *unit = pci_get_drvdata(pdev);
@@ -242,14 +249,14 @@ static void vtd_pci_shutdown(struct pci_dev *pdev)
 	pci_clear_master(pdev);
 }
 
-/* After every function of the unit. */
+/* Linux calls this after every function of the unit sleeps. */
 static int vtd_suspend_noirq(struct device *dev)
 {
 	vtd_unit_sleep(dev_get_drvdata(dev));
 	return 0;
 }
 
-/* Before every function of the unit. */
+/* Linux calls this before the first function of the unit wakes. */
 static int vtd_resume_noirq(struct device *dev)
 {
 	return vtd_unit_wake(dev_get_drvdata(dev));
@@ -281,9 +288,12 @@ static int __init wd_iommu_init(void)
 	if (ret)
 		return ret;
 	wd_iommu_master_hook(vtd_set_master);
-	ret = vtd_static_domains_init();
+	ret = vtd_evictions_init();
 	if (ret)
 		goto err_sva;
+	ret = vtd_static_domains_init();
+	if (ret)
+		goto err_evictions;
 	ret = pci_register_driver(&vtd_pci_driver);
 	if (ret)
 		goto err_domains;
@@ -291,6 +301,8 @@ static int __init wd_iommu_init(void)
 
 err_domains:
 	vtd_static_domains_exit();
+err_evictions:
+	vtd_evictions_exit();
 err_sva:
 	wd_iommu_sva_exit();
 	return ret;
@@ -299,6 +311,7 @@ err_sva:
 static void __exit wd_iommu_exit(void)
 {
 	pci_unregister_driver(&vtd_pci_driver);
+	vtd_evictions_exit();
 	vtd_static_domains_exit();
 	wd_iommu_sva_exit();
 	ida_destroy(&vtd_unit_ids);

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bus mastering of functions. A function of the machine may have it only while a live unit
- * translates for it: when the unit's driver goes, requests reach memory untranslated; after a sleep
- * of the machine a function is routed nowhere; and translations that a dead unit has cached may
- * lead anywhere.
+ * Bus mastering of functions. A function of the machine may be bus master only while a live unit
+ * translates for it. Without the unit's driver its requests reach memory untranslated; after a
+ * sleep of the machine the function is not routed to a unit; and a dead unit may have cached
+ * translations that lead to memory of others.
  *
- * Bus mastering is given under the lock of the invalidation queue, under which a unit dies. So it
- * is not given to a function while the death of its unit takes it away.
+ * The driver gives bus mastering under the lock of the invalidation queue. A unit dies under the
+ * same lock. So a function cannot get bus mastering while the death of its unit takes it away.
  */
 #include <linux/errno.h>
 #include <linux/pci.h>
@@ -14,7 +14,7 @@
 #include "iommu_master.h"
 #include "vtd.h"
 
-/* The routing word; 0 if it cannot be read. */
+/* Read the routing word. Return: 0 if it cannot be read. */
 static u32 vtd_routing(struct pci_dev *pdev, int vsec)
 {
 	u32 routing = 0;
@@ -24,24 +24,36 @@ static u32 vtd_routing(struct pci_dev *pdev, int vsec)
 	return routing;
 }
 
-/* Its requests go through the unit, with its own requester id. */
+/* Whether requests of the function go through the unit, with its own requester id. */
 static bool vtd_routed_here(const struct vtd_dev *dev)
 {
 	return vtd_routing(dev->pdev, dev->vsec) == (dev->rid | VTD_VSEC_ROUTING_VALID);
 }
 
 /*
- * From now on the function's requests go through the unit with its requester id, until the machine
- * is reset: the word cannot be changed once it is valid, since otherwise a later owner of the
- * function (VFIO lets its user write vendor-specific capabilities) could leave the unit's scope
- * with it. A function that an earlier kernel has routed here is accepted, one that has another
- * address since then is not.
+ * Route the function's requests through the unit with its requester id, until the machine is reset.
+ * Once the word is valid the machine lets nobody change it: otherwise a later owner of the function
+ * could leave the unit (VFIO lets its user write vendor-specific capabilities). So this accepts a
+ * function that an earlier kernel has routed here, but not if its address has changed since.
  */
 int vtd_route(struct vtd_dev *dev)
 {
 	pci_write_config_dword(dev->pdev, dev->vsec + VTD_VSEC_ROUTING,
 			       dev->rid | VTD_VSEC_ROUTING_VALID);
 	return vtd_routed_here(dev) ? 0 : -EIO;
+}
+
+/*
+ * Let the function send no requests any more. This changes only the register; the function's driver
+ * has to change the bit in struct pci_dev. Does not sleep.
+ */
+void vtd_clear_master(struct pci_dev *pdev)
+{
+	u16 command = 0;
+
+	pci_read_config_word(pdev, PCI_COMMAND, &command);
+	if (command & PCI_COMMAND_MASTER)
+		pci_write_config_word(pdev, PCI_COMMAND, command & ~PCI_COMMAND_MASTER);
 }
 
 static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
@@ -58,7 +70,7 @@ static int vtd_unit_set_master(struct vtd_unit *unit, struct pci_dev *pdev)
 	dev = xa_load(&unit->devices, PCI_DEVID(pdev->bus->number, pdev->devfn));
 	if (dev && dev->pdev == pdev)
 		ret = vtd_routed_here(dev) ? 0 : -EIO;
-	/* The end of a reset restores the state from before it. */
+	/* During a reset do nothing: its end restores the state from before. */
 	if (!ret && dev->resetting)
 		ret = -EAGAIN;
 	if (!ret)
@@ -68,7 +80,7 @@ out:
 	return ret;
 }
 
-/* There is no unit: only a function that is routed to none may master the bus. */
+/* Without a unit, only a function that was never routed may be bus master. */
 static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
 {
 	if (vtd_routing(pdev, vsec) & VTD_VSEC_ROUTING_VALID)
@@ -78,7 +90,7 @@ static int vtd_set_master_alone(struct pci_dev *pdev, int vsec)
 }
 
 /**
- * vtd_set_master - make a function of the machine bus master, if it may be
+ * vtd_set_master - make a function of the machine bus master, if that is safe
  * @pdev: any function
  *
  * Return: as wd_iommu_set_master(); -EOPNOTSUPP for a function without the machine's capability.

@@ -18,11 +18,11 @@
 #include "regs.h"
 #include "vtd.h"
 
-/* VTD-MSI-1, LINUX-DMA-3: on x86 writes there are interrupts, never translated. */
+/* VTD-MSI-1, LINUX-DMA-3: on x86 a write to this range is an interrupt, and never translated. */
 #define VTD_MSI_START 0xfee00000
 #define VTD_MSI_LENGTH 0x100000
 
-/* PASIDs are used if the function, the path and the unit have them. */
+/* Switch PASIDs on if the function, the bridges above it and the unit support them. */
 static void vtd_enable_pasid(struct vtd_dev *dev)
 {
 	int max, features;
@@ -42,6 +42,7 @@ static void vtd_dev_free(struct vtd_dev *dev)
 		pci_disable_pasid(dev->pdev);
 	if (dev->directory)
 		vtd_pasid_free(dev);
+	vtd_eviction_free(dev->eviction);
 	xa_destroy(&dev->attaches);
 	xa_destroy(&dev->dids);
 	mutex_destroy(&dev->dids_lock);
@@ -64,14 +65,15 @@ static struct vtd_dev *vtd_dev_alloc(struct vtd_unit *unit, struct pci_dev *pdev
 	xa_init(&dev->dids);
 	vtd_enable_pasid(dev);
 	vtd_ats_probe(dev);
-	if (vtd_pasid_alloc(dev)) {
+	dev->eviction = vtd_eviction_alloc();
+	if (!dev->eviction || vtd_pasid_alloc(dev)) {
 		vtd_dev_free(dev);
 		return NULL;
 	}
 	return dev;
 }
 
-/* The context entry and the fault log's way to the function. */
+/* Make the function known to the fault log and the unit: table of devices and context entry. */
 static int vtd_dev_install(struct vtd_dev *dev)
 {
 	struct vtd_unit *unit = dev->unit;
@@ -103,9 +105,10 @@ static void vtd_dev_uninstall(struct vtd_dev *dev)
 }
 
 /*
- * LINUX-REG-9: claims functions of the machine that no driver has yet, since one that is bound has
- * live DMA addresses which the unit would not know. LINUX-REG-4: only -ENODEV lets the core go on
- * to the next device, so a function that cannot be set up is refused that way, with a message.
+ * LINUX-REG-9: claim functions of the machine that have no driver yet: a driver may use DMA
+ * addresses which the unit does not know. LINUX-REG-4: for other errors than -ENODEV the core would
+ * not go on to the next device; so this logs a message and returns -ENODEV if the set-up of a
+ * function fails.
  */
 static struct iommu_device *vtd_probe_device(struct device *dev)
 {
@@ -134,7 +137,7 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	ret = vtd_dev_install(vdev);
 	if (ret)
 		goto err_free;
-	/* The context entry is in place: the function's requests fault until it is attached. */
+	/* With the context entry, requests of the function fault until something is attached. */
 	ret = vtd_route(vdev);
 	if (ret)
 		goto err_uninstall;
@@ -142,7 +145,7 @@ static struct iommu_device *vtd_probe_device(struct device *dev)
 	if (ret)
 		goto err_uninstall;
 	dev_iommu_priv_set(dev, vdev);
-	/* Last: from now on others attach PASIDs. */
+	/* The last step: from now on others may attach PASIDs. */
 	ret = wd_iommu_device_claimed(&unit->iommu, dev);
 	if (ret)
 		goto err_unlink;
@@ -160,8 +163,8 @@ err_free:
 }
 
 /*
- * Blocks everything before the function leaves the unit. When the unit stops, requests reach memory
- * untranslated, so the function may issue none until a driver enables it again.
+ * Block all requests before the function leaves the unit. When the unit stops, requests reach
+ * memory untranslated; so this takes bus mastering away until a driver asks for it again.
  */
 static void vtd_release_device(struct device *dev)
 {
@@ -216,7 +219,7 @@ const struct iommu_ops vtd_iommu_ops = {
 
 /* --- for the layer --- */
 
-/* Does the unit have the properties that the flags ask for? */
+/* Does the driver know the flags, and does the function's unit support them? */
 static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
 {
 	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
@@ -242,7 +245,7 @@ static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 	return domain;
 }
 
-/* A domain for PASIDs is not made in another way. */
+/* IOMMU_HWPT_ALLOC_PASID makes no difference to the domain, so this does not compare it. */
 static bool vtd_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
 {
 	return vtd_knows_flags(dev_iommu_priv_get(dev), flags) &&
@@ -283,7 +286,7 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	if (!vdev->max_pasids)
 		return 0;
 	info->max_pasid_log2 = ilog2(vdev->max_pasids);
-	/* All features of the function are enabled. */
+	/* vtd_enable_pasid() has enabled all features of the function. */
 	features = pci_pasid_features(vdev->pdev);
 	if (features > 0 && features & PCI_PASID_CAP_EXEC)
 		info->capabilities |= IOMMU_HW_CAP_PCI_PASID_EXEC;
@@ -317,6 +320,7 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.fault_credits = vtd_fault_credits,
 	.faults_enable = vtd_faults_enable,
 	.faults_disable = vtd_faults_disable,
+	.faults_sync = vtd_faults_sync,
 	.page_response = vtd_page_response,
 	.reset_prepare = vtd_reset_prepare,
 	.reset_done = vtd_reset_done,

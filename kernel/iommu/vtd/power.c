@@ -2,18 +2,18 @@
 /*
  * Sleep, wake-up and shutdown of a unit.
  *
- * In a sleep (ACPI S3) the unit loses its registers and the functions lose their routing, while the
- * PCI core gives every function its bus mastering back as it was. So the unit must be translating
- * and every claimed function routed to it before the PCI core restores the first function. Device
- * links make it so:
+ * In a sleep (ACPI S3) the unit loses its registers and the functions lose their routing. After it,
+ * the PCI core restores bus mastering of every function. So before the PCI core restores the first
+ * function, the unit must translate, and every claimed function must be routed to it. Device links
+ * make sure of this order:
  *
  *	bridges <- unit <- functions	(the arrow points at the one that wakes first)
  *
- * The unit depends on the bridges, since it reaches the functions through them. All of it happens
- * with interrupts off, when no code runs that could make a function issue requests.
+ * The unit depends on the bridges, since it reaches the functions through them. All of this happens
+ * in the "noirq" phase, when no driver runs that could make a function send requests.
  *
- * The tables stay in memory, and attaching and detaching meanwhile change them as usual. A flush
- * that finds the unit asleep has nothing to do: it wakes with empty caches.
+ * The tables stay in memory. An attach or detach during the sleep changes them as usual. A flush
+ * during the sleep does nothing, since the unit wakes with empty caches.
  */
 #include <linux/device.h>
 #include <linux/io.h>
@@ -28,8 +28,8 @@
  * @unit: its unit
  * @pdev: the function
  *
- * The function has a driver only while the unit has one: it loses it before the unit does, and is
- * probed when the unit comes back. That link stays for as long as there are both devices.
+ * Linux unbinds the function's driver before it unbinds the unit's driver, and probes the function
+ * again after the unit. This link stays as long as both devices exist.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -45,7 +45,7 @@ int vtd_power_link(struct vtd_unit *unit, struct pci_dev *pdev)
 	return -ENOMEM;
 }
 
-/* The link to the bridge may be gone, as it is with a device that was removed. */
+/* Remove the link to the bridge, if the removal of a device has not done so. */
 void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev)
 {
 	struct pci_dev *bridge = pci_upstream_bridge(pdev);
@@ -55,8 +55,8 @@ void vtd_power_unlink(struct vtd_unit *unit, struct pci_dev *pdev)
 }
 
 /*
- * The function issues no requests, and keeps no translations. The PCI core's notes are not changed:
- * it has saved the registers, and restores them when the function wakes.
+ * Let the function send no requests and keep no translations. This changes only registers, which
+ * the PCI core has saved and restores when the function wakes, and not the bits in struct pci_dev.
  */
 static void vtd_dev_silence(struct vtd_dev *dev)
 {
@@ -70,7 +70,7 @@ static void vtd_dev_silence(struct vtd_dev *dev)
 	pci_write_config_word(pdev, dev->ats_cap + PCI_ATS_CTRL, word & ~PCI_ATS_CTRL_ENABLE);
 }
 
-/* The PCI core must not give it bus mastering: its requests would reach memory untranslated. */
+/* Keep the PCI core from restoring bus mastering: requests would reach memory untranslated. */
 static void vtd_dev_distrust(struct vtd_dev *dev)
 {
 	struct pci_dev *pdev = dev->pdev;
@@ -82,9 +82,10 @@ static void vtd_dev_distrust(struct vtd_dev *dev)
 
 /**
  * vtd_unit_sleep - end the work of a unit, for a sleep or for good
- * @unit: the unit; the users of its functions have stopped them, or are stopped themselves
+ * @unit: the unit; drivers have stopped its functions, or do not run any more
  *
- * Functions first: their requests would reach memory when translation is off.
+ * This silences the functions before it switches translation off: after that, requests would reach
+ * memory.
  */
 void vtd_unit_sleep(struct vtd_unit *unit)
 {
@@ -96,7 +97,7 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 		vtd_dev_silence(dev);
 	mutex_unlock(&unit->devices_lock);
 	/*
-	 * Their page requests are reported and answered: when they wake they have forgotten them.
+	 * Report and answer all page requests: after the sleep the functions do not know them.
 	 */
 	vtd_prq_sync(unit);
 	mutex_lock(&unit->devices_lock);
@@ -107,16 +108,17 @@ void vtd_unit_sleep(struct vtd_unit *unit)
 	vtd_unit_events(unit, false);
 	vtd_unit_quiet(unit);
 	vtd_prq_disable(unit);
-	/* Its caches could not be emptied, otherwise. */
+	/* A unit that does not follow may keep translations in its caches. */
 	if (vtd_qi_disable(unit) || vtd_unit_command(unit, VTD_GCMD_TE, false))
 		vtd_unit_kill(unit);
 }
 
 /**
- * vtd_unit_wake - back to work after a sleep
+ * vtd_unit_wake - let a unit work again after a sleep
  * @unit: asleep; its functions have no bus mastering yet
  *
- * Return: 0; an error if the unit does not work any more: then none of its functions does.
+ * Return: 0, or an error if the unit does not work any more; then its functions get no bus
+ * mastering.
  */
 int vtd_unit_wake(struct vtd_unit *unit)
 {
@@ -135,7 +137,8 @@ int vtd_unit_wake(struct vtd_unit *unit)
 	}
 	mutex_lock(&unit->devices_lock);
 	xa_for_each (&unit->devices, rid, dev)
-		if (ret || vtd_route(dev))
+		/* If the unit does not work, requests may reach memory untranslated. */
+		if (vtd_route(dev) || ret)
 			vtd_dev_distrust(dev);
 	mutex_unlock(&unit->devices_lock);
 	if (!ret)

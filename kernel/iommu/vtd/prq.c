@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Page requests (VT-d 7.4). The thread of its interrupt empties the queue, and so does code
- * that must know that no request of a function is left in it: the tear-down of an entry does not
- * wait for the thread, it does the thread's work itself.
+ * Page requests (VT-d 7.4). The interrupt thread empties the queue. So does the tear-down of an
+ * entry, which has to know that the queue has no request of the function any more: it does not wait
+ * for the thread, but does the thread's work itself.
  *
- * vtd_prq.lock is held over the layer's and its handlers' code, which may answer (vtd_qi.lock) but
- * takes no lock of this driver's. It is taken inside vtd_dev.lock and devices_lock, so functions
- * are looked up without them: a function leaves the unit's list under vtd_prq.lock.
+ * vtd_prq.lock is held while the layer and its handlers run. They may answer, which takes
+ * vtd_qi.lock, but they take no other lock of this driver. vtd_prq.lock is taken under vtd_dev.lock
+ * and devices_lock, so code under it looks functions up without these two. This is safe since a
+ * function leaves the unit's list under vtd_prq.lock.
  */
 #include <linux/gfp.h>
 #include <linux/interrupt.h>
@@ -23,7 +24,7 @@
 #define VTD_PRQ_ORDER 4 /* PQS: 64 KiB, as Linux has it */
 #define VTD_PRQ_BYTES (PAGE_SIZE << VTD_PRQ_ORDER)
 #define VTD_PRQ_ENTRY 32
-/* Rounds of a drain while the queue overflows: dropped requests cannot arrive late. */
+/* How often a drain repeats while the queue overflows. Dropped requests do not arrive later. */
 #define VTD_PRQ_ROUNDS 8
 
 #define VTD_PR_TYPE(q0) ((q0)&0xff)
@@ -47,7 +48,7 @@ static bool vtd_pr_canonical(const struct vtd_unit *unit, u64 address)
 	return (u64)((s64)(address << unused) >> unused) == address;
 }
 
-/* VTD-DRV-14: no handler could serve such a request. */
+/* VTD-DRV-14: whether the request is one that no handler can serve. */
 static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
 {
 	return !vtd_pr_canonical(unit, VTD_PR_ADDRESS(q1)) || q0 & VTD_PR_PMR ||
@@ -56,8 +57,8 @@ static bool vtd_pr_bad(const struct vtd_unit *unit, u64 q0, u64 q1)
 
 /**
  * vtd_respond - answer a group of page requests
- * @unit: has the requests
- * @rid: of the function
+ * @unit: the function's unit
+ * @rid: requester id of the function
  * @has_pasid: the requests had a PASID
  * @pasid: PASID
  * @grpid: group
@@ -85,7 +86,8 @@ static void vtd_pr_log(struct vtd_unit *unit, u64 q0, u64 q1, u8 reason)
 	vtd_fault_note(unit, &fault);
 }
 
-static void vtd_pr_refuse(struct vtd_unit *unit, u64 q0, u64 q1)
+/* A request of a function that the driver does not know. */
+static void vtd_pr_stray(struct vtd_unit *unit, u64 q0, u64 q1)
 {
 	vtd_pr_log(unit, q0, q1, VTD_REASON_BAD_REQUEST);
 	if (q1 & VTD_PR_LPIG)
@@ -103,26 +105,29 @@ static void vtd_pr_handle(struct vtd_unit *unit, u64 q0, u64 q1)
 			(q1 & VTD_PR_WRR ? WD_FAULT_WRITE : 0) |
 			(q0 & VTD_PR_EXR ? WD_FAULT_EXEC : 0),
 		.flags = (q0 & VTD_PR_PP ? WD_FAULT_PASID_VALID : 0) |
-			 (q1 & VTD_PR_LPIG ? WD_FAULT_LAST_PAGE : 0),
+			 (q1 & VTD_PR_LPIG ? WD_FAULT_LAST_PAGE : 0) |
+			 (vtd_pr_bad(unit, q0, q1) ? WD_FAULT_BAD : 0),
 	};
 	struct vtd_dev *dev;
 
-	/* VTD-DRV-14: a stop marker, or nothing that was asked for gets no answer. */
+	/* VTD-DRV-14: a stop marker, or a request that asks for no access, gets no answer. */
 	if (VTD_PR_TYPE(q0) != VTD_PR_TYPE_REQUEST || !(q1 & (VTD_PR_RDR | VTD_PR_WRR)))
 		return;
 	trace_vtd_page_request(VTD_PR_RID(q0), q0 & VTD_PR_PP, VTD_PR_PASID(q0), VTD_PR_GROUP(q1),
 			       VTD_PR_ADDRESS(q1), q1 & VTD_PR_RDR, q1 & VTD_PR_WRR,
 			       q1 & VTD_PR_LPIG);
 	dev = xa_load(&unit->devices, VTD_PR_RID(q0));
-	if (!dev || vtd_pr_bad(unit, q0, q1))
-		vtd_pr_refuse(unit, q0, q1);
+	if (!dev)
+		vtd_pr_stray(unit, q0, q1);
 	else if (!wd_iommu_report_fault(&dev->pdev->dev, &fault))
-		vtd_pr_log(unit, q0, q1, VTD_REASON_UNHANDLED);
+		vtd_pr_log(unit, q0, q1,
+			   fault.flags & WD_FAULT_BAD ? VTD_REASON_BAD_REQUEST
+						      : VTD_REASON_UNHANDLED);
 }
 
 /*
- * The unit has dropped requests, and drops more until PRO is cleared, which must happen when the
- * queue is empty (VTD-PRQ-3). The rest of some groups will not come.
+ * The unit has dropped requests, and drops more until software clears PRO, which it must do when
+ * the queue is empty (VTD-PRQ-3). Some groups are incomplete for ever, so the layer drops them.
  */
 static void vtd_prq_overflow(struct vtd_unit *unit)
 {
@@ -137,9 +142,9 @@ static void vtd_prq_overflow(struct vtd_unit *unit)
 }
 
 /*
- * Handle the requests in the queue, up to @most. PPR goes first (VTD-DRV-9): a request that comes
- * after the tail was read raises another interrupt. True if there is more, or was more than there
- * is room for.
+ * Handle at most @most requests of the queue. This clears PPR first (VTD-DRV-9), so that a request
+ * which arrives after the read of the tail raises another interrupt. Return: true if there are
+ * more, or the queue has overflowed.
  */
 static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 {
@@ -176,9 +181,9 @@ static bool vtd_prq_collect(struct vtd_unit *unit, unsigned int most)
 }
 
 /*
- * The interrupt's thread has priority over programs. If there are more requests than it may handle
- * at a time, a function floods the queue: a work item of ordinary priority handles the rest, and
- * the interrupt stays masked until it has finished.
+ * The interrupt's thread has priority over programs. If there are more requests than this, a
+ * function floods the queue: then a work of normal priority handles the rest, and the interrupt is
+ * masked until the work has finished.
  */
 #define VTD_PRQ_BURST 256
 
@@ -204,13 +209,16 @@ irqreturn_t vtd_prq_thread(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-/* The unit's interrupt is off, and stays off. */
+/* End the work of a flood. The unit's interrupt is off, and stays off. */
 void vtd_prq_quiet(struct vtd_unit *unit)
 {
 	cancel_work_sync(&unit->prq.rest);
 }
 
-/* Requests that the unit has accepted are in the queue, and handled. True if some got lost. */
+/*
+ * Submit @batch, and handle all page requests that the unit has received. Return: true if the queue
+ * has overflowed, so that this has to be repeated.
+ */
 static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
 {
 	int ret = vtd_qi_finish_pages(batch);
@@ -220,10 +228,10 @@ static bool vtd_prq_settle(struct vtd_unit *unit, struct vtd_qi_batch *batch)
 }
 
 /**
- * vtd_prq_sync - everything that functions asked for so far has been reported
+ * vtd_prq_sync - report all page requests that the unit has received so far
  * @unit: the unit
  *
- * May sleep. Not to be called from handlers.
+ * May sleep. Handlers must not call this.
  */
 void vtd_prq_sync(struct vtd_unit *unit)
 {
@@ -239,14 +247,14 @@ void vtd_prq_sync(struct vtd_unit *unit)
 }
 
 /**
- * vtd_prq_drain - before the PASID of an entry that was torn down is used anew
- * @dev: function; its lock is held, ATS and page requests are on
+ * vtd_prq_drain - report the last page requests of an entry that was torn down
+ * @dev: function; the caller holds its lock; ATS and page requests are on
  * @pasid: PASID, or IOMMU_NO_PASID
- * @did: tag of the entry
+ * @did: domain identifier of the entry
  *
- * VTD-DRV-8. Answers that were submitted have reached the function. When this returns all requests
- * that it sent before it answered the invalidation have been reported, and the unit refuses later
- * ones.
+ * VTD-DRV-8. To be called before the PASID is used again. Afterwards all submitted answers have
+ * reached the function, and all page requests that it sent before it answered the invalidation have
+ * been reported. The unit refuses later ones.
  */
 void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 {
@@ -261,7 +269,7 @@ void vtd_prq_drain(struct vtd_dev *dev, u32 pasid, u16 did)
 	} while (vtd_prq_settle(dev->unit, &batch) && --rounds);
 }
 
-/* Before translation is switched on, and before any context lets page requests pass. */
+/* To be called before translation is on, and before a context entry allows page requests. */
 void vtd_prq_enable(struct vtd_unit *unit)
 {
 	struct vtd_prq *prq = &unit->prq;
@@ -277,7 +285,7 @@ void vtd_prq_enable(struct vtd_unit *unit)
 	mutex_unlock(&prq->lock);
 }
 
-/* The unit sleeps, or is shut down: the queue is not read. */
+/* The unit sleeps, or is shut down: do not read the queue any more. */
 void vtd_prq_disable(struct vtd_unit *unit)
 {
 	mutex_lock(&unit->prq.lock);
@@ -296,7 +304,7 @@ int vtd_prq_init(struct vtd_unit *unit)
 	return prq->ring ? 0 : -ENOMEM;
 }
 
-/* Translation is off. */
+/* Free the queue. Translation is off. */
 void vtd_prq_exit(struct vtd_unit *unit)
 {
 	if (!unit->prq.ring)
@@ -313,7 +321,7 @@ static ssize_t page_requests_show(struct device *dev, struct device_attribute *a
 	struct vtd_prq *prq = &vtd_unit_of(dev)->prq;
 	u64 requests;
 
-	/* A program that has seen the answer to a request finds it counted. */
+	/* With the lock, the number counts every request to which a program has seen the answer. */
 	mutex_lock(&prq->lock);
 	requests = prq->requests;
 	mutex_unlock(&prq->lock);
@@ -328,7 +336,10 @@ static ssize_t page_request_overflows_show(struct device *dev, struct device_att
 }
 static DEVICE_ATTR_RO(page_request_overflows);
 
-/* Groups that were answered INVALID since their owner had too many, or did not answer. */
+/*
+ * Number of groups that the layer has answered INVALID, since their owner had too many. The next
+ * attribute counts those whose owner did not answer in time.
+ */
 static ssize_t page_groups_refused_show(struct device *dev, struct device_attribute *attr,
 					char *buf)
 {

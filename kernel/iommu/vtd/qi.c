@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The invalidation queue. Callers may be atomic with interrupts off and need the result before
- * they go on (LINUX-DMA-7), so a submission holds the lock, writes the tail once,
- * and polls the status word of its wait descriptor within a budget. The completion interrupt is
- * not used.
+ * The invalidation queue. Callers may have interrupts off, and need the result before they go on
+ * (LINUX-DMA-7). So a submission holds the lock, writes the tail once, and polls the status word of
+ * its wait descriptor, with a time limit. The driver does not use the completion interrupt.
  */
 #include "qi.h"
 
@@ -14,12 +13,12 @@
 #include <linux/slab.h>
 
 #include "../trace.h"
-#include "budget.h"
 #include "regs.h"
 #include "vtd.h"
+#include "wd_budget.h"
 
 #define VTD_QI_BUDGET_NS (2ULL * NSEC_PER_SEC)
-/* Polls between two looks at the clock and the fault status. */
+/* Number of polls between two reads of the clock and of the fault status. */
 #define VTD_QI_SPINS 256
 
 static void vtd_qi_write(struct vtd_qi *qi, unsigned int index, const struct vtd_qi_desc *desc)
@@ -31,8 +30,8 @@ static void vtd_qi_write(struct vtd_qi *qi, unsigned int index, const struct vtd
 }
 
 /*
- * VTD-DRV-11: put something harmless in the place of the descriptor that the unit refused, and let
- * it go on. If it was the wait itself (memory went bad), it is written once more.
+ * VTD-DRV-11: overwrite the descriptor that the unit has refused with one that has no effect, and
+ * let the unit go on. If that was the wait descriptor (bad memory), write it once more.
  */
 static void vtd_qi_skip(struct vtd_unit *unit)
 {
@@ -52,8 +51,9 @@ static void vtd_qi_skip(struct vtd_unit *unit)
 }
 
 /*
- * 0, or the error that the queue reported; the fetch continues afterwards (VTD-QI-6). After a
- * device TLB that did not answer in time that is the wait; commands to device TLBs do not count.
+ * Return the error that the queue has reported, or 0, and let the unit go on (VTD-QI-6). If a
+ * device TLB did not answer in time, the unit goes on with the wait descriptor, and drops other
+ * commands to device TLBs: this notes the function.
  */
 static int vtd_qi_check_error(struct vtd_unit *unit)
 {
@@ -75,12 +75,12 @@ static int vtd_qi_check_error(struct vtd_unit *unit)
 }
 
 /*
- * Until the status word is written. -ETIMEDOUT only if it is not after the budget was spent, and
- * the unit has answered a read of a register since.
+ * Poll until the unit writes the status word. Return -ETIMEDOUT only if the time is over, the CPU
+ * has read a register of the unit since then, and the word is still not written.
  */
 static int vtd_qi_poll(struct vtd_unit *unit)
 {
-	struct vtd_budget budget = vtd_budget(VTD_QI_BUDGET_NS);
+	struct wd_budget budget = wd_budget(VTD_QI_BUDGET_NS);
 	struct vtd_qi *qi = &unit->qi;
 	unsigned int spins = 0, errors = 0;
 	bool spent = false;
@@ -92,14 +92,14 @@ static int vtd_qi_poll(struct vtd_unit *unit)
 			continue;
 		}
 		err = vtd_qi_check_error(unit);
-		/* More than there are descriptors: the registers are gone, and read all ones. */
+		/* More errors than descriptors: the registers are gone, and read as all ones. */
 		if (err && errors++ <= VTD_QI_BATCH + 1)
 			ret = err;
 		else if (spent && READ_ONCE(*qi->status) != qi->sequence)
 			goto late;
-		spent = vtd_budget_spent(&budget);
+		spent = wd_budget_spent(&budget);
 	}
-	/* Later frees and reads of the caller come after the completion. */
+	/* Frees and reads of the caller must come after the completion. */
 	dma_rmb();
 	return ret;
 
@@ -121,9 +121,10 @@ static void vtd_qi_push(struct vtd_unit *unit, const struct vtd_qi_desc *desc)
 }
 
 /*
- * One submission, with the lock held. @dev as in struct vtd_qi_batch, or NULL; @flags of the wait.
- * -ETIMEDOUT if it had commands for device TLBs, of which one may be late; otherwise the unit is
- * late, and counts as dead. -EIO if it is dead.
+ * Make one submission, with the lock held. @dev: as in struct vtd_qi_batch, or NULL; @flags: of the
+ * wait descriptor. Return: -ETIMEDOUT after a time-out with commands for device TLBs, one of which
+ * may be late. After a time-out without such commands the unit itself is late, and dead. -EIO if
+ * the unit is dead.
  */
 static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 		      struct vtd_dev *const *dev, unsigned int count, u64 flags)
@@ -139,7 +140,7 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 		return -EIO;
 	qi->late = false;
 	qi->late_known = false;
-	/* The unit begins with empty caches when it wakes. */
+	/* Nothing to do: the unit wakes with empty caches. */
 	if (qi->off)
 		return 0;
 	for (i = 0; i < count; i++) {
@@ -163,9 +164,9 @@ static int vtd_qi_run(struct vtd_unit *unit, const struct vtd_qi_desc *desc,
 }
 
 /*
- * Shut out the functions of a submission that did not complete device-TLB invalidations: the one
- * that the unit named, or all, if it named none of them. Their requests with old translations are
- * refused from then on. False if there is none.
+ * Shut out functions that did not complete an invalidation of their device TLB: the function that
+ * the unit has named, or all of the submission if it has named none of them. From then on the unit
+ * refuses their requests with old translations. Return: false if there is no such function.
  */
 static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsigned int count)
 {
@@ -195,11 +196,11 @@ static bool vtd_qi_blame(struct vtd_unit *unit, struct vtd_dev *const *dev, unsi
  * @desc: descriptors, executed in the order of VT-d 6.5.2.12
  * @count: up to VTD_QI_BATCH
  *
- * Any context. When it returns 0 the cache entries are gone, and reads and writes that used them
- * have been drained.
+ * Any context. When this returns 0 the cache entries are gone, and all reads and writes that used
+ * them have ended.
  *
- * Return: 0; -EINVAL if the unit refused a descriptor (skipped); -EIO if it is dead, perhaps by
- * now.
+ * Return: 0; -EINVAL if the unit refused a descriptor, which was skipped; -EIO if the unit is dead,
+ * perhaps after this submission.
  */
 int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigned int count)
 {
@@ -215,8 +216,8 @@ int vtd_qi_submit(struct vtd_unit *unit, const struct vtd_qi_desc *desc, unsigne
 }
 
 /*
- * A function that does not answer is shut out, and the rest is done once more: commands that were
- * sent together with it may be lost. Each round shuts out at least one.
+ * Submit a batch. If a function does not answer, shut it out and submit the batch again, since the
+ * unit may have lost the other commands. Each round shuts out at least one function.
  */
 static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 {
@@ -239,13 +240,13 @@ static void vtd_qi_flush(struct vtd_qi_batch *batch, u64 wait_flags)
 }
 
 /**
- * vtd_qi_add - queue a descriptor, submit the queued ones if it does not fit
+ * vtd_qi_add - add a descriptor to a batch; if there is no room, submit the batch first
  * @batch: begun with vtd_qi_begin()
- * @unit: where it goes
+ * @unit: unit of the descriptor
  * @desc: the descriptor
  * @dev: function, if it is for a device TLB, or NULL; must stay until the batch is finished
  *
- * Any context. The order is kept, also when the unit changes.
+ * Any context. Descriptors keep their order, also when the unit changes.
  */
 void vtd_qi_add(struct vtd_qi_batch *batch, struct vtd_unit *unit, struct vtd_qi_desc desc,
 		struct vtd_dev *dev)
@@ -270,14 +271,17 @@ int vtd_qi_finish(struct vtd_qi_batch *batch)
 	return batch->error;
 }
 
-/* As vtd_qi_finish(), with the page requests received before in the queue. Not empty. */
+/*
+ * As vtd_qi_finish(). Afterwards all page requests that the unit had received are in the page
+ * request queue. The batch is not empty.
+ */
 int vtd_qi_finish_pages(struct vtd_qi_batch *batch)
 {
 	vtd_qi_flush(batch, VTD_QI_WAIT_PAGES);
 	return batch->error;
 }
 
-/* Off before, in the unit; on and empty afterwards (VT-d specification 6.5.2). */
+/* Switch the queue on, empty. In the unit it is off before (VT-d specification 6.5.2). */
 int vtd_qi_enable(struct vtd_unit *unit)
 {
 	struct vtd_qi *qi = &unit->qi;
@@ -296,7 +300,7 @@ int vtd_qi_enable(struct vtd_unit *unit)
 	return 0;
 }
 
-/* Nothing is submitted from now on, which counts as done: the caller empties the caches. */
+/* From now on submissions do nothing and return 0. The caller empties the caches of the unit. */
 int vtd_qi_disable(struct vtd_unit *unit)
 {
 	struct vtd_qi *qi = &unit->qi;
@@ -328,8 +332,8 @@ int vtd_qi_init(struct vtd_unit *unit, const struct vtd_qi_ops *ops)
 }
 
 /*
- * Every submission has ended, the last descriptor was a wait: the queue is quiesced. A unit that
- * does not confirm that it is off may go on reading it, so it stays.
+ * Free the queue. Every submission has ended, and with a wait descriptor, so the unit is idle. But
+ * if the unit does not confirm that the queue is off it may still read the memory: then keep it.
  */
 void vtd_qi_exit(struct vtd_unit *unit)
 {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Walker of second-stage tables. Runs of leaves are written and cleared a table at a time, so a
- * long mapping costs one store a page and one walk from the top every 512 pages.
+ * Map and unmap in second-stage tables. Both work on one table at a time: a long mapping costs one
+ * store for each page, and one walk from the top for each 512 pages.
  *
- * A table page is unlinked when one unmap covers all of it, or when a large leaf takes its place. A
- * table that was emptied piecemeal stays, so that a page which is mapped and unmapped again and
- * again costs no allocation; but when most tables must be empty, one sweep unlinks all that are. So
- * the space of tables stays in proportion to the mapped memory, with any pattern of a user.
+ * A table page is unlinked when one unmap covers all of it, or when a large leaf replaces it. A
+ * table that several unmaps have emptied stays, so that a page which is mapped and unmapped often
+ * needs no allocation. But when most tables must be empty, a sweep unlinks all empty ones. So the
+ * memory for tables stays in proportion to the mapped memory, whatever a user does.
  */
 #include "ss_table.h"
 
@@ -18,11 +18,12 @@
 #include <linux/io.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/sizes.h>
 
-/* Tables of the upper levels are few, and stay. */
+/* Tables of levels up to this are counted. There are few tables of upper levels, and they stay. */
 #define VTD_SS_COUNTED_LEVELS 2
-/* Empty tables that are always allowed to stay. */
+/* So many empty tables may always stay. */
 #define VTD_SS_SPARE_TABLES 64
 
 static u64 *vtd_ss_entry_table(u64 entry)
@@ -31,9 +32,9 @@ static u64 *vtd_ss_entry_table(u64 entry)
 }
 
 /*
- * The links of the list lie in the first two entries of the unlinked page. A unit may still walk
- * into it until the flush; as entries the links are absent, since pointers to list heads are
- * aligned and so have neither the read nor the write bit.
+ * Put an unlinked table page on a list, whose links are in the first two entries of the page. Until
+ * the flush, a unit may still read the page. It takes the links for absent entries: pointers to
+ * list heads are aligned, so their read and write bits are 0.
  */
 static void vtd_ss_defer_free(struct vtd_ss_table *table, u64 *node, unsigned int level,
 			      struct list_head *freed)
@@ -63,9 +64,9 @@ void vtd_ss_free_pages(struct list_head *freed)
  * vtd_ss_leak_pages - keep table pages that a unit may go on reading
  * @freed: list filled by vtd_ss_table_map() or vtd_ss_table_unmap(); empty afterwards
  *
- * Their links stay as they are: a unit takes them for absent entries.
+ * The links of the list stay in the pages: a unit takes them for absent entries.
  *
- * Return: how many they are.
+ * Return: the number of pages.
  */
 unsigned long vtd_ss_leak_pages(struct list_head *freed)
 {
@@ -91,13 +92,16 @@ static void vtd_ss_free_below(u64 *table, unsigned int level)
 {
 	unsigned int i;
 
+	/* A table of level 2 has at most 513 pages, but the whole tree may have millions. */
+	if (level == 2)
+		cond_resched();
 	for (i = 0; level > 1 && i < VTD_SS_ENTRIES; i++)
 		if (vtd_ss_present(table[i]) && !vtd_ss_is_leaf(table[i], level))
 			vtd_ss_free_below(vtd_ss_entry_table(table[i]), level - 1);
 	free_page((unsigned long)table);
 }
 
-/* No unit and no caller uses the table any more. */
+/* Free all table pages. No unit and no caller uses them any more. */
 void vtd_ss_table_destroy(struct vtd_ss_table *table)
 {
 	vtd_ss_free_below(table->top, VTD_SS_LEVELS);
@@ -115,7 +119,7 @@ static unsigned long vtd_ss_pages_below(const u64 *table, unsigned int level)
 	return pages;
 }
 
-/* How many pages the table takes. It does not change meanwhile. */
+/* Count the pages of all tables. The caller keeps them from changing meanwhile. */
 unsigned long vtd_ss_table_pages(const struct vtd_ss_table *table)
 {
 	return vtd_ss_pages_below(table->top, VTD_SS_LEVELS);
@@ -127,8 +131,9 @@ u64 vtd_ss_table_root(const struct vtd_ss_table *table)
 }
 
 /*
- * The table of @level that holds @iova's entry. A missing table takes *@spare; NULL if there is
- * none, so that the caller can allocate without the lock.
+ * Find the table of @level that has the entry for @iova. If a table is missing, use the page
+ * *@spare for it. Return: NULL if *@spare is NULL then: the caller drops the lock, allocates, and
+ * tries again.
  */
 static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int level, u64 **spare)
 {
@@ -142,7 +147,7 @@ static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int le
 		if (!vtd_ss_present(*slot)) {
 			if (!*spare)
 				return NULL;
-			/* The zeroes of the new table before the link to it. */
+			/* The zeroed table must be visible before the link to it. */
 			dma_wmb();
 			WRITE_ONCE(*slot, vtd_ss_make_table(virt_to_phys(*spare)));
 			*spare = NULL;
@@ -157,8 +162,8 @@ static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int le
 }
 
 /*
- * Unlink the table below *@slot if nothing is mapped in it, and in any case the empty tables below
- * it. @level is that of the slot.
+ * Unlink the table below *@slot if nothing is mapped in it. In any case unlink the empty tables
+ * below that table. @level: level of the slot. Return: whether the table was empty.
  */
 static bool vtd_ss_drop_empty(struct vtd_ss_table *table, u64 *slot, unsigned int level,
 			      struct list_head *freed)
@@ -185,7 +190,7 @@ static bool vtd_ss_drop_empty(struct vtd_ss_table *table, u64 *slot, unsigned in
 	return true;
 }
 
-/* Fill @n entries; returns how many were written before something was in the way. */
+/* Write @n leaves. Return: how many were written before one that is in use. */
 static unsigned int vtd_ss_fill(struct vtd_ss_table *table, u64 *slot, unsigned int n, u64 leaf,
 				unsigned int level, struct list_head *freed)
 {
@@ -214,9 +219,9 @@ static unsigned int vtd_ss_fill(struct vtd_ss_table *table, u64 *slot, unsigned 
  * @count: number of leaves
  * @rights: VTD_SS_READ, VTD_SS_WRITE or both
  * @gfp: for table pages
- * @mapped: increased by the bytes installed, on failure too
- * @freed: table pages that large leaves replaced; if not empty afterwards, the caller flushes the
- *	range with its paging-structure entries and then frees them
+ * @mapped: increased by the bytes installed, also on failure
+ * @freed: receives table pages that large leaves have replaced. The caller flushes the range with
+ *	its non-leaf entries, and then frees the pages
  *
  * Return: 0; -EEXIST if a page of the range is mapped; -ENOMEM.
  */
@@ -262,7 +267,7 @@ int vtd_ss_table_map(struct vtd_ss_table *table, u64 iova, u64 pa, size_t pgsize
 		spin_unlock_irqrestore(&table->lock, flags);
 		spin_lock_irqsave(&table->lock, flags);
 	}
-	/* Entries become visible before the device learns the address. */
+	/* The entries must be visible before the device gets the address. */
 	dma_wmb();
 	spin_unlock_irqrestore(&table->lock, flags);
 	if (spare)
@@ -270,7 +275,7 @@ int vtd_ss_table_map(struct vtd_ss_table *table, u64 iova, u64 pa, size_t pgsize
 	return ret;
 }
 
-/* Unlink every table page below and including @node, which is full; all of it is to go. */
+/* Unlink @node and every table page below it. Every address in it is mapped. */
 static void vtd_ss_collect(struct vtd_ss_table *table, u64 *node, unsigned int level,
 			   struct list_head *freed)
 {
@@ -303,8 +308,8 @@ static bool vtd_ss_is_full(const u64 *node, unsigned int level)
 }
 
 /*
- * Clear [@iova, @last] in @node. Returns the first address that was not unmapped: @last + 1, the
- * end of a large leaf that reaches beyond it, or the start of a hole.
+ * Clear [@iova, @last] in @node. Return: the first address that was not unmapped. This is @last +
+ * 1, the end of a large leaf that reaches beyond @last, or the start of a hole.
  */
 static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int level, u64 iova,
 			u64 last, u64 *from, struct list_head *freed)
@@ -342,8 +347,8 @@ static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int leve
 }
 
 /*
- * As vtd_ss_clear() from the top, for a range that lies in one table of the lowest level and does not
- * cover it. Most ranges are so, and this is half of their cost.
+ * As vtd_ss_clear() from the top, for a range that lies in one table of the lowest level and does
+ * not cover all of it. Most ranges are like this, and here they cost half as much.
  */
 static u64 vtd_ss_clear_short(struct vtd_ss_table *table, u64 iova, u64 last, u64 *from,
 			      struct list_head *freed)
@@ -380,12 +385,13 @@ static bool vtd_ss_is_short(u64 iova, u64 last)
  * @table: the address space
  * @iova: first address, multiple of 4 KiB
  * @length: bytes, multiple of 4 KiB
- * @from: lowered to the start of a large leaf that began before @iova: the flush starts there
- * @freed: table pages to free after the flush
+ * @from: start of the range to flush; this lowers it if a large leaf begins before @iova
+ * @freed: receives table pages to free after the flush
  *
- * Stops at the first hole. A large leaf goes as a whole, so the result can be more than @length
- * (callers unmap whole areas, then it is not); the device rather loses more than requested than
- * keeps memory that its owner regards as unmapped. Does not allocate.
+ * Stops at the first hole. This removes a large leaf as a whole, even if only a part of it is in
+ * the range: otherwise the device could still reach memory that its owner takes for unmapped. So
+ * the result can be more than @length; it never is for callers that unmap whole areas. Does not
+ * allocate.
  *
  * Return: bytes from @iova to the end of the last leaf removed; 0 if @iova is a hole.
  */
@@ -396,7 +402,7 @@ size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 
 	unsigned long flags;
 	u64 at = iova;
 
-	/* By 1 GiB, so that interrupts are not off for the whole of a huge area. */
+	/* In steps of 1 GiB, to let interrupts in between. */
 	while (at < end) {
 		u64 last = min(end, ALIGN_DOWN(at, SZ_1G) + SZ_1G) - 1, reached;
 
@@ -415,11 +421,11 @@ size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 
 }
 
 /**
- * vtd_ss_table_needs_sweep - whether most tables must be empty
+ * vtd_ss_table_needs_sweep - must most tables be empty?
  * @table: the address space
  *
- * A table in use has a leaf below it, and a leaf has at most two of the counted tables above it. So
- * the sweep finds at least as many empty tables as there are leaves, and pays for itself.
+ * A table in use has a leaf below it, and a leaf has at most two counted tables above it. So at
+ * least a third of the tables is empty then, and the sweep is worth its cost.
  */
 bool vtd_ss_table_needs_sweep(const struct vtd_ss_table *table)
 {
@@ -442,7 +448,7 @@ void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed)
 
 			if (!vtd_ss_present(READ_ONCE(table->top[i])))
 				break;
-			/* By 1 GiB, as in vtd_ss_table_unmap(). Level 3 tables stay. */
+			/* In steps of 1 GiB, as in vtd_ss_table_unmap(). Level 3 tables stay. */
 			spin_lock_irqsave(&table->lock, flags);
 			node = vtd_ss_entry_table(table->top[i]);
 			if (vtd_ss_present(node[j]) && !vtd_ss_is_leaf(node[j], 3))

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Bring-up of a unit (VTD-DRV-1) and its opposite.
+ * Bring-up of a unit (VTD-DRV-1) and its shutdown.
  *
- * Unlike in Linux's own driver translation is switched on before the core is told of the unit, not
- * after. No function is routed to the unit before it is claimed, so nothing can fault early; and
- * there is no time in which a claimed function's requests pass untranslated.
+ * This driver switches translation on before it tells the core of the unit; Linux's own driver does
+ * so afterwards. No function is routed to the unit before its claim, so no request faults too
+ * early; and requests of a claimed function never pass untranslated.
  */
 #include <linux/io.h>
 #include <linux/mm.h>
 
+#include "compat.h"
 #include "regs.h"
 #include "vtd.h"
 
@@ -19,8 +20,10 @@ static int vtd_check_capabilities(struct vtd_unit *unit)
 			   VTD_ECAP_SSTS | VTD_ECAP_SMPWCS;
 	struct device *dev = &unit->pdev->dev;
 
-	if (unit->cap == ~0ULL && unit->ecap == ~0ULL)
+	if (unit->cap == ~0ULL && unit->ecap == ~0ULL) {
+		dev_err(dev, "registers cannot be read\n");
 		return -ENODEV;
+	}
 	if ((unit->ecap & needed) != needed) {
 		dev_err(dev, "lacks %llx of its extended capabilities\n", needed & ~unit->ecap);
 		return -EOPNOTSUPP;
@@ -36,7 +39,7 @@ static int vtd_check_capabilities(struct vtd_unit *unit)
 	return 0;
 }
 
-/* The fault records and the registers lie in BAR0. */
+/* Check that the fault records are inside BAR0, as the registers are. */
 static int vtd_check_bar(struct vtd_unit *unit)
 {
 	u64 end = vtd_cap_fault_offset(unit->cap) + 16ULL * vtd_cap_fault_records(unit->cap);
@@ -48,7 +51,7 @@ static int vtd_check_bar(struct vtd_unit *unit)
 	return 0;
 }
 
-/* The unit may be in any state. */
+/* Switch translation and the queue off. The unit may be in any state before. */
 static int vtd_quiesce(struct vtd_unit *unit)
 {
 	int ret = 0;
@@ -61,7 +64,7 @@ static int vtd_quiesce(struct vtd_unit *unit)
 	return ret;
 }
 
-/* Faults from before are not reported. */
+/* Drop faults from before the driver, without reporting them. */
 static void vtd_forget_faults(struct vtd_unit *unit)
 {
 	vtd_faults_collect(unit);
@@ -69,15 +72,14 @@ static void vtd_forget_faults(struct vtd_unit *unit)
 	unit->faults.overflows = 0;
 }
 
-/* VTD-DRV-1: latch the root table; the caches hold nothing of an older one afterwards. */
-static int vtd_set_root(struct vtd_unit *unit)
+/* VTD-DRV-1: set the root table. Afterwards no cache has an entry from an older one. */
+static int vtd_set_root(struct vtd_unit *unit, phys_addr_t root)
 {
 	const struct vtd_qi_desc flush[] = {vtd_qi_context_global(), vtd_qi_pasid_cache_global(),
 					    vtd_qi_iotlb_global()};
 	int ret;
 
-	writeq(virt_to_phys(unit->root) | VTD_RTADDR_SCALABLE, unit->regs + VTD_REG_RTADDR);
-	writel(unit->gcmd | VTD_GCMD_SRTP, unit->regs + VTD_REG_GCMD);
+	vtd_unit_write_root(unit, root);
 	ret = vtd_unit_wait_status(unit, VTD_GCMD_SRTP, true);
 	if (ret || vtd_cap_esrtps(unit->cap))
 		return ret;
@@ -85,15 +87,17 @@ static int vtd_set_root(struct vtd_unit *unit)
 }
 
 /**
- * vtd_unit_enable - from any state of the unit to translation with empty caches
- * @unit: its memory is there
+ * vtd_unit_enable - switch translation on, with empty caches
+ * @unit: in any state; its queues and its root table are allocated
  *
- * Also after a sleep, in which it has lost its registers.
+ * Also for use after a sleep, in which the unit has lost its registers. A dead unit gets an empty
+ * root table, so it refuses all requests.
  *
- * Return: 0; -ETIMEDOUT; -EINVAL.
+ * Return: 0; -ETIMEDOUT; -EINVAL; -EIO if it is dead and lacks ESRTPS.
  */
 int vtd_unit_enable(struct vtd_unit *unit)
 {
+	phys_addr_t root = vtd_unit_dead(unit) ? vtd_empty_root() : virt_to_phys(unit->root);
 	int ret;
 
 	ret = vtd_quiesce(unit);
@@ -102,16 +106,16 @@ int vtd_unit_enable(struct vtd_unit *unit)
 	if (ret)
 		return ret;
 	vtd_prq_enable(unit);
-	ret = vtd_set_root(unit);
+	ret = vtd_set_root(unit, root);
 	if (!ret)
 		ret = vtd_unit_command(unit, VTD_GCMD_TE, true);
 	return ret;
 }
 
 /**
- * vtd_unit_events - let the unit send its messages, or not
- * @unit: with handlers
- * @on: let it
+ * vtd_unit_events - unmask or mask the interrupts of a unit
+ * @unit: the unit; it has handlers
+ * @on: unmask
  */
 void vtd_unit_events(struct vtd_unit *unit, bool on)
 {
@@ -123,14 +127,14 @@ void vtd_unit_events(struct vtd_unit *unit, bool on)
 }
 
 /**
- * vtd_unit_quiet - end work that interrupts have begun
- * @unit: it sends no messages, and no handler is running
+ * vtd_unit_quiet - end the works that interrupts have started
+ * @unit: the unit; its interrupts are masked, and no handler is running
  */
 void vtd_unit_quiet(struct vtd_unit *unit)
 {
 	vtd_faults_quiet(unit);
 	vtd_prq_quiet(unit);
-	/* Cancelled work may have unmasked the unit's messages at its end. */
+	/* A work that was just ending may have unmasked the interrupts: mask them again. */
 	vtd_unit_events(unit, false);
 }
 
@@ -172,7 +176,7 @@ int vtd_unit_start(struct vtd_unit *unit)
 		vtd_unit_stop(unit);
 		return ret;
 	}
-	unit->iommu.max_pasids = vtd_ecap_max_pasids(unit->ecap);
+	wd_set_max_pasids(&unit->iommu, vtd_ecap_max_pasids(unit->ecap));
 	return 0;
 
 err_root:
@@ -183,13 +187,29 @@ err_qi:
 }
 
 /*
- * No function is claimed. A unit that confirms that translation and queue are off, be it one that
- * had not answered in time, reads nothing of ours any more. One that does not keeps its tables.
+ * Let the unit translate with an empty root table, so that it refuses all requests. No function is
+ * claimed any more, but functions that were stay routed here until the machine is reset, and other
+ * code may make them bus masters.
+ */
+static int vtd_unit_leave_shut(struct vtd_unit *unit)
+{
+	int ret = vtd_set_root(unit, vtd_empty_root());
+
+	return ret ?: vtd_unit_command(unit, VTD_GCMD_TE, true);
+}
+
+/*
+ * Stop a unit and free its tables. A unit that confirms the empty root table, or that translation
+ * is off, does not read the tables any more, even if it was dead. If it does not confirm that, the
+ * tables are kept.
  */
 void vtd_unit_stop(struct vtd_unit *unit)
 {
+	bool confirmed;
+
 	vtd_unit_events(unit, false);
-	WRITE_ONCE(unit->dead, vtd_unit_command(unit, VTD_GCMD_TE, false) != 0);
+	confirmed = !vtd_unit_leave_shut(unit) || !vtd_unit_command(unit, VTD_GCMD_TE, false);
+	WRITE_ONCE(unit->dead, !confirmed);
 	vtd_prq_exit(unit);
 	vtd_qi_exit(unit);
 	vtd_root_free(unit);

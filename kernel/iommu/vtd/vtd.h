@@ -1,22 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Objects of the VT-d driver, and functions that its files offer each other.
+ * Objects of the VT-d driver, and functions that its files share.
  *
  * Lock order, outer to inner:
  *	core's group mutex or the layer's per-device mutex (callers of attach and detach)
  *	vtd_unit.devices_lock	which functions the unit translates
  *	vtd_dev.lock		the function's PASID directory and tables, ATS
- *	vtd_prq.lock		the page request queue; held over the layer's fault handling
- *	vtd_pgtable.lock	where a user-managed table is bound
+ *	vtd_prq.lock		the page request queue; held while the layer handles page requests
+ *	vtd_pgtable.lock	places where a user-managed table is bound
  *	vtd_dev.dids_lock	domain identifiers that a function uses
  *	vtd_domain.lock		attach records and DIDs of a domain (spinlock, irq safe)
  *	vtd_qi.lock		the invalidation queue, ATS and bus mastering of functions
  *				(spinlock, irq safe)
  *	wd_iommu_marks_lock	(../master.c) bits of struct pci_dev (spinlock, irq safe)
- * vtd_units_lock, the list of units, is inside the layer's per-device mutex, too; under it only
- * vtd_qi.lock is taken. vtd_mm_table.lock (spinlock) is outside vtd_qi.lock. vtd_ss_table.lock is a
- * leaf of its own: nothing is taken under it. vtd_fault_log.lock is a mutex outside devices_lock
- * (the fault thread looks functions up).
+ * vtd_units_lock guards the list of units. It is taken under the layer's per-device mutex, and only
+ * vtd_qi.lock is taken under it. vtd_mm_table.lock (spinlock) is outside vtd_qi.lock. No lock is
+ * taken under vtd_ss_table.lock. vtd_fault_log.lock is a mutex outside devices_lock, since the
+ * fault thread looks functions up.
  */
 #ifndef _WD_VTD_H
 #define _WD_VTD_H
@@ -46,7 +46,7 @@
 #define VTD_VSEC_HAW(flags) (((flags) >> 8) & 0xff)
 #define VTD_VSEC_ROUTING_VALID BIT(16)
 
-/* VTD-DRV-13: domain identifiers: 0 unused, 1 pass-through, from 2 one per (domain, unit). */
+/* VTD-DRV-13: domain identifiers: 0 unused, 1 pass-through, from 2 on one for each page table. */
 #define VTD_DID_IDENTITY 1
 #define VTD_DID_FIRST 2
 
@@ -57,8 +57,8 @@
 #define VTD_FAULT_READ 2
 
 /*
- * Reasons of this driver's own, for page requests that it or the layer has refused. The hardware
- * has no such numbers in scalable mode (VT-d 7.1.3).
+ * Reasons that only this driver uses, for page requests that it or the layer has refused. The
+ * hardware never reports these numbers in scalable mode (VT-d 7.1.3).
  */
 #define VTD_REASON_UNHANDLED 0x00
 #define VTD_REASON_BAD_REQUEST 0x01
@@ -74,15 +74,16 @@ struct vtd_fault {
 };
 
 /**
- * struct vtd_fault_log - faults of a unit since it came up
- * @lock: one reader of the hardware's records at a time
- * @ring_lock: guards the rest (spinlock, a leaf)
- * @count: faults recorded
- * @overflows: times that the hardware had no record free
- * @window: since when faults are counted to find a storm (jiffies); the interrupt thread's
+ * struct vtd_fault_log - faults of a unit since it was started
+ * @lock: held while a thread reads the records of the hardware
+ * @ring_lock: guards the rest (spinlock; no lock is taken under it)
+ * @count: number of faults
+ * @overflows: how often the hardware had no free record
+ * @window: begin of the current second of counting (jiffies), to find a storm; only for the
+ *	interrupt thread
  * @window_count: @count at that time
- * @resume: lets the unit interrupt again after a storm
- * @ring: the last ones, entry (@count - 1) % length is the newest
+ * @resume: unmasks the interrupt after a storm
+ * @ring: the last faults; entry (@count - 1) % length is the newest
  */
 struct vtd_fault_log {
 	struct mutex lock;
@@ -100,11 +101,11 @@ struct vtd_fault_log {
 /**
  * struct vtd_prq - page request queue of a unit
  * @lock: held by the thread that empties the queue; functions leave vtd_unit.devices under it
- * @ring: the requests, four words each; NULL if the unit has none
+ * @ring: the requests, four words each; NULL if the unit has no page requests
  * @off: the unit sleeps, or is shut down
- * @requests: handled so far
- * @overflows: times that the unit had no room
- * @rest: handles requests above the limit of one interrupt
+ * @requests: number of requests handled so far
+ * @overflows: how often the queue was full
+ * @rest: handles requests beyond the limit of one interrupt
  */
 struct vtd_prq {
 	struct mutex lock;
@@ -125,16 +126,19 @@ struct vtd_prq {
  * @ecap: extended capability register
  * @haw: host address width in bits
  * @gcmd: persistent bits of GCMD as last written
- * @live: claims functions; off before registration and from the start of removal.
- *	Guarded by vtd_units_lock
- * @dead: it did not answer; written once, under the lock of @qi. Nothing is sent to it any more
- * @death: the rest of the work when it has died
+ * @live: the unit claims functions: from its registration to the start of its removal. Guarded by
+ *	vtd_units_lock
+ * @dead: the unit did not answer, and the driver sends nothing to it any more. Set under the lock
+ *	of @qi; vtd_unit_stop() writes it once more at the end
+ * @death: tells the drivers of the functions that the unit has died
+ * @death_pause_ms: time until @death runs again. Only @death writes it
  * @id: number in the name of its /sys device
+ * @entry: that device, held
  * @qi: invalidation queue
  * @prq: page request queue
  * @root: root table, 256 entries of two words
  * @dids: domain identifiers in use
- * @dids_used: how many
+ * @dids_used: number of domain identifiers in use
  * @devices_lock: guards @devices and the context tables
  * @devices: struct vtd_dev by requester id; entries are erased under the locks of @prq and @qi, too
  * @faults: fault history
@@ -149,8 +153,10 @@ struct vtd_unit {
 	u32 gcmd;
 	bool live;
 	bool dead;
-	struct work_struct death;
+	struct delayed_work death;
+	unsigned int death_pause_ms;
 	int id;
+	struct device *entry;
 	struct vtd_qi qi;
 	struct vtd_prq prq;
 	__le64 *root;
@@ -163,7 +169,7 @@ struct vtd_unit {
 
 /**
  * struct vtd_dev - a claimed function
- * @unit: translates for it
+ * @unit: its unit
  * @pdev: the function
  * @rid: its requester id
  * @vsec: offset of its vendor-specific capability
@@ -172,25 +178,29 @@ struct vtd_unit {
  * @directory: PASID directory
  * @directory_order: page order of @directory
  * @directory_log2: number of directory entries, as a power of two
- * @max_pasids: PASIDs usable, 0 = requests with PASID are refused
- * @ats_cap: its ATS capability if the unit has device TLBs, otherwise 0
- * @pri_cap: its page request capability if the unit has them and @ats_cap is not 0, otherwise 0
- * @ats_depth: invalidations that it takes at a time
+ * @max_pasids: number of PASIDs that it can use; 0: the unit refuses requests with PASID
+ * @ats_cap: offset of its ATS capability if the unit supports device TLBs, otherwise 0
+ * @pri_cap: offset of its page request capability if the unit supports page requests and @ats_cap
+ *	is not 0, otherwise 0
+ * @ats_depth: number of invalidations that it takes at a time
  * @ats_pf: requester id of its physical function if the unit throttles invalidations
- * @ats_on: it has a device TLB to invalidate; written under the lock of the invalidation queue
- * @shut_out: its device TLB has not answered
- * @told: its driver knows that the unit is dead; under devices_lock
- * @faults_on: ATS and page requests were switched on
- * @resetting: they are off nevertheless, the context entry is not present, and the function gets no
- *	bus mastering; written under the lock of the invalidation queue as well
+ * @ats_on: ATS is on, so its device TLB may have entries; written under the lock of the
+ *	invalidation queue
+ * @shut_out: its device TLB has not answered, so it gets no ATS any more
+ * @told: its driver has been told that the unit is dead, or is gone; under devices_lock
+ * @eviction: memory to take it from its driver, once; under devices_lock
+ * @faults_on: the layer has switched ATS and page requests on
+ * @resetting: the function is being reset: ATS and page requests are off even with @faults_on, the
+ *	context entry is not present, and the function gets no bus mastering; written under the lock
+ *	of the invalidation queue, too
  * @rid_domain: domain that the core has attached to the requester id, NULL = blocked
  * @rid_attach: record of @rid_domain if it is a paging domain
- * @home: record of the default domain if it is a paging domain, kept from its first attach on: the
- *	way back to it needs neither memory nor a domain identifier
- * @attaches: struct vtd_attach of the layer's attachments, by PASID; IOMMU_NO_PASID: at the
- *	requester id, in the place of @rid_domain
+ * @home: record of the default domain if it is a paging domain. The driver keeps it from the first
+ *	attach on: so an attach back to it needs neither memory nor a domain identifier
+ * @attaches: struct vtd_attach of the layer's attachments, by PASID; the one at IOMMU_NO_PASID
+ *	replaces @rid_domain
  * @dids_lock: guards the members below; no lock is taken under it
- * @dids: number of places by domain identifier, of attachments of users
+ * @dids: domain identifier to the number of places that use it, for attachments of users
  * @nr_dids: number of entries of @dids
  */
 struct vtd_dev {
@@ -208,6 +218,7 @@ struct vtd_dev {
 	u8 ats_depth;
 	u16 ats_pf;
 	bool ats_on, shut_out, told, faults_on, resetting;
+	struct vtd_eviction *eviction;
 	struct iommu_domain *rid_domain;
 	struct vtd_attach *rid_attach;
 	struct vtd_attach *home;
@@ -218,13 +229,13 @@ struct vtd_dev {
 };
 
 /**
- * struct vtd_domain_unit - presence of a paging domain, or of a table nested on it, on one unit
+ * struct vtd_domain_unit - says that a unit walks a paging domain, or a table nested on it
  * @node: in vtd_domain.units
  * @seq: see struct vtd_domain
  * @unit: the unit
  * @table: the user-managed table; NULL for the domain itself
- * @did: tags the unit's caches
- * @users: attach records
+ * @did: domain identifier of its entries in the unit's caches
+ * @users: number of attach records
  */
 struct vtd_domain_unit {
 	struct list_head node;
@@ -236,14 +247,14 @@ struct vtd_domain_unit {
 };
 
 /**
- * struct vtd_attach - one place where a paging domain, or a table nested on it, is installed, in
- *	the ledger of the driver
+ * struct vtd_attach - the driver's record of an attachment: one place where a paging domain, or a
+ *	table nested on it, is installed
  * @node: in vtd_domain.attaches
- * @place: in vtd_pgtable.places, if a table is
+ * @place: in vtd_pgtable.places, if a user-managed table is installed
  * @domain: the domain
- * @dev: function
+ * @dev: function; NULL in the mark of a flush (cache.c)
  * @pasid: PASID, or IOMMU_NO_PASID
- * @on: has the DID of the entry
+ * @on: the unit, with the DID of the entry
  */
 struct vtd_attach {
 	struct list_head node;
@@ -256,15 +267,16 @@ struct vtd_attach {
 
 /**
  * struct vtd_domain - paging domain
- * @domain: Linux's
+ * @domain: Linux's object
  * @table: second-stage table
- * @haw: host addresses mapped are narrower than this
+ * @haw: number of bits of the host addresses that it may map
  * @nest_parent: tables may be nested on it
- * @force_snoop: promised to snoop all requests of devices; only on units that can
+ * @force_snoop: the driver has promised to snoop all requests of devices. So the domain can only be
+ *	attached on units that can do this
  * @lock: guards the two lists
- * @seq: number of the last entry of @units, which is in the order of the numbers
+ * @seq: number of the last entry of @units, which is sorted by these numbers
  * @units: struct vtd_domain_unit; usually one
- * @attaches: struct vtd_attach, and marks without function of flushes on their way
+ * @attaches: struct vtd_attach, and the marks of running flushes (cache.c)
  */
 struct vtd_domain {
 	struct iommu_domain domain;
@@ -280,7 +292,7 @@ struct vtd_domain {
 
 /**
  * struct vtd_pgtable - user-managed first-stage table
- * @pgtable: the layer's
+ * @pgtable: the layer's object
  * @first: third word of its PASID entries: address and the user's flags
  * @lock: guards @places
  * @places: struct vtd_attach
@@ -294,14 +306,15 @@ struct vtd_pgtable {
 
 /**
  * struct vtd_mm_table - page table of a process, which a function walks at one PASID
- * @pgtable: the layer's
- * @mm: the process; its structure outlives this
- * @top: top-level table that the unit walks: copies of entries of the process's user half
- * @lock: guards entries of @top and the members below; spinlock, around the invalidation queue's
- * @dev: where it is bound, or NULL
- * @pasid: there
- * @did: there; nothing else has it
- * @lost: the unit died before it forgot @top
+ * @pgtable: the layer's object
+ * @mm: address space of the process; its structure outlives this
+ * @top: top-level table that the unit walks: copies of the entries of the process's user half
+ * @lock: guards entries of @top and the members below; a spinlock outside that of the invalidation
+ *	queue
+ * @dev: function where it is bound, or NULL
+ * @pasid: PASID where it is bound
+ * @did: domain identifier; only this table uses it
+ * @lost: the unit died and may still use @top
  */
 struct vtd_mm_table {
 	struct wd_pgtable pgtable;
@@ -314,7 +327,7 @@ struct vtd_mm_table {
 	bool lost;
 };
 
-/* As opposed to a user-managed one, which has a paging domain as its parent. */
+/* Page table of a process: it has no paging domain as parent, other than a user-managed table. */
 static inline bool vtd_is_mm_table(const struct wd_pgtable *pgtable)
 {
 	return !(pgtable->parent->type & __IOMMU_DOMAIN_PAGING);
@@ -325,7 +338,7 @@ static inline struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
 	return container_of(pgtable, struct vtd_pgtable, pgtable);
 }
 
-/* Made by this driver; units do not differ in that. */
+/* Whether @domain is a paging domain of this driver, on whichever unit. */
 static inline bool vtd_is_paging(const struct vtd_unit *unit, const struct iommu_domain *domain)
 {
 	return domain->ops == unit->iommu.ops->default_domain_ops;
@@ -345,7 +358,7 @@ bool vtd_units_remove(struct vtd_unit *unit);
 int vtd_find_vsec(struct pci_dev *pdev, u32 *flags);
 
 /**
- * struct vtd_limits - properties that a domain may rely on, on every unit
+ * struct vtd_limits - properties that every unit has, so that each domain can use them
  * @pgsizes: page sizes of every unit
  * @aperture_bits: width of addresses that every unit translates
  * @haw: smallest host address width
@@ -370,6 +383,9 @@ static inline u64 vtd_aperture_end(const struct vtd_limits *limits)
 /* command.c */
 int vtd_unit_wait_status(struct vtd_unit *unit, u32 bit, bool on);
 int vtd_unit_command(struct vtd_unit *unit, u32 bit, bool on);
+void vtd_unit_write_root(struct vtd_unit *unit, phys_addr_t root);
+phys_addr_t vtd_empty_root(void);
+void vtd_unit_shut(struct vtd_unit *unit);
 
 /* unit.c: bring-up and shutdown of one unit */
 int vtd_unit_start(struct vtd_unit *unit);
@@ -387,16 +403,24 @@ int vtd_unit_wake(struct vtd_unit *unit);
 /* master.c */
 int vtd_route(struct vtd_dev *dev);
 int vtd_set_master(struct pci_dev *pdev);
+void vtd_clear_master(struct pci_dev *pdev);
+
+/* evict.c */
+struct vtd_eviction *vtd_eviction_alloc(void);
+void vtd_eviction_free(struct vtd_eviction *eviction);
+void vtd_evict(struct vtd_dev *dev);
+bool vtd_keep_drivers_off(struct vtd_unit *unit, struct pci_dev *pdev);
+int vtd_evictions_init(void);
+void vtd_evictions_exit(void);
 
 /* death.c */
-void vtd_clear_master(struct pci_dev *pdev);
 void vtd_death_init(struct vtd_unit *unit);
 void vtd_unit_died(struct vtd_unit *unit);
 void vtd_unit_kill(struct vtd_unit *unit);
 void vtd_pages_free(const struct vtd_unit *unit, unsigned long pages, unsigned int order);
 extern const struct attribute_group vtd_state_group;
 
-/* Memory that it may still use must not be given to others. */
+/* A dead unit may still use its memory, so this memory must not be given to others. */
 static inline bool vtd_unit_dead(const struct vtd_unit *unit)
 {
 	return READ_ONCE(unit->dead);
@@ -487,6 +511,7 @@ void vtd_ats_probe(struct vtd_dev *dev);
 u32 vtd_fault_credits(struct device *device);
 int vtd_faults_enable(struct device *device);
 void vtd_faults_disable(struct device *device);
+void vtd_faults_sync(struct device *device);
 void vtd_reset_prepare(struct device *device);
 void vtd_reset_done(struct device *device);
 void vtd_page_response(struct device *device, bool has_pasid, ioasid_t pasid, u16 grpid,

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 
 #include "attributes.h"
+#include "base/text.h"
 #include "wd/error.h"
 
 namespace wd
@@ -19,16 +20,16 @@ namespace wd
 namespace
 {
 
-/** One kernel per process; held while it comes up or goes down. */
+/** A process has one kernel. The thread that boots it or shuts it down holds this. */
 std::mutex kernelMutex;
 
-/* A thread that is not in the child may have held it. */
+/* In the child nobody would unlock it, if another thread of the parent held it at fork(). */
 [[gnu::constructor]] void watchForks()
 {
 	pthread_atfork(nullptr, nullptr, [] { new (&kernelMutex) std::mutex; });
 }
 
-/** The text of a system_error without the errno's own text, which Error adds again. */
+/** The text of a system_error without the text of its errno, because Error adds that itself. */
 std::string textOf(const std::system_error &error)
 {
 	std::string text = error.what();
@@ -46,14 +47,6 @@ int errnoOf(const std::system_error &error)
 		       : EIO;
 }
 
-std::string presets()
-{
-	std::string list;
-	for (const std::string &name : machine::MachineDescription::presetNames())
-		list += (list.empty() ? "" : ", ") + name;
-	return list;
-}
-
 machine::MachineDescription describeMachine(const std::string &name)
 try {
 	if (name.find('/') != std::string::npos || name.ends_with(".json"))
@@ -61,7 +54,8 @@ try {
 	const auto names = machine::MachineDescription::presetNames();
 	if (std::find(names.begin(), names.end(), name) == names.end())
 		throw Error(ENOENT, "machine '" + name + "'", "find a preset of that name",
-			    "presets: " + presets() + "; a path must have a '/' in it");
+			    "presets: " + joined(machine::MachineDescription::presetNames()) +
+				    "; a path must have a '/' in it");
 	return machine::MachineDescription::preset(name);
 } catch (const Error &) {
 	throw;
@@ -70,8 +64,8 @@ try {
 }
 
 /*
- * Programs map the doorbells. Here no code sees writes to that memory, so a user of such an
- * accelerator would wait for its first result for ever.
+ * Programs map the doorbells. In the hosted kernel no code sees stores to a mapping, so an
+ * accelerator with trapped doorbells would never start its first request.
  */
 void refuseTrappedDoorbells(const machine::MachineDescription &description)
 {
@@ -251,7 +245,10 @@ void HostedHost::boot(const std::string &sysfsDirectory)
 HostedHost::~HostedHost()
 {
 	if (!own()) {
-		/* Its threads are in the parent, and the parent ends them. */
+		/*
+		 * This is a child: the machine's threads run in the parent, and the parent ends
+		 * them.
+		 */
 		[[maybe_unused]] static machine::Machine *inherited;
 		inherited = machine_.release();
 		return;

@@ -2,6 +2,9 @@
 #include "algorithm_driver.h"
 
 #include <algorithm>
+#include <vector>
+
+#include "base/text.h"
 
 namespace wd::capi
 {
@@ -9,7 +12,7 @@ namespace wd::capi
 namespace
 {
 
-/* Drivers add themselves before main(), in any order: this is initialised before all of them. */
+/* constinit: static objects add drivers before main() in any order, so this must be ready first. */
 constinit const AlgorithmEntry *firstEntry = nullptr;
 
 } // namespace
@@ -33,11 +36,11 @@ const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept
 
 std::string algorithmNames()
 {
-	std::string text;
+	std::vector<const char *> names;
 	for (const AlgorithmEntry *entry = firstEntry; entry; entry = entry->next_)
 		for (const char *name : entry->driver_.algorithms())
-			text += (text.empty() ? "" : ", ") + std::string(name);
-	return text;
+			names.push_back(name);
+	return joined(names);
 }
 
 } // namespace wd::capi

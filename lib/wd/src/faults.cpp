@@ -5,6 +5,7 @@
 #include <chrono>
 #include <thread>
 
+#include "base/bits.h"
 #include "fields.h"
 
 namespace wd
@@ -12,7 +13,7 @@ namespace wd
 namespace
 {
 
-/** Reasons that a PASID's user can cause (VT-d 7.1.3); others stay numbers. */
+/** A text for each reason that the user of a PASID can cause (VT-d 7.1.3). */
 const char *reasonText(unsigned reason)
 {
 	switch (reason) {
@@ -99,7 +100,7 @@ std::vector<IommuFault> readFaults(Host &host)
 
 std::optional<IommuFault> waitForFault(Host &host, uint32_t pasid, uint64_t address, int timeoutMs)
 {
-	constexpr uint64_t kPageMask = ~uint64_t{0xfff};
+	constexpr uint64_t kPageMask = ~(kPageSize - 1);
 	auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(timeoutMs);
 
 	do {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "wd/function.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <fcntl.h>
 #include <vector>
 
 #include <linux/vfio_cdev.h>
 
+#include "fields.h"
 #include "wd/error.h"
 
 namespace wd
@@ -17,6 +19,8 @@ namespace
 
 constexpr const char *kDriver = "wd_vfio";
 constexpr const char *kDrivers = "/sys/bus/pci/drivers/";
+constexpr const char *kOverride = "/driver_override";
+constexpr const char *kFiles = "/dev/vfio/devices/";
 constexpr unsigned kCommand = 4;
 constexpr uint32_t kCommandMaster = 4;
 
@@ -49,43 +53,132 @@ void unbind(Host &host, const std::string &address)
 		      "take it from " + driver);
 }
 
+/*
+ * Name of the device file. The folder may be there without a device file: Linux's VFIO can be built
+ * without them.
+ */
+std::string fileNameOf(Host &host, const std::string &address)
+{
+	const std::string folder = deviceOf(address) + "/vfio-dev";
+	std::vector<std::string> names;
+	std::string number;
+	if (host.sysfsList(folder, names))
+		return {};
+	for (const std::string &name : names)
+		if (name.starts_with("vfio") &&
+		    !host.sysfsRead(folder + "/" + name + "/dev", number))
+			return name;
+	return {};
+}
+
 std::string fileOf(Host &host, const std::string &function)
 {
-	std::vector<std::string> names;
 	if (function.find(':') == std::string::npos)
-		return "/dev/vfio/devices/" + function;
-	if (host.sysfsList(deviceOf(function) + "/wd-vfio", names) || names.empty())
+		return kFiles + function;
+	const std::string name = fileNameOf(host, function);
+	if (name.empty())
 		throw Error(ENOENT, function, "find its device file",
 			    "give the function to wd_vfio first");
-	return "/dev/vfio/devices/" + names.front();
+	return kFiles + name;
+}
+
+/* @throws Error: ENOENT */
+void requireFunction(Host &host, const std::string &address)
+{
+	std::vector<std::string> ignored;
+	if (address.find(':') == std::string::npos || address.find('/') != std::string::npos ||
+	    host.sysfsList(deviceOf(address), ignored))
+		throw Error(ENOENT, address, "find the PCI function");
+}
+
+bool isTranslated(Host &host, const std::string &address)
+{
+	std::string path;
+	return !host.sysfsResolve(deviceOf(address) + "/iommu_group", path);
+}
+
+uint16_t numberOf(Host &host, const std::string &address, const char *file)
+{
+	std::string text;
+	if (host.sysfsRead(deviceOf(address) + "/" + file, text))
+		return 0;
+	uint16_t number = 0;
+	parseNumber(std::string_view(text).substr(0, text.find('\n')), number);
+	return number;
+}
+
+/** Names of the function's accelerators. */
+std::vector<std::string> acceleratorsOf(Host &host, const std::string &address)
+{
+	std::vector<std::string> names;
+	(void)host.sysfsList(deviceOf(address) + "/uacce", names);
+	std::sort(names.begin(), names.end());
+	return names;
 }
 
 } // namespace
 
+std::vector<PciFunctionInfo> listFunctions(Host &host)
+{
+	std::vector<std::string> addresses;
+	std::vector<PciFunctionInfo> found;
+	if (const int error = host.sysfsList("/sys/bus/pci/devices", addresses))
+		throw Error(-error, "/sys/bus/pci/devices", "list PCI functions");
+	std::sort(addresses.begin(), addresses.end());
+	for (const std::string &address : addresses) {
+		if (!isTranslated(host, address))
+			continue;
+		const std::string name = fileNameOf(host, address);
+		found.push_back({address, numberOf(host, address, "vendor"),
+				 numberOf(host, address, "device"), driverOf(host, address),
+				 name.empty() ? "" : kFiles + name, acceleratorsOf(host, address)});
+	}
+	return found;
+}
+
 std::string takeFunction(Host &host, const std::string &address)
 {
 	std::vector<std::string> ignored;
-	if (host.sysfsList(deviceOf(address), ignored))
-		throw Error(ENOENT, address, "find the PCI function");
+	requireFunction(host, address);
 	if (host.sysfsList(std::string(kDrivers) + kDriver, ignored))
 		throw Error(ENODEV, address, "give it to wd_vfio", "load the module wd_vfio");
 	std::string before = driverOf(host, address);
 	if (before == kDriver)
 		return before;
-	write(host, deviceOf(address) + "/driver_override", kDriver, address,
-	      "name its next driver");
-	unbind(host, address);
-	write(host, std::string(kDrivers) + kDriver + "/bind", address, address,
-	      "give it to wd_vfio");
+	if (!isTranslated(host, address))
+		throw Error(ENODEV, address, "give it to wd_vfio",
+			    "choose a function that an IOMMU translates for");
+	write(host, deviceOf(address) + kOverride, kDriver, address, "name its next driver");
+	try {
+		unbind(host, address);
+		write(host, std::string(kDrivers) + kDriver + "/bind", address, address,
+		      "give it to wd_vfio");
+	} catch (const Error &) {
+		(void)host.sysfsWrite(deviceOf(address) + kOverride, "\n");
+		if (!before.empty() && driverOf(host, address).empty())
+			(void)host.sysfsWrite(kDrivers + before + "/bind", address);
+		throw;
+	}
 	return before;
 }
 
 void giveFunctionBack(Host &host, const std::string &address, const std::string &driver)
 {
 	unbind(host, address);
-	write(host, deviceOf(address) + "/driver_override", "\n", address, "end the override");
+	write(host, deviceOf(address) + kOverride, "\n", address, "end the override");
 	if (!driver.empty())
 		write(host, kDrivers + driver + "/bind", address, address, "give it to " + driver);
+}
+
+std::string releaseFunction(Host &host, const std::string &address)
+{
+	requireFunction(host, address);
+	if (driverOf(host, address) != kDriver)
+		throw Error(EINVAL, address, "take it from wd_vfio",
+			    "name a function whose driver is wd_vfio");
+	giveFunctionBack(host, address, "");
+	write(host, "/sys/bus/pci/drivers_probe", address, address, "find it a driver");
+	return driverOf(host, address);
 }
 
 Function::Function(Host &host, const std::string &function)
@@ -222,7 +315,7 @@ void Function::disable(FunctionInterrupt kind) const
 {
 	uint32_t words[5] = {sizeof(words), VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER,
 			     static_cast<uint32_t>(kind), 0, 0};
-	/* EINVAL: nothing is enabled. */
+	/* EINVAL: no interrupt is enabled, so there is nothing to disconnect. */
 	if (const long error = control(VFIO_DEVICE_SET_IRQS, words); error && error != -EINVAL)
 		fail(error, "disconnect interrupts");
 }

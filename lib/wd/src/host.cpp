@@ -18,11 +18,11 @@ namespace wd
 namespace
 {
 
-/** The first living host of this process, for callers that name none. */
+/** The host of this process, for callers that name none. */
 std::mutex currentMutex;
 std::weak_ptr<Host> current;
 
-/* A thread that is not in the child may have held it. */
+/* In the child nobody would unlock it, if another thread of the parent held it at fork(). */
 [[gnu::constructor]] void watchForks()
 {
 	pthread_atfork(nullptr, nullptr, [] { new (&currentMutex) std::mutex; });
@@ -39,7 +39,7 @@ std::shared_ptr<Host> createNative()
 	host->close(fd);
 	if (!hasOurDriver(*host))
 		throw Error(ENODEV, "/sys/class/uacce",
-			    "find an accelerator that works with /dev/iommu",
+			    "find an accelerator or the driver wd_vfio for /dev/iommu",
 			    "load the modules of this project, or use the hosted machine "
 			    "(WD_HOST=hosted)");
 	return host;

@@ -126,7 +126,7 @@ int NativeHost::sysfsWrite(const std::string &path, const std::string &value) no
 	UniqueFd fd(awayFromStandard(::open(path.c_str(), O_WRONLY | O_CLOEXEC)));
 	if (!fd)
 		return -errno;
-	/* An attribute takes its value in one write: a short one is an error of the driver. */
+	/* A driver takes a whole value in one write: a short write is the driver's mistake. */
 	const ssize_t n = ::write(fd.get(), value.data(), value.size());
 	if (n < 0)
 		return -errno;
@@ -141,7 +141,7 @@ try {
 	std::unique_ptr<DIR, int (*)(DIR *)> directory(::fdopendir(fd.get()), ::closedir);
 	if (!directory)
 		return -errno;
-	fd.release(); /* the directory's now */
+	fd.release(); /* now the directory owns it */
 	std::vector<std::string> names;
 	while (const dirent *entry = ::readdir(directory.get())) {
 		std::string name = entry->d_name;
@@ -172,12 +172,11 @@ int NativeHost::currentNode() noexcept
 	return ::syscall(SYS_getcpu, &cpu, &node, nullptr) ? 0 : static_cast<int>(node);
 }
 
-bool hasOurDriver(Host &host) noexcept
-try {
-	const int fd = host.open("/dev/iommu", O_RDWR);
-	if (fd < 0)
-		return false;
-	host.close(fd);
+namespace
+{
+
+bool hasAccelerator(Host &host)
+{
 	std::vector<std::string> names;
 	if (host.sysfsList("/sys/class/uacce", names))
 		return false;
@@ -188,6 +187,24 @@ try {
 		const auto flags = parseNumber<uint32_t>(text);
 		return flags && (*flags & UACCE_DEV_IOMMUFD);
 	});
+}
+
+/* Programs may own every accelerator. The module wd_vfio needs our iommufd. */
+bool hasFunctionDriver(Host &host)
+{
+	std::vector<std::string> names;
+	return !host.sysfsList("/sys/bus/pci/drivers/wd_vfio", names);
+}
+
+} // namespace
+
+bool hasOurDriver(Host &host) noexcept
+try {
+	const int fd = host.open("/dev/iommu", O_RDWR);
+	if (fd < 0)
+		return false;
+	host.close(fd);
+	return hasAccelerator(host) || hasFunctionDriver(host);
 } catch (const std::bad_alloc &) {
 	return false;
 }

@@ -15,6 +15,8 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "base/bits.h"
+#include "base/shared_words.h"
 #include "rings.h"
 #include "wd/error.h"
 #include "wd/faults.h"
@@ -28,24 +30,14 @@ namespace
 using Clock = std::chrono::steady_clock;
 
 /**
- * The kernel follows the completion ring with a head of its own that only poll() moves. A program
- * that polls memory most of the time can get a lap ahead of it, and then the kernel may see nothing
- * new: sleep in slices, and look at the ring between them.
+ * The kernel has its own head in the completion ring, and only poll() moves it. A program that
+ * mostly polls memory can get a whole lap ahead of that head; then the kernel may miss a new
+ * completion. So sleep in short slices, and look at the ring after each of them.
  */
 constexpr int kPollSliceMs = 20;
 
-/** Granularity of addresses in the IOMMU's records of faults. */
-constexpr uint64_t kFaultPage = 4096;
-
-/** How long to look for the record of a fault. */
+/** How long to look for a fault in the IOMMU's log. */
 constexpr int kFaultRecordMs = 1000;
-
-void relax() noexcept
-{
-#if defined(__x86_64__) || defined(__i386__)
-	__builtin_ia32_pause();
-#endif
-}
 
 std::string pasidName(uint32_t pasid)
 {
@@ -77,7 +69,7 @@ const char *queueStatusText(QueueStatus status)
 	return "unknown";
 }
 
-/** Destroyed in reverse order: mappings before the file that they are of. */
+/** Members are destroyed in reverse order: the mappings before their file. */
 struct Queue::State {
 	ProcessMark mark;
 	Accelerator accelerator;
@@ -130,7 +122,7 @@ Queue::Queue(Host &host, const Accelerator &accelerator) : state_(std::make_uniq
 	state_->fd = HostFd(host, fd);
 }
 
-/* Closing the file stops the queue and detaches it, and does not wait for requests in flight. */
+/* Closing the file stops and detaches the queue. It does not wait for requests in flight. */
 Queue::~Queue() = default;
 Queue::Queue(Queue &&) noexcept = default;
 Queue &Queue::operator=(Queue &&) noexcept = default;
@@ -204,7 +196,7 @@ std::optional<uint32_t> Queue::pasid() const noexcept
 	return state_->pasid;
 }
 
-/** A region can be mapped once in the life of a file: the mappings survive stop(). */
+/** The kernel maps a region once in the life of a file, so the mappings survive stop(). */
 void Queue::State::mapRegions()
 {
 	const auto page = static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
@@ -268,7 +260,7 @@ const char *dmaModeName(DmaMode mode)
 	return "unknown";
 }
 
-/** A device in another mode would start the queue too, and misunderstand every address. */
+/** A device in another mode would start the queue as well, and use every address wrongly. */
 void Queue::State::requireMode(DmaMode mode)
 {
 	const std::string path = accelerator.sysfsPath + "/dma_mode";
@@ -365,7 +357,7 @@ std::optional<Error> Queue::accessError(std::span<const MemoryRange> ranges) con
 {
 	Host &host = state_->fd.host();
 	const auto mine = [&](const IommuFault &fault) {
-		const uint64_t mask = ~uint64_t{kFaultPage - 1}, page = fault.address & mask;
+		const uint64_t mask = ~(kPageSize - 1), page = fault.address & mask;
 		return fault.pasid == state_->pasid.value_or(0) &&
 		       fault.rid == state_->accelerator.pciAddress &&
 		       std::any_of(ranges.begin(), ranges.end(), [&](const MemoryRange &r) {
@@ -375,7 +367,7 @@ std::optional<Error> Queue::accessError(std::span<const MemoryRange> ranges) con
 	};
 	if (!faultLogReadable(host))
 		return std::nullopt;
-	/* The record comes with an interrupt, after the completion or before it. */
+	/* The IOMMU reports a fault by an interrupt, which may come after the completion. */
 	const auto end = Clock::now() + std::chrono::milliseconds(kFaultRecordMs);
 	do {
 		const std::vector<IommuFault> faults = readFaults(host);
@@ -408,14 +400,14 @@ bool Queue::wait(int timeoutMs, unsigned spinUs) noexcept
 		for (int i = 0; i < 64; i++) {
 			if (rings.ready())
 				return true;
-			relax();
+			cpuRelax();
 		}
 		const auto elapsed = Clock::now() - begin;
 		if (timeoutMs >= 0 && elapsed >= limit)
 			return false;
 		if (elapsed < spin)
 			continue;
-		/* Arm, then look once more: a completion before the arming raises no interrupt. */
+		/* Look once more after arming: a completion before that raises no interrupt. */
 		rings.arm();
 		if (rings.ready())
 			return true;
@@ -428,7 +420,9 @@ bool Queue::wait(int timeoutMs, unsigned spinUs) noexcept
 		}
 		struct pollfd pfd = {state_->fd.get(), POLLIN, 0};
 		const int ready = state_->fd.host().poll(&pfd, 1, slice);
-		/* A zombie's file has an error event for good: that is the kernel's stop. */
+		/*
+		 * The file of a zombie reports an error for ever: the kernel has stopped the queue.
+		 */
 		if (ready > 0 && (pfd.revents & (POLLERR | POLLHUP | POLLNVAL)))
 			rings.markStopped();
 	}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fast path of a queue, in a header so that each kind of accelerator gets it inline.
+ * The fast path of a queue. It is in a header, so that each kind of accelerator gets it inline.
  */
 #pragma once
 
@@ -13,28 +13,17 @@
 
 #include <misc/uacce/hisi_qm.h>
 
+#include "base/shared_words.h"
 #include "ring_bits.h"
 #include "wd/queue.h"
 
 namespace wd::detail
 {
 
-/** Shared words: the other side is a device, or the kernel. Bytes are little-endian, as we are. */
-template <typename Word>
-Word loadShared(const std::byte *address) noexcept
-{
-	return __atomic_load_n(reinterpret_cast<const Word *>(address), __ATOMIC_ACQUIRE);
-}
-
-inline void storeShared(std::byte *address, uint64_t value) noexcept
-{
-	__atomic_store_n(reinterpret_cast<uint64_t *>(address), value, __ATOMIC_RELEASE);
-}
-
 /**
- * The rings and doorbells of a started queue in memory, apart from how they were mapped: the fast
- * path, for descriptors of any kind. Sending and polling are loads and stores: no system call, no
- * lock, no allocation. Thread-bound. Tests drive it against plain memory.
+ * The rings and doorbells of a started queue, for descriptors of any kind. Sending and polling are
+ * loads and stores: no system call, no lock, no allocation. Thread-bound. It does not know how the
+ * memory was mapped, so tests use it on plain memory.
  */
 class Rings
 {
@@ -56,8 +45,8 @@ public:
 	 * Fill up to @count slots in order, then ring the doorbell once.
 	 * @param fill (Descriptor &, slot, index) writes the whole descriptor of request @index;
 	 *	false: no device takes the request
-	 * @param sent requests that went
-	 * @return Ok if all went, else why the first one did not
+	 * @param sent number of requests that were sent
+	 * @return Ok if all were sent, else the reason why the next one was not
 	 */
 	template <typename Descriptor, typename Fill>
 	QueueStatus send(size_t count, unsigned &sent, Fill &&fill) noexcept
@@ -80,9 +69,9 @@ public:
 		return status;
 	}
 	/**
-	 * Take completions that are there, oldest first, at most @count. Never blocks.
+	 * Take the completions that have arrived, oldest first, at most @count. Never blocks.
 	 * @param take (const Descriptor &, slot, index) gets a private copy of the descriptor that
-	 *	came back in @slot; false: it does not fit the request that was sent there, the
+	 *	came back in @slot; false: it does not fit the request that was sent there, and the
 	 *	queue is dead
 	 */
 	template <typename Descriptor, typename Take>
@@ -105,12 +94,11 @@ public:
 		finishPoll(result);
 		return result;
 	}
-	/** A completion, a stop flag or an error is there. */
+	/** True if there is a completion, a stop flag or an error. */
 	bool ready() const noexcept;
-	/** Ask for an interrupt when there is a further completion. */
+	/** Ask for an interrupt at the next completion. */
 	void arm() noexcept;
-	/** The kernel says that the device is gone: no send, and no poll beyond the completions in
-	 * the ring. */
+	/** The kernel has stopped the queue: refuse to send; poll() only empties the ring. */
 	void markStopped() noexcept { stopped_ = true; }
 	unsigned depth() const noexcept { return limit_; }
 	unsigned inFlight() const noexcept { return inFlight_; }
@@ -191,8 +179,8 @@ inline bool Rings::cqeValid() const noexcept
 }
 
 /**
- * The descriptor of the completion at the head. The caller has seen its phase, so the memory that
- * the device wrote before it is visible. False if the completion is not that of the oldest request.
+ * Copy the descriptor of the completion at the head. The caller has seen its phase bit, so earlier
+ * stores of the device are visible. @return false if it does not belong to the oldest request
  */
 inline bool Rings::copyOldest(void *descriptor, size_t size) const noexcept
 {

@@ -8,6 +8,7 @@
 #include <limits>
 #include <tuple>
 
+#include "base/text.h"
 #include "discovery.h"
 
 namespace wd
@@ -16,20 +17,12 @@ namespace wd
 namespace
 {
 
-/** Farther than any distance of a SLIT (a byte): for devices and nodes that do not say. */
+/** For an unknown distance: farther than any in a SLIT, where a distance is one byte. */
 constexpr int kUnknownDistance = 256;
 
 bool usable(const Accelerator &device)
 {
 	return !device.isolated && device.available > 0;
-}
-
-std::string joined(const std::vector<std::string> &names)
-{
-	std::string text;
-	for (const std::string &name : names)
-		text += (text.empty() ? "" : ", ") + name;
-	return text;
 }
 
 /** "hisi_zip-2" before "hisi_zip-10": runs of digits are compared as numbers. */
@@ -59,12 +52,12 @@ bool nameBefore(const std::string &a, const std::string &b)
 			j++;
 		}
 	}
-	/* One is the other's beginning, or they differ in leading zeros. */
+	/* One name is the beginning of the other, or they differ only in leading zeros. */
 	const size_t restA = a.size() - i, restB = b.size() - j;
 	return restA || restB ? !restA : a < b;
 }
 
-/** Where the caller runs. @throws Error if it says so itself, and wrongly */
+/** The node where the caller runs. @throws Error if WD_NODE is set to something else */
 int nodeOfCaller(Host &host)
 {
 	const int node = host.currentNode();
@@ -121,7 +114,7 @@ std::optional<int> Topology::distance(int from, int to) const
 	const auto target = std::find_if(nodes_.begin(), nodes_.end(), isNode(to));
 	if (source == nodes_.end() || target == nodes_.end())
 		return std::nullopt;
-	/* The kernel lists the distances to the nodes that there are, in ascending order. */
+	/* The kernel's list has one distance for each existing node, in ascending order. */
 	const auto column = static_cast<size_t>(target - nodes_.begin());
 	if (column >= source->distances.size())
 		return std::nullopt;
@@ -161,7 +154,7 @@ std::vector<const Accelerator *> Topology::byDistance(std::string_view algorithm
 				       distance(from, device->node).value_or(kUnknownDistance),
 				       std::numeric_limits<unsigned>::max() - device->available);
 	};
-	/* Stable: the list is in the order of the names. */
+	/* A stable sort: the list is sorted by name, and that order decides among equals. */
 	std::stable_sort(
 		result.begin(), result.end(),
 		[&](const Accelerator *a, const Accelerator *b) { return key(a) < key(b); });
@@ -174,7 +167,7 @@ const Accelerator *Topology::nearest(std::string_view algorithm, int from) const
 	return order.empty() || !usable(*order.front()) ? nullptr : order.front();
 }
 
-/** For hosts without an accelerator that can be used. */
+/** For the error of a host that has no usable accelerator. */
 std::string Topology::skippedText() const
 {
 	std::string text = "this host has no accelerator";

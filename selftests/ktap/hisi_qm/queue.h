@@ -21,7 +21,7 @@ struct device {
 	size_t mmio_size, dus_size;
 	/** Offset of the doorbell words, or -1. */
 	long words;
-	/** Attribute "dma_mode" as it was before us. */
+	/** The attribute "dma_mode" before device_open(). */
 	char mode_before[32];
 };
 
@@ -63,22 +63,22 @@ struct result {
 #define PAGE 4096ul
 
 /**
- * The first device of the host, or the one that WD_UACCE names, in mode "iommufd": queues start
- * with an address space attached, or not at all. device_close() restores the mode. @return 0;
- * -ENODEV: none, a reason to skip; other -errno.
+ * Open the first device of the host, or the one that WD_UACCE names, and set its mode to "iommufd":
+ * its queues then start only with an attached address space. device_close() restores the mode.
+ * @return 0; -ENODEV: there is none, a reason to skip; other -errno.
  */
 int device_open(struct device *device);
-/** Device @name of class uacce on a host that is open. Its sizes are 0 or less if it has gone. */
+/** Look up device @name of class uacce on an open host. Its sizes are 0 or less if it has gone. */
 void device_at(struct wd_host *host, const char *name, struct device *device);
 void device_close(struct device *device);
-/** Attribute "dma_mode": for queues that start from now on. @return 0 or -errno. */
+/** Set the mode of queues that start from now on. @return 0 or -errno. */
 int mode_set(struct device *device, const char *mode);
-/** Is @mode in "dma_mode"? */
+/** True if the device can have @mode. */
 bool mode_possible(struct device *device, const char *mode);
 long device_number(struct device *device, const char *attribute);
 /**
- * Whether the device has @count free queues again. It may come late: the driver asks a device that
- * did not stop a queue in time again and again.
+ * Wait until the device has @count free queues again. That may take long: if the device did not
+ * stop a queue in time, the driver asks it again and again. @return false after a time-out
  */
 bool device_queues_return(struct device *device, long count);
 
@@ -101,20 +101,24 @@ int queue_wait(struct queue *queue, struct result *result, unsigned timeout_ms);
 void queue_arm(struct queue *queue);
 
 int space_open(struct device *device, struct space *space);
+/** Another IOAS in the context of @first. It ends with space_close() of @first. */
+int space_second(const struct space *first, struct space *space);
 void space_close(struct space *space);
-/** A HWPT that may be attached at a PASID, made for the queue's device; the queue is bound. */
+/** Make a HWPT for the device of @queue, which is bound. It can be attached at a PASID. */
 int space_hwpt(struct space *space, const struct queue *queue);
 int space_map(struct space *space, void *address, size_t length, uint64_t iova);
 int space_unmap(struct space *space, uint64_t iova, size_t length);
 
-/** A queue bound to @space and attached at any PASID, mapped and started. */
+/** Open a queue, bind it to @space, attach it at any PASID, map and start it. */
 int queue_ready(struct device *device, struct space *space, struct queue *queue, unsigned type);
 
 /** Zeroed pages. */
 void *pages_alloc(size_t length);
 void pages_free(void *address, size_t length);
 
-/** Is a fault of @pasid at the page of @address in the IOMMU's log? 1, 0, or -errno without log. */
+/**
+ * 1 if the IOMMU's log has a fault of @pasid in the page of @address, else 0. -errno without log.
+ */
 int fault_logged(struct device *device, uint32_t pasid, uint64_t address);
 
 #endif /* SELFTESTS_HISI_QM_QUEUE_H */

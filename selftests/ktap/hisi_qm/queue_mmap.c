@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Regions of a queue file: sizes, offsets, protections, once each, and their content. */
+/* Regions of a queue file: sizes, offsets, protections, content, and that each is mapped once. */
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -7,6 +7,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "../../common/child.h"
 #include "../../common/ktap.h"
 #include "queue.h"
 
@@ -71,7 +72,7 @@ static void contents(void)
 	EXPECT(clean, "rings of a new owner are zero");
 }
 
-/* The mapping holds the file, and so the queue. */
+/* A mapping holds the file, so the queue stays open. */
 static void outlives_close(void)
 {
 	const long before = device_number(&device, "available_instances");
@@ -110,7 +111,7 @@ static void flags(void)
 }
 
 /*
- * If a mapping was split before its pages were touched each part still gets the pages of its place.
+ * A mapping is split before its pages are touched. Each part must get the right pages.
  */
 static void split_rings(void)
 {
@@ -181,6 +182,23 @@ static void split_doorbells(void)
 	pages_free(memory, 2 * PAGE);
 }
 
+/* Attack: a child rings the doorbells of its parent, or reads its rings. */
+static void children(void)
+{
+	struct space space;
+	struct queue queue;
+
+	EXPECT(!space_open(&device, &space), "open /dev/iommu");
+	EXPECT(!queue_ready(&device, &space, &queue, COMPRESS), "queue");
+	EXPECT(kept_from_children(queue.mmio, device.mmio_size / PAGE), "doorbells");
+	EXPECT(kept_from_children(queue.dus, device.dus_size / PAGE), "rings");
+	/* mprotect() splits the mapping. */
+	EXPECT(!mprotect((void *)queue.dus, PAGE, PROT_READ), "a part read-only");
+	EXPECT(kept_from_children(queue.dus, device.dus_size / PAGE), "rings in parts");
+	queue_close(&queue);
+	space_close(&space);
+}
+
 int main(void)
 {
 	static const struct ktap_case cases[] = {
@@ -191,6 +209,7 @@ int main(void)
 		{"status words", flags},
 		{"rings in parts", split_rings},
 		{"doorbells in parts", split_doorbells},
+		{"children have neither", children},
 	};
 
 	KTAP_MAIN(cases, device_open(&device), device_close(&device));

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues with physical addresses. This must have been allowed before (kselftest/test_modes.py): the
- * module's parameter, an identity domain.
+ * Queues with physical addresses. kselftest/test_modes.py must allow this before, by the module's
+ * parameter and an identity domain.
  */
 #include <errno.h>
 #include <sys/mman.h>
@@ -17,38 +17,71 @@
 
 static struct device device;
 
+/* Start a queue. @return all memory that it may have, or NULL. */
+static uint8_t *open_with_memory(struct queue *queue)
+{
+	void *at;
+
+	EXPECT(!sva_queue(&device, queue, COMPRESS), "queue");
+	if (!EXPECT(!wd_host_mmap(device.host, REGION, PROT_READ | PROT_WRITE, queue->fd,
+				  UACCE_QFRT_SS * PAGE, &at),
+		    "memory"))
+		return NULL;
+	return at;
+}
+
+/* Compress SIZE bytes at @memory, which is @dma for the device, into the SIZE bytes after them. */
+static void compresses(struct queue *queue, uint8_t *memory, unsigned long dma, unsigned seed)
+{
+	const struct request request = {1, dma, dma + SIZE, SIZE, SIZE, 0};
+	struct result result;
+
+	text_fill(memory, SIZE, seed);
+	queue_send(queue, &request);
+	EXPECT(!queue_wait(queue, &result, 10000) && !result.status, "status %#x", result.status);
+	EXPECT(inflates_to(memory + SIZE, result.produced, memory, SIZE), "what zlib says");
+}
+
 static void works(void)
 {
 	unsigned long slice = 0, dma;
-	struct result result;
-	struct request request = {.algorithm = 1, .length = SIZE, .space = SIZE};
 	struct queue queue;
 	uint8_t *memory;
-	void *at;
 	long more;
 
 	EXPECT(device_number(&device, "flags") & UACCE_DEV_NOIOMMU, "flags say so");
-	EXPECT(!sva_queue(&device, &queue, COMPRESS), "queue");
-	if (!EXPECT(!wd_host_mmap(device.host, REGION, PROT_READ | PROT_WRITE, queue.fd,
-				  UACCE_QFRT_SS * PAGE, &at),
-		    "memory"))
+	memory = open_with_memory(&queue);
+	if (!memory)
 		return;
-	memory = at;
 	more = queue_ioctl(&queue, UACCE_CMD_GET_SS_DMA, &slice);
 	EXPECT(more >= 1, "slices have at most 4 MiB: %ld", more);
 	EXPECT((slice & 0xfff) << 16 >= 2 * SIZE, "the first one is large enough");
 	dma = slice & ~0xfffull;
-	text_fill(memory, SIZE, 1);
-	request.source = dma;
-	request.dest = dma + SIZE;
-	queue_send(&queue, &request);
-	EXPECT(!queue_wait(&queue, &result, 10000) && !result.status, "status %#x", result.status);
-	EXPECT(inflates_to(memory + SIZE, result.produced, memory, SIZE), "what zlib says");
-	EXPECT(!wd_host_munmap(device.host, at, REGION), "munmap");
+	compresses(&queue, memory, dma, 1);
+	EXPECT(!wd_host_munmap(device.host, memory, REGION), "munmap");
 	queue_close(&queue);
 }
 
-/* Attack: a queue is enough to read all memory. It is not, without the right to touch hardware. */
+/* The mapping is split before its pages are touched. Each part must get the right pages. */
+static void in_parts(void)
+{
+	unsigned long slice = 0, dma;
+	struct queue queue;
+	uint8_t *memory;
+
+	memory = open_with_memory(&queue);
+	if (!memory)
+		return;
+	EXPECT(queue_ioctl(&queue, UACCE_CMD_GET_SS_DMA, &slice) >= 1, "slices");
+	dma = slice & ~0xffful;
+	EXPECT(!wd_host_munmap(device.host, memory, PAGE), "the first page goes");
+	EXPECT(!mprotect(memory + PAGE, PAGE, PROT_READ), "the second is read-only");
+	compresses(&queue, memory + 2 * PAGE, dma + 2 * PAGE, 2);
+	EXPECT(!wd_host_munmap(device.host, memory + PAGE, REGION - PAGE), "the rest");
+	queue_close(&queue);
+}
+
+/* Attack: read all memory with a queue, but without the right to use hardware directly. */
 static void needs_the_right(void)
 {
 	struct queue queue;
@@ -81,6 +114,7 @@ int main(void)
 {
 	static const struct ktap_case cases[] = {
 		{"compress with DMA addresses", works},
+		{"memory in parts", in_parts},
 		{"needs the right to touch hardware", needs_the_right},
 	};
 

@@ -11,23 +11,31 @@
 
 #include <linux/iommufd.h>
 
-int space_open(struct device *device, struct space *space)
+int space_second(const struct space *first, struct space *space)
 {
 	struct iommu_ioas_alloc alloc = {.size = sizeof(alloc)};
+	int ret = wd_host_ioctl(first->device->host, first->fd, IOMMU_IOAS_ALLOC, &alloc);
+
+	*space =
+		(struct space){.device = first->device, .fd = first->fd, .ioas = alloc.out_ioas_id};
+	return ret;
+}
+
+int space_open(struct device *device, struct space *space)
+{
+	const struct space none = {
+		.device = device,
+		.fd = wd_host_dev_open(device->host, "/dev/iommu", O_RDWR),
+	};
 	int ret;
 
-	memset(space, 0, sizeof(*space));
-	space->device = device;
-	space->fd = wd_host_dev_open(device->host, "/dev/iommu", O_RDWR);
-	if (space->fd < 0)
-		return space->fd;
-	ret = wd_host_ioctl(device->host, space->fd, IOMMU_IOAS_ALLOC, &alloc);
-	if (ret) {
-		wd_host_dev_close(device->host, space->fd);
-		return ret;
-	}
-	space->ioas = alloc.out_ioas_id;
-	return 0;
+	*space = none;
+	if (none.fd < 0)
+		return none.fd;
+	ret = space_second(&none, space);
+	if (ret)
+		wd_host_dev_close(device->host, none.fd);
+	return ret;
 }
 
 void space_close(struct space *space)

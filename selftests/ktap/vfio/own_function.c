@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The second accelerator is taken from hisi_zip and used whole through wd_vfio: registers, DMA at
- * the requester id, an interrupt, mappings, reset. Then it is given back. All the time a thread
- * compresses on a queue of the first one.
+ * The program takes the second accelerator from hisi_zip and owns the whole function through
+ * wd_vfio: registers, DMA at the requester id, an interrupt, mappings, reset. Then it gives the
+ * function back. All the time a thread compresses on a queue of the first accelerator.
  */
 #include <errno.h>
 #include <poll.h>
@@ -17,6 +17,7 @@
 #include <linux/vfio_cdev.h>
 #include <zlib.h>
 
+#include "../../common/child.h"
 #include "../../common/ktap.h"
 #include "owner.h"
 
@@ -28,7 +29,7 @@
 #define ARENA_SIZE (AT_BACK + SIZE)
 #define OTHER_IOVA 0x40000000ull
 #define TIMEOUT_MS 20000
-/* In BAR4: doorbell words of queue 1; the first word is unused. */
+/* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
 #define UNUSED_WORD 0x12000
 
 static struct device device;
@@ -84,7 +85,7 @@ static void *neighbour_main(void *arg)
 	return NULL;
 }
 
-/* At least one more request of the neighbour is served from here on. */
+/* Wait until one more request on the first accelerator has completed. */
 static bool neighbour_works(void)
 {
 	const unsigned long before = __atomic_load_n(&neighbour.requests, __ATOMIC_ACQUIRE);
@@ -228,7 +229,7 @@ static void on_bus_error(int number)
 	siglongjmp(bus_error, 1);
 }
 
-/* The value of @word; 0 if touching it is SIGBUS. */
+/* The value of @word; 0 if reading it raises SIGBUS. */
 static uint64_t peek(const volatile uint64_t *word)
 {
 	volatile uint64_t value = 0;
@@ -256,8 +257,10 @@ static void mapping(void)
 	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD, &value, 8) == 8 &&
 		       value == 0x1234,
 	       "the mapping is not the device's memory: %#lx", (unsigned long)value);
+	EXPECT(kept_from_children(word, 1), "a child has the registers");
 	EXPECT(set_command(4) == 0, "memory off");
 	EXPECT(peek(word) == 0, "reachable with memory off");
+	EXPECT(kept_from_children(word, 1), "a child has them with memory off");
 	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD, &value, 8) == -EIO,
 	       "read with memory off");
 	EXPECT(set_command(6) == 0, "memory on");
@@ -269,6 +272,29 @@ static void mapping(void)
 	sigaction(SIGBUS, &before, NULL);
 }
 
+/* The mapping is split before its pages are touched. */
+static void mapping_in_parts(void)
+{
+	uint64_t offset, value = 0;
+	uint8_t *pages;
+	void *address;
+
+	owner_region(&owner, VFIO_PCI_BAR4_REGION_INDEX, &offset);
+	if (!EXPECT(wd_host_mmap(owner.host, 4 * PAGE, PROT_READ | PROT_WRITE, owner.fd,
+				 offset + UNUSED_WORD, &address) == 0,
+		    "mmap"))
+		return;
+	pages = address;
+	EXPECT(mprotect(pages, PAGE, PROT_READ) == 0, "the first page read-only");
+	*(volatile uint64_t *)(pages + 2 * PAGE) = 0x5678;
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD + 2 * PAGE, &value, 8) ==
+			       8 &&
+		       value == 0x5678,
+	       "the third page is another one: %#lx", (unsigned long)value);
+	*(volatile uint64_t *)(pages + 2 * PAGE) = 0;
+	EXPECT(wd_host_munmap(owner.host, pages, 4 * PAGE) == 0, "munmap");
+}
+
 static bool device_is_there(const char *name)
 {
 	char names[1024];
@@ -277,7 +303,9 @@ static bool device_is_there(const char *name)
 	       strstr(names, name);
 }
 
-/* The driver goes while the program still has the function; hisi_zip gets it in good order. */
+/*
+ * The driver is unbound while the program still owns the function. hisi_zip must be able to use it.
+ */
 static void given_back(void)
 {
 	uint32_t value;
@@ -299,6 +327,7 @@ static const struct ktap_case cases[] = {
 	{"DMA goes where the table leads", reach},
 	{"MSI-X to an eventfd", message},
 	{"mappings, and memory off", mapping},
+	{"a mapping in parts", mapping_in_parts},
 	{"given back under its owner", given_back},
 };
 
@@ -306,8 +335,10 @@ static int take(void)
 {
 	int ret = owner_find(&device, owner.address);
 
-	if (ret == -ENODEV)
+	if (ret == -ENODEV) {
+		device_close(&device);
 		return ktap_skip_all("no second accelerator");
+	}
 	if (!ret)
 		ret = owner_give(device.host, owner.address, "wd_vfio");
 	if (ret)
@@ -333,7 +364,10 @@ static int set_up(void)
 {
 	int ret;
 
-	/* Interrupts are not remapped: the hosted host is told before it boots, a real one now. */
+	/*
+	 * Interrupts are not remapped. Allow that: in a hosted kernel before it boots, in a real
+	 * one now.
+	 */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	ret = device_open(&device);
 	if (ret == -ENODEV)

@@ -8,7 +8,7 @@
 
 #include <linux/vfio_cdev.h>
 
-/* Is @name the name of @device? */
+/* True if @name is the name of @device. */
 static bool is_device(const struct device *device, const char *name)
 {
 	return !strcmp(strrchr(device->path, '/') + 1, name);
@@ -45,7 +45,7 @@ int owner_give(struct wd_host *host, const char *address, const char *driver)
 	for (unsigned i = 0; i < 2; i++) {
 		snprintf(path, sizeof(path), "/sys/bus/pci/drivers/%s/unbind",
 			 i ? "wd_vfio" : "hisi_zip");
-		wd_host_sysfs_write(host, path, address); /* one of them has it */
+		wd_host_sysfs_write(host, path, address); /* only one of them has the function */
 	}
 	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.15s/driver_override", address);
 	ret = wd_host_sysfs_write(host, path, strcmp(driver, "wd_vfio") ? "\n" : driver);
@@ -61,7 +61,7 @@ int owner_open(struct owner *owner)
 	char path[128], name[64];
 	int ret;
 
-	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.15s/wd-vfio", owner->address);
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%.15s/vfio-dev", owner->address);
 	ret = wd_host_sysfs_list(owner->host, path, name, sizeof(name));
 	if (ret < 0)
 		return ret;

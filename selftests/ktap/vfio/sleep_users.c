@@ -2,11 +2,12 @@
 /*
  * The machine sleeps (echo mem >/sys/power/state) while it has users of every kind: a queue in the
  * process's address space and one with an address space of /dev/iommu, both full of requests, and a
- * program that owns the second accelerator whole. All are told, all work again, and none reaches
- * memory of others.
+ * program that owns the whole second accelerator. The kernel tells all of them, all can work again,
+ * and none reaches memory of others.
  *
- * In a real kernel another program has to wake the machine: there this runs only if WD_SLEEP is a
- * shell command that lets the machine sleep, and ends when it is awake again.
+ * In a real kernel another program has to wake the machine. There this program runs only if
+ * WD_SLEEP is a shell command that lets the machine sleep, and ends when the machine is awake
+ * again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -192,8 +193,8 @@ static void whole_function(void)
 }
 
 /*
- * The address of the memory for untranslated requests: its page frame, or in the hosted kernel its
- * address.
+ * The address of @memory for untranslated requests: its page frame, or in the hosted kernel the
+ * pointer.
  */
 static uint64_t physical(const void *memory)
 {
@@ -212,7 +213,7 @@ static uint64_t physical(const void *memory)
 	return (entry & ((1ull << 55) - 1)) * PAGE;
 }
 
-/* Attack: with nothing attached the function is pointed at memory after the machine has slept. */
+/* Attack: after the sleep, with nothing attached, let the function use memory. */
 static void nothing_attached(void)
 {
 	uint8_t *victim = pages_alloc(PAGE);
@@ -242,7 +243,7 @@ static void the_machine_sleeps(void)
 	EXPECT(!start_accelerator(), "the owner's accelerator");
 	EXPECT(owner_compresses() > 0, "it works");
 	EXPECT(!machine_sleep(), "sleep");
-	/* Requests that the devices were executing have ended. */
+	/* No request is being executed any more, so the memory must stay as we fill it now. */
 	memset(dest, 0x11, SIZE);
 }
 
@@ -262,8 +263,10 @@ static int take(void)
 {
 	int ret = owner_find(&device, owner.address);
 
-	if (ret == -ENODEV)
+	if (ret == -ENODEV) {
+		device_close(&device);
 		return ktap_skip_all("no second accelerator");
+	}
 	if (!ret)
 		ret = owner_give(device.host, owner.address, "wd_vfio");
 	if (!ret)
@@ -277,17 +280,24 @@ static int set_up(void)
 {
 	int ret;
 
-	/* Interrupts are not remapped: the hosted host is told before it boots, a real one now. */
+	/*
+	 * Interrupts are not remapped. Allow that: in a hosted kernel before it boots, in a real
+	 * one now.
+	 */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	ret = device_open(&device);
 	if (ret == -ENODEV)
 		return ktap_skip_all("no accelerator");
 	if (ret)
 		return ret;
-	if (strcmp(wd_host_kind(device.host), "hosted") && !getenv("WD_SLEEP"))
+	if (strcmp(wd_host_kind(device.host), "hosted") && !getenv("WD_SLEEP")) {
+		device_close(&device);
 		return ktap_skip_all("nobody would wake the machine (WD_SLEEP)");
-	if (!mode_possible(&device, "sva"))
+	}
+	if (!mode_possible(&device, "sva")) {
+		device_close(&device);
 		return ktap_skip_all("no shared addresses");
+	}
 	wd_host_sysfs_write(device.host, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
 			    "1");
 	source = pages_alloc(SIZE);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The driver of the IOMMU unit is taken away while one program owns an accelerator (wd_vfio) and
- * another has a queue of the second one. Both lose these before the unit goes, and get no bus
- * mastering meanwhile; when the unit is back everything works again.
+ * The driver of the IOMMU unit is unbound while one program owns an accelerator (wd_vfio) and
+ * another has a queue of the second one. Both lose them before the unit goes, and get no bus
+ * mastering until the unit is back. Then everything works again.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,7 +29,7 @@ static struct queue queue;
 static uint8_t *memory;
 static char unit[OWNER_ADDRESS];
 
-/* The only unit, by its driver's folder. */
+/* Find the only unit in the folder of its driver. */
 static int unit_find(void)
 {
 	char names[4096], *next = names;
@@ -48,7 +48,9 @@ static int unit_find(void)
 
 static int set_command(uint16_t command)
 {
-	/* Not owner_write(): it asks for the region first, which a lost function answers, too. */
+	/*
+	 * Not owner_write(): it first asks for the region, and that works for a lost function, too.
+	 */
 	const uint64_t at = ((uint64_t)VFIO_PCI_CONFIG_REGION_INDEX << 40) + COMMAND;
 	const int ret = (int)wd_host_pwrite(owner.host, owner.fd, &command, 2, at);
 
@@ -63,7 +65,7 @@ static bool has_driver(const char *address)
 	return wd_host_sysfs_list(device.host, path, names, sizeof(names)) >= 0;
 }
 
-/* The command register itself, where the host shows it. */
+/* Read the function's command register, if the host shows it. */
 static bool is_master(const char *address)
 {
 	char path[128];
@@ -96,7 +98,7 @@ static int own(void)
 {
 	int ret = owner_open(&owner);
 
-	/* A driver that is being probed has no file yet. */
+	/* The file appears only at the end of the driver's probe. */
 	for (unsigned ms = 0; ret && ms < 60000; ms++) {
 		usleep(1000);
 		ret = owner_open(&owner);
@@ -150,7 +152,7 @@ static void no_way_back_to_bus_mastering(void)
 {
 	EXPECT(set_command(6) == -ENODEV, "command register");
 	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_RESET, NULL) == -ENODEV, "reset");
-	/* Nor by a driver that takes the function now. */
+	/* A driver cannot take the function now either. */
 	EXPECT(wd_host_sysfs_write(device.host, "/sys/bus/pci/drivers/wd_vfio/bind",
 				   owner.address) < 0,
 	       "bound without a unit");
@@ -164,7 +166,7 @@ static void everything_works_when_it_is_back(void)
 	space_close(&theirs);
 	if (!EXPECT(wd_host_sysfs_write(device.host, DRIVER "/bind", unit) >= 0, "bind"))
 		return;
-	/* The kernel gives the functions to their drivers again, some time soon. */
+	/* The kernel gives the functions back to their drivers a little later. */
 	for (unsigned ms = 0; ms < 60000 && !device_is_there(); ms++)
 		usleep(1000);
 	EXPECT(own() == 0, "a function of one's own");
@@ -194,8 +196,10 @@ static int set_up(void)
 	memory = pages_alloc(2 * SIZE);
 	owner.host = device.host;
 	ret = owner_find(&device, owner.address);
-	if (ret == -ENODEV)
+	if (ret == -ENODEV) {
+		device_close(&device);
 		return ktap_skip_all("no second accelerator");
+	}
 	if (!ret)
 		ret = unit_find();
 	if (!ret)

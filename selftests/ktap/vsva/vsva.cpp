@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A virtual machine with processes that share their addresses with an accelerator: real guest page
- * tables in guest memory, nested on the table of guest physical addresses; page faults that the
- * guest resolves, refuses, or leaves alone.
+ * A virtual machine whose processes share their addresses with an accelerator: real guest page
+ * tables in guest memory, nested on the table of guest physical addresses, and page faults that the
+ * guest resolves, refuses, or does not answer.
  */
 #include <deque>
 #include <random>
@@ -66,7 +66,7 @@ void guestPhysical()
 	       "before the guest's memory");
 }
 
-/* Accessed and dirty bits are the guest's, in the guest's own tables. */
+/* The device sets the accessed and dirty bits in the guest's own tables. */
 void nestedTables()
 {
 	Machine machine(*host, *accelerator);
@@ -105,8 +105,8 @@ void demandPaging()
 }
 
 /*
- * The device is made to touch memory that the process does not have: it gets an error, and nothing
- * else.
+ * Attack: a request uses memory that the process does not have. It gets an error, and nothing else
+ * happens.
  */
 void refusedByTheGuest()
 {
@@ -128,7 +128,7 @@ void refusedByTheGuest()
 	EXPECT(work.compress(queue), "the same queue afterwards");
 }
 
-/* The same addresses in two processes, at the same time. */
+/* Two processes use the same addresses at the same time. */
 void twoProcesses()
 {
 	Machine machine(*host, *accelerator);
@@ -150,8 +150,8 @@ void twoProcesses()
 }
 
 /*
- * The frames of memory that was unmapped go to another process. A device that still knew them would
- * read that one's secrets or overwrite them.
+ * The frames of unmapped memory go to another process. If the device still had the old
+ * translations, it would read or overwrite the memory of that process.
  */
 void unmapAndReuse()
 {
@@ -196,7 +196,7 @@ void readOnly()
 	EXPECT(machine.vmm().faults().refused == 1, "the guest was not asked");
 	work.process().read(rom, after);
 	EXPECT(before == after, "read-only memory has changed");
-	/* It becomes read-only while the device may know it as writable. */
+	/* The memory becomes read-only while the device may have it cached as writable. */
 	EXPECT(work.compress(queue), "before mprotect()");
 	work.process().read(Work::kDestination, before);
 	work.process().protect(Work::kDestination, kBytes);
@@ -206,7 +206,7 @@ void readOnly()
 	EXPECT(before == after, "written after mprotect()");
 }
 
-/* The process dies while its queue waits for a page: the guest does not answer for it any more. */
+/* A process dies while its queue waits for a page, and the guest does not answer the fault. */
 void unbindWithFaults()
 {
 	Machine machine(*host, *accelerator);
@@ -224,7 +224,7 @@ void unbindWithFaults()
 	work.reset();
 	machine.vmm().pause(false);
 	EXPECT(machine.vmm().iommu().unanswered() == 0, "faults of a process that is gone");
-	/* The device, and the same PASID. */
+	/* The device works again, at the same PASID. */
 	machine.vmm().bind(kPasid, next.process());
 	GuestQueue &again = machine.addQueue(kPasid);
 
@@ -247,7 +247,7 @@ void tableReplaced()
 	}
 }
 
-/* Tables of random words: requests end, and nothing outside the guest can have been touched. */
+/* Attack: tables of random words. Requests end, and reach nothing outside of the guest. */
 void hostileTables()
 {
 	Machine machine(*host, *accelerator);
@@ -264,7 +264,10 @@ void hostileTables()
 		GuestQueue &queue = machine.addQueue(kPasid);
 
 		for (unsigned round = 0; round < 200; round++) {
-			/* Some entries lead into the guest, so that walks go deep. */
+			/*
+			 * Some entries lead to pages of the guest, so that walks reach lower
+			 * levels.
+			 */
 			for (uint64_t frame : frames)
 				for (unsigned i = 0; i < 512; i++)
 					machine.guest().word(frame + 8 * i) =
@@ -289,7 +292,7 @@ void hostileTables()
 	EXPECT(work.compress(good), "a good process afterwards");
 }
 
-/* Many processes at once, each with a queue of its own, all by page faults. */
+/* Many processes at once, each with a queue of its own. All their pages come by page faults. */
 void manyProcesses()
 {
 	constexpr uint32_t kCount = 48, kSize = 16 << 10;
@@ -318,7 +321,7 @@ void manyProcesses()
 	}
 }
 
-/* The VMM goes away with everything in flight; the next one finds a device that works. */
+/* A VMM ends with everything in flight. The next VMM finds a working device. */
 void vmmGoesAway()
 {
 	for (unsigned round = 0; round < 4; round++) {
@@ -342,7 +345,7 @@ void vmmGoesAway()
 	}
 }
 
-/* Page requests that the units have taken from their queues. */
+/* Number of page requests that the driver has taken from the units' queues. */
 uint64_t pageRequests()
 {
 	uint64_t sum = 0;
@@ -358,7 +361,7 @@ uint64_t pageRequests()
 	return sum;
 }
 
-/* A queue in this process's own address space works into memory that was never touched. */
+/* A queue in this process's own address space writes to memory that was never touched. */
 void ownAddresses()
 {
 	constexpr size_t kOwn = 256 << 10;
@@ -385,8 +388,8 @@ void ownAddresses()
 }
 
 /*
- * Ten queues want as many pages as a function may have on order, and more, and their guest answers
- * none of them. Others that use the function work on. In the end the kernel answers.
+ * Ten queues ask for more pages than a function may have open requests, and their guest answers
+ * none. Other users of the function work on. In the end the kernel answers.
  */
 void unansweredPageRequests()
 {
@@ -424,7 +427,7 @@ void unansweredPageRequests()
 	for (GuestQueue *queue : queues)
 		EXPECT(failed(queue->receive()), "a request without pages, in the end");
 	host->sysfsWrite(limit, before);
-	/* Late answers do no harm. Until most are given, the share has no room for more faults. */
+	/* Late answers do no harm. Until most of them are given, the share has no room for more. */
 	greedy.vmm().pause(false);
 	bool again = false;
 
@@ -433,6 +436,9 @@ void unansweredPageRequests()
 		::usleep(1000);
 	}
 	EXPECT(again, "once more, with answers");
+	/* Keep the processes: the guest may still give late answers for them. */
+	for (unsigned i = 0; i < kGreedy; i++)
+		greedy.vmm().unbind(kPasid + i);
 }
 
 const struct ktap_case cases[] = {
@@ -451,7 +457,7 @@ const struct ktap_case cases[] = {
 	{"page requests that nobody answers", guarded<unansweredPageRequests>},
 };
 
-/* For a test that kills this program: says "waiting" when a request waits for a page. */
+/* For a test that kills this program: prints "waiting" when a request waits for a page. */
 int hold()
 {
 	if (setUp())

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The hosted kernel from outside: boot it on a set of PCI functions, enter it as a caller, shut it
- * down. Programs do not use this directly: lib/wd's hosted Host does.
+ * The hosted kernel from outside: a host boots it on a set of PCI functions, enters it as a caller,
+ * and shuts it down. Programs use lib/wd's hosted Host, which calls this.
  */
 #pragma once
 
@@ -45,14 +45,18 @@ struct NodeInfo {
 struct BootConfig {
 	std::vector<PciSlot> pci;
 	std::vector<NodeInfo> nodes;
-	/** Of the page tables of processes: 4 or 5. For callers that are made from then on. */
+	/**
+	 * Levels of the page tables of processes: 4 or 5. Holds for callers made after the boot.
+	 */
 	unsigned pageTableLevels = 4;
-	/** If not empty: sysfs is also kept as a real directory tree below this (existing) folder.
+	/**
+	 * If not empty: the kernel also keeps sysfs as real files below this directory, which
+	 * exists.
 	 */
 	std::string sysfsDirectory;
 };
 
-/** Leftovers when the kernel went down; all zero in a correct run. */
+/** What was not given back when the kernel went down. All zero in a correct run. */
 struct LeakReport {
 	uint64_t openFiles = 0;
 	uint64_t pinnedPages = 0;
@@ -67,66 +71,82 @@ struct LeakReport {
 };
 
 /**
- * The memory that devices and the IOMMU see in this host. Physical address = process address for
- * this process (id 0); addresses of another caller's memory carry its mm id above bit 47.
- * Valid for the whole life of the process, before boot and after shutdown too.
+ * The memory that devices and the IOMMU see in this host. The physical address of this process's
+ * memory (mm id 0) is its address in the process. A physical address of another process's memory
+ * has the mm id in bits 51:47. The object exists for the whole life of the process, before boot and
+ * after shutdown too.
  */
 machine::PhysicalMemory &physicalMemory();
 
 /**
- * Boot: register the PCI functions, then run every module_init in link order. One kernel per
- * process at a time; may boot again after shutdown().
- * @throws std::system_error that names the module if its init failed (everything is undone).
+ * Boot: register the PCI functions, then run every module_init in link order. There is one kernel
+ * per process at a time. After shutdown() it may boot again.
+ * @throws std::system_error that names the module if its init failed; then all steps are undone.
  */
 void boot(const BootConfig &config);
 
 /** Close every file of every caller, run module_exit in reverse order, stop every kernel thread. */
 LeakReport shutdown();
 
+/** Whether a kernel runs in this process: between boot() and shutdown(). */
 bool booted();
 
 /**
- * Sleep of the machine with its memory kept (S3), and its wake-up: callers are stopped where they
- * enter the kernel or sleep in poll(); drivers suspend; every function loses its state; @asleep
- * runs, which must not call the kernel; drivers resume.
- * @return 0, or -errno of the driver that refused (-EBUSY: of the caller that did not stop): then
- * everything is awake and nothing was lost.
+ * Put the machine to sleep with its memory kept (S3), and wake it up. Callers stop where they enter
+ * the kernel or sleep in poll(); drivers suspend; every function loses its state; @asleep runs,
+ * which must not call the kernel; drivers resume.
+ * @return 0, -EBUSY if a caller did not stop in time, or the -errno of a driver that refused. After
+ * an error everything is awake again and nothing is lost.
  */
 int systemSleep(const std::function<void()> &asleep = {});
 
-/** The step of reboot(2) and kexec before the machine goes: the shutdown callback of every
- * driver. */
+/**
+ * Call the shutdown callback of every driver, as reboot(2) and kexec do before the machine goes.
+ */
 void systemShutdown();
 
-/** The content of freed tables of a process's page table: a reader of it is late. */
+/** Each word of a freed page table has this value, so that a reader that is late is found. */
 constexpr uint64_t kFreedTableWord = 0x6b6b6b6b6b6b6b6b;
 
 /** Capability numbers of <linux/capability.h> that the hosted kernel tests. */
 enum class Capability : unsigned { SysAdmin = 21, SysResource = 24, IpcLock = 14, SysRawio = 17 };
 
 /**
- * A process as the hosted kernel sees it: its mm, file table, credentials and limits (`current`
- * while one of its calls runs). Thread-safe. The destructor is the process's exit: it closes all
- * its files, in any order, with DMA in flight.
+ * A process as the hosted kernel sees it: its mm, file table, credentials and limits. Kernel code
+ * sees it as `current` while one of its calls runs. Thread-safe. The destructor is the process's
+ * exit: it closes all files, in any order, even with DMA in flight.
  */
 class Caller
 {
 public:
-	/** This process. Root of its own machine: every capability, unlimited RLIMIT_MEMLOCK. */
+	/** This process. It has every capability and an unlimited RLIMIT_MEMLOCK, as root. */
 	static std::shared_ptr<Caller> self();
-	/** A further caller with this process's memory but an own mm object, files and limits. */
+	/**
+	 * A further caller with this process's memory, but with its own mm object, files and
+	 * limits.
+	 */
 	static std::shared_ptr<Caller> create(unsigned uid);
-	/** A caller with the memory of process @pid, reached with process_vm_readv/writev only. */
+	/**
+	 * A caller with the memory of process @pid. The kernel reaches it only with
+	 * process_vm_readv() and process_vm_writev().
+	 */
 	static std::shared_ptr<Caller> remote(pid_t pid, unsigned uid);
 
 	virtual ~Caller() = default;
 
+	/** Give or take a capability. Root (uid 0) has all at first, other users have none. */
 	virtual void setCapability(Capability capability, bool enabled) = 0;
-	/** @bytes of RLIMIT_MEMLOCK. */
+	/** Set RLIMIT_MEMLOCK to @bytes. */
 	virtual void setMemlockLimit(uint64_t bytes) = 0;
-	/** As SIGKILL: from now on a fatal signal is pending in its calls. None is woken by it. */
+	/**
+	 * As SIGKILL: from now on a fatal signal is pending in the caller's calls. It wakes no call
+	 * that sleeps.
+	 */
 	virtual void kill() = 0;
-	/** Pages charged by drivers to this caller (VmPin), and to its user (locked_vm). */
+	/**
+	 * Number of pages that drivers have charged to this caller (VmPin), and to its user
+	 * (locked_vm).
+	 */
 	virtual uint64_t pinnedPages() const = 0;
 	virtual uint64_t lockedPages() const = 0;
 
@@ -136,48 +156,58 @@ public:
 	virtual long ioctl(int fd, unsigned long request, uintptr_t argument) = 0;
 	virtual ssize_t read(int fd, void *buffer, size_t count) = 0;
 	virtual ssize_t write(int fd, const void *buffer, size_t count) = 0;
-	/** At @offset, without moving the file's position. */
+	/** These read or write at @offset (bytes) and do not move the file's position. */
 	virtual ssize_t pread(int fd, void *buffer, size_t count, uint64_t offset) = 0;
 	virtual ssize_t pwrite(int fd, const void *buffer, size_t count, uint64_t offset) = 0;
+	/** As poll(2). @timeoutMs in milliseconds; negative: no limit. */
 	virtual int poll(struct pollfd *fds, unsigned count, int timeoutMs) = 0;
-	/** A real mapping in this process; -ENODEV for a remote caller. Page-aligned @offset. */
+	/**
+	 * Makes a real mapping in this process. @offset (bytes) is page-aligned. -ENODEV for a
+	 * remote caller.
+	 */
 	virtual int mmap(size_t length, int prot, int flags, int fd, uint64_t offset,
 			 void **out) = 0;
 	/**
-	 * One earlier mmap, or pages of it. The rest still holds the file, as in Linux; its pages
-	 * are asked for anew.
+	 * Unmaps a mapping that mmap() made, or some pages of it. The rest still holds the file, as
+	 * in Linux, and the driver's fault handler is called again for its pages.
 	 */
 	virtual int munmap(void *address, size_t length) = 0;
-	/** As dup(2)/SCM_RIGHTS: another reference to the open file, in @to's table. */
+	/**
+	 * As dup(2) and SCM_RIGHTS: put another reference to the open file into the table of @to.
+	 */
 	virtual int dupTo(int fd, Caller &to) = 0;
 
 	/**
-	 * The process has unmapped, remapped, protected or discarded this memory, which the hosted
-	 * kernel cannot see: devices that share the address space must ask again for its pages.
-	 * nullptr and SIZE_MAX: everything, announced as by two threads that unmap at once.
+	 * Tell the kernel that the process has unmapped, remapped, protected or discarded this
+	 * memory, which the kernel cannot see by itself. Devices that share the address space must
+	 * ask for its pages again. nullptr and SIZE_MAX: all memory, announced as if two threads
+	 * had unmapped at once.
 	 */
 	virtual void memoryChanged(void *address, size_t length) = 0;
-	/** As execve(2): another mm takes the place of this one, the files stay. No call may run.
+	/**
+	 * As execve(2): the caller gets a new mm and keeps its files. No other call may run
+	 * meanwhile.
 	 */
 	virtual void exec() = 0;
 };
 
-/* sysfs, by absolute path below /sys ("/sys/class/uacce/hisi_zip-0/api"). 0 or -errno. */
+/* sysfs. @path is absolute ("/sys/class/uacce/hisi_zip-0/api"). All return 0 or -errno. */
 int sysfsRead(const std::string &path, std::string &out);
 int sysfsWrite(const std::string &path, const std::string &value);
-/** Names in a directory, sorted; symbolic links are followed. */
+/** The names in a directory, sorted. Follows symbolic links. */
 int sysfsList(const std::string &path, std::vector<std::string> &out);
-/** Canonical path after following links. */
+/** The canonical path of @path, with all links followed. */
 int sysfsResolve(const std::string &path, std::string &out);
 
 /**
- * Fault injection: the @nth next call (1 = the next) of the kind fails once, on any thread that
- * runs on behalf of a caller. 0 switches off. @return calls of the kind seen since the last set.
+ * Fault injection: of all calls of kind @point in threads that run on behalf of a caller, the @nth
+ * from now on (1 = the next) fails. 0 switches this off.
+ * @return how many calls of the kind there were since the last failNth().
  */
 enum class FailPoint { Allocation, CopyUser, Pin };
 uint64_t failNth(FailPoint point, uint64_t nth);
 
-/** While it lives, faults are injected on this thread too: for tests that call kernel functions. */
+/** While it lives, faults are injected on this thread too. For tests that call kernel functions. */
 class FaultScope
 {
 public:
@@ -191,8 +221,8 @@ private:
 };
 
 /**
- * While it lives, @hook runs before each allocation that this thread makes for the kernel and that
- * may wait for memory, except the hook's own.
+ * While it lives, @hook runs before each kernel allocation of this thread that may wait for memory,
+ * but not before allocations of the hook itself.
  */
 class AllocationHook
 {
@@ -207,12 +237,53 @@ private:
 };
 
 /**
- * For tests of time-outs: kernel code in the calling thread reads a clock that is @ns ahead from
- * now on. Sleeps do not change.
+ * While it lives, @hook runs before this thread takes the mutex with this @name
+ * ("&qm->mailbox_lock": what mutex_init() was called with), but not for mutexes that the hook
+ * itself takes. So a test can let something happen at that place.
+ */
+class MutexHook
+{
+public:
+	MutexHook(std::string name, std::function<void()> hook);
+	~MutexHook();
+	MutexHook(const MutexHook &) = delete;
+	MutexHook &operator=(const MutexHook &) = delete;
+
+	/** For the kernel. */
+	void run(const char *name);
+
+private:
+	const std::string name_;
+	const std::function<void()> hook_;
+};
+
+/**
+ * For tests of time-outs: set the clock that kernel code in the calling thread reads forward by @ns
+ * nanoseconds. Sleeps do not become shorter.
  */
 void passTime(uint64_t ns);
 
-/** Lines logged by the kernel (dev_err ...) at warning level or worse since boot. */
+/**
+ * For tests of how long kernel code runs without a pause: how often kernel code in the calling
+ * thread has entered atomic context. It does so with the first spinlock that it holds; in Linux no
+ * other thread gets the processor until it has released the last one.
+ */
+uint64_t atomicSections();
+
+/** What kernel code has done in a thread. For tests of how much work a call does. */
+struct ThreadWork {
+	/** Tree nodes that it read or changed, and allocations that it made or freed. */
+	uint64_t steps = 0;
+	/** Calls of cond_resched(). Between two of them no other thread may get the processor. */
+	uint64_t reschedules = 0;
+	/** The largest number of steps between two such calls. */
+	uint64_t longest = 0;
+};
+
+/** The work of the calling thread since its last call of this function. */
+ThreadWork takeThreadWork();
+
+/** Lines that the kernel has logged since boot at warning level or worse (dev_err() ...). */
 std::vector<std::string> kernelLog();
 
 } // namespace wd::hostkernel

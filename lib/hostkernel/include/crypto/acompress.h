@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Asynchronous compression (acomp), the side of its users. */
+/* Asynchronous compression (acomp), as its users see it. */
 #ifndef _CRYPTO_ACOMP_H
 #define _CRYPTO_ACOMP_H
 
@@ -14,7 +14,7 @@
  * struct acomp_req - a request; followed by the driver's context
  * @base: callback and flags
  * @src, @slen: input
- * @dst: output; NULL: the driver allocates it, acomp_request_free() frees it
+ * @dst: output; NULL: the driver allocates it, and acomp_request_free() frees it
  * @dlen: room in @dst; after success the bytes produced
  * @flags: CRYPTO_ACOMP_*
  */
@@ -48,9 +48,9 @@ struct acomp_alg {
 WD_BEGIN_DECLS
 /**
  * crypto_alloc_acomp_node() - become a user of an algorithm
- * @alg_name: name, or name of the driver
- * @type, @mask: flags that it must have, among the bits of the mask
- * @node: where the user is, NUMA_NO_NODE = anywhere
+ * @alg_name: name of the algorithm, or of its driver
+ * @type, @mask: of the flags in @mask, the algorithm has exactly those in @type
+ * @node: the user's NUMA node, or NUMA_NO_NODE
  *
  * Return: the tfm, or an ERR_PTR: -ENOENT, -ENOMEM, or an error of the driver.
  */
@@ -72,15 +72,12 @@ static inline struct crypto_tfm *crypto_acomp_tfm(struct crypto_acomp *tfm)
 
 static inline void crypto_free_acomp(struct crypto_acomp *tfm)
 {
-	/* NULL or an ERR_PTR is nothing to free, as in Linux; but it has no member either. */
+	/*
+	 * As in Linux, NULL or an ERR_PTR is nothing to free. Test it first, since it has no
+	 * members.
+	 */
 	if (!IS_ERR_OR_NULL(tfm))
 		crypto_destroy_tfm(tfm, crypto_acomp_tfm(tfm));
-}
-
-static inline int crypto_has_acomp(const char *alg_name, u32 type, u32 mask)
-{
-	return crypto_has_alg(alg_name, (type & ~CRYPTO_ALG_TYPE_MASK) | CRYPTO_ALG_TYPE_ACOMPRESS,
-			      mask | CRYPTO_ALG_TYPE_ACOMPRESS_MASK);
 }
 
 static inline struct crypto_acomp *crypto_acomp_reqtfm(struct acomp_req *req)
@@ -109,8 +106,9 @@ static inline void acomp_request_set_params(struct acomp_req *req, struct scatte
 }
 
 /*
- * 0 or an error: done, the callback is not called. -EINPROGRESS, or -EBUSY with
- * CRYPTO_TFM_REQ_MAY_BACKLOG: the callback will be, or was. Any context but hard interrupts.
+ * 0 or an error: the request is done, and its callback is not called. -EINPROGRESS, or -EBUSY with
+ * CRYPTO_TFM_REQ_MAY_BACKLOG: the callback will be called, or has been. Any context but hard
+ * interrupts.
  */
 static inline int crypto_acomp_compress(struct acomp_req *req)
 {

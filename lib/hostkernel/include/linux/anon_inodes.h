@@ -7,7 +7,6 @@
 WD_BEGIN_DECLS
 struct file *anon_inode_getfile(const char *name, const struct file_operations *fops, void *priv,
 				int flags);
-int anon_inode_getfd(const char *name, const struct file_operations *fops, void *priv, int flags);
 WD_END_DECLS
 
 #endif /* _LINUX_ANON_INODES_H */

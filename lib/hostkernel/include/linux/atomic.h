@@ -8,7 +8,6 @@
 
 /* clang-format off */
 #define ATOMIC_INIT(i) { (i) }
-#define ATOMIC64_INIT(i) { (i) }
 #define ATOMIC_LONG_INIT(i) { (i) }
 /* clang-format on */
 
@@ -26,10 +25,6 @@
 	{                                                                                        \
 		__atomic_store_n(&v->counter, i, __ATOMIC_RELAXED);                              \
 	}                                                                                        \
-	static inline void prefix##_set_release(atype *v, type i)                                \
-	{                                                                                        \
-		__atomic_store_n(&v->counter, i, __ATOMIC_RELEASE);                              \
-	}                                                                                        \
 	static inline void prefix##_add(type i, atype *v)                                        \
 	{                                                                                        \
 		__atomic_fetch_add(&v->counter, i, __ATOMIC_RELAXED);                            \
@@ -46,21 +41,9 @@
 	{                                                                                        \
 		__atomic_fetch_sub(&v->counter, 1, __ATOMIC_RELAXED);                            \
 	}                                                                                        \
-	static inline void prefix##_or(type i, atype *v)                                         \
-	{                                                                                        \
-		__atomic_fetch_or(&v->counter, i, __ATOMIC_RELAXED);                             \
-	}                                                                                        \
 	static inline void prefix##_and(type i, atype *v)                                        \
 	{                                                                                        \
 		__atomic_fetch_and(&v->counter, i, __ATOMIC_RELAXED);                            \
-	}                                                                                        \
-	static inline type prefix##_add_return(type i, atype *v)                                 \
-	{                                                                                        \
-		return __atomic_add_fetch(&v->counter, i, __ATOMIC_SEQ_CST);                     \
-	}                                                                                        \
-	static inline type prefix##_sub_return(type i, atype *v)                                 \
-	{                                                                                        \
-		return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST);                     \
 	}                                                                                        \
 	static inline type prefix##_inc_return(atype *v)                                         \
 	{                                                                                        \
@@ -70,37 +53,13 @@
 	{                                                                                        \
 		return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST);                     \
 	}                                                                                        \
-	static inline type prefix##_fetch_add(type i, atype *v)                                  \
-	{                                                                                        \
-		return __atomic_fetch_add(&v->counter, i, __ATOMIC_SEQ_CST);                     \
-	}                                                                                        \
-	static inline type prefix##_fetch_sub(type i, atype *v)                                  \
-	{                                                                                        \
-		return __atomic_fetch_sub(&v->counter, i, __ATOMIC_SEQ_CST);                     \
-	}                                                                                        \
 	static inline type prefix##_fetch_or(type i, atype *v)                                   \
 	{                                                                                        \
 		return __atomic_fetch_or(&v->counter, i, __ATOMIC_SEQ_CST);                      \
 	}                                                                                        \
-	static inline type prefix##_fetch_and(type i, atype *v)                                  \
-	{                                                                                        \
-		return __atomic_fetch_and(&v->counter, i, __ATOMIC_SEQ_CST);                     \
-	}                                                                                        \
 	static inline bool prefix##_dec_and_test(atype *v)                                       \
 	{                                                                                        \
 		return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST) == 0;                \
-	}                                                                                        \
-	static inline bool prefix##_inc_and_test(atype *v)                                       \
-	{                                                                                        \
-		return __atomic_add_fetch(&v->counter, 1, __ATOMIC_SEQ_CST) == 0;                \
-	}                                                                                        \
-	static inline bool prefix##_sub_and_test(type i, atype *v)                               \
-	{                                                                                        \
-		return __atomic_sub_fetch(&v->counter, i, __ATOMIC_SEQ_CST) == 0;                \
-	}                                                                                        \
-	static inline type prefix##_xchg(atype *v, type n)                                       \
-	{                                                                                        \
-		return __atomic_exchange_n(&v->counter, n, __ATOMIC_SEQ_CST);                    \
 	}                                                                                        \
 	static inline type prefix##_cmpxchg(atype *v, type old, type n)                          \
 	{                                                                                        \
@@ -124,14 +83,6 @@
 	static inline bool prefix##_inc_not_zero(atype *v)                                       \
 	{                                                                                        \
 		return prefix##_add_unless(v, 1, 0);                                             \
-	}                                                                                        \
-	static inline type prefix##_dec_if_positive(atype *v)                                    \
-	{                                                                                        \
-		type c = prefix##_read(v);                                                       \
-		while (c > 0)                                                                    \
-			if (prefix##_try_cmpxchg(v, &c, c - 1))                                  \
-				break;                                                           \
-		return c - 1;                                                                    \
 	}
 
 __WD_ATOMIC_OPS(atomic, atomic_t, int)
@@ -146,13 +97,5 @@ __WD_ATOMIC_OPS(atomic_long, atomic_long_t, long)
 					    __ATOMIC_SEQ_CST);                              \
 		__wd_old;                                                                   \
 	})
-#define try_cmpxchg(ptr, oldp, n) \
-	__atomic_compare_exchange_n((ptr), (oldp), (n), false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-#define cmpxchg64(ptr, o, n) cmpxchg(ptr, o, n)
-#define cmpxchg_relaxed(ptr, o, n) cmpxchg(ptr, o, n)
-#define try_cmpxchg64(ptr, oldp, n) try_cmpxchg(ptr, oldp, n)
-#ifndef __cplusplus
-#define xchg(ptr, v) __atomic_exchange_n((ptr), (v), __ATOMIC_SEQ_CST)
-#endif
 
 #endif /* _LINUX_ATOMIC_H */

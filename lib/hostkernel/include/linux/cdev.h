@@ -17,7 +17,6 @@ struct cdev {
 
 WD_BEGIN_DECLS
 void cdev_init(struct cdev *cdev, const struct file_operations *fops);
-struct cdev *cdev_alloc(void);
 void cdev_put(struct cdev *cdev);
 int cdev_add(struct cdev *cdev, dev_t dev, unsigned int count);
 void cdev_set_parent(struct cdev *cdev, struct kobject *kobj);

@@ -24,13 +24,8 @@ void __put_cred(struct cred *cred);
 WD_END_DECLS
 
 #define current_cred() ((const struct cred *)get_current()->cred)
-#define current_user() (get_current()->cred->user)
 #define current_uid() (get_current()->cred->uid)
-#define current_euid() (get_current()->cred->euid)
-#define current_gid() (get_current()->cred->gid)
-#define current_fsuid() (get_current()->cred->fsuid)
 #define get_current_cred() get_cred(current_cred())
-#define get_current_user() get_uid(current_user())
 
 static inline const struct cred *get_cred(const struct cred *cred)
 {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Crypto API: registry of algorithms and their users (tfms), Linux 6.1 names. The one type of
- * algorithm is acomp, <crypto/acompress.h>.
+ * Crypto API: registry of algorithms and their users (tfms), with the names of Linux 6.1. The only
+ * type of algorithm is acomp (<crypto/acompress.h>).
  *
- * As in Linux, an algorithm is tested when it is registered and cannot be had before it passed; a
- * user holds the algorithm's module; taking an algorithm away from users is a WARN.
+ * As in Linux, registering an algorithm tests it, and users get only an algorithm that passed. A
+ * user holds the algorithm's module. Unregistering an algorithm that has users is a WARN.
  */
 #ifndef _LINUX_CRYPTO_H
 #define _LINUX_CRYPTO_H
@@ -38,7 +38,10 @@
 struct crypto_async_request;
 struct crypto_tfm;
 
-/* @err: -EINPROGRESS: a request that had to wait is on its way; anything else: its result. */
+/*
+ * @err: -EINPROGRESS if a request that was in the backlog has started; any other value is the
+ * result.
+ */
 typedef void (*crypto_completion_t)(struct crypto_async_request *req, int err);
 
 struct crypto_async_request {
@@ -50,14 +53,13 @@ struct crypto_async_request {
 };
 
 /**
- * struct crypto_alg - common part of all algorithms
- * @cra_list: of the registry
+ * struct crypto_alg - common part of all algorithms @cra_list: entry in the registry
  * @cra_flags: CRYPTO_ALG_*
  * @cra_ctxsize: bytes after each tfm for the driver
- * @cra_priority: the highest one of a name is taken
- * @cra_refcnt: 1 of the registry, 1 of each tfm
- * @cra_name, @cra_driver_name: either finds it; the second is unique
- * @cra_module: held by each tfm
+ * @cra_priority: of algorithms with one name, users get the one with the highest priority
+ * @cra_refcnt: one reference for the registry, and one for each tfm
+ * @cra_name, @cra_driver_name: users find it by either; the second is unique
+ * @cra_module: each tfm holds it
  */
 struct crypto_alg {
 	struct list_head cra_list;
@@ -85,9 +87,7 @@ struct crypto_wait {
 #define DECLARE_CRYPTO_WAIT(wait) struct crypto_wait wait = {COMPLETION_INITIALIZER(wait), 0}
 
 WD_BEGIN_DECLS
-/* 1 if such an algorithm is registered and tested. */
-int crypto_has_alg(const char *name, u32 type, u32 mask);
-/* @mem: the memory that @tfm lies in; NULL and ERR_PTR do nothing. */
+/* @mem: the object that contains @tfm. NULL or an ERR_PTR is allowed and does nothing. */
 void crypto_destroy_tfm(void *mem, struct crypto_tfm *tfm);
 /* A callback for crypto_wait_req(); its data is a struct crypto_wait. */
 void crypto_req_done(struct crypto_async_request *req, int err);
@@ -110,16 +110,6 @@ static inline int crypto_wait_req(int err, struct crypto_wait *wait)
 static inline void *crypto_tfm_ctx(struct crypto_tfm *tfm)
 {
 	return tfm + 1;
-}
-
-static inline const char *crypto_tfm_alg_name(struct crypto_tfm *tfm)
-{
-	return tfm->__crt_alg->cra_name;
-}
-
-static inline const char *crypto_tfm_alg_driver_name(struct crypto_tfm *tfm)
-{
-	return tfm->__crt_alg->cra_driver_name;
 }
 
 #endif /* _LINUX_CRYPTO_H */

@@ -9,32 +9,21 @@ struct device;
 
 WD_BEGIN_DECLS
 __printf(3, 4) void _dev_printk(const char *level, const struct device *dev, const char *fmt, ...);
-__printf(3, 4) int dev_err_probe(const struct device *dev, int err, const char *fmt, ...);
 WD_END_DECLS
 
 #ifndef dev_fmt
 #define dev_fmt(fmt) fmt
 #endif
-#define dev_printk(level, dev, fmt, ...) _dev_printk(level, dev, fmt, ##__VA_ARGS__)
-#define dev_emerg(dev, fmt, ...) _dev_printk(KERN_EMERG, dev, dev_fmt(fmt), ##__VA_ARGS__)
-#define dev_crit(dev, fmt, ...) _dev_printk(KERN_CRIT, dev, dev_fmt(fmt), ##__VA_ARGS__)
 #define dev_err(dev, fmt, ...) _dev_printk(KERN_ERR, dev, dev_fmt(fmt), ##__VA_ARGS__)
 #define dev_warn(dev, fmt, ...) _dev_printk(KERN_WARNING, dev, dev_fmt(fmt), ##__VA_ARGS__)
-#define dev_notice(dev, fmt, ...) _dev_printk(KERN_NOTICE, dev, dev_fmt(fmt), ##__VA_ARGS__)
 #define dev_info(dev, fmt, ...) _dev_printk(KERN_INFO, dev, dev_fmt(fmt), ##__VA_ARGS__)
 #define dev_dbg(dev, fmt, ...)                                                     \
 	({                                                                         \
 		if (0)                                                             \
 			_dev_printk(KERN_DEBUG, dev, dev_fmt(fmt), ##__VA_ARGS__); \
 	})
-#define dev_vdbg(dev, fmt, ...) dev_dbg(dev, fmt, ##__VA_ARGS__)
 #define dev_err_ratelimited(dev, fmt, ...) wd_ratelimited(dev_err(dev, fmt, ##__VA_ARGS__))
 #define dev_warn_ratelimited(dev, fmt, ...) wd_ratelimited(dev_warn(dev, fmt, ##__VA_ARGS__))
-#define dev_info_ratelimited(dev, fmt, ...) wd_ratelimited(dev_info(dev, fmt, ##__VA_ARGS__))
-#define dev_dbg_ratelimited(dev, fmt, ...) dev_dbg(dev, fmt, ##__VA_ARGS__)
 #define dev_err_once(dev, fmt, ...) wd_only_once(dev_err(dev, fmt, ##__VA_ARGS__))
-#define dev_warn_once(dev, fmt, ...) wd_only_once(dev_warn(dev, fmt, ##__VA_ARGS__))
-#define dev_info_once(dev, fmt, ...) wd_only_once(dev_info(dev, fmt, ##__VA_ARGS__))
-#define dev_WARN(dev, fmt, ...) WARN(1, "%s: " fmt, dev_name(dev), ##__VA_ARGS__)
 
 #endif /* _LINUX_DEV_PRINTK_H */

@@ -44,13 +44,8 @@ void *dma_alloc_attrs(struct device *dev, size_t size, dma_addr_t *dma_handle, g
 		      unsigned long attrs);
 void dma_free_attrs(struct device *dev, size_t size, void *cpu_addr, dma_addr_t dma_handle,
 		    unsigned long attrs);
-void *dmam_alloc_attrs(struct device *dev, size_t size, dma_addr_t *dma_handle, gfp_t gfp,
-		       unsigned long attrs);
 
-/* -ENXIO if the VMA does not lie in the allocation. */
-int dma_mmap_attrs(struct device *dev, struct vm_area_struct *vma, void *cpu_addr,
-		   dma_addr_t dma_addr, size_t size, unsigned long attrs);
-bool dma_can_mmap(struct device *dev);
+/* -ENXIO if the VMA is not inside the allocation. */
 
 dma_addr_t dma_map_page_attrs(struct device *dev, struct page *page, size_t offset, size_t size,
 			      enum dma_data_direction dir, unsigned long attrs);
@@ -58,19 +53,17 @@ void dma_unmap_page_attrs(struct device *dev, dma_addr_t addr, size_t size,
 			  enum dma_data_direction dir, unsigned long attrs);
 dma_addr_t dma_map_single_attrs(struct device *dev, void *ptr, size_t size,
 				enum dma_data_direction dir, unsigned long attrs);
-/* Number of DMA segments, 0 on error. With an IOMMU the list becomes one segment. */
+/*
+ * Returns the number of DMA segments, 0 on error. With an IOMMU the whole list becomes one segment.
+ */
 unsigned int dma_map_sg_attrs(struct device *dev, struct scatterlist *sg, int nents,
 			      enum dma_data_direction dir, unsigned long attrs);
 void dma_unmap_sg_attrs(struct device *dev, struct scatterlist *sg, int nents,
 			enum dma_data_direction dir, unsigned long attrs);
-int dma_map_sgtable(struct device *dev, struct sg_table *sgt, enum dma_data_direction dir,
-		    unsigned long attrs);
 
-/* -EIO if the device has no mask, or if memory or the IOMMU cannot live with @mask. */
+/* -EIO if the device has no mask, or if memory or the IOMMU needs wider addresses than @mask. */
 int dma_set_mask(struct device *dev, u64 mask);
 int dma_set_coherent_mask(struct device *dev, u64 mask);
-u64 dma_get_required_mask(struct device *dev);
-size_t dma_max_mapping_size(struct device *dev);
 
 static inline int dma_mapping_error(struct device *dev, dma_addr_t dma_addr)
 {
@@ -96,12 +89,6 @@ static inline void dma_free_coherent(struct device *dev, size_t size, void *cpu_
 	dma_free_attrs(dev, size, cpu_addr, dma_handle, 0);
 }
 
-static inline void *dmam_alloc_coherent(struct device *dev, size_t size, dma_addr_t *dma_handle,
-					gfp_t gfp)
-{
-	return dmam_alloc_attrs(dev, size, dma_handle, gfp, 0);
-}
-
 static inline int dma_set_mask_and_coherent(struct device *dev, u64 mask)
 {
 	int rc = dma_set_mask(dev, mask);
@@ -111,7 +98,7 @@ static inline int dma_set_mask_and_coherent(struct device *dev, u64 mask)
 	return rc;
 }
 
-/* The longest segment that the device takes; without this call 64 KiB. */
+/* @size: bytes of the longest segment that the device takes. Without this call it is 64 KiB. */
 static inline int dma_set_max_seg_size(struct device *dev, unsigned int size)
 {
 	if (!dev->dma_parms)
@@ -125,29 +112,8 @@ static inline u64 dma_get_mask(struct device *dev)
 	return dev->dma_mask && *dev->dma_mask ? *dev->dma_mask : DMA_BIT_MASK(32);
 }
 
-static inline void dma_unmap_sgtable(struct device *dev, struct sg_table *sgt,
-				     enum dma_data_direction dir, unsigned long attrs)
-{
-	dma_unmap_sg_attrs(dev, sgt->sgl, (int)sgt->orig_nents, dir, attrs);
-}
-
-static inline void dma_sync_single_for_cpu(struct device *dev, dma_addr_t addr, size_t size,
-					   enum dma_data_direction dir)
-{
-}
-
 static inline void dma_sync_single_for_device(struct device *dev, dma_addr_t addr, size_t size,
 					      enum dma_data_direction dir)
-{
-}
-
-static inline void dma_sync_sg_for_cpu(struct device *dev, struct scatterlist *sg, int nelems,
-				       enum dma_data_direction dir)
-{
-}
-
-static inline void dma_sync_sg_for_device(struct device *dev, struct scatterlist *sg, int nelems,
-					  enum dma_data_direction dir)
 {
 }
 
@@ -157,10 +123,7 @@ static inline void dma_sync_sg_for_device(struct device *dev, struct scatterlist
 
 #define dma_map_single(d, a, s, r) dma_map_single_attrs(d, a, s, r, 0)
 #define dma_unmap_single(d, a, s, r) dma_unmap_single_attrs(d, a, s, r, 0)
-#define dma_map_page(d, p, o, s, r) dma_map_page_attrs(d, p, o, s, r, 0)
-#define dma_unmap_page(d, a, s, r) dma_unmap_page_attrs(d, a, s, r, 0)
 #define dma_map_sg(d, s, n, r) dma_map_sg_attrs(d, s, n, r, 0)
 #define dma_unmap_sg(d, s, n, r) dma_unmap_sg_attrs(d, s, n, r, 0)
-#define dma_mmap_coherent(d, v, c, h, s) dma_mmap_attrs(d, v, c, h, s, 0)
 
 #endif /* _LINUX_DMA_MAPPING_H */

@@ -10,9 +10,5 @@
 #define ENOIOCTLCMD 515
 #define EPROBE_DEFER 517
 #define EOPENSTALE 518
-#ifndef ENOTSUPP
-#define ENOTSUPP 524
-#endif
-#define EIOCBQUEUED 529
 
 #endif /* _LINUX_ERRNO_H_HOSTED */

@@ -6,7 +6,5 @@ struct module;
 
 #define EXPORT_SYMBOL(sym) extern __typeof__(sym) sym
 #define EXPORT_SYMBOL_GPL(sym) EXPORT_SYMBOL(sym)
-#define EXPORT_SYMBOL_NS(sym, ns) EXPORT_SYMBOL(sym)
-#define EXPORT_SYMBOL_NS_GPL(sym, ns) EXPORT_SYMBOL(sym)
 
 #endif /* _LINUX_EXPORT_H */

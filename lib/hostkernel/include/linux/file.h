@@ -15,17 +15,4 @@ void put_unused_fd(unsigned int fd);
 void fd_install(unsigned int fd, struct file *filp);
 WD_END_DECLS
 
-static inline struct fd fdget(unsigned int fd)
-{
-	struct fd f = {fget(fd), 1};
-
-	return f;
-}
-
-static inline void fdput(struct fd f)
-{
-	if (f.file)
-		fput(f.file);
-}
-
 #endif /* _LINUX_FILE_H */

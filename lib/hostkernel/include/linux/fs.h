@@ -49,7 +49,7 @@ struct file_operations {
 	int (*fasync)(int fd, struct file *filp, int on);
 };
 
-/* The mappings of one inode, so that they can be revoked. */
+/* The mappings of one inode. unmap_mapping_range() revokes them. */
 struct address_space {
 	struct inode *host;
 	struct mutex i_mmap_lock;
@@ -81,7 +81,8 @@ struct file {
 	const struct cred *f_cred;
 	void *private_data;
 	struct address_space *f_mapping;
-	void *wd_private; /* the opener, for the count of open files */
+	void *wd_private;     /* for the count of open files: the opener */
+	struct file *wd_next; /* in a list of files that wait for their release */
 };
 
 static inline struct inode *file_inode(const struct file *filp)
@@ -89,26 +90,12 @@ static inline struct inode *file_inode(const struct file *filp)
 	return filp->f_inode;
 }
 
-static inline unsigned int iminor(const struct inode *inode)
-{
-	return MINOR(inode->i_rdev);
-}
-
-static inline unsigned int imajor(const struct inode *inode)
-{
-	return MAJOR(inode->i_rdev);
-}
-
 WD_BEGIN_DECLS
 struct file *fget(unsigned int fd);
 void fput(struct file *filp);
 int alloc_chrdev_region(dev_t *dev, unsigned int baseminor, unsigned int count, const char *name);
-int register_chrdev_region(dev_t from, unsigned int count, const char *name);
 void unregister_chrdev_region(dev_t from, unsigned int count);
-int stream_open(struct inode *inode, struct file *filp);
 int nonseekable_open(struct inode *inode, struct file *filp);
-loff_t no_llseek(struct file *filp, loff_t offset, int whence);
-loff_t noop_llseek(struct file *filp, loff_t offset, int whence);
 long compat_ptr_ioctl(struct file *filp, unsigned int cmd, unsigned long arg);
 /* Copy between a kernel buffer of @available bytes and user memory at *@pos. */
 ssize_t simple_read_from_buffer(void __user *to, size_t count, loff_t *pos, const void *from,

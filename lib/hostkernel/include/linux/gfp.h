@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Pages come from a memfd arena; allocation never sleeps, the flags choose the checks. */
+/*
+ * Pages come from an arena in a memfd (mm/arena.h). Allocation never sleeps; the flags only choose
+ * the checks.
+ */
 #ifndef _LINUX_GFP_H
 #define _LINUX_GFP_H
 
@@ -32,13 +35,8 @@
 #define GFP_ATOMIC (__GFP_HIGH | __GFP_ATOMIC | __GFP_KSWAPD_RECLAIM)
 #define GFP_KERNEL (__GFP_RECLAIM | __GFP_IO | __GFP_FS)
 #define GFP_KERNEL_ACCOUNT (GFP_KERNEL | __GFP_ACCOUNT)
-#define GFP_NOWAIT (__GFP_KSWAPD_RECLAIM)
-#define GFP_NOIO (__GFP_RECLAIM)
-#define GFP_NOFS (__GFP_RECLAIM | __GFP_IO)
 #define GFP_USER (__GFP_RECLAIM | __GFP_IO | __GFP_FS | __GFP_HARDWALL)
 #define GFP_HIGHUSER (GFP_USER | __GFP_HIGHMEM)
-#define GFP_DMA __GFP_DMA
-#define GFP_DMA32 __GFP_DMA32
 
 static inline bool gfpflags_allow_blocking(const gfp_t flags)
 {
@@ -47,7 +45,6 @@ static inline bool gfpflags_allow_blocking(const gfp_t flags)
 
 WD_BEGIN_DECLS
 struct page *alloc_pages(gfp_t gfp, unsigned int order);
-struct page *alloc_pages_node(int nid, gfp_t gfp, unsigned int order);
 void __free_pages(struct page *page, unsigned int order);
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order);
 unsigned long get_zeroed_page(gfp_t gfp);
@@ -57,7 +54,6 @@ void free_pages_exact(void *virt, size_t size);
 WD_END_DECLS
 
 #define alloc_page(gfp) alloc_pages(gfp, 0)
-#define __get_free_page(gfp) __get_free_pages(gfp, 0)
 #define __free_page(page) __free_pages(page, 0)
 #define free_page(addr) free_pages(addr, 0)
 

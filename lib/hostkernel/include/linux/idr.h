@@ -24,15 +24,6 @@ static inline void ida_init(struct ida *ida)
 	xa_init_flags(&ida->xa, XA_FLAGS_ALLOC);
 }
 
-static inline bool ida_is_empty(const struct ida *ida)
-{
-	return xa_empty(&ida->xa);
-}
-
-#define ida_alloc(ida, gfp) ida_alloc_range(ida, 0, ~0u, gfp)
-#define ida_alloc_min(ida, min, gfp) ida_alloc_range(ida, min, ~0u, gfp)
 #define ida_alloc_max(ida, max, gfp) ida_alloc_range(ida, 0, max, gfp)
-#define ida_simple_get(ida, start, end, gfp) ida_alloc_range(ida, start, (end)-1, gfp)
-#define ida_simple_remove(ida, id) ida_free(ida, id)
 
 #endif /* _LINUX_IDR_H */

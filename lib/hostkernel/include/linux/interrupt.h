@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Interrupt requests (Linux 6.1 names). Interrupts of the hosted kernel are messages of PCI
- * functions (MSI, MSI-X); their numbers come from pci_irq_vector(). Both the hard and the threaded
- * handler of a device run in that device's interrupt thread, the hard one in atomic context.
+ * Interrupt requests (Linux 6.1 names). The only interrupts are messages of PCI functions (MSI,
+ * MSI-X); pci_irq_vector() gives their numbers. The interrupt thread of a line runs both its hard
+ * handlers, in atomic context, and its threaded handlers.
  */
 #ifndef _LINUX_INTERRUPT_H
 #define _LINUX_INTERRUPT_H
@@ -11,7 +11,6 @@
 #include <linux/types.h>
 
 struct device;
-struct cpumask;
 
 #define IRQF_TRIGGER_NONE 0x00000000
 #define IRQF_TRIGGER_RISING 0x00000001
@@ -40,11 +39,11 @@ extern "C" {
  * @thread_fn: threaded handler (may sleep); NULL: none
  * @flags: IRQF_*; IRQF_SHARED lets several handlers share the number
  * @name: for the log
- * @dev_id: cookie of the handlers; not NULL with IRQF_SHARED
+ * @dev_id: argument of the handlers, and name for free_irq(); not NULL with IRQF_SHARED
  *
- * Return: 0; -EINVAL for a number that does not exist, for no handler at all, or for a shared
- * request without cookie; -EBUSY if the number is taken and one of both requests is not shared;
- * -ENOTCONN for IRQ_NOTCONNECTED.
+ * Return: 0; -EINVAL if the number does not exist, if there is no handler, or for a shared request
+ * without @dev_id; -EBUSY if the number is taken and one of both requests is not shared; -ENOTCONN
+ * for IRQ_NOTCONNECTED.
  */
 int request_threaded_irq(unsigned int irq, irq_handler_t handler, irq_handler_t thread_fn,
 			 unsigned long flags, const char *name, void *dev_id);
@@ -56,29 +55,17 @@ static inline int request_irq(unsigned int irq, irq_handler_t handler, unsigned 
 }
 
 /**
- * free_irq() - remove a handler; returns when it does not run any more
+ * free_irq() - remove a handler, and wait until it does not run any more
  *
- * Return: the name given when it was requested, or NULL (with a warning) if there is none.
+ * Return: the name from the request, or NULL (with a warning) if there is no such handler.
  */
 const void *free_irq(unsigned int irq, void *dev_id);
 
-int devm_request_threaded_irq(struct device *dev, unsigned int irq, irq_handler_t handler,
-			      irq_handler_t thread_fn, unsigned long irqflags, const char *devname,
-			      void *dev_id);
-
-static inline int devm_request_irq(struct device *dev, unsigned int irq, irq_handler_t handler,
-				   unsigned long irqflags, const char *devname, void *dev_id)
-{
-	return devm_request_threaded_irq(dev, irq, handler, NULL, irqflags, devname, dev_id);
-}
-
-/* Nesting. A message that arrives while disabled is delivered once after enabling. */
-void disable_irq_nosync(unsigned int irq);
+/*
+ * Calls nest. If messages arrive while the line is disabled, one is delivered after it is enabled.
+ */
 void disable_irq(unsigned int irq);
 void enable_irq(unsigned int irq);
-
-/* Wait until no handler of @irq runs. */
-void synchronize_irq(unsigned int irq);
 
 #ifdef __cplusplus
 }

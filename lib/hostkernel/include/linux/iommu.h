@@ -40,8 +40,6 @@
 #define IOMMU_DOMAIN_DMA (__IOMMU_DOMAIN_PAGING | __IOMMU_DOMAIN_DMA_API)
 #define IOMMU_DOMAIN_DMA_FQ (IOMMU_DOMAIN_DMA | __IOMMU_DOMAIN_DMA_FQ)
 
-#define IOMMU_PASID_INVALID (-1U)
-
 struct bus_type;
 struct fwnode_handle;
 struct iommu_dma_cookie;
@@ -50,86 +48,10 @@ struct iommu_domain_ops;
 struct iommu_fwspec;
 struct iommu_group;
 struct iommu_ops;
-struct iommu_sva;
-struct iopf_device_param;
 struct mm_struct;
-struct of_phandle_args;
-
-/* --- faults --- */
-
-enum iommu_fault_type { IOMMU_FAULT_DMA_UNRECOV = 1, IOMMU_FAULT_PAGE_REQ };
-
-#define IOMMU_FAULT_PERM_READ (1 << 0)
-#define IOMMU_FAULT_PERM_WRITE (1 << 1)
-#define IOMMU_FAULT_PERM_EXEC (1 << 2)
-#define IOMMU_FAULT_PERM_PRIV (1 << 3)
-
-#define IOMMU_FAULT_UNRECOV_PASID_VALID (1 << 0)
-#define IOMMU_FAULT_UNRECOV_ADDR_VALID (1 << 1)
-
-#define IOMMU_FAULT_PAGE_REQUEST_PASID_VALID (1 << 0)
-#define IOMMU_FAULT_PAGE_REQUEST_LAST_PAGE (1 << 1)
-#define IOMMU_FAULT_PAGE_REQUEST_PRIV_DATA (1 << 2)
-#define IOMMU_FAULT_PAGE_RESPONSE_NEEDS_PASID (1 << 3)
-
-struct iommu_fault_unrecoverable {
-	__u32 reason;
-	__u32 flags;
-	__u32 pasid;
-	__u32 perm;
-	__u64 addr;
-	__u64 fetch_addr;
-};
-
-struct iommu_fault_page_request {
-	__u32 flags;
-	__u32 pasid;
-	__u32 grpid;
-	__u32 perm;
-	__u64 addr;
-	__u64 private_data[2];
-};
-
-struct iommu_fault {
-	__u32 type;
-	__u32 padding;
-	union {
-		struct iommu_fault_unrecoverable event;
-		struct iommu_fault_page_request prm;
-		__u8 padding2[56];
-	};
-};
-
-enum iommu_page_response_code {
-	IOMMU_PAGE_RESP_SUCCESS = 0,
-	IOMMU_PAGE_RESP_INVALID,
-	IOMMU_PAGE_RESP_FAILURE,
-};
-
-#define IOMMU_PAGE_RESP_VERSION_1 1
-#define IOMMU_PAGE_RESP_PASID_VALID (1 << 0)
-
-struct iommu_page_response {
-	__u32 argsz;
-	__u32 version;
-	__u32 flags;
-	__u32 pasid;
-	__u32 grpid;
-	__u32 code;
-};
 
 typedef int (*iommu_fault_handler_t)(struct iommu_domain *, struct device *, unsigned long, int,
 				     void *);
-typedef int (*iommu_dev_fault_handler_t)(struct iommu_fault *, void *);
-
-/**
- * struct iommu_fault_event - a fault, as the driver reports it
- * @list: the core's, while a page request waits for its response
- */
-struct iommu_fault_event {
-	struct iommu_fault fault;
-	struct list_head list;
-};
 
 /* --- objects --- */
 
@@ -171,7 +93,7 @@ enum iommu_resv_type {
 
 /**
  * struct iommu_resv_region - addresses with a special meaning for a device
- * @free: how to free it; NULL: kfree
+ * @free: function that frees it; NULL: kfree()
  */
 struct iommu_resv_region {
 	struct list_head list;
@@ -182,14 +104,12 @@ struct iommu_resv_region {
 	void (*free)(struct device *dev, struct iommu_resv_region *region);
 };
 
-enum iommu_dev_features { IOMMU_DEV_FEAT_SVA, IOMMU_DEV_FEAT_IOPF };
-
 /**
- * struct iommu_iotlb_gather - ranges that an unmap still has to invalidate
- * @start, @end: range, @end inclusive; empty when @end is 0
- * @pgsize: granularity
+ * struct iommu_iotlb_gather - the range that an unmap still has to invalidate
+ * @start, @end: first and last address; empty if @end is 0
+ * @pgsize: page size of the range in bytes
  * @freelist: pages to free after the invalidation
- * @queued: flush_iotlb_all() comes later instead of iotlb_sync()
+ * @queued: a later flush_iotlb_all() replaces iotlb_sync()
  */
 struct iommu_iotlb_gather {
 	unsigned long start;
@@ -200,11 +120,11 @@ struct iommu_iotlb_gather {
 };
 
 /**
- * struct iommu_ops - operations of an IOMMU driver (LINUX-REG-1: when they are called)
- * @domain_alloc: NULL on failure or for a type that the driver does not have
- * @probe_device: never NULL; ERR_PTR(-ENODEV): not this driver's device
- * @device_group: referenced group or ERR_PTR
- * @def_domain_type: 0 for no preference
+ * struct iommu_ops - operations of an IOMMU driver (LINUX-REG-1 has the order of calls)
+ * @domain_alloc: returns NULL on failure, or for a type that the driver does not have
+ * @probe_device: never returns NULL; ERR_PTR(-ENODEV) if the device is not this driver's
+ * @device_group: returns a group with a reference, or an ERR_PTR
+ * @def_domain_type: returns 0 if the driver has no preference
  */
 struct iommu_ops {
 	bool (*capable)(struct device *dev, enum iommu_cap);
@@ -214,15 +134,7 @@ struct iommu_ops {
 	void (*probe_finalize)(struct device *dev);
 	struct iommu_group *(*device_group)(struct device *dev);
 	void (*get_resv_regions)(struct device *dev, struct list_head *list);
-	int (*of_xlate)(struct device *dev, struct of_phandle_args *args);
 	bool (*is_attach_deferred)(struct device *dev);
-	int (*dev_enable_feat)(struct device *dev, enum iommu_dev_features f);
-	int (*dev_disable_feat)(struct device *dev, enum iommu_dev_features f);
-	struct iommu_sva *(*sva_bind)(struct device *dev, struct mm_struct *mm, void *drvdata);
-	void (*sva_unbind)(struct iommu_sva *handle);
-	u32 (*sva_get_pasid)(struct iommu_sva *handle);
-	int (*page_response)(struct device *dev, struct iommu_fault_event *evt,
-			     struct iommu_page_response *msg);
 	int (*def_domain_type)(struct device *dev);
 	const struct iommu_domain_ops *default_domain_ops;
 	unsigned long pgsize_bitmap;
@@ -231,8 +143,8 @@ struct iommu_ops {
 
 /**
  * struct iommu_domain_ops - operations on a domain
- * @map_pages: adds the installed bytes to @mapped, on error too
- * @unmap_pages: bytes removed; must not fail
+ * @map_pages: adds the number of bytes that it mapped to @mapped, on error too
+ * @unmap_pages: returns the number of bytes that it removed; must not fail
  */
 struct iommu_domain_ops {
 	int (*attach_dev)(struct iommu_domain *domain, struct device *dev);
@@ -257,33 +169,22 @@ struct iommu_domain_ops {
 
 /**
  * struct iommu_device - one IOMMU instance
- * @dev: made by iommu_device_sysfs_add()
+ * @dev: the device that iommu_device_sysfs_add() makes
  */
 struct iommu_device {
 	struct list_head list;
 	const struct iommu_ops *ops;
 	struct fwnode_handle *fwnode;
 	struct device *dev;
-	u32 max_pasids;
-};
-
-struct iommu_fault_param {
-	iommu_dev_fault_handler_t handler;
-	void *data;
-	struct list_head faults;
-	struct mutex lock;
 };
 
 /**
- * struct dev_iommu - the core's data of a claimed device
- * @lock: serialises the fault handler's registration
- * @iommu_dev: the instance that claimed it
- * @priv: the driver's own
+ * struct dev_iommu - data of the core for a device that a driver has claimed
+ * @iommu_dev: the instance whose driver claimed the device
+ * @priv: for the driver
  */
 struct dev_iommu {
 	struct mutex lock;
-	struct iommu_fault_param *fault_param;
-	struct iopf_device_param *iopf_param;
 	struct iommu_fwspec *fwspec;
 	struct iommu_device *iommu_dev;
 	void *priv;
@@ -295,7 +196,10 @@ extern "C" {
 
 /* --- instances --- */
 
-/* -EBUSY if the bus types have another driver's ops; -EINVAL without owner or sysfs device. */
+/*
+ * -EBUSY if another driver's ops are installed; -EINVAL if @ops has no owner or @iommu no sysfs
+ * device.
+ */
 int iommu_device_register(struct iommu_device *iommu, const struct iommu_ops *ops,
 			  struct device *hwdev);
 void iommu_device_unregister(struct iommu_device *iommu);
@@ -326,46 +230,32 @@ static inline void dev_iommu_priv_set(struct device *dev, void *priv)
 	dev->iommu->priv = priv;
 }
 
-bool iommu_present(struct bus_type *bus);
 bool device_iommu_capable(struct device *dev, enum iommu_cap cap);
 
 /* --- domains --- */
 
-/* NULL on failure. The domain is of type IOMMU_DOMAIN_UNMANAGED. */
-struct iommu_domain *iommu_domain_alloc(struct bus_type *bus);
 void iommu_domain_free(struct iommu_domain *domain);
-/* -EINVAL if the device's group has other devices too; -ENODEV without a group. */
-int iommu_attach_device(struct iommu_domain *domain, struct device *dev);
-void iommu_detach_device(struct iommu_domain *domain, struct device *dev);
-int iommu_attach_group(struct iommu_domain *domain, struct iommu_group *group);
-void iommu_detach_group(struct iommu_domain *domain, struct iommu_group *group);
 struct iommu_domain *iommu_get_domain_for_dev(struct device *dev);
 struct iommu_domain *iommu_get_dma_domain(struct device *dev);
 
 /**
  * iommu_map() - map a range; may sleep
  *
- * Split by the domain's page sizes. On an error nothing of the range stays mapped.
+ * Splits the range by the domain's page sizes. On an error nothing of the range stays mapped.
  *
- * Return: 0; -EINVAL for a domain without page tables or for addresses and a size that are no
+ * Return: 0; -EINVAL for a domain without page tables or for addresses or a size that are not
  * multiples of the smallest page size; or the driver's error.
  */
 int iommu_map(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr, size_t size,
 	      int prot);
 int iommu_map_atomic(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
 		     size_t size, int prot);
-/* Bytes unmapped: stops at the first hole. The IOTLB is clean on return. */
+/* Returns the number of bytes unmapped; stops at the first hole. The IOTLB is flushed on return. */
 size_t iommu_unmap(struct iommu_domain *domain, unsigned long iova, size_t size);
-/* The caller must iommu_iotlb_sync() before the memory is used otherwise. */
+/* The caller must call iommu_iotlb_sync() before anybody uses the memory for something else. */
 size_t iommu_unmap_fast(struct iommu_domain *domain, unsigned long iova, size_t size,
 			struct iommu_iotlb_gather *iotlb_gather);
-ssize_t iommu_map_sg(struct iommu_domain *domain, unsigned long iova, struct scatterlist *sg,
-		     unsigned int nents, int prot);
-ssize_t iommu_map_sg_atomic(struct iommu_domain *domain, unsigned long iova, struct scatterlist *sg,
-			    unsigned int nents, int prot);
 phys_addr_t iommu_iova_to_phys(struct iommu_domain *domain, dma_addr_t iova);
-int iommu_enable_nesting(struct iommu_domain *domain);
-int iommu_set_pgtable_quirks(struct iommu_domain *domain, unsigned long quirks);
 
 static inline void iommu_iotlb_gather_init(struct iommu_iotlb_gather *gather)
 {
@@ -390,17 +280,6 @@ static inline void iommu_iotlb_sync(struct iommu_domain *domain,
 	iommu_iotlb_gather_init(iotlb_gather);
 }
 
-/* Whether [@iova, +@size) neither overlaps nor touches the gathered range. */
-static inline bool iommu_iotlb_gather_is_disjoint(struct iommu_iotlb_gather *gather,
-						  unsigned long iova, size_t size)
-{
-	unsigned long last = iova + size - 1;
-
-	if (gather->end == 0)
-		return false;
-	return iova > gather->end + 1 || last + 1 < gather->start;
-}
-
 static inline void iommu_iotlb_gather_add_range(struct iommu_iotlb_gather *gather,
 						unsigned long iova, size_t size)
 {
@@ -412,36 +291,11 @@ static inline void iommu_iotlb_gather_add_range(struct iommu_iotlb_gather *gathe
 		gather->end = last;
 }
 
-/* LINUX-MAP-7: syncs the gathered range first if it cannot be merged with [@iova, +@size). */
-static inline void iommu_iotlb_gather_add_page(struct iommu_domain *domain,
-					       struct iommu_iotlb_gather *gather,
-					       unsigned long iova, size_t size)
-{
-	bool other_size = gather->pgsize && gather->pgsize != size;
-
-	if (other_size || iommu_iotlb_gather_is_disjoint(gather, iova, size))
-		iommu_iotlb_sync(domain, gather);
-	gather->pgsize = size;
-	iommu_iotlb_gather_add_range(gather, iova, size);
-}
-
-static inline bool iommu_iotlb_gather_queued(struct iommu_iotlb_gather *gather)
-{
-	return gather && gather->queued;
-}
-
 /* --- faults --- */
 
-void iommu_set_fault_handler(struct iommu_domain *domain, iommu_fault_handler_t handler,
-			     void *token);
-/* The handler's result, -ENOSYS without one. Any context. */
+/* Returns the handler's result, or -ENOSYS without a handler. Any context. */
 int report_iommu_fault(struct iommu_domain *domain, struct device *dev, unsigned long iova,
 		       int flags);
-int iommu_register_device_fault_handler(struct device *dev, iommu_dev_fault_handler_t handler,
-					void *data);
-int iommu_unregister_device_fault_handler(struct device *dev);
-int iommu_report_device_fault(struct device *dev, struct iommu_fault_event *evt);
-int iommu_page_response(struct device *dev, struct iommu_page_response *msg);
 
 /* --- reserved regions --- */
 
@@ -455,43 +309,30 @@ int iommu_get_group_resv_regions(struct iommu_group *group, struct list_head *he
 
 struct iommu_group *iommu_group_alloc(void);
 struct iommu_group *iommu_group_get(struct device *dev);
-struct iommu_group *iommu_group_get_by_id(int id);
 struct iommu_group *iommu_group_ref_get(struct iommu_group *group);
 void iommu_group_put(struct iommu_group *group);
 int iommu_group_id(struct iommu_group *group);
-int iommu_group_set_name(struct iommu_group *group, const char *name);
-void *iommu_group_get_iommudata(struct iommu_group *group);
-void iommu_group_set_iommudata(struct iommu_group *group, void *iommu_data,
-			       void (*release)(void *iommu_data));
 int iommu_group_add_device(struct iommu_group *group, struct device *dev);
 void iommu_group_remove_device(struct device *dev);
-/* With the group mutex held; stops at the first result that is not 0. */
+/* Calls @fn with the group mutex held, up to the first result that is not 0. */
 int iommu_group_for_each_dev(struct iommu_group *group, void *data,
 			     int (*fn)(struct device *, void *));
-struct iommu_domain *iommu_group_default_domain(struct iommu_group *group);
 
 struct iommu_group *pci_device_group(struct device *dev);
-struct iommu_group *generic_device_group(struct device *dev);
 
-/* -EPERM if the group is in use or has an owner, -EBUSY if a foreign domain is attached. */
+/*
+ * -EPERM if the group is in use or has an owner, -EBUSY if a domain other than the default is
+ * attached.
+ */
 int iommu_group_claim_dma_owner(struct iommu_group *group, void *owner);
 void iommu_group_release_dma_owner(struct iommu_group *group);
-bool iommu_group_dma_owner_claimed(struct iommu_group *group);
 
 int iommu_device_use_default_domain(struct device *dev);
 void iommu_device_unuse_default_domain(struct device *dev);
 
 /* --- features and defaults --- */
 
-int iommu_dev_enable_feature(struct device *dev, enum iommu_dev_features f);
-int iommu_dev_disable_feature(struct device *dev, enum iommu_dev_features f);
-
-void iommu_set_default_passthrough(bool cmd_line);
-void iommu_set_default_translated(bool cmd_line);
-bool iommu_default_passthrough(void);
-void iommu_set_dma_strict(void);
-
-/* For probe_finalize(): install the DMA API over the device's default domain. */
+/* For probe_finalize(): make the DMA API of the device use its default domain. */
 void iommu_setup_dma_ops(struct device *dev, u64 dma_base, u64 dma_limit);
 
 #ifdef __cplusplus

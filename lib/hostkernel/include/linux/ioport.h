@@ -31,14 +31,4 @@ struct resource {
 	struct resource *parent, *sibling, *child;
 };
 
-static inline resource_size_t resource_size(const struct resource *res)
-{
-	return res->end - res->start + 1;
-}
-
-static inline unsigned long resource_type(const struct resource *res)
-{
-	return res->flags & IORESOURCE_TYPE_BITS;
-}
-
 #endif /* _LINUX_IOPORT_H */

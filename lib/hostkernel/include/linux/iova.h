@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Allocator of I/O virtual addresses, in page frames of a granule: from the top downwards.
- * Thread-safe, atomic. (Linux 6.1 names; the bookkeeping is our own.)
+ * Allocator of I/O virtual addresses, in page frames of a granule, from the top downwards.
+ * Thread-safe, does not sleep. The names are those of Linux 6.1, the implementation is not.
  */
 #ifndef _LINUX_IOVA_H
 #define _LINUX_IOVA_H
@@ -18,10 +18,10 @@ struct iova {
 
 /**
  * struct iova_domain - a space to allocate from
- * @granule: bytes of a frame, a power of two
+ * @granule: size of a frame in bytes, a power of two
  * @start_pfn: lowest frame that may be allocated
  * @dma_32bit_pfn: first frame at 4 GiB
- * @ranges: the allocator's own; NULL when not initialised
+ * @ranges: data of the allocator; NULL before init_iova_domain()
  */
 struct iova_domain {
 	unsigned long granule;
@@ -29,11 +29,6 @@ struct iova_domain {
 	unsigned long dma_32bit_pfn;
 	void *ranges;
 };
-
-static inline unsigned long iova_size(struct iova *iova)
-{
-	return iova->pfn_hi - iova->pfn_lo + 1;
-}
 
 static inline unsigned long iova_shift(struct iova_domain *iovad)
 {
@@ -55,11 +50,6 @@ static inline size_t iova_align(struct iova_domain *iovad, size_t size)
 	return (size + iova_mask(iovad)) & ~iova_mask(iovad);
 }
 
-static inline dma_addr_t iova_dma_addr(struct iova_domain *iovad, struct iova *iova)
-{
-	return (dma_addr_t)iova->pfn_lo << iova_shift(iovad);
-}
-
 static inline unsigned long iova_pfn(struct iova_domain *iovad, dma_addr_t iova)
 {
 	return iova >> iova_shift(iovad);
@@ -69,11 +59,7 @@ static inline unsigned long iova_pfn(struct iova_domain *iovad, dma_addr_t iova)
 extern "C" {
 #endif
 
-int iova_cache_get(void);
-void iova_cache_put(void);
-
 void init_iova_domain(struct iova_domain *iovad, unsigned long granule, unsigned long start_pfn);
-int iova_domain_init_rcaches(struct iova_domain *iovad);
 void put_iova_domain(struct iova_domain *iovad);
 
 /**
@@ -86,16 +72,17 @@ void put_iova_domain(struct iova_domain *iovad);
  */
 struct iova *alloc_iova(struct iova_domain *iovad, unsigned long size, unsigned long limit_pfn,
 			bool size_aligned);
-struct iova *find_iova(struct iova_domain *iovad, unsigned long pfn);
 void free_iova(struct iova_domain *iovad, unsigned long pfn);
-void __free_iova(struct iova_domain *iovad, struct iova *iova);
 
-/* First frame, or 0. @size is rounded up to a power of two; the range is aligned to it. */
+/*
+ * Returns the first frame, or 0. Rounds @size (frames) up to a power of two and aligns the range to
+ * it.
+ */
 unsigned long alloc_iova_fast(struct iova_domain *iovad, unsigned long size,
 			      unsigned long limit_pfn, bool flush_rcache);
 void free_iova_fast(struct iova_domain *iovad, unsigned long pfn, unsigned long size);
 
-/* Keep [@pfn_lo, @pfn_hi] from being allocated; may overlap earlier reservations. */
+/* Do not allocate frames of [@pfn_lo, @pfn_hi] any more. It may overlap earlier reservations. */
 struct iova *reserve_iova(struct iova_domain *iovad, unsigned long pfn_lo, unsigned long pfn_hi);
 
 #ifdef __cplusplus

@@ -5,14 +5,12 @@
 
 /**
  * enum irqreturn - result of a handler
- * @IRQ_NONE: not for this handler
- * @IRQ_HANDLED: done
- * @IRQ_WAKE_THREAD: run the threaded handler
+ * @IRQ_NONE: the interrupt is not from this handler's device
+ * @IRQ_HANDLED: the handler has served it
+ * @IRQ_WAKE_THREAD: wake the threaded handler
  */
 enum irqreturn { IRQ_NONE = 0, IRQ_HANDLED = 1, IRQ_WAKE_THREAD = 2 };
 
 typedef enum irqreturn irqreturn_t;
-
-#define IRQ_RETVAL(handled) ((handled) ? IRQ_HANDLED : IRQ_NONE)
 
 #endif /* _LINUX_IRQRETURN_H */

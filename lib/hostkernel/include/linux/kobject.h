@@ -44,24 +44,11 @@ struct kobj_attribute {
 			 size_t count);
 };
 
-enum kobject_action {
-	KOBJ_ADD,
-	KOBJ_REMOVE,
-	KOBJ_CHANGE,
-	KOBJ_MOVE,
-	KOBJ_ONLINE,
-	KOBJ_OFFLINE,
-	KOBJ_BIND,
-	KOBJ_UNBIND,
-};
-
 WD_BEGIN_DECLS
 extern const struct sysfs_ops kobj_sysfs_ops;
 extern struct kobject *kernel_kobj; /* /sys/kernel */
 
 void kobject_init(struct kobject *kobj, const struct kobj_type *ktype);
-__printf(3, 4) int __must_check
-	kobject_add(struct kobject *kobj, struct kobject *parent, const char *fmt, ...);
 __printf(4, 5) int __must_check
 	kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype,
 			     struct kobject *parent, const char *fmt, ...);
@@ -71,15 +58,11 @@ struct kobject *kobject_create_and_add(const char *name, struct kobject *parent)
 struct kobject *kobject_get(struct kobject *kobj);
 struct kobject *kobject_get_unless_zero(struct kobject *kobj);
 void kobject_put(struct kobject *kobj);
-int kobject_rename(struct kobject *kobj, const char *new_name);
-char *kobject_get_path(const struct kobject *kobj, gfp_t gfp);
 struct kset *kset_create_and_add(const char *name, const struct kset_uevent_ops *u,
 				 struct kobject *parent);
 void kset_init(struct kset *kset);
 int __must_check kset_register(struct kset *kset);
 void kset_unregister(struct kset *kset);
-int kobject_uevent(struct kobject *kobj, enum kobject_action action);
-int kobject_uevent_env(struct kobject *kobj, enum kobject_action action, char *envp[]);
 WD_END_DECLS
 
 static inline const char *kobject_name(const struct kobject *kobj)

@@ -8,18 +8,9 @@ struct kref {
 	refcount_t refcount;
 };
 
-/* clang-format off */
-#define KREF_INIT(n) { .refcount = REFCOUNT_INIT(n) }
-/* clang-format on */
-
 static inline void kref_init(struct kref *kref)
 {
 	refcount_set(&kref->refcount, 1);
-}
-
-static inline unsigned int kref_read(const struct kref *kref)
-{
-	return refcount_read(&kref->refcount);
 }
 
 static inline void kref_get(struct kref *kref)
@@ -30,15 +21,6 @@ static inline void kref_get(struct kref *kref)
 static inline int kref_put(struct kref *kref, void (*release)(struct kref *kref))
 {
 	if (!refcount_dec_and_test(&kref->refcount))
-		return 0;
-	release(kref);
-	return 1;
-}
-
-static inline int kref_put_mutex(struct kref *kref, void (*release)(struct kref *kref),
-				 struct mutex *lock)
-{
-	if (!refcount_dec_and_mutex_lock(&kref->refcount, lock))
 		return 0;
 	release(kref);
 	return 1;

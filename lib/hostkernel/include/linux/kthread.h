@@ -10,8 +10,6 @@ __printf(4, 5) struct task_struct *kthread_create_on_node(int (*fn)(void *data),
 							  int node, const char *fmt, ...);
 int kthread_stop(struct task_struct *task);
 bool kthread_should_stop(void);
-void kthread_use_mm(struct mm_struct *mm);
-void kthread_unuse_mm(struct mm_struct *mm);
 WD_END_DECLS
 
 #define kthread_create(fn, data, fmt, arg...) kthread_create_on_node(fn, data, -1, fmt, ##arg)

@@ -5,31 +5,26 @@
 #include_next <linux/limits.h>
 
 #ifndef U8_MAX
-#define U8_MAX ((unsigned char)~0)
 #define U16_MAX ((unsigned short)~0)
 #define U32_MAX (~0U)
-#define S32_MAX ((int)(U32_MAX >> 1))
-#define S32_MIN (-S32_MAX - 1)
 #define U64_MAX (~0ULL)
-#define S64_MAX ((long long)(U64_MAX >> 1))
-#define S64_MIN (-S64_MAX - 1)
 #define PHYS_ADDR_MAX (~0ULL)
 #endif
 
-/* C++ takes them from the compiler; in C they must not depend on the order of headers. */
+/*
+ * C++ code takes the limits from the compiler. For C they are here, so that they do not depend on
+ * the order of headers.
+ */
 #ifdef __cplusplus
 #include <limits.h>
 #else
 #ifndef INT_MAX
 #define INT_MAX ((int)(~0U >> 1))
-#define INT_MIN (-INT_MAX - 1)
 #define UINT_MAX (~0U)
 #define LONG_MAX ((long)(~0UL >> 1))
-#define LONG_MIN (-LONG_MAX - 1)
 #define ULONG_MAX (~0UL)
 #define LLONG_MAX ((long long)(~0ULL >> 1))
 #define ULLONG_MAX (~0ULL)
-#define SHRT_MAX ((short)((unsigned short)~0 >> 1))
 #define USHRT_MAX ((unsigned short)~0)
 #endif
 #ifndef SIZE_MAX

@@ -75,45 +75,6 @@ static inline int list_empty(const struct list_head *head)
 	return __atomic_load_n(&head->next, __ATOMIC_RELAXED) == head;
 }
 
-static inline int list_empty_careful(const struct list_head *head)
-{
-	return list_empty(head) && head->prev == head;
-}
-
-static inline int list_is_singular(const struct list_head *head)
-{
-	return !list_empty(head) && head->next == head->prev;
-}
-
-static inline int list_is_first(const struct list_head *entry, const struct list_head *head)
-{
-	return entry->prev == head;
-}
-
-static inline int list_is_last(const struct list_head *entry, const struct list_head *head)
-{
-	return entry->next == head;
-}
-
-static inline int list_is_head(const struct list_head *entry, const struct list_head *head)
-{
-	return entry == head;
-}
-
-static inline void list_replace(struct list_head *old, struct list_head *entry)
-{
-	entry->next = old->next;
-	entry->next->prev = entry;
-	entry->prev = old->prev;
-	entry->prev->next = entry;
-}
-
-static inline void list_replace_init(struct list_head *old, struct list_head *entry)
-{
-	list_replace(old, entry);
-	INIT_LIST_HEAD(old);
-}
-
 static inline void __wd_list_splice(struct list_head *list, struct list_head *prev,
 				    struct list_head *next)
 {
@@ -131,32 +92,10 @@ static inline void list_splice(struct list_head *list, struct list_head *head)
 		__wd_list_splice(list, head, head->next);
 }
 
-static inline void list_splice_tail(struct list_head *list, struct list_head *head)
-{
-	if (!list_empty(list))
-		__wd_list_splice(list, head->prev, head);
-}
-
 static inline void list_splice_init(struct list_head *list, struct list_head *head)
 {
 	list_splice(list, head);
 	INIT_LIST_HEAD(list);
-}
-
-static inline void list_splice_tail_init(struct list_head *list, struct list_head *head)
-{
-	list_splice_tail(list, head);
-	INIT_LIST_HEAD(list);
-}
-
-static inline size_t list_count_nodes(struct list_head *head)
-{
-	size_t count = 0;
-	struct list_head *pos;
-
-	for (pos = head->next; pos != head; pos = pos->next)
-		count++;
-	return count;
 }
 
 #define list_entry(ptr, type, member) container_of(ptr, type, member)
@@ -183,81 +122,11 @@ static inline size_t list_count_nodes(struct list_head *head)
 	    (n) = list_next_entry(pos, member);                          \
 	     !list_entry_is_head(pos, head, member);                     \
 	     (pos) = (n), (n) = list_next_entry(n, member))
-#define list_for_each_entry_safe_reverse(pos, n, head, member)          \
-	for ((pos) = list_last_entry(head, __typeof__(*(pos)), member), \
-	    (n) = list_prev_entry(pos, member);                         \
-	     !list_entry_is_head(pos, head, member);                    \
-	     (pos) = (n), (n) = list_prev_entry(n, member))
 #define list_for_each_entry_continue(pos, head, member)                                    \
 	for ((pos) = list_next_entry(pos, member); !list_entry_is_head(pos, head, member); \
 	     (pos) = list_next_entry(pos, member))
 #define list_for_each_entry_continue_reverse(pos, head, member)                            \
 	for ((pos) = list_prev_entry(pos, member); !list_entry_is_head(pos, head, member); \
 	     (pos) = list_prev_entry(pos, member))
-#define list_for_each_entry_from(pos, head, member) \
-	for (; !list_entry_is_head(pos, head, member); (pos) = list_next_entry(pos, member))
-
-/* clang-format off */
-#define HLIST_HEAD_INIT { .first = NULL }
-/* clang-format on */
-#define HLIST_HEAD(name) struct hlist_head name = HLIST_HEAD_INIT
-#define INIT_HLIST_HEAD(ptr) ((ptr)->first = NULL)
-
-static inline void INIT_HLIST_NODE(struct hlist_node *node)
-{
-	node->next = NULL;
-	node->pprev = NULL;
-}
-
-static inline int hlist_unhashed(const struct hlist_node *node)
-{
-	return !node->pprev;
-}
-
-static inline int hlist_empty(const struct hlist_head *head)
-{
-	return !__atomic_load_n(&head->first, __ATOMIC_RELAXED);
-}
-
-static inline void hlist_add_head(struct hlist_node *node, struct hlist_head *head)
-{
-	node->next = head->first;
-	if (head->first)
-		head->first->pprev = &node->next;
-	node->pprev = &head->first;
-	__atomic_store_n(&head->first, node, __ATOMIC_RELEASE);
-}
-
-static inline void hlist_del_init(struct hlist_node *node)
-{
-	if (hlist_unhashed(node))
-		return;
-	__atomic_store_n(node->pprev, node->next, __ATOMIC_RELAXED);
-	if (node->next)
-		node->next->pprev = node->pprev;
-	INIT_HLIST_NODE(node);
-}
-
-static inline void hlist_del(struct hlist_node *node)
-{
-	hlist_del_init(node);
-}
-
-#define hlist_entry(ptr, type, member) container_of(ptr, type, member)
-#define hlist_entry_safe(ptr, type, member)                              \
-	({                                                               \
-		struct hlist_node *__wd_node = (ptr);                    \
-		__wd_node ? hlist_entry(__wd_node, type, member) : NULL; \
-	})
-#define hlist_for_each_entry(pos, head, member)                                          \
-	for ((pos) = hlist_entry_safe((head)->first, __typeof__(*(pos)), member); (pos); \
-	     (pos) = hlist_entry_safe((pos)->member.next, __typeof__(*(pos)), member))
-#define hlist_for_each_entry_safe(pos, n, head, member)                           \
-	for ((pos) = hlist_entry_safe((head)->first, __typeof__(*(pos)), member); \
-	     (pos) && ({                                                          \
-		     (n) = (pos)->member.next;                                    \
-		     1;                                                           \
-	     });                                                                  \
-	     (pos) = hlist_entry_safe(n, __typeof__(*(pos)), member))
 
 #endif /* _LINUX_LIST_H */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Evaluate each argument once. C only: in C++ the names belong to the standard library. */
+/*
+ * Each evaluates its arguments once. C only, since in C++ the names belong to the standard library.
+ */
 #ifndef _LINUX_MINMAX_H
 #define _LINUX_MINMAX_H
 
@@ -25,24 +27,6 @@
 	({                                      \
 		__auto_type __wd_m = min(x, y); \
 		min(__wd_m, z);                 \
-	})
-#define max3(x, y, z)                           \
-	({                                      \
-		__auto_type __wd_m = max(x, y); \
-		max(__wd_m, z);                 \
-	})
-#define clamp_t(type, val, lo, hi)                                                  \
-	({                                                                          \
-		type __wd_v = (val), __wd_lo = (lo), __wd_hi = (hi);                \
-		__wd_v < __wd_lo ? __wd_lo : (__wd_v > __wd_hi ? __wd_hi : __wd_v); \
-	})
-#define clamp(val, lo, hi) clamp_t(__typeof__(val), val, lo, hi)
-#define clamp_val(val, lo, hi) clamp_t(__typeof__(val), val, lo, hi)
-#define min_not_zero(x, y)                                                           \
-	({                                                                           \
-		__auto_type __wd_a = (x);                                            \
-		__auto_type __wd_b = (y);                                            \
-		__wd_a == 0 ? __wd_b : (__wd_b == 0 ? __wd_a : min(__wd_a, __wd_b)); \
 	})
 #define swap(a, b)                            \
 	do {                                  \

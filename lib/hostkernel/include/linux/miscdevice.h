@@ -30,6 +30,5 @@ void misc_deregister(struct miscdevice *misc);
 WD_END_DECLS
 
 #define module_misc_device(misc) module_driver(misc, misc_register, misc_deregister)
-#define MODULE_ALIAS_MISCDEV(minor) MODULE_ALIAS("char-major-10-" __stringify(minor))
 
 #endif /* _LINUX_MISCDEVICE_H */

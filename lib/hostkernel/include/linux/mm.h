@@ -20,7 +20,7 @@
 #define TASK_SIZE (1UL << 47)
 #define TASK_SIZE_MAX TASK_SIZE
 
-/* Physical address of this process's memory = its address (mm id 0). */
+/* The physical address of this process's memory is its address in the process (mm id 0). */
 #define WD_PAGE_BASE 0xffea000000000000UL
 
 static inline unsigned long page_to_pfn(const struct page *page)
@@ -64,13 +64,9 @@ static inline void *page_address(const struct page *page)
 	return phys_to_virt(page_to_phys(page));
 }
 
-#define __pa(x) virt_to_phys((void *)(x))
-#define __va(x) phys_to_virt(x)
-#define virt_to_pfn(x) PHYS_PFN(virt_to_phys(x))
-#define nth_page(page, n) ((page) + (n))
-#define pfn_valid(pfn) ((pfn) != 0)
-#define page_to_nid(page) ((void)(page), 0)
-#define is_vmalloc_addr(x) ((void)(x), false)
+/* A page of zeroes that is never freed. */
+extern const unsigned char wd_zero_page[PAGE_SIZE];
+#define ZERO_PAGE(_address) ((void)(_address), virt_to_page(wd_zero_page))
 
 static inline int get_order(unsigned long size)
 {
@@ -99,26 +95,22 @@ static inline int get_order(unsigned long size)
 struct address_space;
 
 WD_BEGIN_DECLS
-int remap_pfn_range(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn,
-		    unsigned long size, pgprot_t prot);
-/* The vma has VM_PFNMAP. VM_FAULT_NOPAGE, or VM_FAULT_SIGBUS if @pfn cannot be mapped. */
-vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn);
-int vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start, unsigned long len);
-int vm_insert_page(struct vm_area_struct *vma, unsigned long addr, struct page *page);
-int vm_insert_pages(struct vm_area_struct *vma, unsigned long addr, struct page **pages,
-		    unsigned long *num);
-int vm_map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long num);
 /*
- * The pages of every mapping of the range go away. The kernel and its users are one process, which
- * a SIGBUS would kill: zero pages take their place, private to the mapping (writes go nowhere).
+ * @vma must have VM_PFNMAP. Returns VM_FAULT_NOPAGE, or VM_FAULT_SIGBUS if @pfn cannot be mapped.
+ */
+vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn);
+/*
+ * Take away the pages of every mapping of the range. Linux sends SIGBUS on an access after that,
+ * which here would kill kernel and users alike, since they are one process. So the mapping gets
+ * private zero pages: what is written there, no device sees.
  */
 void unmap_mapping_range(struct address_space *mapping, loff_t holebegin, loff_t holelen,
 			 int even_cows);
-void zap_vma_ptes(struct vm_area_struct *vma, unsigned long address, unsigned long size);
 WD_END_DECLS
-#define io_remap_pfn_range(vma, addr, pfn, size, prot) remap_pfn_range(vma, addr, pfn, size, prot)
 
-/* Private memory that the process may write, or be allowed to write. */
+/*
+ * Whether the mapping is private, and the process may write to it or may change it so that it can.
+ */
 static inline bool is_cow_mapping(vm_flags_t flags)
 {
 	return (flags & (VM_SHARED | VM_MAYWRITE)) == VM_MAYWRITE;
@@ -127,16 +119,6 @@ static inline bool is_cow_mapping(vm_flags_t flags)
 static inline unsigned long vma_pages(struct vm_area_struct *vma)
 {
 	return (vma->vm_end - vma->vm_start) >> PAGE_SHIFT;
-}
-
-static inline void vm_flags_set(struct vm_area_struct *vma, vm_flags_t flags)
-{
-	vma->vm_flags |= flags;
-}
-
-static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
-{
-	vma->vm_flags &= ~flags;
 }
 
 #define FOLL_WRITE 0x01
@@ -150,38 +132,29 @@ static inline void vm_flags_clear(struct vm_area_struct *vma, vm_flags_t flags)
 
 WD_BEGIN_DECLS
 /*
- * Pages pinned may be fewer than asked for when memory ends; none at all is -EFAULT. The pin counts
- * pages; it cannot keep a process of the host from unmapping them (Documentation/design/hostkernel.rst).
- * FOLL_FORCE, which is for ending copy-on-write, touches for reading: a pin follows the address.
+ * Pins fewer pages than asked for if the memory ends before; -EFAULT if there are none at all. A
+ * pin is only counted: it cannot keep a process of the host from unmapping the page
+ * (Documentation/design/hostkernel.rst). A pin belongs to an address and not to a page frame, so it
+ * need not end copy-on-write: with FOLL_FORCE it touches the page for reading only.
  */
 int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flags,
 			struct page **pages);
-long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
-		    struct page **pages, struct vm_area_struct **vmas);
 long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 			   unsigned int gup_flags, struct page **pages,
 			   struct vm_area_struct **vmas, int *locked);
-long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages,
-			     unsigned int gup_flags);
-void unpin_user_page(struct page *page);
 void unpin_user_pages(struct page **pages, unsigned long npages);
-void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool make_dirty);
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
 /*
- * One area stands for all memory of a process; a touch finds out whether a page is really there.
- * Under the mmap lock. With FAULT_FLAG_ALLOW_RETRY the lock is dropped while the function waits for
- * a page that is not in memory; the result is then VM_FAULT_RETRY.
+ * One vma stands for all memory of a process, and touching a page shows whether it is there. The
+ * caller holds the mmap lock. If a page is not in memory, handle_mm_fault() with
+ * FAULT_FLAG_ALLOW_RETRY drops the lock while it waits for the page, and returns VM_FAULT_RETRY.
  */
 struct vm_area_struct *find_vma(struct mm_struct *mm, unsigned long addr);
 struct pt_regs;
 vm_fault_t handle_mm_fault(struct vm_area_struct *vma, unsigned long address, unsigned int flags,
 			   struct pt_regs *regs);
 
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc);
-int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
-			struct task_struct *task, bool bypass_rlim);
-bool can_do_mlock(void);
 WD_END_DECLS
 
 #define FAULT_FLAG_WRITE 0x01u
@@ -201,11 +174,6 @@ static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned l
 static inline void mmap_read_lock(struct mm_struct *mm)
 {
 	down_read(&mm->mmap_lock);
-}
-
-static inline int mmap_read_trylock(struct mm_struct *mm)
-{
-	return down_read_trylock(&mm->mmap_lock);
 }
 
 static inline void mmap_read_unlock(struct mm_struct *mm)

@@ -8,8 +8,8 @@
 #include <linux/types.h>
 
 /*
- * Never dereferenced: a struct page * is an encoding of its page frame number, 64 bytes apart so
- * that pointer arithmetic works.
+ * Nobody dereferences a struct page *: it encodes a page frame number. The size of 64 bytes makes
+ * pointer arithmetic work.
  */
 struct page {
 	unsigned char opaque[64];
@@ -18,10 +18,6 @@ struct page {
 typedef struct {
 	unsigned long pgprot;
 } pgprot_t;
-#ifndef __cplusplus
-#define __pgprot(x) ((pgprot_t){(x)})
-#define pgprot_val(x) ((x).pgprot)
-#endif
 
 typedef struct {
 	unsigned long pgd;
@@ -45,7 +41,7 @@ struct vm_area_struct;
 struct vm_fault;
 
 struct mm_struct {
-	pgd_t *pgd; /* x86-64 on every processor; filled by faults and pins (user_table.h) */
+	pgd_t *pgd; /* x86-64 on every processor; faults and pins fill it (user_table.h) */
 	atomic_t mm_users;
 	atomic_t mm_count;
 	struct rw_semaphore mmap_lock;
@@ -53,13 +49,13 @@ struct mm_struct {
 	unsigned long locked_vm;
 	atomic64_t pinned_vm;
 	struct task_struct *owner;
-	unsigned long wd_id; /* bits 47 and up of the physical addresses of its memory */
-	int wd_pid;	     /* of the process, for a remote mm */
+	unsigned long wd_id; /* mm id: bits 47 and up of physical addresses */
+	int wd_pid;	     /* pid of the process, for a remote mm */
 	void *wd_private;
 };
 
 struct vm_area_struct {
-	unsigned long vm_start; /* a real address in the caller, reserved for the mapping */
+	unsigned long vm_start; /* a real address in the process, reserved for the mapping */
 	unsigned long vm_end;
 	struct mm_struct *vm_mm;
 	pgprot_t vm_page_prot;
@@ -83,7 +79,7 @@ struct vm_operations_struct {
 	void (*close)(struct vm_area_struct *area);
 	int (*may_split)(struct vm_area_struct *area, unsigned long addr);
 	int (*mremap)(struct vm_area_struct *area);
-	/* Called for every page, at once after mmap(): there are no page faults to catch. */
+	/* Called for every page right after mmap(), since the hosted kernel gets no page faults. */
 	vm_fault_t (*fault)(struct vm_fault *vmf);
 	int (*access)(struct vm_area_struct *vma, unsigned long addr, void *buf, int len,
 		      int write);

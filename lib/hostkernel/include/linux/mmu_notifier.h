@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Notifiers of an mm, in the form that needs no synchronous unregistration. The host's kernel does
- * not report changes of a process's memory: notifiers hear of mappings that the hosted kernel makes
- * and removes itself, of changes that a Caller announces, and of the end of an mm.
+ * Notifiers of an mm, with reference counts (get and put). The host does not report changes of a
+ * process's memory, so a notifier is called only for mappings that the hosted kernel makes and
+ * removes, for changes that a Caller announces, and at the end of an mm.
  */
 #ifndef _LINUX_MMU_NOTIFIER_H
 #define _LINUX_MMU_NOTIFIER_H
@@ -14,12 +14,12 @@
 struct mmu_notifier;
 
 struct mmu_notifier_ops {
-	/* The mm has no users any more; its tables go after this. May sleep. */
+	/* The mm has no users any more, and its page tables go after this call. May sleep. */
 	void (*release)(struct mmu_notifier *subscription, struct mm_struct *mm);
 	/* Entries of [@start, @end) were removed. Must not sleep. */
 	void (*invalidate_range)(struct mmu_notifier *subscription, struct mm_struct *mm,
 				 unsigned long start, unsigned long end);
-	/* Under the mmap lock. */
+	/* Called with the mmap lock held. */
 	struct mmu_notifier *(*alloc_notifier)(struct mm_struct *mm);
 	void (*free_notifier)(struct mmu_notifier *subscription);
 };
@@ -33,13 +33,18 @@ struct mmu_notifier {
 };
 
 WD_BEGIN_DECLS
-/* The notifier of @mm with @ops, made if there is none. ERR_PTR of alloc_notifier. */
+/*
+ * The notifier of @mm with @ops. If there is none, alloc_notifier() makes it; ERR_PTR if that
+ * fails. The caller holds the mmap lock.
+ */
 struct mmu_notifier *mmu_notifier_get_locked(const struct mmu_notifier_ops *ops,
 					     struct mm_struct *mm);
-struct mmu_notifier *mmu_notifier_get(const struct mmu_notifier_ops *ops, struct mm_struct *mm);
-/* Callbacks may go on until free_notifier is called. */
+/* Drop a reference. Callbacks may still run until free_notifier() is called. */
 void mmu_notifier_put(struct mmu_notifier *subscription);
-/* Wait until every free_notifier of notifiers that were put has returned: before a module goes. */
+/*
+ * Wait until free_notifier() has returned for every notifier that was put. A module calls this
+ * before it goes.
+ */
 void mmu_notifier_synchronize(void);
 WD_END_DECLS
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Modules. The build gives every module its KBUILD_MODNAME; module_init() and module_exit() define
- * wd_module_init_<name> and wd_module_exit_<name>, which the list of modules refers to.
+ * Modules. The build gives each module its KBUILD_MODNAME. module_init() and module_exit() define
+ * wd_module_init_<name> and wd_module_exit_<name>, which are in the list of modules.
  */
 #ifndef _LINUX_MODULE_H_HOSTED
 #define _LINUX_MODULE_H_HOSTED
 
-#include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/errno.h>
 #include <linux/export.h>
@@ -38,13 +37,15 @@ struct wd_module_entry {
 };
 
 WD_BEGIN_DECLS
-/* Ends with a name of NULL; not there in programs without modules. */
+/*
+ * The list of modules; its last entry has the name NULL. Programs without modules do not have the
+ * list.
+ */
 extern const struct wd_module_entry wd_module_entries[] __attribute__((weak));
 
 bool try_module_get(struct module *module);
 void __module_get(struct module *module);
 void module_put(struct module *module);
-int module_refcount(struct module *module);
 WD_END_DECLS
 
 #define __wd_paste_1(a, b) a##b
@@ -65,7 +66,7 @@ extern struct module __wd_paste(wd_this_module_, KBUILD_MODNAME) __attribute__((
 #define THIS_MODULE ((struct module *)NULL)
 #endif
 
-/* In the file with module_init(), which defines the module. */
+/* Defines the module, so a module has it in one file only. */
 #define module_init(fn)                                               \
 	struct module __wd_paste(wd_this_module_, KBUILD_MODNAME) = { \
 		.state = MODULE_STATE_LIVE,                           \
@@ -97,19 +98,7 @@ extern struct module __wd_paste(wd_this_module_, KBUILD_MODNAME) __attribute__((
 	module_exit(drv##_exit)
 
 #define MODULE_LICENSE(x) struct __wd_module_license
-#define MODULE_AUTHOR(x) struct __wd_module_author
 #define MODULE_DESCRIPTION(x) struct __wd_module_description
-#define MODULE_VERSION(x) struct __wd_module_version
-#define MODULE_ALIAS(x) struct __wd_module_alias
-#define MODULE_SOFTDEP(x) struct __wd_module_softdep
-#define MODULE_IMPORT_NS(x) struct __wd_module_import_ns
-#define MODULE_FIRMWARE(x) struct __wd_module_firmware
-#define MODULE_INFO(tag, info) struct __wd_module_info
 #define MODULE_DEVICE_TABLE(type, name) extern __typeof__(name) name
-
-static inline const char *module_name(struct module *module)
-{
-	return module ? module->name : "kernel";
-}
 
 #endif /* _LINUX_MODULE_H_HOSTED */

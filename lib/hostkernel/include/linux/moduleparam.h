@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Parameters keep their default unless WD_PARAM_<module>_<name> is in the environment at boot. All
- * of them but strings are in /sys/module/<module>/parameters, to be read and written.
+ * A parameter has its default unless WD_PARAM_<module>_<name> is in the environment at boot. All
+ * parameters but strings can be read and written in /sys/module/<module>/parameters.
  */
 #ifndef _LINUX_MODULEPARAM_H
 #define _LINUX_MODULEPARAM_H
@@ -27,14 +27,7 @@ struct kernel_param {
 };
 
 WD_BEGIN_DECLS
-extern const struct kernel_param_ops param_ops_bool, param_ops_byte, param_ops_int, param_ops_uint,
-	param_ops_long, param_ops_ulong, param_ops_ullong, param_ops_ushort, param_ops_charp;
-int param_set_int(const char *val, const struct kernel_param *kp);
-int param_get_int(char *buffer, const struct kernel_param *kp);
-int param_set_uint(const char *val, const struct kernel_param *kp);
-int param_get_uint(char *buffer, const struct kernel_param *kp);
-int param_set_bool(const char *val, const struct kernel_param *kp);
-int param_get_bool(char *buffer, const struct kernel_param *kp);
+extern const struct kernel_param_ops param_ops_bool, param_ops_int, param_ops_uint;
 void wd_param_register(struct kernel_param *param);
 WD_END_DECLS
 
@@ -52,7 +45,7 @@ WD_END_DECLS
 		wd_param_register(&__wd_param_##_name);                        \
 	}                                                                      \
 	struct __wd_param_end_##_name
-/* <stdbool.h> makes bool a macro in C. */
+/* In C <stdbool.h> makes bool a macro, so that module_param() sees _Bool. */
 #define param_ops__Bool param_ops_bool
 #define module_param_named(_name, _value, _type, _perm) \
 	module_param_cb(_name, &param_ops_##_type, &(_value), _perm)

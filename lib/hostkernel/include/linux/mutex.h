@@ -8,7 +8,7 @@
 struct mutex {
 	struct wd_host_mutex host;
 	const void *owner;
-	const char *name; /* of its class, see lockdep.h */
+	const char *name; /* name of its class, see lockdep.h */
 };
 
 /* clang-format off */
@@ -20,8 +20,7 @@ WD_BEGIN_DECLS
 void __mutex_init(struct mutex *lock, const char *name, struct lock_class_key *key);
 void mutex_destroy(struct mutex *lock);
 void mutex_lock(struct mutex *lock);
-/* Signals do not exist: the interruptible forms always succeed. */
-int __must_check mutex_lock_interruptible(struct mutex *lock);
+/* -EINTR if the caller is killed (Caller::kill()) before the mutex is free. */
 int __must_check mutex_lock_killable(struct mutex *lock);
 int mutex_trylock(struct mutex *lock);
 void mutex_unlock(struct mutex *lock);
@@ -29,7 +28,5 @@ bool mutex_is_locked(struct mutex *lock);
 WD_END_DECLS
 
 #define mutex_init(lock) __mutex_init(lock, #lock, NULL)
-#define mutex_lock_nested(lock, subclass) mutex_lock(lock)
-#define mutex_lock_nest_lock(lock, nest) mutex_lock(lock)
 
 #endif /* _LINUX_MUTEX_H */

@@ -20,11 +20,6 @@ struct blocking_notifier_head {
 	struct notifier_block *head;
 };
 
-/* clang-format off */
-#define BLOCKING_NOTIFIER_INIT(name) { __RWSEM_INITIALIZER((name).rwsem), NULL }
-/* clang-format on */
-#define BLOCKING_NOTIFIER_HEAD(name) \
-	struct blocking_notifier_head name = BLOCKING_NOTIFIER_INIT(name)
 #define BLOCKING_INIT_NOTIFIER_HEAD(name)   \
 	do {                                \
 		init_rwsem(&(name)->rwsem); \
@@ -44,16 +39,5 @@ int blocking_notifier_chain_unregister(struct blocking_notifier_head *nh,
 int blocking_notifier_call_chain(struct blocking_notifier_head *nh, unsigned long action,
 				 void *data);
 WD_END_DECLS
-
-static inline int notifier_from_errno(int err)
-{
-	return err ? NOTIFY_STOP_MASK | (NOTIFY_OK - err) : NOTIFY_OK;
-}
-
-static inline int notifier_to_errno(int ret)
-{
-	ret &= ~NOTIFY_STOP_MASK;
-	return ret > NOTIFY_OK ? NOTIFY_OK - ret : 0;
-}
 
 #endif /* _LINUX_NOTIFIER_H */

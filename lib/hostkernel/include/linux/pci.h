@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * PCI functions and their drivers (Linux 6.1 names and errors). The functions are the
- * machine::PciFunction objects that the embedder named at boot.
+ * machine::PciFunction objects in BootConfig.
  */
 #ifndef _LINUX_PCI_H
 #define _LINUX_PCI_H
@@ -15,7 +15,6 @@
 #include <linux/list.h>
 #include <linux/mod_devicetable.h>
 #include <linux/module.h>
-#include <linux/pci_ids.h>
 #include <linux/pci_regs.h>
 #include <linux/stringify.h>
 #include <linux/types.h>
@@ -23,8 +22,8 @@
 #define PCI_DEVFN(slot, func) ((((slot)&0x1f) << 3) | ((func)&0x07))
 #define PCI_SLOT(devfn) (((devfn) >> 3) & 0x1f)
 #define PCI_FUNC(devfn) ((devfn)&0x07)
-#define PCI_DEVID(bus, devfn) ((((u16)(bus)) << 8) | (devfn))
 #define PCI_BUS_NUM(x) (((x) >> 8) & 0xff)
+#define PCI_DEVID(bus, devfn) ((((u16)(bus)) << 8) | (devfn))
 
 #define PCI_STD_RESOURCES 0
 #define PCI_ROM_RESOURCE 6
@@ -62,7 +61,7 @@ struct irq_affinity;
  * struct pci_error_handlers - callbacks around errors and resets
  * @reset_prepare, @reset_done: called by pci_reset_function(), with the device lock held
  *
- * The machine's bus reports no errors, so the others are never called.
+ * The machine's bus reports no errors, so the kernel calls no other callback of this struct.
  */
 struct pci_error_handlers {
 	pci_ers_result_t (*error_detected)(struct pci_dev *dev, pci_channel_state_t error);
@@ -83,7 +82,7 @@ struct pci_ops {
 
 /**
  * struct pci_bus - a root bus: the machine's functions are root-complex integrated endpoints
- * @self: the bridge to it, always NULL
+ * @self: the bridge above the bus, always NULL
  */
 struct pci_bus {
 	struct list_head node;
@@ -132,7 +131,10 @@ struct pci_dev {
 	unsigned int irq;
 	struct resource resource[DEVICE_COUNT_RESOURCE];
 
-	/* Constant bits are apart: TSan takes reading one for reading its neighbours. */
+	/*
+	 * Bits that never change have bytes of their own, since TSan takes a read of one bit for a
+	 * read of its neighbours.
+	 */
 	u8 multifunction : 1;
 	u8 eetlp_prefix_path : 1;
 	u8 is_physfn : 1;
@@ -145,7 +147,6 @@ struct pci_dev {
 	unsigned int ats_enabled : 1;
 	unsigned int pasid_enabled : 1;
 	unsigned int pri_enabled : 1;
-	unsigned int is_managed : 1;
 	unsigned int state_saved : 1;
 	atomic_t enable_cnt;
 	u16 ats_cap;
@@ -181,20 +182,8 @@ struct pci_driver {
 #define PCI_DEVICE(vend, dev)                                              \
 	.vendor = (vend), .device = (dev), .subvendor = (__u32)PCI_ANY_ID, \
 	.subdevice = (__u32)PCI_ANY_ID
-#define PCI_DEVICE_SUB(vend, dev, subvend, subdev) \
-	.vendor = (vend), .device = (dev), .subvendor = (subvend), .subdevice = (subdev)
-#define PCI_VDEVICE(vend, dev) PCI_DEVICE(PCI_VENDOR_ID_##vend, dev)
-#define PCI_DEVICE_DATA(vend, dev, data)                                \
-	PCI_DEVICE(PCI_VENDOR_ID_##vend, PCI_DEVICE_ID_##vend##_##dev), \
-		.driver_data = (unsigned long)(data)
-#ifndef __cplusplus
-#define PCI_DEVICE_CLASS(dev_class, dev_class_mask)                                               \
-	.vendor = (__u32)PCI_ANY_ID, .device = (__u32)PCI_ANY_ID, .subvendor = (__u32)PCI_ANY_ID, \
-	.subdevice = (__u32)PCI_ANY_ID, .class = (dev_class), .class_mask = (dev_class_mask)
-#endif
 
 #define to_pci_dev(n) container_of(n, struct pci_dev, dev)
-#define to_pci_bus(n) container_of(n, struct pci_bus, dev)
 
 #ifdef __cplusplus
 extern "C" {
@@ -202,16 +191,10 @@ extern "C" {
 
 extern struct bus_type pci_bus_type;
 #define dev_is_pci(d) ((d)->bus == &pci_bus_type)
-#define dev_is_pf(d) ((void)(d), false)
 
 static inline struct pci_driver *to_pci_driver(struct device_driver *drv)
 {
 	return drv ? container_of(drv, struct pci_driver, driver) : NULL;
-}
-
-static inline u16 pci_dev_id(struct pci_dev *dev)
-{
-	return PCI_DEVID(dev->bus->number, dev->devfn);
 }
 
 static inline int pci_domain_nr(struct pci_bus *bus)
@@ -224,7 +207,7 @@ static inline bool pci_is_root_bus(struct pci_bus *bus)
 	return !bus->parent;
 }
 
-/* Root-complex integrated endpoints have none. */
+/* NULL for root-complex integrated endpoints, which have no bridge above them. */
 static inline struct pci_dev *pci_upstream_bridge(struct pci_dev *dev)
 {
 	return pci_is_root_bus(dev->bus) ? NULL : dev->bus->self;
@@ -255,36 +238,17 @@ static inline void pci_set_drvdata(struct pci_dev *pdev, void *data)
 	dev_set_drvdata(&pdev->dev, data);
 }
 
-static inline int pci_channel_offline(struct pci_dev *pdev)
-{
-	return pdev->error_state != pci_channel_io_normal;
-}
-
 /* --- drivers --- */
 
 int __pci_register_driver(struct pci_driver *drv, struct module *owner, const char *mod_name);
 void pci_unregister_driver(struct pci_driver *drv);
 #define pci_register_driver(driver) \
 	__pci_register_driver(driver, THIS_MODULE, __stringify(KBUILD_MODNAME))
-#define module_pci_driver(__pci_driver) \
-	module_driver(__pci_driver, pci_register_driver, pci_unregister_driver)
 
-const struct pci_device_id *pci_match_id(const struct pci_device_id *ids, struct pci_dev *dev);
-
-/* --- finding functions --- */
+/* --- references to functions --- */
 
 struct pci_dev *pci_dev_get(struct pci_dev *dev);
 void pci_dev_put(struct pci_dev *dev);
-/* Drops @from, returns the next match with a reference, or NULL. */
-struct pci_dev *pci_get_device(unsigned int vendor, unsigned int device, struct pci_dev *from);
-struct pci_dev *pci_get_domain_bus_and_slot(int domain, unsigned int bus, unsigned int devfn);
-struct pci_dev *pci_get_slot(struct pci_bus *bus, unsigned int devfn);
-struct pci_bus *pci_find_bus(int domain, int busnr);
-#define for_each_pci_dev(d) while ((d = pci_get_device(PCI_ANY_ID, PCI_ANY_ID, d)) != NULL)
-
-/* Hot removal and re-discovery of the functions given at boot. */
-void pci_stop_and_remove_bus_device_locked(struct pci_dev *dev);
-unsigned int pci_rescan_bus(struct pci_bus *bus);
 
 /* --- configuration space: 0, or a positive PCIBIOS code --- */
 
@@ -295,12 +259,10 @@ unsigned int pci_rescan_bus(struct pci_bus *bus);
 #define PCIBIOS_BAD_REGISTER_NUMBER 0x87
 #define PCIBIOS_SET_FAILED 0x88
 #define PCIBIOS_BUFFER_TOO_SMALL 0x89
-int pcibios_err_to_errno(int err);
 
 int pci_read_config_byte(const struct pci_dev *dev, int where, u8 *val);
 int pci_read_config_word(const struct pci_dev *dev, int where, u16 *val);
 int pci_read_config_dword(const struct pci_dev *dev, int where, u32 *val);
-int pci_write_config_byte(const struct pci_dev *dev, int where, u8 val);
 int pci_write_config_word(const struct pci_dev *dev, int where, u16 val);
 int pci_write_config_dword(const struct pci_dev *dev, int where, u32 val);
 int pcie_capability_read_word(struct pci_dev *dev, int pos, u16 *val);
@@ -316,25 +278,19 @@ u16 pci_find_next_ext_capability(struct pci_dev *dev, u16 pos, int cap);
 
 int pci_enable_device(struct pci_dev *dev);
 int pci_enable_device_mem(struct pci_dev *dev);
-int pcim_enable_device(struct pci_dev *pdev);
 void pci_disable_device(struct pci_dev *dev);
-static inline int pci_is_enabled(struct pci_dev *pdev)
-{
-	return atomic_read(&pdev->enable_cnt) > 0;
-}
-static inline int pci_is_managed(struct pci_dev *pdev)
-{
-	return pdev->is_managed;
-}
 void pci_set_master(struct pci_dev *dev);
 void pci_clear_master(struct pci_dev *dev);
 
-/* 1: none is pending; 0: after a second some are. */
+/* 1 if no request is pending; 0 if some still are after a second. */
 int pci_wait_for_pending_transaction(struct pci_dev *dev);
 
 int pci_save_state(struct pci_dev *dev);
 void pci_restore_state(struct pci_dev *dev);
-/* -ENOTTY if the function cannot reset itself. The _locked form: the caller has the device lock. */
+/*
+ * -ENOTTY if the function cannot reset itself. The caller of the _locked form holds the device
+ * lock.
+ */
 int pcie_flr(struct pci_dev *dev);
 int pcie_reset_flr(struct pci_dev *dev, bool probe);
 int pci_reset_function(struct pci_dev *dev);
@@ -373,20 +329,14 @@ void __iomem *pci_iomap(struct pci_dev *dev, int bar, unsigned long maxlen);
 void __iomem *pci_iomap_range(struct pci_dev *dev, int bar, unsigned long offset,
 			      unsigned long maxlen);
 void pci_iounmap(struct pci_dev *dev, void __iomem *addr);
-void __iomem *pci_ioremap_bar(struct pci_dev *pdev, int bar);
-void __iomem *pcim_iomap(struct pci_dev *pdev, int bar, unsigned long maxlen);
-void pcim_iounmap(struct pci_dev *pdev, void __iomem *addr);
-int pcim_iomap_regions(struct pci_dev *pdev, int mask, const char *name);
-void pcim_iounmap_regions(struct pci_dev *pdev, int mask);
-void __iomem *const *pcim_iomap_table(struct pci_dev *pdev);
 
 /* --- interrupts --- */
 
 /**
  * pci_alloc_irq_vectors_affinity() - enable MSI-X or MSI and allocate interrupt numbers
- * @min_vecs: fewest acceptable, at least 1
- * @max_vecs: most wanted
- * @flags: PCI_IRQ_MSIX, PCI_IRQ_MSI; both: MSI-X is tried first
+ * @min_vecs: lowest acceptable number, at least 1
+ * @max_vecs: highest wanted number
+ * @flags: PCI_IRQ_MSIX, PCI_IRQ_MSI; with both, MSI-X is tried first
  *
  * Return: number allocated; -ERANGE for a bad range; -ENOSPC if the function has fewer than
  * @min_vecs, or none of the kinds; -EINVAL if vectors are allocated already.
@@ -401,30 +351,13 @@ static inline int pci_alloc_irq_vectors(struct pci_dev *dev, unsigned int min_ve
 }
 /* Interrupt number of vector @nr, or -EINVAL. */
 int pci_irq_vector(struct pci_dev *dev, unsigned int nr);
-/* Every handler must be gone; warns otherwise. */
+/* Warns if a handler is still installed. */
 void pci_free_irq_vectors(struct pci_dev *dev);
 int pci_msi_vec_count(struct pci_dev *dev);
 int pci_msix_vec_count(struct pci_dev *dev);
 
-static inline bool pci_dev_msi_enabled(struct pci_dev *pci_dev)
-{
-	return pci_dev->msi_enabled || pci_dev->msix_enabled;
-}
-
-static inline int pci_num_vf(struct pci_dev *dev)
-{
-	return 0;
-}
-
 #ifdef __cplusplus
 }
 #endif
-
-#define pci_printk(level, pdev, fmt, arg...) dev_printk(level, &(pdev)->dev, fmt, ##arg)
-#define pci_err(pdev, fmt, arg...) dev_err(&(pdev)->dev, fmt, ##arg)
-#define pci_warn(pdev, fmt, arg...) dev_warn(&(pdev)->dev, fmt, ##arg)
-#define pci_notice(pdev, fmt, arg...) dev_notice(&(pdev)->dev, fmt, ##arg)
-#define pci_info(pdev, fmt, arg...) dev_info(&(pdev)->dev, fmt, ##arg)
-#define pci_dbg(pdev, fmt, arg...) dev_dbg(&(pdev)->dev, fmt, ##arg)
 
 #endif /* _LINUX_PCI_H */

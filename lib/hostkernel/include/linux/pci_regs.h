@@ -98,7 +98,6 @@
 #define PCI_EXP_DEVCTL2 0x28
 
 #define PCI_EXT_CAP_ID(header) ((header)&0x0000ffff)
-#define PCI_EXT_CAP_VER(header) (((header) >> 16) & 0xf)
 #define PCI_EXT_CAP_NEXT(header) (((header) >> 20) & 0xffc)
 #define PCI_EXT_CAP_ID_ERR 0x01
 #define PCI_EXT_CAP_ID_DSN 0x03

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Memory types of the host's mappings cannot be chosen: the requests are accepted. Page tables of
- * processes have four or five levels, as the machine was booted (user_table.h).
+ * A process cannot choose the memory type of its mappings, so the functions here accept each
+ * request and do nothing. Page tables of processes have four or five levels, as BootConfig says
+ * (user_table.h).
  */
 #ifndef _LINUX_PGTABLE_H
 #define _LINUX_PGTABLE_H
@@ -9,9 +10,6 @@
 #include <linux/mm_types.h>
 
 #define pgprot_noncached(prot) (prot)
-#define pgprot_writecombine(prot) (prot)
-#define pgprot_device(prot) (prot)
-#define pgprot_decrypted(prot) (prot)
 
 WD_BEGIN_DECLS
 extern unsigned int wd_pgtable_levels;

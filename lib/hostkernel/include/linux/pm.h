@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Power management of devices: a driver's callbacks for sleep of the machine. System sleep only;
- * the machine is put to sleep by the embedder (hostkernel::systemSleep()).
+ * Power management of devices: callbacks for sleep of the whole machine, and no other kind.
+ * hostkernel::systemSleep() puts the machine to sleep.
  */
 #ifndef _LINUX_PM_H
 #define _LINUX_PM_H
@@ -11,9 +11,10 @@ struct device;
 /**
  * struct dev_pm_ops - callbacks of a bus, or of a driver
  *
- * On the way down each callback runs for a device after the callbacks of all devices that depend on
- * it (children, consumers of its links), on the way up before theirs. Interrupts are off in the
- * noirq ones. The hosted kernel calls the callbacks of suspend and resume; it does not hibernate.
+ * When the machine goes to sleep, a device's callback runs after those of all devices that depend
+ * on it (children, consumers of its links); at wake-up it runs before theirs. Interrupts are off in
+ * the noirq callbacks. The hosted kernel does not hibernate, so it calls only the callbacks for
+ * suspend and resume.
  */
 struct dev_pm_ops {
 	int (*prepare)(struct device *dev);
@@ -41,7 +42,6 @@ struct dev_pm_ops {
 	int (*runtime_idle)(struct device *dev);
 };
 
-#define pm_ptr(_ptr) (_ptr)
 #define pm_sleep_ptr(_ptr) (_ptr)
 
 #define SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)                              \

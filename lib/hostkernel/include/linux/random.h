@@ -7,9 +7,7 @@
 
 WD_BEGIN_DECLS
 void get_random_bytes(void *buf, size_t len);
-u32 get_random_u32(void);
 u64 get_random_u64(void);
 WD_END_DECLS
-#define prandom_u32_max(ceil) ((u32)(((u64)get_random_u32() * (ceil)) >> 32))
 
 #endif /* _LINUX_RANDOM_H_HOSTED */

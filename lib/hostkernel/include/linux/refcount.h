@@ -1,21 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Counters that saturate and WARN instead of wrapping or coming back from zero. */
+/* Reference counters. Where a counter would wrap or go up from zero, it saturates and WARNs. */
 #ifndef _LINUX_REFCOUNT_H
 #define _LINUX_REFCOUNT_H
 
 #include <linux/atomic.h>
 #include <linux/types.h>
 
-struct mutex;
-struct spinlock;
-
-typedef struct refcount_struct {
+typedef struct {
 	atomic_t refs;
 } refcount_t;
 
-/* clang-format off */
-#define REFCOUNT_INIT(n) { .refs = ATOMIC_INIT(n) }
-/* clang-format on */
 #define REFCOUNT_SATURATED (-0x40000000)
 
 static inline void refcount_set(refcount_t *r, int n)
@@ -36,10 +30,6 @@ __must_check bool refcount_inc_not_zero(refcount_t *r);
 __must_check bool refcount_sub_and_test(int i, refcount_t *r);
 __must_check bool refcount_dec_and_test(refcount_t *r);
 void refcount_dec(refcount_t *r);
-__must_check bool refcount_dec_if_one(refcount_t *r);
-__must_check bool refcount_dec_not_one(refcount_t *r);
-__must_check bool refcount_dec_and_mutex_lock(refcount_t *r, struct mutex *lock);
-__must_check bool refcount_dec_and_lock(refcount_t *r, struct spinlock *lock);
 WD_END_DECLS
 
 #endif /* _LINUX_REFCOUNT_H */

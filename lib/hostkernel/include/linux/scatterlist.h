@@ -15,7 +15,7 @@
 /**
  * struct scatterlist - one piece
  * @page: first page; NULL: not set
- * @end: the last entry of its list
+ * @end: set in the last entry of a list
  * @offset, @length: bytes
  * @dma_address, @dma_length: the segment, after dma_map_sg()
  */
@@ -28,32 +28,14 @@ struct scatterlist {
 	unsigned int dma_length;
 };
 
-struct sg_table {
-	struct scatterlist *sgl;
-	unsigned int nents;
-	unsigned int orig_nents;
-};
-
 #define sg_dma_address(sg) ((sg)->dma_address)
 #define sg_dma_len(sg) ((sg)->dma_length)
 #define for_each_sg(list, sg, nr, i) \
 	for ((i) = 0, (sg) = (list); (i) < (nr); (i)++, (sg) = sg_next(sg))
-#define for_each_sgtable_sg(sgt, sg, i) for_each_sg ((sgt)->sgl, sg, (sgt)->orig_nents, i)
-#define for_each_sgtable_dma_sg(sgt, sg, i) for_each_sg ((sgt)->sgl, sg, (sgt)->nents, i)
 
 static inline struct scatterlist *sg_next(struct scatterlist *sg)
 {
 	return sg->end ? NULL : sg + 1;
-}
-
-static inline bool sg_is_last(struct scatterlist *sg)
-{
-	return sg->end;
-}
-
-static inline void sg_mark_end(struct scatterlist *sg)
-{
-	sg->end = true;
 }
 
 static inline void sg_init_table(struct scatterlist *sgl, unsigned int nents)
@@ -114,7 +96,7 @@ static inline int sg_nents(struct scatterlist *sg)
 	return nents;
 }
 
-/* Entries that hold the first @len bytes, -EINVAL if there are fewer. */
+/* Number of entries that hold the first @len bytes; -EINVAL if the list has fewer bytes. */
 static inline int sg_nents_for_len(struct scatterlist *sg, u64 len)
 {
 	u64 total = 0;
@@ -132,38 +114,16 @@ static inline int sg_nents_for_len(struct scatterlist *sg, u64 len)
 }
 
 WD_BEGIN_DECLS
-/* A list of new pages, NULL without memory or for a length of 0. @nent_p may be NULL. */
+/*
+ * A list of new pages for @length bytes; NULL without memory or for a length of 0. @nent_p may be
+ * NULL.
+ */
 struct scatterlist *sgl_alloc(unsigned long long length, gfp_t gfp, unsigned int *nent_p);
 void sgl_free(struct scatterlist *sgl);
-/* Bytes copied. */
+/* Both return the number of bytes copied. */
 size_t sg_copy_to_buffer(struct scatterlist *sgl, unsigned int nents, void *buf, size_t buflen);
 size_t sg_copy_from_buffer(struct scatterlist *sgl, unsigned int nents, const void *buf,
 			   size_t buflen);
 WD_END_DECLS
-
-/* -EINVAL for an empty table. */
-static inline int sg_alloc_table(struct sg_table *table, unsigned int nents, gfp_t gfp)
-{
-	table->sgl = NULL;
-	table->nents = 0;
-	table->orig_nents = 0;
-	if (!nents)
-		return -EINVAL;
-	table->sgl = (struct scatterlist *)kvmalloc_array(nents, sizeof(*table->sgl), gfp);
-	if (!table->sgl)
-		return -ENOMEM;
-	sg_init_table(table->sgl, nents);
-	table->nents = nents;
-	table->orig_nents = nents;
-	return 0;
-}
-
-static inline void sg_free_table(struct sg_table *table)
-{
-	kvfree(table->sgl);
-	table->sgl = NULL;
-	table->nents = 0;
-	table->orig_nents = 0;
-}
 
 #endif /* _LINUX_SCATTERLIST_H */

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Tasks. `current` is the calling thread; its fields have the process that it works for. */
+/*
+ * Tasks. `current` is the task of the calling thread; its fields describe the process that it works
+ * for.
+ */
 #ifndef _LINUX_SCHED_H_HOSTED
 #define _LINUX_SCHED_H_HOSTED
 
@@ -58,7 +61,7 @@ struct task_struct {
 	struct wd_host_mutex wd_mutex;
 	struct wd_host_cond wd_cond;
 	bool wd_on_behalf;	  /* inside a system call of a caller */
-	bool wd_owns_signal;	  /* @signal goes with this task */
+	bool wd_owns_signal;	  /* freeing the task frees @signal too */
 	unsigned int wd_fail_nth; /* /proc/thread-self/fail-nth */
 };
 
@@ -66,8 +69,6 @@ WD_BEGIN_DECLS
 struct task_struct *get_current(void);
 void schedule(void);
 long schedule_timeout(long timeout);
-long schedule_timeout_interruptible(long timeout);
-long schedule_timeout_uninterruptible(long timeout);
 void wd_set_current_state(unsigned int state);
 int wake_up_process(struct task_struct *task);
 void __put_task_struct(struct task_struct *task);
@@ -80,7 +81,6 @@ WD_END_DECLS
 #endif
 #define set_current_state(state) wd_set_current_state(state)
 #define __set_current_state(state) wd_set_current_state(state)
-#define need_resched() 0
 
 static inline struct task_struct *get_task_struct(struct task_struct *task)
 {
@@ -93,18 +93,5 @@ static inline void put_task_struct(struct task_struct *task)
 	if (refcount_dec_and_test(&task->usage))
 		__put_task_struct(task);
 }
-
-static inline pid_t task_pid_nr(struct task_struct *task)
-{
-	return task->pid;
-}
-
-static inline pid_t task_tgid_nr(struct task_struct *task)
-{
-	return task->tgid;
-}
-
-#define task_pid_vnr(task) task_pid_nr(task)
-#define task_tgid_vnr(task) task_tgid_nr(task)
 
 #endif /* _LINUX_SCHED_H_HOSTED */

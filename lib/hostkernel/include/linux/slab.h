@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Every allocation is counted; one that is left at shutdown is a leak. Freed memory is poisoned. */
+/*
+ * The kernel counts every allocation: one that is left at shutdown is a leak. It poisons freed
+ * memory.
+ */
 #ifndef _LINUX_SLAB_H
 #define _LINUX_SLAB_H
 
@@ -13,17 +16,16 @@
 #define ZERO_OR_NULL_PTR(x) ((unsigned long)(x) <= (unsigned long)ZERO_SIZE_PTR)
 
 WD_BEGIN_DECLS
-/* Above KMALLOC_MAX_SIZE: NULL (use the kv form). Powers of two from 64 to 4096 are aligned. */
+/*
+ * NULL above KMALLOC_MAX_SIZE: use kvmalloc() there. Sizes that are powers of two from 64 to 4096
+ * are aligned to their size.
+ */
 __must_check void *__kmalloc(size_t size, gfp_t flags);
-__must_check void *krealloc(const void *p, size_t size, gfp_t flags);
 void kfree(const void *p);
 void kfree_sensitive(const void *p);
 size_t ksize(const void *p);
 __must_check void *kvmalloc(size_t size, gfp_t flags);
 void kvfree(const void *p);
-__must_check void *vmalloc(unsigned long size);
-__must_check void *vzalloc(unsigned long size);
-void vfree(const void *p);
 WD_END_DECLS
 
 static inline void *kmalloc(size_t size, gfp_t flags)
@@ -36,18 +38,6 @@ static inline void *kzalloc(size_t size, gfp_t flags)
 	return __kmalloc(size, flags | __GFP_ZERO);
 }
 
-static inline void *kmalloc_node(size_t size, gfp_t flags, int node)
-{
-	(void)node;
-	return __kmalloc(size, flags);
-}
-
-static inline void *kzalloc_node(size_t size, gfp_t flags, int node)
-{
-	(void)node;
-	return __kmalloc(size, flags | __GFP_ZERO);
-}
-
 static inline void *kmalloc_array(size_t n, size_t size, gfp_t flags)
 {
 	return __kmalloc(size_mul(n, size), flags);
@@ -56,11 +46,6 @@ static inline void *kmalloc_array(size_t n, size_t size, gfp_t flags)
 static inline void *kcalloc(size_t n, size_t size, gfp_t flags)
 {
 	return __kmalloc(size_mul(n, size), flags | __GFP_ZERO);
-}
-
-static inline void *krealloc_array(void *p, size_t n, size_t size, gfp_t flags)
-{
-	return krealloc(p, size_mul(n, size), flags);
 }
 
 static inline void *kvzalloc(size_t size, gfp_t flags)

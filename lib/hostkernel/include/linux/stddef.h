@@ -7,9 +7,5 @@
 
 #define sizeof_field(type, member) sizeof(((type *)0)->member)
 #define offsetofend(type, member) (offsetof(type, member) + sizeof_field(type, member))
-#define struct_group(name, ...) __struct_group(/* no tag */, name, /* no attrs */, __VA_ARGS__)
-#ifndef DECLARE_FLEX_ARRAY
-#define DECLARE_FLEX_ARRAY(type, name) __DECLARE_FLEX_ARRAY(type, name)
-#endif
 
 #endif /* _LINUX_STDDEF_H_HOSTED */

@@ -40,29 +40,16 @@ struct sysfs_ops {
 	{ .attr = { .name = __stringify(_name), .mode = (_mode) }, .show = _show, .store = _store }
 #define __ATTR_RO(_name) __ATTR(_name, 0444, _name##_show, NULL)
 #define __ATTR_RO_MODE(_name, _mode) __ATTR(_name, _mode, _name##_show, NULL)
-#define __ATTR_WO(_name) __ATTR(_name, 0200, NULL, _name##_store)
 #define __ATTR_RW(_name) __ATTR(_name, 0644, _name##_show, _name##_store)
-#define __ATTR_NULL { .attr = { .name = NULL } }
 /* clang-format on */
-#define sysfs_attr_init(attr) \
-	do {                  \
-	} while (0)
-#define __ATTRIBUTE_GROUPS(_name) \
-	static const struct attribute_group *_name##_groups[] = {&_name##_group, NULL}
-#define ATTRIBUTE_GROUPS(_name)                                                       \
-	static const struct attribute_group _name##_group = {.attrs = _name##_attrs}; \
-	__ATTRIBUTE_GROUPS(_name)
 
 WD_BEGIN_DECLS
 int __must_check sysfs_create_file(struct kobject *kobj, const struct attribute *attr);
 void sysfs_remove_file(struct kobject *kobj, const struct attribute *attr);
-int __must_check sysfs_create_files(struct kobject *kobj, const struct attribute *const *attr);
-void sysfs_remove_files(struct kobject *kobj, const struct attribute *const *attr);
 int __must_check sysfs_create_group(struct kobject *kobj, const struct attribute_group *grp);
 void sysfs_remove_group(struct kobject *kobj, const struct attribute_group *grp);
 int __must_check sysfs_create_groups(struct kobject *kobj, const struct attribute_group **groups);
 void sysfs_remove_groups(struct kobject *kobj, const struct attribute_group **groups);
-int sysfs_update_group(struct kobject *kobj, const struct attribute_group *grp);
 int __must_check sysfs_create_link(struct kobject *kobj, struct kobject *target, const char *name);
 int __must_check sysfs_create_link_nowarn(struct kobject *kobj, struct kobject *target,
 					  const char *name);
@@ -71,7 +58,6 @@ int sysfs_add_link_to_group(struct kobject *kobj, const char *group_name, struct
 			    const char *link_name);
 void sysfs_remove_link_from_group(struct kobject *kobj, const char *group_name,
 				  const char *link_name);
-void sysfs_notify(struct kobject *kobj, const char *dir, const char *attr);
 __printf(2, 3) int sysfs_emit(char *buf, const char *fmt, ...);
 __printf(3, 4) int sysfs_emit_at(char *buf, int at, const char *fmt, ...);
 WD_END_DECLS

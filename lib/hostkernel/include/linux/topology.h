@@ -3,7 +3,6 @@
 #define _LINUX_TOPOLOGY_H
 
 #include <linux/compiler.h>
-#include <linux/nodemask.h>
 #include <linux/numa.h>
 
 #define LOCAL_DISTANCE 10

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Kernel types over the system's uapi types. libc includes this file too (<signal.h> does), so it
- * defines no macro that a program could trip over. dev_t has libc's width.
+ * Kernel types, on top of the system's uapi types. The C library includes this file too (<signal.h>
+ * does), so it defines no macro that would disturb a program. dev_t is as wide as in the C library.
  */
 #ifndef _LINUX_TYPES_H_HOSTED
 #define _LINUX_TYPES_H_HOSTED
@@ -16,8 +16,6 @@ typedef __u8 u8;
 typedef __u16 u16;
 typedef __u32 u32;
 typedef __u64 u64;
-typedef __s8 s8;
-typedef __s16 s16;
 typedef __s32 s32;
 typedef __s64 s64;
 
@@ -27,17 +25,13 @@ typedef long loff_t;
 typedef int pid_t;
 typedef unsigned int uid_t;
 typedef unsigned int gid_t;
-typedef unsigned int mode_t;
 typedef unsigned long dev_t;
 typedef unsigned short umode_t;
 typedef unsigned int gfp_t;
-typedef unsigned int slab_flags_t;
 typedef unsigned int fmode_t;
 typedef u64 phys_addr_t;
 typedef u64 dma_addr_t;
 typedef phys_addr_t resource_size_t;
-typedef unsigned long pgoff_t;
-typedef u64 sector_t;
 
 typedef struct {
 	int counter;
@@ -55,14 +49,6 @@ struct list_head {
 	struct list_head *next, *prev;
 };
 
-struct hlist_node {
-	struct hlist_node *next, **pprev;
-};
-
-struct hlist_head {
-	struct hlist_node *first;
-};
-
 struct callback_head {
 	struct callback_head *next;
 	void (*func)(struct callback_head *head);
@@ -73,6 +59,5 @@ struct callback_head {
 #define BITS_PER_LONG 64
 #endif
 #define BITS_TO_LONGS(nr) (((nr) + BITS_PER_LONG - 1) / BITS_PER_LONG)
-#define DECLARE_BITMAP(name, bits) unsigned long name[BITS_TO_LONGS(bits)]
 
 #endif /* _LINUX_TYPES_H_HOSTED */

@@ -16,14 +16,4 @@ static inline bool uid_eq(kuid_t a, kuid_t b)
 	return a.val == b.val;
 }
 
-static inline uid_t __kuid_val(kuid_t uid)
-{
-	return uid.val;
-}
-
-static inline gid_t __kgid_val(kgid_t gid)
-{
-	return gid.val;
-}
-
 #endif /* _LINUX_UIDGID_H */

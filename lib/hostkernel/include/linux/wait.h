@@ -20,7 +20,6 @@ struct wait_queue_entry {
 	wait_queue_func_t func;
 	struct list_head entry;
 };
-typedef struct wait_queue_entry wait_queue_entry_t;
 
 struct wait_queue_head {
 	spinlock_t lock;
@@ -40,38 +39,23 @@ void init_wait_entry(struct wait_queue_entry *entry, int flags);
 void add_wait_queue(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 void remove_wait_queue(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 long prepare_to_wait_event(struct wait_queue_head *wq, struct wait_queue_entry *entry, int state);
-void prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, int state);
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry);
 int autoremove_wake_function(struct wait_queue_entry *entry, unsigned int mode, int flags,
 			     void *key);
 int default_wake_function(struct wait_queue_entry *entry, unsigned int mode, int flags, void *key);
-/* @nr_exclusive: how many exclusive waiters to wake, 0 = all. */
+/* @nr_exclusive: number of exclusive waiters to wake; 0 wakes all. */
 int __wake_up(struct wait_queue_head *wq, unsigned int mode, int nr_exclusive, void *key);
-bool waitqueue_active(struct wait_queue_head *wq);
 WD_END_DECLS
 
-#define wq_has_sleeper(wq)            \
-	({                            \
-		smp_mb();             \
-		waitqueue_active(wq); \
-	})
-
-#define DEFINE_WAIT(name)             \
-	struct wait_queue_entry name; \
-	init_wait_entry(&name, 0)
-
 #define wake_up(wq) __wake_up(wq, TASK_NORMAL, 1, NULL)
-#define wake_up_nr(wq, nr) __wake_up(wq, TASK_NORMAL, nr, NULL)
 #define wake_up_all(wq) __wake_up(wq, TASK_NORMAL, 0, NULL)
-#define wake_up_locked(wq) __wake_up(wq, TASK_NORMAL, 1, NULL)
 #define wake_up_interruptible(wq) __wake_up(wq, TASK_INTERRUPTIBLE, 1, NULL)
-#define wake_up_interruptible_all(wq) __wake_up(wq, TASK_INTERRUPTIBLE, 0, NULL)
-#define wake_up_poll(wq, m) __wake_up(wq, TASK_NORMAL, 1, (void *)(uintptr_t)(m))
 #define wake_up_interruptible_poll(wq, m) \
 	__wake_up(wq, TASK_INTERRUPTIBLE, 1, (void *)(uintptr_t)(m))
 
 /*
- * @timeout in jiffies; the value is the remaining time (at least 1 if the condition holds), or 0.
+ * @timeout is in jiffies. The value is the remaining time, at least 1 if the condition holds, or 0
+ * if the time is over.
  */
 #define __wd_wait(wq, condition, state, flags, timeout, before, after)               \
 	({                                                                           \
@@ -112,15 +96,6 @@ WD_END_DECLS
 		__wd_res < 0 ? (int)__wd_res : 0;                                  \
 	})
 #define wait_event_killable(wq, condition) wait_event_interruptible(wq, condition)
-#define wait_event_interruptible_exclusive(wq, condition)                                          \
-	({                                                                                         \
-		long __wd_res = 1;                                                                 \
-		might_sleep();                                                                     \
-		if (!(condition))                                                                  \
-			__wd_res = __wd_wait(wq, condition, TASK_INTERRUPTIBLE, WQ_FLAG_EXCLUSIVE, \
-					     MAX_SCHEDULE_TIMEOUT, , );                            \
-		__wd_res < 0 ? (int)__wd_res : 0;                                                  \
-	})
 #define wait_event_timeout(wq, condition, timeout)                                               \
 	({                                                                                       \
 		long __wd_res = (timeout);                                                       \
@@ -132,22 +107,5 @@ WD_END_DECLS
 			__wd_res = 1;                                                            \
 		__wd_res;                                                                        \
 	})
-#define wait_event_interruptible_timeout(wq, condition, timeout)                                  \
-	({                                                                                        \
-		long __wd_res = (timeout);                                                        \
-		might_sleep();                                                                    \
-		if (!(condition))                                                                 \
-			__wd_res = __wd_wait(wq, condition, TASK_INTERRUPTIBLE, 0, __wd_res, , ); \
-		else if (!__wd_res)                                                               \
-			__wd_res = 1;                                                             \
-		__wd_res;                                                                         \
-	})
-#define wait_event_lock_irq(wq, condition, lock)                                        \
-	do {                                                                            \
-		if (!(condition))                                                       \
-			(void)__wd_wait(wq, condition, TASK_UNINTERRUPTIBLE, 0,         \
-					MAX_SCHEDULE_TIMEOUT, spin_unlock_irq(&(lock)), \
-					spin_lock_irq(&(lock)));                        \
-	} while (0)
 
 #endif /* _LINUX_WAIT_H */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Work items run on real threads; one item never runs on two threads at once. */
+/* Threads run the work items. One item never runs on two threads at once. */
 #ifndef _LINUX_WORKQUEUE_H
 #define _LINUX_WORKQUEUE_H
 
@@ -17,7 +17,7 @@ struct work_struct {
 	atomic_long_t data; /* bit 0: pending */
 	struct list_head entry;
 	work_func_t func;
-	struct workqueue_struct *wq; /* where it was queued last */
+	struct workqueue_struct *wq; /* the queue that had it last */
 	u64 seq;
 	int cancelling;
 };
@@ -25,7 +25,7 @@ struct work_struct {
 struct delayed_work {
 	struct work_struct work;
 	struct workqueue_struct *wq;
-	u64 due_ns; /* 0: the timer is not armed */
+	u64 due_ns; /* when the timer is due; 0 if it is not armed */
 	struct list_head timer_entry;
 };
 
@@ -48,6 +48,7 @@ extern struct workqueue_struct *system_wq;
 extern struct workqueue_struct *system_long_wq;
 extern struct workqueue_struct *system_unbound_wq;
 extern struct workqueue_struct *system_highpri_wq;
+extern struct workqueue_struct *system_freezable_wq;
 
 void wd_init_work(struct work_struct *work, work_func_t func);
 void wd_init_delayed_work(struct delayed_work *dwork, work_func_t func);
@@ -59,36 +60,21 @@ bool queue_delayed_work_on(int cpu, struct workqueue_struct *wq, struct delayed_
 			   unsigned long delay);
 bool mod_delayed_work_on(int cpu, struct workqueue_struct *wq, struct delayed_work *dwork,
 			 unsigned long delay);
-void flush_workqueue(struct workqueue_struct *wq);
 void drain_workqueue(struct workqueue_struct *wq);
 bool flush_work(struct work_struct *work);
-bool cancel_work(struct work_struct *work);
 bool cancel_work_sync(struct work_struct *work);
-bool flush_delayed_work(struct delayed_work *dwork);
-bool cancel_delayed_work(struct delayed_work *dwork);
 bool cancel_delayed_work_sync(struct delayed_work *dwork);
-unsigned int work_busy(struct work_struct *work);
-struct work_struct *current_work(void);
 WD_END_DECLS
 
 #define INIT_WORK(work, func) wd_init_work(work, func)
-#define INIT_WORK_ONSTACK(work, func) wd_init_work(work, func)
-#define destroy_work_on_stack(work) \
-	do {                        \
-	} while (0)
 #define INIT_DELAYED_WORK(dwork, func) wd_init_delayed_work(dwork, func)
 /* clang-format off */
 #define __WORK_INITIALIZER(n, f) { { 0 }, LIST_HEAD_INIT((n).entry), (f), NULL, 0, 0 }
-#define __DELAYED_WORK_INITIALIZER(n, f) \
-	{ __WORK_INITIALIZER((n).work, f), NULL, 0, LIST_HEAD_INIT((n).timer_entry) }
 /* clang-format on */
 #define DECLARE_WORK(n, f) struct work_struct n = __WORK_INITIALIZER(n, f)
-#define DECLARE_DELAYED_WORK(n, f) struct delayed_work n = __DELAYED_WORK_INITIALIZER(n, f)
 
 #define alloc_ordered_workqueue(fmt, flags, args...) \
 	alloc_workqueue(fmt, WQ_UNBOUND | __WQ_ORDERED | (flags), 1, ##args)
-#define create_workqueue(name) alloc_workqueue("%s", WQ_MEM_RECLAIM, 1, (name))
-#define create_singlethread_workqueue(name) alloc_ordered_workqueue("%s", WQ_MEM_RECLAIM, name)
 
 static inline bool queue_work(struct workqueue_struct *wq, struct work_struct *work)
 {
@@ -121,12 +107,5 @@ static inline struct delayed_work *to_delayed_work(struct work_struct *work)
 {
 	return container_of(work, struct delayed_work, work);
 }
-
-static inline bool work_pending(struct work_struct *work)
-{
-	return atomic_long_read(&work->data) & 1;
-}
-
-#define delayed_work_pending(w) work_pending(&(w)->work)
 
 #endif /* _LINUX_WORKQUEUE_H */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * XArray: a radix tree of 64-slot nodes. Reads take no lock (RCU); writes take xa_lock. Marks,
- * multi-index entries and the xas_ interface are left out.
+ * XArray: a radix tree of 64-slot nodes. Readers take no lock (RCU); writers take xa_lock. There
+ * are no marks, no multi-index entries and no xas_ functions.
  */
 #ifndef _LINUX_XARRAY_H
 #define _LINUX_XARRAY_H
@@ -52,10 +52,11 @@ typedef unsigned int xa_mark_t;
 /* clang-format on */
 #define DEFINE_XARRAY_FLAGS(name, flags) struct xarray name = XARRAY_INIT(name, flags)
 #define DEFINE_XARRAY(name) DEFINE_XARRAY_FLAGS(name, 0)
-#define DEFINE_XARRAY_ALLOC(name) DEFINE_XARRAY_FLAGS(name, XA_FLAGS_ALLOC)
-#define DEFINE_XARRAY_ALLOC1(name) DEFINE_XARRAY_FLAGS(name, XA_FLAGS_ALLOC1)
 
-/* Entries with the low bits 10 are internal: errors and the zero (reserved) entry. */
+/*
+ * Entries whose low two bits are 10 are internal: errors and the zero entry, which reserves an
+ * index.
+ */
 static inline void *xa_mk_internal(unsigned long v)
 {
 	return (void *)((v << 2) | 2);
@@ -67,7 +68,6 @@ static inline bool xa_is_internal(const void *entry)
 }
 
 #define XA_ZERO_ENTRY xa_mk_internal(257)
-#define XA_RETRY_ENTRY xa_mk_internal(256)
 #define XA_ERROR(errno) ((void *)(((unsigned long)(long)(errno) << 2) | 2))
 
 static inline bool xa_is_zero(const void *entry)
@@ -97,11 +97,6 @@ static inline unsigned long xa_to_value(const void *entry)
 	return (unsigned long)entry >> 1;
 }
 
-static inline bool xa_is_value(const void *entry)
-{
-	return ((unsigned long)entry & 1) != 0;
-}
-
 static inline void xa_init_flags(struct xarray *xa, gfp_t flags)
 {
 	spin_lock_init(&xa->xa_lock);
@@ -118,40 +113,30 @@ WD_BEGIN_DECLS
 void *xa_load(struct xarray *xa, unsigned long index);
 void *xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp);
 void *xa_erase(struct xarray *xa, unsigned long index);
-void *xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry, gfp_t gfp);
 int __must_check xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp);
 int __must_check xa_reserve(struct xarray *xa, unsigned long index, gfp_t gfp);
 void xa_release(struct xarray *xa, unsigned long index);
 int __must_check xa_alloc(struct xarray *xa, u32 *id, void *entry, struct xa_limit limit,
 			  gfp_t gfp);
-int __must_check xa_alloc_cyclic(struct xarray *xa, u32 *id, void *entry, struct xa_limit limit,
-				 u32 *next, gfp_t gfp);
 /* @filter must be XA_PRESENT. */
 void *xa_find(struct xarray *xa, unsigned long *index, unsigned long max, xa_mark_t filter);
 void *xa_find_after(struct xarray *xa, unsigned long *index, unsigned long max, xa_mark_t filter);
 bool xa_empty(const struct xarray *xa);
 void xa_destroy(struct xarray *xa);
 
-/* With xa_lock held. They do not drop it: allocation does not sleep here. */
+/*
+ * The caller holds xa_lock. In Linux these may drop it to allocate memory; here they do not, since
+ * allocation does not sleep.
+ */
 void *__xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp);
 void *__xa_erase(struct xarray *xa, unsigned long index);
-void *__xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry, gfp_t gfp);
 int __must_check __xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp);
 int __must_check __xa_alloc(struct xarray *xa, u32 *id, void *entry, struct xa_limit limit,
 			    gfp_t gfp);
 WD_END_DECLS
 
-#define xa_trylock(xa) spin_trylock(&(xa)->xa_lock)
 #define xa_lock(xa) spin_lock(&(xa)->xa_lock)
 #define xa_unlock(xa) spin_unlock(&(xa)->xa_lock)
-#define xa_lock_irq(xa) spin_lock_irq(&(xa)->xa_lock)
-#define xa_unlock_irq(xa) spin_unlock_irq(&(xa)->xa_lock)
-#define xa_lock_irqsave(xa, flags) spin_lock_irqsave(&(xa)->xa_lock, flags)
-#define xa_unlock_irqrestore(xa, flags) spin_unlock_irqrestore(&(xa)->xa_lock, flags)
-#define xa_store_irq(xa, index, entry, gfp) xa_store(xa, index, entry, gfp)
-#define xa_erase_irq(xa, index) xa_erase(xa, index)
-#define xa_alloc_irq(xa, id, entry, limit, gfp) xa_alloc(xa, id, entry, limit, gfp)
-#define xa_insert_irq(xa, index, entry, gfp) xa_insert(xa, index, entry, gfp)
 
 #ifdef __cplusplus
 #define __WD_XA_ENTRY(entry, call) ((entry) = static_cast<decltype(entry)>(call))

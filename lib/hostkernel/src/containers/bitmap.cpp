@@ -5,7 +5,7 @@
 namespace
 {
 
-/* First bit at or after @offset that differs from @invert's, or @size. */
+/* The first set bit at or after @offset, or @size. With @invert all ones, the first clear bit. */
 unsigned long findNext(const unsigned long *addr, unsigned long size, unsigned long offset,
 		       unsigned long invert)
 {
@@ -24,56 +24,11 @@ unsigned long findNext(const unsigned long *addr, unsigned long size, unsigned l
 	}
 }
 
-/* The valid bits of word @i of a map of @nbits. */
-unsigned long maskOf(unsigned int i, unsigned int nbits)
-{
-	unsigned int left = nbits - i * BITS_PER_LONG;
-
-	return left >= BITS_PER_LONG ? ~0UL : (1UL << left) - 1;
-}
-
-template <class Operation>
-bool combine(unsigned long *dst, const unsigned long *a, const unsigned long *b, unsigned int nbits,
-	     Operation operation)
-{
-	unsigned long any = 0;
-
-	for (unsigned int i = 0; i < BITS_TO_LONGS(nbits); i++) {
-		dst[i] = operation(a[i], b[i]);
-		any |= dst[i] & maskOf(i, nbits);
-	}
-	return any != 0;
-}
-
 } // namespace
-
-unsigned long find_next_bit(const unsigned long *addr, unsigned long size, unsigned long offset)
-{
-	return findNext(addr, size, offset, 0);
-}
-
-unsigned long find_next_zero_bit(const unsigned long *addr, unsigned long size,
-				 unsigned long offset)
-{
-	return findNext(addr, size, offset, ~0UL);
-}
-
-unsigned long find_first_bit(const unsigned long *addr, unsigned long size)
-{
-	return findNext(addr, size, 0, 0);
-}
 
 unsigned long find_first_zero_bit(const unsigned long *addr, unsigned long size)
 {
 	return findNext(addr, size, 0, ~0UL);
-}
-
-unsigned long find_last_bit(const unsigned long *addr, unsigned long size)
-{
-	for (unsigned long bit = size; bit-- > 0;)
-		if (test_bit(static_cast<long>(bit), addr))
-			return bit;
-	return size;
 }
 
 unsigned long *bitmap_alloc(unsigned int nbits, gfp_t flags)
@@ -90,85 +45,4 @@ unsigned long *bitmap_zalloc(unsigned int nbits, gfp_t flags)
 void bitmap_free(const unsigned long *bitmap)
 {
 	kfree(bitmap);
-}
-
-void bitmap_set(unsigned long *map, unsigned int start, unsigned int nbits)
-{
-	for (; nbits; start++, nbits--)
-		__set_bit(start, map);
-}
-
-void bitmap_clear(unsigned long *map, unsigned int start, unsigned int nbits)
-{
-	for (; nbits; start++, nbits--)
-		__clear_bit(start, map);
-}
-
-unsigned int bitmap_weight(const unsigned long *src, unsigned int nbits)
-{
-	unsigned long weight = 0;
-
-	for (unsigned int i = 0; i < BITS_TO_LONGS(nbits); i++)
-		weight += hweight_long(src[i] & maskOf(i, nbits));
-	return static_cast<unsigned int>(weight);
-}
-
-bool bitmap_empty(const unsigned long *src, unsigned int nbits)
-{
-	return find_first_bit(src, nbits) == nbits;
-}
-
-bool bitmap_full(const unsigned long *src, unsigned int nbits)
-{
-	return find_first_zero_bit(src, nbits) == nbits;
-}
-
-bool bitmap_equal(const unsigned long *a, const unsigned long *b, unsigned int nbits)
-{
-	for (unsigned int i = 0; i < BITS_TO_LONGS(nbits); i++)
-		if ((a[i] ^ b[i]) & maskOf(i, nbits))
-			return false;
-	return true;
-}
-
-void bitmap_or(unsigned long *dst, const unsigned long *a, const unsigned long *b,
-	       unsigned int nbits)
-{
-	combine(dst, a, b, nbits, [](unsigned long x, unsigned long y) { return x | y; });
-}
-
-bool bitmap_and(unsigned long *dst, const unsigned long *a, const unsigned long *b,
-		unsigned int nbits)
-{
-	return combine(dst, a, b, nbits, [](unsigned long x, unsigned long y) { return x & y; });
-}
-
-bool bitmap_andnot(unsigned long *dst, const unsigned long *a, const unsigned long *b,
-		   unsigned int nbits)
-{
-	return combine(dst, a, b, nbits, [](unsigned long x, unsigned long y) { return x & ~y; });
-}
-
-bool bitmap_intersects(const unsigned long *a, const unsigned long *b, unsigned int nbits)
-{
-	for (unsigned int i = 0; i < BITS_TO_LONGS(nbits); i++)
-		if (a[i] & b[i] & maskOf(i, nbits))
-			return true;
-	return false;
-}
-
-unsigned long bitmap_find_next_zero_area(unsigned long *map, unsigned long size,
-					 unsigned long start, unsigned int nr,
-					 unsigned long align_mask)
-{
-	for (;;) {
-		unsigned long index = find_next_zero_bit(map, size, start);
-		index = (index + align_mask) & ~align_mask;
-		if (index + nr > size)
-			return size + 1;
-		unsigned long end = find_next_bit(map, index + nr, index);
-		if (end >= index + nr)
-			return index;
-		start = end + 1;
-	}
 }

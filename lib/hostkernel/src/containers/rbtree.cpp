@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Ordered trees as treaps: in order of the caller's keys, and a heap by random priority, so that
- * the depth is O(log n) for every order of insertion.
+ * Ordered trees as treaps: ordered by the caller's keys, and at the same time a heap by random
+ * priorities. So the depth is O(log n) for every order of insertion.
  */
+#include "sched/thread_state.h"
+
 #include <algorithm>
 
 #include <linux/compiler.h>
@@ -13,11 +15,15 @@
 namespace
 {
 
+using wd::hostkernel::countStep;
 using Update = void (*)(rb_node *);
 
 u64 nextPriority()
 {
-	/* Seeded from the host: which keys meet is not for a caller to choose. */
+	/*
+	 * The host's random numbers are the seed, so that a caller cannot choose keys that make the
+	 * tree deep.
+	 */
 	static thread_local u64 state = get_random_u64() | 1;
 	state ^= state << 13;
 	state ^= state >> 7;
@@ -37,11 +43,12 @@ void setChild(rb_node *parent, rb_node *old, rb_node *child, rb_root *root)
 		child->rb_parent = parent;
 }
 
-/* @node, a child, takes the place of its parent. */
+/* Rotate, so that @node takes the place of its parent. */
 void rotateUp(rb_node *node, rb_root *root, Update update)
 {
 	rb_node *parent = node->rb_parent;
 
+	countStep();
 	setChild(parent->rb_parent, parent, node, root);
 	if (parent->rb_left == node) {
 		parent->rb_left = node->rb_right;
@@ -63,8 +70,10 @@ void rotateUp(rb_node *node, rb_root *root, Update update)
 
 void updateUpwards(rb_node *node, Update update)
 {
-	for (; update && node; node = node->rb_parent)
+	for (; update && node; node = node->rb_parent) {
+		countStep();
 		update(node);
+	}
 }
 
 void insert(rb_node *node, rb_root *root, Update update)
@@ -88,71 +97,20 @@ void erase(rb_node *node, rb_root *root, Update update)
 
 } // namespace
 
-void rb_insert_color(struct rb_node *node, struct rb_root *root)
-{
-	insert(node, root, nullptr);
-}
-
-void rb_erase(struct rb_node *node, struct rb_root *root)
-{
-	erase(node, root, nullptr);
-}
-
-void wd_rb_insert_augmented(struct rb_node *node, struct rb_root *root, Update update)
-{
-	insert(node, root, update);
-}
-
-void wd_rb_erase_augmented(struct rb_node *node, struct rb_root *root, Update update)
-{
-	erase(node, root, update);
-}
-
-struct rb_node *rb_first(const struct rb_root *root)
-{
-	rb_node *node = root->rb_node;
-
-	while (node && node->rb_left)
-		node = node->rb_left;
-	return node;
-}
-
-struct rb_node *rb_last(const struct rb_root *root)
-{
-	rb_node *node = root->rb_node;
-
-	while (node && node->rb_right)
-		node = node->rb_right;
-	return node;
-}
-
 struct rb_node *rb_next(const struct rb_node *node)
 {
 	if (node->rb_right) {
 		rb_node *next = node->rb_right;
-		while (next->rb_left)
+		for (countStep(); next->rb_left; countStep())
 			next = next->rb_left;
 		return next;
 	}
-	while (node->rb_parent && node == node->rb_parent->rb_right)
+	for (countStep(); node->rb_parent && node == node->rb_parent->rb_right; countStep())
 		node = node->rb_parent;
 	return node->rb_parent;
 }
 
-struct rb_node *rb_prev(const struct rb_node *node)
-{
-	if (node->rb_left) {
-		rb_node *prev = node->rb_left;
-		while (prev->rb_right)
-			prev = prev->rb_right;
-		return prev;
-	}
-	while (node->rb_parent && node == node->rb_parent->rb_left)
-		node = node->rb_parent;
-	return node->rb_parent;
-}
-
-/* --- interval tree: by start; each node knows the greatest end below it --- */
+/* --- interval tree: ordered by start; each node knows the greatest end in its subtree --- */
 
 namespace
 {
@@ -176,10 +134,11 @@ void updateLast(rb_node *node)
 interval_tree_node *leftmost(rb_node *node, unsigned long start, unsigned long last)
 {
 	while (node && intervalOf(node)->__subtree_last >= start) {
+		countStep();
 		if (node->rb_left && intervalOf(node->rb_left)->__subtree_last >= start) {
 			/*
-			 * Some interval there ends late enough. If it starts too late, then so does
-			 * everything to the right of it.
+			 * Some interval on the left ends late enough. If it starts too late, then
+			 * every interval to the right of it does too, so it is right to go left.
 			 */
 			node = node->rb_left;
 			continue;
@@ -203,6 +162,7 @@ void interval_tree_insert(struct interval_tree_node *node, struct rb_root_cached
 
 	while (*link) {
 		parent = *link;
+		countStep();
 		if (node->start < intervalOf(parent)->start) {
 			link = &parent->rb_left;
 		} else {
@@ -237,9 +197,10 @@ struct interval_tree_node *interval_tree_iter_next(struct interval_tree_node *no
 	for (;;) {
 		if (interval_tree_node *found = leftmost(at->rb_right, start, last))
 			return found;
-		/* Up to the first ancestor that comes after us. */
+		/* Go up to the first ancestor that comes after this node. */
 		rb_node *child;
 		do {
+			countStep();
 			child = at;
 			at = at->rb_parent;
 			if (!at)

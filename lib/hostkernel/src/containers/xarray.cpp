@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The tree: nodes of 64 slots; the node at shift 0 holds the entries. Each node knows which of its
- * slots are full all the way down, so that the lowest free index is found without a search.
- * Readers walk under RCU; a node is published complete and freed after a grace period.
+ * slots have no free index below them, so that one walk down finds the lowest free index. Readers
+ * walk under RCU: a node is complete when it becomes visible, and freed after a grace period.
  */
 #include "sched/thread_state.h"
 
@@ -13,6 +13,8 @@
 
 namespace
 {
+
+using wd::hostkernel::countStep;
 
 constexpr unsigned kBits = 6, kSlots = 1u << kBits;
 
@@ -25,7 +27,7 @@ struct Node {
 	rcu_head rcu;
 };
 
-/* Last index of a tree with @shift at its root. */
+/* The last index of a tree whose root has @shift. */
 unsigned long lastIndex(unsigned shift)
 {
 	return shift + kBits >= BITS_PER_LONG ? ULONG_MAX : (1UL << (shift + kBits)) - 1;
@@ -57,6 +59,7 @@ void *walk(const struct xarray *xa, unsigned long index)
 	if (!node || index > lastIndex(node->shift))
 		return nullptr;
 	for (;;) {
+		countStep();
 		void *entry = load(node->slots[slotOf(node->shift, index)]);
 		if (!entry || !node->shift)
 			return entry;
@@ -66,7 +69,7 @@ void *walk(const struct xarray *xa, unsigned long index)
 
 Node *allocNode(Node *parent, unsigned shift, unsigned offset, gfp_t gfp)
 {
-	/* The lock is held: no sleeping, even if the caller allows it. */
+	/* The caller holds xa_lock, so this must not sleep, even if @gfp allows it. */
 	auto *node = static_cast<Node *>(kzalloc(sizeof(Node), gfp & ~__GFP_DIRECT_RECLAIM));
 	if (node) {
 		node->parent = parent;
@@ -81,7 +84,7 @@ void freeNode(Node *node)
 	call_rcu(&node->rcu, [](rcu_head *head) { kfree(container_of(head, Node, rcu)); });
 }
 
-/* Bring `full` up to date from @node's slot @offset upwards. */
+/* Set or clear `full` for slot @offset of @node, and then for the slots above as needed. */
 void setFull(Node *node, unsigned offset, bool full)
 {
 	for (; node; offset = node->offset, node = node->parent) {
@@ -93,7 +96,7 @@ void setFull(Node *node, unsigned offset, bool full)
 	}
 }
 
-/* Free @node and its ancestors as long as they hold nothing. */
+/* Free @node and each ancestor that has become empty. */
 void prune(struct xarray *xa, Node *node)
 {
 	while (node && !node->used) {
@@ -137,7 +140,7 @@ int grow(struct xarray *xa, unsigned long index, gfp_t gfp)
 	return 0;
 }
 
-/* The leaf of @index, made if @create. On failure nodes that were made in vain are removed. */
+/* The leaf of @index. If @create, makes the missing nodes; on failure it removes them again. */
 Node *leafOf(struct xarray *xa, unsigned long index, bool create, gfp_t gfp)
 {
 	if (create && grow(xa, index, gfp)) {
@@ -165,7 +168,7 @@ Node *leafOf(struct xarray *xa, unsigned long index, bool create, gfp_t gfp)
 	return node;
 }
 
-/* @return the entry before, or XA_ERROR(-ENOMEM). */
+/* @return the entry that was there before, or XA_ERROR(-ENOMEM). */
 void *replace(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
 {
 	Node *leaf = leafOf(xa, index, entry != nullptr, gfp);
@@ -188,15 +191,13 @@ void *visible(void *entry)
 	return xa_is_zero(entry) ? nullptr : entry;
 }
 
-/* Entries of the kernel must not look like internal ones. */
+/* An entry from a caller must not look like an internal one. */
 bool refused(const void *entry)
 {
 	return WARN_ON_ONCE(xa_is_internal(entry) && !xa_is_zero(entry));
 }
 
-/*
- * Lowest free index >= @min below @node, which begins at index @base; ULONG_MAX if there is none.
- */
+/* The lowest free index >= @min below @node, or ULONG_MAX. @base is the first index of @node. */
 unsigned long findFree(const Node *node, unsigned long base, unsigned long min)
 {
 	unsigned first = min > base ? slotOf(node->shift, min) : 0;
@@ -215,12 +216,13 @@ unsigned long findFree(const Node *node, unsigned long base, unsigned long min)
 	return ULONG_MAX;
 }
 
-/* First entry with index in [@from, @max] below @node. */
+/* The first entry below @node with an index in [@from, @max]. @base is the first index of @node. */
 void *findPresent(const Node *node, unsigned long base, unsigned long from, unsigned long max,
 		  unsigned long *found)
 {
 	unsigned first = from > base ? slotOf(node->shift, from) : 0;
 	for (unsigned i = first; i < kSlots; i++) {
+		countStep();
 		unsigned long start = base + (static_cast<unsigned long>(i) << node->shift);
 		if (start > max)
 			return nullptr;
@@ -272,19 +274,6 @@ void *__xa_store(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
 void *__xa_erase(struct xarray *xa, unsigned long index)
 {
 	return visible(replace(xa, index, nullptr, 0));
-}
-
-void *__xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry, gfp_t gfp)
-{
-	if (refused(entry))
-		return XA_ERROR(-EINVAL);
-	void *found = walk(xa, index);
-	if (found == old) {
-		void *result = replace(xa, index, entry, gfp);
-		if (xa_is_err(result))
-			return result;
-	}
-	return visible(found);
 }
 
 int __xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
@@ -354,12 +343,6 @@ void *xa_erase(struct xarray *xa, unsigned long index)
 	return __xa_erase(xa, index);
 }
 
-void *xa_cmpxchg(struct xarray *xa, unsigned long index, void *old, void *entry, gfp_t gfp)
-{
-	Locked locked(xa, gfp);
-	return __xa_cmpxchg(xa, index, old, entry, gfp);
-}
-
 int xa_insert(struct xarray *xa, unsigned long index, void *entry, gfp_t gfp)
 {
 	Locked locked(xa, gfp);
@@ -385,25 +368,6 @@ int xa_alloc(struct xarray *xa, u32 *id, void *entry, struct xa_limit limit, gfp
 {
 	Locked locked(xa, gfp);
 	return __xa_alloc(xa, id, entry, limit, gfp);
-}
-
-int xa_alloc_cyclic(struct xarray *xa, u32 *id, void *entry, struct xa_limit limit, u32 *next,
-		    gfp_t gfp)
-{
-	Locked locked(xa, gfp);
-	struct xa_limit upper = limit;
-	if (*next > upper.min)
-		upper.min = *next;
-	int wrapped = 0;
-	int ret = upper.min > limit.max ? -EBUSY : __xa_alloc(xa, id, entry, upper, gfp);
-	if (ret == -EBUSY && upper.min > limit.min) {
-		wrapped = 1;
-		ret = __xa_alloc(xa, id, entry, limit, gfp);
-	}
-	if (ret)
-		return ret;
-	*next = *id + 1;
-	return wrapped;
 }
 
 void *xa_find(struct xarray *xa, unsigned long *index, unsigned long max, xa_mark_t)
@@ -445,7 +409,7 @@ void xa_destroy(struct xarray *xa)
 		freeTree(root);
 }
 
-/* --- IDA: the same tree, each id in use a value entry --- */
+/* --- IDA: the same tree; an id in use has a value entry --- */
 
 int ida_alloc_range(struct ida *ida, unsigned int min, unsigned int max, gfp_t gfp)
 {

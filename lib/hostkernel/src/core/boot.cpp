@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Coming up and going down, in opposite order. */
+/* Boot and shutdown of the kernel. Shutdown takes the steps of the boot in the opposite order. */
 #include <mutex>
 #include <system_error>
 #include <vector>
@@ -80,7 +80,7 @@ void stopModules(size_t count)
 	throw std::system_error(-error, std::generic_category(), what);
 }
 
-/* Everything below the modules. */
+/* Stop all that the modules depend on. */
 void stopCore(bool bus)
 {
 	if (bus) {
@@ -150,6 +150,7 @@ LeakReport shutdown()
 	if (!running)
 		return report;
 	callersReleaseAll();
+	waitForDelayedReleases();
 	report.openFiles = openFileCount();
 	stopModules(moduleCount());
 	stopCore(true);

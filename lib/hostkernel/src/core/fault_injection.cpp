@@ -22,7 +22,10 @@ Point &pointOf(FailPoint point)
 	return points[static_cast<size_t>(point)];
 }
 
-/* Counts requests of every kind. Off is 0, and so it is again after the one that failed. */
+/*
+ * Counts down with each call of any kind. At 1 the call fails; 0 means "off", so only one call
+ * fails.
+ */
 bool threadShouldFail()
 {
 	task_struct *task = threadState.task;
@@ -75,6 +78,27 @@ void beforeAllocation()
 		return;
 	(*hook)();
 	threadState.onAllocation = hook;
+}
+
+MutexHook::MutexHook(std::string name, std::function<void()> hook)
+	: name_(std::move(name)),
+	  hook_(std::move(hook))
+{
+	threadState.onMutex = this;
+}
+
+MutexHook::~MutexHook()
+{
+	threadState.onMutex = nullptr;
+}
+
+void MutexHook::run(const char *name)
+{
+	if (!name || name_ != name)
+		return;
+	threadState.onMutex = nullptr;
+	hook_();
+	threadState.onMutex = this;
 }
 
 uint64_t failNth(FailPoint point, uint64_t nth)

@@ -7,6 +7,7 @@
 #include <map>
 #include <string>
 
+#include <hosted/test_hooks.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/slab.h>
@@ -31,31 +32,6 @@ int parse(const char *val, unsigned *out)
 	return kstrtouint(val, 0, out);
 }
 template <>
-int parse(const char *val, long *out)
-{
-	return kstrtol(val, 0, out);
-}
-template <>
-int parse(const char *val, unsigned long *out)
-{
-	return kstrtoul(val, 0, out);
-}
-template <>
-int parse(const char *val, unsigned long long *out)
-{
-	return kstrtoull(val, 0, out);
-}
-template <>
-int parse(const char *val, unsigned short *out)
-{
-	return kstrtou16(val, 0, out);
-}
-template <>
-int parse(const char *val, unsigned char *out)
-{
-	return kstrtou8(val, 0, out);
-}
-template <>
 int parse(const char *val, bool *out)
 {
 	return kstrtobool(val, out);
@@ -67,7 +43,7 @@ int set(const char *val, const kernel_param *kp)
 	T value{};
 	const int ret = parse(val, &value);
 
-	/* Concurrent readers use READ_ONCE(). */
+	/* Atomic, since readers at the same time use READ_ONCE(). */
 	if (!ret)
 		__atomic_store_n(static_cast<T *>(kp->arg), value, __ATOMIC_RELAXED);
 	return ret;
@@ -85,62 +61,11 @@ int get(char *buffer, const kernel_param *kp)
 		return scnprintf(buffer, 4096, "%llu\n", static_cast<unsigned long long>(value));
 }
 
-int setString(const char *val, const kernel_param *kp)
-{
-	/* The environment's own memory: it stays. */
-	*static_cast<const char **>(kp->arg) = val;
-	return 0;
-}
-
-int getString(char *buffer, const kernel_param *kp)
-{
-	return scnprintf(buffer, 4096, "%s\n", *static_cast<const char **>(kp->arg));
-}
-
 } // namespace
 
 const struct kernel_param_ops param_ops_bool = {0, set<bool>, get<bool>, nullptr};
-const struct kernel_param_ops param_ops_byte = {0, set<unsigned char>, get<unsigned char>, nullptr};
 const struct kernel_param_ops param_ops_int = {0, set<int>, get<int>, nullptr};
 const struct kernel_param_ops param_ops_uint = {0, set<unsigned>, get<unsigned>, nullptr};
-const struct kernel_param_ops param_ops_long = {0, set<long>, get<long>, nullptr};
-const struct kernel_param_ops param_ops_ulong = {0, set<unsigned long>, get<unsigned long>,
-						 nullptr};
-const struct kernel_param_ops param_ops_ullong = {0, set<unsigned long long>,
-						  get<unsigned long long>, nullptr};
-const struct kernel_param_ops param_ops_ushort = {0, set<unsigned short>, get<unsigned short>,
-						  nullptr};
-const struct kernel_param_ops param_ops_charp = {0, setString, getString, nullptr};
-
-int param_set_int(const char *val, const struct kernel_param *kp)
-{
-	return set<int>(val, kp);
-}
-
-int param_get_int(char *buffer, const struct kernel_param *kp)
-{
-	return get<int>(buffer, kp);
-}
-
-int param_set_uint(const char *val, const struct kernel_param *kp)
-{
-	return set<unsigned>(val, kp);
-}
-
-int param_get_uint(char *buffer, const struct kernel_param *kp)
-{
-	return get<unsigned>(buffer, kp);
-}
-
-int param_set_bool(const char *val, const struct kernel_param *kp)
-{
-	return set<bool>(val, kp);
-}
-
-int param_get_bool(char *buffer, const struct kernel_param *kp)
-{
-	return get<bool>(buffer, kp);
-}
 
 void wd_param_register(struct kernel_param *param)
 {
@@ -181,14 +106,12 @@ namespace wd::hostkernel
 namespace
 {
 
-/* A kernel that boots again in the same process has the compiled-in defaults. */
+/* If the kernel boots again in the same process, it starts with the compiled-in defaults. */
 void restoreDefault(const kernel_param *param)
 {
 	static std::map<const kernel_param *, std::string> defaults;
 	char text[64];
 
-	if (param->ops == &param_ops_charp)
-		return;
 	const auto known = defaults.find(param);
 
 	if (known != defaults.end())
@@ -203,8 +126,6 @@ void showInSysfs(const kernel_param *param)
 	SysfsTree &tree = SysfsTree::instance();
 	SysfsNode *at = tree.root();
 
-	if (param->ops == &param_ops_charp)
-		return;
 	for (const char *name : {"module", param->module, "parameters"})
 		at = tree.ensureDirectory(at, name);
 	tree.addFile(

@@ -53,7 +53,7 @@ void emit(int level, std::string text)
 	lines().push_back(std::move(text));
 }
 
-/* Cut a level mark off the front. */
+/* Move @text past its level mark. @return the level, or @standard without a mark. */
 int levelOf(const char *&text, int standard)
 {
 	if (text[0] != KERN_SOH[0] || !text[1])
@@ -124,18 +124,6 @@ void _dev_printk(const char *level, const struct device *dev, const char *fmt, .
 		who = std::string(dev_driver_string(dev)) + " " + (name ? name : "(no name)");
 	}
 	emit(levelOf(level, kInfo), who + ": " + text);
-}
-
-int dev_err_probe(const struct device *dev, int err, const char *fmt, ...)
-{
-	if (err == -EPROBE_DEFER)
-		return err;
-	va_list args;
-	va_start(args, fmt);
-	std::string text = formatted(fmt, args);
-	va_end(args);
-	dev_err(dev, "error %pe: %s", ERR_PTR(err), text.c_str());
-	return err;
 }
 
 bool wd_ratelimit(struct wd_ratelimit *state)

@@ -15,13 +15,6 @@ void get_random_bytes(void *buf, size_t len)
 	}
 }
 
-u32 get_random_u32(void)
-{
-	u32 value;
-	get_random_bytes(&value, sizeof(value));
-	return value;
-}
-
 u64 get_random_u64(void)
 {
 	u64 value;

@@ -9,40 +9,6 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-ssize_t strscpy(char *dst, const char *src, size_t size)
-{
-	if (!size || size > INT_MAX)
-		return -E2BIG;
-	size_t length = strnlen(src, size);
-	if (length == size) {
-		memcpy(dst, src, size - 1);
-		dst[size - 1] = '\0';
-		return -E2BIG;
-	}
-	memcpy(dst, src, length + 1);
-	return static_cast<ssize_t>(length);
-}
-
-ssize_t strscpy_pad(char *dst, const char *src, size_t size)
-{
-	ssize_t n = strscpy(dst, src, size);
-	if (n >= 0)
-		memset(dst + n, 0, size - static_cast<size_t>(n));
-	return n;
-}
-
-extern "C" size_t wd_strlcpy(char *dst, const char *src, size_t size)
-{
-	strscpy(dst, src, size);
-	return strlen(src);
-}
-
-void *kmemdup(const void *src, size_t len, gfp_t gfp)
-{
-	void *p = kmalloc(len, gfp);
-	return p && len ? memcpy(p, src, len) : p;
-}
-
 char *kmemdup_nul(const char *s, size_t len, gfp_t gfp)
 {
 	auto *copy = static_cast<char *>(kmalloc(len + 1, gfp));
@@ -56,21 +22,6 @@ char *kmemdup_nul(const char *s, size_t len, gfp_t gfp)
 char *kstrdup(const char *s, gfp_t gfp)
 {
 	return s ? kmemdup_nul(s, strlen(s), gfp) : nullptr;
-}
-
-const char *kstrdup_const(const char *s, gfp_t gfp)
-{
-	return kstrdup(s, gfp);
-}
-
-void kfree_const(const void *p)
-{
-	kfree(p);
-}
-
-char *kstrndup(const char *s, size_t max, gfp_t gfp)
-{
-	return s ? kmemdup_nul(s, strnlen(s, max), gfp) : nullptr;
 }
 
 static void *duplicateUser(void *p, const void __user *src, size_t len)
@@ -87,35 +38,6 @@ static void *duplicateUser(void *p, const void __user *src, size_t len)
 void *memdup_user(const void __user *src, size_t len)
 {
 	return duplicateUser(kmalloc(len, GFP_USER), src, len);
-}
-
-void *vmemdup_user(const void __user *src, size_t len)
-{
-	return duplicateUser(kvmalloc(len, GFP_USER), src, len);
-}
-
-void *memdup_user_nul(const void __user *src, size_t len)
-{
-	if (len == SIZE_MAX)
-		return ERR_PTR(-ENOMEM);
-	void *p = duplicateUser(kmalloc(len + 1, GFP_USER), src, len);
-	if (!IS_ERR(p))
-		static_cast<char *>(p)[len] = '\0';
-	return p;
-}
-
-char *strndup_user(const char __user *s, long n)
-{
-	long length = strnlen_user(s, n);
-	if (!length)
-		return static_cast<char *>(ERR_PTR(-EFAULT));
-	if (length > n)
-		return static_cast<char *>(ERR_PTR(-EINVAL));
-	auto *p = static_cast<char *>(memdup_user(s, static_cast<size_t>(length)));
-	/* The user may have changed it meanwhile. */
-	if (!IS_ERR(p))
-		p[length - 1] = '\0';
-	return p;
 }
 
 void *memchr_inv(const void *s, int c, size_t n)
@@ -135,16 +57,8 @@ bool sysfs_streq(const char *a, const char *b)
 	}
 	if (*a == *b)
 		return true;
-	/* One final newline does not count. */
+	/* One newline at the end of either string does not count. */
 	return (!*a && b[0] == '\n' && !b[1]) || (!*b && a[0] == '\n' && !a[1]);
-}
-
-int match_string(const char *const *array, size_t n, const char *string)
-{
-	for (size_t i = 0; i < n && array[i]; i++)
-		if (!strcmp(array[i], string))
-			return static_cast<int>(i);
-	return -EINVAL;
 }
 
 int __sysfs_match_string(const char *const *array, size_t n, const char *string)
@@ -155,21 +69,6 @@ int __sysfs_match_string(const char *const *array, size_t n, const char *string)
 	return -EINVAL;
 }
 
-char *skip_spaces(const char *s)
-{
-	while (isspace(static_cast<unsigned char>(*s)))
-		s++;
-	return const_cast<char *>(s);
-}
-
-char *strim(char *s)
-{
-	size_t n = strlen(s);
-	while (n && isspace(static_cast<unsigned char>(s[n - 1])))
-		s[--n] = '\0';
-	return skip_spaces(s);
-}
-
 char *strreplace(char *s, char old_char, char new_char)
 {
 	for (; *s; s++)
@@ -178,7 +77,7 @@ char *strreplace(char *s, char old_char, char new_char)
 	return s;
 }
 
-/* --- numbers: whole string, one final newline allowed --- */
+/* --- numbers: the whole string must be one; a newline may follow --- */
 
 static int parseUnsigned(const char *s, unsigned base, unsigned long long *res)
 {
@@ -257,42 +156,12 @@ static int parseNarrow(const char *s, unsigned base, Narrow *res)
 	}
 }
 
-int kstrtoul(const char *s, unsigned int base, unsigned long *res)
-{
-	return parseNarrow(s, base, res);
-}
-
-int kstrtol(const char *s, unsigned int base, long *res)
-{
-	return parseNarrow(s, base, res);
-}
-
 int kstrtouint(const char *s, unsigned int base, unsigned int *res)
 {
 	return parseNarrow(s, base, res);
 }
 
 int kstrtoint(const char *s, unsigned int base, int *res)
-{
-	return parseNarrow(s, base, res);
-}
-
-int kstrtou64(const char *s, unsigned int base, u64 *res)
-{
-	return kstrtoull(s, base, res);
-}
-
-int kstrtou32(const char *s, unsigned int base, u32 *res)
-{
-	return parseNarrow(s, base, res);
-}
-
-int kstrtou16(const char *s, unsigned int base, u16 *res)
-{
-	return parseNarrow(s, base, res);
-}
-
-int kstrtou8(const char *s, unsigned int base, u8 *res)
 {
 	return parseNarrow(s, base, res);
 }

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <hosted/test_hooks.h>
 #include <linux/bug.h>
 
 using namespace wd::hostkernel;
@@ -33,7 +34,10 @@ bool matches(const crypto_alg &alg, std::string_view name, u32 type, u32 mask)
 	       (name == alg.cra_name || name == alg.cra_driver_name);
 }
 
-/* With a reference to it and to its module, or nullptr. */
+/*
+ * The best algorithm of this name, with a reference to it and to its module; nullptr if there is
+ * none.
+ */
 crypto_alg *lookup(const char *name, u32 type, u32 mask)
 {
 	std::lock_guard lock(registryMutex);
@@ -97,7 +101,7 @@ crypto_acomp *allocate(const char *name, u32 type, u32 mask, int node)
 	return tfm;
 }
 
-/* As in Linux the test is a user like any other, only that it asks for the untested one. */
+/* As in Linux the test is a user like any other, except that it may get an untested algorithm. */
 void test(crypto_alg *alg)
 {
 	crypto_acomp *tfm = allocate(alg->cra_driver_name, 0, 0, NUMA_NO_NODE);

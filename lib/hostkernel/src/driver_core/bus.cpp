@@ -4,6 +4,7 @@
 
 #include <cstring>
 
+#include <hosted/test_hooks.h>
 #include <linux/platform_device.h>
 #include <linux/slab.h>
 
@@ -19,7 +20,10 @@ SysfsTree &tree()
 	return SysfsTree::instance();
 }
 
-/* A snapshot with references, so that callbacks run without the list's lock. */
+/*
+ * The devices of a bus at this moment, with references, so that callbacks can run without the lock
+ * of the list.
+ */
 std::vector<device *> devicesOf(subsys_private *p)
 {
 	std::vector<device *> all;
@@ -79,18 +83,17 @@ void linkDriver(device *dev)
 
 void unlinkDriver(device *dev, device_driver *drv)
 {
-	tree().remove(tree().find(static_cast<SysfsNode *>(dev->kobj.sd), "driver"));
-	tree().remove(tree().find(driverDirectory(drv), dev_name(dev)));
+	tree().remove(static_cast<SysfsNode *>(dev->kobj.sd), "driver");
+	tree().remove(driverDirectory(drv), dev_name(dev));
 }
 
 void unbindCleanup(device *dev)
 {
-	devresReleaseAll(dev);
 	WRITE_ONCE(dev->driver, static_cast<device_driver *>(nullptr));
 	dev_set_drvdata(dev, nullptr);
 }
 
-/* With the device lock. @return 0 = bound, else the error of the probe. */
+/* The caller holds the device lock. @return 0 if @dev is bound now, else the error of the probe. */
 int probe(device *dev, device_driver *drv)
 {
 	int ret = dev->p->dead ? -ENODEV : linksCheckSuppliers(dev);
@@ -133,12 +136,10 @@ bool matches(device *dev, device_driver *drv)
 	return !drv->bus->match || drv->bus->match(dev, drv) > 0;
 }
 
-/* With the device lock. */
+/* The caller holds the device lock, and the device has a driver. */
 void releaseDriver(device *dev)
 {
 	device_driver *drv = dev->driver;
-	if (!drv)
-		return;
 	busNotify(dev, BUS_NOTIFY_UNBIND_DRIVER);
 	unlinkDriver(dev, drv);
 	device_remove_groups(dev, drv->dev_groups);
@@ -150,6 +151,19 @@ void releaseDriver(device *dev)
 		dev->bus->dma_cleanup(dev);
 	unbindCleanup(dev);
 	busNotify(dev, BUS_NOTIFY_UNBOUND_DRIVER);
+}
+
+/* Unbind @dev from @drv, nullptr: from any. @return false if it has another driver or none. */
+bool releaseFrom(device *dev, const device_driver *drv)
+{
+	if (!drv || READ_ONCE(dev->driver) == drv)
+		linksUnbindConsumers(dev);
+	device_lock(dev);
+	const bool bound = dev->driver && (!drv || dev->driver == drv);
+	if (bound)
+		releaseDriver(dev);
+	device_unlock(dev);
+	return bound;
 }
 
 int attach(device *dev)
@@ -199,11 +213,20 @@ ssize_t storeUnbind(device_driver *drv, const char *buf, size_t count)
 	device *dev = bus_find_device_by_name(drv->bus, nullptr, trimmed(buf, count).c_str());
 	if (!dev)
 		return -ENODEV;
-	bool ours = READ_ONCE(dev->driver) == drv;
-	if (ours)
-		device_release_driver(dev);
+	const bool ours = releaseFrom(dev, drv);
 	put_device(dev);
 	return ours ? static_cast<ssize_t>(count) : -ENODEV;
+}
+
+/* The bus's file drivers_probe: look for a driver of a device that has none. */
+ssize_t storeProbe(bus_type *bus, const char *buf, size_t count)
+{
+	device *dev = bus_find_device_by_name(bus, nullptr, trimmed(buf, count).c_str());
+	if (!dev)
+		return -ENODEV;
+	const int ret = READ_ONCE(dev->driver) ? 0 : device_attach(dev);
+	put_device(dev);
+	return ret < 0 ? ret : static_cast<ssize_t>(count);
 }
 
 driver_attribute bindAttribute = {{"bind", 0200}, nullptr, storeBind};
@@ -258,7 +281,7 @@ void busRemoveDevice(device *dev)
 	if (!dev->bus)
 		return;
 	subsys_private *p = dev->bus->p;
-	tree().remove(tree().find(p->deviceLinks, dev_name(dev)));
+	tree().remove(p->deviceLinks, dev_name(dev));
 	mutex_lock(&p->mutex);
 	p->devices.remove(dev);
 	mutex_unlock(&p->mutex);
@@ -288,6 +311,9 @@ int bus_register(struct bus_type *bus)
 	p->deviceLinks = tree().addDirectory(p->directory, "devices");
 	p->driverDirs = tree().addDirectory(p->directory, "drivers");
 	bus->p = p;
+	tree().addFile(p->directory, "drivers_probe", {}, [bus](const char *text, size_t length) {
+		return storeProbe(bus, text, length);
+	});
 	return 0;
 }
 
@@ -300,14 +326,6 @@ void bus_unregister(struct bus_type *bus)
 	tree().remove(p->directory);
 	bus->p = nullptr;
 	delete p;
-}
-
-int bus_rescan_devices(struct bus_type *bus)
-{
-	return bus_for_each_dev(bus, nullptr, nullptr, [](struct device *dev, void *) {
-		int ret = device_attach(dev);
-		return ret < 0 ? ret : 0;
-	});
 }
 
 int bus_for_each_dev(struct bus_type *bus, struct device *start, void *data,
@@ -331,23 +349,6 @@ struct device *bus_find_device_by_name(struct bus_type *bus, struct device *star
 	return bus_find_device(bus, start, name, device_match_name);
 }
 
-int bus_for_each_drv(struct bus_type *bus, struct device_driver *start, void *data,
-		     int (*fn)(struct device_driver *drv, void *data))
-{
-	bool started = !start;
-	if (!bus || !bus->p)
-		return -EINVAL;
-	for (auto *drv : driversOf(bus->p)) {
-		if (started) {
-			int ret = fn(drv, data);
-			if (ret)
-				return ret;
-		}
-		started |= drv == start;
-	}
-	return 0;
-}
-
 int bus_register_notifier(struct bus_type *bus, struct notifier_block *nb)
 {
 	return blocking_notifier_chain_register(&bus->p->notifier, nb);
@@ -366,11 +367,6 @@ int device_match_name(struct device *dev, const void *name)
 int device_match_devt(struct device *dev, const void *devt)
 {
 	return dev->devt == *static_cast<const dev_t *>(devt);
-}
-
-int device_match_any(struct device *, const void *)
-{
-	return 1;
 }
 
 /* --- drivers --- */
@@ -418,12 +414,7 @@ void driver_unregister(struct device_driver *drv)
 	drv->bus->p->drivers.remove(drv);
 	mutex_unlock(&drv->bus->p->mutex);
 	for (auto *dev : devicesOf(drv->bus->p)) {
-		if (READ_ONCE(dev->driver) == drv)
-			linksUnbindConsumers(dev);
-		device_lock(dev);
-		if (dev->driver == drv)
-			releaseDriver(dev);
-		device_unlock(dev);
+		releaseFrom(dev, drv);
 		put_device(dev);
 	}
 	kobject_put(&drv->p->kobj);
@@ -451,22 +442,9 @@ struct device_driver *driver_find(const char *name, struct bus_type *bus)
 	return nullptr;
 }
 
-int driver_for_each_device(struct device_driver *drv, struct device *start, void *data,
-			   int (*fn)(struct device *dev, void *data))
-{
-	return forEach(drv->bus->p, start, [&](device *dev) {
-		return READ_ONCE(dev->driver) == drv ? fn(dev, data) : 0;
-	});
-}
-
 int driver_create_file(struct device_driver *drv, const struct driver_attribute *attr)
 {
 	return sysfs_create_file(&drv->p->kobj, &attr->attr);
-}
-
-void driver_remove_file(struct device_driver *drv, const struct driver_attribute *attr)
-{
-	sysfs_remove_file(&drv->p->kobj, &attr->attr);
 }
 
 /* --- binding --- */
@@ -489,27 +467,10 @@ int device_driver_attach(struct device_driver *drv, struct device *dev)
 	return ret == -EPROBE_DEFER ? -EAGAIN : ret;
 }
 
-int device_bind_driver(struct device *dev)
-{
-	linkDriver(dev);
-	busNotify(dev, BUS_NOTIFY_BOUND_DRIVER);
-	return 0;
-}
-
 void device_release_driver(struct device *dev)
 {
-	if (!dev->bus)
-		return;
-	linksUnbindConsumers(dev);
-	device_lock(dev);
-	releaseDriver(dev);
-	device_unlock(dev);
-}
-
-int device_reprobe(struct device *dev)
-{
-	device_release_driver(dev);
-	return device_attach(dev);
+	if (dev->bus)
+		releaseFrom(dev, nullptr);
 }
 
 bool device_is_bound(struct device *dev)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "device_model.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/slab.h>
 
 using namespace wd::hostkernel;
@@ -81,20 +82,6 @@ static std::vector<device *> devicesOf(struct class_ *cls)
 		all.push_back(get_device(dev));
 	mutex_unlock(&cls->p->mutex);
 	return all;
-}
-
-int class_for_each_device(struct class_ *cls, struct device *start, void *data,
-			  int (*fn)(struct device *dev, void *data))
-{
-	int ret = 0;
-	bool started = !start;
-	for (auto *dev : devicesOf(cls)) {
-		if (!ret && started)
-			ret = fn(dev, data);
-		started |= dev == start;
-		put_device(dev);
-	}
-	return ret;
 }
 
 struct device *class_find_device(struct class_ *cls, struct device *start, const void *data,

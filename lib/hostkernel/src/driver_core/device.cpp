@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Devices: names, life, attributes, place in sysfs. Binding is in bus.cpp. */
+/* Devices: names, lifetime, attributes, place in sysfs. bus.cpp has the binding to drivers. */
 #include "device_model.h"
 #include "power.h"
 
@@ -7,6 +7,7 @@
 #include <cstring>
 #include <mutex>
 
+#include <hosted/test_hooks.h>
 #include <linux/kdev_t.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -44,7 +45,6 @@ void releaseDevice(kobject *kobj)
 	device *dev = kobj_to_dev(kobj);
 	device_private *priv = dev->p;
 	const char *name = dev_name(dev);
-	devresReleaseAll(dev);
 	alive.fetch_sub(1, std::memory_order_relaxed);
 	if (dev->release)
 		dev->release(dev);
@@ -71,7 +71,7 @@ ssize_t showUevent(device *dev, device_attribute *, char *buf)
 	if (MAJOR(dev->devt))
 		n += sysfs_emit_at(buf, n, "MAJOR=%u\nMINOR=%u\nDEVNAME=%s\n", MAJOR(dev->devt),
 				   MINOR(dev->devt), deviceNodeName(dev).c_str());
-	/* A probe may be changing it. */
+	/* READ_ONCE(), since a probe may change it at the same time. */
 	if (const device_driver *driver = READ_ONCE(dev->driver))
 		n += sysfs_emit_at(buf, n, "DRIVER=%s\n", driver->name);
 	return n;
@@ -81,13 +81,16 @@ device_attribute devAttribute = {{"dev", 0444}, showDev, nullptr};
 device_attribute ueventAttribute = {{"uevent", 0444}, showUevent, nullptr};
 
 /*
- * Where the device's directory goes: below its parent; in a directory of its class there, unless
- * the parent is of the class too; without parent below virtual/<class>, or at the top.
+ * The directory in which the device's own goes. With a parent: the parent's directory, or a
+ * directory of the class in it, unless the parent has the same class. Without a parent:
+ * virtual/<class>, or without a class the kobject that the driver chose, or the top.
  */
 SysfsNode *placeOf(device *dev)
 {
 	device *parent = dev->parent;
 	auto *below = parent ? static_cast<SysfsNode *>(parent->kobj.sd) : devices;
+	if (!dev->class_ && !parent && dev->kobj.parent)
+		return static_cast<SysfsNode *>(dev->kobj.parent->sd);
 	if (!dev->class_ || (parent && parent->class_ == dev->class_))
 		return below;
 	if (!parent)
@@ -121,7 +124,7 @@ void removeLinks(device *dev)
 	if (!dev->class_)
 		return;
 	subsys_private *cls = dev->class_->p;
-	tree().remove(tree().find(cls->directory, dev_name(dev)));
+	tree().remove(cls->directory, dev_name(dev));
 	mutex_lock(&cls->mutex);
 	cls->devices.remove(dev);
 	mutex_unlock(&cls->mutex);
@@ -166,9 +169,9 @@ void removeDirectory(device *dev)
 	if (dev->p->glue)
 		tree().removeIfEmpty(dev->p->glue);
 	dev->p->glue = nullptr;
-	device *parent = dev->parent;
+	kobject *parent = dev->kobj.parent;
 	dev->kobj.parent = nullptr;
-	put_device(parent);
+	kobject_put(parent);
 }
 
 } // namespace
@@ -234,8 +237,6 @@ void device_initialize(struct device *dev)
 {
 	kobject_init(&dev->kobj, &deviceType);
 	mutex_init(&dev->mutex);
-	spin_lock_init(&dev->devres_lock);
-	INIT_LIST_HEAD(&dev->devres_head);
 	dev->p = new device_private;
 	dev->numa_node = NUMA_NO_NODE;
 	alive.fetch_add(1, std::memory_order_relaxed);
@@ -266,7 +267,10 @@ int device_add(struct device *dev)
 		put_device(dev);
 		return ret;
 	}
-	dev->kobj.parent = parent ? &parent->kobj : nullptr;
+	if (parent || dev->class_)
+		dev->kobj.parent = parent ? &parent->kobj : nullptr;
+	else
+		kobject_get(dev->kobj.parent);
 	ret = addAttributes(dev);
 	if (!ret)
 		ret = addLinks(dev);
@@ -306,22 +310,21 @@ void device_del(struct device *dev)
 		deviceNodeRemove(dev->devt);
 	removeLinks(dev);
 	busRemoveDevice(dev);
+	dev->p->registered = false;
 	powerRemove(dev);
 	busNotify(dev, BUS_NOTIFY_REMOVED_DEVICE);
-	dev->p->registered = false;
 	removeDirectory(dev);
-}
-
-int device_register(struct device *dev)
-{
-	device_initialize(dev);
-	return device_add(dev);
 }
 
 void device_unregister(struct device *dev)
 {
 	device_del(dev);
 	put_device(dev);
+}
+
+int device_is_registered(struct device *dev)
+{
+	return dev->p->registered;
 }
 
 struct device *get_device(struct device *dev)
@@ -335,43 +338,11 @@ void put_device(struct device *dev)
 		kobject_put(&dev->kobj);
 }
 
-int device_for_each_child(struct device *dev, void *data, int (*fn)(struct device *dev, void *data))
-{
-	std::vector<device *> children;
-	{
-		std::lock_guard lock(childrenMutex);
-		for (auto *child : dev->p->children)
-			children.push_back(get_device(child));
-	}
-	int ret = 0;
-	for (auto *child : children) {
-		if (!ret)
-			ret = fn(child, data);
-		put_device(child);
-	}
-	return ret;
-}
-
-struct device *device_find_child(struct device *dev, void *data,
-				 int (*match)(struct device *dev, void *data))
-{
-	std::lock_guard lock(childrenMutex);
-	for (auto *child : dev->p->children)
-		if (match(child, data))
-			return get_device(child);
-	return nullptr;
-}
-
 /* --- attributes --- */
 
 int device_create_file(struct device *dev, const struct device_attribute *attr)
 {
 	return sysfs_create_file(&dev->kobj, &attr->attr);
-}
-
-void device_remove_file(struct device *dev, const struct device_attribute *attr)
-{
-	sysfs_remove_file(&dev->kobj, &attr->attr);
 }
 
 int device_add_groups(struct device *dev, const struct attribute_group **groups)
@@ -382,16 +353,6 @@ int device_add_groups(struct device *dev, const struct attribute_group **groups)
 void device_remove_groups(struct device *dev, const struct attribute_group **groups)
 {
 	sysfs_remove_groups(&dev->kobj, groups);
-}
-
-int device_add_group(struct device *dev, const struct attribute_group *grp)
-{
-	return sysfs_create_group(&dev->kobj, grp);
-}
-
-void device_remove_group(struct device *dev, const struct attribute_group *grp)
-{
-	sysfs_remove_group(&dev->kobj, grp);
 }
 
 /* --- devices made by the core --- */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between the files of the device model. */
+/* Data and functions that the files of the device model share. */
 #pragma once
 
 #include <atomic>
@@ -12,18 +12,18 @@
 
 #include "fs/sysfs_tree.h"
 
-/** The device core's data of a device beside its public fields. */
+/** Data of a device that only the device core uses. */
 struct device_private {
 	std::list<device *> children; /* under the model lock */
-	bool registered = false;
+	std::atomic<bool> registered = false;
 	bool dead = false;
-	std::atomic<bool> bound = false; /* its probe has succeeded, and it is not being unbound */
+	std::atomic<bool> bound = false;	   /* from a successful probe until it is unbound */
 	wd::hostkernel::SysfsNode *glue = nullptr; /* directory of its class below its parent */
 };
 
-/** Of a bus or a class. */
+/** Private data of a bus or a class. */
 struct subsys_private {
-	struct mutex mutex; /* lists; not held while callbacks of drivers run */
+	struct mutex mutex; /* protects the lists; not held while callbacks of drivers run */
 	std::list<device *> devices;
 	std::list<device_driver *> drivers;
 	blocking_notifier_head notifier;
@@ -43,32 +43,33 @@ namespace wd::hostkernel
 int kobjectAddAt(kobject *kobj, SysfsNode *directory);
 int kobjectSetName(kobject *kobj, const char *fmt, va_list args);
 
-/** Devices that were initialised and not released yet. */
+/** Number of devices that were initialised and are not released yet. */
 uint64_t deviceCount();
 
-/** Buses: parts of device_add() and device_del(). */
+/** The parts of device_add() and device_del() that concern the bus. */
 int busAddDevice(device *dev);
 void busProbeDevice(device *dev);
 void busRemoveDevice(device *dev);
 void busNotify(device *dev, unsigned long action);
 
-/** Links: -EPROBE_DEFER if a supplier of @consumer has no driver. */
+/** 0, or -EPROBE_DEFER if a supplier of @consumer has no driver. */
 int linksCheckSuppliers(device *consumer);
-/** @supplier has a driver: consumers that waited for it are probed. */
+/** @supplier has a driver now: probe the consumers that waited for it. */
 void linksDriverBound(device *supplier);
-/** @supplier is about to lose its driver, without its lock held: its consumers lose theirs. */
+/**
+ * @supplier is about to lose its driver: take their drivers from its consumers. The caller does not
+ * hold the lock of @supplier.
+ */
 void linksUnbindConsumers(device *supplier);
 
-void devresReleaseAll(device *dev);
-
-/** /sys/devices, /sys/bus, /sys/class, the platform bus; and the reverse. */
+/** Make /sys/devices, /sys/bus, /sys/class and the platform bus, and remove them. */
 int deviceModelStart();
 void deviceModelStop();
 SysfsNode *devicesDirectory();
 
-/** Character device nodes: /dev/<name> refers to @devt. */
+/** Make the node /dev/<name> of the character device @devt. */
 void deviceNodeAdd(const std::string &name, dev_t devt);
-/** Removes it by number: asking the driver for the name again may fail. */
+/** Remove the node by its number, since asking the driver for the name again may fail. */
 void deviceNodeRemove(dev_t devt);
 std::string deviceNodeName(device *dev);
 

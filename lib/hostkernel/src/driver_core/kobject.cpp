@@ -39,7 +39,7 @@ int kobjectSetName(kobject *kobj, const char *fmt, va_list args)
 	char *name = kvasprintf(GFP_KERNEL, fmt, args);
 	if (!name)
 		return -ENOMEM;
-	/* As in Linux: a slash would make a path of it. */
+	/* As in Linux: with a slash the name would be a path. */
 	strreplace(name, '/', '!');
 	kfree(kobj->name);
 	kobj->name = name;
@@ -144,18 +144,6 @@ int kobject_set_name(struct kobject *kobj, const char *fmt, ...)
 	return ret;
 }
 
-int kobject_add(struct kobject *kobj, struct kobject *parent, const char *fmt, ...)
-{
-	va_list args;
-	va_start(args, fmt);
-	int ret = kobjectSetName(kobj, fmt, args);
-	va_end(args);
-	if (ret)
-		return ret;
-	kobj->parent = parent;
-	return addKobject(kobj);
-}
-
 int kobject_init_and_add(struct kobject *kobj, const struct kobj_type *ktype,
 			 struct kobject *parent, const char *fmt, ...)
 {
@@ -213,30 +201,6 @@ void kobject_put(struct kobject *kobj)
 		kref_put(&kobj->kref, releaseKobject);
 }
 
-int kobject_rename(struct kobject *kobj, const char *new_name)
-{
-	char *name = kstrdup(new_name, GFP_KERNEL);
-	if (!name)
-		return -ENOMEM;
-	if (kobj->sd &&
-	    !SysfsTree::instance().rename(static_cast<SysfsNode *>(kobj->sd), new_name)) {
-		kfree(name);
-		return -EEXIST;
-	}
-	kfree(kobj->name);
-	kobj->name = name;
-	return 0;
-}
-
-char *kobject_get_path(const struct kobject *kobj, gfp_t gfp)
-{
-	if (!kobj->sd)
-		return nullptr;
-	std::string path = SysfsTree::instance().path(static_cast<SysfsNode *>(kobj->sd));
-	/* Relative to /sys, as in Linux. */
-	return kstrdup(path.c_str() + strlen("/sys"), gfp);
-}
-
 void kset_init(struct kset *kset)
 {
 	kobject_init(&kset->kobj, &ksetType);
@@ -277,14 +241,4 @@ struct kset *kset_create_and_add(const char *name, const struct kset_uevent_ops 
 		return nullptr;
 	}
 	return set;
-}
-
-int kobject_uevent(struct kobject *, enum kobject_action)
-{
-	return 0;
-}
-
-int kobject_uevent_env(struct kobject *, enum kobject_action, char *[])
-{
-	return 0;
 }

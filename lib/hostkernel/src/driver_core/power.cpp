@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sleep of the machine, and its last moment. One list has all devices in an order in which each
- * comes after its parent and the suppliers of its links. Waking goes through it, sleeping and
- * shutting down go backwards.
- *
- * Callbacks run without the lock of the list, on a snapshot that holds the devices.
+ * Sleep, wake-up and shutdown of the machine. One list has all devices; each comes after its parent
+ * and after the suppliers of its links. Waking goes forward through the list, going to sleep and
+ * shutting down go backwards. Callbacks run without the lock of the list: they work on a snapshot
+ * that holds references.
  */
 #include "power.h"
 
@@ -37,7 +36,7 @@ using Callback = int (*dev_pm_ops::*)(device *);
 
 struct Phase {
 	Callback down, up;
-	bool locked; /* with the device's lock, so that no driver comes or goes */
+	bool locked; /* hold the device's lock, so that no driver comes or goes */
 	bool quiet;  /* interrupts are off */
 };
 
@@ -54,7 +53,10 @@ Immortal<std::list<device_link>> linksObject;
 auto &links = *linksObject;
 std::mutex transitionMutex; /* one sleep at a time */
 
-/* With orderMutex. Whether @dev is @other, below it, or a consumer of such a device. */
+/*
+ * Whether @dev is @other, a descendant of it, or a consumer of such a device. The caller holds
+ * orderMutex.
+ */
 bool dependsOn(const device *dev, const device *other)
 {
 	if (dev == other || (dev->parent && dependsOn(dev->parent, other)))
@@ -64,7 +66,10 @@ bool dependsOn(const device *dev, const device *other)
 	});
 }
 
-/* With orderMutex. Devices that depend on this one keep their places relative to each other. */
+/*
+ * Move @dev and all devices that depend on it to the end, in the order that they have now. The
+ * caller holds orderMutex.
+ */
 void moveLast(device *dev)
 {
 	std::list<device *> moved;
@@ -86,7 +91,7 @@ std::list<device_link>::iterator findLink(const void *consumer, const device *su
 	});
 }
 
-/** The devices as they are now, kept while it lives. */
+/** All devices of this moment, with references for as long as the object lives. */
 class Snapshot
 {
 public:
@@ -125,7 +130,7 @@ int run(device *dev, Callback which, bool locked)
 	return ret;
 }
 
-/* Devices that went down come up: all from index @from on. */
+/* Wake the devices that had gone to sleep: all from index @from on. */
 void up(const Snapshot &devices, const Phase &phase, size_t from)
 {
 	for (size_t i = from; i < devices.size(); i++)
@@ -180,7 +185,7 @@ ssize_t showState(kobject *, kobj_attribute *, char *buf)
 	return sysfs_emit(buf, "mem\n");
 }
 
-/* The machine wakes at once: it has no button. */
+/* The machine wakes at once, since nothing could wake it later. */
 ssize_t storeState(kobject *, kobj_attribute *, const char *buf, size_t count)
 {
 	if (!sysfs_streq(buf, "mem"))
@@ -230,8 +235,9 @@ int systemSleep(const std::function<void()> &asleep)
 
 	if (!freezeUsers())
 		return -EBUSY;
-	const int ret = sleepAndWake(asleep);
+	const int ret = freezeWork() ? sleepAndWake(asleep) : -EBUSY;
 
+	thawWork();
 	thawUsers();
 	return ret;
 }
@@ -269,7 +275,8 @@ device_link *device_link_add(device *consumer, device *supplier, u32 flags)
 {
 	std::lock_guard lock(orderMutex);
 
-	if (!consumer || !supplier || dependsOn(supplier, consumer) ||
+	if (!consumer || !supplier || !device_is_registered(supplier) ||
+	    dependsOn(supplier, consumer) ||
 	    (flags != DL_FLAG_STATELESS && flags & ~DL_FLAG_AUTOPROBE_CONSUMER))
 		return nullptr;
 	if (flags != DL_FLAG_STATELESS)
@@ -277,7 +284,7 @@ device_link *device_link_add(device *consumer, device *supplier, u32 flags)
 	auto link = findLink(consumer, supplier);
 
 	if (link != links.end()) {
-		/* Managed ones count once. */
+		/* A managed link counts once. */
 		link->wd_references += !(link->flags & flags & DL_FLAG_MANAGED);
 		link->flags |= flags;
 		return &*link;

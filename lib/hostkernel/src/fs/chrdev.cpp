@@ -23,22 +23,25 @@ namespace wd::hostkernel
 namespace
 {
 
-constexpr unsigned kFirstDynamicMajor = 234; /* downwards, as Linux numbers them */
+constexpr unsigned kFirstDynamicMajor = 234; /* lowest one; taken from 511 downwards */
 constexpr int kMiscMinors = 128;
 
 std::mutex nodesMutex;
 Immortal<std::map<std::string, inode *>> nodesObject; /* by name below /dev */
 auto &nodes = *nodesObject;
-/* first number -> count, cdev */
+/* first number -> count and cdev */
 Immortal<std::map<dev_t, std::pair<unsigned, cdev *>>> cdevsObject;
 auto &cdevs = *cdevsObject;
 Immortal<std::map<dev_t, miscdevice *>> miscsObject;
 auto &miscs = *miscsObject;
-/* first minors of the regions of each major */
+/* major -> first minors of its regions */
 Immortal<std::map<unsigned, std::set<unsigned>>> majorsObject;
 auto &majors = *majorsObject;
 
-/* misc_register() to misc_deregister(), so that an open sees a whole device or none. */
+/*
+ * Held by misc_register(), misc_deregister() and open(), so that an open sees a whole device or
+ * none.
+ */
 struct mutex miscMutex = __MUTEX_INITIALIZER(miscMutex);
 struct class_ miscClass;
 Immortal<std::map<int, bool>> miscMinorsObject;
@@ -55,7 +58,7 @@ cdev *cdevOf(dev_t devt)
 	return devt - first < entry.first ? entry.second : nullptr;
 }
 
-/* A reference to the cdev and its module, or nullptr if it is going away. */
+/* Take a reference to the cdev and its module. @return nullptr if the cdev is going away. */
 cdev *cdevGet(cdev *cd)
 {
 	if (cd->owner && !try_module_get(cd->owner))
@@ -67,7 +70,7 @@ cdev *cdevGet(cdev *cd)
 	return cd;
 }
 
-/* The objects for an open: the node, and either its cdev or its misc device. */
+/* What an open needs: the node, and either its cdev or its misc device. */
 struct Found {
 	inode *node = nullptr;
 	cdev *cd = nullptr;
@@ -89,7 +92,7 @@ Found findNode(const std::string &name)
 	if (!found.misc && !found.cd)
 		return found;
 	found.node = at->second;
-	/* Written once: open() of a driver reads it without a lock. */
+	/* Written only if it changes, since open() of a driver reads it without a lock. */
 	if (found.cd && found.node->i_cdev != found.cd)
 		found.node->i_cdev = found.cd;
 	atomic_inc(&found.node->i_count);
@@ -172,7 +175,10 @@ file *openNode(const std::string &path, int flags)
 	}
 	file *filp;
 	if (found.misc) {
-		/* Deregistration waits for an open in progress; it may have been faster than us. */
+		/*
+		 * The device may have been deregistered since findNode(), so look again under the
+		 * mutex, for which deregistration waits.
+		 */
 		mutex_lock(&miscMutex);
 		Found again = findNode(path.substr(kPrefix));
 		if (again.node && again.misc == found.misc)
@@ -196,6 +202,7 @@ file *openNode(const std::string &path, int flags)
 
 int vfsStart()
 {
+	delayedReleasesStart();
 	miscClass = {};
 	miscClass.name = "misc";
 	miscClass.devnode = [](struct device *dev, umode_t *) -> char * {
@@ -234,12 +241,6 @@ int alloc_chrdev_region(dev_t *dev, unsigned int baseminor, unsigned int count, 
 	return -EBUSY;
 }
 
-int register_chrdev_region(dev_t from, unsigned int, const char *)
-{
-	std::lock_guard lock(nodesMutex);
-	return majors[MAJOR(from)].insert(MINOR(from)).second ? 0 : -EBUSY;
-}
-
 void unregister_chrdev_region(dev_t from, unsigned int)
 {
 	std::lock_guard lock(nodesMutex);
@@ -263,14 +264,7 @@ void releaseEmbedded(kobject *kobj)
 	kobject_put(parent);
 }
 
-void releaseAllocated(kobject *kobj)
-{
-	releaseEmbedded(kobj);
-	kfree(container_of(kobj, cdev, kobj));
-}
-
 const kobj_type embeddedType = {releaseEmbedded, nullptr, nullptr};
-const kobj_type allocatedType = {releaseAllocated, nullptr, nullptr};
 
 } // namespace
 
@@ -280,16 +274,6 @@ void cdev_init(struct cdev *cdev, const struct file_operations *fops)
 	INIT_LIST_HEAD(&cdev->list);
 	kobject_init(&cdev->kobj, &embeddedType);
 	cdev->ops = fops;
-}
-
-struct cdev *cdev_alloc(void)
-{
-	auto *cd = static_cast<cdev *>(kzalloc(sizeof(cdev), GFP_KERNEL));
-	if (cd) {
-		INIT_LIST_HEAD(&cd->list);
-		kobject_init(&cd->kobj, &allocatedType);
-	}
-	return cd;
 }
 
 void cdev_put(struct cdev *cdev)
@@ -354,7 +338,7 @@ void cdev_device_del(struct cdev *cdev, struct device *dev)
 namespace
 {
 
-/* With miscMutex. */
+/* The caller holds miscMutex. */
 int takeMinor(int wanted)
 {
 	if (wanted != MISC_DYNAMIC_MINOR)
@@ -408,7 +392,7 @@ void misc_deregister(struct miscdevice *misc)
 	setMisc(devt, nullptr);
 	device_destroy(&miscClass, devt);
 	miscMinors.erase(misc->minor);
-	/* So that the same structure can be registered again. */
+	/* So that the driver can register the same structure again. */
 	if (misc->minor < kMiscMinors)
 		misc->minor = MISC_DYNAMIC_MINOR;
 	mutex_unlock(&miscMutex);

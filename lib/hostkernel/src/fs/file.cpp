@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Open files and the tables that hold them. */
+/* Open files, and tables of open files. */
 #include "vfs.h"
 
 #include <algorithm>
@@ -14,6 +14,7 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/workqueue.h>
 
 #include "chrdev.h"
 #include "sched/thread_state.h"
@@ -24,7 +25,10 @@ namespace
 {
 
 std::atomic<uint64_t> filesAlive;
-thread_local std::vector<file *> deferred;
+/* Files without references, linked by wd_next. */
+thread_local file *deferred; /* until the end of the thread's system call */
+std::atomic<file *> delayed; /* until delayedWork runs */
+work_struct delayedWork;
 
 void destroy(file *filp)
 {
@@ -38,6 +42,12 @@ void destroy(file *filp)
 	inodePut(node);
 	filesAlive.fetch_sub(1, std::memory_order_relaxed);
 	kfree(filp);
+}
+
+void destroyAll(file *filp)
+{
+	while (filp)
+		destroy(std::exchange(filp, filp->wd_next));
 }
 
 fmode_t modeOf(int flags)
@@ -85,11 +95,18 @@ void fileAbandon(file *filp)
 
 void runDeferredReleases()
 {
-	while (!deferred.empty()) {
-		file *filp = deferred.back();
-		deferred.pop_back();
-		destroy(filp);
-	}
+	while (deferred)
+		destroyAll(std::exchange(deferred, nullptr));
+}
+
+void delayedReleasesStart()
+{
+	INIT_WORK(&delayedWork, [](work_struct *) { destroyAll(delayed.exchange(nullptr)); });
+}
+
+void waitForDelayedReleases()
+{
+	flush_work(&delayedWork);
 }
 
 } // namespace wd::hostkernel
@@ -164,10 +181,18 @@ void fput(struct file *filp)
 {
 	if (!atomic_long_dec_and_test(&filp->f_count))
 		return;
-	if (threadState.onBehalf || in_atomic())
-		deferred.push_back(filp);
-	else
+	if (threadState.onBehalf) {
+		filp->wd_next = std::exchange(deferred, filp);
+		return;
+	}
+	if (!in_atomic() && !threadState.rcuDepth) {
 		destroy(filp);
+		return;
+	}
+	filp->wd_next = delayed;
+	while (!delayed.compare_exchange_weak(filp->wd_next, filp))
+		;
+	schedule_work(&delayedWork);
 }
 
 int get_unused_fd_flags(unsigned int)
@@ -205,28 +230,7 @@ struct file *anon_inode_getfile(const char *, const struct file_operations *fops
 	return filp;
 }
 
-int anon_inode_getfd(const char *name, const struct file_operations *fops, void *priv, int flags)
-{
-	int fd = get_unused_fd_flags(static_cast<unsigned>(flags));
-	if (fd < 0)
-		return fd;
-	file *filp = anon_inode_getfile(name, fops, priv, flags);
-	if (IS_ERR(filp)) {
-		put_unused_fd(static_cast<unsigned>(fd));
-		return static_cast<int>(PTR_ERR(filp));
-	}
-	fd_install(static_cast<unsigned>(fd), filp);
-	return fd;
-}
-
 /* --- operations that drivers share --- */
-
-int stream_open(struct inode *, struct file *filp)
-{
-	filp->f_mode &= ~(FMODE_LSEEK | FMODE_PREAD | FMODE_PWRITE | FMODE_ATOMIC_POS);
-	filp->f_mode |= FMODE_STREAM;
-	return 0;
-}
 
 int nonseekable_open(struct inode *, struct file *filp)
 {
@@ -234,21 +238,11 @@ int nonseekable_open(struct inode *, struct file *filp)
 	return 0;
 }
 
-loff_t no_llseek(struct file *, loff_t, int)
-{
-	return -ESPIPE;
-}
-
-loff_t noop_llseek(struct file *filp, loff_t, int)
-{
-	return filp->f_pos;
-}
-
 long compat_ptr_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	if (!filp->f_op->unlocked_ioctl)
 		return -ENOIOCTLCMD;
-	/* A 32-bit pointer: the upper half does not exist. */
+	/* @arg is a 32-bit pointer: clear the upper half. */
 	return filp->f_op->unlocked_ioctl(filp, cmd, static_cast<u32>(arg));
 }
 

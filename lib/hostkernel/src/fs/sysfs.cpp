@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The kernel's sysfs calls on the tree. */
+/* The sysfs functions of the kernel, on top of SysfsTree. */
 #include "sysfs_tree.h"
 
 #include <cstdarg>
@@ -48,11 +48,11 @@ int addGroupFiles(SysfsNode *directory, kobject *kobj, const attribute_group *gr
 		attribute *attr = grp->attrs[i];
 		umode_t mode = grp->is_visible ? grp->is_visible(kobj, attr, i) : attr->mode;
 		if (update)
-			tree().remove(tree().find(directory, attr->name));
+			tree().remove(directory, attr->name);
 		int ret = mode ? addAttribute(directory, kobj, attr, mode) : 0;
 		if (ret) {
 			while (i--)
-				tree().remove(tree().find(directory, grp->attrs[i]->name));
+				tree().remove(directory, grp->attrs[i]->name);
 			return ret;
 		}
 	}
@@ -74,26 +74,7 @@ int sysfs_create_file(struct kobject *kobj, const struct attribute *attr)
 
 void sysfs_remove_file(struct kobject *kobj, const struct attribute *attr)
 {
-	tree().remove(tree().find(directoryOf(kobj), attr->name));
-}
-
-int sysfs_create_files(struct kobject *kobj, const struct attribute *const *attr)
-{
-	for (int i = 0; attr[i]; i++) {
-		int ret = sysfs_create_file(kobj, attr[i]);
-		if (ret) {
-			while (i--)
-				sysfs_remove_file(kobj, attr[i]);
-			return ret;
-		}
-	}
-	return 0;
-}
-
-void sysfs_remove_files(struct kobject *kobj, const struct attribute *const *attr)
-{
-	for (; *attr; attr++)
-		sysfs_remove_file(kobj, *attr);
+	tree().remove(directoryOf(kobj), attr->name);
 }
 
 int sysfs_create_group(struct kobject *kobj, const struct attribute_group *grp)
@@ -110,21 +91,15 @@ int sysfs_create_group(struct kobject *kobj, const struct attribute_group *grp)
 	return ret;
 }
 
-int sysfs_update_group(struct kobject *kobj, const struct attribute_group *grp)
-{
-	SysfsNode *directory = groupDirectory(kobj, grp->name);
-	return directory ? addGroupFiles(directory, kobj, grp, true) : -ENOENT;
-}
-
 void sysfs_remove_group(struct kobject *kobj, const struct attribute_group *grp)
 {
-	SysfsNode *directory = groupDirectory(kobj, grp->name);
+	SysfsNode *directory = directoryOf(kobj);
 	if (grp->name) {
-		tree().remove(directory);
+		tree().remove(directory, grp->name);
 		return;
 	}
 	for (int i = 0; grp->attrs && grp->attrs[i]; i++)
-		tree().remove(tree().find(directory, grp->attrs[i]->name));
+		tree().remove(directory, grp->attrs[i]->name);
 }
 
 int sysfs_create_groups(struct kobject *kobj, const struct attribute_group **groups)
@@ -160,7 +135,7 @@ int sysfs_create_link_nowarn(struct kobject *kobj, struct kobject *target, const
 
 void sysfs_remove_link(struct kobject *kobj, const char *name)
 {
-	tree().remove(tree().find(directoryOf(kobj), name));
+	tree().remove(directoryOf(kobj), name);
 }
 
 int sysfs_add_link_to_group(struct kobject *kobj, const char *group_name, struct kobject *target,
@@ -175,12 +150,7 @@ int sysfs_add_link_to_group(struct kobject *kobj, const char *group_name, struct
 void sysfs_remove_link_from_group(struct kobject *kobj, const char *group_name,
 				  const char *link_name)
 {
-	tree().remove(tree().find(groupDirectory(kobj, group_name), link_name));
-}
-
-void sysfs_notify(struct kobject *, const char *, const char *)
-{
-	/* Attributes of the hosted sysfs cannot be polled. */
+	tree().remove(groupDirectory(kobj, group_name), link_name);
 }
 
 int sysfs_emit_at(char *buf, int at, const char *fmt, ...)

@@ -28,12 +28,12 @@ constexpr int kMaxLinks = 40;
 
 struct SysfsTree::State {
 	std::mutex mutex;
-	std::condition_variable idle; /* a callback ended */
+	std::condition_variable idle; /* signalled when a callback has ended */
 	SysfsNodePtr root;
 	std::string mirror; /* "": none */
 	/*
-	 * The mirror's thread reads files for the first time: the code that creates one may hold
-	 * locks.
+	 * The mirror's thread reads each new file for the first time, since the code that creates a
+	 * file may hold locks that the file's callback takes.
 	 */
 	std::thread mirrorThread;
 	std::condition_variable mirrorWork, mirrorDone;
@@ -136,7 +136,7 @@ SysfsNode *SysfsTree::find(SysfsNode *parent, const std::string &name)
 	if (!parent)
 		return nullptr;
 	auto at = parent->children_.find(name);
-	return at == parent->children_.end() ? nullptr : at->second.get();
+	return at == parent->children_.end() || at->second->removed_ ? nullptr : at->second.get();
 }
 
 SysfsNode *SysfsTree::ensureDirectory(SysfsNode *parent, const std::string &name)
@@ -145,10 +145,15 @@ SysfsNode *SysfsTree::ensureDirectory(SysfsNode *parent, const std::string &name
 	return made ? made : find(parent, name);
 }
 
-void SysfsTree::detach(SysfsNode *node, std::vector<SysfsNodePtr> &removed)
+/*
+ * From here on no thread finds @node or what is below it. The nodes stay in their directories: a
+ * second thread that removes one of them must find the callbacks that it has to wait for.
+ */
+void SysfsTree::detach(SysfsNode *node)
 {
-	for (auto &[name, child] : std::map(node->children_))
-		detach(child.get(), removed);
+	for (auto &[name, child] : node->children_)
+		if (!child->removed_)
+			detach(child.get());
 	if (!state_->mirror.empty()) {
 		std::string real = mirrorPath(node);
 		if (node->kind_ == SysfsNode::Kind::Directory)
@@ -157,34 +162,57 @@ void SysfsTree::detach(SysfsNode *node, std::vector<SysfsNodePtr> &removed)
 			unlink(real.c_str());
 	}
 	node->removed_ = true;
-	removed.push_back(node->shared_from_this());
-	if (node->parent_)
-		node->parent_->children_.erase(node->name_);
 	node->parent_ = nullptr;
+}
+
+/* Whether a callback of @node or of what is below it runs. */
+bool SysfsTree::busy(const SysfsNode *node)
+{
+	return node->running_ || std::any_of(node->children_.begin(), node->children_.end(),
+					     [](auto &entry) { return busy(entry.second.get()); });
+}
+
+void SysfsTree::removeLocked(std::unique_lock<std::mutex> &lock, const SysfsNodePtr &node)
+{
+	/* Only the first thread that removes the node finds its directory. */
+	SysfsNodePtr parent = node->parent_ ? node->parent_->shared_from_this() : nullptr;
+	if (!node->removed_)
+		detach(node.get());
+	state_->idle.wait(lock, [&] { return !busy(node.get()); });
+	if (parent)
+		parent->children_.erase(node->name_);
 }
 
 void SysfsTree::remove(SysfsNode *node)
 {
-	State &s = *state_;
 	if (!node)
 		return;
-	std::unique_lock lock(s.mutex);
-	if (node->removed_)
+	std::unique_lock lock(state_->mutex);
+	removeLocked(lock, node->shared_from_this());
+}
+
+void SysfsTree::remove(SysfsNode *parent, const std::string &name)
+{
+	if (!parent)
 		return;
-	std::vector<SysfsNodePtr> removed;
-	detach(node, removed);
-	s.idle.wait(lock, [&] {
-		return std::all_of(removed.begin(), removed.end(),
-				   [](auto &n) { return !n->running_; });
-	});
+	std::unique_lock lock(state_->mutex);
+	auto at = parent->children_.find(name);
+	if (at != parent->children_.end())
+		removeLocked(lock, SysfsNodePtr(at->second));
 }
 
 void SysfsTree::removeIfEmpty(SysfsNode *directory)
 {
 	std::lock_guard lock(state_->mutex);
-	std::vector<SysfsNodePtr> removed;
-	if (directory && !directory->removed_ && directory->children_.empty())
-		detach(directory, removed);
+	if (!directory || directory->removed_ ||
+	    !std::all_of(directory->children_.begin(), directory->children_.end(),
+			 [](auto &entry) { return entry.second->removed_; }))
+		return;
+	SysfsNode *parent = directory->parent_;
+	const SysfsNodePtr kept = directory->shared_from_this();
+	detach(directory);
+	if (parent)
+		parent->children_.erase(directory->name_);
 }
 
 bool SysfsTree::rename(SysfsNode *node, const std::string &name)
@@ -263,7 +291,8 @@ int SysfsTree::list(const std::string &path, std::vector<std::string> &out)
 		return -ENOTDIR;
 	out.clear();
 	for (auto &[name, child] : node->children_)
-		out.push_back(name);
+		if (!child->removed_)
+			out.push_back(name);
 	return 0;
 }
 
@@ -371,12 +400,13 @@ void SysfsTree::mirrorAdd(const SysfsNodePtr &node)
 }
 
 /*
- * A reader of the mirror sees a whole value, never a part of it. @first: only if the file is not
- * there yet; otherwise another thread wrote a newer value meanwhile.
+ * Write a draft and rename it, so that a reader of the mirror sees a whole value, never a part of
+ * it. @first: write only if the file does not exist yet, else another thread has written a newer
+ * value meanwhile.
  */
 void SysfsTree::mirrorWrite(const SysfsNodePtr &node, const std::string &text, bool first)
 {
-	/* Under the lock: a file that is being removed must not come back. */
+	/* Under the lock, so that a file that is removed at the same time does not come back. */
 	std::lock_guard lock(state_->mutex);
 	if (state_->mirror.empty() || node->removed_)
 		return;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The tree of sysfs: directories, files with live content, symbolic links; optionally mirrored
- * below a real directory. Thread-safe. Callbacks of files run without any lock of the tree;
- * removing a file waits for running ones.
+ * The tree of sysfs: directories, files whose callbacks give their content, and symbolic links. It
+ * may have a mirror of real files in a real directory. Thread-safe. Callbacks of files run without
+ * any lock of the tree; removing a file waits for its callbacks that run.
  */
 #pragma once
 
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,7 @@ class SysfsNode : public std::enable_shared_from_this<SysfsNode>
 {
 public:
 	enum class Kind { Directory, File, Link };
-	/** Fills a page (4096 bytes); bytes, or -errno. */
+	/** Fills @page (4096 bytes). Returns the number of bytes, or -errno. */
 	using Show = std::function<ssize_t(char *page)>;
 	using Store = std::function<ssize_t(const char *text, size_t length)>;
 
@@ -32,7 +33,7 @@ private:
 	friend class SysfsTree;
 	Kind kind_;
 	std::string name_;
-	SysfsNode *parent_ = nullptr; /* nullptr: the root, or removed */
+	SysfsNode *parent_ = nullptr; /* nullptr for the root and for removed nodes */
 	std::map<std::string, std::shared_ptr<SysfsNode>> children_;
 	std::weak_ptr<SysfsNode> target_;
 	Show show_;
@@ -48,10 +49,10 @@ class SysfsTree
 public:
 	static SysfsTree &instance();
 
-	/** Empty tree; with a mirror if @directory is not empty. */
+	/** Start with an empty tree. If @directory is not empty, the mirror goes there. */
 	void start(const std::string &directory);
 	void stop();
-	/** Until the mirror's files have their content. */
+	/** Wait until the files of the mirror have their content. */
 	void settle();
 
 	SysfsNode *root();
@@ -63,13 +64,17 @@ public:
 	/** The existing directory of that name, or a new one. */
 	SysfsNode *ensureDirectory(SysfsNode *parent, const std::string &name);
 	SysfsNode *find(SysfsNode *parent, const std::string &name);
-	/** With everything below. */
+	/**
+	 * Remove @node and everything below it, and wait until no callback of these runs, even if
+	 * another thread removes them already. The second form does nothing if there is no @name.
+	 */
 	void remove(SysfsNode *node);
+	void remove(SysfsNode *parent, const std::string &name);
 	void removeIfEmpty(SysfsNode *directory);
 	bool rename(SysfsNode *node, const std::string &name);
 	std::string path(SysfsNode *node);
 
-	/* By path; 0 or -errno. */
+	/* Access by path. All return 0 or -errno. */
 	int read(const std::string &path, std::string &out);
 	int write(const std::string &path, const std::string &value);
 	int list(const std::string &path, std::vector<std::string> &out);
@@ -81,7 +86,9 @@ private:
 	std::string pathLocked(const SysfsNode *node) const;
 	std::string mirrorPath(const SysfsNode *node) const;
 	void mirrorAdd(const SysfsNodePtr &node);
-	void detach(SysfsNode *node, std::vector<SysfsNodePtr> &removed);
+	void detach(SysfsNode *node);
+	static bool busy(const SysfsNode *node);
+	void removeLocked(std::unique_lock<std::mutex> &lock, const SysfsNodePtr &node);
 	int readNode(const SysfsNodePtr &node, std::string &out);
 	void mirrorRun();
 	void mirrorWrite(const SysfsNodePtr &node, const std::string &text, bool first);

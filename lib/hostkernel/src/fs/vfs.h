@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Between the files of the VFS. */
+/* Data and functions that the files of the VFS share. */
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,20 @@
 
 struct pollfd;
 
-/** A table of open files; entry 0.. are fds. Thread-safe. */
+/** A table of open files; the index is the fd. Thread-safe. */
 struct files_struct {
-	/** Lowest free number below the caller's limit; -EMFILE. It stays taken until install/put.
+	/**
+	 * Take the lowest free number below the caller's limit.
+	 * @return the number, for install() or unreserve(), or -EMFILE.
 	 */
 	int reserve();
 	void unreserve(unsigned fd);
 	void install(unsigned fd, file *filp);
-	/** With a reference; nullptr if @fd is not open. */
+	/** The file with a reference for the caller; nullptr if @fd is not open. */
 	file *get(unsigned fd);
-	/** Out of the table: the table's reference goes to the caller. */
+	/** Take the file out of the table. The caller gets the table's reference. */
 	file *take(unsigned fd);
-	/** Every file, in ascending order of fd. */
+	/** Take all files out of the table, in ascending order of fd. */
 	std::vector<file *> takeAll();
 
 private:
@@ -39,27 +41,33 @@ private:
 namespace wd::hostkernel
 {
 
-/** struct files that exist. */
+/** Number of struct file that exist. */
 uint64_t openFileCount();
 
 /** Open a device node. @return a file with one reference, or ERR_PTR. */
 file *openNode(const std::string &path, int flags);
-/** Open a file of /proc, of the calling thread or its caller; as openNode(). */
+/** Open a file of /proc for the calling thread or its process. @return as openNode(). */
 file *openProc(const std::string &path, int flags);
 
 /**
- * When the last reference to a file goes away during a system call, its release waits until the end
- * of the call, when no lock is held.
+ * Release files whose last reference went away during a system call. This waits until the end of
+ * the call, when the thread holds no lock.
  */
 void runDeferredReleases();
+/**
+ * Wait until the files are released whose last reference went away where the thread must not sleep,
+ * outside a system call. A work item releases them.
+ */
+void waitForDelayedReleases();
+void delayedReleasesStart();
 
-/** A mapping of @filp for the current caller; @return 0 or -errno. */
+/** Map @length bytes of @filp from @offset on for the current caller. @return 0 or -errno. */
 int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint64_t offset,
 	    vm_area_struct *&out);
 void unmapFile(vm_area_struct *vma);
 /**
- * Unmap [@start, @end) of @vma, which must be inside of it. The remaining part goes to @rest, also
- * after an error: then nothing is unmapped.
+ * Unmap [@start, @end), a part of @vma. @rest gets the vmas that remain; after an error nothing is
+ * unmapped, and @rest gets all of them.
  */
 int unmapPart(vm_area_struct *vma, unsigned long start, unsigned long end,
 	      std::vector<vm_area_struct *> &rest);

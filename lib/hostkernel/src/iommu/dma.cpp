@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * DMA API: masks, and the choice between the device's implementation (dma_domain.cpp) and direct
- * DMA, where the address for the device is the physical address.
+ * DMA. In direct DMA the device uses physical addresses.
  */
 #include <linux/dma-map-ops.h>
 #include <linux/dma-mapping.h>
@@ -20,7 +20,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* Devices that cannot even use 32 bits are not supported without translation. */
+/* Without translation a device must be able to use addresses of 32 bits. */
 constexpr u64 kLeastMask = DMA_BIT_MASK(32);
 
 bool supported(device *dev, u64 mask)
@@ -32,7 +32,10 @@ bool supported(device *dev, u64 mask)
 	return !ops->dma_supported || ops->dma_supported(dev, mask);
 }
 
-/* LINUX-DMA-9: can @dev reach all of [@address, +@size) directly? There is no bounce buffer. */
+/*
+ * LINUX-DMA-9: whether @dev can reach all of [@address, +@size) directly. There are no bounce
+ * buffers.
+ */
 bool reachable(device *dev, phys_addr_t address, size_t size, u64 mask)
 {
 	const u64 limit = dev->bus_dma_limit ? std::min(mask, dev->bus_dma_limit) : mask;
@@ -118,19 +121,6 @@ int dma_set_coherent_mask(device *dev, u64 mask)
 	return 0;
 }
 
-u64 dma_get_required_mask(device *dev)
-{
-	/* With translation any device can do with 32 bits. */
-	return get_dma_ops(dev) ? DMA_BIT_MASK(32) : DMA_BIT_MASK(47);
-}
-
-size_t dma_max_mapping_size(device *dev)
-{
-	const dma_map_ops *ops = get_dma_ops(dev);
-
-	return ops && ops->max_mapping_size ? ops->max_mapping_size(dev) : SIZE_MAX;
-}
-
 void *dma_alloc_attrs(device *dev, size_t size, dma_addr_t *dma_handle, gfp_t gfp,
 		      unsigned long attrs)
 {
@@ -159,23 +149,6 @@ void dma_free_attrs(device *dev, size_t size, void *cpu_addr, dma_addr_t dma_han
 	else
 		free_pages_exact(cpu_addr, PAGE_ALIGN(size));
 	liveDma--;
-}
-
-int dma_mmap_attrs(device *, vm_area_struct *vma, void *cpu_addr, dma_addr_t, size_t size,
-		   unsigned long)
-{
-	const unsigned long count = PAGE_ALIGN(size) >> PAGE_SHIFT;
-	const unsigned long wanted = vma_pages(vma);
-
-	if (vma->vm_pgoff >= count || wanted > count - vma->vm_pgoff)
-		return -ENXIO;
-	return remap_pfn_range(vma, vma->vm_start, virt_to_pfn(cpu_addr) + vma->vm_pgoff,
-			       wanted << PAGE_SHIFT, vma->vm_page_prot);
-}
-
-bool dma_can_mmap(device *)
-{
-	return true;
 }
 
 dma_addr_t dma_map_page_attrs(device *dev, page *page, size_t offset, size_t size,
@@ -219,16 +192,6 @@ unsigned int dma_map_sg_attrs(device *dev, scatterlist *sg, int nents, dma_data_
 	return mapped > 0 ? static_cast<unsigned>(mapped) : 0;
 }
 
-int dma_map_sgtable(device *dev, sg_table *sgt, dma_data_direction dir, unsigned long attrs)
-{
-	const int mapped = mapList(dev, sgt->sgl, static_cast<int>(sgt->orig_nents), dir, attrs);
-
-	if (mapped <= 0)
-		return mapped ? mapped : -EIO;
-	sgt->nents = static_cast<unsigned>(mapped);
-	return 0;
-}
-
 void dma_unmap_sg_attrs(device *dev, scatterlist *sg, int nents, dma_data_direction dir,
 			unsigned long attrs)
 {
@@ -237,46 +200,4 @@ void dma_unmap_sg_attrs(device *dev, scatterlist *sg, int nents, dma_data_direct
 	if (ops)
 		ops->unmap_sg(dev, sg, nents, dir, attrs);
 	liveDma--;
-}
-
-/* --- managed --- */
-
-namespace
-{
-
-struct ManagedDma {
-	device *dev;
-	size_t size;
-	void *memory;
-	dma_addr_t handle;
-};
-
-void freeManaged(void *data)
-{
-	auto *managed = static_cast<ManagedDma *>(data);
-
-	dma_free_attrs(managed->dev, managed->size, managed->memory, managed->handle, 0);
-	kfree(managed);
-}
-
-} // namespace
-
-void *dmam_alloc_attrs(device *dev, size_t size, dma_addr_t *dma_handle, gfp_t gfp,
-		       unsigned long attrs)
-{
-	auto *managed = static_cast<ManagedDma *>(kzalloc(sizeof(ManagedDma), gfp));
-
-	if (!managed)
-		return nullptr;
-	managed->dev = dev;
-	managed->size = size;
-	managed->memory = dma_alloc_attrs(dev, size, &managed->handle, gfp, attrs);
-	if (!managed->memory) {
-		kfree(managed);
-		return nullptr;
-	}
-	void *memory = managed->memory;
-
-	*dma_handle = managed->handle;
-	return devm_add_action_or_reset(dev, freeManaged, managed) ? nullptr : memory;
 }

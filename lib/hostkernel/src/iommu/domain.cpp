@@ -5,6 +5,7 @@
  */
 #include "group.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/bug.h>
 #include <linux/printk.h>
 
@@ -22,7 +23,10 @@ iommu_domain *iommuAllocDomain(bus_type *bus, unsigned type)
 
 	if (!domain)
 		return nullptr;
-	/* One that exists only once has its type, and others may be reading it. */
+	/*
+	 * Write only what differs: a driver may have one object for all (as a blocking domain),
+	 * which other threads read at the same time.
+	 */
 	if (domain->type != type)
 		domain->type = type;
 	if (!domain->pgsize_bitmap)
@@ -46,7 +50,7 @@ int iommuAttachOne(iommu_domain *domain, device *dev)
 namespace
 {
 
-/* Drivers without default domains are told to let go instead. */
+/* For a driver without default domains: call its detach_dev. */
 int detachAll(iommu_group *group)
 {
 	iommu_domain *domain = group->domain;
@@ -70,7 +74,10 @@ int attachGroup(iommu_domain *domain, iommu_group *group)
 	return foreignDomain(group) ? -EBUSY : groupSetDomain(group, domain);
 }
 
-/* LINUX-OWN-1: back to the core's choice: blocked while the group has an owner. */
+/*
+ * LINUX-OWN-1: attach the domain that the core chooses: the blocking domain while the group has an
+ * owner, else the default domain.
+ */
 void setCoreDomain(iommu_group *group)
 {
 	iommu_domain *domain = group->owner ? group->blockingDomain : group->defaultDomain;
@@ -87,7 +94,7 @@ int allocBlockingDomain(iommu_group *group)
 	bus_type *bus = group->devices.front().dev->bus;
 
 	group->blockingDomain = iommuAllocDomain(bus, IOMMU_DOMAIN_BLOCKED);
-	/* LINUX-OWN-2: an unmanaged domain in which nothing is mapped does the same. */
+	/* LINUX-OWN-2: an unmanaged domain in which nothing is mapped blocks just as well. */
 	if (!group->blockingDomain)
 		group->blockingDomain = iommuAllocDomain(bus, IOMMU_DOMAIN_UNMANAGED);
 	return group->blockingDomain ? 0 : -EINVAL;
@@ -121,7 +128,7 @@ bool usesDefaultDomain(const iommu_group *group)
 	       group->defaultDomain->type == IOMMU_DOMAIN_IDENTITY;
 }
 
-/** Reference to a device's group for one call. */
+/** Holds a reference to a device's group for one call. */
 class GroupRef
 {
 public:
@@ -176,30 +183,6 @@ void iommu_domain_free(iommu_domain *domain)
 	domain->ops->free(domain);
 }
 
-int iommu_attach_device(iommu_domain *domain, device *dev)
-{
-	const GroupRef group(dev);
-
-	if (!group)
-		return -ENODEV;
-	MutexLock lock(group->mutex);
-
-	return group->devices.size() == 1 ? attachGroup(domain, group.get()) : -EINVAL;
-}
-
-void iommu_detach_device(iommu_domain *domain, device *dev)
-{
-	const GroupRef group(dev);
-
-	if (!group)
-		return;
-	MutexLock lock(group->mutex);
-
-	if (WARN_ON(domain != group->domain) || WARN_ON(group->devices.size() != 1))
-		return;
-	setCoreDomain(group.get());
-}
-
 int iommu_attach_group(iommu_domain *domain, iommu_group *group)
 {
 	MutexLock lock(group->mutex);
@@ -247,13 +230,6 @@ void iommu_group_release_dma_owner(iommu_group *group)
 	     "iommu driver failed to attach the default domain\n");
 }
 
-bool iommu_group_dma_owner_claimed(iommu_group *group)
-{
-	MutexLock lock(group->mutex);
-
-	return group->ownerCount;
-}
-
 /* LINUX-OWN-3 */
 int iommu_device_use_default_domain(device *dev)
 {
@@ -279,18 +255,4 @@ void iommu_device_unuse_default_domain(device *dev)
 
 	if (!WARN_ON(!group->ownerCount))
 		group->ownerCount--;
-}
-
-int iommu_enable_nesting(iommu_domain *domain)
-{
-	if (domain->type != IOMMU_DOMAIN_UNMANAGED || !domain->ops->enable_nesting)
-		return -EINVAL;
-	return domain->ops->enable_nesting(domain);
-}
-
-int iommu_set_pgtable_quirks(iommu_domain *domain, unsigned long quirks)
-{
-	if (domain->type != IOMMU_DOMAIN_UNMANAGED || !domain->ops->set_pgtable_quirks)
-		return -EINVAL;
-	return domain->ops->set_pgtable_quirks(domain, quirks);
 }

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/*
- * Groups: reference counts, members, identity.
- */
+/* Groups of the IOMMU core: reference counts, members and numbers. */
 #include "group.h"
 #include "core/immortal.h"
 
@@ -17,7 +15,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* Numbers are reused, lowest first. */
+/* A new group gets the lowest free number. */
 struct GroupTable {
 	std::mutex mutex;
 	std::map<int, iommu_group *> groups;
@@ -42,18 +40,6 @@ GroupTable &table()
 	static Immortal<GroupTable> instance;
 
 	return *instance;
-}
-
-/* Does the group of a dropped last reference still exist? Looked up by number only. */
-bool getUnlessZero(iommu_group *group)
-{
-	int refs = group->refs.load(std::memory_order_relaxed);
-
-	while (refs > 0) {
-		if (group->refs.compare_exchange_weak(refs, refs + 1))
-			return true;
-	}
-	return false;
 }
 
 /* LINUX-DOM-3 */
@@ -81,7 +67,10 @@ void release(iommu_group *group)
 
 iommu_group *iommu_group_alloc(void)
 {
-	/* From the kernel's allocator, so that a lost reference shows up as a leak. */
+	/*
+	 * From the kernel's allocator, so that the leak report shows a reference that is never
+	 * dropped.
+	 */
 	void *memory = kzalloc(sizeof(iommu_group), GFP_KERNEL);
 
 	if (!memory)
@@ -112,15 +101,6 @@ iommu_group *iommu_group_get(device *dev)
 	return dev->iommu_group ? iommu_group_ref_get(dev->iommu_group) : nullptr;
 }
 
-iommu_group *iommu_group_get_by_id(int id)
-{
-	GroupTable &t = table();
-	std::lock_guard lock(t.mutex);
-	auto it = t.groups.find(id);
-
-	return it != t.groups.end() && getUnlessZero(it->second) ? it->second : nullptr;
-}
-
 void iommu_group_put(iommu_group *group)
 {
 	if (group && group->refs.fetch_sub(1, std::memory_order_acq_rel) == 1)
@@ -130,30 +110,6 @@ void iommu_group_put(iommu_group *group)
 int iommu_group_id(iommu_group *group)
 {
 	return group->id;
-}
-
-int iommu_group_set_name(iommu_group *group, const char *name)
-{
-	group->name = name ? name : "";
-	groupSysfsSetName(group->sysfs, !group->name.empty());
-	return 0;
-}
-
-void *iommu_group_get_iommudata(iommu_group *group)
-{
-	return group->data;
-}
-
-void iommu_group_set_iommudata(iommu_group *group, void *iommu_data,
-			       void (*release_data)(void *iommu_data))
-{
-	group->data = iommu_data;
-	group->dataRelease = release_data;
-}
-
-iommu_domain *iommu_group_default_domain(iommu_group *group)
-{
-	return group->defaultDomain;
 }
 
 int iommu_group_add_device(iommu_group *group, device *dev)
@@ -169,7 +125,7 @@ int iommu_group_add_device(iommu_group *group, device *dev)
 		MutexLock lock(group->mutex);
 
 		group->devices.push_back(member);
-		/* A device that joins is attached at once. */
+		/* The group has a domain already: attach the new device to it at once. */
 		if (group->domain)
 			rc = iommuAttachOne(group->domain, dev);
 		if (rc)
@@ -224,14 +180,9 @@ int iommu_group_for_each_dev(iommu_group *group, void *data, int (*fn)(device *,
 	return 0;
 }
 
-iommu_group *generic_device_group(device *)
-{
-	return iommu_group_alloc();
-}
-
 /*
- * The functions of the machine are root-complex integrated endpoints with requester ids of their
- * own, no aliases and no peer-to-peer path, so each one is a group.
+ * Each function is a group of its own: the machine's functions are root-complex integrated
+ * endpoints, which have requester ids of their own, no aliases and no peer-to-peer path.
  */
 iommu_group *pci_device_group(device *)
 {

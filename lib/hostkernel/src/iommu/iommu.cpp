@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * IOMMU core: instances, and how devices of the buses are offered to the driver. LINUX-REG-1: the
- * order of callbacks for one device is probe_device, device_group, def_domain_type, domain_alloc,
- * get_resv_regions, attach_dev, probe_finalize.
+ * IOMMU core: instances, and the offer of each device to the IOMMU driver. LINUX-REG-1: the
+ * callbacks for one device come in the order probe_device, device_group, def_domain_type,
+ * domain_alloc, get_resv_regions, attach_dev, probe_finalize.
  */
 #include <linux/iommu.h>
 
@@ -27,7 +27,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* Global: one device at a time goes through probe_device and device_group. */
+/* One for all instances: only one device at a time goes through probe_device and device_group. */
 mutex probeMutex = __MUTEX_INITIALIZER(probeMutex);
 
 /* Buses in the order in which registration walks them. */
@@ -46,8 +46,8 @@ Instances &instances()
 }
 
 /*
- * The type of devices for which the driver has no preference; "iommu.passthrough" and
- * "iommu.strict".
+ * Type of the default domain if the driver has no preference. Linux sets it by "iommu.passthrough"
+ * and "iommu.strict".
  */
 std::atomic<unsigned> defaultType{IOMMU_DOMAIN_DMA_FQ};
 
@@ -77,7 +77,7 @@ void freeDevIommu(device *dev)
 	kfree(param);
 }
 
-/* A reference to the group that @dev is in from now on, or ERR_PTR. */
+/* Put @dev into its group. @return a reference to the group, or ERR_PTR. */
 iommu_group *joinGroup(device *dev)
 {
 	iommu_group *group = iommu_group_get(dev);
@@ -98,8 +98,7 @@ iommu_group *joinGroup(device *dev)
 	return group;
 }
 
-/* Offer @dev to the driver; with the probe mutex held. */
-/* LINUX-REG-4, LINUX-REG-5 */
+/* LINUX-REG-4, LINUX-REG-5: offer @dev to the driver. The caller holds the probe mutex. */
 int claimLocked(device *dev, const iommu_ops *ops, std::vector<iommu_group *> *fresh)
 {
 	int rc = makeDevIommu(dev);
@@ -134,7 +133,10 @@ int claimLocked(device *dev, const iommu_ops *ops, std::vector<iommu_group *> *f
 	return 0;
 }
 
-/* Groups that need a default domain are collected in @fresh, referenced. */
+/*
+ * Offer @dev to the driver of its bus. @fresh collects groups that need a default domain, with a
+ * reference.
+ */
 int claimDevice(device *dev, std::vector<iommu_group *> *fresh)
 {
 	const iommu_ops *ops = dev->bus ? dev->bus->iommu_ops : nullptr;
@@ -181,7 +183,7 @@ bool deferred(device *dev)
 	return ops->is_attach_deferred && ops->is_attach_deferred(dev);
 }
 
-/* --- a device that comes later --- */
+/* --- a device that appears after its bus got a driver --- */
 
 int attachLate(iommu_group *group, device *dev)
 {
@@ -191,7 +193,10 @@ int attachLate(iommu_group *group, device *dev)
 	if (!group->defaultDomain)
 		return 0;
 	groupMapDirect(group, dev);
-	/* A claimed group keeps its owner's domain, which the device joined already. */
+	/*
+	 * If the group has an owner it keeps the owner's domain. The device has joined that
+	 * already.
+	 */
 	if (group->owner || group->domain != nullptr)
 		return 0;
 	if (!deferred(dev)) {
@@ -242,7 +247,7 @@ int onBusEvent(notifier_block *, unsigned long action, void *data)
 
 notifier_block busNotifiers[std::size(kBuses)];
 
-/* --- a whole bus --- */
+/* --- all devices of a bus --- */
 
 int attachFirst(iommu_group *group)
 {
@@ -265,7 +270,7 @@ int finalizeGroup(iommu_group *group, bus_type *bus)
 		MutexLock lock(group->mutex);
 
 		groupAllocDefaultDomain(group, bus);
-		/* Devices stay without domain then. */
+		/* Without memory the devices stay without domain. */
 		if (!group->defaultDomain)
 			return 0;
 		for (const GroupDevice &member : group->devices) {
@@ -315,7 +320,7 @@ int releaseOf(device *dev, void *instance)
 
 /* --- default domain --- */
 
-/* LINUX-DOM-1: the type on which all members agree, or the global default. */
+/* LINUX-DOM-1: the type that all members want, or the global default. */
 unsigned groupDefaultType(iommu_group *group)
 {
 	int type = 0;
@@ -398,13 +403,13 @@ void iommuExit()
 
 int iommu_device_register(iommu_device *iommu, const iommu_ops *ops, device *hwdev)
 {
-	/* Every driver of the hosted kernel is a module. */
+	/* An IOMMU driver of the hosted kernel is always a module, so it has an owner. */
 	if (WARN_ON(!ops->owner))
 		return -EINVAL;
 	/* LINUX-REG-3 */
 	if (kBuses[0]->iommu_ops && kBuses[0]->iommu_ops != ops)
 		return -EBUSY;
-	/* Linux dereferences the missing device later on; here it is an error at once. */
+	/* Linux would dereference the missing device later. Here it is an error at once. */
 	if (WARN_ON(!iommu->dev))
 		return -EINVAL;
 	iommu->ops = ops;
@@ -438,11 +443,6 @@ void iommu_device_unregister(iommu_device *iommu)
 	std::erase(all.list, iommu);
 }
 
-bool iommu_present(bus_type *bus)
-{
-	return bus->iommu_ops != nullptr;
-}
-
 bool device_iommu_capable(device *dev, iommu_cap cap)
 {
 	if (!dev->iommu || !dev->iommu->iommu_dev)
@@ -450,40 +450,4 @@ bool device_iommu_capable(device *dev, iommu_cap cap)
 	const iommu_ops *ops = dev_iommu_ops(dev);
 
 	return ops->capable && ops->capable(dev, cap);
-}
-
-/* LINUX-FAULT-3 */
-int iommu_dev_enable_feature(device *dev, iommu_dev_features f)
-{
-	if (!dev->iommu || !dev->iommu->iommu_dev || !dev_iommu_ops(dev)->dev_enable_feat)
-		return -ENODEV;
-	return dev_iommu_ops(dev)->dev_enable_feat(dev, f);
-}
-
-int iommu_dev_disable_feature(device *dev, iommu_dev_features f)
-{
-	if (!dev->iommu || !dev->iommu->iommu_dev || !dev_iommu_ops(dev)->dev_disable_feat)
-		return -EBUSY;
-	return dev_iommu_ops(dev)->dev_disable_feat(dev, f);
-}
-
-void iommu_set_default_passthrough(bool)
-{
-	defaultType = IOMMU_DOMAIN_IDENTITY;
-}
-
-void iommu_set_default_translated(bool)
-{
-	defaultType = IOMMU_DOMAIN_DMA;
-}
-
-bool iommu_default_passthrough(void)
-{
-	return defaultType == IOMMU_DOMAIN_IDENTITY;
-}
-
-void iommu_set_dma_strict(void)
-{
-	if (defaultType == IOMMU_DOMAIN_DMA_FQ)
-		defaultType = IOMMU_DOMAIN_DMA;
 }

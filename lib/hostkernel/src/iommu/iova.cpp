@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Allocator of I/O virtual addresses. Free ranges are kept in one ordered map (coalesced), ranges
- * in use in another; an allocation takes the top of the highest free range that fits, so that
- * addresses grow downwards from the limit as in Linux 6.1.
+ * Allocator of I/O virtual addresses. One ordered map has the free ranges, joined where they touch,
+ * and another the ranges in use. An allocation takes the top of the highest free range that fits,
+ * so that addresses go downwards from the limit, as in Linux 6.1.
  */
+#include <hosted/test_hooks.h>
 #include <linux/iova.h>
 
 #include <algorithm>
@@ -18,7 +19,7 @@ namespace
 
 constexpr unsigned long kLastPfn = ~0UL >> 12;
 
-/* Both maps are keyed by the first frame; together they cover [start_pfn, kLastPfn]. */
+/* The key of both maps is the first frame. Together they cover [start_pfn, kLastPfn]. */
 struct Ranges {
 	std::mutex mutex;
 	std::map<unsigned long, unsigned long> free; /* first -> last */
@@ -30,8 +31,10 @@ Ranges *rangesOf(iova_domain *iovad)
 	return static_cast<Ranges *>(iovad->ranges);
 }
 
-/* First frame of the highest place for @size frames in [@lo, @hi], or 0 (never a valid result
- * of a search: callers pass lo >= 1, or accept that frame 0 is not given out). */
+/*
+ * The first frame of the highest place for @size frames in [@lo, @hi], aligned to @align. 0 if
+ * there is none, so callers pass a @lo of at least 1.
+ */
 unsigned long highestFit(unsigned long lo, unsigned long hi, unsigned long size,
 			 unsigned long align)
 {
@@ -42,7 +45,7 @@ unsigned long highestFit(unsigned long lo, unsigned long hi, unsigned long size,
 	return first >= lo ? first : 0;
 }
 
-/* Remove [@lo, @hi], which lies inside the free range at @where, from the free ranges. */
+/* Remove [@lo, @hi] from the free ranges. It is inside the range at @where. */
 void carve(Ranges &ranges, std::map<unsigned long, unsigned long>::iterator where, unsigned long lo,
 	   unsigned long hi)
 {
@@ -89,13 +92,6 @@ auto lookup(Ranges &ranges, unsigned long pfn)
 
 } // namespace
 
-int iova_cache_get(void)
-{
-	return 0;
-}
-
-void iova_cache_put(void) {}
-
 void init_iova_domain(iova_domain *iovad, unsigned long granule, unsigned long start_pfn)
 {
 	auto *ranges = new Ranges;
@@ -105,11 +101,6 @@ void init_iova_domain(iova_domain *iovad, unsigned long granule, unsigned long s
 	iovad->dma_32bit_pfn = (1UL << 32) / granule;
 	iovad->ranges = ranges;
 	ranges->free.emplace(start_pfn, kLastPfn);
-}
-
-int iova_domain_init_rcaches(iova_domain *)
-{
-	return 0;
 }
 
 void put_iova_domain(iova_domain *iovad)
@@ -163,11 +154,6 @@ void free_iova(iova_domain *iovad, unsigned long pfn)
 		release(*ranges, it);
 }
 
-void __free_iova(iova_domain *iovad, iova *range)
-{
-	free_iova(iovad, range->pfn_lo);
-}
-
 unsigned long alloc_iova_fast(iova_domain *iovad, unsigned long size, unsigned long limit_pfn, bool)
 {
 	iova *range = alloc_iova(iovad, std::bit_ceil(size), limit_pfn, true);
@@ -188,7 +174,9 @@ iova *reserve_iova(iova_domain *iovad, unsigned long pfn_lo, unsigned long pfn_h
 		return nullptr;
 	std::lock_guard lock(ranges->mutex);
 
-	/* Overlapping ranges are united with the new one, so that every frame has one owner. */
+	/*
+	 * Join the new range with ranges that it overlaps, so that each frame is in one range only.
+	 */
 	pfn_lo = std::max(pfn_lo, iovad->start_pfn);
 	for (auto it = lookup(*ranges, pfn_lo); it != ranges->used.end();
 	     it = lookup(*ranges, pfn_lo)) {

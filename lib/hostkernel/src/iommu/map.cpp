@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mapping and unmapping in a domain: requests are split into runs of one page size (LINUX-MAP-1),
- * which the driver gets as (page size, count). No lock is taken here.
+ * Mapping and unmapping in a domain. The code splits a request into runs of one page size
+ * (LINUX-MAP-1) and passes each to the driver as (page size, count). It takes no lock.
  */
 #include <linux/iommu.h>
 
@@ -20,8 +20,8 @@ struct Run {
 };
 
 /*
- * The largest page size for @iova (and @paddr) that fits, and how many of them until the next
- * larger size could take over or the request ends.
+ * The largest page size that fits @iova and @paddr, and the number of such pages up to the place
+ * where a larger size fits, or to the end of the request.
  */
 Run nextRun(unsigned long sizes, unsigned long iova, unsigned long paddr, size_t size)
 {
@@ -55,7 +55,7 @@ int mapRun(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, Run run,
 
 	if (ops->map_pages)
 		return ops->map_pages(domain, iova, paddr, run.size, run.count, prot, gfp, mapped);
-	/* A driver of the old kind takes one page at a time. */
+	/* A driver without map_pages takes one page at a time. */
 	const int rc = ops->map(domain, iova, paddr, run.size, prot, gfp);
 
 	if (!rc)
@@ -93,7 +93,7 @@ size_t unmapRange(iommu_domain *domain, unsigned long iova, size_t size, iommu_i
 			smallest);
 		return 0;
 	}
-	/* The driver may remove more than asked for, when a larger page lies there. */
+	/* If a larger page is mapped there, the driver may remove more than asked for. */
 	while (done < size) {
 		const Run run = nextRun(domain->pgsize_bitmap, iova, iova, size - done);
 		const size_t removed = unmapRun(domain, iova, run, gather);
@@ -149,34 +149,6 @@ int mapAndSync(iommu_domain *domain, unsigned long iova, phys_addr_t paddr, size
 	return rc;
 }
 
-/* LINUX-MAP-9 */
-ssize_t mapList(iommu_domain *domain, unsigned long iova, scatterlist *list, unsigned nents,
-		int prot, gfp_t gfp)
-{
-	size_t total = 0;
-	scatterlist *sg = list;
-
-	/* Physically adjacent entries are mapped together. */
-	for (unsigned i = 0; i < nents;) {
-		const phys_addr_t start = sg_phys(sg);
-		size_t length = sg->length;
-
-		for (i++, sg = sg_next(sg); i < nents && sg_phys(sg) == start + length;
-		     i++, sg = sg_next(sg))
-			length += sg->length;
-		const int rc = mapRange(domain, iova + total, start, length, prot, gfp);
-
-		if (rc) {
-			iommu_unmap(domain, iova, total);
-			return rc;
-		}
-		total += length;
-	}
-	if (domain->ops->iotlb_sync_map)
-		domain->ops->iotlb_sync_map(domain, iova, total);
-	return static_cast<ssize_t>(total);
-}
-
 } // namespace
 
 /* LINUX-MAP-8 */
@@ -199,7 +171,7 @@ size_t iommu_unmap(iommu_domain *domain, unsigned long iova, size_t size)
 	iommu_iotlb_gather_init(&gather);
 	const size_t done = unmapRange(domain, iova, size, &gather);
 
-	/* Called with an empty gather too. */
+	/* Linux calls this with an empty gather too. */
 	iommu_iotlb_sync(domain, &gather);
 	return done;
 }
@@ -208,18 +180,6 @@ size_t iommu_unmap_fast(iommu_domain *domain, unsigned long iova, size_t size,
 			iommu_iotlb_gather *iotlb_gather)
 {
 	return unmapRange(domain, iova, size, iotlb_gather);
-}
-
-ssize_t iommu_map_sg(iommu_domain *domain, unsigned long iova, scatterlist *sg, unsigned int nents,
-		     int prot)
-{
-	return mapList(domain, iova, sg, nents, prot, GFP_KERNEL);
-}
-
-ssize_t iommu_map_sg_atomic(iommu_domain *domain, unsigned long iova, scatterlist *sg,
-			    unsigned int nents, int prot)
-{
-	return mapList(domain, iova, sg, nents, prot, GFP_ATOMIC);
 }
 
 phys_addr_t iommu_iova_to_phys(iommu_domain *domain, dma_addr_t iova)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The IOMMU core in sysfs: /sys/kernel/iommu_groups/<n>/{type,reserved_regions,name,devices/},
+ * The IOMMU core in sysfs: /sys/kernel/iommu_groups/<n>/{type,reserved_regions,devices/},
  * /sys/class/iommu/<instance>/devices/, and the links of devices to both.
  */
 #include "group.h"
@@ -84,11 +84,6 @@ ssize_t typeShow(iommu_group *group, char *buf)
 	return sysfs_emit(buf, "%s\n", typeName(group->defaultDomain));
 }
 
-ssize_t nameShow(iommu_group *group, char *buf)
-{
-	return sysfs_emit(buf, "%s\n", group->name.c_str());
-}
-
 const char *regionName(iommu_resv_type type)
 {
 	switch (type) {
@@ -127,7 +122,6 @@ ssize_t regionsShow(iommu_group *group, char *buf)
 
 GroupAttribute typeAttribute = {{"type", 0644}, typeShow, groupStoreType};
 GroupAttribute regionsAttribute = {{"reserved_regions", 0444}, regionsShow, nullptr};
-GroupAttribute nameAttribute = {{"name", 0444}, nameShow, nullptr};
 
 void releaseGroup(kobject *kobj)
 {
@@ -191,13 +185,6 @@ void groupSysfsDestroy(GroupSysfs *sysfs)
 	sysfs_remove_file(&sysfs->kobj, &regionsAttribute.attr);
 	kobject_put(sysfs->devices);
 	kobject_put(&sysfs->kobj);
-}
-
-void groupSysfsSetName(GroupSysfs *sysfs, bool named)
-{
-	sysfs_remove_file(&sysfs->kobj, &nameAttribute.attr);
-	if (named && sysfs_create_file(&sysfs->kobj, &nameAttribute.attr))
-		pr_warn("iommu: group %d: name attribute not created\n", sysfs->group->id);
 }
 
 int groupSysfsLink(GroupSysfs *sysfs, GroupDevice &member)

@@ -29,12 +29,13 @@ namespace
 constexpr unsigned kOrders = 22; /* up to 8 GiB in one piece */
 constexpr size_t kPoisonBytes = 64;
 constexpr unsigned char kPoison = 0xaa;
-/* A free block of this order or more gives its memory back to the host at once. */
+/* A block of this order or more returns its memory to the host when it is freed. */
 constexpr unsigned kPunchOrder = 6;
 
 /**
- * Blocks of 2^order pages from a growing frontier, with a free list per order. Blocks are split and
- * not merged again: the address space is ample, and big free blocks hold no memory.
+ * Blocks of 2^order pages, with a free list per order. New blocks come from the frontier, which
+ * only grows. The arena splits blocks, but never joins them again: there is enough address space,
+ * and large free blocks hold no memory.
  */
 class Arena
 {
@@ -66,7 +67,7 @@ private:
 	std::mutex mutex_;
 	size_t frontier_ = 0;				  /* first page never used */
 	std::array<std::vector<uint32_t>, kOrders> free_; /* page numbers */
-	unsigned char *order_ = nullptr; /* of each allocated block's first page, +1 */
+	unsigned char *order_ = nullptr;		  /* order + 1, by the block's first page */
 };
 
 /* @size bytes of address space, aligned to the largest block, so that every block is aligned. */
@@ -105,7 +106,10 @@ bool Arena::map(size_t size)
 		return false;
 	}
 	madvise(at, size, MADV_DONTDUMP);
-	/* The pages are shared: a child that wrote here would write into its parent's kernel. */
+	/*
+	 * A child of fork() does not get the pages: they are shared, so it would write into its
+	 * parent's kernel.
+	 */
 	madvise(at, size, MADV_DONTFORK);
 	base_ = static_cast<char *>(at);
 	order_ = static_cast<unsigned char *>(orders);
@@ -137,7 +141,7 @@ size_t Arena::take(unsigned order)
 		return page;
 	}
 	size_t count = size_t{1} << order;
-	/* Aligned to its size; skipped addresses are lost only as address space. */
+	/* Align the block to its size. The pages skipped cost only address space. */
 	size_t page = (frontier_ + count - 1) & ~(count - 1);
 	if (page + count > size_ >> PAGE_SHIFT)
 		return SIZE_MAX;
@@ -183,7 +187,7 @@ void Arena::free(void *address, unsigned order)
 
 Arena &arena()
 {
-	/* Never destroyed: devices may still read it while the process exits. */
+	/* Never destroyed, since devices may still read the arena while the process exits. */
 	static Arena *instance = new Arena;
 	return *instance;
 }
@@ -266,7 +270,7 @@ using namespace wd::hostkernel;
 
 unsigned long __get_free_pages(gfp_t gfp, unsigned int order)
 {
-	/* As in Linux: larger pieces come from the DMA API or alloc_pages_exact()'s caller. */
+	/* As in Linux. Code that needs more uses the DMA API or alloc_pages_exact(). */
 	if (order >= MAX_ORDER)
 		return 0;
 	return reinterpret_cast<unsigned long>(countedPages(gfp, size_t{1} << order));
@@ -288,11 +292,6 @@ struct page *alloc_pages(gfp_t gfp, unsigned int order)
 	unsigned long addr = __get_free_pages(gfp, order);
 
 	return addr ? virt_to_page(reinterpret_cast<void *>(addr)) : nullptr;
-}
-
-struct page *alloc_pages_node(int, gfp_t gfp, unsigned int order)
-{
-	return alloc_pages(gfp, order);
 }
 
 void __free_pages(struct page *page, unsigned int order)

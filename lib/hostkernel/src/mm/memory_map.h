@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Physical addresses of the host: bits 0..46 = address, bits 47..51 = mm id. Id 0 is this process;
- * 1..31 are remote processes, reached through process_vm_readv/writev.
+ * Physical addresses in the hosted kernel: bits 46:0 are the address in a process, bits 51:47 the
+ * mm id. Id 0 is this process. Ids 1 to 31 are other processes, whose memory process_vm_readv() and
+ * process_vm_writev() reach.
  */
 #pragma once
 
@@ -19,10 +20,8 @@ constexpr uint64_t kAddressMask = (uint64_t{1} << kMmIdShift) - 1;
 /** @return a free id for process @pid, or 0 if all are in use. */
 unsigned memoryMapAdd(pid_t pid);
 void memoryMapRemove(unsigned id);
-/** 0 = no such mm. */
-pid_t memoryMapPid(unsigned id);
 
-/** @return bytes at the end that could not be copied. */
+/** @return the number of bytes at the end that could not be copied. */
 size_t remoteRead(pid_t pid, uint64_t address, void *dst, size_t length);
 size_t remoteWrite(pid_t pid, uint64_t address, const void *src, size_t length);
 

@@ -17,6 +17,8 @@
 #include "memory_map.h"
 #include "user_table.h"
 
+alignas(PAGE_SIZE) const unsigned char wd_zero_page[PAGE_SIZE] = {};
+
 namespace wd::hostkernel
 {
 
@@ -45,7 +47,7 @@ mm_struct *mmCreate(int pid)
 namespace
 {
 
-/* Touch pages of another process: one byte of each is read, many pages a system call. */
+/* Touch pages of another process: read one byte of each, many pages with one system call. */
 size_t touchRemote(pid_t pid, uint64_t address, size_t pages)
 {
 	std::vector<iovec> remote(std::min(pages, size_t{512}));
@@ -78,7 +80,10 @@ size_t touchUser(mm_struct *mm, unsigned long start, size_t pages, bool write)
 namespace
 {
 
-/* As a fault of the process would: an IOMMU that walks its table finds pinned pages. */
+/*
+ * Enter the pages into the table, as page faults of the process would, so that an IOMMU that walks
+ * the table finds pinned pages.
+ */
 size_t fillTable(mm_struct *mm, unsigned long start, size_t pages, bool write)
 {
 	for (size_t i = 0; i < pages; i++) {
@@ -103,7 +108,7 @@ long pin(mm_struct *mm, unsigned long start, unsigned long count, unsigned flags
 	count = std::min(count, (TASK_SIZE - start) >> PAGE_SHIFT);
 	if (!mm->wd_pid)
 		count = deviceMappingClip(start, count);
-	/* A forced pin needs no write here: the frame is the process's address. */
+	/* A forced pin needs no write, since the page frame number is the process's address. */
 	bool write = (flags & (FOLL_WRITE | FOLL_FORCE)) == FOLL_WRITE;
 	count = count ? touchUser(mm, start, count, write) : 0;
 	if (stateOf(mm).shared.load(std::memory_order_relaxed))
@@ -142,9 +147,7 @@ void asyncPut(work_struct *work)
 
 void mmput_async(struct mm_struct *mm)
 {
-	/*
-	 * One work item is enough: a caller that finds it queued leaves the last reference to it.
-	 */
+	/* One work item is enough: only the caller that has the last reference queues it. */
 	if (atomic_add_unless(&mm->mm_users, -1, 1))
 		return;
 	AsyncPut &put = stateOf(mm).asyncPut;
@@ -164,58 +167,7 @@ void __mmdrop(struct mm_struct *mm)
 	delete mm;
 }
 
-struct mm_struct *get_task_mm(struct task_struct *task)
-{
-	struct mm_struct *mm = task->flags & PF_KTHREAD ? nullptr : task->mm;
-
-	return mm && mmget_not_zero(mm) ? mm : nullptr;
-}
-
-void kthread_use_mm(struct mm_struct *mm)
-{
-	mmgrab(mm);
-	get_current()->mm = mm;
-}
-
-void kthread_unuse_mm(struct mm_struct *mm)
-{
-	get_current()->mm = nullptr;
-	mmdrop(mm);
-}
-
 /* --- accounting --- */
-
-bool can_do_mlock(void)
-{
-	return rlimit(RLIMIT_MEMLOCK) != 0 || capable(CAP_IPC_LOCK);
-}
-
-int __account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc,
-			struct task_struct *task, bool bypass_rlim)
-{
-	unsigned long locked = mm->locked_vm;
-
-	WARN_ON_ONCE(!wd_rwsem_held_write(&mm->mmap_lock));
-	if (!inc) {
-		WARN_ON_ONCE(pages > locked);
-		mm->locked_vm = pages > locked ? 0 : locked - pages;
-		return 0;
-	}
-	if (!bypass_rlim && locked + pages > task_rlimit(task, RLIMIT_MEMLOCK) >> PAGE_SHIFT)
-		return -ENOMEM;
-	mm->locked_vm = locked + pages;
-	return 0;
-}
-
-int account_locked_vm(struct mm_struct *mm, unsigned long pages, bool inc)
-{
-	if (!pages || !mm)
-		return 0;
-	mmap_write_lock(mm);
-	int ret = __account_locked_vm(mm, pages, inc, get_current(), capable(CAP_IPC_LOCK));
-	mmap_write_unlock(mm);
-	return ret;
-}
 
 /* --- pinning --- */
 
@@ -228,18 +180,6 @@ int pin_user_pages_fast(unsigned long start, int nr_pages, unsigned int gup_flag
 				    gup_flags, pages));
 }
 
-long pin_user_pages(unsigned long start, unsigned long nr_pages, unsigned int gup_flags,
-		    struct page **pages, struct vm_area_struct **)
-{
-	return pin(get_current()->mm, start, nr_pages, gup_flags, pages);
-}
-
-long pin_user_pages_unlocked(unsigned long start, unsigned long nr_pages, struct page **pages,
-			     unsigned int gup_flags)
-{
-	return pin(get_current()->mm, start, nr_pages, gup_flags, pages);
-}
-
 long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned long nr_pages,
 			   unsigned int gup_flags, struct page **pages, struct vm_area_struct **,
 			   int *)
@@ -248,14 +188,9 @@ long pin_user_pages_remote(struct mm_struct *mm, unsigned long start, unsigned l
 	return pin(mm, start, nr_pages, gup_flags, pages);
 }
 
-void unpin_user_page(struct page *page)
-{
-	pinCountSub(page_to_pfn(page), 1);
-}
-
 void unpin_user_pages(struct page **pages, unsigned long npages)
 {
-	/* Neighbours, the usual case, go in one step. */
+	/* Take neighbouring pages, the usual case, in one step. */
 	for (unsigned long i = 0; i < npages;) {
 		unsigned long run = 1, first = page_to_pfn(pages[i]);
 		while (i + run < npages && page_to_pfn(pages[i + run]) == first + run)
@@ -263,11 +198,6 @@ void unpin_user_pages(struct page **pages, unsigned long npages)
 		pinCountSub(first, run);
 		i += run;
 	}
-}
-
-void unpin_user_pages_dirty_lock(struct page **pages, unsigned long npages, bool)
-{
-	unpin_user_pages(pages, npages);
 }
 
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool)

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mappings of device files. The address range is reserved first, so that the vma has its real
- * address; drivers then fill it with pages of the arena or of a BAR, both memfds: in mmap(), or
- * page by page in their fault handler, which is called as soon as the vma is in the file's tree. A
- * page that the handler refuses is a private zero page, as after a revocation. When a part is
- * unmapped the handler is asked for the other pages once more: in Linux a page can be touched for
- * the first time when its vma has been split.
+ * Mappings of device files. mapFile() first reserves the address range, so that the vma has its
+ * real address. Then the driver fills it with pages of the arena or of a BAR, both of which are
+ * memfds: in its mmap(), or page by page in its fault handler, which mapFile() calls when the vma
+ * is in the list of the file's mappings. If the handler refuses a page, the page is a private zero
+ * page, as after a revocation. When a part is unmapped, the handler is called for the other pages
+ * once more, since in Linux a program may touch a page for the first time after its vma has been
+ * split.
  */
 #include "fs/vfs.h"
 
@@ -28,7 +29,7 @@ namespace
 
 /* The object at vma->wd_private. */
 struct Mapping {
-	list_head entry; /* in the file's address space */
+	list_head entry; /* in the list of the file's address space */
 	vm_area_struct *vma;
 	int prot;
 	bool device;
@@ -45,8 +46,8 @@ bool inside(const vm_area_struct *vma, unsigned long addr, unsigned long size)
 }
 
 /*
- * VM_DONTCOPY: the range is not there in a child. A new mapping over a part of it must be told so
- * again.
+ * With VM_DONTCOPY a child of fork() does not get the range. A new mapping over a part of the range
+ * needs the advice again.
  */
 void keepFromChildren(vm_area_struct *vma, unsigned long addr, unsigned long size)
 {
@@ -54,7 +55,9 @@ void keepFromChildren(vm_area_struct *vma, unsigned long addr, unsigned long siz
 		WARN_ON(madvise(reinterpret_cast<void *>(addr), size, MADV_DONTFORK));
 }
 
-/* Replace the pages of part of a vma by private zero pages: writes go nowhere. */
+/*
+ * Replace the pages of part of a vma by private zero pages, so that no device sees what is written.
+ */
 void forget(vm_area_struct *vma, unsigned long addr, unsigned long size)
 {
 	void *at = mmap(reinterpret_cast<void *>(addr), size, mappingOf(vma)->prot,
@@ -126,7 +129,7 @@ void release(vm_area_struct *vma)
 	kfree(vma);
 }
 
-/* A vma over a reserved, empty range. */
+/* A vma over an address range that is reserved and still empty. */
 vm_area_struct *reserve(file *filp, mm_struct *mm, size_t length, int prot, int flags,
 			uint64_t offset)
 {
@@ -193,7 +196,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 		release(vma);
 		return ret;
 	}
-	/* Also for pages that the driver has placed before it set the flag. */
+	/* Again, since the driver may have placed pages before it set the flag. */
 	keepFromChildren(vma, vma->vm_start, vma->vm_end - vma->vm_start);
 	Mapping *mapping = mappingOf(vma);
 	mapping->device = vma->vm_flags & (VM_PFNMAP | VM_IO);
@@ -210,7 +213,7 @@ int mapFile(file *filp, mm_struct *mm, size_t length, int prot, int flags, uint6
 namespace
 {
 
-/* The part of @vma from @at on becomes a vma of its own, with a reference to the file. */
+/* Make the part of @vma from @at on a vma of its own, @upper, with a reference to the file. */
 int split(vm_area_struct *vma, unsigned long at, vm_area_struct *&upper)
 {
 	if (vma->vm_ops && vma->vm_ops->may_split) {
@@ -295,13 +298,6 @@ void unmapFile(vm_area_struct *vma)
 
 using namespace wd::hostkernel;
 
-int remap_pfn_range(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn,
-		    unsigned long size, pgprot_t)
-{
-	vma->vm_flags |= VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP;
-	return place(vma, addr, PFN_PHYS(pfn), PAGE_ALIGN(size));
-}
-
 vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsigned long pfn)
 {
 	if (WARN_ON(!(vma->vm_flags & VM_PFNMAP)))
@@ -309,54 +305,10 @@ vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsign
 	return place(vma, addr, PFN_PHYS(pfn), PAGE_SIZE) ? VM_FAULT_SIGBUS : VM_FAULT_NOPAGE;
 }
 
-int vm_iomap_memory(struct vm_area_struct *vma, phys_addr_t start, unsigned long len)
-{
-	if (start + len < start)
-		return -EINVAL;
-	/* As in Linux, @start and @len need not be aligned, and vm_pgoff selects the part. */
-	len += offset_in_page(start);
-	unsigned long pages = PFN_UP(len), first = PHYS_PFN(start);
-	if (vma->vm_pgoff > pages || vma_pages(vma) > pages - vma->vm_pgoff)
-		return -EINVAL;
-	return io_remap_pfn_range(vma, vma->vm_start, first + vma->vm_pgoff,
-				  vma->vm_end - vma->vm_start, vma->vm_page_prot);
-}
-
-int vm_insert_page(struct vm_area_struct *vma, unsigned long addr, struct page *page)
-{
-	vma->vm_flags |= VM_MIXEDMAP;
-	return place(vma, addr, page_to_phys(page), PAGE_SIZE);
-}
-
-int vm_insert_pages(struct vm_area_struct *vma, unsigned long addr, struct page **pages,
-		    unsigned long *num)
-{
-	for (; *num; --*num, addr += PAGE_SIZE) {
-		int ret = vm_insert_page(vma, addr, *pages++);
-		if (ret)
-			return ret;
-	}
-	return 0;
-}
-
-int vm_map_pages(struct vm_area_struct *vma, struct page **pages, unsigned long num)
-{
-	if (vma->vm_pgoff >= num || vma_pages(vma) > num - vma->vm_pgoff)
-		return -ENXIO;
-	unsigned long count = vma_pages(vma);
-	return vm_insert_pages(vma, vma->vm_start, pages + vma->vm_pgoff, &count);
-}
-
-void zap_vma_ptes(struct vm_area_struct *vma, unsigned long address, unsigned long size)
-{
-	if (inside(vma, address, size) && (vma->vm_flags & VM_PFNMAP))
-		forget(vma, address, size);
-}
-
 void unmap_mapping_range(struct address_space *mapping, loff_t holebegin, loff_t holelen, int)
 {
 	unsigned long first = PFN_DOWN(static_cast<unsigned long>(holebegin));
-	/* 0: to the end of the file */
+	/* a length of 0 means "to the end of the file" */
 	unsigned long last =
 		holelen ? PFN_UP(static_cast<unsigned long>(holebegin + holelen)) : ULONG_MAX;
 	Mapping *entry;

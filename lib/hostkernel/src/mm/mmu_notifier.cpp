@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Notifiers of an mm. Linux keeps callbacks and the freeing of a notifier apart with SRCU; here
- * every callback that runs counts as a user of the notifier, and so does the mm's list.
+ * Notifiers of an mm. In Linux SRCU keeps a notifier alive while its callbacks run. Here each
+ * running callback holds a reference (wd_refs), and so does the list of the mm.
  */
+#include <hosted/test_hooks.h>
 #include <linux/mmu_notifier.h>
 
 #include <condition_variable>
@@ -21,7 +22,7 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Notifiers that were put and are not freed yet. */
+/* Number of notifiers that were put and are not freed yet. */
 std::mutex dyingMutex;
 Immortal<std::condition_variable> dyingChangedObject;
 auto &dyingChanged = *dyingChangedObject;
@@ -43,11 +44,11 @@ void drop(mmu_notifier *notifier)
 {
 	if (__atomic_sub_fetch(&notifier->wd_refs, 1, __ATOMIC_ACQ_REL))
 		return;
-	/* As in Linux: freed in another context. */
+	/* As in Linux, another thread frees it. */
 	call_rcu(&notifier->rcu, notifierFree);
 }
 
-/* The registered notifiers, each with a reference. */
+/* The registered notifiers, with a reference to each. */
 std::vector<mmu_notifier *> takeAll(MmState &state)
 {
 	std::lock_guard lock(state.notifiersMutex);
@@ -61,7 +62,10 @@ std::vector<mmu_notifier *> takeAll(MmState &state)
 namespace
 {
 
-/* As munmap() does it: entries, announcement, tables. */
+/*
+ * As munmap() does it: clear the entries, call the notifiers, free the tables. The notifiers get
+ * the range from @saidStart to @saidEnd.
+ */
 void changed(mm_struct *mm, unsigned long start, unsigned long end, unsigned long saidStart,
 	     unsigned long saidEnd)
 {
@@ -73,7 +77,7 @@ void changed(mm_struct *mm, unsigned long start, unsigned long end, unsigned lon
 	const UserTable::Tables unlinked = state.table.clear(start, end);
 	for (mmu_notifier *notifier : takeAll(state)) {
 		if (notifier->ops->invalidate_range) {
-			preempt_disable(); /* page table locks are held there */
+			preempt_disable(); /* in Linux the caller holds page table locks here */
 			notifier->ops->invalidate_range(notifier, mm, saidStart, saidEnd);
 			preempt_enable();
 		}

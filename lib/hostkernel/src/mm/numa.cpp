@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* NUMA nodes as BootConfig describes them: for the kernel and in /sys/devices/system/node. */
+/* The NUMA nodes of BootConfig, for kernel code and in /sys/devices/system/node. */
 #include "numa.h"
 
 #include <algorithm>
@@ -16,8 +16,10 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Written by boot and shutdown only, when no caller runs. */
-/* Empty before the first boot: core/fork.cpp keeps this object as it is then, and not its heap. */
+/*
+ * Only boot and shutdown write this, when no caller runs. It is empty before the first boot, since
+ * core/fork.cpp saves this object then, but not its heap.
+ */
 Immortal<std::vector<NodeInfo>> nodesObject;
 auto &nodes = *nodesObject;
 
@@ -107,29 +109,10 @@ void numaStart(const std::vector<NodeInfo> &config)
 
 using namespace wd::hostkernel;
 
-bool node_online(int node)
-{
-	return nodeOf(node) != nullptr;
-}
-
-int num_online_nodes(void)
-{
-	return static_cast<int>(std::max<size_t>(nodes.size(), 1));
-}
-
-int wd_next_online_node(int after)
-{
-	int next = MAX_NUMNODES;
-	for (auto &node : nodes)
-		if (node.id > after)
-			next = std::min(next, node.id);
-	return next;
-}
-
 int node_distance(int from, int to)
 {
 	const NodeInfo *node = nodeOf(from);
-	/* A row lists the distances in the order of the nodes. */
+	/* @distances has the order of @nodes, which need not be that of the ids. */
 	for (size_t i = 0; node && i < nodes.size() && i < node->distances.size(); i++)
 		if (nodes[i].id == to)
 			return node->distances[i];

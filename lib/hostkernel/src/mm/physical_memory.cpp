@@ -15,9 +15,9 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Pid of each mm id; id 0 is not used. */
+/* Pid by mm id. Element 0 is not used. */
 std::array<std::atomic<pid_t>, kMmIds> remotePids;
-/* Read-modify-write of remote memory is atomic only against other devices. */
+/* Makes compare and exchange in remote memory atomic, but only against other devices. */
 std::mutex remoteExchange;
 
 struct Place {
@@ -128,11 +128,6 @@ unsigned memoryMapAdd(pid_t pid)
 void memoryMapRemove(unsigned id)
 {
 	remotePids[id].store(0, std::memory_order_release);
-}
-
-pid_t memoryMapPid(unsigned id)
-{
-	return remotePids[id].load(std::memory_order_acquire);
 }
 
 size_t remoteRead(pid_t pid, uint64_t address, void *dst, size_t length)

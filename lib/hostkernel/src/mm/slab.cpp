@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * kmalloc on the C library's heap, which knows the size of a block and has the sanitizers' eye on
- * it. Here: counting, zeroing, poisoning, fault injection.
+ * kmalloc() on the heap of the C library, which knows the size of each block and which sanitizers
+ * watch. This file adds counting, zeroing, poisoning and fault injection.
  */
 #include "charge.h"
 #include "hostkernel/charge.h"
@@ -25,15 +25,15 @@ namespace
 {
 
 constexpr unsigned char kFreed = 0x6b;
-/* More than the head of an object costs more than it finds. */
+/* Poison only the head of an object: more would cost more than it would find. */
 constexpr size_t kPoisonLimit = 512;
-/* Powers of two up to a page are aligned to their size. */
+/* Sizes that are powers of two, up to a page, are aligned to their size. */
 constexpr size_t kAlignFrom = 64, kAlignTo = 4096;
 
 std::atomic<uint64_t> allocations, bytes;
 thread_local uint64_t charged;
 
-/* Call sites, only under WD_LEAK=1. */
+/* Call site of an allocation, kept only with WD_LEAK=1. */
 struct Site {
 	void *frames[6];
 	int depth;
@@ -91,6 +91,7 @@ void *allocate(size_t size, gfp_t flags)
 		p = flags & __GFP_ZERO ? calloc(1, size) : malloc(size);
 	}
 	if (p) {
+		countStep();
 		account(p);
 		noteCharge(flags, size);
 	}
@@ -104,9 +105,10 @@ void release(const void *p)
 	void *block = const_cast<void *>(p);
 	size_t usable = malloc_usable_size(block);
 	unaccount(p, usable);
+	countStep();
 #if !defined(__SANITIZE_ADDRESS__)
 	memset(block, kFreed, usable < kPoisonLimit ? usable : kPoisonLimit);
-	/* The compiler knows free(): without this the poison would be a dead store. */
+	/* Without this the compiler would drop the memset(), since it knows free(). */
 	asm volatile("" : : "r"(block) : "memory");
 #endif
 	free(block);
@@ -153,23 +155,11 @@ void *__kmalloc(size_t size, gfp_t flags)
 
 void *kvmalloc(size_t size, gfp_t flags)
 {
-	/* Linux refuses (and WARNs above INT_MAX): nothing a caller may choose freely gets here. */
+	/*
+	 * As Linux, which also WARNs above INT_MAX. Code checks sizes that a caller chooses before
+	 * it calls this.
+	 */
 	return size > INT_MAX ? nullptr : allocate(size, flags);
-}
-
-void *krealloc(const void *p, size_t size, gfp_t flags)
-{
-	if (!size) {
-		kfree(p);
-		return ZERO_SIZE_PTR;
-	}
-	void *fresh = __kmalloc(size, flags);
-	if (fresh && !ZERO_OR_NULL_PTR(p)) {
-		size_t old = ksize(p);
-		memcpy(fresh, p, old < size ? old : size);
-		kfree(p);
-	}
-	return fresh;
 }
 
 size_t ksize(const void *p)
@@ -190,28 +180,6 @@ void kfree_sensitive(const void *p)
 }
 
 void kvfree(const void *p)
-{
-	release(p);
-}
-
-void *vmalloc(unsigned long size)
-{
-	if (!size || size > SSIZE_MAX - PAGE_SIZE || shouldFail(FailPoint::Allocation))
-		return nullptr;
-	void *p = aligned_alloc(PAGE_SIZE, PAGE_ALIGN(size));
-	if (p)
-		account(p);
-	return p;
-}
-
-void *vzalloc(unsigned long size)
-{
-	void *p = vmalloc(size);
-
-	return p ? memset(p, 0, size) : nullptr;
-}
-
-void vfree(const void *p)
 {
 	release(p);
 }

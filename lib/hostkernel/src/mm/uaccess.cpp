@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* User memory of the calling task: fault-tolerant copies here, or the other process's memory. */
+/*
+ * User memory of the calling task: copies that survive a fault in this process, or copies from and
+ * to another process.
+ */
 #include "sched/thread_state.h"
 
 #include <algorithm>
@@ -16,13 +19,16 @@ namespace wd::hostkernel
 namespace
 {
 
-/* The caller's memory; nullptr in a kernel thread, which has none. */
+/* The mm of the caller; nullptr in a kernel thread. */
 inline mm_struct *userMm()
 {
 	return get_current()->mm;
 }
 
-/* A copy may fault, and a fault takes the mmap lock. */
+/*
+ * WARN if the thread holds a lock that a copy must not be made under. A copy may fault, and a fault
+ * takes the mmap lock.
+ */
 inline void mayFault(mm_struct *mm)
 {
 	warnIfLocked(&mm->mmap_lock);
@@ -63,11 +69,6 @@ size_t copyOut(void *to, const void *from, size_t n)
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
-
-bool wd_access_ok(const void __user *addr, unsigned long size)
-{
-	return inRange(addr, size);
-}
 
 unsigned long copy_from_user(void *to, const void __user *from, unsigned long n)
 {
@@ -129,37 +130,4 @@ int copy_struct_from_user(void *dst, size_t ksize, const void __user *src, size_
 			return ret ? ret : -E2BIG;
 	}
 	return copy_from_user(dst, src, common) ? -EFAULT : 0;
-}
-
-long strncpy_from_user(char *dst, const char __user *src, long count)
-{
-	/* In parts that do not cross a page, so that no page after the string is touched. */
-	for (long done = 0; done < count;) {
-		size_t part = PAGE_SIZE - offset_in_page(src + done);
-		part = std::min(part, static_cast<size_t>(count - done));
-		part = std::min(part, size_t{64});
-		size_t got = part - copyIn(dst + done, src + done, part);
-		if (void *end = memchr(dst + done, '\0', got))
-			return static_cast<char *>(end) - dst;
-		if (got < part)
-			return -EFAULT;
-		done += static_cast<long>(part);
-	}
-	return count;
-}
-
-long strnlen_user(const char __user *str, long n)
-{
-	char part[64];
-	for (long done = 0; done < n;) {
-		size_t want = PAGE_SIZE - offset_in_page(str + done);
-		want = std::min({want, sizeof(part), static_cast<size_t>(n - done)});
-		size_t got = want - copyIn(part, str + done, want);
-		if (void *end = memchr(part, '\0', got))
-			return done + (static_cast<char *>(end) - part) + 1;
-		if (got < want)
-			return 0;
-		done += static_cast<long>(want);
-	}
-	return n + 1;
 }

@@ -9,7 +9,10 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* Little-endian field of @size bytes; misaligned or outside: an error code, as in Linux. */
+/*
+ * Whether a field of @size bytes at @where is misaligned or outside of configuration space. As in
+ * Linux, the access then returns an error code.
+ */
 bool badRegister(int where, unsigned size)
 {
 	return where < 0 || (where & (size - 1)) || where >= PCI_CFG_SPACE_EXP_SIZE;
@@ -35,12 +38,18 @@ int writeConfig(const pci_dev *dev, int where, Value val)
 	PciSlotState &slot = slotOf(dev);
 
 	slot.function->configWrite(static_cast<unsigned>(where), val, sizeof(Value));
-	/* Any write may have changed it: the command itself, or a reset by Device Control. */
+	/*
+	 * Any write may have changed whether the function decodes memory: one to the command
+	 * register, or a reset by Device Control.
+	 */
 	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
 	return PCIBIOS_SUCCESSFUL;
 }
 
-/* Follow the chain from the pointer at @pointer. The length bound ends a looping chain. */
+/*
+ * Follow the chain that begins at register @pointer. The bound on its length ends a chain with a
+ * loop.
+ */
 u8 findCapability(pci_dev *dev, int pointer, int cap)
 {
 	u8 pos = 0;
@@ -62,26 +71,6 @@ u8 findCapability(pci_dev *dev, int pointer, int cap)
 
 } // namespace
 
-int pcibios_err_to_errno(int err)
-{
-	switch (err) {
-	case PCIBIOS_FUNC_NOT_SUPPORTED:
-		return -ENOENT;
-	case PCIBIOS_BAD_VENDOR_ID:
-		return -ENOTTY;
-	case PCIBIOS_DEVICE_NOT_FOUND:
-		return -ENODEV;
-	case PCIBIOS_BAD_REGISTER_NUMBER:
-		return -EFAULT;
-	case PCIBIOS_SET_FAILED:
-		return -EIO;
-	case PCIBIOS_BUFFER_TOO_SMALL:
-		return -ENOSPC;
-	default:
-		return err <= PCIBIOS_SUCCESSFUL ? err : -ERANGE;
-	}
-}
-
 int pci_read_config_byte(const pci_dev *dev, int where, u8 *val)
 {
 	return readConfig(dev, where, val);
@@ -97,11 +86,6 @@ int pci_read_config_dword(const pci_dev *dev, int where, u32 *val)
 	return readConfig(dev, where, val);
 }
 
-int pci_write_config_byte(const pci_dev *dev, int where, u8 val)
-{
-	return writeConfig(dev, where, val);
-}
-
 int pci_write_config_word(const pci_dev *dev, int where, u16 val)
 {
 	return writeConfig(dev, where, val);
@@ -112,7 +96,7 @@ int pci_write_config_dword(const pci_dev *dev, int where, u32 val)
 	return writeConfig(dev, where, val);
 }
 
-/* Without the capability its registers read as zero and writes go nowhere. */
+/* Without the capability, reads give zero and writes do nothing. */
 int pcie_capability_read_word(pci_dev *dev, int pos, u16 *val)
 {
 	*val = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The PCI core's own view of a function: the model of a struct pci_dev, and the resources that the
- * driver has taken.
+ * What the PCI core knows of a function: the model behind a struct pci_dev, and the resources that
+ * the driver has taken.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 namespace wd::hostkernel
 {
 
-/** A function of the machine, for as long as the kernel runs. */
+/** A function of the machine. The object exists from boot to shutdown. */
 struct PciSlotState {
 	machine::PciFunction *function = nullptr;
 	pci_bus *bus = nullptr;
@@ -27,38 +27,37 @@ struct PciSlotState {
 	int node = -1;
 	std::string name; /**< "DDDD:BB:DD.F" */
 
-	/** Mirror of the command register's memory bit, for the MMIO accessors. */
+	/** Copy of the memory bit of the command register, for the MMIO accessors. */
 	std::atomic<bool> decode{false};
-	/** Bus address per BAR, 0 for none. */
+	/** Bus address of each BAR; 0 for none. */
 	std::array<uint64_t, machine::kBarCount> barAddress{};
 
-	/** The device while it is on the bus (between discovery and removal). */
+	/** The device, from discovery to removal. */
 	pci_dev *device = nullptr;
 
-	/** The owner of each BAR; under @mutex. */
+	/** The name of each BAR's owner; under @mutex. */
 	std::mutex mutex;
 	std::array<const char *, machine::kBarCount> region{};
-	int managedRegions = 0; /**< bit per BAR */
 
-	/* The bound driver's; it serialises. */
+	/* For the bound driver, which does not use them on two threads at once. */
 	std::unique_ptr<IrqLines> irqs;
 	std::array<void *, machine::kBarCount> table{};
 };
 
-/** The state of the slot that @dev sits in. */
+/** The state of the slot of @dev. */
 inline PciSlotState &slotOf(const pci_dev *dev)
 {
 	return *static_cast<PciSlotState *>(dev->sysdata);
 }
 
-/** Attributes of PCI devices, and of the bus. */
+/** Sysfs attributes of PCI devices, and of the bus. */
 extern const attribute_group *pciDeviceGroups[];
 extern const attribute_group *pciBusGroups[];
 
-/** Steps of the bus when the machine sleeps, and calls of the drivers. */
+/** What the bus does when the machine sleeps; it calls the drivers' callbacks. */
 extern const dev_pm_ops pciPowerOps;
 
-/** Look at every slot without device again. @return number of devices found. */
+/** Look for functions in slots that have no device. @return number of devices found. */
 unsigned pciRescan();
 
 } // namespace wd::hostkernel

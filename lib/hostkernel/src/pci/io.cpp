@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MMIO: cookies and accessors. A cookie is a non-canonical address that carries the number of its
- * mapping, so that an access finds the function with one table look-up, and a stray dereference
- * faults at once:
+ * MMIO: cookies and accessors. A cookie is a non-canonical address that contains the number of its
+ * mapping. So an access finds the function with one table look-up, and code that dereferences a
+ * cookie faults at once:
  *
- *	63..56 tag	55..40 mapping		39..0 offset
+ * 	63..56 tag	55..40 mapping		39..0 offset
  *
- * Going below a mapping's start gives an offset near 1 TiB of the mapping before, which no mapping
- * is large enough to accept.
+ * An address below the start of a mapping has an offset near 1 TiB in the mapping before, and no
+ * mapping is that large.
  */
 #include <linux/io.h>
 
@@ -37,7 +37,7 @@ constexpr uint64_t kOffsetMask = (1ULL << kIndexShift) - 1;
 constexpr unsigned kMappings = 4096;
 
 struct Mapping {
-	/* Published last, cleared first. */
+	/* Written after the other members, and cleared before them. */
 	std::atomic<machine::PciFunction *> function{nullptr};
 	std::atomic<const std::atomic<bool> *> decode{nullptr};
 	std::atomic<uint64_t> base{0}, size{0};
@@ -57,7 +57,7 @@ struct Window {
 	std::mutex mutex;
 	std::map<uint64_t, Placed> targets; /* by bus address */
 
-	/* The BAR that holds all of [@address, +@size). */
+	/* The BAR that contains all of [@address, +@size), or nullptr. */
 	const Placed *find(uint64_t address, uint64_t size, uint64_t &offset) const
 	{
 		auto it = targets.upper_bound(address);
@@ -88,7 +88,7 @@ Window &window()
 			size, static_cast<unsigned long long>(cookie));
 }
 
-/* The mapping that @cookie points into with @size bytes left, or nullptr. */
+/* The mapping of @cookie if it has @size bytes from there on, else nullptr. */
 inline Mapping *locate(uint64_t cookie, unsigned size, uint64_t &offset)
 {
 	const uint64_t index = (cookie >> kIndexShift) & 0xffff;
@@ -121,7 +121,7 @@ inline uint64_t read(const volatile void *address, unsigned size)
 		complain("read", cookie, size);
 		return ones(size);
 	}
-	/* A function that does not decode memory leaves the request unclaimed. */
+	/* No function answers a request while this one does not decode memory. */
 	if (!mapping->decode.load(std::memory_order_relaxed)->load(std::memory_order_relaxed))
 		return ones(size);
 	return function->barRead(mapping->bar.load(std::memory_order_relaxed),
@@ -146,7 +146,7 @@ inline void write(volatile void *address, uint64_t value, unsigned size)
 			   mapping->base.load(std::memory_order_relaxed) + offset, value, size);
 }
 
-/* Caller holds the window's mutex. */
+/* The caller holds the window's mutex. */
 void drop(Mapping &mapping)
 {
 	mapping.function.store(nullptr, std::memory_order_release);
@@ -154,7 +154,7 @@ void drop(Mapping &mapping)
 	mapping.taken = false;
 }
 
-/* Walk @count bytes in naturally aligned pieces of at most 8. */
+/* Call @piece for naturally aligned pieces of at most 8 bytes. */
 template <typename Piece>
 void pieces(uint64_t start, size_t count, Piece piece)
 {
@@ -174,7 +174,7 @@ std::optional<uint64_t> mmioAdd(const MmioTarget &target, bool below4G)
 {
 	const uint64_t page = 4096;
 	const uint64_t align = target.size < page ? page : target.size;
-	/* Room to align; the rest of the reservation stays unused. */
+	/* Reserve twice the size if the address must be aligned. The rest stays unused. */
 	const size_t length = below4G || align > page ? align * 2 : align;
 	void *reserved = mmap(
 		nullptr, length, PROT_NONE,
@@ -216,16 +216,6 @@ void mmioForEachWindow(RangeVisitor visit, void *context)
 
 	for (const auto &[address, placed] : w.targets)
 		visit(context, address, address + placed.target.size - 1);
-}
-
-unsigned mmioMappings()
-{
-	unsigned count = 0;
-	std::lock_guard lock(window().mutex);
-
-	for (const Mapping &mapping : mappings)
-		count += mapping.taken;
-	return count;
 }
 
 std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, size_t length)
@@ -337,39 +327,4 @@ void writel(u32 value, volatile void *addr)
 void writeq(u64 value, volatile void *addr)
 {
 	write(addr, value, 8);
-}
-
-void memcpy_fromio(void *to, const volatile void *from, size_t count)
-{
-	auto *bytes = static_cast<char *>(to);
-	auto *source = static_cast<const volatile char *>(from);
-
-	pieces(reinterpret_cast<uintptr_t>(from), count, [&](size_t done, unsigned size) {
-		const uint64_t value = read(source + done, size);
-
-		std::memcpy(bytes + done, &value, size);
-	});
-}
-
-void memcpy_toio(volatile void *to, const void *from, size_t count)
-{
-	auto *bytes = static_cast<const char *>(from);
-	auto *target = static_cast<volatile char *>(to);
-
-	pieces(reinterpret_cast<uintptr_t>(to), count, [&](size_t done, unsigned size) {
-		uint64_t value = 0;
-
-		std::memcpy(&value, bytes + done, size);
-		write(target + done, value, size);
-	});
-}
-
-void memset_io(volatile void *to, int value, size_t count)
-{
-	const uint64_t pattern = 0x0101010101010101ULL * static_cast<uint8_t>(value);
-	auto *target = static_cast<volatile char *>(to);
-
-	pieces(reinterpret_cast<uintptr_t>(to), count, [&](size_t done, unsigned size) {
-		write(target + done, pattern & ones(size), size);
-	});
 }

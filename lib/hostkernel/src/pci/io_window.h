@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Where BARs live: bus addresses that no memory can have. The window is address space of this
- * process without access rights, because the physical address of memory is its address here:
- * nothing else can be mapped there, and a device that sends a request there finds no memory.
+ * Bus addresses of BARs, which no memory can have. The physical address of memory is its address in
+ * this process, so each BAR reserves address space of the process without access rights: nothing
+ * else can be mapped there, and a device that sends a request there finds no memory.
  */
 #pragma once
 
@@ -18,10 +18,10 @@ class PciFunction;
 namespace wd::hostkernel
 {
 
-/** A BAR as the MMIO accessors need it. All of it outlives the registration. */
+/** A BAR, for the MMIO accessors. What it points to must exist until mmioRemove(). */
 struct MmioTarget {
 	machine::PciFunction *function = nullptr;
-	/** Memory decoding of the function (command register). */
+	/** Whether the function decodes memory (command register). */
 	const std::atomic<bool> *decode = nullptr;
 	unsigned bar = 0;
 	uint64_t size = 0;
@@ -33,14 +33,13 @@ struct MmioTarget {
  */
 std::optional<uint64_t> mmioAdd(const MmioTarget &target, bool below4G);
 
-/** Forget every target and mapping of @function; later accesses through its cookies read ones. */
+/**
+ * Remove every target and mapping of @function. Later accesses through its cookies read all ones.
+ */
 void mmioRemove(const machine::PciFunction *function);
 
-/** Every BAR address range, which no I/O virtual address may alias. */
+/** Call @visit for the address range of every BAR. No I/O virtual address may be in one of them. */
 using RangeVisitor = void (*)(void *context, uint64_t start, uint64_t last);
 void mmioForEachWindow(RangeVisitor visit, void *context);
-
-/** ioremap()s that were not undone. */
-unsigned mmioMappings();
 
 } // namespace wd::hostkernel

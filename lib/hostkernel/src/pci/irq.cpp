@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupt lines. A message only marks its line and wakes the line's thread, so a device model is
- * never blocked by a driver. The mark stays until a handler has taken it: a message that comes
- * while the line is disabled or has no handler yet is delivered afterwards, as a masked MSI-X entry
- * keeps its pending bit.
+ * Interrupt lines. A message only marks its line and wakes the line's thread, so a driver never
+ * blocks a device model. The mark stays until a handler takes it: if a message comes while the line
+ * is disabled or has no handler yet, it is delivered later. A masked MSI-X entry keeps its pending
+ * bit in the same way.
  *
  * Lock order: registry mutex, then a line's mutex. Handlers run with neither.
  */
 #include "core/immortal.h"
 #include "irq_lines.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/bug.h>
 #include <linux/device.h>
 #include <linux/err.h>
@@ -31,7 +32,7 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Lower numbers belong to the platform's legacy interrupts. */
+/* In Linux the platform's legacy interrupts have the lower numbers. */
 constexpr unsigned kFirstNumber = 24, kLastNumber = 4095;
 
 struct Action {
@@ -78,7 +79,7 @@ public:
 		return 0;
 	}
 
-	/** @return false if there is no such handler. */
+	/** Remove the handler of @cookie. @return false if there is none. */
 	bool release(void *cookie, const char *&name)
 	{
 		std::lock_guard serial(requestMutex_);
@@ -135,7 +136,7 @@ public:
 		wake();
 	}
 
-	/* For a line without handlers, too: it keeps this state for the next one. */
+	/* Also for a line without handlers: the state holds for a handler that comes later. */
 	void suspend(bool asleep)
 	{
 		{
@@ -160,7 +161,10 @@ private:
 		wake_.notify_one();
 	}
 
-	/* A handler that waits for itself would wait for ever: Linux deadlocks, we go on. */
+	/*
+	 * Wait until no handler runs. A handler that waits for itself would wait for ever, as it
+	 * does in Linux, so it does not wait here.
+	 */
 	void waitIdle(std::unique_lock<std::mutex> &lock)
 	{
 		if (get_current() == thread_)
@@ -199,7 +203,7 @@ private:
 	static int threadMain(void *self)
 	{
 		static_cast<IrqLine *>(self)->run();
-		/* kthread_stop() needs a thread that still exists. */
+		/* Stay until kthread_stop(), which needs a thread that still exists. */
 		set_current_state(TASK_INTERRUPTIBLE);
 		while (!kthread_should_stop()) {
 			schedule();
@@ -260,7 +264,7 @@ private:
 	const std::string name_;
 	std::atomic<uint32_t> wake_{0};
 	std::atomic<bool> pending_{false};
-	/* Outside of mutex_: request and release include the thread's start and end. */
+	/* Serialises request and release, which start and end the thread. Taken before mutex_. */
 	std::mutex requestMutex_;
 	std::mutex mutex_;
 	std::condition_variable idle_;
@@ -294,7 +298,7 @@ std::shared_ptr<IrqLine> lineOf(unsigned irq)
 	return it == r.lines.end() ? nullptr : it->second;
 }
 
-/* The lowest free run of @count numbers; MSI needs them consecutive. */
+/* First of the lowest @count free consecutive numbers, as MSI needs them. */
 unsigned freeNumbers(const Registry &r, unsigned count)
 {
 	unsigned first = kFirstNumber;
@@ -361,7 +365,7 @@ static std::vector<std::shared_ptr<IrqLine>> allLines()
 	return lines;
 }
 
-/* A line's own depth is the drivers': this comes on top of it. */
+/* Lines that a driver has disabled stay so after irqsResume(). */
 void irqsSuspend()
 {
 	for (const auto &line : allLines()) {
@@ -402,12 +406,6 @@ const void *free_irq(unsigned int irq, void *dev_id)
 		return nullptr;
 	WARN(!line->release(dev_id, name), "Trying to free already-free IRQ %u\n", irq);
 	return name;
-}
-
-void disable_irq_nosync(unsigned int irq)
-{
-	if (const auto line = lineOf(irq))
-		line->disable();
 }
 
 void disable_irq(unsigned int irq)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * MSI and MSI-X: enabling, message tables, and the interrupt numbers of a function. The messages'
- * addresses are in the interrupt window of the platform (0xfee00000), so that a device model that
- * looks at them sees the same as on x86.
+ * MSI and MSI-X: enabling, message tables, and the interrupt numbers of a function. Messages have
+ * addresses in the interrupt range (0xfee00000), so that a device model sees the same addresses as
+ * on x86.
  */
 #include "msi.h"
 
@@ -18,7 +18,7 @@ namespace
 
 constexpr u32 kMessageAddress = 0xfee00000;
 
-/* Messages that an MSI capability allows, a power of two. */
+/* Number of messages that the MSI capability allows, a power of two. */
 unsigned msiCount(pci_dev *dev)
 {
 	u16 control = 0;
@@ -53,7 +53,7 @@ void writeTableEntry(PciSlotState &slot, unsigned bar, u32 offset, u32 data)
 	function.barWrite(bar, offset + PCI_MSIX_ENTRY_VECTOR_CTRL, 0, 4);
 }
 
-/* The table is written under the function mask, as the specification wants it. */
+/* Write the table with the function mask set, as the specification demands. */
 void programMsix(pci_dev *dev)
 {
 	PciSlotState &slot = slotOf(dev);
@@ -83,7 +83,7 @@ void programMsi(pci_dev *dev)
 		dev,
 		dev->msi_cap + (flags & PCI_MSI_FLAGS_64BIT ? PCI_MSI_DATA_64 : PCI_MSI_DATA_32),
 		static_cast<u16>(slot.irqs->number(0)));
-	/* The function gets a power of two; messages beyond ours are ignored. */
+	/* MSI enables a power of two of messages. IrqLines ignores those without a number. */
 	const unsigned log2 = std::bit_width(std::bit_ceil(slot.irqs->count())) - 1;
 
 	updateWord(dev, control, PCI_MSI_FLAGS_QSIZE,
@@ -132,12 +132,6 @@ int enableMsi(pci_dev *dev, unsigned min, unsigned max)
 	return rc;
 }
 
-/* Harmless if the driver has freed them itself. */
-void freeVectors(void *data)
-{
-	pci_free_irq_vectors(static_cast<pci_dev *>(data));
-}
-
 } // namespace
 
 namespace wd::hostkernel
@@ -166,13 +160,6 @@ int pci_alloc_irq_vectors_affinity(pci_dev *dev, unsigned int min_vecs, unsigned
 		rc = enableMsix(dev, min_vecs, max_vecs);
 	if (rc < 0 && (flags & PCI_IRQ_MSI))
 		rc = enableMsi(dev, min_vecs, max_vecs);
-	/* Linux frees them at unbind for a device enabled with pcim_enable_device(). */
-	if (rc > 0 && dev->is_managed) {
-		const int failed = devm_add_action_or_reset(&dev->dev, freeVectors, dev);
-
-		if (failed)
-			return failed;
-	}
 	return rc;
 }
 

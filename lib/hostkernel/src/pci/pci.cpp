@@ -4,6 +4,7 @@
  */
 #include "function.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/bug.h>
 #include <linux/iommu.h>
 
@@ -42,7 +43,9 @@ bool atEnd(const pci_device_id &id)
 	return !id.vendor && !id.subvendor && !id.class_mask;
 }
 
-/* With an override only the driver of that name matches, with any of its rows or none. */
+/*
+ * If @dev has an override, only the driver of that name matches, even without a row for the device.
+ */
 const pci_device_id *matchDriver(pci_driver *drv, pci_dev *dev)
 {
 	static const pci_device_id any = {static_cast<u32>(PCI_ANY_ID),
@@ -82,7 +85,10 @@ int busProbe(device *dev)
 	int rc = drv->probe(pdev, id);
 
 	if (rc > 0) {
-		/* Neither success nor an error. */
+		/*
+		 * The driver returned a positive number, which is neither success nor an error. As
+		 * Linux, take it as success.
+		 */
 		dev_warn(dev, "Driver probe function unexpectedly returned %d\n", rc);
 		rc = 0;
 	}
@@ -108,7 +114,7 @@ void busShutdown(device *dev)
 		pdev->driver->shutdown(pdev);
 }
 
-/* Drivers use the DMA API of the default domain, unless they say that they manage DMA. */
+/* A driver uses the DMA API of the default domain, unless it has driver_managed_dma set. */
 int busDmaConfigure(device *dev)
 {
 	return toDriver(dev->driver)->driver_managed_dma ? 0 : iommu_device_use_default_domain(dev);
@@ -123,14 +129,6 @@ void busDmaCleanup(device *dev)
 struct Wanted {
 	unsigned vendor, device;
 };
-
-int matchIdentity(device *dev, const void *data)
-{
-	const auto *wanted = static_cast<const Wanted *>(data);
-	const pci_dev *pdev = toPci(dev);
-
-	return agrees(wanted->vendor, pdev->vendor) && agrees(wanted->device, pdev->device);
-}
 
 struct Place {
 	int domain;
@@ -161,15 +159,6 @@ bus_type pci_bus_type = {
 	.pm = &pciPowerOps,
 };
 
-const pci_device_id *pci_match_id(const pci_device_id *ids, pci_dev *dev)
-{
-	for (const pci_device_id *id = ids; id && !atEnd(*id); id++) {
-		if (matches(*id, dev))
-			return id;
-	}
-	return nullptr;
-}
-
 int __pci_register_driver(pci_driver *drv, module *owner, const char *mod_name)
 {
 	drv->driver.name = drv->name;
@@ -199,25 +188,10 @@ void pci_dev_put(pci_dev *dev)
 		put_device(&dev->dev);
 }
 
-pci_dev *pci_get_device(unsigned int vendor, unsigned int dev, pci_dev *from)
-{
-	const Wanted wanted{vendor, dev};
-	device *found =
-		bus_find_device(&pci_bus_type, from ? &from->dev : nullptr, &wanted, matchIdentity);
-
-	pci_dev_put(from);
-	return found ? toPci(found) : nullptr;
-}
-
 pci_dev *pci_get_domain_bus_and_slot(int domain, unsigned int bus, unsigned int devfn)
 {
 	const Place place{domain, bus, devfn};
 	device *found = bus_find_device(&pci_bus_type, nullptr, &place, matchPlace);
 
 	return found ? toPci(found) : nullptr;
-}
-
-pci_dev *pci_get_slot(pci_bus *bus, unsigned int devfn)
-{
-	return pci_get_domain_bus_and_slot(bus->domain_nr, bus->number, devfn);
 }

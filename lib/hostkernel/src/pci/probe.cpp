@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * From the functions that the embedder named to devices on buses: BAR addresses, discovery, hot
- * removal and re-discovery. Set-up and tear-down of the whole bus half of the hosted kernel.
+ * Makes devices on buses from the functions of BootConfig: BAR addresses, discovery, hot removal
+ * and rediscovery. Also set-up and tear-down of the whole bus part of the hosted kernel.
  */
 #include "bus_hooks.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/bug.h>
 #include <linux/slab.h>
 
@@ -33,7 +34,7 @@ struct Bus {
 struct Machine {
 	std::map<unsigned, std::unique_ptr<Bus>> buses; /* by domain << 8 | number */
 	std::vector<std::unique_ptr<PciSlotState>> slots;
-	/* Discovery and removal one at a time. */
+	/* Serialises discovery and removal. */
 	std::mutex mutex;
 	bool busRegistered = false, iommuReady = false;
 };
@@ -117,7 +118,7 @@ void fillResources(pci_dev *dev, const PciSlotState &slot)
 			r.flags |= IORESOURCE_MEM_64 | PCI_BASE_ADDRESS_MEM_TYPE_64;
 		if (info.prefetchable)
 			r.flags |= IORESOURCE_PREFETCH | PCI_BASE_ADDRESS_MEM_PREFETCH;
-		/* A program cannot map registers if the model executes each access. */
+		/* A program cannot map registers whose accesses the model executes. */
 		if (!slot.function->barShared(i, 0, info.size))
 			r.flags |= IORESOURCE_EXCLUSIVE;
 	}
@@ -160,7 +161,7 @@ void readCapabilities(pci_dev *dev)
 	dev->ats_cap = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_ATS);
 	dev->pri_cap = pci_find_ext_capability(dev, PCI_EXT_CAP_ID_PRI);
 	pcie_capability_read_dword(dev, PCI_EXP_DEVCAP2, &capabilities);
-	/* A root-complex integrated endpoint starts the path: only its own bit counts. */
+	/* No bridge is above a root-complex integrated endpoint, so only its own bit counts. */
 	dev->eetlp_prefix_path = (capabilities & PCI_EXP_DEVCAP2_EE_PREFIX) != 0;
 }
 
@@ -217,7 +218,7 @@ void removeDevice(PciSlotState &slot)
 	slot.device = nullptr;
 	list_del(&dev->bus_list);
 	device_del(&dev->dev);
-	/* Resources that a driver forgot must not outlive the function. */
+	/* Free what a driver has forgotten to free. */
 	if (WARN(slot.irqs != nullptr, "%s: interrupt vectors were not freed\n", pci_name(dev)))
 		pci_free_irq_vectors(dev);
 	slot.region.fill(nullptr);
@@ -301,7 +302,7 @@ int initAll(const BootConfig &config)
 	return 0;
 }
 
-/* Back to the function's state when the machine gave it to us. */
+/* Bring the function back to its state at boot. */
 void retire(PciSlotState &slot)
 {
 	slot.irqs.reset();
@@ -365,14 +366,6 @@ void hostkernel_bus_exit()
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
-
-pci_bus *pci_find_bus(int domain, int busnr)
-{
-	auto it = theMachine->buses.find(static_cast<unsigned>(domain) << 8 |
-					 static_cast<unsigned>(busnr));
-
-	return it == theMachine->buses.end() ? nullptr : &it->second->bus;
-}
 
 void pci_stop_and_remove_bus_device_locked(pci_dev *dev)
 {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "freezer.h"
 
-#include <chrono>
 #include <condition_variable>
 #include <mutex>
 
@@ -13,9 +12,6 @@ namespace wd::hostkernel
 
 namespace
 {
-
-/* As long as Linux waits (freeze_timeout_msecs). */
-constexpr std::chrono::seconds kPatience{20};
 
 std::mutex mutex;
 Immortal<std::condition_variable> changedObject;
@@ -70,7 +66,7 @@ bool freezeUsers()
 	std::unique_lock lock(mutex);
 
 	frozen = true;
-	if (changed.wait_for(lock, kPatience, [] { return !running; }))
+	if (changed.wait_for(lock, kFreezePatience, [] { return !running; }))
 		return true;
 	frozen = false;
 	changed.notify_all();

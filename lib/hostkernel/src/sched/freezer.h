@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Threads of user space inside the kernel, which stop while the machine sleeps: where they enter,
- * and where they go on after an interruptible sleep. In Linux that is the freezer.
+ * Stops users and work while the machine sleeps, as the freezer of Linux does. A thread of user
+ * space stops where it enters the kernel, or where it continues after an interruptible sleep. A
+ * freezable workqueue stops between two items.
  */
 #pragma once
+
+#include <chrono>
 
 namespace wd::hostkernel
 {
 
-/** The calling thread acts for user space. Waits, if it is the outermost, until users may run. */
+/** How long to wait for users, and for work; as in Linux (freeze_timeout_msecs). */
+constexpr std::chrono::seconds kFreezePatience{20};
+
+/**
+ * For as long as it lives, the calling thread acts for user space. Scopes nest. The outermost waits
+ * in its constructor until users may run.
+ */
 class UserScope
 {
 public:
@@ -18,11 +27,17 @@ public:
 	UserScope &operator=(const UserScope &) = delete;
 };
 
-/** Around an interruptible sleep of a thread with a scope: it does not count as running. */
+/**
+ * A thread with a scope calls these around an interruptible sleep, in which it does not count as
+ * running.
+ */
 void userRests();
 void userGoesOn();
 
-/** The thread with the outermost scope is the one that freezes the others while it lives. */
+/**
+ * For the thread that freezes users: if it has a scope itself, it does not count as running while
+ * this lives.
+ */
 class UserPause
 {
 public:
@@ -32,8 +47,15 @@ public:
 	UserPause &operator=(const UserPause &) = delete;
 };
 
-/** @return false if some user did not stop in time; then they all go on. */
+/** Stop all users. @return false if one did not stop in time; then all go on. */
 bool freezeUsers();
 void thawUsers();
+
+/**
+ * Stop freezable workqueues. @return false if an item did not end in time. The caller calls
+ * thawWork() in both cases.
+ */
+bool freezeWork();
+void thawWork();
 
 } // namespace wd::hostkernel

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* Spinlocks, mutexes, rw semaphores, completions: host mutexes that know their owner. */
+/*
+ * Spinlocks, mutexes, rw semaphores and completions, made from mutexes of the host. Locks know
+ * their owner.
+ */
 #include "thread_state.h"
 
 #include <cstdio>
@@ -7,12 +10,19 @@
 #include <cstring>
 #include <ctime>
 
+#include <hosted/test_hooks.h>
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/ktime.h>
 #include <linux/mutex.h>
 #include <linux/rwsem.h>
 #include <linux/sched/signal.h>
+
+/* TSan of GCC 12 does not see that pthread_mutex_clocklock() locks. */
+#if defined(__SANITIZE_THREAD__) && __GNUC__ < 13
+#include <sanitizer/tsan_interface.h>
+#define WD_TELL_TSAN
+#endif
 
 namespace wd::hostkernel
 {
@@ -53,7 +63,10 @@ void noteHeld(const void *lock, const char *name)
 		threadState.held[threadState.heldCount++] = {lock, name};
 }
 
-/* The last one taken, nearly always. A semaphore may be released by another thread. */
+/*
+ * Searches from the end, since it is nearly always the last one taken. Finds nothing if another
+ * thread has taken a semaphore.
+ */
 void noteReleased(const void *lock)
 {
 	for (unsigned i = threadState.heldCount; i--;) {
@@ -66,7 +79,7 @@ void noteReleased(const void *lock)
 	}
 }
 
-/* The host mutex of a completion or rw semaphore, held for a few instructions only. */
+/* Holds the host mutex of a completion or rw semaphore, for a few instructions only. */
 class Guard
 {
 public:
@@ -103,9 +116,20 @@ void warnIfLocked(const void *exclude)
 	}
 }
 
+uint64_t atomicSections()
+{
+	return threadState.atomicSections;
+}
+
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
+
+static void enterAtomic()
+{
+	threadState.atomicSections += !threadState.atomicDepth;
+	threadState.atomicDepth++;
+}
 
 void wd_might_sleep(const char *file, int line)
 {
@@ -116,22 +140,18 @@ void wd_might_sleep(const char *file, int line)
 	abort();
 }
 
+void wd_cond_resched(void)
+{
+	threadState.work.reschedules++;
+	threadState.stretch = 0;
+}
+
 void preempt_disable(void)
 {
-	threadState.atomicDepth++;
+	enterAtomic();
 }
 
 void preempt_enable(void)
-{
-	threadState.atomicDepth--;
-}
-
-void local_irq_disable(void)
-{
-	threadState.atomicDepth++;
-}
-
-void local_irq_enable(void)
 {
 	threadState.atomicDepth--;
 }
@@ -155,16 +175,7 @@ void spin_lock(spinlock_t *lock)
 		misuse("spinlock taken twice", lock);
 	pthread_mutex_lock(native(&lock->host));
 	setOwner(lock->owner, self());
-	threadState.atomicDepth++;
-}
-
-int spin_trylock(spinlock_t *lock)
-{
-	if (pthread_mutex_trylock(native(&lock->host)))
-		return 0;
-	setOwner(lock->owner, self());
-	threadState.atomicDepth++;
-	return 1;
+	enterAtomic();
 }
 
 void spin_unlock(spinlock_t *lock)
@@ -174,11 +185,6 @@ void spin_unlock(spinlock_t *lock)
 	setOwner(lock->owner, nullptr);
 	threadState.atomicDepth--;
 	pthread_mutex_unlock(native(&lock->host));
-}
-
-int spin_is_locked(spinlock_t *lock)
-{
-	return ownerOf(lock->owner) != nullptr;
 }
 
 bool wd_spin_held(const struct spinlock *lock)
@@ -211,7 +217,14 @@ static void refuseOwner(const struct mutex *lock)
 		misuse("mutex taken twice", lock);
 }
 
-/* The thread has locked the host mutex. */
+static void beforeTaking(const struct mutex *lock)
+{
+	refuseOwner(lock);
+	if (unlikely(threadState.onMutex))
+		threadState.onMutex->run(lock->name);
+}
+
+/* Called after the thread has locked the host mutex. */
 static void noteTaken(struct mutex *lock)
 {
 	setOwner(lock->owner, self());
@@ -221,41 +234,47 @@ static void noteTaken(struct mutex *lock)
 void mutex_lock(struct mutex *lock)
 {
 	might_sleep();
-	refuseOwner(lock);
+	beforeTaking(lock);
 	pthread_mutex_lock(native(&lock->host));
 	noteTaken(lock);
 }
 
-/*
- * As in Linux a free mutex is taken even if a signal is pending. A signal does not wake its victim.
- */
+/* A signal wakes no thread here, so a killable waiter looks for one again and again. */
+static constexpr long kLookAgainNs = 1000000;
+
+/* Wait for @mutex until @at (CLOCK_MONOTONIC). @return 0 or an errno value. */
+static int lockUntil(pthread_mutex_t *mutex, const timespec &at)
+{
+#ifdef WD_TELL_TSAN
+	__tsan_mutex_pre_lock(mutex, __tsan_mutex_try_lock);
+#endif
+	const int ret = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &at);
+#ifdef WD_TELL_TSAN
+	__tsan_mutex_post_lock(mutex,
+			       __tsan_mutex_try_lock | (ret ? __tsan_mutex_try_lock_failed : 0), 0);
+#endif
+	return ret;
+}
+
+/* As in Linux this takes a free mutex even if a signal is pending. */
 int mutex_lock_killable(struct mutex *lock)
 {
-	constexpr long kLookAgainNs = 1000000;
-
 	might_sleep();
-	refuseOwner(lock);
+	beforeTaking(lock);
 	while (pthread_mutex_trylock(native(&lock->host))) {
 		timespec at;
 
 		if (fatal_signal_pending(get_current()))
 			return -EINTR;
-		/* Not pthread_mutex_clocklock(): TSan of GCC 12 does not know that it locks. */
-		clock_gettime(CLOCK_REALTIME, &at);
+		clock_gettime(CLOCK_MONOTONIC, &at);
 		at.tv_nsec += kLookAgainNs;
 		at.tv_sec += at.tv_nsec / NSEC_PER_SEC;
 		at.tv_nsec %= NSEC_PER_SEC;
-		if (!pthread_mutex_timedlock(native(&lock->host), &at))
+		if (!lockUntil(native(&lock->host), at))
 			break;
 	}
 	noteTaken(lock);
 	return 0;
-}
-
-/* Fatal signals are the only ones here. */
-int mutex_lock_interruptible(struct mutex *lock)
-{
-	return mutex_lock_killable(lock);
 }
 
 int mutex_trylock(struct mutex *lock)
@@ -302,38 +321,37 @@ void wd_rwsem_set_name(struct rw_semaphore *sem, const char *name)
 	sem->name = name;
 }
 
-void down_read(struct rw_semaphore *sem)
+/* Wait until the semaphore may have changed. @return 0, or -EINTR if the caller is killed. */
+static int waitForChange(struct rw_semaphore *sem, Guard &guard, bool killable)
+{
+	if (killable && fatal_signal_pending(get_current()))
+		return -EINTR;
+	waitUntil(native(&sem->cond), guard.get(), killable ? hostNs() + kLookAgainNs : 0);
+	return 0;
+}
+
+static int lockRead(struct rw_semaphore *sem, bool killable)
 {
 	might_sleep();
 	if (unlikely(ownerOf(sem->owner) == self()))
 		misuse("rw semaphore read by its writer", sem);
 	Guard guard(sem->host);
 	while (sem->active < 0 || sem->writers_waiting)
-		pthread_cond_wait(native(&sem->cond), guard.get());
+		if (int ret = waitForChange(sem, guard, killable))
+			return ret;
 	sem->active++;
 	noteHeld(sem, sem->name);
+	return 0;
 }
 
-int down_read_interruptible(struct rw_semaphore *sem)
+void down_read(struct rw_semaphore *sem)
 {
-	down_read(sem);
-	return 0;
+	lockRead(sem, false);
 }
 
 int down_read_killable(struct rw_semaphore *sem)
 {
-	down_read(sem);
-	return 0;
-}
-
-int down_read_trylock(struct rw_semaphore *sem)
-{
-	Guard guard(sem->host);
-	if (sem->active < 0 || sem->writers_waiting)
-		return 0;
-	sem->active++;
-	noteHeld(sem, sem->name);
-	return 1;
+	return lockRead(sem, true);
 }
 
 void up_read(struct rw_semaphore *sem)
@@ -346,36 +364,37 @@ void up_read(struct rw_semaphore *sem)
 		pthread_cond_broadcast(native(&sem->cond));
 }
 
-void down_write(struct rw_semaphore *sem)
+static int lockWrite(struct rw_semaphore *sem, bool killable)
 {
+	int ret = 0;
+
 	might_sleep();
 	if (unlikely(ownerOf(sem->owner) == self()))
 		misuse("rw semaphore written twice", sem);
 	Guard guard(sem->host);
 	sem->writers_waiting++;
-	while (sem->active)
-		pthread_cond_wait(native(&sem->cond), guard.get());
+	while (sem->active && !ret)
+		ret = waitForChange(sem, guard, killable);
 	sem->writers_waiting--;
+	if (ret) {
+		/* Readers may have waited behind this writer. */
+		pthread_cond_broadcast(native(&sem->cond));
+		return ret;
+	}
 	sem->active = -1;
 	setOwner(sem->owner, self());
 	noteHeld(sem, sem->name);
+	return 0;
+}
+
+void down_write(struct rw_semaphore *sem)
+{
+	lockWrite(sem, false);
 }
 
 int down_write_killable(struct rw_semaphore *sem)
 {
-	down_write(sem);
-	return 0;
-}
-
-int down_write_trylock(struct rw_semaphore *sem)
-{
-	Guard guard(sem->host);
-	if (sem->active)
-		return 0;
-	sem->active = -1;
-	setOwner(sem->owner, self());
-	noteHeld(sem, sem->name);
-	return 1;
+	return lockWrite(sem, true);
 }
 
 void up_write(struct rw_semaphore *sem)
@@ -386,16 +405,6 @@ void up_write(struct rw_semaphore *sem)
 	Guard guard(sem->host);
 	setOwner(sem->owner, nullptr);
 	sem->active = 0;
-	pthread_cond_broadcast(native(&sem->cond));
-}
-
-void downgrade_write(struct rw_semaphore *sem)
-{
-	if (unlikely(ownerOf(sem->owner) != self()))
-		misuse("rw semaphore downgraded by another than its writer", sem);
-	Guard guard(sem->host);
-	setOwner(sem->owner, nullptr);
-	sem->active = 1;
 	pthread_cond_broadcast(native(&sem->cond));
 }
 
@@ -432,21 +441,16 @@ void reinit_completion(struct completion *x)
 
 void complete(struct completion *x)
 {
-	/* Signal inside the lock: the waiter may free the completion as soon as it sees it done. */
+	/*
+	 * Signal with the mutex held, since the waiter may free the completion as soon as it sees
+	 * it done.
+	 */
 	Guard guard(x->host);
-	if (x->done != UINT_MAX)
-		x->done++;
+	x->done++;
 	pthread_cond_signal(native(&x->cond));
 }
 
-void complete_all(struct completion *x)
-{
-	Guard guard(x->host);
-	x->done = UINT_MAX;
-	pthread_cond_broadcast(native(&x->cond));
-}
-
-/* @return the rest of @timeout, at least 1, or 0. */
+/* @return the time that remains of @timeout, at least 1; or 0 if the time is over. */
 static unsigned long waitFor(struct completion *x, unsigned long timeout)
 {
 	might_sleep();
@@ -455,8 +459,7 @@ static unsigned long waitFor(struct completion *x, unsigned long timeout)
 	while (!x->done)
 		if (!waitUntil(native(&x->cond), guard.get(), end) && !x->done)
 			return 0;
-	if (x->done != UINT_MAX)
-		x->done--;
+	x->done--;
 	if (!end)
 		return timeout;
 	uint64_t now = hostNs();
@@ -468,40 +471,7 @@ void wait_for_completion(struct completion *x)
 	waitFor(x, MAX_SCHEDULE_TIMEOUT);
 }
 
-int wait_for_completion_interruptible(struct completion *x)
-{
-	waitFor(x, MAX_SCHEDULE_TIMEOUT);
-	return 0;
-}
-
-int wait_for_completion_killable(struct completion *x)
-{
-	waitFor(x, MAX_SCHEDULE_TIMEOUT);
-	return 0;
-}
-
 unsigned long wait_for_completion_timeout(struct completion *x, unsigned long timeout)
 {
 	return waitFor(x, timeout);
-}
-
-long wait_for_completion_interruptible_timeout(struct completion *x, unsigned long timeout)
-{
-	return static_cast<long>(waitFor(x, timeout));
-}
-
-bool try_wait_for_completion(struct completion *x)
-{
-	Guard guard(x->host);
-	if (!x->done)
-		return false;
-	if (x->done != UINT_MAX)
-		x->done--;
-	return true;
-}
-
-bool completion_done(struct completion *x)
-{
-	Guard guard(x->host);
-	return x->done != 0;
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * RCU on liburcu-bp. Callbacks are ours rather than liburcu's: their thread must be stoppable, and
- * they come in batches so that a callback costs no wake-up of its own.
+ * RCU on liburcu-bp. This file has callbacks of its own, and does not use those of liburcu:
+ * shutdown must be able to stop their thread, and they come in batches, so that a callback does not
+ * cost a wake-up.
  */
 #include "rcu_grace.h"
 #include "thread_state.h"
@@ -15,6 +16,7 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
+#include <hosted/test_hooks.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
@@ -23,7 +25,7 @@ namespace wd::hostkernel
 namespace
 {
 
-[[maybe_unused]] char gracePeriod; /* readers release it, for ThreadSanitizer */
+[[maybe_unused]] char gracePeriod; /* for ThreadSanitizer: readers release it */
 
 class Callbacks
 {
@@ -75,7 +77,7 @@ private:
 			idle_ = false;
 			if (!first_)
 				return;
-			/* Let a batch collect, unless a thread waits for it. */
+			/* Let callbacks collect into a batch, unless a thread waits for them. */
 			work_.wait_for(lock, std::chrono::milliseconds(1),
 				       [this] { return stop_ || hurry_; });
 			hurry_ = false;
@@ -146,11 +148,6 @@ void rcu_read_unlock(void)
 	graceReadUnlock();
 }
 
-int rcu_read_lock_held(void)
-{
-	return threadState.rcuDepth != 0;
-}
-
 void synchronize_rcu(void)
 {
 	might_sleep();
@@ -161,11 +158,6 @@ void synchronize_rcu(void)
 #if defined(__SANITIZE_THREAD__)
 	__tsan_acquire(&gracePeriod);
 #endif
-}
-
-void synchronize_rcu_expedited(void)
-{
-	synchronize_rcu();
 }
 
 void call_rcu(struct rcu_head *head, rcu_callback_t func)
@@ -179,53 +171,4 @@ void rcu_barrier(void)
 {
 	might_sleep();
 	callbacks().drain();
-}
-
-namespace
-{
-
-/* The callback of kfree_rcu() is not a function but the offset of the head in the object. */
-constexpr unsigned long kMaxOffset = 4096;
-
-void freeObject(rcu_head *head);
-
-struct Deferred {
-	rcu_head head;
-	const void *object;
-};
-
-} // namespace
-
-void wd_kfree_rcu(struct rcu_head *head, unsigned long offset)
-{
-	static_assert(sizeof(rcu_head) == 2 * sizeof(void *));
-	WARN_ON(offset >= kMaxOffset);
-	if (!offset) {
-		call_rcu(head, [](rcu_head *h) { kfree(h); });
-		return;
-	}
-	auto *deferred = new Deferred;
-	deferred->object = reinterpret_cast<const char *>(head) - offset;
-	call_rcu(&deferred->head, freeObject);
-}
-
-namespace
-{
-
-void freeObject(rcu_head *head)
-{
-	auto *deferred = container_of(head, Deferred, head);
-	kvfree(deferred->object);
-	delete deferred;
-}
-
-} // namespace
-
-void wd_kfree_rcu_mightsleep(const void *ptr)
-{
-	might_sleep();
-	if (!ptr)
-		return;
-	synchronize_rcu();
-	kvfree(ptr);
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Tasks: every thread has one, made at its first `current`. A task sleeps on its own condition
- * variable; its state changes only under its own mutex.
+ * Tasks. Each thread has one; its first use of `current` makes it. A task sleeps on its own
+ * condition variable, and its state changes only under its own mutex.
  */
 #include "freezer.h"
 #include "tasks.h"
@@ -10,6 +10,7 @@
 #include <cstring>
 #include <sched.h>
 #include <unistd.h>
+#include <utility>
 
 #include <linux/kthread.h>
 #include <linux/ktime.h>
@@ -27,7 +28,7 @@ signal_struct unlimited = [] {
 	return s;
 }();
 
-/* Ends the thread's reference to its task. */
+/* Drops the thread's reference to its task when the thread ends. */
 struct TaskHolder {
 	task_struct *task = nullptr;
 	~TaskHolder()
@@ -100,6 +101,12 @@ bool taskSleep(uint64_t deadlineNs)
 	return inTime;
 }
 
+ThreadWork takeThreadWork()
+{
+	threadState.stretch = 0;
+	return std::exchange(threadState.work, {});
+}
+
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
@@ -143,18 +150,6 @@ long schedule_timeout(long timeout)
 	return now >= end ? 0 : static_cast<long>((end - now) / (NSEC_PER_SEC / HZ));
 }
 
-long schedule_timeout_interruptible(long timeout)
-{
-	wd_set_current_state(TASK_INTERRUPTIBLE);
-	return schedule_timeout(timeout);
-}
-
-long schedule_timeout_uninterruptible(long timeout)
-{
-	wd_set_current_state(TASK_UNINTERRUPTIBLE);
-	return schedule_timeout(timeout);
-}
-
 int wake_up_process(struct task_struct *task)
 {
 	return taskWake(task, ~0u);
@@ -164,12 +159,6 @@ int yield_to_others(void)
 {
 	might_sleep();
 	return sched_yield();
-}
-
-int num_online_cpus(void)
-{
-	static const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus > 0 ? static_cast<int>(cpus) : 1;
 }
 
 int raw_smp_processor_id(void)

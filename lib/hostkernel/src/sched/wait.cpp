@@ -65,15 +65,13 @@ long prepare_to_wait_event(struct wait_queue_head *wq, struct wait_queue_entry *
 	return 0;
 }
 
-void prepare_to_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry, int state)
-{
-	prepare_to_wait_event(wq, entry, state);
-}
-
 void finish_wait(struct wait_queue_head *wq, struct wait_queue_entry *entry)
 {
 	wd_set_current_state(TASK_RUNNING);
-	/* Always under the lock: the waker may be inside our entry, which is on our stack. */
+	/*
+	 * Take the lock in any case: a waker may still use the entry, which is on this thread's
+	 * stack.
+	 */
 	spin_lock(&wq->lock);
 	list_del_init(&entry->entry);
 	spin_unlock(&wq->lock);
@@ -96,9 +94,4 @@ int __wake_up(struct wait_queue_head *wq, unsigned int mode, int nr_exclusive, v
 	}
 	spin_unlock(&wq->lock);
 	return woken;
-}
-
-bool waitqueue_active(struct wait_queue_head *wq)
-{
-	return !list_empty(&wq->head);
 }

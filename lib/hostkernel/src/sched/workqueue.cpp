@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Workqueues: a list of pending items and threads that are made when items wait. One lock for all
- * queues, since an item may move between queues while a thread waits for it; items are few and long
- * compared with it. One more thread, for all queues, waits for delayed items to become due.
+ * Workqueues. A queue has a list of pending items, and makes threads when items wait. All queues
+ * share one lock, since an item may move to another queue while a thread waits for it; items are
+ * few, and run much longer than the lock is held. One more thread, for all queues, waits until
+ * delayed items are due.
  */
 #include "core/immortal.h"
-#include "fs/vfs.h"
+#include "freezer.h"
 #include "tasks.h"
 
 #include <algorithm>
@@ -25,13 +26,14 @@ namespace wd::hostkernel
 namespace
 {
 
-/* Items that wait for each other need several threads; more than this they do not get. */
+/* The most threads of one queue. It needs several, since items may wait for each other. */
 constexpr int kMaxThreads = 16;
 
-std::mutex queueMutex; /* everything in this file; not held while an item runs */
+std::mutex queueMutex; /* protects all data of this file; not held while an item runs */
 Immortal<std::condition_variable> progressObject;
 auto &progress = *progressObject;
 uint64_t lastSequence;
+bool asleep; /* freezable queues start no item */
 
 constexpr long kPending = 1;
 
@@ -49,19 +51,24 @@ struct Worker {
 struct workqueue_struct {
 	std::string name;
 	int maxThreads = 1;
+	bool freezable = false;
 	bool stopping = false;
 	int idle = 0;
 	list_head pending;
 	std::condition_variable work;
 	std::vector<std::unique_ptr<Worker>> workers;
 
+	bool mayStart(const work_struct *item) const;
 	work_struct *takeRunnable();
 	void run(Worker *worker);
+	void callWorkers();
 	void addThread();
+	bool running() const;
 	bool busy() const;
 };
 
-struct workqueue_struct *system_wq, *system_long_wq, *system_unbound_wq, *system_highpri_wq;
+struct workqueue_struct *system_wq, *system_long_wq, *system_unbound_wq, *system_highpri_wq,
+	*system_freezable_wq;
 
 namespace
 {
@@ -84,7 +91,7 @@ bool pending(const work_struct *work)
 	return atomic_long_read(&work->data) & kPending;
 }
 
-/* In a queue; an item with an armed timer is pending but not queued. */
+/* Whether the item is in a queue. An item whose timer is armed is pending, but not queued. */
 bool queued(const work_struct *work)
 {
 	return pending(work) && !list_empty(&work->entry);
@@ -95,10 +102,7 @@ void enqueue(workqueue_struct *wq, work_struct *work)
 	WRITE_ONCE(work->wq, wq);
 	work->seq = ++lastSequence;
 	list_add_tail(&work->entry, &wq->pending);
-	if (wq->idle)
-		wq->work.notify_one();
-	else if (static_cast<int>(wq->workers.size()) < wq->maxThreads)
-		wq->addThread();
+	wq->callWorkers();
 }
 
 /* --- delayed items --- */
@@ -106,7 +110,7 @@ void enqueue(workqueue_struct *wq, work_struct *work)
 class Timer
 {
 public:
-	/* With the lock held. */
+	/* The caller holds the lock. */
 	void arm(delayed_work *dwork, unsigned long delay)
 	{
 		dwork->due_ns = hostNs() + delay * (NSEC_PER_SEC / HZ);
@@ -183,7 +187,7 @@ void clearPending(work_struct *work)
 	atomic_long_and(~kPending, &work->data);
 }
 
-/* Take the item out of the queue or the timer. With the lock held. */
+/* Take the item out of the queue or the timer. The caller holds the lock. */
 bool dequeue(work_struct *work, delayed_work *dwork)
 {
 	if (!pending(work))
@@ -195,7 +199,7 @@ bool dequeue(work_struct *work, delayed_work *dwork)
 	return true;
 }
 
-/* Until no instance of the item up to sequence @target is queued or runs. */
+/* Wait until the item neither runs nor is queued with a sequence number up to @target. */
 void waitDone(std::unique_lock<std::mutex> &lock, work_struct *work, u64 target)
 {
 	progress.wait(lock, [&] {
@@ -220,17 +224,47 @@ bool cancelSync(work_struct *work, delayed_work *dwork)
 
 } // namespace
 
+/* One item never runs on two threads at once. */
+bool workqueue_struct::mayStart(const work_struct *item) const
+{
+	return !(freezable && asleep) && !runnerOf(item);
+}
+
 work_struct *workqueue_struct::takeRunnable()
 {
-	work_struct *work;
-	list_for_each_entry (work, &pending, entry) {
-		/* Never twice at once. */
-		if (runnerOf(work))
+	work_struct *item;
+	list_for_each_entry (item, &pending, entry) {
+		if (!mayStart(item))
 			continue;
-		list_del_init(&work->entry);
-		return work;
+		list_del_init(&item->entry);
+		return item;
 	}
 	return nullptr;
+}
+
+/*
+ * Call a worker for each item that may start. A worker that has no item comes for one of them, even
+ * if it is not awake yet; if there are more items than that, new workers come, up to the limit.
+ */
+void workqueue_struct::callWorkers()
+{
+	const auto limit = static_cast<size_t>(maxThreads);
+	size_t runnable = 0;
+	work_struct *item;
+	if (!idle && workers.size() == limit)
+		return;
+	list_for_each_entry (item, &pending, entry)
+		if (mayStart(item) && ++runnable == limit)
+			break;
+	if (runnable > 1)
+		work.notify_all();
+	else if (runnable)
+		work.notify_one();
+	auto without = std::count_if(workers.begin(), workers.end(),
+				     [](auto &worker) { return !worker->current; });
+	for (auto coming = static_cast<size_t>(without);
+	     coming < runnable && workers.size() < limit; coming++)
+		addThread();
 }
 
 void workqueue_struct::run(Worker *worker)
@@ -253,14 +287,15 @@ void workqueue_struct::run(Worker *worker)
 		clearPending(item);
 		lock.unlock();
 		func(item);
-		/* The item may be gone now. */
-		runDeferredReleases();
+		/* The function may have freed the item, so it is not used from here on. */
 		WARN(in_atomic() || threadState.rcuDepth, "work %s left atomic", name.c_str());
 		lock.lock();
 		runningHere = nullptr;
 		worker->current = nullptr;
 		progress.notify_all();
-		work.notify_one();
+		/* The item may wait in any queue for its end here, or may be freed. */
+		for (auto *wq : queues)
+			wq->callWorkers();
 	}
 }
 
@@ -275,10 +310,14 @@ void workqueue_struct::addThread()
 	});
 }
 
+bool workqueue_struct::running() const
+{
+	return std::any_of(workers.begin(), workers.end(), [](auto &w) { return w->current; });
+}
+
 bool workqueue_struct::busy() const
 {
-	return !list_empty(&pending) ||
-	       std::any_of(workers.begin(), workers.end(), [](auto &w) { return w->current; });
+	return !list_empty(&pending) || running();
 }
 
 void wd_init_work(struct work_struct *work, work_func_t func)
@@ -310,27 +349,11 @@ struct workqueue_struct *alloc_workqueue(const char *fmt, unsigned int flags, in
 	wq->name = name;
 	if (!(flags & __WQ_ORDERED))
 		wq->maxThreads = max_active ? std::min(max_active, kMaxThreads) : kMaxThreads;
+	wq->freezable = flags & WQ_FREEZABLE;
 	INIT_LIST_HEAD(&wq->pending);
 	std::lock_guard lock(queueMutex);
 	queues.push_back(wq);
 	return wq;
-}
-
-void flush_workqueue(struct workqueue_struct *wq)
-{
-	might_sleep();
-	std::unique_lock lock(queueMutex);
-	u64 target = lastSequence;
-	progress.wait(lock, [&] {
-		work_struct *work;
-		list_for_each_entry (work, &wq->pending, entry)
-			if (work->seq <= target)
-				return false;
-		for (auto &worker : wq->workers)
-			if (worker->current && worker->sequence <= target)
-				return false;
-		return true;
-	});
 }
 
 void drain_workqueue(struct workqueue_struct *wq)
@@ -406,47 +429,14 @@ bool flush_work(struct work_struct *work)
 	return true;
 }
 
-bool cancel_work(struct work_struct *work)
-{
-	std::lock_guard lock(queueMutex);
-	return dequeue(work, nullptr);
-}
-
 bool cancel_work_sync(struct work_struct *work)
 {
 	return cancelSync(work, nullptr);
 }
 
-bool flush_delayed_work(struct delayed_work *dwork)
-{
-	{
-		std::lock_guard lock(queueMutex);
-		if (timer().disarm(dwork))
-			enqueue(dwork->wq, &dwork->work);
-	}
-	return flush_work(&dwork->work);
-}
-
-bool cancel_delayed_work(struct delayed_work *dwork)
-{
-	std::lock_guard lock(queueMutex);
-	return dequeue(&dwork->work, dwork);
-}
-
 bool cancel_delayed_work_sync(struct delayed_work *dwork)
 {
 	return cancelSync(&dwork->work, dwork);
-}
-
-unsigned int work_busy(struct work_struct *work)
-{
-	std::lock_guard lock(queueMutex);
-	return (pending(work) ? 1u : 0u) | (runnerOf(work) ? 2u : 0u);
-}
-
-struct work_struct *current_work(void)
-{
-	return runningHere;
 }
 
 namespace wd::hostkernel
@@ -458,16 +448,39 @@ void workqueueStart()
 	system_long_wq = alloc_workqueue("events_long", 0, 0);
 	system_unbound_wq = alloc_workqueue("events_unbound", WQ_UNBOUND, 0);
 	system_highpri_wq = alloc_workqueue("events_highpri", WQ_HIGHPRI, 0);
+	system_freezable_wq = alloc_workqueue("events_freezable", WQ_FREEZABLE, 0);
 }
 
 void workqueueStop()
 {
-	for (auto **wq : {&system_wq, &system_long_wq, &system_unbound_wq, &system_highpri_wq}) {
+	for (auto **wq : {&system_wq, &system_long_wq, &system_unbound_wq, &system_highpri_wq,
+			  &system_freezable_wq}) {
 		if (*wq)
 			destroy_workqueue(*wq);
 		*wq = nullptr;
 	}
 	timer().stop();
+}
+
+bool freezeWork()
+{
+	std::unique_lock lock(queueMutex);
+
+	asleep = true;
+	return progress.wait_for(lock, kFreezePatience, [] {
+		return std::none_of(queues.begin(), queues.end(),
+				    [](auto *wq) { return wq->freezable && wq->running(); });
+	});
+}
+
+void thawWork()
+{
+	std::lock_guard lock(queueMutex);
+
+	asleep = false;
+	for (auto *wq : queues)
+		if (wq->freezable)
+			wq->callWorkers();
 }
 
 } // namespace wd::hostkernel

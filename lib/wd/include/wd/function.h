@@ -5,7 +5,7 @@
  * reset.
  *
  * Life: takeFunction(host, address) -> Function(host, address) -> bind(iommufd) -> attach(ioas) ->
- * setBusMaster(true) ... The destructor does the rest: DMA is stopped, the function is reset. Then
+ * setBusMaster(true) ... The destructor stops DMA and resets the function. Afterwards
  * giveFunctionBack(host, address, driver).
  */
 #pragma once
@@ -15,6 +15,7 @@
 #include <span>
 #include <string>
 #include <sys/mman.h>
+#include <vector>
 
 #include "wd/any_host.h"
 #include "wd/iommufd.h"
@@ -22,15 +23,35 @@
 namespace wd
 {
 
+/** A PCI function that an IOMMU translates for. */
+struct PciFunctionInfo {
+	std::string address; /**< "0000:75:01.0" */
+	uint16_t vendor = 0, device = 0;
+	std::string driver; /**< "" = none */
+	std::string file;   /**< its device file with VFIO's interface, "" = none */
+	std::vector<std::string> accelerators; /**< their names, of its present driver */
+};
+/** All of them, sorted by address. Thread-safe. @throws Error: ENOENT this host has no PCI bus */
+std::vector<PciFunctionInfo> listFunctions(Host &host);
+
 /**
  * Take the function at PCI address @address ("0000:75:01.0") from its driver and give it to
- * wd_vfio. Users of that driver lose their queues.
+ * wd_vfio. Users of that driver lose their queues. If wd_vfio does not take it, the driver of
+ * before has it again.
  * @return the driver's name, "" if it had none
- * @throws Error: ENOENT no such function; ENODEV the module wd_vfio is not loaded; EACCES
+ * @throws Error: ENOENT no such function; ENODEV the module wd_vfio is not loaded, or no IOMMU
+ * translates for the function; EACCES; or why wd_vfio does not take it
  */
 std::string takeFunction(Host &host, const std::string &address);
-/** Give it to @driver, or to no driver if that is "". Its owner loses it. @throws Error */
+/** Give the function to @driver, or to none if that is "". Its owner loses it. @throws Error */
 void giveFunctionBack(Host &host, const std::string &address, const std::string &driver);
+/**
+ * Take the function from wd_vfio, and let the kernel choose a driver as at boot. Its owner loses
+ * it.
+ * @return the driver's name, "" if none takes it
+ * @throws Error: ENOENT no such function; EINVAL wd_vfio is not its driver; EACCES
+ */
+std::string releaseFunction(Host &host, const std::string &address);
 
 /** A region of a function: BARs 0 to 5, 7 = configuration space. */
 struct FunctionRegion {
@@ -42,40 +63,42 @@ struct FunctionRegion {
 enum class FunctionInterrupt { Msi = 1, MsiX = 2, Error = 3, Request = 4 };
 
 /**
- * An open function. Thread-bound; reads, writes and mappings may be used by any thread. The host
- * must outlive it, and so must tables that are attached.
+ * An open function. Thread-bound, but any thread may read, write and use mappings. The host and
+ * the attached tables must outlive it.
  */
 class Function
 {
 public:
 	/**
-	 * @param function PCI address, or name of the device file ("wdvfio0")
-	 * @throws Error: ENOENT it is not in the hands of wd_vfio; EACCES
+	 * @param function PCI address, or name of the device file ("vfio0")
+	 * @throws Error: ENOENT wd_vfio is not its driver; EACCES
 	 */
 	Function(Host &host, const std::string &function);
 
 	/**
-	 * Own the function, until this object goes.
+	 * Own the function until this object is destroyed.
 	 * @return device id in @iommufd
-	 * @throws Error: EINVAL bound already, here or elsewhere; EPERM interrupts are not remapped
-	 *	and the option that allows it is off
+	 * @throws Error: EINVAL bound already, here or elsewhere; EPERM the machine does not remap
+	 *	interrupts, and the option that allows this is off
 	 */
 	uint32_t bind(const Iommufd &iommufd);
 	uint32_t deviceId() const noexcept { return deviceId_; }
 
 	/**
-	 * Let the function's DMA go through @table (an Ioas or a Hwpt): that of its requester id,
-	 * or that with @pasid. An attachment there is replaced.
+	 * Let @table (an Ioas or a Hwpt) translate the function's DMA: with @pasid the DMA with
+	 * that PASID, else the DMA of the requester id. It replaces an earlier attachment there.
 	 * @return id of the Hwpt in use
 	 */
 	uint32_t attach(const IommufdObject &table, std::optional<uint32_t> pasid = std::nullopt);
-	/** Back to no DMA. No error if nothing is attached. */
+	/** Undo attach(): such DMA is blocked again. No error if nothing is attached. */
 	void detach(std::optional<uint32_t> pasid = std::nullopt);
 
 	/** @throws Error: EINVAL if no function has such a region */
 	FunctionRegion region(unsigned index) const;
-	/** @throws Error: EINVAL not mappable. A mapping made before a reset is made again after
-	 * it. */
+	/**
+	 * Map again after a reset: only in a real kernel does the old mapping work again.
+	 * @throws Error: EINVAL not mappable
+	 */
 	HostMapping map(unsigned region, uint64_t offset, size_t length,
 			int prot = PROT_READ | PROT_WRITE) const;
 	/** All of [@offset, +@length). @throws Error: EIO memory is off; EINVAL outside */
@@ -85,19 +108,19 @@ public:
 	/** Configuration space, 1, 2 or 4 bytes. */
 	uint32_t configRead(unsigned offset, unsigned size) const;
 	void configWrite(unsigned offset, uint32_t value, unsigned size) const;
-	/** DMA and messages, which are off at first. */
+	/** Allow DMA and interrupt messages. They are off at first. */
 	void setBusMaster(bool on) const;
 
 	unsigned interrupts(FunctionInterrupt kind) const;
 	/**
 	 * Signal @eventfds (descriptors of the real process, -1 = none) for the interrupts of @kind
-	 * from @start on. The first call enables as many as it names.
+	 * from @start on. The first call enables as many interrupts as it names.
 	 * @throws Error: ENOSPC the platform has fewer; EINVAL more than were enabled, or the other
 	 *	kind of messages is enabled
 	 */
 	void signal(FunctionInterrupt kind, std::span<const int> eventfds,
 		    unsigned start = 0) const;
-	/** No interrupt of @kind is signalled any more. */
+	/** Signal no interrupt of @kind any more. */
 	void disable(FunctionInterrupt kind) const;
 
 	/** Function-level reset. @throws Error: EINVAL it cannot be reset */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Queues that the device did not stop in time come back when it has. */
+/* Queues that the device did not stop in time: they can be used again after it has stopped them. */
 #include "fixture.h"
 
 #include <atomic>
@@ -18,6 +18,8 @@ namespace wd::hisitest
 namespace
 {
 
+constexpr size_t kWindow = 0x10000;
+
 class HisiBroken : public HisiTest
 {
 protected:
@@ -25,7 +27,7 @@ protected:
 	{
 		rig_.zip().breakMailbox(kMailboxStop, fault, static_cast<int>(queue.number));
 	}
-	/** The kernel asks now and then. */
+	/** Wait: the kernel asks the device from time to time. */
 	static bool available(long count)
 	{
 		return test::eventually(
@@ -77,7 +79,7 @@ TEST_F(HisiBroken, ComesBackUnderItsOwner)
 	EXPECT_TRUE(available(15));
 }
 
-/* The command is on its way while others are already waiting for the mailbox. */
+/* The device finishes the command late: the driver has given the queue up before. */
 TEST_F(HisiBroken, ComesBackWhenTheCommandIsLate)
 {
 	Space space(caller_);
@@ -91,6 +93,60 @@ TEST_F(HisiBroken, ComesBackWhenTheCommandIsLate)
 	EXPECT_EQ(Rig::number("available_instances"), 14);
 	rig_.zip().repair();
 	EXPECT_TRUE(available(15));
+}
+
+/*
+ * The mapping of the rings holds the last reference to the file. During its munmap() each
+ * allocation fails once, and the device refuses the command that stops the queue, or is late with
+ * it.
+ */
+TEST_F(HisiBroken, ComesBackAfterMunmapWithFailures)
+{
+	for (FaultyZip::Fault fault : {FaultyZip::Fault::Status, FaultyZip::Fault::Busy}) {
+		const pid_t self = gettid();
+		std::atomic<bool> asked{false};
+		uint64_t seen = 0;
+
+		/* At the driver's next look its waiting time is over. */
+		rig_.zip().onBusy = [self, &asked] {
+			if (gettid() == self)
+				hostkernel::passTime(10'000'000'000);
+			else
+				asked = true;
+		};
+		for (uint64_t n = 1; n == 1 || n <= seen; n++) {
+			Space space(caller_);
+			QueueFile queue(caller_);
+
+			ASSERT_EQ(makeReady(queue, space), 0);
+			ASSERT_EQ(caller_->munmap(queue.mmio, kWindow), 0);
+			ASSERT_EQ(caller_->close(queue.fd), 0);
+			queue.mmio = nullptr;
+			queue.fd = -1;
+			EXPECT_EQ(Rig::number("available_instances"), 14);
+			breakStop(queue, fault);
+			hostkernel::failNth(hostkernel::FailPoint::Allocation, n);
+			const int error = caller_->munmap(queue.dus, queue.dusSize);
+
+			seen = hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
+			EXPECT_TRUE(!error || error == -ENOMEM) << error << " at " << n;
+			if (error) {
+				EXPECT_EQ(caller_->munmap(queue.dus, queue.dusSize), 0);
+			}
+			queue.dus = nullptr;
+			const unsigned hits = rig_.zip().hits();
+
+			EXPECT_GT(hits, 0u);
+			EXPECT_TRUE(test::eventually([&] {
+				return asked || rig_.zip().hits() > hits;
+			})) << "the driver asks, in vain";
+			asked = false;
+			EXPECT_EQ(Rig::number("available_instances"), 14) << "the device has it";
+			rig_.zip().repair();
+			EXPECT_TRUE(available(15)) << "allocation " << n;
+		}
+		rig_.zip().onBusy = nullptr;
+	}
 }
 
 TEST_F(HisiBroken, ComesBackWhenAStartHasFailed)
@@ -111,7 +167,7 @@ TEST_F(HisiBroken, ComesBackWhenAStartHasFailed)
 }
 
 /*
- * The device is slow with a command. A caller that waits for the mailbox meanwhile can be killed.
+ * The device is slow with a command. A caller that waits for the mailbox can be killed.
  */
 TEST_F(HisiBroken, WhoWaitsForTheMailboxCanBeKilled)
 {

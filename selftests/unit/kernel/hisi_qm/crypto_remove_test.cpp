@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Devices come and go under the kernel's users of them. */
+/* Devices come and go while the kernel uses them. */
 #include "fixture.h"
 
 #include <algorithm>
@@ -19,7 +19,7 @@ namespace
 
 using Bytes = std::vector<uint8_t>;
 
-constexpr uint64_t kMailbox = 0x300;
+constexpr uint64_t kMailbox = 0x300, kVftReady = 0x10006c;
 
 Bytes data(size_t size = 4096)
 {
@@ -36,7 +36,7 @@ class HisiCryptoRemove : public HisiTest
 protected:
 	using HisiTest::HisiTest;
 
-	/** Requests that the device cannot work on. */
+	/** Send @count requests while the device does nothing. */
 	void fill(Deflate &deflate, unsigned count)
 	{
 		rig_.zip().hold(true);
@@ -47,7 +47,7 @@ protected:
 							      out_[i].data(), out_[i].size()));
 		}
 	}
-	/** Each is complete, once, and right. */
+	/** Check that each request has completed once, with the right result. */
 	void check(Deflate &deflate)
 	{
 		for (size_t i = 0; i < jobs_.size(); i++) {
@@ -136,7 +136,7 @@ TEST_F(HisiCryptoRemove, LetsTheDeviceFinish)
 	check(deflate);
 }
 
-/* The device is there but does nothing: software takes over its requests. */
+/* The device does nothing: software takes over its requests. */
 TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceDoesNot)
 {
 	Deflate deflate;
@@ -147,7 +147,7 @@ TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceDoesNot)
 	rig_.zip().hold(false);
 }
 
-/* Pulled out: registers read all ones. */
+/* The device has been pulled out: its registers read all ones. */
 TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceTookAlong)
 {
 	Deflate deflate;
@@ -160,7 +160,10 @@ TEST_F(HisiCryptoRemove, FinishesWhatTheDeviceTookAlong)
 	rig_.zip().hold(false);
 }
 
-/* Nor does it stop its queues: it may not keep the memory of requests. */
+/*
+ * The device does nothing and does not stop its queues either. It must not use the requests'
+ * memory.
+ */
 TEST_F(HisiCryptoRemove, DoesNotWaitForADeviceThatDoesNotStop)
 {
 	Deflate deflate;
@@ -177,7 +180,8 @@ TEST_F(HisiCryptoRemove, DoesNotWaitForADeviceThatDoesNotStop)
 }
 
 /*
- * The device cannot write completions any more and reports it: the kernel does not wait for them.
+ * The device reports that it cannot write the completions of a queue. The kernel does not wait for
+ * them.
  */
 TEST_F(HisiCryptoRemove, DoesWithoutAQueueThatTheDeviceGivesUp)
 {
@@ -187,7 +191,7 @@ TEST_F(HisiCryptoRemove, DoesWithoutAQueueThatTheDeviceGivesUp)
 		Bytes out(2 * in_.size()), back(in_.size());
 		Job job(deflate);
 
-		/* The last context that was loaded is that of the queue that decompresses. */
+		/* The driver loads the context of the decompressing queue last. */
 		HiddenRing ring(Rig::kAddress, rig_.zip().lastContext());
 
 		ASSERT_TRUE(ring.hidden());
@@ -217,7 +221,7 @@ TEST_F(HisiCryptoRemove, DoesWithoutAQueueThatTheDeviceGivesUp)
 	EXPECT_EQ(Rig::number("kernel_requests"), requests + 1) << "a new probe, a new chance";
 }
 
-/* Attack: users never stop while the device comes and goes; none of them may notice. */
+/* Attack: the device comes and goes under constant load. No user may notice. */
 TEST_F(HisiCryptoRemove, IsNotNoticedUnderLoad)
 {
 	std::atomic<bool> stop{false};
@@ -286,7 +290,7 @@ TEST_F(HisiCryptoTwo, MovesToTheOther)
 	ASSERT_EQ(Rig::bind(), 0);
 }
 
-/* Requests of a device that stands still stay with it; the other device works on. */
+/* One device stands still and keeps its requests; the other device works on. */
 TEST_F(HisiCryptoTwo, FinishesHereAndGoesOnThere)
 {
 	Deflate deflate("deflate", 0);
@@ -298,6 +302,25 @@ TEST_F(HisiCryptoTwo, FinishesHereAndGoesOnThere)
 	check(deflate);
 	EXPECT_EQ(requests(1), before + 300) << "decompressed by the other device";
 	rig_.zip().hold(false);
+}
+
+/*
+ * During the removal of one device by the module, a reset offers another one to the kernel again.
+ */
+TEST_F(HisiCryptoTwo, ModuleGoesDuringAReset)
+{
+	unsigned resets = 0;
+
+	rig_.zip().overrideRegister(kVftReady, 1);
+	rig_.zip().onBusy = [&] {
+		rig_.zip().restoreRegister();
+		std::thread([&] { resets += !Rig::reset(Rig::kSecond); }).join();
+	};
+	shutdown();
+	EXPECT_EQ(resets, 1u);
+	/* No warning says that the algorithm is still registered. */
+	for (const std::string &line : hostkernel::kernelLog())
+		EXPECT_EQ(line.find("WARNING at"), std::string::npos) << line;
 }
 
 } // namespace wd::hisitest

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <crypto/acompress.h>
+#include <hosted/test_hooks.h>
 
 #include <linux/iommu.h>
 #include <linux/pci.h>

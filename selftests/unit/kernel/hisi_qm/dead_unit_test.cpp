@@ -3,16 +3,14 @@
 #include "buffers.h"
 
 #include <cerrno>
-#include <cstring>
+#include <cstdlib>
 #include <poll.h>
+#include <string>
 #include <thread>
 #include <vector>
 
-#include <linux/iommufd.h>
-
 #include "../../../common/stuck_memory.h"
 #include "crypto_side.h"
-#include "machine/iommu_unit.h"
 
 namespace wd::hisitest
 {
@@ -32,7 +30,7 @@ protected:
 		HisiTest::SetUp();
 		leakedBefore_ = leaked();
 	}
-	/* Memory that a dead unit may use is not given back. */
+	/* The kernel does not give memory back that a dead unit may use. */
 	void TearDown() override
 	{
 		const long kept = leaked() - leakedBefore_;
@@ -41,55 +39,33 @@ protected:
 		EXPECT_EQ(leaks.openFiles, 0u);
 		EXPECT_EQ(leaks.devices, 0u);
 		EXPECT_EQ(leaks.dmaAllocations, 0u);
-		/* All mapped pages, since the domain is lost; the rest is the unit's. */
+		/*
+		 * All mapped pages, because the domain is lost. The other pages belong to the unit.
+		 */
 		EXPECT_GE(leaks.pinnedPages, kSize / kPage);
 		EXPECT_EQ(leaks.kernelBytes, (kept - leaks.pinnedPages) * kPage);
 	}
 	static long leaked()
 	{
-		std::string text;
+		const std::string text = Rig::unitAttribute("leaked_pages");
 
-		EXPECT_EQ(hostkernel::sysfsRead("/sys/class/iommu/wd-iommu0/leaked_pages", text),
-			  0);
+		EXPECT_FALSE(text.empty());
 		return std::strtol(text.c_str(), nullptr, 10);
 	}
-	static std::string state()
-	{
-		std::string text;
-
-		hostkernel::sysfsRead("/sys/class/iommu/wd-iommu0/state", text);
-		return text;
-	}
-	void stall(bool on)
-	{
-		machine::IommuMisbehaviour misbehaviour;
-
-		misbehaviour.stallInvalidations = on;
-		rig_.machine().iommu().setMisbehaviour(misbehaviour);
-	}
-	/** Some user unmaps memory, and the unit does not flush: the memory is never given to
-	 * others. */
+	/** A user unmaps memory and the unit does not flush: nobody else ever gets that memory. */
 	void die(Space &space)
 	{
-		iommu_ioas_unmap unmap = {};
-
-		unmap.size = sizeof(unmap);
-		unmap.ioas_id = space.ioas;
-		unmap.iova = kDest;
-		unmap.length = kSize;
-		stall(true);
-		EXPECT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_UNMAP,
-					 reinterpret_cast<uintptr_t>(&unmap)),
-			  0);
-		EXPECT_EQ(state(), "dead\n");
+		rig_.stallUnit(true);
+		EXPECT_EQ(space.unmap(kDest, kSize), 0);
+		EXPECT_EQ(Rig::unitAttribute("state"), "dead");
 	}
-	/** The unit answers again, and its driver is bound anew. */
+	/** Let the unit answer again, and bind its driver anew. */
 	void revive()
 	{
-		stall(false);
+		rig_.stallUnit(false);
 		ASSERT_GE(hostkernel::sysfsWrite(std::string(kDriver) + "unbind", kUnit), 0);
 		ASSERT_GE(hostkernel::sysfsWrite(std::string(kDriver) + "bind", kUnit), 0);
-		EXPECT_EQ(state(), "live\n");
+		EXPECT_EQ(Rig::unitAttribute("state"), "live");
 	}
 	int prepare(Space &space, QueueFile &queue)
 	{
@@ -102,7 +78,7 @@ protected:
 	long leakedBefore_ = 0;
 };
 
-/** Wait until the owner of @queue is told. */
+/** Wait until poll() tells the owner of @queue of the end. */
 int told(QueueFile &queue)
 {
 	int events;
@@ -123,9 +99,7 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 
 		ASSERT_EQ(prepare(space, mapped), 0);
 		ASSERT_EQ(idle.open(), 0);
-		ASSERT_EQ(shared.open(), 0);
-		ASSERT_EQ(shared.map(), 0);
-		ASSERT_EQ(shared.start(), 0) << "in its process's address space";
+		ASSERT_EQ(makeReady(shared), 0) << "in its process's address space";
 		for (QueueFile *queue : {&mapped, &shared}) {
 			const bool own = queue == &shared;
 			const auto at = buffers_.source();
@@ -140,7 +114,10 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 		die(space);
 		first.join();
 		second.join();
-		/* The device will not come back, and its users are told: no caller waits for it. */
+		/*
+		 * The device will not come back: the kernel tells its users, and no caller waits
+		 * for it.
+		 */
 		for (QueueFile *queue : {&mapped, &shared, &idle})
 			EXPECT_EQ(queue->start(), -EIO);
 		EXPECT_EQ(mapped.poll(0) & (POLLERR | POLLHUP), POLLERR);
@@ -152,14 +129,12 @@ TEST_F(HisiDeadUnit, UsersAreToldAndNothingHangs)
 	QueueFile queue(caller_);
 
 	EXPECT_EQ(Rig::attribute("selftest"), "passed");
-	ASSERT_EQ(queue.open(), 0);
-	ASSERT_EQ(queue.map(), 0);
-	ASSERT_EQ(queue.start(), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	queue.send(buffers_.source(), kSize, buffers_.source() + kSize, kSize);
 	EXPECT_EQ(queue.wait(), 0);
 }
 
-/* Attack: a request waits for a page that never comes, and for a unit that takes no answer. */
+/* Attack: a request waits for a page that never comes, and the unit would take no answer either. */
 TEST_F(HisiDeadUnit, ARequestThatWaitsForAPageHoldsUpNobody)
 {
 	auto owner = hostkernel::Caller::create(1000);
@@ -169,9 +144,7 @@ TEST_F(HisiDeadUnit, ARequestThatWaitsForAPageHoldsUpNobody)
 		QueueFile mapped(caller_), shared(owner);
 
 		ASSERT_EQ(prepare(space, mapped), 0);
-		ASSERT_EQ(shared.open(), 0);
-		ASSERT_EQ(shared.map(), 0);
-		ASSERT_EQ(shared.start(), 0);
+		ASSERT_EQ(makeReady(shared), 0);
 		shared.send(stuck.address(), kSize, stuck.address(), kSize);
 		stuck.waitTouched();
 		EXPECT_TRUE(test::endsBefore(stuck, [&] {
@@ -184,7 +157,7 @@ TEST_F(HisiDeadUnit, ARequestThatWaitsForAPageHoldsUpNobody)
 	revive();
 }
 
-/* A user that keeps its file until the unit has come back has a zombie, as after any removal. */
+/* A file that stays open until the unit has come back is a zombie, as after any removal. */
 TEST_F(HisiDeadUnit, FilesOfBeforeStayDead)
 {
 	Space space(caller_);
@@ -198,7 +171,7 @@ TEST_F(HisiDeadUnit, FilesOfBeforeStayDead)
 	EXPECT_EQ(queue.start(), -ENXIO);
 }
 
-/* Requests of the kernel that are on their way are answered, the next ones go elsewhere. */
+/* The kernel's requests in flight are answered. Later ones go to another device or to software. */
 TEST_F(HisiDeadUnit, TheKernelsRequestsGoOn)
 {
 	Space space(caller_);

@@ -14,7 +14,7 @@ constexpr uint32_t kBusy = 1u << 13, kFailed = 3u << 9;
 constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
 constexpr unsigned kVendorMsixControl = 2;
 constexpr uint32_t kMsixEnable = 1u << 15;
-/* Too short for the version that it names; a capability follows that must not be read. */
+/* Too short for its version. The driver must not read on into the capability that follows. */
 constexpr unsigned kExpressLength = 0x28, kPowerLength = 8;
 constexpr uint32_t kMaster = 1u << 2;
 
@@ -113,10 +113,13 @@ void FaultyZip::configChanged()
 
 uint64_t FaultyZip::barRead(unsigned bar, uint64_t offset, unsigned size)
 {
-	if (bar == kRegisters && offset == overridden_)
+	if (bar == kRegisters && offset == overridden_) {
+		if (onBusy)
+			onBusy();
 		return overrideValue_;
+	}
 	if (bar == kRegisters && offset == kMailbox && hit_) {
-		if (fault_ == Fault::Busy) {
+		if (fault_ == Fault::Busy || fault_ == Fault::Late) {
 			if (onBusy)
 				onBusy();
 			return answer_ | kBusy;
@@ -134,12 +137,11 @@ void FaultyZip::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned
 
 		hit_ = (value & 0xff) == command_ && (queue_ < 0 || queue_ == queue);
 		answer_ = static_cast<uint32_t>(value) & ~kBusy;
-		if (hit_) {
-			hits_++;
-			return;
-		}
+		hits_ += hit_;
 	}
-	if (bar == kRegisters && offset == kMailboxHigh && fault_ != Fault::None && hit_)
+	/* A broken command does not reach the device. */
+	if (bar == kRegisters && (offset == kMailbox || offset == kMailboxHigh) && hit_ &&
+	    (fault_ == Fault::Status || fault_ == Fault::Busy))
 		return;
 	if (bar == kRegisters && offset == kMailbox)
 		contextLow_ = value >> 32;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ZIP function of the machine with a mailbox that misbehaves on demand: the driver must cope
- * with hardware that refuses commands, or never finishes them.
+ * A ZIP function whose mailbox misbehaves when a test asks for it: the driver must cope with
+ * hardware that refuses commands, or never finishes them.
  */
 #pragma once
 
@@ -18,32 +18,37 @@ namespace wd::hisitest
 constexpr uint8_t kCapPower = 1;
 constexpr unsigned kMailboxSqc = 0, kMailboxCqc = 1, kMailboxEqc = 2, kMailboxStop = 8;
 
-/** Stands before @inner: same identity and BARs, its own configuration space. Thread-safe. */
+/** A proxy for @inner: same identity and BARs, its own configuration space. Thread-safe. */
 class FaultyZip final : public machine::PciFunction, private machine::InterruptSink
 {
 public:
 	explicit FaultyZip(machine::PciFunction &inner);
 	~FaultyZip() override;
 
-	enum class Fault { None, Status, Busy };
+	enum class Fault { None, Status, Busy, Late };
 	/**
-	 * From now on commands @command do not reach the device: Status: they fail at once; Busy:
-	 * they never end, until the fault is lifted. With @queue only commands for that queue.
+	 * Break commands @command until repair(); with @queue only those for that queue. Status:
+	 * they do not reach the device and fail at once. Busy: they do not reach the device and do
+	 * not end. Late: they reach the device, but do not end before repair().
 	 */
 	void breakMailbox(unsigned command, Fault fault, int queue = -1);
 	void repair() { fault_ = Fault::None; }
-	/** Value that a read of register @offset of BAR2 gives instead of the device's. */
+	/** Let reads of register @offset of BAR2 return @value. */
 	void overrideRegister(uint64_t offset, uint32_t value);
-	/** While held the device reads and writes no memory: requests wait. */
+	void restoreRegister() { overridden_ = ~uint64_t{0}; }
+	/** While @held the device reads and writes no memory: requests wait. */
 	void hold(bool held);
-	/** Address, for the device, of the context in the last command that reached it. */
+	/** The device's address of the context in the last command that reached it. */
 	uint64_t lastContext() const { return contextHigh_ << 32 | contextLow_; }
-	/** Commands that were kept from the device. */
+	/** Number of commands that were broken. */
 	unsigned hits() const { return hits_; }
 
-	/** Called when the driver looks whether a command that never ends has ended. */
+	/**
+	 * Called when the driver looks whether a broken command has ended, or reads an overridden
+	 * register.
+	 */
 	std::function<void()> onBusy;
-	/** Called in every reset, when the device has been reset. */
+	/** Called in every reset, after the reset of the device. */
 	std::function<void()> onReset;
 
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;

@@ -15,6 +15,8 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "machine/iommu_unit.h"
+
 namespace wd::hisitest
 {
 
@@ -54,6 +56,17 @@ int driverWrite(const char *attribute, const char *address)
 		std::string("/sys/bus/pci/drivers/hisi_zip/") + attribute, address);
 
 	return ret < 0 ? ret : 0;
+}
+
+/* The content of the file without its last newline. */
+std::string readLine(const std::string &path)
+{
+	std::string value;
+
+	hostkernel::sysfsRead(path, value);
+	while (!value.empty() && value.back() == '\n')
+		value.pop_back();
+	return value;
 }
 
 } // namespace
@@ -130,12 +143,20 @@ int Rig::setMode(const std::string &mode)
 
 std::string Rig::attribute(const std::string &name)
 {
-	std::string value;
+	return readLine("/sys/class/uacce/" + deviceName() + "/" + name);
+}
 
-	hostkernel::sysfsRead("/sys/class/uacce/" + deviceName() + "/" + name, value);
-	while (!value.empty() && value.back() == '\n')
-		value.pop_back();
-	return value;
+std::string Rig::unitAttribute(const std::string &name)
+{
+	return readLine("/sys/class/iommu/wd-iommu0/" + name);
+}
+
+void Rig::stallUnit(bool on)
+{
+	machine::IommuMisbehaviour misbehaviour;
+
+	misbehaviour.stallInvalidations = on;
+	machine_->iommu().setMisbehaviour(misbehaviour);
 }
 
 long Rig::number(const std::string &name)
@@ -341,6 +362,27 @@ int Space::map(const void *address, size_t length, uint64_t iova)
 	map.iova = iova;
 	return static_cast<int>(
 		caller_->ioctl(fd, IOMMU_IOAS_MAP, reinterpret_cast<uintptr_t>(&map)));
+}
+
+int Space::unmap(uint64_t iova, size_t length)
+{
+	iommu_ioas_unmap unmap = {};
+
+	unmap.size = sizeof(unmap);
+	unmap.ioas_id = ioas;
+	unmap.iova = iova;
+	unmap.length = length;
+	return static_cast<int>(
+		caller_->ioctl(fd, IOMMU_IOAS_UNMAP, reinterpret_cast<uintptr_t>(&unmap)));
+}
+
+int makeReady(QueueFile &queue)
+{
+	int ret = queue.open();
+
+	if (!ret)
+		ret = queue.map();
+	return ret ? ret : queue.start();
 }
 
 int makeReady(QueueFile &queue, Space &space, unsigned type)

@@ -21,13 +21,13 @@ namespace wd::hisitest
 
 constexpr size_t kPage = 4096;
 
-/** The machine, stopped and without kernel until boot(). */
+/** The machine. It is stopped and has no kernel until boot(). */
 class Rig
 {
 public:
 	/**
-	 * The second of two accelerators is on a second node, and has no FaultyZip before it. If
-	 * @faulty is false the first one has none either: then it has page requests.
+	 * A second accelerator is on a second node, and has no FaultyZip before it. If @faulty is
+	 * false, the first one has none either, and then it has page requests.
 	 */
 	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);
 	~Rig();
@@ -41,16 +41,20 @@ public:
 	static std::string deviceName();
 	static std::string attribute(const std::string &name);
 	static long number(const std::string &name);
-	/** Attribute "dma_mode". 0 or -errno. */
+	/** Write the attribute "dma_mode". 0 or -errno. */
 	static int setMode(const std::string &mode);
-	/** Of the accelerator, "0000:75:00.0". */
+	/** PCI address of the accelerator. */
 	static constexpr const char *kAddress = "0000:75:00.0";
 	static constexpr const char *kSecond = "0000:75:01.0";
 	/** Take the driver from an accelerator, and give it back. 0 or -errno. */
 	static int unbind(const char *address = kAddress);
 	static int bind(const char *address = kAddress);
-	/** A function level reset, as an administrator asks for it. 0 or -errno. */
+	/** Ask for a function-level reset as an administrator does. 0 or -errno. */
 	static int reset(const char *address = kAddress);
+	/** An attribute of the IOMMU unit. */
+	static std::string unitAttribute(const std::string &name);
+	/** Let the IOMMU unit stop taking invalidations, or take them again. */
+	void stallUnit(bool on);
 
 private:
 	std::unique_ptr<machine::Machine> machine_;
@@ -58,7 +62,7 @@ private:
 	hostkernel::BootConfig config_;
 };
 
-/** A queue file as one caller sees it, without any comfort: results are errno values. */
+/** A queue file of one caller. Results are errno values. */
 class QueueFile
 {
 public:
@@ -102,9 +106,10 @@ class Space
 public:
 	explicit Space(std::shared_ptr<hostkernel::Caller> caller);
 	~Space();
-	/** Of @queue's device, which is bound; allowed at a PASID. */
+	/** Make a page table for the bound device of @queue. It can be attached at PASIDs. */
 	int makeHwpt(const QueueFile &queue);
 	int map(const void *address, size_t length, uint64_t iova);
+	int unmap(uint64_t iova, size_t length);
 
 	int fd = -1;
 	uint32_t ioas = 0, hwpt = 0;
@@ -115,13 +120,15 @@ private:
 
 /** open, bind, attach, map, start. @return the first error. */
 int makeReady(QueueFile &queue, Space &space, unsigned type = 0);
+/** open, map, start, in the address space of the process. @return the first error. */
+int makeReady(QueueFile &queue);
 
-/** Boots a Rig; at the end everything must be gone. */
+/** Boots a Rig, and checks at the end that nothing is left. */
 class HisiTest : public ::testing::Test
 {
 protected:
-	explicit HisiTest(unsigned accelerators = 1, bool faulty = true)
-		: rig_(16, accelerators, faulty)
+	explicit HisiTest(unsigned accelerators = 1, bool faulty = true, unsigned queues = 16)
+		: rig_(queues, accelerators, faulty)
 	{
 	}
 	void SetUp() override { rig_.boot(); }

@@ -17,7 +17,7 @@ namespace wd::hisitest
 namespace
 {
 
-/* Without FaultyZip: it keeps state that a real function loses. */
+/* Without FaultyZip, which keeps state that a real function loses. */
 class HisiPower : public HisiTest
 {
 protected:
@@ -77,12 +77,16 @@ TEST_F(HisiPower, LetsProcessesGoOnInTheirAddressSpace)
 		ASSERT_EQ(queue.start(), 0);
 		EXPECT_EQ(work(queue, at, at + kSize), 0);
 		fill(queue, at, at + kSize);
-		ASSERT_EQ(hostkernel::systemSleep(), 0);
+		ASSERT_EQ(
+			hostkernel::systemSleep([&] { std::memset(buffers_.dest(), 0x11, kSize); }),
+			0);
+		for (size_t i = 0; i < kSize; i++)
+			ASSERT_EQ(buffers_.dest()[i], 0x11) << i;
 		EXPECT_EQ(queue.poll(0) & (POLLERR | POLLHUP), POLLERR);
 	}
 }
 
-/* A caller that waits in poll() does not keep the machine awake, and is woken. */
+/* A caller in poll() does not keep the machine awake, and wakes with it. */
 TEST_F(HisiPower, WakesWhoWaits)
 {
 	Space space(caller_);

@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /* A function level reset while the device has users of every kind. */
+#include "../../../common/asleep.h"
 #include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <poll.h>
 #include <sys/mman.h>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include <misc/uacce/hisi_qm.h>
@@ -121,6 +124,19 @@ TEST_F(HisiReset, HoldsUpOnlyWhatNeedsTheDevice)
 	QueueFile queue(caller_), closed(caller_), other(caller_);
 	std::atomic<int> started{1}, opened{1};
 	std::vector<std::thread> threads;
+	const auto expectWaits = [&](std::atomic<int> &result, const std::function<int()> &call) {
+		const auto thread = std::make_shared<std::atomic<pid_t>>(0);
+
+		threads.emplace_back([&result, thread, call] {
+			*thread = gettid();
+			thread->notify_all();
+			result = call();
+		});
+		thread->wait(0);
+		test::untilAsleep(*thread);
+		test::settle();
+		EXPECT_EQ(result, 1) << "during the reset";
+	};
 
 	ASSERT_EQ(makeReady(queue, space), 0);
 	ASSERT_EQ(makeReady(closed, space), 0);
@@ -130,8 +146,8 @@ TEST_F(HisiReset, HoldsUpOnlyWhatNeedsTheDevice)
 		EXPECT_EQ(queue.detach(), 0);
 		EXPECT_EQ(queue.attach(space.hwpt), 0);
 		closed.close();
-		threads.emplace_back([&] { started = queue.start(); });
-		threads.emplace_back([&] { opened = other.open(); });
+		expectWaits(started, [&] { return queue.start(); });
+		expectWaits(opened, [&] { return other.open(); });
 	};
 	ASSERT_EQ(Rig::reset(), 0);
 	rig_.zip().onReset = nullptr;
@@ -142,7 +158,42 @@ TEST_F(HisiReset, HoldsUpOnlyWhatNeedsTheDevice)
 	EXPECT_EQ(work(queue), 0);
 }
 
-/* The kernel's requests are not held up either: another device does them, or software. */
+/*
+ * The function is reset after START_Q has prepared the queue, and works again before the device
+ * gets the queue. Driver and device must agree on whether it is started.
+ */
+TEST_F(HisiReset, DuringAStart)
+{
+	Space space(caller_);
+	Buffers buffers(space);
+	QueueFile queue(caller_);
+	unsigned resets = 0;
+
+	ASSERT_EQ(buffers.error, 0);
+	ASSERT_EQ(makeReady(queue, space), 0);
+	ASSERT_EQ(queue.put(), 0);
+	{
+		hostkernel::MutexHook hook("&qm->mailbox_lock", [&] {
+			if (resets++)
+				return;
+			std::thread([] { EXPECT_EQ(Rig::reset(), 0); }).join();
+		});
+		ASSERT_EQ(queue.start(), 0);
+	}
+	EXPECT_GT(resets, 1u) << "the queue was given to the device once more";
+	EXPECT_EQ(queue.poll(0) & POLLERR, 0) << "for the driver it is started";
+	EXPECT_EQ(work(queue), 0);
+	/* Stopped for the driver, and for the device, which does not read the ring any more. */
+	rig_.zip().hold(true);
+	queue.send(kSource, kSize, kDest, kSize);
+	rig_.zip().hold(false);
+	ASSERT_EQ(queue.put(), 0);
+	EXPECT_EQ(queue.wait(), 0) << "STOP_QP has waited for it";
+	ASSERT_EQ(queue.start(), 0);
+	EXPECT_EQ(work(queue), 0);
+}
+
+/* The kernel's requests do not wait either: another device does them, or software. */
 TEST_F(HisiReset, FinishesTheKernelsRequests)
 {
 	std::vector<uint8_t> in(4096, 'w'), out(8192);
@@ -228,24 +279,24 @@ TEST_F(HisiReset, OfADeviceThatDidNotComeBackAllowsUnbinding)
 TEST_F(HisiResetSva, LetsProcessesGoOn)
 {
 	auto owner = hostkernel::Caller::create(1000);
+	const Buffers buffers;
 	QueueFile queue(owner);
-	std::vector<uint8_t> memory(16 * kSize, 'w');
-	const auto at = reinterpret_cast<uint64_t>(memory.data());
+	const auto at = buffers.source();
 
 	ASSERT_EQ(queue.open(), 0);
 	ASSERT_EQ(queue.map(), 0);
 	for (int round = 0; round < 3; round++) {
 		ASSERT_EQ(queue.start(), 0);
-		queue.send(at, kSize, at + 8 * kSize, 2 * kSize);
+		queue.send(at, kSize, at + kSize, kSize);
 		EXPECT_EQ(queue.wait(), 0);
 		for (unsigned i = 0; i + 1 < queue.depth; i++)
-			queue.send(at, kSize, at + 8 * kSize, 2 * kSize);
+			queue.send(at, kSize, at + kSize, kSize);
 		ASSERT_EQ(Rig::reset(), 0);
 		EXPECT_EQ(queue.poll(0) & (POLLERR | POLLHUP), POLLERR);
 	}
 }
 
-/* Attack: resets while users come, work and go, and their kernel, too. */
+/* Attack: resets while users and the kernel's requests come, work and go. */
 TEST_F(HisiReset, RacesWithItsUsers)
 {
 	std::atomic<bool> stop{false};

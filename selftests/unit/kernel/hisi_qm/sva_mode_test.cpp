@@ -3,7 +3,7 @@
  * The other modes of a device: memory that the process pins, and physical addresses. FaultyZip has
  * no page requests, so "sva" is not among its modes.
  */
-#include "fixture.h"
+#include "buffers.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -11,6 +11,7 @@
 #include <memory>
 #include <poll.h>
 #include <sys/mman.h>
+#include <vector>
 #include <zlib.h>
 
 #include <misc/uacce/hisi_qm.h>
@@ -22,46 +23,24 @@ namespace wd::hisitest
 namespace
 {
 
-constexpr size_t kSize = 4 * kPage;
-
-uint8_t *fresh(size_t size)
-{
-	return static_cast<uint8_t *>(
-		mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-}
-
-uint64_t addressOf(const void *memory)
-{
-	return reinterpret_cast<uint64_t>(memory);
-}
-
 long pin(QueueFile &queue, const void *memory, size_t length, bool undo = false)
 {
-	hisi_qm_pin request = {addressOf(memory), length, HISI_QM_PIN_WRITE, 0};
+	hisi_qm_pin request = {reinterpret_cast<uint64_t>(memory), length, HISI_QM_PIN_WRITE, 0};
 
 	return queue.ioctl(undo ? HISI_QM_CMD_UNPIN : HISI_QM_CMD_PIN, &request);
-}
-
-int ready(QueueFile &queue)
-{
-	int ret = queue.open();
-	if (!ret)
-		ret = queue.map();
-	return ret ? ret : queue.start();
 }
 
 /** PASID of the only process that has its address space on the device; 0 if there is none. */
 uint32_t bondPasid()
 {
-	std::string text;
-	hostkernel::sysfsRead("/sys/class/iommu/wd-iommu0/attachments", text);
+	const std::string text = Rig::unitAttribute("attachments");
 	const size_t at = text.find("pasid=", text.find("type=sva "));
 	return at == text.npos ? 0 : static_cast<uint32_t>(std::stoul(text.substr(at + 6)));
 }
 
 using HisiMode = HisiTest;
 
-/** Booted with the opt-in, the function's own requests untranslated. */
+/** Boots with the option that allows this mode: the function's own requests are not translated. */
 class HisiPhysical : public HisiTest
 {
 protected:
@@ -99,18 +78,19 @@ TEST_F(HisiMode, OffersWhatTheDeviceCan)
 	EXPECT_EQ(Rig::attribute("api"), "hisi_qm_v3");
 }
 
-/* Limit and charge are as for mapped memory; a dead process gives everything back. */
+/* Limit and charge are the same as for mapped memory. A dead process gives everything back. */
 TEST_F(HisiMode, PinnedMemoryCounts)
 {
 	auto owner = hostkernel::Caller::create(1000), other = hostkernel::Caller::create(1001);
-	uint8_t *memory = fresh(3 * kSize);
+	const Buffers buffers;
+	uint8_t *const memory = buffers.memory;
 
 	ASSERT_EQ(Rig::setMode("pinned"), 0);
 	owner->setMemlockLimit(kSize);
 	{
 		QueueFile queue(owner);
 
-		ASSERT_EQ(ready(queue), 0);
+		ASSERT_EQ(makeReady(queue), 0);
 		EXPECT_EQ(pin(queue, memory, kSize), 0);
 		EXPECT_EQ(owner->pinnedPages(), 4u);
 		EXPECT_EQ(owner->lockedPages(), 4u);
@@ -136,42 +116,41 @@ TEST_F(HisiMode, PinnedMemoryCounts)
 	{
 		QueueFile queue(owner);
 
-		ASSERT_EQ(ready(queue), 0);
+		ASSERT_EQ(makeReady(queue), 0);
 		EXPECT_EQ(pin(queue, memory, kSize), 0);
 		queue.mmio = queue.dus = nullptr;
 		queue.fd = -1;
 	}
-	owner.reset(); /* a page that is still charged is a WARN */
-	munmap(memory, 3 * kSize);
+	owner.reset(); /* the kernel warns if a page is still charged */
 }
 
-/* The device does not stop: the process's memory is put out of its reach, its PASID is not reused.
- */
+/* The device does not stop: the driver takes the memory out of its reach and keeps the PASID. */
 TEST_F(HisiMode, AQueueThatDoesNotStopLosesItsMemory)
 {
 	const long before = Rig::number("available_instances");
-	uint8_t *memory = fresh(2 * kSize);
+	const Buffers buffers;
+	const uint64_t at = buffers.source();
 	uint32_t pasid;
 	{
 		QueueFile queue(caller_), other(caller_);
 
 		ASSERT_EQ(Rig::setMode("pinned"), 0);
-		ASSERT_EQ(ready(queue), 0);
-		ASSERT_EQ(ready(other), 0);
-		ASSERT_EQ(pin(other, memory, 2 * kSize), 0);
-		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
+		ASSERT_EQ(makeReady(queue), 0);
+		ASSERT_EQ(makeReady(other), 0);
+		ASSERT_EQ(pin(other, buffers.memory, 2 * kSize), 0);
+		other.send(at, kSize, at + kSize, kSize);
 		EXPECT_EQ(other.wait(), 0);
 		rig_.zip().breakMailbox(kMailboxStop, FaultyZip::Fault::Status,
 					static_cast<int>(queue.number));
 		EXPECT_EQ(queue.put(), -EIO);
 		EXPECT_EQ(queue.start(), -ENXIO);
-		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
+		other.send(at, kSize, at + kSize, kSize);
 		EXPECT_NE(other.wait(), 0) << "it shared the address space";
 		pasid = bondPasid();
 		EXPECT_EQ(other.put(), 0);
 		EXPECT_EQ(other.start(), 0) << "in a new one";
 		EXPECT_NE(bondPasid(), pasid);
-		other.send(addressOf(memory), kSize, addressOf(memory) + kSize, kSize);
+		other.send(at, kSize, at + kSize, kSize);
 		EXPECT_EQ(other.wait(), 0);
 	}
 	EXPECT_EQ(Rig::number("available_instances"), before - 1);
@@ -182,7 +161,6 @@ TEST_F(HisiMode, AQueueThatDoesNotStopLosesItsMemory)
 	ASSERT_EQ(next.bind(space.fd), 0);
 	ASSERT_EQ(space.makeHwpt(next), 0);
 	EXPECT_EQ(next.attach(space.hwpt, pasid), -EBUSY) << "the device may still use it";
-	munmap(memory, 2 * kSize);
 }
 
 TEST_F(HisiPhysical, NeedsAnIdentityDomainToo)
@@ -203,7 +181,7 @@ TEST_F(HisiPhysical, WorksWithDmaAddresses)
 	unsigned long slice = 0, first;
 	void *memory;
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	EXPECT_EQ(queue.ioctl(UACCE_CMD_GET_SS_DMA, &slice), -EINVAL) << "no region yet";
 	ASSERT_EQ(caller_->mmap(kRegion, PROT_READ | PROT_WRITE, MAP_SHARED, queue.fd, 2 * kPage,
 				&memory),
@@ -241,6 +219,44 @@ TEST_F(HisiPhysical, WorksWithDmaAddresses)
 	EXPECT_EQ(std::memcmp(text, bytes, kSize), 0);
 	inflateEnd(&stream);
 	EXPECT_EQ(caller_->munmap(memory, kRegion), 0);
+}
+
+/* Unmap the first page, and one at the end of a slice, before the others are touched. */
+TEST_F(HisiPhysical, PartsOfTheRegionKeepTheirPages)
+{
+	constexpr size_t kRegion = 5 << 20, kSlice = 4 << 20;
+	QueueFile queue(caller_);
+	std::vector<uint64_t> frames;
+	unsigned long slice = 0;
+	void *memory;
+
+	ASSERT_EQ(setIdentity(), 0);
+	ASSERT_EQ(Rig::setMode("physical"), 0);
+	ASSERT_EQ(queue.open(), 0);
+	ASSERT_EQ(caller_->mmap(kRegion, PROT_READ | PROT_WRITE, MAP_SHARED, queue.fd, 2 * kPage,
+				&memory),
+		  0);
+	auto *bytes = static_cast<uint8_t *>(memory);
+
+	for (unsigned long i = 0, more = 1; more; i++) {
+		slice = i;
+		more = static_cast<unsigned long>(queue.ioctl(UACCE_CMD_GET_SS_DMA, &slice));
+		for (uint64_t at = 0; at < (slice & 0xfff) << 16; at += kPage)
+			frames.push_back((slice & ~0xffful) + at);
+	}
+	ASSERT_EQ(frames.size(), kRegion / kPage);
+	ASSERT_EQ(caller_->munmap(bytes, kPage), 0);
+	ASSERT_EQ(caller_->munmap(bytes + kSlice - kPage, kPage), 0);
+	for (size_t page : {size_t{1}, kSlice / kPage - 2, kSlice / kPage, kRegion / kPage - 1}) {
+		const uint32_t mark = 0x1234 + static_cast<uint32_t>(page);
+		uint32_t seen = 0;
+
+		std::memcpy(bytes + page * kPage, &mark, sizeof(mark));
+		ASSERT_TRUE(hostkernel::physicalMemory().read(frames[page], &seen, sizeof(seen)));
+		EXPECT_EQ(seen, mark) << page;
+	}
+	EXPECT_EQ(caller_->munmap(bytes + kPage, kSlice - 2 * kPage), 0);
+	EXPECT_EQ(caller_->munmap(bytes + kSlice, kRegion - kSlice), 0);
 }
 
 /* Attack: the right to open a queue is not the right to read all memory. */

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Queues in the address space of a process: its owner, its end, and flushes after changes of the
- * process. Processes are callers; they share the memory of this one, but have address spaces of
- * their own for the kernel.
+ * Queues in the address space of a process: the owner, the end of the process, and flushes after
+ * changes of its memory. Processes are callers: they share the memory of this process, but for the
+ * kernel each has an address space of its own.
  *
  * Mutants that this file and sva_mode_test.cpp kill, each tried once: vtd_mm_table_flush() does
  * nothing; vtd_flush_mm_once() without its IOTLB command; without its device TLB command;
@@ -40,7 +40,7 @@ using test::StuckMemory;
 
 constexpr size_t kSize = 4 * kPage;
 
-/** Memory of which only the first half is touched. */
+/** Memory. Only its first half has been touched. */
 struct Memory {
 	explicit Memory(size_t pages = 8) : size(pages * kPage)
 	{
@@ -62,34 +62,24 @@ class HisiSva : public HisiTest
 protected:
 	HisiSva() : HisiTest(1, false) {}
 
-	static int ready(QueueFile &queue)
-	{
-		int ret = queue.open();
-		if (!ret)
-			ret = queue.map();
-		return ret ? ret : queue.start();
-	}
 	static int compress(QueueFile &queue, const Memory &memory)
 	{
 		queue.send(memory.source(), kSize, memory.dest(), kSize);
 		return queue.wait();
 	}
-	static std::string unitAttribute(const char *name)
+	static unsigned long pageRequests()
 	{
-		std::string value;
-		hostkernel::sysfsRead(std::string("/sys/class/iommu/wd-iommu0/") + name, value);
-		return value;
+		return std::stoul(Rig::unitAttribute("page_requests"));
 	}
-	static unsigned long pageRequests() { return std::stoul(unitAttribute("page_requests")); }
 	static unsigned bonds()
 	{
-		const std::string text = unitAttribute("attachments");
+		const std::string text = Rig::unitAttribute("attachments");
 		unsigned count = 0;
 		for (size_t at = 0; (at = text.find("type=sva ", at)) != text.npos; at++)
 			count++;
 		return count;
 	}
-	/** A queue file of @from in @to's table. */
+	/** Put a queue file of @from into @to's table. */
 	static std::unique_ptr<QueueFile> hand(QueueFile &queue, hostkernel::Caller &from,
 					       std::shared_ptr<hostkernel::Caller> to)
 	{
@@ -99,8 +89,7 @@ protected:
 		return copy;
 	}
 	/**
-	 * The end of an mm may come after its process is gone: the handler of a page fault has it
-	 * in use.
+	 * Wait: an mm may end after its process, because a handler of a page fault still uses it.
 	 */
 	static bool ended(QueueFile &watched)
 	{
@@ -122,7 +111,7 @@ TEST_F(HisiSva, IsTheModeOfADeviceThatCan)
 	EXPECT_EQ(Rig::number("flags"), UACCE_DEV_SVA | UACCE_DEV_IOMMUFD);
 }
 
-/* The device asks once for a page, and anew after the process has changed it. */
+/* The device asks for a page once, and again after the process has changed the page. */
 TEST_F(HisiSva, ForgetsWhatTheProcessChanges)
 {
 	/* Not this process: its table has entries of earlier tests. */
@@ -130,7 +119,7 @@ TEST_F(HisiSva, ForgetsWhatTheProcessChanges)
 	QueueFile queue(owner);
 	Memory memory;
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	ASSERT_EQ(compress(queue, memory), 0);
 	const unsigned long first = pageRequests();
 	EXPECT_GT(first, 0u);
@@ -151,7 +140,7 @@ TEST_F(HisiSva, ForgetsWhatTheProcessChanges)
 	EXPECT_GT(pageRequests(), second);
 }
 
-/* Attack: a process is given, or talked into starting, the queue of another one. */
+/* Attack: a process gets the queue of another one, or is made to start it. */
 TEST_F(HisiSva, OnlyTheOpenerLendsItsMemory)
 {
 	auto owner = hostkernel::Caller::create(1000), other = hostkernel::Caller::create(1000);
@@ -176,10 +165,10 @@ TEST_F(HisiSva, QueuesOfAProcessShareOneAddressSpace)
 	QueueFile a(caller_), b(caller_), c(other);
 	Memory memory;
 
-	ASSERT_EQ(ready(a), 0);
-	ASSERT_EQ(ready(b), 0);
+	ASSERT_EQ(makeReady(a), 0);
+	ASSERT_EQ(makeReady(b), 0);
 	EXPECT_EQ(bonds(), 1u);
-	ASSERT_EQ(ready(c), 0);
+	ASSERT_EQ(makeReady(c), 0);
 	EXPECT_EQ(bonds(), 2u);
 	a.close();
 	EXPECT_EQ(bonds(), 2u);
@@ -189,14 +178,14 @@ TEST_F(HisiSva, QueuesOfAProcessShareOneAddressSpace)
 	EXPECT_EQ(compress(c, memory), 0);
 }
 
-/* The file stays open over exec(), in a program that has nothing to do with its memory. */
+/* The file stays open over exec(). The new program has other memory. */
 TEST_F(HisiSva, ExecStopsTheQueue)
 {
 	auto owner = hostkernel::Caller::create(0), watcher = hostkernel::Caller::create(0);
 	QueueFile queue(owner);
 	Memory memory;
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	auto copy = hand(queue, *owner, watcher);
 	ASSERT_EQ(copy->poll(0) & POLLERR, 0);
 	for (unsigned i = 0; i + 1 < queue.depth; i++)
@@ -209,11 +198,11 @@ TEST_F(HisiSva, ExecStopsTheQueue)
 	EXPECT_EQ(copy->start(), -EPERM) << "and anybody else";
 	EXPECT_EQ(queue.put(), 0);
 	QueueFile fresh(owner);
-	EXPECT_EQ(ready(fresh), 0) << "a file of its own works";
+	EXPECT_EQ(makeReady(fresh), 0) << "a file of its own works";
 	EXPECT_EQ(compress(fresh, memory), 0);
 }
 
-/* Attack: a process is killed with full rings and page faults on their way, its file lives on. */
+/* Attack: a process is killed with full rings and open page faults, and its file stays open. */
 TEST_F(HisiSva, TheEndOfTheProcessStopsTheQueue)
 {
 	const long before = Rig::number("available_instances");
@@ -225,7 +214,7 @@ TEST_F(HisiSva, TheEndOfTheProcessStopsTheQueue)
 		Memory memory(2 * 64);
 		{
 			QueueFile queue(owner);
-			ASSERT_EQ(ready(queue), 0);
+			ASSERT_EQ(makeReady(queue), 0);
 			copy = hand(queue, *owner, watcher);
 			for (unsigned i = 0; i < 64; i++)
 				queue.send(memory.source() + i * kPage, kPage,
@@ -248,7 +237,7 @@ TEST_F(HisiSva, TheDriverGoesUnderTheQueue)
 	QueueFile queue(caller_);
 	Memory memory(2 * 64);
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	for (unsigned i = 0; i < 64; i++)
 		queue.send(memory.source() + i * kPage, kPage, memory.dest() + i * kPage, kPage);
 	EXPECT_EQ(Rig::unbind(), 0);
@@ -258,11 +247,11 @@ TEST_F(HisiSva, TheDriverGoesUnderTheQueue)
 	EXPECT_TRUE(queue.poll(0) & POLLHUP);
 	EXPECT_EQ(Rig::bind(), 0);
 	QueueFile fresh(caller_);
-	EXPECT_EQ(ready(fresh), 0);
+	EXPECT_EQ(makeReady(fresh), 0);
 	EXPECT_EQ(compress(fresh, memory), 0);
 }
 
-/* Attack: a request for a page that never comes, and its owner, or root, wants to have done. */
+/* Attack: a request waits for a page that never comes. Then its owner, or root, ends the queue. */
 TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
 {
 	const long before = Rig::number("available_instances");
@@ -274,7 +263,7 @@ TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
 		QueueFile queue(owner);
 		Memory memory;
 
-		ASSERT_EQ(ready(queue), 0);
+		ASSERT_EQ(makeReady(queue), 0);
 		queue.send(stuck.address(), kSize, memory.dest(), kSize);
 		stuck.waitTouched();
 		EXPECT_TRUE(endsBefore(stuck, [&] {
@@ -292,14 +281,14 @@ TEST_F(HisiSva, NobodyWaitsForAPageThatNeverComes)
 	}
 	QueueFile fresh(caller_);
 	Memory memory;
-	EXPECT_EQ(ready(fresh), 0);
+	EXPECT_EQ(makeReady(fresh), 0);
 	EXPECT_EQ(compress(fresh, memory), 0);
 }
 
 namespace
 {
 
-/* The page is there, but writes to it wait until the test is over. */
+/* A page that is in memory, but writes to it wait until the test ends. */
 class WriteProtected
 {
 public:
@@ -346,8 +335,8 @@ private:
 } // namespace
 
 /*
- * Attack: a process whose mmap lock is taken for ever starts another queue. It waits for that lock;
- * the holder cannot stop others, nor the driver.
+ * Attack: a thread holds the mmap lock of its process for ever, and another one starts a queue. The
+ * start waits for that lock, but others and the driver do not wait for the start.
  */
 TEST_F(HisiSva, AStartThatWaitsForItsProcessStopsNobody)
 {
@@ -356,7 +345,7 @@ TEST_F(HisiSva, AStartThatWaitsForItsProcessStopsNobody)
 	Memory memory;
 	WriteProtected stuck(memory);
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	ASSERT_EQ(second.open(), 0);
 	queue.send(memory.source(), kSize, memory.dest(), kSize);
 	stuck.waitTouched();
@@ -368,7 +357,7 @@ TEST_F(HisiSva, AStartThatWaitsForItsProcessStopsNobody)
 	});
 	while (!starter || !isAsleep(starter))
 		std::this_thread::yield();
-	EXPECT_TRUE(endsBefore(stuck, [&] { EXPECT_EQ(ready(third), 0); }));
+	EXPECT_TRUE(endsBefore(stuck, [&] { EXPECT_EQ(makeReady(third), 0); }));
 	EXPECT_TRUE(endsBefore(stuck, [&] { EXPECT_EQ(Rig::unbind(), 0); }));
 	stuck.release();
 	start.join();
@@ -380,7 +369,7 @@ TEST_F(HisiSva, GoesDownWithTheKernel)
 	QueueFile queue(caller_);
 	Memory memory(2 * 64);
 
-	ASSERT_EQ(ready(queue), 0);
+	ASSERT_EQ(makeReady(queue), 0);
 	for (unsigned i = 0; i < 64; i++)
 		queue.send(memory.source() + i * kPage, kPage, memory.dest() + i * kPage, kPage);
 	queue.mmio = queue.dus = nullptr;
@@ -388,7 +377,7 @@ TEST_F(HisiSva, GoesDownWithTheKernel)
 	shutdown();
 }
 
-/* Attack: memory runs out at every place of a start. */
+/* Attack: each allocation of a start fails in turn. */
 TEST_F(HisiSva, SurvivesEveryFailingAllocation)
 {
 	bool failed = true;
@@ -412,8 +401,8 @@ TEST_F(HisiSva, SurvivesEveryFailingAllocation)
 }
 
 /*
- * Starts, stops, changes of memory and the ends of processes, all at the same time, with requests
- * that fault: for the sanitizers, and for lock orders.
+ * Starts, stops, changes of memory and ends of processes at the same time, with requests that
+ * fault. For the sanitizers, and to check lock orders.
  */
 TEST_F(HisiSva, ManyProcessesComeAndGo)
 {
@@ -427,8 +416,8 @@ TEST_F(HisiSva, ManyProcessesComeAndGo)
 				auto owner = hostkernel::Caller::create(0);
 				Memory memory(16);
 				QueueFile queue(owner), second(owner);
-				EXPECT_EQ(ready(queue), 0);
-				EXPECT_EQ(ready(second), 0);
+				EXPECT_EQ(makeReady(queue), 0);
+				EXPECT_EQ(makeReady(second), 0);
 				for (int n = 0; n < 4; n++) {
 					queue.send(memory.source(), kSize, memory.dest(), kSize);
 					second.send(memory.source(), kSize, memory.dest(), kSize);

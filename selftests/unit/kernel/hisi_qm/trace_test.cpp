@@ -1,19 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Trace events on the way of a request: iommufd, queue manager driver, and the model's. */
+/* Trace events of a request: those of iommufd, of the queue manager driver, and of the model. */
 #include "../../../common/trace_file.h"
 #include "fixture.h"
 
+#include <cerrno>
 #include <cstring>
 #include <string>
 #include <sys/mman.h>
+
+#include <linux/iommufd.h>
+
+#include "../../../common/asleep.h"
+#include "buffers.h"
 
 namespace wd::hisitest
 {
 namespace
 {
-
-constexpr uint64_t kIova = 0x100000;
-constexpr size_t kSize = 8 * kPage;
 
 class Traced : public HisiTest
 {
@@ -25,33 +28,31 @@ protected:
 
 TEST_F(Traced, ARequestLeavesLinesOnEveryLayer)
 {
-	void *memory =
-		mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	const Buffers buffers;
 	std::string pasid, qp;
 
-	ASSERT_NE(memory, MAP_FAILED);
-	std::memset(memory, 'w', kSize);
-	/* The driver tests the accelerator, with a queue, before users get it. */
+	/*
+	 * Skip events of the driver's own test: it uses a queue before users get the accelerator.
+	 */
 	file_.skip();
 	{
 		Space space(caller_);
 		QueueFile queue(caller_);
 
-		ASSERT_EQ(space.map(memory, kSize, kIova), 0);
+		ASSERT_EQ(buffers.map(space), 0);
 		ASSERT_EQ(makeReady(queue, space), 0);
-		queue.send(kIova, kPage, kIova + kSize / 2, kSize / 2);
+		queue.send(kSource, kPage, kDest, kSize);
 		EXPECT_EQ(queue.wait(), 0);
 		pasid = std::to_string(queue.pasid);
 		qp = std::to_string(queue.number);
 	}
 	EXPECT_EQ(Rig::reset(), 0);
-	munmap(memory, kSize);
 
 	const std::string dev = "dev=0000:75:00\\.0 ", sid = "sid=75:00\\.0 ";
 
 	EXPECT_EQ(
 		file_.count("iommufd:iommufd_map",
-			    "ioas=[0-9]+ iova=0x100000 length=0x8000 user_va=0x[0-9a-f]+ flags=0x7 "
+			    "ioas=[0-9]+ iova=0x100000 length=0x4000 user_va=0x[0-9a-f]+ flags=0x7 "
 			    "ret=0"),
 		1u);
 	EXPECT_EQ(file_.count("iommufd:iommufd_hwpt_alloc",
@@ -96,6 +97,81 @@ TEST_F(Traced, ARequestLeavesLinesOnEveryLayer)
 				      " iova=0x100000 access=read pa=0x[0-9a-f]+ fr=0x0"),
 		  1u);
 	EXPECT_GE(file_.count("vtd:context_entry", sid + "q0=0x.* q1=0x.* fr=0x0"), 1u);
+}
+
+TEST_F(Traced, ACopyAndAnUnmap)
+{
+	Space space(caller_);
+	const Buffers buffers(space);
+	const std::string ioas = std::to_string(space.ioas);
+	iommu_ioas_copy copy = {};
+
+	ASSERT_EQ(buffers.error, 0);
+	copy.size = sizeof(copy);
+	copy.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE;
+	copy.dst_ioas_id = copy.src_ioas_id = space.ioas;
+	copy.length = kPage;
+	copy.dst_iova = 0x300000;
+	copy.src_iova = kSource;
+	const auto ioctl = [&](auto &argument, unsigned long request) {
+		return caller_->ioctl(space.fd, request, reinterpret_cast<uintptr_t>(&argument));
+	};
+
+	EXPECT_EQ(ioctl(copy, IOMMU_IOAS_COPY), 0);
+	EXPECT_EQ(ioctl(copy, IOMMU_IOAS_COPY), -EEXIST);
+	const std::string line = "dst_ioas=" + ioas + " src_ioas=" + ioas +
+				 " length=0x1000 dst_iova=0x300000 src_iova=0x100000 ret=";
+
+	EXPECT_EQ(file_.count("iommufd:iommufd_copy", line + "0"), 1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_copy", line + std::to_string(-EEXIST)), 1u);
+
+	EXPECT_EQ(space.unmap(0x300000, kPage), 0);
+	EXPECT_EQ(space.unmap(0x300000, kPage), -ENOENT);
+	const std::string range = "ioas=" + ioas + " iova=0x300000 length=0x1000 unmapped=";
+
+	EXPECT_EQ(file_.count("iommufd:iommufd_unmap", range + "0x1000 ret=0"), 1u);
+	EXPECT_EQ(
+		file_.count("iommufd:iommufd_unmap", range + "0x0 ret=" + std::to_string(-ENOENT)),
+		1u);
+}
+
+TEST_F(Traced, AnAttachmentInThePlaceOfAnother)
+{
+	Space space(caller_);
+	QueueFile queue(caller_);
+
+	ASSERT_EQ(queue.open(), 0);
+	ASSERT_EQ(queue.bind(space.fd), 0);
+	ASSERT_EQ(space.makeHwpt(queue), 0);
+	ASSERT_EQ(queue.attach(space.hwpt), 0);
+	ASSERT_EQ(space.makeHwpt(queue), 0);
+	ASSERT_EQ(queue.attach(space.hwpt, queue.pasid), 0);
+	EXPECT_EQ(file_.count("iommufd:iommufd_replace",
+			      "dev=0000:75:00\\.0 pasid=" + std::to_string(queue.pasid) +
+				      " pt=" + std::to_string(space.hwpt) + " ret=0"),
+		  1u);
+}
+
+/* The device has a register for tests that sets bits of the error status. */
+TEST_F(Traced, AnErrorOfTheDevice)
+{
+	constexpr uint64_t kErrorSet = 0x10000c;
+
+	rig_.zip().barWrite(2, kErrorSet, 1u << 3, 4);
+	EXPECT_TRUE(test::eventually([&] {
+		return file_.count("hisi_qm:hisi_qm_error", "dev=0000:75:00\\.0 status=0x8") == 1;
+	}));
+}
+
+TEST_F(Traced, EveryQueueThatIsOpenedIsClosed)
+{
+	const std::string any = "dev=0000:75:00\\.0 qp=[0-9]+", kernels = "dev=0000:75:00\\.0 qp=0";
+
+	EXPECT_EQ(Rig::unbind(), 0);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_open", kernels), 1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_close", kernels), 1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_open", any),
+		  file_.count("hisi_qm:hisi_qm_queue_close", any));
 }
 
 } // namespace wd::hisitest

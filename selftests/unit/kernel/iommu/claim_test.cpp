@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Claims of the driver, access through its default domain, and the state after it goes. */
+/*
+ * Claims of functions, access through the default domain, and the state after the driver has gone.
+ */
 #include "fixture.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -64,7 +67,7 @@ TEST_F(Claim, DefaultDomainReachesTheBufferAndNothingElse)
 	expectFault(ridStream(kFirstRid), buffer.handle + 8192, kNotMapped);
 	expectFault(ridStream(kFirstRid), reinterpret_cast<uintptr_t>(buffer.cpu), kNotMapped);
 	expectFault(ridStream(kSecondRid), buffer.handle, kNotMapped);
-	/* With a PASID without attachment. */
+	/* With a PASID that has no attachment. */
 	EXPECT_EQ(read(pasidStream(kFirstRid, 77), buffer.handle), DmaResult::Blocked);
 
 	const uint64_t handle = buffer.handle;
@@ -126,7 +129,7 @@ TEST_F(Claim, PassThroughReachesPhysicalAddresses)
 	ASSERT_GE(hostkernel::sysfsWrite(type, "identity"), 0);
 	EXPECT_EQ(attachments(std::string("domain=0 type=identity dev=") + kFirst), 1u);
 	EXPECT_EQ(word(ridStream(kFirstRid), pages.physical), 0x99u);
-	/* The requester id only; its cached translations are gone with it. */
+	/* Only the requester id was attached; its cached translations are gone, too. */
 	EXPECT_EQ(read(pasidStream(kFirstRid, 1), pages.physical), DmaResult::Blocked);
 	ASSERT_GE(hostkernel::sysfsWrite(type, "DMA"), 0);
 	expectFault(ridStream(kFirstRid), pages.physical, kNotMapped);
@@ -159,7 +162,7 @@ TEST_F(Claim, FaultHandlerOfTheDomain)
 
 TEST_F(Claim, FaultsOverflowTheRecordsAndTheLog)
 {
-	/* Message off: more faults than the unit has records. */
+	/* The fault interrupt is off, so there are more faults than the unit has records. */
 	unit_->barWrite(0, 0x38, 1u << 31, 4);
 	for (unsigned i = 0; i < 20; i++)
 		EXPECT_EQ(read(ridStream(kFirstRid), 0x100000 + i * 4096), DmaResult::Blocked);
@@ -207,7 +210,7 @@ TEST_F(Claim, NoOwnerOfAFunctionGetsOutOfTheUnitsScope)
 	dmaFree(firstDev_, buffer);
 }
 
-/* As after a change of bus numbers that the driver does not see. */
+/* As if bus numbers have changed without the driver's knowledge. */
 TEST_F(Claim, FunctionThatIsRoutedElsewhereIsNotClaimed)
 {
 	removeDevice(kSecond);
@@ -275,8 +278,15 @@ TEST_F(Claim, RemovalOfTheUnitReleasesEveryFunction)
 	EXPECT_FALSE(hasIommu(firstDev_));
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(maxPasids(firstDev_), 0u);
-	/* Translation and queue are off. */
-	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & (1u << 31 | 1u << 26), 0u);
+	/*
+	 * The queue is off. Translation is on with an empty root table, so the unit refuses
+	 * requests.
+	 */
+	EXPECT_EQ(unit_->barRead(0, 0x1c, 4) & (1u << 31 | 1u << 26), 1u << 31);
+	const uint64_t root = unit_->barRead(0, 0x20, 8) & ~0xfffULL;
+
+	for (unsigned i = 0; i < 512; i++)
+		ASSERT_EQ(physicalWord(root + 8 * i), 0u);
 
 	rescan(firstDev_);
 	EXPECT_TRUE(hasIommu(firstDev_));
@@ -325,6 +335,52 @@ TEST_P(Refused, UnitWithoutWhatTheDriverNeeds)
 /* C, SSTS, SMPWCS (and with it SSADS, which depends on it). */
 INSTANTIATE_TEST_SUITE_P(Capabilities, Refused, ::testing::Values(0, 46));
 
+/** A unit with a single message, in a PCI domain of its own. */
+class OneMessage : public IommuTest
+{
+	class Unit : public machine::IommuUnit
+	{
+	public:
+		using IommuUnit::IommuUnit;
+		void loseMessages()
+		{
+			unsigned at = configRead(kCapabilities, 1);
+
+			while (configRead(at, 1) != machine::pci::kCapMsix)
+				at = configRead(at + 1, 1);
+			configSet(at + 2, 0, 2);
+		}
+
+	private:
+		static constexpr unsigned kCapabilities = 0x34;
+	};
+
+	void addFunctions(std::vector<hostkernel::PciSlot> &slots) override
+	{
+		other_ = std::make_unique<Unit>(capabilities(), memory_);
+		other_->loseMessages();
+		slots.push_back({1, 0x75, 2, 0, 0, other_.get()});
+	}
+	std::unique_ptr<Unit> other_;
+
+protected:
+	static constexpr const char *kOther = "0001:75:02.0";
+};
+
+TEST_F(OneMessage, IsRefusedAndTheLogSaysWhy)
+{
+	const auto log = hostkernel::kernelLog();
+
+	EXPECT_FALSE(bound(kOther));
+	EXPECT_TRUE(hasIommu(firstDev_));
+	EXPECT_EQ(std::count_if(log.begin(), log.end(),
+				[](const std::string &line) {
+					return line.find(kOther) != line.npos &&
+					       line.find("interrupts") != line.npos;
+				}),
+		  1);
+}
+
 /** Functions that may send privileged requests and execute requests with PASID. */
 class PasidFeatures : public IommuTest
 {
@@ -338,7 +394,7 @@ TEST_F(PasidFeatures, AreEnabledAndReported)
 	EXPECT_EQ(hardwareInfo(findDevice(kNoPasid)).capabilities, 8u);
 }
 
-/** A second unit, without snoop control, in a PCI domain of its own; it comes when it is called. */
+/** A second unit, without snoop control, in a PCI domain of its own. come() plugs it in. */
 class LaterUnit : public IommuTest
 {
 protected:
@@ -362,7 +418,7 @@ protected:
 	void SetUp() override
 	{
 		IommuTest::SetUp();
-		/* A unit does not claim a function that a driver has already. */
+		/* A unit does not claim a function that already has a driver. */
 		unregisterDriver();
 		removeDevice(kLaterUnit);
 		promised_ = domainAlloc(firstDev_).domain;
@@ -394,7 +450,7 @@ TEST_F(LaterUnit, DoesNotBreakThePromiseToSnoop)
 	EXPECT_EQ(claimAndAttach(promised_, far), -EINVAL);
 	EXPECT_EQ(attachPasid(promised_, firstDev_, 5), 0);
 	detachPasid(promised_, firstDev_, 5);
-	/* One that has promised nothing goes everywhere, and cannot promise it now. */
+	/* A domain without the promise can be attached there; then it cannot give the promise. */
 	EXPECT_EQ(attachPasid(plain_, far, 5), 0);
 	EXPECT_FALSE(enforceCoherency(plain_));
 	detachPasid(plain_, far, 5);

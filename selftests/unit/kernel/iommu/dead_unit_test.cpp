@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A unit that does not answer in time, and one whose driver goes: the rights of its functions
- * afterwards, and memory that it may still use.
+ * A unit that does not answer in time, and a unit whose driver goes: the rights of its functions
+ * afterwards, and the memory that it may still use.
  *
- * No time passes here. A register of the unit that is read makes it pass, for the reader.
+ * The test uses no real time: each read of a register lets time pass for the reader.
  */
-#include "fixture.h"
+#include "dead_unit.h"
 #include "sva_process.h"
 
-#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <thread>
@@ -21,92 +20,22 @@ namespace
 using machine::DmaResult;
 using machine::pasidStream;
 
-constexpr uint64_t k4K = 4096, k2M = 2 << 20, kIova = 0x40000000;
-constexpr uint64_t kNanoseconds = 1000000000, kStep = 50000000;
+constexpr uint64_t k2M = 2 << 20, kNanoseconds = 1000000000;
 constexpr unsigned kFsts = 0x34, kIqh = 0x80, kIqt = 0x88;
 constexpr uint32_t kQueueErrors = 7 << 4;
+/* An invalid type of descriptors, and the size of their ring. */
+constexpr unsigned kSpoiled = 0xf, kRingSize = 8192;
 
-class DeadUnit : public IommuTest
-{
-protected:
-	void SetUp() override
-	{
-		IommuTest::SetUp();
-		before_ = leakedPages();
-		pages_ = pagesAlloc(0);
-		domain_ = domainAlloc(firstDev_).domain;
-		ASSERT_TRUE(domain_);
-		ASSERT_EQ(map(domain_, kIova, pages_.physical, k4K, kRead | kWrite), 0);
-		ASSERT_EQ(attachPasid(domain_, firstDev_, 5), 0);
-		ASSERT_EQ(attachPasid(domain_, secondDev_, 5), 0);
-	}
-	void TearDown() override
-	{
-		unit_->onRead = {};
-		stall(false);
-		pagesFree(pages_);
-		IommuTest::TearDown();
-	}
-	void stall(bool on)
-	{
-		machine::IommuMisbehaviour misbehaviour;
-
-		misbehaviour.stallInvalidations = on;
-		unit_->setMisbehaviour(misbehaviour);
-	}
-	/** The unit hangs, and time passes for code that polls it. */
-	void hang()
-	{
-		stall(true);
-		unit_->onRead = [this] {
-			reads_++;
-			hostkernel::passTime(kStep);
-		};
-	}
-	/** Detach, and let the unit's driver go and come back. */
-	void recover()
-	{
-		unit_->onRead = {};
-		stall(false);
-		detachPasid(domain_, firstDev_, 5);
-		detachPasid(domain_, secondDev_, 5);
-		domainFree(domain_);
-		unregisterDriver();
-		removeDevice(kUnit);
-		rescan(firstDev_);
-		expectedLeaks_ = leakedPages() - before_;
-		ASSERT_EQ(registerDriver(), 0);
-	}
-	std::string state() const { return attribute("state").at(0); }
-	uint32_t unitRegister(unsigned offset) const { return unit_->barRead(0, offset, 4); }
-	unsigned logged(const std::string &text) const
-	{
-		const auto log = hostkernel::kernelLog();
-
-		return std::count_if(log.begin(), log.end(), [&](const std::string &line) {
-			return line.find(text) != std::string::npos;
-		});
-	}
-
-	static constexpr machine::StreamId kFirst5 = pasidStream(kFirstRid, 5);
-	uint64_t before_ = 0;
-	std::atomic<unsigned> reads_{0};
-	Pages pages_;
-	iommu_domain *domain_ = nullptr;
-};
-
-/* As if the processor had stopped for ten seconds, together with the machine: the unit was not
- * late.
- */
+/* As if the whole machine had stopped for ten seconds: the unit was not late. */
 TEST_F(DeadUnit, TimeInWhichNobodyLookedDoesNotCount)
 {
 	stall(true);
-	unit_->onRead = [this] {
+	unit_->onRead([this] {
 		if (++reads_ != 3)
 			return;
 		hostkernel::passTime(10 * kNanoseconds);
 		stall(false);
-	};
+	});
 	EXPECT_EQ(unmap(domain_, kIova, k4K), k4K);
 	EXPECT_GE(reads_, 3u);
 	EXPECT_EQ(logged("no completion"), 0u);
@@ -120,19 +49,19 @@ TEST_F(DeadUnit, TimeInWhichNobodyLookedDoesNotCount)
 	domainFree(domain_);
 }
 
-/* Work that the unit had done before the last look at the clock was in time. */
+/* The unit may finish between the last look at the status and the deadline: that is in time. */
 TEST_F(DeadUnit, TheStatusIsLookedAtOnceMoreAfterTheDeadline)
 {
 	hang();
-	unit_->onRead = [this] {
+	unit_->onRead([this] {
 		hostkernel::passTime(kStep);
 		if (++reads_ == 41)
 			stall(false);
-	};
+	});
 	EXPECT_EQ(unmap(domain_, kIova, k4K), k4K);
 	EXPECT_EQ(state(), "live");
 	EXPECT_EQ(leakedPages(), before_);
-	unit_->onRead = {};
+	unit_->onRead({});
 	detachPasid(domain_, firstDev_, 5);
 	detachPasid(domain_, secondDev_, 5);
 	domainFree(domain_);
@@ -154,7 +83,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	EXPECT_FALSE(second_->busMaster());
 	EXPECT_EQ(leakedPages(), before_ + 1);
 
-	/* Everything else fails at once, and the unit is not asked. */
+	/* Everything else fails at once, and the driver does not ask the unit. */
 	const uint32_t tail = unitRegister(kIqt);
 
 	reads_ = 0;
@@ -171,7 +100,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	EXPECT_EQ(reads_, 0u);
 	EXPECT_EQ(unitRegister(kIqt), tail);
 
-	/* It continues with its old commands, which are still there. */
+	/* The unit continues with its old commands, which are still in the ring. */
 	stall(false);
 	EXPECT_EQ(unitRegister(kIqh), tail);
 	EXPECT_EQ(unitRegister(kFsts) & kQueueErrors, 0u);
@@ -186,7 +115,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	pagesFree(large);
 }
 
-/* All ones say that the queue has an error, each time that they are read. */
+/* A register that reads all ones seems to report an error of the queue, each time. */
 TEST_F(DeadUnit, RegistersThatAreGoneAreNoAnswer)
 {
 	hang();
@@ -198,7 +127,7 @@ TEST_F(DeadUnit, RegistersThatAreGoneAreNoAnswer)
 	recover();
 }
 
-/* A thread that waits for the queue when the unit dies must not begin a wait of its own. */
+/* If the unit dies while a thread waits for the queue, that thread must not wait once more. */
 TEST_F(DeadUnit, WhoWaitsIsToldAtOnce)
 {
 	constexpr unsigned kUnmappers = 4;
@@ -218,7 +147,7 @@ TEST_F(DeadUnit, WhoWaitsIsToldAtOnce)
 	recover();
 }
 
-/* The tear-down of an entry is no less an invalidation than an unmap. */
+/* The tear-down of an entry also needs an invalidation, as an unmap does. */
 TEST_F(DeadUnit, DetachKeepsTheTablesOfTheDomain)
 {
 	iommu_domain *other = domainAlloc(firstDev_).domain;
@@ -253,9 +182,76 @@ TEST_F(DeadUnit, UnbindKeepsWhatTheUnitWalks)
 	recover();
 }
 
+/*
+ * Nobody else may get an identifier if the unit may still have translations with it: that of a
+ * domain or bond whose flush was lost, or one that is given up later.
+ */
+TEST_F(DeadUnit, KeepsDomainIdentifiers)
+{
+	Process process;
+	Bond bond(firstDev_, process.mm(), 1000);
+	iommu_domain *other = domainAlloc(firstDev_).domain;
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_EQ(attachPasid(other, firstDev_, 7), 0);
+	const unsigned used = identifiers();
+
+	detachPasid(other, firstDev_, 7);
+	EXPECT_EQ(identifiers(), used - 1) << "a live unit gives it back";
+	ASSERT_EQ(attachPasid(other, firstDev_, 7), 0);
+	hang();
+	detachPasid(other, firstDev_, 7);
+	EXPECT_EQ(state(), "dead");
+	domainFree(other);
+	EXPECT_EQ(identifiers(), used);
+	bond.unbind();
+	EXPECT_EQ(identifiers(), used);
+	/* The unit finishes the flush now. That is too late. */
+	stall(false);
+	detachPasid(domain_, secondDev_, 5);
+	EXPECT_EQ(attachPasid(domain_, secondDev_, 5), -EIO);
+	EXPECT_EQ(identifiers(), used);
+	recover();
+	/* Only three functions' default domains have one: after the start the caches are empty. */
+	EXPECT_LT(identifiers(), used);
+}
+
+/* The unit answers in time but does not flush, because a stray write destroys each command. */
+TEST_F(DeadUnit, KeepsAnIdentifierWhoseFlushIsRefused)
+{
+	const uint64_t ring = unit_->barRead(0, 0x90, 8) & ~0xfffULL;
+	uint64_t at = unit_->barRead(0, kIqt, 4);
+	const unsigned used = identifiers();
+	unsigned spoiled = 0;
+
+	detachPasid(domain_, firstDev_, 5);
+	at = unit_->barRead(0, kIqt, 4);
+	watchQueue([&](const Descriptor &descriptor) {
+		/* The unit fetches it once more after the driver has replaced it. */
+		if (descriptor.type() == kSpoiled)
+			return;
+		at = (at + 32) % kRingSize;
+		if (descriptor.type() != kPasidCache)
+			return;
+		hostkernel::physicalMemory().store(ring + at, 8, kSpoiled);
+		spoiled++;
+	});
+	detachPasid(domain_, secondDev_, 5);
+	memory_.unwatch();
+	EXPECT_EQ(spoiled, 2u) << "the driver has tried again";
+	EXPECT_EQ(state(), "dead");
+	domainFree(domain_);
+	EXPECT_EQ(identifiers(), used);
+	domain_ = domainAllocPlain();
+	recover();
+}
+
 /* A unit that dies while a function is given bus mastering again and again. */
 TEST_F(DeadUnit, NobodyGivesBackWhatItsDeathTakes)
 {
+	/* A driver that asks may keep the function of a dead unit. */
+	unregisterDriver();
+	ASSERT_EQ(registerDriver(true), 0);
 	std::atomic<bool> stop{false};
 	std::thread giver([&] {
 		while (!stop)
@@ -276,7 +272,7 @@ class DeadUnitWithAts : public DeadUnit
 	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
 };
 
-/* Its functions cannot be told from it at first: they lose ATS, then the unit dies. */
+/* At first the functions seem to be the cause, so they lose ATS. Then the unit dies. */
 TEST_F(DeadUnitWithAts, DiesWithFunctionsThatHaveDeviceTlbs)
 {
 	auto handler = std::make_unique<FaultHandler>(firstDev_, 5);
@@ -302,19 +298,19 @@ TEST_F(Master, OfAClaimedFunctionThatIsRoutedHere)
 {
 	EXPECT_EQ(setMaster(firstDev_), 0);
 	EXPECT_TRUE(first_->busMaster());
-	/* Not of the machine: the driver must not touch it. */
+	/* This function is not one of the machine: the driver must not change it. */
 	EXPECT_EQ(setMaster(findDevice(kPlain)), 0);
 	EXPECT_TRUE(plain_->busMaster());
 }
 
-/* As after a sleep of the machine. */
+/* The state as after a sleep of the machine. */
 TEST_F(Master, NotOfAFunctionWhoseRoutingIsGone)
 {
 	first_->powerOn();
 	ASSERT_FALSE(first_->routing());
 	EXPECT_EQ(setMaster(firstDev_), -EIO);
 	EXPECT_FALSE(first_->busMaster());
-	/* Other code restores its configuration space, including bus mastering. */
+	/* Other code restores the configuration space, with bus mastering on. */
 	first_->configWrite(machine::pci::kCommand, 6, 2);
 	EXPECT_TRUE(first_->busMaster());
 	EXPECT_EQ(setMaster(firstDev_), -EIO);
@@ -324,7 +320,7 @@ TEST_F(Master, NotOfAFunctionWhoseRoutingIsGone)
 	EXPECT_FALSE(first_->busMaster());
 }
 
-/* The reset restores the state from before it, and no change of others gets lost. */
+/* A reset restores the earlier state and so would undo a change: setMaster() refuses meanwhile. */
 TEST_F(Master, NotWhileTheFunctionIsReset)
 {
 	int during = 0;
@@ -344,7 +340,7 @@ TEST_F(Master, NotOfAFunctionWhoseUnitIsGone)
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(setMaster(firstDev_), -ENODEV);
 	EXPECT_FALSE(first_->busMaster());
-	/* It has never been routed: as on any machine without IOMMU. */
+	/* A function that was never routed, as on a machine without IOMMU. */
 	second_->powerOn();
 	EXPECT_EQ(setMaster(secondDev_), 0);
 	EXPECT_TRUE(second_->busMaster());
@@ -359,14 +355,7 @@ TEST_F(Master, NotOfAFunctionWhoseUnitIsGone)
 
 constexpr const char *kDriver = "/sys/bus/pci/drivers/wd_iommu/";
 
-bool bound(const std::string &address)
-{
-	std::string path;
-
-	return !hostkernel::sysfsResolve("/sys/bus/pci/devices/" + address + "/driver", path);
-}
-
-/* Its users go first, and come back with it. */
+/* The functions' drivers go before the unit's driver, and come back with it. */
 TEST_F(Master, UnbindingTheUnitTakesItsFunctionsFromTheirDrivers)
 {
 	ASSERT_TRUE(bound(kFirst) && bound(kSecond) && bound(kNoPasid) && bound(kPlain));
@@ -374,7 +363,7 @@ TEST_F(Master, UnbindingTheUnitTakesItsFunctionsFromTheirDrivers)
 	EXPECT_FALSE(bound(kFirst) || bound(kSecond) || bound(kNoPasid));
 	EXPECT_TRUE(bound(kPlain));
 	EXPECT_FALSE(first_->busMaster() || second_->busMaster() || noPasid_->busMaster());
-	/* No driver at all, ours or not, gets them meanwhile. */
+	/* Until then no driver gets the functions, neither ours nor another. */
 	EXPECT_EQ(hostkernel::sysfsWrite("/sys/bus/pci/drivers/kernel_iommu_test/bind", kFirst),
 		  -EAGAIN);
 	EXPECT_FALSE(first_->busMaster());

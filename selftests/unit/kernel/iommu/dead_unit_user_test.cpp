@@ -27,7 +27,7 @@ using machine::ridStream;
 constexpr uint64_t k4K = 4096, kIova = 0x40000000, kStep = 50000000;
 constexpr size_t kPages = 3;
 constexpr uint64_t kConfig = static_cast<uint64_t>(VFIO_PCI_CONFIG_REGION_INDEX) << 40;
-constexpr const char *kName = "/dev/vfio/devices/wdvfio0";
+constexpr const char *kName = "/dev/vfio/devices/vfio0";
 
 class DeadUnitOwner : public IommuTest
 {
@@ -46,7 +46,7 @@ protected:
 	}
 	void TearDown() override
 	{
-		unit_->onRead = {};
+		unit_->onRead({});
 		stall(false);
 		munmap(buffer_, kPages * k4K);
 		IommuTest::TearDown();
@@ -64,7 +64,7 @@ protected:
 						 function),
 			  0);
 	}
-	/** The caller's function, with nothing attached. */
+	/** Make the caller own the function, with nothing attached. */
 	void own(const char *name = kName)
 	{
 		vfio_device_bind_iommufd bind = {};
@@ -122,7 +122,7 @@ protected:
 		unmap.length = kPages * k4K;
 		return call(iommufd_, IOMMU_IOAS_UNMAP, &unmap);
 	}
-	/** The owner wants to hear of errors. @return the counter */
+	/** Ask for the function's error interrupt. @return its counter */
 	int errorCounter()
 	{
 		alignas(vfio_irq_set) char buffer[sizeof(vfio_irq_set) + sizeof(int32_t)] = {};
@@ -149,17 +149,24 @@ protected:
 			  2);
 		return value;
 	}
-	void stall(bool on)
-	{
-		machine::IommuMisbehaviour misbehaviour;
-
-		misbehaviour.stallInvalidations = on;
-		unit_->setMisbehaviour(misbehaviour);
-	}
 	void hang()
 	{
 		stall(true);
-		unit_->onRead = [] { hostkernel::passTime(kStep); };
+		unit_->onRead([] { hostkernel::passTime(kStep); });
+	}
+	/** End the owner, let the unit answer again, and bind its driver anew. The pins stay. */
+	void recover()
+	{
+		unit_->onRead({});
+		stall(false);
+		disown();
+		EXPECT_GE(leakedPages(), before_ + kPages);
+		unregisterDriver();
+		ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
+		ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
+		expectedPins_ = kPages;
+		expectedLeaks_ = leakedPages() - before_ - kPages;
+		ASSERT_EQ(registerDriver(), 0);
 	}
 
 	uint64_t before_ = 0;
@@ -169,7 +176,7 @@ protected:
 	uint32_t ioas_ = 0;
 };
 
-/* Memory that a program has mapped and unmapped is pinned as long as a dead unit could reach it. */
+/* Memory that a program has unmapped stays pinned as long as a dead unit could reach it. */
 TEST_F(DeadUnitOwner, PinsStay)
 {
 	ASSERT_EQ(mapPages(kIova), 0);
@@ -182,7 +189,7 @@ TEST_F(DeadUnitOwner, PinsStay)
 	EXPECT_EQ(attribute("state").at(0), "dead");
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_GE(leakedPages(), before_ + kPages);
-	/* The program is not the cause, and is not charged for it. */
+	/* The program did not cause this, so it is not charged. */
 	EXPECT_EQ(caller_->pinnedPages(), 0u);
 
 	EXPECT_EQ(setCommand(6), -ENODEV);
@@ -193,17 +200,9 @@ TEST_F(DeadUnitOwner, PinsStay)
 	EXPECT_EQ(call(function_, VFIO_DEVICE_RESET, nullptr), 0);
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(mapPages(kIova), -EIO);
-	unit_->onRead = {};
-	stall(false);
-	disown();
-	unregisterDriver();
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
-	expectedPins_ = kPages;
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
-	expectedLeaks_ = leakedPages() - before_ - kPages;
-	ASSERT_EQ(registerDriver(), 0);
+	recover();
 
-	/* A new life. */
+	/* The unit works again. */
 	EXPECT_EQ(attribute("state").at(0), "live");
 	caller_ = hostkernel::Caller::create(0);
 	own();
@@ -217,7 +216,7 @@ TEST_F(DeadUnitOwner, PinsStay)
 	disown();
 }
 
-/* As of every error from which the owner's function does not recover. */
+/* The owner is told as of any other fatal error of its function. */
 TEST_F(DeadUnitOwner, IsTold)
 {
 	uint64_t count = 0;
@@ -232,18 +231,10 @@ TEST_F(DeadUnitOwner, IsTold)
 	EXPECT_EQ(::read(told, &count, sizeof(count)), static_cast<ssize_t>(sizeof(count)));
 	EXPECT_EQ(count, 1u);
 	::close(told);
-	unit_->onRead = {};
-	stall(false);
-	disown();
-	unregisterDriver();
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
-	expectedPins_ = kPages;
-	expectedLeaks_ = leakedPages() - before_ - kPages;
-	ASSERT_EQ(registerDriver(), 0);
+	recover();
 }
 
-/* Attack: the lock of a function that comes before is held, as while its user keeps it from leaving. */
+/* Attack: a user holds the lock of another function, which comes before this one in the list. */
 TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
 {
 	uint64_t count = 0;
@@ -251,7 +242,7 @@ TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
 	disown();
 	give("wd_vfio", kSecond);
 	caller_ = hostkernel::Caller::create(0);
-	own("/dev/vfio/devices/wdvfio1");
+	own("/dev/vfio/devices/vfio1");
 	ASSERT_EQ(mapPages(kIova), 0);
 	ASSERT_EQ(attach(), 0);
 	const int told = errorCounter();
@@ -264,7 +255,7 @@ TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
 		EXPECT_EQ(count, 1u);
 	}
 	::close(told);
-	unit_->onRead = {};
+	unit_->onRead({});
 	stall(false);
 	disown();
 	unregisterDriver();
@@ -275,7 +266,9 @@ TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
-/* A copy of the mapping, in an address space that no device ever used, does not give them back. */
+/*
+ * The last mapping of the memory is a copy that no device ever used. Its end keeps the pins, too.
+ */
 TEST_F(DeadUnitOwner, PinsStayWhoeverLetsThemGoLast)
 {
 	iommu_ioas_alloc alloc = {};
@@ -303,21 +296,12 @@ TEST_F(DeadUnitOwner, PinsStayWhoeverLetsThemGoLast)
 	hang();
 	EXPECT_EQ(unmapPages(kIova), 0);
 	EXPECT_EQ(caller_->pinnedPages(), kPages);
-	unit_->onRead = {};
-	stall(false);
-	disown();
-	EXPECT_GE(leakedPages(), before_ + kPages);
-	unregisterDriver();
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
-	expectedPins_ = kPages;
-	expectedLeaks_ = leakedPages() - before_ - kPages;
-	ASSERT_EQ(registerDriver(), 0);
+	recover();
 }
 
 /*
- * Attacker: keeps its file while the unit's driver is taken away, and makes its function, which has
- * no translation any more, a bus master.
+ * Attack: the unit's driver is taken away, so the function has no translation any more. The owner
+ * keeps its file and makes the function a bus master.
  */
 TEST_F(DeadUnitOwner, LosesTheFunctionBeforeTheUnitGoes)
 {

@@ -76,6 +76,10 @@ void TestFunction::configChanged()
 
 	if (wasMaster_.exchange(master) != master && master && onMaster)
 		onMaster();
+	const bool routed = routing().has_value();
+
+	if (wasRouted_.exchange(routed) != routed && routed && onRoute)
+		onRoute();
 	if (!endpoint_ || !route_)
 		return;
 	std::unique_lock lock(atsMutex_);
@@ -123,9 +127,22 @@ unsigned TestFunction::pasidFeatures() const
 
 uint64_t TestUnit::barRead(unsigned bar, uint64_t offset, unsigned size)
 {
-	if (onRead)
-		onRead();
-	return gone ? ~uint64_t{0} : IommuUnit::barRead(bar, offset, size);
+	std::unique_lock lock(hookMutex_);
+	const auto hook = hook_;
+
+	lock.unlock();
+	if (hook)
+		hook();
+	const uint64_t value = gone ? ~uint64_t{0} : IommuUnit::barRead(bar, offset, size);
+
+	return answer ? answer(offset, value) : value;
+}
+
+void TestUnit::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
+{
+	if (onWrite && bar == 0)
+		onWrite(offset, value);
+	IommuUnit::barWrite(bar, offset, value, size);
 }
 
 void WatchedMemory::watch(uint64_t base, uint64_t size,
@@ -211,6 +228,13 @@ void IommuTest::SetUp()
 	agent_ = unit_->createAgent();
 }
 
+void IommuTest::setFaultLimit(unsigned ms)
+{
+	EXPECT_EQ(hostkernel::sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms",
+					 std::to_string(ms)),
+		  0);
+}
+
 void IommuTest::TearDown()
 {
 	memory_.unwatch();
@@ -226,6 +250,21 @@ void IommuTest::TearDown()
 	EXPECT_EQ(leaks.pinnedPages, expectedPins_);
 	EXPECT_EQ(leaks.openFiles, 0u);
 	agent_.reset();
+}
+
+void IommuTest::stall(bool on)
+{
+	machine::IommuMisbehaviour misbehaviour;
+
+	misbehaviour.stallInvalidations = on;
+	unit_->setMisbehaviour(misbehaviour);
+}
+
+bool IommuTest::bound(const std::string &address)
+{
+	std::string path;
+
+	return !hostkernel::sysfsResolve("/sys/bus/pci/devices/" + address + "/driver", path);
 }
 
 std::vector<std::string> IommuTest::attribute(const std::string &name) const

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A hosted kernel on an IOMMU unit and a few functions that do nothing but exist: the tests issue
- * their DMA through the unit with the functions' requester ids.
+ * A hosted kernel on an IOMMU unit and a few functions without behaviour: the tests send DMA
+ * requests through the unit with the functions' requester ids.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,7 +37,7 @@ struct TestFunctionOptions {
 	bool ats = false;
 	/** "PRG response PASID required". */
 	bool priNamesPasid = true;
-	/** Of its PASID capability: execute 2, privileged 4. */
+	/** Bits of its PASID capability: execute 2, privileged 4. */
 	unsigned pasidFeatures = 0;
 };
 
@@ -46,27 +47,29 @@ class TestFunction : public machine::PciFunction
 public:
 	explicit TestFunction(const TestFunctionOptions &options);
 	~TestFunction() override;
-	/** Where it is attached as soon as software gives it a requester id. */
+	/** The unit to which it is connected when software gives it a requester id. */
 	void connect(machine::DmaRoute &route) { route_ = &route; }
 	uint64_t barRead(unsigned, uint64_t, unsigned) override { return 0; }
 	void barWrite(unsigned, uint64_t, uint64_t, unsigned) override {}
 	bool pasidEnabled() const;
-	/** The bits of pasidFeatures that are in use. */
+	/** The enabled bits of pasidFeatures. */
 	unsigned pasidFeatures() const;
 	bool atsEnabled() const { return ats_ && configRead(ats_ + 6, 2) & 0x8000; }
 	bool priEnabled() const { return ats_ && configRead(pri_ + 4, 2) & 1; }
-	/** All its page requests are answered, as far as it knows. */
+	/** It reports that all its page requests have answers. */
 	bool priStopped() const { return configRead(pri_ + 6, 2) & kPriStopped; }
-	/** It says that it waits for answers, in every state. */
+	/** Let it report that it waits for answers, whatever its state is. */
 	void neverStop(bool on);
 	machine::AtsEndpoint &ats() { return *endpoint_; }
 	/** Runs when ATS has come on, in the thread that switched it. */
 	std::function<void()> onAts;
 	/** Runs when bus mastering has come on, in the thread that switched it. */
 	std::function<void()> onMaster;
+	/** Runs when software has given it a requester id, in that thread. */
+	std::function<void()> onRoute;
 	/** Runs while the function is reset. */
 	std::function<void()> onReset;
-	/** As software does: the word of the vendor capability. */
+	/** Write the word of the vendor capability, as software does. */
 	void writeRouting(uint32_t word) { configWrite(vendor_ + 0xc, word, 4); }
 
 protected:
@@ -83,20 +86,36 @@ private:
 	machine::DmaRoute *route_ = nullptr;
 	std::shared_ptr<machine::AtsEndpoint> endpoint_;
 	std::mutex atsMutex_;
-	std::atomic<bool> wasMaster_{false};
+	std::atomic<bool> wasMaster_{false}, wasRouted_{false};
 	std::optional<machine::Rid> attached_;
 };
 
-/** The unit; readers of its registers can be made to see time pass. */
+/** The unit. A test can let time pass for readers of its registers. */
 class TestUnit : public machine::IommuUnit
 {
 public:
 	using IommuUnit::IommuUnit;
 	uint64_t barRead(unsigned bar, uint64_t offset, unsigned size) override;
-	/** Runs at each read of a register, in the reader's thread. */
-	std::function<void()> onRead;
-	/** Registers read all ones, as those of a function that was pulled out. */
+	void barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size) override;
+	/** Runs before each write of a register, in the writer's thread. */
+	std::function<void(uint64_t offset, uint64_t value)> onWrite;
+	/**
+	 * Run @hook at each read of a register, in the reader's thread; null: none. Thread-safe. A
+	 * read that has begun may still run the previous hook.
+	 */
+	void onRead(std::function<void()> hook)
+	{
+		const std::lock_guard lock(hookMutex_);
+		hook_ = std::move(hook);
+	}
+	/** Gives the value that a reader of a register gets. */
+	std::function<uint64_t(uint64_t offset, uint64_t value)> answer;
+	/** While true, registers read all ones, as if the function was pulled out. */
 	std::atomic<bool> gone{false};
+
+private:
+	std::mutex hookMutex_;
+	std::function<void()> hook_;
 };
 
 /** An invalidation descriptor as the unit fetched it. */
@@ -114,18 +133,20 @@ struct Descriptor {
 constexpr unsigned kContextCache = 1, kIotlb = 2, kDeviceTlb = 3, kWait = 5, kPasidIotlb = 6,
 		   kPasidCache = 7, kPasidDeviceTlb = 8, kPageResponse = 9;
 
-/** The hosted kernel's memory, with an eye on the unit's reads of its invalidation queue. */
+/** The hosted kernel's memory. It records the unit's reads of its invalidation queue. */
 class WatchedMemory : public machine::PhysicalMemory
 {
 public:
 	WatchedMemory() : memory_(hostkernel::physicalMemory()) {}
 
-	/** Record reads below @base; @onFetch runs at each descriptor, before it acts. */
+	/**
+	 * Record reads of the queue at @base. @onFetch runs before the unit executes a descriptor.
+	 */
 	void watch(uint64_t base, uint64_t size, std::function<void(const Descriptor &)> onFetch);
 	void unwatch() { size_ = 0; }
 	/**
-	 * @onAccess is called for every word that the unit reads, or in which it sets bits. No DMA
-	 * is running.
+	 * Call @onAccess for every word that the unit reads, or in which it sets bits. There must
+	 * be no DMA at this moment.
 	 */
 	void trace(std::function<void(uint64_t pa, uint64_t value)> onAccess)
 	{
@@ -148,7 +169,7 @@ private:
 	Descriptor current_;
 };
 
-/** The line of last_fault and fault_log. */
+/** A line of last_fault or fault_log. */
 struct Fault {
 	std::string rid, pasid, type;
 	uint64_t address = 0;
@@ -170,9 +191,11 @@ protected:
 
 	void SetUp() override;
 	void TearDown() override;
-	/** Pages that dead units keep, so far. */
+	/** Let the unit stop taking invalidations, or take them again. */
+	void stall(bool on);
+	/** Number of pages that dead units have kept so far. */
 	uint64_t leakedPages() const;
-	/** Of the first two functions. */
+	/** Options of the first two functions. */
 	virtual TestFunctionOptions functionOptions() const { return {}; }
 	virtual machine::IommuCapabilities capabilities() const
 	{
@@ -182,11 +205,13 @@ protected:
 	/** Functions of other units. */
 	virtual void addFunctions(std::vector<hostkernel::PciSlot> &) {}
 
+	/** True if the function at @address has a driver. */
+	static bool bound(const std::string &address);
 	/** Every line of an attribute of the unit. */
 	std::vector<std::string> attribute(const std::string &name) const;
 	uint64_t faults() const;
 	Fault lastFault() const;
-	/** Lines of "attachments" that contain @text. */
+	/** Number of lines of "attachments" that contain @text. */
 	unsigned attachments(const std::string &text) const;
 
 	/** One access of 8 bytes. */
@@ -194,17 +219,21 @@ protected:
 	machine::DmaResult write(machine::StreamId stream, uint64_t iova, uint64_t value);
 	/** The word at @iova, or nothing if the access fails. */
 	std::optional<uint64_t> word(machine::StreamId stream, uint64_t iova);
-	/** That @stream cannot reach @iova, and that the fault says so. */
+	/** Expect that @stream cannot reach @iova, and that a fault with @reason is recorded. */
 	void expectFault(machine::StreamId stream, uint64_t iova, unsigned reason);
+
+	/** Milliseconds that a page request may wait for its answer; 0: no limit. */
+	static void setFaultLimit(unsigned ms);
+	static constexpr unsigned kFaultLimit = 10000; /**< the driver's default */
 
 	/** Begin to record invalidation descriptors. */
 	void watchQueue(std::function<void(const Descriptor &)> onFetch = {});
-	/** Descriptors since then, without the waits. */
+	/** The recorded descriptors, without the waits. */
 	std::vector<Descriptor> seen() const;
 
 	/** The word at a physical address. */
 	uint64_t physicalWord(uint64_t physical) const;
-	/** The context entry of @rid, and the entry of a PASID, as the unit would find them. */
+	/** The context entry of @rid, and the entry of a PASID, as the unit reads them. */
 	std::array<uint64_t, 4> contextEntry(machine::Rid rid) const;
 	std::array<uint64_t, 8> pasidEntry(machine::Rid rid, uint32_t pasid) const;
 
@@ -217,7 +246,7 @@ protected:
 	std::unique_ptr<machine::DmaAgent> agent_;
 	/** Pages that must be missing at the end. */
 	uint64_t expectedLeaks_ = 0;
-	/** As many must be pinned for ever. */
+	/** Pages that must be pinned for ever. */
 	uint64_t expectedPins_ = 0;
 	::device *firstDev_ = nullptr, *secondDev_ = nullptr;
 };

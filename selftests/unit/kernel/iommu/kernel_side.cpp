@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "kernel_side.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/dma-mapping.h>
 #include <linux/gfp.h>
 #include <linux/iommu.h>
@@ -10,10 +11,12 @@
 #include <linux/pci.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <cstring>
 #include <deque>
 #include <mutex>
+#include <utility>
 
 extern "C" {
 #include "iommu_master.h"
@@ -36,8 +39,18 @@ int probe(pci_dev *dev, const pci_device_id *)
 	return error;
 }
 
+std::mutex removeMutex; /* guards removeCallback */
+std::function<void()> removeCallback;
+std::atomic<unsigned> told;
+
 void remove(pci_dev *dev)
 {
+	std::unique_lock lock(removeMutex);
+	const std::function<void()> callback = removeCallback;
+
+	lock.unlock();
+	if (callback)
+		callback();
 	pci_clear_master(dev);
 	pci_disable_device(dev);
 }
@@ -45,7 +58,16 @@ void remove(pci_dev *dev)
 const pci_device_id kIds[] = {{PCI_DEVICE(0x1234, 0x7e57)}, {}};
 
 int suspendResult;
-const dev_pm_ops suspendOps = {.suspend = [](device *) { return suspendResult; }};
+std::function<void()> resumeCallback; /* a test changes it only while the machine is awake */
+const dev_pm_ops sleepOps = {
+	.suspend = [](device *) { return suspendResult; },
+	.resume =
+		[](device *) {
+			if (resumeCallback)
+				resumeCallback();
+			return 0;
+		},
+};
 
 void resetPrepare(pci_dev *dev)
 {
@@ -57,7 +79,17 @@ void resetDone(pci_dev *dev)
 	wd_iommu_reset_done(&dev->dev);
 }
 
-const pci_error_handlers kHandlers = {.reset_prepare = resetPrepare, .reset_done = resetDone};
+pci_ers_result_t errorDetected(pci_dev *, pci_channel_state_t state)
+{
+	told += state == pci_channel_io_perm_failure;
+	return PCI_ERS_RESULT_DISCONNECT;
+}
+
+const pci_error_handlers kHandlers = {
+	.error_detected = errorDetected,
+	.reset_prepare = resetPrepare,
+	.reset_done = resetDone,
+};
 
 pci_driver makeDriver()
 {
@@ -72,6 +104,7 @@ pci_driver makeDriver()
 }
 
 pci_driver testDriver;
+wd_iommu_asker asker;
 
 struct FaultToken {
 	std::vector<HandledFault> *faults;
@@ -88,15 +121,31 @@ int onFault(iommu_domain *, device *, unsigned long address, int flags, void *)
 
 } // namespace
 
-int registerDriver()
+int registerDriver(bool asks)
 {
 	testDriver = makeDriver();
+	told = 0;
+	asker.driver = asks ? &testDriver.driver : nullptr;
+	wd_iommu_asker_add(&asker);
 	return __pci_register_driver(&testDriver, nullptr, "kernel_iommu_test");
 }
 
 void unregisterDriver()
 {
 	pci_unregister_driver(&testDriver);
+	wd_iommu_asker_remove(&asker);
+}
+
+void onDriverRemove(std::function<void()> callback)
+{
+	std::lock_guard lock(removeMutex);
+
+	removeCallback = std::move(callback);
+}
+
+unsigned driverTold()
+{
+	return told;
 }
 
 device *findDevice(const std::string &name)
@@ -145,7 +194,13 @@ void rescan(device *neighbour)
 void answerSuspend(int result)
 {
 	suspendResult = result;
-	testDriver.driver.pm = result ? &suspendOps : nullptr;
+	testDriver.driver.pm = result ? &sleepOps : nullptr;
+}
+
+void onDriverResume(std::function<void()> callback)
+{
+	resumeCallback = std::move(callback);
+	testDriver.driver.pm = resumeCallback ? &sleepOps : nullptr;
 }
 
 int setMaster(device *dev)
@@ -363,8 +418,12 @@ struct FaultHandler::Impl {
 	{
 		RequestGroup seen{group->pasid, group->grpid, {}};
 
-		for (unsigned i = 0; i < group->count; i++)
-			seen.requests.push_back({group->faults[i].addr, group->faults[i].perm});
+		for (list_head *node = group->requests.next; node != &group->requests;
+		     node = node->next) {
+			const wd_fault &fault = list_entry(node, wd_fault_request, node)->fault;
+
+			seen.requests.push_back({fault.addr, fault.perm});
+		}
 		{
 			std::lock_guard lock(mutex);
 
@@ -411,6 +470,12 @@ void FaultHandler::unregister()
 	if (impl_->registered)
 		wd_iommu_unregister_fault_handler(impl_->dev, impl_->pasid);
 	impl_->registered = false;
+}
+
+void FaultHandler::handOver(FaultHandler &next)
+{
+	wd_iommu_change_fault_handler(impl_->dev, impl_->pasid, &Impl::handle, next.impl_.get());
+	next.impl_->registered = std::exchange(impl_->registered, false);
 }
 
 unsigned FaultHandler::arrived() const

@@ -22,9 +22,16 @@ struct wd_pgtable;
 namespace wd::kerneltest
 {
 
-/** A driver for the test functions; remembers the functions that it is bound to. 0 or -errno. */
-int registerDriver();
+/**
+ * Register a driver for the test functions. It makes them bus masters; if @asks, it promises to use
+ * only setMaster() for that. 0 or -errno.
+ */
+int registerDriver(bool asks = false);
 void unregisterDriver();
+/** @callback runs in the driver's remove() of a function, with the function's lock held. */
+void onDriverRemove(std::function<void()> callback);
+/** How often the driver was told of a permanent error of its functions. */
+unsigned driverTold();
 
 /** The device at "DDDD:BB:DD.F"; nullptr if there is none. Valid while it is on the bus. */
 ::device *findDevice(const std::string &name);
@@ -34,8 +41,10 @@ bool sameGroup(::device *a, ::device *b);
 /** A PCI hot removal, and the discovery of functions on the bus of @neighbour. */
 void removeDevice(const std::string &name);
 void rescan(::device *neighbour);
-/** The answer of the functions' driver to a suspend; 0 again is its default: no callbacks. */
+/** Set what the driver answers to a suspend. 0, the default: it has no such callbacks. */
 void answerSuspend(int result);
+/** @callback runs each time that the driver of a function is told that the machine wakes. */
+void onDriverResume(std::function<void()> callback);
 /** Function-level reset as a driver does it. */
 int resetFunction(::device *dev);
 
@@ -70,23 +79,22 @@ void domainFree(iommu_domain *domain);
 constexpr int kRead = 1, kWrite = 2;
 int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int prot);
 size_t unmap(iommu_domain *domain, uint64_t iova, size_t size);
-/** Several ranges, one flush at the end. Bytes unmapped. */
+/** Unmap several ranges with one flush at the end. @return bytes unmapped */
 size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges);
-/** Unmaps, and flushes all of the domain rather than the unmapped range; then calls @flushed. */
+/** Unmap, flush all of the domain instead of the range, then call @flushed. */
 size_t unmapAndFlushAll(iommu_domain *domain, uint64_t iova, size_t size,
 			const std::function<void()> &flushed);
 uint64_t iovaToPhys(iommu_domain *domain, uint64_t iova);
 uint64_t pageSizes(iommu_domain *domain);
-/** Whether the domain promises to snoop all requests. */
+/** Ask the domain to promise that all requests snoop. @return true if it does */
 bool enforceCoherency(iommu_domain *domain);
 
 int attachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
 void detachPasid(iommu_domain *domain, ::device *dev, uint32_t pasid);
-/** Prepares and commits: @domain, or @table on it, in the place of the attachment at @pasid (0:
- * RID). */
+/** Replace the attachment at @pasid (0: RID) by @domain, or by @table on it. */
 int replace(iommu_domain *domain, wd_pgtable *table, ::device *dev, uint32_t pasid);
 uint32_t maxPasids(::device *dev);
-/** type and register values that user space gets. */
+/** The type and register values that user space gets. */
 struct HardwareInfo {
 	int error = 0;
 	uint32_t type = 0;
@@ -96,10 +104,10 @@ struct HardwareInfo {
 };
 HardwareInfo hardwareInfo(::device *dev);
 
-/** The device's requester id on @domain, with the group's ownership taken. */
+/** Take the group's ownership and attach the requester id of @dev to @domain. */
 int claimAndAttach(iommu_domain *domain, ::device *dev);
 void detachAndRelease(iommu_domain *domain, ::device *dev);
-/** Ownership only: the requester id is blocked. */
+/** Take only the ownership, which blocks the requester id. */
 int claim(::device *dev);
 void release(::device *dev);
 
@@ -129,7 +137,7 @@ struct InvalidateResult {
 InvalidateResult invalidate(wd_pgtable *table, const void *entries, uint32_t length, uint32_t count,
 			    uint32_t type = 0);
 
-/** A page request, and a group of them as a handler gets it. */
+/** A page request; below, a group of them as a handler gets it. */
 struct PageRequest {
 	uint64_t address = 0;
 	unsigned perm = 0;
@@ -143,8 +151,8 @@ struct RequestGroup {
 enum class Answer { Success, Invalid, Failure };
 
 /**
- * A fault handler of [device, PASID]. It gives the answer of @decide, in the thread of the page
- * request queue; or keeps the group until answer(), if @decide has no answer.
+ * A fault handler of [device, PASID]. It calls @decide in the thread of the page request queue and
+ * gives its answer. If @decide gives none, it keeps the group until answer().
  */
 class FaultHandler
 {
@@ -153,17 +161,19 @@ public:
 
 	/** error() is 0 or -errno. */
 	FaultHandler(::device *dev, uint32_t pasid, Decide decide = {});
-	/** Unregisters; kept groups are answered Invalid. */
+	/** Unregisters, and answers the kept groups with Invalid. */
 	~FaultHandler();
 	FaultHandler(const FaultHandler &) = delete;
 	FaultHandler &operator=(const FaultHandler &) = delete;
 	int error() const;
 	void unregister();
-	/** Groups that arrived so far. */
+	/** @next, whose registration has failed with -EBUSY, takes the place of this one. */
+	void handOver(FaultHandler &next);
+	/** Number of groups that have arrived. */
 	unsigned arrived() const;
 	/** Waits until the @nth group (from 1) has arrived. */
 	RequestGroup wait(unsigned nth) const;
-	/** Answers the oldest group that is kept; waits for one. 0, or why it came too late. */
+	/** Waits for a kept group and answers the oldest. 0, or the error of a late answer. */
 	int answer(Answer answer);
 
 private:
@@ -171,14 +181,15 @@ private:
 	std::unique_ptr<Impl> impl_;
 };
 
-/** Faults that the handler of @domain got; it takes them if @take. */
+/** A fault that the handler of a domain got. */
 struct HandledFault {
 	uint64_t address;
 	bool write;
 };
+/** Record the faults of @domain in @faults. If @take, the handler takes them as handled. */
 void setFaultHandler(iommu_domain *domain, std::vector<HandledFault> *faults, bool take);
 
-/** The lock of a device is held, as by a driver whose probe() or remove() takes its time. */
+/** Holds the lock of a device, as a driver with a slow probe() or remove() does. */
 class DeviceLock
 {
 public:
@@ -194,7 +205,7 @@ private:
 /** wd_iommu_set_master(): 0 or -errno. */
 int setMaster(::device *dev);
 
-/** Reference count of the module that the driver is in. */
+/** Reference count of the IOMMU driver's module. */
 int moduleReferences();
 
 } // namespace wd::kerneltest

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page tables: page sizes, partial unmap, limits, random operations against a reference, and that
- * nothing stale is left in the unit's caches.
+ * Page tables: page sizes, partial unmap, limits, random operations compared with a reference, and
+ * that no stale entries stay in the unit's caches.
  */
 #include "fixture.h"
 
@@ -57,6 +57,20 @@ protected:
 	const StreamId stream_ = pasidStream(kFirstRid, 5);
 };
 
+/* Others get the processor after each GiB of tables. The test counts that and measures no time. */
+TEST_F(Map, TheEndOfALargeTableLetsOthersRun)
+{
+	constexpr uint64_t kTables = 16;
+	const DomainResult made = domainAlloc(firstDev_);
+
+	ASSERT_EQ(made.error, 0);
+	for (uint64_t i = 0; i < kTables; i++)
+		ASSERT_EQ(map(made.domain, i * k1G + k2M, 0x7000, k4K, kRead), 0);
+	hostkernel::takeThreadWork();
+	domainFree(made.domain);
+	EXPECT_GE(hostkernel::takeThreadWork().reschedules, kTables);
+}
+
 TEST_F(Map, OffersThreePageSizes)
 {
 	EXPECT_EQ(pageSizes(domain_), k4K | k2M | k1G);
@@ -99,7 +113,9 @@ TEST_F(Map, MixedRunUsesTheLargestSizesThatFit)
 
 TEST_F(Map, LongRunOfSmallPages)
 {
-	/* Physical address off by a page: 4 KiB leaves only, several tables. */
+	/*
+	 * The physical address is not aligned with the IOVA: 4 KiB leaves only, in several tables.
+	 */
 	const uint64_t start = k2M - 3 * k4K, size = 3 * k2M;
 
 	ASSERT_EQ(map(domain_, start, 5 * k1G + k4K, size, kRead), 0);
@@ -135,7 +151,7 @@ TEST_F(Map, UnmapStopsAtAHole)
 	EXPECT_EQ(unmap(domain_, 100 * k1G, k1G), 0u);
 }
 
-/* Attacker: unmaps a page out of a large leaf and hopes that the rest, or the page, stays. */
+/* Attack: unmap a page of a large leaf, in the hope that the page or the rest stays mapped. */
 TEST_F(Map, PartOfALargeLeafTakesTheWholeLeaf)
 {
 	ASSERT_EQ(map(domain_, k2M, 5 * k2M, k2M, kRead), 0);
@@ -151,11 +167,13 @@ TEST_F(Map, NothingIsOverwritten)
 {
 	ASSERT_EQ(map(domain_, 2 * k4K, 0x100000, k4K, kRead), 0);
 	EXPECT_EQ(map(domain_, 2 * k4K, 0x200000, k4K, kRead), -EEXIST);
-	/* Mappings made before the obstacle are taken back. */
+	/* The map fails at a mapping that exists; the pages before it are unmapped again. */
 	EXPECT_EQ(map(domain_, 0, 0x200000, 4 * k4K, kRead), -EEXIST);
 	EXPECT_EQ(translated(0), 0u);
 	EXPECT_EQ(translated(2 * k4K), 0x100000u);
-	/* A large leaf over a table in use, and small ones below a large leaf. */
+	/*
+	 * A large leaf cannot replace a table in use, nor can small leaves go below a large leaf.
+	 */
 	EXPECT_EQ(map(domain_, 0, 0, k2M, kRead), -EEXIST);
 	ASSERT_EQ(map(domain_, k2M, k2M, k2M, kRead), 0);
 	EXPECT_EQ(map(domain_, k2M + k4K, 0, k4K, kRead), -EEXIST);
@@ -166,7 +184,7 @@ TEST_F(Map, LargeLeafTakesThePlaceOfAnEmptyTable)
 {
 	for (uint64_t iova = 0; iova < 4 * k4K; iova += k4K)
 		ASSERT_EQ(map(domain_, iova, 0x100000 + iova, k4K, kRead), 0);
-	ASSERT_NE(translated(k4K), 0u); /* the unit holds the link to the table */
+	ASSERT_NE(translated(k4K), 0u); /* the unit caches the entry for the table */
 	for (uint64_t iova = 0; iova < 4 * k4K; iova += k4K)
 		ASSERT_EQ(unmap(domain_, iova, k4K), k4K);
 	ASSERT_EQ(map(domain_, 0, 7 * k2M, k2M, kRead), 0);
@@ -177,7 +195,7 @@ TEST_F(Map, LargeLeafTakesThePlaceOfAnEmptyTable)
 	EXPECT_EQ(pageEnd(k4K), k1G - k4K);
 }
 
-/* Attacker: addresses at and beyond the ends of both address spaces, and no rights at all. */
+/* Attack: addresses at and beyond the ends of both address spaces, and no rights at all. */
 TEST_F(Map, Limits)
 {
 	const uint64_t top = 1ULL << 48, host = 1ULL << 52;
@@ -235,11 +253,11 @@ TEST_F(Map, AttachBeforeAndAfterMapSeesTheSame)
 	domainFree(made.domain);
 }
 
-/** Unmap while the unit has everything cached; whether anything got through afterwards. */
+/** Unmaps while the unit has everything cached, and looks whether requests still get through. */
 class Stale : public Map
 {
 protected:
-	/** Words of @pages that the device can still read after all of it was unmapped. */
+	/** How many words of @pages the device can still read after all of it was unmapped. */
 	unsigned reachableAfterUnmap(uint64_t iova, const Pages &pages, uint64_t size)
 	{
 		unsigned reachable = 0;
@@ -259,12 +277,17 @@ TEST_F(Stale, NothingIsReachableAfterUnmap)
 	const Pages pages = pagesAlloc(9);
 
 	ASSERT_TRUE(pages.cpu);
-	/* One page; an odd run across a table's end; a whole 2 MiB in both kinds of leaves. */
+	/*
+	 * One page; a few pages across the end of a table; 2 MiB with small leaves and with a large
+	 * one.
+	 */
 	EXPECT_EQ(reachableAfterUnmap(0x7000, pages, k4K), 0u);
 	EXPECT_EQ(reachableAfterUnmap(k2M - 5 * k4K, pages, 11 * k4K), 0u);
 	EXPECT_EQ(reachableAfterUnmap(4 * k2M, pages, k2M), 0u);
 	EXPECT_EQ(reachableAfterUnmap(4 * k2M + k4K, pages, k2M), 0u);
-	/* Around the middle of the address space: the covering block is all of it. */
+	/*
+	 * Around the middle of the address space: the smallest covering block is the whole space.
+	 */
 	EXPECT_EQ(reachableAfterUnmap((1ULL << 47) - k4K, pages, 2 * k4K), 0u);
 	pagesFree(pages);
 }
@@ -296,7 +319,7 @@ TEST_F(Stale, RangesUnmappedTogetherAreFlushedTogether)
 	pagesFree(pages);
 }
 
-/** Random map and unmap; the unit, the driver and a list of mappings must agree. */
+/** Random map and unmap. The unit, the driver and a list of mappings must agree. */
 class Fuzz : public Map, public ::testing::WithParamInterface<unsigned>
 {
 protected:
@@ -352,7 +375,7 @@ protected:
 	{
 		const uint64_t expected = expectedAt(iova);
 
-		/* Output in the interrupt range faults by design. */
+		/* An output address in the interrupt range must fault. */
 		if (expected >> 20 == 0xfee)
 			return;
 		ASSERT_EQ(translated(iova), expected) << std::hex << iova;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * User-managed tables nested on a parent: the memory that DMA reaches through both, the driver's
- * writes and invalidations, and hostile users. The unit keeps every translation until it is
- * flushed.
+ * User-managed tables nested on a parent: the memory that DMA reaches through both tables, the
+ * driver's writes and invalidations, and hostile users. The unit keeps every translation until it
+ * is flushed.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -88,14 +88,14 @@ TEST_F(Nested, DmaGoesThroughBothTables)
 	EXPECT_EQ(word(at(5), kVa), 0x1111u);
 	EXPECT_EQ(word(at(5), kKernelVa), 0x2222u);
 	EXPECT_EQ(write(at(5), kVa + 8, 7), DmaResult::Ok);
-	/* Guest physical addresses are not addresses of the nested table. */
+	/* The device cannot use guest physical addresses: the guest's table does not map them. */
 	expectFault(at(5), 2 * k4K, kTableNotPresent);
 	drop(made, 5);
 	expectFault(at(5), kVa, kNoPasidEntry);
 	EXPECT_EQ(attachments("pasid=5"), 0u);
 }
 
-/* Attacker: a guest whose tables name addresses that it does not have. */
+/* Attack: a guest's tables have addresses outside the guest's memory. */
 TEST_F(Nested, TheGuestReachesOnlyWhatTheParentMaps)
 {
 	guest_->map(root_, kVa, Guest::kPages * k4K);
@@ -142,14 +142,17 @@ TEST_F(Nested, AtTheRequesterIdAndBack)
 	wd_pgtable *made = table(root_), *other = table(root_);
 
 	unregisterDriver();
-	/* In the default domain it is the core's; from blocked, and back to blocked. */
+	/*
+	 * In the default domain the core owns the requester id. Bind it when it is blocked, then
+	 * undo.
+	 */
 	EXPECT_EQ(bindTable(guest_->parent(), firstDev_, made), -EINVAL);
 	ASSERT_EQ(claim(firstDev_), 0);
 	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
 	EXPECT_EQ(word(ridStream(kFirstRid), kVa), 0x77u);
 	unbindTable(guest_->parent(), firstDev_, made);
 	expectFault(ridStream(kFirstRid), kVa, kNoPasidEntry);
-	/* Given back with the table bound. */
+	/* The function is given back while the table is bound. */
 	ASSERT_EQ(bindTable(guest_->parent(), firstDev_, made), 0);
 	release(firstDev_);
 	EXPECT_EQ(attachments(std::string("type=dma dev=") + kFirst), 1u);
@@ -167,13 +170,13 @@ TEST_F(Nested, AtTheRequesterIdAndBack)
 	EXPECT_EQ(word(ridStream(kFirstRid), kVa), 0x77u);
 	forget(made, kVa, 1);
 	EXPECT_EQ(word(ridStream(kFirstRid), kVa), 0x88u);
-	/* The parent's own changes reach it. */
+	/* A change of the parent takes effect, too. */
 	ASSERT_EQ(unmap(guest_->parent(), 0x20000, k4K), k4K);
 	expectFault(ridStream(kFirstRid), kVa, kNotMapped);
 	unbindTable(guest_->parent(), firstDev_, made);
 	EXPECT_EQ(word(ridStream(kFirstRid), gpa), 0x77u);
 	EXPECT_EQ(read(ridStream(kFirstRid), kVa), DmaResult::Blocked);
-	/* Undone twice, and another's: nothing happens. */
+	/* A second unbind, and one of another table, do nothing. */
 	unbindTable(guest_->parent(), firstDev_, made);
 	unbindTable(guest_->parent(), firstDev_, other);
 	EXPECT_EQ(word(ridStream(kFirstRid), gpa), 0x77u);
@@ -200,7 +203,7 @@ TEST_F(Nested, BindErrors)
 	ASSERT_EQ(bindTablePasid(guest_->parent(), firstDev_, made, 5), 0);
 	EXPECT_EQ(bindTablePasid(guest_->parent(), firstDev_, other, 5), -EBUSY);
 	EXPECT_EQ(attachPasid(plain, firstDev_, 5), -EBUSY);
-	/* Attacker: unbinds a table that another owner has bound there. */
+	/* Attack: unbind a table that another owner has bound there. */
 	unbindTablePasid(guest_->parent(), firstDev_, other, 5);
 	unbindTablePasid(stranger.parent(), firstDev_, made, 5);
 	detachPasid(guest_->parent(), firstDev_, 6);
@@ -255,7 +258,7 @@ TEST_F(Nested, HostileTableData)
 	EXPECT_EQ(tableAlloc(findDevice(kNoPasid), guest_->parent(), &good, sizeof(good), kVtdS1, 8)
 			  .error,
 		  -EOPNOTSUPP);
-	/* The highest possible address: the driver does not read it, only the device does. */
+	/* The highest possible address is accepted: only the device reads it, not the driver. */
 	const VtdS1 highest{7, (1ULL << 48) - k4K, 57, 0};
 	const TableResult made =
 		tableAlloc(firstDev_, guest_->parent(), &highest, sizeof(highest), kVtdS1, 8);
@@ -266,31 +269,43 @@ TEST_F(Nested, HostileTableData)
 	drop(made.table, 9);
 }
 
-/* After a change in the guest's memory alone the old translation stays; a flush drops exactly its
- * range.
+/*
+ * After a change of the guest's table the old translation stays. A flush drops all of its range,
+ * and nothing outside the smallest aligned block of 2^n pages around it.
  */
 TEST_F(Nested, UserInvalidationIsNeededAndSufficient)
 {
-	for (uint64_t i = 0; i < 8; i++)
-		guest_->put(root_, kVa + i * k4K, i);
+	/* An aligned block of 16 pages (1 to 16 below), and the pages on both sides of it. */
+	constexpr uint64_t kFirst = (kVa & ~0xffffULL) - k4K, kPages = 18;
+	const auto va = [](uint64_t page) { return kFirst + page * k4K; };
+
+	for (uint64_t i = 0; i < kPages; i++)
+		guest_->put(root_, va(i), i);
 	const uint64_t fresh = guest_->page();
 	wd_pgtable *made = bound(root_, 5);
 
 	guest_->at(fresh) = 100;
-	for (uint64_t i = 0; i < 8; i++) {
-		EXPECT_EQ(word(at(5), kVa + i * k4K), i);
-		guest_->map(root_, kVa + i * k4K, fresh);
-		EXPECT_EQ(word(at(5), kVa + i * k4K), i);
+	for (uint64_t i = 0; i < kPages; i++) {
+		EXPECT_EQ(word(at(5), va(i)), i);
+		guest_->map(root_, va(i), fresh);
+		EXPECT_EQ(word(at(5), va(i)), i);
 	}
-	/* Three pages that no aligned block of four covers: 5, 6, 7 (kVa is page 5 of 8). */
-	forget(made, kVa + 2 * k4K, 3, kLeaf);
-	for (uint64_t i = 2; i < 5; i++)
-		EXPECT_EQ(word(at(5), kVa + i * k4K), 100u) << i;
-	forget(made, kVa + 7 * k4K, 1, kLeaf);
-	EXPECT_EQ(word(at(5), kVa + 7 * k4K), 100u);
+	forget(made, va(12), 1, kLeaf);
+	for (uint64_t i = 0; i < kPages; i++)
+		EXPECT_EQ(word(at(5), va(i)), i == 12 ? 100 : i);
+	/* The last two pages of an aligned block of four. */
+	forget(made, va(15), 2, kLeaf);
+	for (uint64_t i = 0; i < kPages; i++)
+		EXPECT_EQ(word(at(5), va(i)), i == 12 || i == 15 || i == 16 ? 100 : i);
+	/* Three pages across the middle: no aligned block of less than 16 covers them. */
+	forget(made, va(8), 3, kLeaf);
+	for (uint64_t i = 8; i < 11; i++)
+		EXPECT_EQ(word(at(5), va(i)), 100u) << i;
+	EXPECT_EQ(word(at(5), va(0)), 0u);
+	EXPECT_EQ(word(at(5), va(17)), 17u);
 	forget(made, 0, ~0ULL);
-	for (uint64_t i = 0; i < 8; i++)
-		EXPECT_EQ(word(at(5), kVa + i * k4K), 100u) << i;
+	for (uint64_t i = 0; i < kPages; i++)
+		EXPECT_EQ(word(at(5), va(i)), 100u) << i;
 	drop(made, 5);
 }
 
@@ -354,7 +369,7 @@ TEST_F(Nested, InvalidationReachesEveryPlaceOfTheTableAndNoOther)
 	forget(made, kVa, 1);
 	for (const StreamId &place : places)
 		EXPECT_EQ(word(place, kVa), 2u);
-	/* The other table has the same root, but is another object with tags of its own. */
+	/* The other table has the same root, but its translations have other tags, so they stay. */
 	EXPECT_EQ(word(at(7), kVa), 1u);
 	forget(other, kVa, 1);
 	EXPECT_EQ(word(at(7), kVa), 2u);
@@ -380,7 +395,7 @@ TEST_F(Nested, HostileInvalidations)
 	};
 
 	for (const auto &c : cases) {
-		/* Entries before the bad one are done, the others are not. */
+		/* The entries before the bad one were executed, the others were not. */
 		guest_->put(root_, kVa + k4K, 10);
 		forget(made, 0, ~0ULL);
 		EXPECT_EQ(word(at(5), kVa), 1u);
@@ -401,10 +416,10 @@ TEST_F(Nested, HostileInvalidations)
 	for (uint32_t type : {1u, 2u, 0xdeadbeefu, ~0u})
 		EXPECT_EQ(invalidate(made, &good, sizeof(good), 1, type).error, -EINVAL) << type;
 	EXPECT_EQ(invalidate(made, nullptr, 0, 0).error, 0);
-	/* Nothing asked for. */
+	/* An empty request. */
 	forget(made, kVa, 0);
 	drop(made, 5);
-	/* Bound nowhere: there is nothing to forget. */
+	/* The table is bound nowhere, so there is nothing to flush. */
 	made = table(root_);
 	watchQueue();
 	forget(made, kVa, 1);
@@ -412,7 +427,7 @@ TEST_F(Nested, HostileInvalidations)
 	tableFree(made);
 }
 
-/* A guest may ask for a lot at a time: few submissions, and all of it is done. */
+/* A guest may send many requests at once. The driver executes all in few submissions. */
 TEST_F(Nested, ManyInvalidations)
 {
 	constexpr unsigned kCount = 2000;
@@ -485,8 +500,8 @@ TEST_F(Nested, UnbindClearsPresentFirstAndZeroesLast)
 }
 
 /*
- * VTD-DRV-5: two children, and the parent itself at a third place: each has a domain identifier of
- * its own.
+ * VTD-DRV-5: two nested tables, and the parent itself at a third PASID. Each has a domain
+ * identifier of its own.
  */
 TEST_F(Nested, UnmapOfTheParentReachesItsChildren)
 {
@@ -520,7 +535,7 @@ TEST_F(Nested, UnmapOfTheParentReachesItsChildren)
 	drop(b, 6);
 }
 
-/* The page that holds the guest's own table goes: the unit must not walk it any more. */
+/* The parent unmaps the page with the guest's table: the unit must not walk that table any more. */
 TEST_F(Nested, UnmapOfTheGuestsTableIsSeen)
 {
 	guest_->put(root_, kVa, 1);
@@ -549,7 +564,7 @@ TEST_F(Nested, EachIsSeenToDependOnInvalidation)
 	EXPECT_EQ(word(at(5), kVa), 1u);
 	unit_->setMisbehaviour({});
 	tableFree(made);
-	/* The unit remembers; so that the memory can go, it is made to forget. */
+	/* The unit still has cached entries. Drop them, so that the memory can be freed. */
 	unit_->setCacheMode(machine::CacheMode::Normal);
 }
 
@@ -588,7 +603,7 @@ TEST_F(Nested, ReleaseOfTheDeviceUnbinds)
 	drop(made, 5);
 }
 
-/* Attacker: a guest whose tables are random bytes. It reaches only its own memory. */
+/* Attack: a guest's tables are random bytes. The guest reaches only its own memory. */
 TEST_F(Nested, RandomTables)
 {
 	std::mt19937_64 random(4711);
@@ -711,7 +726,10 @@ TEST_F(FewFeatures, WhatTheUnitLacksIsRefused)
 	EXPECT_EQ(guest.table(firstDev_, root, 2).error, -EINVAL);
 	EXPECT_EQ(guest.table(firstDev_, root, 0, 57).error, -EINVAL);
 	EXPECT_EQ(tableAlloc(firstDev_, guest.parent(), &beyond, sizeof(beyond)).error, -EINVAL);
-	/* Write protection of requests that there are none of. */
+	/*
+	 * Write protection is accepted: it concerns only supervisor requests, which this unit
+	 * refuses.
+	 */
 	const TableResult made = guest.table(firstDev_, root, 4);
 
 	ASSERT_EQ(made.error, 0);

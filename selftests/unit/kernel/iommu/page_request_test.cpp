@@ -33,7 +33,7 @@ constexpr uint64_t kVa = 0x7f0000345000;
 constexpr unsigned kRing = 2048;
 constexpr unsigned kUnhandled = 0x0, kBadRequest = 0x1;
 
-/** A gate that a handler waits at. */
+/** A gate where a handler waits. */
 class Gate
 {
 public:
@@ -44,7 +44,7 @@ public:
 		open_ = true;
 		changed_.notify_all();
 	}
-	/** In the handler. */
+	/** The handler waits here until the gate is open. */
 	void pass()
 	{
 		std::unique_lock lock(mutex_);
@@ -53,7 +53,7 @@ public:
 		changed_.notify_all();
 		changed_.wait(lock, [&] { return open_; });
 	}
-	/** Until there is a waiter. */
+	/** Wait until a handler waits at the gate. */
 	void reached()
 	{
 		std::unique_lock lock(mutex_);
@@ -79,7 +79,10 @@ protected:
 		root_ = guest_->page();
 		page_ = guest_->page();
 		guest_->at(page_) = 0x1234;
-		/* Tables down to the last level: a handler only has to write an entry. */
+		/*
+		 * Make the tables down to the last level, so that a handler only has to write an
+		 * entry.
+		 */
 		guest_->entry(root_, kVa);
 	}
 	void TearDown() override
@@ -124,7 +127,7 @@ protected:
 		while (number("page_requests") < count)
 			std::this_thread::yield();
 	}
-	/** The unit's interrupt of the page request queue, off: only a drain empties the queue. */
+	/** Mask the interrupt of the page request queue: then only a drain empties the queue. */
 	void mask(bool masked) { unit_->barWrite(0, 0xe0, masked ? 1u << 31 : 0, 4); }
 	void expectLogged(const StreamId &stream, uint64_t address, unsigned reason)
 	{
@@ -190,7 +193,7 @@ TEST_F(PageRequests, OfTheRequesterId)
 	ASSERT_EQ(registerDriver(), 0);
 }
 
-/* Request through the old table, answer after the replace: the DMA goes on through the new one. */
+/* A page request of the old table gets its answer after a replace. The DMA uses the new table. */
 TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -221,6 +224,33 @@ TEST_F(PageRequests, AnOpenOneSurvivesAReplace)
 	drop(other, 5);
 }
 
+/* Requests that the unit has received go to the handler of that time, even without interrupt. */
+TEST_F(PageRequests, AHandlerGetsThoseFromBeforeItsChange)
+{
+	constexpr unsigned kRequests = 100, kPart = 300;
+	FaultHandler handler(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
+	FaultHandler next(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
+	wd_pgtable *made = bound(5);
+
+	ASSERT_EQ(next.error(), -EBUSY);
+	mask(true);
+	for (unsigned i = 0; i < kRequests; i++)
+		first_->ats().sendRaw({request(at(5), kVa, i)});
+	first_->ats().sendRaw({request(at(5), kVa, kPart, false)});
+	EXPECT_EQ(handler.arrived(), 0u);
+	handler.handOver(next);
+	EXPECT_EQ(handler.arrived(), kRequests);
+	mask(false);
+	/* The next handler does not get what an incomplete group asked of the old one. */
+	first_->ats().sendRaw({request(at(5), kVa + k4K, kPart)});
+	const RequestGroup group = next.wait(1);
+
+	EXPECT_EQ(group.index, kPart);
+	EXPECT_EQ(group.requests.size(), 1u);
+	EXPECT_EQ(handler.arrived(), kRequests);
+	drop(made, 5);
+}
+
 /* VTD-DRV-9, VTD-DRV-14 */
 TEST_F(PageRequests, RefusedOnesFail)
 {
@@ -236,7 +266,7 @@ TEST_F(PageRequests, RefusedOnesFail)
 	EXPECT_FALSE(first_->priEnabled());
 	drop(made, 5);
 	drop(other, 6);
-	/* Switched on anew, it is forgiven. */
+	/* After page requests are switched on anew, the function may ask again. */
 	handler.unregister();
 	failing.unregister();
 	FaultHandler again(firstDev_, 5, [](const RequestGroup &) { return Answer::Invalid; });
@@ -262,7 +292,7 @@ TEST_F(PageRequests, NobodyHandlesThem)
 	drop(made, 5);
 }
 
-/* The last handler goes: earlier requests of the function have been handled. */
+/* When the last handler has gone, all earlier requests of the function have been handled. */
 TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
 {
 	FaultHandler elsewhere(firstDev_, 6);
@@ -278,7 +308,7 @@ TEST_F(PageRequests, NothingIsLeftWhenTheyGoOff)
 	drop(made, 5);
 }
 
-/* Attacker: a device that asks for addresses that cannot be mapped. */
+/* Attack: a device asks for addresses that nobody can map. */
 /* VTD-DRV-14 */
 TEST_F(PageRequests, BadOnesAreRefused)
 {
@@ -298,7 +328,7 @@ TEST_F(PageRequests, BadOnesAreRefused)
 	handled(2);
 	EXPECT_EQ(faults(), before + 2);
 	expectLogged(at(5), far, kBadRequest);
-	/* One that is not the last of its group gets no answer. */
+	/* A request that is not the last of its group gets no answer. */
 	first_->ats().sendRaw({request(at(5), far, 3, false)});
 	handled(3);
 	unsigned answers = 0;
@@ -354,7 +384,7 @@ TEST_F(PageRequests, AfterTheTearDownTheUnitRefuses)
 	EXPECT_EQ(number("page_requests"), 0u);
 }
 
-/* More than the queue holds: the device repeats dropped requests, and nothing stops. */
+/* More requests than the queue holds: the device repeats those that were dropped. */
 TEST_F(PageRequests, Overflow)
 {
 	Gate gate;
@@ -362,7 +392,7 @@ TEST_F(PageRequests, Overflow)
 	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &group) {
 		if (groups++ == 0)
 			gate.pass();
-		/* The incomplete group of before the overflow is forgotten. */
+		/* The driver has forgotten the incomplete group from before the overflow. */
 		EXPECT_EQ(group.requests.size(), 1u);
 		return Answer::Invalid;
 	});
@@ -379,7 +409,7 @@ TEST_F(PageRequests, Overflow)
 	while (number("page_request_overflows") < 1)
 		std::this_thread::yield();
 	EXPECT_EQ(number("page_request_overflows"), 1u);
-	/* As many as fit into a ring with one entry free, one of them no end. */
+	/* As many as fit, because one entry of the ring stays free. */
 	EXPECT_EQ(number("page_requests"), kRing - 1);
 	EXPECT_EQ(groups, kRing - 2);
 	EXPECT_EQ(unit_->barRead(0, 0xdc, 4) & 2, 0u);
@@ -389,7 +419,9 @@ TEST_F(PageRequests, Overflow)
 	drop(made, 5);
 }
 
-/* Requests from before the tear-down are reported when it ends, even without an interrupt. */
+/*
+ * At the end of a tear-down the driver has reported all earlier requests, even without interrupt.
+ */
 TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
 {
 	unsigned before = 0, after = 0;
@@ -407,7 +439,8 @@ TEST_F(PageRequests, DrainBeforeAPasidIsUsedAnew)
 	unbindTablePasid(guest_->parent(), firstDev_, made, 5);
 	EXPECT_EQ(before, 100u);
 	/*
-	 * VTD-DRV-8: fence, any invalidation, device TLB, a wait that lets page requests go first.
+	 * VTD-DRV-8: fence, IOTLB, device TLB, and a wait that completes after earlier page
+	 * requests.
 	 */
 	const auto &all = memory_.descriptors;
 	const auto last = std::find_if(all.rbegin(), all.rend(), [](const Descriptor &descriptor) {
@@ -449,7 +482,7 @@ TEST_F(PageRequests, DrainWhileTheQueueOverflows)
 	watchQueue();
 	detachPasid(guest_->parent(), firstDev_, 5);
 	EXPECT_EQ(before, kRing - 1);
-	/* Once more after the overflow. */
+	/* The drain runs once more after the overflow. */
 	EXPECT_EQ(std::count_if(memory_.descriptors.begin(), memory_.descriptors.end(),
 				[](const Descriptor &descriptor) {
 					return descriptor.type() == kWait && (descriptor.q0 & 0x80);
@@ -461,7 +494,7 @@ TEST_F(PageRequests, DrainWhileTheQueueOverflows)
 	mask(false);
 }
 
-/* A handler that takes its time in the queue's thread holds the tear-down up, and no longer. */
+/* A tear-down waits for a slow handler in the queue's thread, and for nothing else. */
 TEST_F(PageRequests, TearDownWaitsForARunningHandler)
 {
 	Gate gate;
@@ -515,7 +548,10 @@ TEST_F(PageRequests, FaultsUnderBindAndUnbind)
 				}
 				drop(made, pasid);
 				handler.unregister();
-				/* Drained: it has arrived; its end is the handler's to answer. */
+				/*
+				 * The drain has brought the group to the handler, whose destructor
+				 * answers it.
+				 */
 				wrong += handler.arrived() != 1;
 			}
 		});
@@ -553,7 +589,7 @@ TEST_F(PageRequests, ManyOutstanding)
 	}
 }
 
-/* A reset of the function in the middle: it asks for pages again afterwards. */
+/* The function is reset while requests are open. Afterwards it asks for the pages again. */
 TEST_F(PageRequests, SurviveAReset)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -566,8 +602,8 @@ TEST_F(PageRequests, SurviveAReset)
 	EXPECT_TRUE(first_->atsEnabled());
 	EXPECT_TRUE(first_->priEnabled());
 	/*
-	 * Its groups have the same numbers again: an answer to an old group must not reach a new
-	 * one.
+	 * The function uses the same group numbers again. An answer to an old group must not reach
+	 * a new one.
 	 */
 	ASSERT_EQ(prepare(at(5), kVa, 2), DmaResult::Pending);
 	EXPECT_EQ(handler.wait(2).index, handler.wait(1).index);
@@ -582,7 +618,7 @@ TEST_F(PageRequests, SurviveAReset)
 	drop(made, 5);
 }
 
-/* After a sleep a function begins anew, as after a reset. */
+/* After a sleep of the machine a function starts from the beginning, as after a reset. */
 TEST_F(PageRequests, SurviveASleep)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -601,7 +637,7 @@ TEST_F(PageRequests, SurviveASleep)
 	drop(made, 5);
 }
 
-/* Requests of before a reset, not even complete, are no part of a group after it. */
+/* An incomplete group from before a reset must not become part of a group after it. */
 TEST_F(PageRequests, AResetForgetsIncompleteGroups)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -609,7 +645,7 @@ TEST_F(PageRequests, AResetForgetsIncompleteGroups)
 
 	first_->ats().sendRaw({request(at(5), kVa, 3, false)});
 	handled(1);
-	/* And one that is in the queue still. */
+	/* Another request is still in the queue. */
 	mask(true);
 	first_->ats().sendRaw({request(at(5), kVa, 4)});
 	ASSERT_EQ(resetFunction(firstDev_), 0);
@@ -622,7 +658,7 @@ TEST_F(PageRequests, AResetForgetsIncompleteGroups)
 	drop(made, 5);
 }
 
-/* The next handler's groups have the numbers of those that the last one has left open. */
+/* The next handler gets groups with the same numbers as those that the last one left open. */
 TEST_F(PageRequests, ALateAnswerIsNotTakenForOneOfNow)
 {
 	FaultHandler before(firstDev_, 5);
@@ -648,23 +684,35 @@ TEST_F(PageRequests, ALateAnswerIsNotTakenForOneOfNow)
 	drop(made, 5);
 }
 
-/* Other handlers of the function's requests work as before. */
+/* A handler goes, and the function has another one: open groups stay open and can be answered. */
 TEST_F(PageRequests, AnOpenOneSurvivesTheEndOfItsHandlerIfOthersStay)
 {
 	FaultHandler elsewhere(firstDev_, 6);
 	FaultHandler before(firstDev_, 5);
-	wd_pgtable *made = bound(5);
+	wd_pgtable *made = bound(5), *other = bound(6);
 
 	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
+	ASSERT_EQ(prepare(at(6), kVa, 2), DmaResult::Pending);
 	before.wait(1);
+	elsewhere.wait(1);
 	before.unregister();
-	EXPECT_FALSE(requester_.has(1));
+	EXPECT_FALSE(requester_.has(1) || requester_.has(2));
+	/* The other handler goes on: with the open group, and with new ones. */
+	ASSERT_EQ(prepare(at(6), kVa + k4K, 3), DmaResult::Pending);
+	EXPECT_EQ(elsewhere.wait(2).requests.at(0).address, kVa + k4K);
+	EXPECT_EQ(elsewhere.answer(Answer::Success), 0);
+	EXPECT_EQ(requester_.wait(2), PageResponse::Success);
+	EXPECT_FALSE(requester_.has(1) || requester_.has(3));
 	EXPECT_EQ(before.answer(Answer::Invalid), 0);
 	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
+	EXPECT_EQ(elsewhere.answer(Answer::Invalid), 0);
+	EXPECT_EQ(requester_.wait(3), PageResponse::InvalidRequest);
+	EXPECT_EQ(before.arrived(), 1u);
 	drop(made, 5);
+	drop(other, 6);
 }
 
-/* Groups of which it never sent the end are no reason: the reset makes it forget them. */
+/* Incomplete groups do not prevent that page requests are enabled: a reset clears them. */
 TEST_F(PageRequests, AreEnabledAfterIncompleteGroups)
 {
 	wd_pgtable *made = bound(5);
@@ -681,7 +729,7 @@ TEST_F(PageRequests, AreEnabledAfterIncompleteGroups)
 	drop(made, 5);
 }
 
-/* A function that waits for answers for ever is not asked to ask again. */
+/* If a function waits for answers for ever, its page requests stay off. */
 TEST_F(PageRequests, StayOffInAFunctionThatDoesNotStop)
 {
 	first_->neverStop(true);
@@ -700,7 +748,7 @@ TEST_F(PageRequests, StayOffInAFunctionThatDoesNotStop)
 	EXPECT_TRUE(first_->priEnabled());
 }
 
-/* While it is reset a function reaches nothing, with PASID or without; attachments stay. */
+/* During its reset a function reaches nothing, with or without PASID. Attachments stay. */
 TEST_F(PageRequests, AResetBlocksTheFunction)
 {
 	FaultHandler handler(firstDev_, 5);
@@ -716,7 +764,7 @@ TEST_F(PageRequests, AResetBlocksTheFunction)
 		EXPECT_EQ(read(at(5), kVa), DmaResult::Blocked);
 		EXPECT_EQ(read(ridStream(kFirstRid), buffer.handle), DmaResult::Blocked);
 		EXPECT_FALSE(first_->atsEnabled());
-		/* Attach and detach go on, and are in effect afterwards. */
+		/* Attach and detach work during the reset, and are in effect afterwards. */
 		EXPECT_EQ(attachPasid(guest_->parent(), firstDev_, 6), 0);
 		EXPECT_EQ(read(at(6), page_), DmaResult::Blocked);
 		drop(made, 5);
@@ -756,31 +804,9 @@ TEST_F(PageRequests, HandlersComeAndGoDuringAReset)
 	drop(made, 5);
 }
 
-/* Groups that the layer answered itself are counted. */
-TEST_F(PageRequests, GroupsThatNobodyAnswers)
-{
-	const std::string limit = "/sys/module/wd_iommu/parameters/fault_response_ms";
-	FaultHandler handler(firstDev_, 5);
-	wd_pgtable *made = bound(5);
-
-	ASSERT_EQ(hostkernel::sysfsWrite(limit, "1"), 0);
-	ASSERT_EQ(prepare(at(5), kVa, 1), DmaResult::Pending);
-	EXPECT_EQ(requester_.wait(1), PageResponse::InvalidRequest);
-	EXPECT_EQ(number("page_groups_expired"), 1u);
-	EXPECT_EQ(handler.answer(Answer::Success), -ETIMEDOUT);
-	EXPECT_EQ(number("page_groups_refused"), 0u);
-	ASSERT_EQ(hostkernel::sysfsWrite(limit, "0"), 0);
-	/* One more than the function may have outstanding. */
-	for (unsigned i = 0; i <= 512; i++)
-		first_->ats().sendRaw({request(at(5), kVa, i % 512)});
-	handled(514);
-	EXPECT_EQ(handler.arrived(), 513u);
-	EXPECT_EQ(number("page_groups_refused"), 1u);
-	EXPECT_EQ(number("page_groups_expired"), 1u);
-	drop(made, 5);
-}
-
-/* The unit goes with a request unanswered. The answer finds nothing of it, nor of the function. */
+/*
+ * The unit goes while a request is open. A late answer must use neither the unit nor the function.
+ */
 TEST_F(PageRequests, AnswerAfterTheUnitIsGone)
 {
 	auto handler = std::make_unique<FaultHandler>(secondDev_, 5);
@@ -795,7 +821,7 @@ TEST_F(PageRequests, AnswerAfterTheUnitIsGone)
 	tableFree(made);
 }
 
-/* The device goes with requests on their way; its answers are dropped. */
+/* The device goes while requests are open. The answers are dropped. */
 TEST_F(PageRequests, ReleaseOfTheDevice)
 {
 	auto handler = std::make_unique<FaultHandler>(secondDev_, 5);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Sleep of the machine with its memory kept, in which the unit loses its registers and functions
- * their routing; and shutdown.
+ * Shutdown, and a sleep of the machine: memory keeps its content, but the unit loses its registers,
+ * and functions lose their routing.
  */
 #include "fixture.h"
 #include "guest.h"
@@ -26,7 +26,7 @@ class Power : public IommuTest
 protected:
 	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
 	uint32_t status() const { return static_cast<uint32_t>(unit_->barRead(0, 0x1c, 4)); }
-	/** A domain with a page at kAt, attached at PASID 5 of the first function. */
+	/** Attach a domain with a page at kAt to PASID 5 of the first function. */
 	void attach()
 	{
 		pages_ = pagesAlloc(0);
@@ -105,7 +105,7 @@ TEST_F(Power, NoFunctionIsABusMasterBeforeItsUnitTranslates)
 		function->onMaster = {};
 }
 
-/* Another system had the machine meanwhile, and the word can be written once. */
+/* Another system has routed the function meanwhile, and the routing can be written only once. */
 TEST_F(Power, AFunctionThatIsRoutedElsewhereIsNoBusMaster)
 {
 	ASSERT_EQ(
@@ -142,7 +142,7 @@ TEST_F(Power, ARefusedSleepChangesNothing)
 	dmaFree(firstDev_, buffer);
 }
 
-/* Faults are told of by the unit's messages, as before. */
+/* The unit reports faults by interrupts, as before. */
 TEST_F(Power, TheUnitsMessagesComeAgain)
 {
 	unregisterDriver();
@@ -184,6 +184,75 @@ TEST_F(Power, AShutdownLeavesNobodyABusMaster)
 		EXPECT_FALSE(function->busMaster());
 	EXPECT_FALSE(unit_->busMaster());
 	EXPECT_EQ(status() & (kTranslating | kQueueOn), 0u);
+}
+
+/** Its caches survive a new root table, so the driver has to empty them. */
+class WakeUp : public Power
+{
+protected:
+	machine::IommuCapabilities capabilities() const override
+	{
+		auto capabilities = IommuTest::capabilities();
+
+		capabilities.cap &= ~(1ULL << 63);
+		return capabilities;
+	}
+	void written(uint64_t offset, uint64_t value)
+	{
+		constexpr uint64_t kRootSet = 1u << 30;
+
+		switch (offset) {
+		case kIqa:
+			return note("queue's address");
+		case kRtaddr:
+			return note("root table's address");
+		case kPqa:
+			return note("page requests");
+		case kGcmd:
+			if (value & kRootSet)
+				note("root table");
+			else if (value & kTranslating)
+				note("translation");
+			else if (value & kQueueOn)
+				note("queue");
+		}
+	}
+	void note(const std::string &step) { steps_.push_back(step); }
+
+	static constexpr uint64_t kGcmd = 0x18, kRtaddr = 0x20, kIqa = 0x90, kPqa = 0xd0;
+	std::vector<std::string> steps_;
+};
+
+/* VTD-DRV-1, then the functions: none is a bus master before all are routed. */
+TEST_F(WakeUp, HasTheOrderOfTheStart)
+{
+	watchQueue([&](const Descriptor &descriptor) {
+		if (descriptor.type() != kWait)
+			note("flush " + std::to_string(descriptor.type()) + "." +
+			     std::to_string(descriptor.granularity()));
+	});
+	ASSERT_EQ(hostkernel::systemSleep([&] {
+			  steps_.clear();
+			  unit_->onWrite = [this](uint64_t offset, uint64_t value) {
+				  written(offset, value);
+			  };
+			  for (TestFunction *function :
+			       {first_.get(), second_.get(), noPasid_.get()}) {
+				  function->onRoute = [this] { note("route"); };
+				  function->onMaster = [this] { note("master"); };
+			  }
+		  }),
+		  0);
+	unit_->onWrite = {};
+	memory_.unwatch();
+	for (TestFunction *function : {first_.get(), second_.get(), noPasid_.get()})
+		function->onRoute = function->onMaster = {};
+	/* Flushes of all contexts, all PASID entries, and all translations. */
+	EXPECT_EQ(steps_,
+		  (std::vector<std::string>{"queue's address", "queue", "page requests",
+					    "root table's address", "root table", "flush 1.1",
+					    "flush 7.3", "flush 2.1", "translation", "route",
+					    "route", "route", "master", "master", "master"}));
 }
 
 } // namespace

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * One owner against all: requests that fault without end, a queue full of page requests, domains
- * that are attached very often. The work for such an owner is bounded.
+ * One owner tries to disturb all others: with requests that fault without end, with a queue full of
+ * page requests, with domains at very many places. The work for such an owner must be bounded.
  */
 #include "fixture.h"
 #include "guest.h"
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <map>
@@ -27,7 +28,7 @@ class Storm : public IommuTest
 {
 protected:
 	TestFunctionOptions functionOptions() const override { return {.ats = true}; }
-	/** The unit does not interrupt: the driver has masked it. */
+	/** True if the driver has masked the interrupt of register @control. */
 	bool masked(uint64_t control) const { return unit_->barRead(0, control, 4) & 1u << 31; }
 	void waitForUnmasked(uint64_t control) const
 	{
@@ -37,8 +38,8 @@ protected:
 };
 
 /*
- * An owner's requests fault in a loop: the driver does not handle each fault. Afterwards it does
- * again.
+ * An owner's requests fault in a loop, and the driver does not handle each fault. Afterwards it
+ * handles each fault again.
  */
 TEST_F(Storm, OfFaults)
 {
@@ -47,7 +48,7 @@ TEST_F(Storm, OfFaults)
 	while (!masked(kFectl) && tries++ < 2000000)
 		EXPECT_EQ(read(pasidStream(kFirstRid, 5), k4K), DmaResult::Blocked);
 	EXPECT_TRUE(masked(kFectl)) << tries;
-	/* Readers of the log are served nevertheless. */
+	/* A reader of the log gets faults nevertheless. */
 	const uint64_t before = faults();
 
 	EXPECT_GE(before, 256u);
@@ -55,13 +56,13 @@ TEST_F(Storm, OfFaults)
 	EXPECT_EQ(faults(), before + 1);
 	EXPECT_EQ(lastFault().pasid, "6");
 	waitForUnmasked(kFectl);
-	/* And once more. */
+	/* The same once more. */
 	for (tries = 0; !masked(kFectl) && tries < 2000000; tries++)
 		EXPECT_EQ(read(pasidStream(kFirstRid, 5), k4K), DmaResult::Blocked);
 	EXPECT_TRUE(masked(kFectl));
 }
 
-/* The unit goes, or sleeps, in the middle of it. */
+/* The unit goes, or sleeps, during a storm. */
 TEST_F(Storm, AndTheUnitSleeps)
 {
 	for (unsigned tries = 0; !masked(kFectl) && tries < 2000000; tries++)
@@ -73,7 +74,9 @@ TEST_F(Storm, AndTheUnitSleeps)
 	removeDevice(kUnit);
 }
 
-/* Requests above the limit of one interrupt are handled outside of it, and the unit waits. */
+/*
+ * One interrupt handles a limited number of requests. Others are handled later, and the unit waits.
+ */
 TEST_F(Storm, OfPageRequests)
 {
 	constexpr unsigned kFlood = 1000;
@@ -81,7 +84,7 @@ TEST_F(Storm, OfPageRequests)
 	Guest guest(firstDev_);
 	const uint64_t root = guest.page();
 	FaultHandler handler(firstDev_, 5, [&](const RequestGroup &) {
-		/* The interrupt's thread has handed over by then. */
+		/* After so many groups the interrupt's thread has handed the work over. */
 		if (groups++ >= 256 && !masked(kPectl))
 			unmasked++;
 		return Answer::Invalid;
@@ -134,7 +137,9 @@ TEST_F(Storm, OfWaitingForMemory)
 				std::this_thread::yield();
 			EXPECT_EQ(read(machine::ridStream(kFirstRid), 0x123456000),
 				  DmaResult::Blocked);
-			/* With ATS the function gets the refusal, and nothing is recorded. */
+			/*
+			 * With ATS the function gets the refusal itself, and no fault is recorded.
+			 */
 			before += !first_->atsEnabled();
 			EXPECT_EQ(faults(), before);
 		});
@@ -154,7 +159,7 @@ TEST_F(Storm, OfWaitingForMemory)
 	tableFree(made);
 }
 
-/* A flush drops the domain's lock now and then: no place is left out by that, or flushed twice. */
+/* A flush drops the domain's lock from time to time. It must not skip a place or flush it twice. */
 TEST_F(Storm, OfAttachments)
 {
 	constexpr uint32_t kPlaces = 200;
@@ -165,7 +170,7 @@ TEST_F(Storm, OfAttachments)
 	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
 		ASSERT_EQ(attachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid),
 			  0);
-	/* Not in the order in which they came. */
+	/* Attach some anew, so that the list is not in the order of PASIDs. */
 	for (uint32_t pasid = 1; pasid <= kPlaces; pasid += 7) {
 		detachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid);
 		ASSERT_EQ(attachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid),
@@ -181,7 +186,9 @@ TEST_F(Storm, OfAttachments)
 			told[descriptor.pasid()]++;
 		if (descriptor.type() != kIotlb)
 			continue;
-		/* The unit first: a function could ask again. */
+		/*
+		 * The unit is flushed first, else a function could get the old translation again.
+		 */
 		EXPECT_TRUE(told.empty());
 		units++;
 	}
@@ -192,6 +199,81 @@ TEST_F(Storm, OfAttachments)
 		EXPECT_EQ(times, 1u) << pasid;
 	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
 		detachPasid(guest.parent(), pasid % 3 ? firstDev_ : secondDev_, pasid);
+}
+
+/** A flush of very many places must not keep interrupts off from the first to the last. */
+class Uninterrupted : public Storm
+{
+protected:
+	/* 32 places, and their waits. */
+	static constexpr unsigned kBound = 40;
+	static constexpr uint32_t kPlaces = 1000;
+
+	/**
+	 * @return the largest number of descriptors that the unit gets while the calling thread
+	 * holds a spinlock. @flush sends at least @least descriptors.
+	 */
+	template <class Flush>
+	unsigned longest(unsigned least, Flush flush)
+	{
+		const auto caller = std::this_thread::get_id();
+		std::map<uint64_t, unsigned> sections;
+		unsigned sent = 0, most = 0;
+
+		watchQueue([&](const Descriptor &) {
+			EXPECT_EQ(std::this_thread::get_id(), caller);
+			sections[hostkernel::atomicSections()]++;
+			sent++;
+		});
+		flush();
+		memory_.unwatch();
+		EXPECT_GE(sent, least);
+		for (const auto &[section, count] : sections)
+			most = std::max(most, count);
+		return most;
+	}
+	device *at(uint32_t pasid) const { return pasid % 3 ? firstDev_ : secondDev_; }
+};
+
+/* A domain at 1,000 PASIDs of functions with ATS: each has a translation of its own. */
+TEST_F(Uninterrupted, FlushOfADomain)
+{
+	Guest guest(firstDev_);
+	const uint64_t gpa = guest.page();
+	FaultHandler one(firstDev_, kPlaces + 1), two(secondDev_, kPlaces + 1);
+
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		ASSERT_EQ(attachPasid(guest.parent(), at(pasid), pasid), 0);
+	const unsigned most =
+		longest(kPlaces, [&] { EXPECT_EQ(unmap(guest.parent(), gpa, k4K), k4K); });
+
+	EXPECT_LE(most, kBound);
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		detachPasid(guest.parent(), at(pasid), pasid);
+}
+
+/* A user-managed table at 1,000 PASIDs: the unit and the function have translations of each. */
+TEST_F(Uninterrupted, FlushOfAUserManagedTable)
+{
+	const Invalidation everything = {0, ~uint64_t{0}, 0, 0};
+	Guest guest(firstDev_);
+	const uint64_t root = guest.page();
+	FaultHandler one(firstDev_, kPlaces + 1), two(secondDev_, kPlaces + 1);
+	wd_pgtable *made = guest.table(firstDev_, root).table;
+
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		ASSERT_EQ(bindTablePasid(guest.parent(), at(pasid), made, pasid), 0);
+	const unsigned most = longest(2 * kPlaces, [&] {
+		EXPECT_EQ(invalidate(made, &everything, sizeof(everything), 1).error, 0);
+	});
+	const unsigned ofParent =
+		longest(kPlaces, [&] { EXPECT_EQ(unmap(guest.parent(), root, k4K), k4K); });
+
+	EXPECT_LE(most, kBound);
+	EXPECT_LE(ofParent, kBound);
+	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
+		unbindTablePasid(guest.parent(), at(pasid), made, pasid);
+	tableFree(made);
 }
 
 } // namespace

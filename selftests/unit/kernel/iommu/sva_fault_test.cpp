@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Page faults of bonds, with pages that never come: they are their owner's affair alone.
+ * Page faults of bonds, with pages that never come. Only their owner may have to wait.
  *
- * Mutants that these tests kill, each tried once: one workqueue for all bonds; a close that leaves
- * the group in work, or the waiting ones; a page-in that holds the mmap lock.
+ * Mutants that these tests kill, each tried once: one workqueue for all bonds; a close that does
+ * not answer the current group, or the waiting ones; a page-in that holds the mmap lock.
  */
 #include "../../../common/stuck_memory.h"
 #include "requester.h"
@@ -11,6 +11,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -36,20 +37,17 @@ protected:
 	void SetUp() override
 	{
 		IommuTest::SetUp();
-		/* However slow the machine is: nothing is answered because of the time. */
-		ASSERT_EQ(hostkernel::sysfsWrite(
-				  "/sys/module/wd_iommu/parameters/fault_response_ms", "0"),
-			  0);
+		/* No time limit for answers, so that a slow machine changes nothing. */
+		setFaultLimit(0);
 		process_.emplace();
 	}
 	void TearDown() override
 	{
 		process_.reset();
-		hostkernel::sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms",
-				       "10000");
+		setFaultLimit(kFaultLimit);
 		IommuTest::TearDown();
 	}
-	/** A request for a page that is missing. */
+	/** Send a request for a page that is missing. */
 	void ask(uint64_t address, uint64_t token, uint32_t pasid = kPasid)
 	{
 		EXPECT_EQ(agent_->prepare(pasidStream(kFirstRid, pasid), address, 8, Access::Read,
@@ -77,7 +75,7 @@ TEST_F(SvaFault, BringsPagesAndRefusesWhatIsNotThere)
 	EXPECT_EQ(asked(kPage, 2), PageResponse::InvalidRequest);
 }
 
-/* The worker waits for pages that another program delivers at some time. */
+/* The worker waits for pages that another program provides later. */
 TEST_F(SvaFault, WaitsForPagesThatComeLate)
 {
 	StuckMemory stuck(1);
@@ -118,6 +116,33 @@ TEST_F(SvaFault, PagesThatNeverComeHoldUpNobodyElse)
 	stuck.release();
 	for (unsigned i = 0; i < kStuck; i++)
 		EXPECT_EQ(requester_.wait(100 + i), PageResponse::Success);
+}
+
+/*
+ * Such pages do not use up the memory of the user's other processes either: the layer frees the
+ * groups that it has answered itself, although the worker still waits.
+ */
+TEST_F(SvaFault, PagesThatNeverComeTakeNoMemoryOfOthers)
+{
+	constexpr unsigned kPages = 200, kRounds = 3;
+	StuckMemory stuck(kPages);
+	Process other;
+	Bond bond(firstDev_, process_->mm(), kPasid, true);
+	Bond next(firstDev_, other.mm(), kPasid + 1, true);
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_EQ(next.error(), 0);
+	setFaultLimit(1);
+	for (unsigned round = 0; round < kRounds; round++) {
+		for (unsigned i = 0; i < kPages; i++)
+			ask(stuck.address() + i * kPage, 1 + round * kPages + i);
+		for (unsigned i = 0; i < kPages; i++)
+			EXPECT_EQ(requester_.wait(1 + round * kPages + i),
+				  PageResponse::InvalidRequest);
+	}
+	setFaultLimit(0);
+	EXPECT_EQ(asked(pages_.address(), kRounds * kPages + 1, kPasid + 1), PageResponse::Success);
+	stuck.release();
 }
 
 /* The end of a bond answers its faults, and the PASID is free, even if the page never comes. */
@@ -181,7 +206,7 @@ TEST_F(SvaFault, TheDriverGoesUnderAPageThatDoesNotCome)
 	}));
 }
 
-/* The process may go on, and end: its mmap lock is not held, but its memory is in use. */
+/* The process may go on, and end: the worker uses its memory, but does not hold its mmap lock. */
 TEST_F(SvaFault, TheProcessDoesNotWaitForTheDevicesPage)
 {
 	StuckMemory stuck(1);

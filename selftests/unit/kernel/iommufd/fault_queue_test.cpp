@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "fixture.h"
+#include "mock_layer.h"
 
 namespace kernel_iommufd
 {
@@ -23,7 +24,7 @@ protected:
 		EXPECT_EQ(0, device_->attachTo(nested_, 5));
 	}
 	~FaultQueueTest() override { queue_.reset(); }
-	/** The first group, which has one record. */
+	/** Read the first group, which must have one record. */
 	iommu_hwpt_pgfault readOne() const
 	{
 		iommu_hwpt_pgfault record = {};
@@ -46,7 +47,7 @@ TEST_F(KernelTest, FaultQueueAllocErrors)
 	cmd.flags = 0;
 	cmd.size = 12;
 	EXPECT_EQ(-EINVAL, iommufd.ioctl(IOMMU_FAULT_QUEUE_ALLOC, &cmd));
-	/* The answer cannot be written: no object, no file. */
+	/* The kernel cannot write its answer: it makes neither object nor file. */
 	auto *shut = reinterpret_cast<iommu_fault_alloc *>(page.data());
 	shut->size = sizeof(*shut);
 	ASSERT_EQ(0, mprotect(page.data(), kPage, PROT_READ));
@@ -117,7 +118,7 @@ TEST_F(FaultQueueTest, CookiesAreTheLowestFreeOnes)
 }
 
 /**
- * IOMMUFD-FAULT-3: the attack: read with lengths, offsets and buffers that do not fit.
+ * IOMMUFD-FAULT-3: the attack: read with wrong lengths, offsets and buffers.
  */
 TEST_F(FaultQueueTest, ReadRules)
 {
@@ -137,13 +138,13 @@ TEST_F(FaultQueueTest, ReadRules)
 	EXPECT_EQ(-EINVAL, queue_->read(records, 1));
 	EXPECT_EQ(-EFAULT, caller.read(queue_->fd(), nullptr, 80));
 	EXPECT_TRUE(queue_->readable());
-	/* The first group reaches the end of the memory; the second stays queued. */
+	/* The first group fills the buffer up to its end; the second stays queued. */
 	ASSERT_EQ(0, mprotect(memory.data() + kPage, kPage, PROT_NONE));
 	EXPECT_EQ(80, queue_->read(edge, 8));
 	EXPECT_EQ(1u, edge[0].grpid);
 	EXPECT_EQ(1u, edge[1].cookie);
 	EXPECT_EQ(-EFAULT, queue_->read(edge + 2, 1));
-	/* Half of a group can be written: none of it counts. */
+	/* Only half of a group can be written: the whole group stays queued. */
 	EXPECT_EQ(0, queue_->answer(1));
 	EXPECT_EQ(40, queue_->read(edge + 1, 1));
 	EXPECT_EQ(2u, edge[1].grpid);
@@ -213,7 +214,7 @@ TEST_F(FaultQueueTest, PollWaitsForAGroup)
 	EXPECT_EQ(0, queue_->answer(readOne().cookie));
 }
 
-/** The attack: take the group away from its waiters, again and again. */
+/** The attack: a reader whose reads fail takes the wake-ups of the others. */
 TEST_F(FaultQueueTest, AReaderThatFailsWakesTheOthers)
 {
 	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
@@ -240,7 +241,10 @@ TEST_F(FaultQueueTest, DetachAnswersWhatIsLeft)
 	const uint32_t cookie = readOne().cookie;
 	EXPECT_EQ(1u, mock_counters.faults_enabled);
 	EXPECT_EQ(0, device_->detach(5));
-	/* Delivered or queued: INVALID, and the user's answer comes too late. */
+	/*
+	 * Groups that were read and groups that were not get INVALID. The user's answer is too
+	 * late.
+	 */
 	int first = -1, third = -1;
 	EXPECT_EQ(1u, answers(1, &first));
 	EXPECT_EQ(1u, answers(3, &third));
@@ -271,7 +275,10 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	const uint32_t cookie = readOne().cookie;
 	pt = second;
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
-	/* Read before, or not yet: with the old table's queue, and with the table gone. */
+	/*
+	 * Answer groups of the old table: one was read before, the other is read now that it is
+	 * gone.
+	 */
 	EXPECT_EQ(0u, mock_nr_responses());
 	EXPECT_EQ(0, iommufd_->destroy(nested_));
 	EXPECT_EQ(0, queue_->answer(cookie));
@@ -280,14 +287,14 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	ASSERT_TRUE(queue_->readable());
 	EXPECT_EQ(0, queue_->answer(readOne().cookie));
 	EXPECT_EQ(1u, answers(2));
-	/* Later groups go to the new one. */
+	/* Later groups go to the new table's queue. */
 	EXPECT_EQ(MOCK_TAKEN, request(5, 3));
 	EXPECT_FALSE(queue_->readable());
 	EXPECT_TRUE(other.readable());
-	/* To itself: nothing changes. */
+	/* A replace by the same table changes nothing. */
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
 	EXPECT_EQ(0u, answers(3));
-	/* One that fails: nothing changes either. */
+	/* A replace that fails changes nothing either. */
 	ASSERT_EQ(0, iommufd_->nested(device_->id(), parent_, 0xa000, nested_,
 				      IOMMU_HWPT_ALLOC_PASID, queue_->id()));
 	pt = nested_;
@@ -297,7 +304,7 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	EXPECT_EQ(0xb000, mock_table_at(0, 5));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 4));
 	EXPECT_FALSE(queue_->readable());
-	/* No fault queue: page requests are refused, and so they are known to be. */
+	/* A table without fault queue: the layer answers page requests with INVALID. */
 	pt = silent;
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
 	EXPECT_EQ(MOCK_UNHANDLED, request(5, 5));
@@ -307,7 +314,7 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	EXPECT_EQ(0, device_->attach(pt, 5, true));
 	EXPECT_EQ(MOCK_TAKEN, request(5, 6));
 	EXPECT_TRUE(queue_->readable());
-	/* The end: the kernel answers groups without an answer, through three tables. */
+	/* At the end the kernel answers the open groups, which belong to three tables. */
 	EXPECT_EQ(0u, answers(3) + answers(4) + answers(6));
 	EXPECT_EQ(0, device_->detach(5));
 	for (unsigned short group : {3, 4, 6}) {
@@ -318,7 +325,7 @@ TEST_F(FaultQueueTest, ReplaceLeavesWhatIsThereToBeAnswered)
 	EXPECT_FALSE(other.readable());
 }
 
-/* From a table without a queue to one with: the device asks from now on, unless that fails. */
+/* Replace a table without queue by one with a queue: then the device may ask, unless it fails. */
 TEST_F(FaultQueueTest, ReplaceLetsADeviceAsk)
 {
 	uint32_t silent = 0, pt;
@@ -355,7 +362,7 @@ TEST_F(FaultQueueTest, KernelManagedTablesMayFaultToo)
 	EXPECT_EQ(0u, record.pasid);
 	EXPECT_EQ(0, queue_->answer(record.cookie));
 	EXPECT_EQ(0, mock_response_at(0).has_pasid);
-	/* A PASID without an attachment is not the requester id's business. */
+	/* A request at a PASID without attachment must not go to the requester id's queue. */
 	const mock_request stray = {0, 1, 9, 9, 0, 1, 1, 1};
 	EXPECT_EQ(MOCK_UNHANDLED, mock_ask(&stray));
 	EXPECT_FALSE(queue_->readable());
@@ -365,8 +372,7 @@ TEST_F(FaultQueueTest, KernelManagedTablesMayFaultToo)
 	EXPECT_EQ(0, device_->detach());
 }
 
-/** An owner that answers late gets an error, for groups that it has read and for groups that it has
- * not. */
+/** An owner that is too late gets an error, for groups that it has read and for others. */
 TEST_F(FaultQueueTest, ALateAnswer)
 {
 	ASSERT_EQ(0, wd::hostkernel::sysfsWrite("/sys/module/wd_iommu/parameters/fault_response_ms",
@@ -386,8 +392,8 @@ TEST_F(FaultQueueTest, ALateAnswer)
 }
 
 /**
- * A reader at the limit of its memory: whenever it allocates, the device asks for more pages, which
- * must not wait for the reader.
+ * A reader has no memory left. Whenever it allocates, the device asks for more pages. These
+ * requests must not wait for the reader.
  */
 TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryHoldsNobodyUp)
 {
@@ -406,7 +412,7 @@ TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryHoldsNobodyUp)
 	EXPECT_EQ(101u, records[0].grpid);
 }
 
-/** Meanwhile the group is detached with its device, and another one that is larger comes. */
+/** While a reader waits for memory, a detach takes its group away, and a larger group comes. */
 TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryFindsAnotherGroup)
 {
 	iommu_hwpt_pgfault records[4] = {};
@@ -433,7 +439,7 @@ TEST_F(FaultQueueTest, AReaderThatWaitsForMemoryFindsAnotherGroup)
 	EXPECT_EQ(-EINVAL, queue_->answer(2));
 }
 
-/** Everything is closed in every order, with faults queued and delivered. */
+/** Close everything in every order, with faults that were read and faults that were not. */
 TEST_F(FaultQueueTest, CloseInAnyOrder)
 {
 	queue_.reset();
@@ -476,7 +482,7 @@ TEST_F(FaultQueueTest, CloseInAnyOrder)
 	}
 }
 
-/** The device is gone while its faults wait: the answer goes nowhere, and nothing breaks. */
+/** The device goes while its faults wait: the answer is dropped, and nothing breaks. */
 TEST_F(FaultQueueTest, TheQueueOutlivesTheDevice)
 {
 	EXPECT_EQ(MOCK_TAKEN, request(5, 1));
@@ -490,6 +496,87 @@ TEST_F(FaultQueueTest, TheQueueOutlivesTheDevice)
 	EXPECT_EQ(0, iommufd_->destroy(nested_));
 	queue_->close();
 	EXPECT_EQ(0, iommufd_->destroy(queue_->id()));
+}
+
+namespace
+{
+
+/** A program of user @uid with shared binds of device 1, whose page requests arrive in a queue. */
+class SharedUser
+{
+public:
+	explicit SharedUser(unsigned uid) : caller_(Caller::create(uid))
+	{
+		EXPECT_EQ(0, device_.bind(iommufd_, true));
+		const auto ioas = static_cast<uint32_t>(iommufd_.allocIoas());
+		uint32_t parent = 0;
+		EXPECT_EQ(0, iommufd_.hwpt(device_.id(), ioas, kParentFlags, parent));
+		EXPECT_EQ(0, iommufd_.nested(device_.id(), parent, 0xa000, nested_,
+					     IOMMU_HWPT_ALLOC_PASID, queue_.id()));
+	}
+	void attach(unsigned pasid) { EXPECT_EQ(0, device_.attachTo(nested_, pasid)); }
+	const FaultQueue &queue() const { return queue_; }
+
+private:
+	std::shared_ptr<Caller> caller_;
+	Iommufd iommufd_{caller_};
+	MockDevice device_{1, caller_};
+	FaultQueue queue_{iommufd_};
+	uint32_t nested_ = 0;
+};
+
+} // namespace
+
+/* The attack: one user has ten tables on a device, and answers none of their page requests. */
+TEST_F(NestedTest, AUserThatAnswersNothingLeavesPageRequestsToOthers)
+{
+	mock_config.fault_credits = 512;
+	SharedUser greedy(1000), modest(1001);
+	for (unsigned pasid = 10; pasid < 20; pasid++) {
+		greedy.attach(pasid);
+		for (unsigned i = 0; i < 65; i++)
+			request(pasid, static_cast<unsigned short>(i), 1, 1);
+	}
+	const unsigned refused = mock_nr_responses();
+	modest.attach(20);
+	for (unsigned i = 0; i < 64; i++) {
+		iommu_hwpt_pgfault record = {};
+		ASSERT_EQ(MOCK_TAKEN, request(20, static_cast<unsigned short>(i), 1, 1)) << i;
+		ASSERT_EQ(40, modest.queue().read(&record, 1));
+		EXPECT_EQ(0, modest.queue().answer(record.cookie));
+	}
+	EXPECT_EQ(refused + 64, mock_nr_responses());
+}
+
+/* The attack: a device's owner reads nothing, and attaches at a new PASID after each reset. */
+TEST_F(NestedTest, AnOwnerThatReadsNothingHoldsBoundedGroupsOverResets)
+{
+	constexpr unsigned kCredits = 64, kResets = 100;
+	mock_config.fault_credits = kCredits;
+	FaultQueue queue(*iommufd_);
+	uint32_t nested = 0;
+	ASSERT_EQ(0, iommufd_->nested(device_->id(), parent_, 0xa000, nested,
+				      IOMMU_HWPT_ALLOC_PASID, queue.id()));
+	unsigned allocations = 0;
+	for (unsigned pasid = 1; pasid <= kResets; pasid++) {
+		ASSERT_EQ(0, device_->attachTo(nested, pasid));
+		wd::hostkernel::AllocationHook hook([&] { allocations++; });
+
+		for (unsigned i = 0; i < kCredits; i++)
+			request(pasid, static_cast<unsigned short>(i), 1, 0);
+		layer_reset(0);
+	}
+	EXPECT_EQ(0u, allocations) << "a page request needs no memory";
+	EXPECT_EQ(kCredits * kResets, mock_nr_responses());
+	std::vector<iommu_hwpt_pgfault> records(kCredits * kResets);
+	EXPECT_EQ(static_cast<ssize_t>(kCredits * sizeof(records[0])),
+		  queue.read(records.data(), records.size()));
+	/* An answer gives the user its credit back. */
+	EXPECT_EQ(-ECANCELED, queue.answer(records[0].cookie));
+	EXPECT_EQ(MOCK_TAKEN, request(kResets, 1, 1, 0));
+	EXPECT_EQ(MOCK_UNHANDLED, request(kResets, 2, 1, 0));
+	for (unsigned pasid = 1; pasid <= kResets; pasid++)
+		EXPECT_EQ(0, device_->detach(pasid));
 }
 
 } // namespace kernel_iommufd

@@ -269,7 +269,12 @@ void MockDevice::close()
 
 int MockDevice::bind(const Iommufd &iommufd, bool shared)
 {
-	mock_bind cmd = {iommufd.fd(), shared, 0};
+	return bindFd(iommufd.fd(), shared);
+}
+
+int MockDevice::bindFd(int iommufd, bool shared)
+{
+	mock_bind cmd = {iommufd, shared, 0};
 	const long rc = caller_->ioctl(fd_, MOCK_BIND, reinterpret_cast<uintptr_t>(&cmd));
 	if (!rc)
 		id_ = cmd.out_id;

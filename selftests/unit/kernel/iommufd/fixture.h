@@ -32,7 +32,7 @@ constexpr uint32_t kWrite = IOMMU_IOAS_MAP_WRITEABLE;
 constexpr uint32_t kFixed = IOMMU_IOAS_MAP_FIXED_IOVA;
 constexpr uint32_t kReadWrite = kRead | kWrite;
 
-/** Anonymous memory, page aligned (or more), unmapped at the end. */
+/** Anonymous memory, at least page aligned, unmapped at the end. */
 class Buffer
 {
 public:
@@ -81,7 +81,7 @@ public:
 	/** A VT-d first-stage table at @root of the parent; faults go to @fault unless it is 0. */
 	int nested(uint32_t dev, uint32_t parent, uint64_t root, uint32_t &id, uint32_t flags = 0,
 		   uint32_t fault = 0) const;
-	/** @number in and out. */
+	/** @number is input and output. */
 	int invalidate(uint32_t hwpt, const void *entries, uint32_t length, uint32_t &number,
 		       uint32_t type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1) const;
 
@@ -90,7 +90,7 @@ private:
 	int fd_;
 };
 
-/** A fault queue with its file. Closes the file at the end, the object stays. */
+/** A fault queue with its file. Its destructor closes the file; the iommufd object stays. */
 class FaultQueue
 {
 public:
@@ -102,7 +102,7 @@ public:
 	uint32_t id() const { return id_; }
 	int fd() const { return fd_; }
 	void close();
-	/** Up to @records; @return bytes or -errno. */
+	/** Read up to @number records. @return bytes or -errno. */
 	ssize_t read(iommu_hwpt_pgfault *records, size_t number) const;
 	/** 0 or -errno. */
 	int answer(uint32_t cookie, uint32_t code = IOMMUFD_PAGE_RESP_SUCCESS) const;
@@ -128,6 +128,8 @@ public:
 	unsigned index() const { return index_; }
 	uint32_t id() const { return id_; }
 	int bind(const Iommufd &iommufd, bool shared = false);
+	/** Bind to the caller's descriptor @iommufd. */
+	int bindFd(int iommufd, bool shared = false);
 	int unbind();
 	int attach(uint32_t &pt, uint32_t pasid = 0, bool replace = false);
 	int attachTo(uint32_t pt, uint32_t pasid = 0);
@@ -150,14 +152,14 @@ struct Entry {
 };
 Entry entryAt(unsigned device, uint64_t iova, unsigned pasid = 0);
 
-/** Boots before, shuts down after, and fails if anything is left. */
+/** Boots before each test, shuts down after it, and fails if anything is left. */
 class KernelTest : public ::testing::Test
 {
 protected:
 	/** @nest: the mock IOMMU has user-managed tables and page requests. */
 	explicit KernelTest(bool nest = false);
 	~KernelTest() override;
-	/** For tests that need the mock IOMMU to come up differently. */
+	/** For tests that change the configuration of the mock IOMMU. */
 	void reboot();
 	void shutdown();
 
@@ -171,7 +173,7 @@ class IoasTest : public KernelTest
 {
 protected:
 	explicit IoasTest(bool nest = false);
-	/** Attaches device 0 to the IOAS: there is a page table from now on. */
+	/** Attaches device 0 to the IOAS, which makes a page table. */
 	uint32_t attach();
 
 	std::unique_ptr<Iommufd> iommufd_ = std::make_unique<Iommufd>();
@@ -187,10 +189,10 @@ class NestedTest : public IoasTest
 {
 protected:
 	NestedTest();
-	/** A page request of device @device: all of @count pages, as one group. */
+	/** Send page requests of @device for @count pages, as one group. */
 	static mock_verdict request(unsigned pasid, unsigned short grpid, unsigned count = 1,
 				    unsigned device = 0, uint64_t address = 0x5000);
-	/** Answers that the device got so far for @grpid. */
+	/** Number of answers that the device has got for @grpid. */
 	static unsigned answers(unsigned short grpid, int *code = nullptr);
 	uint32_t parent_ = 0;
 };

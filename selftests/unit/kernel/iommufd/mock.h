@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Test modules of the hosted kernel: an IOMMU with a behaviour that a test chooses, and a driver
- * that exposes a function's binding to /dev/iommu as the file /dev/mock<device number>.
+ * Test modules of the hosted kernel: an IOMMU whose behaviour a test chooses, and a driver with a
+ * file /dev/mock<device number>, which binds a function to /dev/iommu.
  */
 #ifndef KERNEL_IOMMUFD_MOCK_H
 #define KERNEL_IOMMUFD_MOCK_H
@@ -42,7 +42,7 @@ struct mock_region {
 
 /* Set before boot, or between calls. */
 struct mock_config {
-	int enabled; /* 0: the module does nothing, VT-d may be there instead */
+	int enabled; /* 0: the module does nothing, so that VT-d can be used */
 	unsigned long pgsizes;
 	unsigned long long aperture_start, aperture_end;
 	int coherent, isolated;
@@ -50,14 +50,14 @@ struct mock_config {
 	int one_group;
 	struct mock_region regions[4];
 	unsigned int nr_regions;
-	/* Every attach to a paging domain of a device with this bit fails with -EINVAL if the
-	 * domain was made for another one. */
+	/* A device with this bit cannot be attached to a domain that was made for another device:
+	 * -EINVAL. */
 	unsigned int picky_devices;
 	/* The n-th next map operation, or attach of a paging domain, fails with -ENOSPC; 0: none.
 	 */
 	unsigned int fail_map, fail_attach;
 	unsigned int hw_info_len;
-	/* Domains made for a device serve whenever one is needed for it. */
+	/* A domain that was made for a device may be used wherever the device needs one. */
 	int serves;
 	/* User-managed tables, invalidation and page requests; chosen before boot. */
 	int nest;
@@ -75,7 +75,7 @@ struct mock_counters {
 	unsigned long syncs;
 	unsigned long domains;	/* alive */
 	unsigned long by_core;	/* paging domains that the core attached */
-	unsigned long replaced; /* attachments by others in one step */
+	unsigned long replaced; /* attachments that another one replaced in one step */
 	unsigned long tables;	/* user-managed, alive */
 	unsigned long invalidations, invalidate_calls, invalidate_all;
 	unsigned long faults_enabled; /* devices */
@@ -105,7 +105,7 @@ struct mock_request {
 	unsigned long long addr;
 	unsigned char perm; /* WD_FAULT_READ ... */
 	int last;
-	/* A device that sends page requests that it may not send. */
+	/* The device sends the request although it may not. */
 	int forced;
 };
 
@@ -117,12 +117,12 @@ enum mock_verdict {
 
 enum mock_verdict mock_ask(const struct mock_request *request);
 
-/* Answers to groups, in order. */
-/* Limits of the layer (iommu_nesting.h). */
+/* A limit of the layer (iommu_nesting.h). */
 #ifndef WD_FAULT_MAX_PARTIAL
 #define WD_FAULT_MAX_PARTIAL 1024
 #endif
 
+/* An answer to a group. */
 struct mock_response {
 	unsigned int device;
 	int has_pasid;
@@ -132,9 +132,15 @@ struct mock_response {
 };
 
 /*
- * Called before the device gets an answer, if set; it may be changed while no answer is under way.
+ * Called before the device gets an answer, if set. Change it only while no answer is on its way.
  */
 extern void (*mock_on_response)(void);
+/*
+ * Called while the layer waits for the requests that are in the queue, and before and after a table
+ * takes the place of another, if set. Change them only while nothing is attached or replaced.
+ */
+extern void (*mock_on_sync)(void);
+extern void (*mock_on_replace)(void);
 unsigned int mock_nr_responses(void);
 struct mock_response mock_response_at(unsigned int index);
 void mock_forget_responses(void);

@@ -60,7 +60,7 @@ static int mock_may_attach(struct iommu_domain *domain, struct mock_dev *mdev)
 	return 0;
 }
 
-/* The core takes the requester id, from the layer too. */
+/* The core takes the requester id, even if the layer has it. */
 static int mock_attach_dev(struct iommu_domain *domain, struct device *dev)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
@@ -415,6 +415,8 @@ static void mock_replace_abort(struct wd_new_entry *entry)
 	kfree(entry);
 }
 
+void (*mock_on_replace)(void);
+
 static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
 	struct mock_dev *mdev = entry->mdev;
@@ -423,10 +425,14 @@ static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 		mock_replace_abort(entry);
 		return false;
 	}
+	if (mock_on_replace)
+		mock_on_replace();
 	xa_store(mock_entry_place(entry), entry->pasid,
 		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
 	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
 	__atomic_fetch_add(&mock_counters.replaced, 1, __ATOMIC_RELAXED);
+	if (mock_on_replace)
+		mock_on_replace();
 	kfree(entry);
 	return true;
 }
@@ -495,7 +501,10 @@ static const struct wd_iommu_ops mock_nest_ops = {
 	.fault_credits = mock_fault_credits,
 	.faults_enable = mock_faults_enable,
 	.faults_disable = mock_faults_disable,
+	.faults_sync = mock_faults_sync,
 	.page_response = mock_page_response,
+	.reset_prepare = mock_reset,
+	.reset_done = mock_reset,
 };
 
 static struct iommu_domain *mock_find_domain(unsigned int device, unsigned int pasid)
@@ -537,7 +546,7 @@ int mock_translate(unsigned int device, unsigned int pasid, unsigned long iova,
 	return node != NULL;
 }
 
-/* The driver loses what it has there, or gets it back: the layer does not know of it. */
+/* Change the driver's attachment without the layer's knowledge. */
 void mock_put_pasid(unsigned int device, unsigned int pasid, struct iommu_domain *domain)
 {
 	struct mock_dev *mdev = mock_devs[device];

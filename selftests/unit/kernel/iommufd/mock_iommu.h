@@ -10,13 +10,13 @@
 struct mock_dev {
 	struct device *dev;
 	unsigned int index;
-	struct iommu_domain *rid; /* the core's */
+	struct iommu_domain *rid; /* of the core */
 	struct xarray pasids;	  /* the layer's domains, 0: of the requester id */
 	struct xarray tables;	  /* struct mock_pgtable, 0: of the requester id */
 	int faults;		  /* may send page requests */
 };
 
-/* Looked at by page requests without a lock. */
+/* Page requests read it without a lock. */
 void mock_set_rid(struct mock_dev *mdev, struct iommu_domain *domain);
 bool mock_fails(unsigned int *countdown);
 
@@ -33,10 +33,12 @@ int mock_cache_invalidate(struct wd_pgtable *table, u32 type, const void *entrie
 u32 mock_fault_credits(struct device *dev);
 int mock_faults_enable(struct device *dev);
 void mock_faults_disable(struct device *dev);
+void mock_faults_sync(struct device *dev);
+void mock_reset(struct device *dev);
 void mock_page_response(struct device *dev, bool has_pasid, ioasid_t pasid, u16 grpid,
 			enum wd_fault_code code);
 
-/* The page request queue: the devices, and a wait for requests in flight. */
+/* The page request queue: a device comes or goes, and a wait for requests in flight. */
 void mock_queue_open(struct mock_dev *mdev);
 void mock_queue_close(struct mock_dev *mdev);
 void mock_queue_drain(void);

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A user of the IOMMU layer, in the hands of a test. */
+/* A user of the IOMMU layer that a test controls. */
+#include <hosted/test_hooks.h>
+#include <linux/cred.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -17,7 +20,7 @@ static DEFINE_MUTEX(layer_lock);
 static LIST_HEAD(layer_groups);
 static unsigned int layer_count;
 
-/* Also of a device that has been removed: the layer must not touch it then. */
+/* Also returns a device that has been removed: the layer must not use it then. */
 static struct device *layer_dev(unsigned int device)
 {
 	return mock_last_device(device);
@@ -244,6 +247,21 @@ int layer_handle_as(unsigned int device, unsigned int pasid, enum layer_owner ow
 					       NULL);
 }
 
+int layer_handle_of(unsigned int uid, unsigned int device, unsigned int pasid,
+		    enum layer_owner owner)
+{
+	const struct cred *before = current->cred;
+	struct cred user = *before;
+	int rc;
+
+	user.uid.val = uid;
+	user.cap_effective = 0;
+	current->cred = &user;
+	rc = layer_handle_as(device, pasid, owner);
+	current->cred = before;
+	return rc;
+}
+
 void layer_unhandle(unsigned int device, unsigned int pasid)
 {
 	wd_iommu_unregister_fault_handler(layer_dev(device), pasid);
@@ -271,8 +289,12 @@ struct layer_group layer_group_at(unsigned int index)
 			found.pasid = group->pasid;
 			found.count = group->count;
 			found.grpid = group->grpid;
-			found.first = group->faults[0].addr;
-			found.last = group->faults[group->count - 1].addr;
+			found.first =
+				list_first_entry(&group->requests, struct wd_fault_request, node)
+					->fault.addr;
+			found.last =
+				list_last_entry(&group->requests, struct wd_fault_request, node)
+					->fault.addr;
 			break;
 		}
 	mutex_unlock(&layer_lock);
@@ -308,6 +330,12 @@ int layer_answer_at(unsigned int pasid, int code)
 void layer_faults_lost(unsigned int device)
 {
 	wd_iommu_faults_lost(layer_dev(device));
+}
+
+void layer_reset(unsigned int device)
+{
+	wd_iommu_reset_prepare(layer_dev(device));
+	wd_iommu_reset_done(layer_dev(device));
 }
 
 void layer_release(unsigned int device)

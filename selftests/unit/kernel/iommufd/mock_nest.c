@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * The mock IOMMU's user-managed tables and page requests. A table is a number (the address that its
- * user gave); a page request comes from a test's thread.
+ * The mock IOMMU's user-managed tables and page requests. A table is only the address that its user
+ * gave. Threads of a test send page requests.
  */
+#include <hosted/test_hooks.h>
 #include <linux/iommu.h>
 #include <linux/iommufd.h>
 #include <linux/module.h>
@@ -19,7 +20,7 @@ struct mock_pgtable {
 	u64 address;
 };
 
-/* Read: a page request is on its way from a device to the layer. */
+/* Held for reading while a page request is on its way from a device to the layer. */
 static DECLARE_RWSEM(mock_queue);
 static struct mock_dev *mock_queue_devs[32];
 static struct device *mock_last_devices[32];
@@ -144,7 +145,7 @@ void mock_queue_close(struct mock_dev *mdev)
 	up_write(&mock_queue);
 }
 
-/* The entry is gone: earlier requests have been reported when this returns. */
+/* After an entry was removed: returns when all earlier requests have been reported. */
 void mock_queue_drain(void)
 {
 	down_write(&mock_queue);
@@ -185,6 +186,18 @@ void mock_faults_disable(struct device *dev)
 	mdev->faults = 0;
 	up_write(&mock_queue);
 }
+
+void (*mock_on_sync)(void);
+
+void mock_faults_sync(struct device *dev)
+{
+	mock_queue_drain();
+	if (mock_on_sync)
+		mock_on_sync();
+}
+
+/* Nothing to do: a mock function has no state. */
+void mock_reset(struct device *dev) {}
 
 void (*mock_on_response)(void);
 

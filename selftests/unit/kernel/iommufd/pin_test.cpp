@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The memory that is pinned, the account that is charged, and that it stays the same memory. */
+/* Which memory is pinned, who is charged, and that the pinned memory stays the same. */
 #include <cerrno>
 #include <csignal>
 #include <cstring>
@@ -7,12 +7,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../../../common/stuck_memory.h"
+#include "../slow_call.h"
 #include "fixture.h"
 
 namespace kernel_iommufd
 {
 
 using wd::hostkernel::physicalMemory;
+using wd::test::KilledCall;
+using wd::test::StuckMemory;
 
 class PinTest : public KernelTest
 {
@@ -40,7 +44,7 @@ TEST_F(PinTest, PerUserLimit)
 	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
 	const auto ioas2 = static_cast<uint32_t>(second.allocIoas());
 	const auto ioas3 = static_cast<uint32_t>(third.allocIoas());
-	/* Nothing is charged before it is pinned. */
+	/* Memory is charged when it is pinned, not before. */
 	EXPECT_EQ(0, iommufd.mapFixed(ioas, memory_.address(), 8 * kPage, 0));
 	uint32_t pt = ioas;
 	EXPECT_EQ(-ENOMEM, device.attach(pt));
@@ -115,7 +119,7 @@ TEST_F(PinTest, CapabilityAtMapTimeCounts)
 	EXPECT_EQ(0u, caller->lockedPages());
 }
 
-/** The limit is that of the moment at which memory is pinned. */
+/** The limit at the moment of pinning counts. */
 TEST_F(PinTest, LimitThatChanges)
 {
 	auto caller = limited(1000, 8);
@@ -131,17 +135,17 @@ TEST_F(PinTest, LimitThatChanges)
 	caller->setMemlockLimit(9 * kPage);
 	EXPECT_EQ(0, device.attach(pt));
 	EXPECT_EQ(8u, caller->lockedPages());
-	/* Pinned memory stays when the limit is lowered, and counts. */
+	/* If the limit is lowered, pinned memory stays and still counts. */
 	caller->setMemlockLimit(4 * kPage);
 	EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, memory_.address(), kPage, 0x10000));
 	EXPECT_EQ(8u, caller->lockedPages());
 }
 
-/** Pages of the memory that are there. */
-unsigned resident(const Buffer &memory)
+/** Number of pages that are in memory. */
+unsigned resident(void *memory, size_t size)
 {
-	std::vector<unsigned char> there(memory.size() / kPage);
-	EXPECT_EQ(0, mincore(memory.data(), memory.size(), there.data()));
+	std::vector<unsigned char> there(size / kPage);
+	EXPECT_EQ(0, mincore(memory, size, there.data()));
 	unsigned count = 0;
 	for (const unsigned char page : there)
 		count += page & 1;
@@ -167,7 +171,7 @@ TEST_F(PinTest, LimitIsMetBeforePinning)
 		const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
 		ASSERT_EQ(0, device.attachTo(ioas));
 		EXPECT_EQ(-ENOMEM, iommufd.mapFixed(ioas, large.address(), large.size(), 0));
-		EXPECT_LE(resident(large), 2048u);
+		EXPECT_LE(resident(large.data(), large.size()), 2048u);
 		EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
 		EXPECT_EQ(0, iommufd.mapFixed(ioas, large.address(), 2048 * kPage, 0));
 		EXPECT_EQ(2048u, caller->lockedPages());
@@ -200,7 +204,58 @@ TEST_F(PinTest, FatalSignal)
 	EXPECT_EQ(0u, caller->pinnedPages() + caller->lockedPages());
 }
 
-/** A process that shows its memory and waits to be ended. */
+/**
+ * IOMMUFD-PIN-3: a call pins much memory of a process, and waits for its first page, which does not
+ * come. Then the process is killed. The call finishes the current batch and pins no further page.
+ */
+TEST_F(PinTest, FatalSignalMeanwhile)
+{
+	constexpr size_t kBatch = kPage / sizeof(void *), kPages = 8 * kBatch;
+
+	for (const char *call : {"map", "attach", "hwpt", "copy"}) {
+		const std::string name = call;
+		StuckMemory stuck(kPages);
+		auto victim = limited(1000, 2 * kPages);
+		Iommufd iommufd(victim);
+		MockDevice device(0, victim), other(1, victim);
+
+		ASSERT_EQ(0, madvise(stuck.as<void>(), kPages * kPage, MADV_NOHUGEPAGE));
+		ASSERT_EQ(0, device.bind(iommufd));
+		ASSERT_EQ(0, other.bind(iommufd));
+		const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+		const auto record = static_cast<uint32_t>(iommufd.allocIoas());
+		ASSERT_EQ(0, device.attachTo(ioas));
+		ASSERT_EQ(0, iommufd.mapFixed(record, stuck.address(), kPages * kPage, 0));
+		KilledCall pinner(
+			victim,
+			[&] {
+				uint32_t pt = record, hwpt = 0;
+				uint64_t iova = 0;
+
+				if (name == "map")
+					return iommufd.mapFixed(ioas, stuck.address(),
+								kPages * kPage, 0);
+				if (name == "attach")
+					return other.attach(pt);
+				if (name == "hwpt")
+					return iommufd.hwpt(other.id(), record, 0, hwpt);
+				return iommufd.copy(ioas, record, kPages * kPage, 0,
+						    kReadWrite | kFixed, iova);
+			},
+			[&] { stuck.waitTouched(); });
+
+		stuck.release();
+		EXPECT_TRUE(pinner.ends()) << name;
+		EXPECT_EQ(-EINTR, pinner.result()) << name;
+		EXPECT_LE(resident(stuck.as<void>(), kPages * kPage), kBatch) << name;
+		EXPECT_EQ(0u, victim->pinnedPages()) << name;
+		EXPECT_EQ(0u, victim->lockedPages()) << name;
+		EXPECT_EQ(0, mock_entries(0, 0)) << name;
+		EXPECT_EQ(0, iommufd.unmap(record, 0, kMax)) << name;
+	}
+}
+
+/** A process with memory at known addresses. It waits until it is killed. */
 class Child
 {
 public:
@@ -210,7 +265,7 @@ public:
 		EXPECT_EQ(0, pipe(pipes));
 		pid_ = fork();
 		if (!pid_) {
-			/* Private memory: the parent's copy differs from now on. */
+			/* The memory is private: from here on the parent has other content. */
 			memset(shared.data(), 0x5c, shared.size());
 			if (::write(pipes[1], "x", 1) != 1)
 				_exit(1);
@@ -264,7 +319,7 @@ TEST_F(PinTest, MemoryOfAnotherProcess)
 		  process_vm_writev(child.pid(), &local, 1, &far, 1, 0));
 	ASSERT_EQ(0, remote->ioctl(theirs, IOMMU_IOAS_MAP, at));
 	EXPECT_EQ(0u, remote->pinnedPages());
-	/* Pinned from here, on behalf of the child. */
+	/* This process attaches, and the child's memory is pinned. */
 	ASSERT_EQ(0, device.attachTo(ioas));
 	EXPECT_EQ(2u, remote->pinnedPages());
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
@@ -282,7 +337,7 @@ TEST_F(PinTest, MemoryOfAnotherProcess)
 	ASSERT_EQ(1, process_vm_readv(child.pid(), &local, 1, &far, 1, 0));
 	EXPECT_EQ(0x77, seen);
 
-	/* The process ends: pinned memory stays mapped, new pins find nothing. */
+	/* The child ends: pinned memory stays mapped, and new pins fail. */
 	uint32_t hwpt = 0;
 	child.end();
 	remote.reset();

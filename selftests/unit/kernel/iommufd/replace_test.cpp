@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * A function that never stops its requests, through the model of the remapping unit, while page
- * tables are attached, replaced and detached: it reaches the old table or the new one, and never
- * anything between. And the way back of a function that was owned.
+ * A function sends requests through the model of the remapping unit all the time, while page tables
+ * are attached, replaced and detached. Each request finds the old table or the new one, and never a
+ * gap. Other tests: a function that was owned is given back.
  */
 #include <algorithm>
 #include <atomic>
@@ -38,7 +38,7 @@ public:
 	}
 };
 
-/** Results of a function's requests, issued by threads of its own until stop(). */
+/** Threads that send a function's requests until stop(), and count the results. */
 class Hammer
 {
 public:
@@ -63,7 +63,7 @@ public:
 		threads_.clear();
 	}
 
-	/** @foreign: with a word that is neither. */
+	/** @foreign: requests that read neither of the two words. */
 	std::atomic<uint64_t> requests{0}, blocked{0}, through{0}, foreign{0};
 
 private:
@@ -143,8 +143,8 @@ protected:
 	/** Replaces at @pasid while requests go on. */
 	void replaceUnderLoad(uint32_t pasid);
 
-	static constexpr uint64_t kIova = 0x10000, kWord[2] = {0xaaaa, 0xbbbb};
-	/** Of changes, and requests that must have been made beside them. */
+	static constexpr uint64_t kIova = 0x10000, kWord[2] = {0xaaaa, 0xbbbb}, kFreed = 0xdead;
+	/** Number of changes, and number of requests that must have been sent meanwhile. */
 	static constexpr unsigned kRounds = 150, kRequests = 200000;
 
 	IommuUnit unit_;
@@ -158,7 +158,7 @@ protected:
 void ReplaceTest::replaceUnderLoad(uint32_t pasid)
 {
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], pasid));
-	/* Neighbours with entries in the same table. */
+	/* PASIDs next to it, with entries in the same table. */
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 61));
 	Hammer hammer(unit_, stream(pasid), kIova, kWord[0], kWord[1]),
 		neighbour(unit_, stream(61), kIova, kWord[0], kWord[0]);
@@ -170,7 +170,7 @@ void ReplaceTest::replaceUnderLoad(uint32_t pasid)
 		std::byte bytes[8];
 
 		ASSERT_EQ(0, device_->attach(pt, pasid, true));
-		/* From now on only the new one. */
+		/* From now on requests find only the new table. */
 		ASSERT_EQ(DmaResult::Ok, agent->read(stream(pasid), kIova, bytes));
 		memcpy(&word, bytes, sizeof(word));
 		ASSERT_EQ(kWord[i % 2], word);
@@ -198,29 +198,38 @@ TEST_F(ReplaceTest, NoRequestOfTheRequesterIdFindsNothing)
 }
 
 /*
- * IOMMUFD-ATTACH-7: the old table is out of reach when the call returns, so it may go, and its
- * memory.
+ * IOMMUFD-ATTACH-7: when the call returns, no request reaches the old table any more. So the table
+ * and its memory may be freed.
  */
 TEST_F(ReplaceTest, TheOldTableMayGo)
 {
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 7));
-	Hammer hammer(unit_, stream(7), kIova);
+	Hammer hammer(unit_, stream(7), kIova, kWord[0], kWord[1]);
 
-	for (unsigned i = 0; i < kRounds; i++) {
+	for (unsigned i = 0; i < kRounds / 4; i++) {
 		const auto ioas = static_cast<uint32_t>(iommufd_->allocIoas());
 		uint32_t hwpt = 0, pt;
 
+		words(1)[0] = kWord[1];
 		ASSERT_EQ(0, iommufd_->mapFixed(ioas, memory_[1].address(), kPage, kIova));
 		ASSERT_EQ(0, iommufd_->hwpt(device_->id(), ioas, IOMMU_HWPT_ALLOC_PASID, hwpt));
 		pt = hwpt;
 		ASSERT_EQ(0, device_->attach(pt, 7, true));
+		/* Some requests must find the table, or the rest of the round shows nothing. */
+		for (const uint64_t before = hammer.requests; hammer.requests < before + 10;)
+			std::this_thread::yield();
 		pt = hwpt_[0];
 		ASSERT_EQ(0, device_->attach(pt, 7, true));
 		ASSERT_EQ(0, iommufd_->destroy(hwpt));
 		ASSERT_EQ(0, iommufd_->destroy(ioas));
+		/* The memory has another use now, and no request may read that. */
+		words(1)[0] = kFreed;
+		for (const uint64_t before = hammer.requests; hammer.requests < before + 10;)
+			std::this_thread::yield();
 	}
 	hammer.stop();
 	EXPECT_EQ(0u, hammer.blocked) << "of " << hammer.requests;
+	EXPECT_EQ(0u, hammer.foreign);
 }
 
 TEST_F(ReplaceTest, OneThatFailsChangesNothing)
@@ -268,7 +277,8 @@ protected:
 		ioasOfGuest_ = static_cast<uint32_t>(iommufd_->allocIoas());
 		EXPECT_EQ(0, iommufd_->mapFixed(ioasOfGuest_, guest_.address(), guest_.size(), 0));
 		EXPECT_EQ(0, iommufd_->hwpt(device_->id(), ioasOfGuest_, kParentFlags, parent_));
-		/* Two tables with one page each, at the same address; and a page that neither has.
+		/*
+		 * Two tables with one page each at the same address, and a page that is in neither.
 		 */
 		for (unsigned i = 0; i < 2; i++) {
 			const uint64_t base = i * 5 * kPage;
@@ -289,7 +299,7 @@ protected:
 	uint32_t ioasOfGuest_ = 0, parent_ = 0, nested_[2] = {};
 };
 
-/* Memory that only the parent maps is never reached, with any change of the nested tables. */
+/* No change of the nested tables lets a request reach memory that only the parent maps. */
 TEST_F(NestedReplaceTest, TheBareParentIsNeverSeen)
 {
 	Hammer hammer(unit_, stream(), kSecretPage);
@@ -307,7 +317,7 @@ TEST_F(NestedReplaceTest, TheBareParentIsNeverSeen)
 			ASSERT_EQ(0, device_->detach());
 			continue;
 		}
-		/* All at once: closed with the table attached. */
+		/* All in one step: close the function while the table is attached. */
 		device_->close();
 		device_ = std::make_unique<MockDevice>(0);
 		ASSERT_EQ(0, device_->bind(*iommufd_));
@@ -334,7 +344,7 @@ TEST_F(NestedReplaceTest, OneGuestTableInThePlaceOfAnother)
 	}
 }
 
-/* The function is closed while allocations fail: it is given back, and can be owned again. */
+/* Allocations fail while the function is closed. It is given back, and can be owned again. */
 TEST_F(ReplaceTest, TheWayBackNeedsNoMemory)
 {
 	for (uint64_t nth = 1; nth < 30; nth++) {
@@ -361,7 +371,7 @@ protected:
 		capabilities.cap &= ~7ULL;
 		return capabilities;
 	}
-	/** Attaches tables of address spaces of their own. @return the error that ends it. */
+	/** Attaches tables, each of another address space, until an error. @return the error */
 	int fill(MockDevice &device, unsigned &attached)
 	{
 		int rc = 0;
@@ -381,7 +391,8 @@ protected:
 };
 
 /*
- * One owner has all identifiers of its share: the other one's function is given back all the same.
+ * One owner has used up its share of identifiers. The function of another owner can be given back
+ * nevertheless.
  */
 TEST_F(FewIdentifiersTest, TheWayBackNeedsNoIdentifier)
 {
@@ -409,12 +420,15 @@ TEST_F(FewIdentifiersTest, AnOwnerHasAShare)
 		return line.find("its share of 8 domain identifiers is in use") !=
 		       std::string::npos;
 	}));
-	/* The others go on: two functions' default domains, the greedy one's, one kept back. */
+	/*
+	 * In use are: two functions' default domains, the greedy owner's tables, one kept in
+	 * reserve.
+	 */
 	EXPECT_EQ(-ENOSPC, fill(*device_, second));
 	EXPECT_EQ(14u - 2 - 8 - 1, second);
 	/*
-	 * An identifier that is given back can be used again; many places of one table cost one
-	 * identifier.
+	 * An identifier can be used again after it is given back. A table costs one identifier, at
+	 * any number of places.
 	 */
 	EXPECT_EQ(0, device_->detach(100));
 	ASSERT_EQ(0, device_->attachTo(hwpt_[0], 1));
@@ -422,7 +436,9 @@ TEST_F(FewIdentifiersTest, AnOwnerHasAShare)
 		ASSERT_EQ(0, device_->attachTo(hwpt_[0], pasid));
 }
 
-/* Tables of one address space map the same: they need one identifier, and one page table. */
+/*
+ * Tables of one address space have the same mappings: they need one identifier and one page table.
+ */
 TEST_F(FewIdentifiersTest, TablesOfOneAddressSpaceCostOne)
 {
 	constexpr uint32_t kCount = 200;

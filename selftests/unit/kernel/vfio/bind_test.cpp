@@ -6,6 +6,8 @@
 #include <cstdlib>
 #include <fcntl.h>
 
+#include <gmock/gmock.h>
+
 #include <linux/iommufd.h>
 
 namespace wd::vfiotest
@@ -31,6 +33,27 @@ uint32_t makeTable(hostkernel::Caller &caller, const Space &space, const Functio
 
 } // namespace
 
+/* IOMMUFD-VFIO-6 */
+TEST_F(VfioBind, NamesAreThoseThatProgramsLookFor)
+{
+	const std::string folder =
+		"/sys/bus/pci/devices/" + std::string(hisitest::Rig::kSecond) + "/vfio-dev";
+	std::vector<std::string> names;
+	std::string number;
+
+	ASSERT_EQ(hostkernel::sysfsList(folder, names), 0);
+	ASSERT_EQ(names, std::vector<std::string>{nameOf()});
+	EXPECT_TRUE(nameOf().starts_with("vfio"));
+	EXPECT_EQ(hostkernel::sysfsRead(folder + "/" + nameOf() + "/dev", number), 0);
+	EXPECT_THAT(number, testing::MatchesRegex("[0-9]+:[0-9]+\n"));
+	FunctionFile file(caller_);
+	EXPECT_EQ(open(file), 0);
+	file.close();
+	EXPECT_EQ(give("hisi_zip"), 0);
+	EXPECT_EQ(hostkernel::sysfsList(folder, names), -ENOENT);
+	EXPECT_EQ(give("wd_vfio"), 0);
+}
+
 /* IOMMUFD-VFIO-1 */
 TEST_F(VfioBind, NothingWorksBefore)
 {
@@ -52,7 +75,7 @@ TEST_F(VfioBind, NothingWorksBefore)
 		  -EINVAL);
 }
 
-/* For UBSan: a structure need not lie where its members are aligned. */
+/* For UBSan: a user's structure may lie at any address, so its members may be unaligned. */
 TEST_F(VfioBind, ArgumentsMayLieAnywhere)
 {
 	FunctionFile file(caller_);
@@ -110,7 +133,7 @@ TEST_F(VfioBind, ArgumentsAreChecked)
 }
 
 /*
- * IOMMUFD-VFIO-1: A second process that opens the same device file must get nothing of the
+ * IOMMUFD-VFIO-1: a second process that opens the same device file must not get access to the
  * function.
  */
 TEST_F(VfioBind, OnlyOneFileOwnsTheFunction)
@@ -140,7 +163,7 @@ TEST_F(VfioBind, NeedsTheOptionWithoutInterruptRemapping)
 
 	shutdown();
 	unsetenv("WD_PARAM_iommufd_allow_unsafe_interrupts");
-	/* A parameter keeps its value from boot to boot, so say no. */
+	/* A parameter keeps its value over reboots, so set it to 0. */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "0", 1);
 	rig_.boot();
 	up_ = true;
@@ -155,8 +178,8 @@ TEST_F(VfioBind, NeedsTheOptionWithoutInterruptRemapping)
 }
 
 /*
- * IOMMUFD-VFIO-3: the answer to BIND or ATTACH goes to memory that is read-only: nothing is left
- * bound.
+ * IOMMUFD-VFIO-3: the answer to BIND or ATTACH would go to read-only memory, so the kernel undoes
+ * the call.
  */
 TEST_F(VfioBind, IsUndoneWhenTheAnswerDoesNotArrive)
 {
@@ -213,7 +236,7 @@ TEST_F(VfioBind, RequesterIdAndPasids)
 	EXPECT_EQ(file.attach(plain), 0);
 	EXPECT_EQ(file.detach(), 0);
 	EXPECT_EQ(file.attachPasid(first, 7), 0);
-	/* Left attached: closing takes care of it. */
+	/* Nothing is detached here: closing the file must do it. */
 }
 
 /* IOMMUFD-VFIO-2 */
@@ -244,7 +267,7 @@ TEST_F(VfioBind, ArgumentsOfAttachAndDetach)
 	EXPECT_EQ(file.ioctl(VFIO_DEVICE_DETACH_IOMMUFD_PT, words), -EINVAL);
 }
 
-/* Every allocation and every copy of a whole session fails once; nothing may be left of it. */
+/* Every allocation and every copy of a whole session fails once. Nothing may be left afterwards. */
 TEST_F(VfioBind, FailuresLeaveNothing)
 {
 	for (auto point : {hostkernel::FailPoint::Allocation, hostkernel::FailPoint::CopyUser}) {

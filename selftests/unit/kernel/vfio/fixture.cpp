@@ -192,7 +192,7 @@ Pages::Pages(size_t size) : size_(size)
 
 void VfioTest::SetUp()
 {
-	/* The machine's interrupts are not remapped. */
+	/* The machine does not remap interrupts. */
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	HisiTest::SetUp();
 	ASSERT_EQ(give("wd_vfio"), 0);
@@ -203,7 +203,7 @@ std::string VfioTest::nameOf(const char *address)
 {
 	std::vector<std::string> names;
 
-	hostkernel::sysfsList("/sys/bus/pci/devices/" + std::string(address) + "/wd-vfio", names);
+	hostkernel::sysfsList("/sys/bus/pci/devices/" + std::string(address) + "/vfio-dev", names);
 	return names.empty() ? "" : names.front();
 }
 

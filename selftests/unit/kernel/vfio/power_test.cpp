@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* A whole function in its owner's hands while the machine sleeps, and when it is shut down. */
+/* A program owns a whole function while the machine sleeps, and when it is shut down. */
 #include "fixture.h"
 
 #include <cerrno>
@@ -68,7 +68,7 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 	EXPECT_EQ(count, 1u);
 	close(told);
 
-	/* As after a reset, and no bus master before the owner asks for it. */
+	/* The function is as after a reset, and no bus master before the owner asks for that. */
 	EXPECT_EQ(file_->config(0x04, 2) & kMaster, 0u);
 	EXPECT_NE(zip_dump(&zip_, kArena + kOut), 0);
 	ASSERT_EQ(file_->reset(), 0);
@@ -77,10 +77,25 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 	EXPECT_GT(compress(), 0) << "what was attached is attached";
 }
 
-/* Attack: the machine sleeps under a function that nothing is attached to. */
+/* The owner's requests in flight write nothing during the machine's sleep or after it. */
+TEST_F(VfioPower, DmaHasStoppedBefore)
+{
+	ASSERT_EQ(start(), 0);
+	std::memset(arena_.memory + kIn, 'w', kSize);
+	for (unsigned i = 0; i < 32; i++)
+		zip_send(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
+	ASSERT_EQ(hostkernel::systemSleep([&] { std::memset(arena_.memory + kOut, 0x11, kSize); }),
+		  0);
+	for (size_t i = 0; i < kSize; i++)
+		ASSERT_EQ(arena_.memory[kOut + i], 0x11) << i;
+}
+
+/* Attack: the machine sleeps while the function has nothing attached. */
 TEST_F(VfioPower, NothingAttachedReachesNothing)
 {
-	/* The kernel's own address of this page, and the hardware's. */
+	/*
+	 * The address of this page without translation: in the hosted kernel that is the pointer.
+	 */
 	const uint64_t address = reinterpret_cast<uintptr_t>(arena_.memory + kOut);
 
 	ASSERT_EQ(file_->detach(), 0);

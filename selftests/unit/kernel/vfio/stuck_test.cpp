@@ -3,11 +3,14 @@
 #include "fixture.h"
 
 #include <cerrno>
+#include <functional>
 #include <thread>
+#include <vector>
 
 #include <linux/iommufd.h>
 
 #include "../../../common/stuck_memory.h"
+#include "../slow_call.h"
 
 namespace wd::vfiotest
 {
@@ -16,6 +19,8 @@ namespace
 {
 
 using test::endsBefore;
+using test::KilledCall;
+using test::SlowCall;
 using test::StuckMemory;
 
 class VfioStuck : public VfioTest
@@ -35,7 +40,7 @@ protected:
 		space_.reset();
 		VfioTest::TearDown();
 	}
-	/** @body waits for the memory; meanwhile the function goes to another driver. */
+	/** Give the function to another driver while @body waits for the memory. */
 	template <class Body>
 	void removeDuring(Body body)
 	{
@@ -93,6 +98,44 @@ TEST_F(VfioStuck, ArgumentsAndAnswers)
 	removeDuring([this] {
 		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_INFO, stuck_.as<void>()), -EINVAL);
 	});
+}
+
+/*
+ * An owner can be killed while it waits for another thread that uses its function. Each request of
+ * an owner takes the function's lock first.
+ */
+TEST_F(VfioStuck, AnOwnerThatIsKilledDoesNotWait)
+{
+	auto victim = hostkernel::Caller::create(1000);
+	FunctionFile copy(victim);
+	const int space = caller_->dupTo(space_->fd, *victim);
+	vfio_device_info info = {};
+	uint32_t table = 0, config = 0;
+
+	copy.fd = caller_->dupTo(file_->fd, *victim);
+	SlowCall first([&] {
+		uint32_t own = space_->ioas;
+
+		return file_->attachPasid(own, 1);
+	});
+	info.argsz = sizeof(info);
+	for (const auto &request : std::vector<std::function<long()>>{
+		     [&] { return copy.bind(space); },
+		     [&] { return copy.attach(table); },
+		     [&] { return copy.detach(); },
+		     [&] { return copy.reset(); },
+		     [&] { return copy.ioctl(VFIO_DEVICE_GET_INFO, &info); },
+		     [&] { return copy.read(VFIO_PCI_CONFIG_REGION_INDEX, 0, &config, 4); },
+	     }) {
+		KilledCall call(victim, request);
+		const bool ended = call.ends();
+
+		EXPECT_TRUE(ended);
+		if (!ended)
+			first.release();
+		EXPECT_EQ(call.result(), -EINTR);
+	}
+	EXPECT_EQ(first.result(), -EINVAL) << "an IOAS has no table for a PASID of its own";
 }
 
 } // namespace

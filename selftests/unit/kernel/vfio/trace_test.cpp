@@ -26,6 +26,7 @@ TEST_F(Traced, AnOwnershipLeavesLines)
 		EXPECT_EQ(file.attach(table), -ENOENT);
 		EXPECT_EQ(file.reset(), 0);
 		EXPECT_EQ(file.detach(), 0);
+		EXPECT_EQ(file.detach(), 0) << "nothing is attached, so nothing happens";
 	}
 	EXPECT_EQ(file_.count("wd_vfio:wd_vfio_bind", dev + " ret=0"), 1u);
 	EXPECT_EQ(file_.count("wd_vfio:wd_vfio_attach", dev + " pasid=0 pt=[0-9]+ ret=0"), 1u);

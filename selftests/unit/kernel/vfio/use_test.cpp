@@ -18,7 +18,7 @@ namespace
 
 constexpr uint64_t kArena = 0x10000000, kOther = 0x40000000;
 constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize, kBack = kOut + kSize;
-/* In BAR4: doorbell words of queue 1; the first word is unused. */
+/* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
 constexpr uint64_t kUnused = 0x12000;
 constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
 
@@ -30,7 +30,7 @@ public:
 	~Counter() { close(fd); }
 	Counter(const Counter &) = delete;
 	Counter &operator=(const Counter &) = delete;
-	/** Its count, after waiting for the first event if there is none yet. */
+	/** Wait for an event if there is none yet. @return the count. */
 	uint64_t take(int timeoutMs = 20000)
 	{
 		pollfd wait = {fd, POLLIN, 0};
@@ -61,7 +61,7 @@ protected:
 		space_.reset();
 		VfioTest::TearDown();
 	}
-	/** The device as after power-on, and its driver in user space started. */
+	/** Reset the device as at power on, and start its driver in user space. */
 	int start()
 	{
 		const zip_registers registers = file_->registers();
@@ -96,14 +96,13 @@ TEST_F(VfioUse, CompressesAtItsRequesterId)
 	EXPECT_EQ(std::memcmp(arena_.memory + kBack, arena_.memory + kIn, kSize), 0);
 }
 
-/* The owner points the function at memory of others: never attached, or no longer.
- */
+/* Attack: the owner lets the function use memory that was never attached, or no longer is. */
 TEST_F(VfioUse, ReachesOnlyWhatIsAttached)
 {
 	ASSERT_EQ(start(), 0);
 	EXPECT_EQ(zip_dump(&zip_, kArena + kOut), 0);
 	EXPECT_EQ(zip_dump(&zip_, kOther), -EIO) << "nothing is mapped there";
-	/* The address that the kernel itself would use for this page. */
+	/* The address that the kernel would use for this page. */
 	EXPECT_EQ(zip_dump(&zip_, reinterpret_cast<uintptr_t>(arena_.memory)), -EIO);
 	ASSERT_EQ(file_->detach(), 0);
 	std::memset(arena_.memory, 0x5a, ZIP_MEMORY);
@@ -171,8 +170,9 @@ TEST_F(VfioUse, SoftwareFiresInterrupts)
 	}
 }
 
-/* Hostile SET_IRQS: lengths that wrap, indices that are not there, descriptors of something else.
- * (IOMMUFD-VFIO-5)
+/*
+ * IOMMUFD-VFIO-5: hostile SET_IRQS: lengths that wrap around, indices that do not exist,
+ * descriptors that are no eventfds.
  */
 TEST_F(VfioUse, BadInterruptRequests)
 {
@@ -226,6 +226,31 @@ TEST_F(VfioUse, BadInterruptRequests)
 	EXPECT_EQ(file_->trigger(kMsixIndex, 1, 1), -EINVAL);
 }
 
+/* A part of a mapping is unmapped; the kernel faults the pages of the rest in again. */
+TEST_F(VfioUse, PartsOfAMappingKeepTheirPages)
+{
+	constexpr size_t kPages = 5;
+	void *address;
+
+	ASSERT_EQ(start(), 0);
+	ASSERT_EQ(file_->map(4, kUnused, kPages * kPage, &address), 0);
+	auto *bytes = static_cast<uint8_t *>(address);
+
+	ASSERT_EQ(file_->unmap(bytes, kPage), 0);
+	ASSERT_EQ(file_->unmap(bytes + 2 * kPage, kPage), 0);
+	for (size_t page : {size_t{1}, size_t{3}, size_t{4}}) {
+		auto *word = reinterpret_cast<volatile uint64_t *>(bytes + page * kPage);
+		uint64_t seen = 0;
+
+		*word = page;
+		EXPECT_EQ(file_->read(4, kUnused + page * kPage, &seen, sizeof(seen)), 8);
+		EXPECT_EQ(seen, page);
+		*word = 0;
+	}
+	EXPECT_EQ(file_->unmap(bytes + kPage, kPage), 0);
+	EXPECT_EQ(file_->unmap(bytes + 3 * kPage, 2 * kPage), 0);
+}
+
 TEST_F(VfioUse, ResetForgetsWhatTheDeviceWasTold)
 {
 	void *address;
@@ -244,7 +269,7 @@ TEST_F(VfioUse, ResetForgetsWhatTheDeviceWasTold)
 	EXPECT_GT(compress(), 0);
 }
 
-/* The driver is taken away under a program that has everything of the function in use. */
+/* The driver is taken away while a program uses everything of the function. */
 TEST_F(VfioUse, LosesEverythingWhenTheDriverGoes)
 {
 	Counter request, message;
@@ -351,7 +376,7 @@ TEST_F(VfioUse, AllAtOnce)
 		thread.join();
 }
 
-/* For TSan: the driver leaves while threads are about to find out. */
+/* For TSan: the driver leaves while threads use the function. */
 TEST_F(VfioUse, GoesWhileItIsUsed)
 {
 	std::vector<std::thread> threads;

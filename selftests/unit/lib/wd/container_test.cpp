@@ -2,6 +2,7 @@
 /* zlib and gzip headers: RFC 1950, RFC 1952; whole, in pieces, and malformed. */
 #include <cstring>
 #include <gtest/gtest.h>
+#include <map>
 #include <string>
 #include <vector>
 #include <zlib.h>
@@ -19,7 +20,7 @@ std::span<const std::byte> bytes(const std::string &text)
 	return std::as_bytes(std::span(text.data(), text.size()));
 }
 
-/** Feed in pieces of @piece bytes. @return bytes eaten */
+/** Feed in pieces of @piece bytes. @return bytes taken */
 size_t feed(HeaderParser &parser, const std::string &text, size_t piece)
 {
 	size_t used = 0;
@@ -40,7 +41,7 @@ std::string gzipHeader(uint8_t flags)
 	return header;
 }
 
-/** A header with every optional field, and a right CRC. */
+/** A header with every optional field, and a correct CRC. */
 std::string fullHeader()
 {
 	std::string header = gzipHeader(0x1f);
@@ -141,7 +142,10 @@ TEST(Container, MalformedHeadersAreRefused)
 		EXPECT_STRNE(parser.error(), "");
 		EXPECT_EQ(parser.feed(bytes(text)), 0u) << "eats after an error";
 	}
-	/* Check bits, method, window, preset dictionary (with right check bits). */
+	/*
+	 * Wrong check bits, method, window; a preset dictionary. The last two have correct check
+	 * bits.
+	 */
 	for (const char *text : {"\x78\x9d", "\x79\x9c", "\x88\x1c", "\x78\xbb"}) {
 		HeaderParser parser(Algorithm::Zlib);
 		feed(parser, text, 64);
@@ -149,20 +153,35 @@ TEST(Container, MalformedHeadersAreRefused)
 	}
 }
 
-/* Hostile: any bytes at all; the parser must end or ask for more, and not read past its input. */
+/* Random bytes: the parser must end or ask for more, and must not read beyond its input. */
 TEST(Container, RandomBytes)
 {
 	uint32_t seed = 12345;
+	std::map<State, unsigned> ends;
 	for (int round = 0; round < 20000; round++) {
 		std::string text = gzipHeader(static_cast<uint8_t>(round & 0x1f));
 		for (int i = 0; i < 40; i++)
 			text += static_cast<char>((seed = seed * 1664525 + 1013904223) >> 24);
 		HeaderParser parser(Algorithm::Gzip);
-		EXPECT_LE(parser.feed(bytes(text)), text.size());
+		const size_t used = parser.feed(bytes(text));
+		ends[parser.state()]++;
+		EXPECT_EQ(parser.state() == State::Error, *parser.error() != 0);
+		if (parser.state() == State::More) {
+			ASSERT_EQ(used, text.size());
+		} else {
+			ASSERT_LE(used, text.size());
+			EXPECT_EQ(parser.feed(bytes(text)), 0u) << "what follows is not its own";
+		}
+		/* Pieces change nothing. */
+		HeaderParser pieces(Algorithm::Gzip);
+		EXPECT_EQ(feed(pieces, text, 1 + round % 7), used);
+		EXPECT_EQ(pieces.state(), parser.state());
 	}
+	for (const State state : {State::More, State::Done, State::Error})
+		EXPECT_GT(ends[state], 100u);
 }
 
-/* ZIP-STREAM-3: an end without input is software's: final block and trailer. */
+/* ZIP-STREAM-3: without further input software ends a stream: final block and trailer. */
 TEST(Container, FinishOfAnEmptyStream)
 {
 	for (auto [algorithm, windowBits] :
@@ -177,7 +196,7 @@ TEST(Container, FinishOfAnEmptyStream)
 /* ZIP-STREAM-3 */
 TEST(Container, FinishAfterData)
 {
-	/* A stored block of three bytes that is not the last one, then software's end. */
+	/* A stored block of three bytes that is not the last one, then the end by software. */
 	const std::string block("\0\3\0\xfc\xff"
 				"abc",
 				8);

@@ -77,7 +77,7 @@ TEST(Discovery, OptionalAttributesMayBeAbsent)
 	EXPECT_FALSE(topology.accelerators()[0].doorbellWords);
 }
 
-/* Malformed attributes: the device is skipped with the reason, the others stay usable. */
+/* A device with malformed attributes is skipped, with the reason. The others stay usable. */
 TEST(Discovery, MalformedDevicesAreSkippedWithAReason)
 {
 	const std::pair<const char *, const char *> bad[] = {
@@ -189,24 +189,25 @@ TEST(Discovery, NodesThatTheMachineDoesNotHave)
 	}
 }
 
-/*
- * An accelerator that its driver did not take, or that another driver took, is named with the
- * reason.
- */
+/* An accelerator without a driver, or with another one, is listed with the reason. */
 TEST(Discovery, AcceleratorsWithoutADriver)
 {
 	FakeHost host;
 	const std::string bus = "/sys/bus/pci/devices/";
-	for (const char *address : {"0000:75:00.0", "0000:b5:00.0", "0000:00:02.0"}) {
+	for (const char *address :
+	     {"0000:75:00.0", "0000:b5:00.0", "0000:00:02.0", "0000:b6:00.0"}) {
 		host.sysfs[bus + address + "/vendor"] = "0x19e5";
 		host.sysfs[bus + address + "/device"] = "0xa250";
 	}
 	host.sysfs[bus + "0000:00:02.0/device"] = "0x1dd0";
 	host.sysfs[bus + "0000:b5:00.0/uacce/hisi_zip-0/api"] = "x";
+	host.links[bus + "0000:b6:00.0/driver"] = "/sys/bus/pci/drivers/vfio-pci";
 	const Topology topology = Topology::discover(host);
-	ASSERT_EQ(topology.skipped().size(), 1u);
+	ASSERT_EQ(topology.skipped().size(), 2u);
 	EXPECT_EQ(topology.skipped()[0].name, "0000:75:00.0");
 	EXPECT_NE(topology.skipped()[0].reason.find("no driver"), std::string::npos);
+	EXPECT_EQ(topology.skipped()[1].name, "0000:b6:00.0");
+	EXPECT_EQ(topology.skipped()[1].reason, "driver vfio-pci has it");
 }
 
 TEST(Discovery, FullAndIsolatedDevicesAreNotNearest)
@@ -232,7 +233,7 @@ TEST(Discovery, UnknownNameListsTheKnownOnes)
 	codeAndText([&] { availableQueues(host, "hisi_zip-9"); }, ENODEV);
 }
 
-/* Distances are listed for the nodes that there are: numbers may have gaps. */
+/* The kernel lists distances of existing nodes only: their numbers may have gaps. */
 TEST(Discovery, NodesWithGaps)
 {
 	FakeHost host;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Host made of a map of sysfs texts and one device, whose "engine" copies its input. The device
- * keeps to the protocol until a test tells it not to: tests of hostile devices do so.
+ * A Host made of a map of sysfs texts and one device, which copies its input as "compression". The
+ * device follows the protocol, unless a test of hostile devices changes that.
  */
 #pragma once
 
@@ -47,7 +47,7 @@ public:
 	/** Called with the completed SQE and CQE just before they are published. */
 	std::function<void(zip::Sqe &, Cqe &)> tamper;
 	/*
-	 * If set, the device is of another kind: the function that completes a descriptor, and its
+	 * If set, the device is of another kind: this completes a descriptor of descriptorSize
 	 * bytes.
 	 */
 	std::function<void(std::byte *descriptor, Cqe &)> engine;
@@ -63,11 +63,11 @@ public:
 
 	void reset() { head_ = cqTail_ = 0, phase_ = 1; }
 
-	/** Run up to @limit requests that were rung. @return requests completed */
+	/** Run up to @limit requests whose doorbell was rung. @return requests completed */
 	unsigned run(unsigned limit = ~0u)
 	{
 		unsigned done = 0;
-		/* In architected mode a CQ doorbell overwrites the word: remember the SQ's. */
+		/* In architected mode a CQ doorbell overwrites the word, so keep the SQ's value. */
 		if (words || ((load(mmio + 0x1000) >> 12) & 0xf) == 0)
 			seenTail_ = tail();
 		for (; done < limit && head_ != seenTail_; done++)
@@ -151,7 +151,9 @@ class FakeHost final : public Host
 {
 public:
 	std::map<std::string, std::string> sysfs = goodSysfs();
-	/** Attributes that are there, for others. */
+	std::map<std::string, std::string> links = {
+		{"/sys/class/uacce/hisi_zip-0/device", "/sys/devices/pci0000:00/0000:75:00.0"}};
+	/** Attributes that exist but cannot be read. */
 	std::set<std::string> forbidden;
 	std::map<std::string, int> openErrors;	  /**< path -> -errno */
 	std::map<unsigned long, int> ioctlErrors; /**< request -> -errno */
@@ -171,6 +173,7 @@ public:
 	std::function<long(unsigned long request, void *argument)> onIommu;
 	std::function<ssize_t(void *buffer, size_t count)> onRead;
 	std::function<ssize_t(const void *buffer, size_t count)> onWrite;
+	std::function<int(const std::string &path, const std::string &value)> onSysfsWrite;
 
 	~FakeHost() override
 	{
@@ -263,9 +266,9 @@ public:
 		out = it->second;
 		return 0;
 	}
-	int sysfsWrite(const std::string &, const std::string &) noexcept override
+	int sysfsWrite(const std::string &path, const std::string &value) noexcept override
 	{
-		return -EACCES;
+		return onSysfsWrite ? onSysfsWrite(path, value) : -EACCES;
 	}
 	int sysfsList(const std::string &path, std::vector<std::string> &out) noexcept override
 	{
@@ -282,9 +285,10 @@ public:
 	}
 	int sysfsResolve(const std::string &path, std::string &out) noexcept override
 	{
-		if (path != "/sys/class/uacce/hisi_zip-0/device")
+		const auto it = links.find(path);
+		if (it == links.end())
 			return -ENOENT;
-		out = "/sys/devices/pci0000:00/0000:75:00.0";
+		out = it->second;
 		return 0;
 	}
 	int currentNode() noexcept override { return node; }

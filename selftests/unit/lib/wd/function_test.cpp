@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* wd::Function on the hosted machine: the second accelerator, whole. */
+/* wd::Function on the hosted machine, with the whole second accelerator. */
 #include <cstdlib>
 #include <cstring>
 #include <functional>
@@ -42,6 +42,24 @@ protected:
 			return error.error();
 		}
 		return 0;
+	}
+
+	/** What the list says about the function. */
+	PciFunctionInfo info() const
+	{
+		for (const auto &function : listFunctions(*host_))
+			if (function.address == address_)
+				return function;
+		ADD_FAILURE() << address_ << " is not listed";
+		return {};
+	}
+	std::string override() const
+	{
+		std::string text;
+		EXPECT_EQ(host_->sysfsRead("/sys/bus/pci/devices/" + address_ + "/driver_override",
+					   text),
+			  0);
+		return text;
 	}
 
 	std::shared_ptr<HostedHost> host_;
@@ -119,13 +137,48 @@ TEST_F(FunctionTest, TakenUsedAndGivenBack)
 TEST_F(FunctionTest, ErrorsSayWhatIsMissing)
 {
 	EXPECT_EQ(errorOf([&] { takeFunction(*host_, "0000:ff:1f.7"); }), ENOENT);
-	EXPECT_EQ(errorOf([&] { Function(*host_, "wdvfio7"); }), ENOENT);
+	EXPECT_EQ(errorOf([&] { Function(*host_, "vfio7"); }), ENOENT);
 	ASSERT_EQ(takeFunction(*host_, address_), "hisi_zip");
 	EXPECT_EQ(takeFunction(*host_, address_), "wd_vfio") << "it has it already";
-	Function function(*host_, "wdvfio0");
+	Function function(*host_, "vfio0");
 	uint32_t word;
 	EXPECT_EQ(errorOf([&] { function.read(2, 0, &word, 4); }), EINVAL) << "not bound";
 	EXPECT_EQ(errorOf([&] { function.reset(); }), EINVAL);
 	giveFunctionBack(*host_, address_, "");
 	EXPECT_EQ(errorOf([&] { function.reset(); }), ENODEV);
+}
+
+TEST_F(FunctionTest, ListsWhoHasAFunction)
+{
+	PciFunctionInfo function = info();
+	EXPECT_EQ(function.vendor, 0x19e5);
+	EXPECT_EQ(function.device, 0xa250);
+	EXPECT_EQ(function.driver, "hisi_zip");
+	EXPECT_EQ(function.file, "");
+	EXPECT_EQ(function.accelerators, std::vector<std::string>{"hisi_zip-1"});
+	takeFunction(*host_, address_);
+	function = info();
+	EXPECT_EQ(function.driver, "wd_vfio");
+	EXPECT_EQ(function.file, "/dev/vfio/devices/vfio0");
+	EXPECT_TRUE(function.accelerators.empty());
+	EXPECT_EQ(releaseFunction(*host_, address_), "hisi_zip");
+	EXPECT_EQ(info().driver, "hisi_zip");
+	EXPECT_EQ(override(), "(null)");
+	EXPECT_EQ(errorOf([&] { releaseFunction(*host_, address_); }), EINVAL);
+	EXPECT_EQ(errorOf([&] { releaseFunction(*host_, "0000:ff:1f.7"); }), ENOENT);
+	EXPECT_EQ(errorOf([&] { releaseFunction(*host_, "../../pci/devices/" + address_); }),
+		  ENOENT);
+}
+
+/* The unit itself is such a function. */
+TEST_F(FunctionTest, OneThatNoIommuTranslatesForKeepsItsDriver)
+{
+	std::string path;
+	ASSERT_EQ(host_->sysfsResolve("/sys/class/iommu/wd-iommu0/device", path), 0);
+	address_ = path.substr(path.rfind('/') + 1);
+	EXPECT_EQ(errorOf([&] { takeFunction(*host_, address_); }), ENODEV);
+	EXPECT_EQ(override(), "(null)");
+	EXPECT_EQ(host_->sysfsResolve("/sys/bus/pci/drivers/wd_iommu/" + address_, path), 0);
+	for (const auto &function : listFunctions(*host_))
+		EXPECT_NE(function.address, address_);
 }

@@ -17,7 +17,7 @@ using namespace wd;
 namespace
 {
 
-/** A folder that goes away again. */
+/** A folder that is removed at the end. */
 class NativeHostTest : public ::testing::Test
 {
 protected:
@@ -138,6 +138,10 @@ TEST(HostChoice, OurDriverIsRecognisedByItsFlag)
 	EXPECT_FALSE(hasOurDriver(host));
 	host.sysfs["/sys/class/uacce/hisi_zip-0/flags"] = "rubbish";
 	EXPECT_FALSE(hasOurDriver(host));
+	/* All accelerators may belong to programs. */
+	host.sysfs["/sys/bus/pci/drivers/wd_vfio/bind"] = "";
+	EXPECT_TRUE(hasOurDriver(host));
+	host.sysfs.erase("/sys/bus/pci/drivers/wd_vfio/bind");
 	host.sysfs["/sys/class/uacce/hisi_zip-0/flags"] = "257";
 	EXPECT_TRUE(hasOurDriver(host));
 	host.openErrors["/dev/iommu"] = -EACCES;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The library over the whole hosted stack: kernel, IOMMU, accelerator, engine. */
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <memory>
+#include <optional>
 #include <random>
 #include <thread>
 #include <vector>
@@ -22,7 +26,7 @@ namespace
 
 using Bytes = std::vector<std::byte>;
 
-/** Boots for each test, and requires a shutdown without leftovers. */
+/** Boots for each test, and expects that nothing is left at the shutdown. */
 class HostedTest : public ::testing::Test
 {
 protected:
@@ -85,7 +89,7 @@ int windowBits(zip::Algorithm algorithm)
 						    : 31;
 }
 
-/** zlib's opinion of a complete stream. */
+/** Decompress a complete stream with zlib. */
 Bytes inflateAll(zip::Algorithm algorithm, std::span<const std::byte> in, size_t size)
 {
 	Bytes out(size + 1);
@@ -114,7 +118,7 @@ ZipSessionOptions sessionOptions(zip::Algorithm algorithm, zip::Direction direct
 	return options;
 }
 
-/** One block through one lane. */
+/** Send one block through one lane. @return its output. */
 Bytes through(ZipLane &lane, std::span<const std::byte> in, zip::Status *status = nullptr)
 {
 	const auto slot = lane.acquire();
@@ -165,7 +169,7 @@ TEST_F(HostedTest, OneHostedKernelPerProcess)
 	EXPECT_EQ(wd_host_open("hosted", nullptr, &handle), -EBUSY);
 }
 
-/* No code would see the doorbells: a queue would wait for ever. */
+/* No code would see writes of trapped doorbells, and a queue would wait for ever. */
 TEST(HostedMachine, TrappedDoorbellsAreRefused)
 {
 	machine::MachineDescription description = machine::MachineDescription::preset("two-socket");
@@ -182,7 +186,7 @@ TEST(HostedMachine, TrappedDoorbellsAreRefused)
 			<< error.line();
 		EXPECT_NE(error.line().find("virtual machine"), std::string::npos);
 	}
-	/* The next one can boot. */
+	/* Afterwards another host can boot. */
 	HostedHost host(machine::MachineDescription::preset("two-socket"));
 
 	EXPECT_EQ(describe(host.shutdown()), "");
@@ -258,7 +262,7 @@ TEST_F(HostedTest, OutputTooSmall)
 	EXPECT_EQ(status, zip::Status::OutputTooSmall);
 }
 
-/* Several lanes by several threads, more requests than slots. */
+/* Several threads use several lanes, with more requests than slots. */
 TEST_F(HostedTest, LanesInThreads)
 {
 	ZipSessionOptions options =
@@ -457,7 +461,7 @@ TEST_F(HostedTest, UnmappedMemoryFailsTheRequest)
 	std::free(memory);
 }
 
-/* Closing with requests in flight, in every order of the objects that the classes allow. */
+/* Close a session whose lane is full of requests in flight. */
 TEST_F(HostedTest, CloseWithRequestsInFlight)
 {
 	for (int round = 0; round < 10; round++) {
@@ -468,6 +472,53 @@ TEST_F(HostedTest, CloseWithRequestsInFlight)
 		while (const auto slot = lane.acquire())
 			ASSERT_EQ(lane.submit(*slot, 1 << 20), QueueStatus::Ok);
 	}
+}
+
+/*
+ * The same with the parts of a session, in each order in which they can go before their Iommufd. No
+ * request writes to its memory after that.
+ */
+TEST_F(HostedTest, CloseInAnyOrderWithRequestsInFlight)
+{
+	constexpr size_t kInput = 1 << 18, kSize = 2 * kInput;
+	struct Free {
+		void operator()(std::byte *memory) const { std::free(memory); }
+	};
+	std::vector<std::unique_ptr<std::byte, Free>> used;
+	std::array<unsigned, 3> order{0, 1, 2};
+
+	do {
+		used.emplace_back(static_cast<std::byte *>(std::aligned_alloc(4096, kSize)));
+		std::byte *memory = used.back().get();
+		const Bytes input = noise(kInput);
+		Iommufd iommufd(*host_);
+		std::optional<Ioas> ioas(iommufd.allocIoas());
+		std::optional<ZipQueue> queue(std::in_place, *host_, device());
+		std::optional<Hwpt> hwpt(iommufd.allocHwpt(*ioas, queue->bind(iommufd)));
+		zip::Request request;
+
+		std::copy(input.begin(), input.end(), memory);
+		queue->attach(*hwpt);
+		queue->start(zip::Direction::Compress);
+		request.source = ioas->map(memory, kInput, DmaAccess::Read);
+		request.destination = ioas->map(memory + kInput, kInput, DmaAccess::ReadWrite);
+		request.sourceLength = request.destinationLength = kInput;
+		for (unsigned i = 0; i < 4; i++)
+			ASSERT_EQ(queue->trySend(request), QueueStatus::Ok);
+		for (const unsigned part : order) {
+			if (part == 0)
+				queue.reset();
+			else if (part == 1)
+				hwpt.reset();
+			else
+				ioas.reset();
+		}
+		std::memset(memory, 0x5a, kSize);
+	} while (std::next_permutation(order.begin(), order.end()));
+	EXPECT_EQ(used.size(), 6u);
+	for (const auto &memory : used)
+		EXPECT_TRUE(std::all_of(memory.get(), memory.get() + kSize,
+					[](std::byte byte) { return byte == std::byte{0x5a}; }));
 }
 
 TEST_F(HostedTest, WaitSleepsUntilTheInterrupt)
@@ -498,7 +549,7 @@ TEST_F(HostedTest, FurtherCallers)
 				     4096),
 			  text(4096));
 	}
-	/* A caller that goes away with everything open. */
+	/* A caller ends while everything is open. */
 	const int fd = caller->open(device().devicePath, O_RDWR);
 	EXPECT_GE(fd, 0);
 	caller.reset();
@@ -598,7 +649,7 @@ TEST_F(HostedTest, StreamsInPartsOfManySizes)
 	}
 }
 
-/* Bytes after a stream are not the stream's: consumed ends with its last byte. */
+/* "consumed" does not count bytes after the end of the stream. */
 TEST_F(HostedTest, ConsumedEndsWithTheStream)
 {
 	for (const char *name : {"zlib", "gzip", "deflate"}) {
@@ -674,7 +725,7 @@ TEST_F(HostedTest, SeveralRequestsInFlightByTheCApi)
 		EXPECT_EQ(requests[i].consumed, 8192u);
 		EXPECT_GT(requests[i].produced, 0u);
 	}
-	/* A buffer that is not shared: an error status, and the process lives. */
+	/* A buffer that is not shared gives an error status and does not end the process. */
 	std::vector<unsigned char> stranger(8192);
 	requests[0].src = stranger.data();
 	ASSERT_EQ(wd_zip_run(&q, &requests[0], 5000), 0);
@@ -710,7 +761,7 @@ TEST_F(HostedTest, SharedAddressSpaceOfTwoDevices)
 	std::free(memory);
 }
 
-/* No address space, no sharing: plain pointers, if the device is in that mode. */
+/* In mode "sva" plain pointers work, without an address space and without sharing. */
 TEST_F(HostedTest, SharedAddressesInCpp)
 {
 	const Accelerator &a = device();
@@ -760,7 +811,7 @@ TEST_F(HostedTest, SharedAddressesInC)
 	EXPECT_EQ(inflateAll(zip::Algorithm::Deflate, {out.data(), r.produced}, in.size()), in);
 	wd_release_queue(&q);
 
-	/* The device that the C interface takes is the nearest one, as ours. */
+	/* The C interface takes the nearest device, which is that of device(). */
 	const std::string path = device().sysfsPath + "/dma_mode";
 	std::snprintf(q.dev_path, sizeof(q.dev_path), "%s", device().devicePath.c_str());
 	EXPECT_EQ(host_->sysfsWrite(path, "pinned"), 0);

@@ -53,21 +53,17 @@ struct bus_attribute {
 WD_BEGIN_DECLS
 int __must_check bus_register(struct bus_type *bus);
 void bus_unregister(struct bus_type *bus);
-int __must_check bus_rescan_devices(struct bus_type *bus);
 int bus_for_each_dev(struct bus_type *bus, struct device *start, void *data,
 		     int (*fn)(struct device *dev, void *data));
-/* With a reference. */
+/* Returns a device with a reference, or NULL. */
 struct device *bus_find_device(struct bus_type *bus, struct device *start, const void *data,
 			       int (*match)(struct device *dev, const void *data));
 struct device *bus_find_device_by_name(struct bus_type *bus, struct device *start,
 				       const char *name);
-int bus_for_each_drv(struct bus_type *bus, struct device_driver *start, void *data,
-		     int (*fn)(struct device_driver *drv, void *data));
 int bus_register_notifier(struct bus_type *bus, struct notifier_block *nb);
 int bus_unregister_notifier(struct bus_type *bus, struct notifier_block *nb);
 int device_match_name(struct device *dev, const void *name);
 int device_match_devt(struct device *dev, const void *devt);
-int device_match_any(struct device *dev, const void *unused);
 WD_END_DECLS
 
 #endif /* _DEVICE_BUS_H_ */

@@ -41,19 +41,13 @@ struct driver_attribute {
 	ssize_t (*show)(struct device_driver *driver, char *buf);
 	ssize_t (*store)(struct device_driver *driver, const char *buf, size_t count);
 };
-#define DRIVER_ATTR_RW(_name) struct driver_attribute driver_attr_##_name = __ATTR_RW(_name)
-#define DRIVER_ATTR_RO(_name) struct driver_attribute driver_attr_##_name = __ATTR_RO(_name)
-#define DRIVER_ATTR_WO(_name) struct driver_attribute driver_attr_##_name = __ATTR_WO(_name)
 
 WD_BEGIN_DECLS
 int __must_check driver_register(struct device_driver *drv);
 void driver_unregister(struct device_driver *drv);
 int __must_check driver_attach(struct device_driver *drv);
 struct device_driver *driver_find(const char *name, struct bus_type *bus);
-int driver_for_each_device(struct device_driver *drv, struct device *start, void *data,
-			   int (*fn)(struct device *dev, void *data));
 int __must_check driver_create_file(struct device_driver *drv, const struct driver_attribute *attr);
-void driver_remove_file(struct device_driver *drv, const struct driver_attribute *attr);
 WD_END_DECLS
 
 #endif /* _DEVICE_DRIVER_H_ */

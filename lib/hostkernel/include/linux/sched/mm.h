@@ -9,7 +9,6 @@ WD_BEGIN_DECLS
 void __mmdrop(struct mm_struct *mm);
 void mmput(struct mm_struct *mm);
 void mmput_async(struct mm_struct *mm);
-struct mm_struct *get_task_mm(struct task_struct *task);
 WD_END_DECLS
 
 static inline void mmgrab(struct mm_struct *mm)
@@ -23,24 +22,9 @@ static inline void mmdrop(struct mm_struct *mm)
 		__mmdrop(mm);
 }
 
-static inline void mmget(struct mm_struct *mm)
-{
-	atomic_inc(&mm->mm_users);
-}
-
 static inline bool mmget_not_zero(struct mm_struct *mm)
 {
 	return atomic_inc_not_zero(&mm->mm_users);
-}
-
-static inline unsigned int memalloc_nofs_save(void)
-{
-	return 0;
-}
-
-static inline void memalloc_nofs_restore(unsigned int flags)
-{
-	(void)flags;
 }
 
 #endif /* _LINUX_SCHED_MM_H */

@@ -16,10 +16,7 @@ static inline unsigned long rlimit(unsigned int limit)
 	return task_rlimit(get_current(), limit);
 }
 
-/*
- * There is one signal, Caller::kill(). Code that checks for it sees it; it wakes no sleeping
- * thread.
- */
+/* The only signal is Caller::kill(). It wakes no sleeping thread; code sees it when it looks. */
 static inline int fatal_signal_pending(struct task_struct *task)
 {
 	return READ_ONCE(task->signal->wd_killed);
@@ -28,11 +25,6 @@ static inline int fatal_signal_pending(struct task_struct *task)
 static inline int signal_pending(struct task_struct *task)
 {
 	return fatal_signal_pending(task);
-}
-
-static inline bool thread_group_leader(struct task_struct *task)
-{
-	return task->group_leader == task;
 }
 
 #endif /* _LINUX_SCHED_SIGNAL_H */

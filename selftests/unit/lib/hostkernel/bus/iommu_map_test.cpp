@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * Splitting by page size, errors and holes of map and unmap. No kernel is needed: a domain is
- * enough.
+ * Splitting by page size, errors and holes of map and unmap. The tests need a domain, but no booted
+ * kernel.
  */
 #include "toy_iommu.h"
+#include <hosted/test_hooks.h>
 
 #include <gtest/gtest.h>
 
@@ -114,7 +115,7 @@ TEST_F(IommuMapTest, FailureUndoesWhatWasMapped)
 	toy_.failMapAfter = 4;
 	EXPECT_EQ(iommu_map(domain_, 0x10000, 0x1000, 8 * k4K, kRw), -ENOMEM);
 	EXPECT_TRUE(toyDomain(domain_)->pages.empty());
-	/* In the second run. */
+	/* Fail in the second run of pages. */
 	toy_.failMapAfter = 3;
 	EXPECT_EQ(iommu_map(domain_, k2M - 2 * k4K, k2M - 2 * k4K, 2 * k4K + k2M, kRw), -ENOMEM);
 	EXPECT_TRUE(toyDomain(domain_)->pages.empty());
@@ -164,41 +165,6 @@ TEST_F(IommuMapTest, FastUnmapLeavesTheSyncToTheCaller)
 	/* Even an empty unmap syncs. */
 	EXPECT_EQ(iommu_unmap(domain_, 0x10000, k4K), 0u);
 	EXPECT_EQ(toy_.syncs, 2u);
-}
-
-/* LINUX-MAP-7 */
-TEST_F(IommuMapTest, GatherSyncsDisjointPages)
-{
-	iommu_iotlb_gather gather;
-
-	iommu_iotlb_gather_init(&gather);
-	EXPECT_FALSE(iommu_iotlb_gather_is_disjoint(&gather, 0x5000, k4K)) << "empty";
-	iommu_iotlb_gather_add_page(domain_, &gather, 0x5000, k4K);
-	iommu_iotlb_gather_add_page(domain_, &gather, 0x6000, k4K);
-	iommu_iotlb_gather_add_page(domain_, &gather, 0x4000, k4K);
-	EXPECT_EQ(toy_.syncs, 0u) << "they touch";
-	iommu_iotlb_gather_add_page(domain_, &gather, 0x8000, k4K);
-	EXPECT_EQ(toy_.syncs, 1u);
-	EXPECT_EQ(gather.start, 0x8000u);
-	iommu_iotlb_gather_add_page(domain_, &gather, 0x200000, k2M);
-	EXPECT_EQ(toy_.syncs, 2u) << "another page size";
-}
-
-/* LINUX-MAP-9 */
-TEST_F(IommuMapTest, ScatterListsMergeNeighbours)
-{
-	scatterlist list[3];
-
-	sg_init_table(list, 3);
-	sg_set_page(&list[0], phys_to_page(0x10000), k4K, 0);
-	sg_set_page(&list[1], phys_to_page(0x11000), k4K, 0);
-	sg_set_page(&list[2], phys_to_page(0x20000), 2 * k4K, 0);
-	EXPECT_EQ(iommu_map_sg(domain_, 0x100000, list, 3, kRw), ssize_t{4 * k4K});
-	EXPECT_EQ(takeRuns(), (Runs{{k4K, 2}, {k4K, 2}}));
-	EXPECT_EQ(iommu_iova_to_phys(domain_, 0x103000), 0x21000u);
-	toy_.failMapAfter = 3;
-	EXPECT_EQ(iommu_map_sg(domain_, 0x200000, list, 3, kRw), -ENOMEM);
-	EXPECT_EQ(iommu_iova_to_phys(domain_, 0x200000), 0u);
 }
 
 } // namespace

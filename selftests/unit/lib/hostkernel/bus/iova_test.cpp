@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <hosted/test_hooks.h>
 #include <linux/iova.h>
 
 #include <mutex>
@@ -48,7 +49,7 @@ TEST_F(IovaTest, SkipsReservedRanges)
 {
 	ASSERT_NE(reserve_iova(&domain_, kTop - 4, kTop), nullptr);
 	EXPECT_EQ(alloc_iova_fast(&domain_, 1, kTop, false), kTop - 5);
-	/* An overlap is united; a part of a reservation gives the whole one. */
+	/* Overlapping reservations are merged. A reservation inside another one gives that. */
 	iova *wide = reserve_iova(&domain_, kTop - 100, kTop - 3);
 
 	ASSERT_NE(wide, nullptr);
@@ -102,7 +103,7 @@ TEST_F(IovaTest, RandomAllocationsNeverOverlap)
 	}
 	for (unsigned long pfn : live)
 		free_iova(&domain_, pfn);
-	/* Everything coalesced again. */
+	/* All free ranges are merged again. */
 	EXPECT_NE(alloc_iova(&domain_, limit, limit, false), nullptr);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_function.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/interrupt.h>
 #include <linux/pci.h>
 #include <linux/spinlock.h>
@@ -187,7 +188,7 @@ TEST_F(IrqTest, SignalDoesNotWaitForTheHandler)
 	for (int i = 0; i < 1000; i++)
 		first.raise(0);
 	counter_.block = false;
-	/* Interrupts that came meanwhile are one more interrupt. */
+	/* All interrupts that came meanwhile cause one more run. */
 	EXPECT_TRUE(eventually([&] { return counter_.threaded == 2; }));
 	free_irq(irq(0), &counter_);
 	EXPECT_EQ(counter_.hard, 2u);

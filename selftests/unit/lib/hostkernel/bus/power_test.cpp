@@ -6,8 +6,10 @@
 #include <string>
 #include <thread>
 
+#include <hosted/test_hooks.h>
 #include <linux/pci.h>
 #include <linux/pm.h>
+#include <linux/workqueue.h>
 
 #include "../../../../common/asleep.h"
 
@@ -16,7 +18,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-/* A driver that writes down which callback of which function ran: "s0" = suspend of function 0. */
+/* A driver that records its callbacks in their order: "s0" = suspend of function 0. */
 struct Diary {
 	static inline std::string lines;
 	static inline int answer;
@@ -97,7 +99,7 @@ TEST_F(PowerTest, ALinkMakesTheConsumerSleepFirst)
 	ASSERT_TRUE(device_link_add(&dev_[0]->dev, &dev_[1]->dev, DL_FLAG_STATELESS));
 	ASSERT_EQ(systemSleep(), 0);
 	EXPECT_EQ(Diary::lines, "s0 s1 n0 n1 N1 N0 S1 S0 ");
-	/* Not both ways. */
+	/* Links must not form a circle. */
 	EXPECT_FALSE(device_link_add(&dev_[1]->dev, &dev_[0]->dev, DL_FLAG_STATELESS));
 	device_link_remove(&dev_[0]->dev, &dev_[1]->dev);
 	ASSERT_TRUE(device_link_add(&dev_[1]->dev, &dev_[0]->dev, DL_FLAG_STATELESS));
@@ -170,7 +172,7 @@ TEST_F(PowerTest, MessagesComeAgain)
 	pci_free_irq_vectors(dev_[0]);
 }
 
-/* A caller outside of the kernel when the machine falls asleep enters when it is awake again. */
+/* A caller that enters the kernel during the sleep waits until the machine is awake again. */
 TEST_F(PowerTest, UsersStandStill)
 {
 	std::atomic<pid_t> entering{0};
@@ -191,6 +193,49 @@ TEST_F(PowerTest, UsersStandStill)
 		  0);
 	user.join();
 	EXPECT_TRUE(done);
+}
+
+/* Work for a freezable queue. */
+struct Item {
+	work_struct work;
+	pid_t sleeper;
+	std::atomic<bool> running{false}, ended{false};
+
+	explicit Item(pid_t thread) : sleeper(thread)
+	{
+		INIT_WORK(&work, [](work_struct *entry) {
+			auto *item = container_of(entry, Item, work);
+
+			item->running = true;
+			if (item->sleeper)
+				wd::test::untilAsleep(item->sleeper);
+			item->ended = true;
+		});
+	}
+};
+
+TEST_F(PowerTest, FreezableWorkStandsStill)
+{
+	Item item(0);
+
+	ASSERT_EQ(systemSleep([&] {
+			  EXPECT_TRUE(queue_work(system_freezable_wq, &item.work));
+			  wd::test::settle();
+			  EXPECT_FALSE(item.running);
+		  }),
+		  0);
+	flush_work(&item.work);
+	EXPECT_TRUE(item.ended);
+}
+
+TEST_F(PowerTest, ASleepWaitsForFreezableWork)
+{
+	Item item(gettid());
+
+	queue_work(system_freezable_wq, &item.work);
+	while (!item.running)
+		std::this_thread::yield();
+	ASSERT_EQ(systemSleep([&] { EXPECT_TRUE(item.ended); }), 0);
 }
 
 } // namespace

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "toy_iommu.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/dma-map-ops.h>
 #include <linux/platform_device.h>
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Event counters of programs: accepted descriptors, their callers, and that no call waits. */
+/* Eventfds of programs: which descriptors are accepted, whose they are, and that no call waits. */
 #include <fcntl.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,7 +31,7 @@ protected:
 		test::unregisterDevice();
 		BootedTest::TearDown();
 	}
-	/** A signal on behalf of @caller to descriptor @number. */
+	/** Signal descriptor @number of @caller. */
 	static long signal(Caller &caller, int number)
 	{
 		const int fd = caller.open("/dev/hktest", O_RDWR);
@@ -52,8 +53,8 @@ TEST_F(EventfdTest, CountsForTheProgram)
 {
 	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-	EXPECT_EQ(signal(*caller_, fd), 1);
-	EXPECT_EQ(signal(*caller_, fd), 1);
+	EXPECT_EQ(signal(*caller_, fd), 0);
+	EXPECT_EQ(signal(*caller_, fd), 0);
 	EXPECT_EQ(take(fd), 2u);
 	close(fd);
 }
@@ -65,13 +66,13 @@ TEST_F(EventfdTest, OutlivesTheDescriptor)
 
 	ASSERT_FALSE(IS_ERR(ctx));
 	close(fd);
-	EXPECT_EQ(eventfd_signal(ctx, 3), 3u);
+	eventfd_signal(ctx, 3);
 	EXPECT_EQ(take(copy), 3u);
 	eventfd_ctx_put(ctx);
 	close(copy);
 }
 
-/* A program names a descriptor of another kind: the kernel must not write to it. */
+/* A program gives a descriptor of another kind: the kernel must not write to it. */
 TEST_F(EventfdTest, TakesNothingElse)
 {
 	int ends[2];
@@ -86,7 +87,19 @@ TEST_F(EventfdTest, TakesNothingElse)
 	close(ends[1]);
 }
 
-/* A program that fills its counter, in blocking mode, to hold up an interrupt thread. */
+/* Whether this host has asynchronous I/O; see eventfd_signal(). */
+bool hostSignals()
+{
+	unsigned long context = 0;
+
+	return !syscall(SYS_io_setup, 1, &context) && !syscall(SYS_io_destroy, context);
+}
+
+/*
+ * Attack: a program fills its counter, in blocking mode, so that an interrupt thread waits in
+ * write(2). It may do so at any moment, so the kernel must not write: what it adds goes beyond the
+ * largest value that a program can write.
+ */
 TEST_F(EventfdTest, AFullCounterHoldsNobodyUp)
 {
 	const int fd = eventfd(0, EFD_CLOEXEC);
@@ -94,8 +107,10 @@ TEST_F(EventfdTest, AFullCounterHoldsNobodyUp)
 
 	ASSERT_EQ(write(fd, &most, sizeof(most)), ssize_t{sizeof(most)});
 	EXPECT_EQ(signal(*caller_, fd), 0);
-	EXPECT_EQ(take(fd), most);
-	EXPECT_EQ(signal(*caller_, fd), 1);
+	EXPECT_EQ(signal(*caller_, fd), 0);
+	EXPECT_EQ(take(fd), hostSignals() ? UINT64_MAX : most);
+	EXPECT_EQ(signal(*caller_, fd), 0);
+	EXPECT_EQ(take(fd), 1u);
 	close(fd);
 }
 
@@ -115,12 +130,15 @@ TEST_F(EventfdTest, RemoteCallersNameTheirOwn)
 		_exit(read(go[0], &byte, 1) != 0);
 	}
 	close(go[0]);
-	/* The child has @number; here that is a pipe now, which must not be touched. */
+	/*
+	 * The child has the eventfd at @number. Here it is a pipe now, and nobody may write to
+	 * that.
+	 */
 	ASSERT_EQ(dup2(go[1], number), number);
 	{
 		auto remote = Caller::remote(child, 0);
 
-		EXPECT_EQ(signal(*remote, number), 1);
+		EXPECT_EQ(signal(*remote, number), 0);
 		EXPECT_EQ(signal(*remote, 1 << 19), -EBADF);
 	}
 	EXPECT_EQ(take(theirs), 1u);

@@ -23,7 +23,7 @@ namespace
 
 constexpr size_t kPage = 4096;
 
-/** Two pages of memory, and after them one that no thread can access or map. */
+/** Two pages of memory, and after them a page without access. */
 class Hole
 {
 public:
@@ -58,7 +58,7 @@ TEST(Physical, AccessesOfHolesFailAndNothingElse)
 	EXPECT_TRUE(memory.read(end - 64, data, 64));
 	EXPECT_FALSE(memory.read(end - 63, data, 64));
 	EXPECT_FALSE(memory.write(end - 1, data, 2));
-	EXPECT_EQ(hole.end()[-1], data[0]); /* the prefix is written */
+	EXPECT_EQ(hole.end()[-1], data[0]); /* the bytes before the hole are written */
 	std::vector<char> large(3 * kPage);
 	EXPECT_FALSE(memory.read(pa, large.data(), large.size()));
 	EXPECT_EQ(large[0], 7);
@@ -170,7 +170,7 @@ TEST_F(MemoryTest, PagesAreZeroedAndHaveAddresses)
 TEST(PagesDeath, SecondFreeWarns)
 {
 	GTEST_FLAG_SET(death_test_style, "threadsafe");
-	unsigned long page = __get_free_page(GFP_KERNEL);
+	unsigned long page = get_zeroed_page(GFP_KERNEL);
 	EXPECT_DEATH((free_page(page), free_page(page)), "not allocated");
 	free_page(page);
 }
@@ -181,7 +181,9 @@ TEST_F(MemoryTest, UserCopiesFaultCleanly)
 	EXPECT_EQ(call(test::kCopy, &request), 0);
 	EXPECT_EQ(request.value, 42u);
 	Hole hole;
-	/* The attacker's struct, or its buffer, ends in a hole, is the zero page, or kernel-like.
+	/*
+	 * Attack: the struct, or its buffer, ends in a hole, is in the zero page, or looks like an
+	 * address of the kernel.
 	 */
 	EXPECT_EQ(call(test::kCopy, hole.end() - 8), -EFAULT);
 	EXPECT_EQ(call(test::kCopy, nullptr), -EFAULT);
@@ -208,11 +210,11 @@ TEST_F(MemoryTest, StructsOfOtherSizes)
 {
 	uint64_t request[4] = {16, 7, 0, 0};
 	EXPECT_EQ(call(test::kStruct, request), 7);
-	request[0] = 8; /* older user: the rest is 0 */
+	request[0] = 8; /* an older program: the kernel takes the rest as 0 */
 	EXPECT_EQ(call(test::kStruct, request), 0);
-	request[0] = 32; /* newer user, new fields unused */
+	request[0] = 32; /* a newer program, which does not use the new fields */
 	EXPECT_EQ(call(test::kStruct, request), 7);
-	request[3] = 1; /* newer user asks for an unknown extension */
+	request[3] = 1; /* a newer program uses a field that the kernel does not know */
 	EXPECT_EQ(call(test::kStruct, request), -E2BIG);
 	request[0] = ~0ull;
 	request[3] = 0;
@@ -232,7 +234,7 @@ TEST_F(MemoryTest, EveryAllocationMayFail)
 	}
 	failNth(FailPoint::Allocation, 0);
 	EXPECT_EQ(call(test::kAllocate, nullptr), 0);
-	/* Threads that do not work for a caller are left alone. */
+	/* Failures hit only threads that work for a caller. */
 	failNth(FailPoint::Allocation, 1);
 	void *p = kmalloc(8, GFP_KERNEL);
 	EXPECT_NE(p, nullptr);
@@ -262,7 +264,7 @@ TEST_F(MemoryTest, AThreadAsksForItsOwnFailures)
 	EXPECT_EQ(caller_->pwrite(fd, "2", 1, 0), 1);
 	std::thread([&] { EXPECT_EQ(call(test::kAllocate, nullptr), 0); }).join();
 	EXPECT_EQ(caller_->pread(fd, text, sizeof(text), 0), 2);
-	EXPECT_STREQ(text, "2\n"); /* and the read itself was the first request */
+	EXPECT_STREQ(text, "2\n"); /* the read itself was the first request */
 	EXPECT_EQ(call(test::kAllocate, nullptr), -ENOMEM);
 	EXPECT_EQ(caller_->pread(fd, text, sizeof(text), 0), 2);
 	EXPECT_STREQ(text, "0\n");

@@ -77,7 +77,7 @@ TEST_F(PinTest, StopsAtTheFirstPageThatIsNotThere)
 	EXPECT_EQ(pin(memory_, 8, false), 5);
 	unpin();
 	EXPECT_EQ(pin(memory_ + 2 * kPage, 1, true), -EFAULT);
-	/* Addresses that are none. */
+	/* Invalid addresses. */
 	EXPECT_EQ(pin(nullptr, 1, false), -EFAULT);
 	EXPECT_EQ(pin(reinterpret_cast<void *>(1ul << 47), 1, false), -EFAULT);
 	EXPECT_EQ(pin(reinterpret_cast<void *>(~0ul), 4, true), -EFAULT);
@@ -90,7 +90,7 @@ TEST_F(PinTest, WritePinMakesAPrivateCopy)
 	auto *copy = static_cast<char *>(
 		mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0));
 	EXPECT_EQ(pin(copy, 1, true), 1);
-	/* A write to the file no longer shows: the page is the process's own, as DMA needs it. */
+	/* The pin has copied the page, so a later write to the file does not show. */
 	ASSERT_EQ(pwrite(fd, "x", 1, 0), 1);
 	EXPECT_EQ(copy[0], 0);
 	unpin();
@@ -118,30 +118,18 @@ TEST_F(PinTest, InjectedFailure)
 TEST_F(PinTest, ExitUnpins)
 {
 	EXPECT_EQ(pin(memory_, 8, true), 8);
-	caller_.reset(); /* TearDown requires that nothing is pinned */
+	caller_.reset(); /* TearDown expects that nothing is pinned */
 }
 
-TEST_F(PinTest, MemlockLimit)
-{
-	caller_->setMemlockLimit(10 * kPage);
-	EXPECT_EQ(caller_->ioctl(fd_, test::kLock, 10), 0);
-	EXPECT_EQ(caller_->lockedPages(), 10u);
-	EXPECT_EQ(caller_->ioctl(fd_, test::kLock, 1), -ENOMEM);
-	caller_->setCapability(Capability::IpcLock, true);
-	EXPECT_EQ(caller_->ioctl(fd_, test::kLock, 1), 0);
-	EXPECT_EQ(caller_->ioctl(fd_, test::kUnlock, 11), 0);
-	EXPECT_EQ(caller_->lockedPages(), 0u);
-	caller_->setCapability(Capability::IpcLock, false);
-	EXPECT_EQ(caller_->ioctl(fd_, test::kLock, 11), -ENOMEM);
-}
-
-/** A child with pages at addresses of its own choice; it waits to be killed. */
+/** A child with its own pages. It waits until it is killed. */
 class Child
 {
 public:
 	Child()
 	{
-		/* Mapped before the fork, written after: same address, other content. */
+		/*
+		 * Map before fork(), write afterwards: parent and child have other content there.
+		 */
 		shared_ = static_cast<char *>(mmap(nullptr, 4 * kPage, PROT_READ | PROT_WRITE,
 						   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 		int ends[2];
@@ -226,7 +214,7 @@ TEST_F(PinTest, RemotePagesHaveTheMmIdAboveBit47)
 	EXPECT_FALSE(memory.store((id << 47) | (base + kPage), 8, 1));
 	unpin();
 	caller_.reset();
-	EXPECT_FALSE(memory.load((id << 47) | base, 1, value)); /* the id is gone with the mm */
+	EXPECT_FALSE(memory.load((id << 47) | base, 1, value)); /* the id ends with the mm */
 }
 
 TEST_F(PinTest, ADeadProcessHasNoMemory)

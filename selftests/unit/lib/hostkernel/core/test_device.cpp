@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "test_device.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/anon_inodes.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/eventfd.h>
+#include <linux/file.h>
 #include <linux/miscdevice.h>
 #include <linux/mm.h>
 #include <linux/poll.h>
@@ -78,7 +80,8 @@ long copy(unsigned long arg)
 		if (copy_to_user(u64_to_user_ptr(request.buffer), fill, sizeof(fill)))
 			return -EFAULT;
 	}
-	return put_user(request.value + 1, &user->value);
+	request.value++;
+	return copy_to_user(&user->value, &request.value, sizeof(request.value)) ? -EFAULT : 0;
 }
 
 long pin(Context *context, unsigned long arg)
@@ -134,19 +137,22 @@ long signalCounter(int fd)
 	eventfd_ctx *ctx = eventfd_ctx_fdget(fd);
 	if (IS_ERR(ctx))
 		return PTR_ERR(ctx);
-	auto added = static_cast<long>(eventfd_signal(ctx, 1));
+	eventfd_signal(ctx, 1);
 	eventfd_ctx_put(ctx);
-	return added;
+	return 0;
 }
 
 long readString(unsigned long arg)
 {
-	char *text = strndup_user(reinterpret_cast<const char *>(arg), 16);
-	if (IS_ERR(text))
-		return PTR_ERR(text);
-	long length = static_cast<long>(strlen(text));
-	kfree(text);
-	return length;
+	auto *text = reinterpret_cast<char *>(arg);
+	for (long length = 0; length < 16; length++) {
+		char letter;
+		if (get_user(letter, text + length))
+			return -EFAULT;
+		if (!letter)
+			return length;
+	}
+	return -EINVAL;
 }
 
 long readStruct(unsigned long arg)
@@ -165,7 +171,7 @@ __poll_t poll(file *filp, poll_table *pt)
 	return context->ready ? EPOLLIN | EPOLLRDNORM : 0;
 }
 
-/* Waits that may be endless. */
+/* Touches user memory once, which may wait for ever. */
 long touchOnce(const Touch &touch)
 {
 	char byte;
@@ -175,10 +181,11 @@ long touchOnce(const Touch &touch)
 		return copy_from_user(&byte, reinterpret_cast<void *>(touch.address), 1) ? -EFAULT
 											 : 0;
 	long pinned = get_current()->mm->mmap_lock.active
-			      ? pin_user_pages(touch.address, 1, FOLL_LONGTERM, &page, nullptr)
+			      ? pin_user_pages_remote(get_current()->mm, touch.address, 1,
+						      FOLL_LONGTERM, &page, nullptr, nullptr)
 			      : pin_user_pages_fast(touch.address, 1, FOLL_LONGTERM, &page);
 	if (pinned == 1)
-		unpin_user_page(page);
+		unpin_user_pages(&page, 1);
 	return pinned == 1 ? 0 : -EFAULT;
 }
 
@@ -221,7 +228,7 @@ long touchLocked(unsigned long arg)
 		mmap_read_unlock(mm);
 		break;
 	}
-	/* All is given back. */
+	/* All locks are released, so one more touch must be right. */
 	touch.lock = Lock::None;
 	return ret ? ret : touchOnce(touch);
 }
@@ -233,13 +240,18 @@ int mmap(file *, vm_area_struct *vma)
 	static const vm_operations_struct ops = [] {
 		vm_operations_struct o{};
 		o.close = [](vm_area_struct *) { closedMappings++; };
+		o.fault = [](vm_fault *fault) {
+			return vmf_insert_pfn(fault->vma, fault->address,
+					      PHYS_PFN(page_to_phys(virt_to_page(
+						      reinterpret_cast<void *>(sharedPage)))));
+		};
 		return o;
 	}();
 	if (vma->vm_pgoff)
 		return -EINVAL;
 	vma->vm_ops = &ops;
-	return remap_pfn_range(vma, vma->vm_start, PHYS_PFN(__pa(sharedPage)),
-			       vma->vm_end - vma->vm_start, vma->vm_page_prot);
+	vma->vm_flags |= VM_PFNMAP;
+	return 0;
 }
 
 ssize_t read(file *, char *buf, size_t count, loff_t *pos)
@@ -247,7 +259,7 @@ ssize_t read(file *, char *buf, size_t count, loff_t *pos)
 	return simple_read_from_buffer(buf, count, pos, "hello", 5);
 }
 
-/* Accepted where the text is, and forgotten. */
+/* Accepts the text and ignores it. */
 ssize_t write(file *, const char *, size_t count, loff_t *pos)
 {
 	if (*pos >= 5)
@@ -287,10 +299,6 @@ long ioctl(file *filp, unsigned cmd, unsigned long arg)
 	case kUnpin:
 		unpin(context);
 		return 0;
-	case kLock:
-		return account_locked_vm(get_current()->mm, arg, true);
-	case kUnlock:
-		return account_locked_vm(get_current()->mm, arg, false);
 	case kAllocate:
 		return allocate();
 	case kReady:
@@ -302,9 +310,16 @@ long ioctl(file *filp, unsigned cmd, unsigned long arg)
 		if (!inner)
 			return -ENOMEM;
 		init_waitqueue_head(&inner->wq);
-		int fd = anon_inode_getfd("hktest", &fops, inner, O_RDWR);
-		if (fd < 0)
+		int fd = get_unused_fd_flags(O_RDWR);
+		::file *anonymous =
+			fd < 0 ? nullptr : anon_inode_getfile("hktest", &fops, inner, O_RDWR);
+		if (!anonymous || IS_ERR(anonymous)) {
+			if (fd >= 0)
+				put_unused_fd(fd);
 			kfree(inner);
+			return fd < 0 ? fd : PTR_ERR(anonymous);
+		}
+		fd_install(fd, anonymous);
 		return fd;
 	}
 	case kRevoke:

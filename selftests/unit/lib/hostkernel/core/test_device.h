@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A driver for tests: /dev/hktest. Its ioctls do one kernel thing each, on behalf of the caller.
+ * A driver for tests: /dev/hktest. Each of its ioctls calls one function of the kernel for the
+ * caller.
  */
 #pragma once
 
@@ -11,7 +12,7 @@ namespace test
 {
 
 struct Copy {
-	uint64_t value;	 /**< is incremented */
+	uint64_t value;	 /**< the driver adds 1 */
 	uint64_t buffer; /**< address of 4096 bytes that the driver fills with 0x5a, or 0 */
 };
 
@@ -27,7 +28,7 @@ enum class Lock : uint64_t { None, Mutex, Reader, Writer, Private, MmapLock };
 /** User memory touched with a lock held. */
 struct Touch {
 	Lock lock;
-	uint64_t pin; /**< rather than a copy */
+	uint64_t pin; /**< pin it instead of a copy */
 	uint64_t address;
 };
 
@@ -35,24 +36,21 @@ enum Command : unsigned {
 	kCopy = 1, /**< struct Copy in and out */
 	kPin,	   /**< struct Pin; pages are unpinned by kUnpin or release; returns the count */
 	kUnpin,
-	kLock, /**< account_locked_vm of argument pages */
-	kUnlock,
 	kAllocate, /**< a small tree of allocations, all undone; -ENOMEM if any fails */
 	kReady,	   /**< makes the file readable and wakes pollers */
 	kAnonFd,   /**< a new file descriptor without node */
-	kRevoke,   /**< takes the pages of every mapping away */
+	kRevoke,   /**< removes the pages of every mapping */
 	kUid,
 	kCapable, /**< whether the caller has capability argument */
-	kString,  /**< length of the string at argument, read with strndup_user() of 16 */
-	/** adds 1 to the event counter of descriptor argument; returns the added number */
-	kSignal,
-	kGrabMm, /**< mmgrab() of the caller's mm; its address goes to the argument */
-	kTouch,	 /**< struct Touch */
-	kStruct, /**< copy_struct_from_user of 16 bytes from a struct with its size as first u64 */
+	kString,  /**< length of the string at argument, at most 15 */
+	kSignal,  /**< adds 1 to the event counter of descriptor argument */
+	kGrabMm,  /**< mmgrab() of the caller's mm; its address goes to the argument */
+	kTouch,	  /**< struct Touch */
+	kStruct,  /**< copy_struct_from_user of 16 bytes from a struct with its size as first u64 */
 };
 
 extern std::atomic<int> opens, releases, closedMappings;
-/** Where the release of the last file happened: current->mm was still there. */
+/** True if current->mm still existed at the release of the last file. */
 extern std::atomic<bool> releasedWithMm;
 /** First word of the page that mmap at offset 0 shows. */
 std::atomic<uint64_t> &sharedWord();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The page table of an mm that IOMMUs walk, the faults that fill it, and notifiers. */
+/* The page table of an mm, which IOMMUs walk; the faults that fill it; notifiers. */
 #include <cstring>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -8,6 +8,7 @@
 #include "booted.h"
 #include "test_device.h"
 
+#include <hosted/test_hooks.h>
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
@@ -32,7 +33,7 @@ Watch *watch;
 unsigned freed;
 uint64_t watchedAddress;
 
-/* The leaf entry of @address as an IOMMU would find it; 0 if there is none. */
+/* Walk to the leaf entry of @address as an IOMMU does. @return 0 if there is none. */
 uint64_t leafOf(mm_struct *mm, uint64_t address)
 {
 	uint64_t entry = reinterpret_cast<uint64_t>(mm->pgd) | kPresent;
@@ -155,14 +156,14 @@ TEST_F(UserTableTest, ChangesAreAnnouncedAfterTheEntriesWent)
 	for (unsigned page = 0; page < 8; page++)
 		EXPECT_EQ(leafOf(mm_, address(page)) == 0, page >= 2 && page < 5) << page;
 
-	/* A range of 2 TiB that ends with one page of it, and nonsense. */
+	/* A range of 2 TiB of which only the last page exists, and invalid ranges. */
 	constexpr size_t kFar = size_t{1} << 41;
 	caller_->memoryChanged(reinterpret_cast<void *>(address(0) - kFar), kFar + kPage);
 	EXPECT_EQ(leafOf(mm_, address(0)), 0u);
 	caller_->memoryChanged(memory_, ~size_t{0});
 	EXPECT_EQ(leafOf(mm_, address(7)), address(7) | kPresent | kUser | kWritable);
 
-	/* Mappings that the hosted kernel makes and removes itself. */
+	/* The same for mappings that the hosted kernel makes and removes itself. */
 	size_t before = watch->ranges.size();
 	void *pages;
 	ASSERT_EQ(caller_->mmap(kPage, PROT_READ, MAP_SHARED, fd_, 0, &pages), 0);
@@ -185,7 +186,7 @@ TEST_F(UserTableTest, OneNotifierForEachKindAndMm)
 	EXPECT_EQ(freed, 1u);
 }
 
-/* The files of a process go after its address space; a notifier outlives both if it is not put. */
+/* A process loses its address space, then its files. A notifier lives until it is put. */
 TEST_F(UserTableTest, TheEndReleasesBeforeTheTableGoes)
 {
 	mmu_notifier *notifier = mmu_notifier_get(&watchOps, mm_);
@@ -199,7 +200,7 @@ TEST_F(UserTableTest, TheEndReleasesBeforeTheTableGoes)
 	EXPECT_EQ(leafOf(mm_, address(0)), 0u);
 	EXPECT_FALSE(mmget_not_zero(mm_));
 
-	/* The file is still there, for a process with another mm. */
+	/* The file is still open, in a process with another mm. */
 	mm_struct *other = nullptr;
 	ASSERT_EQ(caller_->ioctl(fd_, test::kGrabMm, reinterpret_cast<uintptr_t>(&other)), 0);
 	EXPECT_NE(other, mm_);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* Files, callers, mappings, poll: the view of a process, and the state after its end. */
+/* Files, callers, mappings and poll as a process sees them, and the state after its end. */
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
@@ -9,7 +9,9 @@
 
 #include <linux/anon_inodes.h>
 #include <linux/device.h>
+#include <linux/file.h>
 #include <linux/gfp.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "../../../../common/asleep.h"
@@ -60,6 +62,42 @@ TEST_F(VfsTest, BadRequestsHaveTheirErrors)
 	EXPECT_EQ(caller_->close(-7), -EBADF);
 	EXPECT_EQ(caller_->munmap(this, kPage), -EINVAL);
 	EXPECT_EQ(caller_->dupTo(55, *caller_), -EBADF);
+}
+
+/*
+ * A thread of the kernel drops the last reference in a section that must not sleep, but the release
+ * may sleep.
+ */
+TEST_F(VfsTest, AFilePutInAnAtomicSectionIsReleasedLater)
+{
+	static std::atomic<int> released;
+	static const file_operations fops = [] {
+		file_operations made{};
+
+		made.release = [](inode *, file *) {
+			might_sleep();
+			released++;
+			return 0;
+		};
+		return made;
+	}();
+	const auto create = [] { return anon_inode_getfile("test", &fops, nullptr, O_RDWR); };
+	file *locked = create(), *read = create(), *last = create();
+	spinlock_t lock;
+
+	released = 0;
+	spin_lock_init(&lock);
+	spin_lock(&lock);
+	fput(locked);
+	spin_unlock(&lock);
+	rcu_read_lock();
+	fput(read);
+	rcu_read_unlock();
+	EXPECT_TRUE(wd::test::eventually([] { return released == 2; }));
+	spin_lock(&lock);
+	fput(last);
+	spin_unlock(&lock);
+	/* The shutdown waits for this one, else it reports an open file. */
 }
 
 TEST_F(VfsTest, LowestDescriptorAndReuse)
@@ -218,7 +256,7 @@ TEST_F(VfsTest, FilesOutliveTheDescriptorDuringACall)
 		EXPECT_EQ(test::releases, 0);
 	});
 	pollfd fds = {fd_, POLLIN, 0};
-	/* The time-out ends it. */
+	/* poll() ends by its time-out. */
 	EXPECT_EQ(caller_->poll(&fds, 1, 1000), 0);
 	closer.join();
 	EXPECT_EQ(test::releases, 1);
@@ -242,13 +280,13 @@ TEST_F(VfsTest, ManyThreadsOpenAndClose)
 	EXPECT_EQ(test::releases, 800);
 }
 
-/* A leak must be reported, or the tests above prove nothing. */
+/* If leaks were not reported, the tests above would prove nothing. */
 TEST(LeakReport, SeesWhatIsLeft)
 {
 	static const file_operations fops = {};
 	boot({});
 	void *memory = kmalloc(100, GFP_KERNEL);
-	unsigned long page = __get_free_page(GFP_KERNEL);
+	unsigned long page = get_zeroed_page(GFP_KERNEL);
 	file *filp = anon_inode_getfile("leak", &fops, nullptr, O_RDWR);
 	device *root = root_device_register("root");
 	ASSERT_FALSE(IS_ERR(root));
@@ -263,7 +301,7 @@ TEST(LeakReport, SeesWhatIsLeft)
 	free_page(page);
 	fput(filp);
 	put_device(root);
-	/* The next kernel starts from the existing state. */
+	/* All leaks have been given back, so the next kernel goes down clean. */
 	boot({});
 	EXPECT_TRUE(shutdown().clean());
 }

@@ -54,7 +54,7 @@ TEST_F(WorkqueueTest, OrderedRunsInOrder)
 		items[i].number = i;
 		EXPECT_TRUE(queue_work(wq, &items[i].work));
 	}
-	flush_workqueue(wq);
+	drain_workqueue(wq);
 	ASSERT_EQ(order.size(), 50u);
 	EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
 	destroy_workqueue(wq);
@@ -69,15 +69,59 @@ TEST_F(WorkqueueTest, QueuedOnceUntilItRuns)
 	EXPECT_TRUE(queue_work(wq, &item.work));
 	while (!item.inside)
 		std::this_thread::yield();
-	/* It runs: it can be queued once more, and then waits for itself. */
+	/* A running item can be queued once more. The second run waits for the end of the first. */
 	EXPECT_TRUE(queue_work(wq, &item.work));
 	EXPECT_FALSE(queue_work(wq, &item.work));
-	EXPECT_EQ(work_busy(&item.work), 3u);
 	item.block = false;
 	flush_work(&item.work);
 	EXPECT_EQ(item.runs, 2);
 	EXPECT_FALSE(flush_work(&item.work));
 	destroy_workqueue(wq);
+}
+
+/*
+ * Two items are queued before the one idle worker is awake, and the first waits for the second. In
+ * most rounds the worker is slower than this thread.
+ */
+TEST_F(WorkqueueTest, TwoItemsQueuedTogetherRunTogether)
+{
+	for (int round = 0; round < 50 && !HasFailure(); round++) {
+		workqueue_struct *wq = alloc_workqueue("pair", 0, 2);
+		Item first, second;
+		INIT_WORK(&first.work, run);
+		INIT_WORK(&second.work, run);
+		queue_work(wq, &first.work);
+		flush_work(&first.work); /* its worker waits now */
+		first.block = true;
+		queue_work(wq, &first.work);
+		queue_work(wq, &second.work);
+		EXPECT_TRUE(wd::test::eventually([&] { return second.runs == 1; }));
+		first.block = false;
+		destroy_workqueue(wq);
+	}
+}
+
+/* The item waits in the second queue for its own end in the first. */
+TEST_F(WorkqueueTest, ARunningItemMayGoToAnotherQueue)
+{
+	workqueue_struct *here = alloc_workqueue("here", 0, 1),
+			 *there = alloc_workqueue("there", 0, 1);
+	Item item, other;
+	INIT_WORK(&item.work, run);
+	INIT_WORK(&other.work, run);
+	item.block = true;
+	queue_work(here, &item.work);
+	while (!item.inside)
+		std::this_thread::yield();
+	EXPECT_TRUE(queue_work(there, &item.work));
+	queue_work(there, &other.work);
+	flush_work(&other.work); /* the worker has seen both, and waits now */
+	item.block = false;
+	EXPECT_TRUE(wd::test::eventually([&] { return item.runs == 2; }));
+	queue_work(there, &other.work);
+	destroy_workqueue(here);
+	destroy_workqueue(there);
+	EXPECT_EQ(item.runs, 2);
 }
 
 TEST_F(WorkqueueTest, CancelSyncWaitsForTheRunningInstance)
@@ -111,16 +155,14 @@ TEST_F(WorkqueueTest, DelayedWorkWaitsItsTime)
 	});
 	EXPECT_TRUE(schedule_delayed_work(&item.dwork, msecs_to_jiffies(60000)));
 	EXPECT_FALSE(schedule_delayed_work(&item.dwork, 0));
-	EXPECT_TRUE(delayed_work_pending(&item.dwork));
 	EXPECT_TRUE(cancel_delayed_work_sync(&item.dwork));
 	EXPECT_EQ(item.runs, 0);
 	EXPECT_FALSE(mod_delayed_work(system_wq, &item.dwork, 60000));
 	EXPECT_TRUE(mod_delayed_work(system_wq, &item.dwork, 1));
 	while (!item.runs)
 		std::this_thread::yield();
-	schedule_delayed_work(&item.dwork, 60000);
-	flush_delayed_work(&item.dwork); /* false if the worker was faster */
-	EXPECT_EQ(item.runs, 2);
+	EXPECT_FALSE(cancel_delayed_work_sync(&item.dwork));
+	EXPECT_EQ(item.runs, 1);
 }
 
 TEST_F(WorkqueueTest, AnItemMayFreeItself)
