@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""Completions of a command line tool for bash, zsh and fish, from what the tool itself says with --help.
+"""Completions of a command line tool for bash, zsh and fish, made from the output of its --help.
 
 usage: completions.py PROGRAM DIRECTORY
 """
@@ -11,7 +11,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 
-# What --help does not say: the words, files or folders that are values of an option.
+# Values of options (words, files or folders), because --help does not tell them.
 VALUES = {
     "--alg": ["zlib", "gzip", "deflate"],
     "--host": ["auto", "native", "hosted"],
@@ -24,6 +24,7 @@ FOLDERS = {"--sockets"}
 OPTION = re.compile(r"^  (-[\w,-]+)(?: (\S.*?))?(?:\s{2,}(.*))?$")
 VALUE = re.compile(r"(TEXT|INT|UINT|FLOAT|ENUM)\b")
 VERB = re.compile(r"^  ([a-z][\w-]*)\s{2,}(.*)$")
+WORDS = re.compile(r"^  [A-Z]+ TEXT:\{([\w,-]+)\}")  # an argument that is one of some words
 
 
 @dataclass
@@ -54,10 +55,11 @@ class Verb:
     text: str
     options: list = field(default_factory=list)
     verbs: list = field(default_factory=list)
+    words: list = field(default_factory=list)
 
 
 def parse(name, text, help_text):
-    """What `NAME --help` has said."""
+    """Parse the output of `NAME --help`."""
     verb = Verb(name, text)
     in_verbs = False
     last = None
@@ -67,6 +69,8 @@ def parse(name, text, help_text):
         elif in_verbs and (match := VERB.match(line)):
             last = Verb(*match.groups())
             verb.verbs.append(last)
+        elif match := WORDS.match(line):
+            verb.words, last = match[1].split(","), None
         elif not in_verbs and (match := OPTION.match(line)):
             last = Option(match[1].split(","), bool(VALUE.match(match[2] or "")), (match[3] or "").strip())
             verb.options.append(last)
@@ -76,7 +80,7 @@ def parse(name, text, help_text):
 
 
 def ask(program):
-    """The tool with its subcommands."""
+    """Ask the tool and its subcommands for their --help."""
     def say_help(*words):
         return subprocess.run([program, *words, "--help"], check=True, capture_output=True, text=True,
                               timeout=60).stdout
@@ -86,7 +90,7 @@ def ask(program):
 
 
 def reachable(tool, verb):
-    """Options that are understood after @verb: its own, and the tool's."""
+    """Options that are valid after @verb: its own, and the tool's."""
     known = {n for o in verb.options for n in o.names}
     return verb.options + [o for o in tool.options if not known & set(o.names) and "--version" not in o.names]
 
@@ -124,7 +128,7 @@ def bash(tool):
     out += ["\tesac", "\tcase $verb in"]
     for verb in [tool, *tool.verbs]:
         options = tool.options if verb is tool else reachable(tool, verb)
-        words = [n for o in options for n in o.names] + [v.name for v in verb.verbs]
+        words = [n for o in options for n in o.names] + [v.name for v in verb.verbs] + verb.words
         label = "''" if verb is tool else verb.name
         out.append(f"\t{label}) words='{' '.join(words)}' ;;")
     out += ["\tesac", "\tmapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$cur\")", "}",
@@ -162,8 +166,11 @@ def zsh(tool):
     if tool.verbs:
         out += ["\tcase $state in", "\tverb) _describe verb verbs ;;", "\trest)", "\t\tcase $words[1] in"]
         for verb in tool.verbs:
-            out += [f"\t\t{verb.name})", "\t\t\t_arguments \\",
-                    "\t\t\t\t" + " \\\n\t\t\t\t".join(zsh_specs(reachable(tool, verb))), "\t\t\t;;"]
+            specs = [*zsh_specs(reachable(tool, verb))]
+            if verb.words:
+                specs.append(f"'1:action:({' '.join(verb.words)})'")
+            out += [f"\t\t{verb.name})", "\t\t\t_arguments \\", "\t\t\t\t" + " \\\n\t\t\t\t".join(specs),
+                    "\t\t\t;;"]
         out += ["\t\tesac", "\t\t;;", "\tesac"]
     out += ["}", f"{function} \"$@\""]
     return "\n".join(out) + "\n"
@@ -192,11 +199,14 @@ def fish(tool):
         out.append(f"complete -c {tool.name} -n __fish_use_subcommand -a {verb.name} -d {fish_quote(verb.text)}")
     out += fish_options(tool, tool.options, "__fish_use_subcommand" if tool.verbs else "")
     for verb in tool.verbs:
-        out += fish_options(tool, reachable(tool, verb), f"__fish_seen_subcommand_from {verb.name}")
+        seen = f"__fish_seen_subcommand_from {verb.name}"
+        if verb.words:
+            out.append(f"complete -c {tool.name} -n {fish_quote(seen)} -a {fish_quote(' '.join(verb.words))}")
+        out += fish_options(tool, reachable(tool, verb), seen)
     return "\n".join(out) + "\n"
 
 
-# The name of the file that each shell looks for, and what is in it.
+# For each shell: the name of the file that it looks for, and the function that makes the content.
 SHELLS = {"bash": ("{}", bash), "zsh": ("_{}", zsh), "fish": ("{}.fish", fish)}
 
 

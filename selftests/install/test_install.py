@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What `meson install` gives is all that a program needs: compiled, linked and run without the source tree."""
+"""Programs need only what `meson install` installs: they compile, link and run without the source tree."""
 
 import gzip
 import os
@@ -14,7 +14,7 @@ TEXT = b"a stranger installs it and links with it\n" * 500
 CC, CXX = ["gcc", "-std=gnu11"], ["g++", "-std=c++20"]
 WARN = ["-Wall", "-Wextra", "-Werror"]
 
-# The same source is C and C++: one block through a queue, and a child that may not use it.
+# This source is C and C++. It sends one block through a queue; a child must not be able to use the queue.
 BOTH_C = r'''
 #include <errno.h>
 #include <stdio.h>
@@ -126,7 +126,7 @@ target_link_libraries(from_c PkgConfig::WARPDRIVE)
 
 
 class Installed:
-    """The folder that `meson install --destdir` filled, and programs that know nothing else."""
+    """The folder of `meson install --destdir`, and programs that use nothing else."""
 
     def __init__(self, build, folder):
         self.build, self.destdir = build, folder
@@ -169,7 +169,7 @@ def fixture_installed(build, destdir):
 
 
 def exported(library):
-    """Strong names that a library exports, demangled, without versions; and the versions."""
+    """The strong names that a library exports, demangled and without versions, and its versions."""
     out = subprocess.run(["nm", "-D", "-C", "--defined-only", library], check=True, capture_output=True,
                          text=True).stdout
     names, versions = set(), set()
@@ -179,7 +179,7 @@ def exported(library):
         if kind == "A":
             continue
         versions.add(version)
-        # Inline functions come and go with what the compiler makes of them, and belong to nobody.
+        # Ignore weak names: inline functions, which the compiler may or may not put there.
         if kind != "W":
             names.add(name)
     return names, versions
@@ -189,7 +189,7 @@ def test_the_same_source_in_c_and_cpp(installed, tmp_path):
     source = tmp_path / "both.c"
     source.write_text(BOTH_C)
     installed.compress(installed.compile(source, tmp_path / "as_c", ["gcc"]))
-    # The C interface asks for no particular C++.
+    # The C interface needs no recent C++.
     installed.compress(installed.compile(source, tmp_path / "as_cpp", ["g++", "-xc++", "-std=c++11"]))
 
 
@@ -245,14 +245,14 @@ def test_headers_are_self_contained(installed):
     names = {str(p.relative_to(installed.include)) for p in headers}
     assert {"wd/wd.h", "wd/zip.h", "wd/host.h", "wd/queue.h", "vmm/virtual_iommu.h",
             "uapi/linux/iommufd.h"} <= names
-    # The last is for tests of the modules.
+    # The last one is only for tests of the modules.
     assert not names & {"wd/hosted_host.h", "wd/native_host.h", "uapi/misc/uacce/wd_acomp_test.h"}
     for header in headers:
         include = uapi if uapi in header.parents else installed.include
         if uapi in header.parents or 'extern "C"' in header.read_text():
             check_alone(installed, header, include, ["gcc", "-std=c99", "-xc"])
             check_alone(installed, header, include, ["g++", "-std=c++11", "-xc++"])
-        elif header.parent.name == "vmm":  # those of lib/wd: selftests/unit/lib/wd compiles each alone
+        elif header.parent.name == "vmm":  # selftests/unit/lib/wd compiles each header of lib/wd alone
             check_alone(installed, header, include, ["g++", "-std=c++20", "-xc++"])
         for name in re.findall(r'#include "(.*)"', header.read_text()):
             assert (include / name).is_file(), f"{header} includes {name}, which is not installed"
@@ -267,7 +267,7 @@ def test_an_older_cpp_is_told(installed):
 @pytest.mark.parametrize("name,soname,version", [("wd", "libwd.so.1", "WD_1"),
                                                  ("wd-vmm", "libwd-vmm.so.1", "WD_VMM_1")])
 def test_exported_names(installed, name, soname, version):
-    """Just the interface, as it was. WD_UPDATE_SYMBOLS=1 adds new names to the list."""
+    """The exported names are those of the list. WD_UPDATE_SYMBOLS=1 adds new names to it."""
     library = installed.lib / f"lib{name}.so"
     dynamic = subprocess.run(["readelf", "-d", library], check=True, capture_output=True, text=True).stdout
     assert re.search(r"SONAME.*\[(.*)\]", dynamic).group(1) == soname
@@ -288,7 +288,7 @@ def test_the_plugin_exports_one_name(installed):
 
 
 def test_the_library_has_no_kernel_in_it(installed):
-    """libwd.so is Apache-2.0: nothing of kernel/, lib/hostkernel or what they link with."""
+    """libwd.so is Apache-2.0, so it has nothing of kernel/, of lib/hostkernel, or of libraries that these use."""
     symbols = subprocess.run(["nm", "-C", installed.build / "lib/wd/libwd.so"], check=True, capture_output=True,
                              text=True).stdout
     assert " wd::Queue::start(" in symbols
@@ -327,7 +327,7 @@ def test_without_the_plugin(asks, installed):
 
 
 def test_the_plugin_in_the_build_folder(asks, installed):
-    """Tools that are linked to libwd.so (shared_tools) run there, too."""
+    """Tools that are linked to libwd.so (shared_tools) also run in the build folder."""
     _, ask = asks
     run = ask("hosted", folder=installed.build / "lib/wd")
     assert run.returncode == 0 and run.stdout == "hosted\n", run.stdout
@@ -346,7 +346,7 @@ def test_a_plugin_of_another_version(asks, tmp_path):
 
 
 def test_the_plugin_is_beside_the_library_after_chdir(installed, asks, tmp_path):
-    """The library was found by a relative path, and the program has gone to where a stranger has such a path."""
+    """The library was found by a relative path. Then the program goes to a folder where that path is another file."""
     lib, ask = asks
     other = tmp_path / "other" / lib.name / "warpdrive"
     other.mkdir(parents=True)
@@ -378,7 +378,7 @@ def test_machine_presets(installed):
 
 
 def test_no_path_of_the_build(installed, root):
-    """What is installed names neither the sources nor the build folder, debug information apart."""
+    """Installed files do not contain the path of the sources or of the build folder, except as debug information."""
     seen = set()
     for path in filter(pathlib.Path.is_file, installed.destdir.rglob("*")):
         try:
@@ -388,4 +388,4 @@ def test_no_path_of_the_build(installed, root):
         seen.add(path.suffix or "completion")
         for folder in (root, installed.build):
             assert str(folder) not in text, path
-    assert seen == {".pc", ".h", ".json", ".conf", ".rules", ".1", ".fish", "completion"}
+    assert seen == {".pc", ".h", ".json", ".conf", ".rules", ".1", ".fish", "completion", ".py", ".pyi", ".typed"}

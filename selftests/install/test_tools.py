@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Manual pages and completions know every verb and option of the tools; the system's files fit the modules."""
+"""Manual pages and completions have every verb and option of the tools; system files agree with the modules."""
 
 import re
 import shlex
@@ -9,12 +9,12 @@ import sys
 
 import pytest
 
-from project import ROOT  # pylint: disable=import-error
+from project import PROGRAMS, ROOT  # pylint: disable=import-error
 
 sys.path.insert(0, str(ROOT / "install"))
 import completions  # noqa: E402  pylint: disable=import-error,wrong-import-position
 
-TOOLS = {"wdctl": "tools/wdctl/wdctl", "wdmachine": "tools/wdmachine/wdmachine", "wd_zip": "lib/wd/samples/wd_zip"}
+TOOLS = {name: path for name, path in PROGRAMS.items() if name != "vmm"}
 
 
 @pytest.fixture(scope="module", name="tools")
@@ -23,14 +23,14 @@ def fixture_tools(build):
 
 
 def test_the_parser_of_help_sees_everything(tools, build):
-    """Every line of --help that begins with a hyphen; the rest of this file relies on it."""
+    """It finds every line of --help that begins with a hyphen. The other tests rely on that."""
     for name, path in TOOLS.items():
         for verb in (tools[name], *tools[name].verbs):
             words = [] if verb is tools[name] else [verb.name]
             text = subprocess.run([build / path, *words, "--help"], check=True, capture_output=True, text=True).stdout
             listed = {n for names in re.findall(r"^ +(-[\w,-]+)", text, re.M) for n in names.split(",")}
             assert listed == {n for o in verb.options for n in o.names}, verb.name
-    assert [v.name for v in tools["wdctl"].verbs] == ["topology", "attach", "bench"]
+    assert [v.name for v in tools["wdctl"].verbs] == ["topology", "attach", "bench", "vfio"]
     assert [v.name for v in tools["wdmachine"].verbs] == ["serve", "qemu-args"]
     valued = {n for t in tools.values() for o in completions.all_options(t) if o.value for n in o.names}
     assert set(completions.VALUES) | completions.FILES | completions.FOLDERS <= valued
@@ -38,7 +38,7 @@ def test_the_parser_of_help_sees_everything(tools, build):
 
 @pytest.mark.parametrize("name", TOOLS)
 def test_manual_page_has_every_option(tools, name):
-    """Every verb is a section of the source and every option a term: of that section, or of what all verbs have."""
+    """In the page's source each verb is a section, and each option is a term of its section or of the common one."""
     page = (ROOT / "Documentation/man" / f"{name}.1.rst").read_text()
     tool = tools[name]
     sections = re.split(r"\n([^\n]+)\n-+\n", page)
@@ -63,7 +63,7 @@ def test_manual_pages_are_installed(destdir):
 
 
 def in_bash(script, line):
-    """What bash would offer at the end of @line."""
+    """The completions that bash offers at the end of @line."""
     words = line.split(" ")
     code = f"source {script}; COMP_WORDS=({' '.join(map(shlex.quote, words))}); COMP_CWORD={len(words) - 1}; " \
            f"_{words[0]}; printf '%s\\n' \"${{COMPREPLY[@]}}\""
@@ -80,7 +80,7 @@ def in_fish(script, line):
 
 
 def in_zsh(script, line):
-    """The specifications that the function hands to zsh; _arguments and _describe are zsh's own."""
+    """The specifications that the function gives to zsh's _arguments and _describe."""
     words = line.split(" ")
     verb = words[1] if len(words) > 2 else ""
     code = f'''_arguments() {{ print -rl -- "$@"; state={'rest' if verb else 'verb'}; }}
@@ -104,7 +104,7 @@ def test_completions_are_complete(tools, destdir, shell, name):
     (script,) = destdir.rglob(f"share/{FOLDERS[shell]}/{completions.SHELLS[shell][0].format(name)}")
     tool = tools[name]
     offered = complete(script, f"{name} ")
-    if shell == "fish":  # options are offered after a hyphen
+    if shell == "fish":  # it offers options only after a hyphen
         offered |= complete(script, f"{name} -")
     assert {v.name for v in tool.verbs} | {n for o in tool.options for n in o.names} <= offered
     for verb in tool.verbs:
@@ -117,8 +117,11 @@ def test_completion_of_values(build):
     assert in_bash(script, "wdctl --host ") == {"auto", "native", "hosted"}
     assert in_bash(script, "wdctl --host h") == {"hosted"}
     assert in_bash(script, "wdctl bench --progress ") == {"auto", "always", "never"}
-    # A value that is spelled like a verb is a value.
+    # A value with the name of a verb must not count as that verb.
     assert "--hold" in in_bash(script, "wdctl --machine bench attach --h")
+    assert in_bash(script, "wdctl vfio un") == {"unbind"}
+    assert {"list", "bind", "unbind"} <= in_fish(build / "install" / "wdctl.fish", "wdctl vfio ")
+    assert "(list bind unbind)" in (build / "install" / "_wdctl").read_text()
     assert in_bash(build / "install" / "wd_zip", "wd_zip --alg ") == {"gzip", "zlib"}
     assert in_fish(build / "install" / "wdctl.fish", "wdctl --host ") == {"auto", "native", "hosted"}
 
