@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Remembers which inputs a slow check has passed with, so that it runs only for what changed.
+"""Remembers the inputs with which a slow check has passed, so that the check runs only after a change.
 
-The memory is a folder of empty files named by a hash of all that the check reads; it lies in the user's
-cache folder, so that a fresh clone on the same machine profits, too. WD_CHECK_ALL=1 ignores it.
+It keeps empty files whose names are a hash of all that the check reads, in the user's cache folder. So a fresh clone
+on the same machine profits, too. WD_CHECK_ALL=1 ignores them.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ class Inputs:
         self.stamp = folder() / key.hexdigest()
 
     def passed(self):
-        """True if the check has passed with just these inputs before."""
+        """True if the check has passed with exactly these inputs before."""
         return not os.environ.get("WD_CHECK_ALL") and self.stamp.exists()
 
     def remember(self):
-        """Call after the check has passed. A cache that cannot be written is no error."""
+        """Call it after the check has passed. If the cache cannot be written, that is no error."""
         try:
             self.stamp.parent.mkdir(parents=True, exist_ok=True)
             self.stamp.touch()

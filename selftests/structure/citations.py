@@ -21,7 +21,7 @@ FORMS = (
                 r"^[\s/*]*[A-N]\d{1,2}(?=[:,;.)]| \*/)", re.M), "a case by its letter"),
     (re.compile(r"\([a-f]\d{1,2}(?:, [a-f]\d{1,2})*\)"), "a paragraph by its letter"),
     (re.compile(r"\b[Rr]ules? \d+\b"), "a rule by its number"),
-    # Elsewhere this may be a figure.
+    # In other places such a number may be a figure.
     (re.compile(rf"[(\[]{SECTION}(?=[)\],;:]| (?:step|to|and|rule)\b)|"
                 rf"^[\s/*]*{SECTION}(?=[:,;]|\. |\s*(?:\*/)?$)", re.M), "a section without its document", C_FAMILY),
     (re.compile(r"(?<!\w )\bsection \d+\b"), "a section without its document"),
@@ -37,7 +37,7 @@ def parts(path, text):
 
 
 def dangling(path, text):
-    """Citations that cannot be looked up, one line each."""
+    """Citations that a reader cannot look up, one line for each."""
     found = []
     for first, part in parts(path, text):
         for form, what, *suffixes in FORMS:

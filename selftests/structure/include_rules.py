@@ -9,11 +9,11 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 INCLUDE = re.compile(r'^\s*#\s*include(?:_next)?\s*([<"])([^>"]+)[>"]', re.M)
 SUFFIXES = (".c", ".h", ".cpp")
 
-# Headers of a part that others may include, by the names that they write.
+# Headers of each part that others may include, by the beginning of the name in #include.
 PUBLIC = {
     "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
     "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "qm.h",
-                       "vfio_verbs.h", "compat.h", "wd_debug.h"),
+                       "vfio_verbs.h", "compat.h", "wd_budget.h", "wd_debug.h"),
     "lib/base": ("base/",),
     "lib/machine": ("machine/",),
     "lib/vfio_user": ("vfio_user/",),
@@ -23,9 +23,9 @@ PUBLIC = {
     "lib/vmm": ("vmm/",),
     "examples/vmm": ("toy_guest.h", "toy_vmm.h"),
 }
-# Kernel headers, as far as the system has no header of that name for programs.
+# Headers of the kernel. A header of the system for programs with the same name does not count.
 KERNEL_HEADERS = "lib/hostkernel/include"
-# A file has the rule of its longest folder in this list: the parts that it may include.
+# For each folder the parts that its files may include. The longest folder that fits a file decides.
 ALLOWED = {
     "include/uapi": (),
     "kernel": ("include/uapi", "kernel/include", KERNEL_HEADERS),
@@ -35,13 +35,14 @@ ALLOWED = {
     "lib/vfio_user": ("lib/machine", "lib/base"),
     # libwd.so has neither the hosted kernel nor the machine in it.
     "lib/wd": ("lib/base", "include/uapi"),
-    "lib/wd/hosted": ("lib/wd", "lib/hostkernel/api", "lib/machine"),
-    "lib/vmm": ("lib/wd",),
+    "lib/wd/hosted": ("lib/wd", "lib/hostkernel/api", "lib/machine", "lib/base"),
+    "lib/vmm": ("lib/wd", "lib/base"),
+    "lib/python": ("lib/wd", "lib/base"),
     "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
     "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
     "examples/vmm": ("lib/vmm", "lib/wd", "lib/base"),
     "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/machine", "include/uapi"),
-    # Programs for both hosts: they do not know on which they run, so no header of the hosted kernel.
+    # Programs for both hosts: they must not know the host, so they include no header of the hosted kernel.
     "selftests": ("examples/vmm", "lib/vmm", "lib/wd", "lib/wd/hosted", "lib/vfio_user", "lib/machine",
                   "include/uapi", "kernel/selftest"),
     # Tests of one part from inside.
@@ -49,20 +50,20 @@ ALLOWED = {
                        "lib/machine", "lib/base", "lib/hostkernel/api", KERNEL_HEADERS,
                        "kernel/include", "include/uapi"),
 }
-# Of these parts only some headers.
+# From these parts a folder may include only some headers.
 ONLY = {
-    # The engine library called directly, for comparison.
+    # It calls the engine library directly, for comparison.
     ("tools/wdctl", "lib/machine"): ("machine/deflate_engine.h",),
     ("lib/hostkernel", "lib/machine"): ("machine/pci_function.h", "machine/physical_memory.h",
                                         "machine/types.h"),
 }
-# They know no kernel, not even the system's.
+# These must not include headers of any kernel, not even the system's.
 NO_LINUX = ("lib/machine", "lib/vfio_user")
 KERNEL_PREFIXES = ("linux/", "asm/", "uapi/", "crypto/", "trace/")
 
 
 def longest(path, folders):
-    """The longest of @folders that @path, below the project, lies in, or None."""
+    """The longest of @folders that contains @path, or None. All are relative to the project."""
     inside = [f for f in folders if path == f or path.startswith(f + "/")]
     return max(inside, key=len, default=None)
 
@@ -79,7 +80,7 @@ def files():
 
 
 def owner_of(name):
-    """The part of header @name, or None for one of the system's or the includer's own folder."""
+    """The part of header @name, or None if it is of the system or of the includer's own folder."""
     for part, prefixes in PUBLIC.items():
         if any(name == p or (p.endswith("/") and name.startswith(p)) for p in prefixes):
             return part
@@ -91,12 +92,12 @@ def owner_of(name):
 
 
 def neighbour(part, path, name):
-    """Whether @name is a file beside @path that a file of @part may include."""
+    """True if @name is a file beside @path that a file of @part may include."""
     target = (path.parent / name).resolve()
     if not target.is_relative_to(ROOT):
         return False
     target = target.relative_to(ROOT).as_posix()
-    if part == "kernel":  # each module for itself
+    if part == "kernel":  # only files of the same module
         return target.startswith("/".join(path.relative_to(ROOT).parts[:2]) + "/")
     if part.startswith("selftests") and target.startswith("selftests/"):
         return True

@@ -6,9 +6,9 @@ import re
 from project import ROOT  # pylint: disable=import-error
 
 NOISE = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|^[ \t]*#[^\n]*(?:\\\n[^\n]*)*', re.S | re.M)
-# A definition begins in the first column and its body's brace stands there, too.
+# A definition and the brace of its body begin in the first column.
 FUNCTION = re.compile(r"^(?!static\b)[a-z_][\w \t*\n]*?\b(\w+)\([^;{}]*\)\n\{", re.M)
-# Data that other files see: an initialiser follows, or a macro of the device model makes it.
+# Data that other files can use: it has an initialiser, or a macro of the device model makes it.
 DATA = re.compile(r"^(?!static\b|extern\b)(?:const )?struct \w+ \*?(\w+)(?:\[\])? = ", re.M)
 ATTRIBUTE = re.compile(r"^DEVICE_ATTR_\w+\((\w+)\)", re.M)
 
@@ -18,7 +18,7 @@ def code(path):
 
 
 def defined(text):
-    """Symbols of @text that other files can name."""
+    """Symbols that @text defines and other files can use."""
     names = set(FUNCTION.findall(text)) | set(DATA.findall(text))
     return names | {"dev_attr_" + n for n in ATTRIBUTE.findall(text)}
 
@@ -41,7 +41,7 @@ def calls(module):
 
 
 def circles(graph):
-    """Sets of files that reach each other (strongly connected, more than one)."""
+    """Sets of several files that reach each other (strongly connected)."""
     reach = {}
     for start in graph:
         seen, todo = set(), [start]

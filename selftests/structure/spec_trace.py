@@ -1,14 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
-"""From a rule of Documentation/spec to the code that follows it and to the tests that hold it.
+"""Leads from a rule of Documentation/spec to the code that follows it and to the tests for it.
 
     spec_trace.py [--html FILE] [--base URL]
 
-A page of Documentation/spec defines rules: a line "_`VTD-FS-4` : VT-d 9.7", the text indented below
-it. A comment in the code cites the rule by its id, and so does a test, in its body or in the
-comment right above it. This program collects the citations. It prints errors, and writes a page
-with every rule, its code and its tests as links; URL (default: the source folder) goes before each
-path.
+A page of Documentation/spec defines rules: a line "_`VTD-FS-4` : VT-d 9.7", and indented text below
+it. A comment in the code cites the rule by its id. A test cites it in its body, or in the comment
+just above. This program collects the citations and prints errors. It also writes a page with every
+rule, its code and its tests as links; URL (default: the source folder) is put before each path.
 """
 
 import argparse
@@ -38,7 +37,7 @@ KTAP = re.compile(r'^\s+\{"([^"]*)",\s*(?:\w+<)?(\w+)>?\},?$', re.M)
 
 @dataclasses.dataclass
 class Rule:
-    """One rule: where it is, the public document that it comes from, its text."""
+    """One rule: its place, its public document, its text."""
     name: str
     path: str
     line: int
@@ -48,14 +47,14 @@ class Rule:
 
 @dataclasses.dataclass
 class Page:
-    """A page of the specification: the documents that it names, and its rules."""
+    """A page of the specification: the documents that it cites, and its rules."""
     documents: set
     rules: list
 
 
 @dataclasses.dataclass
 class Case:
-    """A test case: its name, and its first and last line, the comment above it included."""
+    """A test case: its name, and its first and last line, with the comment above it."""
     name: str
     first: int
     last: int
@@ -63,7 +62,7 @@ class Case:
 
 @dataclasses.dataclass
 class Citation:
-    """A place that names a rule; @case is the test that it is in, or empty."""
+    """A place that cites a rule. @case is the test that contains it, or empty."""
     rule: str
     path: str
     line: int
@@ -100,7 +99,7 @@ def comments(text):
 
 
 def with_comment_above(lines, first):
-    """The line where the comment begins that ends right above line @first."""
+    """The first line of the comment that ends just above line @first."""
     while first > 1:
         above = lines[first - 2].strip()
         if above.endswith("*/"):
@@ -145,7 +144,7 @@ def cases(path, text):
 
 
 def rules_in(line):
-    """The rules that a line names: each id, and those between two ids with "to"."""
+    """The rules that a line cites: each id, and with "A to B" also those in between."""
     found = set(ID.findall(line))
     for area, first, last in RANGE.findall(line):
         found.update(f"{area}-{n}" for n in range(int(first), int(last) + 1))

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""clang-tidy, with the configuration of the repository, over the tools that changed since it last passed.
+"""Runs clang-tidy, with the configuration of the repository, on the tools that changed since it last passed.
 
-The other C++ folders are not checked yet: they have never been run through it as a whole.
+It does not check the other C++ folders: nobody has run it on all of them yet.
 """
 
 import re
@@ -16,7 +16,7 @@ FLAGS = ["-std=c++20", "-D_GNU_SOURCE", '-DWDCTL_VERSION="test"', '-DWDMACHINE_V
 
 
 def findings(root, path):
-    """Diagnostics of one file; warnings are errors in .clang-tidy."""
+    """Diagnostics of one file. In .clang-tidy all warnings are errors."""
     run = subprocess.run(["clang-tidy", "--quiet", str(path), "--", *FLAGS], cwd=root,
                          check=False, capture_output=True, text=True, timeout=600)
     return run.stdout if run.returncode or "error:" in run.stdout else ""
@@ -55,7 +55,7 @@ def test_tools_are_clean(root):
 
 
 def test_a_changed_header_is_checked_again(root):
-    """The remembered inputs must include every header of ours that a file reads, also
+    """The inputs of a check must include every header of ours that a file includes, also
     indirectly."""
     seen = set()
     read_by(root, root / "tools/wdctl/cmd_topology.cpp", seen)

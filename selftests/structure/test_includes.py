@@ -29,7 +29,7 @@ def test_include_directions(files, part):
 
 
 def test_no_rule_allows_what_nobody_does(files):
-    """The picture of the layers is drawn from the rules: an unused rule would make it lie."""
+    """The picture of the layers is drawn from the rules, so an unused rule would make it wrong."""
     needed = set()
     for part in ALLOWED:
         for path in files[part]:

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a module of kernel/ call each other in one direction, and its names show their
-module."""
+"""The files of a module of kernel/ call each other in one direction only, and names begin with a
+prefix of their module."""
 
 import re
 
@@ -11,7 +11,7 @@ from project import ROOT  # pylint: disable=import-error
 
 MODULES = [m.name for m in kernel_calls.modules()]
 
-# Prefix of names that other files of a module, or other modules, can use.
+# Prefixes of names that other files, of the same module or of others, can use.
 PREFIXES = {
     "hisi_qm": ("qm_", "dev_attr_"),
     "hisi_zip": ("zip_",),
@@ -30,8 +30,8 @@ def test_every_module_has_a_prefix():
 def test_no_circle_of_calls(name):
     module = ROOT / "kernel" / name
     graph = kernel_calls.calls(module)
-    # A module of one file, or without calls between files, would prove nothing. Each file of selftest
-    # is a module.
+    # A module with one file, or without calls between files, would prove nothing. In selftest each
+    # file is a module.
     assert graph or name == "selftest" or len(list(module.rglob("*.c"))) == 1
     shown = []
     for circle in kernel_calls.circles(graph):
@@ -60,7 +60,7 @@ def structs(folder):
 
 @pytest.mark.parametrize("library", ["lib/wd/include", "lib/vmm/include"])
 def test_a_structure_is_one_thing(library):
-    """A reader who looks for a structure of the C API does not find one of the kernel."""
+    """A structure of the C API must not have the name of one of the kernel."""
     kernel, public = structs("kernel"), structs(library)
     assert len(kernel) > 100
     assert public or library != "lib/wd/include"
@@ -68,7 +68,7 @@ def test_a_structure_is_one_thing(library):
 
 
 def test_the_check_sees_a_circle(tmp_path):
-    """Functions and data count; static names, and names in comments or strings, do not."""
+    """Functions and data count. Static names, and names in comments or strings, do not."""
     (tmp_path / "a.c").write_text("int a_one(int x)\n{\n\treturn b_ops.run(x);\n}\n")
     (tmp_path / "b.c").write_text("const struct ops b_ops = {\n\t.run = b_run,\n};\n"
                                   "/* a_one() */\nstatic const char *b_name = \"a_one\";\n")
