@@ -118,6 +118,7 @@ public:
 	 * Tell the route that the function with requester id @rid has ATS. @endpoint says whether
 	 * ATS is on. A route without translation ignores the call.
 	 */
+	// NOLINTNEXTLINE(performance-unnecessary-value-param): a route with translation keeps it
 	virtual void attach(Rid rid, std::shared_ptr<AtsEndpoint> endpoint)
 	{
 		static_cast<void>(rid), static_cast<void>(endpoint);
