@@ -157,6 +157,11 @@ int CallerHost::munmap(void *address, size_t length) noexcept
 	return caller_->munmap(address, length);
 }
 
+int CallerHost::importFile(int fd) noexcept
+{
+	return caller_->importFile(fd);
+}
+
 int CallerHost::poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept
 {
 	return caller_->poll(fds, count, timeoutMs);

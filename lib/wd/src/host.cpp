@@ -107,6 +107,11 @@ std::shared_ptr<Host> Host::shared()
 
 Host::~Host() = default;
 
+int Host::importFile(int) noexcept
+{
+	return -EOPNOTSUPP;
+}
+
 bool Host::own() const noexcept
 {
 	return true;

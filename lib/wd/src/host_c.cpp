@@ -106,6 +106,11 @@ int wd_host_munmap(struct wd_host *host, void *address, size_t length)
 	return host->host->munmap(address, length);
 }
 
+int wd_host_import_file(struct wd_host *host, int fd)
+{
+	return host->host->importFile(fd);
+}
+
 int wd_host_poll(struct wd_host *host, struct pollfd *fds, unsigned int count, int timeout_ms)
 {
 	return host->host->poll(fds, count, timeout_ms);

@@ -100,6 +100,11 @@ int NativeHost::munmap(void *address, size_t length) noexcept
 	return orErrno(::munmap(address, length));
 }
 
+int NativeHost::importFile(int fd) noexcept
+{
+	return orErrno(::fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1));
+}
+
 int NativeHost::poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept
 {
 	return orErrno(::poll(fds, count, timeoutMs));

@@ -173,6 +173,11 @@ public:
 	 */
 	virtual int munmap(void *address, size_t length) = 0;
 	/**
+	 * Put a reference to the open file @fd of the process, as a memfd, into the caller's table:
+	 * its numbers are the hosted kernel's, and not those of the process.
+	 */
+	virtual int importFile(int fd) = 0;
+	/**
 	 * As dup(2) and SCM_RIGHTS: put another reference to the open file into the table of @to.
 	 */
 	virtual int dupTo(int fd, Caller &to) = 0;

@@ -56,6 +56,11 @@ struct address_space {
 	struct list_head i_mmap;
 };
 
+/* A file system; for files of the host, the host's. */
+struct super_block {
+	unsigned long s_magic;
+};
+
 struct inode {
 	umode_t i_mode;
 	kuid_t i_uid;
@@ -66,6 +71,8 @@ struct inode {
 	struct address_space i_data;
 	const struct file_operations *i_fop;
 	struct cdev *i_cdev;
+	struct super_block *i_sb;
+	unsigned char i_blkbits;
 	void *i_private;
 	atomic_t i_count;
 };
@@ -91,6 +98,7 @@ static inline struct inode *file_inode(const struct file *filp)
 }
 
 WD_BEGIN_DECLS
+loff_t i_size_read(const struct inode *inode);
 struct file *fget(unsigned int fd);
 void fput(struct file *filp);
 int alloc_chrdev_region(dev_t *dev, unsigned int baseminor, unsigned int count, const char *name);

@@ -146,6 +146,15 @@ void unpin_user_pages(struct page **pages, unsigned long npages);
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool make_dirty);
 
 /*
+ * Only for files of the host (Caller::importFile()), at any address, and not for a remote caller
+ * (-ENODEV). Children of the process do not get the mapping. Pages that are pinned when it is
+ * removed stay until they are unpinned.
+ */
+unsigned long vm_mmap(struct file *filp, unsigned long addr, unsigned long length,
+		      unsigned long prot, unsigned long flags, unsigned long offset);
+int vm_munmap(unsigned long start, size_t length);
+
+/*
  * One vma stands for all memory of a process, and touching a page shows whether it is there. The
  * caller holds the mmap lock. If a page is not in memory, handle_mm_fault() with
  * FAULT_FLAG_ALLOW_RETRY drops the lock while it waits for the page, and returns VM_FAULT_RETRY.

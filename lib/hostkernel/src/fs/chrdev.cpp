@@ -119,6 +119,11 @@ file *openOn(const Found &found, const file_operations *fops, void *priv, int fl
 
 } // namespace
 
+namespace
+{
+super_block kernelFiles; /* of device nodes and of files without a node */
+}
+
 inode *inodeCreate(dev_t devt, umode_t mode)
 {
 	auto *node = static_cast<inode *>(kzalloc(sizeof(inode), GFP_KERNEL));
@@ -127,6 +132,7 @@ inode *inodeCreate(dev_t devt, umode_t mode)
 	node->i_mode = mode;
 	node->i_rdev = devt;
 	node->i_ino = nextInode.fetch_add(1, std::memory_order_relaxed);
+	node->i_sb = &kernelFiles;
 	node->i_mapping = &node->i_data;
 	node->i_data.host = node;
 	mutex_init(&node->i_data.i_mmap_lock);

@@ -9,19 +9,20 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
-#include <fcntl.h>
 #include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/err.h>
-#include <linux/mm.h>
-#include <linux/sched.h>
 #include <linux/slab.h>
+
+#include "host_file.h"
 
 /* The header of the host needs this type of the host's <linux/fs.h>, which the kernel's hides. */
 using __kernel_rwf_t = int;
 #include <linux/aio_abi.h>
+
+using namespace wd::hostkernel;
 
 struct eventfd_ctx {
 	int fd;
@@ -29,38 +30,6 @@ struct eventfd_ctx {
 
 namespace
 {
-
-int failed()
-{
-	return errno ? -errno : -EIO;
-}
-
-/* Duplicate descriptor @fd of process @pid. */
-int takeRemote(pid_t pid, int fd)
-{
-	const int process = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-
-	if (process < 0)
-		return failed();
-	const int copy = static_cast<int>(syscall(SYS_pidfd_getfd, process, fd, 0));
-	const int error = failed();
-
-	close(process);
-	return copy < 0 ? error : copy;
-}
-
-int take(int fd)
-{
-	const mm_struct *mm = get_current()->mm;
-
-	if (fd < 0)
-		return -EBADF;
-	if (mm && mm->wd_pid)
-		return takeRemote(mm->wd_pid, fd);
-	const int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-
-	return copy < 0 ? failed() : copy;
-}
 
 bool isEventfd(int fd)
 {
@@ -145,7 +114,7 @@ void writeIfRoom(int fd)
 
 eventfd_ctx *eventfd_ctx_fdget(int fd)
 {
-	const int copy = take(fd);
+	const int copy = takeDescriptor(fd);
 
 	if (copy < 0)
 		return static_cast<eventfd_ctx *>(ERR_PTR(copy));

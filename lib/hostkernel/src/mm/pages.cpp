@@ -14,6 +14,8 @@
 #include <linux/bug.h>
 #include <linux/mm.h>
 
+#include "hidden_mapping.h"
+
 namespace wd::hostkernel
 {
 namespace
@@ -90,8 +92,19 @@ void pinCountSub(uint64_t pfn, uint64_t count)
 		}
 	});
 	total.fetch_sub(count - wrong, std::memory_order_relaxed);
+	hiddenMappingsUnpinned(pfn, count);
 	WARN(wrong, "unpin of %llu pages that are not pinned, first pfn %#llx",
 	     static_cast<u64>(wrong), static_cast<u64>(pfn));
+}
+
+uint64_t pinCountIn(uint64_t pfn, uint64_t count)
+{
+	uint64_t pins = 0;
+	forRuns(pfn, count, [&](Counter *counters, uint64_t run) {
+		for (uint64_t i = 0; i < run; i++)
+			pins += counters[i].load(std::memory_order_relaxed);
+	});
+	return pins;
 }
 
 uint64_t pinnedPagesTotal()

@@ -17,6 +17,8 @@ namespace wd::hostkernel
  */
 void pinCountAdd(uint64_t pfn, uint64_t count);
 void pinCountSub(uint64_t pfn, uint64_t count);
+/** The number of pins of these pages. */
+uint64_t pinCountIn(uint64_t pfn, uint64_t count);
 /** The number of all pins. */
 uint64_t pinnedPagesTotal();
 

@@ -3,6 +3,7 @@
 #include "caller.h"
 #include "core/immortal.h"
 #include "freezer.h"
+#include "fs/host_file.h"
 #include "fs/vfs.h"
 #include "mm/user_table.h"
 #include "tasks.h"
@@ -64,6 +65,7 @@ public:
 	int poll(struct pollfd *fds, unsigned count, int timeoutMs) override;
 	int mmap(size_t length, int prot, int flags, int fd, uint64_t offset, void **out) override;
 	int munmap(void *address, size_t length) override;
+	int importFile(int fd) override;
 	int dupTo(int fd, Caller &to) override;
 	void memoryChanged(void *address, size_t length) override;
 	void exec() override;
@@ -494,6 +496,23 @@ int CallerImpl::munmap(void *address, size_t length)
 	for (vm_area_struct *kept : rest)
 		mappings_[kept->vm_start] = kept;
 	return ret;
+}
+
+int CallerImpl::importFile(int fd)
+{
+	if (!mark_.own())
+		return kOtherProcess;
+	Scope scope(*this);
+	const int imported = files_.reserve();
+	if (imported < 0)
+		return imported;
+	file *filp = hostFileOpen(fd);
+	if (IS_ERR(filp)) {
+		files_.unreserve(static_cast<unsigned>(imported));
+		return static_cast<int>(PTR_ERR(filp));
+	}
+	files_.install(static_cast<unsigned>(imported), filp);
+	return imported;
 }
 
 int CallerImpl::dupTo(int fd, Caller &to)

@@ -92,6 +92,12 @@ public:
 	virtual int mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept = 0;
 	/** One earlier mmap() of this host, or pages of it. */
 	virtual int munmap(void *address, size_t length) noexcept = 0;
+	/**
+	 * A descriptor of this host for the open file @fd of the process, as a memfd for
+	 * IOMMU_IOAS_MAP_FILE. Close it with close(); @fd may be closed before.
+	 * @return -EBADF, -EMFILE; -EOPNOTSUPP this kind of host cannot.
+	 */
+	virtual int importFile(int fd) noexcept;
 	/** As poll(2). */
 	virtual int poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept = 0;
 

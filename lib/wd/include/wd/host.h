@@ -48,6 +48,16 @@ ssize_t wd_host_pwrite(struct wd_host *host, int fd, const void *buffer, size_t 
 int wd_host_mmap(struct wd_host *host, size_t length, int prot, int fd, uint64_t offset,
 		 void **out);
 int wd_host_munmap(struct wd_host *host, void *address, size_t length);
+/**
+ * wd_host_import_file() - make an open file of the process known to the host
+ * @host: the host
+ * @fd: a descriptor of the process, as a memfd for IOMMU_IOAS_MAP_FILE. May be closed afterwards
+ *
+ * Descriptors of the hosted kernel have numbers of their own, so requests take only those.
+ *
+ * Return: a descriptor of the host, for wd_host_dev_close(), or -errno
+ */
+int wd_host_import_file(struct wd_host *host, int fd);
 int wd_host_poll(struct wd_host *host, struct pollfd *fds, unsigned int count, int timeout_ms);
 
 /** Read a sysfs attribute (absolute path) as a string without its last newline. */

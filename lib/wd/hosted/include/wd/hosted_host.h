@@ -35,6 +35,7 @@ public:
 	ssize_t pwrite(int fd, const void *buffer, size_t count, uint64_t offset) noexcept override;
 	int mmap(size_t length, int prot, int fd, uint64_t offset, void **out) noexcept override;
 	int munmap(void *address, size_t length) noexcept override;
+	int importFile(int fd) noexcept override;
 	int poll(struct pollfd *fds, unsigned count, int timeoutMs) noexcept override;
 	int sysfsRead(const std::string &path, std::string &out) noexcept override;
 	int sysfsWrite(const std::string &path, const std::string &value) noexcept override;
