@@ -93,7 +93,7 @@ static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
 			     unsigned long length, unsigned long *iova, int prot, bool fixed)
 {
 	struct iopt_area *area = list_first_entry(list, struct iopt_area, build_item);
-	unsigned long addr = area->pages->uptr + area->start_byte, next;
+	unsigned long addr = area->pages->start + area->start_byte, next;
 	int rc;
 
 	lockdep_assert_held(&iopt->iova_lock);
@@ -212,6 +212,23 @@ out:
 	return rc;
 }
 
+/* Map a backing that nobody else has yet. @byte: where the area begins in its first page. */
+static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages, unsigned long byte,
+			  unsigned long length, unsigned long *iova, int prot, bool fixed)
+{
+	struct iopt_area *area = &pages->first_area;
+	LIST_HEAD(list);
+	int rc;
+
+	iopt_area_init(area, pages, byte, length);
+	list_add(&area->build_item, &list);
+
+	rc = iopt_map_areas(iopt, &list, length, iova, prot, fixed);
+	if (rc)
+		iopt_area_free(area);
+	return rc;
+}
+
 /**
  * iopt_map_user() - map memory of the calling process
  * @iopt: IOAS
@@ -227,22 +244,35 @@ out:
 int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_pages *pages;
-	struct iopt_area *area;
-	LIST_HEAD(list);
-	int rc;
+	struct iopt_pages *pages = iopt_pages_alloc(mode, uptr, prot & IOMMU_WRITE);
 
-	pages = iopt_pages_alloc(mode, uptr, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
-	area = &pages->first_area;
-	iopt_area_init(area, pages, uptr & (PAGE_SIZE - 1), length);
-	list_add(&area->build_item, &list);
+	return iopt_map_pages(iopt, pages, offset_in_page(uptr), length, iova, prot, fixed);
+}
 
-	rc = iopt_map_areas(iopt, &list, length, iova, prot, fixed);
-	if (rc)
-		iopt_area_free(area);
-	return rc;
+/**
+ * iopt_map_file() - map memory of a file
+ * @iopt: IOAS
+ * @mode: the account of the calling process to charge
+ * @file: the file
+ * @start: first byte in the file
+ * @length: bytes; not 0, and @start + @length - 1 does not wrap
+ * @iova: as in iopt_map_areas()
+ * @prot: as in iopt_map_areas()
+ * @fixed: as in iopt_map_areas()
+ *
+ * Return: as iopt_map_areas(), -ENOMEM
+ */
+int iopt_map_file(struct io_pagetable *iopt, enum iopt_account_mode mode, struct file *file,
+		  unsigned long start, unsigned long length, unsigned long *iova, int prot,
+		  bool fixed)
+{
+	struct iopt_pages *pages = iopt_pages_alloc_file(mode, file, start, prot & IOMMU_WRITE);
+
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	return iopt_map_pages(iopt, pages, offset_in_page(start), length, iova, prot, fixed);
 }
 
 /*

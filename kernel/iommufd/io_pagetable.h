@@ -27,9 +27,10 @@
 #include <linux/rwsem.h>
 #include <linux/types.h>
 
+struct cred;
+struct file;
 struct mm_struct;
 struct task_struct;
-struct cred;
 
 /* The account that is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
 enum iopt_account_mode {
@@ -144,18 +145,19 @@ struct iopt_seg {
 };
 
 /**
- * struct iopt_pages - backing: memory of a process, as given to one MAP
+ * struct iopt_pages - backing: memory of a process or of a file, as given to one MAP or MAP_FILE
  * @ref: one for each area
  * @account_mode: enum iopt_account_mode, fixed at MAP
- * @writable: devices may be allowed to write it
+ * @writable: devices may be allowed to write it. Fixed at MAP
+ * @from_file: this is the start of a struct iopt_file_pages. Fixed at MAP
  * @first_seg_used: @first_seg is in @segs
  * @lost: an IOMMU did not answer and may use the pages for ever, so they stay pinned. Never cleared
  * @mutex: for @segs and @first_seg_used
- * @source_mm: address space, held by mmgrab(): the process may have ended
+ * @source_mm: address space of the process that mapped, held by mmgrab(): it may have ended
  * @source_cred: holds the user that is charged, with IOPT_ACCOUNT_USER. Not every Linux 6.1 exports
  *	what would hold the user alone
  * @source_task: the process that mapped; its RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
- * @uptr: address of the first page
+ * @start: where the first page is: an address in @source_mm, or an offset in the file, in bytes
  * @segs: iopt_seg.node
  * @first_seg: place for the first segment
  * @first_area: place for the area of the MAP itself
@@ -164,18 +166,29 @@ struct iopt_seg {
  */
 struct iopt_pages {
 	struct kref ref;
-	u8 account_mode;
-	bool writable;
+	u8 account_mode : 2;
+	u8 writable : 1;
+	u8 from_file : 1;
 	bool first_seg_used;
 	bool lost;
 	struct mutex mutex;
 	struct mm_struct *source_mm;
 	const struct cred *source_cred;
 	struct task_struct *source_task;
-	unsigned long uptr;
+	unsigned long start;
 	struct rb_root_cached segs;
 	struct iopt_seg first_seg;
 	struct iopt_area first_area;
+};
+
+/**
+ * struct iopt_file_pages - backing: memory of a file
+ * @pages: all that every backing has
+ * @file: held
+ */
+struct iopt_file_pages {
+	struct iopt_pages pages;
+	struct file *file;
 };
 
 static inline unsigned long iopt_area_first_index(const struct iopt_area *area)
@@ -196,6 +209,9 @@ int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned l
 		   unsigned long *iova, int prot, bool fixed);
 int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed);
+int iopt_map_file(struct io_pagetable *iopt, enum iopt_account_mode mode, struct file *file,
+		  unsigned long start, unsigned long length, unsigned long *iova, int prot,
+		  bool fixed);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped);
 int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
@@ -234,6 +250,8 @@ void iopt_hold_put(struct iopt_hold *hold);
 
 /* --- pages.c --- */
 struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable);
+struct iopt_pages *iopt_pages_alloc_file(enum iopt_account_mode mode, struct file *file,
+					 unsigned long start, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
 int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last);
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);
@@ -264,6 +282,10 @@ struct iopt_run_iter {
 void iopt_run_first(struct iopt_run_iter *iter, struct iopt_pages *pages, unsigned long first,
 		    unsigned long last);
 bool iopt_run_next(struct iopt_run_iter *iter);
+
+/* --- file_pin.c --- */
+long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long npages,
+		   struct page **batch);
 
 /* --- pin.c --- */
 int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg);

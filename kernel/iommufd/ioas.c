@@ -4,8 +4,11 @@
  * does the work. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
  */
 #include <linux/capability.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
+#include <linux/stat.h>
 
 #include "iommufd_private.h"
 #include "trace.h"
@@ -185,23 +188,38 @@ int iommufd_ioas_prot(u32 flags)
 	return prot;
 }
 
+/* What MAP and MAP_FILE check before anything else. */
+static int iommufd_check_map(u32 flags, u64 iova, u64 length)
+{
+	if (flags &
+	    ~(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE))
+		return -EOPNOTSUPP;
+	/* IOMMUFD-MAP-2: this checks the IOVA even if the kernel is to choose one. */
+	if (iova >= ULONG_MAX || length >= ULONG_MAX)
+		return -EOVERFLOW;
+	if (!(flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
+		return -EINVAL;
+	return 0;
+}
+
+/* The account of the caller that a new mapping charges (IOMMUFD-PIN-1). */
+static enum iopt_account_mode iommufd_account_mode(struct iommufd_ctx *ictx)
+{
+	return capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : READ_ONCE(ictx->account_mode);
+}
+
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map *cmd = ucmd->cmd;
-	enum iopt_account_mode mode = IOPT_ACCOUNT_NONE;
 	unsigned long iova = cmd->iova, uptr, end;
 	struct iommufd_ioas *ioas;
 	int rc;
 
-	if (cmd->flags & ~(IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_WRITEABLE |
-			   IOMMU_IOAS_MAP_READABLE) ||
-	    cmd->__reserved)
+	if (cmd->__reserved)
 		return -EOPNOTSUPP;
-	/* IOMMUFD-MAP-2: this checks the IOVA even if the kernel is to choose one. */
-	if (cmd->iova >= ULONG_MAX || cmd->length >= ULONG_MAX)
-		return -EOVERFLOW;
-	if (!(cmd->flags & (IOMMU_IOAS_MAP_WRITEABLE | IOMMU_IOAS_MAP_READABLE)))
-		return -EINVAL;
+	rc = iommufd_check_map(cmd->flags, cmd->iova, cmd->length);
+	if (rc)
+		return rc;
 
 	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
@@ -216,11 +234,61 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		rc = -EINVAL;
 		goto out_put;
 	}
-	if (!capable(CAP_IPC_LOCK))
-		mode = READ_ONCE(ucmd->ictx->account_mode);
-	rc = iopt_map_user(&ioas->iopt, mode, uptr, cmd->length, &iova,
+	rc = iopt_map_user(&ioas->iopt, iommufd_account_mode(ucmd->ictx), uptr, cmd->length, &iova,
 			   iommufd_ioas_prot(cmd->flags), cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
 	trace_iommufd_map(cmd->ioas_id, iova, cmd->length, cmd->user_va, cmd->flags, rc);
+	if (rc)
+		goto out_put;
+
+	/* IOMMUFD-MAP-4: the mapping stays even if the answer does not arrive. */
+	cmd->iova = iova;
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+out_put:
+	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+/* IOMMUFD-FILE-1 */
+int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_map_file *cmd = ucmd->cmd;
+	unsigned long iova = cmd->iova, last;
+	struct iommufd_ioas *ioas;
+	struct file *file;
+	int rc;
+
+	rc = iommufd_check_map(cmd->flags, cmd->iova, cmd->length);
+	if (rc)
+		return rc;
+
+	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+
+	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE) {
+		rc = -EINVAL;
+		goto out_put;
+	}
+	if (check_add_overflow((unsigned long)cmd->start, (unsigned long)cmd->length - 1, &last)) {
+		rc = -EOVERFLOW;
+		goto out_put;
+	}
+	file = fget(cmd->fd);
+	if (!file) {
+		rc = -EBADF;
+		goto out_put;
+	}
+	/* IOMMUFD-FILE-3: no other file can be pinned, and one could hold this context. */
+	rc = -EINVAL;
+	if (!S_ISREG(file_inode(file)->i_mode))
+		goto out_file;
+	rc = iopt_map_file(&ioas->iopt, iommufd_account_mode(ucmd->ictx), file, cmd->start,
+			   cmd->length, &iova, iommufd_ioas_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	trace_iommufd_map_file(cmd->ioas_id, iova, cmd->length, cmd->fd, cmd->start, cmd->flags,
+			       rc);
+out_file:
+	fput(file);
 	if (rc)
 		goto out_put;
 

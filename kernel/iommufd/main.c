@@ -32,6 +32,7 @@ union iommufd_ucmd_buffer {
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_iova_ranges iova_ranges;
 	struct iommu_ioas_map map;
+	struct iommu_ioas_map_file map_file;
 	struct iommu_ioas_unmap unmap;
 	struct iommu_option option;
 	struct iommu_vfio_ioas vfio_ioas;
@@ -81,6 +82,8 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 	IOMMUFD_COMMAND(IOMMU_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges,
 			struct iommu_ioas_iova_ranges, out_iova_alignment),
 	IOMMUFD_COMMAND(IOMMU_IOAS_MAP, iommufd_ioas_map, struct iommu_ioas_map, iova),
+	IOMMUFD_COMMAND(IOMMU_IOAS_MAP_FILE, iommufd_ioas_map_file, struct iommu_ioas_map_file,
+			iova),
 	IOMMUFD_COMMAND(IOMMU_IOAS_UNMAP, iommufd_ioas_unmap, struct iommu_ioas_unmap, length),
 	IOMMUFD_COMMAND(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
 	IOMMUFD_COMMAND(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas, __reserved),

@@ -8,6 +8,8 @@
  * segments, which needs no memory.
  */
 #include <linux/cred.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/task.h>
@@ -15,6 +17,23 @@
 #include <linux/string.h>
 
 #include "io_pagetable.h"
+
+static void iopt_pages_init(struct iopt_pages *pages, enum iopt_account_mode mode,
+			    unsigned long start, bool writable)
+{
+	kref_init(&pages->ref);
+	mutex_init(&pages->mutex);
+	pages->segs = RB_ROOT_CACHED;
+	pages->source_mm = current->mm;
+	mmgrab(pages->source_mm);
+	pages->account_mode = mode;
+	if (mode != IOPT_ACCOUNT_NONE)
+		pages->source_task = get_task_struct(current->group_leader);
+	if (mode == IOPT_ACCOUNT_USER)
+		pages->source_cred = get_current_cred();
+	pages->start = start & PAGE_MASK;
+	pages->writable = writable;
+}
 
 /**
  * iopt_pages_alloc() - make a backing for memory of the calling process, without pinning it
@@ -30,19 +49,30 @@ struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long u
 
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
-	kref_init(&pages->ref);
-	mutex_init(&pages->mutex);
-	pages->segs = RB_ROOT_CACHED;
-	pages->source_mm = current->mm;
-	mmgrab(pages->source_mm);
-	pages->account_mode = mode;
-	if (mode != IOPT_ACCOUNT_NONE)
-		pages->source_task = get_task_struct(current->group_leader);
-	if (mode == IOPT_ACCOUNT_USER)
-		pages->source_cred = get_current_cred();
-	pages->uptr = uptr & PAGE_MASK;
-	pages->writable = writable;
+	iopt_pages_init(pages, mode, uptr, writable);
 	return pages;
+}
+
+/**
+ * iopt_pages_alloc_file() - make a backing for memory of a file, without pinning it
+ * @mode: the account of the calling process to charge when it is pinned
+ * @file: the file. Takes a reference
+ * @start: first byte in the file
+ * @writable: devices may be allowed to write it
+ *
+ * Return: the backing with one reference, or ERR_PTR(-ENOMEM)
+ */
+struct iopt_pages *iopt_pages_alloc_file(enum iopt_account_mode mode, struct file *file,
+					 unsigned long start, bool writable)
+{
+	struct iopt_file_pages *file_pages = kzalloc(sizeof(*file_pages), GFP_KERNEL_ACCOUNT);
+
+	if (!file_pages)
+		return ERR_PTR(-ENOMEM);
+	iopt_pages_init(&file_pages->pages, mode, start, writable);
+	file_pages->pages.from_file = true;
+	file_pages->file = get_file(file);
+	return &file_pages->pages;
 }
 
 static void iopt_pages_release(struct kref *ref)
@@ -56,7 +86,15 @@ static void iopt_pages_release(struct kref *ref)
 	if (pages->source_task)
 		put_task_struct(pages->source_task);
 	mutex_destroy(&pages->mutex);
-	kfree(pages);
+	if (pages->from_file) {
+		struct iopt_file_pages *file_pages =
+			container_of(pages, struct iopt_file_pages, pages);
+
+		fput(file_pages->file);
+		kfree(file_pages);
+	} else {
+		kfree(pages);
+	}
 }
 
 void iopt_pages_put(struct iopt_pages *pages)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Pin memory of a process and charge for it (IOMMUFD-PIN-1, IOMMUFD-PIN-2).
+ * Pin memory of a process or a file and charge for it (IOMMUFD-PIN-1, IOMMUFD-PIN-2).
  *
  * Pins are long-term. Unpinning makes pages dirty only if the backing is writable. iommufd pins
  * batch by batch and stores runs of contiguous pages: 1 GiB of contiguous memory takes one word.
@@ -70,6 +70,8 @@ static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigne
 	bool own = current->mm == mm;
 	long pinned = -EINTR;
 
+	if (pages->from_file)
+		return iopt_pin_file(pages, addr, npages, batch);
 	if (own && (pages->writable || !WD_FOLL_UNSHARE))
 		return pin_user_pages_fast(addr, npages, flags, batch);
 
@@ -230,7 +232,7 @@ static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct 
 			 unsigned long max_batch, unsigned long *charged)
 {
 	unsigned long npages = iopt_seg_npages(seg), done = 0;
-	unsigned long addr = pages->uptr + (seg->node.start << PAGE_SHIFT);
+	unsigned long addr = pages->start + (seg->node.start << PAGE_SHIFT);
 	unsigned int capacity = 1;
 	long i, pinned;
 	int rc = 0;

@@ -42,6 +42,33 @@ TRACE_EVENT(iommufd_map,
 		  __entry->flags, __entry->ret)
 );
 
+/* IOMMU_IOAS_MAP_FILE: the file fd, from start on, is mapped at iova, or ret says why not. */
+TRACE_EVENT(iommufd_map_file,
+	TP_PROTO(u32 ioas, u64 iova, u64 length, int fd, u64 start, u32 flags, int ret),
+	TP_ARGS(ioas, iova, length, fd, start, flags, ret),
+	TP_STRUCT__entry(
+		__field(u32, ioas)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(int, fd)
+		__field(u64, start)
+		__field(u32, flags)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->ioas = ioas;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->fd = fd;
+		__entry->start = start;
+		__entry->flags = flags;
+		__entry->ret = ret;
+	),
+	TP_printk("ioas=%u iova=0x%llx length=0x%llx fd=%d start=0x%llx flags=0x%x ret=%d",
+		  __entry->ioas, __entry->iova, __entry->length, __entry->fd, __entry->start,
+		  __entry->flags, __entry->ret)
+);
+
 /* IOMMU_IOAS_COPY: memory of src_ioas is mapped in dst_ioas, too. */
 TRACE_EVENT(iommufd_copy,
 	TP_PROTO(u32 dst_ioas, u32 src_ioas, u64 length, u64 dst_iova, u64 src_iova, int ret),

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <string>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/iommufd.h>
 
@@ -97,6 +98,30 @@ TEST_F(Traced, ARequestLeavesLinesOnEveryLayer)
 				      " iova=0x100000 access=read pa=0x[0-9a-f]+ fr=0x0"),
 		  1u);
 	EXPECT_GE(file_.count("vtd:context_entry", sid + "q0=0x.* q1=0x.* fr=0x0"), 1u);
+}
+
+TEST_F(Traced, AMappingOfAFile)
+{
+	Space space(caller_);
+	const std::string ioas = std::to_string(space.ioas);
+	const int memory = memfd_create("traced", MFD_CLOEXEC);
+	iommu_ioas_map_file map = {};
+
+	ASSERT_EQ(ftruncate(memory, kPage), 0);
+	map.size = sizeof(map);
+	map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE;
+	map.ioas_id = space.ioas;
+	map.fd = caller_->importFile(memory);
+	map.length = kPage;
+	map.iova = 0x300000;
+	ASSERT_GE(map.fd, 0);
+	EXPECT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_MAP_FILE, reinterpret_cast<uintptr_t>(&map)),
+		  0);
+	EXPECT_EQ(file_.count("iommufd:iommufd_map_file",
+			      "ioas=" + ioas + " iova=0x300000 length=0x1000 fd=" +
+				      std::to_string(map.fd) + " start=0x0 flags=0x5 ret=0"),
+		  1u);
+	close(memory);
 }
 
 TEST_F(Traced, ACopyAndAnUnmap)

@@ -89,6 +89,20 @@ int Iommufd::mapFixed(uint32_t ioas, uint64_t va, uint64_t length, uint64_t iova
 	return rc;
 }
 
+int Iommufd::mapFile(uint32_t ioas, int file, uint64_t start, uint64_t length, uint64_t iova,
+		     uint32_t flags) const
+{
+	iommu_ioas_map_file cmd = {};
+	cmd.size = sizeof(cmd);
+	cmd.flags = flags | kFixed;
+	cmd.ioas_id = ioas;
+	cmd.fd = file;
+	cmd.start = start;
+	cmd.length = length;
+	cmd.iova = iova;
+	return static_cast<int>(ioctl(IOMMU_IOAS_MAP_FILE, &cmd));
+}
+
 int Iommufd::unmap(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *done) const
 {
 	iommu_ioas_unmap cmd = {sizeof(cmd), ioas, iova, length};

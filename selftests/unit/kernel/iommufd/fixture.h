@@ -71,6 +71,9 @@ public:
 	int map(uint32_t ioas, uint64_t va, uint64_t length, uint32_t flags, uint64_t &iova) const;
 	int mapFixed(uint32_t ioas, uint64_t va, uint64_t length, uint64_t iova,
 		     uint32_t flags = kReadWrite) const;
+	/** @file is a descriptor of the caller (Caller::importFile()). */
+	int mapFile(uint32_t ioas, int file, uint64_t start, uint64_t length, uint64_t iova,
+		    uint32_t flags = kReadWrite) const;
 	int unmap(uint32_t ioas, uint64_t iova, uint64_t length, uint64_t *done = nullptr) const;
 	int copy(uint32_t dst, uint32_t src, uint64_t length, uint64_t srcIova, uint32_t flags,
 		 uint64_t &dstIova) const;
