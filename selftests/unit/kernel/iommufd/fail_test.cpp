@@ -76,6 +76,31 @@ TEST_F(FailTest, MapCopyUnmapWithoutPageTable)
 	sweep(FailPoint::CopyUser, -EFAULT, sequence, cleanup);
 }
 
+/*
+ * A copy uses pages 1 to 3, which other segments have, and then cannot split the segment of pages 4
+ * to 7. If it kept its count of the first ones they would stay pinned.
+ */
+TEST_F(FailTest, CopyThatCutsSegments)
+{
+	Iommufd iommufd;
+	MockDevice device(0);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	ASSERT_EQ(0, device.attachTo(ioas));
+	auto sequence = [&] {
+		uint64_t iova = 0x10000, middle = 0x100000, cut = 0x200000;
+		int rc = iommufd.map(ioas, memory_.address(), 8 * kPage, kReadWrite | kFixed, iova);
+		if (!rc)
+			rc = iommufd.copy(ioas, ioas, 2 * kPage, iova + 2 * kPage, kRead | kFixed,
+					  middle);
+		if (!rc)
+			rc = iommufd.copy(ioas, ioas, 5 * kPage, iova + kPage, kRead | kFixed, cut);
+		return rc;
+	};
+	sweep(FailPoint::Allocation, -ENOMEM, sequence,
+	      [&] { EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax)); });
+}
+
 TEST_F(FailTest, BindAttachMapUnmap)
 {
 	for (unsigned i = 0; i < 64; i += 2)

@@ -98,6 +98,38 @@ TEST_F(MapFileTest, DevicesAndProcessesSeeTheSameMemory)
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
 }
 
+/* IOMMUFD-FILE-3: a descriptor for reading is enough for memory that devices only read. */
+TEST_F(MapFileTest, ReadOnlyAtAnIovaOfTheKernelsChoice)
+{
+	Iommufd iommufd;
+	MockDevice device(0);
+	ASSERT_EQ(0, device.bind(iommufd));
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	ASSERT_EQ(0, device.attachTo(ioas));
+	const std::string path = "/proc/self/fd/" + std::to_string(file_.fd());
+	const int readable = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+	ASSERT_GE(readable, 0);
+	iommu_ioas_map_file map = {};
+	map.size = sizeof(map);
+	map.flags = kReadWrite;
+	map.ioas_id = ioas;
+	map.fd = Caller::self()->importFile(readable);
+	map.length = 2 * kPage;
+	EXPECT_EQ(-EACCES, iommufd.ioctl(IOMMU_IOAS_MAP_FILE, &map));
+	map.flags = kRead;
+	map.iova = 0x10000;
+	ASSERT_EQ(0, iommufd.ioctl(IOMMU_IOAS_MAP_FILE, &map));
+	EXPECT_NE(0x10000u, map.iova) << "it is no request without FIXED_IOVA";
+	const Entry entry = entryAt(0, map.iova + kPage);
+	EXPECT_TRUE(entry.present && entry.read && !entry.write);
+	map.iova = kMax - 1;
+	EXPECT_EQ(0, iommufd.ioctl(IOMMU_IOAS_MAP_FILE, &map));
+	EXPECT_TRUE(entryAt(0, map.iova).present) << "the answer is where it is";
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0, kMax));
+	EXPECT_EQ(0, Caller::self()->close(map.fd));
+	close(readable);
+}
+
 /* The kernel's own mappings of the file end with the last pin. */
 TEST_F(MapFileTest, NoMappingStays)
 {

@@ -99,6 +99,8 @@ TEST_F(MapErrors, AlignmentBelowAPageTable)
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0x800));
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address(), 0x800, 0));
 	EXPECT_EQ(-EINVAL, iommufd_->mapFixed(ioas_, memory_.address() + 8, kPage, 0));
+	uint64_t chosen = 0;
+	EXPECT_EQ(-EINVAL, iommufd_->map(ioas_, memory_.address(), 0x800, kReadWrite, chosen));
 	/* The kernel checks the IOVA before the offset of the source. */
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0));
 	EXPECT_EQ(-EEXIST, iommufd_->mapFixed(ioas_, memory_.address() + 8, kPage, 0));
