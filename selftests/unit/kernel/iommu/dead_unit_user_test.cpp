@@ -255,15 +255,7 @@ TEST_F(DeadUnitOwner, IsToldAlthoughAnotherFunctionIsLocked)
 		EXPECT_EQ(count, 1u);
 	}
 	::close(told);
-	unit_->onRead({});
-	stall(false);
-	disown();
-	unregisterDriver();
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
-	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
-	expectedPins_ = kPages;
-	expectedLeaks_ = leakedPages() - before_ - kPages;
-	ASSERT_EQ(registerDriver(), 0);
+	recover();
 }
 
 /*
