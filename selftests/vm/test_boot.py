@@ -35,6 +35,13 @@ def test_the_boot_was_clean(host):
     assert not [line for line in text.splitlines() if is_bad(line)]
 
 
+def test_who_uses_the_iommu_is_for_administrators_only(host):
+    """PASIDs and addresses of all users: what is attached, and the log of faults."""
+    for name in ("attachments", "fault_log", "last_fault"):
+        modes = host.sh(f"stat -L -c %a /sys/class/iommu/*/{name}").split()
+        assert modes and set(modes) == {"400"}, (name, modes)
+
+
 def test_no_undue_taint(host):
     """Allowed are out-of-tree and unsigned modules, and bit 6, which a test of the mode without IOMMU
     sets. A warning would set bit 9."""
