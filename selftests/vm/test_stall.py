@@ -44,7 +44,11 @@ def test_the_longest_flush_is_found():
 
 
 def trace_flushes(guest):
+    # mono is the clock that the driver waits by. The default, local, counts from tick to tick where the
+    # kernel does not trust the processor's counter, and the processor that waits for stopped hardware
+    # gets no ticks.
     guest.sh(f"""[ -d {TRACING}/events ] || mount -t tracefs nodev {TRACING}
+        echo mono >{TRACING}/trace_clock
         echo 8192 >{TRACING}/buffer_size_kb
         for event in submit done; do
             echo 1 >{TRACING}/events/wd_iommu/vtd_invalidate_$event/enable
