@@ -50,11 +50,16 @@ def make_tree(partial):
         raise cache.VmError("mmdebstrap could not install QEMU:\n" + run.stderr[-3000:])
 
 
+def tree(build):
+    """The folder with QEMU and its libraries."""
+    return cache.made_once(cache.shared(build) / TREE, make_tree)
+
+
 def command(build):
     """The command that starts QEMU, as a list of strings."""
-    tree = cache.made_once(cache.shared(build) / TREE, make_tree)
-    return [str(tree / "usr/lib64/ld-linux-x86-64.so.2"),
-            "--library-path", str(tree / "usr/lib/x86_64-linux-gnu"),
-            str(tree / "usr/bin/qemu-system-x86_64"),
-            "-L", str(tree / "usr/share/qemu"), "-L", str(tree / "usr/share/seabios"),
-            "-L", str(tree / "usr/lib/ipxe/qemu")]
+    files = tree(build)
+    return [str(files / "usr/lib64/ld-linux-x86-64.so.2"),
+            "--library-path", str(files / "usr/lib/x86_64-linux-gnu"),
+            str(files / "usr/bin/qemu-system-x86_64"),
+            "-L", str(files / "usr/share/qemu"), "-L", str(files / "usr/share/seabios"),
+            "-L", str(files / "usr/lib/ipxe/qemu")]
