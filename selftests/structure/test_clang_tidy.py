@@ -60,7 +60,8 @@ def include_folders(options):
 
 def inputs(root, path, options):
     """The inputs of clang-tidy's verdict on @path."""
-    seen = {p for p in (root / ".clang-tidy", path.parent / ".clang-tidy") if p.exists()}
+    folders = [f for f in path.parents if f.is_relative_to(root)]
+    seen = {f / ".clang-tidy" for f in folders if (f / ".clang-tidy").exists()}
     read_by(root, path, include_folders(options), seen)
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True, text=True).stdout
     texts = [w.replace(str(root), "") for w in options]

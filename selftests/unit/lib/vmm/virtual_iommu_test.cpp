@@ -221,7 +221,7 @@ TEST(VirtualIommuLife, DestructorDetachesAndDestroys)
 {
 	FakeKernel kernel;
 	wd::Iommufd iommufd(kernel);
-	static std::byte ram[1 << 16] alignas(4096);
+	alignas(4096) static std::byte ram[1 << 16];
 	wd::vmm::GuestMemory memory(iommufd);
 	FakeDevice function(5);
 

@@ -45,8 +45,8 @@ std::string gzipHeader(uint8_t flags)
 std::string fullHeader()
 {
 	std::string header = gzipHeader(0x1f);
-	header += std::string("\5\0extra", 7) + std::string("name.txt", 9) +
-		  std::string("a comment", 10);
+	header += std::string("\5\0extra", 7) + std::string("name.txt\0", 9) +
+		  std::string("a comment\0", 10);
 	const uLong crc = crc32(0, reinterpret_cast<const Bytef *>(header.data()),
 				static_cast<uInt>(header.size()));
 	header += static_cast<char>(crc & 0xff);

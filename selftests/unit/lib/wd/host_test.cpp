@@ -29,7 +29,7 @@ protected:
 	~NativeHostTest() override { std::filesystem::remove_all(directory_); }
 	std::string file(const std::string &name, const std::string &content)
 	{
-		const std::string path = directory_ + "/" + name;
+		std::string path = directory_ + "/" + name;
 		std::ofstream(path) << content;
 		return path;
 	}
@@ -93,12 +93,12 @@ TEST_F(NativeHostTest, Files)
 		HostMapping mapping(fd, 4096, PROT_READ, 4096, "f");
 		EXPECT_EQ(mapping.data()[0], std::byte{'x'});
 		HostMapping moved = std::move(mapping);
-		EXPECT_FALSE(mapping);
+		EXPECT_FALSE(mapping); // NOLINT(bugprone-use-after-move): empty after it
 		EXPECT_EQ(moved.size(), 4096u);
 	}
 	EXPECT_THROW(HostMapping(fd, 4096, PROT_READ, 1, "f"), Error);
 	HostFd moved = std::move(fd);
-	EXPECT_FALSE(fd);
+	EXPECT_FALSE(fd); // NOLINT(bugprone-use-after-move): empty after it
 	moved.reset();
 	EXPECT_THROW(HostFd::open(host_, directory_ + "/none", O_RDWR), Error);
 	EXPECT_GE(host_.currentNode(), 0);
