@@ -89,6 +89,10 @@ TEST_F(VfioInfo, Regions)
 		info.index = index;
 		EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info), -EINVAL) << index;
 	}
+	info.index = 1;
+	info.cap_offset = 0xdead;
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_GET_REGION_INFO, &info), 0);
+	EXPECT_EQ(info.cap_offset, 0u);
 	EXPECT_EQ(region(0).size, 4096u);
 	EXPECT_EQ(region(0).flags, rw) << "all of it is the MSI-X table's page";
 	EXPECT_EQ(region(1).size, 0u);
@@ -184,6 +188,45 @@ TEST_F(VfioInfo, BarsCanBeSizedAndStayWhereTheyAre)
 	EXPECT_EQ(file_->read(2, 0, &value, 4), 4) << "and they work";
 }
 
+/* The bits that the driver of a guest writes to the MSI capability: its view has all of them, and no others. */
+TEST_F(VfioInfo, FieldsOfMessages)
+{
+	const unsigned msi = file_->capability(kMsi), msix = file_->capability(kMsix);
+	const uint32_t flags = file_->config(msi, 4) >> 16,
+		       real = function().configRead(msi, 4) >> 16;
+
+	ASSERT_EQ(real & 0x180, 0x180u) << "64 bits, and mask bits";
+	EXPECT_EQ(flags, real & ~0x71u) << "off, with one message";
+	for (unsigned at = msi; at < msi + 24; at += 4)
+		file_->setConfig(at, ~0u, 4);
+	EXPECT_EQ(file_->config(msi + 2, 2), flags | 0x71);
+	EXPECT_EQ(file_->config(msi + 4), ~3u) << "address";
+	EXPECT_EQ(file_->config(msi + 8), ~0u) << "upper half";
+	EXPECT_EQ(file_->config(msi + 12), 0xffffu) << "data";
+	EXPECT_EQ(file_->config(msi + 16), ~0u) << "mask";
+	EXPECT_EQ(file_->config(msi + 20), 0u) << "pending";
+
+	EXPECT_EQ(file_->config(msix + 2, 2), 3u) << "four messages, off";
+	file_->setConfig(msix + 2, 0xffff, 2);
+	EXPECT_EQ(file_->config(msix + 2, 2), 0xc003u);
+	for (unsigned at : {4u, 8u})
+		EXPECT_EQ(file_->config(msix + at), function().configRead(msix + at, 4));
+}
+
+/* All of the second version's capability, with the values of the function. */
+TEST_F(VfioInfo, FieldsOfExpress)
+{
+	constexpr unsigned kControl = 8, kSize = 0x3c;
+	const unsigned express = file_->capability(kExpress);
+
+	ASSERT_EQ(file_->config(express + 2, 2) & 0xf, 2u);
+	for (unsigned at = 4; at < kSize; at += 4)
+		EXPECT_EQ(file_->config(express + at), function().configRead(express + at, 4))
+			<< at;
+	file_->setConfig(express + kControl, 0x2810, 2);
+	EXPECT_EQ(file_->config(express + kControl, 2), 0x2810u);
+}
+
 TEST_F(VfioInfo, CommandRegister)
 {
 	EXPECT_FALSE(function().busMaster());
@@ -209,6 +252,8 @@ TEST_F(VfioInfo, NoMemoryNoAccess)
 	static_cast<volatile uint64_t *>(address)[0] = 1;
 	file_->setConfig(kCommand, 0, 2);
 	EXPECT_EQ(file_->read(2, 0, &value, 4), -EIO);
+	file_->setConfig(kCommand, kMaster, 2);
+	EXPECT_EQ(file_->read(2, 0, &value, 4), -EIO) << "only bus mastering is on";
 	EXPECT_EQ(file_->write(2, 0, &value, 4), -EIO);
 	EXPECT_EQ(static_cast<volatile uint64_t *>(address)[0], 0u) << "still the device's page";
 	static_cast<volatile uint64_t *>(address)[0] = 77;
@@ -252,6 +297,10 @@ TEST_F(VfioInfo, MsixTableIsNotHis)
 	EXPECT_EQ(file_->read(0, 0, &value, 8), 8);
 	EXPECT_EQ(value, ~0ull);
 	EXPECT_EQ(function().barRead(0, 0, 8), before);
+	EXPECT_EQ(file_->read(0, 4 * 16 - 4, &value, 4), 4);
+	EXPECT_EQ(value & 0xffffffff, 0xffffffffu) << "the last word of the table";
+	EXPECT_EQ(file_->read(0, 4 * 16, &value, 8), 8);
+	EXPECT_EQ(value, function().barRead(0, 4 * 16, 8)) << "after it";
 	EXPECT_EQ(file_->map(0, 0, kPage, &address), -EINVAL);
 }
 

@@ -15,7 +15,7 @@ namespace
 
 constexpr uint64_t kArena = 0x10000000;
 constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize;
-constexpr uint16_t kMaster = 0x4;
+constexpr uint16_t kMemory = 0x2;
 
 class VfioPower : public VfioTest
 {
@@ -59,6 +59,7 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 {
 	const int told = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	uint64_t count = 0;
+	uint32_t word;
 
 	ASSERT_EQ(file_->signal(VFIO_PCI_ERR_IRQ_INDEX, 0, {told}), 0);
 	ASSERT_EQ(start(), 0);
@@ -69,7 +70,9 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 	close(told);
 
 	/* The function is as after a reset, and no bus master before the owner asks for that. */
-	EXPECT_EQ(file_->config(0x04, 2) & kMaster, 0u);
+	EXPECT_EQ(file_->config(0x04, 2), uint32_t{kMemory});
+	EXPECT_EQ(file_->read(VFIO_PCI_BAR2_REGION_INDEX, 0, &word, sizeof(word)), 4)
+		<< "memory is on";
 	EXPECT_NE(zip_dump(&zip_, kArena + kOut), 0);
 	ASSERT_EQ(file_->reset(), 0);
 	ASSERT_EQ(file_->setConfig(0x04, 0x6, 2), 2);

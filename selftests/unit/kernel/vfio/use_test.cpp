@@ -226,6 +226,69 @@ TEST_F(VfioUse, BadInterruptRequests)
 	EXPECT_EQ(file_->trigger(kMsixIndex, 1, 1), -EINVAL);
 }
 
+/* The same with interrupts that are connected: each of these would succeed without its check. */
+TEST_F(VfioUse, BadInterruptRequestsChangeNothing)
+{
+	Counter first, second;
+	uint32_t shorter[5] = {19, VFIO_IRQ_SET_DATA_NONE | VFIO_IRQ_SET_ACTION_TRIGGER, kMsixIndex,
+			       0, 1};
+	const long page = sysconf(_SC_PAGESIZE);
+	void *two =
+		mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	EXPECT_EQ(file_->signal(kMsixIndex, 3, {first.fd, second.fd}), -EINVAL)
+		<< "more than there are";
+	ASSERT_EQ(file_->signal(kMsixIndex, 0, {first.fd, second.fd}), 0);
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, shorter), -EINVAL);
+	EXPECT_EQ(first.take(0), 0u);
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {}), 0) << "no counters: no change";
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 2), 0);
+	EXPECT_EQ(first.take(), 1u);
+	EXPECT_EQ(second.take(), 1u);
+
+	/* The descriptors of a request are in memory that is not there. */
+	ASSERT_NE(two, MAP_FAILED);
+	ASSERT_EQ(munmap(static_cast<std::byte *>(two) + page, page), 0);
+	auto *header = reinterpret_cast<uint32_t *>(static_cast<std::byte *>(two) + page) - 5;
+	const uint32_t words[5] = {28, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
+				   kMsixIndex, 0, 2};
+	std::memcpy(header, words, sizeof(words));
+	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, header), -EFAULT);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 1), 0);
+	EXPECT_EQ(first.take(), 1u);
+	munmap(two, page);
+
+	/* A descriptor that is none takes away the counters of its request, also those after it. */
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {-2, second.fd}), -EBADF);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 2), 0);
+	EXPECT_EQ(first.take(0), 0u);
+}
+
+TEST_F(VfioUse, EachIndexHasMessagesOfItsKind)
+{
+	constexpr uint32_t kEnabled[] = {1u << 16, 1u << 31}; // of the message control words
+	constexpr uint8_t kIds[] = {5, 0x11};
+	constexpr unsigned kIndexes[] = {kMsiIndex, kMsixIndex};
+	machine::PciFunction *function = nullptr;
+	Counter counter;
+
+	for (const machine::MachineFunction &f : rig_.machine().functions())
+		if (f.address.device == 1)
+			function = f.function;
+	ASSERT_TRUE(function);
+	for (unsigned asked : {0u, 1u}) {
+		ASSERT_EQ(file_->signal(kIndexes[asked], 0, {counter.fd}), 0);
+		for (unsigned kind : {0u, 1u})
+			EXPECT_EQ(function->configRead(file_->capability(kIds[kind]), 4) &
+					  kEnabled[kind],
+				  kind == asked ? kEnabled[kind] : 0)
+				<< kind << asked;
+		ASSERT_EQ(file_->trigger(kIndexes[asked], 0, 0), 0);
+		EXPECT_FALSE(function->configRead(file_->capability(kIds[asked]), 4) &
+			     kEnabled[asked]);
+	}
+}
+
 /* A part of a mapping is unmapped; the kernel faults the pages of the rest in again. */
 TEST_F(VfioUse, PartsOfAMappingKeepTheirPages)
 {
