@@ -46,6 +46,15 @@ std::string driverOf(Host &host, const std::string &address)
 	return path.substr(path.rfind('/') + 1);
 }
 
+/** What to write to restore the function's override: a line break if it has none. */
+std::string overrideOf(Host &host, const std::string &address)
+{
+	std::string text;
+	if (host.sysfsRead(deviceOf(address) + kOverride, text) || text.empty() || text == "(null)")
+		return "\n";
+	return text;
+}
+
 void unbind(Host &host, const std::string &address)
 {
 	if (const std::string driver = driverOf(host, address); !driver.empty())
@@ -148,13 +157,14 @@ std::string takeFunction(Host &host, const std::string &address)
 	if (!isTranslated(host, address))
 		throw Error(ENODEV, address, "give it to wd_vfio",
 			    "choose a function that an IOMMU translates for");
+	const std::string override = overrideOf(host, address);
 	write(host, deviceOf(address) + kOverride, kDriver, address, "name its next driver");
 	try {
 		unbind(host, address);
 		write(host, std::string(kDrivers) + kDriver + "/bind", address, address,
 		      "give it to wd_vfio");
 	} catch (const Error &) {
-		(void)host.sysfsWrite(deviceOf(address) + kOverride, "\n");
+		(void)host.sysfsWrite(deviceOf(address) + kOverride, override);
 		if (!before.empty() && driverOf(host, address).empty())
 			(void)host.sysfsWrite(kDrivers + before + "/bind", address);
 		throw;

@@ -85,6 +85,16 @@ TEST_F(FunctionDriver, ThatIsRefusedComesBack)
 	}
 }
 
+/* Another tool has chosen its driver. */
+TEST_F(FunctionDriver, ThatIsRefusedKeepsItsOverride)
+{
+	host_.sysfs[kDevice + "/driver_override"] = "hisi_zip";
+	refused_ = kDrivers + "wd_vfio/bind";
+	EXPECT_EQ(errorOfTake(), EINVAL);
+	EXPECT_EQ(driver(), kDrivers + "hisi_zip");
+	EXPECT_EQ(override(), "hisi_zip");
+}
+
 TEST_F(FunctionDriver, StaysIfNoIommuTranslates)
 {
 	host_.links.erase(kDevice + "/iommu_group");
