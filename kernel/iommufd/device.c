@@ -144,8 +144,8 @@ static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct 
 	if (!shared) {
 		/* Without interrupt remapping a DMA write could raise any interrupt of the host. */
 		if (!device_iommu_capable(dev, IOMMU_CAP_INTR_REMAP) && !allow_unsafe_interrupts) {
-			dev_warn_ratelimited(dev,
-					     "not given to a user: nothing checks its interrupt messages (parameter allow_unsafe_interrupts of iommufd)\n");
+			dev_warn_ratelimited(
+				dev, "not for users: see parameter allow_unsafe_interrupts\n");
 			iommu_group_put(group);
 			return ERR_PTR(-EPERM);
 		}

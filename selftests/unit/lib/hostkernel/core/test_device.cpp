@@ -91,7 +91,8 @@ long pin(Context *context, unsigned long arg)
 		return -EFAULT;
 	if (context->pages)
 		return -EBUSY;
-	context->pages = static_cast<page **>(kvcalloc(request.pages, sizeof(*context->pages), GFP_KERNEL));
+	context->pages =
+		static_cast<page **>(kvcalloc(request.pages, sizeof(*context->pages), GFP_KERNEL));
 	if (!context->pages)
 		return -ENOMEM;
 	int count = pin_user_pages_fast(request.address, static_cast<int>(request.pages),
