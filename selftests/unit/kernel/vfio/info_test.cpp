@@ -319,6 +319,88 @@ TEST_F(VfioInfo, ResetByDeviceControl)
 	EXPECT_EQ(file_->config(express + 8, 2) & 0x8000, 0u);
 }
 
+/* Only the highest bit of Device Control resets, in a write that reaches it. */
+TEST_F(VfioInfo, OtherWritesDoNotReset)
+{
+	const unsigned control = file_->capability(kExpress) + 8;
+	uint32_t value = 0x55;
+
+	ASSERT_EQ(file_->write(2, 0x100064, &value, 4), 4);
+	for (unsigned at = 0; at < 256; at += 4)
+		if (at != kCommand && at != control) {
+			EXPECT_EQ(file_->setConfig(at, ~0u, 4), 4);
+		}
+	for (unsigned at : {control, control + 2, control + 3})
+		EXPECT_EQ(file_->setConfig(at, 0xff, 1), 1);
+	EXPECT_EQ(file_->setConfig(control, 0x7fff, 2), 2);
+	EXPECT_EQ(file_->setConfig(control + 1, 0x7f, 1), 1);
+	EXPECT_EQ(file_->read(2, 0x100064, &value, 4), 4);
+	EXPECT_EQ(value, 0x55u);
+	EXPECT_EQ(file_->setConfig(control + 1, 0x80, 1), 1);
+	EXPECT_EQ(file_->read(2, 0x100064, &value, 4), 4);
+	EXPECT_EQ(value, 0u);
+	ASSERT_EQ(file_->write(2, 0x100064, &value, 4), 4);
+	EXPECT_EQ(file_->setConfig(control, 0x8000, 4), 4);
+	EXPECT_EQ(file_->read(2, 0x100064, &value, 4), 4);
+	EXPECT_EQ(value, 0u);
+}
+
+/* Fields of the header that the driver stores: what the owner reads first, and after it has written ones. */
+TEST_F(VfioInfo, FieldsOfTheHeader)
+{
+	const struct {
+		unsigned at, size;
+		uint32_t first, after;
+	} rows[] = {
+		{0x0c, 1, 0, 0xff},
+		{0x0d, 1, 0, 0xff},
+		{0x10, 4, 0, 0xfffff000},
+		{0x14, 4, 0, 0},
+		{0x20, 4, 0xc, 0xfff0000c},
+		{0x24, 4, 0, ~0u},
+		{0x28, 4, 0, 0},
+		{0x30, 4, 0, 0},
+		{0x35, 1, 0, 0},
+		{0x3c, 1, 0, 0xff},
+		{0x3d, 1, 0, 0},
+	};
+
+	for (const auto &row : rows) {
+		EXPECT_EQ(file_->config(row.at, row.size), row.first) << row.at;
+		file_->setConfig(row.at, ~0u, row.size);
+		EXPECT_EQ(file_->config(row.at, row.size), row.after) << row.at;
+	}
+	EXPECT_EQ(file_->config(0x0e, 1), function().configRead(0x0e, 1));
+}
+
+/* Bytes of any length at any offset, in the words of the doorbells, which hold what is written. */
+TEST_F(VfioInfo, AccessesOfEveryLength)
+{
+	constexpr uint64_t kBase = 0x12000;
+
+	for (unsigned offset = 0; offset < 8; offset++)
+		for (unsigned length = 1; length < 24; length++) {
+			uint8_t sent[32], seen[32] = {}, zeros[32] = {};
+
+			for (unsigned i = 0; i < sizeof(sent); i++)
+				sent[i] = static_cast<uint8_t>(1 + i + length);
+			ASSERT_EQ(file_->write(4, kBase, zeros, sizeof(zeros)), 32);
+			ASSERT_EQ(file_->write(4, kBase + offset, sent, length), length);
+			ASSERT_EQ(file_->read(4, kBase, seen, sizeof(seen)), 32);
+			for (unsigned i = 0; i < sizeof(seen); i++) {
+				const bool within = i >= offset && i < offset + length;
+				ASSERT_EQ(seen[i], within ? sent[i - offset] : 0)
+					<< i << " of " << length << " at " << offset;
+			}
+			std::memset(seen, 0, sizeof(seen));
+			ASSERT_EQ(file_->read(4, kBase + offset, seen, length), length);
+			ASSERT_EQ(std::memcmp(seen, sent, length), 0);
+		}
+	uint64_t zero = 0;
+	for (unsigned at = 0; at < 32; at += 8)
+		file_->write(4, kBase + at, &zero, 8);
+}
+
 TEST_F(VfioInfo, AccessesOfBars)
 {
 	uint8_t bytes[64] = {};
