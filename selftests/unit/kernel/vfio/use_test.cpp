@@ -246,9 +246,9 @@ TEST_F(VfioUse, BadInterruptRequestsChangeNothing)
 	EXPECT_EQ(first.take(), 1u);
 	EXPECT_EQ(second.take(), 1u);
 
-	/* The descriptors of a request are in memory that is not there. */
+	/* The descriptors of a request are in memory that the program may not read. */
 	ASSERT_NE(two, MAP_FAILED);
-	ASSERT_EQ(munmap(static_cast<std::byte *>(two) + page, page), 0);
+	ASSERT_EQ(mprotect(static_cast<std::byte *>(two) + page, page, PROT_NONE), 0);
 	auto *header = reinterpret_cast<uint32_t *>(static_cast<std::byte *>(two) + page) - 5;
 	const uint32_t words[5] = {28, VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER,
 				   kMsixIndex, 0, 2};
@@ -256,7 +256,7 @@ TEST_F(VfioUse, BadInterruptRequestsChangeNothing)
 	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_SET_IRQS, header), -EFAULT);
 	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 1), 0);
 	EXPECT_EQ(first.take(), 1u);
-	munmap(two, page);
+	munmap(two, 2 * page);
 
 	/* A descriptor that is none takes away the counters of its request, also those after it. */
 	EXPECT_EQ(file_->signal(kMsixIndex, 0, {-2, second.fd}), -EBADF);
