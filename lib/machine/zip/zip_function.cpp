@@ -91,7 +91,7 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	{
 		errors.reset(kAllErrors);
 	}
-	~Impl()
+	~Impl() override
 	{
 		ats->shutdown();
 		if (attached)

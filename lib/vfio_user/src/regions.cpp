@@ -23,7 +23,7 @@ unsigned pieceAt(uint64_t offset, size_t left, unsigned largest)
 {
 	unsigned size = largest;
 
-	while (offset % size || size > left)
+	while (size > 1 && (offset % size || size > left))
 		size /= 2;
 	return size;
 }

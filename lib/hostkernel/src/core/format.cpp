@@ -117,6 +117,7 @@ void formatSigned(Output &out, const Spec &spec, va_list *args)
 		value = static_cast<short>(va_arg(*args, int));
 		break;
 	case 'H':
+		// NOLINTNEXTLINE(bugprone-signed-char-misuse): %hhd prints the sign
 		value = static_cast<signed char>(va_arg(*args, int));
 		break;
 	default:
