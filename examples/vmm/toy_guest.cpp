@@ -124,6 +124,7 @@ uint64_t &Guest::word(uint64_t gpa) const
 
 Process::Process(Guest &guest) : guest_(guest), root_(guest.allocate()) {}
 
+// NOLINTNEXTLINE(bugprone-exception-escape): the guest made the tables, so all are in its memory
 Process::~Process()
 {
 	destroy(root_, kLevels);

@@ -58,7 +58,7 @@ class Process
 public:
 	explicit Process(Guest &guest);
 	/** Before this, every device must have stopped to use the tables. */
-	~Process();
+	~Process(); // NOLINT(bugprone-exception-escape): the guest made the tables
 	Process(const Process &) = delete;
 	Process &operator=(const Process &) = delete;
 

@@ -32,7 +32,7 @@ Vmm::Vmm(Guest &guest, wd::vmm::GuestMemory &memory, uint32_t deviceId)
 	: guest_(guest),
 	  iommu_(memory, deviceId)
 {
-	server_ = std::jthread([this](std::stop_token stop) { serve(stop); });
+	server_ = std::jthread([this](const std::stop_token &stop) { serve(stop); });
 }
 
 Vmm::~Vmm()
@@ -123,7 +123,7 @@ void Vmm::pause(bool paused)
 	paused_.notify_all();
 }
 
-void Vmm::serve(std::stop_token stop)
+void Vmm::serve(const std::stop_token &stop)
 {
 	while (!stop.stop_requested()) {
 		paused_.wait(true);

@@ -66,7 +66,7 @@ private:
 	uint64_t tableOf(uint16_t rid);
 	void setEntry(uint16_t rid, uint32_t pasid, uint64_t q0, uint64_t root);
 	void execute(const wd::vmm::Descriptor &descriptor);
-	void serve(std::stop_token stop);
+	void serve(const std::stop_token &stop);
 	bool resolve(const wd::vmm::GuestPageRequest &request);
 	void pageRequest(const wd::vmm::GuestPageRequest &request);
 

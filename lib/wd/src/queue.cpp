@@ -244,7 +244,7 @@ void Queue::start(QueueFormat format)
 	if (long error = state_->control(UACCE_CMD_START_Q, nullptr))
 		state_->fail(error, "start a queue",
 			     error == -EOPNOTSUPP ? "attach an address space first" : "");
-	state_->rings.emplace(std::move(rings));
+	state_->rings.emplace(rings);
 }
 
 const char *dmaModeName(DmaMode mode)
