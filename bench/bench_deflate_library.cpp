@@ -276,7 +276,7 @@ void unpacking(benchmark::State &state, const std::string &name, int kind)
 	state.SetBytesProcessed(static_cast<int64_t>(state.iterations() * kBlock));
 }
 
-void add(const std::string &name, std::vector<int> levels)
+void add(const std::string &name, const std::vector<int> &levels)
 {
 	static const char *const kinds[] = {"text", "binary"};
 

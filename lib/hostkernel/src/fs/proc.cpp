@@ -80,9 +80,9 @@ file *openFailNth(int flags)
 ssize_t statusRead(file *, char __user *to, size_t count, loff_t *position)
 {
 	char text[64];
-	const auto pages = static_cast<uint64_t>(atomic64_read(&get_current()->mm->pinned_vm));
-	const int length = snprintf(text, sizeof(text), "VmPin:\t%8llu kB\n",
-				    static_cast<u64>(pages << (PAGE_SHIFT - 10)));
+	const auto pages = static_cast<u64>(atomic64_read(&get_current()->mm->pinned_vm));
+	const int length =
+		snprintf(text, sizeof(text), "VmPin:\t%8llu kB\n", pages << (PAGE_SHIFT - 10));
 
 	return simple_read_from_buffer(to, count, position, text, static_cast<size_t>(length));
 }

@@ -150,6 +150,7 @@ int claimDevice(device *dev, std::vector<iommu_group *> *fresh)
 		if (rc)
 			return rc;
 	}
+	// NOLINTNEXTLINE(clang-analyzer-core.NullDereference): claimLocked() has set it
 	iommu_device_link(dev->iommu->iommu_dev, dev);
 	return 0;
 }

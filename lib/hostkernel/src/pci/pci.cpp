@@ -57,7 +57,7 @@ const pci_device_id *matchDriver(pci_driver *drv, pci_dev *dev)
 					  0,
 					  0};
 
-	if (dev->driver_override && std::strcmp(dev->driver_override, drv->name))
+	if (dev->driver_override && std::strcmp(dev->driver_override, drv->name) != 0)
 		return nullptr;
 	for (const pci_device_id *id = drv->id_table; id && !atEnd(*id); id++) {
 		if (matches(*id, dev) && (!id->override_only || dev->driver_override))
