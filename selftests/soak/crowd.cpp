@@ -33,7 +33,7 @@ void Crowd::failed(const Start &start, const std::string &what)
 					what));
 }
 
-std::unique_ptr<Crowd> Crowd::create(std::shared_ptr<Host> host)
+std::unique_ptr<Crowd> Crowd::create(const std::shared_ptr<Host> &host)
 {
 	if (auto hosted = std::dynamic_pointer_cast<HostedHost>(host))
 		return makeHostedCrowd(std::move(hosted));

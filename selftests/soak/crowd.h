@@ -33,7 +33,7 @@ class Crowd
 {
 public:
 	/** Native or hosted, as @host is. @host must outlive it. */
-	static std::unique_ptr<Crowd> create(std::shared_ptr<Host> host);
+	static std::unique_ptr<Crowd> create(const std::shared_ptr<Host> &host);
 	virtual ~Crowd() = default;
 	Crowd(const Crowd &) = delete;
 	Crowd &operator=(const Crowd &) = delete;

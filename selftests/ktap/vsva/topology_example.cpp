@@ -216,6 +216,7 @@ void together(const std::vector<std::pair<const char *, std::function<bool()>>> 
 	std::barrier start(static_cast<ptrdiff_t>(works.size()));
 	std::vector<std::jthread> threads;
 
+	threads.reserve(works.size());
 	for (const auto &[name, work] : works)
 		threads.emplace_back([&start, name = name, work = work] {
 			start.arrive_and_wait();

@@ -92,6 +92,7 @@ long pin(Context *context, unsigned long arg)
 	if (context->pages)
 		return -EBUSY;
 	context->pages =
+		// NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers
 		static_cast<page **>(kvcalloc(request.pages, sizeof(*context->pages), GFP_KERNEL));
 	if (!context->pages)
 		return -ENOMEM;
