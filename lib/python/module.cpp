@@ -39,6 +39,7 @@ void raise(PyObject *type, const wd::Error &error, const char *status)
 	PyErr_SetObject(type, instance.ptr());
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the type that pybind11 wants
 void translate(std::exception_ptr thrown)
 {
 	try {
