@@ -220,6 +220,14 @@ int VfioTest::give(const char *driver, const char *address)
 	return write("/sys/bus/pci/drivers/" + std::string(driver) + "/bind", address);
 }
 
+machine::PciFunction &VfioTest::function()
+{
+	for (const machine::MachineFunction &f : rig_.machine().functions())
+		if (f.address.device == 1)
+			return *f.function;
+	throw std::logic_error("no such function");
+}
+
 int VfioTest::makeReady(FunctionFile &file, Space &space)
 {
 	uint32_t table = space.ioas;

@@ -90,6 +90,8 @@ protected:
 	/** Take the function from its driver and give it to @driver. 0 or -errno. */
 	static int give(const char *driver, const char *address = hisitest::Rig::kSecond);
 	int open(FunctionFile &file) { return file.open(nameOf()); }
+	/** The model of the function that wd_vfio has. */
+	machine::PciFunction &function();
 	/** Open it, bind it to @space, attach its requester id there, and turn bus mastering on. */
 	int makeReady(FunctionFile &file, Space &space);
 };

@@ -32,13 +32,6 @@ protected:
 		space_.reset();
 		VfioTest::TearDown();
 	}
-	machine::PciFunction &function()
-	{
-		for (const machine::MachineFunction &f : rig_.machine().functions())
-			if (f.address.device == 1)
-				return *f.function;
-		throw std::logic_error("no such function");
-	}
 	vfio_region_info region(unsigned index)
 	{
 		vfio_region_info info = {};

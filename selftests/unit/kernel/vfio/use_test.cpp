@@ -269,22 +269,17 @@ TEST_F(VfioUse, EachIndexHasMessagesOfItsKind)
 	constexpr uint32_t kEnabled[] = {1u << 16, 1u << 31}; // of the message control words
 	constexpr uint8_t kIds[] = {5, 0x11};
 	constexpr unsigned kIndexes[] = {kMsiIndex, kMsixIndex};
-	machine::PciFunction *function = nullptr;
 	Counter counter;
 
-	for (const machine::MachineFunction &f : rig_.machine().functions())
-		if (f.address.device == 1)
-			function = f.function;
-	ASSERT_TRUE(function);
 	for (unsigned asked : {0u, 1u}) {
 		ASSERT_EQ(file_->signal(kIndexes[asked], 0, {counter.fd}), 0);
 		for (unsigned kind : {0u, 1u})
-			EXPECT_EQ(function->configRead(file_->capability(kIds[kind]), 4) &
+			EXPECT_EQ(function().configRead(file_->capability(kIds[kind]), 4) &
 					  kEnabled[kind],
 				  kind == asked ? kEnabled[kind] : 0)
 				<< kind << asked;
 		ASSERT_EQ(file_->trigger(kIndexes[asked], 0, 0), 0);
-		EXPECT_FALSE(function->configRead(file_->capability(kIds[asked]), 4) &
+		EXPECT_FALSE(function().configRead(file_->capability(kIds[asked]), 4) &
 			     kEnabled[asked]);
 	}
 }
