@@ -9,13 +9,13 @@ import re
 
 import pytest
 
-from vm import qemu
+from vm import qemu, tracefs
 from vm.machine import Machine, default_config
 from vm.native_vfio import address_of, bind
+from vm.tracefs import TRACING
 
 RAM = 64 << 20
 ZIP_IDS = (0x19e5, 0xa250)
-TRACING = "/sys/kernel/tracing"
 TIMEOUT_S = 1800
 MAPPED = re.compile(r": (iommufd_map\w*): ioas=\d+ iova=(\S+) length=(\S+) .*ret=0$", re.M)
 
@@ -27,8 +27,8 @@ def fixture_guest(build):
     config = dataclasses.replace(default_config(build), memory="3G", share=(str(qemu.tree(build)),))
     with Machine(config) as guest:
         guest.load_modules()
-        guest.sh(f"""[ -d {TRACING}/events ] || mount -t tracefs nodev {TRACING}
-            echo 1 >{TRACING}/events/iommufd/enable
+        tracefs.mount(guest)
+        guest.sh(f"""echo 1 >{TRACING}/events/iommufd/enable
             echo 1 >/sys/module/iommufd/parameters/allow_unsafe_interrupts""")
         yield guest
         found = guest.problems() + guest.power_off(len(guest.console.lines))
@@ -54,7 +54,7 @@ def functions_of_machine(guest, build, *options):
 def test_a_function_in_a_machine_of_qemu(guest, build, backend, share, request_name):
     address = address_of(guest, "hisi_zip-0")
     bind(guest, address, "wd_vfio")
-    guest.sh(f"echo >{TRACING}/trace")
+    tracefs.clear(guest)
     functions = functions_of_machine(
         guest, build, "-m", f"{RAM}b", "-object", f"{backend},id=ram,size={RAM},share={share}",
         "-machine", "memory-backend=ram", "-object", "iommufd,id=iommufd0",

@@ -6,8 +6,9 @@ import time
 
 import pytest
 
-from vm import initramfs
+from vm import initramfs, tracefs
 from vm.machine import Machine, default_config
+from vm.tracefs import TRACING
 
 STALL_S = 3
 PATIENCE_S = 2  # the driver waits so long for the unit, if it can look all the time
@@ -15,7 +16,6 @@ STALLS = 2
 ATTEMPTS = 20
 TIMEOUT_S = 1800
 ENOUGH = "/tmp/enough"
-TRACING = "/sys/kernel/tracing"
 EVENT = re.compile(r"\s(\d+\.\d+): vtd_invalidate_(submit|done): unit=(\S+)")
 
 pytestmark = pytest.mark.only_on("vm", reason="hosted, the model has a switch for that")
@@ -47,8 +47,8 @@ def trace_flushes(guest):
     # mono is the clock that the driver waits by. The default, local, counts from tick to tick where the
     # kernel does not trust the processor's counter, and the processor that waits for stopped hardware
     # gets no ticks.
-    guest.sh(f"""[ -d {TRACING}/events ] || mount -t tracefs nodev {TRACING}
-        echo mono >{TRACING}/trace_clock
+    tracefs.mount(guest)
+    guest.sh(f"""echo mono >{TRACING}/trace_clock
         echo 8192 >{TRACING}/buffer_size_kb
         for event in submit done; do
             echo 1 >{TRACING}/events/wd_iommu/vtd_invalidate_$event/enable

@@ -6,10 +6,11 @@ import re
 import pytest
 
 from trace_table import documented  # pylint: disable=import-error
+from vm import tracefs
+from vm.tracefs import TRACING
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
 SYSTEMS = ("wd_iommu", "iommufd", "hisi_qm", "wd_vfio")
-TRACING = "/sys/kernel/tracing"
 
 
 def events_of(system):
@@ -21,7 +22,8 @@ def events_of(system):
 @pytest.fixture(name="tracing")
 def fixture_tracing(host):
     """Mounts tracefs and empties the buffer. At the end it switches all events off."""
-    host.sh(f"[ -d {TRACING}/events ] || mount -t tracefs nodev {TRACING}; echo >{TRACING}/trace")
+    tracefs.mount(host)
+    tracefs.clear(host)
     yield
     host.sh("".join(f"echo 0 >{TRACING}/events/{s}/enable\n" for s in SYSTEMS))
 
