@@ -3,6 +3,7 @@
  * A unit that dies, and one that loses its driver, while a program owns a function (wd_vfio) and
  * has memory mapped for it (iommufd).
  */
+#include "../../../common/asleep.h"
 #include "fixture.h"
 
 #include <cerrno>
@@ -137,6 +138,17 @@ protected:
 		EXPECT_EQ(call(function_, VFIO_DEVICE_SET_IRQS, buffer), 0);
 		return counter;
 	}
+	/** Reset the function, as soon as the work that tells its driver has let go of its lock. */
+	long reset()
+	{
+		long ret = -EAGAIN;
+
+		test::eventually([&] {
+			ret = call(function_, VFIO_DEVICE_RESET, nullptr);
+			return ret != -EAGAIN;
+		});
+		return ret;
+	}
 	ssize_t setCommand(uint16_t command)
 	{
 		return caller_->pwrite(function_, &command, 2, kConfig + machine::pci::kCommand);
@@ -197,7 +209,7 @@ TEST_F(DeadUnitOwner, PinsStay)
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(setCommand(2), 2);
 	EXPECT_EQ(command(), 2);
-	EXPECT_EQ(call(function_, VFIO_DEVICE_RESET, nullptr), 0);
+	EXPECT_EQ(reset(), 0);
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(mapPages(kIova), -EIO);
 	recover();
@@ -302,7 +314,7 @@ TEST_F(DeadUnitOwner, LosesTheFunctionBeforeTheUnitGoes)
 	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/unbind", kUnit), 0);
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(setCommand(6), -ENODEV);
-	EXPECT_EQ(call(function_, VFIO_DEVICE_RESET, nullptr), -ENODEV);
+	EXPECT_EQ(reset(), -ENODEV);
 	EXPECT_FALSE(first_->busMaster());
 	disown();
 	ASSERT_GE(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_iommu/bind", kUnit), 0);
