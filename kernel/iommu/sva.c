@@ -13,7 +13,8 @@
  *	wd_sva.lock		bound or not, cut or not; held while the layer binds and unbinds
  *	wd_device.lock ...	(iommu_layer.h)
  *	wd_sva_mms_lock		spinlock, the list of mms
- *	wd_sva_mm.lock		spinlock, the list of bonds; held while the driver fills and flushes
+ *	wd_sva_mm.lock		spinlock, the list of bonds; held while the driver fills or flushes
+ *				one bond
  * At the end of an mm, the layer calls mm_exit of the user and holds none of these locks. So the
  * user may hold its own locks while it binds and unbinds. Bind and unbind wait for nothing of the
  * process: not for a page, and not for the mmap lock, which only wd_iommu_sva_mm_get() takes.
@@ -35,13 +36,15 @@
 /**
  * struct wd_sva_mm - an mm that has bonds, or will have one
  * @notifier: tells of changes of the mm, and holds its structure
+ * @ref: one for @notifier, and one while wd_iommu_sva_filled() uses the structure
  * @node: in wd_sva_mms
  * @mm: the mm
  * @lock: see the top of the file
- * @bonds: struct wd_sva
+ * @bonds: struct wd_sva_place
  */
 struct wd_sva_mm {
 	struct mmu_notifier notifier;
+	struct kref ref;
 	struct list_head node;
 	struct mm_struct *mm;
 	spinlock_t lock;
@@ -49,9 +52,19 @@ struct wd_sva_mm {
 };
 
 /**
+ * struct wd_sva_place - a place in the list of bonds
+ * @node: in wd_sva_mm.bonds
+ * @sva: the bond; NULL: a walk has come so far
+ */
+struct wd_sva_place {
+	struct list_head node;
+	struct wd_sva *sva;
+};
+
+/**
  * struct wd_sva - a bond
  * @ref: one for the user, and one while wd_sva_exit() uses the bond
- * @node: in wd_sva_mm.bonds
+ * @place: in wd_sva_mm.bonds
  * @space: the mm; the bond holds a reference to its notifier
  * @dev: device
  * @pasid: PASID
@@ -59,13 +72,12 @@ struct wd_sva_mm {
  * @ops: callbacks of the user
  * @data: for @ops
  * @pager: handles page faults; NULL if the bond has none
- * @told: the layer has called, or is about to call, mm_exit of the user; wd_sva_mm.lock
  * @lock: see the top of the file
  * @bound: the table is bound
  */
 struct wd_sva {
 	struct kref ref;
-	struct list_head node;
+	struct wd_sva_place place;
 	struct wd_sva_mm *space;
 	struct device *dev;
 	ioasid_t pasid;
@@ -73,7 +85,6 @@ struct wd_sva {
 	const struct wd_sva_ops *ops;
 	void *data;
 	struct wd_sva_pager *pager;
-	bool told;
 	struct mutex lock;
 	bool bound;
 };
@@ -102,48 +113,83 @@ static void wd_sva_put(struct wd_sva *sva)
 
 /* --- the mm --- */
 
-static void wd_sva_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
-			      unsigned long start, unsigned long end)
+/*
+ * Move the mark of a walk behind the next bond, and return that bond; NULL at the end of the list. A
+ * walk drops the lock after each bond, since a process may have many. Bonds that join meanwhile are
+ * at the tail, so the walk finds them.
+ */
+static struct wd_sva *wd_sva_step(struct wd_sva_mm *space, struct wd_sva_place *mark)
 {
-	struct wd_sva_mm *space = container_of(notifier, struct wd_sva_mm, notifier);
+	struct wd_sva_place *next = mark;
+
+	lockdep_assert_held(&space->lock);
+	list_for_each_entry_continue (next, &space->bonds, node) {
+		if (!next->sva)
+			continue;
+		list_move(&mark->node, &next->node);
+		return next->sva;
+	}
+	return NULL;
+}
+
+/* Call an operation of the driver for the table of each bond. Let interrupts in between. */
+static void wd_sva_for_each(struct wd_sva_mm *space,
+			    void (*operation)(struct wd_pgtable *table, unsigned long start,
+					      unsigned long end),
+			    unsigned long start, unsigned long end)
+{
+	struct wd_sva_place mark = {};
 	struct wd_sva *sva;
 	unsigned long flags;
 
 	spin_lock_irqsave(&space->lock, flags);
-	list_for_each_entry (sva, &space->bonds, node)
-		sva->table->ops->mm_table_flush(sva->table, start, end);
+	list_add(&mark.node, &space->bonds);
+	while ((sva = wd_sva_step(space, &mark))) {
+		operation(sva->table, start, end);
+		spin_unlock_irqrestore(&space->lock, flags);
+		spin_lock_irqsave(&space->lock, flags);
+	}
+	list_del(&mark.node);
 	spin_unlock_irqrestore(&space->lock, flags);
 }
 
-/* Find a bond whose user has not been told of the end yet, and take a reference to it. */
-static struct wd_sva *wd_sva_tell_next(struct wd_sva_mm *space)
+static void wd_sva_flush(struct wd_pgtable *table, unsigned long start, unsigned long end)
 {
-	struct wd_sva *sva, *found = NULL;
+	table->ops->mm_table_flush(table, start, end);
+}
 
-	spin_lock_irq(&space->lock);
-	list_for_each_entry (sva, &space->bonds, node) {
-		if (sva->told)
-			continue;
-		sva->told = true;
-		kref_get(&sva->ref);
-		found = sva;
-		break;
-	}
-	spin_unlock_irq(&space->lock);
-	return found;
+static void wd_sva_fill(struct wd_pgtable *table, unsigned long start, unsigned long end)
+{
+	table->ops->mm_table_fill(table, start, end);
+}
+
+static void wd_sva_invalidate(struct mmu_notifier *notifier, struct mm_struct *mm,
+			      unsigned long start, unsigned long end)
+{
+	struct wd_sva_mm *space = container_of(notifier, struct wd_sva_mm, notifier);
+
+	wd_sva_for_each(space, wd_sva_flush, start, end);
 }
 
 /* Linux frees the page tables as soon as this returns. */
 static void wd_sva_exit(struct mmu_notifier *notifier, struct mm_struct *mm)
 {
 	struct wd_sva_mm *space = container_of(notifier, struct wd_sva_mm, notifier);
+	struct wd_sva_place mark = {};
 	struct wd_sva *sva;
 
-	while ((sva = wd_sva_tell_next(space))) {
+	spin_lock_irq(&space->lock);
+	list_add(&mark.node, &space->bonds);
+	while ((sva = wd_sva_step(space, &mark))) {
+		kref_get(&sva->ref);
+		spin_unlock_irq(&space->lock);
 		sva->ops->mm_exit(sva->data);
 		wd_iommu_sva_cut(sva);
 		wd_sva_put(sva);
+		spin_lock_irq(&space->lock);
 	}
+	list_del(&mark.node);
+	spin_unlock_irq(&space->lock);
 }
 
 static struct mmu_notifier *wd_sva_notifier_alloc(struct mm_struct *mm)
@@ -154,12 +200,18 @@ static struct mmu_notifier *wd_sva_notifier_alloc(struct mm_struct *mm)
 	if (!space)
 		return ERR_PTR(-ENOMEM);
 	space->mm = mm;
+	kref_init(&space->ref);
 	spin_lock_init(&space->lock);
 	INIT_LIST_HEAD(&space->bonds);
 	spin_lock_irqsave(&wd_sva_mms_lock, flags);
 	list_add(&space->node, &wd_sva_mms);
 	spin_unlock_irqrestore(&wd_sva_mms_lock, flags);
 	return &space->notifier;
+}
+
+static void wd_sva_mm_free(struct kref *ref)
+{
+	kfree(container_of(ref, struct wd_sva_mm, ref));
 }
 
 static void wd_sva_notifier_free(struct mmu_notifier *notifier)
@@ -170,7 +222,7 @@ static void wd_sva_notifier_free(struct mmu_notifier *notifier)
 	spin_lock_irqsave(&wd_sva_mms_lock, flags);
 	list_del(&space->node);
 	spin_unlock_irqrestore(&wd_sva_mms_lock, flags);
-	kfree(space);
+	kref_put(&space->ref, wd_sva_mm_free);
 }
 
 static const struct mmu_notifier_ops wd_sva_notifier_ops = {
@@ -214,15 +266,25 @@ void wd_iommu_sva_mm_put(struct wd_sva_mm *space)
 }
 EXPORT_SYMBOL_GPL(wd_iommu_sva_mm_put);
 
-static void wd_sva_fill(struct wd_sva_mm *space, unsigned long start, unsigned long end)
+/*
+ * Find what @mm has, and take a reference to it. Linux may not have freed what it had before, which
+ * has no bonds any more: the newest one comes first in the list.
+ */
+static struct wd_sva_mm *wd_sva_mm_find(struct mm_struct *mm)
 {
-	struct wd_sva *sva;
+	struct wd_sva_mm *space, *found = NULL;
 	unsigned long flags;
 
-	spin_lock_irqsave(&space->lock, flags);
-	list_for_each_entry (sva, &space->bonds, node)
-		sva->table->ops->mm_table_fill(sva->table, start, end);
-	spin_unlock_irqrestore(&space->lock, flags);
+	spin_lock_irqsave(&wd_sva_mms_lock, flags);
+	list_for_each_entry (space, &wd_sva_mms, node) {
+		if (space->mm != mm)
+			continue;
+		kref_get(&space->ref);
+		found = space;
+		break;
+	}
+	spin_unlock_irqrestore(&wd_sva_mms_lock, flags);
+	return found;
 }
 
 /**
@@ -235,14 +297,12 @@ static void wd_sva_fill(struct wd_sva_mm *space, unsigned long start, unsigned l
  */
 void wd_iommu_sva_filled(struct mm_struct *mm, unsigned long start, unsigned long end)
 {
-	struct wd_sva_mm *space;
-	unsigned long flags;
+	struct wd_sva_mm *space = wd_sva_mm_find(mm);
 
-	spin_lock_irqsave(&wd_sva_mms_lock, flags);
-	list_for_each_entry (space, &wd_sva_mms, node)
-		if (space->mm == mm)
-			wd_sva_fill(space, start, end);
-	spin_unlock_irqrestore(&wd_sva_mms_lock, flags);
+	if (!space)
+		return;
+	wd_sva_for_each(space, wd_sva_fill, start, end);
+	kref_put(&space->ref, wd_sva_mm_free);
 }
 EXPORT_SYMBOL_GPL(wd_iommu_sva_filled);
 
@@ -311,6 +371,7 @@ static struct wd_sva *wd_sva_alloc(struct device *dev, struct wd_sva_mm *space, 
 	kref_init(&sva->ref);
 	mutex_init(&sva->lock);
 	sva->dev = dev;
+	sva->place.sva = sva;
 	sva->space = space;
 	sva->pasid = pasid;
 	return sva;
@@ -323,7 +384,7 @@ static struct wd_sva *wd_sva_alloc(struct device *dev, struct wd_sva_mm *space, 
 static void wd_sva_join(struct wd_sva *sva)
 {
 	spin_lock_irq(&sva->space->lock);
-	list_add_tail(&sva->node, &sva->space->bonds);
+	list_add_tail(&sva->place.node, &sva->space->bonds);
 	sva->table->ops->mm_table_fill(sva->table, 0, ULONG_MAX);
 	spin_unlock_irq(&sva->space->lock);
 }
@@ -331,7 +392,7 @@ static void wd_sva_join(struct wd_sva *sva)
 static void wd_sva_leave(struct wd_sva *sva)
 {
 	spin_lock_irq(&sva->space->lock);
-	list_del_init(&sva->node);
+	list_del_init(&sva->place.node);
 	spin_unlock_irq(&sva->space->lock);
 }
 

@@ -269,11 +269,11 @@ private:
 void passTime(uint64_t ns);
 
 /**
- * For tests of how long kernel code runs without a pause: how often kernel code in the calling
- * thread has entered atomic context. It does so with the first spinlock that it holds; in Linux no
- * other thread gets the processor until it has released the last one.
+ * For tests of how long kernel code keeps interrupts off: how often kernel code in the calling
+ * thread has taken a spinlock while it held none. In Linux interrupts may be off until the thread
+ * has released the last one.
  */
-uint64_t atomicSections();
+uint64_t spinSections();
 
 /** What kernel code has done in a thread. For tests of how much work a call does. */
 struct ThreadWork {

@@ -116,20 +116,14 @@ void warnIfLocked(const void *exclude)
 	}
 }
 
-uint64_t atomicSections()
+uint64_t spinSections()
 {
-	return threadState.atomicSections;
+	return threadState.spinSections;
 }
 
 } // namespace wd::hostkernel
 
 using namespace wd::hostkernel;
-
-static void enterAtomic()
-{
-	threadState.atomicSections += !threadState.atomicDepth;
-	threadState.atomicDepth++;
-}
 
 void wd_might_sleep(const char *file, int line)
 {
@@ -148,7 +142,7 @@ void wd_cond_resched(void)
 
 void preempt_disable(void)
 {
-	enterAtomic();
+	threadState.atomicDepth++;
 }
 
 void preempt_enable(void)
@@ -175,7 +169,9 @@ void spin_lock(spinlock_t *lock)
 		misuse("spinlock taken twice", lock);
 	pthread_mutex_lock(native(&lock->host));
 	setOwner(lock->owner, self());
-	enterAtomic();
+	threadState.spinSections += !threadState.spinDepth;
+	threadState.spinDepth++;
+	threadState.atomicDepth++;
 }
 
 void spin_unlock(spinlock_t *lock)
@@ -184,6 +180,7 @@ void spin_unlock(spinlock_t *lock)
 		misuse("spinlock released by another than its owner", lock);
 	setOwner(lock->owner, nullptr);
 	threadState.atomicDepth--;
+	threadState.spinDepth--;
 	pthread_mutex_unlock(native(&lock->host));
 }
 

@@ -21,8 +21,9 @@ struct HeldLock {
 };
 
 struct ThreadState {
-	int atomicDepth = 0;	     /**< spinlocks held, interrupts or preemption off */
-	uint64_t atomicSections = 0; /**< times that @atomicDepth became more than 0 */
+	int atomicDepth = 0;	   /**< spinlocks held, interrupts or preemption off */
+	int spinDepth = 0;	   /**< spinlocks held */
+	uint64_t spinSections = 0; /**< times that @spinDepth became more than 0 */
 	int rcuDepth = 0;
 	bool onBehalf = false;	/**< inside a system call of a caller: faults may be injected */
 	unsigned userDepth = 0; /**< nested user scopes (freezer.h) of the thread */

@@ -5,10 +5,12 @@
  */
 #include "fixture.h"
 #include "guest.h"
+#include "sva_process.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <deque>
 #include <map>
 #include <thread>
 
@@ -222,7 +224,7 @@ protected:
 
 		watchQueue([&](const Descriptor &) {
 			EXPECT_EQ(std::this_thread::get_id(), caller);
-			sections[hostkernel::atomicSections()]++;
+			sections[hostkernel::spinSections()]++;
 			sent++;
 		});
 		flush();
@@ -274,6 +276,65 @@ TEST_F(Uninterrupted, FlushOfAUserManagedTable)
 	for (uint32_t pasid = 1; pasid <= kPlaces; pasid++)
 		unbindTablePasid(guest.parent(), at(pasid), made, pasid);
 	tableFree(made);
+}
+
+/* A process with 200 bonds: each has a translation of its own. */
+TEST_F(Uninterrupted, FlushOfAProcess)
+{
+	constexpr uint32_t kBonds = 200;
+	Process process;
+	UserPages pages;
+	std::deque<Bond> bonds;
+
+	for (uint32_t pasid = 1; pasid <= kBonds; pasid++)
+		ASSERT_EQ(bonds.emplace_back(at(pasid), process.mm(), pasid).error(), 0);
+	const uint64_t before = hostkernel::spinSections();
+
+	ASSERT_TRUE(process.mm().fill(pages.address(), true));
+	EXPECT_GE(hostkernel::spinSections() - before, kBonds);
+	for (uint32_t pasid = 1; pasid <= kBonds; pasid++)
+		EXPECT_EQ(word(pasidStream(pasid % 3 ? kFirstRid : kSecondRid, pasid),
+			       pages.address()),
+			  pages.word());
+	const unsigned most = longest(
+		kBonds, [&] { process.caller().memoryChanged(pages.at(), UserPages::kPage); });
+
+	EXPECT_LE(most, kBound);
+}
+
+/* Threads walk the bonds of a process while others come and go: a flush reaches each bond once. */
+TEST_F(Uninterrupted, FlushesOfAProcessMeet)
+{
+	constexpr uint32_t kBonds = 16;
+	constexpr unsigned kFlushers = 2, kRounds = 50;
+	Process process;
+	UserPages pages;
+	std::deque<Bond> bonds;
+	std::vector<std::thread> threads;
+	std::map<uint32_t, unsigned> told;
+
+	for (uint32_t pasid = 1; pasid <= kBonds; pasid++)
+		ASSERT_EQ(bonds.emplace_back(at(pasid), process.mm(), pasid).error(), 0);
+	watchQueue();
+	for (unsigned i = 0; i < kFlushers; i++)
+		threads.emplace_back([&] {
+			for (unsigned round = 0; round < kRounds; round++)
+				process.caller().memoryChanged(pages.at(), UserPages::kPage);
+		});
+	threads.emplace_back([&] {
+		for (unsigned round = 0; round < kRounds; round++)
+			EXPECT_EQ(Bond(firstDev_, process.mm(), kBonds + 1).error(), 0);
+	});
+	for (unsigned round = 0; round < kRounds; round++)
+		EXPECT_TRUE(process.mm().fill(pages.address(), true));
+	for (std::thread &thread : threads)
+		thread.join();
+	memory_.unwatch();
+	for (const Descriptor &descriptor : seen())
+		if (descriptor.type() == kPasidIotlb)
+			told[descriptor.pasid()]++;
+	for (uint32_t pasid = 1; pasid <= kBonds; pasid++)
+		EXPECT_EQ(told[pasid], kFlushers * kRounds) << pasid;
 }
 
 } // namespace
