@@ -42,7 +42,7 @@ static bool iopt_file_has(struct file *file, unsigned long offset, unsigned long
 long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long npages,
 		   struct page **batch)
 {
-	struct file *file = container_of(pages, struct iopt_file_pages, pages)->file;
+	struct file *file = iopt_file_pages_of(pages)->file;
 	const unsigned long prot = PROT_READ | (pages->writable ? PROT_WRITE : 0);
 	const unsigned int flags = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
 	unsigned long block, first, last, addr;

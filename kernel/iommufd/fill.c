@@ -214,12 +214,12 @@ static struct iopt_area *iopt_area_at(struct interval_tree_node *node)
 	return node ? container_of(node, struct iopt_area, node) : NULL;
 }
 
-static struct iopt_area *iopt_first_area(struct io_pagetable *iopt)
+struct iopt_area *iopt_first_area(struct io_pagetable *iopt)
 {
 	return iopt_area_at(interval_tree_iter_first(&iopt->areas, 0, ULONG_MAX));
 }
 
-static struct iopt_area *iopt_next_area(struct iopt_area *area)
+struct iopt_area *iopt_next_area(struct iopt_area *area)
 {
 	return iopt_area_at(interval_tree_iter_next(&area->node, 0, ULONG_MAX));
 }

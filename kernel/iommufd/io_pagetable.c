@@ -232,7 +232,8 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages, u
 /**
  * iopt_map_user() - map memory of the calling process
  * @iopt: IOAS
- * @mode: the account to charge
+ * @account: an account of the calling process
+ * @mode: what to charge there
  * @uptr: first byte
  * @length: bytes; not 0, and @uptr + @length does not wrap
  * @iova: as in iopt_map_areas()
@@ -241,10 +242,11 @@ static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages, u
  *
  * Return: as iopt_map_areas(), -ENOMEM
  */
-int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
-		  unsigned long length, unsigned long *iova, int prot, bool fixed)
+int iopt_map_user(struct io_pagetable *iopt, struct iopt_account *account,
+		  enum iopt_account_mode mode, unsigned long uptr, unsigned long length,
+		  unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_pages *pages = iopt_pages_alloc(mode, uptr, prot & IOMMU_WRITE);
+	struct iopt_pages *pages = iopt_pages_alloc(account, mode, uptr, prot & IOMMU_WRITE);
 
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
@@ -254,7 +256,8 @@ int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsign
 /**
  * iopt_map_file() - map memory of a file
  * @iopt: IOAS
- * @mode: the account of the calling process to charge
+ * @account: the account to charge
+ * @mode: what to charge there
  * @file: the file
  * @start: first byte in the file
  * @length: bytes; not 0, and @start + @length - 1 does not wrap
@@ -264,11 +267,12 @@ int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsign
  *
  * Return: as iopt_map_areas(), -ENOMEM
  */
-int iopt_map_file(struct io_pagetable *iopt, enum iopt_account_mode mode, struct file *file,
-		  unsigned long start, unsigned long length, unsigned long *iova, int prot,
-		  bool fixed)
+int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
+		  enum iopt_account_mode mode, struct file *file, unsigned long start,
+		  unsigned long length, unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_pages *pages = iopt_pages_alloc_file(mode, file, start, prot & IOMMU_WRITE);
+	struct iopt_pages *pages =
+		iopt_pages_alloc_file(account, mode, file, start, prot & IOMMU_WRITE);
 
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);

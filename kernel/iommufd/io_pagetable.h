@@ -8,7 +8,8 @@
  * backing; a "byte" offset counts from the same place.
  *
  *	io_pagetable --< iopt_area >-- iopt_pages --< iopt_seg --< iopt_run
- *	      |--< iopt_domain
+ *	      |--< iopt_domain              |              |
+ *	                                    `>-- iopt_account --<'
  *
  * MAP makes an iopt_pages. Areas made by COPY share it, so that iommufd pins and charges a page
  * once. iommufd pins memory when the first page table needs it, and keeps the pinned part in
@@ -32,7 +33,26 @@ struct file;
 struct mm_struct;
 struct task_struct;
 
-/* The account that is charged for the pinned memory of a mapping (IOMMUFD-PIN-1). */
+/**
+ * struct iopt_account - a process that pays for pinned memory
+ * @ref: one for each backing and segment, and one for the context that made it
+ * @mm: its address space, held by mmgrab(): the process may have ended
+ * @cred: holds the user that is charged, with IOPT_ACCOUNT_USER. Not every Linux 6.1 exports what
+ *	would hold the user alone
+ * @task: the process; its RLIMIT_MEMLOCK counts
+ * @change_item: in a list of IOMMU_IOAS_CHANGE_PROCESS, whose locks are those of the context
+ * @moved: while in that list: pages that another account has taken over
+ */
+struct iopt_account {
+	struct kref ref;
+	struct mm_struct *mm;
+	const struct cred *cred;
+	struct task_struct *task;
+	struct list_head change_item;
+	unsigned long moved;
+};
+
+/* Whose locked memory the pinned memory of a mapping counts as (IOMMUFD-PIN-1). */
 enum iopt_account_mode {
 	IOPT_ACCOUNT_USER,
 	IOPT_ACCOUNT_MM,
@@ -132,6 +152,7 @@ struct iopt_run {
  * struct iopt_seg - pinned pages of a backing
  * @node: indexes of the pages
  * @users: number of areas and holds (hold.c) that need the pages
+ * @account: has paid for the pages, held
  * @nr_runs: entries of @runs
  * @runs: points to @inline_run, or to allocated memory
  * @inline_run: the run, if there is only one: contiguous memory needs no allocation
@@ -140,6 +161,7 @@ struct iopt_seg {
 	struct interval_tree_node node;
 	unsigned int users;
 	unsigned int nr_runs;
+	struct iopt_account *account;
 	struct iopt_run *runs;
 	struct iopt_run inline_run;
 };
@@ -152,12 +174,10 @@ struct iopt_seg {
  * @from_file: this is the start of a struct iopt_file_pages. Fixed at MAP
  * @first_seg_used: @first_seg is in @segs
  * @lost: an IOMMU did not answer and may use the pages for ever, so they stay pinned. Never cleared
- * @mutex: for @segs and @first_seg_used
- * @source_mm: address space of the process that mapped, held by mmgrab(): it may have ended
- * @source_cred: holds the user that is charged, with IOPT_ACCOUNT_USER. Not every Linux 6.1 exports
- *	what would hold the user alone
- * @source_task: the process that mapped; its RLIMIT_MEMLOCK counts; NULL with IOPT_ACCOUNT_NONE
- * @start: where the first page is: an address in @source_mm, or an offset in the file, in bytes
+ * @mutex: for @segs and @first_seg_used, and for @account if @from_file
+ * @account: pays for pages that are pinned from now on, held. Fixed at MAP unless @from_file
+ * @start: where the first page is: an address of the account's process, or an offset in the file,
+ *	in bytes
  * @segs: iopt_seg.node
  * @first_seg: place for the first segment
  * @first_area: place for the area of the MAP itself
@@ -172,9 +192,7 @@ struct iopt_pages {
 	bool first_seg_used;
 	bool lost;
 	struct mutex mutex;
-	struct mm_struct *source_mm;
-	const struct cred *source_cred;
-	struct task_struct *source_task;
+	struct iopt_account *account;
 	unsigned long start;
 	struct rb_root_cached segs;
 	struct iopt_seg first_seg;
@@ -185,11 +203,23 @@ struct iopt_pages {
  * struct iopt_file_pages - backing: memory of a file
  * @pages: all that every backing has
  * @file: held
+ * @change_item: in a list of IOMMU_IOAS_CHANGE_PROCESS, whose locks are those of the context
  */
 struct iopt_file_pages {
 	struct iopt_pages pages;
 	struct file *file;
+	struct list_head change_item;
 };
+
+static inline struct iopt_file_pages *iopt_file_pages_of(struct iopt_pages *pages)
+{
+	return container_of(pages, struct iopt_file_pages, pages);
+}
+
+static inline unsigned long iopt_seg_npages(const struct iopt_seg *seg)
+{
+	return seg->node.last - seg->node.start + 1;
+}
 
 static inline unsigned long iopt_area_first_index(const struct iopt_area *area)
 {
@@ -207,11 +237,12 @@ void iopt_destroy(struct io_pagetable *iopt);
 void iopt_area_free(struct iopt_area *area);
 int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
 		   unsigned long *iova, int prot, bool fixed);
-int iopt_map_user(struct io_pagetable *iopt, enum iopt_account_mode mode, unsigned long uptr,
+int iopt_map_user(struct io_pagetable *iopt, struct iopt_account *account,
+		  enum iopt_account_mode mode, unsigned long uptr, unsigned long length,
+		  unsigned long *iova, int prot, bool fixed);
+int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
+		  enum iopt_account_mode mode, struct file *file, unsigned long start,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed);
-int iopt_map_file(struct io_pagetable *iopt, enum iopt_account_mode mode, struct file *file,
-		  unsigned long start, unsigned long length, unsigned long *iova, int prot,
-		  bool fixed);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped);
 int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
@@ -234,6 +265,8 @@ int iopt_allow(struct rb_root_cached *list, unsigned long start, unsigned long l
 void iopt_free_allowed(struct rb_root_cached *list);
 
 /* --- fill.c --- */
+struct iopt_area *iopt_first_area(struct io_pagetable *iopt);
+struct iopt_area *iopt_next_area(struct iopt_area *area);
 int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link);
@@ -248,10 +281,25 @@ struct iopt_hold;
 int iopt_hold_get(struct io_pagetable *iopt, struct iopt_hold **hold);
 void iopt_hold_put(struct iopt_hold *hold);
 
+/* --- account.c --- */
+struct iopt_account *iopt_account_alloc(void);
+struct iopt_account *iopt_account_get(struct iopt_account *account);
+void iopt_account_put(struct iopt_account *account);
+bool iopt_account_is_current(const struct iopt_account *account);
+bool iopt_account_same_limit(const struct iopt_account *one, const struct iopt_account *other,
+			     enum iopt_account_mode mode);
+int iopt_charge_locked(struct iopt_account *account, enum iopt_account_mode mode,
+		       unsigned long npages);
+void iopt_uncharge_locked(struct iopt_account *account, enum iopt_account_mode mode,
+			  unsigned long npages);
+int iopt_charge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
+void iopt_uncharge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
+
 /* --- pages.c --- */
-struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable);
-struct iopt_pages *iopt_pages_alloc_file(enum iopt_account_mode mode, struct file *file,
-					 unsigned long start, bool writable);
+struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_account_mode mode,
+				    unsigned long uptr, bool writable);
+struct iopt_pages *iopt_pages_alloc_file(struct iopt_account *account, enum iopt_account_mode mode,
+					 struct file *file, unsigned long start, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
 int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last);
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);

@@ -202,10 +202,59 @@ static int iommufd_check_map(u32 flags, u64 iova, u64 length)
 	return 0;
 }
 
-/* The account of the caller that a new mapping charges (IOMMUFD-PIN-1). */
+/* What a new mapping of the caller is charged as (IOMMUFD-PIN-1). */
 static enum iopt_account_mode iommufd_account_mode(struct iommufd_ctx *ictx)
 {
 	return capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : READ_ONCE(ictx->account_mode);
+}
+
+/**
+ * iommufd_account_get() - the account of the calling process in a context
+ * @ictx: context
+ *
+ * Mappings of one process share an account, since most programs make many.
+ *
+ * Return: the account, to be given back with iopt_account_put(), or NULL without memory
+ */
+struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx)
+{
+	struct iopt_account *account, *before = NULL;
+
+	xa_lock(&ictx->objects);
+	account = ictx->account;
+	if (account && iopt_account_is_current(account))
+		iopt_account_get(account);
+	else
+		account = NULL;
+	xa_unlock(&ictx->objects);
+	if (account)
+		return account;
+
+	account = iopt_account_alloc();
+	if (!account)
+		return NULL;
+	xa_lock(&ictx->objects);
+	before = ictx->account;
+	ictx->account = iopt_account_get(account);
+	xa_unlock(&ictx->objects);
+	if (before)
+		iopt_account_put(before);
+	return account;
+}
+
+static int iommufd_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+			    const struct iommu_ioas_map *cmd, unsigned long *iova)
+{
+	struct iopt_account *account = iommufd_account_get(ictx);
+	int rc;
+
+	if (!account)
+		return -ENOMEM;
+	rc = iopt_map_user(iopt, account, iommufd_account_mode(ictx), cmd->user_va, cmd->length,
+			   iova, iommufd_ioas_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	iopt_account_put(account);
+	return rc;
 }
 
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
@@ -234,8 +283,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 		rc = -EINVAL;
 		goto out_put;
 	}
-	rc = iopt_map_user(&ioas->iopt, iommufd_account_mode(ucmd->ictx), uptr, cmd->length, &iova,
-			   iommufd_ioas_prot(cmd->flags), cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	rc = iommufd_map_user(ucmd->ictx, &ioas->iopt, cmd, &iova);
 	trace_iommufd_map(cmd->ioas_id, iova, cmd->length, cmd->user_va, cmd->flags, rc);
 	if (rc)
 		goto out_put;
@@ -245,6 +293,25 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 out_put:
 	iommufd_put_object(ucmd->ictx, &ioas->obj);
+	return rc;
+}
+
+static int iommufd_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt, struct file *file,
+			    const struct iommu_ioas_map_file *cmd, unsigned long *iova)
+{
+	struct iopt_account *account;
+	int rc;
+
+	/* IOMMUFD-FILE-3: no other file can be pinned, and one could hold this context. */
+	if (!S_ISREG(file_inode(file)->i_mode))
+		return -EINVAL;
+	account = iommufd_account_get(ictx);
+	if (!account)
+		return -ENOMEM;
+	rc = iopt_map_file(iopt, account, iommufd_account_mode(ictx), file, cmd->start, cmd->length,
+			   iova, iommufd_ioas_prot(cmd->flags),
+			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	iopt_account_put(account);
 	return rc;
 }
 
@@ -278,16 +345,9 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 		rc = -EBADF;
 		goto out_put;
 	}
-	/* IOMMUFD-FILE-3: no other file can be pinned, and one could hold this context. */
-	rc = -EINVAL;
-	if (!S_ISREG(file_inode(file)->i_mode))
-		goto out_file;
-	rc = iopt_map_file(&ioas->iopt, iommufd_account_mode(ucmd->ictx), file, cmd->start,
-			   cmd->length, &iova, iommufd_ioas_prot(cmd->flags),
-			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	rc = iommufd_map_file(ucmd->ictx, &ioas->iopt, file, cmd, &iova);
 	trace_iommufd_map_file(cmd->ioas_id, iova, cmd->length, cmd->fd, cmd->start, cmd->flags,
 			       rc);
-out_file:
 	fput(file);
 	if (rc)
 		goto out_put;

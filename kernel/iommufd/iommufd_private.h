@@ -4,11 +4,12 @@
  *
  * Lock order, outermost first:
  *
+ *	iommufd_ctx.change_lock
  *	iommufd_ctx.groups_lock
  *	iommufd_group.lock
  *	iommufd_ioas.mutex
  *	iommufd_ioas.tables_lock
- *	io_pagetable.domains_rwsem
+ *	io_pagetable.domains_rwsem (of several IOAS only under change_lock, by ascending id)
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
@@ -83,6 +84,9 @@ struct iommufd_object_ops {
  * @destroy_wait: woken when the wait_cnt of a removed object reaches 0
  * @vfio_ioas: not held; the IOAS clears it when it is destroyed. Under the xa_lock of @objects
  * @account_mode: for later mappings, under the xa_lock of @objects
+ * @account: of the process that mapped last, held, or NULL; under the xa_lock of @objects
+ * @change_lock: held during IOMMU_IOAS_CHANGE_PROCESS, for the lists of it. A process may hold it
+ *	for ever, so nobody else takes it
  */
 struct iommufd_ctx {
 	struct file *file;
@@ -93,6 +97,8 @@ struct iommufd_ctx {
 	wait_queue_head_t destroy_wait;
 	struct iommufd_ioas *vfio_ioas;
 	enum iopt_account_mode account_mode;
+	struct iopt_account *account;
+	struct mutex change_lock;
 };
 
 /**
@@ -169,6 +175,7 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
  * @tables_lock: for @tables and the counts of its entries; held while iommufd asks the layer
  *	whether a table suits a device
  * @tables: each iommufd_table that follows this IOAS, the newest first
+ * @change_item: in a list of IOMMU_IOAS_CHANGE_PROCESS, under iommufd_ctx.change_lock
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
@@ -177,6 +184,7 @@ struct iommufd_ioas {
 	struct list_head hwpt_list;
 	struct mutex tables_lock;
 	struct list_head tables;
+	struct list_head change_item;
 };
 
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id)
@@ -195,6 +203,11 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 int iommufd_ioas_prot(u32 flags);
+
+struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx);
+
+/* --- change_process.c --- */
+int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 
 /* --- copy.c --- */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);

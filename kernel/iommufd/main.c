@@ -29,6 +29,7 @@ union iommufd_ucmd_buffer {
 	struct iommu_fault_alloc fault;
 	struct iommu_ioas_alloc alloc;
 	struct iommu_ioas_allow_iovas allow_iovas;
+	struct iommu_ioas_change_process change_process;
 	struct iommu_ioas_copy copy;
 	struct iommu_ioas_iova_ranges iova_ranges;
 	struct iommu_ioas_map map;
@@ -78,6 +79,8 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 			out_ioas_id),
 	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOW_IOVAS, iommufd_ioas_allow_iovas,
 			struct iommu_ioas_allow_iovas, allowed_iovas),
+	IOMMUFD_COMMAND(IOMMU_IOAS_CHANGE_PROCESS, iommufd_ioas_change_process,
+			struct iommu_ioas_change_process, __reserved),
 	IOMMUFD_COMMAND(IOMMU_IOAS_COPY, iommufd_ioas_copy, struct iommu_ioas_copy, src_iova),
 	IOMMUFD_COMMAND(IOMMU_IOAS_IOVA_RANGES, iommufd_ioas_iova_ranges,
 			struct iommu_ioas_iova_ranges, out_iova_alignment),
@@ -149,6 +152,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 	xa_init(&ictx->groups);
 	init_waitqueue_head(&ictx->destroy_wait);
 	ictx->account_mode = IOPT_ACCOUNT_USER;
+	mutex_init(&ictx->change_lock);
 	ictx->file = filp;
 	filp->private_data = ictx;
 	return 0;
@@ -162,6 +166,9 @@ static int iommufd_fops_release(struct inode *inode, struct file *filp)
 	WARN_ON(!xa_empty(&ictx->groups));
 	xa_destroy(&ictx->groups);
 	mutex_destroy(&ictx->groups_lock);
+	mutex_destroy(&ictx->change_lock);
+	if (ictx->account)
+		iopt_account_put(ictx->account);
 	kfree(ictx);
 	return 0;
 }

@@ -7,71 +7,67 @@
  * wholly inside or wholly outside of every pinned range. To unpin a range, this counts down whole
  * segments, which needs no memory.
  */
-#include <linux/cred.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/sched.h>
-#include <linux/sched/mm.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include "io_pagetable.h"
 
-static void iopt_pages_init(struct iopt_pages *pages, enum iopt_account_mode mode,
-			    unsigned long start, bool writable)
+static void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
+			    enum iopt_account_mode mode, unsigned long start, bool writable)
 {
 	kref_init(&pages->ref);
 	mutex_init(&pages->mutex);
 	pages->segs = RB_ROOT_CACHED;
-	pages->source_mm = current->mm;
-	mmgrab(pages->source_mm);
+	pages->account = iopt_account_get(account);
 	pages->account_mode = mode;
-	if (mode != IOPT_ACCOUNT_NONE)
-		pages->source_task = get_task_struct(current->group_leader);
-	if (mode == IOPT_ACCOUNT_USER)
-		pages->source_cred = get_current_cred();
 	pages->start = start & PAGE_MASK;
 	pages->writable = writable;
 }
 
 /**
  * iopt_pages_alloc() - make a backing for memory of the calling process, without pinning it
- * @mode: the account to charge when it is pinned
+ * @account: an account of the calling process. Takes a reference
+ * @mode: what to charge there when it is pinned
  * @uptr: first byte
  * @writable: devices may be allowed to write it
  *
  * Return: the backing with one reference, or ERR_PTR(-ENOMEM)
  */
-struct iopt_pages *iopt_pages_alloc(enum iopt_account_mode mode, unsigned long uptr, bool writable)
+struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_account_mode mode,
+				    unsigned long uptr, bool writable)
 {
 	struct iopt_pages *pages = kzalloc(sizeof(*pages), GFP_KERNEL_ACCOUNT);
 
 	if (!pages)
 		return ERR_PTR(-ENOMEM);
-	iopt_pages_init(pages, mode, uptr, writable);
+	iopt_pages_init(pages, account, mode, uptr, writable);
 	return pages;
 }
 
 /**
  * iopt_pages_alloc_file() - make a backing for memory of a file, without pinning it
- * @mode: the account of the calling process to charge when it is pinned
+ * @account: the account to charge when it is pinned. Takes a reference
+ * @mode: what to charge there
  * @file: the file. Takes a reference
  * @start: first byte in the file
  * @writable: devices may be allowed to write it
  *
  * Return: the backing with one reference, or ERR_PTR(-ENOMEM)
  */
-struct iopt_pages *iopt_pages_alloc_file(enum iopt_account_mode mode, struct file *file,
-					 unsigned long start, bool writable)
+struct iopt_pages *iopt_pages_alloc_file(struct iopt_account *account, enum iopt_account_mode mode,
+					 struct file *file, unsigned long start, bool writable)
 {
 	struct iopt_file_pages *file_pages = kzalloc(sizeof(*file_pages), GFP_KERNEL_ACCOUNT);
 
 	if (!file_pages)
 		return ERR_PTR(-ENOMEM);
-	iopt_pages_init(&file_pages->pages, mode, start, writable);
+	iopt_pages_init(&file_pages->pages, account, mode, start, writable);
 	file_pages->pages.from_file = true;
 	file_pages->file = get_file(file);
+	INIT_LIST_HEAD(&file_pages->change_item);
 	return &file_pages->pages;
 }
 
@@ -80,15 +76,10 @@ static void iopt_pages_release(struct kref *ref)
 	struct iopt_pages *pages = container_of(ref, struct iopt_pages, ref);
 
 	WARN_ON(!RB_EMPTY_ROOT(&pages->segs.rb_root));
-	mmdrop(pages->source_mm);
-	if (pages->source_cred)
-		put_cred(pages->source_cred);
-	if (pages->source_task)
-		put_task_struct(pages->source_task);
+	iopt_account_put(pages->account);
 	mutex_destroy(&pages->mutex);
 	if (pages->from_file) {
-		struct iopt_file_pages *file_pages =
-			container_of(pages, struct iopt_file_pages, pages);
+		struct iopt_file_pages *file_pages = iopt_file_pages_of(pages);
 
 		fput(file_pages->file);
 		kfree(file_pages);
@@ -110,8 +101,8 @@ static struct iopt_seg *iopt_seg_find(struct iopt_pages *pages, unsigned long fi
 	return node ? container_of(node, struct iopt_seg, node) : NULL;
 }
 
-static struct iopt_seg *iopt_seg_alloc(struct iopt_pages *pages, unsigned long first,
-				       unsigned long last)
+static struct iopt_seg *iopt_seg_alloc(struct iopt_pages *pages, struct iopt_account *account,
+				       unsigned long first, unsigned long last)
 {
 	struct iopt_seg *seg = &pages->first_seg;
 
@@ -125,6 +116,7 @@ static struct iopt_seg *iopt_seg_alloc(struct iopt_pages *pages, unsigned long f
 	seg->node.start = first;
 	seg->node.last = last;
 	seg->users = 0;
+	seg->account = iopt_account_get(account);
 	seg->nr_runs = 0;
 	seg->runs = &seg->inline_run;
 	return seg;
@@ -134,6 +126,7 @@ static void iopt_seg_free(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	if (seg->runs != &seg->inline_run)
 		kvfree(seg->runs);
+	iopt_account_put(seg->account);
 	if (seg == &pages->first_seg)
 		pages->first_seg_used = false;
 	else
@@ -164,7 +157,7 @@ static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
 
 	if (!seg || seg->node.start == index)
 		return 0;
-	tail = iopt_seg_alloc(pages, index, seg->node.last);
+	tail = iopt_seg_alloc(pages, seg->account, index, seg->node.last);
 	if (!tail)
 		return -ENOMEM;
 	run = iopt_seg_run_at(seg, index, &run_index);
@@ -206,7 +199,7 @@ static bool iopt_seg_missing(struct iopt_pages *pages, unsigned long first, unsi
  */
 static int iopt_seg_create(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {
-	struct iopt_seg *seg = iopt_seg_alloc(pages, first, last);
+	struct iopt_seg *seg = iopt_seg_alloc(pages, pages->account, first, last);
 	int rc;
 
 	if (!seg)

@@ -5,13 +5,10 @@
  * Pins are long-term. Unpinning makes pages dirty only if the backing is writable. iommufd pins
  * batch by batch and stores runs of contiguous pages: 1 GiB of contiguous memory takes one word.
  */
-#include <linux/atomic.h>
-#include <linux/cred.h>
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/sched/user.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -33,7 +30,7 @@
 static long iopt_pin_unshared(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
 			      struct page **batch)
 {
-	struct mm_struct *mm = pages->source_mm;
+	struct mm_struct *mm = pages->account->mm;
 	unsigned int flags = FOLL_LONGTERM;
 	struct vm_area_struct *vma = vma_lookup(mm, addr);
 	long pinned;
@@ -59,19 +56,21 @@ static long iopt_pin_locked(struct iopt_pages *pages, unsigned long addr, unsign
 
 	if (!pages->writable && WD_FOLL_UNSHARE)
 		return iopt_pin_unshared(pages, addr, npages, batch);
-	return pin_user_pages_remote(pages->source_mm, addr, npages, flags, batch, NULL, NULL);
+	return pin_user_pages_remote(pages->account->mm, addr, npages, flags, batch, NULL, NULL);
 }
 
 static long iopt_pin_batch(struct iopt_pages *pages, unsigned long addr, unsigned long npages,
 			   struct page **batch)
 {
 	unsigned int flags = FOLL_LONGTERM | (pages->writable ? FOLL_WRITE : 0);
-	struct mm_struct *mm = pages->source_mm;
-	bool own = current->mm == mm;
+	struct mm_struct *mm;
 	long pinned = -EINTR;
+	bool own;
 
 	if (pages->from_file)
 		return iopt_pin_file(pages, addr, npages, batch);
+	mm = pages->account->mm;
+	own = current->mm == mm;
 	if (own && (pages->writable || !WD_FOLL_UNSHARE))
 		return pin_user_pages_fast(addr, npages, flags, batch);
 
@@ -150,80 +149,6 @@ static void iopt_seg_release(struct iopt_pages *pages, struct iopt_seg *seg)
 	seg->nr_runs = 0;
 }
 
-static unsigned long iopt_seg_npages(const struct iopt_seg *seg)
-{
-	return seg->node.last - seg->node.start + 1;
-}
-
-/*
- * The current limit of the process that mapped, in pages, and at most what the counters can hold.
- */
-static unsigned long iopt_lock_limit(const struct iopt_pages *pages)
-{
-	return min_t(unsigned long, task_rlimit(pages->source_task, RLIMIT_MEMLOCK), LONG_MAX) >>
-	       PAGE_SHIFT;
-}
-
-static int iopt_charge_user(struct iopt_pages *pages, unsigned long npages)
-{
-	const long limit = iopt_lock_limit(pages);
-	atomic_long_t *locked = &pages->source_cred->user->locked_vm;
-	long old, new;
-
-	do {
-		old = atomic_long_read(locked);
-		new = old + npages;
-		if (new > limit)
-			return -ENOMEM;
-	} while (atomic_long_cmpxchg(locked, old, new) != old);
-	return 0;
-}
-
-static int iopt_charge_mm(struct iopt_pages *pages, unsigned long npages)
-{
-	struct mm_struct *mm = pages->source_mm;
-	int rc = 0;
-
-	if (mmap_write_lock_killable(mm))
-		return -EINTR;
-	if (mm->locked_vm + npages > iopt_lock_limit(pages))
-		rc = -ENOMEM;
-	else
-		mm->locked_vm += npages;
-	mmap_write_unlock(mm);
-	return rc;
-}
-
-static int iopt_charge(struct iopt_pages *pages, unsigned long npages)
-{
-	int rc = 0;
-
-	if (pages->account_mode == IOPT_ACCOUNT_USER)
-		rc = iopt_charge_user(pages, npages);
-	else if (pages->account_mode == IOPT_ACCOUNT_MM)
-		rc = iopt_charge_mm(pages, npages);
-	if (!rc)
-		atomic64_add(npages, &pages->source_mm->pinned_vm);
-	return rc;
-}
-
-static void iopt_uncharge(struct iopt_pages *pages, unsigned long npages)
-{
-	struct mm_struct *mm = pages->source_mm;
-
-	if (!npages)
-		return;
-	atomic64_sub(npages, &mm->pinned_vm);
-	if (pages->account_mode == IOPT_ACCOUNT_USER) {
-		atomic_long_sub(npages, &pages->source_cred->user->locked_vm);
-	} else if (pages->account_mode == IOPT_ACCOUNT_MM) {
-		mmap_write_lock(mm);
-		WARN_ON(mm->locked_vm < npages);
-		mm->locked_vm -= npages;
-		mmap_write_unlock(mm);
-	}
-}
-
 /*
  * Charge and pin batch by batch. So a process never has more memory pinned than its limit allows,
  * and a killed process soon stops. @charged: pages charged, also after an error. (IOMMUFD-PIN-3)
@@ -243,7 +168,7 @@ static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct 
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		if (done + step > *charged) {
-			rc = iopt_charge(pages, done + step - *charged);
+			rc = iopt_charge(seg->account, pages->account_mode, done + step - *charged);
 			if (rc)
 				return rc;
 			*charged = done + step;
@@ -267,7 +192,7 @@ static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct 
 /**
  * iopt_seg_pin() - pin the pages of a new segment and charge for them
  * @pages: backing. The caller does not hold its mutex, since a page may never arrive
- * @seg: has its indexes, and no runs; not in the tree yet
+ * @seg: has its indexes and its account, and no runs; not in the tree yet
  *
  * After an error nothing stays pinned; the caller frees @seg.
  *
@@ -289,7 +214,7 @@ int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 	rc = iopt_seg_fill(pages, seg, batch, max_batch, &charged);
 	if (rc) {
 		iopt_seg_release(pages, seg);
-		iopt_uncharge(pages, charged);
+		iopt_uncharge(seg->account, pages->account_mode, charged);
 	}
 	if (batch != stack_batch)
 		kfree(batch);
@@ -305,5 +230,5 @@ void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg)
 		wd_iommu_leaked(iopt_seg_npages(seg));
 	else
 		iopt_seg_release(pages, seg);
-	iopt_uncharge(pages, iopt_seg_npages(seg));
+	iopt_uncharge(seg->account, pages->account_mode, iopt_seg_npages(seg));
 }

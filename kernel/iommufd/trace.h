@@ -69,6 +69,21 @@ TRACE_EVENT(iommufd_map_file,
 		  __entry->flags, __entry->ret)
 );
 
+/* IOMMU_IOAS_CHANGE_PROCESS: the caller has taken over so many pinned pages. */
+TRACE_EVENT(iommufd_change_process,
+	TP_PROTO(u64 pages, int ret),
+	TP_ARGS(pages, ret),
+	TP_STRUCT__entry(
+		__field(u64, pages)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->pages = pages;
+		__entry->ret = ret;
+	),
+	TP_printk("pages=%llu ret=%d", __entry->pages, __entry->ret)
+);
+
 /* IOMMU_IOAS_COPY: memory of src_ioas is mapped in dst_ioas, too. */
 TRACE_EVENT(iommufd_copy,
 	TP_PROTO(u32 dst_ioas, u32 src_ioas, u64 length, u64 dst_iova, u64 src_iova, int ret),

@@ -27,9 +27,10 @@ struct iommufd_pin {
  */
 struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, bool writable)
 {
-	unsigned long end;
+	struct iopt_account *account;
 	struct iommufd_pin *pin;
-	int rc;
+	unsigned long end;
+	int rc = -ENOMEM;
 
 	if (!length || check_add_overflow(uptr, length, &end) || end > TASK_SIZE_MAX)
 		return ERR_PTR(-EINVAL);
@@ -37,8 +38,13 @@ struct iommufd_pin *iommufd_pin_user(unsigned long uptr, unsigned long length, b
 	if (!pin)
 		return ERR_PTR(-ENOMEM);
 	pin->last = ((end - 1) >> PAGE_SHIFT) - (uptr >> PAGE_SHIFT);
-	pin->pages = iopt_pages_alloc(capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : IOPT_ACCOUNT_USER,
+	account = iopt_account_alloc();
+	if (!account)
+		goto err_free;
+	pin->pages = iopt_pages_alloc(account,
+				      capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : IOPT_ACCOUNT_USER,
 				      uptr, writable);
+	iopt_account_put(account);
 	if (IS_ERR(pin->pages)) {
 		rc = PTR_ERR(pin->pages);
 		goto err_free;

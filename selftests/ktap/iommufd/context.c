@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <linux/vfio_cdev.h>
 
@@ -174,6 +175,62 @@ int option(const struct context *context, uint32_t option_id, uint16_t op, uint3
 
 	*value = cmd.val64;
 	return ret;
+}
+
+int hwpt_alloc(const struct context *context, uint32_t device, uint32_t pt, uint32_t flags,
+	       uint32_t *id)
+{
+	struct iommu_hwpt_alloc cmd = {
+		.size = sizeof(cmd), .flags = flags, .dev_id = device, .pt_id = pt};
+	const int ret = command(context, IOMMU_HWPT_ALLOC, &cmd);
+
+	if (!ret)
+		*id = cmd.out_hwpt_id;
+	return ret;
+}
+
+int file_session_open(struct context *context, struct memory_file *memory, size_t size, int *queue,
+		      uint32_t *device)
+{
+	int ret = session_open(context);
+
+	if (ret)
+		return ret;
+	memory->file = -1;
+	memory->memfd = memfd_create("selftest", MFD_CLOEXEC);
+	if (memory->memfd < 0 || ftruncate(memory->memfd, size)) {
+		ret = -errno;
+	} else {
+		memory->file = wd_host_import_file(host, memory->memfd);
+		ret = memory->file < 0 ? memory->file : queue_bind(context, queue, device);
+	}
+	if (ret)
+		file_session_close(context, memory, *queue);
+	return ret;
+}
+
+void file_session_close(struct context *context, struct memory_file *memory, int queue)
+{
+	wd_host_dev_close(host, queue);
+	wd_host_dev_close(host, memory->file);
+	close(memory->memfd);
+	session_close(context);
+}
+
+int map_file(const struct context *context, uint32_t flags, uint32_t ioas, int file, uint64_t start,
+	     uint64_t length, uint64_t iova)
+{
+	struct iommu_ioas_map_file cmd = {
+		.size = sizeof(cmd),
+		.flags = flags,
+		.ioas_id = ioas,
+		.fd = file,
+		.start = start,
+		.length = length,
+		.iova = iova,
+	};
+
+	return command(context, IOMMU_IOAS_MAP_FILE, &cmd);
 }
 
 void *pages_alloc(size_t length)

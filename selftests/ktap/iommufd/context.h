@@ -56,6 +56,22 @@ int copy(const struct context *context, uint32_t dst, uint64_t src_iova, uint64_
 int option(const struct context *context, uint32_t option_id, uint16_t op, uint32_t object,
 	   uint64_t *value);
 
+int hwpt_alloc(const struct context *context, uint32_t device, uint32_t pt, uint32_t flags,
+	       uint32_t *id);
+
+/** Memory that is a file: descriptors of the process, and of the host. */
+struct memory_file {
+	int memfd;
+	int file;
+};
+
+/** As session_open(), with a bound queue and a memfd of @size bytes. */
+int file_session_open(struct context *context, struct memory_file *memory, size_t size, int *queue,
+		      uint32_t *device);
+void file_session_close(struct context *context, struct memory_file *memory, int queue);
+int map_file(const struct context *context, uint32_t flags, uint32_t ioas, int file, uint64_t start,
+	     uint64_t length, uint64_t iova);
+
 /** Zeroed pages, aligned to 2 MiB. */
 void *pages_alloc(size_t length);
 void pages_free(void *address, size_t length);

@@ -10,17 +10,6 @@ static char *memory;
 static int queue = -1;
 static uint32_t device;
 
-static int hwpt_alloc(uint32_t dev, uint32_t pt, uint32_t flags, uint32_t *id)
-{
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd), .flags = flags, .dev_id = dev, .pt_id = pt};
-	const int ret = command(&context, IOMMU_HWPT_ALLOC, &cmd);
-
-	if (!ret)
-		*id = cmd.out_hwpt_id;
-	return ret;
-}
-
 static void hw_info(void)
 {
 	struct iommu_hw_info cmd = {.size = sizeof(cmd), .dev_id = device};
@@ -51,10 +40,11 @@ static void alloc_errors(void)
 {
 	uint32_t id = 0;
 
-	EXPECT(hwpt_alloc(77, 77, 0, &id) == -ENOENT, "no such device");
-	EXPECT(hwpt_alloc(device, 77, 0, &id) == -EINVAL, "no such IOAS");
-	EXPECT(hwpt_alloc(device, device, 0, &id) == -EINVAL, "on a device");
-	EXPECT(hwpt_alloc(device, context.ioas, 1u << 31, &id) == -EOPNOTSUPP, "unknown flag");
+	EXPECT(hwpt_alloc(&context, 77, 77, 0, &id) == -ENOENT, "no such device");
+	EXPECT(hwpt_alloc(&context, device, 77, 0, &id) == -EINVAL, "no such IOAS");
+	EXPECT(hwpt_alloc(&context, device, device, 0, &id) == -EINVAL, "on a device");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 1u << 31, &id) == -EOPNOTSUPP,
+	       "unknown flag");
 	EXPECT(destroy(&context, device) == -EBUSY, "a device is the driver's");
 }
 
@@ -63,8 +53,9 @@ static void life(void)
 	uint32_t first = 0, second = 0;
 	uint64_t iova = 0;
 
-	EXPECT(hwpt_alloc(device, context.ioas, 0, &first) == 0, "plain");
-	EXPECT(hwpt_alloc(device, context.ioas, IOMMU_HWPT_ALLOC_PASID, &second) == 0, "PASID");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &first) == 0, "plain");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, IOMMU_HWPT_ALLOC_PASID, &second) == 0,
+	       "PASID");
 	EXPECT(map(&context, context.ioas, memory, 16 * PAGE, RW, &iova) == 0, "map into both");
 	EXPECT(destroy(&context, context.ioas) == -EBUSY, "the IOAS is in use");
 	EXPECT(destroy(&context, first) == 0, "destroy one");
@@ -82,9 +73,9 @@ static void memory_must_be_there(void)
 	/* Not munmap(): another thread could get a mapping at the free address. */
 	mprotect(guard + PAGE, PAGE, PROT_NONE);
 	EXPECT(map_at(&context, guard, 2 * PAGE, iova) == 0, "a record");
-	EXPECT(hwpt_alloc(device, context.ioas, 0, &id) == -EFAULT, "cannot be filled");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == -EFAULT, "cannot be filled");
 	EXPECT(unmap_at(&context, iova, 2 * PAGE) == 0, "unmap");
-	EXPECT(hwpt_alloc(device, context.ioas, 0, &id) == 0, "empty");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == 0, "empty");
 	EXPECT(map_at(&context, guard, 2 * PAGE, iova) == -EFAULT, "half of it is there");
 	EXPECT(map_at(&context, guard, PAGE, iova) == 0, "the half that is there");
 	EXPECT(map_at(&context, guard + 1, PAGE, 0x200000) == -EINVAL, "not page aligned");
@@ -100,7 +91,8 @@ static void large(void)
 	uint64_t iova = 0, done = length;
 	uint32_t id = 0;
 
-	EXPECT(hwpt_alloc(device, context.ioas, IOMMU_HWPT_ALLOC_PASID, &id) == 0, "HWPT");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, IOMMU_HWPT_ALLOC_PASID, &id) == 0,
+	       "HWPT");
 	EXPECT(map(&context, context.ioas, block, length, RW, &iova) == 0, "map 32 MiB");
 	EXPECT(iova % (2ul << 20) == 0, "aligned for large pages");
 	EXPECT(unmap(&context, context.ioas, iova, &done) == 0 && done == length, "unmap");
@@ -122,7 +114,7 @@ static void aperture(void)
 	};
 	uint32_t id = 0;
 
-	EXPECT(hwpt_alloc(device, context.ioas, 0, &id) == 0, "HWPT");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == 0, "HWPT");
 	EXPECT(command(&context, IOMMU_IOAS_IOVA_RANGES, &cmd) == 0, "ranges");
 	EXPECT(cmd.num_iovas >= 1 && cmd.out_iova_alignment == PAGE, "pages");
 	EXPECT(ranges[cmd.num_iovas - 1].last < EVERYTHING, "less than everything");

@@ -12,23 +12,12 @@
 static struct context context;
 static int queue = -1;
 static uint32_t device;
-/* Descriptors of the process, and of the host. */
-static int memfd = -1, file = -1;
+static struct memory_file memory = {-1, -1};
 
 static int try_map(uint32_t flags, uint32_t ioas, int fd, uint64_t start, uint64_t length,
 		   uint64_t iova)
 {
-	struct iommu_ioas_map_file cmd = {
-		.size = sizeof(cmd),
-		.flags = flags,
-		.ioas_id = ioas,
-		.fd = fd,
-		.start = start,
-		.length = length,
-		.iova = iova,
-	};
-
-	return command(&context, IOMMU_IOAS_MAP_FILE, &cmd);
+	return map_file(&context, flags, ioas, fd, start, length, iova);
 }
 
 /*
@@ -51,39 +40,42 @@ static void errors_in_order(void)
 	/* A mapping of the context in itself would keep it for ever. */
 	EXPECT(try_map(RW | FIXED, ioas, context.fd, 0, PAGE, EVERYTHING - 4) == -EINVAL,
 	       "not a regular file");
-	EXPECT(try_map(RW | FIXED, ioas, file, 0, PAGE, EVERYTHING - 4) == -EOVERFLOW,
+	EXPECT(try_map(RW | FIXED, ioas, memory.file, 0, PAGE, EVERYTHING - 4) == -EOVERFLOW,
 	       "IOVA wraps");
-	EXPECT(try_map(RW | FIXED, ioas, file, 0, PAGE, 0x10000) == 0, "a mapping");
-	EXPECT(try_map(RW | FIXED, ioas, file, 0, PAGE, 0x10000) == -EEXIST, "again");
+	EXPECT(try_map(RW | FIXED, ioas, memory.file, 0, PAGE, 0x10000) == 0, "a mapping");
+	EXPECT(try_map(RW | FIXED, ioas, memory.file, 0, PAGE, 0x10000) == -EEXIST, "again");
 	EXPECT(unmap_at(&context, 0x10000, PAGE) == 0, "unmap");
 }
 
 static void no_look_at_the_file(void)
 {
-	EXPECT(try_map(RW | FIXED, context.ioas, file, SIZE, PAGE, 0x10000) == 0, "after its end");
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, SIZE, PAGE, 0x10000) == 0,
+	       "after its end");
 	EXPECT(unmap_at(&context, 0x10000, PAGE) == 0, "unmap");
 }
 
-static uint32_t hwpt_alloc(void)
+static uint32_t table(void)
 {
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd), .dev_id = device, .pt_id = context.ioas};
+	uint32_t id = 0;
 
-	EXPECT(command(&context, IOMMU_HWPT_ALLOC, &cmd) == 0, "a table");
-	return cmd.out_hwpt_id;
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == 0, "a table");
+	return id;
 }
 
 static void what_can_be_pinned(void)
 {
-	const uint32_t hwpt = hwpt_alloc();
+	const uint32_t hwpt = table();
 
-	EXPECT(try_map(RW | FIXED, context.ioas, file, 0, SIZE, 0x10000) == 0, "all of a memfd");
-	EXPECT(try_map(RW | FIXED, context.ioas, file, SIZE - PAGE, PAGE, 0x40000) == 0, "its end");
-	EXPECT(try_map(RW | FIXED, context.ioas, file, SIZE - PAGE, 2 * PAGE, 0x50000) == -EINVAL,
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, 0, SIZE, 0x10000) == 0,
+	       "all of a memfd");
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, SIZE - PAGE, PAGE, 0x40000) == 0,
+	       "its end");
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, SIZE - PAGE, 2 * PAGE, 0x50000) ==
+		       -EINVAL,
 	       "more than it has");
-	EXPECT(try_map(RW | FIXED, context.ioas, file, 1ul << 40, PAGE, 0x50000) == -EINVAL,
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, 1ul << 40, PAGE, 0x50000) == -EINVAL,
 	       "far after its end");
-	EXPECT(try_map(RW | FIXED, context.ioas, file, 1, PAGE, 0x50000) == -EINVAL,
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, 1, PAGE, 0x50000) == -EINVAL,
 	       "not aligned to pages");
 	EXPECT(unmap_at(&context, 0, EVERYTHING) == 0, "unmap");
 	EXPECT(destroy(&context, hwpt) == 0, "destroy");
@@ -100,7 +92,7 @@ static void another_file_system(void)
 		       0,
 	       "a record");
 	EXPECT(unmap_at(&context, 0x10000, PAGE) == 0, "unmap");
-	hwpt = hwpt_alloc();
+	hwpt = table();
 	EXPECT(try_map(IOMMU_IOAS_MAP_READABLE | FIXED, context.ioas, imported, 0, PAGE, 0x10000) ==
 		       -EINVAL,
 	       "cannot be pinned");
@@ -113,11 +105,11 @@ static void another_file_system(void)
 static void rights(void)
 {
 	const int sealed = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	const uint32_t hwpt = hwpt_alloc();
+	const uint32_t hwpt = table();
 	char path[64];
 	int readable, imported, imported_sealed;
 
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", memfd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory.memfd);
 	readable = open(path, O_RDONLY | O_CLOEXEC);
 	EXPECT(readable >= 0 && sealed >= 0, "descriptors");
 	EXPECT(ftruncate(sealed, PAGE) == 0, "size");
@@ -142,16 +134,15 @@ static void rights(void)
 /* As with memory of a process: the first table pins what was only a record, or it is not made. */
 static void a_file_that_shrinks(void)
 {
-	struct iommu_hwpt_alloc cmd = {
-		.size = sizeof(cmd), .dev_id = device, .pt_id = context.ioas};
+	uint32_t id = 0;
 
-	EXPECT(try_map(RW | FIXED, context.ioas, file, 0, SIZE, 0x10000) == 0, "a record");
-	EXPECT(ftruncate(memfd, PAGE) == 0, "the file becomes shorter");
-	EXPECT(command(&context, IOMMU_HWPT_ALLOC, &cmd) == -EINVAL, "a table");
-	EXPECT(ftruncate(memfd, SIZE) == 0, "and as long as before");
-	EXPECT(command(&context, IOMMU_HWPT_ALLOC, &cmd) == 0, "a table");
+	EXPECT(try_map(RW | FIXED, context.ioas, memory.file, 0, SIZE, 0x10000) == 0, "a record");
+	EXPECT(ftruncate(memory.memfd, PAGE) == 0, "the file becomes shorter");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == -EINVAL, "a table");
+	EXPECT(ftruncate(memory.memfd, SIZE) == 0, "and as long as before");
+	EXPECT(hwpt_alloc(&context, device, context.ioas, 0, &id) == 0, "a table");
 	EXPECT(unmap_at(&context, 0, EVERYTHING) == 0, "unmap");
-	EXPECT(destroy(&context, cmd.out_hwpt_id) == 0, "destroy");
+	EXPECT(destroy(&context, id) == 0, "destroy");
 }
 
 /* Change how many huge pages the kernel of a native host keeps. */
@@ -189,7 +180,7 @@ static void huge_pages_of_a_file(void)
 	}
 	munmap(all, 2 * huge);
 	imported = wd_host_import_file(host, fd);
-	hwpt = hwpt_alloc();
+	hwpt = table();
 	EXPECT(try_map(RW | FIXED, context.ioas, imported, 0, 2 * huge, 0x10000000) == 0, "whole");
 	EXPECT(try_map(RW | FIXED, context.ioas, imported, huge - PAGE, 2 * PAGE, 0x20000000) == 0,
 	       "over the border of two");
@@ -221,28 +212,12 @@ static const struct ktap_case cases[] = {
 
 static int set_up(void)
 {
-	int ret = session_open(&context);
-
-	if (ret)
-		return ret;
-	memfd = memfd_create("map_file", MFD_CLOEXEC);
-	if (memfd < 0 || ftruncate(memfd, SIZE))
-		ret = -errno;
-	if (!ret) {
-		file = wd_host_import_file(host, memfd);
-		ret = file < 0 ? file : queue_bind(&context, &queue, &device);
-	}
-	if (ret)
-		session_close(&context);
-	return ret;
+	return file_session_open(&context, &memory, SIZE, &queue, &device);
 }
 
 static void tear_down(void)
 {
-	wd_host_dev_close(host, queue);
-	wd_host_dev_close(host, file);
-	close(memfd);
-	session_close(&context);
+	file_session_close(&context, &memory, queue);
 }
 
 int main(void)

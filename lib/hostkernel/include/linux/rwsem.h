@@ -26,6 +26,13 @@ void up_write(struct rw_semaphore *sem);
 int rwsem_is_locked(struct rw_semaphore *sem);
 WD_END_DECLS
 
+/* The caller holds @nest whenever it takes several semaphores of one class. */
+#define down_write_nest_lock(sem, nest)    \
+	do {                               \
+		lockdep_assert_held(nest); \
+		down_write(sem);           \
+	} while (0)
+
 #define init_rwsem(sem) __init_rwsem(sem, #sem, NULL)
 
 #endif /* _LINUX_RWSEM_H */

@@ -121,6 +121,12 @@ TEST_F(Traced, AMappingOfAFile)
 			      "ioas=" + ioas + " iova=0x300000 length=0x1000 fd=" +
 				      std::to_string(map.fd) + " start=0x0 flags=0x5 ret=0"),
 		  1u);
+	iommu_ioas_change_process change = {sizeof(change), 0};
+
+	EXPECT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_CHANGE_PROCESS,
+				 reinterpret_cast<uintptr_t>(&change)),
+		  0);
+	EXPECT_EQ(file_.count("iommufd:iommufd_change_process", "pages=0 ret=0"), 1u);
 	close(memory);
 }
 

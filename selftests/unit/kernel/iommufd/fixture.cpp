@@ -376,6 +376,15 @@ void KernelTest::shutdown()
 	EXPECT_EQ(0u, mock_counters.faults_enabled);
 }
 
+std::shared_ptr<Caller> KernelTest::limited(unsigned uid, uint64_t pages)
+{
+	auto caller = Caller::create(uid);
+
+	caller->setCapability(Capability::IpcLock, false);
+	caller->setMemlockLimit(pages * kPage);
+	return caller;
+}
+
 void KernelTest::reboot()
 {
 	shutdown();

@@ -162,6 +162,8 @@ protected:
 	/** @nest: the mock IOMMU has user-managed tables and page requests. */
 	explicit KernelTest(bool nest = false);
 	~KernelTest() override;
+	/** A caller without CAP_IPC_LOCK that may lock @pages pages. */
+	static std::shared_ptr<Caller> limited(unsigned uid, uint64_t pages);
 	/** For tests that change the configuration of the mock IOMMU. */
 	void reboot();
 	void shutdown();

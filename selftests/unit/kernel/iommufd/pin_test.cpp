@@ -21,14 +21,6 @@ using wd::test::StuckMemory;
 class PinTest : public KernelTest
 {
 protected:
-	/** A caller without CAP_IPC_LOCK that may lock @pages pages. */
-	static std::shared_ptr<Caller> limited(unsigned uid, uint64_t pages)
-	{
-		auto caller = Caller::create(uid);
-		caller->setCapability(Capability::IpcLock, false);
-		caller->setMemlockLimit(pages * kPage);
-		return caller;
-	}
 	Buffer memory_{16 * kPage};
 };
 
