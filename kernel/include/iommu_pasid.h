@@ -43,6 +43,26 @@ struct wd_iommu_hw_info {
 };
 
 /**
+ * struct wd_dirty_read - look for pages that devices have written
+ * @first: first address
+ * @last: last address. The look ends with the page that has it
+ * @limit: last address to report, at least @last: a large page may reach beyond @last
+ * @clear: take the pages that lie wholly in [@first, @limit] for clean afterwards. A page that lies
+ *	there only partly stays dirty
+ * @report: gets the part in [@first, @limit] of each dirty page, in ascending order. In atomic
+ *	context. May be NULL
+ * @arg: for @report
+ */
+struct wd_dirty_read {
+	u64 first;
+	u64 last;
+	u64 limit;
+	bool clear;
+	void (*report)(void *arg, u64 first, u64 last);
+	void *arg;
+};
+
+/**
  * struct wd_iommu_ops - operations of an IOMMU driver beside its struct iommu_ops
  * @owner: module
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
@@ -64,6 +84,11 @@ struct wd_iommu_hw_info {
  * @is_attached: for checks: does the driver have @domain, or @table on it, at [@dev, @pasid]? With
  *	@domain NULL: does it have nothing there? @pasid is never IOMMU_NO_PASID. Missing: not
  *	checked
+ * @read_dirty: see struct wd_dirty_read, for a @domain that was allocated with
+ *	IOMMU_HWPT_ALLOC_DIRTY_TRACKING. Every write of a device that comes later than the return
+ *	makes its page dirty again. -EIO if that cannot be made sure. Missing: @domain_alloc_user
+ *	refuses the flag
+ * @mark_dirty: take the pages of @domain that have addresses in [@first, @last] for dirty
  * @max_pasids: number of PASIDs usable by @dev (PASIDs 1 .. max-1), 0 = no PASID support
  * @hw_info: fill @info; the layer has zeroed it
  * @pgtable_alloc: allocate a user-managed table for @dev on @parent, after checking @data and the
@@ -104,8 +129,9 @@ struct wd_iommu_hw_info {
  * @mm_table_cut: as @unbind_pgtable, but the entry stays taken, and the hardware does not record
  *	the requests that it refuses. The layer calls @unbind_pgtable later
  *
- * The layer calls all but @pgtable_free, @cache_invalidate, @mm_table_fill and @mm_table_flush with
- * a reference to the device's claim held; all but the last two may sleep. Operations from
+ * The layer calls all but @read_dirty, @mark_dirty, @pgtable_free, @cache_invalidate, @mm_table_fill
+ * and @mm_table_flush with a reference to the device's claim held; all but the last two may sleep.
+ * Operations from
  * @pgtable_alloc on, and the three of replace, may be missing. The tear-down of an entry waits
  * until the driver has given all its page requests to wd_iommu_report_fault(); so that function
  * takes no lock that is held while operations run.
@@ -123,6 +149,8 @@ struct wd_iommu_ops {
 	void (*replace_abort)(struct wd_new_entry *entry);
 	bool (*is_attached)(struct device *dev, ioasid_t pasid, struct iommu_domain *domain,
 			    struct wd_pgtable *table);
+	int (*read_dirty)(struct iommu_domain *domain, const struct wd_dirty_read *read);
+	void (*mark_dirty)(struct iommu_domain *domain, u64 first, u64 last);
 	u32 (*max_pasids)(struct device *dev);
 	int (*hw_info)(struct device *dev, struct wd_iommu_hw_info *info);
 	struct wd_pgtable *(*pgtable_alloc)(struct device *dev, struct iommu_domain *parent,
@@ -195,6 +223,8 @@ extern const struct attribute_group wd_iommu_group;
 /* --- for users of the layer; all may sleep --- */
 struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
 bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags);
+int wd_iommu_read_dirty(struct iommu_domain *domain, const struct wd_dirty_read *read);
+void wd_iommu_mark_dirty(struct iommu_domain *domain, u64 first, u64 last);
 int wd_iommu_attach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 void wd_iommu_detach_device_pasid(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 int wd_iommu_attach_rid(struct iommu_domain *domain, struct device *dev);

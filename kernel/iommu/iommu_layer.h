@@ -58,6 +58,8 @@ struct wd_iommu {
  * @id: number shown in sysfs, from 1; 0 for the static domains
  * @type: name of the domain's type
  * @records: struct wd_attach of this domain
+ * @ops: of its driver, if the domain was allocated for user space; otherwise NULL. Does not change
+ *	once others know the domain
  * @lost: a dead IOMMU may still use memory that was mapped in it. Never cleared
  * @node: in wd_domain_list
  */
@@ -67,6 +69,7 @@ struct wd_domain {
 	int id;
 	const char *type;
 	struct list_head records;
+	const struct wd_iommu_ops *ops;
 	bool lost;
 };
 

@@ -27,6 +27,8 @@ struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags)
 	if (!device)
 		return ERR_PTR(-ENODEV);
 	domain = device->iommu->ops->domain_alloc_user(dev, flags);
+	if (!IS_ERR_OR_NULL(domain))
+		wd_domain_peek(domain)->ops = device->iommu->ops;
 	wd_device_unuse(device);
 	return domain;
 }
@@ -56,6 +58,35 @@ bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32
 	return serves;
 }
 EXPORT_SYMBOL_GPL(wd_iommu_domain_serves);
+
+/**
+ * wd_iommu_read_dirty - look for pages that devices have written
+ * @domain: from wd_iommu_domain_alloc_user() with IOMMU_HWPT_ALLOC_DIRTY_TRACKING, kept by the
+ *	caller
+ * @read: what to look for, and whom to tell
+ *
+ * The caller may get the same page reported twice, but none is left out that was written before the
+ * call and not reported since: it clears what it has reported, and reads the pages after the call.
+ *
+ * Return: 0; -EIO if an IOMMU does not answer; then all of it may be dirty.
+ */
+int wd_iommu_read_dirty(struct iommu_domain *domain, const struct wd_dirty_read *read)
+{
+	return wd_domain_peek(domain)->ops->read_dirty(domain, read);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_read_dirty);
+
+/**
+ * wd_iommu_mark_dirty - take pages for dirty again, of which nobody could be told
+ * @domain: as for wd_iommu_read_dirty()
+ * @first: first address
+ * @last: last address
+ */
+void wd_iommu_mark_dirty(struct iommu_domain *domain, u64 first, u64 last)
+{
+	wd_domain_peek(domain)->ops->mark_dirty(domain, first, last);
+}
+EXPORT_SYMBOL_GPL(wd_iommu_mark_dirty);
 
 static int wd_attach_pasid(struct iommu_domain *domain, struct wd_device *device, ioasid_t pasid)
 {

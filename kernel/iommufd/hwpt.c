@@ -36,6 +36,7 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	hwpt->domain = hwpt->table->domain;
 	hwpt->auto_domain = auto_domain;
 	hwpt->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	hwpt->dirty_tracking = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 	hwpt->common.pasid_compat = flags & IOMMU_HWPT_ALLOC_PASID;
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	iommufd_object_use(&ioas->obj);

@@ -260,6 +260,7 @@ struct iommufd_hwpt {
  * @hwpt_item: in iommufd_ioas.hwpt_list, if @auto_domain
  * @auto_domain: made by an attach to the IOAS, destroyed with its last user
  * @nest_parent: made with IOMMU_HWPT_ALLOC_NEST_PARENT
+ * @dirty_tracking: made with IOMMU_HWPT_ALLOC_DIRTY_TRACKING
  * @populated: @table is filled
  */
 struct iommufd_hwpt_paging {
@@ -270,6 +271,7 @@ struct iommufd_hwpt_paging {
 	struct list_head hwpt_item;
 	bool auto_domain : 1;
 	bool nest_parent : 1;
+	bool dirty_tracking : 1;
 	bool populated : 1;
 };
 
@@ -313,6 +315,10 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
 			      struct iommufd_object *dev_obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+/* --- dirty.c --- */
+int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd);
+int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd);
 
 /* --- invalidate.c --- */
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd);

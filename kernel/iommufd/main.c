@@ -25,7 +25,9 @@ union iommufd_ucmd_buffer {
 	struct iommu_destroy destroy;
 	struct iommu_hw_info info;
 	struct iommu_hwpt_alloc hwpt;
+	struct iommu_hwpt_get_dirty_bitmap get_dirty_bitmap;
 	struct iommu_hwpt_invalidate invalidate;
+	struct iommu_hwpt_set_dirty_tracking set_dirty_tracking;
 	struct iommu_fault_alloc fault;
 	struct iommu_ioas_alloc alloc;
 	struct iommu_ioas_allow_iovas allow_iovas;
@@ -73,6 +75,10 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 			struct iommu_fault_alloc, out_fault_fd),
 	IOMMUFD_COMMAND(IOMMU_GET_HW_INFO, iommufd_get_hw_info, struct iommu_hw_info, __reserved),
 	IOMMUFD_COMMAND(IOMMU_HWPT_ALLOC, iommufd_hwpt_alloc, struct iommu_hwpt_alloc, __reserved),
+	IOMMUFD_COMMAND(IOMMU_HWPT_GET_DIRTY_BITMAP, iommufd_hwpt_get_dirty_bitmap,
+			struct iommu_hwpt_get_dirty_bitmap, data),
+	IOMMUFD_COMMAND(IOMMU_HWPT_SET_DIRTY_TRACKING, iommufd_hwpt_set_dirty_tracking,
+			struct iommu_hwpt_set_dirty_tracking, __reserved),
 	IOMMUFD_COMMAND(IOMMU_HWPT_INVALIDATE, iommufd_hwpt_invalidate,
 			struct iommu_hwpt_invalidate, __reserved),
 	IOMMUFD_COMMAND(IOMMU_IOAS_ALLOC, iommufd_ioas_alloc_ioctl, struct iommu_ioas_alloc,

@@ -211,6 +211,8 @@ static struct vtd_pasid_entry vtd_attach_entry(const struct vtd_attach *attach)
 	const struct vtd_domain_unit *on = attach->on;
 	u64 root = vtd_ss_table_root(&attach->domain->table), snoop = vtd_snoop_bits(on->unit);
 
+	if (attach->domain->track)
+		root |= VTD_PE_SSADE;
 	if (on->table)
 		return vtd_pe_nested(on->did, root, on->table->first, snoop);
 	return vtd_pe_second_stage(on->did, root, snoop);

@@ -222,7 +222,10 @@ const struct iommu_ops vtd_iommu_ops = {
 /* Does the driver know the flags, and does the function's unit support them? */
 static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
 {
-	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT))
+	if (flags & ~(IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT |
+		      IOMMU_HWPT_ALLOC_DIRTY_TRACKING))
+		return false;
+	if (flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING && !vtd_can_track(dev->unit))
 		return false;
 	if (flags & IOMMU_HWPT_ALLOC_NEST_PARENT && !(dev->unit->ecap & VTD_ECAP_NEST))
 		return false;
@@ -242,13 +245,18 @@ static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	to_vtd_domain(domain)->nest_parent = flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
+	to_vtd_domain(domain)->track = flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING;
 	return domain;
 }
 
-/* IOMMU_HWPT_ALLOC_PASID makes no difference to the domain, so this does not compare it. */
+/*
+ * IOMMU_HWPT_ALLOC_PASID makes no difference to the domain, so this does not compare it. Domains
+ * that record writes are never shared: the record is about the writes through one page table.
+ */
 static bool vtd_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags)
 {
-	return vtd_knows_flags(dev_iommu_priv_get(dev), flags) &&
+	return !to_vtd_domain(domain)->track && !(flags & IOMMU_HWPT_ALLOC_DIRTY_TRACKING) &&
+	       vtd_knows_flags(dev_iommu_priv_get(dev), flags) &&
 	       to_vtd_domain(domain)->nest_parent == !!(flags & IOMMU_HWPT_ALLOC_NEST_PARENT) &&
 	       vtd_domain_is_current(to_vtd_domain(domain));
 }
@@ -283,6 +291,8 @@ static int vtd_hw_info(struct device *dev, struct wd_iommu_hw_info *info)
 	info->len = sizeof(data);
 	memcpy(info->data, &data, sizeof(data));
 	info->capabilities = vdev->ats_cap ? 0 : IOMMU_HW_CAP_PCI_ATS_NOT_SUPPORTED;
+	if (vtd_can_track(vdev->unit))
+		info->capabilities |= IOMMU_HW_CAP_DIRTY_TRACKING;
 	if (!vdev->max_pasids)
 		return 0;
 	info->max_pasid_log2 = ilog2(vdev->max_pasids);
@@ -305,6 +315,8 @@ const struct wd_iommu_ops vtd_layer_ops = {
 	.replace_commit = vtd_replace_commit,
 	.replace_abort = vtd_replace_abort,
 	.is_attached = vtd_is_attached,
+	.read_dirty = vtd_read_dirty,
+	.mark_dirty = vtd_mark_dirty,
 	.max_pasids = vtd_max_pasids,
 	.mm_supported = vtd_mm_supported,
 	.mm_table_alloc = vtd_mm_table_alloc,

@@ -24,6 +24,7 @@ struct vtd_dev;
 #define VTD_PE_PGTT_NESTED (3ULL << 6)
 #define VTD_PE_PGTT_PASS (4ULL << 6)
 #define VTD_PE_PGTT_MASK (7ULL << 6)
+#define VTD_PE_SSADE BIT_ULL(9)
 #define VTD_PE_PGTT(q0) ((unsigned int)((q0) >> 6) & 7)
 /* Second word. */
 #define VTD_PE_DID(q1) ((u16)(q1))
@@ -43,7 +44,10 @@ struct vtd_pasid_entry {
 	u64 q[VTD_PASID_ENTRY_WORDS];
 };
 
-/* @snoop: VTD_PE_PWSNP and VTD_PE_PGSNP, if the unit supports them. */
+/*
+ * @table: address of the table, and VTD_PE_SSADE if the unit is to set its accessed and dirty bits.
+ * @snoop: VTD_PE_PWSNP and VTD_PE_PGSNP, if the unit supports them.
+ */
 static inline struct vtd_pasid_entry vtd_pe_second_stage(u16 did, u64 table, u64 snoop)
 {
 	return (struct vtd_pasid_entry){{VTD_PE_AW_48 | VTD_PE_PGTT_SECOND | table, did | snoop}};

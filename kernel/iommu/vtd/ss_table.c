@@ -10,6 +10,7 @@
  */
 #include "ss_table.h"
 
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
 #include <linux/err.h>
@@ -20,6 +21,8 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/sizes.h>
+
+#include "iommu_pasid.h"
 
 /* Tables of levels up to this are counted. There are few tables of upper levels, and they stay. */
 #define VTD_SS_COUNTED_LEVELS 2
@@ -486,4 +489,111 @@ u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 	}
 	spin_unlock_irqrestore(&table->lock, flags);
 	return pa;
+}
+
+/* --- dirty bits --- */
+
+/* What to do with each leaf that lies at least partly in a range. */
+struct vtd_ss_visit {
+	void (*leaf)(struct vtd_ss_visit *visit, u64 *slot, u64 start, u64 end);
+	const struct wd_dirty_read *read;
+	u64 first;
+	u64 last;
+};
+
+/*
+ * Visit the leaves from @at up to @last, or to the end of one table. Return: the next address; 0
+ * after the last one.
+ */
+static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *visit, u64 at,
+			      u64 last)
+{
+	unsigned int level = VTD_SS_LEVELS;
+	u64 *node = table->top, size;
+
+	lockdep_assert_held(&table->lock);
+	for (;; level--) {
+		u64 entry = READ_ONCE(node[vtd_ss_index(at, level)]);
+
+		if (!vtd_ss_present(entry) || vtd_ss_is_leaf(entry, level))
+			break;
+		node = vtd_ss_entry_table(entry);
+	}
+	size = vtd_ss_level_size(level);
+	do {
+		u64 *slot = &node[vtd_ss_index(at, level)], entry = READ_ONCE(*slot);
+		u64 start = at & ~(size - 1);
+
+		if (vtd_ss_present(entry)) {
+			if (!vtd_ss_is_leaf(entry, level))
+				break;
+			visit->leaf(visit, slot, start, start + (size - 1));
+		}
+		at = start + size;
+	} while (at <= last && vtd_ss_index(at, level));
+	return at >> VTD_SS_ADDRESS_BITS ? 0 : at;
+}
+
+/* Visit the leaves of [@at, @last]. Let interrupts in, and others run, between two tables. */
+static void vtd_ss_visit_range(struct vtd_ss_table *table, struct vtd_ss_visit *visit, u64 at,
+			       u64 last)
+{
+	unsigned long flags;
+
+	do {
+		spin_lock_irqsave(&table->lock, flags);
+		at = vtd_ss_visit_table(table, visit, at, last);
+		spin_unlock_irqrestore(&table->lock, flags);
+		cond_resched();
+	} while (at && at <= last);
+}
+
+/* The unit sets D by a locked update at any time, so this clears it by one, too. */
+static void vtd_ss_read_leaf(struct vtd_ss_visit *visit, u64 *slot, u64 start, u64 end)
+{
+	const struct wd_dirty_read *read = visit->read;
+
+	if (!(READ_ONCE(*slot) & BIT_ULL(VTD_SS_DIRTY_BIT)))
+		return;
+	if (read->clear && start >= read->first && end <= read->limit) {
+		clear_bit(VTD_SS_DIRTY_BIT, (unsigned long *)slot);
+		visit->first = min(visit->first, start);
+		visit->last = max(visit->last, end);
+	}
+	if (read->report)
+		read->report(read->arg, max(start, read->first), min(end, read->limit));
+}
+
+/**
+ * vtd_ss_table_read_dirty - report dirty leaves, and clear their dirty bits
+ * @table: the address space
+ * @read: what to do, see wd_iommu_read_dirty(). @first and @limit are in the address space
+ * @first: lowest address whose dirty bit was cleared
+ * @last: highest one
+ *
+ * Return: whether a dirty bit was cleared. Then the caller flushes [*@first, *@last]: until then
+ * the unit does not set the bit again for a translation that it has cached.
+ */
+bool vtd_ss_table_read_dirty(struct vtd_ss_table *table, const struct wd_dirty_read *read,
+			     u64 *first, u64 *last)
+{
+	struct vtd_ss_visit visit = {vtd_ss_read_leaf, read, U64_MAX, 0};
+
+	vtd_ss_visit_range(table, &visit, read->first, read->last);
+	*first = visit.first;
+	*last = visit.last;
+	return visit.first <= visit.last;
+}
+
+static void vtd_ss_mark_leaf(struct vtd_ss_visit *visit, u64 *slot, u64 start, u64 end)
+{
+	set_bit(VTD_SS_DIRTY_BIT, (unsigned long *)slot);
+}
+
+/* Make the leaves that lie at least partly in [@first, @last] dirty. */
+void vtd_ss_table_mark_dirty(struct vtd_ss_table *table, u64 first, u64 last)
+{
+	struct vtd_ss_visit visit = {.leaf = vtd_ss_mark_leaf};
+
+	vtd_ss_visit_range(table, &visit, first, last);
 }

@@ -15,6 +15,8 @@
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
+struct wd_dirty_read;
+
 #define VTD_SS_LEVELS 4
 #define VTD_SS_ENTRIES 512
 #define VTD_SS_ADDRESS_BITS 48
@@ -22,6 +24,7 @@
 #define VTD_SS_READ BIT_ULL(0)
 #define VTD_SS_WRITE BIT_ULL(1)
 #define VTD_SS_LARGE BIT_ULL(7) /* PS: a leaf at level 2 or 3 */
+#define VTD_SS_DIRTY_BIT 9	/* of a leaf; the unit sets it if the PASID entry has SSADE */
 #define VTD_SS_ADDRESS GENMASK_ULL(51, 12)
 
 static inline unsigned int vtd_ss_level_shift(unsigned int level)
@@ -103,6 +106,9 @@ size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 
 bool vtd_ss_table_needs_sweep(const struct vtd_ss_table *table);
 void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed);
 u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova);
+bool vtd_ss_table_read_dirty(struct vtd_ss_table *table, const struct wd_dirty_read *read,
+			     u64 *first, u64 *last);
+void vtd_ss_table_mark_dirty(struct vtd_ss_table *table, u64 first, u64 last);
 
 void vtd_ss_free_pages(struct list_head *freed);
 unsigned long vtd_ss_leak_pages(struct list_head *freed);

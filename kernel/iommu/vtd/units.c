@@ -130,6 +130,15 @@ bool vtd_common_limits(struct vtd_limits *limits)
 	return any;
 }
 
+/*
+ * Can a unit record which pages devices write? VTD-SS-10: its walks must be snooped, too;
+ * vtd_unit_start() takes no unit that does not do this.
+ */
+bool vtd_can_track(const struct vtd_unit *unit)
+{
+	return unit->ecap & VTD_ECAP_SSADS;
+}
+
 /* Return: -EINVAL if @unit lacks a property that @domain has promised since its allocation. */
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 {
@@ -138,6 +147,8 @@ int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit)
 	if (domain->domain.geometry.aperture_end >> min(vtd_cap_mgaw(unit->cap), 63U))
 		return -EINVAL;
 	if (READ_ONCE(domain->force_snoop) && !(unit->ecap & VTD_ECAP_SC))
+		return -EINVAL;
+	if (domain->track && !vtd_can_track(unit))
 		return -EINVAL;
 	return 0;
 }

@@ -271,6 +271,7 @@ struct vtd_attach {
  * @table: second-stage table
  * @haw: number of bits of the host addresses that it may map
  * @nest_parent: tables may be nested on it
+ * @track: units record in the table which pages devices have written (dirty.c)
  * @force_snoop: the driver has promised to snoop all requests of devices. So the domain can only be
  *	attached on units that can do this
  * @lock: guards the two lists
@@ -283,6 +284,7 @@ struct vtd_domain {
 	struct vtd_ss_table table;
 	unsigned int haw;
 	bool nest_parent;
+	bool track;
 	bool force_snoop;
 	spinlock_t lock;
 	u64 seq;
@@ -372,6 +374,7 @@ struct vtd_limits {
 	bool snoop, pass_through;
 };
 bool vtd_common_limits(struct vtd_limits *limits);
+bool vtd_can_track(const struct vtd_unit *unit);
 int vtd_domain_fits(struct vtd_domain *domain, const struct vtd_unit *unit);
 bool vtd_domain_is_current(struct vtd_domain *domain);
 
@@ -488,6 +491,10 @@ void vtd_flush_domain(struct vtd_domain *domain);
 void vtd_flush_mm_table(struct vtd_mm_table *table, u64 first, u64 last);
 void vtd_flush_table(struct vtd_qi_batch *batch, struct vtd_pgtable *table, u64 first, u64 last,
 		     bool leaf_only);
+
+/* dirty.c: which pages devices have written */
+int vtd_read_dirty(struct iommu_domain *domain, const struct wd_dirty_read *read);
+void vtd_mark_dirty(struct iommu_domain *domain, u64 first, u64 last);
 
 /* context.c */
 int vtd_root_alloc(struct vtd_unit *unit);

@@ -43,6 +43,7 @@ struct space {
 	struct device *device;
 	int fd;
 	uint32_t ioas, hwpt;
+	uint32_t hwpt_flags; /**< IOMMU_HWPT_ALLOC_* of @hwpt, beside PASID */
 };
 
 /** A request on flat buffers. Addresses are those of the queue's address space. */

@@ -47,7 +47,7 @@ int space_hwpt(struct space *space, const struct queue *queue)
 {
 	struct iommu_hwpt_alloc alloc = {
 		.size = sizeof(alloc),
-		.flags = IOMMU_HWPT_ALLOC_PASID,
+		.flags = IOMMU_HWPT_ALLOC_PASID | space->hwpt_flags,
 		.dev_id = queue->device_id,
 		.pt_id = space->ioas,
 	};

@@ -10,6 +10,7 @@ WD_BEGIN_DECLS
 unsigned long *bitmap_alloc(unsigned int nbits, gfp_t flags);
 unsigned long *bitmap_zalloc(unsigned int nbits, gfp_t flags);
 void bitmap_free(const unsigned long *bitmap);
+void bitmap_set(unsigned long *map, unsigned int start, unsigned int nbits);
 WD_END_DECLS
 
 #endif /* _LINUX_BITMAP_H */

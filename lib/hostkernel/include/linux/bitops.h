@@ -18,6 +18,21 @@ static inline void __clear_bit(long nr, volatile unsigned long *addr)
 	*__WD_WORD(addr, nr) &= ~BIT_MASK(nr);
 }
 
+static inline bool test_bit(long nr, const volatile unsigned long *addr)
+{
+	return *__WD_WORD(addr, nr) & BIT_MASK(nr);
+}
+
+static inline void set_bit(long nr, volatile unsigned long *addr)
+{
+	__atomic_or_fetch(__WD_WORD(addr, nr), BIT_MASK(nr), __ATOMIC_RELAXED);
+}
+
+static inline void clear_bit(long nr, volatile unsigned long *addr)
+{
+	__atomic_and_fetch(__WD_WORD(addr, nr), ~BIT_MASK(nr), __ATOMIC_RELAXED);
+}
+
 /* Undefined for 0, as in Linux. */
 static inline unsigned long __ffs(unsigned long word)
 {

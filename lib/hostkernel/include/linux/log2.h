@@ -18,4 +18,9 @@ static inline int order_base_2(unsigned long n)
 	return n <= 1 ? 0 : 64 - __builtin_clzl(n - 1);
 }
 
+static inline bool is_power_of_2(unsigned long n)
+{
+	return n && !(n & (n - 1));
+}
+
 #endif /* _LINUX_LOG2_H */

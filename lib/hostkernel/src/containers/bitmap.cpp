@@ -42,6 +42,12 @@ unsigned long *bitmap_zalloc(unsigned int nbits, gfp_t flags)
 	return bitmap_alloc(nbits, flags | __GFP_ZERO);
 }
 
+void bitmap_set(unsigned long *map, unsigned int start, unsigned int nbits)
+{
+	for (; nbits; start++, nbits--)
+		__set_bit(start, map);
+}
+
 void bitmap_free(const unsigned long *bitmap)
 {
 	kfree(bitmap);

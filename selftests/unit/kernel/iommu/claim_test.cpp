@@ -390,11 +390,11 @@ class PasidFeatures : public IommuTest
 TEST_F(PasidFeatures, AreEnabledAndReported)
 {
 	EXPECT_EQ(first_->pasidFeatures(), 6u);
-	EXPECT_EQ(hardwareInfo(firstDev_).capabilities, 8u | 2u | 4u);
-	EXPECT_EQ(hardwareInfo(findDevice(kNoPasid)).capabilities, 8u);
+	EXPECT_EQ(hardwareInfo(firstDev_).capabilities, 8u | 2u | 4u | 1u);
+	EXPECT_EQ(hardwareInfo(findDevice(kNoPasid)).capabilities, 8u | 1u);
 }
 
-/** A second unit, without snoop control, in a PCI domain of its own. come() plugs it in. */
+/** A second unit, without snoop control and dirty bits, in a PCI domain of its own. come() plugs it in. */
 class LaterUnit : public IommuTest
 {
 protected:
@@ -405,7 +405,7 @@ protected:
 	{
 		auto few = capabilities();
 
-		few.ecap &= ~(1ULL << 7);
+		few.ecap &= ~(1ULL << 7 | 1ULL << 45);
 		later_ = std::make_unique<machine::IommuUnit>(few, memory_);
 		far_ = std::make_unique<TestFunction>(functionOptions());
 		neighbour_ = std::make_unique<TestFunction>(
@@ -454,6 +454,20 @@ TEST_F(LaterUnit, DoesNotBreakThePromiseToSnoop)
 	EXPECT_EQ(attachPasid(plain_, far, 5), 0);
 	EXPECT_FALSE(enforceCoherency(plain_));
 	detachPasid(plain_, far, 5);
+}
+
+TEST_F(LaterUnit, CannotRecordWrites)
+{
+	iommu_domain *tracking = domainAlloc(firstDev_, 2).domain;
+
+	come();
+	::device *far = findDevice(kFar);
+	ASSERT_TRUE(tracking && far && hasIommu(far));
+	EXPECT_EQ(attachPasid(tracking, far, 5), -EINVAL);
+	EXPECT_EQ(claimAndAttach(tracking, far), -EINVAL);
+	EXPECT_EQ(attachPasid(tracking, firstDev_, 5), 0);
+	detachPasid(tracking, firstDev_, 5);
+	domainFree(tracking);
 }
 
 } // namespace

@@ -16,12 +16,14 @@ class DeadUnit : public IommuTest
 protected:
 	static constexpr uint64_t k4K = 4096, kIova = 0x40000000, kStep = 50000000;
 
+	/** IOMMU_HWPT_ALLOC_* */
+	virtual uint32_t domainFlags() const { return 0; }
 	void SetUp() override
 	{
 		IommuTest::SetUp();
 		before_ = leakedPages();
 		pages_ = pagesAlloc(0);
-		domain_ = domainAlloc(firstDev_).domain;
+		domain_ = domainAlloc(firstDev_, domainFlags()).domain;
 		ASSERT_TRUE(domain_);
 		ASSERT_EQ(map(domain_, kIova, pages_.physical, k4K, kRead | kWrite), 0);
 		ASSERT_EQ(attachPasid(domain_, firstDev_, 5), 0);

@@ -12,9 +12,9 @@ constexpr uint32_t kNestParent = 1;
 constexpr uint64_t kAddress = 0x000ffffffffff000;
 } // namespace
 
-Guest::Guest(::device *dev) : memory_(pagesAlloc(kOrder))
+Guest::Guest(::device *dev, uint32_t flags) : memory_(pagesAlloc(kOrder))
 {
-	const DomainResult made = domainAlloc(dev, kNestParent);
+	const DomainResult made = domainAlloc(dev, kNestParent | flags);
 
 	EXPECT_EQ(made.error, 0);
 	parent_ = made.domain;

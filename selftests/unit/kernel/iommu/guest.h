@@ -30,7 +30,8 @@ public:
 	static constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4;
 	static constexpr uint64_t kAll = kPresent | kWritable | kUser;
 
-	explicit Guest(::device *dev);
+	/** @flags: IOMMU_HWPT_ALLOC_* of the parent, beside NEST_PARENT. */
+	explicit Guest(::device *dev, uint32_t flags = 0);
 	~Guest();
 	Guest(const Guest &) = delete;
 	Guest &operator=(const Guest &) = delete;

@@ -238,6 +238,34 @@ void pagesFree(const Pages &pages)
 	free_pages(reinterpret_cast<unsigned long>(pages.cpu), pages.order);
 }
 
+bool domainServes(iommu_domain *domain, device *dev, uint32_t flags)
+{
+	return wd_iommu_domain_serves(domain, dev, flags);
+}
+
+DirtyResult readDirty(iommu_domain *domain, uint64_t first, uint64_t last, bool clear,
+		      uint64_t limit)
+{
+	DirtyResult result;
+	wd_dirty_read read = {};
+
+	read.first = first;
+	read.last = last;
+	read.limit = limit ? limit : last;
+	read.clear = clear;
+	read.report = [](void *arg, u64 from, u64 to) {
+		static_cast<DirtyResult *>(arg)->ranges.push_back({from, to});
+	};
+	read.arg = &result;
+	result.error = wd_iommu_read_dirty(domain, &read);
+	return result;
+}
+
+void markDirty(iommu_domain *domain, uint64_t first, uint64_t last)
+{
+	wd_iommu_mark_dirty(domain, first, last);
+}
+
 DomainResult domainAlloc(device *dev, uint32_t flags)
 {
 	iommu_domain *domain = wd_iommu_domain_alloc_user(dev, flags);

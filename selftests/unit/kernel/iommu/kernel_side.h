@@ -72,6 +72,7 @@ struct DomainResult {
 	int error = 0;
 };
 DomainResult domainAlloc(::device *dev, uint32_t flags = 0);
+bool domainServes(iommu_domain *domain, ::device *dev, uint32_t flags);
 /** iommu_domain_alloc() of the PCI bus; nullptr on failure. */
 iommu_domain *domainAllocPlain();
 void domainFree(iommu_domain *domain);
@@ -79,6 +80,21 @@ void domainFree(iommu_domain *domain);
 constexpr int kRead = 1, kWrite = 2;
 int map(iommu_domain *domain, uint64_t iova, uint64_t physical, size_t size, int prot);
 size_t unmap(iommu_domain *domain, uint64_t iova, size_t size);
+
+struct Range {
+	uint64_t first, last;
+	bool operator==(const Range &) const = default;
+};
+/** What wd_iommu_read_dirty() reports. */
+struct DirtyResult {
+	std::vector<Range> ranges;
+	int error = 0;
+};
+/** @limit: last address to report; 0: @last. */
+DirtyResult readDirty(iommu_domain *domain, uint64_t first, uint64_t last, bool clear = true,
+		      uint64_t limit = 0);
+/** wd_iommu_mark_dirty() */
+void markDirty(iommu_domain *domain, uint64_t first, uint64_t last);
 /** Unmap several ranges with one flush at the end. @return bytes unmapped */
 size_t unmapTogether(iommu_domain *domain, const std::vector<std::pair<uint64_t, size_t>> &ranges);
 /** Unmap, flush all of the domain instead of the range, then call @flushed. */
