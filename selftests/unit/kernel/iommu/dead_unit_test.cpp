@@ -246,6 +246,71 @@ TEST_F(DeadUnit, KeepsAnIdentifierWhoseFlushIsRefused)
 	recover();
 }
 
+/** The unit answers in time, but refuses every command of a type. */
+class RefusingUnit : public DeadUnit
+{
+protected:
+	/** Destroy each command of @type before the unit reads it. */
+	void refuse(unsigned type)
+	{
+		const uint64_t ring = unit_->barRead(0, 0x90, 8) & ~0xfffULL;
+
+		unit_->onWrite = [=, this](uint64_t offset, uint64_t tail) {
+			if (offset != kIqt)
+				return;
+			for (uint64_t at = unitRegister(kIqh); at != tail;
+			     at = (at + 32) % kRingSize) {
+				const Descriptor descriptor{physicalWord(ring + at)};
+
+				if (descriptor.type() == type)
+					hostkernel::physicalMemory().store(ring + at, 8, kSpoiled);
+			}
+		};
+	}
+	void obey() { unit_->onWrite = nullptr; }
+};
+
+/* Which unit of the domain has refused is not known, so no unit may use its memory any more. */
+TEST_F(RefusingUnit, FlushOfADomain)
+{
+	refuse(kIotlb);
+	EXPECT_EQ(unmap(domain_, kIova, k4K), k4K);
+	obey();
+	EXPECT_EQ(state(), "dead");
+	EXPECT_FALSE(first_->busMaster());
+	EXPECT_EQ(map(domain_, kIova, pages_.physical, k4K, kRead), -EIO);
+	recover();
+}
+
+/* A function is reset, so no request of it may be on its way. */
+TEST_F(RefusingUnit, FlushOfAFunction)
+{
+	refuse(kContextCache);
+	EXPECT_NE(resetFunction(firstDev_), -EINVAL);
+	obey();
+	EXPECT_EQ(state(), "dead");
+	EXPECT_FALSE(first_->busMaster());
+	recover();
+}
+
+/* The unit may go on reading the tables of a function that has gone. */
+TEST_F(RefusingUnit, FlushOfAFunctionThatGoes)
+{
+	const uint64_t before = leakedPages();
+
+	detachPasid(domain_, secondDev_, 5);
+	refuse(kContextCache);
+	removeDevice(kSecond);
+	obey();
+	EXPECT_EQ(state(), "dead");
+	EXPECT_GE(leakedPages(), before + 2) << "directory and table of PASIDs";
+	detachPasid(domain_, firstDev_, 5);
+	domainFree(domain_);
+	unregisterDriver();
+	restartUnit();
+	ASSERT_EQ(registerDriver(), 0);
+}
+
 /* A unit that dies while a function is given bus mastering again and again. */
 TEST_F(DeadUnit, NobodyGivesBackWhatItsDeathTakes)
 {

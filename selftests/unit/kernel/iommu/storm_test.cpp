@@ -306,7 +306,7 @@ TEST_F(Uninterrupted, FlushOfAProcess)
 TEST_F(Uninterrupted, FlushesOfAProcessMeet)
 {
 	constexpr uint32_t kBonds = 16;
-	constexpr unsigned kFlushers = 2, kRounds = 50;
+	constexpr unsigned kFlushers = 3, kRounds = 300;
 	Process process;
 	UserPages pages;
 	std::deque<Bond> bonds;
