@@ -71,6 +71,13 @@ protected:
 		restartUnit();
 		ASSERT_EQ(registerDriver(), 0);
 	}
+	/** As a driver does it in a callback: the function is not taken from it meanwhile. */
+	static int askForMaster(::device *dev)
+	{
+		const DeviceLock lock(dev);
+
+		return setMaster(dev);
+	}
 	std::string state() const { return attribute("state").at(0); }
 	/** Domain identifiers in use. */
 	unsigned identifiers() const { return std::stoul(attribute("domain_ids").at(0)); }

@@ -91,8 +91,8 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	EXPECT_EQ(attachPasid(domain_, firstDev_, 6), -EIO);
 	EXPECT_EQ(domainAlloc(firstDev_).error, -EIO);
 	EXPECT_EQ(FaultHandler(firstDev_, 5).error(), -EOPNOTSUPP);
-	EXPECT_EQ(setMaster(firstDev_), -ENODEV);
-	EXPECT_EQ(setMaster(secondDev_), -ENODEV);
+	EXPECT_EQ(askForMaster(firstDev_), -ENODEV);
+	EXPECT_EQ(askForMaster(secondDev_), -ENODEV);
 	EXPECT_FALSE(first_->busMaster());
 	EXPECT_EQ(unmap(domain_, kIova, k4K), k4K);
 	detachPasid(domain_, secondDev_, 5);
@@ -105,7 +105,7 @@ TEST_F(DeadUnit, LosesItsFunctionsAndKeepsWhatItWasToForget)
 	EXPECT_EQ(unitRegister(kIqh), tail);
 	EXPECT_EQ(unitRegister(kFsts) & kQueueErrors, 0u);
 	EXPECT_EQ(state(), "dead");
-	EXPECT_EQ(setMaster(firstDev_), -ENODEV);
+	EXPECT_EQ(askForMaster(firstDev_), -ENODEV);
 	EXPECT_EQ(logged("does not answer"), 1u);
 	recover();
 	EXPECT_EQ(state(), "live");
