@@ -350,6 +350,77 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long las
 	return rc;
 }
 
+/*
+ * Divide an area, in the tree and in its backing. @tail becomes the part from @iova on. No page
+ * table changes.
+ */
+static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsigned long iova,
+			 struct iopt_area *tail)
+{
+	struct iopt_pages *pages = area->pages;
+	unsigned long head = iova - area->node.start;
+	int rc = 0;
+
+	if (area->filled) {
+		mutex_lock(&pages->mutex);
+		rc = iopt_pages_split(pages, (area->start_byte + head) >> PAGE_SHIFT);
+		mutex_unlock(&pages->mutex);
+	}
+	if (rc)
+		return rc;
+	kref_get(&pages->ref);
+	iopt_area_init(tail, pages, area->start_byte + head, area->length - head);
+	tail->prot = area->prot;
+	tail->filled = area->filled;
+	mutex_lock(&iopt->iova_lock);
+	interval_tree_remove(&area->node, &iopt->areas);
+	tail->node.start = iova;
+	tail->node.last = area->node.last;
+	area->length = head;
+	area->node.last = iova - 1;
+	interval_tree_insert(&area->node, &iopt->areas);
+	interval_tree_insert(&tail->node, &iopt->areas);
+	mutex_unlock(&iopt->iova_lock);
+	return 0;
+}
+
+/**
+ * iopt_cut() - let no area reach over an address
+ * @iopt: IOAS without large pages in its page tables
+ * @iova: address; the area that has it, and the one before, is divided there
+ *
+ * Return: 0, also if there is no such area; -EINVAL @iova is not aligned, or the pages may be large
+ * ones by now, -EBUSY the area is being changed, -ENOMEM
+ */
+int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
+{
+	struct iopt_area *tail = kmalloc(sizeof(*tail), GFP_KERNEL_ACCOUNT), *area = NULL;
+	struct interval_tree_node *node;
+	int rc = 0;
+
+	if (!tail)
+		return -ENOMEM;
+	/* No area changes while this holds domains_rwsem for writing. */
+	down_write(&iopt->domains_rwsem);
+	node = interval_tree_iter_first(&iopt->areas, iova, iova);
+	if (node)
+		area = container_of(node, struct iopt_area, node);
+	if (!area || node->start == iova)
+		goto out;
+	if (area->busy)
+		rc = -EBUSY;
+	else if (iopt->large_pages || iova & (iopt->alignment - 1))
+		rc = -EINVAL;
+	else
+		rc = iopt_cut_area(iopt, area, iova, tail);
+	if (!rc)
+		tail = NULL;
+out:
+	up_write(&iopt->domains_rwsem);
+	kfree(tail);
+	return rc;
+}
+
 static int iopt_get_piece(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 			  struct list_head *list, unsigned long *end)
 {

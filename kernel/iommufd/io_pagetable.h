@@ -245,6 +245,7 @@ int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped);
+int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
 int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned long length,
 		    struct list_head *list);
 
@@ -301,6 +302,7 @@ struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_acco
 struct iopt_pages *iopt_pages_alloc_file(struct iopt_account *account, enum iopt_account_mode mode,
 					 struct file *file, unsigned long start, bool writable);
 void iopt_pages_put(struct iopt_pages *pages);
+int iopt_pages_split(struct iopt_pages *pages, unsigned long index);
 int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned long last);
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last);
 void iopt_pages_unpin(struct iopt_pages *pages, unsigned long first, unsigned long last);

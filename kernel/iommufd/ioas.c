@@ -76,8 +76,8 @@ static u32 iommufd_list_ranges(struct io_pagetable *iopt, struct iommu_iova_rang
  * without the lock. If there are more ranges by then, and the caller has room for them, this tries
  * again.
  */
-static struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity,
-						   u32 *count, u64 *alignment)
+struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity, u32 *count,
+					    u64 *alignment)
 {
 	struct iommu_iova_range *ranges = NULL;
 	u32 room = 0;
@@ -242,25 +242,36 @@ struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx)
 	return account;
 }
 
-static int iommufd_map_user(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
-			    const struct iommu_ioas_map *cmd, unsigned long *iova)
+/*
+ * Map memory of the calling process, for MAP and for VFIO_IOMMU_MAP_DMA. @cmd has passed their
+ * first checks. @iova: in: the IOVA, if it is fixed; out: the IOVA.
+ */
+int iommufd_map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		     const struct iommu_ioas_map *cmd, unsigned long *iova)
 {
-	struct iopt_account *account = iommufd_account_get(ictx);
+	struct iopt_account *account;
+	unsigned long end;
 	int rc;
 
+	if (check_add_overflow((unsigned long)cmd->user_va, (unsigned long)cmd->length, &end))
+		return -EOVERFLOW;
+	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE)
+		return -EINVAL;
+	account = iommufd_account_get(ictx);
 	if (!account)
 		return -ENOMEM;
-	rc = iopt_map_user(iopt, account, iommufd_account_mode(ictx), cmd->user_va, cmd->length,
-			   iova, iommufd_ioas_prot(cmd->flags),
+	rc = iopt_map_user(&ioas->iopt, account, iommufd_account_mode(ictx), cmd->user_va,
+			   cmd->length, iova, iommufd_ioas_prot(cmd->flags),
 			   cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
 	iopt_account_put(account);
+	trace_iommufd_map(ioas->obj.id, *iova, cmd->length, cmd->user_va, cmd->flags, rc);
 	return rc;
 }
 
 int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map *cmd = ucmd->cmd;
-	unsigned long iova = cmd->iova, uptr, end;
+	unsigned long iova = cmd->iova;
 	struct iommufd_ioas *ioas;
 	int rc;
 
@@ -273,18 +284,7 @@ int iommufd_ioas_map(struct iommufd_ucmd *ucmd)
 	ioas = iommufd_get_ioas(ucmd->ictx, cmd->ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
-
-	uptr = cmd->user_va;
-	if (uptr != cmd->user_va || check_add_overflow(uptr, (unsigned long)cmd->length, &end)) {
-		rc = -EOVERFLOW;
-		goto out_put;
-	}
-	if (!cmd->length || cmd->length > SIZE_MAX - PAGE_SIZE) {
-		rc = -EINVAL;
-		goto out_put;
-	}
-	rc = iommufd_map_user(ucmd->ictx, &ioas->iopt, cmd, &iova);
-	trace_iommufd_map(cmd->ioas_id, iova, cmd->length, cmd->user_va, cmd->flags, rc);
+	rc = iommufd_map_user(ucmd->ictx, ioas, cmd, &iova);
 	if (rc)
 		goto out_put;
 

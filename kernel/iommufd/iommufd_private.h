@@ -203,6 +203,10 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd);
 int iommufd_ioas_unmap(struct iommufd_ucmd *ucmd);
 void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 int iommufd_ioas_prot(u32 flags);
+int iommufd_map_user(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
+		     const struct iommu_ioas_map *cmd, unsigned long *iova);
+struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capacity, u32 *count,
+					    u64 *alignment);
 
 struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx);
 
@@ -211,6 +215,9 @@ int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 
 /* --- copy.c --- */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
+
+/* --- vfio_compat.c --- */
+long iommufd_vfio_compat_ioctl(struct iommufd_ctx *ictx, unsigned int request, unsigned long arg);
 
 /* --- option.c --- */
 int iommufd_option(struct iommufd_ucmd *ucmd);
@@ -223,6 +230,7 @@ int iommufd_vfio_ioas(struct iommufd_ucmd *ucmd);
  * @link: its place among the tables of the IOAS
  * @users: number of HWPTs that use it, under iommufd_ioas.tables_lock
  * @filled: @link is in the IOAS
+ * @coherent: the IOMMU makes no-snoop requests coherent
  */
 struct iommufd_table {
 	struct list_head item;
@@ -230,6 +238,7 @@ struct iommufd_table {
 	struct iopt_domain link;
 	unsigned int users;
 	bool filled;
+	bool coherent;
 };
 
 /* --- shared_table.c --- */

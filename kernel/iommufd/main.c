@@ -116,7 +116,7 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned
 	int rc;
 
 	if (index >= ARRAY_SIZE(iommufd_commands))
-		return -ENOTTY;
+		return iommufd_vfio_compat_ioctl(ictx, request, arg);
 
 	ucmd.ubuffer = (void __user *)arg;
 	if (get_user(ucmd.user_size, (u32 __user *)ucmd.ubuffer))

@@ -146,10 +146,14 @@ static unsigned int iopt_seg_run_at(const struct iopt_seg *seg, unsigned long in
 	return i;
 }
 
-/*
- * Split the segment that has the page @index, so that @index becomes the first page of a segment.
+/**
+ * iopt_pages_split() - let a page be the first of its segment
+ * @pages: backing, mutex held
+ * @index: the page. If it is not pinned there is nothing to do
+ *
+ * Return: 0; -ENOMEM, with nothing changed
  */
-static int iopt_seg_split(struct iopt_pages *pages, unsigned long index)
+int iopt_pages_split(struct iopt_pages *pages, unsigned long index)
 {
 	struct iopt_seg *seg = iopt_seg_find(pages, index, index), *tail;
 	unsigned int run, nr_tail;
@@ -235,9 +239,9 @@ static int iopt_seg_use(struct iopt_pages *pages, unsigned long index, unsigned 
 		*next = seg ? seg->node.start : last + 1;
 		return -ENOENT;
 	}
-	rc = iopt_seg_split(pages, index);
+	rc = iopt_pages_split(pages, index);
 	if (!rc)
-		rc = iopt_seg_split(pages, last + 1);
+		rc = iopt_pages_split(pages, last + 1);
 	if (rc)
 		return rc;
 	seg = iopt_seg_find(pages, index, index);

@@ -13,7 +13,7 @@
 /* An IOAS rarely has more kinds of tables; a search of a long list would be slow. */
 #define IOMMUFD_TABLE_LOOKS 8
 
-static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
+static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags, bool *coherent)
 {
 	struct iommu_domain *domain;
 
@@ -23,8 +23,8 @@ static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags)
 	/*
 	 * If the IOMMU can make no-snoop requests coherent, it does so for the life of the domain.
 	 */
-	if (!IS_ERR(domain) && domain->ops->enforce_cache_coherency)
-		domain->ops->enforce_cache_coherency(domain);
+	*coherent = !IS_ERR(domain) && domain->ops->enforce_cache_coherency &&
+		    domain->ops->enforce_cache_coherency(domain);
 	return domain;
 }
 
@@ -67,7 +67,7 @@ struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device
 	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	domain = iommufd_alloc_domain(dev, flags);
+	domain = iommufd_alloc_domain(dev, flags, &table->coherent);
 	if (IS_ERR(domain)) {
 		kfree(table);
 		return ERR_CAST(domain);
