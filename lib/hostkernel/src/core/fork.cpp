@@ -38,7 +38,7 @@ namespace
  * Not instrumented, and calls no instrumented function: sanitizers forbid access to the bytes that
  * they have put between variables, and would take the copy of a lock for a use of it.
  */
-[[gnu::no_sanitize("address", "thread", "undefined"), gnu::noinline]] void
+__attribute__((no_sanitize("address", "thread", "undefined"), noinline)) void
 copyBytes(volatile std::byte *to, const volatile std::byte *from, size_t length)
 {
 	constexpr size_t word = sizeof(uint64_t);

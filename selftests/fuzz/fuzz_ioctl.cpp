@@ -1,0 +1,793 @@
+// SPDX-License-Identifier: Apache-2.0
+/*
+ * The attackers are three processes that share descriptors: their calls of /dev/iommu, and of the
+ * functions that they own, come from the fuzzer, with failures of allocations and pins. Meanwhile
+ * the functions send requests. After any calls everything can be closed, and nothing is left: no
+ * memory, no pin, no charge. A warning of the kernel ends the run (WD_WARN=abort), and so does an
+ * access that a sanitizer finds.
+ *
+ * The first byte says whether the calls come from one thread, or from two at the same time, and
+ * what there is before the first call.
+ */
+#include <array>
+#include <atomic>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fcntl.h>
+#include <poll.h>
+#include <string>
+#include <sys/mman.h>
+#include <thread>
+#include <unistd.h>
+#include <vector>
+
+#include "hostkernel/kernel.h"
+
+#include <linux/iommufd.h>
+#include <linux/vfio.h>
+#include <linux/vfio_cdev.h>
+
+#include "../unit/kernel/iommu/test_devices.h"
+
+namespace
+{
+
+using namespace wd;
+using hostkernel::Caller;
+
+constexpr uint64_t kPage = 4096, kPages = 64, kLarge = 2 << 20;
+constexpr const char *kFunctions[] = {"0000:75:00.0", "0000:76:00.0"};
+constexpr machine::Rid kRids[] = {machine::makeRid(0x75, 0, 0), machine::makeRid(0x76, 0, 0)};
+
+void require(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	std::fprintf(stderr, "violated: %s\n", what);
+	std::abort();
+}
+
+/**
+ * The calls of one thread: three bytes for each, the first one chooses the call, and the others the
+ * numbers in it. So a mutation changes one call, and leaves the calls after it as they were.
+ */
+class Input
+{
+public:
+	Input(const uint8_t *data, size_t size, std::unique_ptr<machine::DmaAgent> agent)
+		: data_(data),
+		  size_(size),
+		  agent_(std::move(agent))
+	{
+	}
+	machine::DmaAgent &agent() { return *agent_; }
+	/** Begin the next call. @return its first byte, or -1 at the end */
+	int next()
+	{
+		if (size_ - at_ < 3)
+			return -1;
+		const uint8_t *call = data_ + at_;
+
+		at_ += 3;
+		state_ = call[0] | call[1] << 8 | call[2] << 16;
+		return call[0];
+	}
+	/** A number below @bound. */
+	unsigned below(unsigned bound) { return static_cast<unsigned>(word() % bound); }
+	bool oneIn(unsigned chances) { return below(chances) == 0; }
+	/** SplitMix64: numbers that begin from neighbours have nothing in common. */
+	uint64_t word()
+	{
+		uint64_t value = state_ += 0x9e3779b97f4a7c15;
+
+		value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+		value = (value ^ value >> 27) * 0x94d049bb133111eb;
+		return value ^ value >> 31;
+	}
+
+private:
+	const uint8_t *data_;
+	size_t size_, at_ = 0;
+	uint64_t state_ = 0;
+	std::unique_ptr<machine::DmaAgent> agent_;
+};
+
+/** Memory of the processes: a part as pages, and the same in a file. */
+class Memory
+{
+public:
+	Memory() : fd_(memfd_create("fuzz_ioctl", MFD_CLOEXEC))
+	{
+		require(fd_ >= 0 && !ftruncate(fd_, kPages * kPage), "a memfd");
+		void *space = mmap(nullptr, 3 * kLarge, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		require(space != MAP_FAILED, "memory");
+		base_ = (reinterpret_cast<uint64_t>(space) + kLarge - 1) & ~(kLarge - 1);
+	}
+	int fd() const { return fd_; }
+	uint64_t base() const { return base_; }
+	static Memory &get()
+	{
+		static Memory memory;
+		return memory;
+	}
+
+private:
+	int fd_;
+	uint64_t base_;
+};
+
+class World
+{
+public:
+	explicit World(uint8_t how);
+	~World();
+	void step(int choice, Input &input);
+	/** For the requests of one thread. */
+	std::unique_ptr<machine::DmaAgent> agent() { return unit_->createAgent(); }
+
+private:
+	static constexpr unsigned kCallers = 3, kContexts = 3;
+	using Descriptors = std::array<std::atomic<int>, kContexts>;
+
+	struct Process {
+		std::shared_ptr<Caller> caller;
+		Descriptors contexts, functions;
+		int file = -1;
+		std::atomic<int> faults{-1};
+	};
+	Process &process(Input &input) { return processes_[input.below(kCallers)]; }
+	/** An open one, if there is one. */
+	static int any(Descriptors &descriptors, Input &input)
+	{
+		const unsigned from = input.below(kContexts);
+		int fd = -1;
+
+		for (unsigned i = 0; i < kContexts && fd < 0; i++)
+			fd = descriptors[(from + i) % kContexts];
+		return fd;
+	}
+	template <typename Command>
+	long call(Input &input, unsigned long request, Command &command)
+	{
+		Process &who = process(input);
+
+		return who.caller->ioctl(any(who.contexts, input), request,
+					 reinterpret_cast<uintptr_t>(&command));
+	}
+	template <typename Command>
+	long callFunction(Input &input, unsigned long request, Command &command)
+	{
+		Process &who = process(input);
+
+		return who.caller->ioctl(any(who.functions, input), request,
+					 reinterpret_cast<uintptr_t>(&command));
+	}
+	/** The function has number 1 in its context, and the first IOAS number 2. */
+	static uint32_t id(Input &input)
+	{
+		return input.oneIn(8) ? input.below(12) : 1 + input.below(5);
+	}
+	void prepare(unsigned which, uint8_t how);
+	static uint64_t iova(Input &input)
+	{
+		const uint64_t at = input.below(32) * kPage;
+
+		if (input.oneIn(16))
+			return input.word();
+		return (input.oneIn(4) ? kLarge * input.below(3) : 0) + at +
+		       (input.oneIn(16) ? 5 : 0);
+	}
+	static uint64_t length(Input &input)
+	{
+		if (input.oneIn(16))
+			return input.word();
+		return input.oneIn(8) ? kLarge : (1 + input.below(24)) * kPage;
+	}
+	static uint32_t pasid(Input &input) { return input.oneIn(2) ? 0 : input.below(4); }
+
+	void openContext(Input &input);
+	void closeContext(Input &input);
+	void shareContext(Input &input);
+	void openFunction(Input &input);
+	void closeFunction(Input &input);
+	void bindFunction(Input &input);
+	void attach(Input &input);
+	void detach(Input &input);
+	void function(Input &input);
+	void allocate(Input &input);
+	void allocateTable(Input &input);
+	void destroy(Input &input);
+	void map(Input &input);
+	void mapFile(Input &input);
+	void unmap(Input &input);
+	void copy(Input &input);
+	void ranges(Input &input);
+	void option(Input &input);
+	void invalidate(Input &input);
+	void dirty(Input &input);
+	void changeProcess(Input &input);
+	void container(Input &input);
+	void faults(Input &input);
+	void anything(Input &input);
+	void requests(Input &input);
+
+	std::unique_ptr<kerneltest::TestUnit> unit_;
+	std::unique_ptr<kerneltest::TestFunction> devices_[2];
+	std::array<Process, kCallers> processes_;
+};
+
+World::World(uint8_t how)
+{
+	hostkernel::BootConfig config;
+	kerneltest::TestFunctionOptions options;
+
+	options.ats = true;
+	unit_ = std::make_unique<kerneltest::TestUnit>(machine::IommuCapabilities::defaults(),
+						       hostkernel::physicalMemory());
+	for (auto &device : devices_) {
+		device = std::make_unique<kerneltest::TestFunction>(options);
+		device->connect(*unit_);
+	}
+	config.pci = {{0, 0x75, 0, 0, 0, devices_[0].get()},
+		      {0, 0x75, 2, 0, 0, unit_.get()},
+		      {0, 0x76, 0, 0, 1, devices_[1].get()}};
+	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
+	hostkernel::boot(config);
+	for (const char *address : kFunctions) {
+		const std::string device = std::string("/sys/bus/pci/devices/") + address;
+
+		require(hostkernel::sysfsWrite(device + "/driver_override", "wd_vfio") >= 0,
+			"override");
+		require(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_vfio/bind", address) >= 0,
+			"bind");
+	}
+	for (unsigned i = 0; i < kCallers; i++) {
+		Process &process = processes_[i];
+
+		/* Root, and two users with a limit. */
+		process.caller = Caller::create(i ? 1000 + i : 0);
+		if (i)
+			process.caller->setMemlockLimit(40 * kPage);
+		process.caller->setCapability(hostkernel::Capability::SysResource, i != 2);
+		for (unsigned j = 0; j < kContexts; j++)
+			process.contexts[j] = process.functions[j] = -1;
+		process.file = process.caller->importFile(Memory::get().fd());
+	}
+	prepare(0, how);
+	prepare(1, how);
+}
+
+/*
+ * A process owns a function and has an IOAS for it; another one has the context, too. @how: whether
+ * the function is attached, and to which kind of table.
+ */
+void World::prepare(unsigned which, uint8_t how)
+{
+	Process &owner = processes_[which];
+	vfio_device_bind_iommufd bind = {};
+	iommu_ioas_alloc alloc = {};
+
+	owner.contexts[0] = owner.caller->open("/dev/iommu", O_RDWR);
+	owner.functions[0] =
+		owner.caller->open("/dev/vfio/devices/vfio" + std::to_string(which), O_RDWR);
+	bind.argsz = sizeof(bind);
+	bind.iommufd = owner.contexts[0];
+	require(!owner.caller->ioctl(owner.functions[0], VFIO_DEVICE_BIND_IOMMUFD,
+				     reinterpret_cast<uintptr_t>(&bind)),
+		"own");
+	alloc.size = sizeof(alloc);
+	require(!owner.caller->ioctl(owner.contexts[0], IOMMU_IOAS_ALLOC,
+				     reinterpret_cast<uintptr_t>(&alloc)),
+		"an IOAS");
+	processes_[2].contexts[which] =
+		owner.caller->dupTo(owner.contexts[0], *processes_[2].caller);
+	if (!(how & 2))
+		return;
+	const uint16_t master = 6;
+	const uint64_t config = static_cast<uint64_t>(VFIO_PCI_CONFIG_REGION_INDEX) << 40;
+	vfio_device_attach_iommufd_pt attach = {};
+	iommu_vfio_ioas container = {};
+	iommu_hwpt_alloc table = {};
+
+	container.size = sizeof(container);
+	container.ioas_id = alloc.out_ioas_id;
+	container.op = IOMMU_VFIO_IOAS_SET;
+	owner.caller->ioctl(owner.contexts[0], IOMMU_VFIO_IOAS,
+			    reinterpret_cast<uintptr_t>(&container));
+	table.size = sizeof(table);
+	table.flags = how >> 2 & (IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
+				  IOMMU_HWPT_ALLOC_PASID);
+	table.dev_id = bind.out_devid;
+	table.pt_id = alloc.out_ioas_id;
+	require(!owner.caller->ioctl(owner.contexts[0], IOMMU_HWPT_ALLOC,
+				     reinterpret_cast<uintptr_t>(&table)),
+		"a table");
+	attach.argsz = sizeof(attach);
+	attach.pt_id = table.out_hwpt_id;
+	require(!owner.caller->ioctl(owner.functions[0], VFIO_DEVICE_ATTACH_IOMMUFD_PT,
+				     reinterpret_cast<uintptr_t>(&attach)),
+		"attach");
+	owner.caller->pwrite(owner.functions[0], &master, 2, config + machine::pci::kCommand);
+}
+
+World::~World()
+{
+	for (Process &process : processes_) {
+		for (unsigned i = 0; i < kContexts; i++) {
+			process.caller->close(process.functions[i]);
+			process.caller->close(process.contexts[i]);
+		}
+		process.caller->close(process.faults);
+		process.caller->close(process.file);
+	}
+	/* A fault queue's file, or a function, may have kept a context until now. */
+	for (Process &process : processes_) {
+		require(!process.caller->pinnedPages(), "no page stays pinned");
+		require(!process.caller->lockedPages(), "no user stays charged");
+		process.caller.reset();
+	}
+	const hostkernel::LeakReport leaks = hostkernel::shutdown();
+
+	require(!leaks.kernelBytes && !leaks.pinnedPages && !leaks.openFiles && !leaks.devices,
+		"nothing is left");
+}
+
+/* --- files --- */
+
+void World::openContext(Input &input)
+{
+	Process &who = process(input);
+	const int fd = who.caller->open("/dev/iommu", O_RDWR);
+
+	who.caller->close(who.contexts[input.below(kContexts)].exchange(fd));
+}
+
+void World::closeContext(Input &input)
+{
+	Process &who = process(input);
+
+	who.caller->close(who.contexts[input.below(kContexts)].exchange(-1));
+}
+
+void World::shareContext(Input &input)
+{
+	Process &from = process(input), &to = process(input);
+	const int fd = from.caller->dupTo(any(from.contexts, input), *to.caller);
+
+	if (fd >= 0)
+		to.caller->close(to.contexts[input.below(kContexts)].exchange(fd));
+}
+
+void World::openFunction(Input &input)
+{
+	Process &who = process(input);
+	const int fd =
+		who.caller->open("/dev/vfio/devices/vfio" + std::to_string(input.below(2)), O_RDWR);
+
+	who.caller->close(who.functions[input.below(kContexts)].exchange(fd));
+}
+
+void World::closeFunction(Input &input)
+{
+	Process &who = process(input);
+
+	who.caller->close(who.functions[input.below(kContexts)].exchange(-1));
+}
+
+/* --- functions --- */
+
+void World::bindFunction(Input &input)
+{
+	Process &who = process(input);
+	vfio_device_bind_iommufd bind = {};
+
+	bind.argsz = sizeof(bind);
+	bind.iommufd = any(who.contexts, input);
+	who.caller->ioctl(any(who.functions, input), VFIO_DEVICE_BIND_IOMMUFD,
+			  reinterpret_cast<uintptr_t>(&bind));
+}
+
+void World::attach(Input &input)
+{
+	vfio_device_attach_iommufd_pt attach = {};
+
+	attach.argsz = sizeof(attach);
+	attach.pt_id = id(input);
+	attach.pasid = pasid(input);
+	attach.flags = attach.pasid ? VFIO_DEVICE_ATTACH_PASID : 0;
+	callFunction(input, VFIO_DEVICE_ATTACH_IOMMUFD_PT, attach);
+}
+
+void World::detach(Input &input)
+{
+	vfio_device_detach_iommufd_pt detach = {};
+
+	detach.argsz = sizeof(detach);
+	detach.pasid = pasid(input);
+	detach.flags = detach.pasid ? VFIO_DEVICE_DETACH_PASID : 0;
+	callFunction(input, VFIO_DEVICE_DETACH_IOMMUFD_PT, detach);
+}
+
+/* Bus mastering, a reset, or a write somewhere in configuration space. */
+void World::function(Input &input)
+{
+	Process &who = process(input);
+	const int fd = any(who.functions, input);
+	const uint64_t config = static_cast<uint64_t>(VFIO_PCI_CONFIG_REGION_INDEX) << 40;
+	const auto value = static_cast<uint16_t>(input.oneIn(2) ? 6 : input.below(256));
+
+	if (input.oneIn(6))
+		who.caller->ioctl(fd, VFIO_DEVICE_RESET, 0);
+	else
+		who.caller->pwrite(
+			fd, &value, 2,
+			config + (input.oneIn(4) ? input.below(256) : machine::pci::kCommand));
+}
+
+/* --- objects --- */
+
+void World::allocate(Input &input)
+{
+	if (input.oneIn(4)) {
+		Process &who = process(input);
+		iommu_fault_alloc fault = {};
+
+		fault.size = sizeof(fault);
+		const long rc = who.caller->ioctl(any(who.contexts, input), IOMMU_FAULT_QUEUE_ALLOC,
+						  reinterpret_cast<uintptr_t>(&fault));
+		if (!rc)
+			who.caller->close(
+				who.faults.exchange(static_cast<int>(fault.out_fault_fd)));
+		return;
+	}
+	iommu_ioas_alloc alloc = {};
+
+	alloc.size = sizeof(alloc);
+	call(input, IOMMU_IOAS_ALLOC, alloc);
+}
+
+void World::allocateTable(Input &input)
+{
+	iommu_hwpt_vtd_s1 data = {};
+	iommu_hwpt_alloc table = {};
+
+	table.size = sizeof(table);
+	table.flags = input.below(16);
+	table.dev_id = id(input);
+	table.pt_id = id(input);
+	table.fault_id = id(input);
+	if (input.oneIn(3)) {
+		data.flags = input.below(8);
+		data.pgtbl_addr = input.below(32) * kPage;
+		data.addr_width = input.oneIn(4) ? 57 : 48;
+		table.data_type = IOMMU_HWPT_DATA_VTD_S1;
+		table.data_len = sizeof(data);
+		table.data_uptr = reinterpret_cast<uintptr_t>(&data);
+	}
+	call(input, IOMMU_HWPT_ALLOC, table);
+}
+
+void World::destroy(Input &input)
+{
+	iommu_destroy destroy = {};
+
+	destroy.size = sizeof(destroy);
+	destroy.id = id(input);
+	call(input, IOMMU_DESTROY, destroy);
+}
+
+/* --- mappings --- */
+
+void World::map(Input &input)
+{
+	iommu_ioas_map map = {};
+
+	map.size = sizeof(map);
+	map.flags = input.oneIn(3) ? input.below(8) : 7;
+	map.ioas_id = id(input);
+	map.user_va = Memory::get().base() + input.below(kPages) * kPage;
+	map.length = length(input);
+	map.iova = iova(input);
+	call(input, IOMMU_IOAS_MAP, map);
+}
+
+void World::mapFile(Input &input)
+{
+	Process &who = process(input);
+	iommu_ioas_map_file map = {};
+
+	map.size = sizeof(map);
+	map.flags = input.oneIn(3) ? input.below(8) : 7;
+	map.ioas_id = id(input);
+	map.fd = who.file;
+	map.start = input.below(kPages) * kPage;
+	map.length = length(input);
+	map.iova = iova(input);
+	who.caller->ioctl(any(who.contexts, input), IOMMU_IOAS_MAP_FILE,
+			  reinterpret_cast<uintptr_t>(&map));
+}
+
+void World::unmap(Input &input)
+{
+	iommu_ioas_unmap unmap = {};
+
+	unmap.size = sizeof(unmap);
+	unmap.ioas_id = id(input);
+	unmap.iova = iova(input);
+	unmap.length = length(input);
+	if (input.oneIn(6)) {
+		unmap.iova = 0;
+		unmap.length = ~uint64_t{0};
+	}
+	call(input, IOMMU_IOAS_UNMAP, unmap);
+}
+
+void World::copy(Input &input)
+{
+	iommu_ioas_copy copy = {};
+
+	copy.size = sizeof(copy);
+	copy.flags = input.oneIn(3) ? input.below(8) : 7;
+	copy.dst_ioas_id = id(input);
+	copy.src_ioas_id = id(input);
+	copy.length = length(input);
+	copy.dst_iova = iova(input);
+	copy.src_iova = iova(input);
+	call(input, IOMMU_IOAS_COPY, copy);
+}
+
+void World::ranges(Input &input)
+{
+	std::array<iommu_iova_range, 4> list = {};
+
+	if (input.oneIn(2)) {
+		iommu_ioas_iova_ranges ranges = {};
+
+		ranges.size = sizeof(ranges);
+		ranges.ioas_id = id(input);
+		ranges.num_iovas = input.below(list.size() + 1);
+		ranges.allowed_iovas = reinterpret_cast<uintptr_t>(list.data());
+		call(input, IOMMU_IOAS_IOVA_RANGES, ranges);
+		return;
+	}
+	iommu_ioas_allow_iovas allow = {};
+
+	for (iommu_iova_range &range : list) {
+		range.start = iova(input);
+		range.last = range.start + length(input) - 1;
+	}
+	allow.size = sizeof(allow);
+	allow.ioas_id = id(input);
+	allow.num_iovas = input.below(list.size() + 1);
+	allow.allowed_iovas = reinterpret_cast<uintptr_t>(list.data());
+	call(input, IOMMU_IOAS_ALLOW_IOVAS, allow);
+}
+
+void World::option(Input &input)
+{
+	iommu_option option = {};
+
+	option.size = sizeof(option);
+	option.option_id = input.below(3);
+	option.op = input.below(3);
+	option.object_id = option.option_id ? id(input) : input.below(2);
+	option.val64 = input.below(3);
+	call(input, IOMMU_OPTION, option);
+}
+
+void World::invalidate(Input &input)
+{
+	std::array<iommu_hwpt_vtd_s1_invalidate, 3> entries = {};
+	iommu_hwpt_invalidate command = {};
+
+	for (auto &entry : entries) {
+		entry.addr = iova(input);
+		entry.npages = input.oneIn(3) ? ~uint64_t{0} : input.below(64);
+		entry.flags = input.below(3);
+	}
+	command.size = sizeof(command);
+	command.hwpt_id = id(input);
+	command.data_uptr = reinterpret_cast<uintptr_t>(entries.data());
+	command.entry_len = sizeof(entries[0]);
+	command.entry_num = input.below(entries.size() + 1);
+	call(input, IOMMU_HWPT_INVALIDATE, command);
+}
+
+void World::dirty(Input &input)
+{
+	std::array<uint8_t, 64> bitmap = {};
+
+	if (input.oneIn(4)) {
+		iommu_hwpt_set_dirty_tracking set = {};
+
+		set.size = sizeof(set);
+		set.flags = input.below(2);
+		set.hwpt_id = id(input);
+		call(input, IOMMU_HWPT_SET_DIRTY_TRACKING, set);
+		return;
+	}
+	iommu_hwpt_get_dirty_bitmap get = {};
+
+	get.size = sizeof(get);
+	get.hwpt_id = id(input);
+	get.flags = input.below(2);
+	get.iova = input.below(64) * kPage;
+	get.length = input.below(64) * kPage;
+	get.page_size = kPage >> input.below(4);
+	/* 512 bits; a longer bitmap has no memory. */
+	get.data = get.length / get.page_size > 8 * bitmap.size() || input.oneIn(4)
+			   ? input.below(2)
+			   : reinterpret_cast<uintptr_t>(bitmap.data());
+	call(input, IOMMU_HWPT_GET_DIRTY_BITMAP, get);
+}
+
+void World::changeProcess(Input &input)
+{
+	iommu_ioas_change_process change = {};
+
+	change.size = sizeof(change);
+	call(input, IOMMU_IOAS_CHANGE_PROCESS, change);
+}
+
+void World::container(Input &input)
+{
+	iommu_vfio_ioas set = {};
+	vfio_iommu_type1_dma_map map = {};
+	vfio_iommu_type1_dma_unmap unmap = {};
+	std::array<uint64_t, 32> info = {};
+	Process &who = process(input);
+	const int fd = any(who.contexts, input);
+	const auto ask = [&](unsigned long request, uintptr_t argument) {
+		who.caller->ioctl(fd, request, argument);
+	};
+
+	switch (input.below(6)) {
+	case 0:
+		set.size = sizeof(set);
+		set.ioas_id = id(input);
+		set.op = input.below(3);
+		ask(IOMMU_VFIO_IOAS, reinterpret_cast<uintptr_t>(&set));
+		break;
+	case 1:
+		map.argsz = sizeof(map);
+		map.flags = input.below(4);
+		map.vaddr = Memory::get().base() + input.below(kPages) * kPage;
+		map.iova = iova(input);
+		map.size = length(input);
+		ask(VFIO_IOMMU_MAP_DMA, reinterpret_cast<uintptr_t>(&map));
+		break;
+	case 2:
+		unmap.argsz = sizeof(unmap);
+		unmap.flags = input.oneIn(4) ? VFIO_DMA_UNMAP_FLAG_ALL : 0;
+		unmap.iova = unmap.flags ? 0 : iova(input);
+		unmap.size = unmap.flags ? 0 : length(input);
+		ask(VFIO_IOMMU_UNMAP_DMA, reinterpret_cast<uintptr_t>(&unmap));
+		break;
+	case 3:
+		info[0] = input.below(256);
+		ask(VFIO_IOMMU_GET_INFO, reinterpret_cast<uintptr_t>(info.data()));
+		break;
+	case 4:
+		ask(VFIO_SET_IOMMU, input.below(4));
+		break;
+	default:
+		ask(VFIO_CHECK_EXTENSION, input.below(12));
+	}
+}
+
+/* Read page faults, or answer one. */
+void World::faults(Input &input)
+{
+	Process &who = process(input);
+	std::array<iommu_hwpt_pgfault, 2> read = {};
+	iommu_hwpt_page_response answer = {};
+
+	if (input.oneIn(2)) {
+		/* Nobody may be there to write: do not wait. */
+		pollfd state = {who.faults, POLLIN, 0};
+
+		if (who.caller->poll(&state, 1, 0) == 1)
+			who.caller->read(who.faults, read.data(), sizeof(read));
+		return;
+	}
+	answer.cookie = input.below(8);
+	answer.code = input.below(3);
+	who.caller->write(who.faults, &answer, sizeof(answer));
+}
+
+/* A structure of arbitrary words, with a number of the ABI or beside it. */
+void World::anything(Input &input)
+{
+	std::array<uint64_t, 16> words = {};
+	const unsigned long request = 0x3b00 | (0x60 + input.below(0x50));
+	const auto size = static_cast<uint32_t>(input.below(8 * words.size()));
+
+	for (uint64_t &word : words)
+		word = input.oneIn(3) ? input.below(16) : 0;
+	words[0] = words[0] << 32 | size;
+	call(input, request, words);
+}
+
+/* A request of a function, which may also ask for a page. */
+void World::requests(Input &input)
+{
+	const unsigned which = input.below(2);
+	const uint32_t number = pasid(input);
+	const machine::StreamId stream = number ? machine::pasidStream(kRids[which], number)
+						: machine::ridStream(kRids[which]);
+	std::array<std::byte, 8> bytes = {};
+	const uint64_t at = iova(input) & ~uint64_t{7};
+
+	switch (input.below(3)) {
+	case 0:
+		input.agent().read(stream, at, bytes);
+		break;
+	case 1:
+		input.agent().write(stream, at, bytes);
+		break;
+	default:
+		machine::PageRequestMessage message;
+
+		message.stream = stream;
+		message.address = at & ~(kPage - 1);
+		message.read = true;
+		message.group = input.below(4);
+		message.last = input.oneIn(2);
+		devices_[which]->ats().sendRaw({message});
+	}
+}
+
+void World::step(int choice, Input &input)
+{
+	using Operation = void (World::*)(Input &);
+	static constexpr Operation kOperations[] = {
+		&World::openContext,   &World::closeContext,  &World::shareContext,
+		&World::openFunction,  &World::closeFunction, &World::bindFunction,
+		&World::attach,	       &World::attach,	      &World::detach,
+		&World::function,      &World::allocate,      &World::allocate,
+		&World::allocateTable, &World::allocateTable, &World::destroy,
+		&World::map,	       &World::map,	      &World::mapFile,
+		&World::mapFile,       &World::unmap,	      &World::unmap,
+		&World::copy,	       &World::ranges,	      &World::option,
+		&World::invalidate,    &World::dirty,	      &World::dirty,
+		&World::changeProcess, &World::container,     &World::container,
+		&World::faults,	       &World::anything,      &World::requests,
+		&World::requests,
+	};
+	/* Some calls meet a failure. */
+	if (choice >= 200)
+		hostkernel::failNth(choice % 4 ? hostkernel::FailPoint::Allocation
+					       : hostkernel::FailPoint::Pin,
+				    1 + input.below(8));
+	(this->*kOperations[choice % std::size(kOperations)])(input);
+	hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
+	hostkernel::failNth(hostkernel::FailPoint::Pin, 0);
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	if (size < 8)
+		return 0;
+	World world(data[0]);
+	const auto run = [&](const uint8_t *calls, size_t length) {
+		Input input(calls, length, world.agent());
+
+		for (int choice = input.next(); choice >= 0; choice = input.next())
+			world.step(choice, input);
+	};
+
+	if (data[0] % 2) {
+		const size_t half = size / 2;
+		std::thread other([&] { run(data + half, size - half); });
+
+		run(data + 1, half - 1);
+		other.join();
+	} else {
+		run(data + 1, size - 1);
+	}
+	return 0;
+}
