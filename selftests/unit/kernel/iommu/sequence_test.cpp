@@ -274,7 +274,11 @@ TEST_F(Sequence, OneFlushForManyAttachmentsOfADomain)
 /* VTD-DRV-12 */
 TEST_F(Sequence, ReleaseFlushesTheContext)
 {
-	watchQueue();
+	watchQueue([&](const Descriptor &descriptor) {
+		if (descriptor.type() == kContextCache) {
+			EXPECT_EQ(contextEntry(kSecondRid)[0] & 1, 0u) << "not present any more";
+		}
+	});
 	removeDevice(kSecond);
 	const auto order = seen();
 

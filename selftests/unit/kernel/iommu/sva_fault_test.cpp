@@ -76,6 +76,46 @@ TEST_F(SvaFault, BringsPagesAndRefusesWhatIsNotThere)
 }
 
 /* The worker waits for pages that another program provides later. */
+/* The function must not go on using a page that the process has unmapped. */
+TEST_F(SvaFault, AChangeReachesTheDeviceTlb)
+{
+	Bond bond(firstDev_, process_->mm(), kPasid, true);
+	std::vector<unsigned> order;
+
+	ASSERT_EQ(bond.error(), 0);
+	ASSERT_TRUE(process_->mm().fill(pages_.address(), true));
+	EXPECT_EQ(word(pasidStream(kFirstRid, kPasid), pages_.address()), pages_.word());
+	watchQueue();
+	process_->caller().memoryChanged(pages_.at(), kPage);
+	memory_.unwatch();
+	for (const Descriptor &descriptor : seen()) {
+		EXPECT_EQ(descriptor.pasid(), kPasid);
+		order.push_back(descriptor.type());
+	}
+	EXPECT_EQ(order, (std::vector<unsigned>{kPasidIotlb, kPasidDeviceTlb}));
+}
+
+/* Its PASID is taken, or the page requests of it: then nothing of the bond stays. */
+TEST_F(SvaFault, ARefusedBondLeavesNothing)
+{
+	const DomainResult domain = domainAlloc(firstDev_);
+
+	ASSERT_EQ(attachPasid(domain.domain, firstDev_, kPasid), 0);
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), kPasid, true).error(), -EBUSY);
+	process_->caller().memoryChanged(pages_.at(), kPage);
+	detachPasid(domain.domain, firstDev_, kPasid);
+	domainFree(domain.domain);
+	{
+		FaultHandler handler(firstDev_, kPasid);
+
+		EXPECT_EQ(handler.error(), 0) << "the bond's handler has gone";
+		EXPECT_EQ(Bond(firstDev_, process_->mm(), kPasid, true).error(), -EBUSY);
+		process_->caller().memoryChanged(pages_.at(), kPage);
+	}
+	EXPECT_EQ(Bond(firstDev_, process_->mm(), kPasid, true).error(), 0);
+	EXPECT_FALSE(first_->atsEnabled());
+}
+
 TEST_F(SvaFault, WaitsForPagesThatComeLate)
 {
 	StuckMemory stuck(1);

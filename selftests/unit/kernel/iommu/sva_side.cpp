@@ -72,8 +72,13 @@ bool CallerMm::fill(uint64_t address, bool write)
 {
 	if (!touch(address, write))
 		return false;
-	wd_iommu_sva_filled(mm_, address, address + 1);
+	filled(address);
 	return true;
+}
+
+void CallerMm::filled(uint64_t address)
+{
+	wd_iommu_sva_filled(mm_, address, address + 1);
 }
 
 uint64_t CallerMm::top() const

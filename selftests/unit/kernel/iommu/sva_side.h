@@ -27,6 +27,8 @@ public:
 	bool touch(uint64_t address, bool write);
 	/** As a pin: touches the page, and tells the devices. */
 	bool fill(uint64_t address, bool write);
+	/** wd_iommu_sva_filled(): only tells the devices. */
+	void filled(uint64_t address);
 	/** Address of the process's top-level table, and of the kernel's table below it. */
 	uint64_t top() const;
 	uint64_t kernelTable() const;

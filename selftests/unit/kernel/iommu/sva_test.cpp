@@ -132,6 +132,30 @@ TEST_F(SvaTest, MayBeUnboundWhenTheMmEnds)
 	EXPECT_EQ(pasidEntry(kSecondRid, kPasid)[0] & kPresent, 0u);
 }
 
+/* Two walks over the bonds of an mm meet: each goes on behind the place where the other one is. */
+TEST_F(SvaTest, IsFoundByEveryWalk)
+{
+	uint64_t sections = 0;
+	unsigned looks = 0;
+	const auto fills = [&](Bond &) {
+		const uint64_t before = hostkernel::spinSections();
+
+		/* The walk that tells of the end is between this bond and the next one. */
+		process_->mm().filled(address());
+		sections += hostkernel::spinSections() - before;
+		looks++;
+	};
+	Bond one(firstDev_, process_->mm(), kPasid, false, fills),
+		two(firstDev_, process_->mm(), kPasid + 1, false, fills),
+		three(secondDev_, process_->mm(), kPasid, false, fills);
+
+	ASSERT_EQ(one.error() | two.error() | three.error(), 0);
+	process_->end();
+	ASSERT_EQ(looks, 3u);
+	/* Each fill finds the mm, and takes the lock once for each bond. */
+	EXPECT_GE(sections, 3u * (1 + 3));
+}
+
 TEST_F(SvaTest, Refusals)
 {
 	Bond bond(firstDev_, process_->mm(), kPasid);
