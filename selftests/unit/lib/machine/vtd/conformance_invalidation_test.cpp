@@ -115,6 +115,22 @@ TEST_F(VtdInvalidation, PasidEntryNeedsBothFlushes)
 }
 
 /* VTD-INV-3 */
+TEST_F(VtdInvalidation, OtherPasidEntriesStayCached)
+{
+	simpleSecond(5);
+	simpleSecond(6);
+	expectMapped(target_, pasid(5), kInput);
+	expectMapped(target_, pasid(6), kInput);
+	clearPresent(bench().pasidEntry(5));
+	clearPresent(bench().pasidEntry(6));
+	bench().run({pasidOne(1, 5), iotlbDomain(1)});
+	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(5), kInput);
+	expectMapped(target_, pasid(6), kInput);
+	bench().run({pasidOne(1, 6), iotlbDomain(1)});
+	expectRecorded(FaultReason::PasidEntryNotPresent, pasid(6), kInput);
+}
+
+/* VTD-INV-3 */
 TEST_F(VtdInvalidation, WrongOrderLeavesStaleTranslation)
 {
 	simpleSecond(5);
