@@ -707,7 +707,9 @@ void World::anything(Input &input)
 	for (uint64_t &word : words)
 		word = input.oneIn(3) ? input.below(16) : 0;
 	words[0] = words[0] << 32 | size;
-	call(input, request, words);
+	/* The file of a fault queue would stay open, since nobody knows its descriptor. */
+	if (request != IOMMU_FAULT_QUEUE_ALLOC)
+		call(input, request, words);
 }
 
 /* A request of a function, which may also ask for a page. */
