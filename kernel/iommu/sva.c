@@ -114,7 +114,7 @@ static void wd_sva_put(struct wd_sva *sva)
 /* --- the mm --- */
 
 /*
- * Move the mark of a walk behind the next bond, and return that bond; NULL at the end of the list. A
+ * Move the mark of a walk after the next bond, and return that bond; NULL at the end of the list. A
  * walk drops the lock after each bond, since a process may have many. Bonds that join meanwhile are
  * at the tail, so the walk finds them.
  */
@@ -267,8 +267,8 @@ void wd_iommu_sva_mm_put(struct wd_sva_mm *space)
 EXPORT_SYMBOL_GPL(wd_iommu_sva_mm_put);
 
 /*
- * Find what @mm has, and take a reference to it. Linux may not have freed what it had before, which
- * has no bonds any more: the newest one comes first in the list.
+ * Find the structure of @mm, and take a reference to it. An earlier one of the same mm may still be
+ * in the list until Linux frees it; it has no bonds any more, and the newest one comes first.
  */
 static struct wd_sva_mm *wd_sva_mm_find(struct mm_struct *mm)
 {

@@ -7,8 +7,8 @@
  * off would mean to replace the PASID entry of each place. So tracking begins with a read that
  * clears all bits.
  *
- * Whoever reads the bits clears them first, then flushes the IOTLB and device TLBs, and then copies
- * the pages. A write that a cached translation lets through between the clearing and the end of the
+ * A reader clears the bits first, then flushes the IOTLB and device TLBs, and then copies the pages.
+ * A write that a cached translation lets through between the clearing and the end of the
  * flush sets no bit; but its page is reported, and copied after the write.
  */
 #include <linux/minmax.h>

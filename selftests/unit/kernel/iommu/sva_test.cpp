@@ -132,7 +132,7 @@ TEST_F(SvaTest, MayBeUnboundWhenTheMmEnds)
 	EXPECT_EQ(pasidEntry(kSecondRid, kPasid)[0] & kPresent, 0u);
 }
 
-/* Two walks over the bonds of an mm meet: each goes on behind the place where the other one is. */
+/* Two walks over the bonds of an mm meet: neither ends at the place of the other one. */
 TEST_F(SvaTest, IsFoundByEveryWalk)
 {
 	uint64_t sections = 0;

@@ -97,7 +97,7 @@ TEST_F(ChangeProcessTest, AnotherUserTakesOver)
 	EXPECT_EQ(paid(*first_), pages(0, 0));
 	EXPECT_EQ(paid(*second), pages(kPages + 3, kPages + 3));
 	EXPECT_EQ(before.phys, entryAt(0, kIova).phys) << "devices notice nothing";
-	/* Whoever unmaps, the payer has it back. A part of the pages stays in use. */
+	/* An unmap gives the pages back to the account that pays. A part of the pages stays in use. */
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, kPages * kPage));
 	EXPECT_EQ(paid(*second), pages(kPages + 3, kPages + 3));
 	EXPECT_EQ(0, iommufd_->unmap(other, copied, kPages * kPage));
