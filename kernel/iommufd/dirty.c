@@ -145,6 +145,9 @@ static int iommufd_dirty_window(struct iommufd_dirty *dirty)
 {
 	int rc = iommufd_dirty_read(dirty);
 
+	/* Not before the read, which has the bits that the window before has carried over. */
+	if (!rc && fatal_signal_pending(current))
+		rc = -EINTR;
 	if (!rc && dirty->low <= dirty->high)
 		rc = iommufd_dirty_deliver(dirty);
 	if (rc && dirty->clear && dirty->low <= dirty->high)
@@ -158,8 +161,6 @@ static int iommufd_dirty_all(struct iommufd_dirty *dirty)
 	int rc = 0;
 
 	for (dirty->bit = 0; !rc && dirty->bit < nbits; dirty->bit += dirty->nbits) {
-		if (fatal_signal_pending(current))
-			return -EINTR;
 		dirty->nbits = min(nbits - dirty->bit, IOMMUFD_DIRTY_BITS);
 		rc = iommufd_dirty_window(dirty);
 		cond_resched();

@@ -223,6 +223,27 @@ TEST_P(DirtyBitmap, WhatCannotBeReportedStaysDirty)
 	munmap(bitmap, 2 * k4K);
 }
 
+/* IOMMUFD-DIRTY-5: the process is killed in the call; another one has the context, too. */
+TEST_P(DirtyBitmap, WhatAKilledProcessReadsStaysDirty)
+{
+	const std::vector<uint64_t> offsets = {0, k2M + 0x3000};
+	const auto killed = caller_, other = hostkernel::Caller::create(0);
+	const int before = iommufd_, shared = caller_->dupTo(iommufd_, *other);
+
+	for (const uint64_t offset : offsets)
+		writeAt(offset);
+	killed->kill();
+	std::vector<uint8_t> bitmap(kLength / 64 / 8);
+	EXPECT_EQ(get(kIova + k4K, kLength - k4K, 64, bitmap.data()), -EINTR);
+	EXPECT_TRUE(std::all_of(bitmap.begin(), bitmap.end(), [](uint8_t byte) { return !byte; }));
+	caller_ = other;
+	iommufd_ = shared;
+	EXPECT_EQ(bits(kIova, kLength, 64), expected(offsets, 64));
+	EXPECT_EQ(other->close(shared), 0);
+	caller_ = killed;
+	iommufd_ = before;
+}
+
 /* IOMMUFD-DIRTY-1 */
 TEST_P(DirtyBitmap, TrackingBeginsClean)
 {
