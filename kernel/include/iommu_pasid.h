@@ -131,10 +131,9 @@ struct wd_dirty_read {
  *
  * The layer calls all but @read_dirty, @mark_dirty, @pgtable_free, @cache_invalidate, @mm_table_fill
  * and @mm_table_flush with a reference to the device's claim held; all but the last two may sleep.
- * Operations from
- * @pgtable_alloc on, and the three of replace, may be missing. The tear-down of an entry waits
- * until the driver has given all its page requests to wd_iommu_report_fault(); so that function
- * takes no lock that is held while operations run.
+ * Operations from @pgtable_alloc on, those of dirty tracking, and the three of replace, may be
+ * missing. The tear-down of an entry waits until the driver has given all its page requests to
+ * wd_iommu_report_fault(); so that function takes no lock that is held while operations run.
  */
 struct wd_iommu_ops {
 	struct module *owner;

@@ -218,7 +218,7 @@ static enum iopt_account_mode iommufd_account_mode(struct iommufd_ctx *ictx)
  */
 struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx)
 {
-	struct iopt_account *account, *before = NULL;
+	struct iopt_account *account, *before;
 
 	xa_lock(&ictx->objects);
 	account = ictx->account;
