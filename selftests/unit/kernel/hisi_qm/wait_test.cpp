@@ -12,10 +12,8 @@
 
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
 #include <memory>
 #include <poll.h>
-#include <string>
 #include <thread>
 #include <vector>
 
@@ -24,7 +22,6 @@
 #include <misc/uacce/uacce.h>
 
 #include "../../../common/stuck_memory.h"
-#include "../../../common/trace_file.h"
 #include "../slow_call.h"
 
 namespace wd::hisitest
@@ -179,7 +176,6 @@ class HisiConvoy : public HisiTest
 {
 protected:
 	static constexpr unsigned kQueues = 8;
-	static constexpr int kClear = 12;
 
 	/**
 	 * Make a failed queue: the device could not write a completion. The driver stops such a
@@ -195,67 +191,57 @@ protected:
 		while (!(queue.poll(1000) & POLLERR))
 			;
 	}
-	/** Number of commands that stopped a queue before queue @number started. */
-	unsigned stopsBeforeStart(unsigned number) const
-	{
-		const std::string start = "cmd=SQC queue=" + std::to_string(number) + " ";
-		unsigned stops = 0;
-
-		for (const std::string &line : trace_.lines()) {
-			if (line.find(start) != line.npos)
-				return stops;
-			stops += line.find("hisi_qm_mailbox: ") != line.npos &&
-				 line.find("cmd=STOP_QP") != line.npos;
-		}
-		ADD_FAILURE() << "queue " << number << " was not started";
-		return stops;
-	}
-	TraceFile trace_{"hisi_qm"};
 };
 
 } // namespace
 
 /*
- * Attack: threads of one user stop many queues at once, and another user starts a queue. The stops
- * must wait for each other, and the start must not wait for all of them. One round proves little,
- * because a mutex may go to a thread that came later: most rounds must show it.
+ * Attack: threads of one user stop many queues at once, and another user starts a queue. While the
+ * device works on a stop, the other stops must wait for their turn before they come to the
+ * mailbox, where the start waits: then one of them at most can get the mailbox before the start.
  */
 TEST_F(HisiConvoy, AStartWaitsForOneStopOfOthersAtMost)
 {
 	Space space(caller_);
 	std::vector<std::unique_ptr<QueueFile>> queues;
+	std::vector<std::unique_ptr<Call>> calls;
 	QueueFile other(caller_);
-	int lead = 0; /* rounds with at most one stop before the start, less the other rounds */
+	std::atomic<unsigned> stopsAtMailbox{0}, startsAtMailbox{0};
 
 	ASSERT_EQ(makeReady(other, space), 0);
+	ASSERT_EQ(other.put(), 0);
 	for (unsigned n = 0; n < kQueues; n++) {
 		queues.push_back(std::make_unique<QueueFile>(caller_));
 		ASSERT_EQ(makeReady(*queues[n], space), 0);
 		ASSERT_EQ(queues[n]->put(), 0);
+		makeFailed(*queues[n]);
 	}
-	while (std::abs(lead) < kClear) {
-		std::vector<std::unique_ptr<Call>> calls;
+	{
+		SlowStop first(rig_.zip(), *queues[0]);
 
-		ASSERT_EQ(other.put(), 0);
-		for (auto &queue : queues)
-			makeFailed(*queue);
-		{
-			SlowStop first(rig_.zip(), *queues[0]);
+		for (unsigned n = 1; n < kQueues; n++)
+			calls.push_back(
+				std::make_unique<Call>([&queue = *queues[n], &stopsAtMailbox] {
+					hostkernel::MutexHook hook("&qm->mailbox_lock",
+								   [&] { stopsAtMailbox++; });
 
-			for (unsigned n = 1; n < kQueues; n++)
-				calls.push_back(std::make_unique<Call>(
-					[&queue = *queues[n]] { return queue.put(); }));
-			for (auto &call : calls)
-				call->untilAsleep();
-			calls.push_back(std::make_unique<Call>([&other] { return other.start(); }));
-			calls.back()->untilAsleep();
-			trace_.skip();
-		}
+					return queue.put();
+				}));
 		for (auto &call : calls)
-			EXPECT_EQ(call->result(), 0);
-		lead += stopsBeforeStart(other.number) <= 1 ? 1 : -1;
+			call->untilAsleep();
+		calls.push_back(std::make_unique<Call>([&other, &startsAtMailbox] {
+			hostkernel::MutexHook hook("&qm->mailbox_lock", [&] { startsAtMailbox++; });
+
+			return other.start();
+		}));
+		/* It does not come there if it has to wait for its turn behind all stops. */
+		while (!startsAtMailbox)
+			std::this_thread::yield();
+		EXPECT_EQ(stopsAtMailbox, 0u) << "a start waits for all stops that were there";
 	}
-	EXPECT_GT(lead, 0) << "a start waits for all stops that were there before";
+	for (auto &call : calls)
+		EXPECT_EQ(call->result(), 0);
+	EXPECT_EQ(stopsAtMailbox, kQueues - 1);
 }
 
 } // namespace wd::hisitest
