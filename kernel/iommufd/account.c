@@ -4,18 +4,119 @@
  *
  * A page that is pinned counts in mm->pinned_vm, which has no limit, and depending on the account
  * mode as locked memory of the user or of the process, which RLIMIT_MEMLOCK of the process limits.
+ *
+ * mm->locked_vm changes under the mmap lock of the process. A program can make its pages come late
+ * or never, and a thread that waits for such a page may hold that lock. So whoever gives pages back
+ * does not wait for it: it adds them to iopt_account.due, and a work item takes them off later. Who
+ * charges waits for the lock and settles first (IOMMUFD-PIN-4).
  */
 #include <linux/atomic.h>
 #include <linux/cred.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
 #include <linux/mm.h>
+#include <linux/printk.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sched/user.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
 
 #include "io_pagetable.h"
+
+/* How long the work waits before it tries again to get the mmap locks. */
+#define IOPT_SETTLE_DELAY (HZ / 10)
+
+static void iopt_settle_work(struct work_struct *work);
+
+/* Accounts whose @due the work takes off: iopt_account.owing_item, each is held. */
+static LIST_HEAD(iopt_owing);
+static DEFINE_SPINLOCK(iopt_owing_lock);
+static DECLARE_DELAYED_WORK(iopt_settle, iopt_settle_work);
+
+/* Take off what the account owes. The caller holds the mmap lock for writing. */
+static void iopt_settle_locked(struct iopt_account *account)
+{
+	struct mm_struct *mm = account->mm;
+	unsigned long due = atomic_long_xchg(&account->due, 0);
+
+	WARN_ON(mm->locked_vm < due);
+	mm->locked_vm -= due;
+}
+
+static bool iopt_settle_trylock(struct iopt_account *account)
+{
+	if (!mmap_write_trylock(account->mm))
+		return false;
+	iopt_settle_locked(account);
+	mmap_write_unlock(account->mm);
+	return true;
+}
+
+/* Let the work settle an account later. */
+static void iopt_settle_later(struct iopt_account *account)
+{
+	spin_lock(&iopt_owing_lock);
+	if (list_empty(&account->owing_item))
+		list_add_tail(&iopt_account_get(account)->owing_item, &iopt_owing);
+	spin_unlock(&iopt_owing_lock);
+	queue_delayed_work(system_unbound_wq, &iopt_settle, IOPT_SETTLE_DELAY);
+}
+
+/* Take the first account out of a list. Return: the account, held, or NULL */
+static struct iopt_account *iopt_settle_pop(struct list_head *list)
+{
+	struct iopt_account *account;
+
+	spin_lock(&iopt_owing_lock);
+	account = list_first_entry_or_null(list, struct iopt_account, owing_item);
+	if (account)
+		list_del_init(&account->owing_item);
+	spin_unlock(&iopt_owing_lock);
+	return account;
+}
+
+static void iopt_settle_work(struct work_struct *work)
+{
+	struct iopt_account *account;
+	LIST_HEAD(now);
+
+	spin_lock(&iopt_owing_lock);
+	list_splice_init(&iopt_owing, &now);
+	spin_unlock(&iopt_owing_lock);
+	while ((account = iopt_settle_pop(&now))) {
+		if (!iopt_settle_trylock(account))
+			iopt_settle_later(account);
+		iopt_account_put(account);
+		cond_resched();
+	}
+}
+
+/**
+ * iopt_account_exit() - settle all accounts
+ *
+ * Nobody uses any of them any more. This may wait for an mmap lock, but not if the caller, who
+ * removes the module, is being killed.
+ */
+void iopt_account_exit(void)
+{
+	struct iopt_account *account;
+
+	cancel_delayed_work_sync(&iopt_settle);
+	while ((account = iopt_settle_pop(&iopt_owing))) {
+		if (mmap_write_lock_killable(account->mm)) {
+			pr_warn("iommufd: a process keeps %ld pages too many as locked memory\n",
+				atomic_long_xchg(&account->due, 0));
+		} else {
+			iopt_settle_locked(account);
+			mmap_write_unlock(account->mm);
+		}
+		iopt_account_put(account);
+	}
+}
 
 /**
  * iopt_account_alloc() - make an account of the calling process
@@ -34,6 +135,7 @@ struct iopt_account *iopt_account_alloc(void)
 	account->cred = get_current_cred();
 	account->task = get_task_struct(current->group_leader);
 	INIT_LIST_HEAD(&account->change_item);
+	INIT_LIST_HEAD(&account->owing_item);
 	return account;
 }
 
@@ -42,6 +144,8 @@ static void iopt_account_release(struct kref *ref)
 	struct iopt_account *account = container_of(ref, struct iopt_account, ref);
 
 	WARN_ON(!list_empty(&account->change_item));
+	WARN_ON(!list_empty(&account->owing_item));
+	WARN_ON(atomic_long_read(&account->due));
 	put_task_struct(account->task);
 	put_cred(account->cred);
 	mmdrop(account->mm);
@@ -109,6 +213,7 @@ static int iopt_charge_mm(struct iopt_account *account, unsigned long npages)
 
 	if (mmap_write_lock_killable(mm))
 		return -EINTR;
+	iopt_settle_locked(account);
 	if (mm->locked_vm + npages > iopt_lock_limit(account))
 		rc = -ENOMEM;
 	else
@@ -137,20 +242,21 @@ int iopt_charge_locked(struct iopt_account *account, enum iopt_account_mode mode
 	return 0;
 }
 
-/* Undo iopt_charge_locked(). */
+static void iopt_uncharge_mm(struct iopt_account *account, unsigned long npages)
+{
+	atomic_long_add(npages, &account->due);
+	if (!iopt_settle_trylock(account))
+		iopt_settle_later(account);
+}
+
+/* Undo iopt_charge_locked(). This waits for nothing. */
 void iopt_uncharge_locked(struct iopt_account *account, enum iopt_account_mode mode,
 			  unsigned long npages)
 {
-	struct mm_struct *mm = account->mm;
-
-	if (mode == IOPT_ACCOUNT_USER) {
+	if (mode == IOPT_ACCOUNT_USER)
 		atomic_long_sub(npages, &account->cred->user->locked_vm);
-	} else if (mode == IOPT_ACCOUNT_MM) {
-		mmap_write_lock(mm);
-		WARN_ON(mm->locked_vm < npages);
-		mm->locked_vm -= npages;
-		mmap_write_unlock(mm);
-	}
+	else if (mode == IOPT_ACCOUNT_MM)
+		iopt_uncharge_mm(account, npages);
 }
 
 /* As iopt_charge_locked(), and count the pages as pinned. */

@@ -42,6 +42,8 @@ struct task_struct;
  * @task: the process; its RLIMIT_MEMLOCK counts
  * @change_item: in a list of IOMMU_IOAS_CHANGE_PROCESS, whose locks are those of the context
  * @moved: while in that list: pages that another account has taken over
+ * @due: pages that are given back, but still count in the locked memory of @mm
+ * @owing_item: in the list of accounts with @due, which holds them. Lock of that list
  */
 struct iopt_account {
 	struct kref ref;
@@ -50,6 +52,8 @@ struct iopt_account {
 	struct task_struct *task;
 	struct list_head change_item;
 	unsigned long moved;
+	atomic_long_t due;
+	struct list_head owing_item;
 };
 
 /* Whose locked memory the pinned memory of a mapping counts as (IOMMUFD-PIN-1). */
@@ -283,6 +287,7 @@ int iopt_hold_get(struct io_pagetable *iopt, struct iopt_hold **hold);
 void iopt_hold_put(struct iopt_hold *hold);
 
 /* --- account.c --- */
+void iopt_account_exit(void);
 struct iopt_account *iopt_account_alloc(void);
 struct iopt_account *iopt_account_get(struct iopt_account *account);
 void iopt_account_put(struct iopt_account *account);

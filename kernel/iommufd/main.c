@@ -248,6 +248,7 @@ static int __init iommufd_init(void)
 static void __exit iommufd_exit(void)
 {
 	misc_deregister(&iommufd_misc_dev);
+	iopt_account_exit();
 }
 
 module_init(iommufd_init);

@@ -2,6 +2,7 @@
 /* IOAS_CHANGE_PROCESS: errors, and a child of fork() that takes over what its parent has pinned. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -77,6 +78,16 @@ static long pages_in(const char *row)
 	return kib < 0 ? -1 : kib / 4;
 }
 
+/*
+ * IOMMUFD-PIN-4: locked pages are given back at the latest when another thread lets go of the mmap
+ * lock; in the guest that may be a thread of the kernel. If it never happens the test hangs.
+ */
+static void await_unlocked(void)
+{
+	while (pages_in("VmLck:") > 0)
+		sched_yield();
+}
+
 /* The kernel does not limit what a process locks that has CAP_IPC_LOCK. */
 static int set_capability(int capability, bool on)
 {
@@ -123,11 +134,12 @@ static void a_child_takes_over(bool per_process)
 	EXPECT(child > 0 && waitpid(child, &status, 0) == child, "a child");
 	EXPECT(WIFEXITED(status) && WEXITSTATUS(status) == 0, "it has all");
 	EXPECT(pages_in("VmPin:") == 0, "not pinned here any more");
-	EXPECT(pages_in("VmLck:") == 0, "nor locked");
+	await_unlocked();
 	EXPECT(change() == 0, "back, although the child has ended");
 	EXPECT(pages_in("VmPin:") == PAGES, "pinned");
 	EXPECT(unmap_at(&context, 0, EVERYTHING) == 0, "unmap");
-	EXPECT(pages_in("VmPin:") == 0 && pages_in("VmLck:") == 0, "all is given back");
+	EXPECT(pages_in("VmPin:") == 0, "all is given back");
+	await_unlocked();
 	EXPECT(destroy(&context, hwpt) == 0, "destroy");
 }
 

@@ -61,6 +61,10 @@
 	{                                                                                        \
 		return __atomic_sub_fetch(&v->counter, 1, __ATOMIC_SEQ_CST) == 0;                \
 	}                                                                                        \
+	static inline type prefix##_xchg(atype *v, type n)                                       \
+	{                                                                                        \
+		return __atomic_exchange_n(&v->counter, n, __ATOMIC_SEQ_CST);                    \
+	}                                                                                        \
 	static inline type prefix##_cmpxchg(atype *v, type old, type n)                          \
 	{                                                                                        \
 		__atomic_compare_exchange_n(&v->counter, &old, n, false, __ATOMIC_SEQ_CST,       \

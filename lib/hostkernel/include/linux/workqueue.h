@@ -72,6 +72,10 @@ WD_END_DECLS
 #define __WORK_INITIALIZER(n, f) { { 0 }, LIST_HEAD_INIT((n).entry), (f), NULL, 0, 0 }
 /* clang-format on */
 #define DECLARE_WORK(n, f) struct work_struct n = __WORK_INITIALIZER(n, f)
+/* clang-format off */
+#define DECLARE_DELAYED_WORK(n, f) \
+	struct delayed_work n = { __WORK_INITIALIZER((n).work, f), NULL, 0, LIST_HEAD_INIT((n).timer_entry) }
+/* clang-format on */
 
 #define alloc_ordered_workqueue(fmt, flags, args...) \
 	alloc_workqueue(fmt, WQ_UNBOUND | __WQ_ORDERED | (flags), 1, ##args)

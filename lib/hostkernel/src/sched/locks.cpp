@@ -361,6 +361,14 @@ void up_read(struct rw_semaphore *sem)
 		pthread_cond_broadcast(native(&sem->cond));
 }
 
+/* The caller holds the host mutex. */
+static void noteWritten(struct rw_semaphore *sem)
+{
+	sem->active = -1;
+	setOwner(sem->owner, self());
+	noteHeld(sem, sem->name);
+}
+
 static int lockWrite(struct rw_semaphore *sem, bool killable)
 {
 	int ret = 0;
@@ -378,9 +386,7 @@ static int lockWrite(struct rw_semaphore *sem, bool killable)
 		pthread_cond_broadcast(native(&sem->cond));
 		return ret;
 	}
-	sem->active = -1;
-	setOwner(sem->owner, self());
-	noteHeld(sem, sem->name);
+	noteWritten(sem);
 	return 0;
 }
 
@@ -392,6 +398,15 @@ void down_write(struct rw_semaphore *sem)
 int down_write_killable(struct rw_semaphore *sem)
 {
 	return lockWrite(sem, true);
+}
+
+int down_write_trylock(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	if (sem->active)
+		return 0;
+	noteWritten(sem);
+	return 1;
 }
 
 void up_write(struct rw_semaphore *sem)

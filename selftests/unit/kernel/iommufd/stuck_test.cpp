@@ -4,7 +4,9 @@
  * removal of a device, needs. A driver that goes away calls detach and unbind.
  */
 #include <cerrno>
+#include <memory>
 #include <thread>
+#include <utility>
 
 #include "../../../common/stuck_memory.h"
 #include "fixture.h"
@@ -209,6 +211,115 @@ TEST_F(StuckTest, TwoWhoPinTheSame)
 	EXPECT_EQ(3u, Caller::self()->pinnedPages());
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x10000, 3 * kPage));
 	EXPECT_EQ(0u, Caller::self()->pinnedPages());
+}
+
+/**
+ * A context with limits per process, and a second process that has it too. The second one attaches
+ * a device to mappings of the first one whose pages do not come, and so holds the first one's mmap
+ * lock for reading.
+ */
+class StuckLimitTest : public KernelTest
+{
+protected:
+	static constexpr uint64_t kPages = 4;
+
+	void SetUp() override
+	{
+		uint64_t on = 1;
+
+		first_->setCapability(Capability::SysResource, true);
+		context_ = std::make_unique<Iommufd>(first_);
+		ASSERT_EQ(0,
+			  context_->option(IOMMU_OPTION_RLIMIT_MODE, IOMMU_OPTION_OP_SET, 0, on));
+		fd_ = first_->dupTo(context_->fd(), *second_);
+		attackers_ = std::make_unique<MockDevice>(2, second_);
+		victims_ = std::make_unique<MockDevice>(3, first_);
+		ASSERT_EQ(0, attackers_->bindFd(fd_));
+		ASSERT_EQ(0, victims_->bind(*context_));
+		ioas_ = static_cast<uint32_t>(context_->allocIoas());
+		other_ = static_cast<uint32_t>(context_->allocIoas());
+		ASSERT_EQ(0, victims_->attachTo(ioas_));
+		ASSERT_EQ(0, context_->mapFixed(ioas_, memory_.address(), kPages * kPage, 0));
+		ASSERT_EQ(0, context_->mapFixed(other_, stuck_.address(), kPage, 0));
+	}
+	void TearDown() override { end(); }
+	void end()
+	{
+		attackers_.reset();
+		victims_.reset();
+		if (fd_ >= 0) {
+			EXPECT_EQ(0, second_->close(std::exchange(fd_, -1)));
+		}
+		context_.reset();
+	}
+	/** Run @body while the attack goes on. */
+	template <class Body>
+	void underAttack(Body body)
+	{
+		std::thread attacker([&] {
+			uint32_t pt = other_;
+
+			EXPECT_EQ(0, attackers_->attach(pt));
+		});
+
+		stuck_.waitTouched();
+		EXPECT_TRUE(endsBefore(stuck_, body));
+		stuck_.release();
+		attacker.join();
+	}
+	void untilLocked(uint64_t pages) const
+	{
+		while (first_->lockedPages() != pages)
+			std::this_thread::yield();
+	}
+
+	StuckMemory stuck_{1};
+	std::shared_ptr<Caller> first_ = limited(1000, 2 * kPages);
+	std::shared_ptr<Caller> second_ = limited(1000, 2 * kPages);
+	Buffer memory_{kPages * kPage};
+	std::unique_ptr<Iommufd> context_;
+	std::unique_ptr<MockDevice> attackers_, victims_;
+	uint32_t ioas_ = 0, other_ = 0;
+	int fd_ = -1;
+};
+
+/* IOMMUFD-PIN-4: the process pays less as soon as the lock is free. */
+TEST_F(StuckLimitTest, UnmapDoesNotWait)
+{
+	underAttack([&] {
+		EXPECT_EQ(0, context_->unmap(ioas_, 0, kPages * kPage));
+		EXPECT_EQ(1u, first_->pinnedPages()) << "the page that is waited for";
+	});
+	untilLocked(1);
+}
+
+/* IOMMUFD-PIN-4 */
+TEST_F(StuckLimitTest, RemovalDoesNotWait)
+{
+	underAttack([&] {
+		EXPECT_EQ(0, victims_->detach());
+		EXPECT_EQ(0, victims_->unbind());
+	});
+	untilLocked(1);
+}
+
+/* IOMMUFD-PIN-4 */
+TEST_F(StuckLimitTest, APageGivenBackIsFreeForTheNextCharge)
+{
+	underAttack([&] { EXPECT_EQ(0, context_->unmap(ioas_, 0, kPages * kPage)); });
+	EXPECT_EQ(0, context_->mapFixed(ioas_, memory_.address(), kPages * kPage, 0));
+	EXPECT_EQ(0, context_->mapFixed(ioas_, memory_.address(), (kPages - 1) * kPage, 0x10000));
+	EXPECT_EQ(-ENOMEM, context_->mapFixed(ioas_, memory_.address(), kPage, 0x20000));
+	untilLocked(2 * kPages);
+}
+
+/* The context, and after it the module, end while the process owes. */
+TEST_F(StuckLimitTest, NothingIsOwedInTheEnd)
+{
+	underAttack([&] { EXPECT_EQ(0, context_->unmap(ioas_, 0, kPages * kPage)); });
+	end();
+	shutdown();
+	EXPECT_EQ(0u, first_->lockedPages());
 }
 
 } // namespace kernel_iommufd
