@@ -65,8 +65,10 @@ struct wd_dirty_read {
 /**
  * struct wd_iommu_ops - operations of an IOMMU driver beside its struct iommu_ops
  * @owner: module
+ * @domain_data: @domain_alloc_user takes @data
  * @domain_alloc_user: allocate an unmanaged paging domain for @dev with iommufd's HWPT allocation
- *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have
+ *	@flags; ERR_PTR(-EOPNOTSUPP) for a flag that the hardware does not have. @data: what user
+ *	space says of the domain, or NULL
  * @domain_serves: would @domain_alloc_user make a domain like @domain for @dev and @flags now?
  *	@domain is one of this driver. Missing: never
  * @set_dev_pasid: install @domain at [@dev, @pasid]; the entry is not present before.
@@ -137,7 +139,9 @@ struct wd_dirty_read {
  */
 struct wd_iommu_ops {
 	struct module *owner;
-	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags);
+	bool domain_data;
+	struct iommu_domain *(*domain_alloc_user)(struct device *dev, u32 flags,
+						  const struct wd_user_data *data);
 	bool (*domain_serves)(struct iommu_domain *domain, struct device *dev, u32 flags);
 	int (*set_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
 	void (*remove_dev_pasid)(struct iommu_domain *domain, struct device *dev, ioasid_t pasid);
@@ -220,7 +224,9 @@ void wd_iommu_domain_set_lost(struct iommu_domain *domain);
 extern const struct attribute_group wd_iommu_group;
 
 /* --- for users of the layer; all may sleep --- */
-struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags);
+bool wd_iommu_takes_domain_data(struct device *dev);
+struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags,
+						const struct wd_user_data *data);
 bool wd_iommu_domain_serves(struct iommu_domain *domain, struct device *dev, u32 flags);
 int wd_iommu_read_dirty(struct iommu_domain *domain, const struct wd_dirty_read *read);
 void wd_iommu_mark_dirty(struct iommu_domain *domain, u64 first, u64 last);

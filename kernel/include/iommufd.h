@@ -13,6 +13,7 @@ struct device;
 struct file;
 struct iommufd_ctx;
 struct iommufd_device;
+struct page;
 
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
@@ -45,6 +46,39 @@ void iommufd_device_refuse_faults(struct iommufd_device *idev, ioasid_t pasid);
 
 struct iommufd_ctx *iommufd_device_to_ictx(struct iommufd_device *idev);
 u32 iommufd_device_to_id(struct iommufd_device *idev);
+
+/**
+ * struct iommufd_access_ops - a driver that uses the memory of an IOAS without an IOMMU
+ * @needs_pin_pages: it pins memory; then all mappings of the IOAS consist of whole pages
+ * @unmap: give up every pin that has an address in [@iova, @iova + @length), completely; there may
+ *	be none. Called without locks, perhaps several times for a range, also beside itself. It may
+ *	wait for the driver's own work, but not for a call of iommufd_access_attach(), _replace(),
+ *	_detach() or _destroy(). Needed by drivers that pin
+ */
+struct iommufd_access_ops {
+	bool needs_pin_pages;
+	void (*unmap)(void *data, unsigned long iova, unsigned long length);
+};
+
+enum {
+	IOMMUFD_ACCESS_RW_WRITE = 1 << 0,
+	IOMMUFD_ACCESS_RW_KTHREAD = 1 << 1,
+};
+
+struct iommufd_access;
+struct iommufd_access *iommufd_access_create(struct iommufd_ctx *ictx,
+					     const struct iommufd_access_ops *ops, void *data,
+					     u32 *id);
+void iommufd_access_destroy(struct iommufd_access *access);
+int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id);
+int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id);
+void iommufd_access_detach(struct iommufd_access *access);
+int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
+			     unsigned long length, struct page **pages, unsigned int flags);
+void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iova,
+				unsigned long length);
+int iommufd_access_rw(struct iommufd_access *access, unsigned long iova, void *data, size_t length,
+		      unsigned int flags);
 
 /* Pinned memory without an I/O page table, charged like mapped memory. */
 struct iommufd_pin;

@@ -11,22 +11,43 @@
 #include "iommu_layer.h"
 
 /**
+ * wd_iommu_takes_domain_data - may user space describe domains of the IOMMU of a device?
+ * @dev: device
+ *
+ * Return: false also for an unclaimed device.
+ */
+bool wd_iommu_takes_domain_data(struct device *dev)
+{
+	struct wd_device *device = wd_device_use(dev);
+	bool takes;
+
+	if (!device)
+		return false;
+	takes = device->iommu->ops->domain_data;
+	wd_device_unuse(device);
+	return takes;
+}
+EXPORT_SYMBOL_GPL(wd_iommu_takes_domain_data);
+
+/**
  * wd_iommu_domain_alloc_user - allocate a paging domain for user space
  * @dev: device that it is for; it may be attached to other devices of the same IOMMU, too
  * @flags: IOMMU_HWPT_ALLOC_*
+ * @data: what user space says of the domain, if wd_iommu_takes_domain_data(); or NULL
  *
  * Free it with iommu_domain_free().
  *
  * Return: the domain; ERR_PTR of -ENODEV if @dev is not claimed, -EOPNOTSUPP, -ENOMEM.
  */
-struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags)
+struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags,
+						const struct wd_user_data *data)
 {
 	struct wd_device *device = wd_device_use(dev);
 	struct iommu_domain *domain;
 
 	if (!device)
 		return ERR_PTR(-ENODEV);
-	domain = device->iommu->ops->domain_alloc_user(dev, flags);
+	domain = device->iommu->ops->domain_alloc_user(dev, flags, data);
 	if (!IS_ERR_OR_NULL(domain))
 		wd_domain_peek(domain)->ops = device->iommu->ops;
 	wd_device_unuse(device);

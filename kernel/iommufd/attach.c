@@ -317,7 +317,7 @@ static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_i
 		mutex_unlock(&ioas->mutex);
 		return rc;
 	}
-	hwpt = iommufd_hwpt_create(idev->ictx, ioas, idev->dev, 0, true);
+	hwpt = iommufd_hwpt_create(idev->ictx, ioas, idev->dev, 0, NULL, true);
 	if (IS_ERR(hwpt)) {
 		mutex_unlock(&ioas->mutex);
 		return PTR_ERR(hwpt);

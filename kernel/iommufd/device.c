@@ -12,6 +12,7 @@
 
 #include "iommu_pasid.h"
 #include "iommufd.h"
+#include "iommufd_hook.h"
 #include "iommufd_private.h"
 
 static bool allow_unsafe_interrupts;
@@ -160,7 +161,7 @@ static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct 
 }
 
 static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev,
-						    u32 *id, bool shared)
+						    u32 *id, bool shared, bool hold_ctx)
 {
 	struct iommufd_group *igroup;
 	struct iommufd_device *idev;
@@ -173,8 +174,10 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
 		iommufd_group_put(igroup);
 		return idev;
 	}
-	iommufd_ctx_get(ictx);
+	if (hold_ctx)
+		iommufd_ctx_get(ictx);
 	idev->ictx = ictx;
+	idev->holds_ctx = hold_ctx;
 	idev->dev = get_device(dev);
 	idev->igroup = igroup;
 	xa_init(&idev->links);
@@ -199,7 +202,7 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
  */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id)
 {
-	return __iommufd_device_bind(ictx, dev, id, false);
+	return __iommufd_device_bind(ictx, dev, id, false, true);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_bind);
 
@@ -214,9 +217,19 @@ EXPORT_SYMBOL_GPL(iommufd_device_bind);
 struct iommufd_device *iommufd_device_bind_shared(struct iommufd_ctx *ictx, struct device *dev,
 						  u32 *id)
 {
-	return __iommufd_device_bind(ictx, dev, id, true);
+	return __iommufd_device_bind(ictx, dev, id, true, true);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_bind_shared);
+
+/*
+ * As iommufd_device_bind(), for a device that the context itself brings and takes along: its owner
+ * is an object of the context (hook.c), which unbinds it.
+ */
+struct iommufd_device *iommufd_hook_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id)
+{
+	return __iommufd_device_bind(ictx, dev, id, false, false);
+}
+EXPORT_SYMBOL_GPL(iommufd_hook_bind);
 
 void iommufd_device_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
@@ -237,9 +250,11 @@ void iommufd_device_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj
 void iommufd_device_unbind(struct iommufd_device *idev)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
+	const bool holds_ctx = idev->holds_ctx;
 
 	iommufd_object_remove(ictx, &idev->obj);
-	iommufd_ctx_put(ictx);
+	if (holds_ctx)
+		iommufd_ctx_put(ictx);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_unbind);
 

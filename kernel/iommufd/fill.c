@@ -422,6 +422,40 @@ void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link)
 }
 
 /**
+ * iopt_want_whole_pages() - allow areas of whole pages only, as for a page table that has no smaller
+ * ones
+ * @iopt: IOAS
+ *
+ * Return: 0; -EADDRINUSE an area or an allowed range does not consist of whole pages
+ */
+int iopt_want_whole_pages(struct io_pagetable *iopt)
+{
+	int rc;
+
+	down_write(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	rc = iopt_check_alignment(iopt, PAGE_SIZE);
+	if (!rc) {
+		iopt->nr_min_pages[PAGE_SHIFT]++;
+		iopt->alignment = PAGE_SIZE;
+	}
+	mutex_unlock(&iopt->iova_lock);
+	up_write(&iopt->domains_rwsem);
+	return rc;
+}
+
+/* Undo iopt_want_whole_pages(). */
+void iopt_want_no_whole_pages(struct io_pagetable *iopt)
+{
+	down_write(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	iopt->nr_min_pages[PAGE_SHIFT]--;
+	iopt->alignment = iopt_wanted_alignment(iopt);
+	mutex_unlock(&iopt->iova_lock);
+	up_write(&iopt->domains_rwsem);
+}
+
+/**
  * iopt_set_large_pages() - IOMMU_OPTION_HUGE_PAGES
  * @iopt: IOAS
  * @enable: value of the option

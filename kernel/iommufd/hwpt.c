@@ -14,19 +14,21 @@
  * @ioas: held by the caller
  * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
+ * @data: the user's description of the table, or NULL
  * @auto_domain: destroyed with its last user
  *
  * Return: the object, neither visible nor populated, or ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
  */
 struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-						struct device *dev, u32 flags, bool auto_domain)
+						struct device *dev, u32 flags,
+						const struct wd_user_data *data, bool auto_domain)
 {
 	struct iommufd_hwpt_paging *hwpt;
 
 	hwpt = iommufd_object_alloc(ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	hwpt->table = iommufd_table_get(ioas, dev, flags);
+	hwpt->table = iommufd_table_get(ioas, dev, flags, data);
 	if (IS_ERR(hwpt->table)) {
 		int rc = PTR_ERR(hwpt->table);
 
@@ -110,6 +112,30 @@ static int iommufd_hwpt_pin_and_populate(struct iommufd_hwpt_paging *hwpt)
 	return rc;
 }
 
+static struct device *iommufd_object_dev(struct iommufd_object *dev_obj)
+{
+	return container_of(dev_obj, struct iommufd_device, obj)->dev;
+}
+
+/*
+ * Read the user's description of the table. This puts *@dev_obj before it touches user memory, for
+ * the same reason as below, and looks it up again. After an error it is put.
+ */
+static int iommufd_hwpt_get_data(struct iommufd_ucmd *ucmd, struct iommufd_object **dev_obj,
+				 struct wd_user_data *data)
+{
+	const struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	bool takes = wd_iommu_takes_domain_data(iommufd_object_dev(*dev_obj));
+	int rc;
+
+	iommufd_put_object(ucmd->ictx, *dev_obj);
+	rc = takes ? iommufd_hwpt_copy_data(cmd, data) : -EOPNOTSUPP;
+	if (rc)
+		return rc;
+	*dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	return PTR_ERR_OR_ZERO(*dev_obj);
+}
+
 /*
  * This puts @dev_obj before it fills the page table: filling may wait for user memory for ever, and
  * must not delay the removal of the device's driver. The page table does not need the device.
@@ -118,11 +144,19 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 				      struct iommufd_object *dev_obj)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
+	bool described = cmd->data_type != IOMMU_HWPT_DATA_NONE;
 	struct iommufd_hwpt_paging *hwpt;
+	struct wd_user_data data;
+	int rc;
 
-	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
-				   container_of(dev_obj, struct iommufd_device, obj)->dev,
-				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID, false);
+	if (described) {
+		rc = iommufd_hwpt_get_data(ucmd, &dev_obj, &data);
+		if (rc)
+			return rc;
+	}
+	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas, iommufd_object_dev(dev_obj),
+				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
+				   described ? &data : NULL, false);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
@@ -137,7 +171,7 @@ static int iommufd_hwpt_check_ioas_flags(const struct iommu_hwpt_alloc *cmd)
 	const u32 known = IOMMU_HWPT_ALLOC_NEST_PARENT | IOMMU_HWPT_ALLOC_DIRTY_TRACKING |
 			  IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
-	if (cmd->flags & ~known || cmd->data_type != IOMMU_HWPT_DATA_NONE)
+	if (cmd->flags & ~known)
 		return -EOPNOTSUPP;
 	/* Only the nested tables on a parent report faults, each to its own queue. */
 	if (cmd->flags & IOMMU_HWPT_FAULT_ID_VALID && cmd->flags & IOMMU_HWPT_ALLOC_NEST_PARENT)

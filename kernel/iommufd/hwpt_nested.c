@@ -20,7 +20,7 @@ static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
 /*
  * A length above the buffer is no error here: the driver decides by it whether it knows the data.
  */
-static int iommufd_copy_user_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
+int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
 {
 	memset(data, 0, sizeof(*data));
 	data->type = cmd->data_type;
@@ -79,7 +79,7 @@ int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_pag
 				  container_of(dev_obj, struct iommufd_device, obj)->dev);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (!rc)
-		rc = iommufd_copy_user_data(cmd, &data);
+		rc = iommufd_hwpt_copy_data(cmd, &data);
 	if (rc)
 		return rc;
 	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);

@@ -53,6 +53,9 @@ static void iopt_area_init(struct iopt_area *area, struct iopt_pages *pages,
 	area->length = length;
 	area->busy = false;
 	area->filled = false;
+	area->leaving = false;
+	area->visitors = 0;
+	area->pins = 0;
 }
 
 /* Takes over the caller's reference to @pages, also on failure. */
@@ -73,7 +76,7 @@ void iopt_area_free(struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
 
-	WARN_ON(area->filled);
+	WARN_ON(area->filled || area->pins || area->visitors);
 	if (area != &pages->first_area)
 		kfree(area);
 	iopt_pages_put(pages);
@@ -279,8 +282,12 @@ int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
 	return iopt_map_pages(iopt, pages, offset_in_page(start), length, iova, prot, fixed);
 }
 
+/* How often unmap asks drivers to give up their pins, before it gives up itself. */
+#define IOPT_UNMAP_TRIES 100
+
 /*
- * Mark the next area that iopt_unmap() has to remove as busy. Return: NULL if there is none left.
+ * Mark the next area that iopt_unmap() has to remove as busy, or as leaving if drivers have pinned
+ * memory of it. Return: NULL if there is none left.
  */
 static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned long start,
 					 unsigned long last)
@@ -294,13 +301,35 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
 	if (!node)
 		return NULL;
 	area = container_of(node, struct iopt_area, node);
-	if (area->busy)
+	if (area->busy || area->visitors)
 		return ERR_PTR(-EBUSY);
 	/* Mappings are not split (IOMMUFD-UNMAP-1). */
 	if (node->start < start || node->last > last)
 		return ERR_PTR(-ENOENT);
-	area->busy = true;
+	area->leaving = area->pins;
+	area->busy = !area->leaving;
 	return area;
+}
+
+/*
+ * Let drivers give up what they have pinned in an area. It cannot go meanwhile, since it has pins.
+ * This drops both locks. Return: 0, -EDEADLOCK after too many @tries.
+ */
+static int iopt_unmap_pins(struct io_pagetable *iopt, struct iopt_area *area, unsigned int *tries)
+{
+	const unsigned long start = area->node.start, last = area->node.last;
+
+	if (++*tries > IOPT_UNMAP_TRIES) {
+		area->leaving = false;
+		return -EDEADLOCK;
+	}
+	mutex_unlock(&iopt->iova_lock);
+	up_read(&iopt->domains_rwsem);
+	iopt->unmap_pins(iopt, start, last);
+	cond_resched();
+	down_read(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
+	return 0;
 }
 
 /**
@@ -313,13 +342,16 @@ static struct iopt_area *iopt_claim_area(struct io_pagetable *iopt, unsigned lon
  * This removes areas in ascending order. After an error the areas before it stay removed
  * (IOMMUFD-UNMAP-2).
  *
- * Return: 0, also if there was nothing; -EBUSY an area is being changed, -ENOENT one is only partly
- * inside
+ * Return: 0, also if there was nothing; -EBUSY an area is being changed or read, -ENOENT one is only
+ * partly inside, -EDEADLOCK a driver keeps memory of an area pinned
+ *
+ * Rules: IOMMUFD-ACCESS-2.
  */
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped)
 {
 	struct iopt_area *area;
+	unsigned int tries = 0;
 	int rc = 0;
 
 	*unmapped = 0;
@@ -331,6 +363,13 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long las
 			rc = PTR_ERR_OR_ZERO(area);
 			break;
 		}
+		if (area->leaving) {
+			rc = iopt_unmap_pins(iopt, area, &tries);
+			if (rc)
+				break;
+			continue;
+		}
+		tries = 0;
 		if (area->filled) {
 			mutex_unlock(&iopt->iova_lock);
 			iopt_area_unfill(iopt, area);
@@ -389,8 +428,8 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsi
  * @iopt: IOAS without large pages in its page tables
  * @iova: address; the area that has it, and the one before, is divided there
  *
- * Return: 0, also if there is no such area; -EINVAL @iova is not aligned, or the pages may be large
- * ones by now, -EBUSY the area is being changed, -ENOMEM
+ * Return: 0, also if there is no such area; -EINVAL @iova is not aligned, a driver has pinned memory
+ * of the area, or the pages may be large ones by now, -EBUSY the area is being changed, -ENOMEM
  */
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 {
@@ -407,9 +446,9 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 		area = container_of(node, struct iopt_area, node);
 	if (!area || node->start == iova)
 		goto out;
-	if (area->busy)
+	if (area->busy || area->visitors)
 		rc = -EBUSY;
-	else if (iopt->large_pages || iova & (iopt->alignment - 1))
+	else if (iopt->large_pages || iova & (iopt->alignment - 1) || area->pins)
 		rc = -EINVAL;
 	else
 		rc = iopt_cut_area(iopt, area, iova, tail);

@@ -77,6 +77,8 @@ enum iopt_account_mode {
  * @alignment: every IOVA, length and source offset is a multiple of it. Changes under both locks
  * @nr_min_pages: number of page tables by log2 of their smallest page. Lock as for @domains
  * @large_pages: hand runs of pages to the page tables, not single pages. Locks as for @alignment
+ * @unmap_pins: tells drivers to give up what they have pinned in [@start, @last]. Called without
+ *	locks. Set before the first pin, then fixed
  */
 struct io_pagetable {
 	struct rw_semaphore domains_rwsem;
@@ -90,6 +92,7 @@ struct io_pagetable {
 	unsigned long alignment;
 	unsigned int nr_min_pages[PAGE_SHIFT + 1];
 	bool large_pages;
+	void (*unmap_pins)(struct io_pagetable *iopt, unsigned long start, unsigned long last);
 };
 
 /**
@@ -103,8 +106,11 @@ struct io_pagetable {
  * @busy: a thread builds or removes the area. Changes under iova_lock and domains_rwsem for
  *	reading. Code that holds domains_rwsem for writing skips busy areas: they are in no page
  *	table then
+ * @leaving: an unmap waits for @pins to become 0, so there are no new ones. Under iova_lock
  * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
  *	reading by the thread that made it busy, or for writing
+ * @visitors: calls of drivers that touch the memory right now (access_pages.c). Under iova_lock
+ * @pins: ranges of drivers that lie in it, wholly or partly. Under iova_lock
  */
 struct iopt_area {
 	struct interval_tree_node node;
@@ -112,9 +118,12 @@ struct iopt_area {
 	struct iopt_pages *pages;
 	unsigned long start_byte;
 	unsigned long length;
-	int prot;
-	bool busy;
+	u8 prot;
+	bool busy : 1;
+	bool leaving : 1;
 	bool filled;
+	u8 visitors;
+	u32 pins;
 };
 
 /* IOVA that cannot be mapped. iopt_unreserve() finds it by @owner. */
@@ -276,6 +285,8 @@ int iopt_add_domain(struct io_pagetable *iopt, struct iopt_domain *link,
 		    struct iommu_domain *domain);
 void iopt_remove_domain(struct io_pagetable *iopt, struct iopt_domain *link);
 int iopt_set_large_pages(struct io_pagetable *iopt, bool enable);
+int iopt_want_whole_pages(struct io_pagetable *iopt);
+void iopt_want_no_whole_pages(struct io_pagetable *iopt);
 int iopt_areas_pin(struct list_head *list);
 void iopt_areas_unpin(struct list_head *list);
 int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list);
@@ -285,6 +296,13 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
 struct iopt_hold;
 int iopt_hold_get(struct io_pagetable *iopt, struct iopt_hold **hold);
 void iopt_hold_put(struct iopt_hold *hold);
+
+/* --- access_pages.c --- */
+int iopt_access_pin(struct io_pagetable *iopt, unsigned long iova, unsigned long last, bool write,
+		    struct page **pages);
+void iopt_access_unpin(struct io_pagetable *iopt, unsigned long iova, unsigned long last);
+int iopt_access_rw(struct io_pagetable *iopt, unsigned long iova, unsigned long last, bool write,
+		   bool direct, void *data);
 
 /* --- account.c --- */
 void iopt_account_exit(void);

@@ -28,6 +28,8 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
 	mutex_init(&ioas->tables_lock);
+	xa_init_flags(&ioas->accesses, XA_FLAGS_ALLOC);
+	ioas->iopt.unmap_pins = iommufd_access_unmap_pins;
 	INIT_LIST_HEAD(&ioas->tables);
 	ucmd->new_obj = &ioas->obj;
 
@@ -46,6 +48,8 @@ void iommufd_ioas_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 
 	WARN_ON(!list_empty(&ioas->hwpt_list) || !list_empty(&ioas->tables));
 	iopt_destroy(&ioas->iopt);
+	WARN_ON(!xa_empty(&ioas->accesses));
+	xa_destroy(&ioas->accesses);
 	mutex_destroy(&ioas->tables_lock);
 	mutex_destroy(&ioas->mutex);
 }

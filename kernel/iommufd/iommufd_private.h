@@ -4,6 +4,7 @@
  *
  * Lock order, outermost first:
  *
+ *	iommufd_access.lock
  *	iommufd_ctx.change_lock
  *	iommufd_ctx.groups_lock
  *	iommufd_group.lock
@@ -13,6 +14,7 @@
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
+ *	xa_lock of iommufd_ioas.accesses (spinlock)
  *	xa_lock of iommufd_ctx.objects (spinlock)
  *
  * The removal of a driver takes most of these locks. So no code touches memory of a process while
@@ -36,6 +38,7 @@
 
 struct file;
 struct device;
+struct wd_user_data;
 
 enum iommufd_object_type {
 	IOMMUFD_OBJ_ANY,
@@ -44,6 +47,8 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_HWPT_PAGING,
 	IOMMUFD_OBJ_HWPT_NESTED,
 	IOMMUFD_OBJ_FAULT,
+	IOMMUFD_OBJ_ACCESS,
+	IOMMUFD_OBJ_HOOK,
 	IOMMUFD_OBJ_TYPES,
 };
 
@@ -176,6 +181,7 @@ static inline void iommufd_object_unuse(struct iommufd_object *obj)
  *	whether a table suits a device
  * @tables: each iommufd_table that follows this IOAS, the newest first
  * @change_item: in a list of IOMMU_IOAS_CHANGE_PROCESS, under iommufd_ctx.change_lock
+ * @accesses: struct iommufd_access of drivers that use it, by number
  */
 struct iommufd_ioas {
 	struct iommufd_object obj;
@@ -185,6 +191,7 @@ struct iommufd_ioas {
 	struct mutex tables_lock;
 	struct list_head tables;
 	struct list_head change_item;
+	struct xarray accesses;
 };
 
 static inline struct iommufd_ioas *iommufd_get_ioas(struct iommufd_ctx *ictx, u32 id)
@@ -209,6 +216,14 @@ struct iommu_iova_range *iommufd_get_ranges(struct io_pagetable *iopt, u32 capac
 					    u64 *alignment);
 
 struct iopt_account *iommufd_account_get(struct iommufd_ctx *ictx);
+
+/* --- access.c --- */
+void iommufd_access_unmap_pins(struct io_pagetable *iopt, unsigned long start, unsigned long last);
+void iommufd_access_release(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+
+/* --- hook.c --- */
+long iommufd_hook_command(struct iommufd_ctx *ictx, unsigned long arg);
+void iommufd_hook_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 
 /* --- change_process.c --- */
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
@@ -242,7 +257,8 @@ struct iommufd_table {
 };
 
 /* --- shared_table.c --- */
-struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags);
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags,
+					const struct wd_user_data *data);
 int iommufd_table_fill(struct iommufd_ioas *ioas, struct iommufd_table *table);
 void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table);
 
@@ -315,12 +331,14 @@ static inline struct iommufd_hwpt_paging *iommufd_hwpt_to_paging(struct iommufd_
 /* --- hwpt.c --- */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-						struct device *dev, u32 flags, bool auto_domain);
+						struct device *dev, u32 flags,
+						const struct wd_user_data *data, bool auto_domain);
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt);
 void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 
 /* --- hwpt_nested.c --- */
+int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data);
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
 			      struct iommufd_object *dev_obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
@@ -432,7 +450,8 @@ struct iommufd_attach_link {
 /**
  * struct iommufd_device - a bound device
  * @obj: first member; one user for the driver that bound it
- * @ictx: held until unbind
+ * @ictx: its context
+ * @holds_ctx: it holds @ictx until unbind
  * @dev: held until unbind
  * @igroup: see struct iommufd_group
  * @links: PASID to iommufd_attach_link, under iommufd_group.lock
@@ -440,6 +459,7 @@ struct iommufd_attach_link {
 struct iommufd_device {
 	struct iommufd_object obj;
 	struct iommufd_ctx *ictx;
+	bool holds_ctx;
 	struct device *dev;
 	struct iommufd_group *igroup;
 	struct xarray links;

@@ -55,6 +55,9 @@ struct iommufd_command {
 	int (*execute)(struct iommufd_ucmd *ucmd);
 };
 
+/* IOMMU_TEST_CMD, which is not part of the public ABI. */
+#define IOMMUFD_TEST_REQUEST _IO(IOMMUFD_TYPE, 0xa0)
+
 #define IOMMUFD_COMMAND(_request, _execute, _struct, _last)                                     \
 	[_IOC_NR(_request) - IOMMUFD_CMD_BASE] = {                                              \
 		.request = _request,                                                            \
@@ -104,6 +107,8 @@ static const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_TYPES] = {
 	[IOMMUFD_OBJ_HWPT_PAGING] = {.destroy = iommufd_hwpt_paging_destroy},
 	[IOMMUFD_OBJ_HWPT_NESTED] = {.destroy = iommufd_hwpt_nested_destroy},
 	[IOMMUFD_OBJ_FAULT] = {.destroy = iommufd_fault_destroy},
+	[IOMMUFD_OBJ_ACCESS] = {.destroy = iommufd_access_release},
+	[IOMMUFD_OBJ_HOOK] = {.destroy = iommufd_hook_destroy},
 };
 
 static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned long arg)
@@ -115,6 +120,8 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned
 	union iommufd_ucmd_buffer buf;
 	int rc;
 
+	if (request == IOMMUFD_TEST_REQUEST)
+		return iommufd_hook_command(ictx, arg);
 	if (index >= ARRAY_SIZE(iommufd_commands))
 		return iommufd_vfio_compat_ioctl(ictx, request, arg);
 

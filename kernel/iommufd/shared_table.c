@@ -13,11 +13,12 @@
 /* An IOAS rarely has more kinds of tables; a search of a long list would be slow. */
 #define IOMMUFD_TABLE_LOOKS 8
 
-static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags, bool *coherent)
+static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags,
+						 const struct wd_user_data *data, bool *coherent)
 {
 	struct iommu_domain *domain;
 
-	domain = wd_iommu_domain_alloc_user(dev, flags);
+	domain = wd_iommu_domain_alloc_user(dev, flags, data);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	/*
@@ -54,12 +55,14 @@ static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struc
  * @ioas: the IOAS that it follows, held by the caller
  * @dev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
+ * @data: the user's description of the table, which nobody else shares then; or NULL
  *
  * Return: the table, which may have to be filled; ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
  */
-struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags)
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags,
+					const struct wd_user_data *data)
 {
-	struct iommufd_table *table = iommufd_table_find(ioas, dev, flags);
+	struct iommufd_table *table = data ? NULL : iommufd_table_find(ioas, dev, flags);
 	struct iommu_domain *domain;
 
 	if (table)
@@ -67,7 +70,7 @@ struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device
 	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	domain = iommufd_alloc_domain(dev, flags, &table->coherent);
+	domain = iommufd_alloc_domain(dev, flags, data, &table->coherent);
 	if (IS_ERR(domain)) {
 		kfree(table);
 		return ERR_CAST(domain);

@@ -232,7 +232,8 @@ static bool vtd_knows_flags(const struct vtd_dev *dev, u32 flags)
 	return !(flags & IOMMU_HWPT_ALLOC_PASID) || dev->max_pasids;
 }
 
-static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags)
+static struct iommu_domain *vtd_domain_alloc_user(struct device *dev, u32 flags,
+						  const struct wd_user_data *data)
 {
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;

@@ -319,6 +319,7 @@ int iommu_group_for_each_dev(struct iommu_group *group, void *data,
 			     int (*fn)(struct device *, void *));
 
 struct iommu_group *pci_device_group(struct device *dev);
+struct iommu_group *generic_device_group(struct device *dev);
 
 /*
  * -EPERM if the group is in use or has an owner, -EBUSY if a domain other than the default is

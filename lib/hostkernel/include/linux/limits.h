@@ -5,6 +5,7 @@
 #include_next <linux/limits.h>
 
 #ifndef U8_MAX
+#define U8_MAX ((unsigned char)~0)
 #define U16_MAX ((unsigned short)~0)
 #define U32_MAX (~0U)
 #define U64_MAX (~0ULL)

@@ -173,6 +173,13 @@ WD_END_DECLS
 #define FAULT_FLAG_INTERRUPTIBLE 0x200u
 #define FAULT_FLAG_DEFAULT (FAULT_FLAG_ALLOW_RETRY | FAULT_FLAG_KILLABLE | FAULT_FLAG_INTERRUPTIBLE)
 
+/* Each pin of a page counts as that many references. */
+#define GUP_PIN_COUNTING_BIAS (1U << 10)
+WD_BEGIN_DECLS
+int page_ref_count(const struct page *page);
+WD_END_DECLS
+#define PageCompound(_page) ((void)(_page), 0)
+
 static inline struct vm_area_struct *vma_lookup(struct mm_struct *mm, unsigned long addr)
 {
 	struct vm_area_struct *vma = find_vma(mm, addr);

@@ -188,3 +188,8 @@ iommu_group *pci_device_group(device *)
 {
 	return iommu_group_alloc();
 }
+
+iommu_group *generic_device_group(device *)
+{
+	return iommu_group_alloc();
+}

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include <linux/cred.h>
+#include <linux/highmem.h>
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
@@ -203,4 +204,19 @@ void unpin_user_pages(struct page **pages, unsigned long npages)
 void unpin_user_page_range_dirty_lock(struct page *page, unsigned long npages, bool)
 {
 	pinCountSub(page_to_pfn(page), npages);
+}
+
+int page_ref_count(const struct page *page)
+{
+	return 1 + static_cast<int>(pinCountIn(page_to_pfn(page), 1)) * GUP_PIN_COUNTING_BIAS;
+}
+
+void memcpy_from_page(char *to, struct page *page, size_t offset, size_t len)
+{
+	WARN_ON(!physicalMemory().read(page_to_phys(page) + offset, to, len));
+}
+
+void memcpy_to_page(struct page *page, size_t offset, const char *from, size_t len)
+{
+	WARN_ON(!physicalMemory().write(page_to_phys(page) + offset, from, len));
 }

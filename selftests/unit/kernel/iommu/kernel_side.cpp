@@ -268,7 +268,7 @@ void markDirty(iommu_domain *domain, uint64_t first, uint64_t last)
 
 DomainResult domainAlloc(device *dev, uint32_t flags)
 {
-	iommu_domain *domain = wd_iommu_domain_alloc_user(dev, flags);
+	iommu_domain *domain = wd_iommu_domain_alloc_user(dev, flags, nullptr);
 
 	if (IS_ERR(domain))
 		return {nullptr, static_cast<int>(PTR_ERR(domain))};

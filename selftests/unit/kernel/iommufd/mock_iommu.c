@@ -331,7 +331,8 @@ static const struct iommu_ops mock_ops = {
 	.owner = THIS_MODULE,
 };
 
-static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags)
+static struct iommu_domain *mock_domain_alloc_user(struct device *dev, u32 flags,
+						   const struct wd_user_data *data)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
 	struct iommu_domain *domain;

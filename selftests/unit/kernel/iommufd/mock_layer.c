@@ -33,7 +33,7 @@ int layer_can_nest(unsigned int device)
 
 struct iommu_domain *layer_domain(unsigned int device, unsigned int flags)
 {
-	struct iommu_domain *domain = wd_iommu_domain_alloc_user(layer_dev(device), flags);
+	struct iommu_domain *domain = wd_iommu_domain_alloc_user(layer_dev(device), flags, NULL);
 
 	return IS_ERR(domain) ? NULL : domain;
 }
