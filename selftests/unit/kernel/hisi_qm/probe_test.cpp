@@ -82,7 +82,7 @@ TEST_F(HisiProbe, RefusesADeviceWithoutQueues)
 TEST_F(HisiProbe, RefusesDepthsThatCannotWork)
 {
 	for (uint32_t depths :
-	     {0u, 0x04000000u, 0x00000400u, 0x02000400u, 0x00100010u, 0xffffffffu}) {
+	     {0u, 0x04000000u, 0x00000400u, 0x02000400u, 0x00100010u, 0x04010401u, 0xffffffffu}) {
 		rig_.zip().overrideRegister(kDepths, depths);
 		boot();
 		EXPECT_EQ(Rig::deviceName(), "") << std::hex << depths;
