@@ -20,6 +20,7 @@
 struct mm_struct;
 struct wd_new_entry; /* defined by each IOMMU driver */
 struct wd_replace;
+struct wd_viommu;
 
 /* "No PASID", that is the requester id alone. Linux has the name from 6.6 on. */
 #ifndef IOMMU_NO_PASID
@@ -119,6 +120,16 @@ struct wd_dirty_read {
  *	page request. On return all page requests have been given to wd_iommu_report_fault()
  * @reset_done: let @dev work as before; translations that it had cached are gone. The layer may
  *	call other operations between the two
+ * @viommu_type: enum iommu_viommu_type of its virtual IOMMUs
+ * @viommu_alloc: make a virtual IOMMU on @parent for the IOMMU of @dev. @region_offset: tell the user
+ *	to map its region there. @user: what the user says of it, for the answer too; may be NULL
+ * @viommu_free: undo it; the IOMMU may be gone
+ * @viommu_table_alloc: as @pgtable_alloc, for a virtual IOMMU. @bind_pgtable may want the device to
+ *	have a virtual id (-ENOENT). Missing: it has no tables
+ * @viommu_invalidate: as @cache_invalidate, for what devices have cached
+ * @viommu_queue_type: enum iommu_hw_queue_type of its queues
+ * @viommu_queue_add: start the queue with number @index. Missing: it has none
+ * @viommu_queue_remove: stop it; on return the hardware does not use its memory
  * @mm_supported: can @dev walk page tables of processes on this machine? @faults: with page faults
  * @mm_table_alloc: make a table object for the page table of @mm. The layer binds, unbinds and
  *	frees it as a user-managed table, at PASIDs only. Missing: there is no SVA, and no other mm_
@@ -131,11 +142,12 @@ struct wd_dirty_read {
  * @mm_table_cut: as @unbind_pgtable, but the entry stays taken, and the hardware does not record
  *	the requests that it refuses. The layer calls @unbind_pgtable later
  *
- * The layer calls all but @read_dirty, @mark_dirty, @pgtable_free, @cache_invalidate, @mm_table_fill
- * and @mm_table_flush with a reference to the device's claim held; all but the last two may sleep.
- * Operations from @pgtable_alloc on, those of dirty tracking, and the three of replace, may be
- * missing. The tear-down of an entry waits until the driver has given all its page requests to
- * wd_iommu_report_fault(); so that function takes no lock that is held while operations run.
+ * The layer calls all but @read_dirty, @mark_dirty, @pgtable_free, @cache_invalidate, @mm_table_fill,
+ * @mm_table_flush, and those of a virtual IOMMU that exists, with a reference to the device's claim
+ * held; all but @mm_table_fill and @mm_table_flush may sleep. Operations from @pgtable_alloc on,
+ * those of dirty tracking, and the three of replace, may be missing. The tear-down of an entry waits
+ * until the driver has given all its page requests to wd_iommu_report_fault(); so that function
+ * takes no lock that is held while operations run.
  */
 struct wd_iommu_ops {
 	struct module *owner;
@@ -171,6 +183,18 @@ struct wd_iommu_ops {
 			      enum wd_fault_code code);
 	void (*reset_prepare)(struct device *dev);
 	void (*reset_done)(struct device *dev);
+	u32 viommu_type;
+	struct wd_viommu *(*viommu_alloc)(struct device *dev, struct iommu_domain *parent,
+					  u64 region_offset, struct wd_user_data *user);
+	void (*viommu_free)(struct wd_viommu *viommu);
+	struct wd_pgtable *(*viommu_table_alloc)(struct wd_viommu *viommu, u32 flags,
+						 const struct wd_user_data *data);
+	int (*viommu_invalidate)(struct wd_viommu *viommu, u32 type, const void *entries,
+				 u32 entry_len, u32 count, u32 *done);
+	u32 viommu_queue_type;
+	int (*viommu_queue_add)(struct wd_viommu *viommu, u32 index, phys_addr_t base,
+				size_t length);
+	void (*viommu_queue_remove)(struct wd_viommu *viommu, u32 index);
 	bool (*mm_supported)(struct device *dev, bool faults);
 	struct wd_pgtable *(*mm_table_alloc)(struct device *dev, struct mm_struct *mm);
 	void (*mm_table_fill)(struct wd_pgtable *table, unsigned long start, unsigned long end);

@@ -301,13 +301,14 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	ioas = iommufd_access_ioas(access);
 	if (!ioas)
 		return -ENOENT;
-	rc = iopt_access_pin(&ioas->iopt, iova, last, flags & IOMMUFD_ACCESS_RW_WRITE, pages);
+	rc = iopt_access_pin(&ioas->iopt, iova, last, flags & IOMMUFD_ACCESS_RW_WRITE, false,
+			     pages);
 	/* If the access has left the IOAS meanwhile, its unmap operation did not know this pin. */
 	mutex_lock(&access->lock);
 	left = access->ioas != ioas;
 	mutex_unlock(&access->lock);
 	if (!rc && left) {
-		iopt_access_unpin(&ioas->iopt, iova, last);
+		iopt_access_unpin(&ioas->iopt, iova, last, false);
 		rc = -ENOENT;
 	}
 	iommufd_put_object(access->ictx, &ioas->obj);
@@ -334,7 +335,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iov
 	mutex_unlock(&access->lock);
 	/* The access stays there as long as the driver has pins. */
 	if (!WARN_ON(!ioas))
-		iopt_access_unpin(&ioas->iopt, iova, last);
+		iopt_access_unpin(&ioas->iopt, iova, last, false);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_unpin_pages);
 

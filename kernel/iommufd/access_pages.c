@@ -111,7 +111,7 @@ static void iopt_part_unpin(struct iopt_pages *pages, unsigned long first, unsig
 
 /* Pin the part of [iova, last] that begins at @iova. @next: the address after it; 0: all is done. */
 static int iopt_pin_part(struct io_pagetable *iopt, unsigned long iova, unsigned long last,
-			 bool write, struct page ***pages, unsigned long *next)
+			 bool write, bool stay, struct page ***pages, unsigned long *next)
 {
 	struct iopt_part part;
 	unsigned long first_index, last_index;
@@ -131,7 +131,8 @@ static int iopt_pin_part(struct io_pagetable *iopt, unsigned long iova, unsigned
 	if (!rc)
 		*pages = iopt_list_pages(part.area->pages, first_index, last_index, *pages);
 	*next = part.last == last ? 0 : part.last + 1;
-	iopt_leave(iopt, &part, !rc);
+	if (rc || !stay)
+		iopt_leave(iopt, &part, !rc);
 	return rc;
 }
 
@@ -141,6 +142,7 @@ static int iopt_pin_part(struct io_pagetable *iopt, unsigned long iova, unsigned
  * @iova: first address
  * @last: last address
  * @write: the driver writes the memory, so the mapping must allow it
+ * @stay: the pin is a visitor: until it is given back, the areas cannot be unmapped (-EBUSY)
  * @pages: gets each page, in order
  *
  * The process can make this wait for ever, so the caller holds no lock that others need.
@@ -150,7 +152,7 @@ static int iopt_pin_part(struct io_pagetable *iopt, unsigned long iova, unsigned
  * -ENOMEM, -EINTR from pinning; after an error nothing has changed
  */
 int iopt_access_pin(struct io_pagetable *iopt, unsigned long iova, unsigned long last, bool write,
-		    struct page **pages)
+		    bool stay, struct page **pages)
 {
 	unsigned long at = iova, next;
 	int rc;
@@ -158,19 +160,19 @@ int iopt_access_pin(struct io_pagetable *iopt, unsigned long iova, unsigned long
 	for (;;) {
 		rc = fatal_signal_pending(current) ? -EINTR : 0;
 		if (!rc)
-			rc = iopt_pin_part(iopt, at, last, write, &pages, &next);
+			rc = iopt_pin_part(iopt, at, last, write, stay, &pages, &next);
 		if (rc || !next)
 			break;
 		at = next;
 	}
 	if (rc && at > iova)
-		iopt_access_unpin(iopt, iova, at - 1);
+		iopt_access_unpin(iopt, iova, at - 1, stay);
 	return rc;
 }
 
 /* Give back the part of a pinned range that begins at @iova. Return: as @next in iopt_pin_part(). */
 static unsigned long iopt_unpin_part(struct io_pagetable *iopt, unsigned long iova,
-				     unsigned long last)
+				     unsigned long last, bool stays)
 {
 	struct iopt_part part = {};
 	struct interval_tree_node *node;
@@ -184,12 +186,15 @@ static unsigned long iopt_unpin_part(struct io_pagetable *iopt, unsigned long io
 	}
 	mutex_unlock(&iopt->iova_lock);
 	/* The pins of the range keep the area there. */
-	if (WARN_ON(!node || !part.area->pins))
+	if (WARN_ON(!node || !(stays ? part.area->visitors : part.area->pins)))
 		return 0;
 	iopt_part_unpin(part.area->pages, iopt_part_first_index(&part),
 			iopt_part_last_index(&part, iova));
 	mutex_lock(&iopt->iova_lock);
-	part.area->pins--;
+	if (stays)
+		part.area->visitors--;
+	else
+		part.area->pins--;
 	mutex_unlock(&iopt->iova_lock);
 	return part.last == last ? 0 : part.last + 1;
 }
@@ -199,11 +204,13 @@ static unsigned long iopt_unpin_part(struct io_pagetable *iopt, unsigned long io
  * @iopt: IOAS
  * @iova: as given there
  * @last: as given there
+ * @stays: as given there
  */
-void iopt_access_unpin(struct io_pagetable *iopt, unsigned long iova, unsigned long last)
+void iopt_access_unpin(struct io_pagetable *iopt, unsigned long iova, unsigned long last,
+		       bool stays)
 {
 	do {
-		iova = iopt_unpin_part(iopt, iova, last);
+		iova = iopt_unpin_part(iopt, iova, last, stays);
 		cond_resched();
 	} while (iova);
 }

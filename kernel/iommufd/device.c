@@ -252,6 +252,7 @@ void iommufd_device_unbind(struct iommufd_device *idev)
 	struct iommufd_ctx *ictx = idev->ictx;
 	const bool holds_ctx = idev->holds_ctx;
 
+	iommufd_vdevice_leave(idev);
 	iommufd_object_remove(ictx, &idev->obj);
 	if (holds_ctx)
 		iommufd_ctx_put(ictx);

@@ -189,7 +189,13 @@ static int iommufd_hwpt_alloc_on(struct iommufd_ucmd *ucmd, struct iommufd_objec
 
 	if (pt->type == IOMMUFD_OBJ_HWPT_PAGING)
 		return iommufd_hwpt_alloc_nested(
-			ucmd, container_of(pt, struct iommufd_hwpt_paging, common.obj), dev_obj);
+			ucmd, container_of(pt, struct iommufd_hwpt_paging, common.obj), NULL,
+			dev_obj);
+	if (pt->type == IOMMUFD_OBJ_VIOMMU) {
+		struct iommufd_viommu *viommu = container_of(pt, struct iommufd_viommu, obj);
+
+		return iommufd_hwpt_alloc_nested(ucmd, viommu->parent, viommu, dev_obj);
+	}
 	if (pt->type == IOMMUFD_OBJ_IOAS)
 		rc = iommufd_hwpt_check_ioas_flags(ucmd->cmd);
 	if (!rc)

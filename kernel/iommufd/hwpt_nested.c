@@ -4,6 +4,7 @@
  * never reads their content; the hardware reads it, through the parent.
  */
 #include "iommu_pasid.h"
+#include "iommu_viommu.h"
 #include "iommufd_private.h"
 #include "trace.h"
 
@@ -33,25 +34,30 @@ int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_da
 
 /* IOMMUFD-HWPT-5 */
 static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
-				      struct device *dev, const struct wd_user_data *data)
+				      struct iommufd_viommu *viommu, struct device *dev,
+				      const struct wd_user_data *data)
 {
+	const u32 flags = ((struct iommu_hwpt_alloc *)ucmd->cmd)->flags & IOMMU_HWPT_ALLOC_PASID;
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct iommufd_hwpt_nested *hwpt;
 
 	hwpt = iommufd_object_alloc(ucmd->ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_NESTED);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);
-	hwpt->table = wd_iommu_pgtable_alloc(dev, parent->domain,
-					     cmd->flags & IOMMU_HWPT_ALLOC_PASID, data);
+	hwpt->table = viommu ? wd_viommu_table_alloc(viommu->viommu, dev, flags, data)
+			     : wd_iommu_pgtable_alloc(dev, parent->domain, flags, data);
 	if (IS_ERR(hwpt->table)) {
 		int rc = PTR_ERR(hwpt->table);
 
 		iommufd_object_abort(ucmd->ictx, &hwpt->common.obj);
 		return rc;
 	}
-	hwpt->common.pasid_compat = cmd->flags & IOMMU_HWPT_ALLOC_PASID;
+	hwpt->common.pasid_compat = flags;
 	iommufd_object_use(&parent->common.obj);
 	hwpt->parent = parent;
+	if (viommu)
+		iommufd_object_use(&viommu->obj);
+	hwpt->viommu = viommu;
 	trace_iommufd_hwpt_alloc(dev, hwpt->common.obj.id, parent->common.obj.id, cmd->flags);
 	ucmd->new_obj = &hwpt->common.obj;
 	cmd->out_hwpt_id = hwpt->common.obj.id;
@@ -59,9 +65,10 @@ static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_
 }
 
 /**
- * iommufd_hwpt_alloc_nested() - IOMMU_HWPT_ALLOC with a page table as pt_id
+ * iommufd_hwpt_alloc_nested() - IOMMU_HWPT_ALLOC with a page table or a virtual IOMMU as pt_id
  * @ucmd: command
  * @parent: held by the caller
+ * @viommu: virtual IOMMU on @parent, held by the caller; or NULL
  * @dev_obj: device. This puts it before it reads user memory, so that a page which never arrives
  *	does not delay the removal of the device's driver, and looks it up again afterwards
  *
@@ -69,7 +76,7 @@ static int iommufd_hwpt_create_nested(struct iommufd_ucmd *ucmd, struct iommufd_
  * was removed meanwhile, -ENOMEM
  */
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
-			      struct iommufd_object *dev_obj)
+			      struct iommufd_viommu *viommu, struct iommufd_object *dev_obj)
 {
 	struct iommu_hwpt_alloc *cmd = ucmd->cmd;
 	struct wd_user_data data;
@@ -85,8 +92,9 @@ int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_pag
 	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(dev_obj))
 		return PTR_ERR(dev_obj);
-	rc = iommufd_hwpt_create_nested(
-		ucmd, parent, container_of(dev_obj, struct iommufd_device, obj)->dev, &data);
+	rc = iommufd_hwpt_create_nested(ucmd, parent, viommu,
+					container_of(dev_obj, struct iommufd_device, obj)->dev,
+					&data);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	return rc;
 }
@@ -98,6 +106,8 @@ void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 
 	trace_iommufd_hwpt_free(obj->id);
 	wd_iommu_pgtable_free(hwpt->table);
+	if (hwpt->viommu)
+		iommufd_object_unuse(&hwpt->viommu->obj);
 	iommufd_object_unuse(&hwpt->parent->common.obj);
 	if (hwpt->common.fault)
 		iommufd_object_unuse(&hwpt->common.fault->obj);

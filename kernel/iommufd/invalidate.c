@@ -7,6 +7,7 @@
 #include <linux/slab.h>
 
 #include "iommu_pasid.h"
+#include "iommu_viommu.h"
 #include "iommufd_private.h"
 
 #define IOMMUFD_MAX_REQUESTS (1U << 19)
@@ -22,8 +23,20 @@ static int iommufd_check_array(const struct iommu_hwpt_invalidate *cmd)
 	return 0;
 }
 
+/* The object is a nested table or a virtual IOMMU. */
+static int iommufd_invalidate_entries(struct iommufd_object *obj, u32 type, const void *entries,
+				      u32 entry_len, u32 count, u32 *done)
+{
+	if (obj->type == IOMMUFD_OBJ_VIOMMU)
+		return wd_viommu_invalidate(container_of(obj, struct iommufd_viommu, obj)->viommu,
+					    type, entries, entry_len, count, done);
+	return wd_iommu_cache_invalidate(
+		container_of(obj, struct iommufd_hwpt_nested, common.obj)->table, type, entries,
+		entry_len, count, done);
+}
+
 static int iommufd_invalidate_piece(const struct iommu_hwpt_invalidate *cmd,
-				    struct wd_pgtable *table, void *buffer, u32 at, u32 *done)
+				    struct iommufd_object *obj, void *buffer, u32 at, u32 *done)
 {
 	u32 count = min_t(u32, cmd->entry_num - at, PAGE_SIZE / cmd->entry_len);
 	size_t length = (size_t)count * cmd->entry_len;
@@ -32,12 +45,11 @@ static int iommufd_invalidate_piece(const struct iommu_hwpt_invalidate *cmd,
 	if (copy_from_user(buffer, u64_to_user_ptr(cmd->data_uptr + (u64)at * cmd->entry_len),
 			   length))
 		return -EFAULT;
-	return wd_iommu_cache_invalidate(table, cmd->data_type, buffer, cmd->entry_len, count,
-					 done);
+	return iommufd_invalidate_entries(obj, cmd->data_type, buffer, cmd->entry_len, count, done);
 }
 
 static int iommufd_invalidate_array(const struct iommu_hwpt_invalidate *cmd,
-				    struct wd_pgtable *table, u32 *total)
+				    struct iommufd_object *obj, u32 *total)
 {
 	void *buffer = kmalloc(PAGE_SIZE, GFP_KERNEL_ACCOUNT);
 	int rc = 0;
@@ -46,7 +58,7 @@ static int iommufd_invalidate_array(const struct iommu_hwpt_invalidate *cmd,
 	if (!buffer)
 		return -ENOMEM;
 	while (!rc && *total < cmd->entry_num) {
-		rc = iommufd_invalidate_piece(cmd, table, buffer, *total, &done);
+		rc = iommufd_invalidate_piece(cmd, obj, buffer, *total, &done);
 		*total += done;
 		cond_resched();
 	}
@@ -58,7 +70,6 @@ static int iommufd_invalidate(struct iommufd_ucmd *ucmd, u32 *total)
 {
 	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
 	struct iommufd_object *obj;
-	struct wd_pgtable *table;
 	u32 none;
 	int rc;
 
@@ -66,13 +77,12 @@ static int iommufd_invalidate(struct iommufd_ucmd *ucmd, u32 *total)
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	rc = -EINVAL;
-	if (obj->type != IOMMUFD_OBJ_HWPT_NESTED)
+	if (obj->type != IOMMUFD_OBJ_HWPT_NESTED && obj->type != IOMMUFD_OBJ_VIOMMU)
 		goto out;
-	table = container_of(obj, struct iommufd_hwpt_nested, common.obj)->table;
-	/* This call without entries checks only whether the type fits the table. */
-	rc = wd_iommu_cache_invalidate(table, cmd->data_type, NULL, 0, 0, &none);
+	/* This call without entries checks only whether the type fits the object. */
+	rc = iommufd_invalidate_entries(obj, cmd->data_type, NULL, 0, 0, &none);
 	if (!rc && cmd->entry_num)
-		rc = iommufd_invalidate_array(cmd, table, total);
+		rc = iommufd_invalidate_array(cmd, obj, total);
 out:
 	iommufd_put_object(ucmd->ictx, obj);
 	return rc;

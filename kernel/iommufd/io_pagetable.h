@@ -299,8 +299,9 @@ void iopt_hold_put(struct iopt_hold *hold);
 
 /* --- access_pages.c --- */
 int iopt_access_pin(struct io_pagetable *iopt, unsigned long iova, unsigned long last, bool write,
-		    struct page **pages);
-void iopt_access_unpin(struct io_pagetable *iopt, unsigned long iova, unsigned long last);
+		    bool stay, struct page **pages);
+void iopt_access_unpin(struct io_pagetable *iopt, unsigned long iova, unsigned long last,
+		       bool stays);
 int iopt_access_rw(struct io_pagetable *iopt, unsigned long iova, unsigned long last, bool write,
 		   bool direct, void *data);
 

@@ -9,11 +9,13 @@
  *	iommufd_ctx.groups_lock
  *	iommufd_group.lock
  *	iommufd_ioas.mutex
+ *	iommufd_viommu.queues_lock
  *	iommufd_ioas.tables_lock
  *	io_pagetable.domains_rwsem (of several IOAS only under change_lock, by ascending id)
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
  *	iommufd_fault.lock (the layer calls fault handlers with a lock held)
+ *	iommufd_viommu.events_lock, iommufd_veventq.lock (spinlocks)
  *	xa_lock of iommufd_ioas.accesses (spinlock)
  *	xa_lock of iommufd_ctx.objects (spinlock)
  *
@@ -38,7 +40,10 @@
 
 struct file;
 struct device;
+struct iommufd_device;
+struct iommufd_viommu;
 struct wd_user_data;
+struct wd_viommu;
 
 enum iommufd_object_type {
 	IOMMUFD_OBJ_ANY,
@@ -48,6 +53,10 @@ enum iommufd_object_type {
 	IOMMUFD_OBJ_HWPT_NESTED,
 	IOMMUFD_OBJ_FAULT,
 	IOMMUFD_OBJ_ACCESS,
+	IOMMUFD_OBJ_VIOMMU,
+	IOMMUFD_OBJ_VDEVICE,
+	IOMMUFD_OBJ_VEVENTQ,
+	IOMMUFD_OBJ_HW_QUEUE,
 	IOMMUFD_OBJ_HOOK,
 	IOMMUFD_OBJ_TYPES,
 };
@@ -157,6 +166,7 @@ bool iommufd_hold_object(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_put_object(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 int iommufd_object_destroy(struct iommufd_ctx *ictx, u32 id);
 void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_object_bury(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_put_last_user(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_destroy_all(struct iommufd_ctx *ictx);
 
@@ -304,13 +314,68 @@ struct iommufd_hwpt_paging {
  * struct iommufd_hwpt_nested - I/O page table that user space writes
  * @common: first member
  * @parent: page table that translates the addresses in this one, held
+ * @viommu: its virtual IOMMU, held; or NULL
  * @table: in the IOMMU layer
  */
 struct iommufd_hwpt_nested {
 	struct iommufd_hwpt common;
 	struct iommufd_hwpt_paging *parent;
+	struct iommufd_viommu *viommu;
 	struct wd_pgtable *table;
 };
+
+/**
+ * struct iommufd_viommu - virtual IOMMU
+ * @obj: first member; one user for each virtual device, table, queue and mapping of its region
+ * @ictx: context
+ * @parent: nesting parent, held
+ * @viommu: in the IOMMU layer
+ * @events_lock: for @event_queues. Drivers take it in any context
+ * @event_queues: struct iommufd_veventq
+ * @queues_lock: for @queues; held while the driver starts or stops one
+ * @queues: struct iommufd_hw_queue by number
+ */
+struct iommufd_viommu {
+	struct iommufd_object obj;
+	struct iommufd_ctx *ictx;
+	struct iommufd_hwpt_paging *parent;
+	struct wd_viommu *viommu;
+	spinlock_t events_lock;
+	struct list_head event_queues;
+	struct mutex queues_lock;
+	struct xarray queues;
+};
+
+/**
+ * struct iommufd_vdevice - a device as its virtual machine knows it
+ * @obj: first member
+ * @viommu: virtual IOMMU, held
+ * @idev: the device, which waits for the end of this before it goes
+ * @virt_id: its id in the virtual machine
+ */
+struct iommufd_vdevice {
+	struct iommufd_object obj;
+	struct iommufd_viommu *viommu;
+	struct iommufd_device *idev;
+	unsigned long virt_id;
+};
+
+/* --- viommu.c --- */
+int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd);
+void iommufd_viommu_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd);
+void iommufd_vdevice_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void iommufd_vdevice_leave(struct iommufd_device *idev);
+int iommufd_fops_mmap(struct file *filp, struct vm_area_struct *vma);
+
+/* --- veventq.c --- */
+int iommufd_veventq_alloc_ioctl(struct iommufd_ucmd *ucmd);
+void iommufd_veventq_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+int iommufd_veventq_report(void *data, u32 type, const void *event, size_t length);
+
+/* --- hw_queue.c --- */
+int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd);
+void iommufd_hw_queue_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 
 /* Return: NULL if @hwpt is not nested. */
 static inline struct iommufd_hwpt_nested *iommufd_hwpt_to_nested(struct iommufd_hwpt *hwpt)
@@ -340,7 +405,7 @@ void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 /* --- hwpt_nested.c --- */
 int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data);
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
-			      struct iommufd_object *dev_obj);
+			      struct iommufd_viommu *viommu, struct iommufd_object *dev_obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 
 /* --- dirty.c --- */
@@ -454,6 +519,7 @@ struct iommufd_attach_link {
  * @holds_ctx: it holds @ictx until unbind
  * @dev: held until unbind
  * @igroup: see struct iommufd_group
+ * @vdev: its virtual device, or NULL; under iommufd_group.lock
  * @links: PASID to iommufd_attach_link, under iommufd_group.lock
  */
 struct iommufd_device {
@@ -462,6 +528,7 @@ struct iommufd_device {
 	bool holds_ctx;
 	struct device *dev;
 	struct iommufd_group *igroup;
+	struct iommufd_vdevice *vdev;
 	struct xarray links;
 };
 

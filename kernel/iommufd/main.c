@@ -39,6 +39,10 @@ union iommufd_ucmd_buffer {
 	struct iommu_ioas_unmap unmap;
 	struct iommu_option option;
 	struct iommu_vfio_ioas vfio_ioas;
+	struct iommu_viommu_alloc viommu;
+	struct iommu_vdevice_alloc vdevice;
+	struct iommu_veventq_alloc veventq;
+	struct iommu_hw_queue_alloc hw_queue;
 };
 
 /**
@@ -99,6 +103,14 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 	IOMMUFD_COMMAND(IOMMU_IOAS_UNMAP, iommufd_ioas_unmap, struct iommu_ioas_unmap, length),
 	IOMMUFD_COMMAND(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
 	IOMMUFD_COMMAND(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas, __reserved),
+	IOMMUFD_COMMAND(IOMMU_VIOMMU_ALLOC, iommufd_viommu_alloc_ioctl, struct iommu_viommu_alloc,
+			out_viommu_id),
+	IOMMUFD_COMMAND(IOMMU_VDEVICE_ALLOC, iommufd_vdevice_alloc_ioctl,
+			struct iommu_vdevice_alloc, virt_id),
+	IOMMUFD_COMMAND(IOMMU_VEVENTQ_ALLOC, iommufd_veventq_alloc_ioctl,
+			struct iommu_veventq_alloc, out_veventq_fd),
+	IOMMUFD_COMMAND(IOMMU_HW_QUEUE_ALLOC, iommufd_hw_queue_alloc_ioctl,
+			struct iommu_hw_queue_alloc, length),
 };
 
 static const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_TYPES] = {
@@ -108,6 +120,10 @@ static const struct iommufd_object_ops iommufd_object_ops[IOMMUFD_OBJ_TYPES] = {
 	[IOMMUFD_OBJ_HWPT_NESTED] = {.destroy = iommufd_hwpt_nested_destroy},
 	[IOMMUFD_OBJ_FAULT] = {.destroy = iommufd_fault_destroy},
 	[IOMMUFD_OBJ_ACCESS] = {.destroy = iommufd_access_release},
+	[IOMMUFD_OBJ_VIOMMU] = {.destroy = iommufd_viommu_destroy},
+	[IOMMUFD_OBJ_VDEVICE] = {.destroy = iommufd_vdevice_destroy},
+	[IOMMUFD_OBJ_VEVENTQ] = {.destroy = iommufd_veventq_destroy},
+	[IOMMUFD_OBJ_HW_QUEUE] = {.destroy = iommufd_hw_queue_destroy},
 	[IOMMUFD_OBJ_HOOK] = {.destroy = iommufd_hook_destroy},
 };
 
@@ -191,6 +207,7 @@ static const struct file_operations iommufd_fops = {
 	.open = iommufd_fops_open,
 	.release = iommufd_fops_release,
 	.unlocked_ioctl = iommufd_fops_ioctl,
+	.mmap = iommufd_fops_mmap,
 };
 
 /**

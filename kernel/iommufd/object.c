@@ -199,6 +199,20 @@ void iommufd_object_remove(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 }
 
 /*
+ * As iommufd_object_remove(), for an object that the caller holds and that has no other user. Its id
+ * stays taken as long as the context lives (IOMMUFD-VIOMMU-2).
+ */
+void iommufd_object_bury(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	/* With NULL there the id stays reserved, as before iommufd_object_finalize(). */
+	WARN_ON(xa_store(&ictx->objects, obj->id, NULL, GFP_KERNEL) != obj);
+	iommufd_put_object(ictx, obj);
+	if (!refcount_dec_and_test(&obj->wait_cnt))
+		wait_event(ictx->destroy_wait, !iommufd_count(&obj->wait_cnt));
+	iommufd_object_free(ictx, obj);
+}
+
+/*
  * IOMMUFD-OBJ-3: the file is closed, so there is no other caller. Each round destroys the objects
  * that no other object uses; that frees the objects which they used for the next round.
  */
@@ -219,6 +233,8 @@ void iommufd_destroy_all(struct iommufd_ctx *ictx)
 			cond_resched();
 		}
 	} while (progress);
-	WARN_ON(!xa_empty(&ictx->objects));
+	/* Ids of buried objects are still reserved. */
+	id = 0;
+	WARN_ON(xa_find(&ictx->objects, &id, ULONG_MAX, XA_PRESENT));
 	xa_destroy(&ictx->objects);
 }

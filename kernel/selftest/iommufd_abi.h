@@ -60,6 +60,11 @@ enum {
 #define IOMMU_HW_INFO_SELFTEST_REGVAL 0xdeadbeef
 #define IOMMU_HWPT_DATA_SELFTEST 0xdead
 #define IOMMU_HWPT_INVALIDATE_DATA_SELFTEST 0xdeadbeef
+#define IOMMU_VIOMMU_TYPE_SELFTEST 0xdeadbeef
+#define IOMMU_VIOMMU_INVALIDATE_DATA_SELFTEST 0xdeadbeef
+#define IOMMU_VEVENTQ_TYPE_SELFTEST 0xbeefbeef
+#define IOMMU_HW_QUEUE_TYPE_SELFTEST 0xdeadbeef
+#define IOMMU_TEST_HW_QUEUE_MAX 2
 #define IOMMU_TEST_INVALIDATE_ALL (1 << 0)
 
 /* struct iommu_hwpt_selftest.pagetable_type */
@@ -79,6 +84,23 @@ struct iommu_hwpt_selftest {
 struct iommu_hwpt_invalidate_selftest {
 	__u32 flags;
 	__u32 iotlb_id;
+};
+
+struct iommu_viommu_selftest {
+	__u32 in_data;
+	__u32 out_data;
+	__aligned_u64 out_mmap_offset;
+	__aligned_u64 out_mmap_length;
+};
+
+struct iommu_viommu_invalidate_selftest {
+	__u32 flags;
+	__u32 vdev_id;
+	__u32 cache_id;
+};
+
+struct iommu_viommu_event_selftest {
+	__u32 virt_id;
 };
 
 struct iommu_test_cmd {
@@ -160,6 +182,9 @@ struct iommu_test_cmd {
 			__u32 id;
 			__u32 cache;
 		} check_dev_cache;
+		struct {
+			__u32 dev_id;
+		} trigger_vevent;
 		/* PASID_ATTACH, PASID_REPLACE, PASID_DETACH, PASID_CHECK_HWPT */
 		struct {
 			__u32 pasid;

@@ -22,6 +22,7 @@ static void wd_test_device_release(struct device *dev)
 	xa_destroy(&device->pasids);
 	xa_destroy(&device->domains);
 	xa_destroy(&device->tables);
+	mutex_destroy(&device->event_lock);
 	mutex_destroy(&device->lock);
 	kfree(device);
 }
@@ -51,6 +52,7 @@ static struct wd_test_device *wd_test_device_create(struct iommufd_ctx *ictx, u3
 	device->ictx = ictx;
 	device->flags = flags;
 	mutex_init(&device->lock);
+	mutex_init(&device->event_lock);
 	xa_init(&device->pasids);
 	xa_init(&device->domains);
 	xa_init(&device->tables);

@@ -93,12 +93,40 @@ static void wd_test_remove_dev_pasid(struct iommu_domain *domain, struct device 
 		device->fail_reserved = false;
 }
 
+/* A table of a virtual IOMMU is only for devices that have an id there. */
+static int wd_test_check_table(struct wd_pgtable *table, struct device *dev, unsigned long *virt_id)
+{
+	struct wd_viommu *viommu = wd_test_table_viommu(table);
+
+	*virt_id = 0;
+	return viommu && !wd_viommu_find_id(viommu, dev, virt_id) ? -ENOENT : 0;
+}
+
+/* What is attached at the requester id decides where events go. */
+static void wd_test_set_viommu(struct wd_test_device *device, ioasid_t pasid,
+			       struct wd_pgtable *table, unsigned long virt_id)
+{
+	if (pasid != IOMMU_NO_PASID)
+		return;
+	mutex_lock(&device->event_lock);
+	device->viommu = table ? wd_test_table_viommu(table) : NULL;
+	device->virt_id = virt_id;
+	mutex_unlock(&device->event_lock);
+}
+
 static int wd_test_bind(struct wd_pgtable *table, struct device *dev, ioasid_t pasid)
 {
 	struct wd_test_device *device = wd_test_device_of(dev);
+	unsigned long virt_id;
 	int rc = wd_test_check_pasid(device, pasid);
 
-	return rc ?: xa_err(xa_store(&device->tables, pasid, table, GFP_KERNEL));
+	if (!rc)
+		rc = wd_test_check_table(table, dev, &virt_id);
+	if (!rc)
+		rc = xa_err(xa_store(&device->tables, pasid, table, GFP_KERNEL));
+	if (!rc)
+		wd_test_set_viommu(device, pasid, table, virt_id);
+	return rc;
 }
 
 static void wd_test_unbind(struct wd_pgtable *table, struct device *dev, ioasid_t pasid)
@@ -106,6 +134,7 @@ static void wd_test_unbind(struct wd_pgtable *table, struct device *dev, ioasid_
 	struct wd_test_device *device = wd_test_device_of(dev);
 
 	WARN_ON(xa_erase(&device->tables, pasid) != table);
+	wd_test_set_viommu(device, pasid, NULL, 0);
 	if (pasid == IOMMU_TEST_PASID_RESERVED)
 		device->fail_reserved = false;
 }
@@ -116,6 +145,7 @@ struct wd_new_entry {
 	ioasid_t pasid;
 	struct iommu_domain *domain;
 	struct wd_pgtable *table;
+	unsigned long virt_id;
 };
 
 static struct xarray *wd_test_place(struct wd_new_entry *entry)
@@ -129,10 +159,13 @@ static struct wd_new_entry *wd_test_replace_prepare(struct iommu_domain *domain,
 {
 	struct wd_test_device *device = wd_test_device_of(dev);
 	struct wd_new_entry *entry;
+	unsigned long virt_id = 0;
 	int rc = wd_test_check_pasid(device, pasid);
 
 	if (!rc && pasid == IOMMU_NO_PASID && !wd_test_domain_suits(domain, device))
 		rc = -EINVAL;
+	if (!rc && table)
+		rc = wd_test_check_table(table, dev, &virt_id);
 	if (rc)
 		return ERR_PTR(rc);
 	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
@@ -142,6 +175,7 @@ static struct wd_new_entry *wd_test_replace_prepare(struct iommu_domain *domain,
 	entry->pasid = pasid;
 	entry->domain = domain;
 	entry->table = table;
+	entry->virt_id = virt_id;
 	rc = xa_reserve(wd_test_place(entry), pasid, GFP_KERNEL);
 	if (rc) {
 		kfree(entry);
@@ -167,6 +201,7 @@ static bool wd_test_replace_commit(struct device *dev, struct wd_new_entry *entr
 	xa_store(wd_test_place(entry), entry->pasid,
 		 entry->table ? (void *)entry->table : (void *)entry->domain, 0);
 	xa_erase(entry->table ? &device->domains : &device->tables, entry->pasid);
+	wd_test_set_viommu(device, entry->pasid, entry->table, entry->virt_id);
 	kfree(entry);
 	return true;
 }
@@ -251,6 +286,14 @@ static const struct wd_iommu_ops wd_test_ops = {
 	.faults_disable = wd_test_faults_disable,
 	.faults_sync = wd_test_faults_sync,
 	.page_response = wd_test_page_response,
+	.viommu_type = IOMMU_VIOMMU_TYPE_SELFTEST,
+	.viommu_alloc = wd_test_viommu_alloc,
+	.viommu_free = wd_test_viommu_free,
+	.viommu_table_alloc = wd_test_viommu_table_alloc,
+	.viommu_invalidate = wd_test_viommu_invalidate,
+	.viommu_queue_type = IOMMU_HW_QUEUE_TYPE_SELFTEST,
+	.viommu_queue_add = wd_test_queue_add,
+	.viommu_queue_remove = wd_test_queue_remove,
 };
 
 static const struct attribute_group *wd_test_groups[] = {

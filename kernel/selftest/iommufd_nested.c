@@ -9,6 +9,7 @@
 
 struct wd_test_table {
 	struct wd_pgtable table;
+	struct wd_viommu *viommu;
 	u32 iotlb[IOMMU_TEST_IOTLB_SLOTS];
 };
 
@@ -17,8 +18,13 @@ static struct wd_test_table *wd_test_table_of(struct wd_pgtable *table)
 	return container_of(table, struct wd_test_table, table);
 }
 
-struct wd_pgtable *wd_test_table_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
-				       const struct wd_user_data *data)
+struct wd_viommu *wd_test_table_viommu(struct wd_pgtable *table)
+{
+	return wd_test_table_of(table)->viommu;
+}
+
+struct wd_pgtable *wd_test_viommu_table_alloc(struct wd_viommu *viommu, u32 flags,
+					      const struct wd_user_data *data)
 {
 	const struct iommu_hwpt_selftest *selftest = (const struct iommu_hwpt_selftest *)data->data;
 	struct wd_test_table *mock;
@@ -31,9 +37,16 @@ struct wd_pgtable *wd_test_table_alloc(struct device *dev, struct iommu_domain *
 	mock = kzalloc(sizeof(*mock), GFP_KERNEL_ACCOUNT);
 	if (!mock)
 		return ERR_PTR(-ENOMEM);
+	mock->viommu = viommu;
 	for (i = 0; i < IOMMU_TEST_IOTLB_SLOTS; i++)
 		mock->iotlb[i] = selftest->iotlb;
 	return &mock->table;
+}
+
+struct wd_pgtable *wd_test_table_alloc(struct device *dev, struct iommu_domain *parent, u32 flags,
+				       const struct wd_user_data *data)
+{
+	return wd_test_viommu_table_alloc(NULL, flags, data);
 }
 
 void wd_test_table_free(struct wd_pgtable *table)

@@ -214,6 +214,8 @@ static int wd_test_execute(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd,
 		return wd_test_trigger_iopf(ictx, cmd);
 	case IOMMU_TEST_OP_DEV_CHECK_CACHE:
 		return wd_test_check_cache(ictx, cmd);
+	case IOMMU_TEST_OP_TRIGGER_VEVENT:
+		return wd_test_trigger_vevent(ictx, cmd);
 	case IOMMU_TEST_OP_PASID_DETACH:
 	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
 		return wd_test_pasid(ictx, cmd);

@@ -9,6 +9,7 @@
 #include <linux/xarray.h>
 
 #include "iommu_pasid.h"
+#include "iommu_viommu.h"
 #include "iommufd_abi.h"
 
 struct iommufd_ctx;
@@ -28,6 +29,9 @@ struct iopt_hold;
  * @fail_reserved: the next attachment at IOMMU_TEST_PASID_RESERVED fails
  * @faults: it may send page requests
  * @cache: slots that DEV_CHECK_CACHE looks at
+ * @viommu: virtual IOMMU whose table is attached at the requester id, or NULL; under @event_lock
+ * @virt_id: id of the device there when the table was attached
+ * @event_lock: for those two
  */
 struct wd_test_device {
 	struct platform_device pdev;
@@ -41,6 +45,9 @@ struct wd_test_device {
 	bool fail_reserved;
 	bool faults;
 	u32 cache[IOMMU_TEST_CACHE_SLOTS];
+	struct wd_viommu *viommu;
+	unsigned long virt_id;
+	struct mutex event_lock;
 };
 
 /* --- iommufd_iommu.c --- */
@@ -65,6 +72,10 @@ struct wd_pgtable *wd_test_table_alloc(struct device *dev, struct iommu_domain *
 void wd_test_table_free(struct wd_pgtable *table);
 int wd_test_table_invalidate(struct wd_pgtable *table, u32 type, const void *entries, u32 entry_len,
 			     u32 count, u32 *done);
+struct wd_pgtable *wd_test_viommu_table_alloc(struct wd_viommu *viommu, u32 flags,
+					      const struct wd_user_data *data);
+/* The virtual IOMMU of a table, or NULL. */
+struct wd_viommu *wd_test_table_viommu(struct wd_pgtable *table);
 int wd_test_check_iotlb(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
 
 /* --- iommufd_device.c --- */
@@ -75,6 +86,16 @@ int wd_test_mock_replace(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd);
 int wd_test_pasid(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd);
 int wd_test_trigger_iopf(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
 int wd_test_check_cache(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
+
+/* --- iommufd_viommu.c --- */
+struct wd_viommu *wd_test_viommu_alloc(struct device *dev, struct iommu_domain *parent,
+				       u64 region_offset, struct wd_user_data *user);
+void wd_test_viommu_free(struct wd_viommu *viommu);
+int wd_test_viommu_invalidate(struct wd_viommu *viommu, u32 type, const void *entries,
+			      u32 entry_len, u32 count, u32 *done);
+int wd_test_queue_add(struct wd_viommu *viommu, u32 index, phys_addr_t base, size_t length);
+void wd_test_queue_remove(struct wd_viommu *viommu, u32 index);
+int wd_test_trigger_vevent(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
 
 /* --- iommufd_access.c --- */
 int wd_test_access_create(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd, int *fd,

@@ -12,7 +12,7 @@ SUFFIXES = (".c", ".h", ".cpp")
 # Headers of each part that others may include, by the beginning of the name in #include.
 PUBLIC = {
     "include/uapi": ("linux/iommufd.h", "linux/vfio_cdev.h", "misc/uacce/"),
-    "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommufd.h", "iommufd_hook.h", "qm.h",
+    "kernel/include": ("iommu_pasid.h", "iommu_master.h", "iommu_sva.h", "iommu_viommu.h", "iommufd.h", "iommufd_hook.h", "qm.h",
                        "vfio_verbs.h", "compat.h", "wd_budget.h", "wd_debug.h"),
     "lib/base": ("base/",),
     "lib/machine": ("machine/",),

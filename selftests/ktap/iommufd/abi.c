@@ -110,7 +110,7 @@ static const struct ktap_case cases[] = {
 	{"structures that are too short or have an unknown tail", sizes},
 	{"a tail of zeros changes nothing", zero_tail_changes_nothing},
 	{"the answer stays inside the structure", answer_stays_inside},
-	{"layout of what is not implemented yet", layout},
+	{"layout of what the other programs do not use", layout},
 };
 
 int main(void)

@@ -127,6 +127,10 @@ constexpr Command kCommands[] = {
 	{IOMMU_HWPT_SET_DIRTY_TRACKING, 16, 16},
 	{IOMMU_HWPT_GET_DIRTY_BITMAP, 48, 48},
 	{IOMMU_GET_HW_INFO, 40, 32},
+	{IOMMU_VIOMMU_ALLOC, 40, 24},
+	{IOMMU_VDEVICE_ALLOC, 24, 24},
+	{IOMMU_VEVENTQ_ALLOC, 32, 28},
+	{IOMMU_HW_QUEUE_ALLOC, 40, 40},
 };
 
 class AbiTest : public KernelTest
@@ -160,14 +164,46 @@ TEST_F(AbiTest, NumbersThatAreNotCommands)
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0xc0083b80, wide));
 }
 
-/* IOMMUFD-CALL-2 */
-TEST_F(AbiTest, CommandsThatAreNotImplementedAreReadAndRefused)
+/* IOMMUFD-VIOMMU-1, IOMMUFD-VIOMMU-2, IOMMUFD-EVENT-1, IOMMUFD-QUEUE-1: errors before any object. */
+TEST_F(AbiTest, CommandsOfVirtualIommus)
 {
-	for (const unsigned nr : {0x90, 0x91, 0x93, 0x94}) {
-		uint32_t size = 48;
-		EXPECT_EQ(-EFAULT, iommufd_.ioctl(0x3b00 | nr, nullptr)) << nr;
-		EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b00 | nr, &size)) << nr;
-	}
+	iommu_viommu_alloc viommu = {};
+	iommu_vdevice_alloc vdevice = {};
+	iommu_veventq_alloc events = {};
+	iommu_hw_queue_alloc queue = {};
+
+	viommu.size = sizeof(viommu);
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_VIOMMU_ALLOC, &viommu)) << "type 0";
+	viommu.type = IOMMU_VIOMMU_TYPE_ARM_SMMUV3;
+	viommu.flags = 1;
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_VIOMMU_ALLOC, &viommu));
+	viommu.flags = 0;
+	EXPECT_EQ(-ENOENT, iommufd_.ioctl(IOMMU_VIOMMU_ALLOC, &viommu)) << "no device";
+	MockDevice device(0);
+	ASSERT_EQ(0, device.bind(iommufd_));
+	viommu.dev_id = device.id();
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_VIOMMU_ALLOC, &viommu)) << "its IOMMU has none";
+	vdevice.size = sizeof(vdevice);
+	vdevice.viommu_id = device.id();
+	EXPECT_EQ(-ENOENT, iommufd_.ioctl(IOMMU_VDEVICE_ALLOC, &vdevice));
+	events.size = sizeof(events);
+	events.veventq_depth = 1;
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_VEVENTQ_ALLOC, &events)) << "type 0";
+	events.type = IOMMU_VEVENTQ_TYPE_ARM_SMMUV3;
+	EXPECT_EQ(-ENOENT, iommufd_.ioctl(IOMMU_VEVENTQ_ALLOC, &events));
+	events.veventq_depth = 0;
+	EXPECT_EQ(-EINVAL, iommufd_.ioctl(IOMMU_VEVENTQ_ALLOC, &events));
+	events.__reserved = 1;
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_VEVENTQ_ALLOC, &events));
+	queue.size = sizeof(queue);
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_.ioctl(IOMMU_HW_QUEUE_ALLOC, &queue)) << "type 0";
+	queue.type = IOMMU_HW_QUEUE_TYPE_TEGRA241_CMDQV;
+	EXPECT_EQ(-EINVAL, iommufd_.ioctl(IOMMU_HW_QUEUE_ALLOC, &queue)) << "length 0";
+	queue.length = 4096;
+	queue.nesting_parent_iova = ~uint64_t{0};
+	EXPECT_EQ(-EOVERFLOW, iommufd_.ioctl(IOMMU_HW_QUEUE_ALLOC, &queue));
+	queue.nesting_parent_iova = 0;
+	EXPECT_EQ(-ENOENT, iommufd_.ioctl(IOMMU_HW_QUEUE_ALLOC, &queue));
 }
 
 /* IOMMUFD-CALL-2 */
