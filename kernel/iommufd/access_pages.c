@@ -49,7 +49,8 @@ static int iopt_check_part(const struct iopt_area *area, bool write)
 		return -EINVAL;
 	if (!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
 		return -EPERM;
-	if (area->visitors == U8_MAX)
+	/* Each visitor may become a pin. */
+	if (area->visitors == U8_MAX || area->pins >= U32_MAX - U8_MAX)
 		return -EBUSY;
 	return 0;
 }
@@ -124,9 +125,7 @@ static int iopt_pin_part(struct io_pagetable *iopt, unsigned long iova, unsigned
 	last_index = iopt_part_last_index(&part, iova);
 	if (offset_in_page(part.byte) || offset_in_page(part.last - iova + 1))
 		rc = -EINVAL;
-	else if (part.area->pins == U32_MAX)
-		rc = -EBUSY;
-	if (!rc)
+	else
 		rc = iopt_pages_pin(part.area->pages, first_index, last_index);
 	if (!rc)
 		*pages = iopt_list_pages(part.area->pages, first_index, last_index, *pages);
@@ -174,8 +173,9 @@ int iopt_access_pin(struct io_pagetable *iopt, unsigned long iova, unsigned long
 static unsigned long iopt_unpin_part(struct io_pagetable *iopt, unsigned long iova,
 				     unsigned long last, bool stays)
 {
-	struct iopt_part part = {};
 	struct interval_tree_node *node;
+	struct iopt_part part = {};
+	bool there = false;
 
 	mutex_lock(&iopt->iova_lock);
 	node = interval_tree_iter_first(&iopt->areas, iova, iova);
@@ -183,10 +183,11 @@ static unsigned long iopt_unpin_part(struct io_pagetable *iopt, unsigned long io
 		part.area = container_of(node, struct iopt_area, node);
 		part.byte = part.area->start_byte + (iova - node->start);
 		part.last = min(last, node->last);
+		there = stays ? part.area->visitors : part.area->pins;
 	}
 	mutex_unlock(&iopt->iova_lock);
 	/* The pins of the range keep the area there. */
-	if (WARN_ON(!node || !(stays ? part.area->visitors : part.area->pins)))
+	if (WARN_ON(!there))
 		return 0;
 	iopt_part_unpin(part.area->pages, iopt_part_first_index(&part),
 			iopt_part_last_index(&part, iova));

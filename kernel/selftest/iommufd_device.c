@@ -279,7 +279,7 @@ int wd_test_check_cache(struct iommufd_ctx *ictx, const struct iommu_test_cmd *c
 		return PTR_ERR(obj);
 	device = wd_test_device_of(dev);
 	if (device && cmd->check_dev_cache.id < IOMMU_TEST_CACHE_SLOTS &&
-	    device->cache[cmd->check_dev_cache.id] == cmd->check_dev_cache.cache)
+	    READ_ONCE(device->cache[cmd->check_dev_cache.id]) == cmd->check_dev_cache.cache)
 		rc = 0;
 	iommufd_hook_put(ictx, obj);
 	return rc;

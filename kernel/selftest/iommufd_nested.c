@@ -57,14 +57,15 @@ void wd_test_table_free(struct wd_pgtable *table)
 static int wd_test_invalidate(struct wd_test_table *mock,
 			      const struct iommu_hwpt_invalidate_selftest *entry)
 {
+	unsigned int i;
+
 	if (entry->flags & ~IOMMU_TEST_INVALIDATE_ALL)
 		return -EOPNOTSUPP;
 	if (entry->iotlb_id >= IOMMU_TEST_IOTLB_SLOTS)
 		return -EINVAL;
-	if (entry->flags & IOMMU_TEST_INVALIDATE_ALL)
-		memset(mock->iotlb, 0, sizeof(mock->iotlb));
-	else
-		mock->iotlb[entry->iotlb_id] = 0;
+	for (i = 0; i < IOMMU_TEST_IOTLB_SLOTS; i++)
+		if (i == entry->iotlb_id || entry->flags & IOMMU_TEST_INVALIDATE_ALL)
+			WRITE_ONCE(mock->iotlb[i], 0);
 	return 0;
 }
 
@@ -96,7 +97,8 @@ int wd_test_check_iotlb(struct iommufd_ctx *ictx, const struct iommu_test_cmd *c
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	if (cmd->check_iotlb.id >= IOMMU_TEST_IOTLB_SLOTS ||
-	    wd_test_table_of(table)->iotlb[cmd->check_iotlb.id] != cmd->check_iotlb.iotlb)
+	    READ_ONCE(wd_test_table_of(table)->iotlb[cmd->check_iotlb.id]) !=
+		    cmd->check_iotlb.iotlb)
 		rc = -EINVAL;
 	iommufd_hook_put(ictx, obj);
 	return rc;

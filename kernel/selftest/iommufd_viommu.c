@@ -85,6 +85,7 @@ static int wd_test_invalidate_entry(struct wd_viommu *viommu,
 {
 	struct wd_test_device *device;
 	struct device *dev;
+	unsigned int i;
 
 	if (entry->flags & ~IOMMU_TEST_INVALIDATE_ALL)
 		return -EOPNOTSUPP;
@@ -94,10 +95,9 @@ static int wd_test_invalidate_entry(struct wd_viommu *viommu,
 	if (!dev)
 		return -EINVAL;
 	device = wd_test_device_of(dev);
-	if (entry->flags & IOMMU_TEST_INVALIDATE_ALL)
-		memset(device->cache, 0, sizeof(device->cache));
-	else
-		WRITE_ONCE(device->cache[entry->cache_id], 0);
+	for (i = 0; i < IOMMU_TEST_CACHE_SLOTS; i++)
+		if (i == entry->cache_id || entry->flags & IOMMU_TEST_INVALIDATE_ALL)
+			WRITE_ONCE(device->cache[i], 0);
 	return 0;
 }
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Programs of Linux's own tests, compiled unmodified from Debian's package with the kernel's sources.
+
+Debian 12 has no linux-source-7.2, so it comes from trixie-backports, by an apt of its own, which checks
+signatures as always. Only the folders that the tests need are unpacked. Nothing of it is in the repository.
+"""
+
+import os
+import shutil
+import subprocess
+
+from vm import cache, qemu  # pylint: disable=import-error
+
+PACKAGE = "linux-source-7.2"
+# Of the archive; the package has the sources as one compressed archive.
+FOLDERS = ("tools/testing/selftests/iommu", "tools/testing/selftests/kselftest.h",
+           "tools/testing/selftests/kselftest_harness.h", "tools/testing/selftests/kselftest",
+           "drivers/iommu/iommufd/iommufd_test.h", "include/uapi/linux/iommufd.h")
+TIMEOUT_S = 1800
+
+
+def run(argv, **options):
+    """Runs a command. What it printed is in the error if it fails."""
+    result = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options)
+    if result.returncode:
+        raise cache.VmError(f"{' '.join(map(str, argv))}:\n{result.stdout[-1000:]}{result.stderr[-2000:]}")
+
+
+def apt(state):
+    """An apt-get that sees only trixie-backports, with its state in the folder @state."""
+    for name in ("lists/partial", "cache/archives/partial"):
+        (state / name).mkdir(parents=True, exist_ok=True)
+    sources = state / "sources.list"
+    sources.write_text(f"deb {qemu.debian_mirror()} trixie-backports main\n", encoding="ascii")
+    return ["apt-get", "-q", "-o", f"Dir::Etc::sourcelist={sources}", "-o", "Dir::Etc::sourceparts=/dev/null",
+            "-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state / 'cache'}"]
+
+
+def unpack(partial):
+    """Downloads the package and unpacks the folders that the tests need."""
+    state = partial / "apt"
+    command = apt(state)
+    run([*command, "update"])
+    # The user of apt may not write to this folder; root downloads.
+    run([*command, "-o", "APT::Sandbox::User=root", "download", PACKAGE], cwd=partial)
+    (package,) = partial.glob("*.deb")
+    run(["dpkg-deb", "--extract", package, partial / "package"])
+    (archive,) = (partial / "package/usr/src").glob("*.tar.xz")
+    run(["tar", "-xf", archive, "-C", partial, "--strip-components=1", *(f"{PACKAGE}/{name}" for name in FOLDERS)])
+    shutil.rmtree(partial / "package")
+    shutil.rmtree(state)
+    package.unlink()
+
+
+def tree(build):
+    """The folder with the sources."""
+    return cache.made_once(cache.shared(build) / PACKAGE, unpack)
+
+
+def programs(build, target):
+    """Compiles the tests of /dev/iommu to the folder @target, without libraries that the guest may lack."""
+    top = tree(build)
+    folder = top / "tools/testing/selftests/iommu"
+    target.mkdir(parents=True, exist_ok=True)
+    for name in ("iommufd", "iommufd_fail_nth"):
+        # As their Makefile does.
+        run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE=", "-O2", "-static", "-w", f"-I{folder.parent}",
+             f"-I{top / 'include/uapi'}", "-o", target / name, folder / f"{name}.c", "-lcap"])
+    return target

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Linux 7.2's own tests of /dev/iommu on our /dev/iommu, with the module of tests.
+
+Documentation/contributing/strangers.rst has the table of what fails and why. A case that fails without being there
+fails this test, and so does one that is there and passes.
+"""
+
+import os
+import re
+
+import pytest
+import source
+
+from vm import kernel, machine  # pylint: disable=import-error
+
+CASES = 246
+CHAINS = 8
+# Case without its variant: why it fails.
+KNOWN = {
+    "iommufd_ioas.dmabuf_simple": "no dma-buf",
+    "iommufd_ioas.dmabuf_revoke": "no dma-buf",
+}
+# What upstream's program itself skips.
+SKIPPED = re.compile(r"iommufd_viommu\.no_viommu\.")
+LOAD = "modprobe wd_iommu && modprobe iommufd && modprobe wd_iommufd_test"
+TIMEOUT_S = 3000
+
+
+def without_variant(case):
+    parts = case.split(".")
+    return f"{parts[0]}.{parts[-1]}"
+
+
+def results(output):
+    """Cases by what became of them: "ok", "not ok" or "skip"."""
+    found = {}
+    for line in output.splitlines():
+        match = re.match(r"(ok|not ok) \d+ (\S+)(.*)", line)
+        if match:
+            found[match[2]] = "skip" if "# SKIP" in match[3] else match[1]
+    return found
+
+
+def start(build, tmp_path, **options):
+    config = machine.default_config(build)
+    config.machine = None  # Linux 6.1 has one IOMMU driver at a time
+    config.share = (str(source.programs(build, tmp_path)),)
+    for name, value in options.items():
+        setattr(config, name, value)
+    return machine.Machine(config)
+
+
+def test_every_case_passes(build, tmp_path):
+    with start(build, tmp_path) as guest:
+        guest.sh(f"{LOAD} && echo 64 >/proc/sys/vm/nr_hugepages")
+        run = guest.run([str(tmp_path / "iommufd")], timeout=TIMEOUT_S)
+        problems = guest.power_off()
+    found = results(run.stdout)
+    print(run.stderr)
+    assert len(found) == CASES
+    failed = {case for case, result in found.items() if result == "not ok"}
+    assert {case for case in failed if without_variant(case) not in KNOWN} == set()
+    assert {without_variant(case) for case in failed} == set(KNOWN), "a known failure has gone"
+    assert [case for case, result in found.items() if result == "skip" and not SKIPPED.match(case)] == []
+    assert not problems
+
+
+@pytest.mark.skipif(not os.environ.get("WD_VM_KERNEL"), reason="needs fault injection: WD_VM_KERNEL names a debug kernel")
+def test_every_chain_of_failures(build, tmp_path):
+    with start(build, tmp_path) as guest:
+        guest.sh(f"{LOAD}; mount -t debugfs none /sys/kernel/debug 2>/dev/null; echo 64 >/proc/sys/vm/nr_hugepages")
+        run = guest.run([str(tmp_path / "iommufd_fail_nth")], timeout=TIMEOUT_S)
+        problems = guest.power_off()
+    found = results(run.stdout)
+    print(run.stderr)
+    assert len(found) == CHAINS
+    assert [case for case, result in found.items() if result != "ok"] == []
+    assert not problems
+
+
+def test_results_are_read():
+    text = "TAP version 13\nok 1 a.v.b\nnot ok 2 a.w.b\nok 3 a.x.b # SKIP reason\n# not ok 4 c\n"
+    assert results(text) == {"a.v.b": "ok", "a.w.b": "not ok", "a.x.b": "skip"}
+    assert without_variant("a.v.b") == "a.b" and without_variant("a.b") == "a.b"
+    assert kernel.OUR_MODULES[-1].endswith("wd_iommufd_test.ko")
