@@ -6,18 +6,32 @@
  */
 #include <linux/interval_tree.h>
 #include <linux/iommufd.h>
+#include <linux/list.h>
 #include <linux/module.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "iommufd_test.h"
 
 /* Sizes of the default type: 2 KiB to 64 GiB. */
 #define WD_TEST_PAGE_SIZES GENMASK(36, 11)
 
+/* A page that was written, or a place for one. */
 struct wd_test_entry {
-	struct interval_tree_node node;
+	union {
+		struct interval_tree_node node;
+		struct list_head free;
+	};
 	phys_addr_t phys;
+};
+
+/* Entries are allocated by the page, as in page tables of hardware. */
+#define WD_TEST_CHUNK 63
+
+struct wd_test_chunk {
+	struct list_head item;
+	struct wd_test_entry entries[WD_TEST_CHUNK];
 };
 
 /**
@@ -26,6 +40,8 @@ struct wd_test_entry {
  * @tracks: made for dirty tracking
  * @lock: for the rest
  * @entries: wd_test_entry.node
+ * @chunks: struct wd_test_chunk, which stay until the end
+ * @free: wd_test_entry.free
  * @dirty: numbers of the dirty pages
  */
 struct wd_test_domain {
@@ -33,6 +49,8 @@ struct wd_test_domain {
 	bool tracks;
 	spinlock_t lock;
 	struct rb_root_cached entries;
+	struct list_head chunks;
+	struct list_head free;
 	struct xarray dirty;
 };
 
@@ -49,13 +67,45 @@ static struct wd_test_entry *wd_test_entry_at(struct wd_test_domain *mock, unsig
 	return node ? container_of(node, struct wd_test_entry, node) : NULL;
 }
 
+/* Take a free entry. Return: NULL without memory */
+static struct wd_test_entry *wd_test_entry_alloc(struct wd_test_domain *mock, gfp_t gfp)
+{
+	struct wd_test_entry *entry;
+	struct wd_test_chunk *chunk;
+	unsigned int i;
+
+	spin_lock(&mock->lock);
+	entry = list_first_entry_or_null(&mock->free, struct wd_test_entry, free);
+	if (entry)
+		list_del(&entry->free);
+	spin_unlock(&mock->lock);
+	if (entry)
+		return entry;
+	chunk = kmalloc(sizeof(*chunk), gfp);
+	if (!chunk)
+		return NULL;
+	spin_lock(&mock->lock);
+	list_add(&chunk->item, &mock->chunks);
+	for (i = 1; i < WD_TEST_CHUNK; i++)
+		list_add(&chunk->entries[i].free, &mock->free);
+	spin_unlock(&mock->lock);
+	return &chunk->entries[0];
+}
+
+static void wd_test_entry_free(struct wd_test_domain *mock, struct wd_test_entry *entry)
+{
+	spin_lock(&mock->lock);
+	list_add(&entry->free, &mock->free);
+	spin_unlock(&mock->lock);
+}
+
 static int wd_test_map_pages(struct iommu_domain *domain, unsigned long iova, phys_addr_t paddr,
 			     size_t pgsize, size_t pgcount, int prot, gfp_t gfp, size_t *mapped)
 {
 	struct wd_test_domain *mock = wd_test_domain_of(domain);
 
 	while (pgcount--) {
-		struct wd_test_entry *entry = kmalloc(sizeof(*entry), gfp);
+		struct wd_test_entry *entry = wd_test_entry_alloc(mock, gfp);
 		bool taken;
 
 		if (!entry)
@@ -69,7 +119,7 @@ static int wd_test_map_pages(struct iommu_domain *domain, unsigned long iova, ph
 			interval_tree_insert(&entry->node, &mock->entries);
 		spin_unlock(&mock->lock);
 		if (WARN_ON(taken)) {
-			kfree(entry);
+			wd_test_entry_free(mock, entry);
 			return -EADDRINUSE;
 		}
 		iova += pgsize;
@@ -108,7 +158,7 @@ static size_t wd_test_unmap_pages(struct iommu_domain *domain, unsigned long iov
 			break;
 		wd_test_clean(mock, entry->node.start, entry->node.last);
 		done += entry->node.last - entry->node.start + 1;
-		kfree(entry);
+		wd_test_entry_free(mock, entry);
 	}
 	return done;
 }
@@ -186,12 +236,15 @@ int wd_test_read_dirty(struct iommu_domain *domain, const struct wd_dirty_read *
 static void wd_test_domain_free(struct iommu_domain *domain)
 {
 	struct wd_test_domain *mock = wd_test_domain_of(domain);
+	struct wd_test_chunk *chunk, *next;
 
 	WARN_ON(!RB_EMPTY_ROOT(&mock->entries.rb_root));
 	WARN_ON(!xa_empty(&mock->dirty));
 	if (!wd_iommu_domain_released(domain))
 		return;
 	xa_destroy(&mock->dirty);
+	list_for_each_entry_safe (chunk, next, &mock->chunks, item)
+		kfree(chunk);
 	kfree(mock);
 }
 
@@ -236,30 +289,44 @@ const struct iommu_domain_ops wd_test_paging_ops = {
 	.free = wd_test_domain_free,
 };
 
-static void wd_test_static_free(struct iommu_domain *domain)
-{
-	if (wd_iommu_domain_released(domain))
-		kfree(domain);
-}
+/*
+ * These exist as long as the module: if the core cannot allocate a default domain for a device, it
+ * warns when it wants to go back to that domain (Linux 6.1).
+ */
+static void wd_test_static_free(struct iommu_domain *domain) {}
 
 static const struct iommu_domain_ops wd_test_static_ops = {
 	.attach_dev = wd_test_attach_dev,
 	.free = wd_test_static_free,
 };
 
-static struct iommu_domain *wd_test_static_alloc(unsigned int type)
-{
-	struct iommu_domain *domain = kzalloc(sizeof(*domain), GFP_KERNEL);
+static struct iommu_domain wd_test_identity, wd_test_blocked;
 
-	if (!domain)
-		return NULL;
+static int wd_test_static_init(struct iommu_domain *domain, unsigned int type)
+{
+	memset(domain, 0, sizeof(*domain));
 	domain->type = type;
 	domain->ops = &wd_test_static_ops;
-	if (wd_iommu_domain_created(domain)) {
-		kfree(domain);
-		return NULL;
-	}
-	return domain;
+	return wd_iommu_domain_created(domain);
+}
+
+int wd_test_domain_init(void)
+{
+	int rc;
+
+	rc = wd_test_static_init(&wd_test_identity, IOMMU_DOMAIN_IDENTITY);
+	if (rc)
+		return rc;
+	rc = wd_test_static_init(&wd_test_blocked, IOMMU_DOMAIN_BLOCKED);
+	if (rc)
+		wd_iommu_domain_released(&wd_test_identity);
+	return rc;
+}
+
+void wd_test_domain_exit(void)
+{
+	wd_iommu_domain_released(&wd_test_blocked);
+	wd_iommu_domain_released(&wd_test_identity);
 }
 
 static struct wd_test_domain *wd_test_paging_alloc(bool huge)
@@ -270,6 +337,8 @@ static struct wd_test_domain *wd_test_paging_alloc(bool huge)
 		return NULL;
 	spin_lock_init(&mock->lock);
 	mock->entries = RB_ROOT_CACHED;
+	INIT_LIST_HEAD(&mock->chunks);
+	INIT_LIST_HEAD(&mock->free);
 	xa_init(&mock->dirty);
 	mock->domain.type = IOMMU_DOMAIN_UNMANAGED;
 	mock->domain.ops = &wd_test_paging_ops;
@@ -288,8 +357,10 @@ struct iommu_domain *wd_test_domain_alloc(unsigned int type)
 {
 	struct wd_test_domain *mock;
 
-	if (type == IOMMU_DOMAIN_BLOCKED || type == IOMMU_DOMAIN_IDENTITY)
-		return wd_test_static_alloc(type);
+	if (type == IOMMU_DOMAIN_BLOCKED)
+		return &wd_test_blocked;
+	if (type == IOMMU_DOMAIN_IDENTITY)
+		return &wd_test_identity;
 	if (type != IOMMU_DOMAIN_UNMANAGED)
 		return NULL;
 	mock = wd_test_paging_alloc(false);

@@ -306,9 +306,12 @@ int wd_test_iommu_init(void)
 	int rc;
 
 	memset(&wd_test_iommu, 0, sizeof(wd_test_iommu));
-	rc = iommu_device_sysfs_add(&wd_test_iommu, NULL, wd_test_groups, "wd_iommufd_test");
+	rc = wd_test_domain_init();
 	if (rc)
 		return rc;
+	rc = iommu_device_sysfs_add(&wd_test_iommu, NULL, wd_test_groups, "wd_iommufd_test");
+	if (rc)
+		goto err_domains;
 	rc = wd_iommu_register(&wd_test_iommu, &wd_test_ops);
 	if (rc)
 		goto err_sysfs;
@@ -321,6 +324,8 @@ err_layer:
 	wd_iommu_unregister(&wd_test_iommu);
 err_sysfs:
 	iommu_device_sysfs_remove(&wd_test_iommu);
+err_domains:
+	wd_test_domain_exit();
 	return rc;
 }
 
@@ -330,4 +335,5 @@ void wd_test_iommu_exit(void)
 	wd_clear_bus_iommu_ops(&wd_test_iommu_ops);
 	wd_iommu_unregister(&wd_test_iommu);
 	iommu_device_sysfs_remove(&wd_test_iommu);
+	wd_test_domain_exit();
 }

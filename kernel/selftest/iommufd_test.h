@@ -55,6 +55,8 @@ int wd_test_iommu_init(void);
 void wd_test_iommu_exit(void);
 
 /* --- iommufd_domain.c --- */
+int wd_test_domain_init(void);
+void wd_test_domain_exit(void);
 bool wd_test_is_domain(struct iommu_domain *domain);
 unsigned long wd_test_page_size(struct iommu_domain *domain);
 bool wd_test_tracks(struct iommu_domain *domain);
