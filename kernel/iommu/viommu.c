@@ -28,6 +28,31 @@ bool wd_viommu_supported(struct device *dev, u32 type)
 }
 EXPORT_SYMBOL_GPL(wd_viommu_supported);
 
+static struct wd_viommu *wd_viommu_make(struct wd_device *device, struct iommu_domain *parent,
+					u32 type, u64 region_offset, struct wd_user_data *user)
+{
+	const struct wd_iommu_ops *ops = device->iommu->ops;
+	struct wd_viommu *viommu;
+
+	if (!ops->viommu_alloc || ops->viommu_type != type)
+		return ERR_PTR(-EOPNOTSUPP);
+	if (!wd_fits_parent(device, parent))
+		return ERR_PTR(-EINVAL);
+	if (!try_module_get(ops->owner))
+		return ERR_PTR(-ENODEV);
+	viommu = ops->viommu_alloc(device->dev, parent, region_offset, user);
+	if (IS_ERR(viommu)) {
+		module_put(ops->owner);
+		return viommu;
+	}
+	viommu->parent = parent;
+	viommu->ops = ops;
+	viommu->iommu = device->iommu;
+	init_rwsem(&viommu->lock);
+	xa_init(&viommu->devices);
+	return viommu;
+}
+
 /**
  * wd_viommu_alloc - make a virtual IOMMU
  * @dev: a device of the physical IOMMU
@@ -38,31 +63,20 @@ EXPORT_SYMBOL_GPL(wd_viommu_supported);
  * @report: takes its events
  * @data: for @report
  *
- * Return: the virtual IOMMU; ERR_PTR of -ENODEV @dev is not claimed, -EOPNOTSUPP, -EINVAL, -ENOMEM.
+ * Return: the virtual IOMMU; ERR_PTR of -ENODEV @dev is not claimed, -EOPNOTSUPP, -EINVAL @parent is
+ * of another driver or @user is bad, -ENOMEM.
  */
 struct wd_viommu *wd_viommu_alloc(struct device *dev, struct iommu_domain *parent, u32 type,
 				  u64 region_offset, struct wd_user_data *user,
 				  wd_viommu_report_t report, void *data)
 {
 	struct wd_device *device = wd_device_use(dev);
-	const struct wd_iommu_ops *ops;
 	struct wd_viommu *viommu;
 
 	if (!device)
 		return ERR_PTR(-ENODEV);
-	ops = device->iommu->ops;
-	if (!ops->viommu_alloc || ops->viommu_type != type)
-		viommu = ERR_PTR(-EOPNOTSUPP);
-	else if (!try_module_get(ops->owner))
-		viommu = ERR_PTR(-ENODEV);
-	else if (IS_ERR(viommu = ops->viommu_alloc(dev, parent, region_offset, user)))
-		module_put(ops->owner);
+	viommu = wd_viommu_make(device, parent, type, region_offset, user);
 	if (!IS_ERR(viommu)) {
-		viommu->parent = parent;
-		viommu->ops = ops;
-		viommu->iommu = device->iommu;
-		init_rwsem(&viommu->lock);
-		xa_init(&viommu->devices);
 		viommu->report = report;
 		viommu->data = data;
 	}

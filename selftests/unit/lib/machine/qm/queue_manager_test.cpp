@@ -273,6 +273,24 @@ TEST(Vft, WritesReadsAndLimitsQueues)
 	}
 }
 
+/* QM-VFT-2: no function gets queues that the device does not have. */
+TEST(Vft, LimitsQueuesAfterTheBase)
+{
+	Rig rig;
+
+	rig.enableBus();
+	rig.vft(8, 6);
+	EXPECT_EQ(rig.loadSq(1, 0), 0u);
+	EXPECT_EQ(rig.loadSq(2, 0), 2u) << "the device has 8";
+	rig.vft(8, 8);
+	EXPECT_EQ(rig.loadSq(0, 0), 2u);
+	rig.vft(1, 7);
+	EXPECT_EQ(rig.loadSq(0, 0), 0u);
+	EXPECT_EQ(rig.loadSq(1, 0), 2u);
+	rig.vft(8, 500);
+	EXPECT_EQ(rig.loadSq(0, 0), 2u);
+}
+
 /* QM-VFT-2 */
 TEST(Vft, TakesQueuesAway)
 {

@@ -234,14 +234,16 @@ public:
 		memory.read(kContext, words.data(), 32);
 		return words;
 	}
-	void vft(unsigned count)
+	/** Give the function @count queues, the first of which is queue @base of the device. */
+	void vft(unsigned count, unsigned base = 0)
 	{
 		for (uint32_t type : {0u, 1u}) {
 			reg(0x100058, 0);
 			reg(0x10005c, type);
 			reg(0x100060, 0);
-			reg(0x100064, type == 1 && count ? 0x10000000 : 0);
-			reg(0x100068, type == 0 && count ? 0x1000 | (count - 1) << 13 : 0);
+			reg(0x100064, type == 1 && count ? 0x10000000 : base << 28);
+			reg(0x100068,
+			    type == 0 && count ? base >> 4 | 0x1000 | (count - 1) << 13 : 0);
 			reg(0x10006c, 0);
 			reg(0x100054, 1);
 			EXPECT_EQ(reg(0x10006c) & 1, 1u);
