@@ -128,7 +128,9 @@ struct wd_dirty_read {
  *	have a virtual id (-ENOENT). Missing: it has no tables
  * @viommu_invalidate: as @cache_invalidate, for what devices have cached
  * @viommu_queue_type: enum iommu_hw_queue_type of its queues
- * @viommu_queue_add: start the queue with number @index. Missing: it has none
+ * @viommu_nr_queues: number of them
+ * @viommu_queue_add: start the queue with number @index, below @viommu_nr_queues; those before it
+ *	are started. Missing: it has none
  * @viommu_queue_remove: stop it; on return the hardware does not use its memory
  * @mm_supported: can @dev walk page tables of processes on this machine? @faults: with page faults
  * @mm_table_alloc: make a table object for the page table of @mm. The layer binds, unbinds and
@@ -192,6 +194,7 @@ struct wd_iommu_ops {
 	int (*viommu_invalidate)(struct wd_viommu *viommu, u32 type, const void *entries,
 				 u32 entry_len, u32 count, u32 *done);
 	u32 viommu_queue_type;
+	u32 viommu_nr_queues;
 	int (*viommu_queue_add)(struct wd_viommu *viommu, u32 index, phys_addr_t base,
 				size_t length);
 	void (*viommu_queue_remove)(struct wd_viommu *viommu, u32 index);

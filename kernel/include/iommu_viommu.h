@@ -67,6 +67,7 @@ struct wd_pgtable *wd_viommu_table_alloc(struct wd_viommu *viommu, struct device
 int wd_viommu_invalidate(struct wd_viommu *viommu, u32 type, const void *entries, u32 entry_len,
 			 u32 count, u32 *done);
 bool wd_viommu_has_queues(const struct wd_viommu *viommu, u32 type);
+u32 wd_viommu_nr_queues(const struct wd_viommu *viommu);
 int wd_viommu_queue_add(struct wd_viommu *viommu, u32 index, phys_addr_t base, size_t length);
 void wd_viommu_queue_remove(struct wd_viommu *viommu, u32 index);
 

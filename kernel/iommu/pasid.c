@@ -47,7 +47,10 @@ struct iommu_domain *wd_iommu_domain_alloc_user(struct device *dev, u32 flags,
 
 	if (!device)
 		return ERR_PTR(-ENODEV);
-	domain = device->iommu->ops->domain_alloc_user(dev, flags, data);
+	if (data && !device->iommu->ops->domain_data)
+		domain = ERR_PTR(-EOPNOTSUPP);
+	else
+		domain = device->iommu->ops->domain_alloc_user(dev, flags, data);
 	if (!IS_ERR_OR_NULL(domain))
 		wd_domain_peek(domain)->ops = device->iommu->ops;
 	wd_device_unuse(device);

@@ -107,7 +107,8 @@ static bool wd_viommu_owns(const struct wd_viommu *viommu, struct device *dev)
 
 	if (!device)
 		return false;
-	same = device->iommu == viommu->iommu;
+	/* The IOMMU may be gone, and another one may be at its address. */
+	same = device->iommu == viommu->iommu && device->iommu->ops == viommu->ops;
 	wd_device_unuse(device);
 	return same;
 }
@@ -208,14 +209,20 @@ bool wd_viommu_has_queues(const struct wd_viommu *viommu, u32 type)
 }
 EXPORT_SYMBOL_GPL(wd_viommu_has_queues);
 
+u32 wd_viommu_nr_queues(const struct wd_viommu *viommu)
+{
+	return viommu->ops->viommu_nr_queues;
+}
+EXPORT_SYMBOL_GPL(wd_viommu_nr_queues);
+
 /**
  * wd_viommu_queue_add - give the hardware memory for a queue
  * @viommu: virtual IOMMU that wd_viommu_has_queues()
- * @index: number of the queue; a queue comes after those with lower numbers
+ * @index: number of the queue, below wd_viommu_nr_queues(); those with lower numbers exist
  * @base: physical address of its memory, which stays until wd_viommu_queue_remove()
  * @length: bytes
  *
- * Return: 0; -EINVAL no such queue, or the memory does not fit; other errors of the driver.
+ * Return: 0; -EINVAL the memory does not fit; other errors of the driver.
  */
 int wd_viommu_queue_add(struct wd_viommu *viommu, u32 index, phys_addr_t base, size_t length)
 {

@@ -3,6 +3,7 @@
  * In-kernel accesses: objects of drivers that use the memory of an IOAS without an IOMMU, as
  * software devices and drivers of mediated devices do (IOMMUFD-ACCESS-1 to IOMMUFD-ACCESS-5).
  */
+#include <linux/delay.h>
 #include <linux/export.h>
 #include <linux/slab.h>
 
@@ -15,9 +16,10 @@
  * @ictx: held
  * @ops: the driver's
  * @data: for @ops
- * @lock: for @ioas and @pinned_ioas. Inner to nothing; no callback runs under it
+ * @lock: for the rest. Inner to nothing; no callback runs under it
  * @ioas: what pins and copies use, held; NULL: not attached
  * @pinned_ioas: where pins may be left, as @ioas; while the access leaves it @ioas is NULL already
+ * @pins: number of its pins in @pinned_ioas
  * @index: in iommufd_ioas.accesses
  */
 struct iommufd_access {
@@ -28,8 +30,12 @@ struct iommufd_access {
 	struct mutex lock;
 	struct iommufd_ioas *ioas;
 	struct iommufd_ioas *pinned_ioas;
+	unsigned long pins;
 	u32 index;
 };
+
+/* How often a driver is asked to give up its pins, a millisecond apart, before it is at fault. */
+#define IOMMUFD_DROP_TRIES 10000
 
 /* Most accesses of one IOAS. */
 #define IOMMUFD_MAX_ACCESSES (1U << 16)
@@ -126,6 +132,27 @@ static void iommufd_access_part(struct iommufd_access *access, struct iommufd_io
 }
 
 /*
+ * Let the driver give up all its pins. It may just have got one that it has not noted yet; then it
+ * notes it soon, and is asked again.
+ */
+static void iommufd_access_drop_pins(struct iommufd_access *access)
+{
+	unsigned int tries = 0;
+
+	lockdep_assert_held(&access->lock);
+
+	do {
+		mutex_unlock(&access->lock);
+		if (tries)
+			msleep(1);
+		if (access->ops->unmap)
+			access->ops->unmap(access->data, 0, ULONG_MAX);
+		mutex_lock(&access->lock);
+	} while (access->pins && ++tries < IOMMUFD_DROP_TRIES);
+	WARN_ON(access->pins);
+}
+
+/*
  * Go from the IOAS of the access, if it has one, to @ioas, or to none. The caller holds access->lock,
  * which this drops while the driver gives up its pins.
  */
@@ -148,10 +175,7 @@ static int iommufd_access_move(struct iommufd_access *access, struct iommufd_ioa
 	}
 	access->ioas = NULL;
 	if (before) {
-		mutex_unlock(&access->lock);
-		if (access->ops->unmap)
-			access->ops->unmap(access->data, 0, ULONG_MAX);
-		mutex_lock(&access->lock);
+		iommufd_access_drop_pins(access);
 		iommufd_access_part(access, before, index);
 	}
 	access->ioas = ioas;
@@ -278,12 +302,14 @@ static int iommufd_check_range(unsigned long iova, unsigned long length, unsigne
  *
  * The memory is the same that devices reach there, and its process pays for each page once. The
  * driver gives it back by iommufd_access_unpin_pages() for the same range, at the latest in its
- * unmap operation. A process can make this call wait for ever; it ends if the caller is killed.
+ * unmap operation. Until it has noted a new pin, so that this operation finds it, the driver waits
+ * for nothing that a process can hold: others may be waiting for that pin. A process can make this call wait for ever; it ends if the caller is killed.
  *
  * Return: 0; -EINVAL @length is 0, a flag is not known, the driver does not pin, the memory is being
  * unmapped or does not consist of whole pages; -EOVERFLOW; -ENOENT not attached, or not all is
  * mapped; -EPERM the mapping does not allow it; -EBUSY too many calls at once; -EFAULT, -ENOMEM,
- * -EINTR from pinning. After an error nothing is pinned
+ * -EINTR from pinning; in a kernel thread -EFAULT also for memory of a file that nobody has pinned.
+ * After an error nothing is pinned
  */
 int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 			     unsigned long length, struct page **pages, unsigned int flags)
@@ -306,6 +332,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 	/* If the access has left the IOAS meanwhile, its unmap operation did not know this pin. */
 	mutex_lock(&access->lock);
 	left = access->ioas != ioas;
+	access->pins += !rc && !left;
 	mutex_unlock(&access->lock);
 	if (!rc && left) {
 		iopt_access_unpin(&ioas->iopt, iova, last, false);
@@ -334,8 +361,12 @@ void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iov
 	ioas = access->pinned_ioas;
 	mutex_unlock(&access->lock);
 	/* The access stays there as long as the driver has pins. */
-	if (!WARN_ON(!ioas))
-		iopt_access_unpin(&ioas->iopt, iova, last, false);
+	if (WARN_ON(!ioas))
+		return;
+	iopt_access_unpin(&ioas->iopt, iova, last, false);
+	mutex_lock(&access->lock);
+	WARN_ON(!access->pins--);
+	mutex_unlock(&access->lock);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_unpin_pages);
 

@@ -10,6 +10,7 @@
 #include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched.h>
 
 #include "io_pagetable.h"
 
@@ -37,7 +38,8 @@ static bool iopt_file_has(struct file *file, unsigned long offset, unsigned long
  *
  * Return: number of pages pinned, at least one; -EINVAL the file is no memory, or it ends before;
  * -EACCES, -EPERM devices may write the memory, but the file is not open for writing, or sealed;
- * -ENOMEM no memory, or a limit of the calling process; -EINTR it is being killed
+ * -ENOMEM no memory, or a limit of the calling process; -EINTR it is being killed; -EFAULT the
+ * caller is no process
  */
 long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long npages,
 		   struct page **batch)
@@ -50,6 +52,9 @@ long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long
 
 	if (!iopt_file_is_memory(file) || !iopt_file_has(file, offset, npages))
 		return -EINVAL;
+	/* A kernel thread has no address space in which the file could be mapped. */
+	if (!current->mm)
+		return -EFAULT;
 
 	/* A mapping has whole blocks; in a hugetlbfs a block is a huge page. */
 	block = max(1UL << file_inode(file)->i_blkbits, PAGE_SIZE);

@@ -4,10 +4,14 @@
  * a queue exists its memory is pinned, and the mapping stays. A queue depends on the one before it.
  */
 #include <linux/mm.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 
 #include "iommu_viommu.h"
 #include "iommufd_private.h"
+
+/* Most bytes of a queue. */
+#define IOMMUFD_MAX_QUEUE SZ_64M
 
 /**
  * struct iommufd_hw_queue - queue of the hardware
@@ -49,6 +53,8 @@ static int iommufd_hw_queue_pin(struct iommufd_hw_queue *queue, phys_addr_t *phy
 	struct page **pages;
 	int rc;
 
+	if (queue->last - queue->first >= IOMMUFD_MAX_QUEUE)
+		return -ENOMEM;
 	pages = kvmalloc_array(npages, sizeof(*pages), GFP_KERNEL_ACCOUNT);
 	if (!pages)
 		return -ENOMEM;
@@ -85,25 +91,27 @@ static int iommufd_hw_queue_start(struct iommufd_hw_queue *queue, phys_addr_t ph
 	int rc;
 
 	mutex_lock(&viommu->queues_lock);
+	if (queue->index) {
+		before = xa_load(&viommu->queues, queue->index - 1);
+		if (!before || !iommufd_hold_object(viommu->ictx, &before->obj)) {
+			rc = -EIO;
+			goto out_unlock;
+		}
+	}
 	rc = xa_insert(&viommu->queues, queue->index, queue, GFP_KERNEL_ACCOUNT);
 	if (rc == -EBUSY)
 		rc = -EEXIST;
 	if (rc)
-		goto out;
-	if (queue->index)
-		before = xa_load(&viommu->queues, queue->index - 1);
+		goto out_put;
 	rc = wd_viommu_queue_add(viommu->viommu, queue->index, phys, length);
-	if (!rc && queue->index && (!before || !iommufd_hold_object(viommu->ictx, &before->obj))) {
-		wd_viommu_queue_remove(viommu->viommu, queue->index);
-		rc = -EIO;
-	}
-	if (rc) {
+	if (rc)
 		xa_erase(&viommu->queues, queue->index);
-	} else if (before) {
+	else if (before)
 		iommufd_object_use(&before->obj);
+out_put:
+	if (before)
 		iommufd_put_object(viommu->ictx, &before->obj);
-	}
-out:
+out_unlock:
 	mutex_unlock(&viommu->queues_lock);
 	return rc;
 }
@@ -144,6 +152,9 @@ static int iommufd_hw_queue_create(struct iommufd_ucmd *ucmd, struct iommufd_vio
 	rc = iommufd_hw_queue_pin(queue, &phys);
 	if (rc)
 		goto err_abort;
+	rc = cmd->index < wd_viommu_nr_queues(viommu->viommu) ? 0 : -EINVAL;
+	if (rc)
+		goto err_unpin;
 	rc = iommufd_hw_queue_start(queue, phys + offset_in_page(cmd->nesting_parent_iova),
 				    cmd->length);
 	if (rc)

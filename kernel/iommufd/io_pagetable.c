@@ -364,6 +364,8 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long las
 			break;
 		}
 		if (area->leaving) {
+			/* Look for this area again, also if others have come before it. */
+			start = area->node.start;
 			rc = iopt_unmap_pins(iopt, area, &tries);
 			if (rc)
 				break;
@@ -405,8 +407,12 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsi
 		rc = iopt_pages_split(pages, (area->start_byte + head) >> PAGE_SHIFT);
 		mutex_unlock(&pages->mutex);
 	}
-	if (rc)
+	if (rc) {
+		mutex_lock(&iopt->iova_lock);
+		area->leaving = false;
+		mutex_unlock(&iopt->iova_lock);
 		return rc;
+	}
 	kref_get(&pages->ref);
 	iopt_area_init(tail, pages, area->start_byte + head, area->length - head);
 	tail->prot = area->prot;
@@ -419,7 +425,18 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsi
 	area->node.last = iova - 1;
 	interval_tree_insert(&area->node, &iopt->areas);
 	interval_tree_insert(&tail->node, &iopt->areas);
+	area->leaving = false;
 	mutex_unlock(&iopt->iova_lock);
+	return 0;
+}
+
+static int iopt_may_cut(const struct io_pagetable *iopt, const struct iopt_area *area,
+			unsigned long iova)
+{
+	if (area->busy || area->visitors || area->leaving)
+		return -EBUSY;
+	if (iopt->large_pages || iova & (iopt->alignment - 1) || area->pins)
+		return -EINVAL;
 	return 0;
 }
 
@@ -441,17 +458,18 @@ int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 		return -ENOMEM;
 	/* No area changes while this holds domains_rwsem for writing. */
 	down_write(&iopt->domains_rwsem);
+	mutex_lock(&iopt->iova_lock);
 	node = interval_tree_iter_first(&iopt->areas, iova, iova);
-	if (node)
+	if (node && node->start != iova) {
 		area = container_of(node, struct iopt_area, node);
-	if (!area || node->start == iova)
+		rc = iopt_may_cut(iopt, area, iova);
+		/* Until it is divided no driver comes in: that would pin in one part only. */
+		area->leaving |= !rc;
+	}
+	mutex_unlock(&iopt->iova_lock);
+	if (!area || rc)
 		goto out;
-	if (area->busy || area->visitors)
-		rc = -EBUSY;
-	else if (iopt->large_pages || iova & (iopt->alignment - 1) || area->pins)
-		rc = -EINVAL;
-	else
-		rc = iopt_cut_area(iopt, area, iova, tail);
+	rc = iopt_cut_area(iopt, area, iova, tail);
 	if (!rc)
 		tail = NULL;
 out:

@@ -106,7 +106,8 @@ struct io_pagetable {
  * @busy: a thread builds or removes the area. Changes under iova_lock and domains_rwsem for
  *	reading. Code that holds domains_rwsem for writing skips busy areas: they are in no page
  *	table then
- * @leaving: an unmap waits for @pins to become 0, so there are no new ones. Under iova_lock
+ * @leaving: an unmap waits for @pins to become 0, or the area is being divided: no new pins and
+ *	visitors. Under iova_lock
  * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
  *	reading by the thread that made it busy, or for writing
  * @visitors: calls of drivers that touch the memory right now (access_pages.c). Under iova_lock

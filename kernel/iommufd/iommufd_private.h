@@ -519,7 +519,9 @@ struct iommufd_attach_link {
  * @holds_ctx: it holds @ictx until unbind
  * @dev: held until unbind
  * @igroup: see struct iommufd_group
- * @vdev: its virtual device, or NULL; under iommufd_group.lock
+ * @vdev: its virtual device, or NULL; under the xa_lock of iommufd_ctx.objects, and set under
+ *	iommufd_group.lock too
+ * @going: it is being unbound, and gets no virtual device any more; under iommufd_group.lock
  * @links: PASID to iommufd_attach_link, under iommufd_group.lock
  */
 struct iommufd_device {
@@ -529,6 +531,7 @@ struct iommufd_device {
 	struct device *dev;
 	struct iommufd_group *igroup;
 	struct iommufd_vdevice *vdev;
+	bool going;
 	struct xarray links;
 };
 

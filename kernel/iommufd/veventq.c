@@ -163,6 +163,7 @@ static void iommufd_event_give_back(struct iommufd_veventq *queue, struct iommuf
 		list_add(&queue->lost.item, &queue->events);
 	}
 	spin_unlock_irqrestore(&queue->lock, flags);
+	wake_up_interruptible_poll(&queue->wait, EPOLLIN | EPOLLRDNORM);
 }
 
 static int iommufd_event_copy(const struct iommufd_event *event, char __user *to)

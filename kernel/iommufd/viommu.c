@@ -145,7 +145,9 @@ static int iommufd_vdevice_join(struct iommufd_vdevice *vdev, struct iommufd_vio
 	int rc;
 
 	lockdep_assert_held(&idev->igroup->lock);
-	if (idev->vdev)
+	if (idev->going)
+		return -ENOENT;
+	if (READ_ONCE(idev->vdev))
 		return -EEXIST;
 	rc = wd_viommu_add_device(viommu->viommu, idev->dev, virt_id);
 	if (rc)
@@ -153,7 +155,9 @@ static int iommufd_vdevice_join(struct iommufd_vdevice *vdev, struct iommufd_vio
 	vdev->viommu = viommu;
 	vdev->idev = idev;
 	vdev->virt_id = virt_id;
-	idev->vdev = vdev;
+	xa_lock(&idev->ictx->objects);
+	WRITE_ONCE(idev->vdev, vdev);
+	xa_unlock(&idev->ictx->objects);
 	iommufd_object_use(&viommu->obj);
 	return 0;
 }
@@ -213,10 +217,27 @@ void iommufd_vdevice_destroy(struct iommufd_ctx *ictx, struct iommufd_object *ob
 	wd_viommu_remove_device(vdev->viommu->viommu, vdev->virt_id);
 	iommufd_object_unuse(&vdev->viommu->obj);
 	/* Then iommufd_vdevice_leave() may return, and the device goes. */
-	mutex_lock(&idev->igroup->lock);
+	xa_lock(&ictx->objects);
 	WRITE_ONCE(idev->vdev, NULL);
+	xa_unlock(&ictx->objects);
 	wake_up_all(&ictx->destroy_wait);
-	mutex_unlock(&idev->igroup->lock);
+}
+
+/* Hold the virtual device of @idev. Return: NULL if it has none, or another thread destroys it */
+static struct iommufd_vdevice *iommufd_vdevice_hold(struct iommufd_device *idev)
+{
+	struct iommufd_ctx *ictx = idev->ictx;
+	struct iommufd_vdevice *vdev;
+
+	xa_lock(&ictx->objects);
+	/* As long as the device has it, its memory is there. */
+	vdev = idev->vdev;
+	if (vdev && xa_load(&ictx->objects, vdev->obj.id) == &vdev->obj)
+		refcount_inc(&vdev->obj.wait_cnt);
+	else
+		vdev = NULL;
+	xa_unlock(&ictx->objects);
+	return vdev;
 }
 
 /*
@@ -227,18 +248,14 @@ void iommufd_vdevice_leave(struct iommufd_device *idev)
 {
 	struct iommufd_ctx *ictx = idev->ictx;
 	struct iommufd_vdevice *vdev;
-	bool mine;
 
 	mutex_lock(&idev->igroup->lock);
-	vdev = idev->vdev;
-	mine = vdev && iommufd_hold_object(ictx, &vdev->obj);
+	idev->going = true;
 	mutex_unlock(&idev->igroup->lock);
-	if (mine)
+	vdev = iommufd_vdevice_hold(idev);
+	if (vdev)
 		iommufd_object_bury(ictx, &vdev->obj);
 	wait_event(ictx->destroy_wait, !READ_ONCE(idev->vdev));
-	/* The thread that cleared it still has the lock for a moment. */
-	mutex_lock(&idev->igroup->lock);
-	mutex_unlock(&idev->igroup->lock);
 }
 
 /* --- the region --- */

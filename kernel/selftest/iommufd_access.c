@@ -179,21 +179,42 @@ static int wd_test_same_pages(struct page **pages, unsigned long uptr, unsigned 
 	return 0;
 }
 
-static void wd_test_add_item(struct wd_test_access *access, struct wd_test_item *item, u32 *id)
+static u32 wd_test_add_item(struct wd_test_access *access, struct wd_test_item *item)
 {
+	u32 id;
+
 	mutex_lock(&access->lock);
-	item->id = access->next_id++;
-	*id = item->id;
+	id = item->id = access->next_id++;
 	list_add_tail(&item->item, &access->items);
 	mutex_unlock(&access->lock);
+	return id;
 }
 
-/* Pin, compare, and keep the pin as an item. @pages: room for all pages. */
+/* Return: -ENOENT also if the kernel has given it up. */
+static int wd_test_remove_item(struct wd_test_access *access, u32 id)
+{
+	struct wd_test_item *item;
+	int rc = -ENOENT;
+
+	mutex_lock(&access->lock);
+	list_for_each_entry (item, &access->items, item) {
+		if (item->id != id)
+			continue;
+		wd_test_unpin(access, item);
+		rc = 0;
+		break;
+	}
+	mutex_unlock(&access->lock);
+	return rc;
+}
+
+/* Pin, keep the pin as an item, and compare. @pages: room for all pages. */
 static int wd_test_pin(struct wd_test_access *access, struct iommu_test_cmd *cmd,
 		       struct page **pages)
 {
 	const unsigned long iova = cmd->access_pages.iova, length = cmd->access_pages.length;
 	struct wd_test_item *item = kzalloc(sizeof(*item), GFP_KERNEL_ACCOUNT);
+	u32 id;
 	int rc;
 
 	if (!item)
@@ -203,17 +224,18 @@ static int wd_test_pin(struct wd_test_access *access, struct iommu_test_cmd *cmd
 	rc = iommufd_access_pin_pages(
 		access->access, iova, length, pages,
 		cmd->access_pages.flags & MOCK_ACCESS_WRITE ? IOMMUFD_ACCESS_RW_WRITE : 0);
-	if (!rc && cmd->access_pages.uptr) {
-		rc = wd_test_same_pages(pages, cmd->access_pages.uptr, length / PAGE_SIZE);
-		if (rc)
-			iommufd_access_unpin_pages(access->access, iova, length);
-	}
 	if (rc) {
 		kfree(item);
 		return rc;
 	}
-	wd_test_add_item(access, item, &cmd->access_pages.out_access_pages_id);
-	return 0;
+	id = wd_test_add_item(access, item);
+	/* The kernel may take the pin meanwhile. This compares addresses of pages and reads none. */
+	if (cmd->access_pages.uptr)
+		rc = wd_test_same_pages(pages, cmd->access_pages.uptr, length / PAGE_SIZE);
+	if (rc)
+		wd_test_remove_item(access, id);
+	cmd->access_pages.out_access_pages_id = id;
+	return rc;
 }
 
 int wd_test_access_pages(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd)
@@ -245,22 +267,13 @@ int wd_test_access_pages(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd)
 int wd_test_access_destroy_pages(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd)
 {
 	struct wd_test_access *access;
-	struct wd_test_item *item;
 	struct file *file;
-	int rc = -ENOENT;
+	int rc;
 
 	file = wd_test_access_file(cmd->id, &access);
 	if (IS_ERR(file))
 		return PTR_ERR(file);
-	mutex_lock(&access->lock);
-	list_for_each_entry (item, &access->items, item) {
-		if (item->id != cmd->destroy_access_pages.access_pages_id)
-			continue;
-		wd_test_unpin(access, item);
-		rc = 0;
-		break;
-	}
-	mutex_unlock(&access->lock);
+	rc = wd_test_remove_item(access, cmd->destroy_access_pages.access_pages_id);
 	fput(file);
 	return rc;
 }

@@ -292,6 +292,7 @@ static const struct wd_iommu_ops wd_test_ops = {
 	.viommu_table_alloc = wd_test_viommu_table_alloc,
 	.viommu_invalidate = wd_test_viommu_invalidate,
 	.viommu_queue_type = IOMMU_HW_QUEUE_TYPE_SELFTEST,
+	.viommu_nr_queues = IOMMU_TEST_HW_QUEUE_MAX,
 	.viommu_queue_add = wd_test_queue_add,
 	.viommu_queue_remove = wd_test_queue_remove,
 };

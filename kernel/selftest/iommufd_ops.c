@@ -6,6 +6,7 @@
 #include <linux/file.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 
@@ -119,7 +120,8 @@ static int wd_test_dirty(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd)
 	struct iommufd_object *obj;
 	int rc = -EINVAL;
 
-	if (!size || !length || !cmd->dirty.uptr || cmd->dirty.iova % size || length % size)
+	if (!size || size > SZ_1G || !length || !cmd->dirty.uptr || cmd->dirty.iova % size ||
+	    length % size)
 		return -EINVAL;
 	if (length / size > WD_TEST_MAX_DIRTY_BITS)
 		return -EOVERFLOW;

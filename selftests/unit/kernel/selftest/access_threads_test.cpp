@@ -73,6 +73,49 @@ TEST_F(StuckAccessTest, ACopyHoldsNothing)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, kPage));
 }
 
+/* IOMMUFD-ACCESS-2: an unmap that gives up for another reason lets the driver pin again. */
+TEST_F(StuckAccessTest, AnUnmapThatFailsLeavesNothingBehind)
+{
+	Buffer memory(kPage);
+	uint32_t item = 0;
+	Access access(*iommufd_, ioas_), second(*iommufd_, ioas_);
+
+	ASSERT_EQ(0, mapBuffer(memory, kIova - 2 * kPage));
+	ASSERT_EQ(0, access.pin(kIova - 2 * kPage, kPage, item));
+	Call pin([&] {
+		uint32_t stuck = 0;
+
+		return second.pin(kIova, kPage, stuck);
+	});
+	stuck_.waitTouched();
+	EXPECT_EQ(-EBUSY, iommufd_->unmap(ioas_, 0, kMax)) << "the second area";
+	EXPECT_EQ(-ENOENT, access.unpin(item)) << "the first one has gone";
+	stuck_.release();
+	EXPECT_EQ(0, pin.result());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
+}
+
+/* IOMMUFD-ACCESS-5: the driver has pinned, and waits for user memory, when it goes elsewhere. */
+TEST_F(StuckAccessTest, APinThatIsNewGoesAlong)
+{
+	const auto other = static_cast<uint32_t>(iommufd_->allocIoas());
+	Buffer memory(kPage);
+	Access access(*iommufd_, ioas_);
+
+	ASSERT_EQ(0, mapBuffer(memory, 2 * kIova));
+	Call pin([&] {
+		uint32_t item = 0;
+
+		return access.pin(2 * kIova, kPage, item, stuck_.as<void>());
+	});
+	stuck_.waitTouched();
+	EXPECT_TRUE(endsBefore(stuck_, [&] { EXPECT_EQ(0, access.replace(other)); }));
+	EXPECT_EQ(0u, pinned());
+	stuck_.release();
+	EXPECT_EQ(-EBADE, pin.result());
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0, kMax));
+}
+
 /* Attack: all that can happen to a range at once. */
 TEST_F(AccessTest, ManyThreads)
 {

@@ -162,6 +162,23 @@ TEST_F(ViommuTest, BothEndAVirtualDevice)
 	EXPECT_EQ(0, iommufd_->destroy(viommu_));
 }
 
+/* Attack: virtual devices are made while their device goes. */
+TEST_F(ViommuTest, NoVirtualDeviceForADeviceThatGoes)
+{
+	for (unsigned i = 0; i < 100; i++) {
+		MockDevice other(*iommufd_, ioas_);
+		std::thread user([&] {
+			uint32_t id = 0;
+			const long rc = vdevice(other, 7, id);
+
+			EXPECT_TRUE(rc == 0 || rc == -ENOENT) << rc;
+		});
+		EXPECT_EQ(0, iommufd_->destroy(other.id));
+		user.join();
+	}
+	EXPECT_EQ(0, iommufd_->destroy(viommu_)) << "no virtual device is left";
+}
+
 /* IOMMUFD-VIOMMU-3 */
 TEST_F(ViommuTest, AMappingOfTheRegionHoldsIt)
 {
@@ -284,6 +301,8 @@ TEST_F(ViommuTest, AQueueHoldsItsMemory)
 	ASSERT_EQ(0, mapBuffer(memory));
 	EXPECT_EQ(-EIO, queue(1, kIova, kPage, second)) << "the one before is missing";
 	EXPECT_EQ(-ENOENT, queue(0, kIova + 3 * kPage, 2 * kPage, first));
+	EXPECT_EQ(-EINVAL, queue(IOMMU_TEST_HW_QUEUE_MAX, kIova, kPage, first));
+	EXPECT_EQ(-ENOMEM, queue(0, kIova, uint64_t{1} << 40, first));
 	ASSERT_EQ(0, queue(0, kIova + 100, 2 * kPage, first)) << "on three pages";
 	EXPECT_EQ(-EEXIST, queue(0, kIova, kPage, second));
 	EXPECT_EQ(3u + 1u, pinned()) << "all of it is pinned for the device anyway";
