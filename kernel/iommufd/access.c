@@ -285,13 +285,6 @@ static struct iommufd_ioas *iommufd_access_ioas(struct iommufd_access *access)
 	return ioas;
 }
 
-static int iommufd_check_range(unsigned long iova, unsigned long length, unsigned long *last)
-{
-	if (!length)
-		return -EINVAL;
-	return check_add_overflow(iova, length - 1, last) ? -EOVERFLOW : 0;
-}
-
 /**
  * iommufd_access_pin_pages() - pin mapped memory
  * @access: access whose driver needs_pin_pages
@@ -303,7 +296,8 @@ static int iommufd_check_range(unsigned long iova, unsigned long length, unsigne
  * The memory is the same that devices reach there, and its process pays for each page once. The
  * driver gives it back by iommufd_access_unpin_pages() for the same range, at the latest in its
  * unmap operation. Until it has noted a new pin, so that this operation finds it, the driver waits
- * for nothing that a process can hold: others may be waiting for that pin. A process can make this call wait for ever; it ends if the caller is killed.
+ * for nothing that a process can hold: others may be waiting for that pin. A process can make this
+ * call wait for ever; it ends if the caller is killed.
  *
  * Return: 0; -EINVAL @length is 0, a flag is not known, the driver does not pin, the memory is being
  * unmapped or does not consist of whole pages; -EOVERFLOW; -ENOENT not attached, or not all is
@@ -321,7 +315,7 @@ int iommufd_access_pin_pages(struct iommufd_access *access, unsigned long iova,
 
 	if (!access->ops->needs_pin_pages || flags & ~IOMMUFD_ACCESS_RW_WRITE)
 		return -EINVAL;
-	rc = iommufd_check_range(iova, length, &last);
+	rc = iopt_range_last(iova, length, &last);
 	if (rc)
 		return rc;
 	ioas = iommufd_access_ioas(access);
@@ -355,7 +349,7 @@ void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iov
 	struct iommufd_ioas *ioas;
 	unsigned long last;
 
-	if (WARN_ON(iommufd_check_range(iova, length, &last)))
+	if (WARN_ON(iopt_range_last(iova, length, &last)))
 		return;
 	mutex_lock(&access->lock);
 	ioas = access->pinned_ioas;
@@ -391,7 +385,7 @@ int iommufd_access_rw(struct iommufd_access *access, unsigned long iova, void *d
 
 	if (flags & ~(IOMMUFD_ACCESS_RW_WRITE | IOMMUFD_ACCESS_RW_KTHREAD))
 		return -EINVAL;
-	rc = iommufd_check_range(iova, length, &last);
+	rc = iopt_range_last(iova, length, &last);
 	if (rc)
 		return rc;
 	ioas = iommufd_access_ioas(access);

@@ -167,10 +167,9 @@ int iommufd_hook_reserve(struct iommufd_ctx *ictx, u32 ioas_id, unsigned long st
 	unsigned long last;
 	int rc;
 
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(start, length - 1, &last))
-		return -EOVERFLOW;
+	rc = iopt_range_last(start, length, &last);
+	if (rc)
+		return rc;
 	ioas = iommufd_get_ioas(ictx, ioas_id);
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);

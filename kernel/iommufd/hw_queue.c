@@ -178,21 +178,20 @@ int iommufd_hw_queue_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	struct iommufd_viommu *viommu;
 	struct iommufd_object *obj;
 	unsigned long last;
-	int rc = -EOPNOTSUPP;
+	int rc;
 
 	if (cmd->flags || cmd->type == IOMMU_HW_QUEUE_TYPE_DEFAULT)
 		return -EOPNOTSUPP;
-	if (!cmd->length)
-		return -EINVAL;
-	if (check_add_overflow((unsigned long)cmd->nesting_parent_iova,
-			       (unsigned long)cmd->length - 1, &last))
-		return -EOVERFLOW;
+	rc = iopt_range_last(cmd->nesting_parent_iova, cmd->length, &last);
+	if (rc)
+		return rc;
 	obj = iommufd_get_object(ucmd->ictx, cmd->viommu_id, IOMMUFD_OBJ_VIOMMU);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
 	viommu = container_of(obj, struct iommufd_viommu, obj);
-	if (wd_viommu_has_queues(viommu->viommu, cmd->type))
-		rc = iommufd_hw_queue_create(ucmd, viommu, last);
+	rc = wd_viommu_has_queues(viommu->viommu, cmd->type)
+		     ? iommufd_hw_queue_create(ucmd, viommu, last)
+		     : -EOPNOTSUPP;
 	iommufd_put_object(ucmd->ictx, obj);
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }

@@ -129,7 +129,8 @@ static int iommufd_hwpt_get_data(struct iommufd_ucmd *ucmd, struct iommufd_objec
 	int rc;
 
 	iommufd_put_object(ucmd->ictx, *dev_obj);
-	rc = takes ? iommufd_hwpt_copy_data(cmd, data) : -EOPNOTSUPP;
+	rc = takes ? iommufd_copy_user_data(data, cmd->data_type, cmd->data_uptr, cmd->data_len)
+		   : -EOPNOTSUPP;
 	if (rc)
 		return rc;
 	*dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);

@@ -21,13 +21,13 @@ static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
 /*
  * A length above the buffer is no error here: the driver decides by it whether it knows the data.
  */
-int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data)
+int iommufd_copy_user_data(struct wd_user_data *data, u32 type, u64 uptr, u32 len)
 {
 	memset(data, 0, sizeof(*data));
-	data->type = cmd->data_type;
-	data->len = cmd->data_len;
-	if (copy_from_user(data->data, u64_to_user_ptr(cmd->data_uptr),
-			   min_t(size_t, cmd->data_len, sizeof(data->data))))
+	data->type = type;
+	data->len = len;
+	if (copy_from_user(data->data, u64_to_user_ptr(uptr),
+			   min_t(size_t, len, sizeof(data->data))))
 		return -EFAULT;
 	return 0;
 }
@@ -86,7 +86,7 @@ int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_pag
 				  container_of(dev_obj, struct iommufd_device, obj)->dev);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (!rc)
-		rc = iommufd_hwpt_copy_data(cmd, &data);
+		rc = iommufd_copy_user_data(&data, cmd->data_type, cmd->data_uptr, cmd->data_len);
 	if (rc)
 		return rc;
 	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);

@@ -514,10 +514,9 @@ int iopt_get_pieces(struct io_pagetable *iopt, unsigned long start, unsigned lon
 	unsigned long last, end;
 	int rc;
 
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow(start, length - 1, &last))
-		return -EOVERFLOW;
+	rc = iopt_range_last(start, length, &last);
+	if (rc)
+		return rc;
 
 	mutex_lock(&iopt->iova_lock);
 	for (;;) {

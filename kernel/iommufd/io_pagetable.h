@@ -25,6 +25,7 @@
 #include <linux/list.h>
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/overflow.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 
@@ -228,6 +229,14 @@ struct iopt_file_pages {
 static inline struct iopt_file_pages *iopt_file_pages_of(struct iopt_pages *pages)
 {
 	return container_of(pages, struct iopt_file_pages, pages);
+}
+
+/* The last address of a range of @length bytes that a user named. Return: 0, -EINVAL, -EOVERFLOW */
+static inline int iopt_range_last(unsigned long start, unsigned long length, unsigned long *last)
+{
+	if (!length)
+		return -EINVAL;
+	return check_add_overflow(start, length - 1, last) ? -EOVERFLOW : 0;
 }
 
 static inline unsigned long iopt_seg_npages(const struct iopt_seg *seg)

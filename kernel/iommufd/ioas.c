@@ -375,10 +375,9 @@ static int iommufd_unmap_range(struct io_pagetable *iopt, u64 iova, u64 length,
 
 	if (iova >= ULONG_MAX || length >= ULONG_MAX)
 		return -EOVERFLOW;
-	if (!length)
-		return -EINVAL;
-	if (check_add_overflow((unsigned long)iova, (unsigned long)length - 1, &last))
-		return -EOVERFLOW;
+	rc = iopt_range_last(iova, length, &last);
+	if (rc)
+		return rc;
 	rc = iopt_unmap(iopt, iova, last, unmapped);
 	if (!rc && !*unmapped)
 		return -ENOENT;

@@ -403,7 +403,7 @@ void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object
 void iommufd_hwpt_put_user(struct iommufd_ctx *ictx, struct iommufd_hwpt *hwpt);
 
 /* --- hwpt_nested.c --- */
-int iommufd_hwpt_copy_data(const struct iommu_hwpt_alloc *cmd, struct wd_user_data *data);
+int iommufd_copy_user_data(struct wd_user_data *data, u32 type, u64 uptr, u32 len);
 int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_paging *parent,
 			      struct iommufd_viommu *viommu, struct iommufd_object *dev_obj);
 void iommufd_hwpt_nested_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);

@@ -23,14 +23,8 @@ static int iommufd_viommu_data(const struct iommu_viommu_alloc *cmd, struct wd_u
 	*user = NULL;
 	if (!cmd->data_len)
 		return 0;
-	memset(data, 0, sizeof(*data));
-	data->type = cmd->type;
-	data->len = cmd->data_len;
-	if (copy_from_user(data->data, u64_to_user_ptr(cmd->data_uptr),
-			   min_t(size_t, data->len, sizeof(data->data))))
-		return -EFAULT;
 	*user = data;
-	return 0;
+	return iommufd_copy_user_data(data, cmd->type, cmd->data_uptr, cmd->data_len);
 }
 
 static int iommufd_viommu_answer(const struct iommu_viommu_alloc *cmd,
