@@ -10,9 +10,11 @@
 #include <linux/types.h>
 
 struct device;
+struct dma_buf;
 struct file;
 struct iommufd_ctx;
 struct iommufd_device;
+struct module;
 struct page;
 
 struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
@@ -79,6 +81,36 @@ void iommufd_access_unpin_pages(struct iommufd_access *access, unsigned long iov
 				unsigned long length);
 int iommufd_access_rw(struct iommufd_access *access, unsigned long iova, void *data, size_t length,
 		      unsigned int flags);
+
+/**
+ * struct iommufd_dmabuf_ops - a driver that exports memory of its devices
+ * @owner: its module, held by each buffer
+ * @release: no program has the buffer any more, and no device reaches it. Called without locks of
+ *	iommufd, perhaps by a process that has nothing to do with the driver
+ */
+struct iommufd_dmabuf_ops {
+	struct module *owner;
+	void (*release)(void *data);
+};
+
+/**
+ * struct iommufd_dmabuf_memory - memory to export
+ * @phys: where it begins
+ * @size: bytes
+ * @contiguous: it is all in one piece. /dev/iommu cannot map it otherwise
+ * @revoked: it cannot be mapped until iommufd_dmabuf_revoke() allows it
+ */
+struct iommufd_dmabuf_memory {
+	phys_addr_t phys;
+	size_t size;
+	bool contiguous;
+	bool revoked;
+};
+
+struct dma_buf *iommufd_dmabuf_export(const struct iommufd_dmabuf_ops *ops, void *data,
+				      const struct iommufd_dmabuf_memory *memory, int flags);
+void *iommufd_dmabuf_data(struct dma_buf *dmabuf, const struct iommufd_dmabuf_ops *ops);
+void iommufd_dmabuf_revoke(struct dma_buf *dmabuf, bool revoked);
 
 /* Pinned memory without an I/O page table, charged like mapped memory. */
 struct iommufd_pin;

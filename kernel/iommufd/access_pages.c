@@ -49,6 +49,9 @@ static int iopt_check_part(const struct iopt_area *area, bool write)
 		return -EINVAL;
 	if (!(area->prot & (write ? IOMMU_WRITE : IOMMU_READ)))
 		return -EPERM;
+	/* Memory of a device: it has no pages. */
+	if (area->pages->from_dmabuf)
+		return -EINVAL;
 	/* Each visitor may become a pin. */
 	if (area->visitors == U8_MAX || area->pins >= U32_MAX - U8_MAX)
 		return -EBUSY;

@@ -43,8 +43,10 @@ static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 
 	while (left) {
 		size_t part = min(left, step - (iova & (step - 1)));
+		size_t done = iommu_unmap(domain, iova, part);
 
-		WARN_ON(iommu_unmap(domain, iova, part) != part);
+		/* What was revoked may be in no table any more. */
+		WARN_ON(done != part && !READ_ONCE(area->pages->revoked));
 		iova += part;
 		left -= part;
 		cond_resched();
@@ -53,7 +55,7 @@ static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain,
 		WRITE_ONCE(area->pages->lost, true);
 }
 
-/* Write an area with pinned pages into a page table, all or nothing. */
+/* Write an area with pinned pages into a page table, all or nothing, unless it was revoked. */
 static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 			 struct iommu_domain *domain)
 {
@@ -63,6 +65,8 @@ static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 
 	lockdep_assert_held(&area->pages->mutex);
 
+	if (area->pages->revoked)
+		return 0;
 	iopt_run_first(&iter, area->pages, iopt_area_first_index(area), iopt_area_last_index(area));
 	while (iopt_run_next(&iter)) {
 		size_t length =
@@ -207,6 +211,22 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 		iopt_area_unmap(area, link->domain, area->length);
 	iopt_area_unpin(area);
 	area->filled = false;
+}
+
+/**
+ * iopt_revoke_area() - take an area out of every page table
+ * @iopt: IOAS
+ * @area: area whose backing is revoked, so that no page table gets it again
+ */
+void iopt_revoke_area(struct io_pagetable *iopt, struct iopt_area *area)
+{
+	struct iopt_domain *link;
+
+	down_write(&iopt->domains_rwsem);
+	if (area->filled)
+		list_for_each_entry (link, &iopt->domains, item)
+			iopt_area_unmap(area, link->domain, area->length);
+	up_write(&iopt->domains_rwsem);
 }
 
 static struct iopt_area *iopt_area_at(struct interval_tree_node *node)

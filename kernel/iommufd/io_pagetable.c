@@ -62,8 +62,12 @@ static void iopt_area_init(struct iopt_area *area, struct iopt_pages *pages,
 static struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long start_byte,
 					 unsigned long length)
 {
-	struct iopt_area *area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
+	struct iopt_area *area;
 
+	if (pages->from_dmabuf)
+		area = iopt_dmabuf_area_alloc();
+	else
+		area = kmalloc(sizeof(*area), GFP_KERNEL_ACCOUNT);
 	if (!area) {
 		iopt_pages_put(pages);
 		return NULL;
@@ -72,12 +76,15 @@ static struct iopt_area *iopt_area_alloc(struct iopt_pages *pages, unsigned long
 	return area;
 }
 
+/* The caller holds no lock of an IOAS or a backing. */
 void iopt_area_free(struct iopt_area *area)
 {
 	struct iopt_pages *pages = area->pages;
 
 	WARN_ON(area->filled || area->pins || area->visitors);
-	if (area != &pages->first_area)
+	if (pages->from_dmabuf)
+		iopt_dmabuf_area_free(area);
+	else if (area != &pages->first_area)
 		kfree(area);
 	iopt_pages_put(pages);
 }
@@ -117,6 +124,8 @@ static int iopt_insert_areas(struct io_pagetable *iopt, struct list_head *list,
 	next = *iova;
 	list_for_each_entry (area, list, build_item) {
 		area->prot = prot;
+		if (area->pages->from_dmabuf)
+			area->prot = (prot & ~IOMMU_CACHE) | IOMMU_MMIO;
 		area->busy = true;
 		area->node.start = next;
 		area->node.last = next + (area->length - 1);
@@ -196,8 +205,12 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
 int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
 		   unsigned long *iova, int prot, bool fixed)
 {
+	struct iopt_area *area;
 	int rc;
 
+	list_for_each_entry (area, list, build_item)
+		if (area->pages->from_dmabuf)
+			iopt_dmabuf_enlist(iopt, area);
 	down_read(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
 	rc = iopt_insert_areas(iopt, list, length, iova, prot, fixed);
@@ -215,21 +228,26 @@ out:
 	return rc;
 }
 
-/* Map a backing that nobody else has yet. @byte: where the area begins in its first page. */
-static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages, unsigned long byte,
-			  unsigned long length, unsigned long *iova, int prot, bool fixed)
+/* Map an area that no IOAS has yet. */
+static int iopt_map_area(struct io_pagetable *iopt, struct iopt_area *area, unsigned long length,
+			 unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_area *area = &pages->first_area;
 	LIST_HEAD(list);
 	int rc;
 
-	iopt_area_init(area, pages, byte, length);
 	list_add(&area->build_item, &list);
-
 	rc = iopt_map_areas(iopt, &list, length, iova, prot, fixed);
 	if (rc)
 		iopt_area_free(area);
 	return rc;
+}
+
+/* Map a backing that nobody else has yet. @byte: where the area begins in its first page. */
+static int iopt_map_pages(struct io_pagetable *iopt, struct iopt_pages *pages, unsigned long byte,
+			  unsigned long length, unsigned long *iova, int prot, bool fixed)
+{
+	iopt_area_init(&pages->first_area, pages, byte, length);
+	return iopt_map_area(iopt, &pages->first_area, length, iova, prot, fixed);
 }
 
 /**
@@ -280,6 +298,36 @@ int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	return iopt_map_pages(iopt, pages, offset_in_page(start), length, iova, prot, fixed);
+}
+
+/**
+ * iopt_map_dmabuf() - map memory of a dma-buf
+ * @iopt: IOAS
+ * @account: an account, which pays nothing
+ * @dmabuf: the buffer
+ * @dev: device that stands for iommufd
+ * @start: first byte in the buffer
+ * @length: bytes; not 0, and @start + @length - 1 does not wrap
+ * @iova: as in iopt_map_areas()
+ * @prot: as in iopt_map_areas()
+ * @fixed: as in iopt_map_areas()
+ *
+ * Return: as iopt_map_areas() and iopt_pages_alloc_dmabuf()
+ */
+int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account,
+		    struct dma_buf *dmabuf, struct device *dev, unsigned long start,
+		    unsigned long length, unsigned long *iova, int prot, bool fixed)
+{
+	struct iopt_pages *pages;
+	struct iopt_area *area;
+
+	pages = iopt_pages_alloc_dmabuf(account, dmabuf, dev, start, length, prot & IOMMU_WRITE);
+	if (IS_ERR(pages))
+		return PTR_ERR(pages);
+	area = iopt_area_alloc(pages, offset_in_page(start), length);
+	if (!area)
+		return -ENOMEM;
+	return iopt_map_area(iopt, area, length, iova, prot, fixed);
 }
 
 /* How often unmap asks drivers to give up their pins, before it gives up itself. */
@@ -350,8 +398,9 @@ static int iopt_unmap_pins(struct io_pagetable *iopt, struct iopt_area *area, un
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped)
 {
-	struct iopt_area *area;
+	struct iopt_area *area, *next;
 	unsigned int tries = 0;
+	LIST_HEAD(removed);
 	int rc = 0;
 
 	*unmapped = 0;
@@ -381,13 +430,17 @@ int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long las
 		iopt_iova_freed(iopt, area->node.start);
 		*unmapped += area->length;
 		start = area->node.last;
-		iopt_area_free(area);
+		list_add_tail(&area->build_item, &removed);
 		cond_resched();
 		if (start == ULONG_MAX || ++start > last)
 			break;
 	}
 	mutex_unlock(&iopt->iova_lock);
 	up_read(&iopt->domains_rwsem);
+	list_for_each_entry_safe (area, next, &removed, build_item) {
+		iopt_area_free(area);
+		cond_resched();
+	}
 	return rc;
 }
 
@@ -400,9 +453,9 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsi
 {
 	struct iopt_pages *pages = area->pages;
 	unsigned long head = iova - area->node.start;
-	int rc = 0;
+	int rc = pages->from_dmabuf ? -EOPNOTSUPP : 0;
 
-	if (area->filled) {
+	if (!rc && area->filled) {
 		mutex_lock(&pages->mutex);
 		rc = iopt_pages_split(pages, (area->start_byte + head) >> PAGE_SHIFT);
 		mutex_unlock(&pages->mutex);

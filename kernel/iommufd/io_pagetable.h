@@ -30,6 +30,8 @@
 #include <linux/types.h>
 
 struct cred;
+struct device;
+struct dma_buf;
 struct file;
 struct mm_struct;
 struct task_struct;
@@ -99,7 +101,7 @@ struct io_pagetable {
 /**
  * struct iopt_area - an interval of IOVA over an interval of a backing
  * @node: first and last IOVA
- * @build_item: in the list of areas that one call places
+ * @build_item: in the list of areas that one call places or removes
  * @pages: backing, held
  * @start_byte: offset of the first IOVA in @pages
  * @length: bytes; the same as in @node once the area has an IOVA
@@ -182,14 +184,17 @@ struct iopt_seg {
 };
 
 /**
- * struct iopt_pages - backing: memory of a process or of a file, as given to one MAP or MAP_FILE
+ * struct iopt_pages - backing: memory of a process, a file or a device, as given to one MAP or
+ * MAP_FILE
  * @ref: one for each area
  * @account_mode: enum iopt_account_mode, fixed at MAP
  * @writable: devices may be allowed to write it. Fixed at MAP
  * @from_file: this is the start of a struct iopt_file_pages. Fixed at MAP
+ * @from_dmabuf: this is the start of a struct iopt_dmabuf_pages: memory of a device. Fixed at MAP
  * @first_seg_used: @first_seg is in @segs
  * @lost: an IOMMU did not answer and may use the pages for ever, so they stay pinned. Never cleared
- * @mutex: for @segs and @first_seg_used, and for @account if @from_file
+ * @revoked: with @from_dmabuf: no page table may have the memory. Never cleared
+ * @mutex: for @segs, @first_seg_used and @revoked, and for @account if @from_file
  * @account: pays for pages that are pinned from now on, held. Fixed at MAP unless @from_file
  * @start: where the first page is: an address of the account's process, or an offset in the file,
  *	in bytes
@@ -204,8 +209,10 @@ struct iopt_pages {
 	u8 account_mode : 2;
 	u8 writable : 1;
 	u8 from_file : 1;
+	u8 from_dmabuf : 1;
 	bool first_seg_used;
 	bool lost;
+	bool revoked;
 	struct mutex mutex;
 	struct iopt_account *account;
 	unsigned long start;
@@ -266,6 +273,9 @@ int iopt_map_user(struct io_pagetable *iopt, struct iopt_account *account,
 int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
 		  enum iopt_account_mode mode, struct file *file, unsigned long start,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed);
+int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account,
+		    struct dma_buf *dmabuf, struct device *dev, unsigned long start,
+		    unsigned long length, unsigned long *iova, int prot, bool fixed);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped);
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
@@ -301,6 +311,7 @@ int iopt_areas_pin(struct list_head *list);
 void iopt_areas_unpin(struct list_head *list);
 int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list);
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
+void iopt_revoke_area(struct io_pagetable *iopt, struct iopt_area *area);
 
 /* --- hold.c --- */
 struct iopt_hold;
@@ -330,7 +341,19 @@ void iopt_uncharge_locked(struct iopt_account *account, enum iopt_account_mode m
 int iopt_charge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 void iopt_uncharge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 
+/* --- dmabuf.c --- */
+struct iopt_pages *iopt_pages_alloc_dmabuf(struct iopt_account *account, struct dma_buf *dmabuf,
+					   struct device *dev, unsigned long start,
+					   unsigned long length, bool writable);
+void iopt_pages_free_dmabuf(struct iopt_pages *pages);
+int iopt_dmabuf_fill_seg(struct iopt_pages *pages, struct iopt_seg *seg);
+struct iopt_area *iopt_dmabuf_area_alloc(void);
+void iopt_dmabuf_enlist(struct io_pagetable *iopt, struct iopt_area *area);
+void iopt_dmabuf_area_free(struct iopt_area *area);
+
 /* --- pages.c --- */
+void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
+		     enum iopt_account_mode mode, unsigned long start, bool writable);
 struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_account_mode mode,
 				    unsigned long uptr, bool writable);
 struct iopt_pages *iopt_pages_alloc_file(struct iopt_account *account, enum iopt_account_mode mode,
@@ -372,6 +395,8 @@ long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long
 		   struct page **batch);
 
 /* --- pin.c --- */
+int iopt_seg_append(struct iopt_seg *seg, unsigned long pfn, unsigned long npages,
+		    unsigned int *capacity);
 int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg);
 void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg);
 

@@ -4,6 +4,7 @@
  * does the work. The order of the checks is part of the ABI (IOMMUFD-MAP-1, IOMMUFD-UNMAP-1).
  */
 #include <linux/capability.h>
+#include <linux/dma-buf.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/sched/signal.h>
@@ -300,6 +301,22 @@ out_put:
 	return rc;
 }
 
+static int iommufd_map_dmabuf(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+			      struct dma_buf *dmabuf, const struct iommu_ioas_map_file *cmd,
+			      unsigned long *iova)
+{
+	struct iopt_account *account = iommufd_account_get(ictx);
+	int rc;
+
+	if (!account)
+		return -ENOMEM;
+	rc = iopt_map_dmabuf(iopt, account, dmabuf, iommufd_misc_device(), cmd->start, cmd->length,
+			     iova, iommufd_ioas_prot(cmd->flags),
+			     cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	iopt_account_put(account);
+	return rc;
+}
+
 static int iommufd_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt, struct file *file,
 			    const struct iommu_ioas_map_file *cmd, unsigned long *iova)
 {
@@ -319,13 +336,33 @@ static int iommufd_map_file(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
 	return rc;
 }
 
+/* Map what the descriptor is. */
+static int iommufd_map_fd(struct iommufd_ctx *ictx, struct io_pagetable *iopt,
+			  const struct iommu_ioas_map_file *cmd, unsigned long *iova)
+{
+	struct dma_buf *dmabuf = dma_buf_get(cmd->fd);
+	struct file *file;
+	int rc;
+
+	if (!IS_ERR(dmabuf)) {
+		rc = iommufd_map_dmabuf(ictx, iopt, dmabuf, cmd, iova);
+		dma_buf_put(dmabuf);
+		return rc;
+	}
+	file = fget(cmd->fd);
+	if (!file)
+		return -EBADF;
+	rc = iommufd_map_file(ictx, iopt, file, cmd, iova);
+	fput(file);
+	return rc;
+}
+
 /* IOMMUFD-FILE-1 */
 int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_ioas_map_file *cmd = ucmd->cmd;
 	unsigned long iova = cmd->iova, last;
 	struct iommufd_ioas *ioas;
-	struct file *file;
 	int rc;
 
 	rc = iommufd_check_map(cmd->flags, cmd->iova, cmd->length);
@@ -344,15 +381,9 @@ int iommufd_ioas_map_file(struct iommufd_ucmd *ucmd)
 		rc = -EOVERFLOW;
 		goto out_put;
 	}
-	file = fget(cmd->fd);
-	if (!file) {
-		rc = -EBADF;
-		goto out_put;
-	}
-	rc = iommufd_map_file(ucmd->ictx, &ioas->iopt, file, cmd, &iova);
+	rc = iommufd_map_fd(ucmd->ictx, &ioas->iopt, cmd, &iova);
 	trace_iommufd_map_file(cmd->ioas_id, iova, cmd->length, cmd->fd, cmd->start, cmd->flags,
 			       rc);
-	fput(file);
 	if (rc)
 		goto out_put;
 

@@ -257,6 +257,12 @@ static struct miscdevice iommufd_misc_dev = {
 	.mode = 0660,
 };
 
+/* The device of /dev/iommu, which stands for this module where a device is asked for. */
+struct device *iommufd_misc_device(void)
+{
+	return iommufd_misc_dev.this_device;
+}
+
 static int __init iommufd_init(void)
 {
 	int rc;
@@ -278,5 +284,6 @@ static void __exit iommufd_exit(void)
 module_init(iommufd_init);
 module_exit(iommufd_exit);
 
+MODULE_IMPORT_NS(DMA_BUF);
 MODULE_DESCRIPTION("I/O address spaces for user space");
 MODULE_LICENSE("GPL");

@@ -15,8 +15,9 @@
 
 #include "io_pagetable.h"
 
-static void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
-			    enum iopt_account_mode mode, unsigned long start, bool writable)
+/* What all kinds of backings have in common. @start: first byte, an address or an offset */
+void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
+		     enum iopt_account_mode mode, unsigned long start, bool writable)
 {
 	kref_init(&pages->ref);
 	mutex_init(&pages->mutex);
@@ -83,11 +84,14 @@ static void iopt_pages_release(struct kref *ref)
 
 		fput(file_pages->file);
 		kfree(file_pages);
+	} else if (pages->from_dmabuf) {
+		iopt_pages_free_dmabuf(pages);
 	} else {
 		kfree(pages);
 	}
 }
 
+/* Give a reference back. The caller holds no lock of an IOAS or a backing. */
 void iopt_pages_put(struct iopt_pages *pages)
 {
 	kref_put(&pages->ref, iopt_pages_release);

@@ -109,16 +109,25 @@ static int iopt_seg_grow(struct iopt_seg *seg, unsigned int *capacity)
 	return 0;
 }
 
-static int iopt_seg_append(struct iopt_seg *seg, struct page *page, unsigned int *capacity)
+/**
+ * iopt_seg_append() - add contiguous pages at the end of a segment
+ * @seg: new segment
+ * @pfn: the first of them
+ * @npages: their number, at most IOPT_RUN_MAX_PAGES
+ * @capacity: runs that @seg has room for; 1 for a segment without runs
+ *
+ * Return: 0, -ENOMEM
+ */
+int iopt_seg_append(struct iopt_seg *seg, unsigned long pfn, unsigned long npages,
+		    unsigned int *capacity)
 {
-	unsigned long pfn = page_to_pfn(page);
 	int rc;
 
 	if (seg->nr_runs) {
 		struct iopt_run *run = &seg->runs[seg->nr_runs - 1];
 
-		if (pfn == run->pfn + run->npages && run->npages < IOPT_RUN_MAX_PAGES) {
-			run->npages++;
+		if (pfn == run->pfn + run->npages && run->npages + npages <= IOPT_RUN_MAX_PAGES) {
+			run->npages += npages;
 			return 0;
 		}
 	}
@@ -126,7 +135,7 @@ static int iopt_seg_append(struct iopt_seg *seg, struct page *page, unsigned int
 	if (rc)
 		return rc;
 	seg->runs[seg->nr_runs].pfn = pfn;
-	seg->runs[seg->nr_runs].npages = 1;
+	seg->runs[seg->nr_runs].npages = npages;
 	seg->nr_runs++;
 	return 0;
 }
@@ -177,7 +186,7 @@ static int iopt_seg_fill(struct iopt_pages *pages, struct iopt_seg *seg, struct 
 		if (pinned <= 0)
 			return pinned ?: -EFAULT;
 		for (i = 0; i < pinned; i++) {
-			rc = iopt_seg_append(seg, batch[i], &capacity);
+			rc = iopt_seg_append(seg, page_to_pfn(batch[i]), 1, &capacity);
 			if (rc) {
 				unpin_user_pages(batch + i, pinned - i);
 				return rc;
@@ -205,6 +214,8 @@ int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg)
 	unsigned long max_batch = IOPT_STACK_BATCH, charged = 0;
 	int rc;
 
+	if (pages->from_dmabuf)
+		return iopt_dmabuf_fill_seg(pages, seg);
 	if (iopt_seg_npages(seg) > max_batch) {
 		max_batch = min_t(unsigned long, iopt_seg_npages(seg), IOPT_BATCH);
 		batch = kmalloc_array(max_batch, sizeof(*batch), GFP_KERNEL);
@@ -226,6 +237,8 @@ void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg)
 {
 	lockdep_assert_held(&pages->mutex);
 
+	if (pages->from_dmabuf)
+		return;
 	if (READ_ONCE(pages->lost))
 		wd_iommu_leaked(iopt_seg_npages(seg));
 	else

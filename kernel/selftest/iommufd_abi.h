@@ -190,6 +190,14 @@ struct iommu_test_cmd {
 			__u32 pasid;
 			__u32 pt_id;
 		} pasid;
+		struct {
+			__u32 length;
+			__u32 open_flags;
+		} dmabuf_get;
+		struct {
+			__s32 dmabuf_fd;
+			__u32 revoked;
+		} dmabuf_revoke;
 	};
 	__u32 last;
 };

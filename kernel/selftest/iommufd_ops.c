@@ -221,6 +221,10 @@ static int wd_test_execute(struct iommufd_ctx *ictx, struct iommu_test_cmd *cmd,
 	case IOMMU_TEST_OP_PASID_DETACH:
 	case IOMMU_TEST_OP_PASID_CHECK_HWPT:
 		return wd_test_pasid(ictx, cmd);
+	case IOMMU_TEST_OP_DMABUF_GET:
+		return wd_test_dmabuf_get(cmd);
+	case IOMMU_TEST_OP_DMABUF_REVOKE:
+		return wd_test_dmabuf_revoke(cmd);
 	default:
 		return wd_test_answer(ictx, cmd, arg);
 	}
@@ -268,5 +272,6 @@ static void __exit wd_test_exit(void)
 module_init(wd_test_init);
 module_exit(wd_test_exit);
 
+MODULE_IMPORT_NS(DMA_BUF);
 MODULE_DESCRIPTION("Devices and accesses for upstream's tests of /dev/iommu");
 MODULE_LICENSE("GPL");

@@ -107,4 +107,8 @@ int wd_test_access_destroy_pages(struct iommufd_ctx *ictx, const struct iommu_te
 int wd_test_access_rw(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
 int wd_test_access_replace(struct iommufd_ctx *ictx, const struct iommu_test_cmd *cmd);
 
+/* --- iommufd_dmabuf.c --- */
+int wd_test_dmabuf_get(const struct iommu_test_cmd *cmd);
+int wd_test_dmabuf_revoke(const struct iommu_test_cmd *cmd);
+
 #endif /* _WD_IOMMUFD_TEST_H */

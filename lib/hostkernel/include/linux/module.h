@@ -99,6 +99,7 @@ extern struct module __wd_paste(wd_this_module_, KBUILD_MODNAME) __attribute__((
 
 #define MODULE_LICENSE(x) struct __wd_module_license
 #define MODULE_DESCRIPTION(x) struct __wd_module_description
+#define MODULE_IMPORT_NS(x) struct __wd_module_import_##x
 #define MODULE_DEVICE_TABLE(type, name) extern __typeof__(name) name
 
 #endif /* _LINUX_MODULE_H_HOSTED */

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Between the two sides of dma-bufs in iommufd: dmabuf.c imports, dmabuf_export.c exports. */
+#ifndef _IOMMUFD_DMABUF_H
+#define _IOMMUFD_DMABUF_H
+
+#include <linux/types.h>
+
+struct dma_buf;
+struct dma_buf_attach_ops;
+
+extern const struct dma_buf_attach_ops iopt_dmabuf_attach_ops;
+
+int iommufd_dmabuf_phys(struct dma_buf *dmabuf, phys_addr_t *phys);
+
+#endif /* _IOMMUFD_DMABUF_H */
