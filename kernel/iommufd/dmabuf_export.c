@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Memory of a device as a dma-buf, for drivers that give devices to user space (IOMMUFD-DMABUF-2).
+ * Memory of a device as a dma-buf, for drivers that give devices to user space (IOMMUFD-DMABUF-3).
  *
  * iommufd itself is the exporter, so that it recognizes these buffers: it may ask them for their
  * physical address, which no other dma-buf tells. They can be imported by /dev/iommu alone. Other

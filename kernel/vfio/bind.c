@@ -42,6 +42,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 {
 	lockdep_assert_held(&wd->lock);
 	wd_vfio_set_memory(wd, false);
+	wd_vfio_dmabufs_forget(wd);
 	down_write(&wd->memory_lock);
 	wd->owner = NULL;
 	wd->mapping = NULL;

@@ -78,6 +78,8 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
 		return vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
+	case VFIO_DEVICE_FEATURE:
+		return wd_vfio_feature_ioctl(vfile, uarg);
 	case VFIO_DEVICE_SET_IRQS:
 		return wd_vfio_set_irqs_ioctl(vfile, uarg);
 	default:

@@ -50,6 +50,7 @@ static void wd_vfio_device_release(struct device *dev)
 
 	ida_free(&wd_vfio_ids, wd->id);
 	xa_destroy(&wd->pasids);
+	mutex_destroy(&wd->dmabufs_lock);
 	mutex_destroy(&wd->lock);
 	pci_dev_put(wd->pdev);
 	kfree(wd);
@@ -75,6 +76,8 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	mutex_init(&wd->lock);
 	init_rwsem(&wd->memory_lock);
 	xa_init(&wd->pasids);
+	mutex_init(&wd->dmabufs_lock);
+	INIT_LIST_HEAD(&wd->dmabufs);
 
 	device_initialize(&wd->dev);
 	wd->dev.type = &wd_vfio_type;
@@ -316,4 +319,5 @@ static void __exit wd_vfio_module_exit(void)
 module_init(wd_vfio_module_init);
 module_exit(wd_vfio_module_exit);
 MODULE_LICENSE("GPL");
+MODULE_IMPORT_NS(DMA_BUF);
 MODULE_DESCRIPTION("PCI functions given whole to programs, by VFIO's device file interface");

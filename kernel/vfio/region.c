@@ -105,12 +105,18 @@ static void wd_vfio_zap(struct wd_vfio *wd)
  */
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 {
+	const bool before = wd->memory;
+
 	lockdep_assert_held(&wd->lock);
+	if (before && !memory)
+		wd_vfio_dmabufs_revoke(wd, true);
 	down_write(&wd->memory_lock);
-	if (wd->memory && !memory)
+	if (before && !memory)
 		wd_vfio_zap(wd);
 	wd->memory = memory;
 	up_write(&wd->memory_lock);
+	if (!before && memory)
+		wd_vfio_dmabufs_revoke(wd, false);
 }
 
 /**
@@ -127,10 +133,13 @@ int wd_vfio_reset_pci(struct wd_vfio *wd)
 	int ret;
 
 	lockdep_assert_held(&wd->lock);
+	wd_vfio_dmabufs_revoke(wd, true);
 	down_write(&wd->memory_lock);
 	wd_vfio_zap(wd);
 	ret = pci_try_reset_function(wd->pdev);
 	up_write(&wd->memory_lock);
+	if (wd->memory)
+		wd_vfio_dmabufs_revoke(wd, false);
 	trace_wd_vfio_reset(&wd->pdev->dev, ret);
 	return ret;
 }
@@ -276,7 +285,7 @@ static const struct vm_operations_struct wd_vfio_vm_ops = {
 };
 
 /* Is [@start, @start + @length) inside a part that can be mapped? */
-static bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length)
+bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length)
 {
 	if (!bar->mappable || start >= bar->size || length > bar->size - start)
 		return false;

@@ -7,7 +7,7 @@
  * and no attachment, and the function is reset.
  *
  * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. No code touches
- * user memory under the last two.
+ * user memory under the last two. dmabuf.c has another lock inside wd_vfio.lock.
  */
 #ifndef _WD_VFIO_H
 #define _WD_VFIO_H
@@ -23,6 +23,7 @@
 
 #include <linux/vfio_cdev.h>
 
+struct dma_buf;
 struct eventfd_ctx;
 struct iommufd_device;
 struct vfio_verbs;
@@ -74,6 +75,8 @@ struct wd_vfio_bar {
  * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
  * @memory: @owner may access @bars
  * @mapping: mapping of @owner's file, to find its VMAs of @bars
+ * @dmabufs_lock: for @dmabufs
+ * @dmabufs: wd_vfio_dmabuf.item: parts of @bars that @owner has exported
  */
 struct wd_vfio {
 	struct device dev;
@@ -103,6 +106,9 @@ struct wd_vfio {
 	struct rw_semaphore memory_lock;
 	bool memory;
 	struct address_space *mapping;
+
+	struct mutex dmabufs_lock;
+	struct list_head dmabufs;
 };
 
 /**
@@ -137,8 +143,17 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd);
 ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user *buf, size_t count,
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
+bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
 int wd_vfio_reset_pci(struct wd_vfio *wd);
+
+/* feature.c */
+int wd_vfio_feature_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+
+/* dmabuf.c */
+int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, struct vfio_device_feature_dma_buf __user *arg);
+void wd_vfio_dmabufs_revoke(struct wd_vfio *wd, bool revoked);
+void wd_vfio_dmabufs_forget(struct wd_vfio *wd);
 
 /* config.c */
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);

@@ -215,6 +215,26 @@ struct vfio_irq_set {
 
 #define VFIO_DEVICE_RESET _IO(VFIO_TYPE, VFIO_BASE + 11)
 
+/**
+ * struct vfio_device_feature - ioctl(VFIO_DEVICE_FEATURE)
+ * @argsz: size with @data, at least 8
+ * @flags: number of the feature, and VFIO_DEVICE_FEATURE_GET, _SET or _PROBE
+ * @data: structure of the feature
+ *
+ * With PROBE the kernel only says whether it has the feature, with GET and SET if they are given,
+ * too: 0 or ENOTTY, EINVAL.
+ */
+struct vfio_device_feature {
+	__u32 argsz;
+	__u32 flags;
+	__u8 data[];
+};
+#define VFIO_DEVICE_FEATURE_MASK (0xffff)
+#define VFIO_DEVICE_FEATURE_GET (1 << 16)
+#define VFIO_DEVICE_FEATURE_SET (1 << 17)
+#define VFIO_DEVICE_FEATURE_PROBE (1 << 18)
+#define VFIO_DEVICE_FEATURE _IO(VFIO_TYPE, VFIO_BASE + 17)
+
 /* Regions and interrupts of a PCI function. */
 enum {
 	VFIO_PCI_BAR0_REGION_INDEX,
@@ -237,6 +257,33 @@ enum {
 	VFIO_PCI_REQ_IRQ_INDEX,
 	VFIO_PCI_NUM_IRQS,
 };
+#endif
+
+#ifndef VFIO_DEVICE_FEATURE_DMA_BUF
+/** struct vfio_region_dma_range - a part of a region. Both are in bytes, multiples of a page. */
+struct vfio_region_dma_range {
+	__u64 offset;
+	__u64 length;
+};
+
+/**
+ * struct vfio_device_feature_dma_buf - data of VFIO_DEVICE_FEATURE_DMA_BUF, to GET
+ * @region_index: VFIO_PCI_BAR0_REGION_INDEX to VFIO_PCI_BAR5_REGION_INDEX
+ * @open_flags: O_* of the descriptor
+ * @flags: must be 0
+ * @nr_ranges: number of @dma_ranges, not 0
+ * @dma_ranges: what the buffer consists of
+ *
+ * The answer is the result of the ioctl: a descriptor of a dma-buf.
+ */
+struct vfio_device_feature_dma_buf {
+	__u32 region_index;
+	__u32 open_flags;
+	__u32 flags;
+	__u32 nr_ranges;
+	struct vfio_region_dma_range dma_ranges[];
+};
+#define VFIO_DEVICE_FEATURE_DMA_BUF 11
 #endif
 
 #endif

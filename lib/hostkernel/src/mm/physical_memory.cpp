@@ -9,6 +9,7 @@
 #include "core/immortal.h"
 #include "hostkernel/kernel.h"
 #include "memory_access.h"
+#include "pci/bus_hooks.h"
 
 namespace wd::hostkernel
 {
@@ -41,6 +42,15 @@ bool validAccess(uint64_t pa, unsigned size)
 	return (size == 1 || size == 2 || size == 4 || size == 8) && !(pa & (size - 1));
 }
 
+/* Where this process has no memory, a function may have some. */
+template <typename Use> bool usePeer(uint64_t pa, size_t length, Use use)
+{
+	return hostkernel_bus_peer(
+		pa, length,
+		[](void *context, void *memory) { return (*static_cast<Use *>(context))(memory); },
+		&use);
+}
+
 class HostMemory final : public machine::PhysicalMemory
 {
 public:
@@ -51,7 +61,9 @@ public:
 			return false;
 		if (place.pid)
 			return !remoteRead(place.pid, pa & kAddressMask, dst, length);
-		return !copyFaultable(dst, place.address, length);
+		return !copyFaultable(dst, place.address, length) ||
+		       usePeer(pa, length,
+			       [&](void *peer) { return !copyFaultable(dst, peer, length); });
 	}
 
 	bool write(uint64_t pa, const void *src, size_t length) noexcept override
@@ -61,7 +73,9 @@ public:
 			return false;
 		if (place.pid)
 			return !remoteWrite(place.pid, pa & kAddressMask, src, length);
-		return !copyFaultable(place.address, src, length);
+		return !copyFaultable(place.address, src, length) ||
+		       usePeer(pa, length,
+			       [&](void *peer) { return !copyFaultable(peer, src, length); });
 	}
 
 	bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept override
@@ -70,7 +84,10 @@ public:
 		if (!place.valid || !validAccess(pa, size))
 			return false;
 		if (!place.pid)
-			return loadFaultable(place.address, size, value);
+			return loadFaultable(place.address, size, value) ||
+			       usePeer(pa, size, [&](void *peer) {
+				       return loadFaultable(peer, size, value);
+			       });
 		value = 0;
 		return !remoteRead(place.pid, pa & kAddressMask, &value, size);
 	}
@@ -81,7 +98,10 @@ public:
 		if (!place.valid || !validAccess(pa, size))
 			return false;
 		if (!place.pid)
-			return storeFaultable(place.address, size, value);
+			return storeFaultable(place.address, size, value) ||
+			       usePeer(pa, size, [&](void *peer) {
+				       return storeFaultable(peer, size, value);
+			       });
 		return !remoteWrite(place.pid, pa & kAddressMask, &value, size);
 	}
 

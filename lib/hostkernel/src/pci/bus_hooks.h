@@ -46,6 +46,17 @@ uint64_t hostkernel_bus_dma_allocations();
  */
 std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, size_t length);
 
+/** Works on memory; @return whether it could. */
+using MemoryUse = bool (*)(void *context, void *memory);
+
+/**
+ * Call @use with the memory of a function at [@phys, +@length): a request of another device reaches
+ * it on the bus. The function cannot go meanwhile.
+ * @return what @use returned; false if the range is not inside one BAR that decodes, or if accesses
+ * trap there. (A device that waits for registers of another could wait for itself.)
+ */
+bool hostkernel_bus_peer(uint64_t phys, size_t length, MemoryUse use, void *context);
+
 /** Whether @phys is in a BAR, where there is no memory. */
 bool hostkernel_bus_is_mmio(uint64_t phys);
 

@@ -236,6 +236,24 @@ std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, s
 	return function->barShared(bar, offset, length);
 }
 
+bool hostkernel_bus_peer(uint64_t phys, size_t length, MemoryUse use, void *context)
+{
+	const uint64_t page = 4096;
+	uint64_t offset;
+	Window &w = window();
+	std::lock_guard lock(w.mutex);
+	const Placed *placed = w.find(phys, length, offset);
+
+	if (!placed || !placed->target.decode->load(std::memory_order_acquire))
+		return false;
+	const uint64_t first = offset / page * page;
+	const uint64_t end = (offset + length + page - 1) / page * page;
+	const auto pages =
+		placed->target.function->barShared(placed->target.bar, first, end - first);
+
+	return pages && use(context, static_cast<char *>(pages->address) + (offset - first));
+}
+
 bool hostkernel_bus_is_mmio(uint64_t phys)
 {
 	uint64_t offset;

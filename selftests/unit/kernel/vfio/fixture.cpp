@@ -124,6 +124,27 @@ zip_registers FunctionFile::registers()
 		this};
 }
 
+int FunctionFile::dmaBuf(unsigned region, const std::vector<vfio_region_dma_range> &ranges,
+			 unsigned flags)
+{
+	const size_t rangesSize = ranges.size() * sizeof(ranges[0]);
+	std::vector<uint64_t> room(
+		(sizeof(vfio_device_feature) + sizeof(vfio_device_feature_dma_buf) + rangesSize) /
+			sizeof(uint64_t) +
+		1);
+	auto *feature = reinterpret_cast<vfio_device_feature *>(room.data());
+	auto *get = reinterpret_cast<vfio_device_feature_dma_buf *>(feature->data);
+
+	feature->argsz = static_cast<uint32_t>(sizeof(*feature) + sizeof(*get) + rangesSize);
+	feature->flags = VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_DMA_BUF;
+	get->region_index = region;
+	get->open_flags = O_RDWR;
+	get->flags = flags;
+	get->nr_ranges = static_cast<uint32_t>(ranges.size());
+	std::copy(ranges.begin(), ranges.end(), get->dma_ranges);
+	return ioctl(VFIO_DEVICE_FEATURE, feature);
+}
+
 ssize_t FunctionFile::read(unsigned region, uint64_t at, void *value, size_t size)
 {
 	return caller_->pread(fd, value, size, fileOffset(*this, region) + at);

@@ -38,6 +38,9 @@ public:
 	int detach();
 	int detachPasid(uint32_t pasid);
 	int reset() { return ioctl(VFIO_DEVICE_RESET); }
+	/** A descriptor of a dma-buf of BAR @region, or -errno. */
+	int dmaBuf(unsigned region, const std::vector<vfio_region_dma_range> &ranges,
+		   unsigned flags = 0);
 	/** Access to BAR2 by pread and pwrite. */
 	zip_registers registers();
 
