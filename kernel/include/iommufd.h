@@ -22,6 +22,10 @@ struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
 void iommufd_ctx_get(struct iommufd_ctx *ictx);
 void iommufd_ctx_put(struct iommufd_ctx *ictx);
 
+/* For drivers with files of IOMMU groups, whose container a context is. */
+int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);
+int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *id);
+
 /* Exclusive: the context owns the DMA of the device's group (IOMMUFD-DEV-1). */
 struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev, u32 *id);
 

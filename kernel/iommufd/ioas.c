@@ -14,17 +14,13 @@
 #include "iommufd_private.h"
 #include "trace.h"
 
-int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
+/* A new IOAS, which the caller finalizes or aborts. */
+struct iommufd_ioas *iommufd_ioas_alloc(struct iommufd_ctx *ictx)
 {
-	struct iommu_ioas_alloc *cmd = ucmd->cmd;
-	struct iommufd_ioas *ioas;
+	struct iommufd_ioas *ioas = iommufd_object_alloc(ictx, ioas, obj, IOMMUFD_OBJ_IOAS);
 
-	if (cmd->flags)
-		return -EOPNOTSUPP;
-
-	ioas = iommufd_object_alloc(ucmd->ictx, ioas, obj, IOMMUFD_OBJ_IOAS);
 	if (IS_ERR(ioas))
-		return PTR_ERR(ioas);
+		return ioas;
 	iopt_init(&ioas->iopt);
 	mutex_init(&ioas->mutex);
 	INIT_LIST_HEAD(&ioas->hwpt_list);
@@ -32,6 +28,19 @@ int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	xa_init_flags(&ioas->accesses, XA_FLAGS_ALLOC);
 	ioas->iopt.unmap_pins = iommufd_access_unmap_pins;
 	INIT_LIST_HEAD(&ioas->tables);
+	return ioas;
+}
+
+int iommufd_ioas_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	struct iommu_ioas_alloc *cmd = ucmd->cmd;
+	struct iommufd_ioas *ioas;
+
+	if (cmd->flags)
+		return -EOPNOTSUPP;
+	ioas = iommufd_ioas_alloc(ucmd->ictx);
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
 	ucmd->new_obj = &ioas->obj;
 
 	cmd->out_ioas_id = ioas->obj.id;

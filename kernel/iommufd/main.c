@@ -168,8 +168,12 @@ static long iommufd_fops_ioctl(struct file *filp, unsigned int request, unsigned
 	return rc;
 }
 
+static struct miscdevice iommufd_vfio_dev;
+
 static int iommufd_fops_open(struct inode *inode, struct file *filp)
 {
+	/* Linux stores the device whose file it is. */
+	const bool is_vfio = filp->private_data == &iommufd_vfio_dev;
 	struct iommufd_ctx *ictx;
 
 	ictx = kzalloc(sizeof(*ictx), GFP_KERNEL_ACCOUNT);
@@ -180,7 +184,7 @@ static int iommufd_fops_open(struct inode *inode, struct file *filp)
 	mutex_init(&ictx->groups_lock);
 	xa_init(&ictx->groups);
 	init_waitqueue_head(&ictx->destroy_wait);
-	ictx->account_mode = IOPT_ACCOUNT_USER;
+	ictx->account_mode = is_vfio ? IOPT_ACCOUNT_MM : IOPT_ACCOUNT_USER;
 	mutex_init(&ictx->change_lock);
 	ictx->file = filp;
 	filp->private_data = ictx;
@@ -257,6 +261,19 @@ static struct miscdevice iommufd_misc_dev = {
 	.mode = 0660,
 };
 
+static bool vfio_container;
+module_param(vfio_container, bool, 0444);
+MODULE_PARM_DESC(vfio_container, "Be /dev/vfio/vfio too, if Linux's VFIO is not loaded");
+
+/* The container of programs that do not know /dev/iommu (IOMMUFD-GROUP-2). */
+static struct miscdevice iommufd_vfio_dev = {
+	.minor = VFIO_MINOR,
+	.name = "vfio",
+	.fops = &iommufd_fops,
+	.nodename = "vfio/vfio",
+	.mode = 0666,
+};
+
 /* The device of /dev/iommu, which stands for this module where a device is asked for. */
 struct device *iommufd_misc_device(void)
 {
@@ -272,11 +289,19 @@ static int __init iommufd_init(void)
 	rc = misc_register(&iommufd_misc_dev);
 	if (rc == -EEXIST)
 		pr_err("iommufd: /dev/iommu is there already: this kernel has its own iommufd\n");
-	return rc;
+	if (rc)
+		return rc;
+	if (vfio_container && misc_register(&iommufd_vfio_dev)) {
+		pr_warn("iommufd: Linux's VFIO has /dev/vfio/vfio already\n");
+		vfio_container = false;
+	}
+	return 0;
 }
 
 static void __exit iommufd_exit(void)
 {
+	if (vfio_container)
+		misc_deregister(&iommufd_vfio_dev);
 	misc_deregister(&iommufd_misc_dev);
 	iopt_account_exit();
 }

@@ -4,6 +4,7 @@
  * (IOMMUFD-COMPAT-1 to IOMMUFD-COMPAT-5). They act on the IOAS that IOMMU_VFIO_IOAS has set.
  */
 #include <linux/err.h>
+#include <linux/export.h>
 #include <linux/kernel.h>
 #include <linux/minmax.h>
 #include <linux/slab.h>
@@ -29,6 +30,51 @@ static struct iommufd_ioas *iommufd_compat_ioas(struct iommufd_ctx *ictx)
 	xa_unlock(&ictx->objects);
 	return ioas;
 }
+
+/**
+ * iommufd_vfio_compat_ioas_get_id() - the compatibility IOAS of a context
+ * @ictx: context
+ * @id: gets its id
+ *
+ * Return: 0, -ENODEV there is none
+ */
+int iommufd_vfio_compat_ioas_get_id(struct iommufd_ctx *ictx, u32 *id)
+{
+	struct iommufd_ioas *ioas = iommufd_compat_ioas(ictx);
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	*id = ioas->obj.id;
+	iommufd_put_object(ictx, &ioas->obj);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iommufd_vfio_compat_ioas_get_id);
+
+/**
+ * iommufd_vfio_compat_ioas_create() - make a compatibility IOAS if a context has none
+ * @ictx: context
+ *
+ * Return: 0, -ENOMEM
+ */
+int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
+{
+	struct iommufd_ioas *ioas = iommufd_ioas_alloc(ictx);
+	bool had;
+
+	if (IS_ERR(ioas))
+		return PTR_ERR(ioas);
+	xa_lock(&ictx->objects);
+	had = ictx->vfio_ioas;
+	if (!had)
+		ictx->vfio_ioas = ioas;
+	xa_unlock(&ictx->objects);
+	if (had)
+		iommufd_object_abort_and_destroy(ictx, &ioas->obj);
+	else
+		iommufd_object_finalize(ictx, &ioas->obj);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(iommufd_vfio_compat_ioas_create);
 
 /* Is every page table of the IOAS coherent whatever devices request? */
 static bool iommufd_compat_coherent(struct iommufd_ioas *ioas)

@@ -40,6 +40,8 @@ static void wd_vfio_detach_all(struct wd_vfio *wd)
  */
 void wd_vfio_take_back(struct wd_vfio *wd)
 {
+	const bool by_group = wd->owner->by_group;
+
 	lockdep_assert_held(&wd->lock);
 	wd_vfio_set_memory(wd, false);
 	wd_vfio_dmabufs_forget(wd);
@@ -56,6 +58,8 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 	iommufd_device_unbind(wd->idev);
 	trace_wd_vfio_unbind(&wd->pdev->dev);
 	wd->idev = NULL;
+	if (!by_group)
+		wd_vfio_group_unblock(wd);
 	kfree(wd->config);
 	wd->config = NULL;
 }
@@ -83,6 +87,8 @@ static int wd_vfio_bind_ictx(struct wd_vfio_file *vfile, struct iommufd_ctx *ict
 	struct iommufd_device *idev;
 
 	lockdep_assert_held(&wd->lock);
+	if (wd->gone)
+		return -ENODEV;
 	if (wd->owner)
 		return -EINVAL;
 	config = wd_vfio_config_create(wd);
@@ -112,14 +118,27 @@ static int wd_vfio_bind(struct wd_vfio_file *vfile, int fd, u32 *id)
 	lockdep_assert_held(&wd->lock);
 	if (wd->gone)
 		return -ENODEV;
-	if (wd->owner == vfile)
-		return -EINVAL;
+	ret = wd_vfio_group_block(wd);
+	if (ret)
+		return ret;
+	if (wd->owner == vfile) {
+		ret = -EINVAL;
+		goto err_unblock;
+	}
 	ictx = iommufd_ctx_from_fd(fd);
-	if (IS_ERR(ictx))
-		return PTR_ERR(ictx);
+	if (IS_ERR(ictx)) {
+		ret = PTR_ERR(ictx);
+		goto err_unblock;
+	}
 	ret = wd_vfio_bind_ictx(vfile, ictx, id);
 	trace_wd_vfio_bind(&wd->pdev->dev, ret);
 	iommufd_ctx_put(ictx);
+	if (ret)
+		goto err_unblock;
+	return 0;
+
+err_unblock:
+	wd_vfio_group_unblock(wd);
 	return ret;
 }
 
@@ -226,6 +245,33 @@ static int wd_vfio_attach_verb(void *file, bool by_pasid, u32 *pasid, u32 *pt_id
 	}
 	iommufd_prepared(hold);
 	return ret;
+}
+
+/**
+ * wd_vfio_bind_by_group() - bind a file that the group file makes, and attach it
+ * @vfile: new file
+ * @ictx: context with a compatibility IOAS. A process may make this wait
+ *
+ * After an error the file may be bound: close it.
+ *
+ * Return: 0; as BIND and ATTACH; -EBUSY another file owns the function; -ENODEV there is no
+ * compatibility IOAS
+ */
+int wd_vfio_bind_by_group(struct wd_vfio_file *vfile, struct iommufd_ctx *ictx)
+{
+	u32 id, ioas_id, pasid = 0;
+	bool replaced;
+	int ret;
+
+	ret = mutex_lock_killable(&vfile->wd->lock);
+	if (ret)
+		return ret;
+	ret = vfile->wd->owner ? -EBUSY : wd_vfio_bind_ictx(vfile, ictx, &id);
+	trace_wd_vfio_bind(&vfile->wd->pdev->dev, ret);
+	mutex_unlock(&vfile->wd->lock);
+	if (!ret)
+		ret = iommufd_vfio_compat_ioas_get_id(ictx, &ioas_id);
+	return ret ?: wd_vfio_attach_verb(vfile, false, &pasid, &ioas_id, &replaced);
 }
 
 static int wd_vfio_detach_verb(void *file, bool by_pasid, u32 pasid)

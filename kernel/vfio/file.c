@@ -11,17 +11,32 @@
 #include "vfio_verbs.h"
 #include "wd_vfio.h"
 
+/* What belongs to a new file of @wd, which this holds. Return: NULL without memory */
+struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd)
+{
+	struct wd_vfio_file *vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);
+
+	if (!vfile)
+		return NULL;
+	vfile->wd = wd;
+	get_device(&wd->dev);
+	return vfile;
+}
+
+void wd_vfio_file_free(struct wd_vfio_file *vfile)
+{
+	put_device(&vfile->wd->dev);
+	kfree(vfile);
+}
+
 static int wd_vfio_open(struct inode *inode, struct file *file)
 {
 	struct wd_vfio *wd = container_of(inode->i_cdev, struct wd_vfio, cdev);
-	struct wd_vfio_file *vfile;
+	struct wd_vfio_file *vfile = wd_vfio_file_alloc(wd);
 
-	vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);
 	if (!vfile)
 		return -ENOMEM;
-	vfile->wd = wd;
 	vfile->mapping = file->f_mapping;
-	get_device(&wd->dev);
 	file->private_data = vfile;
 	return 0;
 }
@@ -29,11 +44,9 @@ static int wd_vfio_open(struct inode *inode, struct file *file)
 static int wd_vfio_release(struct inode *inode, struct file *file)
 {
 	struct wd_vfio_file *vfile = file->private_data;
-	struct wd_vfio *wd = vfile->wd;
 
 	wd_vfio_close(vfile);
-	put_device(&wd->dev);
-	kfree(vfile);
+	wd_vfio_file_free(vfile);
 	return 0;
 }
 
@@ -63,7 +76,8 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	long ret;
 
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
-		return vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
+		return vfile->by_group ? -EINVAL
+				       : vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
 	ret = wd_vfio_lock_owner(vfile);
 	if (ret)
 		return ret;
@@ -77,7 +91,8 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return ret;
 	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
 	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		return vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
+		return vfile->by_group ? -ENOTTY
+				       : vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
 	case VFIO_DEVICE_FEATURE:
 		return wd_vfio_feature_ioctl(vfile, uarg);
 	case VFIO_DEVICE_SET_IRQS:

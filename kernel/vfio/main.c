@@ -149,6 +149,20 @@ static void wd_vfio_disable(struct wd_vfio *wd)
 	pci_disable_device(wd->pdev);
 }
 
+/*
+ * Take the function away from its owner, which gets -ENODEV from now on. Linux's VFIO would wait
+ * for the owner instead.
+ */
+static void wd_vfio_revoke(struct wd_vfio *wd)
+{
+	mutex_lock(&wd->lock);
+	WRITE_ONCE(wd->gone, true);
+	wd_vfio_signal(wd->request);
+	if (wd->owner)
+		wd_vfio_take_back(wd);
+	mutex_unlock(&wd->lock);
+}
+
 static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	struct wd_vfio *wd;
@@ -168,11 +182,18 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_put;
 	pci_set_drvdata(pdev, wd);
-	ret = wd_vfio_files_add(wd);
+	ret = wd_vfio_group_join(wd);
 	if (ret)
 		goto err_disable;
+	ret = wd_vfio_files_add(wd);
+	if (ret)
+		goto err_leave;
 	return 0;
 
+err_leave:
+	/* The group file may have given it to a program. */
+	wd_vfio_revoke(wd);
+	wd_vfio_group_leave(wd);
 err_disable:
 	pci_set_drvdata(pdev, NULL);
 	wd_vfio_disable(wd);
@@ -181,26 +202,13 @@ err_put:
 	return ret;
 }
 
-/*
- * Take the function away from its owner, which gets -ENODEV from now on. Linux's VFIO would wait
- * for the owner instead.
- */
-static void wd_vfio_revoke(struct wd_vfio *wd)
-{
-	mutex_lock(&wd->lock);
-	WRITE_ONCE(wd->gone, true);
-	wd_vfio_signal(wd->request);
-	if (wd->owner)
-		wd_vfio_take_back(wd);
-	mutex_unlock(&wd->lock);
-}
-
 static void wd_vfio_remove(struct pci_dev *pdev)
 {
 	struct wd_vfio *wd = pci_get_drvdata(pdev);
 
 	wd_vfio_files_remove(wd);
 	wd_vfio_revoke(wd);
+	wd_vfio_group_leave(wd);
 	wd_vfio_disable(wd);
 	pci_set_drvdata(pdev, NULL);
 	put_device(&wd->dev);
@@ -296,6 +304,9 @@ static int __init wd_vfio_module_init(void)
 	ret = alloc_chrdev_region(&wd_vfio_devt, 0, WD_VFIO_MAX_DEVICES, WD_VFIO_NAME);
 	if (ret)
 		return ret;
+	ret = wd_vfio_groups_init();
+	if (ret)
+		goto err_region;
 	wd_iommu_asker_add(&wd_vfio_asker);
 	ret = pci_register_driver(&wd_vfio_driver);
 	if (ret)
@@ -304,6 +315,8 @@ static int __init wd_vfio_module_init(void)
 
 err_asker:
 	wd_iommu_asker_remove(&wd_vfio_asker);
+	wd_vfio_groups_exit();
+err_region:
 	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
 	return ret;
 }
@@ -312,6 +325,7 @@ static void __exit wd_vfio_module_exit(void)
 {
 	pci_unregister_driver(&wd_vfio_driver);
 	wd_iommu_asker_remove(&wd_vfio_asker);
+	wd_vfio_groups_exit();
 	unregister_chrdev_region(wd_vfio_devt, WD_VFIO_MAX_DEVICES);
 	ida_destroy(&wd_vfio_ids);
 }

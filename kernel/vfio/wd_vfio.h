@@ -7,7 +7,7 @@
  * and no attachment, and the function is reset.
  *
  * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. No code touches
- * user memory under the last two. dmabuf.c has another lock inside wd_vfio.lock.
+ * user memory under the last two. dmabuf.c and group.c have other locks inside wd_vfio.lock.
  */
 #ifndef _WD_VFIO_H
 #define _WD_VFIO_H
@@ -25,9 +25,11 @@
 
 struct dma_buf;
 struct eventfd_ctx;
+struct iommufd_ctx;
 struct iommufd_device;
 struct vfio_verbs;
 struct wd_vfio_config;
+struct wd_vfio_group;
 
 /* A region's offset in the file is its index shifted by this. */
 #define WD_VFIO_OFFSET_SHIFT 40
@@ -56,6 +58,8 @@ struct wd_vfio_bar {
  * @pdev: the function, held
  * @id: number in the name
  * @resettable: the function can be reset
+ * @group: its IOMMU group, while the driver has the function
+ * @group_item: in that group
  * @bars: BARs, constant
  * @msix_bar: BAR of the MSI-X table, -1 = none
  * @msix_table: first byte of the table in that BAR
@@ -85,6 +89,8 @@ struct wd_vfio {
 	struct pci_dev *pdev;
 	int id;
 	bool resettable;
+	struct wd_vfio_group *group;
+	struct list_head group_item;
 	struct wd_vfio_bar bars[PCI_STD_NUM_BARS];
 	int msix_bar;
 	resource_size_t msix_table;
@@ -115,20 +121,35 @@ struct wd_vfio {
  * struct wd_vfio_file - an open device file
  * @wd: function, held by a reference to its device
  * @mapping: mapping of the file
+ * @by_group: the group file made it: it is bound until its close
+ * @own_mapping: @mapping, with @by_group
  */
 struct wd_vfio_file {
 	struct wd_vfio *wd;
 	struct address_space *mapping;
+	bool by_group;
+	struct address_space own_mapping;
 };
 
 /* file.c */
 extern const struct file_operations wd_vfio_fops;
+struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd);
+void wd_vfio_file_free(struct wd_vfio_file *vfile);
+
+/* group.c */
+int wd_vfio_group_block(struct wd_vfio *wd);
+void wd_vfio_group_unblock(struct wd_vfio *wd);
+int wd_vfio_group_join(struct wd_vfio *wd);
+void wd_vfio_group_leave(struct wd_vfio *wd);
+int wd_vfio_groups_init(void);
+void wd_vfio_groups_exit(void);
 
 /* owner.c */
 int wd_vfio_lock_owner(struct wd_vfio_file *vfile);
 
 /* bind.c */
 extern const struct vfio_verbs wd_vfio_verbs;
+int wd_vfio_bind_by_group(struct wd_vfio_file *vfile, struct iommufd_ctx *ictx);
 void wd_vfio_close(struct wd_vfio_file *vfile);
 void wd_vfio_take_back(struct wd_vfio *wd);
 

@@ -259,6 +259,26 @@ enum {
 };
 #endif
 
+#ifndef VFIO_GROUP_GET_STATUS
+/**
+ * struct vfio_group_status - ioctl(VFIO_GROUP_GET_STATUS) of a group file
+ * @argsz: at least 8
+ * @flags: out: VFIO_GROUP_FLAGS_*
+ */
+struct vfio_group_status {
+	__u32 argsz;
+	__u32 flags;
+};
+#define VFIO_GROUP_FLAGS_VIABLE (1 << 0)
+#define VFIO_GROUP_FLAGS_CONTAINER_SET (1 << 1)
+#define VFIO_GROUP_GET_STATUS _IO(VFIO_TYPE, VFIO_BASE + 3)
+/* The argument points to the descriptor of the container, an __s32. */
+#define VFIO_GROUP_SET_CONTAINER _IO(VFIO_TYPE, VFIO_BASE + 4)
+#define VFIO_GROUP_UNSET_CONTAINER _IO(VFIO_TYPE, VFIO_BASE + 5)
+/* The argument points to the PCI address of a function. Returns a descriptor. */
+#define VFIO_GROUP_GET_DEVICE_FD _IO(VFIO_TYPE, VFIO_BASE + 6)
+#endif
+
 #ifndef VFIO_DEVICE_FEATURE_DMA_BUF
 /** struct vfio_region_dma_range - a part of a region. Both are in bytes, multiples of a page. */
 struct vfio_region_dma_range {

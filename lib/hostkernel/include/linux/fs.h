@@ -49,9 +49,12 @@ struct file_operations {
 	int (*fasync)(int fd, struct file *filp, int on);
 };
 
+struct address_space_operations;
+
 /* The mappings of one inode. unmap_mapping_range() revokes them. */
 struct address_space {
 	struct inode *host;
+	const struct address_space_operations *a_ops; /* of file systems, which no code here has */
 	struct mutex i_mmap_lock;
 	struct list_head i_mmap;
 };
@@ -91,6 +94,12 @@ struct file {
 	void *wd_private;     /* for the count of open files: the opener */
 	struct file *wd_next; /* in a list of files that wait for their release */
 };
+
+static inline void address_space_init_once(struct address_space *mapping)
+{
+	mutex_init(&mapping->i_mmap_lock);
+	INIT_LIST_HEAD(&mapping->i_mmap);
+}
 
 static inline struct inode *file_inode(const struct file *filp)
 {

@@ -325,6 +325,8 @@ struct iommu_group *generic_device_group(struct device *dev);
  * -EPERM if the group is in use or has an owner, -EBUSY if a domain other than the default is
  * attached.
  */
+/* Has the group an owner, or drivers that use the default domain? */
+bool iommu_group_dma_owner_claimed(struct iommu_group *group);
 int iommu_group_claim_dma_owner(struct iommu_group *group, void *owner);
 void iommu_group_release_dma_owner(struct iommu_group *group);
 

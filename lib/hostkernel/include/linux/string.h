@@ -11,6 +11,8 @@ WD_BEGIN_DECLS
 char *kstrdup(const char *s, gfp_t gfp);
 char *kmemdup_nul(const char *s, size_t len, gfp_t gfp);
 void *memdup_user(const void __user *src, size_t len);
+/* A copy of a string of at most @n bytes with its end; ERR_PTR: -EFAULT, -EINVAL longer, -ENOMEM. */
+char *strndup_user(const char __user *src, long n);
 void *memchr_inv(const void *s, int c, size_t n);
 bool sysfs_streq(const char *a, const char *b);
 int __sysfs_match_string(const char *const *array, size_t n, const char *string);

@@ -40,6 +40,24 @@ void *memdup_user(const void __user *src, size_t len)
 	return duplicateUser(kmalloc(len, GFP_USER), src, len);
 }
 
+char *strndup_user(const char __user *src, long n)
+{
+	auto *copy = static_cast<char *>(kmalloc(static_cast<size_t>(n), GFP_USER));
+
+	if (!copy)
+		return static_cast<char *>(ERR_PTR(-ENOMEM));
+	for (long i = 0; i < n; i++) {
+		if (copy_from_user(copy + i, src + i, 1)) {
+			kfree(copy);
+			return static_cast<char *>(ERR_PTR(-EFAULT));
+		}
+		if (!copy[i])
+			return copy;
+	}
+	kfree(copy);
+	return static_cast<char *>(ERR_PTR(-EINVAL));
+}
+
 void *memchr_inv(const void *s, int c, size_t n)
 {
 	auto *at = static_cast<const unsigned char *>(s);

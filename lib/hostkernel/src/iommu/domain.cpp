@@ -218,6 +218,13 @@ int iommu_group_claim_dma_owner(iommu_group *group, void *owner)
 	return claim(group, owner);
 }
 
+bool iommu_group_dma_owner_claimed(iommu_group *group)
+{
+	MutexLock lock(group->mutex);
+
+	return group->ownerCount;
+}
+
 void iommu_group_release_dma_owner(iommu_group *group)
 {
 	MutexLock lock(group->mutex);
