@@ -13,9 +13,13 @@ from vm import cache, qemu  # pylint: disable=import-error
 
 PACKAGE = "linux-source-7.2"
 # Of the archive; the package has the sources as one compressed archive.
-FOLDERS = ("tools/testing/selftests/iommu", "tools/testing/selftests/kselftest.h",
-           "tools/testing/selftests/kselftest_harness.h", "tools/testing/selftests/kselftest",
-           "drivers/iommu/iommufd/iommufd_test.h", "include/uapi/linux/iommufd.h")
+FOLDERS = ("tools/testing/selftests/iommu", "tools/testing/selftests/vfio", "tools/testing/selftests/kselftest.h",
+           "tools/testing/selftests/kselftest_harness.h", "tools/testing/selftests/kselftest", "tools/include",
+           "tools/arch/x86/include", "drivers/iommu/iommufd/iommufd_test.h", "drivers/dma/idxd/registers.h",
+           "drivers/dma/ioat", "include/linux/pci_ids.h", "include/uapi/linux/iommufd.h", "include/uapi/linux/vfio.h",
+           "include/uapi/linux/idxd.h")
+VFIO_PROGRAMS = ("vfio_dma_mapping_test", "vfio_dma_mapping_mmio_test", "vfio_iommufd_setup_test",
+                 "vfio_pci_device_test", "vfio_pci_device_init_perf_test")
 TIMEOUT_S = 1800
 
 
@@ -54,7 +58,7 @@ def unpack(partial):
 
 def tree(build):
     """The folder with the sources."""
-    return cache.made_once(cache.shared(build) / PACKAGE, unpack)
+    return cache.made_once(cache.shared(build) / f"{PACKAGE}-tests", unpack)
 
 
 def programs(build, target):
@@ -66,4 +70,20 @@ def programs(build, target):
         # As their Makefile does.
         run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE=", "-O2", "-static", "-w", f"-I{folder.parent}",
              f"-I{top / 'include/uapi'}", "-o", target / name, folder / f"{name}.c", "-lcap"])
+    return target
+
+
+def vfio_programs(build, target):
+    """Compiles the tests of VFIO to the folder @target. Those for other hardware are not among them."""
+    top = tree(build)
+    folder = top / "tools/testing/selftests/vfio"
+    library = sorted(folder.glob("lib/*.c")) + sorted(folder.glob("lib/drivers/*/*.c"))
+    includes = (folder.parent, folder / "lib/include", top / "tools/include", top / "tools/arch/x86/include",
+                top / "include/uapi")
+    target.mkdir(parents=True, exist_ok=True)
+    for name in VFIO_PROGRAMS:
+        # As their Makefile does. 7.2.13 calls calloc_assert(), which only later versions define.
+        run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE=", "-Dcalloc_assert=calloc", "-O2", "-static", "-w",
+             *(f"-I{path}" for path in includes), "-o", target / name, folder / f"{name}.c", *library, "-luuid",
+             "-lpthread"])
     return target

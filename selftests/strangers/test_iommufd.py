@@ -9,6 +9,7 @@ import re
 
 import pytest
 import source
+from outcome import results
 
 from vm import kernel, machine  # pylint: disable=import-error
 
@@ -19,16 +20,6 @@ SKIPPED = re.compile(r"iommufd_viommu\.no_viommu\.")
 LOAD = "modprobe wd_iommu && modprobe iommufd && modprobe wd_iommufd_test"
 TIMEOUT_S = 3000
 DEBUG_KERNEL = bool(os.environ.get("WD_VM_KERNEL"))
-
-
-def results(output):
-    """Cases by what became of them: "ok", "not ok" or "skip"."""
-    found = {}
-    for line in output.splitlines():
-        match = re.match(r"(ok|not ok) \d+ (\S+)(.*)", line)
-        if match:
-            found[match[2]] = "skip" if "# SKIP" in match[3] else match[1]
-    return found
 
 
 def start(build, tmp_path, **options):
