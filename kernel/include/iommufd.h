@@ -36,6 +36,9 @@ struct iommufd_device *iommufd_device_bind(struct iommufd_ctx *ictx, struct devi
  */
 struct iommufd_device *iommufd_device_bind_shared(struct iommufd_ctx *ictx, struct device *dev,
 						  u32 *id);
+/* A device without an IOMMU, which reaches all memory (IOMMUFD-NOIOMMU-1). */
+struct iommufd_device *iommufd_device_bind_noiommu(struct iommufd_ctx *ictx, struct device *dev,
+						   u32 *id);
 void iommufd_device_unbind(struct iommufd_device *idev);
 
 int iommufd_device_attach(struct iommufd_device *idev, ioasid_t pasid, u32 *pt_id);

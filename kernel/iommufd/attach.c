@@ -59,6 +59,8 @@ static int iommufd_reserve_regions(struct iommufd_attach_link *link, struct io_p
 	LIST_HEAD(regions);
 	int rc;
 
+	if (iommufd_device_is_noiommu(idev))
+		return 0;
 	rc = iommu_get_group_resv_regions(idev->igroup->group, &regions);
 	if (rc)
 		return rc;
@@ -317,7 +319,7 @@ static int iommufd_attach_op_ioas(struct iommufd_attach_op *op, struct iommufd_i
 		mutex_unlock(&ioas->mutex);
 		return rc;
 	}
-	hwpt = iommufd_hwpt_create(idev->ictx, ioas, idev->dev, 0, NULL, true);
+	hwpt = iommufd_hwpt_create(idev->ictx, ioas, idev, 0, NULL, true);
 	if (IS_ERR(hwpt)) {
 		mutex_unlock(&ioas->mutex);
 		return PTR_ERR(hwpt);

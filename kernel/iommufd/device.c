@@ -41,7 +41,8 @@ static void iommufd_group_free(struct iommufd_group *igroup)
 	WARN_ON(!xa_empty(&igroup->attaches));
 	xa_destroy(&igroup->attaches);
 	mutex_destroy(&igroup->lock);
-	iommu_group_put(igroup->group);
+	if (igroup->group)
+		iommu_group_put(igroup->group);
 	kfree(igroup);
 }
 
@@ -49,7 +50,7 @@ static void iommufd_group_release(struct kref *ref)
 {
 	struct iommufd_group *igroup = container_of(ref, struct iommufd_group, ref);
 
-	if (!igroup->shared) {
+	if (!igroup->shared && igroup->group) {
 		lockdep_assert_held(&igroup->ictx->groups_lock);
 		xa_erase(&igroup->ictx->groups, iommu_group_id(igroup->group));
 		iommu_group_release_dma_owner(igroup->group);
@@ -160,15 +161,13 @@ static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct 
 	return igroup;
 }
 
-static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev,
-						    u32 *id, bool shared, bool hold_ctx)
+/* Takes over the reference to @igroup. */
+static struct iommufd_device *iommufd_device_create(struct iommufd_ctx *ictx, struct device *dev,
+						    struct iommufd_group *igroup, u32 *id,
+						    bool hold_ctx)
 {
-	struct iommufd_group *igroup;
 	struct iommufd_device *idev;
 
-	igroup = iommufd_get_group(ictx, dev, shared);
-	if (IS_ERR(igroup))
-		return ERR_CAST(igroup);
 	idev = iommufd_object_alloc(ictx, idev, obj, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(idev)) {
 		iommufd_group_put(igroup);
@@ -186,6 +185,16 @@ static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, st
 	*id = idev->obj.id;
 	iommufd_object_finalize(ictx, &idev->obj);
 	return idev;
+}
+
+static struct iommufd_device *__iommufd_device_bind(struct iommufd_ctx *ictx, struct device *dev,
+						    u32 *id, bool shared, bool hold_ctx)
+{
+	struct iommufd_group *igroup = iommufd_get_group(ictx, dev, shared);
+
+	if (IS_ERR(igroup))
+		return ERR_CAST(igroup);
+	return iommufd_device_create(ictx, dev, igroup, id, hold_ctx);
 }
 
 /**
@@ -220,6 +229,31 @@ struct iommufd_device *iommufd_device_bind_shared(struct iommufd_ctx *ictx, stru
 	return __iommufd_device_bind(ictx, dev, id, true, true);
 }
 EXPORT_SYMBOL_GPL(iommufd_device_bind_shared);
+
+/**
+ * iommufd_device_bind_noiommu() - bind a device that has no IOMMU
+ * @ictx: context
+ * @dev: device. Its driver lets only those users have it that may reach all memory
+ * @id: gets the object id for user space
+ *
+ * Return: the bound device, valid until iommufd_device_unbind(); ERR_PTR of -EINVAL it has an IOMMU,
+ * -ENOMEM
+ *
+ * Rules: IOMMUFD-NOIOMMU-1.
+ */
+struct iommufd_device *iommufd_device_bind_noiommu(struct iommufd_ctx *ictx, struct device *dev,
+						   u32 *id)
+{
+	struct iommufd_group *igroup;
+
+	if (device_iommu_mapped(dev))
+		return ERR_PTR(-EINVAL);
+	igroup = iommufd_group_alloc(ictx, NULL, false);
+	if (!igroup)
+		return ERR_PTR(-ENOMEM);
+	return iommufd_device_create(ictx, dev, igroup, id, true);
+}
+EXPORT_SYMBOL_GPL(iommufd_device_bind_noiommu);
 
 /*
  * As iommufd_device_bind(), for a device that the context itself brings and takes along: its owner
@@ -299,12 +333,18 @@ static int iommufd_ask_hw_info(struct iommufd_ucmd *ucmd, struct wd_iommu_hw_inf
 {
 	struct iommu_hw_info *cmd = ucmd->cmd;
 	struct iommufd_object *obj;
+	struct iommufd_device *idev;
 	int rc;
 
 	obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(obj))
 		return PTR_ERR(obj);
-	rc = wd_iommu_hw_info(container_of(obj, struct iommufd_device, obj)->dev, info);
+	idev = container_of(obj, struct iommufd_device, obj);
+	if (iommufd_device_is_noiommu(idev)) {
+		iommufd_put_object(ucmd->ictx, obj);
+		return -EOPNOTSUPP;
+	}
+	rc = wd_iommu_hw_info(idev->dev, info);
 	iommufd_put_object(ucmd->ictx, obj);
 	/* The ABI reports type 0 and length 0 if the IOMMU's driver has no information to give. */
 	if (rc == -EOPNOTSUPP || rc == -ENODEV) {

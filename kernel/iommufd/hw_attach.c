@@ -145,6 +145,16 @@ static void iommufd_stop_faults(struct iommufd_attach_link *link, u32 pasid)
 
 /* --- both --- */
 
+/* Without an IOMMU there is nothing to attach. But the table must be one for such devices. */
+static int iommufd_hw_check(struct iommufd_device *idev, struct iommufd_hwpt *hwpt)
+{
+	const bool noiommu = iommufd_device_is_noiommu(idev);
+
+	return iommufd_domain_is_noiommu(iommufd_hwpt_to_paging(hwpt)->domain) == noiommu
+		       ? 0
+		       : -EINVAL;
+}
+
 /* Whether the layer's record says the same as iommufd's. */
 static bool iommufd_hw_agrees(struct device *dev, u32 pasid, struct iommufd_hwpt *hwpt)
 {
@@ -168,8 +178,11 @@ int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommuf
 		      bool first)
 {
 	struct iommufd_device *idev = link->idev;
-	int rc = 0;
+	int rc;
 
+	rc = iommufd_hw_check(idev, hwpt);
+	if (rc || iommufd_device_is_noiommu(idev))
+		return rc;
 	link->faults = iommufd_start_faults(idev, pasid, hwpt);
 	if (IS_ERR(link->faults))
 		return PTR_ERR(link->faults);
@@ -201,6 +214,8 @@ void iommufd_hw_detach(struct iommufd_attach_link *link, u32 pasid, struct iommu
 {
 	struct iommufd_device *idev = link->idev;
 
+	if (iommufd_device_is_noiommu(idev))
+		return;
 	if (pasid != IOMMU_NO_PASID)
 		iommufd_detach_pasid(idev->dev, pasid, hwpt);
 	else if (last)
@@ -354,6 +369,10 @@ int iommufd_hw_replace(struct iommufd_attach *attach, struct iommufd_hwpt *hwpt)
 	struct iommufd_swap *swap, *next;
 	int rc;
 
+	link = list_first_entry(&attach->links, struct iommufd_attach_link, item);
+	rc = iommufd_hw_check(link->idev, hwpt);
+	if (rc || iommufd_device_is_noiommu(link->idev))
+		return rc;
 	INIT_LIST_HEAD(&swaps.list);
 	rc = iommufd_swap_prepare(&swaps, attach);
 	if (!rc)

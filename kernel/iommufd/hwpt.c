@@ -12,7 +12,7 @@
  * iommufd_hwpt_create() - make a page table that does not follow its IOAS yet
  * @ictx: context
  * @ioas: held by the caller
- * @dev: device; the table is for its IOMMU
+ * @idev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
  * @data: the user's description of the table, or NULL
  * @auto_domain: destroyed with its last user
@@ -20,7 +20,7 @@
  * Return: the object, neither visible nor populated, or ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
  */
 struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-						struct device *dev, u32 flags,
+						struct iommufd_device *idev, u32 flags,
 						const struct wd_user_data *data, bool auto_domain)
 {
 	struct iommufd_hwpt_paging *hwpt;
@@ -28,7 +28,7 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	hwpt = iommufd_object_alloc(ictx, hwpt, common.obj, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(hwpt))
 		return hwpt;
-	hwpt->table = iommufd_table_get(ioas, dev, flags, data);
+	hwpt->table = iommufd_table_get(ioas, idev, flags, data);
 	if (IS_ERR(hwpt->table)) {
 		int rc = PTR_ERR(hwpt->table);
 
@@ -43,7 +43,7 @@ struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct
 	INIT_LIST_HEAD(&hwpt->hwpt_item);
 	iommufd_object_use(&ioas->obj);
 	hwpt->ioas = ioas;
-	trace_iommufd_hwpt_alloc(dev, hwpt->common.obj.id, ioas->obj.id, flags);
+	trace_iommufd_hwpt_alloc(idev->dev, hwpt->common.obj.id, ioas->obj.id, flags);
 	return hwpt;
 }
 
@@ -155,7 +155,8 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 		if (rc)
 			return rc;
 	}
-	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas, iommufd_object_dev(dev_obj),
+	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
+				   container_of(dev_obj, struct iommufd_device, obj),
 				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
 				   described ? &data : NULL, false);
 	iommufd_put_object(ucmd->ictx, dev_obj);

@@ -242,6 +242,11 @@ void iommufd_hook_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 /* --- change_process.c --- */
 int iommufd_ioas_change_process(struct iommufd_ucmd *ucmd);
 
+/* --- noiommu.c --- */
+bool iommufd_domain_is_noiommu(const struct iommu_domain *domain);
+struct iommu_domain *iommufd_noiommu_domain_alloc(void);
+int iommufd_ioas_noiommu_get_pa(struct iommufd_ucmd *ucmd);
+
 /* --- copy.c --- */
 int iommufd_ioas_copy(struct iommufd_ucmd *ucmd);
 
@@ -271,8 +276,8 @@ struct iommufd_table {
 };
 
 /* --- shared_table.c --- */
-struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags,
-					const struct wd_user_data *data);
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct iommufd_device *idev,
+					u32 flags, const struct wd_user_data *data);
 int iommufd_table_fill(struct iommufd_ioas *ioas, struct iommufd_table *table);
 void iommufd_table_put(struct iommufd_ioas *ioas, struct iommufd_table *table);
 
@@ -400,7 +405,7 @@ static inline struct iommufd_hwpt_paging *iommufd_hwpt_to_paging(struct iommufd_
 /* --- hwpt.c --- */
 int iommufd_hwpt_alloc(struct iommufd_ucmd *ucmd);
 struct iommufd_hwpt_paging *iommufd_hwpt_create(struct iommufd_ctx *ictx, struct iommufd_ioas *ioas,
-						struct device *dev, u32 flags,
+						struct iommufd_device *idev, u32 flags,
 						const struct wd_user_data *data, bool auto_domain);
 int iommufd_hwpt_populate(struct iommufd_hwpt_paging *hwpt);
 void iommufd_hwpt_paging_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
@@ -476,7 +481,7 @@ void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev,
  * struct iommufd_group - devices of an IOMMU group, which are attached together
  * @ref: one for each device
  * @ictx: context
- * @group: IOMMU group, held
+ * @group: IOMMU group, held; NULL: the device has no IOMMU
  * @lock: for @attaches and everything below
  * @attaches: PASID (0: the requester id) to iommufd_attach
  * @nr_pasids: entries of @attaches that are PASIDs
@@ -484,7 +489,8 @@ void iommufd_fault_stop(struct iommufd_fault_source *source, struct device *dev,
  *
  * All exclusive binds to an IOMMU group use one iommufd_group, in iommufd_ctx.groups; the context
  * then owns the DMA of the group. Each shared bind has an iommufd_group of its own: contexts share
- * the device by PASID, and the IOMMU layer refuses a PASID that another bind uses.
+ * the device by PASID, and the IOMMU layer refuses a PASID that another bind uses. So has each device
+ * without an IOMMU.
  */
 struct iommufd_group {
 	struct kref ref;
@@ -538,6 +544,11 @@ struct iommufd_device {
 	bool going;
 	struct xarray links;
 };
+
+static inline bool iommufd_device_is_noiommu(const struct iommufd_device *idev)
+{
+	return !idev->igroup->group;
+}
 
 /* --- hw_attach.c --- */
 int iommufd_hw_attach(struct iommufd_attach_link *link, u32 pasid, struct iommufd_hwpt *hwpt,

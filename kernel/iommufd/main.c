@@ -75,8 +75,8 @@ struct iommufd_command {
  * The table has a row for every number of the ABI, since a number without a row gives another error
  * than an empty row (IOMMUFD-CALL-2).
  */
-static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC - IOMMUFD_CMD_BASE +
-						     1] = {
+static const struct iommufd_command
+	iommufd_commands[IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA - IOMMUFD_CMD_BASE + 1] = {
 	IOMMUFD_COMMAND(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),
 	IOMMUFD_COMMAND(IOMMU_FAULT_QUEUE_ALLOC, iommufd_fault_queue_alloc,
 			struct iommu_fault_alloc, out_fault_fd),
@@ -100,6 +100,8 @@ static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_HW_QUEUE_ALLOC 
 	IOMMUFD_COMMAND(IOMMU_IOAS_MAP, iommufd_ioas_map, struct iommu_ioas_map, iova),
 	IOMMUFD_COMMAND(IOMMU_IOAS_MAP_FILE, iommufd_ioas_map_file, struct iommu_ioas_map_file,
 			iova),
+	IOMMUFD_COMMAND(IOMMU_IOAS_NOIOMMU_GET_PA, iommufd_ioas_noiommu_get_pa,
+			struct iommu_ioas_noiommu_get_pa, out_phys),
 	IOMMUFD_COMMAND(IOMMU_IOAS_UNMAP, iommufd_ioas_unmap, struct iommu_ioas_unmap, length),
 	IOMMUFD_COMMAND(IOMMU_OPTION, iommufd_option, struct iommu_option, val64),
 	IOMMUFD_COMMAND(IOMMU_VFIO_IOAS, iommufd_vfio_ioas, struct iommu_vfio_ioas, __reserved),

@@ -13,12 +13,15 @@
 /* An IOAS rarely has more kinds of tables; a search of a long list would be slow. */
 #define IOMMUFD_TABLE_LOOKS 8
 
-static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags,
+static struct iommu_domain *iommufd_alloc_domain(struct iommufd_device *idev, u32 flags,
 						 const struct wd_user_data *data, bool *coherent)
 {
 	struct iommu_domain *domain;
 
-	domain = wd_iommu_domain_alloc_user(dev, flags, data);
+	*coherent = false;
+	if (iommufd_device_is_noiommu(idev))
+		return flags || data ? ERR_PTR(-EOPNOTSUPP) : iommufd_noiommu_domain_alloc();
+	domain = wd_iommu_domain_alloc_user(idev->dev, flags, data);
 	if (!domain)
 		return ERR_PTR(-ENOMEM);
 	/*
@@ -29,9 +32,18 @@ static struct iommu_domain *iommufd_alloc_domain(struct device *dev, u32 flags,
 	return domain;
 }
 
+static bool iommufd_table_serves(struct iommufd_table *table, struct iommufd_device *idev,
+				 u32 flags)
+{
+	if (iommufd_device_is_noiommu(idev))
+		return iommufd_domain_is_noiommu(table->domain) && !flags;
+	return !iommufd_domain_is_noiommu(table->domain) &&
+	       wd_iommu_domain_serves(table->domain, idev->dev, flags);
+}
+
 /* IOMMUFD-HWPT-6: find a filled table equal to a new one, and add a user to it; or NULL. */
-static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struct device *dev,
-						u32 flags)
+static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas,
+						struct iommufd_device *idev, u32 flags)
 {
 	struct iommufd_table *table, *found = NULL;
 	unsigned int looks = IOMMUFD_TABLE_LOOKS;
@@ -40,7 +52,7 @@ static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struc
 	list_for_each_entry (table, &ioas->tables, item) {
 		if (!looks--)
 			break;
-		if (!wd_iommu_domain_serves(table->domain, dev, flags))
+		if (!iommufd_table_serves(table, idev, flags))
 			continue;
 		table->users++;
 		found = table;
@@ -53,16 +65,16 @@ static struct iommufd_table *iommufd_table_find(struct iommufd_ioas *ioas, struc
 /**
  * iommufd_table_get() - find or make a page table for a HWPT
  * @ioas: the IOAS that it follows, held by the caller
- * @dev: device; the table is for its IOMMU
+ * @idev: device; the table is for its IOMMU
  * @flags: enum iommufd_hwpt_alloc_flags
  * @data: the user's description of the table, which nobody else shares then; or NULL
  *
  * Return: the table, which may have to be filled; ERR_PTR(-EOPNOTSUPP, -ENOMEM, ...)
  */
-struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device *dev, u32 flags,
-					const struct wd_user_data *data)
+struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct iommufd_device *idev,
+					u32 flags, const struct wd_user_data *data)
 {
-	struct iommufd_table *table = data ? NULL : iommufd_table_find(ioas, dev, flags);
+	struct iommufd_table *table = data ? NULL : iommufd_table_find(ioas, idev, flags);
 	struct iommu_domain *domain;
 
 	if (table)
@@ -70,7 +82,7 @@ struct iommufd_table *iommufd_table_get(struct iommufd_ioas *ioas, struct device
 	table = kzalloc(sizeof(*table), GFP_KERNEL_ACCOUNT);
 	if (!table)
 		return ERR_PTR(-ENOMEM);
-	domain = iommufd_alloc_domain(dev, flags, data, &table->coherent);
+	domain = iommufd_alloc_domain(idev, flags, data, &table->coherent);
 	if (IS_ERR(domain)) {
 		kfree(table);
 		return ERR_CAST(domain);

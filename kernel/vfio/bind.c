@@ -94,7 +94,10 @@ static int wd_vfio_bind_ictx(struct wd_vfio_file *vfile, struct iommufd_ctx *ict
 	config = wd_vfio_config_create(wd);
 	if (!config)
 		return -ENOMEM;
-	idev = iommufd_device_bind(ictx, &wd->pdev->dev, id);
+	if (wd->noiommu)
+		idev = iommufd_device_bind_noiommu(ictx, &wd->pdev->dev, id);
+	else
+		idev = iommufd_device_bind(ictx, &wd->pdev->dev, id);
 	if (IS_ERR(idev)) {
 		kfree(config);
 		return PTR_ERR(idev);

@@ -315,7 +315,8 @@ struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
 /* Switch bus mastering on, if an IOMMU still keeps the function from memory of others. */
 static int wd_vfio_config_master(struct wd_vfio *wd)
 {
-	return device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev) : -ENODEV;
+	return wd->noiommu || device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev)
+								  : -ENODEV;
 }
 
 /* Act on a write to the command register. After an error nothing has changed. */

@@ -3,6 +3,7 @@
  * File operations of a function's device file. Before BIND_IOMMUFD every other operation fails with
  * -EINVAL, and after the driver has left the function with -ENODEV.
  */
+#include <linux/capability.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -32,8 +33,11 @@ void wd_vfio_file_free(struct wd_vfio_file *vfile)
 static int wd_vfio_open(struct inode *inode, struct file *file)
 {
 	struct wd_vfio *wd = container_of(inode->i_cdev, struct wd_vfio, cdev);
-	struct wd_vfio_file *vfile = wd_vfio_file_alloc(wd);
+	struct wd_vfio_file *vfile;
 
+	if (wd->noiommu && !capable(CAP_SYS_RAWIO))
+		return -EPERM;
+	vfile = wd_vfio_file_alloc(wd);
 	if (!vfile)
 		return -ENOMEM;
 	vfile->mapping = file->f_mapping;

@@ -291,6 +291,8 @@ int wd_vfio_group_block(struct wd_vfio *wd)
 	struct wd_vfio_group *group = wd->group;
 	int ret = 0;
 
+	if (!group)
+		return 0;
 	mutex_lock(&group->lock);
 	if (group->opened)
 		ret = -EBUSY;
@@ -303,6 +305,8 @@ int wd_vfio_group_block(struct wd_vfio *wd)
 /* Undo wd_vfio_group_block(). */
 void wd_vfio_group_unblock(struct wd_vfio *wd)
 {
+	if (!wd->group)
+		return;
 	mutex_lock(&wd->group->lock);
 	wd->group->nr_bound--;
 	mutex_unlock(&wd->group->lock);
@@ -389,15 +393,18 @@ static struct wd_vfio_group *wd_vfio_group_get(struct iommu_group *iommu_group)
 
 /**
  * wd_vfio_group_join() - put a function into the file of its IOMMU group
- * @wd: function
+ * @wd: function. Without an IOMMU it is in no group
  *
  * Return: 0; -ENODEV it has no group, -ENOMEM, -ENOSPC, errors of making the file
  */
 int wd_vfio_group_join(struct wd_vfio *wd)
 {
-	struct iommu_group *iommu_group = iommu_group_get(&wd->pdev->dev);
+	struct iommu_group *iommu_group;
 	struct wd_vfio_group *group;
 
+	if (wd->noiommu)
+		return 0;
+	iommu_group = iommu_group_get(&wd->pdev->dev);
 	if (!iommu_group)
 		return -ENODEV;
 	mutex_lock(&wd_vfio_groups_lock);
@@ -423,6 +430,8 @@ void wd_vfio_group_leave(struct wd_vfio *wd)
 	struct wd_vfio_group *group = wd->group;
 	bool gone;
 
+	if (!group)
+		return;
 	mutex_lock(&wd_vfio_groups_lock);
 	mutex_lock(&group->lock);
 	list_del(&wd->group_item);

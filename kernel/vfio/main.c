@@ -13,6 +13,7 @@
 #include <linux/iommu.h>
 #include <linux/kernel.h>
 #include <linux/module.h>
+#include <linux/panic.h>
 #include <linux/pm.h>
 #include <linux/slab.h>
 
@@ -30,6 +31,11 @@
 #else
 #define WD_VFIO_FIRST 0
 #endif
+
+static bool enable_unsafe_noiommu_mode;
+module_param(enable_unsafe_noiommu_mode, bool, 0644);
+MODULE_PARM_DESC(enable_unsafe_noiommu_mode,
+		 "Take functions without an IOMMU: their users reach all memory (default: no)");
 
 static dev_t wd_vfio_devt;
 static DEFINE_IDA(wd_vfio_ids);
@@ -56,7 +62,7 @@ static void wd_vfio_device_release(struct device *dev)
 	kfree(wd);
 }
 
-static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
+static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev, bool noiommu)
 {
 	struct wd_vfio *wd;
 	int ret;
@@ -72,6 +78,7 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	}
 	wd->id = ret;
 	wd->pdev = pci_dev_get(pdev);
+	wd->noiommu = noiommu;
 	wd->irq_index = -1;
 	mutex_init(&wd->lock);
 	init_rwsem(&wd->memory_lock);
@@ -83,7 +90,7 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev)
 	wd->dev.type = &wd_vfio_type;
 	wd->dev.release = wd_vfio_device_release;
 	wd->dev.devt = MKDEV(MAJOR(wd_vfio_devt), wd->id - WD_VFIO_FIRST);
-	ret = dev_set_name(&wd->dev, "vfio%d", wd->id);
+	ret = dev_set_name(&wd->dev, "%svfio%d", noiommu ? "noiommu-" : "", wd->id);
 	if (ret) {
 		put_device(&wd->dev);
 		return ERR_PTR(ret);
@@ -165,17 +172,22 @@ static void wd_vfio_revoke(struct wd_vfio *wd)
 
 static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
+	const bool noiommu = !device_iommu_mapped(&pdev->dev);
 	struct wd_vfio *wd;
 	int ret;
 
 	if (pdev->hdr_type != PCI_HEADER_TYPE_NORMAL)
 		return -EINVAL;
 	/* Without an IOMMU the function could reach memory of others than its owner. */
-	if (!device_iommu_mapped(&pdev->dev)) {
+	if (noiommu && !enable_unsafe_noiommu_mode) {
 		dev_err(&pdev->dev, "no IOMMU translates for this function\n");
 		return -EINVAL;
 	}
-	wd = wd_vfio_alloc(pdev);
+	if (noiommu) {
+		add_taint(TAINT_USER, LOCKDEP_STILL_OK);
+		dev_warn(&pdev->dev, "no IOMMU: its user reaches all memory\n");
+	}
+	wd = wd_vfio_alloc(pdev, noiommu);
 	if (IS_ERR(wd))
 		return PTR_ERR(wd);
 	ret = wd_vfio_enable(wd);

@@ -58,7 +58,8 @@ struct wd_vfio_bar {
  * @pdev: the function, held
  * @id: number in the name
  * @resettable: the function can be reset
- * @group: its IOMMU group, while the driver has the function
+ * @noiommu: it has no IOMMU; only users that may reach all memory have it
+ * @group: its IOMMU group, while the driver has the function; NULL with @noiommu
  * @group_item: in that group
  * @bars: BARs, constant
  * @msix_bar: BAR of the MSI-X table, -1 = none
@@ -89,6 +90,7 @@ struct wd_vfio {
 	struct pci_dev *pdev;
 	int id;
 	bool resettable;
+	bool noiommu;
 	struct wd_vfio_group *group;
 	struct list_head group_item;
 	struct wd_vfio_bar bars[PCI_STD_NUM_BARS];

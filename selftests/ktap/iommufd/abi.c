@@ -100,7 +100,8 @@ static void layout(void)
 	EXPECT(sizeof(struct iommu_hw_queue_alloc) == 40, "hardware queue");
 	EXPECT(sizeof(struct vfio_device_bind_iommufd) == 24, "bind");
 	EXPECT(sizeof(struct vfio_device_attach_iommufd_pt) == 16, "attach");
-	EXPECT(IOMMU_HW_QUEUE_ALLOC == 0x3b94, "last number");
+	EXPECT(IOMMU_HW_QUEUE_ALLOC == 0x3b94, "number of Linux 7.2");
+	EXPECT(IOMMU_IOAS_NOIOMMU_GET_PA == 0x3b95, "last number, of Linux 7.3");
 	EXPECT(VFIO_DEVICE_DETACH_IOMMUFD_PT == 0x3b78, "VFIO number");
 }
 

@@ -96,6 +96,13 @@ Rig::~Rig()
 	machine_->stop();
 }
 
+void Rig::hideUnit()
+{
+	std::erase_if(config_.pci, [this](const hostkernel::PciSlot &slot) {
+		return slot.pciFunction == static_cast<machine::PciFunction *>(&machine_->iommu());
+	});
+}
+
 void Rig::boot()
 {
 	hostkernel::boot(config_);

@@ -31,6 +31,8 @@ public:
 	 */
 	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);
 	~Rig();
+	/** Let the kernel have no IOMMU. To be called before boot(). */
+	void hideUnit();
 	/** @throws std::system_error */
 	void boot();
 	hostkernel::LeakReport shutdown();

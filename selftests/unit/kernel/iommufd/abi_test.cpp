@@ -36,6 +36,7 @@ COMMAND(0x91, IOMMU_VDEVICE_ALLOC, iommu_vdevice_alloc, 24);
 COMMAND(0x92, IOMMU_IOAS_CHANGE_PROCESS, iommu_ioas_change_process, 8);
 COMMAND(0x93, IOMMU_VEVENTQ_ALLOC, iommu_veventq_alloc, 32);
 COMMAND(0x94, IOMMU_HW_QUEUE_ALLOC, iommu_hw_queue_alloc, 40);
+COMMAND(0x95, IOMMU_IOAS_NOIOMMU_GET_PA, iommu_ioas_noiommu_get_pa, 40);
 COMMAND(118, VFIO_DEVICE_BIND_IOMMUFD, vfio_device_bind_iommufd, 24);
 COMMAND(119, VFIO_DEVICE_ATTACH_IOMMUFD_PT, vfio_device_attach_iommufd_pt, 16);
 COMMAND(120, VFIO_DEVICE_DETACH_IOMMUFD_PT, vfio_device_detach_iommufd_pt, 12);
@@ -55,6 +56,10 @@ FIELD(iommu_ioas_map, length, 24, 8);
 FIELD(iommu_ioas_map, iova, 32, 8);
 FIELD(iommu_ioas_map_file, fd, 12, 4);
 FIELD(iommu_ioas_map_file, start, 16, 8);
+FIELD(iommu_ioas_noiommu_get_pa, ioas_id, 8, 4);
+FIELD(iommu_ioas_noiommu_get_pa, iova, 16, 8);
+FIELD(iommu_ioas_noiommu_get_pa, length, 24, 8);
+FIELD(iommu_ioas_noiommu_get_pa, out_phys, 32, 8);
 FIELD(iommu_ioas_copy, dst_ioas_id, 8, 4);
 FIELD(iommu_ioas_copy, src_ioas_id, 12, 4);
 FIELD(iommu_ioas_copy, dst_iova, 24, 8);
@@ -131,6 +136,7 @@ constexpr Command kCommands[] = {
 	{IOMMU_VDEVICE_ALLOC, 24, 24},
 	{IOMMU_VEVENTQ_ALLOC, 32, 28},
 	{IOMMU_HW_QUEUE_ALLOC, 40, 40},
+	{IOMMU_IOAS_NOIOMMU_GET_PA, 40, 40},
 };
 
 class AbiTest : public KernelTest
@@ -156,7 +162,7 @@ TEST_F(AbiTest, NumbersThatAreNotCommands)
 {
 	uint32_t size = 8;
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b7f, &size));
-	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b95, &size));
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b96, &size));
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3b00, nullptr));
 	/* Right number, wrong type or direction bits. */
 	uint32_t wide[16] = {8};
