@@ -118,6 +118,41 @@ private:
 	uint64_t base_;
 };
 
+/** A function with memory in its BAR 2, which programs can map and export. */
+class MemoryFunction final : public kerneltest::TestFunction
+{
+public:
+	static constexpr unsigned kBar = 2, kBarPages = 8;
+
+	explicit MemoryFunction(const kerneltest::TestFunctionOptions &options)
+		: TestFunction(options),
+		  fd_(memfd_create("bar", MFD_CLOEXEC))
+	{
+		require(fd_ >= 0 && !ftruncate(fd_, kBarPages * kPage), "memory of a function");
+		memory_ = static_cast<uint8_t *>(mmap(nullptr, kBarPages * kPage,
+						      PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
+		require(memory_ != MAP_FAILED, "memory of a function");
+		setBar(kBar, {kBarPages * kPage, false, false});
+	}
+	~MemoryFunction() override
+	{
+		munmap(memory_, kBarPages * kPage);
+		close(fd_);
+	}
+	std::optional<machine::SharedPages> barShared(unsigned bar, uint64_t offset,
+						      size_t length) override
+	{
+		if (bar != kBar || offset > kBarPages * kPage ||
+		    length > kBarPages * kPage - offset)
+			return std::nullopt;
+		return machine::SharedPages{fd_, offset, length, memory_ + offset};
+	}
+
+private:
+	int fd_;
+	uint8_t *memory_;
+};
+
 class World
 {
 public:
@@ -135,7 +170,7 @@ private:
 		std::shared_ptr<Caller> caller;
 		Descriptors contexts, functions;
 		int file = -1;
-		std::atomic<int> faults{-1};
+		std::atomic<int> faults{-1}, group{-1}, buffer{-1};
 	};
 	Process &process(Input &input) { return processes_[input.below(kCallers)]; }
 	/** An open one, if there is one. */
@@ -170,6 +205,7 @@ private:
 		return input.oneIn(8) ? input.below(12) : 1 + input.below(5);
 	}
 	void prepare(unsigned which, uint8_t how);
+	void prepareGroup(unsigned which);
 	static uint64_t iova(Input &input)
 	{
 		const uint64_t at = input.below(32) * kPage;
@@ -196,6 +232,9 @@ private:
 	void attach(Input &input);
 	void detach(Input &input);
 	void function(Input &input);
+	void group(Input &input);
+	void exportMemory(Input &input);
+	void mapBuffer(Process &who, Input &input);
 	void allocate(Input &input);
 	void allocateTable(Input &input);
 	void destroy(Input &input);
@@ -215,6 +254,7 @@ private:
 
 	std::unique_ptr<kerneltest::TestUnit> unit_;
 	std::unique_ptr<kerneltest::TestFunction> devices_[2];
+	std::string groups_[2];
 	std::array<Process, kCallers> processes_;
 };
 
@@ -227,7 +267,7 @@ World::World(uint8_t how)
 	unit_ = std::make_unique<kerneltest::TestUnit>(machine::IommuCapabilities::defaults(),
 						       hostkernel::physicalMemory());
 	for (auto &device : devices_) {
-		device = std::make_unique<kerneltest::TestFunction>(options);
+		device = std::make_unique<MemoryFunction>(options);
 		device->connect(*unit_);
 	}
 	config.pci = {{0, 0x75, 0, 0, 0, devices_[0].get()},
@@ -235,9 +275,13 @@ World::World(uint8_t how)
 		      {0, 0x76, 0, 0, 1, devices_[1].get()}};
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	hostkernel::boot(config);
-	for (const char *address : kFunctions) {
+	for (unsigned i = 0; i < std::size(kFunctions); i++) {
+		const char *address = kFunctions[i];
 		const std::string device = std::string("/sys/bus/pci/devices/") + address;
+		std::string path;
 
+		require(!hostkernel::sysfsResolve(device + "/iommu_group", path), "a group");
+		groups_[i] = "/dev/vfio" + path.substr(path.rfind('/'));
 		require(hostkernel::sysfsWrite(device + "/driver_override", "wd_vfio") >= 0,
 			"override");
 		require(hostkernel::sysfsWrite("/sys/bus/pci/drivers/wd_vfio/bind", address) >= 0,
@@ -261,7 +305,7 @@ World::World(uint8_t how)
 
 /*
  * A process owns a function and has an IOAS for it; another one has the context, too. @how: whether
- * the function is attached, and to which kind of table.
+ * the function is attached, and to which kind of table; or whether it comes from the file of its group.
  */
 void World::prepare(unsigned which, uint8_t how)
 {
@@ -270,6 +314,10 @@ void World::prepare(unsigned which, uint8_t how)
 	iommu_ioas_alloc alloc = {};
 
 	owner.contexts[0] = owner.caller->open("/dev/iommu", O_RDWR);
+	if (how & 0x80) {
+		prepareGroup(which);
+		return;
+	}
 	owner.functions[0] =
 		owner.caller->open("/dev/vfio/devices/vfio" + std::to_string(which), O_RDWR);
 	bind.argsz = sizeof(bind);
@@ -312,6 +360,23 @@ void World::prepare(unsigned which, uint8_t how)
 	owner.caller->pwrite(owner.functions[0], &master, 2, config + machine::pci::kCommand);
 }
 
+/* As prepare(), but the process has the function by the file of its group. */
+void World::prepareGroup(unsigned which)
+{
+	Process &owner = processes_[which];
+	std::string name = kFunctions[which];
+	int container = owner.contexts[0];
+
+	owner.group = owner.caller->open(groups_[which], O_RDWR);
+	require(!owner.caller->ioctl(owner.group, VFIO_GROUP_SET_CONTAINER,
+				     reinterpret_cast<uintptr_t>(&container)),
+		"a container");
+	owner.functions[0] = static_cast<int>(owner.caller->ioctl(
+		owner.group, VFIO_GROUP_GET_DEVICE_FD, reinterpret_cast<uintptr_t>(name.data())));
+	require(owner.functions[0] >= 0, "a function of the group");
+	processes_[2].contexts[which] = owner.caller->dupTo(container, *processes_[2].caller);
+}
+
 World::~World()
 {
 	for (Process &process : processes_) {
@@ -320,6 +385,8 @@ World::~World()
 			process.caller->close(process.contexts[i]);
 		}
 		process.caller->close(process.faults);
+		process.caller->close(process.group);
+		process.caller->close(process.buffer);
 		process.caller->close(process.file);
 	}
 	/* A fault queue's file, or a function, may have kept a context until now. */
@@ -426,6 +493,90 @@ void World::function(Input &input)
 			config + (input.oneIn(4) ? input.below(256) : machine::pci::kCommand));
 }
 
+/* The file of a group: open or close it, or ask it for something. */
+void World::group(Input &input)
+{
+	Process &who = process(input);
+	vfio_group_status status = {};
+	int container;
+	char name[16];
+	const auto ask = [&](unsigned long request, void *argument) {
+		return static_cast<int>(who.caller->ioctl(who.group, request,
+							  reinterpret_cast<uintptr_t>(argument)));
+	};
+
+	switch (input.below(8)) {
+	case 0:
+		who.caller->close(who.group.exchange(-1));
+		break;
+	case 1:
+	case 2:
+		who.caller->close(
+			who.group.exchange(who.caller->open(groups_[input.below(2)], O_RDWR)));
+		break;
+	case 3:
+		status.argsz = sizeof(status);
+		ask(VFIO_GROUP_GET_STATUS, &status);
+		break;
+	case 4:
+	case 5:
+		container = any(who.contexts, input);
+		ask(VFIO_GROUP_SET_CONTAINER, &container);
+		break;
+	case 6:
+		ask(VFIO_GROUP_UNSET_CONTAINER, nullptr);
+		break;
+	default:
+		std::strcpy(name, kFunctions[input.below(2)]);
+		if (const int fd = ask(VFIO_GROUP_GET_DEVICE_FD, name); fd >= 0)
+			who.caller->close(who.functions[input.below(kContexts)].exchange(fd));
+	}
+}
+
+/* A part of a BAR as a dma-buf, of one range or of two. */
+void World::exportMemory(Input &input)
+{
+	struct {
+		vfio_device_feature feature;
+		vfio_device_feature_dma_buf get;
+		vfio_region_dma_range ranges[2];
+	} ask = {};
+	Process &who = process(input);
+
+	ask.feature.argsz = sizeof(ask);
+	ask.feature.flags = VFIO_DEVICE_FEATURE_DMA_BUF |
+			    (input.oneIn(8) ? VFIO_DEVICE_FEATURE_PROBE : VFIO_DEVICE_FEATURE_GET);
+	ask.get.region_index = input.oneIn(8) ? input.below(8) : MemoryFunction::kBar;
+	ask.get.open_flags = O_RDWR;
+	ask.get.nr_ranges = 1 + input.oneIn(8);
+	for (vfio_region_dma_range &range : ask.ranges) {
+		range.offset = input.below(MemoryFunction::kBarPages + 1) * kPage;
+		range.length = input.oneIn(16) ? input.word() : (1 + input.below(4)) * kPage;
+	}
+	const int fd = static_cast<int>(who.caller->ioctl(
+		any(who.functions, input), VFIO_DEVICE_FEATURE, reinterpret_cast<uintptr_t>(&ask)));
+	/* A probe returns 0, and 0 is a descriptor of somebody. */
+	if (fd < 0 || ask.feature.flags & VFIO_DEVICE_FEATURE_PROBE)
+		return;
+	who.caller->close(who.buffer.exchange(fd));
+	mapBuffer(who, input);
+}
+
+void World::mapBuffer(Process &who, Input &input)
+{
+	iommu_ioas_map_file map = {};
+
+	map.size = sizeof(map);
+	map.flags = 7;
+	map.ioas_id = id(input);
+	map.fd = who.buffer;
+	map.start = input.oneIn(4) ? input.below(4) * kPage : 0;
+	map.length = (1 + input.below(4)) * kPage;
+	map.iova = iova(input);
+	who.caller->ioctl(any(who.contexts, input), IOMMU_IOAS_MAP_FILE,
+			  reinterpret_cast<uintptr_t>(&map));
+}
+
 /* --- objects --- */
 
 void World::allocate(Input &input)
@@ -498,6 +649,10 @@ void World::mapFile(Input &input)
 	Process &who = process(input);
 	iommu_ioas_map_file map = {};
 
+	if (who.buffer >= 0 && input.oneIn(2)) {
+		mapBuffer(who, input);
+		return;
+	}
 	map.size = sizeof(map);
 	map.flags = input.oneIn(3) ? input.below(8) : 7;
 	map.ioas_id = id(input);
@@ -756,7 +911,8 @@ void World::step(int choice, Input &input)
 		&World::invalidate,    &World::dirty,	      &World::dirty,
 		&World::changeProcess, &World::container,     &World::container,
 		&World::faults,	       &World::anything,      &World::requests,
-		&World::requests,
+		&World::requests,      &World::group,	      &World::group,
+		&World::exportMemory,  &World::exportMemory,
 	};
 	/* Some calls meet a failure. */
 	if (choice >= 200)
