@@ -179,7 +179,7 @@ void mapUnmapAmong(benchmark::State &state)
 	setup().unmap(first, last - first + 4096);
 	munmap(base, 4096);
 }
-BENCHMARK(mapUnmapAmong)->Arg(1000)->Arg(100000);
+BENCHMARK(mapUnmapAmong)->Arg(1000)->Arg(100000)->Arg(1000000);
 
 /** Read the dirty bits of 1 GiB that no device has written: @range 1 pages of 4 KiB, 0 large ones. */
 void dirtyBitmap(benchmark::State &state)

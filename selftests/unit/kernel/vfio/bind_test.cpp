@@ -11,6 +11,8 @@
 
 #include <linux/iommufd.h>
 
+#include "hostkernel/charge.h"
+
 namespace wd::vfiotest
 {
 
@@ -266,6 +268,41 @@ TEST_F(VfioBind, ArgumentsOfAttachAndDetach)
 	EXPECT_EQ(file.ioctl(VFIO_DEVICE_DETACH_IOMMUFD_PT, words), -EINVAL);
 	words[1] = 4;
 	EXPECT_EQ(file.ioctl(VFIO_DEVICE_DETACH_IOMMUFD_PT, words), -EINVAL);
+}
+
+/*
+ * A million PASIDs are possible, so one costs little: records of three layers, and 64 bytes in the
+ * table of the IOMMU (VT-d 9.6).
+ */
+TEST_F(VfioBind, APasidCostsLittle)
+{
+	constexpr uint32_t kFirst = 64, kPasids = 64 * 256;
+	constexpr uint64_t kEntry = 64;
+	FunctionFile file(caller_);
+	Space space(caller_);
+	iommu_hwpt_alloc alloc = {};
+
+	ASSERT_EQ(open(file), 0);
+	ASSERT_EQ(file.bind(space.fd), 0);
+	alloc.size = sizeof(alloc);
+	alloc.flags = IOMMU_HWPT_ALLOC_PASID;
+	alloc.dev_id = file.deviceId;
+	alloc.pt_id = space.ioas;
+	ASSERT_EQ(caller_->ioctl(space.fd, IOMMU_HWPT_ALLOC, reinterpret_cast<uintptr_t>(&alloc)),
+		  0);
+	uint32_t table = alloc.out_hwpt_id;
+
+	for (uint32_t pasid = 1; pasid < kFirst; pasid++)
+		ASSERT_EQ(file.attachPasid(table, pasid), 0);
+	const uint64_t before = hostkernel::chargedBytes();
+
+	for (uint32_t pasid = kFirst; pasid < kFirst + kPasids; pasid++)
+		ASSERT_EQ(file.attachPasid(table, pasid), 0) << pasid;
+	const uint64_t each = (hostkernel::chargedBytes() - before) / kPasids;
+
+	RecordProperty("bytes", std::to_string(each));
+	EXPECT_GT(each, kEntry) << "the table at least";
+	EXPECT_LT(each - kEntry, 256u);
 }
 
 /* Every allocation and every copy of a whole session fails once. Nothing may be left afterwards. */
