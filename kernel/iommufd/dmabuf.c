@@ -3,12 +3,8 @@
  * Backings of dma-bufs: memory of a device, which its driver can revoke (IOMMUFD-DMABUF-1,
  * IOMMUFD-DMABUF-2).
  *
- * Such a backing is contiguous, costs no pin and no charge, and does not change. When the driver
- * revokes it, this takes it out of every page table, and from then on no page table gets it. Its
- * areas keep their IOVA until they are unmapped. That holds for ever: a buffer that comes back is
- * mapped anew, as another backing.
- *
- * Lock order: lock of the dma-buf, areas_lock, io_pagetable.domains_rwsem, iopt_pages.mutex.
+ * Such a backing is contiguous, costs no pin and no charge, and does not change until it is revoked
+ * (dmabuf_revoke.c).
  */
 #include <linux/dma-buf.h>
 #include <linux/dma-resv.h>
@@ -18,66 +14,6 @@
 
 #include "dmabuf.h"
 #include "io_pagetable.h"
-
-/**
- * struct iopt_dmabuf_pages - backing: memory of a dma-buf
- * @pages: all that every backing has
- * @dmabuf: held
- * @attach: of iommufd to @dmabuf
- * @phys: where the first page is
- * @areas_lock: for @areas and @pages.revoked
- * @areas: iopt_dmabuf_area.item: all that may be in a page table
- */
-struct iopt_dmabuf_pages {
-	struct iopt_pages pages;
-	struct dma_buf *dmabuf;
-	struct dma_buf_attachment *attach;
-	phys_addr_t phys;
-	struct mutex areas_lock;
-	struct list_head areas;
-};
-
-/**
- * struct iopt_dmabuf_area - an area over a dma-buf
- * @area: all that every area has
- * @iopt: IOAS of the area, while it is in the list
- * @item: in iopt_dmabuf_pages.areas
- */
-struct iopt_dmabuf_area {
-	struct iopt_area area;
-	struct io_pagetable *iopt;
-	struct list_head item;
-};
-
-static struct iopt_dmabuf_pages *iopt_dmabuf_pages_of(struct iopt_pages *pages)
-{
-	return container_of(pages, struct iopt_dmabuf_pages, pages);
-}
-
-static struct iopt_dmabuf_area *iopt_dmabuf_area_of(struct iopt_area *area)
-{
-	return container_of(area, struct iopt_dmabuf_area, area);
-}
-
-/* The buffer has changed, or is to be given up: its lock is held. */
-static void iopt_dmabuf_move_notify(struct dma_buf_attachment *attach)
-{
-	struct iopt_dmabuf_pages *buffer = attach->importer_priv;
-	struct iopt_dmabuf_area *each;
-
-	mutex_lock(&buffer->areas_lock);
-	mutex_lock(&buffer->pages.mutex);
-	buffer->pages.revoked = true;
-	mutex_unlock(&buffer->pages.mutex);
-	list_for_each_entry (each, &buffer->areas, item)
-		iopt_revoke_area(each->iopt, &each->area);
-	mutex_unlock(&buffer->areas_lock);
-}
-
-const struct dma_buf_attach_ops iopt_dmabuf_attach_ops = {
-	.allow_peer2peer = true,
-	.move_notify = iopt_dmabuf_move_notify,
-};
 
 /* Find the memory. Return: 0, -EOPNOTSUPP, -ENODEV as iommufd_dmabuf_phys() */
 static int iopt_dmabuf_locate(struct iopt_dmabuf_pages *buffer)
@@ -100,7 +36,6 @@ static int iopt_dmabuf_locate(struct iopt_dmabuf_pages *buffer)
  * iopt_pages_alloc_dmabuf() - make a backing for memory of a dma-buf
  * @account: an account, which pays nothing. Takes a reference
  * @dmabuf: the buffer. Takes a reference
- * @dev: device that stands for iommufd
  * @start: first byte in the buffer
  * @length: bytes, not 0
  * @writable: devices may be allowed to write it
@@ -110,8 +45,7 @@ static int iopt_dmabuf_locate(struct iopt_dmabuf_pages *buffer)
  * is not contiguous, -ENODEV the buffer is revoked, -ENOMEM
  */
 struct iopt_pages *iopt_pages_alloc_dmabuf(struct iopt_account *account, struct dma_buf *dmabuf,
-					   struct device *dev, unsigned long start,
-					   unsigned long length, bool writable)
+					   unsigned long start, unsigned long length, bool writable)
 {
 	struct iopt_dmabuf_pages *made;
 	int rc;
@@ -131,7 +65,8 @@ struct iopt_pages *iopt_pages_alloc_dmabuf(struct iopt_account *account, struct 
 	rc = iopt_dmabuf_locate(made);
 	if (rc)
 		goto err_free;
-	made->attach = dma_buf_dynamic_attach(dmabuf, dev, &iopt_dmabuf_attach_ops, made);
+	made->attach =
+		dma_buf_dynamic_attach(dmabuf, iommufd_dmabuf_dev, iommufd_dmabuf_importer, made);
 	if (IS_ERR(made->attach)) {
 		rc = PTR_ERR(made->attach);
 		goto err_free;

@@ -34,9 +34,13 @@ struct iommufd_dmabuf {
 	bool revoked;
 };
 
+/* The one importer, and its device. Set before the first context, then constant. */
+const struct dma_buf_attach_ops *iommufd_dmabuf_importer;
+struct device *iommufd_dmabuf_dev;
+
 static int iommufd_dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
-	return attach->importer_ops == &iopt_dmabuf_attach_ops ? 0 : -EOPNOTSUPP;
+	return attach->importer_ops == iommufd_dmabuf_importer ? 0 : -EOPNOTSUPP;
 }
 
 /* The memory stays where it is. That it can be revoked all the same is what importers agree to. */
@@ -45,9 +49,7 @@ static int iommufd_dmabuf_pin(struct dma_buf_attachment *attach)
 	return 0;
 }
 
-static void iommufd_dmabuf_unpin(struct dma_buf_attachment *attach)
-{
-}
+static void iommufd_dmabuf_unpin(struct dma_buf_attachment *attach) {}
 
 static struct sg_table *iommufd_dmabuf_map(struct dma_buf_attachment *attach,
 					   enum dma_data_direction direction)

@@ -150,9 +150,8 @@ static int iommufd_hw_check(struct iommufd_device *idev, struct iommufd_hwpt *hw
 {
 	const bool noiommu = iommufd_device_is_noiommu(idev);
 
-	return iommufd_domain_is_noiommu(iommufd_hwpt_to_paging(hwpt)->domain) == noiommu
-		       ? 0
-		       : -EINVAL;
+	return iommufd_domain_is_noiommu(iommufd_hwpt_to_paging(hwpt)->domain) == noiommu ? 0
+											  : -EINVAL;
 }
 
 /* Whether the layer's record says the same as iommufd's. */

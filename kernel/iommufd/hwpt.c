@@ -155,10 +155,9 @@ static int iommufd_hwpt_alloc_on_ioas(struct iommufd_ucmd *ucmd, struct iommufd_
 		if (rc)
 			return rc;
 	}
-	hwpt = iommufd_hwpt_create(ucmd->ictx, ioas,
-				   container_of(dev_obj, struct iommufd_device, obj),
-				   cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID,
-				   described ? &data : NULL, false);
+	hwpt = iommufd_hwpt_create(
+		ucmd->ictx, ioas, container_of(dev_obj, struct iommufd_device, obj),
+		cmd->flags & ~IOMMU_HWPT_FAULT_ID_VALID, described ? &data : NULL, false);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (IS_ERR(hwpt))
 		return PTR_ERR(hwpt);

@@ -305,7 +305,6 @@ int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
  * @iopt: IOAS
  * @account: an account, which pays nothing
  * @dmabuf: the buffer
- * @dev: device that stands for iommufd
  * @start: first byte in the buffer
  * @length: bytes; not 0, and @start + @length - 1 does not wrap
  * @iova: as in iopt_map_areas()
@@ -314,14 +313,14 @@ int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
  *
  * Return: as iopt_map_areas() and iopt_pages_alloc_dmabuf()
  */
-int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account,
-		    struct dma_buf *dmabuf, struct device *dev, unsigned long start,
-		    unsigned long length, unsigned long *iova, int prot, bool fixed)
+int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account, struct dma_buf *dmabuf,
+		    unsigned long start, unsigned long length, unsigned long *iova, int prot,
+		    bool fixed)
 {
 	struct iopt_pages *pages;
 	struct iopt_area *area;
 
-	pages = iopt_pages_alloc_dmabuf(account, dmabuf, dev, start, length, prot & IOMMU_WRITE);
+	pages = iopt_pages_alloc_dmabuf(account, dmabuf, start, length, prot & IOMMU_WRITE);
 	if (IS_ERR(pages))
 		return PTR_ERR(pages);
 	area = iopt_area_alloc(pages, offset_in_page(start), length);

@@ -261,6 +261,21 @@ static inline unsigned long iopt_area_last_index(const struct iopt_area *area)
 	return (area->start_byte + area->length - 1) >> PAGE_SHIFT;
 }
 
+struct iopt_account *iopt_account_get(struct iopt_account *account);
+
+/* What all kinds of backings have in common. @start: first byte, an address or an offset */
+static inline void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
+				   enum iopt_account_mode mode, unsigned long start, bool writable)
+{
+	kref_init(&pages->ref);
+	mutex_init(&pages->mutex);
+	pages->segs = RB_ROOT_CACHED;
+	pages->account = iopt_account_get(account);
+	pages->account_mode = mode;
+	pages->start = start & PAGE_MASK;
+	pages->writable = writable;
+}
+
 /* --- io_pagetable.c --- */
 void iopt_init(struct io_pagetable *iopt);
 void iopt_destroy(struct io_pagetable *iopt);
@@ -273,9 +288,9 @@ int iopt_map_user(struct io_pagetable *iopt, struct iopt_account *account,
 int iopt_map_file(struct io_pagetable *iopt, struct iopt_account *account,
 		  enum iopt_account_mode mode, struct file *file, unsigned long start,
 		  unsigned long length, unsigned long *iova, int prot, bool fixed);
-int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account,
-		    struct dma_buf *dmabuf, struct device *dev, unsigned long start,
-		    unsigned long length, unsigned long *iova, int prot, bool fixed);
+int iopt_map_dmabuf(struct io_pagetable *iopt, struct iopt_account *account, struct dma_buf *dmabuf,
+		    unsigned long start, unsigned long length, unsigned long *iova, int prot,
+		    bool fixed);
 int iopt_unmap(struct io_pagetable *iopt, unsigned long start, unsigned long last,
 	       unsigned long *unmapped);
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova);
@@ -341,10 +356,13 @@ void iopt_uncharge_locked(struct iopt_account *account, enum iopt_account_mode m
 int iopt_charge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 void iopt_uncharge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 
+/* --- dmabuf_revoke.c --- */
+void iopt_dmabuf_init(struct device *dev);
+
 /* --- dmabuf.c --- */
 struct iopt_pages *iopt_pages_alloc_dmabuf(struct iopt_account *account, struct dma_buf *dmabuf,
-					   struct device *dev, unsigned long start,
-					   unsigned long length, bool writable);
+					   unsigned long start, unsigned long length,
+					   bool writable);
 void iopt_pages_free_dmabuf(struct iopt_pages *pages);
 int iopt_dmabuf_fill_seg(struct iopt_pages *pages, struct iopt_seg *seg);
 struct iopt_area *iopt_dmabuf_area_alloc(void);
@@ -352,8 +370,6 @@ void iopt_dmabuf_enlist(struct io_pagetable *iopt, struct iopt_area *area);
 void iopt_dmabuf_area_free(struct iopt_area *area);
 
 /* --- pages.c --- */
-void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
-		     enum iopt_account_mode mode, unsigned long start, bool writable);
 struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_account_mode mode,
 				    unsigned long uptr, bool writable);
 struct iopt_pages *iopt_pages_alloc_file(struct iopt_account *account, enum iopt_account_mode mode,
@@ -394,9 +410,11 @@ bool iopt_run_next(struct iopt_run_iter *iter);
 long iopt_pin_file(struct iopt_pages *pages, unsigned long offset, unsigned long npages,
 		   struct page **batch);
 
-/* --- pin.c --- */
+/* --- seg.c --- */
 int iopt_seg_append(struct iopt_seg *seg, unsigned long pfn, unsigned long npages,
 		    unsigned int *capacity);
+
+/* --- pin.c --- */
 int iopt_seg_pin(struct iopt_pages *pages, struct iopt_seg *seg);
 void iopt_seg_unpin(struct iopt_pages *pages, struct iopt_seg *seg);
 

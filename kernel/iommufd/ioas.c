@@ -319,9 +319,8 @@ static int iommufd_map_dmabuf(struct iommufd_ctx *ictx, struct io_pagetable *iop
 
 	if (!account)
 		return -ENOMEM;
-	rc = iopt_map_dmabuf(iopt, account, dmabuf, iommufd_misc_device(), cmd->start, cmd->length,
-			     iova, iommufd_ioas_prot(cmd->flags),
-			     cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
+	rc = iopt_map_dmabuf(iopt, account, dmabuf, cmd->start, cmd->length, iova,
+			     iommufd_ioas_prot(cmd->flags), cmd->flags & IOMMU_IOAS_MAP_FIXED_IOVA);
 	iopt_account_put(account);
 	return rc;
 }

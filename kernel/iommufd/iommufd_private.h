@@ -147,9 +147,6 @@ static inline int iommufd_ucmd_respond(struct iommufd_ucmd *ucmd, size_t cmd_len
 	return left ? -EFAULT : 0;
 }
 
-/* --- main.c --- */
-struct device *iommufd_misc_device(void);
-
 /* --- object.c --- */
 struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t size,
 					      enum iommufd_object_type type);

@@ -75,8 +75,8 @@ struct iommufd_command {
  * The table has a row for every number of the ABI, since a number without a row gives another error
  * than an empty row (IOMMUFD-CALL-2).
  */
-static const struct iommufd_command
-	iommufd_commands[IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA - IOMMUFD_CMD_BASE + 1] = {
+static const struct iommufd_command iommufd_commands[IOMMUFD_CMD_IOAS_NOIOMMU_GET_PA -
+						     IOMMUFD_CMD_BASE + 1] = {
 	IOMMUFD_COMMAND(IOMMU_DESTROY, iommufd_destroy, struct iommu_destroy, id),
 	IOMMUFD_COMMAND(IOMMU_FAULT_QUEUE_ALLOC, iommufd_fault_queue_alloc,
 			struct iommu_fault_alloc, out_fault_fd),
@@ -276,12 +276,6 @@ static struct miscdevice iommufd_vfio_dev = {
 	.mode = 0666,
 };
 
-/* The device of /dev/iommu, which stands for this module where a device is asked for. */
-struct device *iommufd_misc_device(void)
-{
-	return iommufd_misc_dev.this_device;
-}
-
 static int __init iommufd_init(void)
 {
 	int rc;
@@ -293,6 +287,7 @@ static int __init iommufd_init(void)
 		pr_err("iommufd: /dev/iommu is there already: this kernel has its own iommufd\n");
 	if (rc)
 		return rc;
+	iopt_dmabuf_init(iommufd_misc_dev.this_device);
 	if (vfio_container && misc_register(&iommufd_vfio_dev)) {
 		pr_warn("iommufd: Linux's VFIO has /dev/vfio/vfio already\n");
 		vfio_container = false;

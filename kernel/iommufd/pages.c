@@ -15,19 +15,6 @@
 
 #include "io_pagetable.h"
 
-/* What all kinds of backings have in common. @start: first byte, an address or an offset */
-void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
-		     enum iopt_account_mode mode, unsigned long start, bool writable)
-{
-	kref_init(&pages->ref);
-	mutex_init(&pages->mutex);
-	pages->segs = RB_ROOT_CACHED;
-	pages->account = iopt_account_get(account);
-	pages->account_mode = mode;
-	pages->start = start & PAGE_MASK;
-	pages->writable = writable;
-}
-
 /**
  * iopt_pages_alloc() - make a backing for memory of the calling process, without pinning it
  * @account: an account of the calling process. Takes a reference

@@ -106,8 +106,8 @@ static int wd_vfio_dmabuf_ranges(struct wd_vfio *wd, const struct vfio_device_fe
 		    check_add_overflow(memory->size, (size_t)range.length, &memory->size))
 			return -EINVAL;
 		if (!i)
-			memory->phys = pci_resource_start(wd->pdev, get->region_index) +
-				       range.offset;
+			memory->phys =
+				pci_resource_start(wd->pdev, get->region_index) + range.offset;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();

@@ -21,39 +21,12 @@
 #include <linux/uaccess.h>
 
 #include "compat.h"
+#include "group.h"
 #include "iommufd.h"
 #include "wd_vfio.h"
 
 #define WD_VFIO_GROUP_NAME "wd_vfio-group"
 #define WD_VFIO_MAX_GROUPS 256
-
-/**
- * struct wd_vfio_group - an IOMMU group with functions of this driver
- * @dev: device of the group file
- * @cdev: the group file
- * @iommu_group: held
- * @minor: of the group file
- * @item: in wd_vfio_groups, under wd_vfio_groups_lock
- * @lock: protects the members below
- * @functions: wd_vfio.group_item
- * @gone: no function is left
- * @opened: the group file is open
- * @ictx: the container, held, or NULL
- * @nr_bound: functions that are bound by their device files
- */
-struct wd_vfio_group {
-	struct device dev;
-	struct cdev cdev;
-	struct iommu_group *iommu_group;
-	int minor;
-	struct list_head item;
-	struct mutex lock;
-	struct list_head functions;
-	bool gone;
-	bool opened;
-	struct iommufd_ctx *ictx;
-	unsigned int nr_bound;
-};
 
 static dev_t wd_vfio_group_devt;
 static DEFINE_IDA(wd_vfio_group_minors);
@@ -279,38 +252,6 @@ static const struct file_operations wd_vfio_group_fops = {
 	.unlocked_ioctl = wd_vfio_group_ioctl,
 	.compat_ioctl = compat_ptr_ioctl,
 };
-
-/**
- * wd_vfio_group_block() - keep the group file closed while a function is bound by its device file
- * @wd: function
- *
- * Return: 0; -EBUSY the group file is open
- */
-int wd_vfio_group_block(struct wd_vfio *wd)
-{
-	struct wd_vfio_group *group = wd->group;
-	int ret = 0;
-
-	if (!group)
-		return 0;
-	mutex_lock(&group->lock);
-	if (group->opened)
-		ret = -EBUSY;
-	else
-		group->nr_bound++;
-	mutex_unlock(&group->lock);
-	return ret;
-}
-
-/* Undo wd_vfio_group_block(). */
-void wd_vfio_group_unblock(struct wd_vfio *wd)
-{
-	if (!wd->group)
-		return;
-	mutex_lock(&wd->group->lock);
-	wd->group->nr_bound--;
-	mutex_unlock(&wd->group->lock);
-}
 
 static char *wd_vfio_group_devnode(wd_devnode_device *dev, umode_t *mode, kuid_t *uid, kgid_t *gid)
 {

@@ -284,14 +284,6 @@ static const struct vm_operations_struct wd_vfio_vm_ops = {
 	.fault = wd_vfio_fault,
 };
 
-/* Is [@start, @start + @length) inside a part that can be mapped? */
-bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length)
-{
-	if (!bar->mappable || start >= bar->size || length > bar->size - start)
-		return false;
-	return start + length <= bar->hole || start >= bar->hole_end;
-}
-
 /**
  * wd_vfio_map() - mmap() of a BAR
  * @vfile: file

@@ -50,6 +50,14 @@ struct wd_vfio_bar {
 	resource_size_t hole_end;
 };
 
+/* Is [@start, @start + @length) inside a part that can be mapped? */
+static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length)
+{
+	if (!bar->mappable || start >= bar->size || length > bar->size - start)
+		return false;
+	return start + length <= bar->hole || start >= bar->hole_end;
+}
+
 /**
  * struct wd_vfio - a function bound to this driver
  * @dev: device of the device file, in @folder
@@ -138,9 +146,11 @@ extern const struct file_operations wd_vfio_fops;
 struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd);
 void wd_vfio_file_free(struct wd_vfio_file *vfile);
 
-/* group.c */
+/* group_use.c */
 int wd_vfio_group_block(struct wd_vfio *wd);
 void wd_vfio_group_unblock(struct wd_vfio *wd);
+
+/* group.c */
 int wd_vfio_group_join(struct wd_vfio *wd);
 void wd_vfio_group_leave(struct wd_vfio *wd);
 int wd_vfio_groups_init(void);
@@ -166,7 +176,6 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd);
 ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user *buf, size_t count,
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
-bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64 length);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
 int wd_vfio_reset_pci(struct wd_vfio *wd);
 

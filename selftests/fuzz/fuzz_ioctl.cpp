@@ -28,130 +28,17 @@
 #include <linux/vfio.h>
 #include <linux/vfio_cdev.h>
 
-#include "../unit/kernel/iommu/test_devices.h"
+#include "ioctl_input.h"
 
 namespace
 {
 
 using namespace wd;
+using namespace wd::fuzz;
 using hostkernel::Caller;
 
-constexpr uint64_t kPage = 4096, kPages = 64, kLarge = 2 << 20;
 constexpr const char *kFunctions[] = {"0000:75:00.0", "0000:76:00.0"};
 constexpr machine::Rid kRids[] = {machine::makeRid(0x75, 0, 0), machine::makeRid(0x76, 0, 0)};
-
-void require(bool condition, const char *what)
-{
-	if (condition)
-		return;
-	std::fprintf(stderr, "violated: %s\n", what);
-	std::abort();
-}
-
-/**
- * The calls of one thread: three bytes for each, the first one chooses the call, and the others the
- * numbers in it. So a mutation changes one call, and leaves the calls after it as they were.
- */
-class Input
-{
-public:
-	Input(const uint8_t *data, size_t size, std::unique_ptr<machine::DmaAgent> agent)
-		: data_(data),
-		  size_(size),
-		  agent_(std::move(agent))
-	{
-	}
-	machine::DmaAgent &agent() { return *agent_; }
-	/** Begin the next call. @return its first byte, or -1 at the end */
-	int next()
-	{
-		if (size_ - at_ < 3)
-			return -1;
-		const uint8_t *call = data_ + at_;
-
-		at_ += 3;
-		state_ = call[0] | call[1] << 8 | call[2] << 16;
-		return call[0];
-	}
-	/** A number below @bound. */
-	unsigned below(unsigned bound) { return static_cast<unsigned>(word() % bound); }
-	bool oneIn(unsigned chances) { return below(chances) == 0; }
-	/** SplitMix64: numbers that begin from neighbours have nothing in common. */
-	uint64_t word()
-	{
-		uint64_t value = state_ += 0x9e3779b97f4a7c15;
-
-		value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
-		value = (value ^ value >> 27) * 0x94d049bb133111eb;
-		return value ^ value >> 31;
-	}
-
-private:
-	const uint8_t *data_;
-	size_t size_, at_ = 0;
-	uint64_t state_ = 0;
-	std::unique_ptr<machine::DmaAgent> agent_;
-};
-
-/** Memory of the processes: a part as pages, and the same in a file. */
-class Memory
-{
-public:
-	Memory() : fd_(memfd_create("fuzz_ioctl", MFD_CLOEXEC))
-	{
-		require(fd_ >= 0 && !ftruncate(fd_, kPages * kPage), "a memfd");
-		void *space = mmap(nullptr, 3 * kLarge, PROT_READ | PROT_WRITE,
-				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		require(space != MAP_FAILED, "memory");
-		base_ = (reinterpret_cast<uint64_t>(space) + kLarge - 1) & ~(kLarge - 1);
-	}
-	int fd() const { return fd_; }
-	uint64_t base() const { return base_; }
-	static Memory &get()
-	{
-		static Memory memory;
-		return memory;
-	}
-
-private:
-	int fd_;
-	uint64_t base_;
-};
-
-/** A function with memory in its BAR 2, which programs can map and export. */
-class MemoryFunction final : public kerneltest::TestFunction
-{
-public:
-	static constexpr unsigned kBar = 2, kBarPages = 8;
-
-	explicit MemoryFunction(const kerneltest::TestFunctionOptions &options)
-		: TestFunction(options),
-		  fd_(memfd_create("bar", MFD_CLOEXEC))
-	{
-		require(fd_ >= 0 && !ftruncate(fd_, kBarPages * kPage), "memory of a function");
-		memory_ = static_cast<uint8_t *>(mmap(nullptr, kBarPages * kPage,
-						      PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
-		require(memory_ != MAP_FAILED, "memory of a function");
-		setBar(kBar, {kBarPages * kPage, false, false});
-	}
-	~MemoryFunction() override
-	{
-		munmap(memory_, kBarPages * kPage);
-		close(fd_);
-	}
-	std::optional<machine::SharedPages> barShared(unsigned bar, uint64_t offset,
-						      size_t length) override
-	{
-		if (bar != kBar || offset > kBarPages * kPage ||
-		    length > kBarPages * kPage - offset)
-			return std::nullopt;
-		return machine::SharedPages{fd_, offset, length, memory_ + offset};
-	}
-
-private:
-	int fd_;
-	uint8_t *memory_;
-};
 
 class World
 {
@@ -536,27 +423,28 @@ void World::group(Input &input)
 /* A part of a BAR as a dma-buf, of one range or of two. */
 void World::exportMemory(Input &input)
 {
-	struct {
-		vfio_device_feature feature;
-		vfio_device_feature_dma_buf get;
-		vfio_region_dma_range ranges[2];
-	} ask = {};
+	std::array<uint64_t, 8> words = {};
 	Process &who = process(input);
+	auto *feature = reinterpret_cast<vfio_device_feature *>(words.data());
+	auto *get = reinterpret_cast<vfio_device_feature_dma_buf *>(feature->data);
 
-	ask.feature.argsz = sizeof(ask);
-	ask.feature.flags = VFIO_DEVICE_FEATURE_DMA_BUF |
-			    (input.oneIn(8) ? VFIO_DEVICE_FEATURE_PROBE : VFIO_DEVICE_FEATURE_GET);
-	ask.get.region_index = input.oneIn(8) ? input.below(8) : MemoryFunction::kBar;
-	ask.get.open_flags = O_RDWR;
-	ask.get.nr_ranges = 1 + input.oneIn(8);
-	for (vfio_region_dma_range &range : ask.ranges) {
+	feature->argsz = sizeof(words);
+	feature->flags = VFIO_DEVICE_FEATURE_DMA_BUF |
+			 (input.oneIn(8) ? VFIO_DEVICE_FEATURE_PROBE : VFIO_DEVICE_FEATURE_GET);
+	get->region_index = input.oneIn(8) ? input.below(8) : MemoryFunction::kBar;
+	get->open_flags = O_RDWR;
+	get->nr_ranges = 1 + input.oneIn(8);
+	for (unsigned i = 0; i < get->nr_ranges; i++) {
+		vfio_region_dma_range &range = get->dma_ranges[i];
+
 		range.offset = input.below(MemoryFunction::kBarPages + 1) * kPage;
 		range.length = input.oneIn(16) ? input.word() : (1 + input.below(4)) * kPage;
 	}
-	const int fd = static_cast<int>(who.caller->ioctl(
-		any(who.functions, input), VFIO_DEVICE_FEATURE, reinterpret_cast<uintptr_t>(&ask)));
+	const int fd =
+		static_cast<int>(who.caller->ioctl(any(who.functions, input), VFIO_DEVICE_FEATURE,
+						   reinterpret_cast<uintptr_t>(feature)));
 	/* A probe returns 0, and 0 is a descriptor of somebody. */
-	if (fd < 0 || ask.feature.flags & VFIO_DEVICE_FEATURE_PROBE)
+	if (fd < 0 || feature->flags & VFIO_DEVICE_FEATURE_PROBE)
 		return;
 	who.caller->close(who.buffer.exchange(fd));
 	mapBuffer(who, input);

@@ -59,6 +59,7 @@ class Config:
     gdb: bool = False  # QEMU listens for gdb in the run folder and waits
     accel: str = "tcg,thread=multi"
     qemu_args: tuple = ()
+    own_modules: bool = True  # False: the kernel has what is to be tested, for instance its own iommufd
 
 
 def default_config(build):
@@ -102,7 +103,7 @@ class Machine:
     # --- preparation
 
     def _initramfs(self):
-        ours = kernels.build_modules(self.kernel, self.config.build)
+        ours = kernels.build_modules(self.kernel, self.config.build) if self.config.own_modules else []
         modules = kernels.ModuleTree(self.kernel).closure(
             initramfs.REQUIRED, initramfs.OPTIONAL, ours)
         return initramfs.make(self.kernel, modules, ours, self.config.build)

@@ -46,7 +46,8 @@ const file_operations &operations()
 	return ops;
 }
 
-template <typename T> T *error(int number)
+template <typename T>
+T *error(int number)
 {
 	return static_cast<T *>(ERR_PTR(number));
 }
@@ -114,8 +115,8 @@ dma_buf_attachment *dma_buf_dynamic_attach(dma_buf *dmabuf, device *dev,
 {
 	if (WARN_ON(!dmabuf || !dev || !importer_ops || !importer_ops->move_notify))
 		return error<dma_buf_attachment>(-EINVAL);
-	auto *attach = static_cast<dma_buf_attachment *>(
-		kzalloc(sizeof(dma_buf_attachment), GFP_KERNEL));
+	auto *attach =
+		static_cast<dma_buf_attachment *>(kzalloc(sizeof(dma_buf_attachment), GFP_KERNEL));
 	if (!attach)
 		return error<dma_buf_attachment>(-ENOMEM);
 	attach->dmabuf = dmabuf;
@@ -151,6 +152,6 @@ void dma_buf_move_notify(dma_buf *dmabuf)
 	dma_buf_attachment *attach;
 
 	WARN_ON(!wd_mutex_held(&dmabuf->resv->lock));
-	list_for_each_entry(attach, &dmabuf->attachments, node)
+	list_for_each_entry (attach, &dmabuf->attachments, node)
 		attach->importer_ops->move_notify(attach);
 }

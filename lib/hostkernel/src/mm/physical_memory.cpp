@@ -43,7 +43,8 @@ bool validAccess(uint64_t pa, unsigned size)
 }
 
 /* Where this process has no memory, a function may have some. */
-template <typename Use> bool usePeer(uint64_t pa, size_t length, Use use)
+template <typename Use>
+bool usePeer(uint64_t pa, size_t length, Use use)
 {
 	return hostkernel_bus_peer(
 		pa, length,

@@ -63,7 +63,8 @@ private:
 class DmaBufTest : public AccessTest
 {
 protected:
-	int map(const DmaBuf &buffer, uint64_t length, uint64_t iova = kIova, uint64_t start = 0) const
+	int map(const DmaBuf &buffer, uint64_t length, uint64_t iova = kIova,
+		uint64_t start = 0) const
 	{
 		return iommufd_->mapFile(ioas_, buffer.fd(), start, length, iova);
 	}

@@ -15,8 +15,8 @@ namespace wd::vfiotest
 namespace
 {
 
-using hostkernel::Capability;
 using hisitest::Rig;
+using hostkernel::Capability;
 
 constexpr uint64_t kArena = 0x10000000;
 constexpr uint64_t kMax = ~uint64_t{0};
@@ -53,9 +53,8 @@ protected:
 	{
 		std::vector<std::string> names;
 
-		hostkernel::sysfsList(std::string("/sys/bus/pci/devices/") + Rig::kSecond +
-					      "/vfio-dev",
-				      names);
+		hostkernel::sysfsList(
+			std::string("/sys/bus/pci/devices/") + Rig::kSecond + "/vfio-dev", names);
 		return names.empty() ? "" : names.front();
 	}
 };

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What fuzz_ioctl makes of its input, and the memory that its calls name. */
+#pragma once
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <sys/mman.h>
+#include <unistd.h>
+#include <utility>
+
+#include "../unit/kernel/iommu/test_devices.h"
+
+namespace wd::fuzz
+{
+
+constexpr uint64_t kPage = 4096, kPages = 64, kLarge = 2 << 20;
+
+inline void require(bool condition, const char *what)
+{
+	if (condition)
+		return;
+	std::fprintf(stderr, "violated: %s\n", what);
+	std::abort();
+}
+
+/**
+ * The calls of one thread: three bytes for each, the first one chooses the call, and the others the
+ * numbers in it. So a mutation changes one call, and leaves the calls after it as they were.
+ */
+class Input
+{
+public:
+	Input(const uint8_t *data, size_t size, std::unique_ptr<machine::DmaAgent> agent)
+		: data_(data),
+		  size_(size),
+		  agent_(std::move(agent))
+	{
+	}
+	machine::DmaAgent &agent() { return *agent_; }
+	/** Begin the next call. @return its first byte, or -1 at the end */
+	int next()
+	{
+		if (size_ - at_ < 3)
+			return -1;
+		const uint8_t *call = data_ + at_;
+
+		at_ += 3;
+		state_ = call[0] | call[1] << 8 | call[2] << 16;
+		return call[0];
+	}
+	/** A number below @bound. */
+	unsigned below(unsigned bound) { return static_cast<unsigned>(word() % bound); }
+	bool oneIn(unsigned chances) { return below(chances) == 0; }
+	/** SplitMix64: numbers that begin from neighbours have nothing in common. */
+	uint64_t word()
+	{
+		uint64_t value = state_ += 0x9e3779b97f4a7c15;
+
+		value = (value ^ value >> 30) * 0xbf58476d1ce4e5b9;
+		value = (value ^ value >> 27) * 0x94d049bb133111eb;
+		return value ^ value >> 31;
+	}
+
+private:
+	const uint8_t *data_;
+	size_t size_, at_ = 0;
+	uint64_t state_ = 0;
+	std::unique_ptr<machine::DmaAgent> agent_;
+};
+
+/** Memory of the processes: a part as pages, and the same in a file. */
+class Memory
+{
+public:
+	Memory() : fd_(memfd_create("fuzz_ioctl", MFD_CLOEXEC))
+	{
+		require(fd_ >= 0 && !ftruncate(fd_, kPages * kPage), "a memfd");
+		void *space = mmap(nullptr, 3 * kLarge, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		require(space != MAP_FAILED, "memory");
+		base_ = (reinterpret_cast<uint64_t>(space) + kLarge - 1) & ~(kLarge - 1);
+	}
+	int fd() const { return fd_; }
+	uint64_t base() const { return base_; }
+	static Memory &get()
+	{
+		static Memory memory;
+		return memory;
+	}
+
+private:
+	int fd_;
+	uint64_t base_;
+};
+
+/** A function with memory in its BAR 2, which programs can map and export. */
+class MemoryFunction final : public kerneltest::TestFunction
+{
+public:
+	static constexpr unsigned kBar = 2, kBarPages = 8;
+
+	explicit MemoryFunction(const kerneltest::TestFunctionOptions &options)
+		: TestFunction(options),
+		  fd_(memfd_create("bar", MFD_CLOEXEC))
+	{
+		require(fd_ >= 0 && !ftruncate(fd_, kBarPages * kPage), "memory of a function");
+		memory_ = static_cast<uint8_t *>(mmap(nullptr, kBarPages * kPage,
+						      PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
+		require(memory_ != MAP_FAILED, "memory of a function");
+		setBar(kBar, {kBarPages * kPage, false, false});
+	}
+	~MemoryFunction() override
+	{
+		munmap(memory_, kBarPages * kPage);
+		close(fd_);
+	}
+	std::optional<machine::SharedPages> barShared(unsigned bar, uint64_t offset,
+						      size_t length) override
+	{
+		if (bar != kBar || offset > kBarPages * kPage ||
+		    length > kBarPages * kPage - offset)
+			return std::nullopt;
+		return machine::SharedPages{fd_, offset, length, memory_ + offset};
+	}
+
+private:
+	int fd_;
+	uint8_t *memory_;
+};
+
+} // namespace wd::fuzz
