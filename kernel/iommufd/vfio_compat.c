@@ -12,6 +12,7 @@
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
 
+#include "iommufd.h"
 #include "iommufd_private.h"
 #include "trace.h"
 
