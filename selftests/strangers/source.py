@@ -40,8 +40,8 @@ def apt(state):
             "-o", f"Dir::State::lists={state / 'lists'}", "-o", f"Dir::Cache={state / 'cache'}"]
 
 
-def unpack(partial):
-    """Downloads the package and unpacks the folders that the tests need."""
+def unpack_archive(partial, folders):
+    """Downloads the package and unpacks @folders of the kernel's sources."""
     state = partial / "apt"
     command = apt(state)
     run([*command, "update"])
@@ -50,10 +50,23 @@ def unpack(partial):
     (package,) = partial.glob("*.deb")
     run(["dpkg-deb", "--extract", package, partial / "package"])
     (archive,) = (partial / "package/usr/src").glob("*.tar.xz")
-    run(["tar", "-xf", archive, "-C", partial, "--strip-components=1", *(f"{PACKAGE}/{name}" for name in FOLDERS)])
+    run(["tar", "-xf", archive, "-C", partial, "--strip-components=1", *folders])
     shutil.rmtree(partial / "package")
     shutil.rmtree(state)
     package.unlink()
+
+
+def unpack(partial):
+    """Unpacks the folders that the tests need."""
+    unpack_archive(partial, [f"{PACKAGE}/{name}" for name in FOLDERS])
+
+
+def unpack_all(partial):
+    """Unpacks all of the kernel's sources to a folder in @partial."""
+    folder = partial / "source"
+    folder.mkdir(parents=True)
+    unpack_archive(folder, [])
+    return folder
 
 
 def tree(build):

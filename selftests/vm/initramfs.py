@@ -99,6 +99,7 @@ def add_modules(archive, kernel, paths, ours):
     """lib/modules of the guest, with the tables of depmod for just these modules."""
     with tempfile.TemporaryDirectory() as tmp:
         top = pathlib.Path(tmp) / "lib/modules" / kernel.version
+        top.mkdir(parents=True)
         for path in paths:
             copy = top / path.relative_to(kernel.modules)
             copy.parent.mkdir(parents=True, exist_ok=True)

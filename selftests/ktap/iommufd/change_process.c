@@ -52,11 +52,11 @@ static void what_can_move(void)
 
 	EXPECT(command(&context, IOMMU_IOAS_CHANGE_PROCESS, &wrong) == -EOPNOTSUPP, "reserved");
 	EXPECT(change() == 0, "nothing to move");
-	EXPECT(map_the_file(0x10000) == 0, "a file");
+	EXPECT(map_the_file(0x1010000) == 0, "a file");
 	EXPECT(change() == 0, "in the process that has it");
-	EXPECT(map_at(&context, pages, PAGE, 0x100000) == 0, "memory of the process");
+	EXPECT(map_at(&context, pages, PAGE, 0x1100000) == 0, "memory of the process");
 	EXPECT(change() == -EINVAL, "that cannot move");
-	EXPECT(unmap_at(&context, 0x100000, PAGE) == 0, "unmap");
+	EXPECT(unmap_at(&context, 0x1100000, PAGE) == 0, "unmap");
 	EXPECT(change() == 0, "only the file");
 	EXPECT(unmap_at(&context, 0, EVERYTHING) == 0, "unmap");
 	EXPECT(destroy(&context, hwpt) == 0, "destroy");
@@ -123,7 +123,7 @@ static void a_child_takes_over(bool per_process)
 	pid_t child;
 
 	EXPECT(set_capability(CAP_IPC_LOCK, false) == 0, "with a limit");
-	EXPECT(map_the_file(0x10000) == 0, "a file");
+	EXPECT(map_the_file(0x1010000) == 0, "a file");
 	EXPECT(set_capability(CAP_IPC_LOCK, true) == 0, "without a limit");
 	EXPECT(pages_in("VmPin:") == PAGES, "pinned");
 	EXPECT(pages_in("VmLck:") == (per_process ? PAGES : 0), "locked");
@@ -162,6 +162,10 @@ static void with_limits_per_process(void)
 
 	if (strcmp(wd_host_kind(host), "native")) {
 		ktap_skip_case("a hosted kernel belongs to one process");
+		return;
+	}
+	if (device_is_mock) {
+		ktap_skip_case("Linux 7.2 warns when the process that has paid has ended");
 		return;
 	}
 	context.fd = wd_host_dev_open(host, "/dev/iommu", O_RDWR);

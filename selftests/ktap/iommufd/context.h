@@ -8,6 +8,7 @@
 #ifndef SELFTESTS_IOMMUFD_CONTEXT_H
 #define SELFTESTS_IOMMUFD_CONTEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -20,6 +21,11 @@
 #define FIXED IOMMU_IOAS_MAP_FIXED_IOVA
 
 extern struct wd_host *host;
+/**
+ * queue_bind() has found no accelerator, but a kernel with the devices of Linux's tests of /dev/iommu:
+ * most of all Linux's own iommufd, with which this project's is compared (selftests/strangers).
+ */
+extern bool device_is_mock;
 
 /** Open the host. 0 or -errno; -ENODEV: this machine has no /dev/iommu of this project. */
 int host_up(void);
