@@ -13,6 +13,8 @@
 #include <linux/dma-resv.h>
 #include <linux/err.h>
 #include <linux/export.h>
+#include <linux/limits.h>
+#include <linux/mm.h>
 #include <linux/slab.h>
 
 #include "dmabuf.h"
@@ -34,9 +36,8 @@ struct iommufd_dmabuf {
 	bool revoked;
 };
 
-/* The one importer, and its device. Set before the first context, then constant. */
+/* The one importer. Set before the first exporter can be loaded, then constant. */
 const struct dma_buf_attach_ops *iommufd_dmabuf_importer;
-struct device *iommufd_dmabuf_dev;
 
 static int iommufd_dmabuf_attach(struct dma_buf *dmabuf, struct dma_buf_attachment *attach)
 {
@@ -83,10 +84,10 @@ static const struct dma_buf_ops iommufd_dmabuf_ops = {
  * iommufd_dmabuf_export() - make a dma-buf of a device's memory
  * @ops: operations of the driver; they and the driver's module stay until the release
  * @data: for @ops
- * @memory: the memory, and whether it is revoked from the start
+ * @memory: the memory, of whole pages, and whether it is revoked from the start
  * @flags: O_* for the file
  *
- * Return: the buffer with one reference, for dma_buf_fd() or dma_buf_put(); ERR_PTR(-ENOMEM,
+ * Return: the buffer with one reference, for dma_buf_fd() or dma_buf_put(); ERR_PTR(-EINVAL, -ENOMEM,
  * -ENOENT). After an error @ops->release() was not called.
  */
 struct dma_buf *iommufd_dmabuf_export(const struct iommufd_dmabuf_ops *ops, void *data,
@@ -99,9 +100,12 @@ struct dma_buf *iommufd_dmabuf_export(const struct iommufd_dmabuf_ops *ops, void
 		.size = memory->size,
 		.flags = flags,
 	};
-	struct iommufd_dmabuf *buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
+	struct iommufd_dmabuf *buffer;
 	struct dma_buf *dmabuf;
 
+	if (!PAGE_ALIGNED(memory->phys) || !PAGE_ALIGNED(memory->size) || memory->size > LONG_MAX)
+		return ERR_PTR(-EINVAL);
+	buffer = kzalloc(sizeof(*buffer), GFP_KERNEL_ACCOUNT);
 	if (!buffer)
 		return ERR_PTR(-ENOMEM);
 	buffer->ops = ops;
@@ -142,9 +146,9 @@ EXPORT_SYMBOL_GPL(iommufd_dmabuf_data);
  * @dmabuf: buffer that iommufd_dmabuf_export() made; its release has not returned
  * @revoked: true: it cannot be mapped from now on; false: it can be
  *
- * In both cases no device reaches the memory by an I/O page table when this returns. What was
- * mapped stays away: the program has to map the buffer again. It waits for locks of IOASes, which
- * no program can hold for long.
+ * In both cases no page table has the memory when this returns. What was mapped stays away: the
+ * program has to map the buffer again. It waits for nothing but maps of this buffer that are
+ * running.
  */
 void iommufd_dmabuf_revoke(struct dma_buf *dmabuf, bool revoked)
 {
@@ -169,10 +173,12 @@ int iommufd_dmabuf_phys(struct dma_buf *dmabuf, phys_addr_t *phys)
 	struct iommufd_dmabuf *buffer = iommufd_dmabuf_of(dmabuf);
 
 	dma_resv_assert_held(dmabuf->resv);
-	if (!buffer || !buffer->contiguous)
+	if (!buffer)
 		return -EOPNOTSUPP;
 	if (buffer->revoked)
 		return -ENODEV;
+	if (!buffer->contiguous)
+		return -EOPNOTSUPP;
 	*phys = buffer->phys;
 	return 0;
 }

@@ -3,12 +3,9 @@
  * The page tables of an IOAS: each of them contains all areas at any time (IOMMUFD-MAP-6).
  * A long run of memory goes to the IOMMU layer in one call, so that the layer can use large pages.
  */
-#include <linux/bitops.h>
 #include <linux/sched.h>
-#include <linux/sizes.h>
 
 #include "io_pagetable.h"
-#include "iommu_pasid.h"
 
 static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, unsigned long iova,
 			phys_addr_t phys, size_t length, int prot, size_t *mapped)
@@ -30,29 +27,15 @@ static int iopt_map_run(struct io_pagetable *iopt, struct iommu_domain *domain, 
 }
 
 /*
- * Remove the first @length bytes of an area from a page table. An area may have any size, so this
- * goes in steps, to let others use the CPU in between. A step ends at a multiple of the table's
- * largest page, so that it splits no large page. If the IOMMU is dead it may still use the pages:
- * then they are marked as lost, and stay pinned.
+ * Take an area out of a page table. A backing that can be revoked knows in which tables it is: it
+ * may have left this one.
  */
-static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain, size_t length)
+static void iopt_area_unmap(struct iopt_area *area, struct iommu_domain *domain)
 {
-	const size_t step = max_t(size_t, SZ_1G, 1UL << __fls(domain->pgsize_bitmap));
-	unsigned long iova = area->node.start;
-	size_t left = length;
-
-	while (left) {
-		size_t part = min(left, step - (iova & (step - 1)));
-		size_t done = iommu_unmap(domain, iova, part);
-
-		/* What was revoked may be in no table any more. */
-		WARN_ON(done != part && !READ_ONCE(area->pages->revoked));
-		iova += part;
-		left -= part;
-		cond_resched();
-	}
-	if (wd_iommu_domain_lost(domain))
-		WRITE_ONCE(area->pages->lost, true);
+	if (area->pages->from_dmabuf)
+		iopt_dmabuf_unmap(area, domain);
+	else
+		iopt_area_clear(area, domain, area->length);
 }
 
 /* Write an area with pinned pages into a page table, all or nothing, unless it was revoked. */
@@ -85,11 +68,14 @@ static int iopt_area_map(struct io_pagetable *iopt, struct iopt_area *area,
 		rc = -EINVAL;
 		goto err_unmap;
 	}
+	rc = area->pages->from_dmabuf ? iopt_dmabuf_mapped(area, domain) : 0;
+	if (rc)
+		goto err_unmap;
 	return 0;
 
 err_unmap:
 	if (done)
-		iopt_area_unmap(area, domain, done);
+		iopt_area_clear(area, domain, done);
 	return rc;
 }
 
@@ -117,7 +103,7 @@ static int iopt_area_map_all(struct io_pagetable *iopt, struct iopt_area *area)
 	if (!rc)
 		return 0;
 	list_for_each_entry_continue_reverse (link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain, area->length);
+		iopt_area_unmap(area, link->domain);
 	return rc;
 }
 
@@ -183,7 +169,7 @@ int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list)
 err_unmap:
 	list_for_each_entry_continue_reverse (area, list, build_item) {
 		list_for_each_entry (link, &iopt->domains, item)
-			iopt_area_unmap(area, link->domain, area->length);
+			iopt_area_unmap(area, link->domain);
 		area->filled = false;
 	}
 	return rc;
@@ -208,25 +194,9 @@ void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area)
 	if (!area->filled)
 		return;
 	list_for_each_entry (link, &iopt->domains, item)
-		iopt_area_unmap(area, link->domain, area->length);
+		iopt_area_unmap(area, link->domain);
 	iopt_area_unpin(area);
 	area->filled = false;
-}
-
-/**
- * iopt_revoke_area() - take an area out of every page table
- * @iopt: IOAS
- * @area: area whose backing is revoked, so that no page table gets it again
- */
-void iopt_revoke_area(struct io_pagetable *iopt, struct iopt_area *area)
-{
-	struct iopt_domain *link;
-
-	down_write(&iopt->domains_rwsem);
-	if (area->filled)
-		list_for_each_entry (link, &iopt->domains, item)
-			iopt_area_unmap(area, link->domain, area->length);
-	up_write(&iopt->domains_rwsem);
 }
 
 static struct iopt_area *iopt_area_at(struct interval_tree_node *node)
@@ -275,7 +245,7 @@ static void iopt_empty_domain(struct io_pagetable *iopt, struct iommu_domain *do
 	for (area = iopt_first_area(iopt); area && area != end; area = iopt_next_area(area)) {
 		if (!area->filled)
 			continue;
-		iopt_area_unmap(area, domain, area->length);
+		iopt_area_unmap(area, domain);
 		if (unpin) {
 			iopt_area_unpin(area);
 			area->filled = false;

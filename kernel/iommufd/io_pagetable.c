@@ -205,12 +205,8 @@ static int iopt_fill_areas(struct io_pagetable *iopt, struct list_head *list)
 int iopt_map_areas(struct io_pagetable *iopt, struct list_head *list, unsigned long length,
 		   unsigned long *iova, int prot, bool fixed)
 {
-	struct iopt_area *area;
 	int rc;
 
-	list_for_each_entry (area, list, build_item)
-		if (area->pages->from_dmabuf)
-			iopt_dmabuf_enlist(iopt, area);
 	down_read(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
 	rc = iopt_insert_areas(iopt, list, length, iova, prot, fixed);
@@ -452,9 +448,9 @@ static int iopt_cut_area(struct io_pagetable *iopt, struct iopt_area *area, unsi
 {
 	struct iopt_pages *pages = area->pages;
 	unsigned long head = iova - area->node.start;
-	int rc = pages->from_dmabuf ? -EOPNOTSUPP : 0;
+	int rc = 0;
 
-	if (!rc && area->filled) {
+	if (area->filled) {
 		mutex_lock(&pages->mutex);
 		rc = iopt_pages_split(pages, (area->start_byte + head) >> PAGE_SHIFT);
 		mutex_unlock(&pages->mutex);
@@ -487,6 +483,8 @@ static int iopt_may_cut(const struct io_pagetable *iopt, const struct iopt_area 
 {
 	if (area->busy || area->visitors || area->leaving)
 		return -EBUSY;
+	if (area->pages->from_dmabuf)
+		return -EOPNOTSUPP;
 	if (iopt->large_pages || iova & (iopt->alignment - 1) || area->pins)
 		return -EINVAL;
 	return 0;
@@ -498,7 +496,8 @@ static int iopt_may_cut(const struct io_pagetable *iopt, const struct iopt_area 
  * @iova: address; the area that has it, and the one before, is divided there
  *
  * Return: 0, also if there is no such area; -EINVAL @iova is not aligned, a driver has pinned memory
- * of the area, or the pages may be large ones by now, -EBUSY the area is being changed, -ENOMEM
+ * of the area, or the pages may be large ones by now, -EBUSY the area is being changed, -EOPNOTSUPP it is of a
+ * dma-buf, -ENOMEM
  */
 int iopt_cut(struct io_pagetable *iopt, unsigned long iova)
 {

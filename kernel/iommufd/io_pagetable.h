@@ -111,7 +111,7 @@ struct io_pagetable {
  *	table then
  * @leaving: an unmap waits for @pins to become 0, or the area is being divided: no new pins and
  *	visitors. Under iova_lock
- * @filled: its pages are pinned and in every page table. Changed with domains_rwsem held: for
+ * @filled: its pages are pinned and, unless they are revoked, in every page table. Changed with domains_rwsem held: for
  *	reading by the thread that made it busy, or for writing
  * @visitors: calls of drivers that touch the memory right now (access_pages.c). Under iova_lock
  * @pins: ranges of drivers that lie in it, wholly or partly. Under iova_lock
@@ -193,7 +193,8 @@ struct iopt_seg {
  * @from_dmabuf: this is the start of a struct iopt_dmabuf_pages: memory of a device. Fixed at MAP
  * @first_seg_used: @first_seg is in @segs
  * @lost: an IOMMU did not answer and may use the pages for ever, so they stay pinned. Never cleared
- * @revoked: with @from_dmabuf: no page table may have the memory. Never cleared
+ * @revoked: with @from_dmabuf: no page table may have the memory. Never cleared. Changes with the
+ *	lock of the dma-buf held, too
  * @mutex: for @segs, @first_seg_used and @revoked, and for @account if @from_file
  * @account: pays for pages that are pinned from now on, held. Fixed at MAP unless @from_file
  * @start: where the first page is: an address of the account's process, or an offset in the file,
@@ -326,7 +327,6 @@ int iopt_areas_pin(struct list_head *list);
 void iopt_areas_unpin(struct list_head *list);
 int iopt_areas_fill(struct io_pagetable *iopt, struct list_head *list);
 void iopt_area_unfill(struct io_pagetable *iopt, struct iopt_area *area);
-void iopt_revoke_area(struct io_pagetable *iopt, struct iopt_area *area);
 
 /* --- hold.c --- */
 struct iopt_hold;
@@ -356,18 +356,21 @@ void iopt_uncharge_locked(struct iopt_account *account, enum iopt_account_mode m
 int iopt_charge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 void iopt_uncharge(struct iopt_account *account, enum iopt_account_mode mode, unsigned long npages);
 
-/* --- dmabuf_revoke.c --- */
-void iopt_dmabuf_init(struct device *dev);
+/* --- clear.c --- */
+void iopt_area_clear(struct iopt_area *area, struct iommu_domain *domain, size_t length);
 
 /* --- dmabuf.c --- */
+void iopt_dmabuf_init(struct device *dev);
 struct iopt_pages *iopt_pages_alloc_dmabuf(struct iopt_account *account, struct dma_buf *dmabuf,
 					   unsigned long start, unsigned long length,
 					   bool writable);
+void iopt_dmabuf_detach(struct iopt_pages *pages);
 void iopt_pages_free_dmabuf(struct iopt_pages *pages);
 int iopt_dmabuf_fill_seg(struct iopt_pages *pages, struct iopt_seg *seg);
 struct iopt_area *iopt_dmabuf_area_alloc(void);
-void iopt_dmabuf_enlist(struct io_pagetable *iopt, struct iopt_area *area);
 void iopt_dmabuf_area_free(struct iopt_area *area);
+int iopt_dmabuf_mapped(struct iopt_area *area, struct iommu_domain *domain);
+void iopt_dmabuf_unmap(struct iopt_area *area, struct iommu_domain *domain);
 
 /* --- pages.c --- */
 struct iopt_pages *iopt_pages_alloc(struct iopt_account *account, enum iopt_account_mode mode,

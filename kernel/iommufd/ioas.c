@@ -188,8 +188,8 @@ int iommufd_ioas_allow_iovas(struct iommufd_ucmd *ucmd)
 }
 
 /*
- * Translate the map flags for the IOMMU layer. iommufd maps only memory of the CPU, so always
- * coherent (IOMMUFD-MAP-7).
+ * Translate the map flags for the IOMMU layer. Memory of the CPU is always coherent
+ * (IOMMUFD-MAP-7); for memory of a device iopt_insert_areas() changes that.
  */
 int iommufd_ioas_prot(u32 flags)
 {

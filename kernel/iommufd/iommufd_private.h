@@ -11,6 +11,7 @@
  *	iommufd_ioas.mutex
  *	iommufd_viommu.queues_lock
  *	iommufd_ioas.tables_lock
+ *	lock of a dma-buf
  *	io_pagetable.domains_rwsem (of several IOAS only under change_lock, by ascending id)
  *	io_pagetable.iova_lock, or iopt_pages.mutex (never both)
  *	locks of the IOMMU layer, mmap_lock
@@ -158,6 +159,7 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t s
 			     type),                                                             \
 		     typeof(*(ptr)), obj)
 void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj);
+void __iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_abort(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 void iommufd_object_abort_and_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj);
 struct iommufd_object *iommufd_get_object(struct iommufd_ctx *ictx, u32 id,

@@ -288,8 +288,9 @@ static int __init iommufd_init(void)
 	if (rc)
 		return rc;
 	iopt_dmabuf_init(iommufd_misc_dev.this_device);
-	if (vfio_container && misc_register(&iommufd_vfio_dev)) {
-		pr_warn("iommufd: Linux's VFIO has /dev/vfio/vfio already\n");
+	rc = vfio_container ? misc_register(&iommufd_vfio_dev) : 0;
+	if (rc) {
+		pr_warn("iommufd: no /dev/vfio/vfio (%d); Linux's VFIO may have it\n", rc);
 		vfio_container = false;
 	}
 	return 0;

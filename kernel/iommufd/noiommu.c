@@ -89,6 +89,7 @@ static int iopt_area_phys(const struct iopt_area *area, unsigned long iova, unsi
 	mutex_lock(&pages->mutex);
 	iopt_run_first(&iter, pages, byte >> PAGE_SHIFT, iopt_area_last_index(area));
 	if (pages->revoked) {
+		/* Only now. */
 		rc = -EINVAL;
 	} else if (!iopt_run_next(&iter)) {
 		rc = -ENOENT;
@@ -108,9 +109,11 @@ static int iopt_get_phys(struct io_pagetable *iopt, unsigned long iova, unsigned
 	struct iopt_area *area;
 	int rc = -ENOENT;
 
-	down_read(&iopt->domains_rwsem);
+	/* No area changes while this holds domains_rwsem for writing. */
+	down_write(&iopt->domains_rwsem);
 	mutex_lock(&iopt->iova_lock);
 	node = interval_tree_iter_first(&iopt->areas, iova, iova);
+	mutex_unlock(&iopt->iova_lock);
 	if (!node)
 		goto out;
 	area = container_of(node, struct iopt_area, node);
@@ -123,8 +126,7 @@ static int iopt_get_phys(struct io_pagetable *iopt, unsigned long iova, unsigned
 	else if (area->filled)
 		rc = iopt_area_phys(area, iova, length, phys);
 out:
-	mutex_unlock(&iopt->iova_lock);
-	up_read(&iopt->domains_rwsem);
+	up_write(&iopt->domains_rwsem);
 	return rc;
 }
 

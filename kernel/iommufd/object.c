@@ -39,12 +39,20 @@ struct iommufd_object *__iommufd_object_alloc(struct iommufd_ctx *ictx, size_t s
 	return obj;
 }
 
+/* As iommufd_object_finalize(), with the lock of the objects held. */
+void __iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj)
+{
+	void *old = __xa_store(&ictx->objects, obj->id, obj, GFP_ATOMIC);
+
+	WARN_ON(old);
+}
+
 /* IOMMUFD-OBJ-1: make the object visible. This cannot fail: the entry of the id exists already. */
 void iommufd_object_finalize(struct iommufd_ctx *ictx, struct iommufd_object *obj)
 {
-	void *old = xa_store(&ictx->objects, obj->id, obj, GFP_KERNEL);
-
-	WARN_ON(old);
+	xa_lock(&ictx->objects);
+	__iommufd_object_finalize(ictx, obj);
+	xa_unlock(&ictx->objects);
 }
 
 /* Undo the allocation of an object, after the caller has released what the object holds. */

@@ -63,6 +63,9 @@ static void iopt_pages_release(struct kref *ref)
 {
 	struct iopt_pages *pages = container_of(ref, struct iopt_pages, ref);
 
+	/* Until then its driver may revoke it, which takes the mutex. */
+	if (pages->from_dmabuf)
+		iopt_dmabuf_detach(pages);
 	WARN_ON(!RB_EMPTY_ROOT(&pages->segs.rb_root));
 	iopt_account_put(pages->account);
 	mutex_destroy(&pages->mutex);
@@ -78,7 +81,7 @@ static void iopt_pages_release(struct kref *ref)
 	}
 }
 
-/* Give a reference back. The caller holds no lock of an IOAS or a backing. */
+/* Give a reference back. If it may be the last the caller holds no lock of an IOAS or a backing. */
 void iopt_pages_put(struct iopt_pages *pages)
 {
 	kref_put(&pages->ref, iopt_pages_release);

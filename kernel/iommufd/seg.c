@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* The runs of a new segment, page by page. */
+/* The runs of a new segment. */
 #include <linux/slab.h>
 #include <linux/string.h>
 

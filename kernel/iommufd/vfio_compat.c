@@ -60,19 +60,22 @@ EXPORT_SYMBOL_GPL(iommufd_vfio_compat_ioas_get_id);
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx)
 {
 	struct iommufd_ioas *ioas = iommufd_ioas_alloc(ictx);
+	struct iommufd_ioas *before;
 	bool had;
 
 	if (IS_ERR(ioas))
 		return PTR_ERR(ioas);
 	xa_lock(&ictx->objects);
-	had = ictx->vfio_ioas;
-	if (!had)
+	before = ictx->vfio_ioas;
+	/* One that is being destroyed is none. */
+	had = before && xa_load(&ictx->objects, before->obj.id) == &before->obj;
+	if (!had) {
+		__iommufd_object_finalize(ictx, &ioas->obj);
 		ictx->vfio_ioas = ioas;
+	}
 	xa_unlock(&ictx->objects);
 	if (had)
 		iommufd_object_abort_and_destroy(ictx, &ioas->obj);
-	else
-		iommufd_object_finalize(ictx, &ioas->obj);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(iommufd_vfio_compat_ioas_create);

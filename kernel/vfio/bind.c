@@ -52,7 +52,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 
 	wd_iommu_clear_master(wd->pdev);
 	wd_vfio_irqs_release(wd);
-	if (wd->resettable && pci_reset_function_locked(wd->pdev))
+	if (wd->resettable && wd_vfio_reset_function(wd, pci_reset_function_locked))
 		dev_warn(&wd->pdev->dev, "cannot be reset\n");
 	wd_vfio_detach_all(wd);
 	iommufd_device_unbind(wd->idev);

@@ -312,10 +312,13 @@ struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd)
 	return config;
 }
 
-/* Switch bus mastering on, if an IOMMU still keeps the function from memory of others. */
+/*
+ * Switch bus mastering on, if an IOMMU still keeps the function from memory of others. A function
+ * that was taken without an IOMMU must still have none: it could be in a group with others now.
+ */
 static int wd_vfio_config_master(struct wd_vfio *wd)
 {
-	return wd->noiommu || device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev)
+	return wd->noiommu != device_iommu_mapped(&wd->pdev->dev) ? wd_iommu_set_master(wd->pdev)
 								  : -ENODEV;
 }
 

@@ -126,7 +126,7 @@ static struct dma_buf *wd_vfio_dmabuf_export(struct wd_vfio *wd,
 		return ERR_PTR(-ENOMEM);
 	buffer->wd = wd;
 	get_device(&wd->dev);
-	memory->revoked = !wd->memory;
+	memory->revoked = !wd->memory || wd->in_reset;
 	dmabuf = iommufd_dmabuf_export(&wd_vfio_dmabuf_ops, buffer, memory, flags);
 	if (IS_ERR(dmabuf)) {
 		wd_vfio_dmabuf_free(buffer);

@@ -92,30 +92,42 @@ static int wd_vfio_group_status(struct wd_vfio_group *group, void __user *arg)
 	return copy_to_user(arg, &status, sizeof(status)) ? -EFAULT : 0;
 }
 
+static int wd_vfio_group_contain(struct wd_vfio_group *group, struct file *file)
+{
+	struct iommufd_ctx *ictx = iommufd_ctx_from_file(file);
+	int ret;
+
+	if (IS_ERR(ictx))
+		return PTR_ERR(ictx);
+	ret = iommufd_vfio_compat_ioas_create(ictx);
+	if (ret)
+		iommufd_ctx_put(ictx);
+	else
+		group->ictx = ictx;
+	return ret;
+}
+
 /* IOMMUFD-GROUP-2 */
 static int wd_vfio_group_set_container(struct wd_vfio_group *group, void __user *arg)
 {
-	struct iommufd_ctx *ictx;
+	struct file *file;
 	s32 fd;
 	int ret;
 
 	if (copy_from_user(&fd, arg, sizeof(fd)))
 		return -EFAULT;
-	ictx = iommufd_ctx_from_fd(fd);
-	if (IS_ERR(ictx))
-		return PTR_ERR(ictx);
+	file = fget(fd);
+	if (!file)
+		return -EBADF;
 	mutex_lock(&group->lock);
 	if (group->ictx)
 		ret = -EINVAL;
 	else if (group->gone)
 		ret = -ENODEV;
 	else
-		ret = iommufd_vfio_compat_ioas_create(ictx);
-	if (!ret)
-		group->ictx = ictx;
+		ret = wd_vfio_group_contain(group, file);
 	mutex_unlock(&group->lock);
-	if (ret)
-		iommufd_ctx_put(ictx);
+	fput(file);
 	return ret;
 }
 

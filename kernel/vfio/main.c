@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pm.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "compat.h"
@@ -243,7 +244,7 @@ static int wd_vfio_suspend(struct device *dev)
 	mutex_lock(&wd->lock);
 	if (wd->owner) {
 		wd_vfio_config_stop(wd);
-		if (wd->resettable && pci_reset_function_locked(wd->pdev))
+		if (wd->resettable && wd_vfio_reset_function(wd, pci_reset_function_locked))
 			dev_warn(dev, "cannot be reset\n");
 	}
 	mutex_unlock(&wd->lock);
@@ -278,17 +279,39 @@ static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel
 }
 
 /*
- * A reset by the owner, by this driver, or by sysfs. In the first two cases the caller holds
- * wd_vfio.lock, so this must not take it.
+ * A reset by the owner, by this driver, or by sysfs. In the first two cases the thread holds
+ * wd_vfio.lock, and keeps other devices from the memory itself.
  */
+static bool wd_vfio_is_foreign_reset(struct wd_vfio *wd)
+{
+	return wd && READ_ONCE(wd->resetter) != current;
+}
+
 static void wd_vfio_reset_prepare(struct pci_dev *pdev)
 {
+	struct wd_vfio *wd = pci_get_drvdata(pdev);
+
+	if (wd_vfio_is_foreign_reset(wd)) {
+		mutex_lock(&wd->lock);
+		wd->in_reset = true;
+		wd_vfio_dmabufs_revoke(wd, true);
+		mutex_unlock(&wd->lock);
+	}
 	wd_iommu_reset_prepare(&pdev->dev);
 }
 
 static void wd_vfio_reset_done(struct pci_dev *pdev)
 {
+	struct wd_vfio *wd = pci_get_drvdata(pdev);
+
 	wd_iommu_reset_done(&pdev->dev);
+	if (wd_vfio_is_foreign_reset(wd)) {
+		mutex_lock(&wd->lock);
+		wd->in_reset = false;
+		if (wd->memory)
+			wd_vfio_dmabufs_revoke(wd, false);
+		mutex_unlock(&wd->lock);
+	}
 }
 
 static const struct pci_error_handlers wd_vfio_error_handlers = {

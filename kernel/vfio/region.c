@@ -11,6 +11,7 @@
 #include <linux/io.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/sched.h>
 #include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
@@ -115,8 +116,26 @@ void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 		wd_vfio_zap(wd);
 	wd->memory = memory;
 	up_write(&wd->memory_lock);
-	if (!before && memory)
+	if (!before && memory && !wd->in_reset)
 		wd_vfio_dmabufs_revoke(wd, false);
+}
+
+/**
+ * wd_vfio_reset_function() - reset the function, as its driver
+ * @wd: locked
+ * @reset: function of the PCI core that does it
+ *
+ * So wd_vfio_reset_prepare() knows that the lock is held by its own thread.
+ */
+int wd_vfio_reset_function(struct wd_vfio *wd, int (*reset)(struct pci_dev *pdev))
+{
+	int ret;
+
+	lockdep_assert_held(&wd->lock);
+	WRITE_ONCE(wd->resetter, current);
+	ret = reset(wd->pdev);
+	WRITE_ONCE(wd->resetter, NULL);
+	return ret;
 }
 
 /**
@@ -136,9 +155,9 @@ int wd_vfio_reset_pci(struct wd_vfio *wd)
 	wd_vfio_dmabufs_revoke(wd, true);
 	down_write(&wd->memory_lock);
 	wd_vfio_zap(wd);
-	ret = pci_try_reset_function(wd->pdev);
+	ret = wd_vfio_reset_function(wd, pci_try_reset_function);
 	up_write(&wd->memory_lock);
-	if (wd->memory)
+	if (wd->memory && !wd->in_reset)
 		wd_vfio_dmabufs_revoke(wd, false);
 	trace_wd_vfio_reset(&wd->pdev->dev, ret);
 	return ret;

@@ -27,6 +27,7 @@ struct dma_buf;
 struct eventfd_ctx;
 struct iommufd_ctx;
 struct iommufd_device;
+struct task_struct;
 struct vfio_verbs;
 struct wd_vfio_config;
 struct wd_vfio_group;
@@ -88,6 +89,8 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
  * @memory: @owner may access @bars
  * @mapping: mapping of @owner's file, to find its VMAs of @bars
+ * @resetter: thread that holds @lock and resets the function
+ * @in_reset: another thread resets it, without @lock, and the dma-bufs are revoked. Under @lock
  * @dmabufs_lock: for @dmabufs
  * @dmabufs: wd_vfio_dmabuf.item: parts of @bars that @owner has exported
  */
@@ -123,6 +126,8 @@ struct wd_vfio {
 	bool memory;
 	struct address_space *mapping;
 
+	struct task_struct *resetter;
+	bool in_reset;
 	struct mutex dmabufs_lock;
 	struct list_head dmabufs;
 };
@@ -177,6 +182,7 @@ ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
+int wd_vfio_reset_function(struct wd_vfio *wd, int (*reset)(struct pci_dev *pdev));
 int wd_vfio_reset_pci(struct wd_vfio *wd);
 
 /* feature.c */

@@ -214,6 +214,23 @@ TEST_F(DmaBufTest, ARevokeTakesItFromAllPageTables)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, 4 * kPage));
 }
 
+/* IOMMUFD-DMABUF-2: a copy that failed is in no IOAS, whatever becomes of that. */
+TEST_F(DmaBufTest, AFailedCopyIsForgotten)
+{
+	DmaBuf buffer(*iommufd_, 4 * kPage);
+	const auto other = static_cast<uint32_t>(iommufd_->allocIoas());
+	Buffer memory(kPage);
+	uint64_t iova = kIova;
+
+	ASSERT_EQ(0, map(buffer, 4 * kPage));
+	ASSERT_EQ(0, iommufd_->mapFixed(other, memory.address(), kPage, kIova));
+	EXPECT_EQ(-EEXIST,
+		  iommufd_->copy(other, ioas_, 4 * kPage, kIova, kFixed | kReadWrite, iova));
+	EXPECT_EQ(0, iommufd_->destroy(other));
+	EXPECT_EQ(0, buffer.revoke(true));
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, 4 * kPage));
+}
+
 /* IOMMUFD-DMABUF-2: a buffer that comes back is mapped anew. */
 TEST_F(DmaBufTest, ComesBackByANewMapping)
 {

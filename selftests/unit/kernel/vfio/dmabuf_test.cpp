@@ -166,6 +166,19 @@ TEST_F(VfioDmaBuf, AResetRevokes)
 	EXPECT_EQ(zip_dump(&zip_, 2 * kPeer), 0);
 }
 
+/* IOMMUFD-DMABUF-3: not the owner, but the administrator. */
+TEST_F(VfioDmaBuf, AResetBySysfsRevokes)
+{
+	ASSERT_EQ(exportWords(), 0);
+	ASSERT_EQ(map(), 0);
+	ASSERT_EQ(Rig::reset(Rig::kSecond), 0);
+	ASSERT_EQ(command(kMaster | kMemory), 0);
+	ASSERT_EQ(start(), 0);
+	EXPECT_EQ(zip_dump(&zip_, kPeer), -EIO);
+	EXPECT_EQ(map(2 * kPeer), 0);
+	EXPECT_EQ(zip_dump(&zip_, 2 * kPeer), 0);
+}
+
 /* IOMMUFD-DMABUF-3: the next owner's memory is not the buffer's. */
 TEST_F(VfioDmaBuf, TheEndOfTheOwnershipRevokesForEver)
 {
@@ -199,6 +212,8 @@ TEST_F(VfioDmaBuf, OnlyOneRangeCanBeMapped)
 	ASSERT_GE(buffer_, 0);
 	EXPECT_EQ(map(kPeer, 4 * kPage), -EINVAL) << "larger than the buffer";
 	EXPECT_EQ(map(kPeer, 3 * kPage), -EOPNOTSUPP);
+	ASSERT_EQ(command(kMaster), 0);
+	EXPECT_EQ(map(kPeer, 3 * kPage), -ENODEV);
 }
 
 /* IOMMUFD-DMABUF-3 */

@@ -149,6 +149,7 @@ TEST_F(VfioGroup, TakesAContainer)
 	EXPECT_EQ(contain(IOMMU_VFIO_IOAS, reinterpret_cast<uintptr_t>(&ioas)), 0);
 	EXPECT_EQ(status(), kViable | kSet);
 	EXPECT_EQ(setContainer(), -EINVAL);
+	EXPECT_EQ(setContainer(group_), -EINVAL) << "before it looks at the file";
 	EXPECT_EQ(ask(VFIO_GROUP_UNSET_CONTAINER), 0);
 	EXPECT_EQ(status(), kViable);
 	const uint32_t id = ioas.ioas_id;
