@@ -81,7 +81,7 @@ def programs(build, target):
     target.mkdir(parents=True, exist_ok=True)
     for name in ("iommufd", "iommufd_fail_nth"):
         # As their Makefile does.
-        run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE=", "-O2", "-static", "-w", f"-I{folder.parent}",
+        run([os.environ.get("CC", "gcc"), "-D_GNU_SOURCE=", "-D__user=", "-O2", "-static", "-w", f"-I{folder.parent}",
              f"-I{top / 'include/uapi'}", "-o", target / name, folder / f"{name}.c", "-lcap"])
     return target
 
