@@ -2,6 +2,7 @@
 """Framing, and the guest's agent, which runs here on a socket instead of a virtio-serial port."""
 
 import re
+import select
 import signal
 import socket
 import subprocess
@@ -144,6 +145,23 @@ def test_the_end_of_the_guest_wakes_who_waits(agent):
         process.wait(LIMIT_S)
     with pytest.raises(GuestDied):
         agent.run(["true"], timeout=LIMIT_S)
+
+
+@pytest.mark.parametrize("unread", [False, True])
+def test_a_host_that_leaves_in_the_middle_ends_the_agent(build, unread):
+    """The agent's read fails with ECONNRESET (the host left its hello @unread), or its write with EPIPE."""
+    ours, theirs = socket.socketpair()
+    with subprocess.Popen([build / "selftests/vm/wd-agent", "--fd", str(theirs.fileno())],
+                          pass_fds=[theirs.fileno()]) as process:
+        theirs.close()
+        with ours:
+            if unread:
+                assert select.select([ours], [], [], LIMIT_S)[0]
+            else:
+                ours.recv(1 << 16)
+                ours.sendall(protocol.start(1, [b"yes"], {b"PATH": b"/usr/bin:/bin"}, b"/"))
+                ours.recv(1 << 16)
+        assert process.wait(LIMIT_S) == 0
 
 
 @pytest.mark.parametrize("message", [

@@ -192,6 +192,8 @@ private:
 			auto count =
 				::write(port_.get(), message.data() + done, message.size() - done);
 
+			if (count < 0 && errno == EPIPE && ::getpid() != 1)
+				leave();
 			if (count < 0 && errno != EINTR)
 				die("write to the port");
 			done += count > 0 ? count : 0;
@@ -303,7 +305,8 @@ private:
 
 		if (count < 0 && errno == EINTR)
 			return;
-		if (!count && ::getpid() != 1)
+		// ECONNRESET: the host went before it read all that we sent.
+		if ((!count || (count < 0 && errno == ECONNRESET)) && ::getpid() != 1)
 			leave();
 		if (count <= 0)
 			die("read from the port");
