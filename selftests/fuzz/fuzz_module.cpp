@@ -18,7 +18,7 @@
 
 #include <linux/iommufd.h>
 
-#include "../../kernel/selftest/iommufd_abi.h"
+#include "iommufd_abi.h"
 #include "ioctl_input.h"
 
 namespace

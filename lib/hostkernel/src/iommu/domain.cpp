@@ -29,7 +29,7 @@ iommu_domain *iommuAllocDomain(bus_type *bus, unsigned type)
 	 */
 	if (domain->type != type)
 		domain->type = type;
-	if (!domain->pgsize_bitmap)
+	if ((domain->type & __IOMMU_DOMAIN_PAGING) && !domain->pgsize_bitmap)
 		domain->pgsize_bitmap = ops->pgsize_bitmap;
 	if (!domain->ops)
 		domain->ops = ops->default_domain_ops;
