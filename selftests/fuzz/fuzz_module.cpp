@@ -18,8 +18,8 @@
 
 #include <linux/iommufd.h>
 
-#include "iommufd_abi.h"
 #include "ioctl_input.h"
+#include "iommufd_abi.h"
 
 namespace
 {
