@@ -18,7 +18,6 @@
 #include <poll.h>
 #include <string>
 #include <sys/mman.h>
-#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -282,10 +281,7 @@ World::~World()
 		require(!process.caller->lockedPages(), "no user stays charged");
 		process.caller.reset();
 	}
-	const hostkernel::LeakReport leaks = hostkernel::shutdown();
-
-	require(!leaks.kernelBytes && !leaks.pinnedPages && !leaks.openFiles && !leaks.devices,
-		"nothing is left");
+	requireNothingLeft();
 }
 
 /* --- files --- */
@@ -802,38 +798,14 @@ void World::step(int choice, Input &input)
 		&World::requests,      &World::group,	      &World::group,
 		&World::exportMemory,  &World::exportMemory,
 	};
-	/* Some calls meet a failure. */
-	if (choice >= 200)
-		hostkernel::failNth(choice % 4 ? hostkernel::FailPoint::Allocation
-					       : hostkernel::FailPoint::Pin,
-				    1 + input.below(8));
-	(this->*kOperations[choice % std::size(kOperations)])(input);
-	hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
-	hostkernel::failNth(hostkernel::FailPoint::Pin, 0);
+	withFailure(choice, input,
+		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 8)
-		return 0;
-	World world(data[0]);
-	const auto run = [&](const uint8_t *calls, size_t length) {
-		Input input(calls, length, world.agent());
-
-		for (int choice = input.next(); choice >= 0; choice = input.next())
-			world.step(choice, input);
-	};
-
-	if (data[0] % 2) {
-		const size_t half = size / 2;
-		std::thread other([&] { run(data + half, size - half); });
-
-		run(data + 1, half - 1);
-		other.join();
-	} else {
-		run(data + 1, size - 1);
-	}
+	runInput<World>(data, size);
 	return 0;
 }

@@ -12,7 +12,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
-#include <thread>
 
 #include "hostkernel/kernel.h"
 
@@ -26,7 +25,6 @@ namespace
 
 using namespace wd::fuzz;
 using wd::hostkernel::Caller;
-using wd::hostkernel::FailPoint;
 
 constexpr unsigned long kTest = _IO(';', 0xa0);
 /* In the aperture of the module's page tables. */
@@ -38,6 +36,8 @@ public:
 	explicit World(uint8_t how);
 	~World();
 	void step(int choice, Input &input);
+	/** No device sends requests. */
+	static std::unique_ptr<wd::machine::DmaAgent> agent() { return nullptr; }
 
 private:
 	static constexpr unsigned kCallers = 2, kFiles = 4;
@@ -181,10 +181,7 @@ World::~World()
 		require(!process.caller->pinnedPages(), "no page stays pinned");
 		process.caller.reset();
 	}
-	const wd::hostkernel::LeakReport leaks = wd::hostkernel::shutdown();
-
-	require(!leaks.kernelBytes && !leaks.pinnedPages && !leaks.openFiles && !leaks.devices,
-		"nothing is left");
+	requireNothingLeft();
 }
 
 void World::allocate(Input &input)
@@ -491,37 +488,14 @@ void World::step(int choice, Input &input)
 		&World::buffer,	       &World::read,	     &World::close,
 	};
 
-	/* Some calls meet a failure. */
-	if (choice >= 200)
-		wd::hostkernel::failNth(choice % 4 ? FailPoint::Allocation : FailPoint::Pin,
-					1 + input.below(8));
-	(this->*kOperations[choice % std::size(kOperations)])(input);
-	wd::hostkernel::failNth(FailPoint::Allocation, 0);
-	wd::hostkernel::failNth(FailPoint::Pin, 0);
+	withFailure(choice, input,
+		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
 } // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	if (size < 8)
-		return 0;
-	World world(data[0]);
-	const auto run = [&](const uint8_t *calls, size_t length) {
-		Input input(calls, length, nullptr);
-
-		for (int choice = input.next(); choice >= 0; choice = input.next())
-			world.step(choice, input);
-	};
-
-	if (data[0] % 2) {
-		const size_t half = size / 2;
-		std::thread other([&] { run(data + half, size - half); });
-
-		run(data + 1, half - 1);
-		other.join();
-	} else {
-		run(data + 1, size - 1);
-	}
+	runInput<World>(data, size);
 	return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What fuzz_ioctl makes of its input, and the memory that its calls name. */
+/* What fuzz_ioctl and fuzz_module make of their input, and the memory that their calls name. */
 #pragma once
 
 #include <cstdint>
@@ -8,8 +8,11 @@
 #include <memory>
 #include <optional>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 #include <utility>
+
+#include "hostkernel/kernel.h"
 
 #include "../unit/kernel/iommu/test_devices.h"
 
@@ -130,5 +133,56 @@ private:
 	int fd_;
 	uint8_t *memory_;
 };
+
+/** Make the call @call, which chose @choice. Some choices let it meet a failure. */
+template <typename Call>
+void withFailure(int choice, Input &input, Call &&call)
+{
+	using hostkernel::FailPoint;
+
+	if (choice >= 200)
+		hostkernel::failNth(choice % 4 ? FailPoint::Allocation : FailPoint::Pin,
+				    1 + input.below(8));
+	call();
+	hostkernel::failNth(FailPoint::Allocation, 0);
+	hostkernel::failNth(FailPoint::Pin, 0);
+}
+
+/** Shut the hosted kernel down, and abort if something is left in it. */
+inline void requireNothingLeft()
+{
+	const hostkernel::LeakReport leaks = hostkernel::shutdown();
+
+	require(!leaks.kernelBytes && !leaks.pinnedPages && !leaks.openFiles && !leaks.devices,
+		"nothing is left");
+}
+
+/**
+ * Run an input in a World of its own, which the first byte describes: in one thread, or in two at the
+ * same time if that byte is odd.
+ */
+template <typename World>
+void runInput(const uint8_t *data, size_t size)
+{
+	if (size < 8)
+		return;
+	World world(data[0]);
+	const auto run = [&](const uint8_t *calls, size_t length) {
+		Input input(calls, length, world.agent());
+
+		for (int choice = input.next(); choice >= 0; choice = input.next())
+			world.step(choice, input);
+	};
+
+	if (data[0] % 2) {
+		const size_t half = size / 2;
+		std::thread other([&] { run(data + half, size - half); });
+
+		run(data + 1, half - 1);
+		other.join();
+	} else {
+		run(data + 1, size - 1);
+	}
+}
 
 } // namespace wd::fuzz
