@@ -5,7 +5,6 @@
 #include <cerrno>
 #include <cstring>
 #include <linux/iommufd.h>
-#include <optional>
 
 namespace wd::vfiotest
 {
@@ -15,40 +14,23 @@ namespace
 
 using hisitest::Rig;
 
-constexpr uint64_t kArena = 0x10000000, kPeer = 0x40000000;
+constexpr uint64_t kPeer = 0x40000000;
 constexpr unsigned kDoorbells = VFIO_PCI_BAR4_REGION_INDEX;
 /* In BAR4: the page of the doorbell words of queue 1. */
 constexpr uint64_t kWords = 0x12000;
 constexpr uint16_t kMemory = 2, kMaster = 4;
 
-/** An owner of the second accelerator, with a driver in user space. */
-class VfioDmaBuf : public VfioTest
+/** An owner that has exported a part of its function. */
+class VfioDmaBuf : public VfioOwner
 {
 protected:
-	void SetUp() override
-	{
-		VfioTest::SetUp();
-		space_.emplace(caller_);
-		file_.emplace(caller_);
-		ASSERT_EQ(makeReady(*file_, *space_), 0);
-		ASSERT_EQ(space_->map(arena_.memory, ZIP_MEMORY, kArena), 0);
-	}
+	VfioDmaBuf() : VfioOwner(ZIP_MEMORY) {}
 	void TearDown() override
 	{
 		if (buffer_ >= 0) {
 			EXPECT_EQ(caller_->close(buffer_), 0);
 		}
-		file_.reset();
-		space_.reset();
-		VfioTest::TearDown();
-	}
-	/** Reset the device as at power on, and start its driver in user space. */
-	int start()
-	{
-		const zip_registers registers = file_->registers();
-		const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
-
-		return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
+		VfioOwner::TearDown();
 	}
 	int exportWords()
 	{
@@ -71,10 +53,6 @@ protected:
 	}
 	int command(uint16_t value) { return file_->setConfig(0x04, value, 2) == 2 ? 0 : -EIO; }
 
-	Pages arena_{ZIP_MEMORY};
-	std::optional<Space> space_;
-	std::optional<FunctionFile> file_;
-	zip zip_ = {};
 	int buffer_ = -1;
 };
 

@@ -263,4 +263,34 @@ int VfioTest::makeReady(FunctionFile &file, Space &space)
 	return ret;
 }
 
+void VfioOwner::SetUp()
+{
+	VfioTest::SetUp();
+	space_ = std::make_unique<Space>(caller_);
+	file_ = std::make_unique<FunctionFile>(caller_);
+	ASSERT_EQ(makeReady(*file_, *space_), 0);
+	ASSERT_EQ(space_->map(arena_.memory, arena_.size(), kArena), 0);
+}
+
+void VfioOwner::TearDown()
+{
+	file_.reset();
+	space_.reset();
+	VfioTest::TearDown();
+}
+
+int VfioOwner::start()
+{
+	const zip_registers registers = file_->registers();
+	const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
+
+	return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
+}
+
+int VfioOwner::compress()
+{
+	std::memset(arena_.memory + kIn, 'w', kSize);
+	return zip_run(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
+}
+
 } // namespace wd::vfiotest

@@ -76,6 +76,7 @@ public:
 	~Pages() { munmap(memory, size_); }
 	Pages(const Pages &) = delete;
 	Pages &operator=(const Pages &) = delete;
+	size_t size() const { return size_; }
 
 	uint8_t *memory;
 
@@ -97,6 +98,29 @@ protected:
 	machine::PciFunction &function();
 	/** Open it, bind it to @space, attach its requester id there, and turn bus mastering on. */
 	int makeReady(FunctionFile &file, Space &space);
+};
+
+/** An owner of the second accelerator, with a driver in user space whose memory is mapped at kArena. */
+class VfioOwner : public VfioTest
+{
+protected:
+	static constexpr uint64_t kArena = 0x10000000;
+	/* Behind the driver's own memory: bytes to compress, and what comes out. */
+	static constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize;
+
+	/** @arenaSize: bytes of the driver's memory, at least ZIP_MEMORY */
+	explicit VfioOwner(size_t arenaSize) : arena_(arenaSize) {}
+	void SetUp() override;
+	void TearDown() override;
+	/** Reset the device as at power on, and start its driver in user space. */
+	int start();
+	/** Compress kSize bytes at kIn to kOut. @return as zip_run() */
+	int compress();
+
+	Pages arena_;
+	std::unique_ptr<Space> space_;
+	std::unique_ptr<FunctionFile> file_;
+	zip zip_ = {};
 };
 
 } // namespace wd::vfiotest

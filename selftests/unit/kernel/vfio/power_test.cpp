@@ -13,44 +13,12 @@ namespace wd::vfiotest
 namespace
 {
 
-constexpr uint64_t kArena = 0x10000000;
-constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize;
 constexpr uint16_t kMemory = 0x2;
 
-class VfioPower : public VfioTest
+class VfioPower : public VfioOwner
 {
 protected:
-	void SetUp() override
-	{
-		VfioTest::SetUp();
-		space_ = std::make_unique<Space>(caller_);
-		file_ = std::make_unique<FunctionFile>(caller_);
-		ASSERT_EQ(makeReady(*file_, *space_), 0);
-		ASSERT_EQ(space_->map(arena_.memory, kOut + kSize, kArena), 0);
-	}
-	void TearDown() override
-	{
-		file_.reset();
-		space_.reset();
-		VfioTest::TearDown();
-	}
-	int start()
-	{
-		const zip_registers registers = file_->registers();
-		const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
-
-		return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
-	}
-	int compress()
-	{
-		std::memset(arena_.memory + kIn, 'w', kSize);
-		return zip_run(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
-	}
-
-	Pages arena_{kOut + kSize};
-	std::unique_ptr<Space> space_;
-	std::unique_ptr<FunctionFile> file_;
-	zip zip_ = {};
+	VfioPower() : VfioOwner(kOut + kSize) {}
 };
 
 } // namespace

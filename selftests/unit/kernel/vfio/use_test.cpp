@@ -16,8 +16,7 @@ namespace wd::vfiotest
 namespace
 {
 
-constexpr uint64_t kArena = 0x10000000, kOther = 0x40000000;
-constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize, kBack = kOut + kSize;
+constexpr uint64_t kOther = 0x40000000;
 /* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
 constexpr uint64_t kUnused = 0x12000;
 constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
@@ -44,41 +43,13 @@ public:
 	const int fd;
 };
 
-class VfioUse : public VfioTest
+class VfioUse : public VfioOwner
 {
 protected:
-	void SetUp() override
-	{
-		VfioTest::SetUp();
-		space_ = std::make_unique<Space>(caller_);
-		file_ = std::make_unique<FunctionFile>(caller_);
-		ASSERT_EQ(makeReady(*file_, *space_), 0);
-		ASSERT_EQ(space_->map(arena_.memory, kBack + kSize, kArena), 0);
-	}
-	void TearDown() override
-	{
-		file_.reset();
-		space_.reset();
-		VfioTest::TearDown();
-	}
-	/** Reset the device as at power on, and start its driver in user space. */
-	int start()
-	{
-		const zip_registers registers = file_->registers();
-		const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
+	/* Behind kOut: what is decompressed. */
+	static constexpr size_t kBack = kOut + kSize;
 
-		return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
-	}
-	int compress()
-	{
-		std::memset(arena_.memory + kIn, 'w', kSize);
-		return zip_run(&zip_, kArena + kIn, kSize, kArena + kOut, kSize);
-	}
-
-	Pages arena_{kBack + kSize};
-	std::unique_ptr<Space> space_;
-	std::unique_ptr<FunctionFile> file_;
-	zip zip_ = {};
+	VfioUse() : VfioOwner(kBack + kSize) {}
 };
 
 } // namespace
