@@ -9,26 +9,6 @@
 #include "wd_vfio.h"
 
 /**
- * wd_vfio_feature_check() - check the flags of a feature that exists
- * @flags: as the caller gave them
- * @size: bytes of data that the caller gave
- * @ops: VFIO_DEVICE_FEATURE_GET, _SET: what the feature supports
- * @needed: bytes of data that the feature needs
- *
- * Return: 1 go on; 0 the caller only probes, successfully; -EINVAL
- */
-static int wd_vfio_feature_check(u32 flags, size_t size, u32 ops, size_t needed)
-{
-	const u32 wanted = flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET);
-
-	if (wanted & ~ops)
-		return -EINVAL;
-	if (flags & VFIO_DEVICE_FEATURE_PROBE)
-		return 0;
-	return wanted && size >= needed ? 1 : -EINVAL;
-}
-
-/**
  * wd_vfio_feature_ioctl() - VFIO_DEVICE_FEATURE
  * @vfile: file
  * @arg: the caller's structure
@@ -39,22 +19,27 @@ static int wd_vfio_feature_check(u32 flags, size_t size, u32 ops, size_t needed)
 int wd_vfio_feature_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {
 	struct vfio_device_feature feature;
-	int ret;
+	u32 wanted;
+	bool probe;
 
 	if (copy_from_user(&feature, arg, sizeof(feature)))
 		return -EFAULT;
+	wanted = feature.flags & (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET);
+	probe = feature.flags & VFIO_DEVICE_FEATURE_PROBE;
 	if (feature.argsz < sizeof(feature) ||
 	    feature.flags & ~(VFIO_DEVICE_FEATURE_MASK | VFIO_DEVICE_FEATURE_GET |
 			      VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_PROBE))
 		return -EINVAL;
 	/* A probe may ask for both. */
-	if (!(feature.flags & VFIO_DEVICE_FEATURE_PROBE) &&
-	    feature.flags & VFIO_DEVICE_FEATURE_GET && feature.flags & VFIO_DEVICE_FEATURE_SET)
+	if (!probe && wanted == (VFIO_DEVICE_FEATURE_GET | VFIO_DEVICE_FEATURE_SET))
 		return -EINVAL;
 	if ((feature.flags & VFIO_DEVICE_FEATURE_MASK) != VFIO_DEVICE_FEATURE_DMA_BUF)
 		return -ENOTTY;
-	ret = wd_vfio_feature_check(feature.flags, feature.argsz - sizeof(feature),
-				    VFIO_DEVICE_FEATURE_GET,
-				    sizeof(struct vfio_device_feature_dma_buf));
-	return ret == 1 ? wd_vfio_dmabuf_get(vfile, arg + sizeof(feature)) : ret;
+	if (wanted & VFIO_DEVICE_FEATURE_SET)
+		return -EINVAL;
+	if (probe)
+		return 0;
+	if (!wanted || feature.argsz - sizeof(feature) < sizeof(struct vfio_device_feature_dma_buf))
+		return -EINVAL;
+	return wd_vfio_dmabuf_get(vfile, arg + sizeof(feature));
 }
