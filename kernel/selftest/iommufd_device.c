@@ -35,7 +35,10 @@ struct wd_test_device *wd_test_device_of(struct device *dev)
 	return container_of(to_platform_device(dev), struct wd_test_device, pdev);
 }
 
-/* It has no driver: commands do a driver's work. Without one, nobody else does DMA with it. */
+/*
+ * It has no driver: commands do a driver's work. Without one, nobody else does DMA with it. Tests
+ * make thousands of devices, so user space is not told of each, and none has files for power.
+ */
 static struct wd_test_device *wd_test_device_create(struct iommufd_ctx *ictx, u32 flags)
 {
 	struct wd_test_device *device = kzalloc(sizeof(*device), GFP_KERNEL_ACCOUNT);
@@ -61,6 +64,8 @@ static struct wd_test_device *wd_test_device_create(struct iommufd_ctx *ictx, u3
 	device->pdev.name = "iommufd_mock";
 	device->pdev.id = id;
 	device->pdev.dev.release = wd_test_device_release;
+	dev_set_uevent_suppress(&device->pdev.dev, true);
+	device_set_pm_not_required(&device->pdev.dev);
 	rc = platform_device_register(&device->pdev);
 	if (rc) {
 		platform_device_put(&device->pdev);

@@ -80,6 +80,7 @@ struct device {
 	struct dev_iommu *iommu;
 	void *wd_bus_data; /* for the code of the bus */
 	void *wd_dma_data; /* for the DMA API */
+	bool wd_no_pm;	   /* sleep of the machine leaves the device out */
 	bool dma_ops_bypass;
 };
 
@@ -138,6 +139,18 @@ static inline void dev_set_drvdata(struct device *dev, void *data)
 static inline bool device_iommu_mapped(struct device *dev)
 {
 	return dev->iommu_group != NULL;
+}
+
+/* Before device_add(): user space is not told of the device. */
+static inline void dev_set_uevent_suppress(struct device *dev, int val)
+{
+	dev->kobj.uevent_suppress = !!val;
+}
+
+/* Before device_add(): the device has no files for power, and no callback for sleep. */
+static inline void device_set_pm_not_required(struct device *dev)
+{
+	dev->wd_no_pm = true;
 }
 
 static inline void device_lock(struct device *dev)

@@ -21,6 +21,7 @@ struct kobject {
 	struct kref kref;
 	unsigned int state_initialized : 1;
 	unsigned int state_in_sysfs : 1;
+	unsigned int uevent_suppress : 1; /* the hosted kernel sends no events anyway */
 };
 
 struct kobj_type {

@@ -215,6 +215,8 @@ void powerAdd(device *dev)
 {
 	std::lock_guard lock(orderMutex);
 
+	if (dev->wd_no_pm)
+		return;
 	order.push_back(dev);
 }
 

@@ -262,6 +262,27 @@ TEST_F(DeviceTest, UnbindTakesNoOtherDriver)
 	driver_unregister(&fixture.driver);
 }
 
+TEST_F(DeviceTest, ADeviceWithoutPowerIsNotAskedBeforeASleep)
+{
+	static std::string asked;
+	const dev_pm_ops ops = {.suspend = [](device *dev) {
+		asked += dev_name(dev);
+		return 0;
+	}};
+	device *always = newDevice("always"), *never = newDevice("never");
+
+	asked.clear();
+	fixture.bus.pm = &ops;
+	device_set_pm_not_required(never);
+	dev_set_uevent_suppress(never, true);
+	ASSERT_EQ(device_add(always), 0);
+	ASSERT_EQ(device_add(never), 0);
+	EXPECT_EQ(systemSleep(), 0);
+	EXPECT_EQ(asked, "always");
+	device_unregister(never);
+	device_unregister(always);
+}
+
 /* --- class devices and attributes --- */
 
 std::atomic<int> level;
