@@ -277,6 +277,26 @@ int wd_vfio_bind_by_group(struct wd_vfio_file *vfile, struct iommufd_ctx *ictx)
 	return ret ?: wd_vfio_attach_verb(vfile, false, &pasid, &ioas_id, &replaced);
 }
 
+/**
+ * wd_vfio_owner_by_group() - get the file that owns a function, for one more open file
+ * @wd: function
+ * @ictx: context that the owner must have
+ *
+ * Return: with a reference for the caller; NULL if the function has no owner by the group file with
+ * this context, or if that is not attached yet
+ */
+struct wd_vfio_file *wd_vfio_owner_by_group(struct wd_vfio *wd, struct iommufd_ctx *ictx)
+{
+	struct wd_vfio_file *vfile = NULL;
+
+	mutex_lock(&wd->lock);
+	if (wd->owner && wd->owner->by_group && wd->attached &&
+	    iommufd_device_to_ictx(wd->idev) == ictx && refcount_inc_not_zero(&wd->owner->refs))
+		vfile = wd->owner;
+	mutex_unlock(&wd->lock);
+	return vfile;
+}
+
 static int wd_vfio_detach_verb(void *file, bool by_pasid, u32 pasid)
 {
 	struct wd_vfio_file *vfile = file;

@@ -19,13 +19,18 @@ struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd)
 
 	if (!vfile)
 		return NULL;
+	refcount_set(&vfile->refs, 1);
 	vfile->wd = wd;
 	get_device(&wd->dev);
 	return vfile;
 }
 
-void wd_vfio_file_free(struct wd_vfio_file *vfile)
+/* The last reference ends the ownership by @vfile. */
+void wd_vfio_file_put(struct wd_vfio_file *vfile)
 {
+	if (!refcount_dec_and_test(&vfile->refs))
+		return;
+	wd_vfio_close(vfile);
 	put_device(&vfile->wd->dev);
 	kfree(vfile);
 }
@@ -47,10 +52,7 @@ static int wd_vfio_open(struct inode *inode, struct file *file)
 
 static int wd_vfio_release(struct inode *inode, struct file *file)
 {
-	struct wd_vfio_file *vfile = file->private_data;
-
-	wd_vfio_close(vfile);
-	wd_vfio_file_free(vfile);
+	wd_vfio_file_put(file->private_data);
 	return 0;
 }
 

@@ -161,28 +161,43 @@ static struct wd_vfio *wd_vfio_group_find(struct wd_vfio_group *group, const cha
 	return NULL;
 }
 
-/* A file of @wd, which is bound to @ictx and attached to its compatibility IOAS. */
-static struct file *wd_vfio_group_open_function(struct wd_vfio *wd, struct iommufd_ctx *ictx)
+/* An open file for @vfile. Return: an error, with the caller's reference to @vfile given up. */
+static struct file *wd_vfio_group_open_file(struct wd_vfio_file *vfile)
 {
-	struct wd_vfio_file *vfile = wd_vfio_file_alloc(wd);
-	struct file *file;
-	int ret;
+	struct file *file = anon_inode_getfile("[vfio-device]", &wd_vfio_fops, vfile, O_RDWR);
 
-	if (!vfile)
-		return ERR_PTR(-ENOMEM);
-	file = anon_inode_getfile("[vfio-device]", &wd_vfio_fops, vfile, O_RDWR);
 	if (IS_ERR(file)) {
-		wd_vfio_file_free(vfile);
+		wd_vfio_file_put(vfile);
 		return file;
 	}
 	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
 	/* Files without an inode of their own share a mapping, but the BARs are to be zapped alone. */
-	address_space_init_once(&vfile->own_mapping);
-	vfile->own_mapping.host = file_inode(file);
-	vfile->own_mapping.a_ops = file->f_mapping->a_ops;
-	file->f_mapping = &vfile->own_mapping;
-	vfile->mapping = file->f_mapping;
+	if (!vfile->mapping) {
+		address_space_init_once(&vfile->own_mapping);
+		vfile->own_mapping.host = file_inode(file);
+		vfile->own_mapping.a_ops = file->f_mapping->a_ops;
+		vfile->mapping = &vfile->own_mapping;
+	}
+	file->f_mapping = vfile->mapping;
+	return file;
+}
+
+/* A file of @wd, which is bound to @ictx and attached to its compatibility IOAS. */
+static struct file *wd_vfio_group_open_function(struct wd_vfio *wd, struct iommufd_ctx *ictx)
+{
+	struct wd_vfio_file *vfile = wd_vfio_owner_by_group(wd, ictx);
+	struct file *file;
+	int ret;
+
+	if (vfile)
+		return wd_vfio_group_open_file(vfile);
+	vfile = wd_vfio_file_alloc(wd);
+	if (!vfile)
+		return ERR_PTR(-ENOMEM);
 	vfile->by_group = true;
+	file = wd_vfio_group_open_file(vfile);
+	if (IS_ERR(file))
+		return file;
 	ret = wd_vfio_bind_by_group(vfile, ictx);
 	if (ret) {
 		fput(file);

@@ -17,6 +17,7 @@
 #include <linux/fs.h>
 #include <linux/mutex.h>
 #include <linux/pci.h>
+#include <linux/refcount.h>
 #include <linux/rwsem.h>
 #include <linux/types.h>
 #include <linux/xarray.h>
@@ -133,13 +134,15 @@ struct wd_vfio {
 };
 
 /**
- * struct wd_vfio_file - an open device file
+ * struct wd_vfio_file - an open device file, or all files of a function that its group file made
+ * @refs: one for each open file
  * @wd: function, held by a reference to its device
  * @mapping: mapping of the file
  * @by_group: the group file made it: it is bound until its close
  * @own_mapping: @mapping, with @by_group
  */
 struct wd_vfio_file {
+	refcount_t refs;
 	struct wd_vfio *wd;
 	struct address_space *mapping;
 	bool by_group;
@@ -149,7 +152,7 @@ struct wd_vfio_file {
 /* file.c */
 extern const struct file_operations wd_vfio_fops;
 struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd);
-void wd_vfio_file_free(struct wd_vfio_file *vfile);
+void wd_vfio_file_put(struct wd_vfio_file *vfile);
 
 /* group_use.c */
 int wd_vfio_group_block(struct wd_vfio *wd);
@@ -167,6 +170,7 @@ int wd_vfio_lock_owner(struct wd_vfio_file *vfile);
 /* bind.c */
 extern const struct vfio_verbs wd_vfio_verbs;
 int wd_vfio_bind_by_group(struct wd_vfio_file *vfile, struct iommufd_ctx *ictx);
+struct wd_vfio_file *wd_vfio_owner_by_group(struct wd_vfio *wd, struct iommufd_ctx *ictx);
 void wd_vfio_close(struct wd_vfio_file *vfile);
 void wd_vfio_take_back(struct wd_vfio *wd);
 

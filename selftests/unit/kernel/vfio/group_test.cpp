@@ -200,7 +200,6 @@ TEST_F(VfioGroup, AFileFromAGroupIsBound)
 	EXPECT_EQ(ask(VFIO_GROUP_GET_DEVICE_FD, nullptr), -EFAULT);
 	file.fd = getDevice();
 	ASSERT_GE(file.fd, 0);
-	EXPECT_EQ(getDevice(), -EBUSY);
 	EXPECT_EQ(file.bind(container_), -EINVAL);
 	EXPECT_EQ(file.attach(table), -ENOTTY);
 	EXPECT_EQ(file.detach(), -ENOTTY);
@@ -212,6 +211,58 @@ TEST_F(VfioGroup, AFileFromAGroupIsBound)
 	close(container_);
 	EXPECT_EQ(file.config(0) & 0xffff, 0x19e5u);
 	EXPECT_EQ(file.reset(), 0);
+}
+
+/* IOMMUFD-GROUP-3: the files of one function are the same; the last close ends the ownership. */
+TEST_F(VfioGroup, AFunctionHasSeveralFiles)
+{
+	FunctionFile first(caller_), second(caller_);
+	void *page = nullptr;
+
+	ASSERT_EQ(openGroup(), 0);
+	ASSERT_EQ(openContainer(), 0);
+	ASSERT_EQ(setContainer(), 0);
+	first.fd = getDevice();
+	second.fd = getDevice();
+	ASSERT_GE(first.fd, 0);
+	ASSERT_GE(second.fd, 0);
+	EXPECT_NE(first.fd, second.fd);
+	ASSERT_EQ(second.map(VFIO_PCI_BAR4_REGION_INDEX, 0x12000, kPage, &page), 0);
+	auto *word = static_cast<volatile uint32_t *>(page);
+
+	*word = 0x5a5a5a5a;
+	first.close();
+	EXPECT_EQ(*word, 0x5a5a5a5au) << "the function was reset";
+	EXPECT_EQ(second.setConfig(0x04, 0, 2), 2);
+	EXPECT_EQ(*word, 0u) << "the second file's pages stay";
+	EXPECT_EQ(second.unmap(page, kPage), 0);
+	second.close();
+	/* Somebody else can own it now. */
+	close(group_);
+	close(container_);
+	FunctionFile other(caller_);
+	Space space(caller_);
+
+	ASSERT_EQ(open(other), 0);
+	EXPECT_EQ(other.bind(space.fd), 0);
+}
+
+/* IOMMUFD-GROUP-3: a file by the group is not shared with another context. */
+TEST_F(VfioGroup, AFunctionHasOneContext)
+{
+	FunctionFile first(caller_);
+
+	ASSERT_EQ(openGroup(), 0);
+	ASSERT_EQ(openContainer(), 0);
+	ASSERT_EQ(setContainer(), 0);
+	first.fd = getDevice();
+	ASSERT_GE(first.fd, 0);
+	ASSERT_EQ(ask(VFIO_GROUP_UNSET_CONTAINER), 0);
+	close(container_);
+	ASSERT_EQ(openContainer(), 0);
+	ASSERT_EQ(setContainer(), 0);
+	EXPECT_EQ(getDevice(), -EBUSY);
+	EXPECT_EQ(first.config(0) & 0xffff, 0x19e5u);
 }
 
 /* IOMMUFD-GROUP-3: memory off takes the pages of this function, and of no other file. */
