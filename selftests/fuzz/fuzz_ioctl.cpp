@@ -27,7 +27,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_cdev.h>
 
-#include "ioctl_input.h"
+#include "seeds.h"
 
 namespace
 {
@@ -42,9 +42,12 @@ constexpr machine::Rid kRids[] = {machine::makeRid(0x75, 0, 0), machine::makeRid
 class World
 {
 public:
+	using Operation = void (World::*)(Input &);
+
 	explicit World(uint8_t how);
 	~World();
 	void step(int choice, Input &input);
+	static std::vector<SeedScenario<World>> scenarios();
 	/** For the requests of one thread. */
 	std::unique_ptr<machine::DmaAgent> agent() { return unit_->createAgent(); }
 
@@ -74,16 +77,14 @@ private:
 	{
 		Process &who = process(input);
 
-		return who.caller->ioctl(any(who.contexts, input), request,
-					 reinterpret_cast<uintptr_t>(&command));
+		return ask(*who.caller, any(who.contexts, input), request, command);
 	}
 	template <typename Command>
 	long callFunction(Input &input, unsigned long request, Command &command)
 	{
 		Process &who = process(input);
 
-		return who.caller->ioctl(any(who.functions, input), request,
-					 reinterpret_cast<uintptr_t>(&command));
+		return ask(*who.caller, any(who.functions, input), request, command);
 	}
 	/** The function has number 1 in its context, and the first IOAS number 2. */
 	static uint32_t id(Input &input)
@@ -118,6 +119,7 @@ private:
 	void attach(Input &input);
 	void detach(Input &input);
 	void function(Input &input);
+	void groupFile(Input &input);
 	void group(Input &input);
 	void exportMemory(Input &input);
 	void mapBuffer(Process &who, Input &input);
@@ -142,6 +144,23 @@ private:
 	std::unique_ptr<kerneltest::TestFunction> devices_[2];
 	std::string groups_[2];
 	std::array<Process, kCallers> processes_;
+
+public:
+	static constexpr Operation kOperations[] = {
+		&World::openContext,   &World::closeContext,  &World::shareContext,
+		&World::openFunction,  &World::closeFunction, &World::bindFunction,
+		&World::attach,	       &World::attach,	      &World::detach,
+		&World::function,      &World::allocate,      &World::allocate,
+		&World::allocateTable, &World::allocateTable, &World::destroy,
+		&World::map,	       &World::map,	      &World::mapFile,
+		&World::mapFile,       &World::unmap,	      &World::unmap,
+		&World::copy,	       &World::ranges,	      &World::option,
+		&World::invalidate,    &World::dirty,	      &World::dirty,
+		&World::changeProcess, &World::container,     &World::container,
+		&World::faults,	       &World::anything,      &World::requests,
+		&World::requests,      &World::groupFile,     &World::group,
+		&World::exportMemory,  &World::exportMemory,
+	};
 };
 
 World::World(uint8_t how)
@@ -335,8 +354,7 @@ void World::bindFunction(Input &input)
 
 	bind.argsz = sizeof(bind);
 	bind.iommufd = any(who.contexts, input);
-	who.caller->ioctl(any(who.functions, input), VFIO_DEVICE_BIND_IOMMUFD,
-			  reinterpret_cast<uintptr_t>(&bind));
+	ask(*who.caller, any(who.functions, input), VFIO_DEVICE_BIND_IOMMUFD, bind);
 }
 
 void World::attach(Input &input)
@@ -376,42 +394,41 @@ void World::function(Input &input)
 			config + (input.oneIn(4) ? input.below(256) : machine::pci::kCommand));
 }
 
-/* The file of a group: open or close it, or ask it for something. */
+/* Open or close the file of a group. */
+void World::groupFile(Input &input)
+{
+	Process &who = process(input);
+	const int fd = input.oneIn(3) ? -1 : who.caller->open(groups_[input.below(2)], O_RDWR);
+
+	who.caller->close(who.group.exchange(fd));
+}
+
 void World::group(Input &input)
 {
 	Process &who = process(input);
 	vfio_group_status status = {};
-	int container;
+	int container = -1;
 	char name[16];
-	const auto ask = [&](unsigned long request, void *argument) {
-		return static_cast<int>(who.caller->ioctl(who.group, request,
-							  reinterpret_cast<uintptr_t>(argument)));
+	const auto askGroup = [&](unsigned long request, auto &argument) {
+		return static_cast<int>(ask(*who.caller, who.group, request, argument));
 	};
 
-	switch (input.below(8)) {
+	switch (input.below(5)) {
 	case 0:
-		who.caller->close(who.group.exchange(-1));
+		status.argsz = sizeof(status);
+		askGroup(VFIO_GROUP_GET_STATUS, status);
 		break;
 	case 1:
 	case 2:
-		who.caller->close(
-			who.group.exchange(who.caller->open(groups_[input.below(2)], O_RDWR)));
+		container = any(who.contexts, input);
+		askGroup(VFIO_GROUP_SET_CONTAINER, container);
 		break;
 	case 3:
-		status.argsz = sizeof(status);
-		ask(VFIO_GROUP_GET_STATUS, &status);
-		break;
-	case 4:
-	case 5:
-		container = any(who.contexts, input);
-		ask(VFIO_GROUP_SET_CONTAINER, &container);
-		break;
-	case 6:
-		ask(VFIO_GROUP_UNSET_CONTAINER, nullptr);
+		askGroup(VFIO_GROUP_UNSET_CONTAINER, container);
 		break;
 	default:
 		std::strcpy(name, kFunctions[input.below(2)]);
-		if (const int fd = ask(VFIO_GROUP_GET_DEVICE_FD, name); fd >= 0)
+		if (const int fd = askGroup(VFIO_GROUP_GET_DEVICE_FD, name); fd >= 0)
 			who.caller->close(who.functions[input.below(kContexts)].exchange(fd));
 	}
 }
@@ -436,9 +453,8 @@ void World::exportMemory(Input &input)
 		range.offset = input.below(MemoryFunction::kBarPages + 1) * kPage;
 		range.length = input.oneIn(16) ? input.word() : (1 + input.below(4)) * kPage;
 	}
-	const int fd =
-		static_cast<int>(who.caller->ioctl(any(who.functions, input), VFIO_DEVICE_FEATURE,
-						   reinterpret_cast<uintptr_t>(feature)));
+	const int fd = static_cast<int>(
+		ask(*who.caller, any(who.functions, input), VFIO_DEVICE_FEATURE, words));
 	/* A probe returns 0, and 0 is a descriptor of somebody. */
 	if (fd < 0 || feature->flags & VFIO_DEVICE_FEATURE_PROBE)
 		return;
@@ -457,8 +473,7 @@ void World::mapBuffer(Process &who, Input &input)
 	map.start = input.oneIn(4) ? input.below(4) * kPage : 0;
 	map.length = (1 + input.below(4)) * kPage;
 	map.iova = iova(input);
-	who.caller->ioctl(any(who.contexts, input), IOMMU_IOAS_MAP_FILE,
-			  reinterpret_cast<uintptr_t>(&map));
+	ask(*who.caller, any(who.contexts, input), IOMMU_IOAS_MAP_FILE, map);
 }
 
 /* --- objects --- */
@@ -470,9 +485,7 @@ void World::allocate(Input &input)
 		iommu_fault_alloc fault = {};
 
 		fault.size = sizeof(fault);
-		const long rc = who.caller->ioctl(any(who.contexts, input), IOMMU_FAULT_QUEUE_ALLOC,
-						  reinterpret_cast<uintptr_t>(&fault));
-		if (!rc)
+		if (!ask(*who.caller, any(who.contexts, input), IOMMU_FAULT_QUEUE_ALLOC, fault))
 			who.caller->close(
 				who.faults.exchange(static_cast<int>(fault.out_fault_fd)));
 		return;
@@ -544,8 +557,7 @@ void World::mapFile(Input &input)
 	map.start = input.below(kPages) * kPage;
 	map.length = length(input);
 	map.iova = iova(input);
-	who.caller->ioctl(any(who.contexts, input), IOMMU_IOAS_MAP_FILE,
-			  reinterpret_cast<uintptr_t>(&map));
+	ask(*who.caller, any(who.contexts, input), IOMMU_IOAS_MAP_FILE, map);
 }
 
 void World::unmap(Input &input)
@@ -678,16 +690,13 @@ void World::container(Input &input)
 	std::array<uint64_t, 32> info = {};
 	Process &who = process(input);
 	const int fd = any(who.contexts, input);
-	const auto ask = [&](unsigned long request, uintptr_t argument) {
-		who.caller->ioctl(fd, request, argument);
-	};
 
 	switch (input.below(6)) {
 	case 0:
 		set.size = sizeof(set);
 		set.ioas_id = id(input);
 		set.op = input.below(3);
-		ask(IOMMU_VFIO_IOAS, reinterpret_cast<uintptr_t>(&set));
+		ask(*who.caller, fd, IOMMU_VFIO_IOAS, set);
 		break;
 	case 1:
 		map.argsz = sizeof(map);
@@ -695,24 +704,24 @@ void World::container(Input &input)
 		map.vaddr = Memory::get().base() + input.below(kPages) * kPage;
 		map.iova = iova(input);
 		map.size = length(input);
-		ask(VFIO_IOMMU_MAP_DMA, reinterpret_cast<uintptr_t>(&map));
+		ask(*who.caller, fd, VFIO_IOMMU_MAP_DMA, map);
 		break;
 	case 2:
 		unmap.argsz = sizeof(unmap);
 		unmap.flags = input.oneIn(4) ? VFIO_DMA_UNMAP_FLAG_ALL : 0;
 		unmap.iova = unmap.flags ? 0 : iova(input);
 		unmap.size = unmap.flags ? 0 : length(input);
-		ask(VFIO_IOMMU_UNMAP_DMA, reinterpret_cast<uintptr_t>(&unmap));
+		ask(*who.caller, fd, VFIO_IOMMU_UNMAP_DMA, unmap);
 		break;
 	case 3:
 		info[0] = input.below(256);
-		ask(VFIO_IOMMU_GET_INFO, reinterpret_cast<uintptr_t>(info.data()));
+		ask(*who.caller, fd, VFIO_IOMMU_GET_INFO, info);
 		break;
 	case 4:
-		ask(VFIO_SET_IOMMU, input.below(4));
+		who.caller->ioctl(fd, VFIO_SET_IOMMU, input.below(4));
 		break;
 	default:
-		ask(VFIO_CHECK_EXTENSION, input.below(12));
+		who.caller->ioctl(fd, VFIO_CHECK_EXTENSION, input.below(12));
 	}
 }
 
@@ -782,27 +791,114 @@ void World::requests(Input &input)
 
 void World::step(int choice, Input &input)
 {
-	using Operation = void (World::*)(Input &);
-	static constexpr Operation kOperations[] = {
-		&World::openContext,   &World::closeContext,  &World::shareContext,
-		&World::openFunction,  &World::closeFunction, &World::bindFunction,
-		&World::attach,	       &World::attach,	      &World::detach,
-		&World::function,      &World::allocate,      &World::allocate,
-		&World::allocateTable, &World::allocateTable, &World::destroy,
-		&World::map,	       &World::map,	      &World::mapFile,
-		&World::mapFile,       &World::unmap,	      &World::unmap,
-		&World::copy,	       &World::ranges,	      &World::option,
-		&World::invalidate,    &World::dirty,	      &World::dirty,
-		&World::changeProcess, &World::container,     &World::container,
-		&World::faults,	       &World::anything,      &World::requests,
-		&World::requests,      &World::group,	      &World::group,
-		&World::exportMemory,  &World::exportMemory,
-	};
 	withFailure(choice, input,
 		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
+/* --- seeds: what the programs of selftests/ktap/iommufd and vfio do --- */
+
+template <uint32_t Flag>
+bool isTableWith(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
+}
+
+bool isNestedTable(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_ALLOC &&
+	       call.as<iommu_hwpt_alloc>().data_type == IOMMU_HWPT_DATA_VTD_S1;
+}
+
+bool isFullInvalidation(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
+}
+
+bool isAtPasid(const LastCall &call)
+{
+	return call.request == VFIO_DEVICE_ATTACH_IOMMUFD_PT &&
+	       call.as<vfio_device_attach_iommufd_pt>().pasid;
+}
+
+bool isExport(const LastCall &call)
+{
+	return call.request == VFIO_DEVICE_FEATURE &&
+	       call.as<vfio_device_feature>().flags & VFIO_DEVICE_FEATURE_GET;
+}
+
+std::vector<SeedScenario<World>> World::scenarios()
+{
+	/* prepare(): a function has a table, of these kinds. */
+	constexpr uint8_t kTable = 2, kDirty = kTable | IOMMU_HWPT_ALLOC_DIRTY_TRACKING << 2,
+			  kGroup = 0x80;
+
+	return {
+		{"container",
+		 kTable,
+		 {{&World::container, isRequest<IOMMU_VFIO_IOAS>},
+		  {&World::container, isRequest<VFIO_IOMMU_MAP_DMA>},
+		  {&World::container, isRequest<VFIO_IOMMU_GET_INFO>},
+		  {&World::container, isRequest<VFIO_IOMMU_UNMAP_DMA>}}},
+		{"dirty",
+		 kDirty,
+		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::dirty, isRequest<IOMMU_HWPT_SET_DIRTY_TRACKING>},
+		  {&World::dirty, isRequest<IOMMU_HWPT_GET_DIRTY_BITMAP>},
+		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
+		{"export",
+		 kTable,
+		 {{&World::exportMemory, isExport},
+		  {&World::mapFile, isRequest<IOMMU_IOAS_MAP_FILE>},
+		  {&World::copy, isRequest<IOMMU_IOAS_COPY>}}},
+		{"faults",
+		 0,
+		 {{&World::allocate, isRequest<IOMMU_FAULT_QUEUE_ALLOC>},
+		  {&World::allocateTable, isTableWith<IOMMU_HWPT_FAULT_ID_VALID>},
+		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>}}},
+		{"group",
+		 kGroup,
+		 {{&World::group, isRequest<VFIO_GROUP_GET_STATUS>},
+		  {&World::container, isRequest<VFIO_IOMMU_MAP_DMA>},
+		  {&World::group, isRequest<VFIO_GROUP_GET_DEVICE_FD>}}},
+		{"ioas",
+		 0,
+		 {{&World::allocate, isRequest<IOMMU_IOAS_ALLOC>},
+		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>},
+		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::copy, isRequest<IOMMU_IOAS_COPY>},
+		  {&World::ranges, isRequest<IOMMU_IOAS_IOVA_RANGES>},
+		  {&World::option, isRequest<IOMMU_OPTION>},
+		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>},
+		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>},
+		  {&World::destroy, isRequest<IOMMU_DESTROY>}}},
+		{"map-file",
+		 kTable,
+		 {{&World::mapFile, isRequest<IOMMU_IOAS_MAP_FILE>},
+		  {&World::changeProcess, isRequest<IOMMU_IOAS_CHANGE_PROCESS>},
+		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
+		{"nesting",
+		 0,
+		 {{&World::allocateTable, isTableWith<IOMMU_HWPT_ALLOC_NEST_PARENT>},
+		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::allocateTable, isNestedTable},
+		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>},
+		  {&World::invalidate, isFullInvalidation}}},
+		{"pasids",
+		 0,
+		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::allocateTable, isTableWith<IOMMU_HWPT_ALLOC_PASID>},
+		  {&World::attach, isAtPasid},
+		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>}}},
+	};
+}
+
 } // namespace
+
+Seeds wd::fuzz::targetSeeds()
+{
+	return makeSeeds(World::scenarios());
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

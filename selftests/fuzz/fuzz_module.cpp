@@ -17,8 +17,8 @@
 
 #include <linux/iommufd.h>
 
-#include "ioctl_input.h"
 #include "iommufd_abi.h"
+#include "seeds.h"
 
 namespace
 {
@@ -33,9 +33,12 @@ constexpr uint64_t kIova = 1 << 24;
 class World
 {
 public:
+	using Operation = void (World::*)(Input &);
+
 	explicit World(uint8_t how);
 	~World();
 	void step(int choice, Input &input);
+	static std::vector<SeedScenario<World>> scenarios();
 	/** No device sends requests. */
 	static std::unique_ptr<wd::machine::DmaAgent> agent() { return nullptr; }
 
@@ -73,8 +76,7 @@ private:
 	template <typename Command>
 	static long call(Process &who, unsigned long request, Command &command)
 	{
-		return who.caller->ioctl(who.context, request,
-					 reinterpret_cast<uintptr_t>(&command));
+		return ask(*who.caller, who.context, request, command);
 	}
 	/** Keep a descriptor in a place of the process, and close the one that was there. */
 	static void keep(Process &who, Input &input, int fd)
@@ -107,6 +109,19 @@ private:
 	void close(Input &input);
 
 	std::array<Process, kCallers> processes_;
+
+public:
+	static constexpr Operation kOperations[] = {
+		&World::allocate,      &World::destroy,	     &World::map,
+		&World::map,	       &World::unmap,	     &World::copy,
+		&World::device,	       &World::device,	     &World::table,
+		&World::table,	       &World::virtualIommu, &World::virtualIommu,
+		&World::virtualDevice, &World::eventQueue,   &World::hardwareQueue,
+		&World::invalidate,    &World::event,	     &World::access,
+		&World::access,	       &World::accessPages,  &World::accessPages,
+		&World::accessCopy,    &World::accessMove,   &World::buffer,
+		&World::buffer,	       &World::read,	     &World::close,
+	};
 };
 
 World::World(uint8_t how)
@@ -475,24 +490,106 @@ void World::close(Input &input)
 
 void World::step(int choice, Input &input)
 {
-	using Operation = void (World::*)(Input &);
-	static constexpr Operation kOperations[] = {
-		&World::allocate,      &World::destroy,	     &World::map,
-		&World::map,	       &World::unmap,	     &World::copy,
-		&World::device,	       &World::device,	     &World::table,
-		&World::table,	       &World::virtualIommu, &World::virtualIommu,
-		&World::virtualDevice, &World::eventQueue,   &World::hardwareQueue,
-		&World::invalidate,    &World::event,	     &World::access,
-		&World::access,	       &World::accessPages,  &World::accessPages,
-		&World::accessCopy,    &World::accessMove,   &World::buffer,
-		&World::buffer,	       &World::read,	     &World::close,
-	};
-
 	withFailure(choice, input,
 		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
+/* --- seeds: what upstream's tests of /dev/iommu do with the module of tests --- */
+
+template <uint32_t Op>
+bool isTest(const LastCall &call)
+{
+	return call.request == kTest && call.as<iommu_test_cmd>().op == Op;
+}
+
+template <uint32_t Flag>
+bool isTableWith(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
+}
+
+bool isDeviceWithPasids(const LastCall &call)
+{
+	return isTest<IOMMU_TEST_OP_MOCK_DOMAIN_FLAGS>(call) &&
+	       call.as<iommu_test_cmd>().mock_domain.dev_flags == MOCK_FLAGS_DEVICE_PASID;
+}
+
+bool isAccessThatPins(const LastCall &call)
+{
+	return isTest<IOMMU_TEST_OP_CREATE_ACCESS>(call) &&
+	       call.as<iommu_test_cmd>().create_access.flags & MOCK_ACCESS_CREATE_NEEDS_PIN_PAGES;
+}
+
+/* Attach the table that the scenario "pasids" makes. */
+bool isReplaceByTable(const LastCall &call)
+{
+	constexpr uint32_t kTableId =
+		5; /* after an IOAS, a device with its table, and its binding */
+
+	return isTest<IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE>(call) &&
+	       call.as<iommu_test_cmd>().mock_domain_replace.pt_id == kTableId;
+}
+
+bool isFullInvalidation(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
+}
+
+std::vector<SeedScenario<World>> World::scenarios()
+{
+	const SeedCall<World> someDevice = {&World::device, isDeviceWithPasids};
+
+	return {
+		{"accesses",
+		 0,
+		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::access, isAccessThatPins},
+		  {&World::accessPages, isTest<IOMMU_TEST_OP_ACCESS_PAGES>},
+		  {&World::accessCopy, isTest<IOMMU_TEST_OP_ACCESS_RW>},
+		  {&World::accessPages, isTest<IOMMU_TEST_OP_DESTROY_ACCESS_PAGES>},
+		  {&World::allocate, isRequest<IOMMU_IOAS_ALLOC>},
+		  {&World::accessMove, isTest<IOMMU_TEST_OP_ACCESS_REPLACE_IOAS>},
+		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
+		{"buffers",
+		 0,
+		 {someDevice,
+		  {&World::buffer, isTest<IOMMU_TEST_OP_DMABUF_GET>},
+		  {&World::map, isRequest<IOMMU_IOAS_MAP_FILE>},
+		  {&World::copy, isRequest<IOMMU_IOAS_COPY>},
+		  {&World::buffer, isTest<IOMMU_TEST_OP_DMABUF_REVOKE>},
+		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
+		{"faults",
+		 0,
+		 {someDevice,
+		  {&World::allocate, isRequest<IOMMU_FAULT_QUEUE_ALLOC>},
+		  {&World::table, isTableWith<IOMMU_HWPT_FAULT_ID_VALID>},
+		  {&World::device, isTest<IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE>},
+		  {&World::event, isTest<IOMMU_TEST_OP_TRIGGER_IOPF>}}},
+		{"pasids",
+		 0,
+		 {someDevice,
+		  {&World::table, isTableWith<IOMMU_HWPT_ALLOC_PASID>},
+		  {&World::device, isReplaceByTable},
+		  {&World::device, isTest<IOMMU_TEST_OP_PASID_ATTACH>},
+		  {&World::device, isTest<IOMMU_TEST_OP_PASID_REPLACE>},
+		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::device, isTest<IOMMU_TEST_OP_PASID_DETACH>}}},
+		{"virtual-iommu",
+		 2,
+		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
+		  {&World::hardwareQueue, isRequest<IOMMU_HW_QUEUE_ALLOC>},
+		  {&World::eventQueue, isRequest<IOMMU_VEVENTQ_ALLOC>},
+		  {&World::event, isTest<IOMMU_TEST_OP_TRIGGER_VEVENT>},
+		  {&World::invalidate, isFullInvalidation}}},
+	};
+}
+
 } // namespace
+
+Seeds wd::fuzz::targetSeeds()
+{
+	return makeSeeds(World::scenarios());
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

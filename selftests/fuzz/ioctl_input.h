@@ -2,9 +2,13 @@
 /* What fuzz_ioctl and fuzz_module make of their input, and the memory that their calls name. */
 #pragma once
 
+#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <sys/mman.h>
@@ -73,6 +77,46 @@ private:
 	uint64_t state_ = 0;
 	std::unique_ptr<machine::DmaAgent> agent_;
 };
+
+/** A request, before it is made; and its result after that. */
+struct LastCall {
+	unsigned long request = 0;
+	std::array<std::byte, 128> argument = {};
+	long result = -1;
+
+	template <typename Argument>
+	Argument as() const
+	{
+		Argument copy;
+
+		static_assert(sizeof(copy) <= sizeof(argument));
+		std::memcpy(&copy, argument.data(), sizeof(copy));
+		return copy;
+	}
+};
+
+/** The last request of this thread. */
+inline thread_local LastCall lastCall;
+/** A search: requests are made only from the first one on that this accepts, and that succeeds. */
+inline thread_local bool (*searchedCall)(const LastCall &call);
+
+/** Make a request with the structure @argument. */
+template <typename Argument>
+long ask(hostkernel::Caller &caller, int fd, unsigned long request, Argument &argument)
+{
+	LastCall call;
+
+	call.request = request;
+	std::memcpy(call.argument.data(), &argument,
+		    std::min(sizeof(argument), call.argument.size()));
+	const bool found = searchedCall && lastCall.result >= 0;
+
+	if (!searchedCall || found || searchedCall(call))
+		call.result = caller.ioctl(fd, request, reinterpret_cast<uintptr_t>(&argument));
+	if (!found)
+		lastCall = call;
+	return call.result;
+}
 
 /** Memory of the processes: a part as pages, and the same in a file. */
 class Memory
