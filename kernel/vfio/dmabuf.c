@@ -93,6 +93,8 @@ static int wd_vfio_dmabuf_ranges(struct wd_vfio *wd, const struct vfio_device_fe
 				 struct iommufd_dmabuf_memory *memory)
 {
 	const struct wd_vfio_bar *bar = &wd->bars[get->region_index];
+	const u64 start = pci_resource_start(wd->pdev, get->region_index);
+	u64 at, end;
 	u32 i;
 
 	memory->contiguous = get->nr_ranges == 1;
@@ -102,12 +104,15 @@ static int wd_vfio_dmabuf_ranges(struct wd_vfio *wd, const struct vfio_device_fe
 		if (copy_from_user(&range, &ranges[i], sizeof(range)))
 			return -EFAULT;
 		if (!range.length || !PAGE_ALIGNED(range.offset) || !PAGE_ALIGNED(range.length) ||
-		    !wd_vfio_can_map(bar, range.offset, range.length) ||
 		    check_add_overflow(memory->size, (size_t)range.length, &memory->size))
 			return -EINVAL;
+		if (check_add_overflow(start, range.offset, &at) ||
+		    check_add_overflow(at, range.length, &end))
+			return -EOVERFLOW;
+		if (!wd_vfio_can_map(bar, range.offset, range.length))
+			return -EINVAL;
 		if (!i)
-			memory->phys =
-				pci_resource_start(wd->pdev, get->region_index) + range.offset;
+			memory->phys = at;
 		if (fatal_signal_pending(current))
 			return -EINTR;
 		cond_resched();
@@ -144,8 +149,8 @@ static struct dma_buf *wd_vfio_dmabuf_export(struct wd_vfio *wd,
  * @vfile: file
  * @arg: the caller's structure, followed by its ranges
  *
- * Return: a descriptor; -EINVAL no ranges, unknown flags, or ranges that cannot be mapped, -ENODEV no
- * such BAR, -EFAULT, -EINTR, -ENOMEM, -EMFILE
+ * Return: a descriptor; -EINVAL no ranges, unknown flags, or ranges that cannot be mapped, -EOVERFLOW
+ * a range that wraps, -ENODEV no such BAR, -EFAULT, -EINTR, -ENOMEM, -EMFILE
  */
 int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, struct vfio_device_feature_dma_buf __user *arg)
 {

@@ -203,8 +203,8 @@ TEST_F(VfioDmaBuf, RefusesRanges)
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, 0}}), -EINVAL);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{1, kPage}}), -EINVAL);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, 1}}), -EINVAL);
-	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{wrap, 2 * kPage}}), -EINVAL);
-	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{kPage, wrap}}), -EINVAL);
+	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{wrap, 2 * kPage}}), -EOVERFLOW);
+	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{kPage, wrap}}), -EOVERFLOW);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, kPage}, {uint64_t{1} << 40, kPage}}), -EINVAL);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, kPage}}, 1), -EINVAL);
 	EXPECT_EQ(file_->dmaBuf(VFIO_PCI_BAR1_REGION_INDEX, {{0, kPage}}), -ENODEV);
