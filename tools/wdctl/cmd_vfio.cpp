@@ -35,6 +35,15 @@ std::string addressOf(wd::Host &host, const std::string &name)
 	return colons == 1 ? "0000:" + address : address;
 }
 
+/** What uses the function. */
+std::string useOf(const wd::PciFunctionInfo &function)
+{
+	const std::string use =
+		function.file.empty() ? join(function.accelerators, ", ") : function.file;
+
+	return function.translated ? use : use + (use.empty() ? "" : " ") + "(no IOMMU)";
+}
+
 std::string fileOf(wd::Host &host, const std::string &address)
 {
 	for (const auto &function : wd::listFunctions(host))
@@ -61,7 +70,8 @@ void list(const Globals &globals, wd::Host &host)
 				 {"device", fmt::format("{:04x}", function.device)},
 				 {"driver", orNull(function.driver)},
 				 {"file", orNull(function.file)},
-				 {"accelerators", function.accelerators}});
+				 {"accelerators", function.accelerators},
+				 {"translated", function.translated}});
 		printJson(value);
 		return;
 	}
@@ -74,9 +84,7 @@ void list(const Globals &globals, wd::Host &host)
 	for (const auto &function : functions)
 		rows.push_back({function.address,
 				fmt::format("{:04x}:{:04x}", function.vendor, function.device),
-				function.driver.empty() ? "-" : function.driver,
-				function.file.empty() ? join(function.accelerators, ", ")
-						      : function.file});
+				function.driver.empty() ? "-" : function.driver, useOf(function)});
 	fmt::print("{}", table(rows, ""));
 }
 

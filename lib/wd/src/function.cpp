@@ -74,7 +74,7 @@ std::string fileNameOf(Host &host, const std::string &address)
 	if (host.sysfsList(folder, names))
 		return {};
 	for (const std::string &name : names)
-		if (name.starts_with("vfio") &&
+		if ((name.starts_with("vfio") || name.starts_with("noiommu-vfio")) &&
 		    !host.sysfsRead(folder + "/" + name + "/dev", number))
 			return name;
 	return {};
@@ -106,6 +106,14 @@ bool isTranslated(Host &host, const std::string &address)
 	return !host.sysfsResolve(deviceOf(address) + "/iommu_group", path);
 }
 
+/** Does wd_vfio take functions that no IOMMU translates for? */
+bool takesUntranslated(Host &host)
+{
+	std::string mode;
+	return !host.sysfsRead("/sys/module/wd_vfio/parameters/enable_unsafe_noiommu_mode", mode) &&
+	       mode.starts_with('Y');
+}
+
 uint16_t numberOf(Host &host, const std::string &address, const char *file)
 {
 	std::string text;
@@ -134,13 +142,16 @@ std::vector<PciFunctionInfo> listFunctions(Host &host)
 	if (const int error = host.sysfsList("/sys/bus/pci/devices", addresses))
 		throw Error(-error, "/sys/bus/pci/devices", "list PCI functions");
 	std::sort(addresses.begin(), addresses.end());
+	const bool all = takesUntranslated(host);
 	for (const std::string &address : addresses) {
-		if (!isTranslated(host, address))
+		const bool translated = isTranslated(host, address);
+		if (!translated && !all)
 			continue;
 		const std::string name = fileNameOf(host, address);
 		found.push_back({address, numberOf(host, address, "vendor"),
 				 numberOf(host, address, "device"), driverOf(host, address),
-				 name.empty() ? "" : kFiles + name, acceleratorsOf(host, address)});
+				 name.empty() ? "" : kFiles + name, acceleratorsOf(host, address),
+				 translated});
 	}
 	return found;
 }
@@ -154,9 +165,11 @@ std::string takeFunction(Host &host, const std::string &address)
 	std::string before = driverOf(host, address);
 	if (before == kDriver)
 		return before;
-	if (!isTranslated(host, address))
-		throw Error(ENODEV, address, "give it to wd_vfio",
-			    "choose a function that an IOMMU translates for");
+	if (!isTranslated(host, address) && !takesUntranslated(host))
+		throw Error(
+			ENODEV, address, "give it to wd_vfio",
+			"choose a function that an IOMMU translates for, or let its owner reach "
+			"all memory: enable_unsafe_noiommu_mode of wd_vfio");
 	const std::string override = overrideOf(host, address);
 	write(host, deviceOf(address) + kOverride, kDriver, address, "name its next driver");
 	try {

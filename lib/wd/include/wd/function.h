@@ -23,13 +23,17 @@
 namespace wd
 {
 
-/** A PCI function that an IOMMU translates for. */
+/**
+ * A PCI function that programs can own: one that an IOMMU translates for; any, if wd_vfio has its
+ * option enable_unsafe_noiommu_mode.
+ */
 struct PciFunctionInfo {
 	std::string address; /**< "0000:75:01.0" */
 	uint16_t vendor = 0, device = 0;
 	std::string driver; /**< "" = none */
 	std::string file;   /**< its device file with VFIO's interface, "" = none */
 	std::vector<std::string> accelerators; /**< their names, of its present driver */
+	bool translated = true;		       /**< false: its owner reaches all memory */
 };
 /** All of them, sorted by address. Thread-safe. @throws Error: ENOENT this host has no PCI bus */
 std::vector<PciFunctionInfo> listFunctions(Host &host);

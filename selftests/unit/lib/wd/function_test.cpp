@@ -182,3 +182,20 @@ TEST_F(FunctionTest, OneThatNoIommuTranslatesForKeepsItsDriver)
 	for (const auto &function : listFunctions(*host_))
 		EXPECT_NE(function.address, address_);
 }
+
+/* With the option of wd_vfio programs can own it; its file says so. */
+TEST_F(FunctionTest, OneThatNoIommuTranslatesForIsTakenOnRequest)
+{
+	const char *option = "/sys/module/wd_vfio/parameters/enable_unsafe_noiommu_mode";
+	std::string path;
+	ASSERT_EQ(host_->sysfsResolve("/sys/class/iommu/wd-iommu0/device", path), 0);
+	address_ = path.substr(path.rfind('/') + 1);
+	ASSERT_EQ(host_->sysfsWrite(option, "1"), 0);
+	EXPECT_FALSE(info().translated);
+	EXPECT_EQ(takeFunction(*host_, address_), "wd_iommu");
+	EXPECT_TRUE(info().file.starts_with("/dev/vfio/devices/noiommu-vfio")) << info().file;
+	EXPECT_NO_THROW(Function(*host_, address_));
+	releaseFunction(*host_, address_);
+	EXPECT_EQ(host_->sysfsWrite(option, "0"), 0);
+	EXPECT_EQ(override(), "(null)");
+}
