@@ -21,7 +21,7 @@ static bool unsafe_physical;
 module_param(unsafe_physical, bool, 0644);
 MODULE_PARM_DESC(
 	unsafe_physical,
-	"Allow dma_mode \"physical\": who may open a queue then reaches all memory (default: no)");
+	"Allow dma_mode \"physical\": users of queues then reach all memory (default: no)");
 
 static const char *const qm_mode_names[] = {
 	[QM_DMA_SVA] = "sva",

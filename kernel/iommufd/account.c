@@ -6,9 +6,9 @@
  * mode as locked memory of the user or of the process, which RLIMIT_MEMLOCK of the process limits.
  *
  * mm->locked_vm changes under the mmap lock of the process. A program can make its pages come late
- * or never, and a thread that waits for such a page may hold that lock. So whoever gives pages back
- * does not wait for it: it adds them to iopt_account.due, and a work item takes them off later. Who
- * charges waits for the lock and settles first (IOMMUFD-PIN-4).
+ * or never, and a thread that waits for such a page may hold that lock. So a caller that gives pages
+ * back does not wait for it: it adds them to iopt_account.due, and a work item takes them off later.
+ * A caller that charges waits for the lock and settles first (IOMMUFD-PIN-4).
  */
 #include <linux/atomic.h>
 #include <linux/cred.h>

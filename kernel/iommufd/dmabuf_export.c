@@ -146,7 +146,7 @@ EXPORT_SYMBOL_GPL(iommufd_dmabuf_data);
  * @dmabuf: buffer that iommufd_dmabuf_export() made; its release has not returned
  * @revoked: true: it cannot be mapped from now on; false: it can be
  *
- * In both cases no page table has the memory when this returns. What was mapped stays away: the
+ * In both cases no page table has the memory when this returns. Old mappings do not come back: the
  * program has to map the buffer again. It waits for nothing but maps of this buffer that are
  * running.
  */

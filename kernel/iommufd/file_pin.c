@@ -3,8 +3,8 @@
  * Pin memory of a file: of a memfd, or of a regular file in a tmpfs or hugetlbfs (IOMMUFD-FILE-2).
  *
  * Linux 6.1 pins only memory that a process has mapped. So this maps a part of the file into the
- * calling process, pins it, and removes the mapping again; the pins keep the pages. Whoever calls
- * may be another process than the one that made the mapping of the IOAS, and that may have ended.
+ * calling process, pins it, and removes the mapping again; the pins keep the pages. The calling
+ * process need not be the one that made the mapping of the IOAS, which may have ended.
  */
 #include <linux/fs.h>
 #include <linux/magic.h>

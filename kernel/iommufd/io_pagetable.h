@@ -264,7 +264,7 @@ static inline unsigned long iopt_area_last_index(const struct iopt_area *area)
 
 struct iopt_account *iopt_account_get(struct iopt_account *account);
 
-/* What all kinds of backings have in common. @start: first byte, an address or an offset */
+/* Set the fields of all kinds of backings. @start: first byte, an address or an offset */
 static inline void iopt_pages_init(struct iopt_pages *pages, struct iopt_account *account,
 				   enum iopt_account_mode mode, unsigned long start, bool writable)
 {

@@ -202,7 +202,7 @@ int iommufd_ioas_prot(u32 flags)
 	return prot;
 }
 
-/* What MAP and MAP_FILE check before anything else. */
+/* Checks that MAP and MAP_FILE make before anything else. */
 static int iommufd_check_map(u32 flags, u64 iova, u64 length)
 {
 	if (flags &
@@ -216,7 +216,7 @@ static int iommufd_check_map(u32 flags, u64 iova, u64 length)
 	return 0;
 }
 
-/* What a new mapping of the caller is charged as (IOMMUFD-PIN-1). */
+/* How the caller pays for a new mapping (IOMMUFD-PIN-1). */
 static enum iopt_account_mode iommufd_account_mode(struct iommufd_ctx *ictx)
 {
 	return capable(CAP_IPC_LOCK) ? IOPT_ACCOUNT_NONE : READ_ONCE(ictx->account_mode);

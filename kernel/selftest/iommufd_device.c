@@ -190,7 +190,7 @@ static int wd_test_pasid_detach(struct wd_test_device *device, u32 pasid)
 	return 0;
 }
 
-/* What is attached at the PASID must be @hwpt_id, or nothing for 0. */
+/* The PASID must have @hwpt_id attached, or nothing if @hwpt_id is 0. */
 static int wd_test_pasid_check(struct iommufd_ctx *ictx, struct wd_test_device *device, u32 pasid,
 			       u32 hwpt_id)
 {

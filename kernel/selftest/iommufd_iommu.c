@@ -102,7 +102,7 @@ static int wd_test_check_table(struct wd_pgtable *table, struct device *dev, uns
 	return viommu && !wd_viommu_find_id(viommu, dev, virt_id) ? -ENOENT : 0;
 }
 
-/* What is attached at the requester id decides where events go. */
+/* The table at the requester id decides where events go. */
 static void wd_test_set_viommu(struct wd_test_device *device, ioasid_t pasid,
 			       struct wd_pgtable *table, unsigned long virt_id)
 {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * IOMMU_TEST_CMD for /dev/iommu: devices, page tables and accesses without hardware, for upstream's
- * tests of the interface. Only for tests: whoever may open /dev/iommu may use it.
+ * tests of the interface. Only for tests: every user of /dev/iommu may use it.
  */
 #include <linux/file.h>
 #include <linux/mm.h>

@@ -12,7 +12,7 @@
 #include "vfio_verbs.h"
 #include "wd_vfio.h"
 
-/* What belongs to a new file of @wd, which this holds. Return: NULL without memory */
+/* Make the state of a new file of @wd, and hold @wd. Return: NULL without memory */
 struct wd_vfio_file *wd_vfio_file_alloc(struct wd_vfio *wd)
 {
 	struct wd_vfio_file *vfile = kzalloc(sizeof(*vfile), GFP_KERNEL_ACCOUNT);

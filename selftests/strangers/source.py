@@ -24,7 +24,7 @@ TIMEOUT_S = 1800
 
 
 def run(argv, **options):
-    """Runs a command. What it printed is in the error if it fails."""
+    """Runs a command. If it fails, the error has its output."""
     result = subprocess.run(argv, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, **options)
     if result.returncode:
         raise cache.VmError(f"{' '.join(map(str, argv))}:\n{result.stdout[-1000:]}{result.stderr[-2000:]}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our own programs for /dev/iommu on Linux 7.2's own iommufd: what they expect must be what Linux does.
+"""Our own programs for /dev/iommu on Linux 7.2's own iommufd: Linux must do what they expect.
 
 A case may be skipped there, but only for a reason of this table. Documentation/contributing/strangers.rst tells more.
 """

@@ -124,6 +124,50 @@ def test_variables_of_the_environment_are_explained(texts):
     assert not found - explained - {""}
 
 
+# Sentences have a named subject. These begin, or go on, with a clause as their subject.
+VERB = r"(?:is|are|was|were|has|have|stays?|must|may|goes|gets|does|can|cannot|could|will|needs?)"
+NO_SUBJECT = [re.compile(pattern) for pattern in (
+    r"\b(?i:whoever|whomever|whichever)\b",
+    r"(?:[.;] |^)Who (?!\w+[^.]*\?)",
+    r"(?:[:;] |\b(?:[Ss]o|and|but|since|because|if) )who (?!(?:is charged|pays|writes|has)\b)",
+    rf"\bWhat\b[^.;:?]*\b{VERB}\b[^.;:?]*\b{VERB}\b",
+)]
+
+
+def prose(path, text):
+    """The comments and strings of a source without line breaks, or the paragraphs of a page."""
+    if path.endswith((".c", ".h", ".cpp")):
+        parts = re.findall(r"/\*.*?\*/|(?:^[ \t]*//[^\n]*\n)+|\"[^\"\n]*\"", text, re.S | re.M)
+    else:
+        parts = text.split("\n\n")
+    return [re.sub(r"\s*\n[ \t]*(?:\*(?!/)|//|#)?[ \t]*", " ", part).strip('/*" \n') for part in parts]
+
+
+def without_subject(path, text):
+    return [part for part in prose(path, text) for pattern in NO_SUBJECT if pattern.search(part)]
+
+
+def test_sentences_have_a_subject():
+    written = (".c", ".h", ".cpp", ".rst", ".md")
+    found = [(path, part) for path in tracked() if path.endswith(written) and not path.startswith("CHANGELOG")
+             for part in without_subject(path, read(path))]
+    assert not found
+
+
+@pytest.mark.parametrize("text", [
+    "/* Whoever calls\n * waits. */", "/* The lock. Who\n * has it waits. */", "/* So who waits must not sleep. */",
+    "// What is attached must be\n// this.\n", '"allow: who opens reaches all"', "/* On whichever unit. */"])
+def test_the_check_of_subjects_sees_them(text):
+    assert without_subject("x.c", text)
+
+
+@pytest.mark.parametrize("text", [
+    "/* A caller who has it waits. */", "/* What MAP and MAP_FILE check. */", "/* Do what the flags say. */",
+    'f("who", x);'])
+def test_the_check_of_subjects_lets_others_pass(text):
+    assert not without_subject("x.c", text)
+
+
 def children(folders, parent):
     """Folders in @parent that are not hidden."""
     return {folder for folder in folders if folder.rpartition("/")[0] == parent and not folder.startswith(".")}

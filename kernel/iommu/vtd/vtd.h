@@ -340,7 +340,7 @@ static inline struct vtd_pgtable *to_vtd_pgtable(struct wd_pgtable *pgtable)
 	return container_of(pgtable, struct vtd_pgtable, pgtable);
 }
 
-/* Whether @domain is a paging domain of this driver, on whichever unit. */
+/* Whether @domain is a paging domain of this driver, on any of its units. */
 static inline bool vtd_is_paging(const struct vtd_unit *unit, const struct iommu_domain *domain)
 {
 	return domain->ops == unit->iommu.ops->default_domain_ops;

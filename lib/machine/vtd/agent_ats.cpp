@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
- * What an agent does for a function that has ATS on: it keeps a part of the device TLB, and
+ * The agent of a function that has ATS on: it keeps a part of the device TLB, and
  * requests missing pages (VTD-DTLB-1, VTD-DTLB-3).
  */
 #include <algorithm>

@@ -210,7 +210,7 @@ static void outlives_its_devices(void)
 	before = kernel_requests();
 	for (unsigned i = 0; i <= device_count; i++) {
 		EXPECT(!wrong_pages(memory[i], count, 1000000ul * (i + 1)),
-		       "what software compressed is right");
+		       "pages that software compressed are right");
 		munmap(memory[i], count * PAGE);
 	}
 	EXPECT(kernel_requests() - before >= (long)count, "the devices work again");

@@ -467,7 +467,7 @@ static int step_replace(void)
 	return queue_attach(&world.queue, world.second, 0);
 }
 
-/* Attach the first table, whichever was attached. */
+/* Attach the first table, if another one or none is attached. */
 static int undo_replace(void)
 {
 	return queue_attach(&world.queue, chain_space.hwpt, 0);

@@ -110,7 +110,7 @@ static void both_ends(void)
 	lane_close(&lane);
 }
 
-/* What the device reads is what the file has now, whichever mapping wrote it. */
+/* The device reads the bytes that the file has now, also those that another mapping wrote. */
 static void no_mapping_of_the_process(void)
 {
 	struct lane lane;

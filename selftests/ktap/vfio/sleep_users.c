@@ -189,7 +189,7 @@ static void whole_function(void)
 	EXPECT(zip_dump(&zip, ARENA + AT_OUT), "and no DMA");
 	EXPECT(set_command(MEMORY_AND_MASTER) > 0, "bus mastering");
 	EXPECT(!start_accelerator(), "start");
-	EXPECT(owner_compresses() > 0, "what was attached is attached");
+	EXPECT(owner_compresses() > 0, "the same table is attached");
 }
 
 /*

@@ -158,7 +158,8 @@ static void mailbox_both_ways(void)
 	EXPECT(dma_map(&function, memory, PAGE, OTHER_IOVA, true) == 0, "map");
 	EXPECT(zip_load(&zip, OTHER_IOVA) == 0, "DMA read");
 	EXPECT(zip_dump(&zip, OTHER_IOVA + 0x400) == 0, "DMA write");
-	EXPECT(!memcmp(memory + 0x404, context + 1, 12), "what was read is written back");
+	EXPECT(!memcmp(memory + 0x404, context + 1, 12),
+	       "the function writes back the bytes that it read");
 	EXPECT(all_bytes(memory + 0x400 + CONTEXT_SIZE, PAGE - 0x400 - CONTEXT_SIZE, 0x5a),
 	       "and nothing else");
 

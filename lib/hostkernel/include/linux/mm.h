@@ -102,7 +102,7 @@ vm_fault_t vmf_insert_pfn(struct vm_area_struct *vma, unsigned long addr, unsign
 /*
  * Take away the pages of every mapping of the range. Linux sends SIGBUS on an access after that,
  * which here would kill kernel and users alike, since they are one process. So the mapping gets
- * private zero pages: what is written there, no device sees.
+ * private zero pages; no device sees a write to them.
  */
 void unmap_mapping_range(struct address_space *mapping, loff_t holebegin, loff_t holelen,
 			 int even_cows);

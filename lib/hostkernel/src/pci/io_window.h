@@ -18,7 +18,7 @@ class PciFunction;
 namespace wd::hostkernel
 {
 
-/** A BAR, for the MMIO accessors. What it points to must exist until mmioRemove(). */
+/** A BAR, for the MMIO accessors. The function must exist until mmioRemove(). */
 struct MmioTarget {
 	machine::PciFunction *function = nullptr;
 	/** Whether the function decodes memory (command register). */

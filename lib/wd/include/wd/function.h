@@ -100,7 +100,8 @@ public:
 	/** @throws Error: EINVAL if no function has such a region */
 	FunctionRegion region(unsigned index) const;
 	/**
-	 * Map again after a reset: only in a real kernel does the old mapping work again.
+	 * Map again after a reset. In a real kernel the old mapping works again, in a hosted one
+	 * it does not.
 	 * @throws Error: EINVAL not mappable
 	 */
 	HostMapping map(unsigned region, uint64_t offset, size_t length,

@@ -153,7 +153,7 @@ TEST_F(HisiSva, OnlyTheOpenerLendsItsMemory)
 	ASSERT_EQ(queue.map(), 0);
 	ASSERT_EQ(queue.start(), 0);
 	EXPECT_EQ(bonds(), 1u);
-	EXPECT_EQ(copy->put(), 0) << "stopping it is allowed to whoever has the file";
+	EXPECT_EQ(copy->put(), 0) << "every process that has the file may stop it";
 	EXPECT_EQ(bonds(), 0u);
 	EXPECT_EQ(copy->start(), -EPERM);
 	EXPECT_EQ(queue.start(), 0);

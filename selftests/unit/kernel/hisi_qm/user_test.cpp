@@ -55,7 +55,7 @@ TEST_F(HisiUser, LeavesAReserveToOthers)
 	others.clear();
 	files.pop_back();
 	EXPECT_EQ(openAll(again, others), -EDQUOT);
-	EXPECT_EQ(others.size(), 1u) << "what he gave back he may have again";
+	EXPECT_EQ(others.size(), 1u) << "the user may have the returned queue again";
 }
 
 TEST_F(HisiUser, ObeysItsAttribute)
@@ -71,12 +71,11 @@ TEST_F(HisiUser, ObeysItsAttribute)
 	EXPECT_EQ(openAll(user, files), -EDQUOT);
 	EXPECT_EQ(files.size(), 5u);
 	ASSERT_EQ(setLimit("1"), 0);
-	EXPECT_EQ(files.back()->map(), 0) << "what he has stays his";
+	EXPECT_EQ(files.back()->map(), 0) << "a user keeps its queues";
 	files.pop_back();
 	EXPECT_EQ(openAll(user, files), -EDQUOT);
 	EXPECT_EQ(files.size(), 4u);
-	EXPECT_EQ(openAll(privileged, more), -EBUSY)
-		<< "limits do not bind whoever may exceed them";
+	EXPECT_EQ(openAll(privileged, more), -EBUSY) << "the limit does not bind a privileged user";
 	EXPECT_EQ(setLimit("0"), -EINVAL);
 	EXPECT_EQ(setLimit("16"), -EINVAL);
 	EXPECT_EQ(setLimit("many"), -EINVAL);

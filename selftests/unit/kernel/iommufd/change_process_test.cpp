@@ -163,7 +163,7 @@ TEST_F(ChangeProcessTest, AnotherProcessOfTheUser)
 	EXPECT_EQ(0, second->close(fd));
 }
 
-/* IOMMUFD-CHANGE-2: what is pinned later is charged to the new process. */
+/* IOMMUFD-CHANGE-2: the new process pays for pages that are pinned later. */
 TEST_F(ChangeProcessTest, WhatIsNotPinnedYet)
 {
 	const auto second = limited(1001, kPages);

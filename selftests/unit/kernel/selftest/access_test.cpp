@@ -235,7 +235,7 @@ TEST_F(AccessTest, GoesToAnotherIoas)
 	EXPECT_EQ(0, access.pin(kIova, kPage, item));
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 	EXPECT_EQ(-EBUSY, iommufd_->destroy(other));
-	/* What does not fit changes nothing. */
+	/* An IOAS that does not fit changes nothing. */
 	const auto uneven = static_cast<uint32_t>(iommufd_->allocIoas());
 	ASSERT_EQ(0, iommufd_->mapFixed(uneven, small.address() + 8, 8, 8));
 	EXPECT_EQ(-EADDRINUSE, access.replace(uneven));

@@ -252,7 +252,7 @@ TEST_F(ViommuTest, EventsThatAreLost)
 	std::memcpy(&record, buffer.data() + sizeof(Record), sizeof(Record));
 	EXPECT_EQ(0u, record.header.flags);
 	EXPECT_EQ(8u, record.header.sequence) << "the gap tells";
-	/* What cannot be copied is not lost. */
+	/* A record that cannot be copied is not lost. */
 	EXPECT_EQ(0, trigger());
 	EXPECT_EQ(-EFAULT, self.read(fd, nullptr, sizeof(Record)));
 	EXPECT_EQ(-EINVAL, self.read(fd, buffer.data(), sizeof(record.header)));

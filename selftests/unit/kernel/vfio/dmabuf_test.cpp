@@ -126,7 +126,7 @@ TEST_F(VfioDmaBuf, MemoryOffRevokes)
 	EXPECT_EQ(caller_->close(buffer_), 0);
 	buffer_ = second;
 	ASSERT_EQ(start(), 0);
-	EXPECT_EQ(zip_dump(&zip_, kPeer), -EIO) << "what was mapped stays away";
+	EXPECT_EQ(zip_dump(&zip_, kPeer), -EIO) << "the old mapping does not come back";
 	EXPECT_EQ(space_->unmap(kPeer, kPage), 0);
 	EXPECT_EQ(map(), 0);
 	EXPECT_EQ(zip_dump(&zip_, kPeer), 0);

@@ -105,7 +105,7 @@ class VfioOwner : public VfioTest
 {
 protected:
 	static constexpr uint64_t kArena = 0x10000000;
-	/* Behind the driver's own memory: bytes to compress, and what comes out. */
+	/* After the driver's own memory: bytes to compress, and the result. */
 	static constexpr size_t kSize = 64 << 10, kIn = ZIP_MEMORY, kOut = kIn + kSize;
 
 	/** @arenaSize: bytes of the driver's memory, at least ZIP_MEMORY */

@@ -45,7 +45,7 @@ TEST_F(VfioPower, TheOwnerIsToldAndGoesOn)
 	ASSERT_EQ(file_->reset(), 0);
 	ASSERT_EQ(file_->setConfig(0x04, 0x6, 2), 2);
 	ASSERT_EQ(start(), 0);
-	EXPECT_GT(compress(), 0) << "what was attached is attached";
+	EXPECT_GT(compress(), 0) << "the same table is attached";
 }
 
 /* The owner's requests in flight write nothing during the machine's sleep or after it. */

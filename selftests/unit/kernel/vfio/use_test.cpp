@@ -46,7 +46,7 @@ public:
 class VfioUse : public VfioOwner
 {
 protected:
-	/* Behind kOut: what is decompressed. */
+	/* After kOut: the bytes after decompression. */
 	static constexpr size_t kBack = kOut + kSize;
 
 	VfioUse() : VfioOwner(kBack + kSize) {}

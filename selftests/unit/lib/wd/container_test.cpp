@@ -170,7 +170,8 @@ TEST(Container, RandomBytes)
 			ASSERT_EQ(used, text.size());
 		} else {
 			ASSERT_LE(used, text.size());
-			EXPECT_EQ(parser.feed(bytes(text)), 0u) << "what follows is not its own";
+			EXPECT_EQ(parser.feed(bytes(text)), 0u)
+				<< "the parser takes no bytes after its end";
 		}
 		/* Pieces change nothing. */
 		HeaderParser pieces(Algorithm::Gzip);

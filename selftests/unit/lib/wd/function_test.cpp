@@ -44,7 +44,7 @@ protected:
 		return 0;
 	}
 
-	/** What the list says about the function. */
+	/** The function as the list has it. */
 	PciFunctionInfo info() const
 	{
 		for (const auto &function : listFunctions(*host_))

@@ -314,7 +314,8 @@ TEST_F(ProcessTest, ChildrenOpenTheirOwn)
 TEST_F(ProcessTest, AChildThatExitsIsQuiet)
 {
 	if (kAddressSanitizer)
-		GTEST_SKIP() << "for LSan, what a parent's threads point to is a leak in the child";
+		GTEST_SKIP()
+			<< "LSan reports memory of the parent's threads as a leak in the child";
 	Worker worker;
 	ASSERT_EQ(worker.error(), 0) << wd_last_error();
 	ASSERT_EQ(worker.share(), 0);

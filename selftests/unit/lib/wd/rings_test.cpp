@@ -136,7 +136,7 @@ TEST_F(RingsTest, BatchStopsAtTheFirstThatDoesNotGo)
 	batch[1].destinationLength = 0;
 	EXPECT_EQ(slots_.send(*rings_, batch, sent), QueueStatus::Invalid);
 	EXPECT_EQ(sent, 1u);
-	EXPECT_EQ(device_.run(), 1u) << "what went before was rung";
+	EXPECT_EQ(device_.run(), 1u) << "earlier requests were rung";
 }
 
 /* ZIP-SQE-8 */

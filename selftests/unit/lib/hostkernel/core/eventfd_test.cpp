@@ -97,8 +97,8 @@ bool hostSignals()
 
 /*
  * Attack: a program fills its counter, in blocking mode, so that an interrupt thread waits in
- * write(2). It may do so at any moment, so the kernel must not write: what it adds goes beyond the
- * largest value that a program can write.
+ * write(2). It may do so at any moment, so the kernel must not write: it adds beyond the largest
+ * value that a program can write.
  */
 TEST_F(EventfdTest, AFullCounterHoldsNobodyUp)
 {

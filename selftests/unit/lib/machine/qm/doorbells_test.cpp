@@ -98,7 +98,7 @@ TEST_P(Doorbells, EveryRequestCompletesExactlyOnce)
 		thread.join();
 }
 
-/* Arm and complete: the event always comes, in whichever order the engine sees the two. */
+/* Arm and complete: the event always comes, in both orders in which the engine may see the two. */
 TEST_P(Doorbells, EveryArmRequestLeadsToAnEvent)
 {
 	const auto [bell, mode, engines] = GetParam();
