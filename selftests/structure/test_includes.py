@@ -72,6 +72,25 @@ def test_the_picture_is_drawn_from_the_rules():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+# Files of a part that its other files use: {file: headers of those which it must not need}.
+BOTTOM = {"kernel/iommu/vtd/qi.c": {"vtd.h", "iommu_pasid.h"}, "kernel/iommu/vtd/command.c": {"vtd.h", "iommu_pasid.h"}}
+
+
+@pytest.mark.parametrize("name", BOTTOM)
+def test_the_bottom_of_a_part_knows_nobody_above(name):
+    """With all that its headers of the same folder include."""
+    seen, new = set(), {name}
+    while new:
+        path = ROOT / new.pop()
+        for _, include in include_rules.INCLUDE.findall(path.read_text(encoding="utf-8")):
+            if include not in seen:
+                seen.add(include)
+                if (path.parent / include).exists():
+                    new.add(str((path.parent / include).relative_to(ROOT)))
+    assert seen > {"unit.h", "qi.h"}
+    assert not seen & BOTTOM[name]
+
+
 def test_no_hosted_conditionals_in_kernel(files):
     """kernel/ is the same source on every host; versions are tested in one header only."""
     bad = []

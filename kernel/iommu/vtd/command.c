@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 
 #include "regs.h"
-#include "vtd.h"
+#include "unit.h"
 #include "wd_budget.h"
 
 #define VTD_COMMAND_BUDGET_NS (100 * NSEC_PER_MSEC)

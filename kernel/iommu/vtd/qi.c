@@ -14,7 +14,7 @@
 
 #include "../trace.h"
 #include "regs.h"
-#include "vtd.h"
+#include "unit.h"
 #include "wd_budget.h"
 
 #define VTD_QI_BUDGET_NS (2ULL * NSEC_PER_SEC)
@@ -312,7 +312,7 @@ int vtd_qi_disable(struct vtd_unit *unit)
 	return vtd_unit_command(unit, VTD_GCMD_QIE, false);
 }
 
-/* @ops: callbacks for time-outs. */
+/* @ops: callbacks for time-outs and lost memory. */
 int vtd_qi_init(struct vtd_unit *unit, const struct vtd_qi_ops *ops)
 {
 	struct vtd_qi *qi = &unit->qi;
@@ -340,7 +340,7 @@ void vtd_qi_exit(struct vtd_unit *unit)
 	struct vtd_qi *qi = &unit->qi;
 
 	if (unit->gcmd & VTD_GCMD_QIE && vtd_qi_disable(unit)) {
-		wd_iommu_leaked((1UL << VTD_QI_ORDER) + 1);
+		qi->ops->leaked((1UL << VTD_QI_ORDER) + 1);
 	} else {
 		free_pages((unsigned long)qi->ring, VTD_QI_ORDER);
 		free_page((unsigned long)qi->status);

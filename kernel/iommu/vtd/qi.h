@@ -42,14 +42,17 @@ struct vtd_qi_batch {
 };
 
 /**
- * struct vtd_qi_ops - callbacks for time-outs; both are called with the queue's lock held
+ * struct vtd_qi_ops - callbacks, so that the queue needs nothing of the driver's other parts; those
+ *	for time-outs are called with the queue's lock held
  * @died: the unit has not answered: mark it as dead
  * @shut_out: the device TLB of a function has not answered: switch ATS off, and change the context
  *	entry so that the unit refuses translated requests. The queue flushes the entry afterwards
+ * @leaked: vtd_qi_exit() has kept pages that the unit may still read
  */
 struct vtd_qi_ops {
 	void (*died)(struct vtd_unit *unit);
 	void (*shut_out)(struct vtd_dev *dev);
+	void (*leaked)(unsigned long pages);
 };
 
 /**

@@ -141,6 +141,7 @@ void vtd_unit_quiet(struct vtd_unit *unit)
 static const struct vtd_qi_ops vtd_qi_upward = {
 	.died = vtd_unit_died,
 	.shut_out = vtd_ats_shut_out,
+	.leaked = wd_iommu_leaked,
 };
 
 /**
