@@ -3,16 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <linux/capability.h>
-
 #include "../../common/ktap.h"
+#include "../../common/locked.h"
 #include "context.h"
 
 #define PAGES 16
@@ -63,21 +60,6 @@ static void what_can_move(void)
 	pages_free(pages, PAGE);
 }
 
-/* A row of /proc/self/status, in pages. */
-static long pages_in(const char *row)
-{
-	FILE *status = fopen("/proc/self/status", "r");
-	char line[256];
-	long kib = -1;
-
-	while (status && fgets(line, sizeof(line), status))
-		if (!strncmp(line, row, strlen(row)))
-			kib = atol(line + strlen(row));
-	if (status)
-		fclose(status);
-	return kib < 0 ? -1 : kib / 4;
-}
-
 /*
  * IOMMUFD-PIN-4: locked pages are given back at the latest when another thread lets go of the mmap
  * lock; in the guest that may be a thread of the kernel. If it never happens the test hangs.
@@ -86,21 +68,6 @@ static void await_unlocked(void)
 {
 	while (pages_in("VmLck:") > 0)
 		sched_yield();
-}
-
-/* The kernel does not limit what a process locks that has CAP_IPC_LOCK. */
-static int set_capability(int capability, bool on)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data))
-		return -errno;
-	if (on)
-		data[0].effective |= 1u << capability;
-	else
-		data[0].effective &= ~(1u << capability);
-	return syscall(SYS_capset, &header, data) ? -errno : 0;
 }
 
 /* In the child: take the memory over. Return: a bit for each thing that is not as it should be. */
