@@ -11,62 +11,35 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include <linux/iommufd.h>
 
 #include "../../common/ktap.h"
-#include "queue.h"
+#include "reach.h"
 
 #define SOURCE 0x100000ul
-#define DEST 0x200000ul
-#define DEST_SIZE (4 * PAGE)
 
 static struct device device;
-static struct space space;
-static struct queue queue;
-static uint8_t *dest;
+static struct reach reach;
 
 static int map_for_reading(const void *memory, size_t length)
 {
 	struct iommu_ioas_map map = {
 		.size = sizeof(map),
 		.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE,
-		.ioas_id = space.ioas,
+		.ioas_id = reach.space.ioas,
 		.user_va = (uintptr_t)memory,
 		.length = length,
 		.iova = SOURCE,
 	};
 
-	return wd_host_ioctl(device.host, space.fd, IOMMU_IOAS_MAP, &map);
+	return wd_host_ioctl(device.host, reach.space.fd, IOMMU_IOAS_MAP, &map);
 }
 
-/*
- * Let the device compress the page at @offset of the mapping. @return true if it read @wanted.
- */
-static bool device_reads(size_t offset, const uint8_t *wanted)
+/* True if the device reads @wanted in the page at @offset of the mapping. */
+static bool reads(size_t offset, const uint8_t *wanted)
 {
-	const struct request request = {.algorithm = 1,
-					.source = SOURCE + offset,
-					.dest = DEST,
-					.length = PAGE,
-					.space = DEST_SIZE};
-	struct result result = {0};
-	uint8_t page[PAGE];
-	z_stream stream = {.next_in = dest, .next_out = page, .avail_out = PAGE};
-	bool same;
-
-	queue_send(&queue, &request);
-	if (!EXPECT(queue_wait(&queue, &result, 10000) == 0, "no completion") ||
-	    !EXPECT(result.status == 0 || result.status == 0x0d, "status %#x", result.status))
-		return false;
-	stream.avail_in = result.produced;
-	if (inflateInit2(&stream, -15) != Z_OK)
-		return false;
-	same = inflate(&stream, Z_FINISH) == Z_STREAM_END && stream.total_out == PAGE &&
-	       !memcmp(page, wanted, PAGE);
-	inflateEnd(&stream);
-	return same;
+	return device_reads(&reach, SOURCE + offset, wanted);
 }
 
 /* Map @memory, write every page of it, and check that the device reads the new content. */
@@ -77,9 +50,8 @@ static void expect_one_memory(uint8_t *memory, size_t length, const char *what)
 	for (size_t at = 0; at < length; at += PAGE)
 		memset(memory + at, 'a' + (int)(at / PAGE), PAGE);
 	for (size_t at = 0; at < length; at += PAGE)
-		EXPECT(device_reads(at, memory + at), "%s: page %zu is another one", what,
-		       at / PAGE);
-	EXPECT(space_unmap(&space, SOURCE, length) == 0, "%s: unmap", what);
+		EXPECT(reads(at, memory + at), "%s: page %zu is another one", what, at / PAGE);
+	EXPECT(space_unmap(&reach.space, SOURCE, length) == 0, "%s: unmap", what);
 }
 
 static uint8_t *private_memory(size_t length)
@@ -182,8 +154,8 @@ static void shared_and_read_only(void)
 	memset(writer + PAGE, 's', PAGE);
 	memset(memory + 2 * PAGE, 't', PAGE);
 	for (unsigned i = 0; i < 3; i++)
-		EXPECT(device_reads(i * PAGE, memory + i * PAGE), "page %u is another one", i);
-	EXPECT(space_unmap(&space, SOURCE, 3 * PAGE) == 0, "unmap");
+		EXPECT(reads(i * PAGE, memory + i * PAGE), "page %u is another one", i);
+	EXPECT(space_unmap(&reach.space, SOURCE, 3 * PAGE) == 0, "unmap");
 	munmap(writer, 2 * PAGE);
 	munmap(memory, 3 * PAGE);
 	close(fd);
@@ -228,8 +200,8 @@ static void shared_file_stays_clean(void)
 		EXPECT(dirty_kib(memory) == 0, "%ld KiB are dirty", dirty_kib(memory));
 		memset(memory, 'd', PAGE);
 		EXPECT(dirty_kib(memory) == PAGE / 1024, "a write is seen");
-		EXPECT(device_reads(0, memory), "the page is another one");
-		EXPECT(space_unmap(&space, SOURCE, 2 * PAGE) == 0, "unmap");
+		EXPECT(reads(0, memory), "the page is another one");
+		EXPECT(space_unmap(&reach.space, SOURCE, 2 * PAGE) == 0, "unmap");
 		munmap(memory, 2 * PAGE);
 	}
 	close(fd);
@@ -247,19 +219,13 @@ static int set_up(void)
 {
 	int ret = device_open(&device);
 
-	if (ret)
-		return ret;
-	dest = pages_alloc(DEST_SIZE);
-	ret = space_open(&device, &space);
-	if (!ret)
-		ret = space_map(&space, dest, DEST_SIZE, DEST);
-	return ret ? ret : queue_ready(&device, &space, &queue, COMPRESS);
+	return ret ? ret : reach_open(&device, 0, &reach);
 }
 
 static void tear_down(void)
 {
-	queue_close(&queue);
-	space_close(&space);
+	reach_close(&reach);
+	space_close(&reach.space);
 	device_close(&device);
 }
 
