@@ -284,7 +284,7 @@ int iopt_pages_pin_again(struct iopt_pages *pages, unsigned long first, unsigned
  * limit, -EINTR the caller is being killed, other errors of pinning; after an error nothing has
  * changed
  *
- * Rules: IOMMUFD-MAP-5, IOMMUFD-COPY-3.
+ * Rules: IOMMUFD-MAP-5, IOMMUFD-COPY-3, IOMMUFD-PIN-5.
  */
 int iopt_pages_pin(struct iopt_pages *pages, unsigned long first, unsigned long last)
 {

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Which memory is pinned, who is charged, and that the pinned memory stays the same. */
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <random>
+#include <set>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -65,6 +68,92 @@ TEST_F(PinTest, PerUserLimit)
 	EXPECT_EQ(0, second.unmap(ioas2, 0, kMax));
 	EXPECT_EQ(0u, caller->lockedPages());
 	EXPECT_EQ(0, third.unmap(ioas3, 0, kMax));
+}
+
+/**
+ * Mappings of one user in several IOAS, and what the user has locked because of them: for each MAP
+ * the pages that an area in an IOAS with a page table needs (IOMMUFD-PIN-5).
+ */
+class LockedModel
+{
+public:
+	static constexpr unsigned kSpaces = 3, kPages = 12;
+
+	void add(unsigned space, uint64_t iova, unsigned map, uint64_t first, uint64_t count)
+	{
+		areas_.push_back({space, map, iova, first, count});
+	}
+	unsigned locked() const
+	{
+		std::set<std::pair<unsigned, uint64_t>> pages;
+
+		for (const Area &area : areas_)
+			for (uint64_t i = 0; hasTable_[area.space] && i < area.count; i++)
+				pages.insert({area.map, area.first + i});
+		return static_cast<unsigned>(pages.size());
+	}
+
+	struct Area {
+		unsigned space, map;
+		uint64_t iova, first, count;
+	};
+	std::vector<Area> areas_;
+	std::array<bool, kSpaces> hasTable_{};
+};
+
+/* IOMMUFD-PIN-5 */
+TEST_F(PinTest, TheFormulaHoldsAtEachMoment)
+{
+	auto caller = limited(1000, 1000);
+	Iommufd iommufd(caller);
+	std::array<uint32_t, LockedModel::kSpaces> ioas{};
+	std::vector<std::unique_ptr<MockDevice>> devices;
+	std::mt19937 random(11);
+	LockedModel model;
+
+	for (unsigned i = 0; i < ioas.size(); i++) {
+		ioas[i] = static_cast<uint32_t>(iommufd.allocIoas());
+		devices.push_back(std::make_unique<MockDevice>(i, caller));
+		ASSERT_EQ(0, devices[i]->bind(iommufd));
+	}
+	for (unsigned step = 0; step < 1500; step++) {
+		const unsigned space = random() % LockedModel::kSpaces;
+		const size_t chosen = model.areas_.empty() ? 0 : random() % model.areas_.size();
+		const unsigned what = model.areas_.size() > 20 ? 2 : random() % 4;
+		uint64_t iova = 0;
+
+		if (what == 0) {
+			/* Pages of other mappings, too: each MAP counts for itself. */
+			const uint64_t first = random() % LockedModel::kPages;
+			const uint64_t count = 1 + random() % (LockedModel::kPages - first);
+
+			ASSERT_EQ(0, iommufd.map(ioas[space], memory_.address() + first * kPage,
+						 count * kPage, kReadWrite, iova));
+			model.add(space, iova, step, 0, count);
+		} else if (what == 1 && !model.areas_.empty()) {
+			const LockedModel::Area from = model.areas_[chosen];
+			const uint64_t skip = random() % from.count;
+			const uint64_t count = 1 + random() % (from.count - skip);
+
+			ASSERT_EQ(0, iommufd.copy(ioas[space], ioas[from.space], count * kPage,
+						  from.iova + skip * kPage, kReadWrite, iova));
+			model.add(space, iova, from.map, from.first + skip, count);
+		} else if (what == 2 && !model.areas_.empty()) {
+			const LockedModel::Area area = model.areas_[chosen];
+
+			ASSERT_EQ(0,
+				  iommufd.unmap(ioas[area.space], area.iova, area.count * kPage));
+			model.areas_.erase(model.areas_.begin() + static_cast<long>(chosen));
+		} else if (model.hasTable_[space]) {
+			ASSERT_EQ(0, devices[space]->detach());
+			model.hasTable_[space] = false;
+		} else {
+			ASSERT_EQ(0, devices[space]->attachTo(ioas[space]));
+			model.hasTable_[space] = true;
+		}
+		ASSERT_EQ(model.locked(), caller->lockedPages()) << step;
+		ASSERT_EQ(model.locked(), caller->pinnedPages()) << step;
+	}
 }
 
 /* IOMMUFD-PIN-1 */

@@ -79,6 +79,23 @@ TEST_F(VfioDmaBuf, ADeviceReachesABar)
 	EXPECT_EQ(zip_dump(&zip_, kPeer), -EIO);
 }
 
+/* IOMMUFD-PIN-5: a BAR is neither pinned nor charged. */
+TEST_F(VfioDmaBuf, DoesNotCountAsLocked)
+{
+	ASSERT_EQ(exportWords(), 0);
+	ASSERT_EQ(start(), 0);
+	const uint64_t pinned = caller_->pinnedPages(), locked = caller_->lockedPages();
+
+	caller_->setCapability(hostkernel::Capability::IpcLock, false);
+	EXPECT_EQ(map(), 0);
+	/* Later tests have the same caller. */
+	caller_->setCapability(hostkernel::Capability::IpcLock, true);
+	EXPECT_EQ(zip_dump(&zip_, kPeer), 0);
+	EXPECT_EQ(caller_->pinnedPages(), pinned);
+	EXPECT_EQ(caller_->lockedPages(), locked);
+	EXPECT_EQ(space_->unmap(kPeer, kPage), 0);
+}
+
 /* IOMMUFD-DMABUF-3: one IOAS shares the buffer among devices. */
 TEST_F(VfioDmaBuf, AnotherFunctionReachesIt)
 {
