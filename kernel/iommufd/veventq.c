@@ -319,7 +319,8 @@ static int iommufd_veventq_open(struct iommufd_ucmd *ucmd, struct iommufd_vevent
 	fd = get_unused_fd_flags(O_CLOEXEC);
 	if (fd < 0)
 		return fd;
-	filp = anon_inode_getfile("[iommufd-veventq]", &iommufd_veventq_fops, NULL, O_RDONLY);
+	/* As in Linux. It has nothing to write, so a write is EINVAL. */
+	filp = anon_inode_getfile("[iommufd-veventq]", &iommufd_veventq_fops, NULL, O_RDWR);
 	rc = PTR_ERR_OR_ZERO(filp);
 	if (rc)
 		goto err_fd;

@@ -64,8 +64,6 @@ static int iommufd_viommu_create(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_
 	struct iommufd_viommu *viommu;
 	int rc;
 
-	if (!parent->nest_parent)
-		return -EINVAL;
 	dev_obj = iommufd_get_object(ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
 	if (IS_ERR(dev_obj))
 		return PTR_ERR(dev_obj);
@@ -99,6 +97,7 @@ static int iommufd_viommu_create(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_
 int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_viommu_alloc *cmd = ucmd->cmd;
+	struct iommufd_hwpt_paging *parent;
 	struct wd_user_data data, *user;
 	struct iommufd_object *pt;
 	int rc;
@@ -109,10 +108,10 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	pt = iommufd_get_object(ucmd->ictx, cmd->hwpt_id, IOMMUFD_OBJ_HWPT_PAGING);
 	if (IS_ERR(pt))
 		return PTR_ERR(pt);
-	rc = iommufd_viommu_data(cmd, &data, &user);
+	parent = container_of(pt, struct iommufd_hwpt_paging, common.obj);
+	rc = parent->nest_parent ? iommufd_viommu_data(cmd, &data, &user) : -EINVAL;
 	if (!rc)
-		rc = iommufd_viommu_create(
-			ucmd, container_of(pt, struct iommufd_hwpt_paging, common.obj), user);
+		rc = iommufd_viommu_create(ucmd, parent, user);
 	iommufd_put_object(ucmd->ictx, pt);
 	if (!rc)
 		rc = iommufd_viommu_answer(cmd, user);
@@ -156,50 +155,71 @@ static int iommufd_vdevice_join(struct iommufd_vdevice *vdev, struct iommufd_vio
 	return 0;
 }
 
-static int iommufd_vdevice_create(struct iommufd_ucmd *ucmd, struct iommufd_viommu *viommu,
-				  struct iommufd_device *idev)
+/*
+ * Connect a new object, whose id user space has already, with its device. Afterwards others may
+ * destroy it: user space by its id, and the device's driver. After an error it is the caller's.
+ */
+static int iommufd_vdevice_connect(struct iommufd_vdevice *vdev, struct iommufd_viommu *viommu,
+				   struct iommufd_device *idev, unsigned long virt_id)
+{
+	int rc;
+
+	mutex_lock(&idev->igroup->lock);
+	rc = iommufd_vdevice_join(vdev, viommu, idev, virt_id);
+	if (!rc)
+		iommufd_object_finalize(idev->ictx, &vdev->obj);
+	mutex_unlock(&idev->igroup->lock);
+	return rc;
+}
+
+/* Find the objects that the command names, and connect them with @vdev; or only check them: NULL. */
+static int iommufd_vdevice_find(struct iommufd_ctx *ictx, const struct iommu_vdevice_alloc *cmd,
+				struct iommufd_vdevice *vdev)
+{
+	struct iommufd_object *viommu, *dev_obj;
+	int rc;
+
+	viommu = iommufd_get_object(ictx, cmd->viommu_id, IOMMUFD_OBJ_VIOMMU);
+	if (IS_ERR(viommu))
+		return PTR_ERR(viommu);
+	dev_obj = iommufd_get_object(ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
+	rc = PTR_ERR_OR_ZERO(dev_obj);
+	if (!rc) {
+		if (vdev)
+			rc = iommufd_vdevice_connect(
+				vdev, container_of(viommu, struct iommufd_viommu, obj),
+				container_of(dev_obj, struct iommufd_device, obj), cmd->virt_id);
+		iommufd_put_object(ictx, dev_obj);
+	}
+	iommufd_put_object(ictx, viommu);
+	return rc;
+}
+
+/*
+ * IOMMUFD-VIOMMU-2. The object cannot be taken back once its device has it, so the answer comes
+ * first (IOMMUFD-OBJ-4). No object is held while this writes it.
+ */
+int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
 	struct iommufd_vdevice *vdev;
 	int rc;
 
+	if (cmd->virt_id > ULONG_MAX)
+		return -EINVAL;
+	rc = iommufd_vdevice_find(ucmd->ictx, cmd, NULL);
+	if (rc)
+		return rc;
 	vdev = iommufd_object_alloc(ucmd->ictx, vdev, obj, IOMMUFD_OBJ_VDEVICE);
 	if (IS_ERR(vdev))
 		return PTR_ERR(vdev);
-	mutex_lock(&idev->igroup->lock);
-	rc = iommufd_vdevice_join(vdev, viommu, idev, cmd->virt_id);
 	cmd->out_vdevice_id = vdev->obj.id;
-	/* Others may destroy it from here on: user space by its id, and the device's driver. */
+	rc = iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 	if (!rc)
-		iommufd_object_finalize(ucmd->ictx, &vdev->obj);
-	mutex_unlock(&idev->igroup->lock);
+		rc = iommufd_vdevice_find(ucmd->ictx, cmd, vdev);
 	if (rc)
 		iommufd_object_abort(ucmd->ictx, &vdev->obj);
 	return rc;
-}
-
-/* IOMMUFD-VIOMMU-2 */
-int iommufd_vdevice_alloc_ioctl(struct iommufd_ucmd *ucmd)
-{
-	struct iommu_vdevice_alloc *cmd = ucmd->cmd;
-	struct iommufd_object *viommu, *dev_obj;
-	int rc;
-
-	if (cmd->virt_id > ULONG_MAX)
-		return -EINVAL;
-	viommu = iommufd_get_object(ucmd->ictx, cmd->viommu_id, IOMMUFD_OBJ_VIOMMU);
-	if (IS_ERR(viommu))
-		return PTR_ERR(viommu);
-	dev_obj = iommufd_get_object(ucmd->ictx, cmd->dev_id, IOMMUFD_OBJ_DEVICE);
-	rc = PTR_ERR_OR_ZERO(dev_obj);
-	if (!rc) {
-		rc = iommufd_vdevice_create(ucmd, container_of(viommu, struct iommufd_viommu, obj),
-					    container_of(dev_obj, struct iommufd_device, obj));
-		iommufd_put_object(ucmd->ictx, dev_obj);
-	}
-	iommufd_put_object(ucmd->ictx, viommu);
-	/* The object stays even if the answer does not arrive. */
-	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
 }
 
 /* For user space and for the device's driver; the object is invisible. */
@@ -294,6 +314,8 @@ int iommufd_fops_mmap(struct file *filp, struct vm_area_struct *vma)
 
 	if (!(vma->vm_flags & VM_SHARED))
 		return -EINVAL;
+	if (vma->vm_flags & VM_EXEC)
+		return -EPERM;
 	if (!offset || offset != iommufd_region_offset((offset >> 32) - 1))
 		return -ENXIO;
 	obj = iommufd_get_object(ictx, (offset >> 32) - 1, IOMMUFD_OBJ_VIOMMU);
@@ -303,7 +325,7 @@ int iommufd_fops_mmap(struct file *filp, struct vm_area_struct *vma)
 	if (viommu->viommu->region_length &&
 	    viommu->viommu->region_length == vma->vm_end - vma->vm_start) {
 		wd_vm_flags_mod(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND | VM_DONTDUMP | VM_DONTCOPY,
-				0);
+				VM_MAYEXEC);
 		vma->vm_page_prot = pgprot_noncached(vma->vm_page_prot);
 		vma->vm_private_data = viommu;
 		vma->vm_ops = &iommufd_region_ops;
