@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstring>
 #include <linux/vfio_cdev.h>
+#include <poll.h>
 
 #include "fixture.h"
 
@@ -168,6 +169,33 @@ TEST_F(AbiTest, NumbersThatAreNotCommands)
 	uint32_t wide[16] = {8};
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3c80, wide));
 	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0xc0083b80, wide));
+}
+
+/* IOMMUFD-CALL-2: the command of the module of tests, without that module. */
+TEST_F(AbiTest, NoCommandOfTests)
+{
+	uint32_t words[18] = {sizeof(words), 2};
+
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3ba0, words));
+	EXPECT_EQ(-ENOTTY, iommufd_.ioctl(0x3ba0, nullptr));
+}
+
+/* The file has commands, and regions of virtual IOMMUs. */
+TEST_F(AbiTest, NothingToReadOrWrite)
+{
+	Caller &caller = iommufd_.caller();
+	pollfd poll = {iommufd_.fd(), POLLIN | POLLOUT, 0};
+	uint64_t word = 0;
+	void *at = nullptr;
+
+	EXPECT_EQ(-EINVAL, caller.read(iommufd_.fd(), &word, sizeof(word)));
+	EXPECT_EQ(-EINVAL, caller.write(iommufd_.fd(), &word, sizeof(word)));
+	EXPECT_EQ(-EINVAL, caller.mmap(kPage, PROT_READ, MAP_PRIVATE, iommufd_.fd(), 0, &at));
+	EXPECT_EQ(-EPERM, caller.mmap(kPage, PROT_EXEC, MAP_SHARED, iommufd_.fd(), 0, &at));
+	EXPECT_EQ(-ENXIO, caller.mmap(kPage, PROT_READ, MAP_SHARED, iommufd_.fd(), 0, &at));
+	/* As every file without poll. */
+	EXPECT_EQ(1, caller.poll(&poll, 1, 0));
+	EXPECT_EQ(POLLIN | POLLOUT, poll.revents);
 }
 
 /* IOMMUFD-VIOMMU-1, IOMMUFD-VIOMMU-2, IOMMUFD-EVENT-1, IOMMUFD-QUEUE-1: errors before any object. */

@@ -61,6 +61,27 @@ TEST_F(KernelTest, FaultQueueAllocErrors)
 	EXPECT_EQ(0, iommufd.destroy(1));
 }
 
+/* IOMMUFD-FAULT-1: the process has no descriptor left. */
+TEST_F(KernelTest, FaultQueueWithoutADescriptor)
+{
+	Iommufd iommufd;
+	Caller &caller = iommufd.caller();
+	std::vector<int> files;
+	iommu_fault_alloc cmd = {};
+	int fd;
+
+	while ((fd = caller.dupTo(iommufd.fd(), caller)) >= 0)
+		files.push_back(fd);
+	ASSERT_EQ(-EMFILE, fd);
+	cmd.size = sizeof(cmd);
+	EXPECT_EQ(-EMFILE, iommufd.ioctl(IOMMU_FAULT_QUEUE_ALLOC, &cmd));
+	for (const int file : files)
+		EXPECT_EQ(0, caller.close(file));
+	ASSERT_EQ(0, iommufd.ioctl(IOMMU_FAULT_QUEUE_ALLOC, &cmd));
+	EXPECT_EQ(1u, cmd.out_fault_id) << "the first queue has left no object";
+	EXPECT_EQ(0, caller.close(static_cast<int>(cmd.out_fault_fd)));
+}
+
 /* IOMMUFD-FAULT-2 */
 TEST_F(FaultQueueTest, RecordsAndAnswers)
 {

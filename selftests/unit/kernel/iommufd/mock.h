@@ -29,11 +29,20 @@ struct mock_attach {
 	int replace;
 };
 
+/* A driver without an IOMMU pins the page at @iova, and keeps it whoever asks. */
+struct mock_keep {
+	unsigned long long iova;
+	unsigned int ioas;
+	unsigned int out_id;
+};
+
 #define MOCK_BIND _IO('m', 0)	   /* struct mock_bind */
 #define MOCK_UNBIND _IO('m', 1)	   /* nothing; detaches nothing */
 #define MOCK_ATTACH _IO('m', 2)	   /* struct mock_attach */
 #define MOCK_DETACH _IO('m', 3)	   /* unsigned int pasid */
 #define MOCK_DETACHALL _IO('m', 4) /* attachments of this file */
+#define MOCK_KEEP _IO('m', 5)	   /* struct mock_keep, of a bound file */
+#define MOCK_GIVE_UP _IO('m', 6)   /* nothing. Returns how often the driver was asked to do that */
 
 struct mock_region {
 	unsigned long long start, length;

@@ -14,6 +14,7 @@
 
 #include "iommufd.h"
 #include "mock.h"
+#include "mock_keeper.h"
 
 struct mock_function {
 	struct miscdevice misc;
@@ -26,6 +27,7 @@ struct mock_file {
 	struct mutex lock;
 	struct iommufd_device *idev;
 	struct xarray pasids;
+	struct mock_keeper *keeper;
 };
 
 static int mock_open(struct inode *inode, struct file *filp)
@@ -56,6 +58,8 @@ static int mock_release(struct inode *inode, struct file *filp)
 {
 	struct mock_file *mfile = filp->private_data;
 
+	if (mfile->keeper)
+		mock_keeper_close(mfile->keeper);
 	if (mfile->idev) {
 		mock_detach_all(mfile);
 		iommufd_device_unbind(mfile->idev);
@@ -191,6 +195,33 @@ static int mock_let_go(struct mock_file *mfile, bool unbind)
 	return rc;
 }
 
+static int mock_keep_ioctl(struct mock_file *mfile, void __user *arg)
+{
+	struct mock_keeper *keeper;
+	struct mock_keep keep;
+
+	if (copy_from_user(&keep, arg, sizeof(keep)))
+		return -EFAULT;
+	if (!mfile->idev || mfile->keeper)
+		return -EINVAL;
+	keeper = mock_keeper_open(iommufd_device_to_ictx(mfile->idev), &keep);
+	if (IS_ERR(keeper))
+		return PTR_ERR(keeper);
+	mfile->keeper = keeper;
+	return copy_to_user(arg, &keep, sizeof(keep)) ? -EFAULT : 0;
+}
+
+static int mock_give_up_ioctl(struct mock_file *mfile)
+{
+	int asked;
+
+	if (!mfile->keeper)
+		return -EINVAL;
+	asked = mock_keeper_close(mfile->keeper);
+	mfile->keeper = NULL;
+	return asked;
+}
+
 static long mock_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
 	struct mock_file *mfile = filp->private_data;
@@ -206,6 +237,10 @@ static long mock_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 		return mock_let_go(mfile, false);
 	case MOCK_UNBIND:
 		return mock_let_go(mfile, true);
+	case MOCK_KEEP:
+		return mock_keep_ioctl(mfile, (void __user *)arg);
+	case MOCK_GIVE_UP:
+		return mock_give_up_ioctl(mfile);
 	default:
 		return -ENOTTY;
 	}

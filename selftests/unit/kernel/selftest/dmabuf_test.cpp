@@ -266,6 +266,24 @@ TEST_F(DmaBufTest, TellsDescriptorsApart)
 	EXPECT_EQ(-EINVAL, DmaBuf(*iommufd_, 512 * kPage + 1).fd());
 }
 
+/* IOMMUFD-NOIOMMU-2: the table does not matter for memory that is revoked. */
+TEST_F(DmaBufTest, HasNoAddressAfterARevoke)
+{
+	DmaBuf buffer(*iommufd_, 4 * kPage);
+	iommu_ioas_noiommu_get_pa get = {};
+
+	get.size = sizeof(get);
+	get.ioas_id = ioas_;
+	get.iova = kIova + kPage;
+	get.length = 1;
+	ASSERT_EQ(0, map(buffer, 4 * kPage));
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_IOAS_NOIOMMU_GET_PA, &get));
+	ASSERT_EQ(0, buffer.revoke(true));
+	EXPECT_EQ(-EINVAL, iommufd_->ioctl(IOMMU_IOAS_NOIOMMU_GET_PA, &get));
+	EXPECT_EQ(0u, get.out_phys);
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, 4 * kPage));
+}
+
 /* IOMMUFD-DMABUF-1: whatever allocation fails. */
 TEST_F(DmaBufTest, LeavesNothingAfterAFailure)
 {
