@@ -259,6 +259,19 @@ TEST_P(DirtyBitmap, TrackingBeginsClean)
 	EXPECT_EQ(track(true, plain), -EOPNOTSUPP);
 	EXPECT_EQ(track(false, plain), -EOPNOTSUPP);
 	EXPECT_EQ(track(true, ioas_), -ENOENT);
+
+	/* An unknown flag changes nothing. As in Linux nobody looks at the reserved word. */
+	iommu_hwpt_set_dirty_tracking cmd = {};
+
+	writeAt(0x7000);
+	cmd.size = sizeof(cmd);
+	cmd.flags = 2 | IOMMU_HWPT_DIRTY_TRACKING_ENABLE;
+	cmd.hwpt_id = tracking_;
+	EXPECT_EQ(call(iommufd_, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd), -EOPNOTSUPP);
+	EXPECT_EQ(bits(kIova, kLength, k4K), expected({0x7000}, k4K));
+	cmd.flags = 0;
+	cmd.__reserved = 1;
+	EXPECT_EQ(call(iommufd_, IOMMU_HWPT_SET_DIRTY_TRACKING, &cmd), 0);
 }
 
 /* Each table tells what was written through it. */

@@ -373,6 +373,7 @@ HardwareInfo hardwareInfo(device *dev)
 		return result;
 	std::memcpy(&data, info.data, sizeof(data));
 	result.type = info.type;
+	result.flags = data.flags;
 	result.cap = data.cap_reg;
 	result.ecap = data.ecap_reg;
 	result.maxPasidLog2 = info.max_pasid_log2;

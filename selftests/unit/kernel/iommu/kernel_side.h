@@ -113,7 +113,7 @@ uint32_t maxPasids(::device *dev);
 /** The type and register values that user space gets. */
 struct HardwareInfo {
 	int error = 0;
-	uint32_t type = 0;
+	uint32_t type = 0, flags = 0;
 	uint64_t cap = 0, ecap = 0;
 	unsigned maxPasidLog2 = 0;
 	uint64_t capabilities = 0;

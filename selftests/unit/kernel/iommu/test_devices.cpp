@@ -10,11 +10,11 @@ TestFunction::TestFunction(const TestFunctionOptions &options)
 	: PciFunction(0x1234, 0x7e57, 1, 0x120000)
 {
 	setBar(0, {4096, false, false});
-	/* Root complex integrated endpoint with function-level reset and TLP prefixes. */
+	/* Root complex integrated endpoint with TLP prefixes. */
 	const unsigned express = addCapability(pci::kCapExpress, 0x3c);
 
 	configSet(express + 2, 0x92, 2);
-	configSet(express + 4, 1u << 28 | 1u << 15, 4);
+	configSet(express + 4, (options.reset ? 1u << 28 : 0) | 1u << 15, 4);
 	configWritable(express + 8, 0xffff, 2);
 	configSet(express + 0x24, 1u << 21 | 1u << 22, 4);
 	if (options.vendorCapability) {

@@ -28,6 +28,8 @@ struct TestFunctionOptions {
 	bool priNamesPasid = true;
 	/** Bits of its PASID capability: execute 2, privileged 4. */
 	unsigned pasidFeatures = 0;
+	/** It has a function-level reset. */
+	bool reset = true;
 };
 
 /** A function without behaviour; the unit that it is connected to drives its ATS. */

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/iommufd.h>
@@ -62,6 +63,16 @@ public:
 	void close();
 
 	long ioctl(unsigned long request, void *argument) const;
+	/** The same with a copy of @command that the kernel can read, but not write. */
+	template <typename Command>
+	long withoutAnswer(unsigned long request, const Command &command) const
+	{
+		const Buffer page(kPage);
+
+		memcpy(page.data(), &command, sizeof(command));
+		EXPECT_EQ(0, mprotect(page.data(), kPage, PROT_READ));
+		return ioctl(request, page.data());
+	}
 	int destroy(uint32_t id) const;
 	/** Positive id or -errno. */
 	int64_t allocIoas() const;

@@ -52,6 +52,22 @@ TEST_F(CopyTest, ErrorsInOrder)
 	EXPECT_EQ(-EOPNOTSUPP, call());
 }
 
+/* IOMMUFD-MAP-4, for a copy: it stays even if the answer does not arrive. */
+TEST_F(CopyTest, UnwritableAnswerKeepsTheCopy)
+{
+	iommu_ioas_copy cmd = {};
+
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0x10000));
+	cmd.size = sizeof(cmd);
+	cmd.flags = kReadWrite | kFixed;
+	cmd.src_ioas_id = cmd.dst_ioas_id = ioas_;
+	cmd.src_iova = 0x10000;
+	cmd.length = kPage;
+	cmd.dst_iova = 0x30000;
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_IOAS_COPY, cmd));
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x30000, kPage));
+}
+
 /* IOMMUFD-COPY-2 */
 TEST_F(CopyTest, SourceMustBeMappedWithoutHoles)
 {

@@ -121,6 +121,34 @@ TEST_F(FaultQueueTest, RecordsAndAnswers)
 	EXPECT_EQ(kInvalid, code);
 }
 
+/* IOMMUFD-FAULT-2: each permission by itself, and a request without PASID. */
+TEST_F(FaultQueueTest, RecordsTellWhatWasAskedFor)
+{
+	const uint32_t kinds[] = {IOMMU_PGFAULT_PERM_READ, IOMMU_PGFAULT_PERM_WRITE,
+				  IOMMU_PGFAULT_PERM_EXEC, IOMMU_PGFAULT_PERM_PRIV};
+	unsigned short group = 0;
+
+	ASSERT_EQ(0, device_->attachTo(nested_));
+	for (const bool pasid : {true, false})
+		for (const uint32_t kind : kinds) {
+			const mock_request asked = {
+				0,	 pasid,	 pasid ? 5u : 0u,
+				++group, 0x7000, static_cast<unsigned char>(kind),
+				1,	 0};
+
+			ASSERT_EQ(MOCK_TAKEN, mock_ask(&asked));
+			const iommu_hwpt_pgfault record = readOne();
+			EXPECT_EQ(kind, record.perm);
+			EXPECT_EQ(IOMMU_PGFAULT_FLAGS_LAST_PAGE |
+					  (pasid ? uint32_t{IOMMU_PGFAULT_FLAGS_PASID_VALID} : 0),
+				  record.flags)
+				<< "and no other flag";
+			EXPECT_EQ(asked.pasid, record.pasid);
+			EXPECT_EQ(0, queue_->answer(record.cookie));
+		}
+	EXPECT_EQ(8u, mock_nr_responses());
+}
+
 /* IOMMUFD-FAULT-2 */
 TEST_F(FaultQueueTest, CookiesAreTheLowestFreeOnes)
 {

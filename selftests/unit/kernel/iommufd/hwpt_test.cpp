@@ -54,6 +54,20 @@ TEST_F(IoasTest, HwptErrorsInOrder)
 	EXPECT_EQ(0u, mock_counters.domains);
 }
 
+/* As in Linux the kernel does not look at the second reserved word, nor at an id without its flag. */
+TEST_F(IoasTest, HwptWordsThatNobodyLooksAt)
+{
+	iommu_hwpt_alloc cmd = {};
+
+	cmd.size = sizeof(cmd);
+	cmd.dev_id = device_->id();
+	cmd.pt_id = ioas_;
+	cmd.fault_id = 77;
+	cmd.__reserved2 = 1;
+	EXPECT_EQ(0, iommufd_->ioctl(IOMMU_HWPT_ALLOC, &cmd));
+	EXPECT_EQ(0, iommufd_->destroy(cmd.out_hwpt_id));
+}
+
 /* IOMMUFD-HWPT-3 */
 TEST_F(IoasTest, HwptFollowsTheIoas)
 {
@@ -189,8 +203,9 @@ TEST_F(HwInfoTest, Errors)
 	EXPECT_EQ(-EOPNOTSUPP, call(0, 0, 2));
 	EXPECT_EQ(0, call(0, 0, IOMMU_HW_INFO_FLAG_INPUT_TYPE, IOMMU_HW_INFO_TYPE_DEFAULT));
 	EXPECT_EQ(0, call(0, 0, IOMMU_HW_INFO_FLAG_INPUT_TYPE, IOMMU_HW_INFO_TYPE_INTEL_VTD));
-	EXPECT_EQ(-EOPNOTSUPP,
-		  call(0, 0, IOMMU_HW_INFO_FLAG_INPUT_TYPE, IOMMU_HW_INFO_TYPE_ARM_SMMUV3));
+	for (const uint32_t type : {IOMMU_HW_INFO_TYPE_ARM_SMMUV3,
+				    IOMMU_HW_INFO_TYPE_TEGRA241_CMDQV, IOMMU_HW_INFO_TYPE_AMD})
+		EXPECT_EQ(-EOPNOTSUPP, call(0, 0, IOMMU_HW_INFO_FLAG_INPUT_TYPE, type)) << type;
 	/* Without the flag the kernel ignores the type. */
 	EXPECT_EQ(0, call(0, 0, 0, IOMMU_HW_INFO_TYPE_ARM_SMMUV3));
 	for (unsigned byte = 0; byte < 3; byte++) {
@@ -203,6 +218,8 @@ TEST_F(HwInfoTest, Errors)
 	info.size = sizeof(info);
 	info.dev_id = ioas_;
 	EXPECT_EQ(-ENOENT, iommufd_->ioctl(IOMMU_GET_HW_INFO, &info));
+	info.dev_id = device_->id();
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_GET_HW_INFO, info));
 }
 
 /* IOMMUFD-INFO-1 */
@@ -212,7 +229,8 @@ TEST_F(HwInfoTest, DriverThatSaysNothing)
 	memset(buffer, 0x55, sizeof(buffer));
 	mock_config.hw_info_len = 0;
 	EXPECT_EQ(0, call(sizeof(buffer), reinterpret_cast<uint64_t>(buffer)));
-	EXPECT_EQ(0u, info_.data_len + info_.out_data_type + info_.out_max_pasid_log2);
+	EXPECT_EQ(0u, info_.data_len + info_.out_max_pasid_log2);
+	EXPECT_EQ(static_cast<uint32_t>(IOMMU_HW_INFO_TYPE_NONE), info_.out_data_type);
 	for (const uint8_t byte : buffer)
 		EXPECT_EQ(0, byte);
 }

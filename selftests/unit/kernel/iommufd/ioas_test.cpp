@@ -130,6 +130,22 @@ TEST_F(IoasTest, OptionsThatAreNotThere)
 	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_OPTION, &cmd));
 }
 
+/* As in Linux the option is set, whether the answer arrives or not. */
+TEST_F(IoasTest, OptionAnswerThatCannotBeWritten)
+{
+	iommu_option cmd = {};
+	uint64_t value = 7;
+
+	cmd.size = sizeof(cmd);
+	cmd.option_id = IOMMU_OPTION_HUGE_PAGES;
+	cmd.object_id = ioas_;
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_OPTION, cmd));
+	EXPECT_EQ(0, iommufd_->option(IOMMU_OPTION_HUGE_PAGES, IOMMU_OPTION_OP_GET, ioas_, value));
+	EXPECT_EQ(0u, value);
+	cmd.op = IOMMU_OPTION_OP_GET;
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_OPTION, cmd));
+}
+
 /* IOMMUFD-OPT-2 */
 TEST_F(IoasTest, HugePagesOption)
 {
@@ -190,6 +206,10 @@ TEST_F(IoasTest, VfioIoasIsAWeakReference)
 	EXPECT_EQ(-ENODEV, vfio(IOMMU_VFIO_IOAS_GET, id));
 	id = ioas_;
 	EXPECT_EQ(0, vfio(IOMMU_VFIO_IOAS_SET, id));
+	iommu_vfio_ioas cmd = {sizeof(cmd), 0, IOMMU_VFIO_IOAS_GET, 1};
+	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_VFIO_IOAS, &cmd)) << "reserved";
+	cmd.__reserved = 0;
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_VFIO_IOAS, cmd));
 	EXPECT_EQ(0, iommufd_->destroy(ioas_));
 	EXPECT_EQ(-ENODEV, vfio(IOMMU_VFIO_IOAS_GET, id));
 }

@@ -116,6 +116,8 @@ TEST_F(IoasTest, RangesFollowApertureAndReservedRegions)
 	cmd.__reserved = 1;
 	EXPECT_EQ(-EOPNOTSUPP, iommufd_->ioctl(IOMMU_IOAS_IOVA_RANGES, &cmd));
 	cmd.__reserved = 0;
+	cmd.allowed_iovas = reinterpret_cast<uint64_t>(one);
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_IOAS_IOVA_RANGES, cmd));
 	cmd.ioas_id = 77;
 	EXPECT_EQ(-ENOENT, iommufd_->ioctl(IOMMU_IOAS_IOVA_RANGES, &cmd));
 

@@ -81,6 +81,24 @@ TEST_F(MapFileTest, ReadOnlyAtAnIovaOfTheKernelsChoice)
 	close(readable);
 }
 
+/* IOMMUFD-MAP-4, for a file: the mapping stays even if the answer does not arrive. */
+TEST_F(MapFileTest, UnwritableAnswerKeepsTheMapping)
+{
+	Iommufd iommufd;
+	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
+	iommu_ioas_map_file map = {};
+
+	map.size = sizeof(map);
+	map.flags = kReadWrite | kFixed;
+	map.ioas_id = ioas;
+	map.fd = Caller::self()->importFile(file_.fd());
+	map.length = kPage;
+	map.iova = 0x10000;
+	EXPECT_EQ(-EFAULT, iommufd.withoutAnswer(IOMMU_IOAS_MAP_FILE, map));
+	EXPECT_EQ(0, Caller::self()->close(map.fd));
+	EXPECT_EQ(0, iommufd.unmap(ioas, 0x10000, kPage));
+}
+
 /* The kernel's own mappings of the file end with the last pin. */
 TEST_F(MapFileTest, NoMappingStays)
 {

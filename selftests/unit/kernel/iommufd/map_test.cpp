@@ -119,6 +119,20 @@ TEST_F(MapErrors, UnwritableAnswerKeepsTheMapping)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 0x7000, kPage));
 }
 
+/* IOMMUFD-UNMAP-3: the mapping has gone, whether the answer arrives or not. */
+TEST_F(MapErrors, UnwritableAnswerOfAnUnmap)
+{
+	iommu_ioas_unmap unmap = {};
+
+	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, memory_.address(), kPage, 0x7000));
+	unmap.size = sizeof(unmap);
+	unmap.ioas_id = ioas_;
+	unmap.iova = 0x7000;
+	unmap.length = kPage;
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_IOAS_UNMAP, unmap));
+	EXPECT_EQ(-ENOENT, iommufd_->unmap(ioas_, 0x7000, kPage));
+}
+
 /* IOMMUFD-MAP-5 */
 TEST_F(MapErrors, MemoryIsLookedAtOnlyWhenAPageTableNeedsIt)
 {

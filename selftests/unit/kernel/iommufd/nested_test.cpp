@@ -55,7 +55,8 @@ TEST_F(NestedTest, AllocationErrorsInOrder)
 	}
 	cmd.data_uptr = reinterpret_cast<uint64_t>(&s1);
 	cmd.data_len = sizeof(s1);
-	for (const uint32_t type : {2u, 3u, 4u, 0xdeadu}) {
+	for (const uint32_t type : {uint32_t{IOMMU_HWPT_DATA_ARM_SMMUV3},
+				    uint32_t{IOMMU_HWPT_DATA_AMD_GUEST}, 4u, 0xdeadu}) {
 		cmd.data_type = type;
 		EXPECT_EQ(-EOPNOTSUPP, call());
 	}

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Errors of all commands for virtual IOMMUs, in their order, and that nothing stays after them. */
 #include <cerrno>
-#include <cstring>
 #include <vector>
 
 #include "viommu.h"
@@ -22,16 +21,6 @@ protected:
 
 		EXPECT_EQ(0, iommufd_->destroy(id));
 		return id;
-	}
-	/** Call with @cmd in memory that the kernel cannot write. */
-	template <typename Command>
-	long withoutAnswer(unsigned long request, const Command &cmd) const
-	{
-		Buffer page(kPage);
-
-		std::memcpy(page.data(), &cmd, sizeof(cmd));
-		EXPECT_EQ(0, mprotect(page.data(), kPage, PROT_READ));
-		return iommufd_->ioctl(request, page.data());
 	}
 	template <typename Command>
 	long call(unsigned long request, Command cmd) const
@@ -85,7 +74,7 @@ TEST_F(ViommuErrors, OfViommuAlloc)
 	cmd.data_uptr = reinterpret_cast<uintptr_t>(longer.data());
 	EXPECT_EQ(-EINVAL, ask()) << "too long";
 	cmd.data_len = 0;
-	EXPECT_EQ(-EFAULT, withoutAnswer(IOMMU_VIOMMU_ALLOC, cmd));
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_VIOMMU_ALLOC, cmd));
 	EXPECT_EQ(before, nextId()) << "no object stays";
 	/* As in Linux the kernel does not look at the reserved word. */
 	cmd.__reserved = 1;
@@ -139,6 +128,18 @@ TEST_F(ViommuErrors, OfVdeviceAlloc)
 	EXPECT_EQ(before, nextId());
 }
 
+/* IOMMUFD-VIOMMU-2: the table of the virtual machine stays attached. */
+TEST_F(ViommuErrors, NotOfTheEndOfAVirtualDevice)
+{
+	uint32_t id = 0;
+
+	ASSERT_EQ(0, vdevice(*device_, 7, id));
+	ASSERT_EQ(0, replace(table(viommu_, 0, true)));
+	EXPECT_EQ(0, iommufd_->destroy(id));
+	EXPECT_EQ(-ENOENT, iommufd_->destroy(id));
+	EXPECT_EQ(0, replace(ioas_));
+}
+
 /* IOMMUFD-OBJ-4: the program does not know the id, so there is no virtual device. */
 TEST_F(ViommuErrors, OfTheAnswerOfVdeviceAlloc)
 {
@@ -150,7 +151,7 @@ TEST_F(ViommuErrors, OfTheAnswerOfVdeviceAlloc)
 	cmd.viommu_id = viommu_;
 	cmd.dev_id = device_->device;
 	cmd.virt_id = 7;
-	EXPECT_EQ(-EFAULT, withoutAnswer(IOMMU_VDEVICE_ALLOC, cmd));
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_VDEVICE_ALLOC, cmd));
 	ASSERT_EQ(0, vdevice(*device_, 7, id)) << "neither the device nor the id is taken";
 	EXPECT_EQ(before, id);
 	EXPECT_EQ(0, iommufd_->destroy(id));
@@ -240,7 +241,7 @@ TEST_F(ViommuErrors, OfVeventqAlloc)
 		EXPECT_EQ(-ENOENT, ask()) << wrong;
 	}
 	cmd.viommu_id = viommu_;
-	EXPECT_EQ(-EFAULT, withoutAnswer(IOMMU_VEVENTQ_ALLOC, cmd));
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_VEVENTQ_ALLOC, cmd));
 	EXPECT_EQ(before, nextId()) << "neither object nor queue";
 	ASSERT_EQ(0, iommufd_->ioctl(IOMMU_VEVENTQ_ALLOC, &cmd));
 	EXPECT_EQ(before, cmd.out_veventq_id);
@@ -347,7 +348,7 @@ TEST_F(ViommuErrors, OfHwQueueAlloc)
 	cmd.length = kPage;
 	EXPECT_EQ(-EADDRINUSE, ask());
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, 2 * kIova + 2048, 2048));
-	EXPECT_EQ(-EFAULT, withoutAnswer(IOMMU_HW_QUEUE_ALLOC, cmd));
+	EXPECT_EQ(-EFAULT, iommufd_->withoutAnswer(IOMMU_HW_QUEUE_ALLOC, cmd));
 	EXPECT_EQ(before, nextId());
 	EXPECT_EQ(0, iommufd_->mapFixed(ioas_, away.address() + 2048, 2048, 2 * kIova + 2048))
 		<< "no queue wants whole pages";

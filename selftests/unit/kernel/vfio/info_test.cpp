@@ -99,6 +99,16 @@ TEST_F(VfioInfo, Regions)
 	EXPECT_EQ(region(7).flags, rw);
 }
 
+/* IOMMUFD-VFIO-4: the upper half of a BAR of 64 bits is no region of its own. */
+TEST_F(VfioInfo, HalvesOfBars)
+{
+	for (unsigned index : {VFIO_PCI_BAR3_REGION_INDEX, VFIO_PCI_BAR5_REGION_INDEX}) {
+		EXPECT_EQ(region(index).size, 0u) << index;
+		EXPECT_EQ(region(index).flags, 0u) << index;
+		EXPECT_EQ(region(index).offset, uint64_t{index} << 40);
+	}
+}
+
 TEST_F(VfioInfo, Interrupts)
 {
 	const struct {
