@@ -137,6 +137,16 @@ TEST_F(VfioCompatTest, Map)
 	EXPECT_EQ(2u, Caller::self()->pinnedPages());
 }
 
+/* IOMMUFD-COMPAT-3: nothing that a device can use. */
+TEST_F(VfioCompatTest, MapsWhatIsNeitherReadNorWritten)
+{
+	uint64_t done = 0;
+
+	EXPECT_EQ(0, mapDma(memory_.address(), kPage, 0x10000, 0));
+	EXPECT_EQ(0, unmapDma(0x10000, kPage, &done));
+	EXPECT_EQ(kPage, done);
+}
+
 /* IOMMUFD-COMPAT-4 */
 TEST_F(VfioCompatTest, Unmap)
 {

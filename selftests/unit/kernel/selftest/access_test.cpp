@@ -107,6 +107,24 @@ TEST_F(AccessTest, UnmapTakesThePins)
 	EXPECT_EQ(0, access.unpin(far)) << "of other memory";
 }
 
+/* IOMMUFD-COMPAT-4: a mapping with pins of a driver is removed as a whole, or not. */
+TEST_F(AccessTest, PinsPreventACut)
+{
+	Buffer memory(4 * kPage);
+	uint32_t item = 0;
+
+	useType1();
+	ASSERT_EQ(0, mapBuffer(memory));
+	Access access(*iommufd_, ioas_);
+	ASSERT_EQ(0, access.pin(kIova + 3 * kPage, kPage, item));
+	EXPECT_EQ(-EINVAL, unmapPart(kIova, kPage));
+	EXPECT_EQ(0, access.unpin(item)) << "it was not asked to give that up";
+	EXPECT_EQ(0, unmapPart(kIova, kPage));
+	ASSERT_EQ(0, access.pin(kIova + 3 * kPage, kPage, item));
+	EXPECT_EQ(0, unmapPart(kIova, 4 * kPage)) << "all of it";
+	EXPECT_EQ(-ENOENT, access.unpin(item));
+}
+
 /* IOMMUFD-ACCESS-3 */
 TEST_F(AccessTest, WhoPinsWantsWholePages)
 {

@@ -266,6 +266,21 @@ TEST_F(DmaBufTest, TellsDescriptorsApart)
 	EXPECT_EQ(-EINVAL, DmaBuf(*iommufd_, 512 * kPage + 1).fd());
 }
 
+/* IOMMUFD-DMABUF-1 */
+TEST_F(DmaBufTest, CannotBeCut)
+{
+	DmaBuf buffer(*iommufd_, 4 * kPage);
+	MockDevice device(*iommufd_, ioas_);
+	const uint32_t hwpt = table(device.device);
+
+	useType1();
+	ASSERT_EQ(0, map(buffer, 4 * kPage));
+	EXPECT_EQ(-EOPNOTSUPP, unmapPart(kIova, kPage));
+	EXPECT_EQ(-EOPNOTSUPP, unmapPart(kIova + kPage, 3 * kPage));
+	EXPECT_TRUE(mapped(hwpt, kIova) && mapped(hwpt, kIova + 3 * kPage));
+	EXPECT_EQ(0, unmapPart(kIova, 4 * kPage));
+}
+
 /* IOMMUFD-NOIOMMU-2: the table does not matter for memory that is revoked. */
 TEST_F(DmaBufTest, HasNoAddressAfterARevoke)
 {

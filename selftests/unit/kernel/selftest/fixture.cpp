@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fixture.h"
 
+#include <linux/vfio.h>
+
 namespace kernel_selftest
 {
 
@@ -141,5 +143,23 @@ std::shared_ptr<Caller> ModuleTest::limited(unsigned uid, uint64_t pages)
 }
 
 AccessTest::AccessTest() : ioas_(static_cast<uint32_t>(iommufd_->allocIoas())) {}
+
+void AccessTest::useType1() const
+{
+	iommu_vfio_ioas cmd = {sizeof(cmd), ioas_, IOMMU_VFIO_IOAS_SET, 0};
+
+	EXPECT_EQ(0, iommufd_->ioctl(IOMMU_VFIO_IOAS, &cmd));
+	EXPECT_EQ(0, iommufd_->ioctl(VFIO_SET_IOMMU, reinterpret_cast<void *>(VFIO_TYPE1_IOMMU)));
+}
+
+int AccessTest::unmapPart(uint64_t iova, uint64_t length) const
+{
+	vfio_iommu_type1_dma_unmap unmap = {};
+
+	unmap.argsz = sizeof(unmap);
+	unmap.iova = iova;
+	unmap.size = length;
+	return static_cast<int>(iommufd_->ioctl(VFIO_IOMMU_UNMAP_DMA, &unmap));
+}
 
 } // namespace kernel_selftest

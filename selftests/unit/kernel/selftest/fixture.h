@@ -85,6 +85,10 @@ protected:
 	{
 		return iommufd_->mapFixed(ioas_, buffer.address(), buffer.size(), iova, flags);
 	}
+	/** Choose the IOAS for requests of containers of type 1, which unmap parts of mappings. */
+	void useType1() const;
+	/** VFIO_IOMMU_UNMAP_DMA. */
+	int unmapPart(uint64_t iova, uint64_t length) const;
 	static uint64_t pinned() { return Caller::self()->pinnedPages(); }
 
 	std::unique_ptr<Iommufd> iommufd_ = std::make_unique<Iommufd>();
