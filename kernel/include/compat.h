@@ -100,4 +100,11 @@
 #define wd_assign_str(_dst, _src) __assign_str(_dst)
 #endif
 
+/* The file of what fdget() returns. Users include <linux/file.h>. */
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#define wd_fd_file(_fd) ((_fd).file)
+#else
+#define wd_fd_file(_fd) fd_file(_fd)
+#endif
+
 #endif /* _WD_COMPAT_H */

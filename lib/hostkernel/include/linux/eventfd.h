@@ -7,8 +7,10 @@
 #define _LINUX_EVENTFD_H
 
 #include <linux/types.h>
+#include <linux/wait.h>
 
 struct eventfd_ctx;
+struct file;
 
 WD_BEGIN_DECLS
 /*
@@ -17,6 +19,8 @@ WD_BEGIN_DECLS
  * ptrace rules.
  */
 struct eventfd_ctx *eventfd_ctx_fdget(int fd);
+/* The same for a file of fdget(). ERR_PTR(-EINVAL): it is no eventfd. */
+struct eventfd_ctx *eventfd_ctx_fileget(struct file *filp);
 void eventfd_ctx_put(struct eventfd_ctx *ctx);
 /*
  * Never sleeps, and leaves a full counter as it is. As in Linux since 6.8 there is no result. @n is
@@ -24,6 +28,15 @@ void eventfd_ctx_put(struct eventfd_ctx *ctx);
  * call waits if a program in blocking mode fills its counter at the same moment.
  */
 void eventfd_signal(struct eventfd_ctx *ctx, u64 n);
+/*
+ * Take the counter's value; 0 if nobody has signalled it. A function of its wait queue calls this,
+ * which runs when the program has signalled. Several signals may come as one call. A close by the
+ * program wakes nobody, since the kernel has a duplicate of the descriptor.
+ */
+void eventfd_ctx_do_read(struct eventfd_ctx *ctx, u64 *count);
+/* Return: 0; -EAGAIN if the counter was 0. */
+int eventfd_ctx_remove_wait_queue(struct eventfd_ctx *ctx, struct wait_queue_entry *wait,
+				  u64 *count);
 WD_END_DECLS
 
 #endif /* _LINUX_EVENTFD_H */

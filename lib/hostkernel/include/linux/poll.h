@@ -23,6 +23,23 @@ typedef struct poll_table_struct {
 	__poll_t _key;
 } poll_table;
 
+static inline void init_poll_funcptr(poll_table *pt, poll_queue_proc qproc)
+{
+	pt->_qproc = qproc;
+	pt->_key = ~(__poll_t)0;
+}
+
+static inline __poll_t key_to_poll(void *key)
+{
+	return (__poll_t)(uintptr_t)key;
+}
+
+/* @filp has a poll operation. */
+static inline __poll_t vfs_poll(struct file *filp, poll_table *pt)
+{
+	return filp->f_op->poll(filp, pt);
+}
+
 static inline void poll_wait(struct file *filp, wait_queue_head_t *wq, poll_table *pt)
 {
 	if (pt && pt->_qproc && wq)

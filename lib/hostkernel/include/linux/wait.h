@@ -21,6 +21,8 @@ struct wait_queue_entry {
 	struct list_head entry;
 };
 
+typedef struct wait_queue_entry wait_queue_entry_t;
+
 struct wait_queue_head {
 	spinlock_t lock;
 	struct list_head head;
@@ -46,6 +48,14 @@ int default_wake_function(struct wait_queue_entry *entry, unsigned int mode, int
 /* @nr_exclusive: number of exclusive waiters to wake; 0 wakes all. */
 int __wake_up(struct wait_queue_head *wq, unsigned int mode, int nr_exclusive, void *key);
 WD_END_DECLS
+
+/* An entry whose function gets each wake-up. */
+static inline void init_waitqueue_func_entry(struct wait_queue_entry *entry, wait_queue_func_t func)
+{
+	entry->flags = 0;
+	entry->private_data = NULL;
+	entry->func = func;
+}
 
 #define wake_up(wq) __wake_up(wq, TASK_NORMAL, 1, NULL)
 #define wake_up_all(wq) __wake_up(wq, TASK_NORMAL, 0, NULL)

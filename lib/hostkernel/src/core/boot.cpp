@@ -87,6 +87,7 @@ void stopCore(bool bus)
 		cryptoStop();
 		hostkernel_bus_exit();
 	}
+	eventfdStop();
 	vfsStop();
 	deviceModelStop();
 	workqueueStop();

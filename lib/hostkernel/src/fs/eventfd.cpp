@@ -1,32 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Event counters. The kernel keeps a duplicate of the program's descriptor, so that the program may
- * close its own.
+ * close its own. eventfd_watch.cpp has the other direction, from the program to the kernel.
  */
-#include <linux/eventfd.h>
+#include "eventfd.h"
 
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
 #include <cstring>
+#include <fcntl.h>
+#include <map>
+#include <mutex>
 #include <poll.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <linux/err.h>
+#include <linux/file.h>
+#include <linux/poll.h>
 #include <linux/slab.h>
 
+#include "chrdev.h"
 #include "host_file.h"
+#include "vfs.h"
 
 /* The header of the host needs this type of the host's <linux/fs.h>, which the kernel's hides. */
 using __kernel_rwf_t = int;
 #include <linux/aio_abi.h>
 
 using namespace wd::hostkernel;
-
-struct eventfd_ctx {
-	int fd;
-};
 
 namespace
 {
@@ -112,31 +116,170 @@ void writeIfRoom(int fd)
 
 } // namespace
 
+namespace
+{
+
+/* One object for each counter that the kernel has, so that all its users share one wait queue. */
+std::mutex countersMutex;
+std::map<long, eventfd_ctx *> counters; /* by the host's number */
+
+/* Number of the counter in the host, for as long as somebody has it; -1 if the host tells none. */
+long numberOf(int fd)
+{
+	char line[128];
+	long number = -1;
+
+	std::snprintf(line, sizeof(line), "/proc/self/fdinfo/%d", fd);
+	FILE *info = std::fopen(line, "re");
+
+	while (info && number < 0 && std::fgets(line, sizeof(line), info))
+		std::sscanf(line, "eventfd-id: %ld", &number);
+	if (info)
+		std::fclose(info);
+	return number;
+}
+
+eventfd_ctx *counterOf(int fd)
+{
+	const long number = numberOf(fd);
+	std::lock_guard lock(countersMutex);
+	const auto known = counters.find(number);
+
+	if (number >= 0 && known != counters.end()) {
+		close(fd);
+		known->second->users++;
+		return known->second;
+	}
+	auto *ctx = static_cast<eventfd_ctx *>(kzalloc(sizeof(eventfd_ctx), GFP_KERNEL));
+
+	if (!ctx) {
+		close(fd);
+		return static_cast<eventfd_ctx *>(ERR_PTR(-ENOMEM));
+	}
+	ctx->fd = fd;
+	ctx->users = 1;
+	ctx->number = number;
+	ctx->watch = -1;
+	init_waitqueue_head(&ctx->wqh);
+	if (number >= 0)
+		counters[number] = ctx;
+	AsynchronousIo::instance(); /* before the first signal, which must not allocate */
+	return ctx;
+}
+
+/* --- files of counters --- */
+
+__poll_t pollCounter(file *filp, poll_table *pt)
+{
+	auto *ctx = static_cast<eventfd_ctx *>(filp->private_data);
+	pollfd host = {ctx->fd, POLLIN, 0};
+
+	poll_wait(filp, &ctx->wqh, pt);
+	if (pt && pt->_qproc)
+		eventfdWatch(ctx);
+	return poll(&host, 1, 0) == 1 ? static_cast<__poll_t>(host.revents) : 0;
+}
+
+int releaseCounter(inode *, file *filp)
+{
+	eventfd_ctx_put(static_cast<eventfd_ctx *>(filp->private_data));
+	return 0;
+}
+
+const file_operations counterOperations = [] {
+	file_operations operations = {};
+	operations.poll = pollCounter;
+	operations.release = releaseCounter;
+	return operations;
+}();
+
+file *openCounter(int fd)
+{
+	eventfd_ctx *ctx = counterOf(fd);
+	inode *node = IS_ERR(ctx) ? nullptr : inodeCreate(0, 0600);
+	file *filp = node ? fileCreate(node, &counterOperations, O_RDWR) : nullptr;
+
+	if (filp) {
+		filp->private_data = ctx;
+		return filp;
+	}
+	if (node)
+		inodePut(node);
+	if (!IS_ERR(ctx))
+		eventfd_ctx_put(ctx);
+	return nullptr;
+}
+
+} // namespace
+
+fd fdget(unsigned int number)
+{
+	const int copy = takeDescriptor(static_cast<int>(number));
+
+	if (copy < 0)
+		return {nullptr, 0};
+	if (isEventfd(copy))
+		return {openCounter(copy), 0};
+	close(copy);
+	file *filp = hostFileOpen(static_cast<int>(number));
+
+	return {IS_ERR(filp) ? nullptr : filp, 0};
+}
+
 eventfd_ctx *eventfd_ctx_fdget(int fd)
 {
 	const int copy = takeDescriptor(fd);
 
 	if (copy < 0)
 		return static_cast<eventfd_ctx *>(ERR_PTR(copy));
-	if (!isEventfd(copy)) {
-		close(copy);
-		return static_cast<eventfd_ctx *>(ERR_PTR(-EINVAL));
-	}
-	auto *ctx = static_cast<eventfd_ctx *>(kzalloc(sizeof(eventfd_ctx), GFP_KERNEL));
+	if (isEventfd(copy))
+		return counterOf(copy);
+	close(copy);
+	return static_cast<eventfd_ctx *>(ERR_PTR(-EINVAL));
+}
 
-	if (!ctx) {
-		close(copy);
-		return static_cast<eventfd_ctx *>(ERR_PTR(-ENOMEM));
-	}
-	ctx->fd = copy;
-	AsynchronousIo::instance(); /* before the first signal, which must not allocate */
+eventfd_ctx *eventfd_ctx_fileget(file *filp)
+{
+	if (filp->f_op != &counterOperations)
+		return static_cast<eventfd_ctx *>(ERR_PTR(-EINVAL));
+	auto *ctx = static_cast<eventfd_ctx *>(filp->private_data);
+	std::lock_guard lock(countersMutex);
+
+	ctx->users++;
 	return ctx;
 }
 
 void eventfd_ctx_put(eventfd_ctx *ctx)
 {
+	{
+		std::lock_guard lock(countersMutex);
+
+		if (--ctx->users)
+			return;
+		if (ctx->number >= 0)
+			counters.erase(ctx->number);
+	}
+	eventfdUnwatch(ctx);
 	close(ctx->fd);
 	kfree(ctx);
+}
+
+void eventfd_ctx_do_read(eventfd_ctx *ctx, u64 *count)
+{
+	iovec value = {count, sizeof(*count)};
+
+	/* Another reader may be faster, so this must not wait. */
+	if (preadv2(ctx->fd, &value, 1, -1, RWF_NOWAIT) != sizeof(*count))
+		*count = 0;
+}
+
+int eventfd_ctx_remove_wait_queue(eventfd_ctx *ctx, wait_queue_entry *wait, u64 *count)
+{
+	spin_lock(&ctx->wqh.lock);
+	eventfd_ctx_do_read(ctx, count);
+	list_del_init(&wait->entry);
+	spin_unlock(&ctx->wqh.lock);
+	return *count ? 0 : -EAGAIN;
 }
 
 void eventfd_signal(eventfd_ctx *ctx, u64 n)

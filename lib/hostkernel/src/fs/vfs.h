@@ -74,6 +74,9 @@ int unmapPart(vm_area_struct *vma, unsigned long start, unsigned long end,
 
 int pollFiles(files_struct &files, pollfd *fds, unsigned count, int timeoutMs);
 
+/** End the thread that watches event counters of programs. */
+void eventfdStop();
+
 int vfsStart();
 void vfsStop();
 

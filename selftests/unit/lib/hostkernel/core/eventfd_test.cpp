@@ -8,6 +8,8 @@
 
 #include <linux/err.h>
 #include <linux/eventfd.h>
+#include <linux/file.h>
+#include <linux/poll.h>
 
 #include "booted.h"
 #include "test_device.h"
@@ -112,6 +114,111 @@ TEST_F(EventfdTest, AFullCounterHoldsNobodyUp)
 	EXPECT_EQ(signal(*caller_, fd), 0);
 	EXPECT_EQ(take(fd), 1u);
 	close(fd);
+}
+
+/* A user of a counter in the kernel: it counts signals in the way of a wait queue. */
+struct Listener {
+	wait_queue_entry_t wait;
+	poll_table table;
+	eventfd_ctx *ctx;
+	std::atomic<uint64_t> value{0};
+
+	static int woken(wait_queue_entry_t *entry, unsigned, int, void *key)
+	{
+		auto *self = container_of(entry, Listener, wait);
+		u64 count = 0;
+
+		if (key_to_poll(key) & EPOLLIN)
+			eventfd_ctx_do_read(self->ctx, &count);
+		self->value += count;
+		return 0;
+	}
+	static void enqueue(file *, wait_queue_head_t *queue, poll_table *pt)
+	{
+		add_wait_queue(queue, &container_of(pt, Listener, table)->wait);
+	}
+	/** @return the events at this moment, or an error of the kernel. */
+	long listen(int fd)
+	{
+		struct fd held = fdget(static_cast<unsigned>(fd));
+
+		if (!held.file)
+			return -EBADF;
+		ctx = eventfd_ctx_fileget(held.file);
+		if (IS_ERR(ctx)) {
+			fdput(held);
+			return PTR_ERR(ctx);
+		}
+		init_waitqueue_func_entry(&wait, woken);
+		init_poll_funcptr(&table, enqueue);
+		const long events = vfs_poll(held.file, &table);
+
+		fdput(held);
+		return events;
+	}
+	void waitFor(uint64_t wanted)
+	{
+		while (value < wanted)
+			sched_yield();
+	}
+};
+
+/* Two users of one counter: the wake-ups of its queue reach both, and end for one that leaves. */
+TEST_F(EventfdTest, ProgramsWakeTheKernel)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC), copy = dup(fd);
+	Listener one, other;
+	u64 count = 1;
+
+	EXPECT_EQ(one.listen(fd), 0);
+	EXPECT_EQ(other.listen(copy), 0);
+	EXPECT_EQ(one.ctx, other.ctx) << "they share the counter, so they share its queue";
+	for (uint64_t i = 1; i <= 20; i++) {
+		ASSERT_EQ(eventfd_write(copy, 3), 0);
+		while (one.value + other.value < 3 * i)
+			sched_yield();
+	}
+	EXPECT_EQ(one.value + other.value, 60u) << "each signal counts once";
+	EXPECT_EQ(eventfd_ctx_remove_wait_queue(other.ctx, &other.wait, &count), -EAGAIN);
+	EXPECT_EQ(count, 0u);
+	eventfd_ctx_put(other.ctx);
+	const uint64_t before = one.value;
+
+	ASSERT_EQ(eventfd_write(fd, 5), 0);
+	one.waitFor(before + 5);
+	eventfd_ctx_remove_wait_queue(one.ctx, &one.wait, &count);
+	eventfd_ctx_put(one.ctx);
+	ASSERT_EQ(eventfd_write(fd, 7), 0);
+	EXPECT_EQ(take(fd), 7u) << "nobody in the kernel reads it any more";
+	close(fd);
+	close(copy);
+}
+
+/* A signal that was there before is reported by the poll, and wakes nobody. */
+TEST_F(EventfdTest, AnOldSignalWakesNobody)
+{
+	const int fd = eventfd(4, EFD_CLOEXEC);
+	Listener listener;
+	u64 count = 0;
+
+	EXPECT_EQ(listener.listen(fd), EPOLLIN);
+	ASSERT_EQ(eventfd_write(fd, 2), 0);
+	listener.waitFor(6);
+	EXPECT_EQ(listener.value, 6u);
+	eventfd_ctx_remove_wait_queue(listener.ctx, &listener.wait, &count);
+	eventfd_ctx_put(listener.ctx);
+	close(fd);
+}
+
+TEST_F(EventfdTest, OnlyCountersWakeTheKernel)
+{
+	const int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	Listener listener;
+
+	EXPECT_EQ(listener.listen(fd), -EINVAL);
+	close(fd);
+	EXPECT_EQ(listener.listen(1 << 19), -EBADF);
+	EXPECT_EQ(listener.listen(-1), -EBADF);
 }
 
 /* Descriptors of a remote caller are those of its process, not ours of the same number. */
