@@ -21,6 +21,7 @@ struct iommufd_ctx *iommufd_ctx_from_fd(int fd);
 struct iommufd_ctx *iommufd_ctx_from_file(struct file *file);
 void iommufd_ctx_get(struct iommufd_ctx *ictx);
 void iommufd_ctx_put(struct iommufd_ctx *ictx);
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group);
 
 /* For drivers with files of IOMMU groups, whose container a context is. */
 int iommufd_vfio_compat_ioas_create(struct iommufd_ctx *ictx);

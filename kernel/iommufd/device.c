@@ -132,6 +132,22 @@ out_unlock:
 	return igroup;
 }
 
+/**
+ * iommufd_ctx_has_group() - does a context own the DMA of a group?
+ * @ictx: context
+ * @group: group; the caller holds it
+ */
+bool iommufd_ctx_has_group(struct iommufd_ctx *ictx, struct iommu_group *group)
+{
+	bool found;
+
+	mutex_lock(&ictx->groups_lock);
+	found = xa_load(&ictx->groups, iommu_group_id(group));
+	mutex_unlock(&ictx->groups_lock);
+	return found;
+}
+EXPORT_SYMBOL_GPL(iommufd_ctx_has_group);
+
 static struct iommufd_group *iommufd_get_group(struct iommufd_ctx *ictx, struct device *dev,
 					       bool shared)
 {

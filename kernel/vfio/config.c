@@ -336,8 +336,12 @@ static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 	return ret;
 }
 
-/* After a reset: if bus mastering is not allowed any more, clear it in the owner's view. */
-static void wd_vfio_config_restored(struct wd_vfio *wd)
+/**
+ * wd_vfio_config_restored() - after a reset: clear bus mastering in the owner's view if it is not
+ *	allowed any more
+ * @wd: owned and locked
+ */
+void wd_vfio_config_restored(struct wd_vfio *wd)
 {
 	u8 *value = wd->config->value;
 	u32 command = wd_vfio_get(value, PCI_COMMAND, 2);

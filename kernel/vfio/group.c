@@ -416,6 +416,7 @@ void wd_vfio_group_leave(struct wd_vfio *wd)
 
 int wd_vfio_groups_init(void)
 {
+	wd_vfio_group_files(&wd_vfio_group_fops);
 	return alloc_chrdev_region(&wd_vfio_group_devt, 0, WD_VFIO_MAX_GROUPS, WD_VFIO_GROUP_NAME);
 }
 

@@ -198,12 +198,14 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = wd_vfio_group_join(wd);
 	if (ret)
 		goto err_disable;
+	wd_vfio_all_add(wd);
 	ret = wd_vfio_files_add(wd);
 	if (ret)
 		goto err_leave;
 	return 0;
 
 err_leave:
+	wd_vfio_all_remove(wd);
 	/* The group file may have given it to a program. */
 	wd_vfio_revoke(wd);
 	wd_vfio_group_leave(wd);
@@ -220,6 +222,7 @@ static void wd_vfio_remove(struct pci_dev *pdev)
 	struct wd_vfio *wd = pci_get_drvdata(pdev);
 
 	wd_vfio_files_remove(wd);
+	wd_vfio_all_remove(wd);
 	wd_vfio_revoke(wd);
 	wd_vfio_group_leave(wd);
 	wd_vfio_disable(wd);

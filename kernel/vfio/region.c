@@ -90,8 +90,11 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd)
 			pci_iounmap(wd->pdev, wd->bars[i].io);
 }
 
-/* Unmap every page of the BARs. As long as the caller holds the lock none can come back. */
-static void wd_vfio_zap(struct wd_vfio *wd)
+/**
+ * wd_vfio_zap() - unmap every page of the BARs
+ * @wd: its memory_lock is held for writing. As long as it is no page can come back
+ */
+void wd_vfio_zap(struct wd_vfio *wd)
 {
 	lockdep_assert_held(&wd->memory_lock);
 	if (wd->mapping)

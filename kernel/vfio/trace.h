@@ -85,7 +85,7 @@ TRACE_EVENT(wd_vfio_detach,
 		  __get_str(dev), __entry->pasid)
 );
 
-/* VFIO_DEVICE_RESET, or a function level reset by the owner. */
+/* VFIO_DEVICE_RESET, a function level reset by the owner, or a reset of the bus (PCI_HOT_RESET). */
 DEFINE_EVENT(wd_vfio_function, wd_vfio_reset,
 	TP_PROTO(const struct device *dev, int ret),
 	TP_ARGS(dev, ret));

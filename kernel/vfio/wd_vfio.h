@@ -6,8 +6,9 @@
  * the removal of the driver, ends the ownership. After that the file has no mapping, no interrupt
  * and no attachment, and the function is reset.
  *
- * Lock order: the PCI device's lock, wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. No code touches
- * user memory under the last two. dmabuf.c and group.c have other locks inside wd_vfio.lock.
+ * Lock order: the PCI device's lock, the lock of hot_reset.c, wd_vfio.lock, mmap_lock,
+ * wd_vfio.memory_lock. No code touches user memory under the last two. dmabuf.c and group.c have
+ * other locks inside wd_vfio.lock.
  */
 #ifndef _WD_VFIO_H
 #define _WD_VFIO_H
@@ -71,6 +72,7 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @noiommu: it has no IOMMU; only users that may reach all memory have it
  * @group: its IOMMU group, while the driver has the function; NULL with @noiommu
  * @group_item: in that group
+ * @all_item: in the list of hot_reset.c
  * @bars: BARs, constant
  * @msix_bar: BAR of the MSI-X table, -1 = none
  * @msix_table: first byte of the table in that BAR
@@ -105,6 +107,7 @@ struct wd_vfio {
 	bool noiommu;
 	struct wd_vfio_group *group;
 	struct list_head group_item;
+	struct list_head all_item;
 	struct wd_vfio_bar bars[PCI_STD_NUM_BARS];
 	int msix_bar;
 	resource_size_t msix_table;
@@ -157,6 +160,8 @@ void wd_vfio_file_put(struct wd_vfio_file *vfile);
 /* group_use.c */
 int wd_vfio_group_block(struct wd_vfio *wd);
 void wd_vfio_group_unblock(struct wd_vfio *wd);
+void wd_vfio_group_files(const struct file_operations *fops);
+struct wd_vfio_group *wd_vfio_group_of_file(struct file *file);
 
 /* group.c */
 int wd_vfio_group_join(struct wd_vfio *wd);
@@ -185,6 +190,7 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd);
 ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user *buf, size_t count,
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
+void wd_vfio_zap(struct wd_vfio *wd);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
 int wd_vfio_reset_function(struct wd_vfio *wd, int (*reset)(struct pci_dev *pdev));
 int wd_vfio_reset_pci(struct wd_vfio *wd);
@@ -200,10 +206,17 @@ void wd_vfio_dmabufs_forget(struct wd_vfio *wd);
 /* config.c */
 struct wd_vfio_config *wd_vfio_config_create(struct wd_vfio *wd);
 int wd_vfio_reset(struct wd_vfio *wd);
+void wd_vfio_config_restored(struct wd_vfio *wd);
 ssize_t wd_vfio_config_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset,
 			  bool write);
 void wd_vfio_config_stop(struct wd_vfio *wd);
 void wd_vfio_config_resume(struct wd_vfio *wd);
+
+/* hot_reset.c */
+void wd_vfio_all_add(struct wd_vfio *wd);
+void wd_vfio_all_remove(struct wd_vfio *wd);
+int wd_vfio_hot_reset_info_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_hot_reset_ioctl(struct wd_vfio_file *vfile, void __user *arg);
 
 /* irq.c */
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);

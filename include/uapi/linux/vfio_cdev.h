@@ -216,6 +216,55 @@ struct vfio_irq_set {
 #define VFIO_DEVICE_RESET _IO(VFIO_TYPE, VFIO_BASE + 11)
 
 /**
+ * struct vfio_pci_dependent_device - a function that a hot reset resets
+ * @group_id: its IOMMU group, for a file of a group file
+ * @devid: its object id in the caller's iommufd, or VFIO_PCI_DEVID_*, with
+ *	VFIO_PCI_HOT_RESET_FLAG_DEV_ID
+ * @segment: PCI domain
+ * @bus: bus number
+ * @devfn: device and function number
+ */
+struct vfio_pci_dependent_device {
+	union {
+		__u32 group_id;
+		__u32 devid;
+	};
+	__u16 segment;
+	__u8 bus;
+	__u8 devfn;
+};
+
+/**
+ * struct vfio_pci_hot_reset_info - ioctl(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO)
+ * @argsz: size with @devices, at least 12
+ * @flags: out: VFIO_PCI_HOT_RESET_FLAG_*
+ * @count: out: number of functions, also if there is no room for them (ENOSPC)
+ * @devices: out: the functions
+ */
+struct vfio_pci_hot_reset_info {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	struct vfio_pci_dependent_device devices[];
+};
+#define VFIO_DEVICE_GET_PCI_HOT_RESET_INFO _IO(VFIO_TYPE, VFIO_BASE + 12)
+
+/**
+ * struct vfio_pci_hot_reset - ioctl(VFIO_DEVICE_PCI_HOT_RESET)
+ * @argsz: size with @group_fds, at least 12
+ * @flags: must be 0
+ * @count: number of @group_fds; 0 for a device file
+ * @group_fds: files of all groups of the functions, for a file of a group file
+ */
+struct vfio_pci_hot_reset {
+	__u32 argsz;
+	__u32 flags;
+	__u32 count;
+	__s32 group_fds[];
+};
+#define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
+
+/**
  * struct vfio_device_feature - ioctl(VFIO_DEVICE_FEATURE)
  * @argsz: size with @data, at least 8
  * @flags: number of the feature, and VFIO_DEVICE_FEATURE_GET, _SET or _PROBE
@@ -257,6 +306,16 @@ enum {
 	VFIO_PCI_REQ_IRQ_INDEX,
 	VFIO_PCI_NUM_IRQS,
 };
+#endif
+
+/* Before Linux 6.6 vfio_pci_dependent_device of <linux/vfio.h> calls devid group_id. */
+#ifndef VFIO_PCI_HOT_RESET_FLAG_DEV_ID
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID (1 << 0)
+/* All functions belong to the caller's iommufd, so it may reset them. */
+#define VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED (1 << 1)
+/* Not bound, but the caller's iommufd owns its group. */
+#define VFIO_PCI_DEVID_OWNED 0
+#define VFIO_PCI_DEVID_NOT_OWNED -1
 #endif
 
 #ifndef VFIO_GROUP_GET_STATUS

@@ -320,6 +320,43 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 	return accelerator;
 }
 
+PortDescription parsePort(const Json &json, const std::string &path,
+			  const MachineDescription &description)
+{
+	Fields fields(json, path);
+	PortDescription port;
+
+	port.address = address(fields.need("address"), fields.name("address"));
+	port.numaNode = nodeOf(fields, description);
+	port.bus = static_cast<uint8_t>(number(fields.need("bus"), fields.name("bus"), 1, 0xff));
+	fields.finish();
+	if (port.bus <= port.address.bus)
+		fail(path + ".bus", "must be greater than the bus of the port");
+	return port;
+}
+
+/* Root ports are on root buses. The bus below has one port, and is a link to one device. */
+void checkPorts(const MachineDescription &description)
+{
+	std::set<unsigned> buses;
+
+	for (size_t i = 0; i < description.ports.size(); i++)
+		if (!buses.insert(description.ports[i].bus).second)
+			fail(element("ports", i) + ".bus", "is below another port, too");
+	for (size_t i = 0; i < description.ports.size(); i++)
+		if (buses.contains(description.ports[i].address.bus))
+			fail(element("ports", i) + ".address", "is below a port");
+	if (buses.contains(description.iommu.address.bus))
+		fail("iommu.address", "is below a port");
+	for (size_t i = 0; i < description.accelerators.size(); i++) {
+		const PciAddress &address = description.accelerators[i].address;
+
+		if (buses.contains(address.bus) && address.device)
+			fail(element("accelerators", i) + ".address",
+			     "is below a port, where there is device 0 only");
+	}
+}
+
 /* One IOMMU serves one PCI domain, since a requester id does not tell the domain. */
 void checkAddresses(const MachineDescription &description)
 {
@@ -328,6 +365,15 @@ void checkAddresses(const MachineDescription &description)
 	for (size_t i = 0; i < description.accelerators.size(); i++) {
 		const PciAddress &address = description.accelerators[i].address;
 		const std::string field = element("accelerators", i) + ".address";
+
+		if (!used.insert(format(address)).second)
+			fail(field, "is used twice: " + format(address));
+		if (address.domain != description.iommu.address.domain)
+			fail(field, "is not in the PCI domain of the IOMMU");
+	}
+	for (size_t i = 0; i < description.ports.size(); i++) {
+		const PciAddress &address = description.ports[i].address;
+		const std::string field = element("ports", i) + ".address";
 
 		if (!used.insert(format(address)).second)
 			fail(field, "is used twice: " + format(address));
@@ -380,7 +426,12 @@ MachineDescription MachineDescription::fromJson(std::string_view text)
 	for (size_t i = 0; i < accelerators.size(); i++)
 		description.accelerators.push_back(
 			parseAccelerator(accelerators[i], element("accelerators", i), description));
+	if (const Json *ports = fields.find("ports"))
+		for (size_t i = 0; i < list(*ports, "ports").size(); i++)
+			description.ports.push_back(
+				parsePort((*ports)[i], element("ports", i), description));
 	checkAddresses(description);
+	checkPorts(description);
 	if (const Json *threads = fields.find("engineThreads"))
 		description.engineThreads =
 			static_cast<unsigned>(number(*threads, "engineThreads", 0, 256));
@@ -446,6 +497,10 @@ std::string MachineDescription::toJson() const
 			 {"algorithms", accelerator.algorithms},
 			 {"doorbells",
 			  accelerator.doorbells == DoorbellMode::Shared ? "shared" : "trapped"}});
+	for (const PortDescription &port : ports)
+		json["ports"].push_back({{"address", format(port.address)},
+					 {"node", port.numaNode},
+					 {"bus", port.bus}});
 	json["engineThreads"] = engineThreads;
 	return json.dump(2) + "\n";
 }

@@ -10,6 +10,7 @@
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
 #include "machine/pci_function.h"
+#include "machine/root_port.h"
 #include "machine/zip_function.h"
 
 namespace wd::machine
@@ -60,6 +61,11 @@ struct Machine::Impl {
 			functions.push_back({accelerator.address, accelerator.numaNode,
 					     accelerators.back().get()});
 		}
+		for (const auto &port : description.ports) {
+			ports.push_back(std::make_unique<RootPort>(port, below(port)));
+			functions.push_back(
+				{port.address, port.numaNode, ports.back().get(), true});
+		}
 		std::sort(functions.begin(), functions.end(), [](const auto &a, const auto &b) {
 			return order(a.address) < order(b.address);
 		});
@@ -67,11 +73,22 @@ struct Machine::Impl {
 
 	~Impl() { pool.stop(); }
 
+	std::vector<PciFunction *> below(const PortDescription &port) const
+	{
+		std::vector<PciFunction *> found;
+
+		for (const MachineFunction &each : functions)
+			if (!each.port && each.address.bus == port.bus)
+				found.push_back(each.function);
+		return found;
+	}
+
 	MachineDescription description;
 	DirectRoute direct;
 	IommuUnit iommu;
 	EnginePool pool;
 	std::vector<std::unique_ptr<ZipFunction>> accelerators;
+	std::vector<std::unique_ptr<RootPort>> ports;
 	std::vector<MachineFunction> functions;
 };
 

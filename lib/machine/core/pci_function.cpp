@@ -191,7 +191,7 @@ std::optional<SharedPages> PciFunction::barShared(unsigned, uint64_t, size_t)
 	return std::nullopt;
 }
 
-void PciFunction::reset(bool keepBusState)
+void PciFunction::reset(bool keepBars, bool keepRouting)
 {
 	/*
 	 * Drain before the routing goes: a request that is still running would reach memory
@@ -207,11 +207,10 @@ void PciFunction::reset(bool keepBusState)
 		};
 
 		value_ = initial_;
-		if (keepBusState) {
+		if (keepBars)
 			keep(pci::kBar0, 4 * kBarCount);
-			if (vendor_)
-				keep(vendor_ + kVendorRouting, 4);
-		}
+		if (keepRouting && vendor_)
+			keep(vendor_ + kVendorRouting, 4);
 		pending_ = 0;
 		refreshCached();
 	}
@@ -220,12 +219,17 @@ void PciFunction::reset(bool keepBusState)
 
 void PciFunction::reset()
 {
-	reset(true);
+	reset(true, true);
+}
+
+void PciFunction::busReset()
+{
+	reset(false, true);
 }
 
 void PciFunction::powerOn()
 {
-	reset(false);
+	reset(false, false);
 }
 
 void PciFunction::setInterruptSink(InterruptSink *sink)

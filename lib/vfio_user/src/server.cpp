@@ -163,7 +163,8 @@ Server::Impl::Impl(machine::Machine &machine, GuestMemory &memory, const ServerO
 	if (mkdir(options.directory.c_str(), 0700) && errno != EEXIST)
 		throwLastError(options.directory + ": make directory");
 	for (const machine::MachineFunction &function : machine.functions())
-		ports.emplace_back(function, options, resetOf(function, machine));
+		if (!function.port)
+			ports.emplace_back(function, options, resetOf(function, machine));
 	thread = std::jthread([this] { doorman(); });
 }
 

@@ -31,6 +31,8 @@
 #define TIMEOUT_MS 20000
 /* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
 #define UNUSED_WORD 0x12000
+/* In BAR2: a register of the engine that is storage, and 0 after a reset. */
+#define STORAGE 0x300040
 
 static struct device device;
 static struct owner owner = {.fd = -1};
@@ -295,6 +297,40 @@ static void mapping_in_parts(void)
 	EXPECT(wd_host_munmap(owner.host, pages, 4 * PAGE) == 0, "munmap");
 }
 
+/* IOMMUFD-VFIO-10, IOMMUFD-VFIO-11: the reset of the bus, if the function is below a port. */
+static void bus_reset(void)
+{
+	struct {
+		struct vfio_pci_hot_reset_info info;
+		struct vfio_pci_dependent_device devices[8];
+	} affected = {.info = {.argsz = sizeof(affected)}};
+	struct vfio_pci_hot_reset reset = {.argsz = sizeof(reset)};
+	const uint32_t owned =
+		VFIO_PCI_HOT_RESET_FLAG_DEV_ID | VFIO_PCI_HOT_RESET_FLAG_DEV_ID_OWNED;
+	uint32_t value = 0x1234;
+	int ret;
+
+	if (!restart())
+		return;
+	ret = owner_ioctl(&owner, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &affected);
+	if (ret == -ENODEV) {
+		EXPECT(owner_ioctl(&owner, VFIO_DEVICE_PCI_HOT_RESET, &reset) == -ENODEV,
+		       "reset of a root bus");
+		return;
+	}
+	if (!EXPECT(ret == 0, "GET_PCI_HOT_RESET_INFO: %d", ret))
+		return;
+	EXPECT(affected.info.count == 1 && affected.info.flags == owned, "%u functions, flags %#x",
+	       affected.info.count, affected.info.flags);
+	EXPECT(owner_write(&owner, VFIO_PCI_BAR2_REGION_INDEX, STORAGE, &value, 4) == 4, "write");
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_PCI_HOT_RESET, &reset) == 0, "PCI_HOT_RESET");
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR2_REGION_INDEX, STORAGE, &value, 4) == 4 && !value,
+	       "%#x after the reset", value);
+	if (restart() && EXPECT(zip_queue(&zip, ZIP_COMPRESS) == 0, "queue"))
+		EXPECT(compress_once() > 0, "request after the reset");
+	EXPECT(neighbour_works(), "the neighbour stands still");
+}
+
 static bool device_is_there(const char *name)
 {
 	char names[1024];
@@ -328,6 +364,7 @@ static const struct ktap_case cases[] = {
 	{"MSI-X to an eventfd", message},
 	{"mappings, and memory off", mapping},
 	{"a mapping in parts", mapping_in_parts},
+	{"reset of the bus", bus_reset},
 	{"given back under its owner", given_back},
 };
 

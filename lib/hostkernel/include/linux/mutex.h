@@ -29,4 +29,11 @@ WD_END_DECLS
 
 #define mutex_init(lock) __mutex_init(lock, #lock, NULL)
 
+/* The caller holds @nest whenever it takes several mutexes of one class. */
+#define mutex_lock_nest_lock(lock, nest)   \
+	do {                               \
+		lockdep_assert_held(nest); \
+		mutex_lock(lock);          \
+	} while (0)
+
 #endif /* _LINUX_MUTEX_H */

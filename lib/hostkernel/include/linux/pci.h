@@ -55,6 +55,7 @@ enum pci_ers_result {
 
 struct pci_bus;
 struct pci_dev;
+struct pci_slot; /* a slot with hot-plug, which no root port here has */
 struct irq_affinity;
 
 /**
@@ -81,8 +82,9 @@ struct pci_ops {
 };
 
 /**
- * struct pci_bus - a root bus: the machine's functions are root-complex integrated endpoints
- * @self: the bridge above the bus, always NULL
+ * struct pci_bus - a root bus, with root-complex integrated endpoints and root ports, or the bus
+ *	below a root port
+ * @self: the port above the bus; NULL for a root bus
  */
 struct pci_bus {
 	struct list_head node;
@@ -107,6 +109,7 @@ struct pci_dev {
 	struct list_head bus_list;
 	struct pci_bus *bus;
 	struct pci_bus *subordinate;
+	struct pci_slot *slot;
 	void *sysdata;
 
 	unsigned int devfn;
@@ -207,7 +210,7 @@ static inline bool pci_is_root_bus(struct pci_bus *bus)
 	return !bus->parent;
 }
 
-/* NULL for root-complex integrated endpoints, which have no bridge above them. */
+/* The root port above the function; NULL for those on a root bus. */
 static inline struct pci_dev *pci_upstream_bridge(struct pci_dev *dev)
 {
 	return pci_is_root_bus(dev->bus) ? NULL : dev->bus->self;
@@ -296,6 +299,16 @@ int pcie_reset_flr(struct pci_dev *dev, bool probe);
 int pci_reset_function(struct pci_dev *dev);
 int pci_reset_function_locked(struct pci_dev *dev);
 int pci_try_reset_function(struct pci_dev *dev);
+/* 0, or -ENOTTY if the slot, or the bus, cannot be reset. */
+int pci_probe_reset_slot(struct pci_slot *slot);
+int pci_probe_reset_bus(struct pci_bus *bus);
+/*
+ * Reset all functions on the bus of @dev by the port above it, and call their drivers'
+ * reset_prepare and reset_done. -ENOTTY: no such port; -EAGAIN: somebody holds a device lock.
+ */
+int pci_reset_bus(struct pci_dev *dev);
+/* Call @fn with each function on @bus, until it returns something else than 0. */
+void pci_walk_bus(struct pci_bus *bus, int (*fn)(struct pci_dev *dev, void *data), void *data);
 
 /* --- BARs --- */
 

@@ -42,7 +42,7 @@ int writeConfig(const pci_dev *dev, int where, Value val)
 	 * Any write may have changed whether the function decodes memory: one to the command
 	 * register, or a reset by Device Control.
 	 */
-	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+	noteDecode(slot);
 	return PCIBIOS_SUCCESSFUL;
 }
 

@@ -11,6 +11,7 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
+#include <shared_mutex>
 #include <string>
 
 #include "irq_lines.h"
@@ -56,6 +57,15 @@ extern const attribute_group *pciBusGroups[];
 
 /** What the bus does when the machine sleeps; it calls the drivers' callbacks. */
 extern const dev_pm_ops pciPowerOps;
+
+/** While the caller has this, no bus gets or loses a device. Drivers' callbacks may run meanwhile. */
+std::shared_lock<std::shared_mutex> pciHoldBuses();
+
+/** Note whether the function decodes memory now. */
+inline void noteDecode(PciSlotState &slot)
+{
+	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+}
 
 /** Look for functions in slots that have no device. @return number of devices found. */
 unsigned pciRescan();

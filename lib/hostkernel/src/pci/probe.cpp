@@ -9,8 +9,10 @@
 #include <linux/bug.h>
 #include <linux/slab.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <map>
+#include <utility>
 #include <vector>
 
 #include "core/immortal.h"
@@ -26,6 +28,7 @@ namespace wd::hostkernel
 namespace
 {
 
+/** A root bus, which has @root, or the bus below a root port. */
 struct Bus {
 	pci_bus bus{};
 	device *root = nullptr;
@@ -36,11 +39,19 @@ struct Machine {
 	std::vector<std::unique_ptr<PciSlotState>> slots;
 	/* Serialises discovery and removal. */
 	std::mutex mutex;
+	/* For the lists of devices: without it @mutex would be held by callbacks of drivers. */
+	std::shared_mutex lists;
 	bool busRegistered = false, iommuReady = false;
 };
 
 Immortal<std::unique_ptr<Machine>> theMachineObject;
 auto &theMachine = *theMachineObject;
+
+bool isPort(const machine::PciFunction &function)
+{
+	return (function.configRead(PCI_HEADER_TYPE, 1) & PCI_HEADER_TYPE_MASK) ==
+	       PCI_HEADER_TYPE_BRIDGE;
+}
 
 /* --- configuration access through struct pci_bus --- */
 
@@ -165,8 +176,51 @@ void readCapabilities(pci_dev *dev)
 	dev->eetlp_prefix_path = (capabilities & PCI_EXP_DEVCAP2_EE_PREFIX) != 0;
 }
 
+Bus &busAt(int domain, unsigned number)
+{
+	return *theMachine->buses.at(static_cast<unsigned>(domain) << 8 | number);
+}
+
+device *parentOf(const pci_bus *bus)
+{
+	return bus->self ? &bus->self->dev : busAt(bus->domain_nr, bus->number).root;
+}
+
+/* The bus below @slot, or nullptr. */
+pci_bus *busBelow(const PciSlotState &slot)
+{
+	if (!isPort(*slot.function))
+		return nullptr;
+	return &busAt(slot.bus->domain_nr, slot.function->configRead(PCI_SECONDARY_BUS, 1)).bus;
+}
+
+/* Put the device into its bus, and make it the port of the bus below it. */
+void linkDevice(PciSlotState &slot, pci_dev *dev)
+{
+	std::lock_guard lock(theMachine->lists);
+
+	slot.device = dev;
+	list_add_tail(&dev->bus_list, &slot.bus->devices);
+	dev->subordinate = busBelow(slot);
+	if (dev->subordinate)
+		dev->subordinate->self = dev;
+}
+
+void unlinkDevice(PciSlotState &slot)
+{
+	std::lock_guard lock(theMachine->lists);
+	pci_dev *dev = std::exchange(slot.device, nullptr);
+
+	list_del(&dev->bus_list);
+	if (dev->subordinate)
+		dev->subordinate->self = nullptr;
+}
+
 int addDevice(PciSlotState &slot)
 {
+	/* The port above it may have been removed. */
+	if (slot.bus->parent && !slot.bus->self)
+		return -ENODEV;
 	auto *dev = static_cast<pci_dev *>(kzalloc(sizeof(pci_dev), GFP_KERNEL));
 
 	if (!dev)
@@ -180,10 +234,7 @@ int addDevice(PciSlotState &slot)
 	device_initialize(&dev->dev);
 	dev->dev.bus = &pci_bus_type;
 	dev->dev.release = releaseDevice;
-	dev->dev.parent =
-		theMachine->buses
-			.at(static_cast<unsigned>(slot.bus->domain_nr) << 8 | slot.bus->number)
-			->root;
+	dev->dev.parent = parentOf(slot.bus);
 	set_dev_node(&dev->dev, slot.node);
 	dev->dma_mask = 0xffffffff;
 	dev->dev.dma_mask = &dev->dma_mask;
@@ -195,15 +246,13 @@ int addDevice(PciSlotState &slot)
 		readIdentity(dev);
 		readCapabilities(dev);
 		fillResources(dev, slot);
-		slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
-		slot.device = dev;
-		list_add_tail(&dev->bus_list, &slot.bus->devices);
+		noteDecode(slot);
+		linkDevice(slot, dev);
 		rc = device_add(&dev->dev);
 	}
 	if (rc) {
 		if (slot.device)
-			list_del(&dev->bus_list);
-		slot.device = nullptr;
+			unlinkDevice(slot);
 		put_device(&dev->dev);
 	}
 	return rc;
@@ -215,8 +264,10 @@ void removeDevice(PciSlotState &slot)
 
 	if (!dev)
 		return;
-	slot.device = nullptr;
-	list_del(&dev->bus_list);
+	for (const auto &below : theMachine->slots)
+		if (dev->subordinate && below->bus == dev->subordinate)
+			removeDevice(*below);
+	unlinkDevice(slot);
 	device_del(&dev->dev);
 	/* Free what a driver has forgotten to free. */
 	if (WARN(slot.irqs != nullptr, "%s: interrupt vectors were not freed\n", pci_name(dev)))
@@ -227,7 +278,8 @@ void removeDevice(PciSlotState &slot)
 
 /* --- buses --- */
 
-Bus *busOf(unsigned domain, unsigned number)
+/* The bus @number, below @port, which is nullptr for a root bus. */
+Bus *busOf(unsigned domain, unsigned number, pci_bus *port = nullptr)
 {
 	auto &entry = theMachine->buses[domain << 8 | number];
 
@@ -242,6 +294,10 @@ Bus *busOf(unsigned domain, unsigned number)
 	bus.number = static_cast<unsigned char>(number);
 	bus.domain_nr = static_cast<int>(domain);
 	std::snprintf(bus.name, sizeof(bus.name), "PCI Bus %04x:%02x", domain, number);
+	if (port) {
+		bus.parent = port;
+		return entry.get();
+	}
 	char name[32];
 
 	std::snprintf(name, sizeof(name), "pci%04x:%02x", domain, number);
@@ -276,6 +332,22 @@ int addSlot(const PciSlot &config)
 	return assignBars(*theMachine->slots.back());
 }
 
+/* Make the buses below root ports, before functions could make root buses of these numbers. */
+int addPortBuses(const BootConfig &config)
+{
+	for (const PciSlot &slot : config.pci) {
+		if (!slot.pciFunction || !isPort(*slot.pciFunction))
+			continue;
+		Bus *above = busOf(slot.domain, slot.bus);
+
+		if (!above ||
+		    !busOf(slot.domain, slot.pciFunction->configRead(PCI_SECONDARY_BUS, 1),
+			   &above->bus))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
 int initAll(const BootConfig &config)
 {
 	int rc = bus_register(&pci_bus_type);
@@ -287,11 +359,17 @@ int initAll(const BootConfig &config)
 	if (rc)
 		return rc;
 	theMachine->iommuReady = true;
+	rc = addPortBuses(config);
+	if (rc)
+		return rc;
 	for (const PciSlot &slot : config.pci) {
 		rc = addSlot(slot);
 		if (rc)
 			return rc;
 	}
+	/* A port before the functions below it. */
+	std::stable_partition(theMachine->slots.begin(), theMachine->slots.end(),
+			      [](const auto &slot) { return isPort(*slot->function); });
 	std::lock_guard lock(theMachine->mutex);
 
 	for (const auto &slot : theMachine->slots) {
@@ -331,6 +409,11 @@ void hostkernel_bus_power_cycle()
 	}
 }
 
+std::shared_lock<std::shared_mutex> pciHoldBuses()
+{
+	return std::shared_lock(theMachine->lists);
+}
+
 int hostkernel_bus_init(const BootConfig &config)
 {
 	theMachine = std::make_unique<Machine>();
@@ -357,7 +440,8 @@ void hostkernel_bus_exit()
 	for (const auto &slot : theMachine->slots)
 		retire(*slot);
 	for (const auto &[key, bus] : theMachine->buses)
-		root_device_unregister(bus->root);
+		if (bus->root)
+			root_device_unregister(bus->root);
 	if (theMachine->busRegistered)
 		bus_unregister(&pci_bus_type);
 	theMachine.reset();
@@ -374,6 +458,16 @@ void pci_stop_and_remove_bus_device_locked(pci_dev *dev)
 
 	if (slot.device == dev)
 		removeDevice(slot);
+}
+
+void pci_walk_bus(pci_bus *bus, int (*fn)(pci_dev *dev, void *data), void *data)
+{
+	const auto lock = pciHoldBuses();
+	pci_dev *dev;
+
+	list_for_each_entry (dev, &bus->devices, bus_list)
+		if (fn(dev, data))
+			return;
 }
 
 unsigned int pci_rescan_bus(pci_bus *)

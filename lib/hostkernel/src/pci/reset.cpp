@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Saving and restoring configuration space, and function-level reset.
+ * Saving and restoring configuration space, function-level reset, and reset of a bus.
  *
  * As in Linux only standard state is restored: header, PCI Express, PASID, MSI and MSI-X.
  * Vendor-specific capabilities are not.
@@ -79,27 +79,80 @@ bool canReset(pci_dev *dev)
 	return capabilities & PCI_EXP_DEVCAP_FLR;
 }
 
+const pci_error_handlers *handlersOf(const pci_dev *dev)
+{
+	return dev->driver ? dev->driver->err_handler : nullptr;
+}
+
+void saveAndDisable(pci_dev *dev)
+{
+	const pci_error_handlers *handlers = handlersOf(dev);
+
+	if (handlers && handlers->reset_prepare)
+		handlers->reset_prepare(dev);
+	pci_save_state(dev);
+	/* Disable all that the function could do while it comes back. */
+	pci_write_config_word(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+}
+
+void restore(pci_dev *dev)
+{
+	const pci_error_handlers *handlers = handlersOf(dev);
+
+	pci_restore_state(dev);
+	if (handlers && handlers->reset_done)
+		handlers->reset_done(dev);
+}
+
 /*
  * Reset, and call the driver's reset_prepare before and reset_done after it. The caller holds the
  * device lock.
  */
 int resetLocked(pci_dev *dev)
 {
-	const pci_error_handlers *handlers = dev->driver ? dev->driver->err_handler : nullptr;
-
 	if (!canReset(dev))
 		return -ENOTTY;
-	if (handlers && handlers->reset_prepare)
-		handlers->reset_prepare(dev);
-	pci_save_state(dev);
-	/* Disable all that the function could do while it comes back. */
-	pci_write_config_word(dev, PCI_COMMAND, PCI_COMMAND_INTX_DISABLE);
+	saveAndDisable(dev);
 	const int rc = pcie_flr(dev);
 
-	pci_restore_state(dev);
-	if (handlers && handlers->reset_done)
-		handlers->reset_done(dev);
+	restore(dev);
 	return rc;
+}
+
+/* Calls @use with each function on @bus. */
+template <typename Use>
+void forEach(pci_bus *bus, Use use)
+{
+	pci_dev *dev;
+
+	list_for_each_entry (dev, &bus->devices, bus_list)
+		use(dev);
+}
+
+/* All device locks on the bus, or none. */
+bool tryLock(pci_bus *bus)
+{
+	pci_dev *dev;
+
+	list_for_each_entry (dev, &bus->devices, bus_list) {
+		if (device_trylock(&dev->dev))
+			continue;
+		list_for_each_entry_continue_reverse (dev, &bus->devices, bus_list)
+			device_unlock(&dev->dev);
+		return false;
+	}
+	return true;
+}
+
+/* Reset the bus below @port: the functions are in reset while the bit is set. */
+void resetBelow(pci_dev *port)
+{
+	u16 control = 0;
+
+	pci_read_config_word(port, PCI_BRIDGE_CONTROL, &control);
+	pci_write_config_word(port, PCI_BRIDGE_CONTROL, control | PCI_BRIDGE_CTL_BUS_RESET);
+	pci_write_config_word(port, PCI_BRIDGE_CONTROL, control);
+	forEach(port->subordinate, [](pci_dev *dev) { noteDecode(slotOf(dev)); });
 }
 
 } // namespace
@@ -150,7 +203,7 @@ int pcie_flr(pci_dev *dev)
 	 * returns.
 	 */
 	slot.function->reset();
-	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+	noteDecode(slot);
 	return 0;
 }
 
@@ -183,4 +236,31 @@ int pci_try_reset_function(pci_dev *dev)
 
 	device_unlock(&dev->dev);
 	return rc;
+}
+
+int pci_probe_reset_slot(pci_slot *slot)
+{
+	return slot ? 0 : -ENOTTY;
+}
+
+int pci_probe_reset_bus(pci_bus *bus)
+{
+	return bus->self ? 0 : -ENOTTY;
+}
+
+int pci_reset_bus(pci_dev *dev)
+{
+	pci_bus *bus = dev->bus;
+
+	if (pci_probe_reset_bus(bus))
+		return -ENOTTY;
+	const auto lock = pciHoldBuses();
+
+	if (!tryLock(bus))
+		return -EAGAIN;
+	forEach(bus, saveAndDisable);
+	resetBelow(bus->self);
+	forEach(bus, restore);
+	forEach(bus, [](pci_dev *each) { device_unlock(&each->dev); });
+	return 0;
 }

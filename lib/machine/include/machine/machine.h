@@ -53,12 +53,20 @@ struct IommuDescription {
 	uint64_t cap = 0, ecap = 0;
 };
 
+/** A root port, the bridge to bus @bus. */
+struct PortDescription {
+	PciAddress address;
+	int numaNode = 0;
+	uint8_t bus = 0;
+};
+
 /** The description of a whole machine. Value type. */
 struct MachineDescription {
 	std::string name;
 	std::vector<NumaNode> nodes;
 	IommuDescription iommu;
 	std::vector<AcceleratorDescription> accelerators;
+	std::vector<PortDescription> ports;
 	/** Threads that run the accelerators' engines; 0 = half of the processors, at least 1. */
 	unsigned engineThreads = 0;
 
@@ -78,6 +86,8 @@ struct MachineFunction {
 	PciAddress address;
 	int numaNode = -1;
 	PciFunction *function = nullptr;
+	/** A root port. A virtual machine has its own. */
+	bool port = false;
 };
 
 /**

@@ -106,6 +106,12 @@ public:
 	void reset();
 
 	/**
+	 * Reset of the bus: as reset(), but BAR addresses go, too. The requester id stays
+	 * (Documentation/design/machine/pci.rst).
+	 */
+	void busReset();
+
+	/**
 	 * Reset of the whole machine: as reset(), but BAR addresses and requester id go too. Only
 	 * the sink stays.
 	 */
@@ -174,7 +180,7 @@ private:
 	uint32_t refreshCached();
 	uint32_t pendingMsi() const;
 	bool latched(unsigned offset) const;
-	void reset(bool keepBusState);
+	void reset(bool keepBars, bool keepRouting);
 	void deliver(uint32_t vectors) noexcept;
 
 	mutable std::mutex configMutex_;

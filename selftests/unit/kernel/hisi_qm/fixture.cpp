@@ -25,6 +25,27 @@ namespace
 
 constexpr unsigned kSqe = 128, kCqe = 16;
 
+int driverWrite(const char *attribute, const char *address)
+{
+	const int ret = hostkernel::sysfsWrite(
+		std::string("/sys/bus/pci/drivers/hisi_zip/") + attribute, address);
+
+	return ret < 0 ? ret : 0;
+}
+
+/* The content of the file without its last newline. */
+std::string readLine(const std::string &path)
+{
+	std::string value;
+
+	hostkernel::sysfsRead(path, value);
+	while (!value.empty() && value.back() == '\n')
+		value.pop_back();
+	return value;
+}
+
+} // namespace
+
 machine::MachineDescription describe(unsigned queues, unsigned accelerators)
 {
 	machine::MachineDescription description;
@@ -50,29 +71,13 @@ machine::MachineDescription describe(unsigned queues, unsigned accelerators)
 	return description;
 }
 
-int driverWrite(const char *attribute, const char *address)
-{
-	const int ret = hostkernel::sysfsWrite(
-		std::string("/sys/bus/pci/drivers/hisi_zip/") + attribute, address);
-
-	return ret < 0 ? ret : 0;
-}
-
-/* The content of the file without its last newline. */
-std::string readLine(const std::string &path)
-{
-	std::string value;
-
-	hostkernel::sysfsRead(path, value);
-	while (!value.empty() && value.back() == '\n')
-		value.pop_back();
-	return value;
-}
-
-} // namespace
-
 Rig::Rig(unsigned queues, unsigned accelerators, bool faulty)
-	: machine_(std::make_unique<machine::Machine>(describe(queues, accelerators),
+	: Rig(describe(queues, accelerators), faulty)
+{
+}
+
+Rig::Rig(machine::MachineDescription description, bool faulty)
+	: machine_(std::make_unique<machine::Machine>(std::move(description),
 						      hostkernel::physicalMemory()))
 {
 	for (const machine::MachineFunction &f : machine_->functions()) {

@@ -21,6 +21,9 @@ namespace wd::hisitest
 
 constexpr size_t kPage = 4096;
 
+/** A machine with a node for each accelerator. */
+machine::MachineDescription describe(unsigned queues, unsigned accelerators);
+
 /** The machine. It is stopped and has no kernel until boot(). */
 class Rig
 {
@@ -30,6 +33,7 @@ public:
 	 * false, the first one has none either, and then it has page requests.
 	 */
 	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);
+	Rig(machine::MachineDescription description, bool faulty);
 	~Rig();
 	/** Let the kernel have no IOMMU. To be called before boot(). */
 	void hideUnit();
@@ -131,6 +135,10 @@ class HisiTest : public ::testing::Test
 protected:
 	explicit HisiTest(unsigned accelerators = 1, bool faulty = true, unsigned queues = 16)
 		: rig_(queues, accelerators, faulty)
+	{
+	}
+	explicit HisiTest(machine::MachineDescription description)
+		: rig_(std::move(description), false)
 	{
 	}
 	void SetUp() override { rig_.boot(); }

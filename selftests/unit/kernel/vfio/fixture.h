@@ -88,6 +88,10 @@ class VfioTest : public hisitest::HisiTest
 {
 protected:
 	VfioTest() : HisiTest(2) {}
+	explicit VfioTest(machine::MachineDescription description)
+		: HisiTest(std::move(description))
+	{
+	}
 	void SetUp() override;
 	/** Device name of the function at @address below /dev/vfio/devices, or "". */
 	static std::string nameOf(const char *address = hisitest::Rig::kSecond);

@@ -124,6 +124,86 @@ TEST(Description, NamesTheFieldThatIsWrong)
 	EXPECT_NE(problemOf(std::string(100000, '[')), "");
 }
 
+TEST(Description, PortsHaveABusBelow)
+{
+	Json good = Json::parse(MachineDescription::preset("two-socket").toJson());
+
+	good["ports"] = Json::parse(R"([{"address": "0000:00:1c.0", "node": 0, "bus": "0x75"},
+					{"address": "0000:00:1c.1", "node": 2, "bus": "0xb5"}])");
+	ASSERT_EQ(problemOf(good.dump()), "");
+	const auto machine = MachineDescription::fromJson(good.dump());
+
+	ASSERT_EQ(machine.ports.size(), 2u);
+	EXPECT_EQ(machine.ports[1].bus, 0xb5);
+	EXPECT_EQ(MachineDescription::fromJson(machine.toJson()).toJson(), machine.toJson());
+	struct {
+		const char *pointer, *value, *field;
+	} cases[] = {
+		{"/ports", "{}", "ports"},
+		{"/ports/0/bus", "256", "ports[0].bus"},
+		{"/ports/0/bus", "0", "ports[0].bus"},
+		{"/ports/0/colour", "1", "ports[0].colour"},
+		{"/ports/0/node", "17", "ports[0].node"},
+		{"/ports/1/bus", "117", "ports[1].bus"},
+		{"/ports/1/address", "\"0000:00:1c.0\"", "ports[1].address"},
+		{"/ports/1/address", "\"0001:00:1c.0\"", "ports[1].address"},
+		{"/ports/1/address", "\"0000:75:1c.0\"", "ports[1].address"},
+		{"/ports/1/address", "\"0000:b5:1c.0\"", "ports[1].bus"},
+		{"/accelerators/0/address", "\"0000:75:01.0\"", "accelerators[0].address"},
+		{"/iommu/address", "\"0000:75:00.1\"", "iommu.address"},
+	};
+	for (auto &test : cases) {
+		Json bad = good;
+
+		bad[Json::json_pointer(test.pointer)] = Json::parse(test.value);
+		EXPECT_NE(problemOf(bad.dump()).find(std::string(": ") + test.field + ": "),
+			  std::string::npos)
+			<< test.pointer << " = " << test.value << " gives "
+			<< problemOf(bad.dump());
+	}
+}
+
+/* Bridge Control resets the functions below the port, and no others. */
+TEST(Machine, PortsResetTheirBus)
+{
+	constexpr unsigned kControl = 0x3e;
+	constexpr uint64_t kStorage = 0x300040;
+	SparseMemory memory(0x1000000, 0x1000000);
+	auto description = MachineDescription::preset("two-socket");
+
+	description.ports.push_back({{0, 0, 0x1c, 0}, 0, 0x75});
+	Machine machine(description, memory);
+	const auto &functions = machine.functions();
+
+	ASSERT_EQ(functions.size(), 4u);
+	ASSERT_TRUE(functions[1].port);
+	EXPECT_FALSE(functions[2].port);
+	PciFunction &port = *functions[1].function, &below = *functions[2].function,
+		    &other = *functions[3].function;
+
+	EXPECT_EQ(port.configRead(0x0e, 1), 1u) << "header of a bridge";
+	EXPECT_EQ(port.configRead(0x18, 4), 0x757500u);
+	EXPECT_EQ(port.configRead(0x0a, 2), 0x604u);
+	EXPECT_EQ(port.bar(0).size, 0u);
+	for (PciFunction *each : {&below, &other}) {
+		each->configWrite(0x18, 0x40000000, 4);
+		each->barWrite(2, kStorage, 0x1234, 4);
+	}
+	port.configWrite(kControl, 0x40, 2);
+	EXPECT_EQ(below.barRead(2, kStorage, 4), 0u);
+	EXPECT_EQ(below.configRead(0x18, 4) & ~0xfu, 0u) << "addresses go, too";
+	EXPECT_EQ(other.barRead(2, kStorage, 4), 0x1234u);
+	EXPECT_EQ(other.configRead(0x18, 4) & ~0xfu, 0x40000000u);
+	/* One reset for each time the bit is set. */
+	below.barWrite(2, kStorage, 0x1234, 4);
+	port.configWrite(kControl, 0x40, 2);
+	EXPECT_EQ(below.barRead(2, kStorage, 4), 0x1234u);
+	port.configWrite(kControl, 0, 2);
+	EXPECT_EQ(below.barRead(2, kStorage, 4), 0x1234u);
+	port.configWrite(kControl, 0x40, 2);
+	EXPECT_EQ(below.barRead(2, kStorage, 4), 0u);
+}
+
 TEST(Description, ComesFromFiles)
 {
 	EXPECT_THROW(MachineDescription::fromFile("/nonexistent/machine.json"), std::system_error);
