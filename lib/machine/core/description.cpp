@@ -292,6 +292,23 @@ std::vector<std::string> algorithms(const Json &json, const std::string &field)
 	return result;
 }
 
+constexpr std::string_view kPins = "ABCD";
+
+unsigned interruptPin(const Json &json, const std::string &field)
+{
+	const std::string name = text(json, field);
+	const size_t pin = name.size() == 1 ? kPins.find(name) : std::string::npos;
+
+	if (pin == std::string::npos && name != "none")
+		fail(field, "must be \"none\", \"A\", \"B\", \"C\" or \"D\"");
+	return pin == std::string::npos ? 0 : static_cast<unsigned>(pin) + 1;
+}
+
+std::string pinName(unsigned pin)
+{
+	return pin ? std::string(1, kPins[pin - 1]) : "none";
+}
+
 AcceleratorDescription parseAccelerator(const Json &json, const std::string &path,
 					const MachineDescription &description)
 {
@@ -316,6 +333,8 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 		accelerator.doorbells =
 			mode == "shared" ? DoorbellMode::Shared : DoorbellMode::Trapped;
 	}
+	if (const Json *pin = fields.find("interruptPin"))
+		accelerator.interruptPin = interruptPin(*pin, fields.name("interruptPin"));
 	fields.finish();
 	return accelerator;
 }
@@ -496,7 +515,8 @@ std::string MachineDescription::toJson() const
 			 {"queues", accelerator.queues},
 			 {"algorithms", accelerator.algorithms},
 			 {"doorbells",
-			  accelerator.doorbells == DoorbellMode::Shared ? "shared" : "trapped"}});
+			  accelerator.doorbells == DoorbellMode::Shared ? "shared" : "trapped"},
+			 {"interruptPin", pinName(accelerator.interruptPin)}});
 	for (const PortDescription &port : ports)
 		json["ports"].push_back({{"address", format(port.address)},
 					 {"node", port.numaNode},

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /*
  * Configuration space of a function: declared values and writable bits, capability chains, and the
- * gates between a device's events and its interrupt messages.
+ * gates between a device's events and its interrupt messages or its interrupt pin.
  *
- * Lock order: configMutex_ and sinkMutex_ are never held together.
+ * Lock order: no two of configMutex_, sinkMutex_ and pinMutex_ are held together.
  */
 #include "machine/pci_function.h"
 
@@ -76,7 +76,7 @@ PciFunction::PciFunction(uint16_t vendor, uint16_t device, uint8_t revision, uin
 	configWritable(pci::kCommand, 0x0546, 2);
 	/* Cache line size and interrupt line are storage for software. */
 	configWritable(0x0c, 0xff, 1);
-	configWritable(0x3c, 0xff, 1);
+	configWritable(pci::kInterruptLine, 0xff, 1);
 }
 
 uint32_t PciFunction::configRead(unsigned offset, unsigned size) const
@@ -93,6 +93,9 @@ uint32_t PciFunction::configRead(unsigned offset, unsigned size) const
 		if (byte < 4)
 			value |= (pendingMsi() >> (8 * byte) & 0xff) << (8 * i);
 	}
+	/* QM-FUNC-6: so does Interrupt Status, which does not depend on Interrupt Disable. */
+	if (offset <= pci::kStatus && offset + size > pci::kStatus && pinPending())
+		value |= uint32_t{pci::kStatusInterrupt} << (8 * (pci::kStatus - offset));
 	return value;
 }
 
@@ -132,6 +135,7 @@ void PciFunction::configWrite(unsigned offset, uint32_t value, unsigned size)
 		return;
 	}
 	deliver(unmasked);
+	updatePin();
 	configChanged();
 }
 
@@ -149,7 +153,10 @@ bool PciFunction::latched(unsigned offset) const
 /* Called with configMutex_ held. Returns pending messages that may now be sent. */
 uint32_t PciFunction::refreshCached()
 {
-	busMaster_ = getLittle(value_, pci::kCommand, 2) & pci::kCommandMaster;
+	const uint32_t command = getLittle(value_, pci::kCommand, 2);
+
+	busMaster_ = command & pci::kCommandMaster;
+	pinDisabled_ = command & pci::kCommandNoPin;
 	if (vendor_) {
 		const uint32_t routing = getLittle(value_, vendor_ + kVendorRouting, 4);
 
@@ -214,6 +221,7 @@ void PciFunction::reset(bool keepBars, bool keepRouting)
 		pending_ = 0;
 		refreshCached();
 	}
+	updatePin();
 	configChanged();
 }
 
@@ -237,6 +245,39 @@ void PciFunction::setInterruptSink(InterruptSink *sink)
 	std::lock_guard lock(sinkMutex_);
 
 	sink_ = sink;
+}
+
+void PciFunction::setPinSink(PinSink *sink)
+{
+	std::lock_guard lock(pinMutex_);
+
+	pinSink_ = sink;
+	if (sink && asserted_)
+		sink->pinChanged(true);
+}
+
+/* A function whose messages are enabled does not use its pin (PCI 3.0 6.8.2.1). */
+bool PciFunction::pinPending() const noexcept
+{
+	return pin_ && !msixEnabled_ && !msiAllocated_ && interruptCause();
+}
+
+/*
+ * QM-FUNC-6. Each change of what this looks at is followed by such a call, so the last call leaves
+ * the line right.
+ */
+void PciFunction::updatePin() noexcept
+{
+	if (!pin_)
+		return;
+	std::lock_guard lock(pinMutex_);
+	const bool asserted = !pinDisabled_ && pinPending();
+
+	if (asserted == asserted_)
+		return;
+	asserted_ = asserted;
+	if (pinSink_)
+		pinSink_->pinChanged(asserted);
 }
 
 std::optional<Rid> PciFunction::routing() const
@@ -315,6 +356,14 @@ void PciFunction::addMsix(unsigned vectors, unsigned tableBar)
 	configSet(msix_ + kMsixPba, kMsixPbaOffset | tableBar, 4);
 }
 
+void PciFunction::addInterruptPin(unsigned pin)
+{
+	if (pin < 1 || pin > 4)
+		throw std::logic_error("a function has at most one of four interrupt pins");
+	configSet(pci::kInterruptPin, pin, 1);
+	pin_ = pin;
+}
+
 void PciFunction::addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset)
 {
 	vendor_ = addCapability(pci::kCapVendor, kVendorLength);
@@ -387,7 +436,9 @@ void PciFunction::raiseInterrupt(unsigned vector) noexcept
 	const bool msix = msixEnabled_.load(std::memory_order_acquire);
 	const unsigned allocated = msiAllocated_.load(std::memory_order_acquire);
 
-	if (vector >= (msix ? msixVectors_ : msiVectors_) || !(msix || allocated))
+	if (!msix && !allocated)
+		return updatePin();
+	if (vector >= (msix ? msixVectors_ : msiVectors_))
 		return;
 	/*
 	 * QM-FUNC-4: no more messages than software allocated. Both are powers of two, so the

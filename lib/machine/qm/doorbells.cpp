@@ -107,6 +107,8 @@ void QueueManager::Impl::ring(uint64_t value, int window)
 	if (kind == qm::kDoorbellEq || kind == qm::kDoorbellAeq) {
 		if (window < 0 && events[kind - qm::kDoorbellEq].consume(index))
 			host.message(kind == qm::kDoorbellEq ? kVectorEvent : kVectorAsync);
+		else
+			host.causeCleared();
 		return;
 	}
 	if (kind > qm::kDoorbellCq)

@@ -44,6 +44,8 @@ public:
 	bool setMask(bool masked);
 	bool masked() const { return masked_; }
 	bool pending() const { return source_; }
+	/** Pending, and not masked. */
+	bool asserted() const { return source_ && !masked_; }
 
 private:
 	bool raiseSource();

@@ -138,8 +138,12 @@ MailboxStatus QueueManager::Impl::transfer(unsigned command, bool query, unsigne
 		if (queue)
 			return MailboxStatus::BadQueue;
 		return query ? storeContext(address, event.dump())
-			     : loadContext<qm::EventContext>(
-				       address, [&](auto &c) { return event.load(c); });
+			     : loadContext<qm::EventContext>(address, [&](auto &c) {
+				       const bool loaded = event.load(c);
+
+				       host.causeCleared();
+				       return loaded;
+			       });
 	}
 	default:
 		return MailboxStatus::Unsupported;

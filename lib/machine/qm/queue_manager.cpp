@@ -117,6 +117,12 @@ void QueueManager::reset()
 	impl_->resetRegisters();
 }
 
+/* QM-FUNC-6 */
+bool QueueManager::interruptPending() const noexcept
+{
+	return impl_->events[0].asserted() || impl_->events[1].asserted() || impl_->errors.status();
+}
+
 /*
  * QM-MB-6. A thread that makes requests holds one of these mutexes, and has looked at mayMaster()
  * since it took it. A queue that becomes active later looks then.

@@ -144,10 +144,12 @@ bool QueueManager::Impl::writeErrorRegister(uint64_t offset, uint32_t value)
 	switch (offset) {
 	case kErrorSource:
 		errors.clear(value);
+		host.causeCleared();
 		return true;
 	case kErrorMask:
 		if (errors.setMask(value))
 			host.message(kVectorAbnormal);
+		host.causeCleared();
 		return true;
 	case kErrorSet:
 		report(value & kAllErrors);
@@ -174,6 +176,7 @@ void QueueManager::Impl::writeRegister(uint64_t offset, uint32_t value, unsigned
 	case kEqMask:
 		if (events[offset == kAeqMask].setMask(written & 1))
 			host.message(offset == kAeqMask ? kVectorAsync : kVectorEvent);
+		host.causeCleared();
 		return;
 	case kAeqSource:
 	case kEqSource:

@@ -99,6 +99,7 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	}
 
 	void message(unsigned vector) noexcept override { function.raiseInterrupt(vector); }
+	void causeCleared() noexcept override { function.updatePin(); }
 	std::optional<Rid> requester() const noexcept override { return function.routing(); }
 	bool mayMaster() const noexcept override { return function.busMaster(); }
 
@@ -224,6 +225,7 @@ void ZipFunction::Impl::write(uint64_t offset, uint32_t value, unsigned bytes)
 	}
 	if (signal)
 		message(kVectorAbnormal);
+	causeCleared();
 }
 
 ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &pool,
@@ -249,6 +251,8 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 	configSet(pasid + 4, kPasidBits << 8, 2);
 	configWritable(pasid + 6, 1, 2);
 	impl_->declareAts();
+	if (description.interruptPin)
+		addInterruptPin(description.interruptPin);
 }
 
 ZipFunction::~ZipFunction() = default;
@@ -303,6 +307,11 @@ std::optional<SharedPages> ZipFunction::barShared(unsigned bar, uint64_t offset,
 AtsEndpoint &ZipFunction::ats()
 {
 	return *impl_->ats;
+}
+
+bool ZipFunction::interruptCause() const noexcept
+{
+	return impl_->manager.interruptPending() || impl_->errors.status();
 }
 
 void ZipFunction::resetDevice()

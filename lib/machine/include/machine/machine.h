@@ -43,6 +43,7 @@ struct AcceleratorDescription {
 	unsigned queues = 1024;
 	std::vector<std::string> algorithms = {"zlib", "gzip", "deflate"};
 	DoorbellMode doorbells = DoorbellMode::Shared;
+	unsigned interruptPin = 0; /**< 1 to 4 for INTA to INTD, 0 = none, as real ones */
 };
 
 struct IommuDescription {

@@ -27,6 +27,15 @@ public:
 	virtual void signal(unsigned vector) noexcept = 0;
 };
 
+/** The receiver of a function's interrupt line. Any thread may call it; it must not block. */
+class PinSink
+{
+public:
+	virtual ~PinSink() = default;
+	/** The line is @asserted now. It was not before, or the other way round. */
+	virtual void pinChanged(bool asserted) noexcept = 0;
+};
+
 /**
  * Pages of a BAR that are plain shared memory: a program maps them and reaches the model without a
  * trap.
@@ -54,7 +63,9 @@ namespace pci
 constexpr unsigned kVendorId = 0x00, kDeviceId = 0x02, kCommand = 0x04, kStatus = 0x06;
 constexpr unsigned kRevisionId = 0x08, kClassCode = 0x09, kHeaderType = 0x0e, kBar0 = 0x10;
 constexpr unsigned kSubsystemVendorId = 0x2c, kSubsystemId = 0x2e, kCapabilityPointer = 0x34;
-constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4;
+constexpr unsigned kInterruptLine = 0x3c, kInterruptPin = 0x3d;
+constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4, kCommandNoPin = 0x400;
+constexpr uint16_t kStatusInterrupt = 0x8;
 constexpr uint8_t kCapMsi = 0x05, kCapVendor = 0x09, kCapExpress = 0x10, kCapMsix = 0x11;
 constexpr uint16_t kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
 } // namespace pci
@@ -127,6 +138,14 @@ public:
 	 */
 	void setInterruptSink(InterruptSink *sink);
 
+	/** 1 to 4 for INTA to INTD; 0 = the function has no pin. */
+	unsigned interruptPin() const { return pin_; }
+	/**
+	 * As setInterruptSink(), for the line of the pin. If the line is asserted, the new sink
+	 * hears of it at once.
+	 */
+	void setPinSink(PinSink *sink);
+
 	/**
 	 * The requester id that software wrote into the vendor capability and marked valid; nothing
 	 * before that. A valid id stays until powerOn(): neither writes nor resets change it.
@@ -143,6 +162,8 @@ protected:
 	void addMsi(unsigned vectors);
 	/** MSI-X with its table and PBA in @tableBar (which must exist, at least 4 KiB). */
 	void addMsix(unsigned vectors, unsigned tableBar);
+	/** @pin: 1 to 4 for INTA to INTD. @throws std::logic_error for another number. */
+	void addInterruptPin(unsigned pin);
 	/** The capability of Documentation/design/machine/pci.rst, with these two words. */
 	void addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset);
 	/**
@@ -167,9 +188,21 @@ protected:
 	 * Send message @vector if the function's MSI or MSI-X enable bits allow it; a message that
 	 * is masked (MSI mask bits, MSI-X function mask) stays pending until it is unmasked. If
 	 * software enabled only n MSI messages, message @vector modulo n is sent. The MSI-X table
-	 * itself is storage: its mask bits are not looked at. Any thread.
+	 * itself is storage: its mask bits are not looked at. If both are disabled, this looks at
+	 * the causes, as updatePin(). Any thread.
 	 */
 	void raiseInterrupt(unsigned vector) noexcept;
+	/**
+	 * Let the line of the pin follow interruptCause(). To be called after each change of a
+	 * cause; nothing happens if the function has no pin. Any thread.
+	 */
+	void updatePin() noexcept;
+
+	/**
+	 * Whether the device has a cause for an interrupt that software has not cleared. Called
+	 * with locks held: only looks at atomic variables.
+	 */
+	virtual bool interruptCause() const noexcept { return false; }
 
 	/** Called after each config write and each reset, with no lock held. */
 	virtual void configChanged() {}
@@ -178,6 +211,7 @@ protected:
 
 private:
 	uint32_t refreshCached();
+	bool pinPending() const noexcept;
 	uint32_t pendingMsi() const;
 	bool latched(unsigned offset) const;
 	void reset(bool keepBars, bool keepRouting);
@@ -195,8 +229,13 @@ private:
 	std::atomic<unsigned> msiAllocated_{0}; /**< a power of two; 0 = MSI is disabled */
 	std::atomic<uint32_t> routing_{0};	/**< bit 16 = valid, bits 15:0 = requester id */
 	std::atomic<uint32_t> masked_{0}, pending_{0}; /**< one bit per message */
+	std::atomic<unsigned> pin_{0};
+	std::atomic<bool> pinDisabled_{false}; /**< the command register's bit */
 	std::mutex sinkMutex_;
 	InterruptSink *sink_ = nullptr;
+	std::mutex pinMutex_;
+	PinSink *pinSink_ = nullptr;
+	bool asserted_ = false; /**< what the line was when pinSink_ heard of it */
 };
 
 } // namespace wd::machine

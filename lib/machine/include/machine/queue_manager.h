@@ -63,6 +63,8 @@ public:
 	virtual ~QueueManagerHost() = default;
 	/** Send interrupt message @vector, a QueueManagerVector. */
 	virtual void message(unsigned vector) noexcept = 0;
+	/** Software has cleared or masked a cause of interrupts. */
+	virtual void causeCleared() noexcept = 0;
 	/**
 	 * Requester id for requests through the IOMMU; nothing while the function is not in its
 	 * scope.
@@ -118,6 +120,9 @@ public:
 	 * the device accesses no memory.
 	 */
 	void hostChanged();
+
+	/** Whether an event or an error waits that software has not masked. Takes no lock. */
+	bool interruptPending() const noexcept;
 
 	struct Impl;
 

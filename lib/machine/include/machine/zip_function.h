@@ -34,6 +34,7 @@ public:
 protected:
 	void resetDevice() override;
 	void configChanged() override;
+	bool interruptCause() const noexcept override;
 
 private:
 	struct Impl;

@@ -52,6 +52,28 @@ TEST(Description, SurvivesItsOwnJson)
 	EXPECT_EQ(second.nodes[3].cpus, first.nodes[3].cpus);
 }
 
+TEST(Description, TellsTheInterruptPin)
+{
+	const auto preset = MachineDescription::preset("two-socket");
+	const struct {
+		const char *name;
+		unsigned pin;
+	} cases[] = {{"none", 0}, {"A", 1}, {"B", 2}, {"C", 3}, {"D", 4}};
+
+	for (const auto &accelerator : preset.accelerators)
+		EXPECT_EQ(accelerator.interruptPin, 0u) << "real ones have none";
+	for (const auto &row : cases) {
+		Json json = Json::parse(preset.toJson());
+
+		json["accelerators"][1]["interruptPin"] = row.name;
+		const auto machine = MachineDescription::fromJson(json.dump());
+		EXPECT_EQ(machine.accelerators[1].interruptPin, row.pin);
+		EXPECT_EQ(machine.accelerators[0].interruptPin, 0u);
+		EXPECT_EQ(Json::parse(machine.toJson())["accelerators"][1]["interruptPin"],
+			  row.name);
+	}
+}
+
 TEST(Description, NamesTheFieldThatIsWrong)
 {
 	const Json good = Json::parse(MachineDescription::preset("two-socket").toJson());
@@ -99,6 +121,10 @@ TEST(Description, NamesTheFieldThatIsWrong)
 		{"/accelerators/1/algorithms", "[\"zlib\", \"zlib\"]",
 		 "accelerators[1].algorithms[1]"},
 		{"/accelerators/1/doorbells", "\"loud\"", "accelerators[1].doorbells"},
+		{"/accelerators/1/interruptPin", "\"E\"", "accelerators[1].interruptPin"},
+		{"/accelerators/1/interruptPin", "\"AB\"", "accelerators[1].interruptPin"},
+		{"/accelerators/1/interruptPin", "\"\"", "accelerators[1].interruptPin"},
+		{"/accelerators/1/interruptPin", "1", "accelerators[1].interruptPin"},
 		{"/engineThreads", "257", "engineThreads"},
 		{"/engineThreads", "true", "engineThreads"},
 	};
