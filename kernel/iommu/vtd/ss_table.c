@@ -10,6 +10,7 @@
  */
 #include "ss_table.h"
 
+#include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/compiler.h>
@@ -29,6 +30,12 @@
 /* So many empty tables may always stay. */
 #define VTD_SS_SPARE_TABLES 64
 
+/* The part of the address space that @iova belongs to. */
+static struct vtd_ss_part *vtd_ss_part_at(struct vtd_ss_table *table, u64 iova)
+{
+	return &table->parts[(iova >> vtd_ss_level_shift(3)) % VTD_SS_PARTS];
+}
+
 static u64 *vtd_ss_entry_table(u64 entry)
 {
 	return phys_to_virt(vtd_ss_address(entry));
@@ -39,14 +46,14 @@ static u64 *vtd_ss_entry_table(u64 entry)
  * the flush, a unit may still read the page. It takes the links for absent entries: pointers to
  * list heads are aligned, so their read and write bits are 0.
  */
-static void vtd_ss_defer_free(struct vtd_ss_table *table, u64 *node, unsigned int level,
+static void vtd_ss_defer_free(struct vtd_ss_part *part, u64 *node, unsigned int level,
 			      struct list_head *freed)
 {
 	BUILD_BUG_ON(__alignof__(struct list_head) <= (VTD_SS_READ | VTD_SS_WRITE));
-	lockdep_assert_held(&table->lock);
+	lockdep_assert_held(&part->lock);
 	list_add_tail((struct list_head *)node, freed);
 	if (level <= VTD_SS_COUNTED_LEVELS)
-		WRITE_ONCE(table->tables, table->tables - 1);
+		WRITE_ONCE(part->tables, part->tables - 1);
 }
 
 /**
@@ -84,9 +91,13 @@ unsigned long vtd_ss_leak_pages(struct list_head *freed)
 
 int vtd_ss_table_init(struct vtd_ss_table *table)
 {
-	spin_lock_init(&table->lock);
-	table->tables = 0;
-	table->leaves = 0;
+	unsigned int i;
+
+	for (i = 0; i < VTD_SS_PARTS; i++) {
+		spin_lock_init(&table->parts[i].lock);
+		table->parts[i].tables = 0;
+		table->parts[i].leaves = 0;
+	}
 	table->top = (u64 *)get_zeroed_page(GFP_KERNEL_ACCOUNT);
 	return table->top ? 0 : -ENOMEM;
 }
@@ -134,32 +145,50 @@ u64 vtd_ss_table_root(const struct vtd_ss_table *table)
 }
 
 /*
+ * Link the zeroed table page *@spare below an absent entry. In the top table another part may have
+ * linked one at the same moment; then that one is used, and the spare page stays.
+ */
+static void vtd_ss_link(struct vtd_ss_part *part, u64 *slot, unsigned int level, u64 **spare)
+{
+	const u64 entry = vtd_ss_make_table(virt_to_phys(*spare));
+
+	/* The zeroed table must be visible before the link to it. */
+	dma_wmb();
+	if (level == VTD_SS_LEVELS) {
+		if (!cmpxchg(slot, 0, entry))
+			*spare = NULL;
+		return;
+	}
+	WRITE_ONCE(*slot, entry);
+	*spare = NULL;
+	if (level - 1 <= VTD_SS_COUNTED_LEVELS)
+		WRITE_ONCE(part->tables, part->tables + 1);
+}
+
+/*
  * Find the table of @level that has the entry for @iova. If a table is missing, use the page
  * *@spare for it. Return: NULL if *@spare is NULL then: the caller drops the lock, allocates, and
  * tries again.
  */
-static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int level, u64 **spare)
+static u64 *vtd_ss_descend(struct vtd_ss_table *table, struct vtd_ss_part *part, u64 iova,
+			   unsigned int level, u64 **spare)
 {
 	u64 *node = table->top;
 	unsigned int at;
 
-	lockdep_assert_held(&table->lock);
+	lockdep_assert_held(&part->lock);
 	for (at = VTD_SS_LEVELS; at > level; at--) {
-		u64 *slot = &node[vtd_ss_index(iova, at)];
+		u64 *slot = &node[vtd_ss_index(iova, at)], entry = READ_ONCE(*slot);
 
-		if (!vtd_ss_present(*slot)) {
+		if (!vtd_ss_present(entry)) {
 			if (!*spare)
 				return NULL;
-			/* The zeroed table must be visible before the link to it. */
-			dma_wmb();
-			WRITE_ONCE(*slot, vtd_ss_make_table(virt_to_phys(*spare)));
-			*spare = NULL;
-			if (at - 1 <= VTD_SS_COUNTED_LEVELS)
-				WRITE_ONCE(table->tables, table->tables + 1);
-		} else if (vtd_ss_is_leaf(*slot, at)) {
+			vtd_ss_link(part, slot, at, spare);
+			entry = READ_ONCE(*slot);
+		} else if (vtd_ss_is_leaf(entry, at)) {
 			return ERR_PTR(-EEXIST);
 		}
-		node = vtd_ss_entry_table(*slot);
+		node = vtd_ss_entry_table(entry);
 	}
 	return node;
 }
@@ -168,7 +197,7 @@ static u64 *vtd_ss_descend(struct vtd_ss_table *table, u64 iova, unsigned int le
  * Unlink the table below *@slot if nothing is mapped in it. In any case unlink the empty tables
  * below that table. @level: level of the slot. Return: whether the table was empty.
  */
-static bool vtd_ss_drop_empty(struct vtd_ss_table *table, u64 *slot, unsigned int level,
+static bool vtd_ss_drop_empty(struct vtd_ss_part *part, u64 *slot, unsigned int level,
 			      struct list_head *freed)
 {
 	u64 *node = vtd_ss_entry_table(*slot);
@@ -182,19 +211,19 @@ static bool vtd_ss_drop_empty(struct vtd_ss_table *table, u64 *slot, unsigned in
 			empty = false;
 			if (level - 1 == 1)
 				break;
-		} else if (!vtd_ss_drop_empty(table, &node[i], level - 1, freed)) {
+		} else if (!vtd_ss_drop_empty(part, &node[i], level - 1, freed)) {
 			empty = false;
 		}
 	}
 	if (!empty)
 		return false;
 	WRITE_ONCE(*slot, 0);
-	vtd_ss_defer_free(table, node, level - 1, freed);
+	vtd_ss_defer_free(part, node, level - 1, freed);
 	return true;
 }
 
 /* Write @n leaves. Return: how many were written before one that is in use. */
-static unsigned int vtd_ss_fill(struct vtd_ss_table *table, u64 *slot, unsigned int n, u64 leaf,
+static unsigned int vtd_ss_fill(struct vtd_ss_part *part, u64 *slot, unsigned int n, u64 leaf,
 				unsigned int level, struct list_head *freed)
 {
 	const u64 step = vtd_ss_level_size(level);
@@ -205,11 +234,11 @@ static unsigned int vtd_ss_fill(struct vtd_ss_table *table, u64 *slot, unsigned 
 
 		if (unlikely(vtd_ss_present(old)) &&
 		    (vtd_ss_is_leaf(old, level) ||
-		     !vtd_ss_drop_empty(table, &slot[i], level, freed)))
+		     !vtd_ss_drop_empty(part, &slot[i], level, freed)))
 			break;
 		WRITE_ONCE(slot[i], leaf);
 	}
-	WRITE_ONCE(table->leaves, table->leaves + i);
+	WRITE_ONCE(part->leaves, part->leaves + i);
 	return i;
 }
 
@@ -236,63 +265,58 @@ int vtd_ss_table_map(struct vtd_ss_table *table, u64 iova, u64 pa, size_t pgsize
 	unsigned long flags;
 	int ret = 0;
 
-	spin_lock_irqsave(&table->lock, flags);
-	while (count) {
-		unsigned int index = vtd_ss_index(iova, level);
-		unsigned int n = min_t(size_t, count, VTD_SS_ENTRIES - index), done;
+	while (count && !ret) {
+		struct vtd_ss_part *part = vtd_ss_part_at(table, iova);
+		unsigned int index = vtd_ss_index(iova, level), done = 0;
+		unsigned int n = min_t(size_t, count, VTD_SS_ENTRIES - index);
 
-		node = vtd_ss_descend(table, iova, level, &spare);
-		if (IS_ERR(node)) {
-			ret = PTR_ERR(node);
-			break;
-		}
+		/* The next leaf of 1 GiB belongs to another part. */
+		if (level == 3)
+			n = 1;
+		/* Between two tables of a long run this lets interrupts in. */
+		spin_lock_irqsave(&part->lock, flags);
+		node = vtd_ss_descend(table, part, iova, level, &spare);
+		if (!IS_ERR_OR_NULL(node))
+			done = vtd_ss_fill(part, &node[index], n,
+					   vtd_ss_make_leaf(pa, level, rights), level, freed);
+		spin_unlock_irqrestore(&part->lock, flags);
 		if (!node) {
-			spin_unlock_irqrestore(&table->lock, flags);
 			spare = (u64 *)get_zeroed_page(gfp);
 			if (!spare)
-				return -ENOMEM;
-			spin_lock_irqsave(&table->lock, flags);
+				ret = -ENOMEM;
 			continue;
 		}
-		done = vtd_ss_fill(table, &node[index], n, vtd_ss_make_leaf(pa, level, rights),
-				   level, freed);
-		*mapped += done * pgsize;
-		if (done < n) {
+		if (IS_ERR(node))
+			ret = PTR_ERR(node);
+		else if (done < n)
 			ret = -EEXIST;
-			break;
-		}
-		iova += n * pgsize;
-		pa += n * pgsize;
-		count -= n;
-		if (!count)
-			break;
-		/* Let interrupts in between two tables of a long run. */
-		spin_unlock_irqrestore(&table->lock, flags);
-		spin_lock_irqsave(&table->lock, flags);
+		iova += done * pgsize;
+		pa += done * pgsize;
+		count -= done;
+		*mapped += done * pgsize;
 	}
 	/* The entries must be visible before the device gets the address. */
 	dma_wmb();
-	spin_unlock_irqrestore(&table->lock, flags);
 	if (spare)
 		free_page((unsigned long)spare);
 	return ret;
 }
 
 /* Unlink @node and every table page below it. Every address in it is mapped. */
-static void vtd_ss_collect(struct vtd_ss_table *table, u64 *node, unsigned int level,
+static void vtd_ss_collect(struct vtd_ss_part *part, u64 *node, unsigned int level,
 			   struct list_head *freed)
 {
 	unsigned int i;
 
 	for (i = 0; level > 1 && i < VTD_SS_ENTRIES; i++) {
 		if (vtd_ss_is_leaf(node[i], level))
-			WRITE_ONCE(table->leaves, table->leaves - 1);
+			WRITE_ONCE(part->leaves, part->leaves - 1);
 		else
-			vtd_ss_collect(table, vtd_ss_entry_table(node[i]), level - 1, freed);
+			vtd_ss_collect(part, vtd_ss_entry_table(node[i]), level - 1, freed);
 	}
 	if (level == 1)
-		WRITE_ONCE(table->leaves, table->leaves - VTD_SS_ENTRIES);
-	vtd_ss_defer_free(table, node, level, freed);
+		WRITE_ONCE(part->leaves, part->leaves - VTD_SS_ENTRIES);
+	vtd_ss_defer_free(part, node, level, freed);
 }
 
 /* True if every address of the table is mapped. */
@@ -314,21 +338,22 @@ static bool vtd_ss_is_full(const u64 *node, unsigned int level)
  * Clear [@iova, @last] in @node. Return: the first address that was not unmapped. This is @last +
  * 1, the end of a large leaf that reaches beyond @last, or the start of a hole.
  */
-static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int level, u64 iova,
-			u64 last, u64 *from, struct list_head *freed)
+static u64 vtd_ss_clear(struct vtd_ss_part *part, u64 *node, unsigned int level, u64 iova, u64 last,
+			u64 *from, struct list_head *freed)
 {
 	const u64 size = vtd_ss_level_size(level);
 	unsigned int i;
 
 	for (i = vtd_ss_index(iova, level); i < VTD_SS_ENTRIES && iova <= last; i++) {
-		const u64 entry = node[i], start = iova & ~(size - 1), end = start + size;
+		const u64 entry = READ_ONCE(node[i]), start = iova & ~(size - 1),
+			  end = start + size;
 		u64 reached;
 
 		if (!vtd_ss_present(entry))
 			return iova;
 		if (vtd_ss_is_leaf(entry, level)) {
 			WRITE_ONCE(node[i], 0);
-			WRITE_ONCE(table->leaves, table->leaves - 1);
+			WRITE_ONCE(part->leaves, part->leaves - 1);
 			*from = min(*from, start);
 			iova = end;
 			continue;
@@ -336,12 +361,12 @@ static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int leve
 		if (iova == start && end - 1 <= last &&
 		    vtd_ss_is_full(vtd_ss_entry_table(entry), level - 1)) {
 			WRITE_ONCE(node[i], 0);
-			vtd_ss_collect(table, vtd_ss_entry_table(entry), level - 1, freed);
+			vtd_ss_collect(part, vtd_ss_entry_table(entry), level - 1, freed);
 			iova = end;
 			continue;
 		}
-		reached = vtd_ss_clear(table, vtd_ss_entry_table(entry), level - 1, iova, last,
-				       from, freed);
+		reached = vtd_ss_clear(part, vtd_ss_entry_table(entry), level - 1, iova, last, from,
+				       freed);
 		iova = reached;
 		if (reached < end && reached <= last)
 			return reached;
@@ -353,19 +378,19 @@ static u64 vtd_ss_clear(struct vtd_ss_table *table, u64 *node, unsigned int leve
  * As vtd_ss_clear() from the top, for a range that lies in one table of the lowest level and does
  * not cover all of it. Most ranges are like this, and here they cost half as much.
  */
-static u64 vtd_ss_clear_short(struct vtd_ss_table *table, u64 iova, u64 last, u64 *from,
-			      struct list_head *freed)
+static u64 vtd_ss_clear_short(struct vtd_ss_table *table, struct vtd_ss_part *part, u64 iova,
+			      u64 last, u64 *from, struct list_head *freed)
 {
 	u64 *node = table->top, *slot;
 	unsigned int level, n, i;
 
 	for (level = VTD_SS_LEVELS; level > 1; level--) {
-		u64 entry = node[vtd_ss_index(iova, level)];
+		u64 entry = READ_ONCE(node[vtd_ss_index(iova, level)]);
 
 		if (!vtd_ss_present(entry))
 			return iova;
 		if (vtd_ss_is_leaf(entry, level))
-			return vtd_ss_clear(table, table->top, VTD_SS_LEVELS, iova, last, from,
+			return vtd_ss_clear(part, table->top, VTD_SS_LEVELS, iova, last, from,
 					    freed);
 		node = vtd_ss_entry_table(entry);
 	}
@@ -373,7 +398,7 @@ static u64 vtd_ss_clear_short(struct vtd_ss_table *table, u64 iova, u64 last, u6
 	n = vtd_ss_index(last, 1) - vtd_ss_index(iova, 1) + 1;
 	for (i = 0; i < n && vtd_ss_present(slot[i]); i++)
 		WRITE_ONCE(slot[i], 0);
-	WRITE_ONCE(table->leaves, table->leaves - i);
+	WRITE_ONCE(part->leaves, part->leaves - i);
 	return iova + i * vtd_ss_level_size(1);
 }
 
@@ -405,17 +430,18 @@ size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 
 	unsigned long flags;
 	u64 at = iova;
 
-	/* In steps of 1 GiB, to let interrupts in between. */
+	/* In steps of 1 GiB: each may belong to another part. */
 	while (at < end) {
 		u64 last = min(end, ALIGN_DOWN(at, SZ_1G) + SZ_1G) - 1, reached;
+		struct vtd_ss_part *part = vtd_ss_part_at(table, at);
 
-		spin_lock_irqsave(&table->lock, flags);
+		spin_lock_irqsave(&part->lock, flags);
 		if (vtd_ss_is_short(at, last))
-			reached = vtd_ss_clear_short(table, at, last, from, freed);
+			reached = vtd_ss_clear_short(table, part, at, last, from, freed);
 		else
-			reached = vtd_ss_clear(table, table->top, VTD_SS_LEVELS, at, last, from,
+			reached = vtd_ss_clear(part, table->top, VTD_SS_LEVELS, at, last, from,
 					       freed);
-		spin_unlock_irqrestore(&table->lock, flags);
+		spin_unlock_irqrestore(&part->lock, flags);
 		at = reached;
 		if (reached <= last)
 			break;
@@ -432,7 +458,14 @@ size_t vtd_ss_table_unmap(struct vtd_ss_table *table, u64 iova, u64 length, u64 
  */
 bool vtd_ss_table_needs_sweep(const struct vtd_ss_table *table)
 {
-	return READ_ONCE(table->tables) > 3 * READ_ONCE(table->leaves) + VTD_SS_SPARE_TABLES;
+	unsigned long tables = 0, leaves = 0;
+	unsigned int i;
+
+	for (i = 0; i < VTD_SS_PARTS; i++) {
+		tables += READ_ONCE(table->parts[i].tables);
+		leaves += READ_ONCE(table->parts[i].leaves);
+	}
+	return tables > 3 * leaves + VTD_SS_SPARE_TABLES;
 }
 
 /**
@@ -445,18 +478,18 @@ void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed)
 	unsigned int i, j;
 
 	for (i = 0; i < VTD_SS_ENTRIES; i++) {
-		for (j = 0; j < VTD_SS_ENTRIES; j++) {
-			unsigned long flags;
-			u64 *node;
+		const u64 entry = READ_ONCE(table->top[i]);
 
-			if (!vtd_ss_present(READ_ONCE(table->top[i])))
-				break;
-			/* In steps of 1 GiB, as in vtd_ss_table_unmap(). Level 3 tables stay. */
-			spin_lock_irqsave(&table->lock, flags);
-			node = vtd_ss_entry_table(table->top[i]);
-			if (vtd_ss_present(node[j]) && !vtd_ss_is_leaf(node[j], 3))
-				vtd_ss_drop_empty(table, &node[j], 3, freed);
-			spin_unlock_irqrestore(&table->lock, flags);
+		/* Level 3 tables stay. */
+		for (j = 0; vtd_ss_present(entry) && j < VTD_SS_ENTRIES; j++) {
+			struct vtd_ss_part *part = &table->parts[j % VTD_SS_PARTS];
+			u64 *slot = &vtd_ss_entry_table(entry)[j];
+			unsigned long flags;
+
+			spin_lock_irqsave(&part->lock, flags);
+			if (vtd_ss_present(*slot) && !vtd_ss_is_leaf(*slot, 3))
+				vtd_ss_drop_empty(part, slot, 3, freed);
+			spin_unlock_irqrestore(&part->lock, flags);
 		}
 	}
 }
@@ -470,6 +503,7 @@ void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed)
  */
 u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 {
+	struct vtd_ss_part *part = vtd_ss_part_at(table, iova);
 	unsigned int level = VTD_SS_LEVELS;
 	unsigned long flags;
 	u64 entry, pa = 0;
@@ -477,9 +511,9 @@ u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 
 	if (iova >> VTD_SS_ADDRESS_BITS)
 		return 0;
-	spin_lock_irqsave(&table->lock, flags);
+	spin_lock_irqsave(&part->lock, flags);
 	for (node = table->top; level; level--, node = vtd_ss_entry_table(entry)) {
-		entry = node[vtd_ss_index(iova, level)];
+		entry = READ_ONCE(node[vtd_ss_index(iova, level)]);
 		if (!vtd_ss_present(entry))
 			break;
 		if (vtd_ss_is_leaf(entry, level)) {
@@ -487,7 +521,7 @@ u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 			break;
 		}
 	}
-	spin_unlock_irqrestore(&table->lock, flags);
+	spin_unlock_irqrestore(&part->lock, flags);
 	return pa;
 }
 
@@ -502,8 +536,8 @@ struct vtd_ss_visit {
 };
 
 /*
- * Visit the leaves from @at up to @last, or to the end of one table. Return: the next address; 0
- * after the last one.
+ * Visit the leaves from @at up to @last, or to the end of one table, or of @at's part. Return: the
+ * next address; 0 after the last one.
  */
 static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *visit, u64 at,
 			      u64 last)
@@ -511,7 +545,7 @@ static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *v
 	unsigned int level = VTD_SS_LEVELS;
 	u64 *node = table->top, size;
 
-	lockdep_assert_held(&table->lock);
+	lockdep_assert_held(&vtd_ss_part_at(table, at)->lock);
 	for (;; level--) {
 		u64 entry = READ_ONCE(node[vtd_ss_index(at, level)]);
 
@@ -530,7 +564,7 @@ static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *v
 			visit->leaf(visit, slot, start, start + (size - 1));
 		}
 		at = start + size;
-	} while (at <= last && vtd_ss_index(at, level));
+	} while (level < 3 && at <= last && vtd_ss_index(at, level));
 	return at >> VTD_SS_ADDRESS_BITS ? 0 : at;
 }
 
@@ -541,9 +575,11 @@ static void vtd_ss_visit_range(struct vtd_ss_table *table, struct vtd_ss_visit *
 	unsigned long flags;
 
 	do {
-		spin_lock_irqsave(&table->lock, flags);
+		struct vtd_ss_part *part = vtd_ss_part_at(table, at);
+
+		spin_lock_irqsave(&part->lock, flags);
 		at = vtd_ss_visit_table(table, visit, at, last);
-		spin_unlock_irqrestore(&table->lock, flags);
+		spin_unlock_irqrestore(&part->lock, flags);
 		cond_resched();
 	} while (at && at <= last);
 }

@@ -3,9 +3,11 @@
  * Second-stage page tables, four levels of 512 entries of 8 bytes (VT-d 3.7, 9.8): the
  * format as inline functions, then the interface of ss_table.c.
  *
- * Concurrency: each address space has one spinlock, under which no other lock is taken. Map and
- * unmap free no table page: they put unlinked ones on a list of the caller, which flushes the IOTLB
- * and then frees them.
+ * Concurrency: each address space has some spinlocks, under which no other lock is taken. An
+ * address belongs to a part of the address space: 1 GiB goes to one part, the next one to the next
+ * part, and so on. Each part has a lock. So threads at different places seldom wait for each other.
+ * Map and unmap free no table page: they put unlinked ones on a list of the caller, which flushes
+ * the IOTLB and then frees them.
  */
 #ifndef _WD_VTD_SS_TABLE_H
 #define _WD_VTD_SS_TABLE_H
@@ -80,18 +82,31 @@ static inline u64 vtd_ss_address(u64 entry)
 	return entry & VTD_SS_ADDRESS;
 }
 
+/* A power of two. */
+#define VTD_SS_PARTS 8
+
 /**
- * struct vtd_ss_table - one address space
- * @top: level 4 table
- * @lock: guards every entry below @top, and the counters
- * @tables: number of tables of levels 1 and 2
- * @leaves: number of leaves of any size
+ * struct vtd_ss_part - every VTD_SS_PARTSth GiB of an address space
+ * @lock: guards the entries of levels 3 to 1 for these addresses, and the counters
+ * @tables: number of their tables of levels 1 and 2
+ * @leaves: number of their leaves of any size
+ * @unused: keeps the next part out of the cache line of this one
  */
-struct vtd_ss_table {
-	u64 *top;
+struct vtd_ss_part {
 	spinlock_t lock;
 	unsigned long tables;
 	unsigned long leaves;
+	u8 unused[40];
+};
+
+/**
+ * struct vtd_ss_table - one address space
+ * @top: level 4 table. Its entries appear by cmpxchg(), and never change after that
+ * @parts: see above
+ */
+struct vtd_ss_table {
+	u64 *top;
+	struct vtd_ss_part parts[VTD_SS_PARTS];
 };
 
 int vtd_ss_table_init(struct vtd_ss_table *table);

@@ -8,6 +8,8 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <chrono>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -137,6 +139,33 @@ TEST_F(Dirty, Marked)
 	markDirty(domain_, 0x1000, 0x1000);
 	markDirty(domain_, kEverything - 7, kEverything);
 	EXPECT_EQ(dirty(), (Ranges{page(7), page(8)}));
+}
+
+/* Who works at some addresses does not keep others from mapping and unmapping elsewhere. */
+TEST_F(Dirty, OthersWorkElsewhereMeanwhile)
+{
+	const uint64_t elsewhere = kIova + (1ULL << 30);
+	constexpr std::chrono::minutes kPatience(1);
+	std::promise<bool> done;
+	auto ended = done.get_future();
+	std::thread other;
+
+	writePage(3);
+	EXPECT_EQ(readDirtyWith(domain_, 0, kEverything,
+				[&] {
+					other = std::thread([&] {
+						bool works = !map(domain_, elsewhere,
+								  pages_.physical, k4K, kRead);
+
+						works &= unmap(domain_, elsewhere, k4K) == k4K;
+						done.set_value(works);
+					});
+					EXPECT_EQ(ended.wait_for(kPatience),
+						  std::future_status::ready);
+				}),
+		  0);
+	other.join();
+	EXPECT_TRUE(ended.get());
 }
 
 TEST_F(Dirty, LargePage)

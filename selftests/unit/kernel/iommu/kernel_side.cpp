@@ -261,6 +261,20 @@ DirtyResult readDirty(iommu_domain *domain, uint64_t first, uint64_t last, bool 
 	return result;
 }
 
+int readDirtyWith(iommu_domain *domain, uint64_t first, uint64_t last,
+		  const std::function<void()> &reported)
+{
+	wd_dirty_read read = {};
+
+	read.first = first;
+	read.last = read.limit = last;
+	read.report = [](void *arg, u64, u64) {
+		(*static_cast<const std::function<void()> *>(arg))();
+	};
+	read.arg = const_cast<std::function<void()> *>(&reported);
+	return wd_iommu_read_dirty(domain, &read);
+}
+
 void markDirty(iommu_domain *domain, uint64_t first, uint64_t last)
 {
 	wd_iommu_mark_dirty(domain, first, last);

@@ -93,6 +93,9 @@ struct DirtyResult {
 /** @limit: last address to report; 0: @last. */
 DirtyResult readDirty(iommu_domain *domain, uint64_t first, uint64_t last, bool clear = true,
 		      uint64_t limit = 0);
+/** Read without clearing. @reported is called for each dirty page, in atomic context. */
+int readDirtyWith(iommu_domain *domain, uint64_t first, uint64_t last,
+		  const std::function<void()> &reported);
 /** wd_iommu_mark_dirty() */
 void markDirty(iommu_domain *domain, uint64_t first, uint64_t last);
 /** Unmap several ranges with one flush at the end. @return bytes unmapped */

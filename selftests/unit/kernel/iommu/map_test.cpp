@@ -5,10 +5,12 @@
  */
 #include "fixture.h"
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <map>
 #include <random>
+#include <thread>
 
 namespace wd::kerneltest
 {
@@ -19,6 +21,11 @@ using machine::DmaResult;
 using machine::pasidStream;
 using machine::StreamId;
 
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+constexpr unsigned kThreadRounds = 20;
+#else
+constexpr unsigned kThreadRounds = 200;
+#endif
 constexpr uint64_t k4K = 1ULL << 12, k2M = 1ULL << 21, k1G = 1ULL << 30;
 
 /** One domain at [first, PASID 5]. */
@@ -196,6 +203,58 @@ TEST_F(Map, LargeLeafTakesThePlaceOfAnEmptyTable)
 }
 
 /* Attack: addresses at and beyond the ends of both address spaces, and no rights at all. */
+/*
+ * Threads that work side by side, also over the borders of 1 GiB and 512 GiB: each finds what it has
+ * mapped. All begin in an empty table, so that they link the same upper tables at once.
+ */
+TEST_F(Map, ThreadsSideBySide)
+{
+	constexpr uint64_t kBorder = 512 * k1G;
+	const Pages pages = pagesAlloc(9);
+
+	for (unsigned round = 0; round < kThreadRounds; round++) {
+		const DomainResult made = domainAlloc(firstDev_);
+		std::vector<std::thread> threads;
+		std::atomic<unsigned> ready{0};
+
+		ASSERT_EQ(made.error, 0);
+		for (unsigned thread = 0; thread < 4; thread++)
+			threads.emplace_back([&, thread] {
+				const uint64_t at = kBorder - 2 * k1G + thread * k1G - k2M;
+				const uint64_t middle = at + k2M;
+
+				for (ready++; ready < 4;)
+					std::this_thread::yield();
+				EXPECT_EQ(map(made.domain, at, pages.physical, k2M, kRead), 0);
+				EXPECT_EQ(map(made.domain, middle, pages.physical, k4K, kRead), 0);
+				EXPECT_EQ(iovaToPhys(made.domain, middle - 1),
+					  pages.physical + k2M - 1);
+				EXPECT_EQ(iovaToPhys(made.domain, middle), pages.physical);
+				EXPECT_EQ(unmap(made.domain, at, k2M + k4K), k2M + k4K);
+				EXPECT_EQ(iovaToPhys(made.domain, middle), 0u);
+			});
+		for (std::thread &thread : threads)
+			thread.join();
+		domainFree(made.domain);
+	}
+	pagesFree(pages);
+}
+
+/* A run of leaves of 1 GiB, which no thread holds one lock for. */
+TEST_F(Map, ARunOfTheLargestPages)
+{
+	const uint64_t at = 510 * k1G;
+
+	ASSERT_EQ(map(domain_, at, 4 * k1G, 20 * k1G, kRead), 0);
+	EXPECT_EQ(pageEnd(at), k1G);
+	for (unsigned i = 0; i < 20; i++)
+		EXPECT_EQ(iovaToPhys(domain_, at + i * k1G + 5), (4 + i) * k1G + 5);
+	EXPECT_EQ(map(domain_, at - k1G, 4 * k1G, 3 * k1G, kRead), -EEXIST);
+	EXPECT_EQ(iovaToPhys(domain_, at - k1G), 0u);
+	EXPECT_EQ(unmap(domain_, at, 20 * k1G), 20 * k1G);
+	EXPECT_EQ(iovaToPhys(domain_, at), 0u);
+}
+
 TEST_F(Map, Limits)
 {
 	const uint64_t top = 1ULL << 48, host = 1ULL << 52;
