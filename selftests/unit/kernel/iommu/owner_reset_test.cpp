@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The owner of a function that has no reset. */
+/* VFIO_DEVICE_RESET of a function that has no reset, or that is being reset already. */
 #include "owner.h"
 
 namespace wd::kerneltest
@@ -24,6 +24,23 @@ TEST_F(PlainOwner, AResetThatTheFunctionDoesNotHave)
 	EXPECT_TRUE(first_->busMaster()) << "it is as it was";
 	disown();
 	EXPECT_FALSE(first_->busMaster());
+}
+
+using ResetOwner = FunctionOwner;
+
+/* The administrator resets the function at the same time, and has the lock of the device. */
+TEST_F(ResetOwner, AResetBesideAnother)
+{
+	long during = 0;
+
+	first_->onReset = [&] { during = call(function_, VFIO_DEVICE_RESET, nullptr); };
+	ASSERT_GE(hostkernel::sysfsWrite(std::string("/sys/bus/pci/devices/") + kFirst + "/reset",
+					 "1"),
+		  0);
+	EXPECT_EQ(during, -EAGAIN);
+	first_->onReset = nullptr;
+	EXPECT_EQ(call(function_, VFIO_DEVICE_RESET, nullptr), 0);
+	disown();
 }
 
 } // namespace
