@@ -56,6 +56,7 @@ struct wd_viommu {
 
 /* --- for users of the layer; all may sleep --- */
 bool wd_viommu_supported(struct device *dev, u32 type);
+bool wd_viommu_owns(const struct wd_viommu *viommu, struct device *dev);
 struct wd_viommu *wd_viommu_alloc(struct device *dev, struct iommu_domain *parent, u32 type,
 				  u64 region_offset, struct wd_user_data *user,
 				  wd_viommu_report_t report, void *data);

@@ -100,7 +100,14 @@ void wd_viommu_free(struct wd_viommu *viommu)
 }
 EXPORT_SYMBOL_GPL(wd_viommu_free);
 
-static bool wd_viommu_owns(const struct wd_viommu *viommu, struct device *dev)
+/**
+ * wd_viommu_owns - is a device behind the IOMMU of a virtual IOMMU?
+ * @viommu: virtual IOMMU
+ * @dev: device
+ *
+ * Return: false also for a device without an IOMMU.
+ */
+bool wd_viommu_owns(const struct wd_viommu *viommu, struct device *dev)
 {
 	struct wd_device *device = wd_device_use(dev);
 	bool same;
@@ -112,6 +119,7 @@ static bool wd_viommu_owns(const struct wd_viommu *viommu, struct device *dev)
 	wd_device_unuse(device);
 	return same;
 }
+EXPORT_SYMBOL_GPL(wd_viommu_owns);
 
 /**
  * wd_viommu_add_device - give a device an id of the virtual machine

@@ -9,10 +9,13 @@
 #include "trace.h"
 
 static int iommufd_check_parent(const struct iommu_hwpt_alloc *cmd,
-				const struct iommufd_hwpt_paging *parent, struct device *dev)
+				const struct iommufd_hwpt_paging *parent,
+				const struct iommufd_viommu *viommu, struct device *dev)
 {
 	const u32 known = IOMMU_HWPT_FAULT_ID_VALID | IOMMU_HWPT_ALLOC_PASID;
 
+	if (viommu && !wd_viommu_owns(viommu->viommu, dev))
+		return -EINVAL;
 	if (cmd->flags & ~known || !cmd->data_len || !wd_iommu_can_nest(dev))
 		return -EOPNOTSUPP;
 	return parent->auto_domain || !parent->nest_parent ? -EINVAL : 0;
@@ -82,7 +85,7 @@ int iommufd_hwpt_alloc_nested(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_pag
 	struct wd_user_data data;
 	int rc;
 
-	rc = iommufd_check_parent(cmd, parent,
+	rc = iommufd_check_parent(cmd, parent, viommu,
 				  container_of(dev_obj, struct iommufd_device, obj)->dev);
 	iommufd_put_object(ucmd->ictx, dev_obj);
 	if (!rc)

@@ -73,6 +73,30 @@ TEST_F(StuckAccessTest, ACopyHoldsNothing)
 	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova, kPage));
 }
 
+/* IOMMUFD-COMPAT-4: a mapping that a driver is reading cannot be cut. */
+TEST_F(StuckAccessTest, ACopyPreventsACut)
+{
+	useType1();
+	ASSERT_EQ(0, iommufd_->unmap(ioas_, kIova, kPage));
+	/* Two pages, of which the first never comes. */
+	StuckMemory two(2);
+	ASSERT_EQ(0, iommufd_->mapFixed(ioas_, two.address(), 2 * kPage, kIova));
+	Access access(*iommufd_, ioas_, false);
+	Call copy([&] {
+		uint8_t data[8];
+
+		return access.copy(kIova, data, sizeof(data), MOCK_ACCESS_RW_SLOW_PATH);
+	});
+
+	two.waitTouched();
+	EXPECT_TRUE(endsBefore(two, [&] { EXPECT_EQ(-EBUSY, unmapPart(kIova, kPage)); }));
+	two.release();
+	EXPECT_EQ(0, copy.result());
+	EXPECT_EQ(0, unmapPart(kIova, kPage));
+	EXPECT_EQ(0, iommufd_->unmap(ioas_, kIova + kPage, kPage)) << "the rest was there";
+	stuck_.release();
+}
+
 /* IOMMUFD-ACCESS-2: an unmap that gives up for another reason lets the driver pin again. */
 TEST_F(StuckAccessTest, AnUnmapThatFailsLeavesNothingBehind)
 {

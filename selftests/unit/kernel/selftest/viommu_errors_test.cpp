@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "plain_dev.h"
 #include "viommu.h"
 
 namespace kernel_selftest
@@ -192,6 +193,58 @@ TEST_F(ViommuErrors, OfATableOfAVirtualIommu)
 	EXPECT_EQ(before, nextId());
 	EXPECT_EQ(0, ask());
 	EXPECT_EQ(0, iommufd_->destroy(before));
+}
+
+/* IOMMUFD-VIOMMU-1, IOMMUFD-VIOMMU-2: a device that is not behind the IOMMU, but behind none. */
+TEST_F(ViommuErrors, OfADeviceBehindAnotherIommu)
+{
+	const iommu_hwpt_selftest data = {.iotlb = 1, .pagetable_type = 0};
+	Caller &self = *Caller::self();
+	const int plain = self.open("/dev/plain", O_RDWR);
+	const long device = self.ioctl(plain, PLAIN_BIND, static_cast<uintptr_t>(iommufd_->fd()));
+	const uint32_t before = nextId();
+	iommu_viommu_alloc viommu = {};
+	iommu_vdevice_alloc vdev = {};
+	iommu_hwpt_alloc table = {};
+	uint32_t id = 0;
+
+	ASSERT_GT(device, 0);
+	viommu.size = sizeof(viommu);
+	viommu.type = IOMMU_VIOMMU_TYPE_SELFTEST;
+	viommu.dev_id = static_cast<uint32_t>(device);
+	viommu.hwpt_id = parent_;
+	EXPECT_EQ(-EOPNOTSUPP, call(IOMMU_VIOMMU_ALLOC, viommu)) << "it has none";
+	vdev.size = sizeof(vdev);
+	vdev.viommu_id = viommu_;
+	vdev.dev_id = viommu.dev_id;
+	vdev.virt_id = 7;
+	EXPECT_EQ(-EINVAL, call(IOMMU_VDEVICE_ALLOC, vdev));
+	table.size = sizeof(table);
+	table.dev_id = viommu.dev_id;
+	table.pt_id = viommu_;
+	table.data_type = IOMMU_HWPT_DATA_SELFTEST;
+	table.data_len = sizeof(data);
+	table.data_uptr = reinterpret_cast<uintptr_t>(&data);
+	EXPECT_EQ(-EINVAL, call(IOMMU_HWPT_ALLOC, table));
+	table.flags = IOMMU_HWPT_ALLOC_NEST_PARENT;
+	table.data_uptr = 8;
+	EXPECT_EQ(-EINVAL, call(IOMMU_HWPT_ALLOC, table)) << "before flags and data";
+	EXPECT_EQ(before, nextId()) << "no object stays";
+	ASSERT_EQ(0, vdevice(*device_, 7, id)) << "the virtual id is free";
+	EXPECT_EQ(0, iommufd_->destroy(id));
+	EXPECT_EQ(0, self.close(plain));
+}
+
+/* IOMMUFD-ATTACH-1: the hardware has to know the device by its id of the virtual machine. */
+TEST_F(ViommuErrors, OfATableWithoutAVirtualDevice)
+{
+	const uint32_t nested = table(viommu_, 0, true);
+	uint32_t id = 0;
+
+	EXPECT_EQ(-ENOENT, replace(nested));
+	EXPECT_EQ(0, iommufd_->destroy(nested)) << "it is not attached";
+	ASSERT_EQ(0, vdevice(*device_, 7, id));
+	EXPECT_EQ(0, replace(table(viommu_, 0, true)));
 }
 
 /* IOMMUFD-INV-1, IOMMUFD-INV-2: for all devices of a virtual IOMMU. */
