@@ -6,7 +6,8 @@
 
 A page Documentation/spec/errno*.rst has a section for each request, and in it csv-tables whose rows
 are "condition | flag or field | result | tests". A test is "Suite.Case" of GoogleTest, or
-"program: case" of a KTAP program; several are separated by ";". This program compares the pages with
+"program: case" of a KTAP program; several are separated by ";". If the result is an errno, one of them
+must expect it. This program compares the pages with
 the code and the tests, and prints errors. It also writes a page on which each test is a link; URL
 (default: the source folder) is put before each path.
 """
@@ -70,9 +71,13 @@ class Row:
 
 @dataclasses.dataclass
 class Test:
-    """A test case and its place."""
+    """A test case, its place, and its text."""
     path: str
     line: int
+    body: str
+
+    def expects(self, error):
+        return re.search(rf"-{error}\b", self.body)
 
 
 def table_rows(path, section, lines):
@@ -139,9 +144,10 @@ def all_tests(files):
     for path, text in files.items():
         if not path.startswith(spec_trace.TESTS) or not path.endswith(spec_trace.C_FAMILY):
             continue
+        lines = text.splitlines()
         for case in spec_trace.c_cases(text):
             name = f"{program(path)}: {case.name}" if path.startswith(KTAP) else case.name
-            found[name] = Test(path, case.first)
+            found[name] = Test(path, case.first, "\n".join(lines[case.first - 1:case.last]))
     return found
 
 
@@ -174,6 +180,9 @@ class Table:
         for test in row.tests:
             if test not in self.tests:
                 yield f"names a test that does not exist: {test}"
+        for error in (result for result in row.results if result.startswith("E")):
+            if row.tests and not any(test in self.tests and self.tests[test].expects(error) for test in row.tests):
+                yield f"has no test that expects {error}"
 
     def problems(self):
         """Errors of the tables, one line each."""

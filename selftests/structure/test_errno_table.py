@@ -86,7 +86,7 @@ VFIO_SET
 
    done | any | 0 or EINVAL | Ioas.Busy
 """
-TESTS = "TEST_F(Ioas, Gone)\n{\n}\n\nTEST(Ioas, Busy)\n{\n}\n"
+TESTS = "TEST_F(Ioas, Gone)\n{\n\tEXPECT(-ENOENT);\n}\n\nTEST(Ioas, Busy)\n{\n\tEXPECT(-EBUSY, -EINVAL);\n}\n"
 KTAP = """
 static void gone(void)
 {
@@ -130,17 +130,20 @@ def test_good_input_has_no_problem():
 
 
 @pytest.mark.parametrize("old, new, expected", [
-    ("Ioas.Gone; abi", "Ioas.Never; abi", [":12: the row names a test that does not exist: Ioas.Never"]),
+    ("Ioas.Gone; abi", "Ioas.Gone; Ioas.Never; abi", [":12: the row names a test that does not exist: Ioas.Never"]),
     ("an id that is not there", "an id", [":12: the row names a test that does not exist: abi: an id"]),
     ("abi: an", "iommufd_abi: an",
      [":12: the row names a test that does not exist: iommufd_abi: an id that is not there"]),
-    ("| ENOENT |", "| ENONSENSE |", [":12: the row has no result that exists: ENONSENSE"]),
+    ("| ENOENT |", "| ENONSENSE |", [":12: the row has no result that exists: ENONSENSE",
+                                     ":12: the row has no test that expects ENONSENSE"]),
+    ("| ENOENT |", "| ENOTTY |", [":12: the row has no test that expects ENOTTY"]),
+    ("0 or EINVAL | Ioas.Busy", "EINVAL | Ioas.Gone", [":41: the row has no test that expects EINVAL"]),
     ("| ENOENT |", "| |", [":12: the row has no result that exists: "]),
     ("| ENOENT |", "| perhaps |", [":12: the row has no result that exists: perhaps"]),
     ("no object |", "|", [":12: the row has no condition"]),
     ("0 | Ioas.Busy", "0 |", [":32: the row has no test"]),
     ("| id | ENOENT", "| ENOENT", [":12: the row has 3 columns"]),
-    ("0 or EINVAL", "0 or EPERM", ["kernel/vfio/file.c: EINVAL is in no row"]),
+    ("0 or EINVAL", "0 or EBUSY", ["kernel/vfio/file.c: EINVAL is in no row"]),
     ('Ioas.Gone"', "Ioas.Gone", [":14: the row has 1 columns", "kernel/iommufd/main.c: EBUSY is in no row",
                                  "include/uapi/linux/iommufd.h: IOMMU_MODE is in no row",
                                  "include/uapi/linux/iommufd.h: IOMMU_BUSY is in no row"]),
@@ -165,8 +168,10 @@ def test_bad_pages_are_found(old, new, expected):
      ["include/uapi/linux/iommufd.h: IOMMU_MODE_TWO is in no row"]),
     ("include/uapi/linux/vfio_cdev.h", "VFIO_FLAG 11", "VFIO_FLAG_NEW (1 << 3)",
      ["include/uapi/linux/vfio_cdev.h: VFIO_FLAG_NEW is in no row"]),
+    ("selftests/unit/ioas_test.cpp", "-ENOENT", "-ENODEV", [f"{WHERE}:12: the row has no test that expects ENOENT"]),
     ("selftests/unit/ioas_test.cpp", "TEST_F(Ioas, Gone)", "TEST_F(Ioas, Went)",
      [f"{WHERE}:12: the row names a test that does not exist: Ioas.Gone",
+      f"{WHERE}:12: the row has no test that expects ENOENT",
       f"{WHERE}:13: the row names a test that does not exist: Ioas.Gone"]),
     ("selftests/ktap/vfio/abi.c", "an id that", "the id that",
      [f"{WHERE}:12: the row names a test that does not exist: abi: an id that is not there"]),
