@@ -66,4 +66,4 @@ static void __exit plain_exit(void)
 
 module_init(plain_init);
 module_exit(plain_exit);
-MODULE_LICENSE("Dual BSD/GPL");
+MODULE_LICENSE("GPL");
