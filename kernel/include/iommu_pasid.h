@@ -18,9 +18,17 @@
 #include "iommu_nesting.h"
 
 struct mm_struct;
-struct wd_new_entry; /* defined by each IOMMU driver */
 struct wd_replace;
 struct wd_viommu;
+
+/**
+ * struct wd_new_entry - a prepared attachment, which is about to replace another one; the IOMMU's
+ *	driver embeds it in its own record
+ * @pasid: PASID or IOMMU_NO_PASID
+ */
+struct wd_new_entry {
+	ioasid_t pasid;
+};
 
 /* "No PASID", that is the requester id alone. Linux has the name from 6.6 on. */
 #ifndef IOMMU_NO_PASID

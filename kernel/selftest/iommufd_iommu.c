@@ -140,17 +140,22 @@ static void wd_test_unbind(struct wd_pgtable *table, struct device *dev, ioasid_
 }
 
 /* A prepared replacement: a reserved place for the new attachment. */
-struct wd_new_entry {
+struct wd_test_new_entry {
+	struct wd_new_entry entry;
 	struct wd_test_device *device;
-	ioasid_t pasid;
 	struct iommu_domain *domain;
 	struct wd_pgtable *table;
 	unsigned long virt_id;
 };
 
-static struct xarray *wd_test_place(struct wd_new_entry *entry)
+static struct wd_test_new_entry *to_wd_test_new_entry(struct wd_new_entry *entry)
 {
-	return entry->table ? &entry->device->tables : &entry->device->domains;
+	return container_of(entry, struct wd_test_new_entry, entry);
+}
+
+static struct xarray *wd_test_place(struct wd_test_new_entry *new)
+{
+	return new->table ? &new->device->tables : &new->device->domains;
 }
 
 static struct wd_new_entry *wd_test_replace_prepare(struct iommu_domain *domain,
@@ -158,7 +163,7 @@ static struct wd_new_entry *wd_test_replace_prepare(struct iommu_domain *domain,
 						    ioasid_t pasid)
 {
 	struct wd_test_device *device = wd_test_device_of(dev);
-	struct wd_new_entry *entry;
+	struct wd_test_new_entry *new;
 	unsigned long virt_id = 0;
 	int rc = wd_test_check_pasid(device, pasid);
 
@@ -168,41 +173,44 @@ static struct wd_new_entry *wd_test_replace_prepare(struct iommu_domain *domain,
 		rc = wd_test_check_table(table, dev, &virt_id);
 	if (rc)
 		return ERR_PTR(rc);
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
-	if (!entry)
+	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
 		return ERR_PTR(-ENOMEM);
-	entry->device = device;
-	entry->pasid = pasid;
-	entry->domain = domain;
-	entry->table = table;
-	entry->virt_id = virt_id;
-	rc = xa_reserve(wd_test_place(entry), pasid, GFP_KERNEL);
+	new->device = device;
+	new->entry.pasid = pasid;
+	new->domain = domain;
+	new->table = table;
+	new->virt_id = virt_id;
+	rc = xa_reserve(wd_test_place(new), pasid, GFP_KERNEL);
 	if (rc) {
-		kfree(entry);
+		kfree(new);
 		return ERR_PTR(rc);
 	}
-	return entry;
+	return &new->entry;
 }
 
 static void wd_test_replace_abort(struct wd_new_entry *entry)
 {
-	xa_release(wd_test_place(entry), entry->pasid);
-	kfree(entry);
+	struct wd_test_new_entry *new = to_wd_test_new_entry(entry);
+
+	xa_release(wd_test_place(new), entry->pasid);
+	kfree(new);
 }
 
 static bool wd_test_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
-	struct wd_test_device *device = entry->device;
+	struct wd_test_new_entry *new = to_wd_test_new_entry(entry);
+	struct wd_test_device *device = new->device;
 
 	if (!xa_load(&device->domains, entry->pasid) && !xa_load(&device->tables, entry->pasid)) {
 		wd_test_replace_abort(entry);
 		return false;
 	}
-	xa_store(wd_test_place(entry), entry->pasid,
-		 entry->table ? (void *)entry->table : (void *)entry->domain, 0);
-	xa_erase(entry->table ? &device->domains : &device->tables, entry->pasid);
-	wd_test_set_viommu(device, entry->pasid, entry->table, entry->virt_id);
-	kfree(entry);
+	xa_store(wd_test_place(new), entry->pasid,
+		 new->table ? (void *)new->table : (void *)new->domain, 0);
+	xa_erase(new->table ? &device->domains : &device->tables, entry->pasid);
+	wd_test_set_viommu(device, entry->pasid, new->table, new->virt_id);
+	kfree(new);
 	return true;
 }
 

@@ -11,7 +11,7 @@ from project import ROOT  # pylint: disable=import-error
 
 MODULES = [m.name for m in kernel_calls.modules()]
 
-# Prefixes of names that other files, of the same module or of others, can use.
+# Prefixes of names that other files, of the same module or of others, can use; coding-style.rst explains them.
 PREFIXES = {
     "hisi_qm": ("qm_", "dev_attr_"),
     "hisi_zip": ("zip_",),
@@ -52,16 +52,44 @@ def test_names_begin_with_the_module(name):
     assert not bad
 
 
+def test_prefixes_are_written_down():
+    """The table of coding-style.rst has the same."""
+    page = (ROOT / "Documentation/contributing/coding-style.rst").read_text(encoding="utf-8")
+    rows = re.findall(r"^``kernel/(\w+)`` +(``.*``)", page, re.M)
+    assert {name: set(re.findall(r"``(\w+_)``", names)) for name, names in rows} == {
+        name: set(names) for name, names in PREFIXES.items()}
+
+
 def structs(folder):
-    """{name: file} of the structures that files below @folder define."""
-    return {name: str(path.relative_to(ROOT)) for path in (ROOT / folder).rglob("*.[ch]")
-            for name in re.findall(r"^struct (\w+)\s*\{", kernel_calls.code(path), re.M)}
+    """{name: files} of the structures that files below @folder define."""
+    found = {}
+    for path in sorted(folder.rglob("*.[ch]")):
+        for name in re.findall(r"^struct (\w+)\s*\{", kernel_calls.code(path), re.M):
+            found.setdefault(name, []).append(str(path.relative_to(folder)))
+    return found
+
+
+def twice(found):
+    return {name: files for name, files in found.items() if len(files) > 1}
+
+
+def test_a_structure_of_the_kernel_is_one_thing():
+    """Also where two modules never see each other's: a debugger and a reader see both."""
+    assert not twice(structs(ROOT / "kernel"))
+
+
+def test_the_check_sees_two_structures(tmp_path):
+    (tmp_path / "a.c").write_text("struct one {\n\tint x;\n};\nstruct two {\n};\n")
+    (tmp_path / "b.h").write_text("struct one;\n/*\nstruct two {\n */\nint two(struct two *two);\n")
+    assert not twice(structs(tmp_path))
+    (tmp_path / "c.c").write_text("struct one {\n\tint y;\n};\n")
+    assert twice(structs(tmp_path)) == {"one": ["a.c", "c.c"]}
 
 
 @pytest.mark.parametrize("library", ["lib/wd/include", "lib/vmm/include"])
 def test_a_structure_is_one_thing(library):
     """A structure of the C API must not have the name of one of the kernel."""
-    kernel, public = structs("kernel"), structs(library)
+    kernel, public = structs(ROOT / "kernel"), structs(ROOT / library)
     assert len(kernel) > 100
     assert public or library != "lib/wd/include"
     assert not {name: (kernel[name], public[name]) for name in kernel.keys() & public.keys()}

@@ -480,14 +480,21 @@ void vtd_remove_dev_pasid(struct iommu_domain *domain, struct device *dev, ioasi
 /* --- replace --- */
 
 /**
- * struct wd_new_entry - a prepared attachment, which is about to replace another one
+ * struct vtd_new_entry - a prepared attachment, which is about to replace another one
+ * @entry: the layer's object
  * @attach: its record
  * @page: memory for the PASID table with the new entry
  */
-struct wd_new_entry {
+struct vtd_new_entry {
+	struct wd_new_entry entry;
 	struct vtd_attach *attach;
 	unsigned long page;
 };
+
+static struct vtd_new_entry *to_vtd_new_entry(struct wd_new_entry *entry)
+{
+	return container_of(entry, struct vtd_new_entry, entry);
+}
 
 /**
  * vtd_replace_prepare - the layer's replace_prepare
@@ -504,7 +511,7 @@ struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_
 {
 	struct vtd_pgtable *table = pgtable ? to_vtd_pgtable(pgtable) : NULL;
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
-	struct wd_new_entry *entry;
+	struct vtd_new_entry *new;
 	int ret = -EINVAL;
 
 	if (!vtd_is_paging(vdev->unit, domain) ||
@@ -515,23 +522,24 @@ struct wd_new_entry *vtd_replace_prepare(struct iommu_domain *domain, struct wd_
 	ret = vtd_domain_fits(to_vtd_domain(domain), vdev->unit);
 	if (ret)
 		return ERR_PTR(ret);
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL_ACCOUNT);
-	if (!entry)
+	new = kzalloc(sizeof(*new), GFP_KERNEL_ACCOUNT);
+	if (!new)
 		return ERR_PTR(-ENOMEM);
+	new->entry.pasid = pasid;
 	ret = -ENOMEM;
-	entry->page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
-	if (!entry->page)
+	new->page = get_zeroed_page(GFP_KERNEL_ACCOUNT);
+	if (!new->page)
 		goto err_free;
-	entry->attach = vtd_attach_record(to_vtd_domain(domain), table, vdev, pasid);
-	ret = PTR_ERR_OR_ZERO(entry->attach);
+	new->attach = vtd_attach_record(to_vtd_domain(domain), table, vdev, pasid);
+	ret = PTR_ERR_OR_ZERO(new->attach);
 	if (ret)
 		goto err_page;
-	return entry;
+	return &new->entry;
 
 err_page:
-	free_page(entry->page);
+	free_page(new->page);
 err_free:
-	kfree(entry);
+	kfree(new);
 	return ERR_PTR(ret);
 }
 
@@ -545,16 +553,17 @@ err_free:
 bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
 	struct vtd_dev *vdev = dev_iommu_priv_get(dev);
-	struct vtd_attach *attach = entry->attach, *old;
+	struct vtd_new_entry *new = to_vtd_new_entry(entry);
+	struct vtd_attach *attach = new->attach, *old;
 	struct vtd_pasid_entry content = vtd_attach_entry(attach);
 
 	mutex_lock(&vdev->lock);
-	old = xa_load(&vdev->attaches, attach->pasid);
+	old = xa_load(&vdev->attaches, entry->pasid);
 	if (old) {
-		entry->page = vtd_pasid_replace(vdev, attach->pasid, &content, entry->page);
+		new->page = vtd_pasid_replace(vdev, entry->pasid, &content, new->page);
 		/* This replaces an entry of the xarray, so it allocates nothing. */
-		xa_store(&vdev->attaches, attach->pasid, attach, GFP_KERNEL_ACCOUNT);
-		entry->attach = old;
+		xa_store(&vdev->attaches, entry->pasid, attach, GFP_KERNEL_ACCOUNT);
+		new->attach = old;
 	}
 	mutex_unlock(&vdev->lock);
 	vtd_replace_abort(entry);
@@ -564,7 +573,9 @@ bool vtd_replace_commit(struct device *dev, struct wd_new_entry *entry)
 /* The layer's replace_abort; also frees a replaced attachment. */
 void vtd_replace_abort(struct wd_new_entry *entry)
 {
-	vtd_attach_drop(entry->attach);
-	free_page(entry->page);
-	kfree(entry);
+	struct vtd_new_entry *new = to_vtd_new_entry(entry);
+
+	vtd_attach_drop(new->attach);
+	free_page(new->page);
+	kfree(new);
 }

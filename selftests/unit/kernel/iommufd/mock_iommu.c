@@ -373,16 +373,21 @@ static void mock_remove_dev_pasid(struct iommu_domain *domain, struct device *de
 	mock_queue_drain();
 }
 
-struct wd_new_entry {
+struct mock_new_entry {
+	struct wd_new_entry entry;
 	struct mock_dev *mdev;
-	ioasid_t pasid;
 	struct iommu_domain *domain;
 	struct wd_pgtable *table;
 };
 
-static struct xarray *mock_entry_place(struct wd_new_entry *entry)
+static struct mock_new_entry *to_mock_new_entry(struct wd_new_entry *entry)
 {
-	return entry->table ? &entry->mdev->tables : &entry->mdev->pasids;
+	return container_of(entry, struct mock_new_entry, entry);
+}
+
+static struct xarray *mock_entry_place(struct mock_new_entry *new)
+{
+	return new->table ? &new->mdev->tables : &new->mdev->pasids;
 }
 
 static struct wd_new_entry *mock_replace_prepare(struct iommu_domain *domain,
@@ -390,37 +395,40 @@ static struct wd_new_entry *mock_replace_prepare(struct iommu_domain *domain,
 						 ioasid_t pasid)
 {
 	struct mock_dev *mdev = dev_iommu_priv_get(dev);
-	struct wd_new_entry *entry;
+	struct mock_new_entry *new;
 	int rc = mock_may_attach(domain, mdev);
 
 	if (rc)
 		return ERR_PTR(rc);
-	entry = kzalloc(sizeof(*entry), GFP_KERNEL);
-	if (!entry)
+	new = kzalloc(sizeof(*new), GFP_KERNEL);
+	if (!new)
 		return ERR_PTR(-ENOMEM);
-	entry->mdev = mdev;
-	entry->pasid = pasid;
-	entry->domain = domain;
-	entry->table = table;
-	rc = xa_reserve(mock_entry_place(entry), pasid, GFP_KERNEL);
+	new->mdev = mdev;
+	new->entry.pasid = pasid;
+	new->domain = domain;
+	new->table = table;
+	rc = xa_reserve(mock_entry_place(new), pasid, GFP_KERNEL);
 	if (rc) {
-		kfree(entry);
+		kfree(new);
 		return ERR_PTR(rc);
 	}
-	return entry;
+	return &new->entry;
 }
 
 static void mock_replace_abort(struct wd_new_entry *entry)
 {
-	xa_release(mock_entry_place(entry), entry->pasid);
-	kfree(entry);
+	struct mock_new_entry *new = to_mock_new_entry(entry);
+
+	xa_release(mock_entry_place(new), entry->pasid);
+	kfree(new);
 }
 
 void (*mock_on_replace)(void);
 
 static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 {
-	struct mock_dev *mdev = entry->mdev;
+	struct mock_new_entry *new = to_mock_new_entry(entry);
+	struct mock_dev *mdev = new->mdev;
 
 	if (!xa_load(&mdev->pasids, entry->pasid) && !xa_load(&mdev->tables, entry->pasid)) {
 		mock_replace_abort(entry);
@@ -428,13 +436,13 @@ static bool mock_replace_commit(struct device *dev, struct wd_new_entry *entry)
 	}
 	if (mock_on_replace)
 		mock_on_replace();
-	xa_store(mock_entry_place(entry), entry->pasid,
-		 entry->table ? mock_table_object(entry->table) : (void *)entry->domain, 0);
-	xa_erase(entry->table ? &mdev->pasids : &mdev->tables, entry->pasid);
+	xa_store(mock_entry_place(new), entry->pasid,
+		 new->table ? mock_table_object(new->table) : (void *)new->domain, 0);
+	xa_erase(new->table ? &mdev->pasids : &mdev->tables, entry->pasid);
 	__atomic_fetch_add(&mock_counters.replaced, 1, __ATOMIC_RELAXED);
 	if (mock_on_replace)
 		mock_on_replace();
-	kfree(entry);
+	kfree(new);
 	return true;
 }
 
