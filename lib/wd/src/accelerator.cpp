@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <charconv>
 #include <optional>
 #include <sstream>
 
+#include "algorithm_driver.h"
 #include "attributes.h"
 #include "discovery.h"
 
@@ -111,10 +113,19 @@ void checkRegions(AttributeReader &reader, const Accelerator &device)
 		reader.note("doorbell_words", "lies outside the MMIO region");
 }
 
-} // namespace
-
-namespace
+/** "0x19e5" in an attribute of a PCI function. */
+std::optional<uint16_t> readPciNumber(Host &host, const std::string &path)
 {
+	std::string text;
+	if (host.sysfsRead(path, text) || !text.starts_with("0x"))
+		return std::nullopt;
+	uint16_t number = 0;
+	const char *end = text.data() + text.size();
+	const auto [stop, error] = std::from_chars(text.data() + 2, end, number, 16);
+	if (error != std::errc{} || stop != end)
+		return std::nullopt;
+	return number;
+}
 
 /** "[sva] pinned iommufd": every word, and the one in brackets. */
 void readModes(Host &host, Accelerator &device)
@@ -168,18 +179,16 @@ std::optional<std::string> readAccelerator(Host &host, const std::string &name, 
 
 std::vector<SkippedDevice> readUnclaimed(Host &host)
 {
-	/* The functions that the driver in kernel/hisi_zip takes. */
 	static constexpr const char *kBus = "/sys/bus/pci/devices";
-	static constexpr const char *kVendor = "0x19e5", *kDevice = "0xa250";
 	std::vector<SkippedDevice> found;
 	std::vector<std::string> names, below;
-	std::string text;
 	if (host.sysfsList(kBus, names))
 		return found;
 	for (const std::string &name : names) {
 		const std::string path = std::string(kBus) + "/" + name;
-		if (host.sysfsRead(path + "/vendor", text) || text != kVendor ||
-		    host.sysfsRead(path + "/device", text) || text != kDevice ||
+		const auto vendor = readPciNumber(host, path + "/vendor");
+		const auto device = readPciNumber(host, path + "/device");
+		if (!vendor || !device || !capi::isAccelerator({*vendor, *device}) ||
 		    !host.sysfsList(path + "/uacce", below))
 			continue;
 		std::string driver;

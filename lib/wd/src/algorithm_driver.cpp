@@ -34,6 +34,16 @@ const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept
 	return nullptr;
 }
 
+bool isAccelerator(PciId id) noexcept
+{
+	for (const AlgorithmEntry *entry = firstEntry; entry; entry = entry->next_) {
+		const auto ids = entry->driver_.functions();
+		if (std::find(ids.begin(), ids.end(), id) != ids.end())
+			return true;
+	}
+	return false;
+}
+
 std::string algorithmNames()
 {
 	std::vector<const char *> names;

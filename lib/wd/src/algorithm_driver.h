@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,12 +35,20 @@ public:
 	virtual bool ready() const noexcept = 0;
 };
 
+/** Vendor and device id of a PCI function. */
+struct PciId {
+	uint16_t vendor, device;
+	friend bool operator==(const PciId &, const PciId &) = default;
+};
+
 /** A kind of accelerator. Immutable, so thread-safe. */
 class AlgorithmDriver
 {
 public:
 	/** The values of wd_capa::alg for which this driver is responsible. */
 	virtual std::span<const char *const> algorithms() const noexcept = 0;
+	/** The functions that the kernel's driver of this kind takes. */
+	virtual std::span<const PciId> functions() const noexcept = 0;
 	/** The format of its queue. @throws Error: EINVAL a bad wd_capa::op_type */
 	virtual QueueFormat format(const wd_capa &wanted) const = 0;
 	/** The requests of the queue of @context, which has started and outlives them. */
@@ -58,6 +67,7 @@ public:
 
 private:
 	friend const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
+	friend bool isAccelerator(PciId id) noexcept;
 	friend std::string algorithmNames();
 
 	const AlgorithmDriver &driver_;
@@ -66,6 +76,8 @@ private:
 
 /** The driver that has an algorithm of this name; nullptr if there is none. */
 const AlgorithmDriver *findAlgorithm(std::string_view name) noexcept;
+/** Whether a function with this id is an accelerator of a registered kind. */
+bool isAccelerator(PciId id) noexcept;
 /** "zlib, gzip, deflate": the names of all drivers. */
 std::string algorithmNames();
 

@@ -315,6 +315,11 @@ public:
 		static constexpr const char *kNames[] = {"zlib", "gzip", "deflate"};
 		return kNames;
 	}
+	std::span<const PciId> functions() const noexcept override
+	{
+		static constexpr PciId kIds[] = {{0x19e5, 0xa250}};
+		return kIds;
+	}
 	QueueFormat format(const wd_capa &wanted) const override
 	{
 		if (wanted.op_type != WD_OP_COMPRESS && wanted.op_type != WD_OP_DECOMPRESS)

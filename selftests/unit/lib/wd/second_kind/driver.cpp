@@ -99,6 +99,11 @@ public:
 		static constexpr const char *kNames[] = {"adler32"};
 		return kNames;
 	}
+	std::span<const PciId> functions() const noexcept override
+	{
+		static constexpr PciId kIds[] = {{0x1af4, 0x00ad}};
+		return kIds;
+	}
 	QueueFormat format(const wd_capa &wanted) const override
 	{
 		if (wanted.op_type != WD_OP_ADLER)

@@ -12,6 +12,7 @@
 #include "../fake_host.h"
 #include "adler.h"
 #include "driver.h"
+#include "wd/accelerator.h"
 #include "wd/wd.h"
 #include "wd/zip.h"
 
@@ -160,6 +161,29 @@ TEST_F(SecondKind, FunctionsOfTheOtherKindRefuseIt)
 	EXPECT_EQ(stream, nullptr);
 	EXPECT_EQ(wd_zip_run(&queue_, &r, 0), -EINVAL);
 	EXPECT_EQ(host_->device.tail(), 0u);
+}
+
+/* The ids of a kind are in its folder, too. */
+TEST_F(SecondKind, AFunctionWithoutADriverIsListed)
+{
+	const std::string bus = "/sys/bus/pci/devices/0000:0";
+	const auto put = [&](const char *name, const char *vendor, const char *device) {
+		host_->sysfs[bus + name + "/vendor"] = vendor;
+		host_->sysfs[bus + name + "/device"] = device;
+	};
+	put("1:00.0", "0x1af4", "0x00ad");
+	put("2:00.0", "0x1af4", "0x00ae");
+	put("3:00.0", "0x19e5", "0xa250");
+	put("4:00.0", "0x19e5", "0x00ad");
+	put("5:00.0", "6900", "0x00ad");
+	put("6:00.0", "0x1af4", "0x00ad of many");
+	put("7:00.0", "0x1af4", "0x00ad");
+	host_->sysfs[bus + "7:00.0/uacce/hisi_zip-0"] = "";
+	const auto skipped = Topology::discover(*host_).skipped();
+	ASSERT_EQ(skipped.size(), 2u);
+	EXPECT_EQ(skipped[0].name, "0000:01:00.0");
+	EXPECT_EQ(skipped[1].name, "0000:03:00.0");
+	EXPECT_NE(skipped[0].reason.find("no driver has taken it"), std::string::npos);
 }
 
 /* Both kinds work in one process. */
