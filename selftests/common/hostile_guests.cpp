@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
+#include <fmt/core.h>
 #include <new>
 #include <sstream>
 
@@ -403,8 +404,7 @@ void HostileGuests::judge(const TranslationRequest &request, const TranslationRe
 	}
 	if (result.reason != FaultReason::None) {
 		if (!isGuestsFault(result.reason))
-			fail("fault " + std::to_string(unsigned(result.reason)) +
-			     " is not the guest's");
+			fail(fmt::format("fault {} is not the guest's", unsigned(result.reason)));
 		return;
 	}
 	if (result.consumed)

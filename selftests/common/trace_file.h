@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdlib>
+#include <fmt/core.h>
 #include <fstream>
 #include <regex>
 #include <string>
@@ -16,8 +17,8 @@ class TraceFile
 public:
 	/** Make it before the machine and the kernel, which read the environment. */
 	explicit TraceFile(const char *categories)
-		: path_(testing::TempDir() + "wd-trace-test." + std::to_string(::getpid()) + "." +
-			std::to_string(made_++))
+		: path_(fmt::format("{}wd-trace-test.{}.{}", testing::TempDir(), ::getpid(),
+				    made_++))
 	{
 		::setenv("WD_TRACE", categories, 1);
 		::setenv("WD_TRACE_FILE", path_.c_str(), 1);

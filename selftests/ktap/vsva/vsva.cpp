@@ -5,6 +5,7 @@
  * guest resolves, refuses, or does not answer.
  */
 #include <deque>
+#include <fmt/core.h>
 #include <random>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -353,8 +354,7 @@ uint64_t pageRequests()
 	for (unsigned unit = 0; unit < 4; unit++) {
 		std::string text;
 
-		if (!host->sysfsRead("/sys/class/iommu/wd-iommu" + std::to_string(unit) +
-					     "/page_requests",
+		if (!host->sysfsRead(fmt::format("/sys/class/iommu/wd-iommu{}/page_requests", unit),
 				     text))
 			sum += std::stoull(text);
 	}

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fmt/core.h>
 #include <thread>
 
 #include "../../../common/asleep.h"
@@ -88,9 +89,8 @@ protected:
 	{
 		std::string value;
 
-		hostkernel::sysfsRead("/sys/class/uacce/hisi_zip-" + std::to_string(device) +
-					      "/kernel_requests",
-				      value);
+		hostkernel::sysfsRead(
+			fmt::format("/sys/class/uacce/hisi_zip-{}/kernel_requests", device), value);
 		return std::strtol(value.c_str(), nullptr, 10);
 	}
 };

@@ -5,6 +5,7 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fmt/core.h>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -57,47 +58,59 @@ TEST_F(Traced, ARequestLeavesLinesOnEveryLayer)
 			    "ret=0"),
 		1u);
 	EXPECT_EQ(file_.count("iommufd:iommufd_hwpt_alloc",
-			      dev + "hwpt=[0-9]+ pt=[0-9]+ flags=0x[0-9a-f]+"),
+			      fmt::format("{}hwpt=[0-9]+ pt=[0-9]+ flags=0x[0-9a-f]+", dev)),
 		  1u);
-	EXPECT_EQ(
-		file_.count("iommufd:iommufd_attach", dev + "pasid=" + pasid + " pt=[0-9]+ ret=0"),
-		1u);
-	EXPECT_EQ(file_.count("iommufd:iommufd_detach", dev + "pasid=" + pasid + " pt=[0-9]+"), 1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_attach",
+			      fmt::format("{}pasid={} pt=[0-9]+ ret=0", dev, pasid)),
+		  1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_detach",
+			      fmt::format("{}pasid={} pt=[0-9]+", dev, pasid)),
+		  1u);
 	EXPECT_EQ(file_.count("iommufd:iommufd_hwpt_free", "hwpt=[0-9]+"), 1u);
 	EXPECT_EQ(file_.count("wd_iommu:vtd_attach",
-			      sid + "pasid=" + pasid + " did=[0-9]+ pgtt=second"),
+			      fmt::format("{}pasid={} did=[0-9]+ pgtt=second", sid, pasid)),
 		  1u);
 
-	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_open", dev + "qp=" + qp), 1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_open", fmt::format("{}qp={}", dev, qp)), 1u);
 	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_mailbox",
-			      dev + "cmd=SQC queue=" + qp + " base=0x.* op=0"),
+			      fmt::format("{}cmd=SQC queue={} base=0x.* op=0", dev, qp)),
 		  1u);
 	EXPECT_GE(file_.count("hisi_qm:hisi_qm_mailbox_done",
-			      dev + "cmd=0x0 queue=" + qp + " status=0 ret=0"),
+			      fmt::format("{}cmd=0x0 queue={} status=0 ret=0", dev, qp)),
 		  1u);
 	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_start",
-			      dev + "qp=" + qp + " type=0 pasid=" + pasid + " ret=0"),
+			      fmt::format("{}qp={} type=0 pasid={} ret=0", dev, qp, pasid)),
 		  1u);
-	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_stop", dev + "qp=" + qp + " ret=0"), 1u);
-	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_close", dev + "qp=" + qp), 1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_stop", fmt::format("{}qp={} ret=0", dev, qp)),
+		  1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_queue_close", fmt::format("{}qp={}", dev, qp)), 1u);
 	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_halt", "dev=0000:75:00\\.0"), 1u);
-	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_restart", dev + "ret=0"), 1u);
+	EXPECT_EQ(file_.count("hisi_qm:hisi_qm_restart", fmt::format("{}ret=0", dev)), 1u);
 
-	EXPECT_GE(file_.count("qm:mailbox", sid + "cmd=0x0 queue=" + qp + " base=0x.* op=0"), 1u);
-	EXPECT_GE(file_.count("qm:mailbox_done", sid + "cmd=0x0 queue=" + qp + " status=0"), 1u);
-	EXPECT_EQ(file_.count("qm:doorbell", sid + "qn=" + qp + " cmd=sq index=1"), 1u);
-	EXPECT_EQ(file_.count("qm:sqe", sid + "pasid=" + pasid + " qn=" + qp +
-						" sq_head=0 dw9=0x[0-9a-f]+ again=0"),
+	EXPECT_GE(file_.count("qm:mailbox",
+			      fmt::format("{}cmd=0x0 queue={} base=0x.* op=0", sid, qp)),
 		  1u);
-	EXPECT_EQ(file_.count("qm:cqe",
-			      sid + "qn=" + qp +
-				      " cq_tail=0 sq_head=0 phase=1 dw3=0x[0-9a-f]+ result=ok"),
+	EXPECT_GE(
+		file_.count("qm:mailbox_done", fmt::format("{}cmd=0x0 queue={} status=0", sid, qp)),
+		1u);
+	EXPECT_EQ(file_.count("qm:doorbell", fmt::format("{}qn={} cmd=sq index=1", sid, qp)), 1u);
+	EXPECT_EQ(file_.count("qm:sqe",
+			      fmt::format("{}pasid={} qn={} sq_head=0 dw9=0x[0-9a-f]+ again=0", sid,
+					  pasid, qp)),
 		  1u);
-	EXPECT_GE(file_.count("vtd:translation",
-			      sid + "pasid=" + pasid +
-				      " iova=0x100000 access=read pa=0x[0-9a-f]+ fr=0x0"),
+	EXPECT_EQ(
+		file_.count(
+			"qm:cqe",
+			fmt::format("{}qn={} cq_tail=0 sq_head=0 phase=1 dw3=0x[0-9a-f]+ result=ok",
+				    sid, qp)),
+		1u);
+	EXPECT_GE(file_.count(
+			  "vtd:translation",
+			  fmt::format("{}pasid={} iova=0x100000 access=read pa=0x[0-9a-f]+ fr=0x0",
+				      sid, pasid)),
 		  1u);
-	EXPECT_GE(file_.count("vtd:context_entry", sid + "q0=0x.* q1=0x.* fr=0x0"), 1u);
+	EXPECT_GE(file_.count("vtd:context_entry", fmt::format("{}q0=0x.* q1=0x.* fr=0x0", sid)),
+		  1u);
 }
 
 TEST_F(Traced, AMappingOfAFile)
@@ -118,8 +131,9 @@ TEST_F(Traced, AMappingOfAFile)
 	EXPECT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_MAP_FILE, reinterpret_cast<uintptr_t>(&map)),
 		  0);
 	EXPECT_EQ(file_.count("iommufd:iommufd_map_file",
-			      "ioas=" + ioas + " iova=0x300000 length=0x1000 fd=" +
-				      std::to_string(map.fd) + " start=0x0 flags=0x5 ret=0"),
+			      fmt::format("ioas={} iova=0x300000 length=0x1000 fd={} start=0x0 "
+					  "flags=0x5 ret=0",
+					  ioas, map.fd)),
 		  1u);
 	iommu_ioas_change_process change = {sizeof(change), 0};
 
@@ -150,20 +164,21 @@ TEST_F(Traced, ACopyAndAnUnmap)
 
 	EXPECT_EQ(ioctl(copy, IOMMU_IOAS_COPY), 0);
 	EXPECT_EQ(ioctl(copy, IOMMU_IOAS_COPY), -EEXIST);
-	const std::string line = "dst_ioas=" + ioas + " src_ioas=" + ioas +
-				 " length=0x1000 dst_iova=0x300000 src_iova=0x100000 ret=";
+	const std::string line = fmt::format(
+		"dst_ioas={} src_ioas={} length=0x1000 dst_iova=0x300000 src_iova=0x100000 ret=",
+		ioas, ioas);
 
-	EXPECT_EQ(file_.count("iommufd:iommufd_copy", line + "0"), 1u);
-	EXPECT_EQ(file_.count("iommufd:iommufd_copy", line + std::to_string(-EEXIST)), 1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_copy", fmt::format("{}0", line)), 1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_copy", fmt::format("{}{}", line, -EEXIST)), 1u);
 
 	EXPECT_EQ(space.unmap(0x300000, kPage), 0);
 	EXPECT_EQ(space.unmap(0x300000, kPage), -ENOENT);
-	const std::string range = "ioas=" + ioas + " iova=0x300000 length=0x1000 unmapped=";
+	const std::string range =
+		fmt::format("ioas={} iova=0x300000 length=0x1000 unmapped=", ioas);
 
-	EXPECT_EQ(file_.count("iommufd:iommufd_unmap", range + "0x1000 ret=0"), 1u);
-	EXPECT_EQ(
-		file_.count("iommufd:iommufd_unmap", range + "0x0 ret=" + std::to_string(-ENOENT)),
-		1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_unmap", fmt::format("{}0x1000 ret=0", range)), 1u);
+	EXPECT_EQ(file_.count("iommufd:iommufd_unmap", fmt::format("{}0x0 ret={}", range, -ENOENT)),
+		  1u);
 }
 
 TEST_F(Traced, AnAttachmentInThePlaceOfAnother)
@@ -178,8 +193,8 @@ TEST_F(Traced, AnAttachmentInThePlaceOfAnother)
 	ASSERT_EQ(space.makeHwpt(queue), 0);
 	ASSERT_EQ(queue.attach(space.hwpt, queue.pasid), 0);
 	EXPECT_EQ(file_.count("iommufd:iommufd_replace",
-			      "dev=0000:75:00\\.0 pasid=" + std::to_string(queue.pasid) +
-				      " pt=" + std::to_string(space.hwpt) + " ret=0"),
+			      fmt::format("dev=0000:75:00\\.0 pasid={} pt={} ret=0", queue.pasid,
+					  space.hwpt)),
 		  1u);
 }
 

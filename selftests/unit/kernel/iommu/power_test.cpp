@@ -7,6 +7,7 @@
 #include "guest.h"
 
 #include <cerrno>
+#include <fmt/core.h>
 
 namespace wd::kerneltest
 {
@@ -228,8 +229,8 @@ TEST_F(WakeUp, HasTheOrderOfTheStart)
 {
 	watchQueue([&](const Descriptor &descriptor) {
 		if (descriptor.type() != kWait)
-			note("flush " + std::to_string(descriptor.type()) + "." +
-			     std::to_string(descriptor.granularity()));
+			note(fmt::format("flush {}.{}", descriptor.type(),
+					 descriptor.granularity()));
 	});
 	ASSERT_EQ(hostkernel::systemSleep([&] {
 			  steps_.clear();

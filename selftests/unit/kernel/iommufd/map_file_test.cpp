@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Memory of files: which pages are pinned, who is charged, and that nothing stays. */
 #include <cerrno>
+#include <fmt/core.h>
 #include <string>
 #include <unistd.h>
 
@@ -57,7 +58,7 @@ TEST_F(MapFileTest, ReadOnlyAtAnIovaOfTheKernelsChoice)
 	ASSERT_EQ(0, device.bind(iommufd));
 	const auto ioas = static_cast<uint32_t>(iommufd.allocIoas());
 	ASSERT_EQ(0, device.attachTo(ioas));
-	const std::string path = "/proc/self/fd/" + std::to_string(file_.fd());
+	const std::string path = fmt::format("/proc/self/fd/{}", file_.fd());
 	const int readable = open(path.c_str(), O_RDONLY | O_CLOEXEC);
 	ASSERT_GE(readable, 0);
 	iommu_ioas_map_file map = {};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* DMA_MAP and DMA_UNMAP: which memory is accepted, its size, and how long it is used. */
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
@@ -164,8 +165,8 @@ TEST(DmaMap, FilesThatCannotBeTrustedAreErrors)
 	EXPECT_EQ(rig.client->map(0, kPage, fixed.get()).error(), uint32_t{EPERM});
 	/* A read-only descriptor cannot give write access. */
 	const UniqueFd file = makeMemory(kSize);
-	const UniqueFd readOnly(open(("/proc/self/fd/" + std::to_string(file.get())).c_str(),
-				     O_RDONLY | O_CLOEXEC));
+	const UniqueFd readOnly(
+		open(fmt::format("/proc/self/fd/{}", file.get()).c_str(), O_RDONLY | O_CLOEXEC));
 
 	EXPECT_EQ(rig.client->map(0, kPage, readOnly.get()).error(), uint32_t{EACCES});
 	EXPECT_TRUE(rig.client->map(0, kPage, readOnly.get(), 0, kDmaReadable).ok());

@@ -3,6 +3,7 @@
 #include "../../../../tools/wdctl/memory_left.h"
 
 #include <filesystem>
+#include <fmt/core.h>
 #include <fstream>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -28,17 +29,19 @@ protected:
 	}
 	void available(uint64_t bytes) const
 	{
-		write("/proc/meminfo", "MemTotal:  999999999 kB\nMemFree:  1 kB\nMemAvailable:  " +
-					       std::to_string(bytes >> 10) +
-					       " kB\nBuffers: 2 kB\n");
+		write("/proc/meminfo",
+		      fmt::format("MemTotal:  999999999 kB\nMemFree:  1 kB\nMemAvailable:  {} kB\n"
+				  "Buffers: 2 kB\n",
+				  bytes >> 10));
 	}
 	void group(const std::string &name, const std::string &max, uint64_t current) const
 	{
-		write("/sys/fs/cgroup" + name + "/memory.max", max + "\n");
-		write("/sys/fs/cgroup" + name + "/memory.current", std::to_string(current) + "\n");
+		write(fmt::format("/sys/fs/cgroup{}/memory.max", name), max + "\n");
+		write(fmt::format("/sys/fs/cgroup{}/memory.current", name),
+		      fmt::format("{}\n", current));
 	}
 	const std::string root_ =
-		testing::TempDir() + "wdctl-memory-left." + std::to_string(::getpid());
+		fmt::format("{}wdctl-memory-left.{}", testing::TempDir(), ::getpid());
 };
 
 } // namespace

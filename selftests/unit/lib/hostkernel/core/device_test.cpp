@@ -2,6 +2,7 @@
 /* Devices, buses, classes, sysfs in memory and as a directory, nodes, modules. */
 #include <atomic>
 #include <filesystem>
+#include <fmt/core.h>
 #include <fstream>
 #include <system_error>
 #include <thread>
@@ -98,7 +99,7 @@ struct Bus {
 
 int notify(notifier_block *, unsigned long action, void *)
 {
-	events.push_back("n" + std::to_string(action));
+	events.push_back(fmt::format("n{}", action));
 	return NOTIFY_OK;
 }
 
@@ -124,7 +125,7 @@ protected:
 	void SetUp() override
 	{
 		directory_ = std::filesystem::temp_directory_path() /
-			     ("hostkernel-test-" + std::to_string(getpid()));
+			     fmt::format("hostkernel-test-{}", getpid());
 		std::filesystem::create_directories(directory_);
 		config_.sysfsDirectory = directory_;
 		config_.nodes = {{0, {0, 1, 2, 5}, 1ull << 30, "DRAM", {10, 21}},

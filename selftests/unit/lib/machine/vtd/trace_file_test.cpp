@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fcntl.h>
 #include <filesystem>
+#include <fmt/core.h>
 #include <fstream>
 #include <functional>
 #include <iterator>
@@ -245,12 +246,12 @@ TEST_F(VtdTraceFile, DerivedNamesAreNotFollowed)
 	EXPECT_TRUE(inChild([&] {
 		std::filesystem::current_path(folder_);
 		::unsetenv("WD_TRACE_FILE");
-		std::filesystem::create_symlink(victim, "wd-trace." + std::to_string(::getpid()));
+		std::filesystem::create_symlink(victim, fmt::format("wd-trace.{}", ::getpid()));
 		return refusal() == ELOOP;
 	}));
 	traceTo(named);
 	EXPECT_TRUE(inChild([&] {
-		std::filesystem::create_symlink(victim, named + "." + std::to_string(::getpid()));
+		std::filesystem::create_symlink(victim, fmt::format("{}.{}", named, ::getpid()));
 		return refusal() == ELOOP;
 	}));
 	EXPECT_EQ(contents(victim), "text\n");

@@ -4,6 +4,7 @@
 #include "vtd_fixture.h"
 
 #include <cerrno>
+#include <fmt/core.h>
 #include <string>
 #include <sys/wait.h>
 #include <system_error>
@@ -124,9 +125,8 @@ TEST_F(VtdTrace, AChildHasAFileOfItsOwn)
 		request();
 		traceStart();
 		request();
-		::_exit(none && traceFile() == file_->path() + "." + std::to_string(::getpid())
-				? 0
-				: 1);
+		::_exit(none && traceFile() == fmt::format("{}.{}", file_->path(), ::getpid()) ? 0
+											       : 1);
 	}
 	int status = 0;
 
@@ -134,12 +134,12 @@ TEST_F(VtdTrace, AChildHasAFileOfItsOwn)
 	EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << status;
 	EXPECT_EQ(file_->lines().size(), lines);
 
-	const std::string path = file_->path() + "." + std::to_string(child);
+	const std::string path = fmt::format("{}.{}", file_->path(), child);
 	std::ifstream file(path);
 	std::string line;
 
 	ASSERT_TRUE(std::getline(file, line)) << path;
-	EXPECT_NE(line.find("-" + std::to_string(child) + " vtd:translation: "), std::string::npos)
+	EXPECT_NE(line.find(fmt::format("-{} vtd:translation: ", child)), std::string::npos)
 		<< line;
 	EXPECT_FALSE(std::getline(file, line)) << line;
 	::unlink(path.c_str());
