@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "base/shared_words.h"
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/zip_function.h"
@@ -45,18 +46,16 @@ public:
 	}
 	bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept override
 	{
-		value = 0;
-		return read(pa, &value, size);
+		if (!inside(pa, size))
+			return false;
+		value = loadShared(bytes(pa), size);
+		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
 	{
 		if (!inside(pa, size))
 			return false;
-		if (size == 2)
-			__atomic_store_n(reinterpret_cast<uint16_t *>(bytes_ + pa), value,
-					 __ATOMIC_RELEASE);
-		else
-			memcpy(bytes_ + pa, &value, size);
+		storeShared(bytes(pa), size, value);
 		return true;
 	}
 	bool compareExchange(uint64_t, uint64_t &, uint64_t, bool &) noexcept override
@@ -65,6 +64,7 @@ public:
 	}
 
 private:
+	std::byte *bytes(uint64_t pa) { return reinterpret_cast<std::byte *>(bytes_ + pa); }
 	bool inside(uint64_t pa, size_t len) const { return pa <= size_ && len <= size_ - pa; }
 
 	char *bytes_;
@@ -165,7 +165,7 @@ void doorbell(benchmark::State &state, bool shared)
 	for (auto _ : state) {
 		const unsigned slot = done % kDepth, next = (done + 1) % kDepth;
 		const unsigned phase = done / kDepth % 2 == 0;
-		auto *flag = reinterpret_cast<uint16_t *>(
+		const auto *flag = reinterpret_cast<std::byte *>(
 			bench.memory.at(kRings + kCq + slot * 16 + 14));
 		const uint64_t begin = nowNs();
 
@@ -173,7 +173,7 @@ void doorbell(benchmark::State &state, bool shared)
 			words[0].store(next, std::memory_order_release);
 		else
 			f.barWrite(4, 0x1000, uint64_t{next} << 32, 8);
-		while ((__atomic_load_n(flag, __ATOMIC_ACQUIRE) & 1) != phase)
+		while ((loadShared<uint16_t>(flag) & 1) != phase)
 			;
 		const uint64_t end = nowNs();
 

@@ -12,6 +12,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include "base/shared_words.h"
 #include "machine/iommu_unit.h"
 
 namespace
@@ -43,7 +44,7 @@ public:
 	{
 		if (size != 8 || !fits(pa, 8))
 			return false;
-		value = std::atomic_ref(words_[pa / 8]).load(std::memory_order_acquire);
+		value = loadShared<uint64_t>(bytes() + pa);
 		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
@@ -58,8 +59,7 @@ public:
 	{
 		if (!fits(pa, 8))
 			return false;
-		exchanged =
-			std::atomic_ref(words_[pa / 8]).compare_exchange_strong(expected, desired);
+		exchanged = exchangeShared(bytes() + pa, expected, desired);
 		return true;
 	}
 

@@ -21,6 +21,7 @@
 #include <string>
 #include <vector>
 
+#include "base/shared_words.h"
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
@@ -46,22 +47,16 @@ public:
 	}
 	bool load(uint64_t pa, unsigned size, uint64_t &value) noexcept override
 	{
-		if (!fits(pa, 8))
+		if (!fits(pa, size))
 			return false;
-		value = __atomic_load_n(&words_[pa / 8], __ATOMIC_ACQUIRE) >> (8 * (pa % 8));
-		if (size < 8)
-			value &= (uint64_t{1} << (8 * size)) - 1;
+		value = loadShared(bytes() + pa, size);
 		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
 	{
 		if (!fits(pa, size))
 			return false;
-		if (size == 2)
-			__atomic_store_n(reinterpret_cast<uint16_t *>(bytes() + pa), value,
-					 __ATOMIC_RELEASE);
-		else
-			std::memcpy(bytes() + pa, &value, size);
+		storeShared(bytes() + pa, size, value);
 		return true;
 	}
 	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
@@ -69,8 +64,7 @@ public:
 	{
 		if (!fits(pa, 8))
 			return false;
-		exchanged =
-			std::atomic_ref(words_[pa / 8]).compare_exchange_strong(expected, desired);
+		exchanged = exchangeShared(bytes() + pa, expected, desired);
 		return true;
 	}
 	std::byte *bytes() { return reinterpret_cast<std::byte *>(words_.data()); }
@@ -238,9 +232,9 @@ struct Bench {
 	void awaitCompletion()
 	{
 		const unsigned slot = (done - 1) % kDepth, phase = (done - 1) / kDepth % 2 == 0;
-		auto *flag = reinterpret_cast<uint16_t *>(memory.bytes() + kCq + slot * 16 + 14);
+		const std::byte *flag = memory.bytes() + kCq + slot * 16 + 14;
 
-		while ((__atomic_load_n(flag, __ATOMIC_ACQUIRE) & 1) != phase)
+		while ((loadShared<uint16_t>(flag) & 1) != phase)
 			;
 		zip.barWrite(4, 0x1000, uint64_t{done % kDepth} << 32 | 0x1000, 8);
 	}

@@ -10,6 +10,8 @@
 #include <stdexcept>
 #include <sys/mman.h>
 
+#include "base/shared_words.h"
+
 namespace toy
 {
 namespace
@@ -27,12 +29,12 @@ unsigned indexOf(uint64_t gva, unsigned level)
 
 uint64_t load(const uint64_t &word)
 {
-	return std::atomic_ref(const_cast<uint64_t &>(word)).load();
+	return wd::loadShared<uint64_t>(reinterpret_cast<const std::byte *>(&word));
 }
 
 void store(uint64_t &word, uint64_t value)
 {
-	std::atomic_ref(word).store(value);
+	wd::storeShared(reinterpret_cast<std::byte *>(&word), value);
 }
 
 } // namespace

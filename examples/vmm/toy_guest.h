@@ -13,12 +13,13 @@
 #include <span>
 #include <vector>
 
+#include "base/bits.h"
 #include "vmm/guest_memory.h"
 
 namespace toy
 {
 
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPage = wd::kPageSize;
 
 /** Page frames of a guest. Thread-safe. */
 class Guest

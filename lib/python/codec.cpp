@@ -6,13 +6,15 @@
 #include <cstring>
 #include <new>
 
+#include "base/bits.h"
+
 namespace wd::python
 {
 
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = kPageSize;
 
 void check(int error, const std::string &object, const char *tried)
 {

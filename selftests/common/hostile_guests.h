@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/bits.h"
 #include "machine/iommu_unit.h"
 
 namespace wd::machine::test
@@ -31,7 +32,7 @@ public:
 class GuardedMemory final : public PhysicalMemory
 {
 public:
-	static constexpr uint64_t kPage = 4096;
+	static constexpr uint64_t kPage = kPageSize;
 	static constexpr unsigned kNobody = 0, kUnit = 0xff;
 
 	/** The owner of a page (a guest's number, from 1) and the rights in its parent table. */

@@ -16,6 +16,7 @@
 #include <unistd.h>
 #include <utility>
 
+#include "base/bits.h"
 #include "hostkernel/kernel.h"
 
 #include "../unit/kernel/iommu/test_devices.h"
@@ -23,7 +24,7 @@
 namespace wd::fuzz
 {
 
-constexpr uint64_t kPage = 4096, kPages = 64, kLarge = 2 << 20;
+constexpr uint64_t kPage = kPageSize, kPages = 64, kLarge = 2 << 20;
 
 inline void require(bool condition, const char *what)
 {

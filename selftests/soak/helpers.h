@@ -10,12 +10,13 @@ extern "C" {
 #include "../common/tables.h"
 #include "../ktap/hisi_qm/sva.h"
 }
+#include "base/bits.h"
 #include "user.h"
 
 namespace wd::soak
 {
 
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPage = kPageSize;
 /** Sizes of a request's source and destination. */
 constexpr size_t kSource = 16 << 10, kDest = 32 << 10;
 

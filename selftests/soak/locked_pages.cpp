@@ -10,13 +10,15 @@
 #include <system_error>
 #include <unistd.h>
 
+#include "base/bits.h"
+
 namespace wd::soak
 {
 
 namespace
 {
 
-constexpr size_t kPageBytes = 4096, kLimit = kMostLocked * kPageBytes;
+constexpr size_t kPageBytes = kPageSize, kLimit = kMostLocked * kPageBytes;
 
 /* Exit statuses of the child process. */
 enum Status : int { Tried, NoRings, Broken };

@@ -41,12 +41,13 @@ ALLOWED = {
     "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
     "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
     "examples/vmm": ("lib/vmm", "lib/wd", "lib/base"),
-    "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/machine", "include/uapi"),
+    "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/machine", "lib/base", "include/uapi"),
     # Programs for both hosts: they must not know the host, so they include no header of the hosted kernel.
-    "selftests": ("examples/vmm", "lib/wd", "lib/wd/hosted", "lib/machine", "include/uapi",
+    "selftests": ("examples/vmm", "lib/wd", "lib/wd/hosted", "lib/machine", "lib/base", "include/uapi",
                   "kernel/selftest"),
     # They call the hosted kernel as several processes.
-    "selftests/fuzz": ("lib/vmm", "lib/wd", "lib/vfio_user", "lib/machine", "lib/hostkernel/api", "include/uapi"),
+    "selftests/fuzz": ("lib/vmm", "lib/wd", "lib/vfio_user", "lib/machine", "lib/base",
+                       "lib/hostkernel/api", "include/uapi"),
     # Tests of one part from inside.
     "selftests/unit": ("tools/wdctl", "lib/vmm", "lib/wd", "lib/wd/hosted", "lib/vfio_user",
                        "lib/machine", "lib/base", "lib/hostkernel/api", KERNEL_HEADERS,

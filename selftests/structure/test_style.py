@@ -87,6 +87,15 @@ def test_waits_use_a_clock_that_nobody_sets():
     assert not bad
 
 
+def test_one_size_of_a_page():
+    """C++ takes it from base/bits.h."""
+    pattern = re.compile(r"\bconst(?:expr)? [\w:]+ (\w*(?:[Pp]age|4K)\w*) = (?:4096|0x1000|1 << 12)\b")
+    assert pattern.search("constexpr size_t kPage = 4096;")
+    bad = [f"{path}: {name}" for path in tracked() if path.endswith((".h", ".cpp")) and not path.startswith("kernel/")
+           for name in pattern.findall((ROOT / path).read_text(encoding="utf-8"))]
+    assert not bad
+
+
 def test_clang_format():
     if not shutil.which("clang-format"):
         pytest.fail("clang-format is not installed (scripts/packages test)")

@@ -4,6 +4,7 @@
 #include <iostream>
 #include <optional>
 
+#include "base/text.h"
 #include "command.h"
 #include "wd/accelerator.h"
 #include "wd/attachments.h"
@@ -56,7 +57,7 @@ void printText(const wd::Host &host, const wd::Topology &topology, const Topolog
 				fmt::format("{}", accelerator->node),
 				distanceText(topology, from, *accelerator), queues,
 				accelerator->dmaMode.empty() ? "-" : accelerator->dmaMode,
-				join(accelerator->algorithms, " "), accelerator->pciAddress});
+				wd::joined(accelerator->algorithms, " "), accelerator->pciAddress});
 	}
 	fmt::print("{}", list.empty() ? "  none\n" : table(rows, "  "));
 	for (const auto &skipped : topology.skipped())

@@ -4,6 +4,7 @@
 #include <cctype>
 #include <fmt/format.h>
 
+#include "base/text.h"
 #include "command.h"
 #include "wd/function.h"
 
@@ -39,7 +40,7 @@ std::string addressOf(wd::Host &host, const std::string &name)
 std::string useOf(const wd::PciFunctionInfo &function)
 {
 	const std::string use =
-		function.file.empty() ? join(function.accelerators, ", ") : function.file;
+		function.file.empty() ? wd::joined(function.accelerators) : function.file;
 
 	return function.translated ? use : use + (use.empty() ? "" : " ") + "(no IOMMU)";
 }

@@ -60,9 +60,6 @@ std::string humanBytes(uint64_t bytes);
 /** The numbers as "0-3,8". */
 std::string cpuList(const std::vector<int> &cpus);
 
-/** The words, with @separator between them. */
-std::string join(const std::vector<std::string> &words, const char *separator);
-
 /** Left-aligned columns, two spaces between them, @indent before each row. */
 std::string table(const std::vector<std::vector<std::string>> &rows, const std::string &indent);
 

@@ -95,11 +95,6 @@ std::string cpuList(const std::vector<int> &cpus)
 	return text.empty() ? "none" : text;
 }
 
-std::string join(const std::vector<std::string> &words, const char *separator)
-{
-	return fmt::format("{}", fmt::join(words, separator));
-}
-
 std::string table(const std::vector<std::vector<std::string>> &rows, const std::string &indent)
 {
 	std::vector<size_t> width;

@@ -8,16 +8,16 @@ namespace wd
 {
 
 /**
- * The texts of @list with ", " between them. @list: a range of elements that convert to
+ * The texts of @list with @separator between them. @list: a range of elements that convert to
  * string_view.
  */
 template <typename Range>
-std::string joined(const Range &list)
+std::string joined(const Range &list, std::string_view separator = ", ")
 {
 	std::string text;
 
 	for (const std::string_view part : list)
-		text.append(text.empty() ? "" : ", ").append(part);
+		text.append(text.empty() ? "" : separator).append(part);
 	return text;
 }
 

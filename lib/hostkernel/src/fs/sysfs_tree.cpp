@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "sysfs_tree.h"
+#include "base/bits.h"
 #include "sched/freezer.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ namespace wd::hostkernel
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = kPageSize;
 constexpr int kMaxLinks = 40;
 
 } // namespace

@@ -20,6 +20,7 @@
 #include <mutex>
 #include <sys/mman.h>
 
+#include "base/bits.h"
 #include "bus_hooks.h"
 #include "core/immortal.h"
 #include "io_window.h"
@@ -172,7 +173,7 @@ void pieces(uint64_t start, size_t count, Piece piece)
 
 std::optional<uint64_t> mmioAdd(const MmioTarget &target, bool below4G)
 {
-	const uint64_t page = 4096;
+	const uint64_t page = kPageSize;
 	const uint64_t align = target.size < page ? page : target.size;
 	/* Reserve twice the size if the address must be aligned. The rest stays unused. */
 	const size_t length = below4G || align > page ? align * 2 : align;
@@ -238,7 +239,7 @@ std::optional<machine::SharedPages> hostkernel_bus_shared_pages(uint64_t phys, s
 
 bool hostkernel_bus_peer(uint64_t phys, size_t length, MemoryUse use, void *context)
 {
-	const uint64_t page = 4096;
+	const uint64_t page = kPageSize;
 	uint64_t offset;
 	Window &w = window();
 	std::lock_guard lock(w.mutex);

@@ -11,6 +11,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bits.h"
 #include "hostkernel/kernel.h"
 #include "machine/machine.h"
 
@@ -19,7 +20,7 @@
 namespace wd::hisitest
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = kPageSize;
 
 /** A machine with a node for each accelerator. */
 machine::MachineDescription describe(unsigned queues, unsigned accelerators);

@@ -4,6 +4,7 @@
  * not answer are shut out. ATS is switched on and off during changes. The caches keep everything
  * until they are flushed.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 
@@ -22,7 +23,7 @@ using machine::pasidStream;
 using machine::ridStream;
 using machine::StreamId;
 
-constexpr uint64_t k4K = 4096, k2M = 1ULL << 21;
+constexpr uint64_t k4K = kPageSize, k2M = 1ULL << 21;
 constexpr uint64_t kVa = 0x7f0000345000;
 constexpr uint64_t kWholeRange = 0x7ffffffffffff000;
 

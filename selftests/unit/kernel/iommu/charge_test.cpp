@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The driver charges a user for the pages that it needs because of the user. */
+#include "base/bits.h"
 #include "fixture.h"
 
 #include "hostkernel/charge.h"
@@ -9,7 +10,7 @@ namespace wd::kerneltest
 namespace
 {
 
-constexpr uint64_t k4K = 4096;
+constexpr uint64_t k4K = kPageSize;
 /* The first PASID of a table that no other test uses. */
 constexpr uint32_t kPasid = 5 * 64;
 

@@ -7,6 +7,8 @@
 #include <algorithm>
 #include <atomic>
 
+#include "base/bits.h"
+
 namespace wd::kerneltest
 {
 
@@ -14,7 +16,7 @@ namespace wd::kerneltest
 class DeadUnit : public IommuTest
 {
 protected:
-	static constexpr uint64_t k4K = 4096, kIova = 0x40000000, kStep = 50000000;
+	static constexpr uint64_t k4K = kPageSize, kIova = 0x40000000, kStep = 50000000;
 
 	/** IOMMU_HWPT_ALLOC_* */
 	virtual uint32_t domainFlags() const { return 0; }

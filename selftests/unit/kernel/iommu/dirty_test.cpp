@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Dirty tracking: every page that a device writes is reported, once, and no other. */
+#include "base/bits.h"
 #include "dead_unit.h"
 #include "fixture.h"
 #include "guest.h"
@@ -23,7 +24,7 @@ using machine::pasidStream;
 using machine::StreamId;
 
 constexpr uint32_t kDirtyTracking = 2;
-constexpr uint64_t k4K = 4096, k2M = 1ULL << 21, kIova = 0x40000000, kEverything = ~0ULL;
+constexpr uint64_t k4K = kPageSize, k2M = 1ULL << 21, kIova = 0x40000000, kEverything = ~0ULL;
 constexpr unsigned kSsade = 9, kSsads = 45;
 constexpr uint64_t kHwDirtyTracking = 1;
 

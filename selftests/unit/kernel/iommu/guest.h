@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/bits.h"
 #include "kernel_side.h"
 
 namespace wd::kerneltest
@@ -22,7 +23,7 @@ struct VtdS1 {
 class Guest
 {
 public:
-	static constexpr uint64_t kPage = 4096;
+	static constexpr uint64_t kPage = kPageSize;
 	static constexpr unsigned kOrder = 7;
 	static constexpr uint64_t kPages = 1u << kOrder;
 

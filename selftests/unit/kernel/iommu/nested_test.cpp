@@ -4,6 +4,7 @@
  * driver's writes and invalidations, and hostile users. The unit keeps every translation until it
  * is flushed.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 
@@ -24,7 +25,7 @@ using machine::pasidStream;
 using machine::ridStream;
 using machine::StreamId;
 
-constexpr uint64_t k4K = 4096, k2M = 1ULL << 21;
+constexpr uint64_t k4K = kPageSize, k2M = 1ULL << 21;
 constexpr uint64_t kVa = 0x7f0000345000, kKernelVa = 0xffff888000345000;
 constexpr uint32_t kLeaf = 1;
 constexpr unsigned kTableNotPresent = 0x71;

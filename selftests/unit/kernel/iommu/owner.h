@@ -12,13 +12,15 @@
 #include <linux/iommufd.h>
 #include <linux/vfio_cdev.h>
 
+#include "base/bits.h"
+
 namespace wd::kerneltest
 {
 
 class FunctionOwner : public IommuTest
 {
 protected:
-	static constexpr uint64_t k4K = 4096, kIova = 0x40000000;
+	static constexpr uint64_t k4K = kPageSize, kIova = 0x40000000;
 	static constexpr size_t kPages = 3;
 	static constexpr uint64_t kConfig = static_cast<uint64_t>(VFIO_PCI_CONFIG_REGION_INDEX)
 					    << 40;

@@ -3,6 +3,7 @@
  * Page requests: from the device through the queue to a handler, and the answer back; malformed
  * requests, overflow, and requests that remain when an entry is torn down.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 #include "requester.h"
@@ -28,7 +29,7 @@ using machine::pasidStream;
 using machine::ridStream;
 using machine::StreamId;
 
-constexpr uint64_t k4K = 4096;
+constexpr uint64_t k4K = kPageSize;
 constexpr uint64_t kVa = 0x7f0000345000;
 constexpr unsigned kRing = 2048;
 constexpr unsigned kUnhandled = 0x0, kBadRequest = 0x1;

@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <thread>
 
+#include "base/bits.h"
+
 namespace wd::kerneltest
 {
 namespace
@@ -18,7 +20,7 @@ using machine::DmaResult;
 using machine::pasidStream;
 using machine::ridStream;
 
-constexpr uint64_t k4K = 4096;
+constexpr uint64_t k4K = kPageSize;
 constexpr uint32_t kAllocPasid = 1u << 3;
 
 class Pasid : public IommuTest

@@ -3,6 +3,7 @@
  * Shutdown, and a sleep of the machine: memory keeps its content, but the unit loses its registers,
  * and functions lose their routing.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 
@@ -18,7 +19,7 @@ using machine::DmaResult;
 using machine::pasidStream;
 using machine::ridStream;
 
-constexpr uint64_t k4K = 4096, kAt = 0x10000;
+constexpr uint64_t k4K = kPageSize, kAt = 0x10000;
 constexpr uint32_t kAllocPasid = 1u << 3;
 constexpr uint32_t kTranslating = 1u << 31, kQueueOn = 1u << 26;
 

@@ -3,6 +3,7 @@
  * Groups with a page request that the driver refuses: the whole group is answered INVALID, once,
  * and nothing of it is left.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 
@@ -18,7 +19,7 @@ namespace
 using machine::PageRequestMessage;
 using machine::pasidStream;
 
-constexpr uint64_t k4K = 4096, kVa = 0x7f0000345000, kFar = 1ULL << 57;
+constexpr uint64_t k4K = kPageSize, kVa = 0x7f0000345000, kFar = 1ULL << 57;
 constexpr unsigned kCredits = 512;
 
 /** Group index and code of an answer. */

@@ -46,6 +46,8 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "base/bits.h"
+
 namespace wd::kerneltest
 {
 namespace
@@ -54,7 +56,7 @@ namespace
 using machine::DmaResult;
 using machine::pasidStream;
 
-constexpr uint64_t k4K = 4096, k2M = 1ULL << 21;
+constexpr uint64_t k4K = kPageSize, k2M = 1ULL << 21;
 constexpr uint64_t kAddress = 0x000ffffffffff000;
 
 class Sequence : public IommuTest

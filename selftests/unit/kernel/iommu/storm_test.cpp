@@ -3,6 +3,7 @@
  * One owner tries to disturb all others: with requests that fault without end, with a queue full of
  * page requests, with domains at very many places. The work for such an owner must be bounded.
  */
+#include "base/bits.h"
 #include "fixture.h"
 #include "guest.h"
 #include "sva_process.h"
@@ -23,7 +24,7 @@ using machine::DmaResult;
 using machine::PageRequestMessage;
 using machine::pasidStream;
 
-constexpr uint64_t k4K = 4096, kVa = 0x7f0000345000;
+constexpr uint64_t k4K = kPageSize, kVa = 0x7f0000345000;
 constexpr uint64_t kFectl = 0x38, kPectl = 0xe0;
 
 class Storm : public IommuTest

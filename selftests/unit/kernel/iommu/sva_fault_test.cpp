@@ -6,6 +6,7 @@
  * not answer the current group, or the waiting ones; a page-in that holds the mmap lock.
  */
 #include "../../../common/stuck_memory.h"
+#include "base/bits.h"
 #include "requester.h"
 #include "sva_process.h"
 
@@ -28,7 +29,7 @@ using test::endsBefore;
 using test::StuckMemory;
 
 constexpr uint32_t kPasid = 77;
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPage = kPageSize;
 
 class SvaFault : public IommuTest
 {

@@ -8,6 +8,7 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bits.h"
 #include "fixture.h"
 #include "sva_side.h"
 
@@ -53,7 +54,7 @@ public:
 	uint64_t address() const { return reinterpret_cast<uint64_t>(at_); }
 	uint64_t word() const { return *at_; }
 
-	static constexpr size_t kPage = 4096;
+	static constexpr size_t kPage = kPageSize;
 
 private:
 	uint64_t *at_;

@@ -14,6 +14,7 @@
 #include <sys/mman.h>
 #include <vector>
 
+#include "base/bits.h"
 #include "hostkernel/kernel.h"
 
 namespace kernel_iommufd
@@ -23,7 +24,7 @@ using wd::hostkernel::Caller;
 using wd::hostkernel::Capability;
 using wd::hostkernel::FailPoint;
 
-constexpr uint64_t kPage = 4096;
+constexpr uint64_t kPage = wd::kPageSize;
 constexpr uint64_t kMax = ~uint64_t{0};
 constexpr uint32_t kRead = IOMMU_IOAS_MAP_READABLE;
 constexpr uint32_t kWrite = IOMMU_IOAS_MAP_WRITEABLE;

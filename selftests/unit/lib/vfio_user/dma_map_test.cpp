@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+#include "base/bits.h"
 #include "client.h"
 
 namespace wd::vfio_user::test
@@ -13,7 +14,7 @@ namespace wd::vfio_user::test
 namespace
 {
 
-constexpr uint64_t kPage = 4096, kSize = 16 * kPage;
+constexpr uint64_t kPage = kPageSize, kSize = 16 * kPage;
 
 bool present(GuestMemory &memory, uint64_t address)
 {

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <system_error>
 
+#include "base/bits.h"
 #include "client.h"
 
 namespace wd::vfio_user::test
@@ -11,7 +12,7 @@ namespace wd::vfio_user::test
 namespace
 {
 
-constexpr uint64_t kPage = 4096, kSize = 16 * kPage;
+constexpr uint64_t kPage = kPageSize, kSize = 16 * kPage;
 
 bool present(GuestMemory &memory, uint64_t address)
 {

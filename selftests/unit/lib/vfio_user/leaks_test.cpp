@@ -4,6 +4,7 @@
 #include <fstream>
 #include <sys/eventfd.h>
 
+#include "base/bits.h"
 #include "client.h"
 
 namespace wd::vfio_user::test
@@ -12,7 +13,7 @@ namespace wd::vfio_user::test
 namespace
 {
 
-constexpr uint64_t kPage = 4096, kSize = 16 * kPage;
+constexpr uint64_t kPage = kPageSize, kSize = 16 * kPage;
 
 size_t openDescriptors()
 {

@@ -2,6 +2,7 @@
 /* Guest memory that comes with descriptors but is not shared. */
 #include <algorithm>
 
+#include "base/bits.h"
 #include "client.h"
 
 namespace wd::vfio_user::test
@@ -10,7 +11,7 @@ namespace wd::vfio_user::test
 namespace
 {
 
-constexpr uint64_t kPage = 4096, kSize = 64 * kPage;
+constexpr uint64_t kPage = kPageSize, kSize = 64 * kPage;
 constexpr char kComplaint[] = "not shared with this process";
 
 /** Switch bus mastering. When it comes on, the server checks the memory. */

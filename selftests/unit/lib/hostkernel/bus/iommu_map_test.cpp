@@ -8,12 +8,14 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bits.h"
+
 namespace
 {
 
 using Run = std::pair<size_t, size_t>;
 using Runs = std::vector<Run>;
-constexpr size_t k4K = 4096, k2M = 0x200000, k1G = 0x40000000;
+constexpr size_t k4K = wd::kPageSize, k2M = 0x200000, k1G = 0x40000000;
 constexpr int kRw = IOMMU_READ | IOMMU_WRITE;
 
 class IommuMapTest : public ::testing::Test

@@ -13,6 +13,7 @@
 #include <linux/slab.h>
 #include <linux/string.h>
 
+#include "base/bits.h"
 #include "booted.h"
 #include "test_device.h"
 
@@ -21,7 +22,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = wd::kPageSize;
 
 /** Two pages of memory, and after them a page without access. */
 class Hole

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "booted.h"
 #include "test_device.h"
 
@@ -16,7 +17,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = wd::kPageSize;
 
 class PinTest : public BootedTest
 {

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <vector>
 
+#include "base/bits.h"
 #include "booted.h"
 #include "test_device.h"
 
@@ -19,7 +20,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = wd::kPageSize;
 constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4;
 
 /* Events of an mm, in order. */

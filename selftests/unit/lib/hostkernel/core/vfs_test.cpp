@@ -15,6 +15,7 @@
 #include <linux/slab.h>
 
 #include "../../../../common/asleep.h"
+#include "base/bits.h"
 #include "booted.h"
 #include "test_device.h"
 
@@ -23,7 +24,7 @@ using namespace wd::hostkernel;
 namespace
 {
 
-constexpr size_t kPage = 4096;
+constexpr size_t kPage = wd::kPageSize;
 
 class VfsTest : public BootedTest
 {

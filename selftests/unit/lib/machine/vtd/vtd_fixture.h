@@ -15,16 +15,12 @@
 
 #include <gtest/gtest.h>
 
+#include "base/bits.h"
 #include "machine/iommu_unit.h"
 #include "machine/sparse_memory.h"
 
 namespace wd::machine::test
 {
-
-constexpr uint64_t bit(unsigned n)
-{
-	return uint64_t{1} << n;
-}
 
 /* Registers (VT-d 11.4). */
 constexpr unsigned kVer = 0x00, kCap = 0x08, kEcap = 0x10, kGcmd = 0x18, kGsts = 0x1c;
