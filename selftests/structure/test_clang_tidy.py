@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from checked import Inputs  # pylint: disable=import-error
+from project import tracked  # pylint: disable=import-error
 
 # Of a compiler's command line, what tells clang how to read the source. The rest is GCC's, as precompiled headers.
 KEPT = re.compile(r"-(I|isystem|D|std=|pthread)")
@@ -100,9 +101,12 @@ def test_sources_are_clean(root, build):
     assert not any(texts), "\n".join(texts)[-6000:]
 
 
-def test_every_folder_is_covered(root, build):
-    folders = {path.relative_to(root).parts[0] for path in commands(root, build)}
-    assert {"lib", "tools", "selftests", "examples"} <= folders
+def test_every_source_is_covered(root, build):
+    """Fuzzers, too, which other builds compile, and benchmarks."""
+    known = commands(root, build)
+    ours = {root / path for path in tracked() if path.endswith(".cpp")}
+    assert {path.relative_to(root).parts[0] for path in ours} == {"bench", "examples", "lib", "selftests", "tools"}
+    assert not ours - known.keys()
 
 
 def test_a_changed_header_is_checked_again(root, build):
