@@ -3,11 +3,15 @@
 
 It keeps empty files whose names are a hash of all that the check reads, in the user's cache folder. So a fresh clone
 on the same machine profits, too. WD_CHECK_ALL=1 ignores them.
+
+A cache that is empty does not make the checks run over everything: they also leave out what does not differ from the
+commit before, or from the commit WD_CHECK_SINCE, unless WD_CHECK_ALL is set.
 """
 
 import hashlib
 import os
 import pathlib
+import subprocess
 
 KEEP = 2000
 
@@ -15,6 +19,23 @@ KEEP = 2000
 def folder():
     top = os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache"
     return pathlib.Path(top) / "warpdrive-checks"
+
+
+def everything():
+    """True if also those files are to be checked that have not changed."""
+    return bool(os.environ.get("WD_CHECK_ALL"))
+
+
+def git(root, *command):
+    return subprocess.run(["git", *command], cwd=root, check=False, capture_output=True, text=True).stdout
+
+
+def changed(root, *patterns):
+    """Files that differ from the commit before (or WD_CHECK_SINCE) or are new, and match a pattern of git's."""
+    since = os.environ.get("WD_CHECK_SINCE", "HEAD~1")
+    names = git(root, "diff", "--name-only", since, "--", *patterns)
+    names += git(root, "ls-files", "-o", "--exclude-standard", "--", *patterns)
+    return {(root / name).resolve() for name in names.splitlines()}
 
 
 class Inputs:
@@ -30,7 +51,7 @@ class Inputs:
 
     def passed(self):
         """True if the check has passed with exactly these inputs before."""
-        return not os.environ.get("WD_CHECK_ALL") and self.stamp.exists()
+        return not everything() and self.stamp.exists()
 
     def remember(self):
         """Call it after the check has passed. If the cache cannot be written, that is no error."""

@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs clang-tidy, with the configuration of the repository, on the C++ sources of all folders.
 
-A run over everything takes most of an hour of a processor, so by default it checks the tools, and the sources that
-differ from the commit before (or from WD_CHECK_SINCE); scripts/test --all checks all. It remembers what has passed.
+A run over everything takes most of an hour of a processor, so by default it checks the sources that differ from the
+commit before (or from WD_CHECK_SINCE), and for each header that differs one source that reads it; scripts/test --all
+checks all. It remembers what has passed.
 """
 
+import functools
 import json
-import os
 import pathlib
 import re
 import shlex
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from checked import Inputs  # pylint: disable=import-error
+from checked import Inputs, changed, everything  # pylint: disable=import-error
 from project import tracked  # pylint: disable=import-error
 
 # Of a compiler's command line, what tells clang how to read the source. The rest is GCC's, as precompiled headers.
@@ -44,12 +46,17 @@ def findings(root, path, options):
     return run.stdout + run.stderr if run.returncode or "error:" in run.stdout else ""
 
 
+@functools.cache
+def included(path):
+    return re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.M)
+
+
 def read_by(root, path, folders, seen):
     """Adds @path and the project's headers that it includes to @seen."""
     if path in seen:
         return
     seen.add(path)
-    for name in re.findall(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', path.read_text(encoding="utf-8"), re.M):
+    for name in included(path):
         header = next((f / name for f in [path.parent, *folders] if (f / name).is_file()), None)
         if header and header.resolve().is_relative_to(root):
             read_by(root, header.resolve(), folders, seen)
@@ -69,28 +76,33 @@ def inputs(root, path, options):
     return Inputs(root, seen, "clang-tidy", str(path.relative_to(root)), version, *texts)
 
 
-def changed(root):
-    """Sources that differ from the commit before, or are new."""
-    since = os.environ.get("WD_CHECK_SINCE", "HEAD~1")
-    names = subprocess.run(["git", "diff", "--name-only", since, "--", "*.cpp"], cwd=root, check=False,
-                           capture_output=True, text=True).stdout
-    names += subprocess.run(["git", "ls-files", "-o", "--exclude-standard", "--", "*.cpp"], cwd=root, check=False,
-                            capture_output=True, text=True).stdout
-    return {(root / name).resolve() for name in names.splitlines()}
+def readers(root, sources, headers):
+    """A source for each header of @headers that one reads: the one with the fewest headers, which takes least time."""
+    found = {}
+    for path, options in sources.items():
+        seen = set()
+        read_by(root, path, include_folders(options), seen)
+        for header in seen & headers:
+            if header not in found or len(seen) < found[header][0]:
+                found[header] = len(seen), path
+    return {path for _, path in found.values()}
 
 
 def wanted(root, build):
     """The sources to check in this run."""
-    all_sources = commands(root, build)
-    if os.environ.get("WD_CHECK_ALL"):
-        return all_sources
-    some = changed(root)
-    return {p: o for p, o in all_sources.items() if p in some or p.is_relative_to(root / "tools")}
+    sources = commands(root, build)
+    if everything():
+        return sources
+    some = sources.keys() & changed(root, "*.cpp")
+    covered = set()
+    for path in some:
+        read_by(root, path, include_folders(sources[path]), covered)
+    some |= readers(root, sources, changed(root, "*.h") - covered)
+    return {path: sources[path] for path in sorted(some)}
 
 
 def test_sources_are_clean(root, build):
     sources = wanted(root, build)
-    assert sources
     open_checks = {path: inputs(root, path, options) for path, options in sources.items()}
     files = [path for path, check in open_checks.items() if not check.passed()]
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -107,6 +119,26 @@ def test_every_source_is_covered(root, build):
     ours = {root / path for path in tracked() if path.endswith(".cpp")}
     assert {path.relative_to(root).parts[0] for path in ours} == {"bench", "examples", "lib", "selftests", "tools"}
     assert not ours - known.keys()
+
+
+def test_a_changed_header_has_a_reader(root, build):
+    """Without a changed source, the cheapest one that includes it; none for headers that only C has."""
+    sources = commands(root, build)
+    base = root / "lib/base/include/base/text.h"
+    found = readers(root, sources, {base, root / "kernel/iommufd/io_pagetable.h"})
+    assert len(found) == 1
+    seen = set()
+    read_by(root, *found, include_folders(sources[next(iter(found))]), seen)
+    assert base in seen and len(seen) < 10
+
+
+def test_only_changes_are_checked(root, build, monkeypatch):
+    monkeypatch.delenv("WD_CHECK_ALL", raising=False)
+    source = root / "tools/wdctl/common.cpp"
+    monkeypatch.setattr(sys.modules[__name__], "changed", lambda _, pattern: {source} if pattern == "*.cpp" else set())
+    assert set(wanted(root, build)) == {source}
+    monkeypatch.setenv("WD_CHECK_ALL", "1")
+    assert len(wanted(root, build)) > 100
 
 
 def test_a_changed_header_is_checked_again(root, build):

@@ -2,10 +2,12 @@
 """kernel/ is real kernel source: it compiles as modules with the headers of a stock Debian kernel.
 
 That kernel or one of our modules must export every symbol (else modpost fails), and neither W=1 nor sparse
-may find anything. The modules are built only if something has changed since the test last passed.
+may find anything. The modules are built only if their sources differ from the commit before (or WD_CHECK_SINCE), and
+from those with which the test last passed; scripts/test --all builds them in any case.
 """
 
 import glob
+import os
 import pathlib
 import re
 import shutil
@@ -13,7 +15,7 @@ import subprocess
 
 import pytest
 
-from checked import Inputs  # pylint: disable=import-error
+from checked import Inputs, changed, everything, git  # pylint: disable=import-error
 from vm.kernel import OUR_MODULES
 
 TEST_MODULES = "selftest/"  # not in the dkms tree
@@ -27,16 +29,48 @@ def fixture_kdir():
     return trees[-1]
 
 
-@pytest.fixture(name="changed")
-def fixture_changed(root, kdir, request):
-    """Skips the test if it has passed with these sources and headers. The test calls remember() at its end."""
-    files = [p for folder in ("kernel", "include/uapi", "scripts", "selftests/structure")
-             for p in (root / folder).rglob("*")
-             if p.is_file() and "__pycache__" not in p.parts] + [root / "meson.build"]
-    inputs = Inputs(root, files, request.node.name, kdir)
+SOURCES = ("kernel", "include/uapi")
+TOOLS = ("scripts/build-modules", "kernel/Makefile", "kernel/*Kbuild", "kernel/dkms.conf*", "meson.build",
+         "selftests/structure/test_kernel_headers.py")
+INCLUDE = r"[ \t]*#[ \t]*include"
+
+
+def is_kbuild(path):
+    return path.suffix not in (".c", ".h")
+
+
+def other_files(root):
+    """True if files came or went, or include others than before: only this can break a tree without its sources' fault."""
+    since = os.environ.get("WD_CHECK_SINCE", "HEAD~1")
+    text = git(root, "diff", since, "--", *SOURCES) + git(root, "ls-files", "-o", "--exclude-standard", "--", *SOURCES)
+    return re.search(rf"^(?:new file|deleted file|rename |kernel/|include/|[-+]{INCLUDE})", text, re.M) is not None
+
+
+def checks(root, kdir, name, files, needed, *texts):
+    """The inputs of a build. Skips the test if the build is not needed or has passed with them."""
+    inputs = Inputs(root, [p for p in files if p.is_file() and "__pycache__" not in p.parts], name, kdir, *texts)
+    if not everything() and not needed:
+        pytest.skip("nothing differs from the commit before")
     if inputs.passed():
         pytest.skip("passed with these sources before")
     return inputs
+
+
+@pytest.fixture(name="sources")
+def fixture_sources(root, kdir):
+    """To check the code. The test calls remember() at its end."""
+    files = [p for folder in (*SOURCES, "scripts") for p in (root / folder).rglob("*")] + [pathlib.Path(__file__)]
+    return checks(root, kdir, "sources", files, changed(root, *SOURCES, *TOOLS))
+
+
+@pytest.fixture(name="tree")
+def fixture_tree(root, kdir):
+    """To check the tree of dkms: which files it has, and how it is built. The code has been checked otherwise."""
+    all_files = [p for folder in SOURCES for p in (root / folder).rglob("*") if p.is_file()]
+    lines = [line for p in sorted(all_files) if not is_kbuild(p)
+             for line in (str(p.relative_to(root)), *re.findall(rf"^{INCLUDE}.*", p.read_text(encoding="utf-8"), re.M))]
+    files = [p for p in all_files if is_kbuild(p)] + [root / "meson.build", pathlib.Path(__file__)]
+    return checks(root, kdir, "tree", files, changed(root, *TOOLS) or other_files(root), *lines)
 
 
 def named_modules(root):
@@ -63,38 +97,41 @@ def build(root, output, kdir, *more):
                           check=False, capture_output=True, text=True, timeout=900)
 
 
-def test_modules_build_against_stock_headers(root, tmp_path, kdir, changed):
+def test_modules_build_against_stock_headers(root, tmp_path, kdir, sources):
     run = build(root, tmp_path, kdir, "--sparse")
     assert run.returncode == 0, run.stderr[-6000:]
     assert modules_in(tmp_path / "kernel") == named_modules(root)
-    # Shows that the check can fail: sparse finds a user pointer that is dereferenced, W=1 finds
-    # a function without a declaration.
-    source = tmp_path / "bad/kernel/iommufd/option.c"
-    shutil.copytree(root / "scripts", tmp_path / "bad/scripts")
-    shutil.copytree(root / "kernel", tmp_path / "bad/kernel")
-    shutil.copytree(root / "include", tmp_path / "bad/include")
-    source.write_text(source.read_text() +
-                      "\nint wd_bad(int __user *p)\n{\n\treturn *p;\n}\n")
-    run = build(tmp_path / "bad", tmp_path, kdir, "--sparse")
+    sources.remember()
+
+
+def test_a_finding_is_seen(root, tmp_path, kdir):
+    """sparse finds a user pointer that is dereferenced, W=1 finds a function without a declaration."""
+    bad = tmp_path / "bad"
+    shutil.copytree(root / "scripts", bad / "scripts")
+    (bad / "include/uapi").mkdir(parents=True)
+    (bad / "kernel").mkdir()
+    (bad / "kernel/Kbuild").write_text("obj-m += bad.o\n")
+    (bad / "kernel/bad.c").write_text("#include <linux/module.h>\nint wd_bad(int __user *p)\n{\n\treturn *p;\n}\n"
+                                      "MODULE_LICENSE(\"GPL\");\nMODULE_DESCRIPTION(\"bad\");\n")
+    run = build(bad, tmp_path / "built", kdir, "--sparse")
     assert run.returncode == 1
     assert "no previous prototype" in run.stderr
     assert "dereference of noderef" in run.stderr
-    changed.remember()
 
 
-def test_plain_make_and_dkms_tree(root, tmp_path, kdir, changed):
+def test_plain_make_and_dkms_tree(root, tmp_path, kdir, tree):
     """`make -C kernel dkms-tree`, and the modules from that tree as dkms builds them."""
     run = subprocess.run(["make", "-C", root / "kernel", "dkms-tree", f"DESTDIR={tmp_path}"],
                          check=False, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stderr
-    tree = next((tmp_path / "usr/src").iterdir())
-    config = (tree / "dkms.conf").read_text()
+    made = next((tmp_path / "usr/src").iterdir())
+    config = (made / "dkms.conf").read_text()
     version = re.search(r'PACKAGE_VERSION="(.*)"', config).group(1)
-    assert tree.name == "warpdrive-" + version
+    assert made.name == "warpdrive-" + version
     assert f"version : '{version}'" in (root / "meson.build").read_text()
     command = re.search(r'^MAKE\[0\]="(.*)"', config, re.M).group(1)
     command = command.replace("$kernel_source_dir", kdir).split()
-    run = subprocess.run(command + ["-j2"], cwd=tree, check=False, capture_output=True, text=True,
+    run = subprocess.run(command + ["-j2", "KCFLAGS=-g0"], cwd=made, check=False, capture_output=True, text=True,
                          timeout=900)
     assert run.returncode == 0, (run.stdout + run.stderr)[-6000:]
     names = re.findall(r'^BUILT_MODULE_NAME\[\d\]="(.*)"', config, re.M)
@@ -102,5 +139,5 @@ def test_plain_make_and_dkms_tree(root, tmp_path, kdir, changed):
     assert len(names) == len(places)
     described = {f"{place}/{name}.ko" for name, place in zip(names, places)}
     assert described == {name for name in named_modules(root) if not name.startswith(TEST_MODULES)}
-    assert modules_in(tree / "kernel") == described
-    changed.remember()
+    assert modules_in(made / "kernel") == described
+    tree.remember()
