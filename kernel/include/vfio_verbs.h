@@ -14,7 +14,8 @@
 /**
  * struct vfio_verbs - operations of a kind of device file for the requests
  * @chooses_pasid: @attach chooses a PASID if the caller gives none, and the request returns it
- * @bind: bind @file to an iommufd; @id receives the device's object id
+ * @bind: bind @file to an iommufd; @id receives the object id of the device, or of the
+ *	access of a file without a device
  * @unbind: undo @bind, and detach what is attached by then
  * @attach: attach the page table *@pt_id, or replace the attachment by it; *@pt_id receives the
  *	HWPT in use. With @by_pasid at PASID *@pasid. Otherwise at the requester id; or, with

@@ -17,6 +17,7 @@ PREFIXES = {
     "hisi_zip": ("zip_",),
     "iommu": ("wd_", "vtd_", "dev_attr_"),
     "iommufd": ("iommufd_", "iopt_", "vfio_verbs_"),
+    "mover": ("mover_",),
     "selftest": ("acomp_test_", "wd_test_"),
     "vfio": ("wd_vfio_",),
 }

@@ -22,6 +22,7 @@
 #define wmb() __sync_synchronize()
 #endif
 #define smp_mb() mb()
+#define smp_wmb() wmb()
 #define dma_rmb() rmb()
 #define dma_wmb() wmb()
 #define smp_load_acquire(p) __atomic_load_n(p, __ATOMIC_ACQUIRE)

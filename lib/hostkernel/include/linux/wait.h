@@ -5,6 +5,7 @@
 #include <linux/errno.h>
 #include <linux/list.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 #include <linux/types.h>
 
@@ -105,7 +106,20 @@ static inline void init_waitqueue_func_entry(struct wait_queue_entry *entry, wai
 					     MAX_SCHEDULE_TIMEOUT, , );            \
 		__wd_res < 0 ? (int)__wd_res : 0;                                  \
 	})
-#define wait_event_killable(wq, condition) wait_event_interruptible(wq, condition)
+/* A signal wakes no thread here, so the waiter looks for one again and again. */
+#define wait_event_killable(wq, condition)                                                 \
+	({                                                                                 \
+		int __wd_res = 0;                                                          \
+		might_sleep();                                                             \
+		if (!(condition)) {                                                        \
+			do {                                                               \
+				if (fatal_signal_pending(current))                         \
+					__wd_res = -EINTR;                                 \
+			} while (!__wd_res &&                                              \
+				 !__wd_wait(wq, condition, TASK_INTERRUPTIBLE, 0, 1, , )); \
+		}                                                                          \
+		__wd_res;                                                                  \
+	})
 #define wait_event_timeout(wq, condition, timeout)                                               \
 	({                                                                                       \
 		long __wd_res = (timeout);                                                       \
