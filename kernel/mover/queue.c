@@ -117,7 +117,7 @@ static void mover_queue_order(struct mover_queue *queue, enum mover_order order)
 {
 	mutex_lock(&queue->ring_lock);
 	if (order == MOVER_DRAIN)
-		WRITE_ONCE(queue->drain_tail, READ_ONCE(queue->control->tail));
+		WRITE_ONCE(queue->drain_tail, smp_load_acquire(&queue->control->tail));
 	WRITE_ONCE(queue->order, order);
 	mutex_unlock(&queue->ring_lock);
 	wake_up_all(&queue->work);
@@ -284,13 +284,13 @@ int mover_queue_halt(struct mover_queue *queue)
 {
 	int ret;
 
-	if (!queue->nr_workers)
-		return 0;
-	mover_queue_order(queue, MOVER_DRAIN);
-	ret = wait_event_killable(queue->idle, !mover_queue_busy(queue));
-	if (ret)
-		return -EINTR;
-	mover_queue_clear(queue);
+	if (queue->nr_workers) {
+		mover_queue_order(queue, MOVER_DRAIN);
+		ret = wait_event_killable(queue->idle, !mover_queue_busy(queue));
+		if (ret)
+			return -EINTR;
+		mover_queue_clear(queue);
+	}
 	mutex_lock(&queue->ring_lock);
 	queue->failed = 0;
 	WRITE_ONCE(queue->control->state, WD_MOVER_INIT);
