@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * VFIO's requests on a queue file (IOMMUFD-VFIO-1, IOMMUFD-VFIO-2). There is no device to bind: the
- * file gets an access to the address spaces of an iommufd, as Linux's mediated devices do.
+ * file gets an access to the address spaces of an iommufd, as Linux's mediated devices do
+ * (IOMMUFD-ACCESS-6).
  */
 #include <linux/err.h>
 

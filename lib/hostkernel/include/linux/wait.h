@@ -113,7 +113,7 @@ static inline void init_waitqueue_func_entry(struct wait_queue_entry *entry, wai
 		might_sleep();                                                             \
 		if (!(condition)) {                                                        \
 			do {                                                               \
-				if (fatal_signal_pending(current))                         \
+				if (fatal_signal_pending(get_current()))                   \
 					__wd_res = -EINTR;                                 \
 			} while (!__wd_res &&                                              \
 				 !__wd_wait(wq, condition, TASK_INTERRUPTIBLE, 0, 1, , )); \

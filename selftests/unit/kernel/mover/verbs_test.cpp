@@ -54,7 +54,7 @@ protected:
 	Queue queue_;
 };
 
-/* IOMMUFD-VFIO-1 */
+/* IOMMUFD-VFIO-1, IOMMUFD-ACCESS-6 */
 TEST_F(VerbsTest, BindGivesAnAccess)
 {
 	vfio_device_bind_iommufd shortest = {};
@@ -74,7 +74,7 @@ TEST_F(VerbsTest, BindGivesAnAccess)
 	EXPECT_EQ(-ENOENT, iommufd_.destroy(id)) << "it goes with the file";
 }
 
-/* IOMMUFD-VFIO-1, IOMMUFD-VFIO-2 */
+/* IOMMUFD-VFIO-1, IOMMUFD-VFIO-2, IOMMUFD-ACCESS-6 */
 TEST_F(VerbsTest, AttachAndDetach)
 {
 	EXPECT_EQ(-EINVAL, queue_.attach(ioas_)) << "not bound";

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <linux/crc32.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/string.h>
@@ -79,6 +80,16 @@ TEST(Strings, Compare)
 	EXPECT_FALSE(sysfs_streq("auto\n\n", "auto"));
 	const char zeros[40] = {};
 	EXPECT_EQ(memchr_inv(zeros, 0, sizeof(zeros)), nullptr);
+}
+
+/* The check value of CRC-32C, and a CRC in two parts. */
+TEST(Crc, Castagnoli)
+{
+	const auto *text = reinterpret_cast<const unsigned char *>("123456789");
+
+	EXPECT_EQ(__crc32c_le(~0u, text, 9), ~0xe3069283u);
+	EXPECT_EQ(__crc32c_le(__crc32c_le(~0u, text, 4), text + 4, 5), ~0xe3069283u);
+	EXPECT_EQ(__crc32c_le(5, text, 0), 5u);
 }
 
 TEST_F(BootedTest, WarningsReachTheLogAndInfoDoesNot)

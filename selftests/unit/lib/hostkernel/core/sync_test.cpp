@@ -275,6 +275,37 @@ TEST(Wait, TimesOut)
 	EXPECT_GE(wait_event_timeout(wq, true, msecs_to_jiffies(20)), 1);
 }
 
+/* A killed caller does not wait; one whose condition holds does not look for a signal. */
+TEST(Wait, AKilledCallerStopsWaiting)
+{
+	wait_queue_head_t wq;
+	std::atomic<int> tries{0};
+	int results[3] = {};
+
+	init_waitqueue_head(&wq);
+	{
+		Victim waits([&] { results[0] = wait_event_killable(wq, false); });
+		Victim wakes([&] { results[1] = wait_event_killable(wq, tries == 1); });
+
+		waits.untilAsleep();
+		waits.kill();
+		EXPECT_TRUE(waits.ends());
+		tries = 1;
+		wake_up(&wq);
+		EXPECT_TRUE(wakes.ends());
+		Victim holds([&] {
+			get_current()->signal->wd_killed = true;
+			/* A condition that is met once: it is not evaluated again. */
+			results[2] = wait_event_killable(wq, ++tries == 2);
+		});
+	}
+	EXPECT_EQ(results[0], -EINTR);
+	EXPECT_EQ(results[1], 0);
+	EXPECT_EQ(results[2], 0);
+	EXPECT_EQ(tries, 2);
+	EXPECT_TRUE(list_empty(&wq.head));
+}
+
 /* A waiter that counts its wake-ups. No thread sleeps. */
 class CountedWaiter
 {
