@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include <linux/vfio_cdev.h>
@@ -17,11 +18,13 @@
 
 #define RINGS 0x10000000ull
 #define DATA 0x20000000ull
+#define FILE_DATA 0x30000000ull
 #define BYTES (1ul << 20)
 
 static struct context context;
 static struct mover mover;
 static unsigned char *data;
+static uint32_t hwpt;
 
 /* A started queue, with memory for data at DATA. */
 static int setup(void)
@@ -210,6 +213,57 @@ static void replace(void)
 	pages_free(theirs, BYTES);
 }
 
+/* Let an accelerator use the address space of the mover. Return: its queue, or -errno. */
+static int attach_accelerator(void)
+{
+	struct vfio_device_attach_iommufd_pt attach = {.argsz = sizeof(attach)};
+	uint32_t device;
+	int queue, ret;
+
+	ret = queue_bind(&context, &queue, &device);
+	if (!ret)
+		ret = hwpt_alloc(&context, device, context.ioas, IOMMU_HWPT_ALLOC_PASID,
+				 &attach.pt_id);
+	if (!ret)
+		ret = wd_host_ioctl(host, queue, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach);
+	if (ret)
+		return ret;
+	/* The page table goes before the address space. */
+	hwpt = attach.pt_id;
+	return queue;
+}
+
+/*
+ * An accelerator behind an IOMMU and the mover share an address space. A kernel thread reaches memory
+ * of a file only where a device has pinned it.
+ */
+static void with_accelerator(void)
+{
+	const struct wd_mover_desc crc = {
+		.opcode = WD_MOVER_CRC32C, .length = 9, .src = FILE_DATA, .value = 0xffffffff};
+	const int memfd = memfd_create("data_mover", MFD_CLOEXEC);
+	struct wd_mover_completion done;
+	int file, queue;
+
+	EXPECT(!ftruncate(memfd, PAGE) && pwrite(memfd, "123456789", 9, 0) == 9, "a file");
+	file = wd_host_import_file(host, memfd);
+	queue = attach_accelerator();
+	EXPECT(queue >= 0, "an accelerator: %d", queue);
+	EXPECT(!map_file(&context, RW | FIXED, context.ioas, file, 0, PAGE, FILE_DATA),
+	       "map the file");
+	done = mover_run(&mover, &crc);
+	EXPECT(done.status == WD_MOVER_OK && done.result == (0xe3069283 ^ 0xffffffff),
+	       "the accelerator has pinned it: status %u, error %u", done.status, done.error);
+	wd_host_dev_close(host, queue);
+	EXPECT(!destroy(&context, hwpt), "its page table");
+	done = mover_run(&mover, &crc);
+	EXPECT(done.status == WD_MOVER_FAULT && done.result == FILE_DATA && done.error == EFAULT,
+	       "nobody has pinned it: status %u, error %u", done.status, done.error);
+	EXPECT(!unmap_at(&context, FILE_DATA, PAGE), "unmap");
+	wd_host_dev_close(host, file);
+	close(memfd);
+}
+
 static void ring_unmapped(void)
 {
 	EXPECT(!unmap_at(&context, RINGS, 2 * PAGE), "the kernel gives it up");
@@ -261,6 +315,7 @@ static const struct ktap_case cases[] = {
 	{"faults", faults},
 	{"events", events},
 	{"replace", replace},
+	{"with_accelerator", with_accelerator},
 	{"ring_unmapped", ring_unmapped},
 	{"close_during_work", close_during_work},
 	{"stop_and_detach", stop_and_detach},
