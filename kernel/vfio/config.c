@@ -3,8 +3,8 @@
  * Configuration space as the owner of a function sees it.
  *
  * The driver passes no write of the owner to the function. It stores the fields that the owner may
- * change, and acts on two of them: the command register (memory, bus mastering) and the function
- * level reset in Device Control. The owner may size and move BARs in its view, but the real ones
+ * change, and acts on two of them: the command register (memory, bus mastering, the interrupt pin)
+ * and the function level reset in Device Control. The owner may size and move BARs in its view, but the real ones
  * stay. Writes to the MSI and MSI-X capabilities are only stored: SET_IRQS connects messages.
  *
  * The owner sees only the capabilities that this file knows. It does not see power states, nor
@@ -99,17 +99,20 @@ static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *confi
 
 static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
+	u8 line;
+
 	memset(config->real, 0xff, PCI_STD_HEADER_SIZEOF);
 	wd_vfio_field(config, PCI_COMMAND, 2, PCI_COMMAND_MEMORY,
 		      PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER | PCI_COMMAND_INTX_DISABLE);
 	wd_vfio_field(config, PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
 	wd_vfio_field(config, PCI_LATENCY_TIMER, 1, 0, 0xff);
 	wd_vfio_config_bars(wd, config);
-	/* The owner sees neither a ROM nor an interrupt pin. */
+	/* The owner sees no ROM. */
 	wd_vfio_field(config, PCI_ROM_ADDRESS, 4, 0, 0);
 	wd_vfio_field(config, PCI_CAPABILITY_LIST, 1, 0, 0);
-	wd_vfio_field(config, PCI_INTERRUPT_LINE, 1, 0, 0xff);
-	wd_vfio_field(config, PCI_INTERRUPT_PIN, 1, 0, 0);
+	pci_read_config_byte(wd->pdev, PCI_INTERRUPT_LINE, &line);
+	wd_vfio_field(config, PCI_INTERRUPT_LINE, 1, line, 0xff);
+	wd_vfio_field(config, PCI_INTERRUPT_PIN, 1, wd->intx_pin, 0);
 }
 
 /*
@@ -331,6 +334,7 @@ static int wd_vfio_config_command(struct wd_vfio *wd, u32 command)
 		ret = wd_vfio_config_master(wd);
 	else
 		wd_iommu_clear_master(wd->pdev);
+	wd_vfio_intx_sync(wd);
 	if (!ret)
 		wd_vfio_set_memory(wd, command & PCI_COMMAND_MEMORY);
 	return ret;
@@ -349,6 +353,7 @@ void wd_vfio_config_restored(struct wd_vfio *wd)
 	lockdep_assert_held(&wd->lock);
 	if (command & PCI_COMMAND_MASTER && wd_vfio_config_master(wd))
 		wd_vfio_set(value, PCI_COMMAND, 2, command & ~PCI_COMMAND_MASTER);
+	wd_vfio_intx_sync(wd);
 }
 
 /**
@@ -381,6 +386,7 @@ void wd_vfio_config_stop(struct wd_vfio *wd)
 	wd_vfio_set(value, PCI_COMMAND, 2,
 		    wd_vfio_get(value, PCI_COMMAND, 2) & ~PCI_COMMAND_MASTER);
 	wd_iommu_clear_master(wd->pdev);
+	wd_vfio_intx_sync(wd);
 	wd_vfio_set_memory(wd, false);
 }
 
@@ -431,6 +437,9 @@ static int wd_vfio_config_write(struct wd_vfio *wd, unsigned int offset, unsigne
 	if (ret)
 		return ret;
 	wd_vfio_set(config->value, offset, size, after);
+	if (offset <= PCI_COMMAND + 1 && offset + size > PCI_COMMAND + 1)
+		wd_vfio_intx_switch(wd, wd_vfio_get(config->value, PCI_COMMAND, 2) &
+						PCI_COMMAND_INTX_DISABLE);
 	/* The bit for the reset is the highest one of Device Control, and reads as 0. */
 	if (config->control && offset <= reset && offset + size > reset &&
 	    value >> (8 * (reset - offset)) & PCI_EXP_DEVCTL_BCR_FLR >> 8)

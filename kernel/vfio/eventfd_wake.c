@@ -6,6 +6,7 @@
  * Only the work item @release takes the entry out of the queue, so the end of the counter and
  * wd_vfio_wake_destroy() cannot do it both.
  */
+#include <linux/compiler.h>
 #include <linux/err.h>
 #include <linux/eventfd.h>
 #include <linux/file.h>
@@ -86,7 +87,7 @@ static void wd_vfio_wake_release(struct work_struct *work)
 	eventfd_ctx_remove_wait_queue(wake->counter, &wake->wait, &count);
 	flush_work(&wake->inject);
 	eventfd_ctx_put(wake->counter);
-	wake->counter = NULL;
+	WRITE_ONCE(wake->counter, NULL);
 }
 
 /**
@@ -135,6 +136,15 @@ err_file:
 err_free:
 	kfree(wake);
 	return ERR_PTR(ret);
+}
+
+/**
+ * wd_vfio_wake_ended() - has the program closed the counter?
+ * @wake: of wd_vfio_wake_create()
+ */
+bool wd_vfio_wake_ended(const struct wd_vfio_wake *wake)
+{
+	return !READ_ONCE(wake->counter);
 }
 
 /**

@@ -18,6 +18,7 @@ struct wd_vfio_wake_ops {
 };
 
 struct wd_vfio_wake *wd_vfio_wake_create(int fd, const struct wd_vfio_wake_ops *ops, void *data);
+bool wd_vfio_wake_ended(const struct wd_vfio_wake *wake);
 void wd_vfio_wake_destroy(struct wd_vfio_wake *wake);
 
 #endif /* _WD_VFIO_EVENTFD_WAKE_H */

@@ -117,8 +117,8 @@ int wd_vfio_irq_info_ioctl(struct wd_vfio *wd, void __user *arg)
 	info.flags = VFIO_IRQ_INFO_EVENTFD;
 	if (info.index == VFIO_PCI_INTX_IRQ_INDEX)
 		info.flags |= VFIO_IRQ_INFO_MASKABLE | VFIO_IRQ_INFO_AUTOMASKED;
-	else
-		info.flags |= VFIO_IRQ_INFO_NORESIZE;
+	else if (info.index != VFIO_PCI_MSIX_IRQ_INDEX)
+		info.flags |= VFIO_IRQ_INFO_NORESIZE; /* IOMMUFD-VFIO-9 */
 	info.count = wd_vfio_irq_count(wd, info.index);
 	return copy_to_user(arg, &info, sizeof(info)) ? -EFAULT : 0;
 }

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Interrupts of a function: SET_IRQS (IOMMUFD-VFIO-5). A message signals an event counter (eventfd)
- * of the owner. The owner gets no interrupt pin.
+ * Interrupts of a function: SET_IRQS (IOMMUFD-VFIO-5). A message, or the interrupt pin (intx.c),
+ * signals an event counter (eventfd) of the owner.
+ *
+ * Linux 6.1 cannot add MSI-X messages to those that are enabled. So the driver enables the whole
+ * table at once, and the owner can connect more of them later (IOMMUFD-VFIO-9). A message without a
+ * counter stays masked.
  */
 #include <linux/err.h>
 #include <linux/eventfd.h>
@@ -30,6 +34,8 @@ struct wd_vfio_irq_args {
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index)
 {
 	switch (index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return wd->intx_pin ? 1 : 0;
 	case VFIO_PCI_MSI_IRQ_INDEX:
 		return max(pci_msi_vec_count(wd->pdev), 0);
 	case VFIO_PCI_MSIX_IRQ_INDEX:
@@ -67,7 +73,7 @@ static struct eventfd_ctx *wd_vfio_counter(s32 fd)
 
 static void wd_vfio_vector_clear(struct wd_vfio *wd, unsigned int i)
 {
-	if (!wd->vectors[i])
+	if (i >= wd->nr_vectors || !wd->vectors[i])
 		return;
 	free_irq(pci_irq_vector(wd->pdev, i), wd->vectors[i]);
 	eventfd_ctx_put(wd->vectors[i]);
@@ -81,6 +87,8 @@ static int wd_vfio_vector_set(struct wd_vfio *wd, unsigned int i, s32 fd)
 	int ret;
 
 	wd_vfio_vector_clear(wd, i);
+	if (fd != -1 && i >= wd->nr_vectors)
+		return wd->irq_index == VFIO_PCI_MSIX_IRQ_INDEX ? -ENOSPC : -EINVAL;
 	counter = wd_vfio_counter(fd);
 	if (IS_ERR_OR_NULL(counter))
 		return PTR_ERR_OR_ZERO(counter);
@@ -101,6 +109,7 @@ static void wd_vfio_vectors_disable(struct wd_vfio *wd)
 	for (i = 0; i < wd->nr_vectors; i++)
 		wd_vfio_vector_clear(wd, i);
 	pci_free_irq_vectors(wd->pdev);
+	wd_vfio_intx_sync(wd); /* the PCI core has let the pin use its line again */
 	kfree(wd->vectors);
 	wd->vectors = NULL;
 	wd->nr_vectors = 0;
@@ -108,27 +117,32 @@ static void wd_vfio_vectors_disable(struct wd_vfio *wd)
 }
 
 /*
+ * Enable at least @count messages.
+ *
  * Return: 0 or an error; as Linux's VFIO, a positive number if only so many interrupts are
  * available.
  */
 static int wd_vfio_vectors_enable(struct wd_vfio *wd, unsigned int index, unsigned int count)
 {
-	unsigned int kind = index == VFIO_PCI_MSI_IRQ_INDEX ? PCI_IRQ_MSI : PCI_IRQ_MSIX;
+	const bool msix = index == VFIO_PCI_MSIX_IRQ_INDEX;
+	unsigned int most = msix ? max(count, wd_vfio_irq_count(wd, index)) : count;
 	struct eventfd_ctx **vectors;
 	int ret;
 
-	vectors = kcalloc(count, sizeof(*vectors), GFP_KERNEL_ACCOUNT);
+	vectors = kcalloc(most, sizeof(*vectors), GFP_KERNEL_ACCOUNT);
 	if (!vectors)
 		return -ENOMEM;
-	ret = pci_alloc_irq_vectors(wd->pdev, 1, count, kind);
+	ret = pci_alloc_irq_vectors(wd->pdev, 1, most, msix ? PCI_IRQ_MSIX : PCI_IRQ_MSI);
 	if (ret < (int)count) {
-		if (ret > 0)
+		if (ret > 0) {
 			pci_free_irq_vectors(wd->pdev);
+			wd_vfio_intx_sync(wd);
+		}
 		kfree(vectors);
 		return ret;
 	}
 	wd->vectors = vectors;
-	wd->nr_vectors = count;
+	wd->nr_vectors = ret;
 	wd->irq_index = index;
 	return 0;
 }
@@ -140,8 +154,6 @@ static int wd_vfio_vectors_set(struct wd_vfio *wd, const struct wd_vfio_irq_args
 	const s32 *fds = args->data;
 	int ret = 0;
 
-	if (start + args->hdr.count > wd->nr_vectors)
-		return -EINVAL;
 	for (i = 0; i < args->hdr.count && !ret; i++)
 		ret = wd_vfio_vector_set(wd, start + i, fds[i]);
 	if (ret)
@@ -154,13 +166,13 @@ static int wd_vfio_vectors_set(struct wd_vfio *wd, const struct wd_vfio_irq_args
 static int wd_vfio_vectors_fire(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
 {
 	const u8 *chosen = args->data;
-	unsigned int i;
+	unsigned int i, vector;
 
-	if (args->hdr.start + args->hdr.count > wd->nr_vectors)
-		return -EINVAL;
-	for (i = 0; i < args->hdr.count; i++)
-		if (!chosen || chosen[i])
-			wd_vfio_signal(wd->vectors[args->hdr.start + i]);
+	for (i = 0; i < args->hdr.count; i++) {
+		vector = args->hdr.start + i;
+		if (vector < wd->nr_vectors && (!chosen || chosen[i]))
+			wd_vfio_signal(wd->vectors[vector]);
+	}
 	return 0;
 }
 
@@ -174,7 +186,7 @@ static int wd_vfio_trigger_messages(struct wd_vfio *wd, const struct wd_vfio_irq
 		wd_vfio_vectors_disable(wd);
 		return 0;
 	}
-	/* Only one of MSI and MSI-X can be enabled. */
+	/* Only one of INTx, MSI and MSI-X can be enabled. */
 	if (!enabled && wd->irq_index != -1)
 		return -EINVAL;
 	if (!(hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD))
@@ -197,6 +209,67 @@ static void wd_vfio_drop_counter(struct eventfd_ctx **counter)
 	if (*counter)
 		eventfd_ctx_put(*counter);
 	*counter = NULL;
+}
+
+/* Is the action meant? With DATA_BOOL the program can say no. The count is 1. */
+static bool wd_vfio_irq_chosen(const struct wd_vfio_irq_args *args)
+{
+	return args->hdr.flags & VFIO_IRQ_SET_DATA_NONE || *(const u8 *)args->data;
+}
+
+static int wd_vfio_intx_connect(struct wd_vfio *wd, s32 fd)
+{
+	struct eventfd_ctx *counter = wd_vfio_counter(fd);
+	int ret;
+
+	if (IS_ERR(counter))
+		return PTR_ERR(counter);
+	if (wd->irq_index == VFIO_PCI_INTX_IRQ_INDEX) {
+		wd_vfio_intx_replace(wd, counter);
+		return 0;
+	}
+	ret = wd_vfio_intx_enable(wd, counter);
+	if (ret)
+		wd_vfio_drop_counter(&counter);
+	else
+		wd->irq_index = VFIO_PCI_INTX_IRQ_INDEX;
+	return ret;
+}
+
+static int wd_vfio_trigger_intx(struct wd_vfio *wd, const struct wd_vfio_irq_args *args)
+{
+	const struct vfio_irq_set *hdr = &args->hdr;
+	bool enabled = wd->irq_index == VFIO_PCI_INTX_IRQ_INDEX;
+
+	if (enabled && !hdr->count && hdr->flags & VFIO_IRQ_SET_DATA_NONE) {
+		wd_vfio_intx_disable(wd);
+		wd->irq_index = -1;
+		return 0;
+	}
+	if ((!enabled && wd->irq_index != -1) || hdr->count != 1)
+		return -EINVAL;
+	if (hdr->flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return wd_vfio_intx_connect(wd, *(const s32 *)args->data);
+	if (!enabled)
+		return -EINVAL;
+	if (wd_vfio_irq_chosen(args))
+		wd_vfio_intx_fire(wd);
+	return 0;
+}
+
+static int wd_vfio_mask_intx(struct wd_vfio *wd, const struct wd_vfio_irq_args *args, bool mask)
+{
+	if (wd->irq_index != VFIO_PCI_INTX_IRQ_INDEX || args->hdr.count != 1)
+		return -EINVAL;
+	if (args->hdr.flags & VFIO_IRQ_SET_DATA_EVENTFD)
+		return mask ? -ENOTTY : wd_vfio_intx_unmask_by(wd, *(const s32 *)args->data);
+	if (!wd_vfio_irq_chosen(args))
+		return 0;
+	if (mask)
+		wd_vfio_intx_mask(wd);
+	else
+		wd_vfio_intx_unmask(wd);
+	return 0;
 }
 
 /* For an index with one counter, which no interrupt of the function signals. */
@@ -229,10 +302,16 @@ static int wd_vfio_set_irqs(struct wd_vfio *wd, const struct wd_vfio_irq_args *a
 {
 	const u32 action = args->hdr.flags & VFIO_IRQ_SET_ACTION_TYPE_MASK;
 
-	/* The owner can mask nothing: it has no interrupt pin, and the kernel owns the messages. */
+	/* The owner can mask nothing but its pin: the kernel owns the messages. */
+	if (args->hdr.index == VFIO_PCI_INTX_IRQ_INDEX && action == VFIO_IRQ_SET_ACTION_MASK)
+		return wd_vfio_mask_intx(wd, args, true);
+	if (args->hdr.index == VFIO_PCI_INTX_IRQ_INDEX && action == VFIO_IRQ_SET_ACTION_UNMASK)
+		return wd_vfio_mask_intx(wd, args, false);
 	if (action != VFIO_IRQ_SET_ACTION_TRIGGER)
 		return -ENOTTY;
 	switch (args->hdr.index) {
+	case VFIO_PCI_INTX_IRQ_INDEX:
+		return wd_vfio_trigger_intx(wd, args);
 	case VFIO_PCI_MSI_IRQ_INDEX:
 	case VFIO_PCI_MSIX_IRQ_INDEX:
 		return wd_vfio_trigger_messages(wd, args);
@@ -309,8 +388,12 @@ int wd_vfio_set_irqs_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 void wd_vfio_irqs_release(struct wd_vfio *wd)
 {
 	lockdep_assert_held(&wd->lock);
-	if (wd->irq_index != -1)
+	if (wd->irq_index == VFIO_PCI_INTX_IRQ_INDEX)
+		wd_vfio_intx_disable(wd);
+	else if (wd->irq_index != -1)
 		wd_vfio_vectors_disable(wd);
+	wd->irq_index = -1;
+	wd->intx_disabled = false;
 	wd_vfio_drop_counter(&wd->error);
 	wd_vfio_drop_counter(&wd->request);
 }

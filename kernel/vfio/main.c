@@ -141,6 +141,7 @@ static int wd_vfio_enable(struct wd_vfio *wd)
 	ret = wd_vfio_bars_setup(wd);
 	if (ret)
 		goto err_regions;
+	wd_vfio_intx_setup(wd);
 	return 0;
 
 err_regions:
@@ -311,6 +312,7 @@ static void wd_vfio_reset_done(struct pci_dev *pdev)
 	if (wd_vfio_is_foreign_reset(wd)) {
 		mutex_lock(&wd->lock);
 		wd->in_reset = false;
+		wd_vfio_intx_sync(wd);
 		if (wd->memory)
 			wd_vfio_dmabufs_revoke(wd, false);
 		mutex_unlock(&wd->lock);

@@ -138,6 +138,7 @@ int wd_vfio_reset_function(struct wd_vfio *wd, int (*reset)(struct pci_dev *pdev
 	WRITE_ONCE(wd->resetter, current);
 	ret = reset(wd->pdev);
 	WRITE_ONCE(wd->resetter, NULL);
+	wd_vfio_intx_sync(wd);
 	return ret;
 }
 

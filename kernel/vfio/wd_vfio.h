@@ -7,8 +7,8 @@
  * and no attachment, and the function is reset.
  *
  * Lock order: the PCI device's lock, the lock of hot_reset.c, wd_vfio.lock, mmap_lock,
- * wd_vfio.memory_lock. No code touches user memory under the last two. dmabuf.c and group.c have
- * other locks inside wd_vfio.lock.
+ * wd_vfio.memory_lock. No code touches user memory under the last two. dmabuf.c, group.c and
+ * intx.c have other locks inside wd_vfio.lock.
  */
 #ifndef _WD_VFIO_H
 #define _WD_VFIO_H
@@ -33,6 +33,7 @@ struct task_struct;
 struct vfio_verbs;
 struct wd_vfio_config;
 struct wd_vfio_group;
+struct wd_vfio_intx;
 
 /* A region's offset in the file is its index shifted by this. */
 #define WD_VFIO_OFFSET_SHIFT 40
@@ -77,6 +78,8 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @msix_bar: BAR of the MSI-X table, -1 = none
  * @msix_table: first byte of the table in that BAR
  * @msix_end: end of the table
+ * @intx_pin: interrupt pin that the owner can use, 0 = none; constant
+ * @intx_by_function: there is a pin, and Interrupt Disable masks it; constant
  * @lock: protects the members below
  * @gone: the driver has left the function
  * @owner: bound file; changed with @memory_lock held for writing, too
@@ -84,9 +87,12 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @attached: something is attached at the requester id
  * @pasids: has a value at each PASID where something is attached
  * @config: configuration space as @owner sees it
- * @irq_index: VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX if enabled, otherwise -1
+ * @irq_index: VFIO_PCI_INTX_IRQ_INDEX, VFIO_PCI_MSI_IRQ_INDEX or VFIO_PCI_MSIX_IRQ_INDEX if
+ *	enabled, otherwise -1
  * @nr_vectors: number of allocated interrupts
  * @vectors: event counter of each interrupt, or NULL
+ * @intx: the interrupt pin if enabled, otherwise NULL
+ * @intx_disabled: Interrupt Disable as @owner sees it
  * @error: event counter for errors of the function on the bus, and for the end of a sleep
  * @request: event counter for the removal of the driver
  * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
@@ -112,6 +118,8 @@ struct wd_vfio {
 	int msix_bar;
 	resource_size_t msix_table;
 	resource_size_t msix_end;
+	u8 intx_pin;
+	bool intx_by_function;
 
 	struct mutex lock;
 	bool gone;
@@ -123,6 +131,8 @@ struct wd_vfio {
 	int irq_index;
 	unsigned int nr_vectors;
 	struct eventfd_ctx **vectors;
+	struct wd_vfio_intx *intx;
+	bool intx_disabled;
 	struct eventfd_ctx *error;
 	struct eventfd_ctx *request;
 
@@ -217,6 +227,18 @@ void wd_vfio_all_add(struct wd_vfio *wd);
 void wd_vfio_all_remove(struct wd_vfio *wd);
 int wd_vfio_hot_reset_info_ioctl(struct wd_vfio_file *vfile, void __user *arg);
 int wd_vfio_hot_reset_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+
+/* intx.c */
+void wd_vfio_intx_setup(struct wd_vfio *wd);
+int wd_vfio_intx_enable(struct wd_vfio *wd, struct eventfd_ctx *counter);
+void wd_vfio_intx_disable(struct wd_vfio *wd);
+void wd_vfio_intx_replace(struct wd_vfio *wd, struct eventfd_ctx *counter);
+void wd_vfio_intx_fire(struct wd_vfio *wd);
+void wd_vfio_intx_mask(struct wd_vfio *wd);
+void wd_vfio_intx_unmask(struct wd_vfio *wd);
+int wd_vfio_intx_unmask_by(struct wd_vfio *wd, int fd);
+void wd_vfio_intx_switch(struct wd_vfio *wd, bool disabled);
+void wd_vfio_intx_sync(struct wd_vfio *wd);
 
 /* irq.c */
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);

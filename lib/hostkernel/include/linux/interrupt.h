@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Interrupt requests (Linux 6.1 names). The only interrupts are messages of PCI functions (MSI,
- * MSI-X); pci_irq_vector() gives their numbers. The interrupt thread of a line runs both its hard
- * handlers, in atomic context, and its threaded handlers.
+ * MSI-X), whose numbers pci_irq_vector() gives, and their pins, pci_dev.irq. The interrupt thread
+ * of a line runs both its hard handlers, in atomic context, and its threaded handlers.
  */
 #ifndef _LINUX_INTERRUPT_H
 #define _LINUX_INTERRUPT_H
@@ -63,8 +63,10 @@ const void *free_irq(unsigned int irq, void *dev_id);
 
 /*
  * Calls nest. If messages arrive while the line is disabled, one is delivered after it is enabled.
+ * disable_irq() also waits until no handler runs.
  */
 void disable_irq(unsigned int irq);
+void disable_irq_nosync(unsigned int irq);
 void enable_irq(unsigned int irq);
 
 #ifdef __cplusplus

@@ -143,6 +143,7 @@ struct pci_dev {
 	u8 is_physfn : 1;
 	u8 is_virtfn : 1;
 	u8 untrusted : 1;
+	u8 broken_intx_masking : 1;
 	u8 : 0;
 	unsigned int is_busmaster : 1;
 	unsigned int msi_enabled : 1;
@@ -364,8 +365,21 @@ static inline int pci_alloc_irq_vectors(struct pci_dev *dev, unsigned int min_ve
 }
 /* Interrupt number of vector @nr, or -EINVAL. */
 int pci_irq_vector(struct pci_dev *dev, unsigned int nr);
-/* Warns if a handler is still installed. */
+/* Warns if a handler is still installed. The function may use its pin again, as in Linux. */
 void pci_free_irq_vectors(struct pci_dev *dev);
+
+/* Whether Interrupt Disable of the command register works. */
+static inline bool pci_intx_mask_supported(struct pci_dev *pdev)
+{
+	return !pdev->broken_intx_masking;
+}
+/* Let the function use the line of its pin, or keep it from there. */
+void pci_intx(struct pci_dev *dev, int enable);
+/* If an interrupt waits, keep the function from its line. Return: whether one waits. */
+bool pci_check_and_mask_intx(struct pci_dev *dev);
+/* If none waits, let the function use its line. Return: whether it may. */
+bool pci_check_and_unmask_intx(struct pci_dev *dev);
+
 int pci_msi_vec_count(struct pci_dev *dev);
 int pci_msix_vec_count(struct pci_dev *dev);
 

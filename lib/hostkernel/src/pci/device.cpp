@@ -36,6 +36,8 @@ int pci_enable_device_mem(pci_dev *dev)
 		}
 	}
 	setCommand(dev, PCI_COMMAND_MEMORY, true);
+	if (slotOf(dev).pin && !dev->msi_enabled && !dev->msix_enabled)
+		setCommand(dev, PCI_COMMAND_INTX_DISABLE, false);
 	return 0;
 }
 

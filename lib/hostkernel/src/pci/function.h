@@ -33,6 +33,9 @@ struct PciSlotState {
 	/** Bus address of each BAR; 0 for none. */
 	std::array<uint64_t, machine::kBarCount> barAddress{};
 
+	/** The line of the interrupt pin, if the function has one. */
+	std::unique_ptr<PinLine> pin;
+
 	/** The device, from discovery to removal. */
 	pci_dev *device = nullptr;
 

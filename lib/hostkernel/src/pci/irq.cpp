@@ -5,6 +5,9 @@
  * is disabled or has no handler yet, it is delivered later. A masked MSI-X entry keeps its pending
  * bit in the same way.
  *
+ * The line of an interrupt pin has a level instead: handlers run again and again while it is
+ * asserted.
+ *
  * Lock order: registry mutex, then a line's mutex. Handlers run with neither.
  */
 #include "core/immortal.h"
@@ -34,6 +37,8 @@ namespace
 
 /* In Linux the platform's legacy interrupts have the lower numbers. */
 constexpr unsigned kFirstNumber = 24, kLastNumber = 4095;
+/* After so many interrupts in a row that no handler wants, Linux gives the line up, too. */
+constexpr unsigned kMostUnwanted = 100000;
 
 struct Action {
 	irq_handler_t handler;
@@ -57,6 +62,13 @@ public:
 	{
 		pending_.store(true, std::memory_order_relaxed);
 		wake();
+	}
+
+	void setLevel(bool asserted) noexcept
+	{
+		level_.store(asserted, std::memory_order_release);
+		if (asserted)
+			wake();
 	}
 
 	int request(const Action &action)
@@ -225,8 +237,7 @@ private:
 				if (stop_)
 					return;
 				actions.clear();
-				if (depth_ == 0 && !asleep_ && !actions_.empty() &&
-				    pending_.exchange(false, std::memory_order_acquire)) {
+				if (depth_ == 0 && !asleep_ && !actions_.empty() && due()) {
 					actions = actions_;
 					running_ = true;
 				}
@@ -235,18 +246,38 @@ private:
 				wake_.wait(seen, std::memory_order_acquire);
 				continue;
 			}
+			bool wanted = false;
+
 			for (const Action &action : actions)
-				deliver(action);
+				wanted |= deliver(action) != IRQ_NONE;
 			{
 				std::lock_guard lock(mutex_);
 
 				running_ = false;
+				noteResult(wanted);
 			}
 			idle_.notify_all();
 		}
 	}
 
-	void deliver(const Action &action)
+	bool due() noexcept
+	{
+		const bool message = pending_.exchange(false, std::memory_order_acquire);
+
+		return message || level_.load(std::memory_order_acquire);
+	}
+
+	void noteResult(bool wanted)
+	{
+		unwanted_ = wanted ? 0 : unwanted_ + 1;
+		if (unwanted_ < kMostUnwanted)
+			return;
+		unwanted_ = 0;
+		depth_++;
+		pr_err("irq %u: nobody cared\n", number_);
+	}
+
+	irqreturn_t deliver(const Action &action)
 	{
 		const int irq = static_cast<int>(number_);
 		irqreturn_t result = IRQ_WAKE_THREAD;
@@ -258,18 +289,19 @@ private:
 		}
 		if (result == IRQ_WAKE_THREAD && action.thread)
 			action.thread(irq, action.cookie);
+		return result;
 	}
 
 	const unsigned number_;
 	const std::string name_;
 	std::atomic<uint32_t> wake_{0};
-	std::atomic<bool> pending_{false};
+	std::atomic<bool> pending_{false}, level_{false};
 	/* Serialises request and release, which start and end the thread. Taken before mutex_. */
 	std::mutex requestMutex_;
 	std::mutex mutex_;
 	std::condition_variable idle_;
 	std::vector<Action> actions_;
-	unsigned depth_ = 0;
+	unsigned depth_ = 0, unwanted_ = 0;
 	bool running_ = false, stop_ = false, asleep_ = false;
 	task_struct *thread_ = nullptr;
 };
@@ -329,18 +361,50 @@ IrqLines::IrqLines(machine::PciFunction &function, unsigned count, const std::st
 	function_.setInterruptSink(this);
 }
 
-IrqLines::~IrqLines()
+static void removeLine(IrqLine &line)
 {
-	function_.setInterruptSink(nullptr);
-	for (const auto &line : lines_) {
-		if (WARN(line->hasActions(), "irq %u still has a handler\n", line->number()))
-			line->removeAll();
-	}
+	if (WARN(line.hasActions(), "irq %u still has a handler\n", line.number()))
+		line.removeAll();
 	Registry &r = registry();
 	std::lock_guard lock(r.mutex);
 
+	r.lines.erase(line.number());
+}
+
+IrqLines::~IrqLines()
+{
+	function_.setInterruptSink(nullptr);
 	for (const auto &line : lines_)
-		r.lines.erase(line->number());
+		removeLine(*line);
+}
+
+PinLine::PinLine(machine::PciFunction &function, const std::string &device) : function_(function)
+{
+	Registry &r = registry();
+	{
+		std::lock_guard lock(r.mutex);
+		const unsigned number = freeNumbers(r, 1);
+
+		line_ = std::make_shared<IrqLine>(number, device);
+		r.lines.emplace(number, line_);
+	}
+	function_.setPinSink(this);
+}
+
+PinLine::~PinLine()
+{
+	function_.setPinSink(nullptr);
+	removeLine(*line_);
+}
+
+unsigned PinLine::number() const
+{
+	return line_->number();
+}
+
+void PinLine::pinChanged(bool asserted) noexcept
+{
+	line_->setLevel(asserted);
 }
 
 unsigned IrqLines::number(unsigned vector) const
@@ -406,6 +470,12 @@ const void *free_irq(unsigned int irq, void *dev_id)
 		return nullptr;
 	WARN(!line->release(dev_id, name), "Trying to free already-free IRQ %u\n", irq);
 	return name;
+}
+
+void disable_irq_nosync(unsigned int irq)
+{
+	if (const auto line = lineOf(irq))
+		line->disable();
 }
 
 void disable_irq(unsigned int irq)

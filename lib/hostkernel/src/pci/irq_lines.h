@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * The interrupt numbers of one PCI function. Each message has a line; a line with a handler has a
- * thread, which runs hard and threaded handlers one after the other.
+ * The interrupt numbers of one PCI function. Each message has a line, and so has the pin; a line
+ * with a handler has a thread, which runs hard and threaded handlers one after the other.
  */
 #pragma once
 
@@ -42,6 +42,25 @@ public:
 private:
 	machine::PciFunction &function_;
 	std::vector<std::shared_ptr<IrqLine>> lines_;
+};
+
+/** Connects the pin of a function to an interrupt number for as long as it exists. */
+class PinLine : public machine::PinSink
+{
+public:
+	PinLine(machine::PciFunction &function, const std::string &device);
+	/** If a handler is still installed, WARNs and removes it. */
+	~PinLine() override;
+	PinLine(const PinLine &) = delete;
+	PinLine &operator=(const PinLine &) = delete;
+
+	unsigned number() const;
+	/** The device model calls this from any thread. It takes no lock. */
+	void pinChanged(bool asserted) noexcept override;
+
+private:
+	machine::PciFunction &function_;
+	std::shared_ptr<IrqLine> line_;
 };
 
 /**

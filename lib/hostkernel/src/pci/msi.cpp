@@ -112,6 +112,7 @@ int enableMsix(pci_dev *dev, unsigned min, unsigned max)
 	if (rc < 0)
 		return rc;
 	dev->msix_enabled = 1;
+	pci_intx(dev, 0);
 	programMsix(dev);
 	return rc;
 }
@@ -128,6 +129,7 @@ int enableMsi(pci_dev *dev, unsigned min, unsigned max)
 		return rc;
 	dev->msi_enabled = 1;
 	dev->irq = slotOf(dev).irqs->number(0);
+	pci_intx(dev, 0);
 	programMsi(dev);
 	return rc;
 }
@@ -180,10 +182,12 @@ void pci_free_irq_vectors(pci_dev *dev)
 		updateWord(dev, dev->msix_cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE, 0);
 	if (dev->msi_enabled)
 		updateWord(dev, dev->msi_cap + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE, 0);
+	if (dev->msix_enabled || dev->msi_enabled)
+		pci_intx(dev, 1);
 	dev->msix_enabled = 0;
 	dev->msi_enabled = 0;
 	slot.irqs.reset();
-	dev->irq = 0;
+	dev->irq = slot.pin ? slot.pin->number() : 0;
 }
 
 int pci_msi_vec_count(pci_dev *dev)

@@ -137,6 +137,19 @@ void fillResources(pci_dev *dev, const PciSlotState &slot)
 
 /* --- devices --- */
 
+/* As Linux, look whether software can keep the function from its line. */
+bool cannotDisableIntx(const PciSlotState &slot)
+{
+	machine::PciFunction &function = *slot.function;
+	const uint32_t before = function.configRead(PCI_COMMAND, 2);
+
+	function.configWrite(PCI_COMMAND, before ^ PCI_COMMAND_INTX_DISABLE, 2);
+	const uint32_t after = function.configRead(PCI_COMMAND, 2);
+
+	function.configWrite(PCI_COMMAND, before, 2);
+	return before == after;
+}
+
 void releaseDevice(device *dev)
 {
 	pci_dev *pdev = to_pci_dev(dev);
@@ -247,6 +260,8 @@ int addDevice(PciSlotState &slot)
 		readCapabilities(dev);
 		fillResources(dev, slot);
 		noteDecode(slot);
+		dev->broken_intx_masking = cannotDisableIntx(slot);
+		dev->irq = slot.pin ? slot.pin->number() : 0;
 		linkDevice(slot, dev);
 		rc = device_add(&dev->dev);
 	}
@@ -328,6 +343,8 @@ int addSlot(const PciSlot &config)
 	slot->name = name;
 	if (slotAt(slot->bus, slot->devfn))
 		return -EEXIST;
+	if (slot->function->interruptPin())
+		slot->pin = std::make_unique<PinLine>(*slot->function, slot->name);
 	theMachine->slots.push_back(std::move(slot));
 	return assignBars(*theMachine->slots.back());
 }
@@ -384,6 +401,7 @@ int initAll(const BootConfig &config)
 void retire(PciSlotState &slot)
 {
 	slot.irqs.reset();
+	slot.pin.reset();
 	mmioRemove(slot.function);
 }
 

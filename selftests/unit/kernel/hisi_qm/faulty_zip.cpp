@@ -49,6 +49,8 @@ FaultyZip::FaultyZip(PciFunction &inner)
 	for (unsigned i = 2; i < kPowerLength; i++)
 		configSet(power + i, 0x5a, 1);
 	addMsix(inner.msixVectors(), 0);
+	addInterruptPin(1);
+	configWritable(pci::kCommand, pci::kCommandMemory | pci::kCommandMaster, 2);
 	addVendorCapability(1, kWordsOffset);
 	vendor_ = findCapability(*this, pci::kCapVendor);
 	innerVendor_ = findCapability(inner, pci::kCapVendor);
@@ -72,6 +74,7 @@ void FaultyZip::resetDevice()
 	inner_.reset();
 	enableInner();
 	hit_ = false;
+	cause_ = false;
 	if (onReset)
 		onReset();
 }

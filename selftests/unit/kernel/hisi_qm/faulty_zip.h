@@ -40,6 +40,15 @@ public:
 	void hold(bool held);
 	/** The device's address of the context in the last command that reached it. */
 	uint64_t lastContext() const { return contextHigh_ << 32 | contextLow_; }
+	/**
+	 * Let the function have a cause for its interrupt pin, or take it away. The proxy has INTA,
+	 * without Interrupt Disable in its command register.
+	 */
+	void cause(bool on)
+	{
+		cause_ = on;
+		updatePin();
+	}
 	/** Number of commands that were broken. */
 	unsigned hits() const { return hits_; }
 
@@ -59,6 +68,7 @@ public:
 protected:
 	void configChanged() override;
 	void resetDevice() override;
+	bool interruptCause() const noexcept override { return cause_; }
 
 private:
 	void enableInner();
@@ -70,7 +80,7 @@ private:
 	std::atomic<unsigned> command_{0}, hits_{0};
 	std::atomic<int> queue_{-1};
 	std::atomic<uint32_t> answer_{0}; /**< value of the mailbox after a broken command */
-	std::atomic<bool> hit_{false}, held_{false};
+	std::atomic<bool> hit_{false}, held_{false}, cause_{false};
 	std::atomic<uint64_t> contextLow_{0}, contextHigh_{0};
 	std::atomic<uint64_t> overridden_{~uint64_t{0}};
 	std::atomic<uint32_t> overrideValue_{0};

@@ -63,6 +63,7 @@ machine::MachineDescription describe(unsigned queues, unsigned accelerators)
 		zip.address = {0, 0x75, static_cast<uint8_t>(id), 0};
 		zip.numaNode = id;
 		zip.queues = queues;
+		zip.interruptPin = id ? 1 : 0;
 		description.accelerators.push_back(zip);
 	}
 	description.name = "test";

@@ -30,7 +30,7 @@ class Rig
 {
 public:
 	/**
-	 * A second accelerator is on a second node, and has no FaultyZip before it. If @faulty is
+	 * A second accelerator is on a second node, has INTA, and no FaultyZip before it. If @faulty is
 	 * false, the first one has none either, and then it has page requests.
 	 */
 	explicit Rig(unsigned queues = 16, unsigned accelerators = 1, bool faulty = true);

@@ -184,13 +184,13 @@ int FunctionFile::map(unsigned region, uint64_t at, size_t size, void **out, int
 	return caller_->mmap(size, prot, flags, fd, fileOffset(*this, region) + at, out);
 }
 
-int FunctionFile::signal(unsigned index, unsigned start, const std::vector<int32_t> &fds)
+int FunctionFile::signal(unsigned index, unsigned start, const std::vector<int32_t> &fds,
+			 unsigned action)
 {
 	std::vector<uint32_t> words(5 + fds.size());
 
-	words = {static_cast<uint32_t>(4 * words.size()),
-		 VFIO_IRQ_SET_DATA_EVENTFD | VFIO_IRQ_SET_ACTION_TRIGGER, index, start,
-		 static_cast<uint32_t>(fds.size())};
+	words = {static_cast<uint32_t>(4 * words.size()), VFIO_IRQ_SET_DATA_EVENTFD | action, index,
+		 start, static_cast<uint32_t>(fds.size())};
 	words.insert(words.end(), fds.begin(), fds.end());
 	return ioctl(VFIO_DEVICE_SET_IRQS, words.data());
 }

@@ -4,7 +4,10 @@
  */
 #pragma once
 
+#include <poll.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include "../../../common/zip.h"
 #include "../hisi_qm/fixture.h"
@@ -56,7 +59,8 @@ public:
 	int unmap(void *address, size_t size) { return caller_->munmap(address, size); }
 
 	/** SET_IRQS with DATA_EVENTFD, whose data are @fds. */
-	int signal(unsigned index, unsigned start, const std::vector<int32_t> &fds);
+	int signal(unsigned index, unsigned start, const std::vector<int32_t> &fds,
+		   unsigned action = VFIO_IRQ_SET_ACTION_TRIGGER);
 	/** SET_IRQS with DATA_NONE. */
 	int trigger(unsigned index, unsigned start, unsigned count,
 		    unsigned action = VFIO_IRQ_SET_ACTION_TRIGGER);
@@ -66,6 +70,34 @@ public:
 
 private:
 	std::shared_ptr<hostkernel::Caller> caller_;
+};
+
+/** An event counter. */
+class Counter
+{
+public:
+	Counter() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+	~Counter() { close(fd); }
+	Counter(const Counter &) = delete;
+	Counter &operator=(const Counter &) = delete;
+	/** Wait for an event if there is none yet. @return the count. */
+	uint64_t take(int timeoutMs = 20000)
+	{
+		pollfd wait = {fd, POLLIN, 0};
+		uint64_t value = 0;
+
+		if (::poll(&wait, 1, timeoutMs) != 1 || read(fd, &value, sizeof(value)) < 0)
+			return 0;
+		return value;
+	}
+	void add()
+	{
+		const uint64_t one = 1;
+
+		EXPECT_EQ(::write(fd, &one, sizeof(one)), ssize_t{sizeof(one)});
+	}
+
+	const int fd;
 };
 
 /** Zeroed pages. */

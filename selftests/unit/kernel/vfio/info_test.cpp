@@ -118,11 +118,12 @@ TEST_F(VfioInfo, RequestsThatAreNotOffered)
 		EXPECT_EQ(file_->ioctl(_IO(VFIO_TYPE, number), words), -ENOTTY) << number;
 }
 
+/* IOMMUFD-VFIO-8, IOMMUFD-VFIO-9 */
 TEST_F(VfioInfo, Interrupts)
 {
 	const struct {
 		uint32_t index, flags, count;
-	} wanted[] = {{0, 7, 0}, {1, 9, 4}, {2, 9, 4}, {3, 9, 1}, {4, 9, 1}};
+	} wanted[] = {{0, 7, 1}, {1, 9, 4}, {2, 1, 4}, {3, 9, 1}, {4, 9, 1}};
 	vfio_irq_info info = {};
 
 	info.argsz = 15;
@@ -169,7 +170,7 @@ TEST_F(VfioInfo, ConfigurationSpaceOfTheOwner)
 	EXPECT_EQ(file_->config(0, 2), 0x19e5u);
 	EXPECT_EQ(file_->config(3, 1), 0xa2u);
 	EXPECT_EQ(file_->config(kCommand, 2), kMemory) << "memory on, bus mastering off";
-	EXPECT_EQ(file_->config(0x3d, 1), 0u) << "no interrupt pin";
+	EXPECT_EQ(file_->config(0x3d, 1), 1u) << "INTA";
 	for (uint8_t id : {kMsi, kVendor, kExpress, kMsix})
 		EXPECT_NE(file_->capability(id), 0u) << unsigned{id};
 	EXPECT_EQ(file_->config(0x100, 4), 0u) << "PASID, ATS and PRI are the IOMMU driver's";
@@ -374,7 +375,7 @@ TEST_F(VfioInfo, FieldsOfTheHeader)
 		{0x30, 4, 0, 0},
 		{0x35, 1, 0, 0},
 		{0x3c, 1, 0, 0xff},
-		{0x3d, 1, 0, 0},
+		{0x3d, 1, 1, 1},
 	};
 
 	for (const auto &row : rows) {

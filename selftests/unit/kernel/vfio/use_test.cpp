@@ -5,8 +5,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <poll.h>
-#include <sys/eventfd.h>
 #include <thread>
 #include <unistd.h>
 
@@ -20,28 +18,6 @@ constexpr uint64_t kOther = 0x40000000;
 /* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
 constexpr uint64_t kUnused = 0x12000;
 constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
-
-/** An event counter. */
-class Counter
-{
-public:
-	Counter() : fd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
-	~Counter() { close(fd); }
-	Counter(const Counter &) = delete;
-	Counter &operator=(const Counter &) = delete;
-	/** Wait for an event if there is none yet. @return the count. */
-	uint64_t take(int timeoutMs = 20000)
-	{
-		pollfd wait = {fd, POLLIN, 0};
-		uint64_t value = 0;
-
-		if (::poll(&wait, 1, timeoutMs) != 1 || read(fd, &value, sizeof(value)) < 0)
-			return 0;
-		return value;
-	}
-
-	const int fd;
-};
 
 class VfioUse : public VfioOwner
 {
@@ -193,8 +169,43 @@ TEST_F(VfioUse, BadInterruptRequests)
 	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 1), -EINVAL) << "enabled by a failed request";
 	ASSERT_EQ(file_->signal(kMsixIndex, 0, {counter.fd}), 0);
 	EXPECT_EQ(file_->signal(kMsiIndex, 0, {counter.fd}), -EINVAL) << "both kinds";
-	EXPECT_EQ(file_->signal(kMsixIndex, 1, {counter.fd}), -EINVAL) << "NORESIZE";
-	EXPECT_EQ(file_->trigger(kMsixIndex, 1, 1), -EINVAL);
+}
+
+/* IOMMUFD-VFIO-9: a program connects more messages, and those that it has keep working. */
+TEST_F(VfioUse, MoreMessagesLater)
+{
+	Counter completions, later;
+
+	ASSERT_EQ(file_->signal(kMsixIndex, 0, {-1}), 0) << "as QEMU begins";
+	ASSERT_EQ(start(), 0);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 4), 0) << "nothing is connected";
+	EXPECT_EQ(file_->signal(kMsixIndex, 3, {later.fd}), 0);
+	EXPECT_EQ(file_->signal(kMsixIndex, 0, {completions.fd}), 0);
+	EXPECT_EQ(file_->trigger(kMsixIndex, 0, 4), 0);
+	EXPECT_EQ(later.take(), 1u);
+	EXPECT_EQ(completions.take(), 1u);
+	ASSERT_GT(compress(), 0);
+	EXPECT_EQ(completions.take(), 1u) << "message 0 of the function";
+	file_->registers().write(file_.get(), 0x100004, 0, 4);
+	file_->registers().write(file_.get(), 0x10000c, 1, 4);
+	EXPECT_EQ(later.take(), 1u) << "message 3 of the function";
+	EXPECT_EQ(file_->signal(kMsixIndex, 1, {-1, -1}), 0) << "to take away what is not there";
+	EXPECT_EQ(file_->signal(kMsixIndex, 3, {later.fd, later.fd}), -EINVAL) << "no fifth one";
+	EXPECT_EQ(file_->trigger(kMsixIndex, 3, 1), 0);
+	EXPECT_EQ(later.take(), 1u);
+}
+
+/* IOMMUFD-VFIO-9: MSI keeps its number. */
+TEST_F(VfioUse, MsiCannotGrow)
+{
+	Counter first, second;
+
+	ASSERT_EQ(file_->signal(kMsiIndex, 0, {first.fd}), 0);
+	EXPECT_EQ(file_->signal(kMsiIndex, 1, {second.fd}), -EINVAL);
+	EXPECT_EQ(file_->signal(kMsiIndex, 1, {-1}), 0);
+	EXPECT_EQ(file_->trigger(kMsiIndex, 0, 2), 0);
+	EXPECT_EQ(first.take(), 1u);
+	EXPECT_EQ(second.take(0), 0u);
 }
 
 /* The same with interrupts that are connected: each of these would succeed without its check. */

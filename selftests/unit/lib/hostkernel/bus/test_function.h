@@ -26,7 +26,7 @@ constexpr uint64_t kRegistersSize = 0x10000, kDoorbellsSize = 0x20000, kSharedFr
 
 /**
  * BAR0: 4 KiB MSI-X table (32-bit); BAR2: registers that keep what is written; BAR4: doorbells,
- * with trapped accesses in the lower half and shared memory in the upper one.
+ * with trapped accesses in the lower half and shared memory in the upper one. It has INTA.
  */
 class TestFunction : public wd::machine::PciFunction
 {
@@ -63,6 +63,7 @@ public:
 		configSet(pri + 6, 0x8100, 2); /* stopped; responses need the PASID */
 		configSet(pri + 8, 64, 4);
 		configWritable(pri + 12, 0xffffffff, 4);
+		addInterruptPin(1);
 		fd_ = memfd_create("doorbells", 0);
 		if (ftruncate(fd_, kDoorbellsSize - kSharedFrom))
 			throw std::runtime_error("ftruncate");
@@ -101,6 +102,12 @@ public:
 	}
 
 	void raise(unsigned vector) { raiseInterrupt(vector); }
+	/** Let the function have a cause for its interrupt pin, or take it away. */
+	void cause(bool on)
+	{
+		cause_ = on;
+		updatePin();
+	}
 
 	std::atomic<unsigned> reads{0}, writes{0}, tableWrites{0}, resets{0};
 
@@ -111,9 +118,12 @@ protected:
 
 		resets++;
 		std::fill(registers_.begin(), registers_.end(), 0);
+		cause_ = false;
 	}
+	bool interruptCause() const noexcept override { return cause_; }
 
 private:
+	std::atomic<bool> cause_{false};
 	std::mutex mutex_;
 	std::vector<uint8_t> registers_;
 	int fd_;
