@@ -88,11 +88,13 @@ Connection::Connection(machine::PciFunction &function, GuestMemory &memory, Uniq
 				       std::move(reset)))
 {
 	function.setInterruptSink(&impl_->interrupts);
+	function.setPinSink(&impl_->interrupts);
 }
 
 /* VFIOUSER-RESET-2: the reset drains the function while its memory is still there. */
 Connection::~Connection()
 {
+	impl_->function.setPinSink(nullptr);
 	impl_->function.setInterruptSink(nullptr);
 	impl_->function.powerOn();
 }
@@ -282,7 +284,9 @@ int Connection::Impl::getIrqInfo(const Message &message, Reply &reply)
 	info.argsz = sizeof(info);
 	info.index = request->index;
 	info.count = interrupts.count(request->index);
-	info.flags = info.count ? kIrqEventFd | kIrqNoResize : 0;
+	if (info.count)
+		info.flags = kIrqEventFd | (info.index == kIrqIntx ? kIrqMaskable | kIrqAutoMasked
+								   : kIrqNoResize);
 	reply.put(info);
 	return 0;
 }

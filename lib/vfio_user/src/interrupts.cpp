@@ -47,6 +47,7 @@ void raise(const UniqueFd &fd)
 
 Interrupts::Interrupts(const machine::PciFunction &function)
 {
+	vectors_[kIrqIntx].resize(function.interruptPin() ? 1 : 0);
 	vectors_[kIrqMsi].resize(function.msiVectors());
 	vectors_[kIrqMsix].resize(function.msixVectors());
 	/*
@@ -71,8 +72,8 @@ int Interrupts::set(const IrqSet &request, std::span<const std::byte> data,
 	if ((request.flags & ~(kSetData | kSetAction)) || !std::has_single_bit(kind) ||
 	    !std::has_single_bit(action) || request.index >= kIrqTypes)
 		return EINVAL;
-	/* The client cannot mask interrupts here: QEMU has the MSI-X table. */
-	if (action != kSetTrigger)
+	/* VFIOUSER-IRQ-7. The client cannot mask others: QEMU has the MSI-X table. */
+	if (action != kSetTrigger && (request.index != kIrqIntx || kind == kSetEventFd))
 		return EINVAL;
 	if (data.size() != (kind == kSetBool ? request.count : 0))
 		return EINVAL;
@@ -81,16 +82,15 @@ int Interrupts::set(const IrqSet &request, std::span<const std::byte> data,
 	const size_t present = vectors_[request.index].size();
 
 	if (!request.count) {
-		if (kind != kSetNone || request.start)
+		if (kind != kSetNone || request.start || action != kSetTrigger)
 			return EINVAL;
-		std::lock_guard lock(mutex_);
-
-		for (UniqueFd &fd : vectors_[request.index])
-			fd.reset();
+		disable(request.index);
 		return 0;
 	}
 	if (request.start >= present || request.count > present - request.start)
 		return EINVAL;
+	if (action != kSetTrigger)
+		return maskPin(request, data);
 	return kind == kSetEventFd ? setEventFds(request, fds) : trigger(request, data);
 }
 
@@ -103,10 +103,50 @@ int Interrupts::setEventFds(const IrqSet &request, std::vector<UniqueFd> &fds)
 			return EINVAL;
 	std::lock_guard lock(mutex_);
 
+	/* Replaced, it stays masked; enabled, it is not. */
+	if (request.index == kIrqIntx && !vectors_[kIrqIntx][0])
+		pinMasked_ = false;
 	for (uint32_t i = 0; i < request.count; i++)
 		vectors_[request.index][request.start + i] =
 			fds.empty() ? UniqueFd() : std::move(fds[i]);
+	raisePin();
 	return 0;
+}
+
+void Interrupts::disable(uint32_t index)
+{
+	std::lock_guard lock(mutex_);
+
+	for (UniqueFd &fd : vectors_[index])
+		fd.reset();
+}
+
+int Interrupts::maskPin(const IrqSet &request, std::span<const std::byte> data)
+{
+	std::lock_guard lock(mutex_);
+
+	if (data.empty() || data[0] != std::byte{0}) {
+		pinMasked_ = (request.flags & kSetAction) == kSetMask;
+		raisePin();
+	}
+	return 0;
+}
+
+/* VFIOUSER-IRQ-7. Called with mutex_ held. */
+void Interrupts::raisePin() noexcept
+{
+	if (!pinAsserted_ || pinMasked_ || !vectors_[kIrqIntx][0])
+		return;
+	pinMasked_ = true;
+	raise(vectors_[kIrqIntx][0]);
+}
+
+void Interrupts::pinChanged(bool asserted) noexcept
+{
+	std::lock_guard lock(mutex_);
+
+	pinAsserted_ = asserted;
+	raisePin();
 }
 
 int Interrupts::trigger(const IrqSet &request, std::span<const std::byte> data)

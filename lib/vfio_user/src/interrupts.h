@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The eventfds of a client, per interrupt type and vector (VFIOUSER-IRQ-1). */
+/*
+ * The eventfds of a client, per interrupt type and vector (VFIOUSER-IRQ-1), and the mask of the
+ * interrupt pin.
+ */
 #pragma once
 
 #include <array>
@@ -15,7 +18,7 @@ namespace wd::vfio_user
 {
 
 /** Thread-safe: engine threads signal while the connection's thread changes vectors. */
-class Interrupts final : public machine::InterruptSink
+class Interrupts final : public machine::InterruptSink, public machine::PinSink
 {
 public:
 	explicit Interrupts(const machine::PciFunction &function);
@@ -32,13 +35,19 @@ public:
 
 	/** Drops the message if the client gave no eventfd for @vector. Never blocks. */
 	void signal(unsigned vector) noexcept override;
+	/** The line of the function's pin. Never blocks. */
+	void pinChanged(bool asserted) noexcept override;
 
 private:
 	int setEventFds(const IrqSet &request, std::vector<UniqueFd> &fds);
 	int trigger(const IrqSet &request, std::span<const std::byte> data);
+	int maskPin(const IrqSet &request, std::span<const std::byte> data);
+	void raisePin() noexcept;
+	void disable(uint32_t index);
 
 	mutable std::mutex mutex_;
 	std::array<std::vector<UniqueFd>, kIrqTypes> vectors_;
+	bool pinAsserted_ = false, pinMasked_ = false;
 };
 
 } // namespace wd::vfio_user

@@ -103,7 +103,7 @@ static_assert(sizeof(SparseArea) == 16);
 /* DEVICE_GET_IRQ_INFO */
 constexpr uint32_t kIrqIntx = 0, kIrqMsi = 1, kIrqMsix = 2, kIrqError = 3, kIrqRequest = 4;
 constexpr uint32_t kIrqTypes = 5;
-constexpr uint32_t kIrqEventFd = 1, kIrqNoResize = 8;
+constexpr uint32_t kIrqEventFd = 1, kIrqMaskable = 2, kIrqAutoMasked = 4, kIrqNoResize = 8;
 
 struct IrqInfo {
 	uint32_t argsz = 0, flags = 0, index = 0, count = 0;

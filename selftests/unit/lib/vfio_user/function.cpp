@@ -55,6 +55,7 @@ TestFunction::TestFunction()
 	setBar(kRegisterBar, {kRegisterSize, false, false});
 	setBar(kWindowBar, {kWindowSize, true, true});
 	setBar(kPartBar, {kPartSize, true, true});
+	addInterruptPin(1);
 	const unsigned express = addCapability(machine::pci::kCapExpress, 0x3c);
 
 	configSet(express + 2, 0x02, 2);

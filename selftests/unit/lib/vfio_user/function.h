@@ -22,6 +22,7 @@ constexpr unsigned kMsiVectors = 4, kMsixVectors = 8;
 /**
  * BAR0: 4 KiB MSI-X table. BAR1: registers that keep what is written. BAR2 (64 bit): shared as a
  * whole. BAR4 (64 bit): its first ten pages are shared; they begin at the third page of their file.
+ * It has INTA.
  */
 class TestFunction final : public machine::PciFunction
 {
@@ -35,6 +36,12 @@ public:
 
 	/** An engine raises message @vector. */
 	void raise(unsigned vector) { raiseInterrupt(vector); }
+	/** The function has a cause for its interrupt pin, or not. */
+	void cause(bool on)
+	{
+		cause_ = on;
+		updatePin();
+	}
 
 	struct Access {
 		bool write;
@@ -54,7 +61,12 @@ public:
 	unsigned msixControl() const;
 
 protected:
-	void resetDevice() override { resets_++; }
+	void resetDevice() override
+	{
+		resets_++;
+		cause_ = false;
+	}
+	bool interruptCause() const noexcept override { return cause_; }
 
 private:
 	std::byte *at(unsigned bar, uint64_t offset, unsigned size);
@@ -65,6 +77,7 @@ private:
 	UniqueFd window_, part_;
 	std::byte *windowBase_, *partBase_;
 	std::atomic<unsigned> resets_{0};
+	std::atomic<bool> cause_{false};
 };
 
 /** A memfd like that of QEMU's memory backend: sealed against shrinking and growing. */

@@ -37,6 +37,17 @@ void giveMsix(Rig &rig, uint32_t vector, const UniqueFd &event)
 	ASSERT_TRUE(rig.client->setIrqs(kGive, kIrqMsix, vector, 1, {event.get()}).ok());
 }
 
+bool givePin(Rig &rig, const UniqueFd &event)
+{
+	return rig.client->setIrqs(kGive, kIrqIntx, 0, 1, {event.get()}).ok();
+}
+
+/** What QEMU sends at the first access to a BAR after the interrupt. */
+bool unmaskPin(Rig &rig)
+{
+	return rig.client->setIrqs(kSetNone | kSetUnmask, kIrqIntx, 0, 1).ok();
+}
+
 } // namespace
 
 /* VFIOUSER-IRQ-4 */
@@ -130,7 +141,7 @@ TEST(Interrupts, DisableTakesAllAwayAndMayComeTwice)
 	rig.function.raise(0);
 	rig.function.raise(1);
 	EXPECT_EQ(signals(a) + signals(b), 0u);
-	/* Types without vectors can be disabled, too: QEMU does so with INTx. */
+	/* A type that is not enabled can be disabled, too: QEMU does so with INTx. */
 	EXPECT_TRUE(rig.client->setIrqs(kDisable, kIrqIntx, 0, 0).ok());
 }
 
@@ -184,6 +195,122 @@ TEST(Interrupts, ErrorEventIsNeverSignalled)
 	EXPECT_TRUE(rig.client->setIrqs(kGive, kIrqError, 0, 1).ok());
 }
 
+/* VFIOUSER-IRQ-7: the messages that QEMU sends. */
+TEST(Interrupts, PinSignalsOnceUntilUnmasked)
+{
+	Rig rig;
+	const UniqueFd event = makeEvent();
+
+	rig.function.cause(true);
+	ASSERT_TRUE(givePin(rig, event));
+	EXPECT_EQ(signals(event), 1u) << "asserted before";
+	rig.function.cause(false);
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event), 0u) << "masked";
+	ASSERT_TRUE(unmaskPin(rig));
+	EXPECT_EQ(signals(event), 1u) << "still asserted";
+	rig.function.cause(false);
+	ASSERT_TRUE(unmaskPin(rig));
+	EXPECT_EQ(signals(event), 0u);
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event), 1u);
+}
+
+/* VFIOUSER-IRQ-7 */
+TEST(Interrupts, PinCanBeMasked)
+{
+	Rig rig;
+	const UniqueFd event = makeEvent();
+
+	ASSERT_TRUE(givePin(rig, event));
+	for (const bool bytes : {false, true}) {
+		const uint32_t kind = bytes ? kSetBool : kSetNone;
+		const Bytes yes(bytes ? 1 : 0, std::byte{1}), no(1);
+
+		EXPECT_TRUE(rig.client->setIrqs(kind | kSetMask, kIrqIntx, 0, 1, {}, yes).ok());
+		rig.function.cause(true);
+		EXPECT_TRUE(
+			rig.client->setIrqs(kSetBool | kSetUnmask, kIrqIntx, 0, 1, {}, no).ok());
+		EXPECT_EQ(signals(event), 0u);
+		EXPECT_TRUE(rig.client->setIrqs(kind | kSetUnmask, kIrqIntx, 0, 1, {}, yes).ok());
+		EXPECT_EQ(signals(event), 1u);
+		rig.function.cause(false);
+		ASSERT_TRUE(unmaskPin(rig));
+	}
+	/* VFIOUSER-IRQ-3 */
+	EXPECT_TRUE(rig.client->setIrqs(kSetNone | kSetTrigger, kIrqIntx, 0, 1).ok());
+	EXPECT_EQ(signals(event), 1u);
+}
+
+/* VFIOUSER-IRQ-7: the guest's Interrupt Disable, and messages, take the line away. */
+TEST(Interrupts, PinFollowsConfigurationSpace)
+{
+	Rig rig;
+	const UniqueFd event = makeEvent(), message = makeEvent();
+
+	ASSERT_TRUE(givePin(rig, event));
+	ASSERT_TRUE(rig.client->write(kRegionConfig, 4, uint16_t{0x402}).ok());
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event), 0u);
+	EXPECT_EQ(rig.function.configRead(6, 2) & 8, 8u);
+	ASSERT_TRUE(rig.client->write(kRegionConfig, 4, uint16_t{0x2}).ok());
+	EXPECT_EQ(signals(event), 1u);
+	enableMsix(rig);
+	EXPECT_TRUE(rig.client->setIrqs(kDisable, kIrqIntx, 0, 0).ok());
+	giveMsix(rig, 0, message);
+	rig.function.raise(0);
+	EXPECT_EQ(signals(message), 1u);
+	enableMsix(rig, 0);
+	EXPECT_TRUE(rig.client->setIrqs(kDisable, kIrqMsix, 0, 0).ok());
+	ASSERT_TRUE(givePin(rig, event));
+	EXPECT_EQ(signals(event), 1u) << "enabled again, it is not masked";
+}
+
+/* VFIOUSER-IRQ-7, VFIOUSER-IRQ-6: it comes with the client, and goes with it. */
+TEST(Interrupts, PinOfTheNextClient)
+{
+	Rig rig;
+	const UniqueFd event = makeEvent(), next = makeEvent();
+
+	ASSERT_TRUE(givePin(rig, event));
+	ASSERT_TRUE(givePin(rig, next)) << "replaced";
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event), 0u);
+	EXPECT_EQ(signals(next), 1u);
+	ASSERT_TRUE(givePin(rig, event));
+	EXPECT_EQ(signals(event), 0u) << "masked as before";
+	rig.disconnect();
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event) + signals(next), 0u);
+}
+
+/* For TSan: the line changes while the client unmasks and disables. */
+TEST(Interrupts, PinRacesWithChanges)
+{
+	Rig rig;
+	const UniqueFd event = makeEvent();
+	std::atomic<bool> stop{false};
+	std::jthread engine([&] {
+		while (!stop) {
+			rig.function.cause(true);
+			rig.function.cause(false);
+		}
+	});
+
+	for (unsigned i = 0; i < 200; i++) {
+		ASSERT_TRUE(givePin(rig, event));
+		ASSERT_TRUE(unmaskPin(rig));
+		ASSERT_TRUE(rig.client->setIrqs(kDisable, kIrqIntx, 0, 0).ok());
+	}
+	stop = true;
+	engine.join();
+	signals(event);
+	ASSERT_TRUE(givePin(rig, event));
+	EXPECT_EQ(signals(event), 0u);
+	rig.function.cause(true);
+	EXPECT_EQ(signals(event), 1u);
+}
+
 /*
  * VFIOUSER-IRQ-2: the attack: wrong values in each field. They must not change a vector or reach
  * beyond the table.
@@ -212,7 +339,8 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 	refused(rig.client->setIrqs(kGive, kIrqMsix, 0xffffffff, 2, {fd, fd}));
 	refused(rig.client->setIrqs(kGive, kIrqMsix, 1, 0xffffffff));
 	refused(rig.client->setIrqs(kDisable, kIrqMsix, 0, 0xffffffff));
-	refused(rig.client->setIrqs(kGive, kIrqIntx, 0, 1, {fd}));
+	refused(rig.client->setIrqs(kGive, kIrqIntx, 1, 1, {fd}));
+	refused(rig.client->setIrqs(kGive, kIrqIntx, 0, 2, {fd, fd}));
 	refused(rig.client->setIrqs(kGive, kIrqError, 0, 2, {fd, fd}));
 	/* fewer or more descriptors than vectors; descriptors where none belong */
 	refused(rig.client->setIrqs(kGive, kIrqMsix, 0, 2, {fd}));
@@ -226,7 +354,13 @@ TEST(Interrupts, MalformedRequestsChangeNothing)
 	refused(rig.client->setIrqs(kSetBool | kSetTrigger, kIrqMsix, 0, 2, {}, Bytes(1)));
 	refused(rig.client->setIrqs(kSetBool | kSetTrigger, kIrqMsix, 0, 2, {}, Bytes(3)));
 	refused(rig.client->setIrqs(kDisable, kIrqMsix, 0, 1, {}, Bytes(1)));
-	/* masks are not offered */
+	/* masks are offered for INTx only, one vector, and not by eventfds */
+	refused(rig.client->setIrqs(kSetEventFd | kSetMask, kIrqIntx, 0, 1, {fd}));
+	refused(rig.client->setIrqs(kSetEventFd | kSetUnmask, kIrqIntx, 0, 1, {fd}));
+	refused(rig.client->setIrqs(kSetNone | kSetUnmask, kIrqIntx, 0, 0));
+	refused(rig.client->setIrqs(kSetNone | kSetUnmask, kIrqIntx, 1, 1));
+	refused(rig.client->setIrqs(kSetNone | kSetUnmask, kIrqIntx, 0, 1, {}, Bytes(1)));
+	refused(rig.client->setIrqs(kSetBool | kSetUnmask, kIrqIntx, 0, 1));
 	refused(rig.client->setIrqs(kSetNone | kSetMask, kIrqMsix, 0, 1));
 	refused(rig.client->setIrqs(kSetNone | kSetUnmask, kIrqRequest, 0, 1));
 	refused(rig.client->setIrqs(kSetEventFd | kSetMask, kIrqMsi, 0, 1, {fd}));
