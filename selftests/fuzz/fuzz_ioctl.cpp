@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <string>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 #include <vector>
@@ -120,6 +121,7 @@ private:
 	void detach(Input &input);
 	void function(Input &input);
 	void groupFile(Input &input);
+	void interrupts(Input &input);
 	void group(Input &input);
 	void exportMemory(Input &input);
 	void mapBuffer(Process &who, Input &input);
@@ -141,7 +143,8 @@ private:
 	void requests(Input &input);
 
 	std::unique_ptr<kerneltest::TestUnit> unit_;
-	std::unique_ptr<kerneltest::TestFunction> devices_[2];
+	std::unique_ptr<MemoryFunction> devices_[2];
+	std::array<int, 2> events_;
 	std::string groups_[2];
 	std::array<Process, kCallers> processes_;
 
@@ -159,7 +162,8 @@ public:
 		&World::changeProcess, &World::container,     &World::container,
 		&World::faults,	       &World::anything,      &World::requests,
 		&World::requests,      &World::groupFile,     &World::group,
-		&World::exportMemory,  &World::exportMemory,
+		&World::exportMemory,  &World::exportMemory,  &World::interrupts,
+		&World::interrupts,
 	};
 };
 
@@ -171,9 +175,10 @@ World::World(uint8_t how)
 	options.ats = true;
 	unit_ = std::make_unique<kerneltest::TestUnit>(machine::IommuCapabilities::defaults(),
 						       hostkernel::physicalMemory());
-	for (auto &device : devices_) {
-		device = std::make_unique<MemoryFunction>(options);
-		device->connect(*unit_);
+	for (unsigned i = 0; i < std::size(devices_); i++) {
+		devices_[i] = std::make_unique<MemoryFunction>(options, i == 0);
+		devices_[i]->connect(*unit_);
+		events_[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	}
 	config.pci = {{0, 0x75, 0, 0, 0, devices_[0].get()},
 		      {0, 0x75, 2, 0, 0, unit_.get()},
@@ -301,6 +306,8 @@ World::~World()
 		process.caller.reset();
 	}
 	requireNothingLeft();
+	for (const int event : events_)
+		close(event);
 }
 
 /* --- files --- */
@@ -403,6 +410,36 @@ void World::groupFile(Input &input)
 	who.caller->close(who.group.exchange(fd));
 }
 
+/* SET_IRQS for one or two interrupts, a signal of a counter, or an interrupt of a function. */
+void World::interrupts(Input &input)
+{
+	static constexpr uint32_t kData[] = {VFIO_IRQ_SET_DATA_NONE, VFIO_IRQ_SET_DATA_BOOL,
+					     VFIO_IRQ_SET_DATA_EVENTFD, VFIO_IRQ_SET_DATA_EVENTFD};
+	static constexpr uint32_t kAction[] = {
+		VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_TRIGGER, VFIO_IRQ_SET_ACTION_MASK,
+		VFIO_IRQ_SET_ACTION_UNMASK};
+	std::array<uint32_t, 7> words = {sizeof(words)};
+
+	switch (input.below(8)) {
+	case 0:
+		devices_[input.below(2)]->cause(input.oneIn(2));
+		return;
+	case 1:
+		eventfd_write(events_[input.below(2)], 1);
+		return;
+	default:
+		break;
+	}
+	words[1] = kData[input.below(4)] | kAction[input.below(4)];
+	words[2] = input.oneIn(2) ? 0 : input.below(6); /* 0: INTx */
+	words[3] = input.oneIn(8) ? input.below(4) : 0;
+	words[4] = input.oneIn(4) ? input.below(3) : 1;
+	for (unsigned i = 5; i < words.size(); i++)
+		words[i] = input.oneIn(4) ? ~0u : static_cast<uint32_t>(events_[input.below(2)]);
+	callFunction(input, VFIO_DEVICE_SET_IRQS, words);
+}
+
+/* Ask the file of a group for something. */
 void World::group(Input &input)
 {
 	Process &who = process(input);
@@ -826,6 +863,21 @@ bool isExport(const LastCall &call)
 	       call.as<vfio_device_feature>().flags & VFIO_DEVICE_FEATURE_GET;
 }
 
+bool isUnmaskByCounter(const LastCall &call)
+{
+	return call.request == VFIO_DEVICE_SET_IRQS &&
+	       call.as<vfio_irq_set>().flags ==
+		       (VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_EVENTFD);
+}
+
+bool isPinByCounter(const LastCall &call)
+{
+	const auto set = call.as<vfio_irq_set>();
+
+	return call.request == VFIO_DEVICE_SET_IRQS && set.index == VFIO_PCI_INTX_IRQ_INDEX &&
+	       set.flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD);
+}
+
 std::vector<SeedScenario<World>> World::scenarios()
 {
 	/* prepare(): a function has a table, of these kinds. */
@@ -872,6 +924,9 @@ std::vector<SeedScenario<World>> World::scenarios()
 		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>},
 		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>},
 		  {&World::destroy, isRequest<IOMMU_DESTROY>}}},
+		{"interrupts",
+		 kTable,
+		 {{&World::interrupts, isPinByCounter}, {&World::interrupts, isUnmaskByCounter}}},
 		{"map-file",
 		 kTable,
 		 {{&World::mapFile, isRequest<IOMMU_IOAS_MAP_FILE>},

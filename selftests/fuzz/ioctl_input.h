@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -150,7 +151,8 @@ class MemoryFunction final : public kerneltest::TestFunction
 public:
 	static constexpr unsigned kBar = 2, kBarPages = 8;
 
-	explicit MemoryFunction(const kerneltest::TestFunctionOptions &options)
+	/** It has a pin; if @masks, software can keep it from its line. */
+	explicit MemoryFunction(const kerneltest::TestFunctionOptions &options, bool masks = true)
 		: TestFunction(options),
 		  fd_(memfd_create("bar", MFD_CLOEXEC))
 	{
@@ -159,6 +161,10 @@ public:
 						      PROT_READ | PROT_WRITE, MAP_SHARED, fd_, 0));
 		require(memory_ != MAP_FAILED, "memory of a function");
 		setBar(kBar, {kBarPages * kPage, false, false});
+		addMsi(4);
+		addInterruptPin(1);
+		if (!masks)
+			configWritable(machine::pci::kCommand, 0x146, 2);
 	}
 	~MemoryFunction() override
 	{
@@ -173,8 +179,19 @@ public:
 			return std::nullopt;
 		return machine::SharedPages{fd_, offset, length, memory_ + offset};
 	}
+	/** Let the function have a cause for interrupts, or take it away; send a message. */
+	void cause(bool on)
+	{
+		cause_ = on;
+		updatePin();
+		raiseInterrupt(0);
+	}
+
+protected:
+	bool interruptCause() const noexcept override { return cause_; }
 
 private:
+	std::atomic<bool> cause_{false};
 	int fd_;
 	uint8_t *memory_;
 };
