@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Interrupt pins in a real kernel: QEMU asserts the line that the server tells of, Linux delivers it to wd_vfio.
 
-Real accelerators have no pin, so this needs its own machine.
+Real accelerators have no pin, so this needs its own machine. Its functions are on bus 0, because INTx does not
+get through QEMU's bridges between NUMA nodes.
 """
 
 import dataclasses
