@@ -209,6 +209,34 @@ TEST_F(VfioPin, BadCounters)
 	close(ends[1]);
 }
 
+/* IOMMUFD-VFIO-8: every allocation fails in turn, and nothing has changed. */
+TEST_F(VfioPin, NoMemory)
+{
+	const auto failing = [](unsigned nth, auto &&request) {
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, nth);
+		const int ret = request();
+
+		hostkernel::failNth(hostkernel::FailPoint::Allocation, 0);
+		return ret;
+	};
+	Counter end;
+	unsigned nth = 1;
+
+	for (; failing(nth, [&] { return connect(counter_.fd); }); nth++) {
+		EXPECT_EQ(unmask(), -EINVAL) << "not enabled";
+		EXPECT_TRUE(disabled());
+		ASSERT_LT(nth, 100u);
+	}
+	EXPECT_GT(nth, 3u) << "the request, the counter, the interrupt";
+	for (nth = 1; failing(nth, [&] { return unmaskBy(end.fd); }); nth++)
+		ASSERT_LT(nth, 100u);
+	EXPECT_GT(nth, 3u) << "the request, the waiter, the counter";
+	cause();
+	EXPECT_EQ(counter_.take(), 1u);
+	end.add();
+	EXPECT_EQ(counter_.take(), 1u);
+}
+
 /*
  * Attack: the counter that the interrupt signals also unmasks it, so that the kernel keeps itself
  * busy. This must neither hold a lock nor outlive the connection.
@@ -409,6 +437,7 @@ TEST_F(VfioPin, EndsWithTheOwnership)
 	EXPECT_FALSE(function().configRead(kStatus, 2) & kPending) << "reset";
 	end.add();
 	EXPECT_TRUE(quiet(counter_));
+	EXPECT_EQ(end.take(0), 1u) << "nobody takes the value";
 	take();
 	EXPECT_EQ(unmask(), -EINVAL) << "the next owner begins anew";
 	ASSERT_EQ(connect(counter_.fd), 0);
@@ -455,6 +484,7 @@ TEST_F(VfioPin, EverythingAtOnce)
 	stop = true;
 	device.join();
 	writer.join();
+	EXPECT_EQ(unmaskBy(-1), 0);
 	file_->setConfig(kCommand, kMemory, 2);
 	setRegister(kErrorSource, 1);
 	EXPECT_EQ(unmask(), 0);
