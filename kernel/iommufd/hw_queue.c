@@ -139,7 +139,7 @@ static int iommufd_hw_queue_create(struct iommufd_ucmd *ucmd, struct iommufd_vio
 {
 	struct iommu_hw_queue_alloc *cmd = ucmd->cmd;
 	struct iommufd_hw_queue *queue;
-	phys_addr_t phys;
+	phys_addr_t phys = 0;
 	int rc;
 
 	queue = iommufd_object_alloc(ucmd->ictx, queue, obj, IOMMUFD_OBJ_HW_QUEUE);
