@@ -51,6 +51,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 	up_write(&wd->memory_lock);
 
 	wd_iommu_clear_master(wd->pdev);
+	wd_vfio_ioeventfds_release(wd);
 	wd_vfio_irqs_release(wd);
 	if (wd->resettable && wd_vfio_reset_function(wd, pci_reset_function_locked))
 		dev_warn(&wd->pdev->dev, "cannot be reset\n");

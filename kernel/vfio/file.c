@@ -103,6 +103,8 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 		return wd_vfio_feature_ioctl(vfile, uarg);
 	case VFIO_DEVICE_SET_IRQS:
 		return wd_vfio_set_irqs_ioctl(vfile, uarg);
+	case VFIO_DEVICE_IOEVENTFD:
+		return wd_vfio_ioeventfd_ioctl(vfile, uarg);
 	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
 		return wd_vfio_hot_reset_info_ioctl(vfile, uarg);
 	case VFIO_DEVICE_PCI_HOT_RESET:

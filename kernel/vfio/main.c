@@ -86,6 +86,7 @@ static struct wd_vfio *wd_vfio_alloc(struct pci_dev *pdev, bool noiommu)
 	xa_init(&wd->pasids);
 	mutex_init(&wd->dmabufs_lock);
 	INIT_LIST_HEAD(&wd->dmabufs);
+	INIT_LIST_HEAD(&wd->ioeventfds);
 
 	device_initialize(&wd->dev);
 	wd->dev.type = &wd_vfio_type;

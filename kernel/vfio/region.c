@@ -183,7 +183,8 @@ static u64 wd_vfio_io_read(void __iomem *io, unsigned int size)
 	}
 }
 
-static void wd_vfio_io_write(void __iomem *io, unsigned int size, u64 value)
+/* Write @size bytes, 1, 2, 4 or 8, at @io, which is aligned. Any context. */
+void wd_vfio_io_write(void __iomem *io, unsigned int size, u64 value)
 {
 	switch (size) {
 	case 8:
@@ -201,8 +202,9 @@ static void wd_vfio_io_write(void __iomem *io, unsigned int size, u64 value)
 	}
 }
 
-static bool wd_vfio_is_msix_table(struct wd_vfio *wd, unsigned int bar, resource_size_t offset,
-				  unsigned int size)
+/* Does an access touch the MSI-X table? */
+bool wd_vfio_is_msix_table(struct wd_vfio *wd, unsigned int bar, resource_size_t offset,
+			   unsigned int size)
 {
 	return wd->msix_bar == (int)bar && offset < wd->msix_end && offset + size > wd->msix_table;
 }

@@ -95,6 +95,8 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @intx_disabled: Interrupt Disable as @owner sees it
  * @error: event counter for errors of the function on the bus, and for the end of a sleep
  * @request: event counter for the removal of the driver
+ * @ioeventfds: wd_vfio_ioeventfd.item: writes that event counters cause
+ * @nr_ioeventfds: their number
  * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
  * @memory: @owner may access @bars
  * @mapping: mapping of @owner's file, to find its VMAs of @bars
@@ -135,6 +137,8 @@ struct wd_vfio {
 	bool intx_disabled;
 	struct eventfd_ctx *error;
 	struct eventfd_ctx *request;
+	struct list_head ioeventfds;
+	unsigned int nr_ioeventfds;
 
 	struct rw_semaphore memory_lock;
 	bool memory;
@@ -200,6 +204,9 @@ void wd_vfio_bars_cleanup(struct wd_vfio *wd);
 ssize_t wd_vfio_bar_rw(struct wd_vfio_file *vfile, unsigned int bar, char __user *buf, size_t count,
 		       loff_t offset, bool write);
 int wd_vfio_map(struct wd_vfio_file *vfile, struct vm_area_struct *vma);
+void wd_vfio_io_write(void __iomem *io, unsigned int size, u64 value);
+bool wd_vfio_is_msix_table(struct wd_vfio *wd, unsigned int bar, resource_size_t offset,
+			   unsigned int size);
 void wd_vfio_zap(struct wd_vfio *wd);
 void wd_vfio_set_memory(struct wd_vfio *wd, bool memory);
 int wd_vfio_reset_function(struct wd_vfio *wd, int (*reset)(struct pci_dev *pdev));
@@ -239,6 +246,10 @@ void wd_vfio_intx_unmask(struct wd_vfio *wd);
 int wd_vfio_intx_unmask_by(struct wd_vfio *wd, int fd);
 void wd_vfio_intx_switch(struct wd_vfio *wd, bool disabled);
 void wd_vfio_intx_sync(struct wd_vfio *wd);
+
+/* ioeventfd.c */
+int wd_vfio_ioeventfd_ioctl(struct wd_vfio_file *vfile, void __user *arg);
+void wd_vfio_ioeventfds_release(struct wd_vfio *wd);
 
 /* irq.c */
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);

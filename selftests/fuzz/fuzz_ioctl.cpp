@@ -23,6 +23,7 @@
 #include <vector>
 
 #include "hostkernel/kernel.h"
+#include "machine/root_port.h"
 
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
@@ -37,8 +38,8 @@ using namespace wd;
 using namespace wd::fuzz;
 using hostkernel::Caller;
 
-constexpr const char *kFunctions[] = {"0000:75:00.0", "0000:76:00.0"};
-constexpr machine::Rid kRids[] = {machine::makeRid(0x75, 0, 0), machine::makeRid(0x76, 0, 0)};
+constexpr const char *kFunctions[] = {"0000:76:00.0", "0000:76:00.1"};
+constexpr machine::Rid kRids[] = {machine::makeRid(0x76, 0, 0), machine::makeRid(0x76, 0, 1)};
 
 class World
 {
@@ -123,6 +124,8 @@ private:
 	void groupFile(Input &input);
 	void interrupts(Input &input);
 	void group(Input &input);
+	void resetBus(Input &input);
+	void writeByEvent(Input &input);
 	void exportMemory(Input &input);
 	void mapBuffer(Process &who, Input &input);
 	void allocate(Input &input);
@@ -145,6 +148,7 @@ private:
 	std::unique_ptr<kerneltest::TestUnit> unit_;
 	std::unique_ptr<MemoryFunction> devices_[2];
 	std::array<int, 2> events_;
+	std::unique_ptr<machine::RootPort> port_; /**< above both functions */
 	std::string groups_[2];
 	std::array<Process, kCallers> processes_;
 
@@ -163,7 +167,7 @@ public:
 		&World::faults,	       &World::anything,      &World::requests,
 		&World::requests,      &World::groupFile,     &World::group,
 		&World::exportMemory,  &World::exportMemory,  &World::interrupts,
-		&World::interrupts,
+		&World::interrupts,    &World::resetBus,      &World::writeByEvent,
 	};
 };
 
@@ -180,9 +184,13 @@ World::World(uint8_t how)
 		devices_[i]->connect(*unit_);
 		events_[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	}
-	config.pci = {{0, 0x75, 0, 0, 0, devices_[0].get()},
-		      {0, 0x75, 2, 0, 0, unit_.get()},
-		      {0, 0x76, 0, 0, 1, devices_[1].get()}};
+	port_ = std::make_unique<machine::RootPort>(
+		machine::PortDescription{{0, 0x75, 0x1c, 0}, 0, 0x76},
+		std::vector<machine::PciFunction *>{devices_[0].get(), devices_[1].get()});
+	config.pci = {{0, 0x75, 2, 0, 0, unit_.get()},
+		      {0, 0x75, 0x1c, 0, 0, port_.get()},
+		      {0, 0x76, 0, 0, 0, devices_[0].get()},
+		      {0, 0x76, 0, 1, 1, devices_[1].get()}};
 	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
 	hostkernel::boot(config);
 	for (unsigned i = 0; i < std::size(kFunctions); i++) {
@@ -468,6 +476,45 @@ void World::group(Input &input)
 		if (const int fd = askGroup(VFIO_GROUP_GET_DEVICE_FD, name); fd >= 0)
 			who.caller->close(who.functions[input.below(kContexts)].exchange(fd));
 	}
+}
+
+/* What a reset of the bus affects, or the reset. Both functions are on the bus. */
+void World::resetBus(Input &input)
+{
+	Process &who = process(input);
+	const int fd = any(who.functions, input);
+	struct {
+		uint32_t argsz, flags, count;
+		uint32_t rest[4];
+	} request = {};
+
+	request.argsz = input.oneIn(4) ? input.below(sizeof(request)) : sizeof(request);
+	if (input.oneIn(3)) {
+		ask(*who.caller, fd, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, request);
+		return;
+	}
+	request.count = input.oneIn(2) ? 0 : input.below(4);
+	for (uint32_t &group : request.rest)
+		group = static_cast<uint32_t>(input.oneIn(8) ? fd : who.group.load());
+	ask(*who.caller, fd, VFIO_DEVICE_PCI_HOT_RESET, request);
+}
+
+/* A write that an event counter causes, or a signal. */
+void World::writeByEvent(Input &input)
+{
+	vfio_device_ioeventfd request = {};
+
+	if (input.oneIn(3)) {
+		eventfd_write(events_[0], 1);
+		return;
+	}
+	request.argsz = sizeof(request);
+	request.flags = input.oneIn(8) ? input.below(32) : 1 << input.below(4);
+	request.offset = uint64_t{input.oneIn(8) ? input.below(10) : MemoryFunction::kBar} << 40 |
+			 (input.oneIn(8) ? input.word() : 8 * input.below(64));
+	request.data = input.below(2);
+	request.fd = input.oneIn(2) ? -1 : events_[0];
+	callFunction(input, VFIO_DEVICE_IOEVENTFD, request);
 }
 
 /* A part of a BAR as a dma-buf, of one range or of two. */
@@ -863,6 +910,11 @@ bool isExport(const LastCall &call)
 	       call.as<vfio_device_feature>().flags & VFIO_DEVICE_FEATURE_GET;
 }
 
+bool isIoeventfd(const LastCall &call)
+{
+	return call.request == VFIO_DEVICE_IOEVENTFD && call.as<vfio_device_ioeventfd>().fd >= 0;
+}
+
 bool isUnmaskByCounter(const LastCall &call)
 {
 	return call.request == VFIO_DEVICE_SET_IRQS &&
@@ -924,6 +976,10 @@ std::vector<SeedScenario<World>> World::scenarios()
 		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>},
 		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>},
 		  {&World::destroy, isRequest<IOMMU_DESTROY>}}},
+		{"bus",
+		 kTable,
+		 {{&World::resetBus, isRequest<VFIO_DEVICE_GET_PCI_HOT_RESET_INFO>},
+		  {&World::writeByEvent, isIoeventfd}}},
 		{"interrupts",
 		 kTable,
 		 {{&World::interrupts, isPinByCounter}, {&World::interrupts, isUnmaskByCounter}}},

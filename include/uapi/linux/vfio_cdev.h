@@ -265,6 +265,30 @@ struct vfio_pci_hot_reset {
 #define VFIO_DEVICE_PCI_HOT_RESET _IO(VFIO_TYPE, VFIO_BASE + 13)
 
 /**
+ * struct vfio_device_ioeventfd - ioctl(VFIO_DEVICE_IOEVENTFD)
+ * @argsz: at least 28
+ * @flags: one of VFIO_DEVICE_IOEVENTFD_*, the size of the write
+ * @offset: offset of the write in the device file, in a BAR
+ * @data: what is written
+ * @fd: event counter whose signals cause the write; -1: remove the one with these members
+ * @reserved: ignored
+ */
+struct vfio_device_ioeventfd {
+	__u32 argsz;
+	__u32 flags;
+	__aligned_u64 offset;
+	__aligned_u64 data;
+	__s32 fd;
+	__u32 reserved;
+};
+#define VFIO_DEVICE_IOEVENTFD_8 (1 << 0)
+#define VFIO_DEVICE_IOEVENTFD_16 (1 << 1)
+#define VFIO_DEVICE_IOEVENTFD_32 (1 << 2)
+#define VFIO_DEVICE_IOEVENTFD_64 (1 << 3)
+#define VFIO_DEVICE_IOEVENTFD_SIZE_MASK (0xf)
+#define VFIO_DEVICE_IOEVENTFD _IO(VFIO_TYPE, VFIO_BASE + 16)
+
+/**
  * struct vfio_device_feature - ioctl(VFIO_DEVICE_FEATURE)
  * @argsz: size with @data, at least 8
  * @flags: number of the feature, and VFIO_DEVICE_FEATURE_GET, _SET or _PROBE

@@ -331,6 +331,49 @@ static void bus_reset(void)
 	EXPECT(neighbour_works(), "the neighbour stands still");
 }
 
+static bool storage_becomes(uint32_t wanted)
+{
+	uint32_t value = 0;
+
+	for (unsigned ms = 0; ms < TIMEOUT_MS && value != wanted; ms++) {
+		owner_read(&owner, VFIO_PCI_BAR2_REGION_INDEX, STORAGE, &value, 4);
+		usleep(1000);
+	}
+	return value == wanted;
+}
+
+/* IOMMUFD-VFIO-12 */
+static void write_by_event(void)
+{
+	struct vfio_device_ioeventfd request = {.argsz = sizeof(request),
+						.flags = VFIO_DEVICE_IOEVENTFD_32,
+						.data = 0x1234,
+						.fd = eventfd(0, EFD_CLOEXEC)};
+	const int fd = request.fd;
+	uint64_t offset = 0;
+
+	if (!restart())
+		return;
+	owner_region(&owner, VFIO_PCI_BAR2_REGION_INDEX, &offset);
+	request.offset = offset + STORAGE;
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == 0, "IOEVENTFD");
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == -EEXIST, "twice");
+	EXPECT(eventfd_write(fd, 1) == 0, "signal");
+	EXPECT(storage_becomes(0x1234), "the signal writes nothing");
+	request.data = 0x5678;
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == 0, "another value");
+	EXPECT(set_command(4) == 0, "memory off");
+	EXPECT(eventfd_write(fd, 1) == 0, "signal");
+	EXPECT(set_command(6) == 0, "memory on");
+	/* The counter ends first, and the writes stay until somebody removes them. */
+	close(fd);
+	request.fd = -1;
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == 0, "remove");
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == -ENODEV, "remove again");
+	request.data = 0x1234;
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == 0, "remove the first");
+}
+
 static bool device_is_there(const char *name)
 {
 	char names[1024];
@@ -365,6 +408,7 @@ static const struct ktap_case cases[] = {
 	{"mappings, and memory off", mapping},
 	{"a mapping in parts", mapping_in_parts},
 	{"reset of the bus", bus_reset},
+	{"a signal writes to a register", write_by_event},
 	{"given back under its owner", given_back},
 };
 

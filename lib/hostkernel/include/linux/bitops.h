@@ -34,6 +34,11 @@ static inline void clear_bit(long nr, volatile unsigned long *addr)
 }
 
 /* Undefined for 0, as in Linux. */
+static inline unsigned int hweight32(unsigned int word)
+{
+	return (unsigned int)__builtin_popcount(word);
+}
+
 static inline unsigned long __ffs(unsigned long word)
 {
 	return (unsigned long)__builtin_ctzl(word);

@@ -22,6 +22,8 @@ int __must_check down_read_killable(struct rw_semaphore *sem);
 void up_read(struct rw_semaphore *sem);
 void down_write(struct rw_semaphore *sem);
 int __must_check down_write_killable(struct rw_semaphore *sem);
+/* 1, or 0 if there is a writer. Any context. */
+int down_read_trylock(struct rw_semaphore *sem);
 int down_write_trylock(struct rw_semaphore *sem);
 void up_write(struct rw_semaphore *sem);
 int rwsem_is_locked(struct rw_semaphore *sem);

@@ -351,6 +351,16 @@ int down_read_killable(struct rw_semaphore *sem)
 	return lockRead(sem, true);
 }
 
+int down_read_trylock(struct rw_semaphore *sem)
+{
+	Guard guard(sem->host);
+	if (sem->active < 0)
+		return 0;
+	sem->active++;
+	noteHeld(sem, sem->name);
+	return 1;
+}
+
 void up_read(struct rw_semaphore *sem)
 {
 	noteReleased(sem);
