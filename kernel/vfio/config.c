@@ -97,6 +97,17 @@ static void wd_vfio_config_bars(struct wd_vfio *wd, struct wd_vfio_config *confi
 	}
 }
 
+/* The owner can size the ROM, and move it in its view (IOMMUFD-VFIO-13). */
+static void wd_vfio_config_rom(struct wd_vfio *wd, struct wd_vfio_config *config)
+{
+	u32 write = 0;
+
+	if (wd->rom_size)
+		write = (~((u32)wd->rom_size - 1) & (u32)PCI_ROM_ADDRESS_MASK) |
+			PCI_ROM_ADDRESS_ENABLE;
+	wd_vfio_field(config, PCI_ROM_ADDRESS, 4, 0, write);
+}
+
 static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *config)
 {
 	u8 line;
@@ -107,8 +118,7 @@ static void wd_vfio_config_header(struct wd_vfio *wd, struct wd_vfio_config *con
 	wd_vfio_field(config, PCI_CACHE_LINE_SIZE, 1, 0, 0xff);
 	wd_vfio_field(config, PCI_LATENCY_TIMER, 1, 0, 0xff);
 	wd_vfio_config_bars(wd, config);
-	/* The owner sees no ROM. */
-	wd_vfio_field(config, PCI_ROM_ADDRESS, 4, 0, 0);
+	wd_vfio_config_rom(wd, config);
 	wd_vfio_field(config, PCI_CAPABILITY_LIST, 1, 0, 0);
 	pci_read_config_byte(wd->pdev, PCI_INTERRUPT_LINE, &line);
 	wd_vfio_field(config, PCI_INTERRUPT_LINE, 1, line, 0xff);

@@ -129,6 +129,8 @@ static ssize_t wd_vfio_rw(struct wd_vfio_file *vfile, char __user *buf, size_t c
 		return -EINVAL;
 	if (index < PCI_STD_NUM_BARS)
 		ret = wd_vfio_bar_rw(vfile, index, buf, count, offset, write);
+	else if (index == VFIO_PCI_ROM_REGION_INDEX && !write)
+		ret = wd_vfio_rom_read(vfile, buf, count, offset);
 	else if (index == VFIO_PCI_CONFIG_REGION_INDEX)
 		ret = wd_vfio_config_rw(vfile, buf, count, offset, write);
 	else

@@ -95,6 +95,9 @@ int wd_vfio_region_ioctl(struct wd_vfio *wd, void __user *arg)
 	info.offset = (u64)info.index << WD_VFIO_OFFSET_SHIFT;
 	if (info.index < PCI_STD_NUM_BARS) {
 		ret = wd_vfio_bar_info(&wd->bars[info.index], &info, arg);
+	} else if (info.index == VFIO_PCI_ROM_REGION_INDEX && wd->rom_size) {
+		info.size = wd->rom_size;
+		info.flags = VFIO_REGION_INFO_FLAG_READ;
 	} else if (info.index == VFIO_PCI_CONFIG_REGION_INDEX) {
 		info.size = wd->pdev->cfg_size;
 		info.flags = VFIO_REGION_INFO_FLAG_READ | VFIO_REGION_INFO_FLAG_WRITE;

@@ -143,6 +143,7 @@ static int wd_vfio_enable(struct wd_vfio *wd)
 	if (ret)
 		goto err_regions;
 	wd_vfio_intx_setup(wd);
+	wd_vfio_rom_setup(wd);
 	return 0;
 
 err_regions:

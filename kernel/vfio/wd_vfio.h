@@ -75,6 +75,7 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @group_item: in that group
  * @all_item: in the list of hot_reset.c
  * @bars: BARs, constant
+ * @rom_size: bytes of the expansion ROM, constant; 0: none, or its content is not valid
  * @msix_bar: BAR of the MSI-X table, -1 = none
  * @msix_table: first byte of the table in that BAR
  * @msix_end: end of the table
@@ -117,6 +118,7 @@ struct wd_vfio {
 	struct list_head group_item;
 	struct list_head all_item;
 	struct wd_vfio_bar bars[PCI_STD_NUM_BARS];
+	resource_size_t rom_size;
 	int msix_bar;
 	resource_size_t msix_table;
 	resource_size_t msix_end;
@@ -250,6 +252,10 @@ void wd_vfio_intx_sync(struct wd_vfio *wd);
 /* ioeventfd.c */
 int wd_vfio_ioeventfd_ioctl(struct wd_vfio_file *vfile, void __user *arg);
 void wd_vfio_ioeventfds_release(struct wd_vfio *wd);
+
+/* rom.c */
+void wd_vfio_rom_setup(struct wd_vfio *wd);
+ssize_t wd_vfio_rom_read(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t offset);
 
 /* irq.c */
 unsigned int wd_vfio_irq_count(struct wd_vfio *wd, unsigned int index);

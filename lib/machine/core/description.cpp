@@ -4,6 +4,7 @@
  * field or value is an error that names the field, so that a typing error never becomes a default.
  */
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <fstream>
 #include <functional>
@@ -335,6 +336,12 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 	}
 	if (const Json *pin = fields.find("interruptPin"))
 		accelerator.interruptPin = interruptPin(*pin, fields.name("interruptPin"));
+	if (const Json *rom = fields.find("rom")) {
+		accelerator.romBytes = number(*rom, fields.name("rom"), 0, 16 << 20);
+		if (accelerator.romBytes &&
+		    (accelerator.romBytes < 2048 || !std::has_single_bit(accelerator.romBytes)))
+			fail(fields.name("rom"), "must be 0 or a power of two from 2K to 16M");
+	}
 	fields.finish();
 	return accelerator;
 }
@@ -516,7 +523,8 @@ std::string MachineDescription::toJson() const
 			 {"algorithms", accelerator.algorithms},
 			 {"doorbells",
 			  accelerator.doorbells == DoorbellMode::Shared ? "shared" : "trapped"},
-			 {"interruptPin", pinName(accelerator.interruptPin)}});
+			 {"interruptPin", pinName(accelerator.interruptPin)},
+			 {"rom", accelerator.romBytes}});
 	for (const PortDescription &port : ports)
 		json["ports"].push_back({{"address", format(port.address)},
 					 {"node", port.numaNode},

@@ -38,6 +38,11 @@ constexpr unsigned kVendorLength = 0x14, kVendorRouting = 0xc;
 constexpr uint32_t kVendorSignature = 0x4d524457;
 constexpr uint32_t kRoutingValid = 1u << 16;
 
+/* The image of an expansion ROM. Firmware runs none with a code type that is reserved. */
+constexpr unsigned kRomImage = 1024, kRomPointer = 0x18, kRomData = 0x1c, kRomDataLength = 0x18;
+constexpr uint16_t kRomSignature = 0xaa55;
+constexpr uint8_t kRomNoCode = 0xff, kRomLast = 0x80;
+
 bool accessible(unsigned offset, unsigned size)
 {
 	return (size == 1 || size == 2 || size == 4) && offset < kConfigSize &&
@@ -214,8 +219,10 @@ void PciFunction::reset(bool keepBars, bool keepRouting)
 		};
 
 		value_ = initial_;
-		if (keepBars)
+		if (keepBars) {
 			keep(pci::kBar0, 4 * kBarCount);
+			keep(pci::kRomAddress, 4);
+		}
 		if (keepRouting && vendor_)
 			keep(vendor_ + kVendorRouting, 4);
 		pending_ = 0;
@@ -392,6 +399,38 @@ void PciFunction::setBar(unsigned index, const BarInfo &info)
 	configWritable(offset, static_cast<uint32_t>(mask), 4);
 	if (wide)
 		configWritable(offset + 4, static_cast<uint32_t>(mask >> 32), 4);
+}
+
+uint64_t PciFunction::romRead(uint64_t offset, unsigned size) const
+{
+	uint64_t value = 0;
+
+	for (unsigned i = 0; i < size; i++) {
+		const bool inside = offset < rom_.size() && i < rom_.size() - offset;
+
+		value |= uint64_t{inside ? rom_[offset + i] : 0xffu} << (8 * i);
+	}
+	return value;
+}
+
+/* PCI Firmware 3.0, 5.1.1 and 5.1.2: the header, and the data structure that it points to. */
+void PciFunction::addRom(uint64_t size)
+{
+	if (!std::has_single_bit(size) || size < 2048 || size > UINT32_MAX / 2)
+		throw std::logic_error("a ROM's size is a power of two of at least 2 KiB");
+	rom_.assign(size, 0xff);
+	std::fill_n(rom_.begin(), kRomImage, 0);
+	putLittle(rom_, 0, kRomSignature, 2);
+	putLittle(rom_, kRomPointer, kRomData, 2);
+	std::copy_n("PCIR", 4, rom_.begin() + kRomData);
+	putLittle(rom_, kRomData + 4, configRead(pci::kVendorId, 4), 4);
+	putLittle(rom_, kRomData + 0xa, kRomDataLength, 2);
+	putLittle(rom_, kRomData + 0xd, configRead(pci::kClassCode, 1), 1);
+	putLittle(rom_, kRomData + 0xe, configRead(pci::kClassCode + 1, 2), 2);
+	putLittle(rom_, kRomData + 0x10, kRomImage / 512, 2);
+	putLittle(rom_, kRomData + 0x14, kRomNoCode, 1);
+	putLittle(rom_, kRomData + 0x15, kRomLast, 1);
+	configWritable(pci::kRomAddress, static_cast<uint32_t>(~(size - 1)) | pci::kRomEnable, 4);
 }
 
 void PciFunction::configSet(unsigned offset, uint32_t value, unsigned size)

@@ -253,6 +253,8 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 	impl_->declareAts();
 	if (description.interruptPin)
 		addInterruptPin(description.interruptPin);
+	if (description.romBytes)
+		addRom(description.romBytes);
 }
 
 ZipFunction::~ZipFunction() = default;

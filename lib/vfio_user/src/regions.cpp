@@ -41,6 +41,7 @@ void append(std::vector<std::byte> &body, const T &value)
 Regions::Regions(machine::PciFunction &function) : function_(function)
 {
 	regions_[kRegionConfig].size = machine::kConfigSize;
+	regions_[kRegionRom].size = function.romSize();
 	for (uint32_t bar = 0; bar < machine::kBarCount; bar++) {
 		regions_[bar].size = function.bar(bar).size;
 		findShared(bar);
@@ -85,7 +86,7 @@ int Regions::info(uint32_t index, uint32_t room, Info &info) const
 	reply.index = index;
 	reply.size = region.size;
 	if (region.size)
-		reply.flags = kRegionRead | kRegionWrite;
+		reply.flags = index == kRegionRom ? kRegionRead : kRegionRead | kRegionWrite;
 	const bool sparse = region.shared && region.shared != region.size;
 
 	if (sparse)
@@ -124,6 +125,18 @@ bool Regions::covers(const RegionAccess &access, size_t length) const
 	return access.offset < size && access.count <= size - access.offset;
 }
 
+uint64_t Regions::readPiece(uint32_t region, uint64_t offset, unsigned size)
+{
+	switch (region) {
+	case kRegionConfig:
+		return function_.configRead(static_cast<unsigned>(offset), size);
+	case kRegionRom:
+		return function_.romRead(offset, size);
+	default:
+		return function_.barRead(region, offset, size);
+	}
+}
+
 /* VFIOUSER-REGION-3, VFIOUSER-REGION-4 */
 int Regions::read(const RegionAccess &access, std::span<std::byte> data)
 {
@@ -134,9 +147,7 @@ int Regions::read(const RegionAccess &access, std::span<std::byte> data)
 	while (!data.empty()) {
 		const bool config = access.region == kRegionConfig;
 		const unsigned size = pieceAt(offset, data.size(), config ? 4 : 8);
-		const uint64_t value =
-			config ? function_.configRead(static_cast<unsigned>(offset), size)
-			       : function_.barRead(access.region, offset, size);
+		const uint64_t value = readPiece(access.region, offset, size);
 
 		std::memcpy(data.data(), &value, size);
 		data = data.subspan(size);
@@ -147,7 +158,7 @@ int Regions::read(const RegionAccess &access, std::span<std::byte> data)
 
 int Regions::write(const RegionAccess &access, std::span<const std::byte> data)
 {
-	if (!covers(access, data.size()))
+	if (!covers(access, data.size()) || access.region == kRegionRom)
 		return EINVAL;
 	uint64_t offset = access.offset;
 

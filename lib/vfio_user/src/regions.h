@@ -46,6 +46,7 @@ private:
 	};
 
 	bool covers(const RegionAccess &access, size_t length) const;
+	uint64_t readPiece(uint32_t region, uint64_t offset, unsigned size);
 	void findShared(uint32_t bar);
 
 	machine::PciFunction &function_;

@@ -344,6 +344,13 @@ void __iomem *pci_iomap_range(struct pci_dev *dev, int bar, unsigned long offset
 			      unsigned long maxlen);
 void pci_iounmap(struct pci_dev *dev, void __iomem *addr);
 
+/*
+ * The expansion ROM, which the function decodes until it is unmapped; memory must be on. *@size is
+ * that of the images in it. NULL: there is no ROM, or its content is not valid.
+ */
+void __iomem *pci_map_rom(struct pci_dev *pdev, size_t *size);
+void pci_unmap_rom(struct pci_dev *pdev, void __iomem *rom);
+
 /* --- interrupts --- */
 
 /**

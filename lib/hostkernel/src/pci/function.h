@@ -30,8 +30,11 @@ struct PciSlotState {
 
 	/** Copy of the memory bit of the command register, for the MMIO accessors. */
 	std::atomic<bool> decode{false};
+	/** Whether the function decodes its expansion ROM, too. */
+	std::atomic<bool> romDecode{false};
 	/** Bus address of each BAR; 0 for none. */
 	std::array<uint64_t, machine::kBarCount> barAddress{};
+	uint64_t romAddress = 0;
 
 	/** The line of the interrupt pin, if the function has one. */
 	std::unique_ptr<PinLine> pin;
@@ -67,7 +70,11 @@ std::shared_lock<std::shared_mutex> pciHoldBuses();
 /** Note whether the function decodes memory now. */
 inline void noteDecode(PciSlotState &slot)
 {
-	slot.decode = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+	const bool memory = slot.function->configRead(PCI_COMMAND, 2) & PCI_COMMAND_MEMORY;
+
+	slot.decode = memory;
+	slot.romDecode =
+		memory && slot.function->configRead(PCI_ROM_ADDRESS, 4) & PCI_ROM_ADDRESS_ENABLE;
 }
 
 /** Look for functions in slots that have no device. @return number of devices found. */

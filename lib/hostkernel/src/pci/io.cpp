@@ -125,8 +125,11 @@ inline uint64_t read(const volatile void *address, unsigned size)
 	/* No function answers a request while this one does not decode memory. */
 	if (!mapping->decode.load(std::memory_order_relaxed)->load(std::memory_order_relaxed))
 		return ones(size);
-	return function->barRead(mapping->bar.load(std::memory_order_relaxed),
-				 mapping->base.load(std::memory_order_relaxed) + offset, size);
+	const unsigned bar = mapping->bar.load(std::memory_order_relaxed);
+
+	offset += mapping->base.load(std::memory_order_relaxed);
+	return bar == machine::kRomIndex ? function->romRead(offset, size)
+					 : function->barRead(bar, offset, size);
 }
 
 inline void write(volatile void *address, uint64_t value, unsigned size)
@@ -143,8 +146,12 @@ inline void write(volatile void *address, uint64_t value, unsigned size)
 	}
 	if (!mapping->decode.load(std::memory_order_relaxed)->load(std::memory_order_relaxed))
 		return;
-	function->barWrite(mapping->bar.load(std::memory_order_relaxed),
-			   mapping->base.load(std::memory_order_relaxed) + offset, value, size);
+	const unsigned bar = mapping->bar.load(std::memory_order_relaxed);
+
+	if (bar == machine::kRomIndex)
+		return;
+	function->barWrite(bar, mapping->base.load(std::memory_order_relaxed) + offset, value,
+			   size);
 }
 
 /* The caller holds the window's mutex. */

@@ -91,6 +91,22 @@ pci_ops busOps = {opRead, opWrite};
 
 /* --- BARs --- */
 
+int assignRom(PciSlotState &slot)
+{
+	const uint64_t size = slot.function->romSize();
+
+	if (!size)
+		return 0;
+	const auto address =
+		mmioAdd({slot.function, &slot.romDecode, machine::kRomIndex, size}, true);
+
+	if (!address)
+		return -ENOMEM;
+	slot.romAddress = *address;
+	slot.function->configWrite(PCI_ROM_ADDRESS, static_cast<uint32_t>(*address), 4);
+	return 0;
+}
+
 int assignBars(PciSlotState &slot)
 {
 	for (unsigned i = 0; i < machine::kBarCount; i++) {
@@ -110,7 +126,19 @@ int assignBars(PciSlotState &slot)
 			slot.function->configWrite(PCI_BASE_ADDRESS_0 + 4 * i + 4,
 						   static_cast<uint32_t>(*address >> 32), 4);
 	}
-	return 0;
+	return assignRom(slot);
+}
+
+void fillRom(pci_dev *dev, const PciSlotState &slot)
+{
+	resource &r = dev->resource[PCI_ROM_RESOURCE];
+
+	if (!slot.romAddress)
+		return;
+	r.start = slot.romAddress;
+	r.end = r.start + slot.function->romSize() - 1;
+	r.name = pci_name(dev);
+	r.flags = IORESOURCE_MEM | IORESOURCE_PREFETCH | IORESOURCE_SIZEALIGN;
 }
 
 void fillResources(pci_dev *dev, const PciSlotState &slot)
@@ -259,6 +287,7 @@ int addDevice(PciSlotState &slot)
 		readIdentity(dev);
 		readCapabilities(dev);
 		fillResources(dev, slot);
+		fillRom(dev, slot);
 		noteDecode(slot);
 		dev->broken_intx_masking = cannotDisableIntx(slot);
 		dev->irq = slot.pin ? slot.pin->number() : 0;
@@ -423,7 +452,7 @@ void hostkernel_bus_power_cycle()
 {
 	for (const auto &slot : theMachine->slots) {
 		slot->function->powerOn();
-		slot->decode = false;
+		slot->decode = slot->romDecode = false;
 	}
 }
 

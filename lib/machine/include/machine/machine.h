@@ -44,6 +44,7 @@ struct AcceleratorDescription {
 	std::vector<std::string> algorithms = {"zlib", "gzip", "deflate"};
 	DoorbellMode doorbells = DoorbellMode::Shared;
 	unsigned interruptPin = 0; /**< 1 to 4 for INTA to INTD, 0 = none, as real ones */
+	uint64_t romBytes = 0;	   /**< expansion ROM, a power of two; 0 = none */
 };
 
 struct IommuDescription {

@@ -55,6 +55,8 @@ struct BarInfo {
 };
 
 constexpr unsigned kBarCount = 6;
+/** What an expansion ROM has in place of the index of a BAR. */
+constexpr unsigned kRomIndex = 6;
 constexpr unsigned kConfigSize = 4096;
 
 /** Offsets in the standard configuration header, and ids of the capabilities that models have. */
@@ -62,8 +64,10 @@ namespace pci
 {
 constexpr unsigned kVendorId = 0x00, kDeviceId = 0x02, kCommand = 0x04, kStatus = 0x06;
 constexpr unsigned kRevisionId = 0x08, kClassCode = 0x09, kHeaderType = 0x0e, kBar0 = 0x10;
-constexpr unsigned kSubsystemVendorId = 0x2c, kSubsystemId = 0x2e, kCapabilityPointer = 0x34;
+constexpr unsigned kSubsystemVendorId = 0x2c, kSubsystemId = 0x2e, kRomAddress = 0x30;
+constexpr unsigned kCapabilityPointer = 0x34;
 constexpr unsigned kInterruptLine = 0x3c, kInterruptPin = 0x3d;
+constexpr uint32_t kRomEnable = 1;
 constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4, kCommandNoPin = 0x400;
 constexpr uint16_t kStatusInterrupt = 0x8;
 constexpr uint8_t kCapMsi = 0x05, kCapVendor = 0x09, kCapExpress = 0x10, kCapMsix = 0x11;
@@ -109,6 +113,11 @@ public:
 	 * is not shared.
 	 */
 	virtual std::optional<SharedPages> barShared(unsigned bar, uint64_t offset, size_t length);
+
+	/** Bytes of the expansion ROM, a power of two; 0: the function has none. */
+	uint64_t romSize() const { return rom_.size(); }
+	/** Little-endian access of 1, 2, 4 or 8 bytes. All ones outside of the ROM. */
+	uint64_t romRead(uint64_t offset, unsigned size) const;
 
 	/**
 	 * Function-level reset: back to the state at power-on, except for the BAR addresses, the
@@ -173,6 +182,12 @@ protected:
 	void setBar(unsigned index, const BarInfo &info);
 
 	/**
+	 * An expansion ROM of @size bytes, a power of two from 2 KiB on, with an image that has no
+	 * code. @throws std::logic_error for another size.
+	 */
+	void addRom(uint64_t size);
+
+	/**
 	 * Declare the value of a register, now and after a reset. @throws std::logic_error for an
 	 * offset or size outside of configuration space, as the next three.
 	 */
@@ -220,6 +235,7 @@ private:
 	mutable std::mutex configMutex_;
 	std::array<uint8_t, kConfigSize> value_{}, writable_{}, clearable_{}, initial_{};
 	std::array<BarInfo, kBarCount> bars_{};
+	std::vector<uint8_t> rom_;
 	unsigned nextCapability_ = 0x40, lastCapability_ = 0;
 	unsigned nextExtended_ = 0x100, lastExtended_ = 0;
 	unsigned msi_ = 0, msix_ = 0, vendor_ = 0, express_ = 0;

@@ -51,6 +51,7 @@ TestFunction::TestFunction()
 	  windowBase_(mapFile(window_, kWindowSize)),
 	  partBase_(mapFile(part_, kPartOffset + kPartShared))
 {
+	addRom(kRomSize);
 	setBar(kTableBar, {4096, false, false});
 	setBar(kRegisterBar, {kRegisterSize, false, false});
 	setBar(kWindowBar, {kWindowSize, true, true});

@@ -15,12 +15,13 @@ namespace wd::vfio_user::test
 {
 
 constexpr unsigned kTableBar = 0, kRegisterBar = 1, kWindowBar = 2, kPartBar = 4;
+constexpr uint64_t kRomSize = 2048;
 constexpr uint64_t kRegisterSize = 0x2000, kWindowSize = 0x10000;
 constexpr uint64_t kPartSize = 0x10000, kPartShared = 0xa000;
 constexpr unsigned kMsiVectors = 4, kMsixVectors = 8;
 
 /**
- * BAR0: 4 KiB MSI-X table. BAR1: registers that keep what is written. BAR2 (64 bit): shared as a
+ * An expansion ROM. BAR0: 4 KiB MSI-X table. BAR1: registers that keep what is written. BAR2 (64 bit): shared as a
  * whole. BAR4 (64 bit): its first ten pages are shared; they begin at the third page of their file.
  * It has INTA.
  */

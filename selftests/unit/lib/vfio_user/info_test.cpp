@@ -75,7 +75,8 @@ TEST(Info, WrongSizesAreErrors)
 TEST(Info, TrappedRegions)
 {
 	Rig rig;
-	const uint64_t sizes[] = {4096, kRegisterSize, 0, 0, 0, 0, 0, 4096, 0};
+	const uint64_t sizes[] = {4096, kRegisterSize, 0, 0, 0, 0, kRomSize, 4096, 0};
+	const uint32_t both = kRegionRead | kRegionWrite;
 
 	/* 3 and 5 are the upper halves of BARs of 64 bits; 6 is the ROM, 8 VGA. */
 	for (const uint32_t index : {0u, 1u, 3u, 5u, 6u, 7u, 8u}) {
@@ -86,7 +87,7 @@ TEST(Info, TrappedRegions)
 		EXPECT_EQ(info.argsz, 32u);
 		EXPECT_EQ(info.index, index);
 		EXPECT_EQ(info.size, sizes[index]);
-		EXPECT_EQ(info.flags, sizes[index] ? kRegionRead | kRegionWrite : 0);
+		EXPECT_EQ(info.flags, index == kRegionRom ? kRegionRead : sizes[index] ? both : 0);
 		EXPECT_EQ(info.capabilityOffset, 0u);
 		EXPECT_TRUE(answer.fds.empty());
 	}

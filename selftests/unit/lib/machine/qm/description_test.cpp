@@ -125,6 +125,9 @@ TEST(Description, NamesTheFieldThatIsWrong)
 		{"/accelerators/1/interruptPin", "\"AB\"", "accelerators[1].interruptPin"},
 		{"/accelerators/1/interruptPin", "\"\"", "accelerators[1].interruptPin"},
 		{"/accelerators/1/interruptPin", "1", "accelerators[1].interruptPin"},
+		{"/accelerators/0/rom", "1024", "accelerators[0].rom"},
+		{"/accelerators/1/rom", "3072", "accelerators[1].rom"},
+		{"/accelerators/1/rom", "\"32M\"", "accelerators[1].rom"},
 		{"/engineThreads", "257", "engineThreads"},
 		{"/engineThreads", "true", "engineThreads"},
 	};
@@ -187,6 +190,32 @@ TEST(Description, PortsHaveABusBelow)
 			<< test.pointer << " = " << test.value << " gives "
 			<< problemOf(bad.dump());
 	}
+}
+
+TEST(Machine, FunctionsMayHaveARom)
+{
+	SparseMemory memory(0x1000000, 0x1000000);
+	auto description = MachineDescription::preset("two-socket");
+
+	description.accelerators[0].romBytes = 4096;
+	Machine machine(MachineDescription::fromJson(description.toJson()), memory);
+	PciFunction &with = *machine.functions()[1].function;
+	PciFunction &without = *machine.functions()[2].function;
+
+	EXPECT_EQ(with.romSize(), 4096u);
+	EXPECT_EQ(with.romRead(0, 2), 0xaa55u);
+	EXPECT_EQ(with.romRead(with.romRead(0x18, 2), 8), 0xa25019e552494350u);
+	EXPECT_EQ(with.romRead(4095, 2), 0xffffu);
+	EXPECT_EQ(with.romRead(UINT64_MAX, 4), 0xffffffu << 8 | 0xffu);
+	for (PciFunction *each : {&with, &without})
+		each->configWrite(0x30, ~0u, 4);
+	EXPECT_EQ(with.configRead(0x30, 4), 0xfffff001u);
+	with.reset();
+	EXPECT_EQ(with.configRead(0x30, 4), 0xfffff001u) << "the address belongs to the bus";
+	with.busReset();
+	EXPECT_EQ(with.configRead(0x30, 4), 0u);
+	EXPECT_EQ(without.romSize(), 0u);
+	EXPECT_EQ(without.configRead(0x30, 4), 0u);
 }
 
 /* Bridge Control resets the functions below the port, and no others. */
