@@ -481,6 +481,77 @@ static void reset(void)
 			     .ends = true});
 }
 
+/* --- reset of the bus, which only a port can do --- */
+
+static struct {
+	struct vfio_pci_hot_reset_info info;
+	struct vfio_pci_dependent_device devices[8];
+} affected;
+
+static int step_affected(void)
+{
+	affected.info.argsz = sizeof(affected);
+	return owner_ioctl(&reach.owner, VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &affected);
+}
+
+static int step_bus_reset(void)
+{
+	struct vfio_pci_hot_reset reset = {.argsz = sizeof(reset)};
+	int ret = step_affected();
+
+	return ret ? ret : owner_ioctl(&reach.owner, VFIO_DEVICE_PCI_HOT_RESET, &reset);
+}
+
+static void bus_reset(void)
+{
+	const int ret = build() ? 0 : step_affected();
+
+	clean();
+	if (ret) {
+		EXPECT(ret == -ENODEV, "GET_PCI_HOT_RESET_INFO: %d", ret);
+		return;
+	}
+	walk(&(struct chain){.build = build_started,
+			     .step = step_bus_reset,
+			     .undo = start_again,
+			     .holds = holds,
+			     .clean = clean});
+}
+
+/* --- a signal writes to a register --- */
+
+static int write_by_event(int fd)
+{
+	struct vfio_device_ioeventfd request = {
+		.argsz = sizeof(request), .flags = VFIO_DEVICE_IOEVENTFD_32, .fd = fd};
+	uint64_t offset;
+	const int64_t size = owner_region(&reach.owner, VFIO_PCI_BAR2_REGION_INDEX, &offset);
+
+	request.offset = offset + 0x300040;
+	return size < 0 ? (int)size : owner_ioctl(&reach.owner, VFIO_DEVICE_IOEVENTFD, &request);
+}
+
+static int step_write_by_event(void)
+{
+	return write_by_event(event);
+}
+
+static int undo_write_by_event(void)
+{
+	return write_by_event(-1);
+}
+
+/* The hosted kernel makes the file of a counter when it is asked for, and finds none without memory. */
+static void writes_by_event(void)
+{
+	walk(&(struct chain){.build = build_event,
+			     .step = step_write_by_event,
+			     .undo = undo_write_by_event,
+			     .holds = holds,
+			     .also = -EBADF,
+			     .clean = clean_event});
+}
+
 static int step_registers(void)
 {
 	uint32_t value;
@@ -583,6 +654,8 @@ static const struct ktap_case cases[] = {
 	{"SET_IRQS", messages},
 	{"SET_IRQS, none", no_messages},
 	{"RESET", reset},
+	{"reset of the bus", bus_reset},
+	{"a signal writes to a register", writes_by_event},
 	{"registers and configuration space", registers},
 	{"mmap", mapping},
 	{"close", close_file},
