@@ -20,6 +20,7 @@
 #include "crypto.h"
 #include "iommu_master.h"
 #include "qm.h"
+#include "trace.h"
 
 #define ZIP_SLOTS 256
 #define ZIP_SHORT_LIST (sizeof(struct zip_sgl) + ZIP_SHORT_ENTRIES * sizeof(struct zip_sge))
@@ -116,6 +117,8 @@ static int zip_channel_send(struct zip_request *request, const struct zip_sqe *s
 	spin_lock_bh(&channel->lock);
 	if (!channel->dead) {
 		channel->requests[request->slot] = request;
+		trace_hisi_zip_submit(channel->dev, channel->type, request->slot,
+				      request->source.length, request->dest.length);
 		qm_qp_send(channel->qp, sqe);
 		ret = 0;
 	}
@@ -218,6 +221,7 @@ static void zip_channel_event(struct qm_qp *qp, const void *descriptor)
 		return;
 	}
 	ret = zip_result(request, sqe);
+	trace_hisi_zip_complete(channel->dev, channel->type, slot, ret);
 	/* While the driver stops the queue, the device returns requests without doing them. */
 	if (ret == -EIO && READ_ONCE(channel->dead)) {
 		zip_request_rescue(request);

@@ -9,6 +9,7 @@
 
 #include "iommufd.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /**
  * struct iommufd_access - a driver's access to an IOAS
@@ -54,6 +55,15 @@ static struct iommufd_access *iommufd_next_access(struct iommufd_ioas *ioas, uns
 	return access;
 }
 
+static void iommufd_access_call_unmap(struct iommufd_access *access, unsigned long iova,
+				      unsigned long length)
+{
+	if (!access->ops->unmap)
+		return;
+	trace_iommufd_access_unmap(access->obj.id, iova, length);
+	access->ops->unmap(access->data, iova, length);
+}
+
 /* io_pagetable.unmap_pins. An access that is being destroyed gives up its pins anyway. */
 void iommufd_access_unmap_pins(struct io_pagetable *iopt, unsigned long start, unsigned long last)
 {
@@ -62,8 +72,7 @@ void iommufd_access_unmap_pins(struct io_pagetable *iopt, unsigned long start, u
 	unsigned long index = 0;
 
 	while ((access = iommufd_next_access(ioas, &index))) {
-		if (access->ops->unmap)
-			access->ops->unmap(access->data, start, last - start + 1);
+		iommufd_access_call_unmap(access, start, last - start + 1);
 		iommufd_put_object(access->ictx, &access->obj);
 		cond_resched();
 	}
@@ -145,8 +154,7 @@ static void iommufd_access_drop_pins(struct iommufd_access *access)
 		mutex_unlock(&access->lock);
 		if (tries)
 			msleep(1);
-		if (access->ops->unmap)
-			access->ops->unmap(access->data, 0, ULONG_MAX);
+		iommufd_access_call_unmap(access, 0, ULONG_MAX);
 		mutex_lock(&access->lock);
 	} while (access->pins && ++tries < IOMMUFD_DROP_TRIES);
 	WARN_ON(access->pins);
@@ -214,7 +222,10 @@ static int iommufd_access_change(struct iommufd_access *access, u32 ioas_id, boo
  */
 int iommufd_access_attach(struct iommufd_access *access, u32 ioas_id)
 {
-	return iommufd_access_change(access, ioas_id, false);
+	int rc = iommufd_access_change(access, ioas_id, false);
+
+	trace_iommufd_access_attach(access->obj.id, ioas_id, rc);
+	return rc;
 }
 EXPORT_SYMBOL_GPL(iommufd_access_attach);
 
@@ -230,7 +241,10 @@ EXPORT_SYMBOL_GPL(iommufd_access_attach);
  */
 int iommufd_access_replace(struct iommufd_access *access, u32 ioas_id)
 {
-	return iommufd_access_change(access, ioas_id, true);
+	int rc = iommufd_access_change(access, ioas_id, true);
+
+	trace_iommufd_access_replace(access->obj.id, ioas_id, rc);
+	return rc;
 }
 EXPORT_SYMBOL_GPL(iommufd_access_replace);
 
@@ -240,9 +254,14 @@ EXPORT_SYMBOL_GPL(iommufd_access_replace);
  */
 void iommufd_access_detach(struct iommufd_access *access)
 {
+	u32 id;
+
 	mutex_lock(&access->lock);
-	if (access->ioas)
-		iommufd_access_move(access, NULL);
+	if (access->ioas) {
+		id = access->ioas->obj.id;
+		if (!iommufd_access_move(access, NULL))
+			trace_iommufd_access_detach(access->obj.id, id);
+	}
 	mutex_unlock(&access->lock);
 }
 EXPORT_SYMBOL_GPL(iommufd_access_detach);

@@ -18,6 +18,7 @@
 
 #include "iommu_pasid.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /* Bytes and bits of a window. */
 #define IOMMUFD_DIRTY_BYTES PAGE_SIZE
@@ -195,6 +196,7 @@ int iommufd_hwpt_set_dirty_tracking(struct iommufd_ucmd *ucmd)
 	else if (cmd->flags & IOMMU_HWPT_DIRTY_TRACKING_ENABLE)
 		rc = wd_iommu_read_dirty(hwpt->domain, &all);
 	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	trace_iommufd_dirty_tracking(cmd->hwpt_id, cmd->flags, rc);
 	return rc;
 }
 
@@ -256,5 +258,6 @@ int iommufd_hwpt_get_dirty_bitmap(struct iommufd_ucmd *ucmd)
 		return PTR_ERR(hwpt);
 	rc = iommufd_dirty_bitmap(cmd, hwpt);
 	iommufd_put_object(ucmd->ictx, &hwpt->common.obj);
+	trace_iommufd_dirty_bitmap(cmd->hwpt_id, cmd->iova, cmd->length, cmd->flags, rc);
 	return rc;
 }

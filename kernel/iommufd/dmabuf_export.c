@@ -19,6 +19,7 @@
 
 #include "dmabuf.h"
 #include "iommufd.h"
+#include "trace.h"
 
 /**
  * struct iommufd_dmabuf - an exported buffer
@@ -158,6 +159,7 @@ void iommufd_dmabuf_revoke(struct dma_buf *dmabuf, bool revoked)
 	buffer->revoked = revoked;
 	dma_buf_move_notify(dmabuf);
 	dma_resv_unlock(dmabuf->resv);
+	trace_iommufd_dmabuf_revoke(buffer->phys, dmabuf->size, revoked);
 }
 EXPORT_SYMBOL_GPL(iommufd_dmabuf_revoke);
 

@@ -21,6 +21,7 @@
 #include "iommu_pasid.h"
 #include "iommufd.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /*
  * iommufd uses these members of struct wd_fault_group: @node is in iommufd_fault.queued or empty,
@@ -398,6 +399,9 @@ static ssize_t iommufd_fault_read_group(struct iommufd_fault *fault, char __user
 	if (rc > 0) {
 		rc = copy_to_user(buf, read.records, read.length) ? -EFAULT : read.length;
 		iommufd_fault_end_read(fault, &read, rc > 0);
+		trace_iommufd_fault_read(fault->obj.id, read.cookie,
+					 read.length / sizeof(*read.records),
+					 min_t(ssize_t, rc, 0));
 	} else if (read.cookie) {
 		xa_erase(&fault->delivered, read.cookie);
 	}
@@ -457,10 +461,12 @@ static ssize_t iommufd_fault_fops_write(struct file *filp, const char __user *bu
 	if (*ppos || count % sizeof(response))
 		return -ESPIPE;
 	while (done < count) {
-		if (copy_from_user(&response, buf + done, sizeof(response)))
+		if (copy_from_user(&response, buf + done, sizeof(response))) {
 			rc = -EFAULT;
-		else
-			rc = iommufd_fault_answer(fault, &response);
+			break;
+		}
+		rc = iommufd_fault_answer(fault, &response);
+		trace_iommufd_fault_response(fault->obj.id, response.cookie, response.code, rc);
 		if (rc)
 			break;
 		done += sizeof(response);

@@ -9,6 +9,7 @@
 #include "iommu_pasid.h"
 #include "iommu_viommu.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 #define IOMMUFD_MAX_REQUESTS (1U << 19)
 
@@ -91,12 +92,14 @@ out:
 int iommufd_hwpt_invalidate(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_hwpt_invalidate *cmd = ucmd->cmd;
+	const u32 entries = cmd->entry_num;
 	u32 total = 0;
 	int rc;
 
 	rc = iommufd_check_array(cmd);
 	if (!rc)
 		rc = iommufd_invalidate(ucmd, &total);
+	trace_iommufd_invalidate(cmd->hwpt_id, cmd->data_type, entries, total, rc);
 	/* Report the entries that were done also after an error of a later one. */
 	cmd->entry_num = total;
 	if (iommufd_ucmd_respond(ucmd, sizeof(*cmd)))

@@ -212,6 +212,226 @@ TRACE_EVENT(iommufd_detach,
 		  __get_str(dev), __entry->pasid, __entry->pt)
 );
 
+/* IOMMU_HWPT_INVALIDATE: done of the entries are flushed; hwpt may be a virtual IOMMU. */
+TRACE_EVENT(iommufd_invalidate,
+	TP_PROTO(u32 hwpt, u32 type, u32 entries, u32 done, int ret),
+	TP_ARGS(hwpt, type, entries, done, ret),
+	TP_STRUCT__entry(
+		__field(u32, hwpt)
+		__field(u32, type)
+		__field(u32, entries)
+		__field(u32, done)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->hwpt = hwpt;
+		__entry->type = type;
+		__entry->entries = entries;
+		__entry->done = done;
+		__entry->ret = ret;
+	),
+	TP_printk("hwpt=%u type=%u entries=%u done=%u ret=%d",
+		  __entry->hwpt, __entry->type, __entry->entries, __entry->done, __entry->ret)
+);
+
+/* A reader of a fault queue takes a group of page requests. */
+TRACE_EVENT(iommufd_fault_read,
+	TP_PROTO(u32 fault, u32 cookie, u32 pages, int ret),
+	TP_ARGS(fault, cookie, pages, ret),
+	TP_STRUCT__entry(
+		__field(u32, fault)
+		__field(u32, cookie)
+		__field(u32, pages)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->fault = fault;
+		__entry->cookie = cookie;
+		__entry->pages = pages;
+		__entry->ret = ret;
+	),
+	TP_printk("fault=%u cookie=%u pages=%u ret=%d",
+		  __entry->fault, __entry->cookie, __entry->pages, __entry->ret)
+);
+
+/* User space answers a group of page requests. */
+TRACE_EVENT(iommufd_fault_response,
+	TP_PROTO(u32 fault, u32 cookie, u32 code, int ret),
+	TP_ARGS(fault, cookie, code, ret),
+	TP_STRUCT__entry(
+		__field(u32, fault)
+		__field(u32, cookie)
+		__field(u32, code)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->fault = fault;
+		__entry->cookie = cookie;
+		__entry->code = code;
+		__entry->ret = ret;
+	),
+	TP_printk("fault=%u cookie=%u code=%u ret=%d",
+		  __entry->fault, __entry->cookie, __entry->code, __entry->ret)
+);
+
+/* A driver without an IOMMU uses the memory of an IOAS. */
+DECLARE_EVENT_CLASS(iommufd_access_change,
+	TP_PROTO(u32 access, u32 ioas, int ret),
+	TP_ARGS(access, ioas, ret),
+	TP_STRUCT__entry(
+		__field(u32, access)
+		__field(u32, ioas)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->access = access;
+		__entry->ioas = ioas;
+		__entry->ret = ret;
+	),
+	TP_printk("access=%u ioas=%u ret=%d",
+		  __entry->access, __entry->ioas, __entry->ret)
+);
+
+DEFINE_EVENT(iommufd_access_change, iommufd_access_attach,
+	TP_PROTO(u32 access, u32 ioas, int ret),
+	TP_ARGS(access, ioas, ret));
+
+DEFINE_EVENT(iommufd_access_change, iommufd_access_replace,
+	TP_PROTO(u32 access, u32 ioas, int ret),
+	TP_ARGS(access, ioas, ret));
+
+/* The access has left its IOAS; its driver has no pins there. */
+TRACE_EVENT(iommufd_access_detach,
+	TP_PROTO(u32 access, u32 ioas),
+	TP_ARGS(access, ioas),
+	TP_STRUCT__entry(
+		__field(u32, access)
+		__field(u32, ioas)
+	),
+	TP_fast_assign(
+		__entry->access = access;
+		__entry->ioas = ioas;
+	),
+	TP_printk("access=%u ioas=%u",
+		  __entry->access, __entry->ioas)
+);
+
+/* The driver of an access has to give up its pins in a range. */
+TRACE_EVENT(iommufd_access_unmap,
+	TP_PROTO(u32 access, u64 iova, u64 length),
+	TP_ARGS(access, iova, length),
+	TP_STRUCT__entry(
+		__field(u32, access)
+		__field(u64, iova)
+		__field(u64, length)
+	),
+	TP_fast_assign(
+		__entry->access = access;
+		__entry->iova = iova;
+		__entry->length = length;
+	),
+	TP_printk("access=%u iova=0x%llx length=0x%llx",
+		  __entry->access, __entry->iova, __entry->length)
+);
+
+/* IOMMU_VIOMMU_ALLOC: a virtual IOMMU over hwpt; viommu is 0 after an error. */
+TRACE_EVENT(iommufd_viommu_alloc,
+	TP_PROTO(u32 viommu, u32 hwpt, u32 type, int ret),
+	TP_ARGS(viommu, hwpt, type, ret),
+	TP_STRUCT__entry(
+		__field(u32, viommu)
+		__field(u32, hwpt)
+		__field(u32, type)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->viommu = viommu;
+		__entry->hwpt = hwpt;
+		__entry->type = type;
+		__entry->ret = ret;
+	),
+	TP_printk("viommu=%u hwpt=%u type=%u ret=%d",
+		  __entry->viommu, __entry->hwpt, __entry->type, __entry->ret)
+);
+
+/* A driver reports an event of a virtual IOMMU. */
+TRACE_EVENT(iommufd_vevent,
+	TP_PROTO(u32 viommu, u32 type, u64 length, int ret),
+	TP_ARGS(viommu, type, length, ret),
+	TP_STRUCT__entry(
+		__field(u32, viommu)
+		__field(u32, type)
+		__field(u64, length)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->viommu = viommu;
+		__entry->type = type;
+		__entry->length = length;
+		__entry->ret = ret;
+	),
+	TP_printk("viommu=%u type=%u length=0x%llx ret=%d",
+		  __entry->viommu, __entry->type, __entry->length, __entry->ret)
+);
+
+/* IOMMU_HWPT_SET_DIRTY_TRACKING: flags switch it on or off. */
+TRACE_EVENT(iommufd_dirty_tracking,
+	TP_PROTO(u32 hwpt, u32 flags, int ret),
+	TP_ARGS(hwpt, flags, ret),
+	TP_STRUCT__entry(
+		__field(u32, hwpt)
+		__field(u32, flags)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->hwpt = hwpt;
+		__entry->flags = flags;
+		__entry->ret = ret;
+	),
+	TP_printk("hwpt=%u flags=0x%x ret=%d",
+		  __entry->hwpt, __entry->flags, __entry->ret)
+);
+
+/* IOMMU_HWPT_GET_DIRTY_BITMAP: the dirty pages of a range are read. */
+TRACE_EVENT(iommufd_dirty_bitmap,
+	TP_PROTO(u32 hwpt, u64 iova, u64 length, u32 flags, int ret),
+	TP_ARGS(hwpt, iova, length, flags, ret),
+	TP_STRUCT__entry(
+		__field(u32, hwpt)
+		__field(u64, iova)
+		__field(u64, length)
+		__field(u32, flags)
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		__entry->hwpt = hwpt;
+		__entry->iova = iova;
+		__entry->length = length;
+		__entry->flags = flags;
+		__entry->ret = ret;
+	),
+	TP_printk("hwpt=%u iova=0x%llx length=0x%llx flags=0x%x ret=%d",
+		  __entry->hwpt, __entry->iova, __entry->length, __entry->flags, __entry->ret)
+);
+
+/* An exporter takes a dma-buf away from all page tables, or allows it again (revoked=0). */
+TRACE_EVENT(iommufd_dmabuf_revoke,
+	TP_PROTO(u64 phys, u64 size, int revoked),
+	TP_ARGS(phys, size, revoked),
+	TP_STRUCT__entry(
+		__field(u64, phys)
+		__field(u64, size)
+		__field(int, revoked)
+	),
+	TP_fast_assign(
+		__entry->phys = phys;
+		__entry->size = size;
+		__entry->revoked = revoked;
+	),
+	TP_printk("phys=0x%llx size=0x%llx revoked=%d",
+		  __entry->phys, __entry->size, __entry->revoked)
+);
+
 /* clang-format on */
 
 #endif /* _IOMMUFD_TRACE_H */

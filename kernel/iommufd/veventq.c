@@ -13,6 +13,7 @@
 
 #include "iommufd.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 #define IOMMUFD_MAX_EVENTS (1U << 19)
 #define IOMMUFD_MAX_SEQUENCE ((1U << 31) - 1)
@@ -115,6 +116,7 @@ int iommufd_veventq_report(void *data, u32 type, const void *event, size_t lengt
 		break;
 	}
 	spin_unlock_irqrestore(&viommu->events_lock, flags);
+	trace_iommufd_vevent(viommu->obj.id, type, length, rc);
 	return rc;
 }
 

@@ -9,6 +9,7 @@
 #include "iommu_pasid.h"
 #include "iommu_viommu.h"
 #include "iommufd_private.h"
+#include "trace.h"
 
 /* Where the region of the object @id is in the file. */
 static u64 iommufd_region_offset(u32 id)
@@ -93,8 +94,7 @@ static int iommufd_viommu_create(struct iommufd_ucmd *ucmd, struct iommufd_hwpt_
 	return 0;
 }
 
-/* IOMMUFD-VIOMMU-1 */
-int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
+static int iommufd_viommu_make(struct iommufd_ucmd *ucmd)
 {
 	struct iommu_viommu_alloc *cmd = ucmd->cmd;
 	struct iommufd_hwpt_paging *parent;
@@ -116,6 +116,16 @@ int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
 	if (!rc)
 		rc = iommufd_viommu_answer(cmd, user);
 	return rc ?: iommufd_ucmd_respond(ucmd, sizeof(*cmd));
+}
+
+/* IOMMUFD-VIOMMU-1 */
+int iommufd_viommu_alloc_ioctl(struct iommufd_ucmd *ucmd)
+{
+	const struct iommu_viommu_alloc *cmd = ucmd->cmd;
+	int rc = iommufd_viommu_make(ucmd);
+
+	trace_iommufd_viommu_alloc(rc ? 0 : cmd->out_viommu_id, cmd->hwpt_id, cmd->type, rc);
+	return rc;
 }
 
 void iommufd_viommu_destroy(struct iommufd_ctx *ictx, struct iommufd_object *obj)

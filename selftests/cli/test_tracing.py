@@ -36,7 +36,8 @@ def test_categories_that_are_asked_for(wdctl, tmp_path):
 def test_all_of_them(wdctl, tmp_path):
     path = tmp_path / "trace"
     assert wdctl(*ATTACH, env={"WD_TRACE": "all", "WD_TRACE_FILE": str(path)}).returncode == 0
-    assert {category for category, _ in events(path.read_text())} == {"vtd", "qm", "wd_iommu", "iommufd", "hisi_qm"}
+    assert {category for category, _ in events(path.read_text())} == {"vtd", "qm", "wd_iommu", "iommufd", "hisi_qm",
+                                                                       "hisi_zip"}
 
 
 def test_the_file_without_a_name(host, tools, tmp_path):

@@ -45,7 +45,8 @@ def in_code():
 
 def test_events_are_those_of_the_documentation():
     events, page = in_code(), documented()
-    assert {n.split(":")[0] for n in events} == {"wd_iommu", "iommufd", "hisi_qm", "wd_vfio", "vtd", "qm"}
+    assert {n.split(":")[0] for n in events} == {
+        "wd_iommu", "iommufd", "hisi_qm", "hisi_zip", "wd_vfio", "vtd", "qm"}
     assert events == page
 
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "agent.h"
+#include "core/trace.h"
 
 namespace wd::machine::vtd
 {
@@ -51,6 +52,12 @@ Completion IommuAgent::requestTranslation(const Request &request, bool noWrite) 
 	}
 	completion = translator_.answerTranslationRequest(
 		state_.root.load(std::memory_order_relaxed), request, noWrite);
+	WD_TRACE_EVENT(vtd, translation_request,
+		       "sid=%s pasid=%s iova=0x%llx nw=%d pa=0x%llx r=%d w=%d u=%d fr=0x%x",
+		       trace::Sid(request.stream.rid).text, trace::Pasid(request.stream).text,
+		       trace::hex(request.address), noWrite, trace::hex(completion.address),
+		       completion.read, completion.write, completion.untranslated,
+		       static_cast<unsigned>(completion.reason));
 	if (completion.recorded)
 		report(request, completion.reason, completion.silenced,
 		       AddressType::TranslationRequest);

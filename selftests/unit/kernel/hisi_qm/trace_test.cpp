@@ -14,6 +14,8 @@
 
 #include "../../../common/asleep.h"
 #include "buffers.h"
+#include "crypto_side.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {
@@ -196,6 +198,24 @@ TEST_F(Traced, AnAttachmentInThePlaceOfAnother)
 			      fmt::format("dev=0000:75:00\\.0 pasid={} pt={} ret=0", queue.pasid,
 					  space.hwpt)),
 		  1u);
+}
+
+/* A request of the kernel, by the crypto API. */
+TEST_F(Traced, ARequestOfTheKernel)
+{
+	std::vector<uint8_t> in(kPage, 'x'), out(2 * kPage);
+	Deflate deflate;
+	Job job(deflate);
+
+	/* Skip requests of the kernel's own test of the algorithm. */
+	file_.skip();
+	ASSERT_EQ(job.run(Way::Compress, in.data(), in.size(), out.data(), out.size()), 0);
+	const std::string request = "dev=0000:75:0[0-9]\\.[0-9] type=0 slot=[0-9]+ ";
+
+	EXPECT_EQ(file_.count("hisi_zip:hisi_zip_submit",
+			      fmt::format("{}source={} dest={}", request, in.size(), out.size())),
+		  1u);
+	EXPECT_EQ(file_.count("hisi_zip:hisi_zip_complete", request + "ret=0"), 1u);
 }
 
 /* The device has a register for tests that sets bits of the error status. */

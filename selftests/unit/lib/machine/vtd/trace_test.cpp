@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The trace of the model: which events, which file, and who writes it. */
 #include "../../../../common/trace_file.h"
-#include "vtd_fixture.h"
+#include "ats_fixture.h"
 
 #include <cerrno>
 #include <fmt/core.h>
@@ -62,6 +62,36 @@ TEST_F(VtdTrace, AWalkAndAHit)
 	request();
 	EXPECT_EQ(file_->lines().size(), 1u) << "the IOTLB has it";
 	EXPECT_EQ(file_->count("vtd:translation", translated_), 1u);
+}
+
+class VtdAtsTrace : public VtdAts
+{
+protected:
+	/* Nothing is traced any more. */
+	void TearDown() override
+	{
+		::unsetenv("WD_TRACE");
+		traceStart();
+		VtdAts::TearDown();
+	}
+};
+
+TEST_F(VtdAtsTrace, ATranslationRequest)
+{
+	const TraceFile file("vtd");
+
+	simpleSecond(5);
+	traceStart();
+	EXPECT_TRUE(ask(pasid(5), kInput, true).read);
+	EXPECT_FALSE(ask(pasid(6), kInput, false).read);
+	EXPECT_EQ(file.count("vtd:translation_request",
+			     "sid=75:01\\.0 pasid=5 iova=0x1000 nw=1 pa=0x[0-9a-f]+ r=1 w=[01] "
+			     "u=0 fr=0x0"),
+		  1u);
+	EXPECT_EQ(file.count("vtd:translation_request",
+			     "sid=75:01\\.0 pasid=6 iova=0x1000 nw=0 pa=0x0 r=0 w=0 u=0 "
+			     "fr=0x[0-9a-f]+"),
+		  1u);
 }
 
 TEST_F(VtdTrace, OtherCategoriesAreOff)
