@@ -72,6 +72,46 @@ def test_the_picture_is_drawn_from_the_rules():
     assert run.returncode == 0, run.stdout + run.stderr
 
 
+# Sources that read a header of the machine's model, also through others. A change of it compiles all of them, so a
+# header of tests declares a class (class PciFunction;) where that is enough. Lower a number when it can be lower.
+READERS_MAX = {"types.h": 146, "pci_function.h": 141, "iommu_unit.h": 76}
+# Where names in #include "..." and <...> are looked for, after the folder of the file.
+FOLDERS = [ROOT / name for name in (
+    "lib/base/include", "lib/machine/include", "lib/machine", "lib/hostkernel/api", "lib/hostkernel/src",
+    "lib/vfio_user/include", "lib/wd/include", "lib/wd/src", "lib/wd/hosted/include", "lib/vmm/include", "examples/vmm",
+    "selftests/unit")]
+
+
+def read_by(path, known):
+    """Our headers, without the kernel's, that @path reads. @known: {file: headers that it includes itself}"""
+    seen, new = set(), [path]
+    while new:
+        file = new.pop()
+        if file not in known:
+            names = include_rules.INCLUDE.findall(file.read_text(encoding="utf-8"))
+            found = [next((f / name for f in [file.parent, *FOLDERS] if (f / name).is_file()), None) for _, name in names]
+            known[file] = {header.resolve() for header in found if header}
+        new += known[file] - seen
+        seen |= known[file]
+    return seen
+
+
+@pytest.fixture(name="readers", scope="module")
+def readers_fixture(files):
+    """{header: number of sources that read it}"""
+    known, count = {}, {}
+    for path in {p for paths in files.values() for p in paths if p.suffix in (".c", ".cpp")}:
+        for header in read_by(path, known):
+            count[header] = count.get(header, 0) + 1
+    return count
+
+
+@pytest.mark.parametrize("name", READERS_MAX)
+def test_headers_of_the_machine_have_few_readers(readers, name):
+    number = readers[ROOT / "lib/machine/include/machine" / name]
+    assert READERS_MAX[name] - 5 <= number <= READERS_MAX[name]
+
+
 # Files of a part that its other files use: {file: headers of those which it must not need}.
 BOTTOM = {"kernel/iommu/vtd/qi.c": {"vtd.h", "iommu_pasid.h"}, "kernel/iommu/vtd/command.c": {"vtd.h", "iommu_pasid.h"}}
 

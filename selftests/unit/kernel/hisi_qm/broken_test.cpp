@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "../../../common/asleep.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -11,6 +11,7 @@
 
 #include "../../../common/asleep.h"
 #include "crypto_side.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "crypto_side.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -10,6 +10,8 @@
 
 #include <cerrno>
 
+#include "faulty_zip.h"
+
 namespace wd::hisitest
 {
 

@@ -15,6 +15,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "faulty_zip.h"
 #include "machine/iommu_unit.h"
 
 namespace wd::hisitest

@@ -15,10 +15,10 @@
 #include "hostkernel/kernel.h"
 #include "machine/machine.h"
 
-#include "faulty_zip.h"
-
 namespace wd::hisitest
 {
+
+class FaultyZip;
 
 constexpr size_t kPage = kPageSize;
 

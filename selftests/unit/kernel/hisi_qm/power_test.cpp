@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include "machine/pci_function.h"
+
 #include "crypto_side.h"
 
 namespace wd::hisitest

@@ -2,6 +2,8 @@
 /* Probe and remove, on hardware that works and on hardware that does not. */
 #include "fixture.h"
 
+#include "faulty_zip.h"
+
 namespace wd::hisitest
 {
 

@@ -13,6 +13,8 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "faulty_zip.h"
+
 namespace wd::hisitest
 {
 

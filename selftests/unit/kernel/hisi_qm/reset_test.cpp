@@ -18,6 +18,7 @@
 #include <misc/uacce/uacce.h>
 
 #include "crypto_side.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -17,6 +17,8 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
+#include "faulty_zip.h"
+
 namespace wd::hisitest
 {
 

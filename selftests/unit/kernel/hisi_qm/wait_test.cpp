@@ -23,6 +23,7 @@
 
 #include "../../../common/stuck_memory.h"
 #include "../slow_call.h"
+#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <stdexcept>
 
+#include "machine/pci_function.h"
+
 namespace wd::vfiotest
 {
 

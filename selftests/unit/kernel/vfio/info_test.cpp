@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "../hisi_qm/faulty_zip.h"
+
 namespace wd::vfiotest
 {
 

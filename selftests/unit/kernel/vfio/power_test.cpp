@@ -7,6 +7,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include "machine/pci_function.h"
+
 namespace wd::vfiotest
 {
 

@@ -8,6 +8,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "machine/pci_function.h"
+
 namespace wd::vfiotest
 {
 
