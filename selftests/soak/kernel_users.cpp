@@ -9,7 +9,7 @@
 #include <cstring>
 #include <sys/mman.h>
 
-#include "../unit/kernel/hisi_qm/crypto_side.h"
+#include "../unit/kernel/hisi_zip/crypto_side.h"
 #include "helpers.h"
 
 #ifndef MADV_PAGEOUT

@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "../../../common/stuck_memory.h"
-#include "crypto_side.h"
+#include "../hisi_zip/crypto_side.h"
 
 namespace wd::hisitest
 {

@@ -11,7 +11,7 @@
 
 #include "machine/pci_function.h"
 
-#include "crypto_side.h"
+#include "../hisi_zip/crypto_side.h"
 
 namespace wd::hisitest
 {

@@ -17,7 +17,7 @@
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
 
-#include "crypto_side.h"
+#include "../hisi_zip/crypto_side.h"
 #include "faulty_zip.h"
 
 namespace wd::hisitest

@@ -13,8 +13,8 @@
 #include <linux/iommufd.h>
 
 #include "../../../common/asleep.h"
+#include "../hisi_zip/crypto_side.h"
 #include "buffers.h"
-#include "crypto_side.h"
 #include "faulty_zip.h"
 
 namespace wd::hisitest

@@ -7,7 +7,7 @@
  * mutex_lock_killable() of queue.c, attach.c and pin.c but the one of START and the one of PUT,
  * which qm_queue_alive() covers; qm_mailbox_stop_qp() without stop_lock.
  */
-#include "crypto_side.h"
+#include "../hisi_zip/crypto_side.h"
 #include "fixture.h"
 
 #include <atomic>

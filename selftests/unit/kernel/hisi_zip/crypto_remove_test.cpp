@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Devices come and go while the kernel uses them. */
-#include "fixture.h"
+#include "../hisi_qm/fixture.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "../../../common/asleep.h"
+#include "../hisi_qm/faulty_zip.h"
 #include "crypto_side.h"
-#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* The kernel as a user of the accelerator: algorithm "deflate" of the crypto API. */
-#include "fixture.h"
+#include "../hisi_qm/fixture.h"
 
 #include <algorithm>
 #include <cerrno>
@@ -8,8 +8,8 @@
 #include <random>
 #include <thread>
 
+#include "../hisi_qm/faulty_zip.h"
 #include "crypto_side.h"
-#include "faulty_zip.h"
 
 namespace wd::hisitest
 {

@@ -4,9 +4,9 @@
 #include <nlohmann/json.hpp>
 #include <system_error>
 
+#include "../qm/rig.h"
 #include "machine/iommu_unit.h"
 #include "machine/machine.h"
-#include "rig.h"
 
 namespace wd::machine::test
 {

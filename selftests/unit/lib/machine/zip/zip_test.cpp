@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Requests of every kind: the output agrees with zlib. */
-#include "rig.h"
+#include "../qm/rig.h"
 
 #include <algorithm>
 
