@@ -44,7 +44,7 @@ public:
 	{
 		if (size != 8 || !fits(pa, 8))
 			return false;
-		value = loadShared<uint64_t>(bytes() + pa);
+		value = wd::loadShared<uint64_t>(bytes() + pa);
 		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
@@ -59,7 +59,7 @@ public:
 	{
 		if (!fits(pa, 8))
 			return false;
-		exchanged = exchangeShared(bytes() + pa, expected, desired);
+		exchanged = wd::exchangeShared(bytes() + pa, expected, desired);
 		return true;
 	}
 
