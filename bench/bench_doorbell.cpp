@@ -48,14 +48,14 @@ public:
 	{
 		if (!inside(pa, size))
 			return false;
-		value = loadShared(bytes(pa), size);
+		value = wd::loadShared(bytes(pa), size);
 		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
 	{
 		if (!inside(pa, size))
 			return false;
-		storeShared(bytes(pa), size, value);
+		wd::storeShared(bytes(pa), size, value);
 		return true;
 	}
 	bool compareExchange(uint64_t, uint64_t &, uint64_t, bool &) noexcept override
@@ -173,7 +173,7 @@ void doorbell(benchmark::State &state, bool shared)
 			words[0].store(next, std::memory_order_release);
 		else
 			f.barWrite(4, 0x1000, uint64_t{next} << 32, 8);
-		while ((loadShared<uint16_t>(flag) & 1) != phase)
+		while ((wd::loadShared<uint16_t>(flag) & 1) != phase)
 			;
 		const uint64_t end = nowNs();
 

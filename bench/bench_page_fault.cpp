@@ -49,14 +49,14 @@ public:
 	{
 		if (!fits(pa, size))
 			return false;
-		value = loadShared(bytes() + pa, size);
+		value = wd::loadShared(bytes() + pa, size);
 		return true;
 	}
 	bool store(uint64_t pa, unsigned size, uint64_t value) noexcept override
 	{
 		if (!fits(pa, size))
 			return false;
-		storeShared(bytes() + pa, size, value);
+		wd::storeShared(bytes() + pa, size, value);
 		return true;
 	}
 	bool compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
@@ -64,7 +64,7 @@ public:
 	{
 		if (!fits(pa, 8))
 			return false;
-		exchanged = exchangeShared(bytes() + pa, expected, desired);
+		exchanged = wd::exchangeShared(bytes() + pa, expected, desired);
 		return true;
 	}
 	std::byte *bytes() { return reinterpret_cast<std::byte *>(words_.data()); }
@@ -234,7 +234,7 @@ struct Bench {
 		const unsigned slot = (done - 1) % kDepth, phase = (done - 1) / kDepth % 2 == 0;
 		const std::byte *flag = memory.bytes() + kCq + slot * 16 + 14;
 
-		while ((loadShared<uint16_t>(flag) & 1) != phase)
+		while ((wd::loadShared<uint16_t>(flag) & 1) != phase)
 			;
 		zip.barWrite(4, 0x1000, uint64_t{done % kDepth} << 32 | 0x1000, 8);
 	}

@@ -7,6 +7,8 @@
 #include <fcntl.h>
 #include <linux/iommufd.h>
 
+#include "machine/pci_function.h"
+
 namespace wd::vfiotest
 {
 
