@@ -18,10 +18,14 @@
 #include <sys/mman.h>
 #include <wd/host.h>
 
+#include "base/bits.h"
+
 namespace
 {
 
-constexpr size_t kPage = 4096, kBytes = 64 << 20;
+using wd::kPageSize;
+
+constexpr size_t kBytes = 64 << 20;
 constexpr uint32_t kDepth = 32;
 constexpr uint64_t kIova = 1 << 24;
 
@@ -34,22 +38,22 @@ public:
 		check(wd_host_open(nullptr, nullptr, &host_), "open the host");
 		iommufd_ = check(wd_host_dev_open(host_, "/dev/iommu", O_RDWR), "open /dev/iommu");
 		queue_ = check(wd_host_dev_open(host_, "/dev/wd_mover", O_RDWR), "open a queue");
-		memory_ = static_cast<uint8_t *>(mmap(nullptr, kBytes + 2 * kPage,
+		memory_ = static_cast<uint8_t *>(mmap(nullptr, kBytes + 2 * kPageSize,
 						      PROT_READ | PROT_WRITE,
 						      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 		std::memset(memory_, 1, kBytes);
 		void *control;
-		check(wd_host_mmap(host_, kPage, PROT_READ | PROT_WRITE, queue_, 0, &control),
+		check(wd_host_mmap(host_, kPageSize, PROT_READ | PROT_WRITE, queue_, 0, &control),
 		      "map the control page");
 		control_ = static_cast<wd_mover_control *>(control);
 		attach();
-		wd_mover_ring ring = {kIova + kBytes, kIova + kBytes + kPage, kDepth, 0};
+		wd_mover_ring ring = {kIova + kBytes, kIova + kBytes + kPageSize, kDepth, 0};
 		check(wd_host_ioctl(host_, queue_, WD_MOVER_CMD_SET_RING, &ring), "set the rings");
 		check(wd_host_ioctl(host_, queue_, UACCE_CMD_START_Q, nullptr), "start the queue");
 	}
 	~Setup()
 	{
-		wd_host_munmap(host_, control_, kPage);
+		wd_host_munmap(host_, control_, kPageSize);
 		wd_host_dev_close(host_, queue_);
 		wd_host_dev_close(host_, iommufd_);
 		wd_host_close(host_);
@@ -66,7 +70,7 @@ public:
 	}
 	void wait()
 	{
-		auto *ring = reinterpret_cast<wd_mover_completion *>(memory_ + kBytes + kPage);
+		auto *ring = reinterpret_cast<wd_mover_completion *>(memory_ + kBytes + kPageSize);
 
 		while (__atomic_load_n(&ring[head_ % kDepth].sequence, __ATOMIC_ACQUIRE) !=
 		       head_ + 1)
@@ -98,7 +102,7 @@ private:
 		map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
 			    IOMMU_IOAS_MAP_WRITEABLE;
 		map.user_va = reinterpret_cast<uint64_t>(memory_);
-		map.length = kBytes + 2 * kPage;
+		map.length = kBytes + 2 * kPageSize;
 		map.iova = kIova;
 		check(wd_host_ioctl(host_, iommufd_, IOMMU_IOAS_MAP, &map), "map");
 		check(wd_host_ioctl(host_, queue_, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &pt), "attach");

@@ -40,18 +40,18 @@ struct mover_ring {
 };
 
 /*
- * What the workers are to do: take descriptors; finish those that were submitted at a certain time; end
- * at once, since nobody will read the results.
+ * What the workers are to do: take descriptors; finish those that were submitted at a certain time;
+ * end at once, since nobody will read the results.
  */
 enum mover_order { MOVER_RUN, MOVER_DRAIN, MOVER_ABORT };
 
 /**
  * struct mover_queue - open file
  * @ref: the file, and each worker that has not ended
- * @user: who opened the file
+ * @user: the user that opened the file
  * @control: page that is shared with the user, who may write anything to it at any time
- * @busy: 1: a call has entered the queue, see mover_queue_enter(). It may wait for memory of the user,
- *	so only calls of the user enter, and a kill ends their wait
+ * @busy: 1: a call has entered the queue, see mover_queue_enter(). It may wait for memory of the
+ *	user, so only calls of the user enter, and a kill ends their wait
  * @turn: waits until @busy is 0
  * @access: the access to an iommufd, or NULL; for the call that has entered, and workers
  * @attached: the access has an IOAS; for the call that has entered
@@ -63,8 +63,8 @@ enum mover_order { MOVER_RUN, MOVER_DRAIN, MOVER_ABORT };
  * @wait: poll()
  * @reaper: destroys a queue whose file was closed before its workers ended
  * @orphan: the file was closed before the workers ended; set before its @ref goes
- * @ring_lock: for the rest. Held for short copies from and to pinned pages; inside are only locks of
- *	/dev/iommu. The unmap operation takes it
+ * @ring_lock: for the rest. Held for short copies from and to pinned pages; inside are only locks
+ *	of /dev/iommu. The unmap operation takes it
  * @sq: ring of descriptors
  * @cq: ring of completions
  * @depth: entries of each ring; 0: no rings were set

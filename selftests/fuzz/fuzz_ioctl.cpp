@@ -22,154 +22,22 @@
 #include <unistd.h>
 #include <vector>
 
-#include "hostkernel/kernel.h"
-#include "machine/root_port.h"
-
 #include <linux/iommufd.h>
 #include <linux/vfio.h>
 #include <linux/vfio_cdev.h>
 
-#include "seeds.h"
+#include "ioctl_world.h"
+
+namespace wd::fuzz
+{
 
 namespace
 {
 
-using namespace wd;
-using namespace wd::fuzz;
-using hostkernel::Caller;
-
 constexpr const char *kFunctions[] = {"0000:76:00.0", "0000:76:00.1"};
 constexpr machine::Rid kRids[] = {machine::makeRid(0x76, 0, 0), machine::makeRid(0x76, 0, 1)};
 
-class World
-{
-public:
-	using Operation = void (World::*)(Input &);
-
-	explicit World(uint8_t how);
-	~World();
-	void step(int choice, Input &input);
-	static std::vector<SeedScenario<World>> scenarios();
-	/** For the requests of one thread. */
-	std::unique_ptr<machine::DmaAgent> agent() { return unit_->createAgent(); }
-
-private:
-	static constexpr unsigned kCallers = 3, kContexts = 3;
-	using Descriptors = std::array<std::atomic<int>, kContexts>;
-
-	struct Process {
-		std::shared_ptr<Caller> caller;
-		Descriptors contexts, functions;
-		int file = -1;
-		std::atomic<int> faults{-1}, group{-1}, buffer{-1};
-	};
-	Process &process(Input &input) { return processes_[input.below(kCallers)]; }
-	/** An open one, if there is one. */
-	static int any(Descriptors &descriptors, Input &input)
-	{
-		const unsigned from = input.below(kContexts);
-		int fd = -1;
-
-		for (unsigned i = 0; i < kContexts && fd < 0; i++)
-			fd = descriptors[(from + i) % kContexts];
-		return fd;
-	}
-	template <typename Command>
-	long call(Input &input, unsigned long request, Command &command)
-	{
-		Process &who = process(input);
-
-		return ask(*who.caller, any(who.contexts, input), request, command);
-	}
-	template <typename Command>
-	long callFunction(Input &input, unsigned long request, Command &command)
-	{
-		Process &who = process(input);
-
-		return ask(*who.caller, any(who.functions, input), request, command);
-	}
-	/** The function has number 1 in its context, and the first IOAS number 2. */
-	static uint32_t id(Input &input)
-	{
-		return input.oneIn(8) ? input.below(12) : 1 + input.below(5);
-	}
-	void prepare(unsigned which, uint8_t how);
-	void prepareGroup(unsigned which);
-	static uint64_t iova(Input &input)
-	{
-		const uint64_t at = input.below(32) * kPage;
-
-		if (input.oneIn(16))
-			return input.word();
-		return (input.oneIn(4) ? kLarge * input.below(3) : 0) + at +
-		       (input.oneIn(16) ? 5 : 0);
-	}
-	static uint64_t length(Input &input)
-	{
-		if (input.oneIn(16))
-			return input.word();
-		return input.oneIn(8) ? kLarge : (1 + input.below(24)) * kPage;
-	}
-	static uint32_t pasid(Input &input) { return input.oneIn(2) ? 0 : input.below(4); }
-
-	void openContext(Input &input);
-	void closeContext(Input &input);
-	void shareContext(Input &input);
-	void openFunction(Input &input);
-	void closeFunction(Input &input);
-	void bindFunction(Input &input);
-	void attach(Input &input);
-	void detach(Input &input);
-	void function(Input &input);
-	void groupFile(Input &input);
-	void interrupts(Input &input);
-	void group(Input &input);
-	void resetBus(Input &input);
-	void writeByEvent(Input &input);
-	void exportMemory(Input &input);
-	void mapBuffer(Process &who, Input &input);
-	void allocate(Input &input);
-	void allocateTable(Input &input);
-	void destroy(Input &input);
-	void map(Input &input);
-	void mapFile(Input &input);
-	void unmap(Input &input);
-	void copy(Input &input);
-	void ranges(Input &input);
-	void option(Input &input);
-	void invalidate(Input &input);
-	void dirty(Input &input);
-	void changeProcess(Input &input);
-	void container(Input &input);
-	void faults(Input &input);
-	void anything(Input &input);
-	void requests(Input &input);
-
-	std::unique_ptr<kerneltest::TestUnit> unit_;
-	std::unique_ptr<MemoryFunction> devices_[2];
-	std::array<int, 2> events_;
-	std::unique_ptr<machine::RootPort> port_; /**< above both functions */
-	std::string groups_[2];
-	std::array<Process, kCallers> processes_;
-
-public:
-	static constexpr Operation kOperations[] = {
-		&World::openContext,   &World::closeContext,  &World::shareContext,
-		&World::openFunction,  &World::closeFunction, &World::bindFunction,
-		&World::attach,	       &World::attach,	      &World::detach,
-		&World::function,      &World::allocate,      &World::allocate,
-		&World::allocateTable, &World::allocateTable, &World::destroy,
-		&World::map,	       &World::map,	      &World::mapFile,
-		&World::mapFile,       &World::unmap,	      &World::unmap,
-		&World::copy,	       &World::ranges,	      &World::option,
-		&World::invalidate,    &World::dirty,	      &World::dirty,
-		&World::changeProcess, &World::container,     &World::container,
-		&World::faults,	       &World::anything,      &World::requests,
-		&World::requests,      &World::groupFile,     &World::group,
-		&World::exportMemory,  &World::exportMemory,  &World::interrupts,
-		&World::interrupts,    &World::resetBus,      &World::writeByEvent,
-	};
-};
+} // namespace
 
 World::World(uint8_t how)
 {
@@ -879,140 +747,10 @@ void World::step(int choice, Input &input)
 		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
-/* --- seeds: what the programs of selftests/ktap/iommufd and vfio do --- */
-
-template <uint32_t Flag>
-bool isTableWith(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
-}
-
-bool isNestedTable(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_ALLOC &&
-	       call.as<iommu_hwpt_alloc>().data_type == IOMMU_HWPT_DATA_VTD_S1;
-}
-
-bool isFullInvalidation(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
-}
-
-bool isAtPasid(const LastCall &call)
-{
-	return call.request == VFIO_DEVICE_ATTACH_IOMMUFD_PT &&
-	       call.as<vfio_device_attach_iommufd_pt>().pasid;
-}
-
-bool isExport(const LastCall &call)
-{
-	return call.request == VFIO_DEVICE_FEATURE &&
-	       call.as<vfio_device_feature>().flags & VFIO_DEVICE_FEATURE_GET;
-}
-
-bool isIoeventfd(const LastCall &call)
-{
-	return call.request == VFIO_DEVICE_IOEVENTFD && call.as<vfio_device_ioeventfd>().fd >= 0;
-}
-
-bool isUnmaskByCounter(const LastCall &call)
-{
-	return call.request == VFIO_DEVICE_SET_IRQS &&
-	       call.as<vfio_irq_set>().flags ==
-		       (VFIO_IRQ_SET_ACTION_UNMASK | VFIO_IRQ_SET_DATA_EVENTFD);
-}
-
-bool isPinByCounter(const LastCall &call)
-{
-	const auto set = call.as<vfio_irq_set>();
-
-	return call.request == VFIO_DEVICE_SET_IRQS && set.index == VFIO_PCI_INTX_IRQ_INDEX &&
-	       set.flags == (VFIO_IRQ_SET_ACTION_TRIGGER | VFIO_IRQ_SET_DATA_EVENTFD);
-}
-
-std::vector<SeedScenario<World>> World::scenarios()
-{
-	/* prepare(): a function has a table, of these kinds. */
-	constexpr uint8_t kTable = 2, kDirty = kTable | IOMMU_HWPT_ALLOC_DIRTY_TRACKING << 2,
-			  kGroup = 0x80;
-
-	return {
-		{"container",
-		 kTable,
-		 {{&World::container, isRequest<IOMMU_VFIO_IOAS>},
-		  {&World::container, isRequest<VFIO_IOMMU_MAP_DMA>},
-		  {&World::container, isRequest<VFIO_IOMMU_GET_INFO>},
-		  {&World::container, isRequest<VFIO_IOMMU_UNMAP_DMA>}}},
-		{"dirty",
-		 kDirty,
-		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
-		  {&World::dirty, isRequest<IOMMU_HWPT_SET_DIRTY_TRACKING>},
-		  {&World::dirty, isRequest<IOMMU_HWPT_GET_DIRTY_BITMAP>},
-		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
-		{"export",
-		 kTable,
-		 {{&World::exportMemory, isExport},
-		  {&World::mapFile, isRequest<IOMMU_IOAS_MAP_FILE>},
-		  {&World::copy, isRequest<IOMMU_IOAS_COPY>}}},
-		{"faults",
-		 0,
-		 {{&World::allocate, isRequest<IOMMU_FAULT_QUEUE_ALLOC>},
-		  {&World::allocateTable, isTableWith<IOMMU_HWPT_FAULT_ID_VALID>},
-		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>}}},
-		{"group",
-		 kGroup,
-		 {{&World::group, isRequest<VFIO_GROUP_GET_STATUS>},
-		  {&World::container, isRequest<VFIO_IOMMU_MAP_DMA>},
-		  {&World::group, isRequest<VFIO_GROUP_GET_DEVICE_FD>}}},
-		{"ioas",
-		 0,
-		 {{&World::allocate, isRequest<IOMMU_IOAS_ALLOC>},
-		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
-		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>},
-		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
-		  {&World::copy, isRequest<IOMMU_IOAS_COPY>},
-		  {&World::ranges, isRequest<IOMMU_IOAS_IOVA_RANGES>},
-		  {&World::option, isRequest<IOMMU_OPTION>},
-		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>},
-		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>},
-		  {&World::destroy, isRequest<IOMMU_DESTROY>}}},
-		{"bus",
-		 kTable,
-		 {{&World::resetBus, isRequest<VFIO_DEVICE_GET_PCI_HOT_RESET_INFO>},
-		  {&World::writeByEvent, isIoeventfd}}},
-		{"interrupts",
-		 kTable,
-		 {{&World::interrupts, isPinByCounter}, {&World::interrupts, isUnmaskByCounter}}},
-		{"map-file",
-		 kTable,
-		 {{&World::mapFile, isRequest<IOMMU_IOAS_MAP_FILE>},
-		  {&World::changeProcess, isRequest<IOMMU_IOAS_CHANGE_PROCESS>},
-		  {&World::unmap, isRequest<IOMMU_IOAS_UNMAP>}}},
-		{"nesting",
-		 0,
-		 {{&World::allocateTable, isTableWith<IOMMU_HWPT_ALLOC_NEST_PARENT>},
-		  {&World::map, isRequest<IOMMU_IOAS_MAP>},
-		  {&World::allocateTable, isNestedTable},
-		  {&World::attach, isRequest<VFIO_DEVICE_ATTACH_IOMMUFD_PT>},
-		  {&World::invalidate, isFullInvalidation}}},
-		{"pasids",
-		 0,
-		 {{&World::map, isRequest<IOMMU_IOAS_MAP>},
-		  {&World::allocateTable, isTableWith<IOMMU_HWPT_ALLOC_PASID>},
-		  {&World::attach, isAtPasid},
-		  {&World::detach, isRequest<VFIO_DEVICE_DETACH_IOMMUFD_PT>}}},
-	};
-}
-
-} // namespace
-
-Seeds wd::fuzz::targetSeeds()
-{
-	return makeSeeds(World::scenarios());
-}
+} // namespace wd::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	runInput<World>(data, size);
+	wd::fuzz::runInput<wd::fuzz::World>(data, size);
 	return 0;
 }

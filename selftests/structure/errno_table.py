@@ -117,6 +117,11 @@ def read_page(path, text):
     return sections, rows
 
 
+def unshown(text):
+    """The constants that a page lists as shown by no test, each with its reason."""
+    return set(re.findall(r"^\* ``(\w+)``: \w", text, re.M))
+
+
 def flags(text):
     """The constants of a header that a program gives to the kernel, or gets from it."""
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.S)
@@ -155,11 +160,12 @@ class Table:
     """All tables of a tree, given as {path: text}, with what they must have."""
 
     def __init__(self, files):
-        self.sections, self.rows = {}, []
+        self.sections, self.rows, self.unshown = {}, [], {}
         for path in sorted(p for p in files if PAGES.fullmatch(p)):
             sections, rows = read_page(path, files[path])
             self.sections |= {s: path for s in sections}
             self.rows += rows
+            self.unshown |= {name: path for name in unshown(files[path])}
         self.tests = all_tests(files)
         self.requests = {r: path for path, text in sorted(files.items()) for r in requests(path, text)}
         self.flags = {f: path for path in HEADERS for f in flags(files.get(path, ""))}
@@ -194,7 +200,10 @@ class Table:
         found += [f"{self.sections[r]}: the section {r} has no row" for r in self.requests
                   if r in self.sections and r not in with_rows]
         known = {flag for row in whole for flag in row.flags}
-        found += [f"{path}: {flag} is in no row" for flag, path in self.flags.items() if flag not in known]
+        found += [f"{path}: {flag} is in no row" for flag, path in self.flags.items()
+                  if flag not in known and flag not in self.unshown]
+        found += [f"{path}: {flag} is not shown, but {'in a row' if flag in known else 'in no header'}"
+                  for flag, path in self.unshown.items() if flag in known or flag not in self.flags]
         results = {result for row in whole for result in row.results}
         found += [f"{path}: {error} is in no row" for error, path in self.errors.items() if error not in results]
         return found

@@ -152,6 +152,9 @@ def test_good_input_has_no_problem():
      [": the section IOMMU_ALLOC has no row", "include/uapi/linux/iommufd.h: IOMMU_MODE_ONE is in no row"]),
     ("IOMMU_MODE |", "mode |", ["include/uapi/linux/iommufd.h: IOMMU_MODE is in no row"]),
     ("| VFIO_FLAG |", "| flag |", ["include/uapi/linux/vfio_cdev.h: VFIO_FLAG is in no row"]),
+    (PAGE, PAGE.replace("| VFIO_FLAG |", "| flag |") + "\n* ``VFIO_FLAG``: no such machine\n", []),
+    (PAGE, PAGE + "\n* ``VFIO_FLAG``: no such machine\n", [": VFIO_FLAG is not shown, but in a row"]),
+    (PAGE, PAGE + "\n* ``VFIO_NEVER``: no such machine\n", [": VFIO_NEVER is not shown, but in no header"]),
 ])
 def test_bad_pages_are_found(old, new, expected):
     wanted = [WHERE + e if e.startswith(":") else e for e in expected]

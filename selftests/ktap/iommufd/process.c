@@ -149,8 +149,8 @@ static void expect_own_pages(const char *when, int byte)
 }
 
 /*
- * IOMMUFD-PIN-2: whoever writes first after fork() may get the copy of a page. A pinned page stays
- * the parent's, also when the parent writes first.
+ * IOMMUFD-PIN-2: the process that writes first after fork() may get the copy of a page. A pinned
+ * page stays the parent's, also when the parent writes first.
  */
 static void fork_with(bool parent_first)
 {

@@ -142,7 +142,7 @@ TEST_F(Dirty, Marked)
 	EXPECT_EQ(dirty(), (Ranges{page(7), page(8)}));
 }
 
-/* Who works at some addresses does not keep others from mapping and unmapping elsewhere. */
+/* A thread that works at some addresses does not keep others from mapping elsewhere. */
 TEST_F(Dirty, OthersWorkElsewhereMeanwhile)
 {
 	const uint64_t elsewhere = kIova + (1ULL << 30);

@@ -29,7 +29,7 @@ struct mock_attach {
 	int replace;
 };
 
-/* A driver without an IOMMU pins the page at @iova, and keeps it whoever asks. */
+/* A driver without an IOMMU pins the page at @iova, and keeps it, even if it is asked. */
 struct mock_keep {
 	unsigned long long iova;
 	unsigned int ioas;

@@ -69,7 +69,7 @@ TEST_F(HostileTest, WordsOfTheMoverAreOverwritten)
 	EXPECT_EQ(uint32_t{WD_MOVER_INIT}, queue_.state());
 }
 
-/* Descriptors change while they are fetched. What is executed was checked. */
+/* Descriptors change while they are fetched. The mover executes the copy that it has checked. */
 TEST_F(HostileTest, DescriptorsChange)
 {
 	std::atomic<bool> end{false};

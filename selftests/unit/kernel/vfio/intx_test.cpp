@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-/* The interrupt pin of a function: signals, masks, and who may share its line. */
+/* The interrupt pin of a function: signals, masks, and the devices that may share its line. */
 #include "fixture.h"
 
 #include <cerrno>
 #include <thread>
 
+#include "machine/pci_function.h"
+
 #include "../../../common/asleep.h"
+#include "../hisi_qm/faulty_zip.h"
 
 namespace wd::vfiotest
 {

@@ -5,6 +5,8 @@
 #include <cerrno>
 #include <cstring>
 
+#include "machine/pci_function.h"
+
 namespace wd::vfiotest
 {
 

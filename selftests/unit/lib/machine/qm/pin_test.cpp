@@ -214,7 +214,7 @@ TEST_F(Pin, ResetClearsIt)
 	}
 }
 
-/* QM-FUNC-6: who takes the line over hears of its level. */
+/* QM-FUNC-6: a new receiver of the line hears of its level. */
 TEST_F(Pin, ANewSinkHearsOfTheLevel)
 {
 	Line other;
