@@ -180,9 +180,9 @@ static void mover_queue_reset(struct mover_queue *queue)
 	struct wd_mover_control *control = queue->control;
 
 	lockdep_assert_held(&queue->ring_lock);
-	queue->failed = 0;
+	WRITE_ONCE(queue->failed, 0);
 	queue->head = 0;
-	queue->cq_tail = 0;
+	WRITE_ONCE(queue->cq_tail, 0);
 	WRITE_ONCE(control->tail, 0);
 	WRITE_ONCE(control->cq_head, 0);
 	WRITE_ONCE(control->head, 0);
@@ -226,7 +226,7 @@ static int mover_queue_begin(struct mover_queue *queue)
 
 	mutex_lock(&queue->ring_lock);
 	if (queue->sq.pinned && queue->cq.pinned) {
-		queue->order = MOVER_RUN;
+		WRITE_ONCE(queue->order, MOVER_RUN);
 		queue->started = true;
 		WRITE_ONCE(queue->control->state, WD_MOVER_STARTED);
 		WRITE_ONCE(queue->control->flags, 0);
@@ -292,7 +292,7 @@ int mover_queue_halt(struct mover_queue *queue)
 		mover_queue_clear(queue);
 	}
 	mutex_lock(&queue->ring_lock);
-	queue->failed = 0;
+	WRITE_ONCE(queue->failed, 0);
 	WRITE_ONCE(queue->control->state, WD_MOVER_INIT);
 	mutex_unlock(&queue->ring_lock);
 	return 0;

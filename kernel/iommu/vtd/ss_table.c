@@ -10,6 +10,7 @@
  */
 #include "ss_table.h"
 
+#include <asm/barrier.h>
 #include <linux/atomic.h>
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
@@ -34,6 +35,15 @@
 static struct vtd_ss_part *vtd_ss_part_at(struct vtd_ss_table *table, u64 iova)
 {
 	return &table->parts[(iova >> vtd_ss_level_shift(3)) % VTD_SS_PARTS];
+}
+
+/*
+ * Read an entry on the way down. If it is one of the top table, another part may have linked the
+ * table below it at this moment; this makes that table's content visible, too.
+ */
+static u64 vtd_ss_load(const u64 *slot)
+{
+	return smp_load_acquire(slot);
 }
 
 static u64 *vtd_ss_entry_table(u64 entry)
@@ -178,13 +188,13 @@ static u64 *vtd_ss_descend(struct vtd_ss_table *table, struct vtd_ss_part *part,
 
 	lockdep_assert_held(&part->lock);
 	for (at = VTD_SS_LEVELS; at > level; at--) {
-		u64 *slot = &node[vtd_ss_index(iova, at)], entry = READ_ONCE(*slot);
+		u64 *slot = &node[vtd_ss_index(iova, at)], entry = vtd_ss_load(slot);
 
 		if (!vtd_ss_present(entry)) {
 			if (!*spare)
 				return NULL;
 			vtd_ss_link(part, slot, at, spare);
-			entry = READ_ONCE(*slot);
+			entry = vtd_ss_load(slot);
 		} else if (vtd_ss_is_leaf(entry, at)) {
 			return ERR_PTR(-EEXIST);
 		}
@@ -345,7 +355,7 @@ static u64 vtd_ss_clear(struct vtd_ss_part *part, u64 *node, unsigned int level,
 	unsigned int i;
 
 	for (i = vtd_ss_index(iova, level); i < VTD_SS_ENTRIES && iova <= last; i++) {
-		const u64 entry = READ_ONCE(node[i]), start = iova & ~(size - 1),
+		const u64 entry = vtd_ss_load(&node[i]), start = iova & ~(size - 1),
 			  end = start + size;
 		u64 reached;
 
@@ -385,7 +395,7 @@ static u64 vtd_ss_clear_short(struct vtd_ss_table *table, struct vtd_ss_part *pa
 	unsigned int level, n, i;
 
 	for (level = VTD_SS_LEVELS; level > 1; level--) {
-		u64 entry = READ_ONCE(node[vtd_ss_index(iova, level)]);
+		u64 entry = vtd_ss_load(&node[vtd_ss_index(iova, level)]);
 
 		if (!vtd_ss_present(entry))
 			return iova;
@@ -478,7 +488,7 @@ void vtd_ss_table_sweep(struct vtd_ss_table *table, struct list_head *freed)
 	unsigned int i, j;
 
 	for (i = 0; i < VTD_SS_ENTRIES; i++) {
-		const u64 entry = READ_ONCE(table->top[i]);
+		const u64 entry = vtd_ss_load(&table->top[i]);
 
 		/* Level 3 tables stay. */
 		for (j = 0; vtd_ss_present(entry) && j < VTD_SS_ENTRIES; j++) {
@@ -513,7 +523,7 @@ u64 vtd_ss_table_lookup(struct vtd_ss_table *table, u64 iova)
 		return 0;
 	spin_lock_irqsave(&part->lock, flags);
 	for (node = table->top; level; level--, node = vtd_ss_entry_table(entry)) {
-		entry = READ_ONCE(node[vtd_ss_index(iova, level)]);
+		entry = vtd_ss_load(&node[vtd_ss_index(iova, level)]);
 		if (!vtd_ss_present(entry))
 			break;
 		if (vtd_ss_is_leaf(entry, level)) {
@@ -547,7 +557,7 @@ static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *v
 
 	lockdep_assert_held(&vtd_ss_part_at(table, at)->lock);
 	for (;; level--) {
-		u64 entry = READ_ONCE(node[vtd_ss_index(at, level)]);
+		u64 entry = vtd_ss_load(&node[vtd_ss_index(at, level)]);
 
 		if (!vtd_ss_present(entry) || vtd_ss_is_leaf(entry, level))
 			break;
@@ -555,7 +565,7 @@ static u64 vtd_ss_visit_table(struct vtd_ss_table *table, struct vtd_ss_visit *v
 	}
 	size = vtd_ss_level_size(level);
 	do {
-		u64 *slot = &node[vtd_ss_index(at, level)], entry = READ_ONCE(*slot);
+		u64 *slot = &node[vtd_ss_index(at, level)], entry = vtd_ss_load(slot);
 		u64 start = at & ~(size - 1);
 
 		if (vtd_ss_present(entry)) {
