@@ -78,6 +78,7 @@ struct device {
 	void (*release)(struct device *dev);
 	struct iommu_group *iommu_group;
 	struct dev_iommu *iommu;
+	struct dev_pm_info power;
 	void *wd_bus_data; /* for the code of the bus */
 	void *wd_dma_data; /* for the DMA API */
 	bool wd_no_pm;	   /* sleep of the machine leaves the device out */
@@ -151,6 +152,11 @@ static inline void dev_set_uevent_suppress(struct device *dev, int val)
 static inline void device_set_pm_not_required(struct device *dev)
 {
 	dev->wd_no_pm = true;
+}
+
+static inline void dev_pm_set_driver_flags(struct device *dev, u32 flags)
+{
+	dev->power.driver_flags = flags;
 }
 
 static inline void device_lock(struct device *dev)

@@ -54,6 +54,9 @@
 #define PCI_INTERRUPT_LINE 0x3c
 #define PCI_INTERRUPT_PIN 0x3d
 
+#define PCI_PM_CTRL 4
+#define PCI_PM_CTRL_STATE_MASK 0x0003
+
 #define PCI_CAP_LIST_ID 0
 #define PCI_CAP_ID_PM 0x01
 #define PCI_CAP_ID_MSI 0x05

@@ -1,12 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Power management of devices: callbacks for sleep of the whole machine, and no other kind.
- * hostkernel::systemSleep() puts the machine to sleep.
+ * Power management of devices: callbacks for sleep of the whole machine, and for a device that
+ * nobody uses (linux/pm_runtime.h). hostkernel::systemSleep() puts the machine to sleep.
  */
 #ifndef _LINUX_PM_H
 #define _LINUX_PM_H
 
+#include <linux/types.h>
+
 struct device;
+
+/* Every device is resumed before the machine sleeps, so the hosted kernel needs no such flag. */
+#define DPM_FLAG_NO_DIRECT_COMPLETE (1U << 0)
+
+enum rpm_status { RPM_ACTIVE, RPM_RESUMING, RPM_SUSPENDED, RPM_SUSPENDING };
+
+/* struct dev_pm_info - what the device core knows of the power of a device */
+struct dev_pm_info {
+	u32 driver_flags;
+	unsigned int wd_usage;
+	enum rpm_status wd_status;
+	bool wd_enabled;
+	bool wd_forbidden;
+};
 
 /**
  * struct dev_pm_ops - callbacks of a bus, or of a driver
@@ -42,6 +58,7 @@ struct dev_pm_ops {
 	int (*runtime_idle)(struct device *dev);
 };
 
+#define pm_ptr(_ptr) (_ptr)
 #define pm_sleep_ptr(_ptr) (_ptr)
 
 #define SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)                              \
@@ -51,6 +68,9 @@ struct dev_pm_ops {
 #define NOIRQ_SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)                                          \
 	.suspend_noirq = (suspend_fn), .resume_noirq = (resume_fn), .freeze_noirq = (suspend_fn), \
 	.thaw_noirq = (resume_fn), .poweroff_noirq = (suspend_fn), .restore_noirq = (resume_fn),
+
+#define RUNTIME_PM_OPS(suspend_fn, resume_fn, idle_fn) \
+	.runtime_suspend = (suspend_fn), .runtime_resume = (resume_fn), .runtime_idle = (idle_fn),
 
 #define DEFINE_SIMPLE_DEV_PM_OPS(name, suspend_fn, resume_fn) \
 	const struct dev_pm_ops name = {SYSTEM_SLEEP_PM_OPS(suspend_fn, resume_fn)}

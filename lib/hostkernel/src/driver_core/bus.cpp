@@ -91,6 +91,7 @@ void unbindCleanup(device *dev)
 {
 	WRITE_ONCE(dev->driver, static_cast<device_driver *>(nullptr));
 	dev_set_drvdata(dev, nullptr);
+	dev_pm_set_driver_flags(dev, 0);
 }
 
 /* The caller holds the device lock. @return 0 if @dev is bound now, else the error of the probe. */

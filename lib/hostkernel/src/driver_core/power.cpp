@@ -17,6 +17,7 @@
 #include <linux/device.h>
 #include <linux/kobject.h>
 #include <linux/pm.h>
+#include <linux/pm_runtime.h>
 #include <linux/string.h>
 #include <linux/sysfs.h>
 
@@ -24,6 +25,7 @@
 #include "hostkernel/kernel.h"
 #include "pci/bus_hooks.h"
 #include "pci/irq_lines.h"
+#include "runtime_pm.h"
 #include "sched/freezer.h"
 
 namespace wd::hostkernel
@@ -109,6 +111,17 @@ public:
 	}
 	Snapshot(const Snapshot &) = delete;
 	Snapshot &operator=(const Snapshot &) = delete;
+	/** No device suspends by itself between these. */
+	void keepActive() const
+	{
+		for (device *dev : devices_)
+			pm_runtime_get_noresume(dev);
+	}
+	void letSuspend() const
+	{
+		for (device *dev : devices_)
+			pm_runtime_put(dev);
+	}
 	size_t size() const { return devices_.size(); }
 	device *operator[](size_t index) const { return devices_[index]; }
 
@@ -162,6 +175,7 @@ int sleepAndWake(const std::function<void()> &asleep)
 	size_t done = 0;
 	int ret = 0;
 
+	devices.keepActive();
 	while (!ret && done < std::size(kPhases)) {
 		ret = down(devices, kPhases[done]);
 		done += !ret;
@@ -173,6 +187,7 @@ int sleepAndWake(const std::function<void()> &asleep)
 	}
 	while (done--)
 		up(devices, kPhases[done], 0);
+	devices.letSuspend();
 	return ret;
 }
 
@@ -201,12 +216,14 @@ kobj_attribute stateAttribute = {{"state", 0644}, showState, storeState};
 
 int powerStart()
 {
+	runtimePmStart();
 	directory = kobject_create_and_add("power", nullptr);
 	return directory ? sysfs_create_file(directory, &stateAttribute.attr) : -ENOMEM;
 }
 
 void powerStop()
 {
+	runtimePmStop();
 	kobject_put(directory);
 	directory = nullptr;
 }
@@ -249,6 +266,7 @@ void systemShutdown()
 	std::lock_guard transition(transitionMutex);
 	const Snapshot devices;
 
+	devices.keepActive();
 	for (size_t i = devices.size(); i--;) {
 		device *dev = devices[i];
 
@@ -259,6 +277,7 @@ void systemShutdown()
 			dev->driver->shutdown(dev);
 		device_unlock(dev);
 	}
+	devices.letSuspend();
 }
 
 void forEachLink(const std::function<void(device_link &)> &visit)

@@ -7,6 +7,7 @@
 #include <hosted/test_hooks.h>
 #include <linux/bug.h>
 #include <linux/iommu.h>
+#include <linux/pm_runtime.h>
 
 #include <cstring>
 
@@ -81,6 +82,7 @@ int busProbe(device *dev)
 		return 0;
 	if (!id)
 		return -ENODEV;
+	pm_runtime_get_sync(dev);
 	pdev->driver = drv;
 	int rc = drv->probe(pdev, id);
 
@@ -92,24 +94,32 @@ int busProbe(device *dev)
 		dev_warn(dev, "Driver probe function unexpectedly returned %d\n", rc);
 		rc = 0;
 	}
-	if (rc)
+	if (rc) {
 		pdev->driver = nullptr;
+		pm_runtime_put(dev);
+	}
 	return rc;
 }
 
 void busRemove(device *dev)
 {
 	pci_dev *pdev = toPci(dev);
+	const bool counted = toDriver(dev->driver)->probe;
 
+	pm_runtime_get_sync(dev);
 	if (pdev->driver && pdev->driver->remove)
 		pdev->driver->remove(pdev);
+	pm_runtime_put_noidle(dev);
 	pdev->driver = nullptr;
+	if (counted)
+		pm_runtime_put(dev);
 }
 
 void busShutdown(device *dev)
 {
 	pci_dev *pdev = toPci(dev);
 
+	pm_runtime_resume(dev);
 	if (pdev->driver && pdev->driver->shutdown)
 		pdev->driver->shutdown(pdev);
 }

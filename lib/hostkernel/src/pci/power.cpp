@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sleep of PCI functions. As in Linux the bus saves configuration space after the driver's last
+ * Sleep of PCI functions, with the machine or alone. As in Linux the bus saves configuration space after the driver's last
  * callback for suspend, and restores it before the driver's first one for resume. For a driver
  * without callbacks it also restores bus mastering.
  */
 #include "function.h"
 
+#include <linux/pm_runtime.h>
+
 using namespace wd::hostkernel;
 
 namespace
 {
+
+constexpr u16 kD0 = 0, kD3hot = 3;
 
 const dev_pm_ops *driverOps(device *dev)
 {
@@ -23,8 +27,44 @@ int call(device *dev, int (*dev_pm_ops::*which)(device *))
 	return ops && ops->*which ? (ops->*which)(dev) : 0;
 }
 
+/* A function without the capability stays in D0. */
+void setPower(pci_dev *pdev, u16 state)
+{
+	const u8 at = pci_find_capability(pdev, PCI_CAP_ID_PM);
+	u16 control = 0;
+
+	if (!at)
+		return;
+	pci_read_config_word(pdev, at + PCI_PM_CTRL, &control);
+	pci_write_config_word(pdev, at + PCI_PM_CTRL,
+			      static_cast<u16>((control & ~PCI_PM_CTRL_STATE_MASK) | state));
+}
+
+int runtimeSuspend(device *dev)
+{
+	pci_dev *pdev = to_pci_dev(dev);
+	const int ret = call(dev, &dev_pm_ops::runtime_suspend);
+
+	if (ret)
+		return ret;
+	pci_save_state(pdev);
+	if (pdev->driver)
+		setPower(pdev, kD3hot);
+	return 0;
+}
+
+int runtimeResume(device *dev)
+{
+	pci_dev *pdev = to_pci_dev(dev);
+
+	setPower(pdev, kD0);
+	pci_restore_state(pdev);
+	return call(dev, &dev_pm_ops::runtime_resume);
+}
+
 int suspend(device *dev)
 {
+	pm_runtime_resume(dev);
 	to_pci_dev(dev)->state_saved = false;
 	return call(dev, &dev_pm_ops::suspend);
 }
@@ -77,6 +117,8 @@ const dev_pm_ops pciPowerOps = {
 	.resume_early = resumeEarly,
 	.suspend_noirq = suspendNoirq,
 	.resume_noirq = resumeNoirq,
+	.runtime_suspend = runtimeSuspend,
+	.runtime_resume = runtimeResume,
 };
 
 } // namespace wd::hostkernel

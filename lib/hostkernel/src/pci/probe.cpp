@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "core/immortal.h"
+#include "driver_core/runtime_pm.h"
 #include "function.h"
 #include "hostkernel/kernel.h"
 #include "io_window.h"
@@ -291,6 +292,7 @@ int addDevice(PciSlotState &slot)
 		noteDecode(slot);
 		dev->broken_intx_masking = cannotDisableIntx(slot);
 		dev->irq = slot.pin ? slot.pin->number() : 0;
+		runtimePmEnable(&dev->dev);
 		linkDevice(slot, dev);
 		rc = device_add(&dev->dev);
 	}
@@ -313,6 +315,7 @@ void removeDevice(PciSlotState &slot)
 			removeDevice(*below);
 	unlinkDevice(slot);
 	device_del(&dev->dev);
+	runtimePmDisable(&dev->dev);
 	/* Free what a driver has forgotten to free. */
 	if (WARN(slot.irqs != nullptr, "%s: interrupt vectors were not freed\n", pci_name(dev)))
 		pci_free_irq_vectors(dev);

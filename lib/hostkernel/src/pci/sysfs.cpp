@@ -4,11 +4,14 @@
  */
 #include "function.h"
 
+#include <linux/pm_runtime.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 #include <cstdlib>
 #include <cstring>
+
+#include "driver_core/runtime_pm.h"
 
 using namespace wd::hostkernel;
 
@@ -111,8 +114,10 @@ ssize_t resetStore(struct device *dev, device_attribute *, const char *buf, size
 {
 	if (std::strtoul(buf, nullptr, 0) != 1)
 		return -EINVAL;
+	pm_runtime_get_sync(dev);
 	const int rc = pci_reset_function(to_pci_dev(dev));
 
+	pm_runtime_put(dev);
 	return rc ? rc : static_cast<ssize_t>(count);
 }
 
@@ -157,6 +162,13 @@ umode_t deviceVisible(kobject *kobj, attribute *attribute, int)
 
 attribute_group deviceGroup = {nullptr, deviceVisible, nullptr, deviceAttributes, nullptr};
 
+device_attribute statusAttribute = makeAttribute(
+	"runtime_status", 0444, [](struct device *dev, device_attribute *, char *buf) {
+		return static_cast<ssize_t>(sysfs_emit(buf, "%s\n", runtimePmStatus(dev)));
+	});
+attribute *powerAttributes[] = {&statusAttribute.attr, nullptr};
+attribute_group powerGroup = {"power", nullptr, nullptr, powerAttributes, nullptr};
+
 bus_attribute rescanAttribute = {{"rescan", 0200}, nullptr, rescanStore};
 attribute *busAttributes[] = {&rescanAttribute.attr, nullptr};
 attribute_group busGroup = {nullptr, nullptr, nullptr, busAttributes, nullptr};
@@ -166,7 +178,7 @@ attribute_group busGroup = {nullptr, nullptr, nullptr, busAttributes, nullptr};
 namespace wd::hostkernel
 {
 
-const attribute_group *pciDeviceGroups[] = {&deviceGroup, nullptr};
+const attribute_group *pciDeviceGroups[] = {&deviceGroup, &powerGroup, nullptr};
 const attribute_group *pciBusGroups[] = {&busGroup, nullptr};
 
 } // namespace wd::hostkernel
