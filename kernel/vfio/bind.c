@@ -6,6 +6,7 @@
  * The bind is exclusive: the DMA of the function's whole IOMMU group is blocked, except through the
  * attached tables.
  */
+#include <linux/pm_runtime.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -33,7 +34,7 @@ static void wd_vfio_detach_all(struct wd_vfio *wd)
 
 /**
  * wd_vfio_take_back() - end the ownership of a function
- * @wd: owned; the caller holds its lock and the lock of the PCI device
+ * @wd: owned and active; the caller holds its lock and the lock of the PCI device
  *
  * Cannot fail. This stops DMA first, and resets the function before another file can own it. A
  * function that cannot be reset keeps the content of its registers, but has no bus mastering.
@@ -44,6 +45,7 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 
 	lockdep_assert_held(&wd->lock);
 	wd_vfio_set_memory(wd, false);
+	wd_vfio_low_power_leave(wd);
 	wd_vfio_dmabufs_forget(wd);
 	down_write(&wd->memory_lock);
 	wd->owner = NULL;
@@ -72,12 +74,22 @@ void wd_vfio_take_back(struct wd_vfio *wd)
 void wd_vfio_close(struct wd_vfio_file *vfile)
 {
 	struct wd_vfio *wd = vfile->wd;
+	bool bound;
 
+	/* Others must not wake the function. */
+	mutex_lock(&wd->lock);
+	bound = wd->owner == vfile;
+	mutex_unlock(&wd->lock);
+	if (!bound)
+		return;
 	device_lock(&wd->pdev->dev);
+	/* If it does not resume, the reset cannot succeed either. */
+	pm_runtime_get_sync(&wd->pdev->dev);
 	mutex_lock(&wd->lock);
 	if (wd->owner == vfile)
 		wd_vfio_take_back(wd);
 	mutex_unlock(&wd->lock);
+	wd_vfio_power_put(wd);
 	device_unlock(&wd->pdev->dev);
 }
 

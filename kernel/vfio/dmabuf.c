@@ -2,7 +2,7 @@
 /*
  * BARs as dma-bufs, so that other devices of the owner can reach them (IOMMUFD-DMABUF-3).
  *
- * While memory is off a buffer is revoked: no device reaches it. It is revoked for ever when the
+ * While memory is off, and in low power, a buffer is revoked: no device reaches it. It is revoked for ever when the
  * ownership ends.
  *
  * Lock order: wd_vfio.lock, wd_vfio.dmabufs_lock, the lock of the dma-buf.
@@ -54,7 +54,7 @@ static const struct iommufd_dmabuf_ops wd_vfio_dmabuf_ops = {
 
 /**
  * wd_vfio_dmabufs_revoke() - take all exported buffers away from devices, or allow them again
- * @wd: owned and locked
+ * @wd: locked
  * @revoked: take them away
  */
 void wd_vfio_dmabufs_revoke(struct wd_vfio *wd, bool revoked)
@@ -67,6 +67,21 @@ void wd_vfio_dmabufs_revoke(struct wd_vfio *wd, bool revoked)
 	list_for_each_entry (buffer, &wd->dmabufs, item)
 		iommufd_dmabuf_revoke(buffer->dmabuf, revoked);
 	mutex_unlock(&wd->dmabufs_lock);
+}
+
+static bool wd_vfio_dmabufs_allowed(struct wd_vfio *wd)
+{
+	return wd->memory && !wd->in_reset && !wd->low_power;
+}
+
+/**
+ * wd_vfio_dmabufs_allow() - allow all exported buffers again, if nothing forbids them any more
+ * @wd: locked
+ */
+void wd_vfio_dmabufs_allow(struct wd_vfio *wd)
+{
+	if (wd_vfio_dmabufs_allowed(wd))
+		wd_vfio_dmabufs_revoke(wd, false);
 }
 
 /**
@@ -131,7 +146,7 @@ static struct dma_buf *wd_vfio_dmabuf_export(struct wd_vfio *wd,
 		return ERR_PTR(-ENOMEM);
 	buffer->wd = wd;
 	get_device(&wd->dev);
-	memory->revoked = !wd->memory || wd->in_reset;
+	memory->revoked = !wd_vfio_dmabufs_allowed(wd);
 	dmabuf = iommufd_dmabuf_export(&wd_vfio_dmabuf_ops, buffer, memory, flags);
 	if (IS_ERR(dmabuf)) {
 		wd_vfio_dmabuf_free(buffer);
@@ -152,21 +167,22 @@ static struct dma_buf *wd_vfio_dmabuf_export(struct wd_vfio *wd,
  * Return: a descriptor; -EINVAL no ranges, unknown flags, or ranges that cannot be mapped, -EOVERFLOW
  * a range that wraps, -ENODEV no such BAR, -EFAULT, -EINTR, -ENOMEM, -EMFILE
  */
-int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, struct vfio_device_feature_dma_buf __user *arg)
+int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, void __user *arg)
 {
+	struct vfio_device_feature_dma_buf __user *uget = arg;
 	struct vfio_device_feature_dma_buf get;
 	struct iommufd_dmabuf_memory memory = {};
 	struct wd_vfio *wd = vfile->wd;
 	struct dma_buf *dmabuf;
 	int ret;
 
-	if (copy_from_user(&get, arg, sizeof(get)))
+	if (copy_from_user(&get, uget, sizeof(get)))
 		return -EFAULT;
 	if (!get.nr_ranges || get.flags)
 		return -EINVAL;
 	if (get.region_index >= PCI_STD_NUM_BARS || !wd->bars[get.region_index].size)
 		return -ENODEV;
-	ret = wd_vfio_dmabuf_ranges(wd, &get, arg->dma_ranges, &memory);
+	ret = wd_vfio_dmabuf_ranges(wd, &get, uget->dma_ranges, &memory);
 	if (ret)
 		return ret;
 	ret = wd_vfio_lock_owner(vfile);

@@ -56,23 +56,59 @@ static int wd_vfio_release(struct inode *inode, struct file *file)
 	return 0;
 }
 
-static int wd_vfio_reset_ioctl(struct wd_vfio *wd)
+static int wd_vfio_reset_ioctl(struct wd_vfio_file *vfile)
 {
-	return wd->resettable ? wd_vfio_reset(wd) : -EINVAL;
+	struct wd_vfio *wd = vfile->wd;
+	int ret;
+
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	ret = wd->resettable ? wd_vfio_reset(wd) : -EINVAL;
+	mutex_unlock(&wd->lock);
+	return ret;
 }
 
-static long wd_vfio_owner_ioctl(struct wd_vfio *wd, unsigned int cmd, void __user *arg)
+static long wd_vfio_owner_ioctl(struct wd_vfio_file *vfile, unsigned int cmd, void __user *arg)
 {
 	switch (cmd) {
 	case VFIO_DEVICE_GET_INFO:
-		return wd_vfio_info_ioctl(wd, arg);
+		return wd_vfio_info_ioctl(vfile->wd, arg);
 	case VFIO_DEVICE_GET_REGION_INFO:
-		return wd_vfio_region_ioctl(wd, arg);
+		return wd_vfio_region_ioctl(vfile->wd, arg);
 	case VFIO_DEVICE_GET_IRQ_INFO:
-		return wd_vfio_irq_info_ioctl(wd, arg);
+		return wd_vfio_irq_info_ioctl(vfile->wd, arg);
+	case VFIO_DEVICE_RESET:
+		return wd_vfio_reset_ioctl(vfile);
+	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
+	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
+		return vfile->by_group ? -ENOTTY
+				       : vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, arg);
+	case VFIO_DEVICE_FEATURE:
+		return wd_vfio_feature_ioctl(vfile, arg);
+	case VFIO_DEVICE_SET_IRQS:
+		return wd_vfio_set_irqs_ioctl(vfile, arg);
+	case VFIO_DEVICE_IOEVENTFD:
+		return wd_vfio_ioeventfd_ioctl(vfile, arg);
+	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
+		return wd_vfio_hot_reset_info_ioctl(vfile, arg);
+	case VFIO_DEVICE_PCI_HOT_RESET:
+		return wd_vfio_hot_reset_ioctl(vfile, arg);
 	default:
 		return -ENOTTY;
 	}
+}
+
+/* Begin a use of the function by its owner: it is active until wd_vfio_power_put(). */
+static int wd_vfio_use(struct wd_vfio_file *vfile)
+{
+	int ret;
+
+	ret = wd_vfio_lock_owner(vfile);
+	if (ret)
+		return ret;
+	mutex_unlock(&vfile->wd->lock);
+	return wd_vfio_power_get(vfile->wd);
 }
 
 static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg)
@@ -84,57 +120,39 @@ static long wd_vfio_ioctl(struct file *file, unsigned int cmd, unsigned long arg
 	if (cmd == VFIO_DEVICE_BIND_IOMMUFD)
 		return vfile->by_group ? -EINVAL
 				       : vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
-	ret = wd_vfio_lock_owner(vfile);
+	ret = wd_vfio_use(vfile);
 	if (ret)
 		return ret;
-	if (cmd == VFIO_DEVICE_RESET)
-		ret = wd_vfio_reset_ioctl(vfile->wd);
-	mutex_unlock(&vfile->wd->lock);
+	ret = wd_vfio_owner_ioctl(vfile, cmd, uarg);
+	wd_vfio_power_put(vfile->wd);
+	return ret;
+}
 
-	/* These touch user memory, so they must not run under the lock taken above. */
-	switch (cmd) {
-	case VFIO_DEVICE_RESET:
-		return ret;
-	case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-	case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-		return vfile->by_group ? -ENOTTY
-				       : vfio_verbs_ioctl(&wd_vfio_verbs, vfile, cmd, uarg);
-	case VFIO_DEVICE_FEATURE:
-		return wd_vfio_feature_ioctl(vfile, uarg);
-	case VFIO_DEVICE_SET_IRQS:
-		return wd_vfio_set_irqs_ioctl(vfile, uarg);
-	case VFIO_DEVICE_IOEVENTFD:
-		return wd_vfio_ioeventfd_ioctl(vfile, uarg);
-	case VFIO_DEVICE_GET_PCI_HOT_RESET_INFO:
-		return wd_vfio_hot_reset_info_ioctl(vfile, uarg);
-	case VFIO_DEVICE_PCI_HOT_RESET:
-		return wd_vfio_hot_reset_ioctl(vfile, uarg);
-	default:
-		return wd_vfio_owner_ioctl(vfile->wd, cmd, uarg);
-	}
+static ssize_t wd_vfio_region_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count,
+				 loff_t pos, bool write)
+{
+	unsigned int index = pos >> WD_VFIO_OFFSET_SHIFT;
+	loff_t offset = pos & (BIT_ULL(WD_VFIO_OFFSET_SHIFT) - 1);
+
+	if (index < PCI_STD_NUM_BARS)
+		return wd_vfio_bar_rw(vfile, index, buf, count, offset, write);
+	if (index == VFIO_PCI_ROM_REGION_INDEX && !write)
+		return wd_vfio_rom_read(vfile, buf, count, offset);
+	if (index == VFIO_PCI_CONFIG_REGION_INDEX)
+		return wd_vfio_config_rw(vfile, buf, count, offset, write);
+	return -EINVAL;
 }
 
 static ssize_t wd_vfio_rw(struct wd_vfio_file *vfile, char __user *buf, size_t count, loff_t *pos,
 			  bool write)
 {
-	unsigned int index = *pos >> WD_VFIO_OFFSET_SHIFT;
-	loff_t offset = *pos & (BIT_ULL(WD_VFIO_OFFSET_SHIFT) - 1);
 	ssize_t ret;
 
-	ret = wd_vfio_lock_owner(vfile);
+	ret = wd_vfio_use(vfile);
 	if (ret)
 		return ret;
-	mutex_unlock(&vfile->wd->lock);
-	if (*pos < 0)
-		return -EINVAL;
-	if (index < PCI_STD_NUM_BARS)
-		ret = wd_vfio_bar_rw(vfile, index, buf, count, offset, write);
-	else if (index == VFIO_PCI_ROM_REGION_INDEX && !write)
-		ret = wd_vfio_rom_read(vfile, buf, count, offset);
-	else if (index == VFIO_PCI_CONFIG_REGION_INDEX)
-		ret = wd_vfio_config_rw(vfile, buf, count, offset, write);
-	else
-		ret = -EINVAL;
+	ret = *pos < 0 ? -EINVAL : wd_vfio_region_rw(vfile, buf, count, *pos, write);
+	wd_vfio_power_put(vfile->wd);
 	if (ret > 0)
 		*pos += ret;
 	return ret;

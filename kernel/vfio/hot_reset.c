@@ -358,20 +358,19 @@ static void wd_vfio_hot_reset_end(struct wd_vfio *wd, int ret)
 {
 	WRITE_ONCE(wd->resetter, NULL);
 	up_write(&wd->memory_lock);
-	if (wd->owner && wd->memory && !wd->in_reset)
-		wd_vfio_dmabufs_revoke(wd, false);
+	wd_vfio_dmabufs_allow(wd);
 	if (wd->owner)
 		wd_vfio_config_restored(wd);
 	trace_wd_vfio_reset(&wd->pdev->dev, ret);
 }
 
-static int wd_vfio_hot_reset(struct wd_vfio_file *vfile, struct wd_vfio_affected *affected,
-			     const struct wd_vfio_proof *proof)
+/* With all functions active. */
+static int wd_vfio_hot_reset_active(struct wd_vfio_file *vfile, struct wd_vfio_affected *affected,
+				    const struct wd_vfio_proof *proof)
 {
 	unsigned int i;
 	int ret;
 
-	lockdep_assert_held(&wd_vfio_all_lock);
 	ret = wd_vfio_lock_affected(affected, proof);
 	if (ret)
 		return ret;
@@ -386,6 +385,47 @@ static int wd_vfio_hot_reset(struct wd_vfio_file *vfile, struct wd_vfio_affected
 		wd_vfio_hot_reset_end(wd_vfio_find(affected->pdevs[i]), ret);
 out_unlock:
 	wd_vfio_unlock_first(affected, affected->count);
+	return ret;
+}
+
+static void wd_vfio_power_put_first(const struct wd_vfio_affected *affected, unsigned int count)
+{
+	while (count--)
+		wd_vfio_power_put(wd_vfio_find(affected->pdevs[count]));
+}
+
+/* Resume all functions. Return: 0; as wd_vfio_power_get() with none counted */
+static int wd_vfio_power_get_affected(const struct wd_vfio_affected *affected)
+{
+	unsigned int i;
+	int ret;
+
+	for (i = 0; i < affected->count; i++) {
+		ret = wd_vfio_power_get(wd_vfio_find(affected->pdevs[i]));
+		if (ret) {
+			wd_vfio_power_put_first(affected, i);
+			return ret;
+		}
+	}
+	return 0;
+}
+
+static int wd_vfio_hot_reset(struct wd_vfio_file *vfile, struct wd_vfio_affected *affected,
+			     const struct wd_vfio_proof *proof)
+{
+	int ret;
+
+	lockdep_assert_held(&wd_vfio_all_lock);
+	/* The caller must not wake functions of others. */
+	ret = wd_vfio_lock_affected(affected, proof);
+	if (ret)
+		return ret;
+	wd_vfio_unlock_first(affected, affected->count);
+	ret = wd_vfio_power_get_affected(affected);
+	if (ret)
+		return ret;
+	ret = wd_vfio_hot_reset_active(vfile, affected, proof);
+	wd_vfio_power_put_first(affected, affected->count);
 	return ret;
 }
 
@@ -451,7 +491,7 @@ static int wd_vfio_proof_get(struct wd_vfio_file *vfile, struct wd_vfio_proof *p
  *
  * Return: 0; -ENODEV neither slot nor bus can be reset; -EINVAL also if a function has another
  * driver, or does not belong to the caller; -EAGAIN another thread holds the lock of a device, or
- * there are new ones; -EBADF, -EFAULT, -ENOMEM, -EINTR
+ * there are new ones; -EIO a function does not resume; -EBADF, -EFAULT, -ENOMEM, -EINTR
  */
 int wd_vfio_hot_reset_ioctl(struct wd_vfio_file *vfile, void __user *arg)
 {

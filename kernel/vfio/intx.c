@@ -32,6 +32,8 @@
  * @masked: masked by the handler or by the owner
  * @disabled: Interrupt Disable in the owner's view. As long as it is set, the interrupt is masked
  * @counter: event counter of the owner, or NULL
+ * @asleep: the function is suspended. As long as it is, the interrupt is masked
+ * @unmask_at_wake: unmask it after that
  */
 struct wd_vfio_intx {
 	struct pci_dev *pdev;
@@ -43,6 +45,8 @@ struct wd_vfio_intx {
 	bool masked;
 	bool disabled;
 	struct eventfd_ctx *counter;
+	bool asleep;
+	bool unmask_at_wake;
 };
 
 /* With the lock of @intx held. */
@@ -57,7 +61,7 @@ static bool wd_vfio_intx_taken(struct wd_vfio_intx *intx)
 {
 	if (intx->masked) {
 		/* Of another device; or another write of the command register took the bit away. */
-		if (intx->by_function)
+		if (intx->by_function && !intx->asleep)
 			pci_intx(intx->pdev, 0);
 		return !intx->by_function;
 	}
@@ -98,7 +102,9 @@ static void wd_vfio_intx_do_unmask(struct wd_vfio_intx *intx)
 {
 	if (!intx->masked || intx->disabled)
 		return;
-	if (!intx->by_function) {
+	if (intx->asleep) {
+		intx->unmask_at_wake = true;
+	} else if (!intx->by_function) {
 		intx->masked = false;
 		enable_irq(intx->irq);
 	} else if (pci_check_and_unmask_intx(intx->pdev)) {
@@ -271,6 +277,45 @@ void wd_vfio_intx_sync(struct wd_vfio *wd)
 	}
 	spin_lock_irqsave(&intx->lock, flags);
 	pci_intx(wd->pdev, !intx->masked);
+	spin_unlock_irqrestore(&intx->lock, flags);
+}
+
+/**
+ * wd_vfio_intx_sleep() - mask the interrupt while the function is suspended
+ * @wd: locked
+ */
+void wd_vfio_intx_sleep(struct wd_vfio *wd)
+{
+	struct wd_vfio_intx *intx = wd->intx;
+	unsigned long flags;
+
+	lockdep_assert_held(&wd->lock);
+	if (!intx)
+		return;
+	spin_lock_irqsave(&intx->lock, flags);
+	intx->unmask_at_wake = !intx->masked;
+	wd_vfio_intx_do_mask(intx);
+	intx->asleep = true;
+	spin_unlock_irqrestore(&intx->lock, flags);
+}
+
+/**
+ * wd_vfio_intx_wake() - undo wd_vfio_intx_sleep()
+ * @wd: locked
+ */
+void wd_vfio_intx_wake(struct wd_vfio *wd)
+{
+	struct wd_vfio_intx *intx = wd->intx;
+	unsigned long flags;
+
+	lockdep_assert_held(&wd->lock);
+	if (!intx)
+		return;
+	spin_lock_irqsave(&intx->lock, flags);
+	intx->asleep = false;
+	if (intx->unmask_at_wake)
+		wd_vfio_intx_do_unmask(intx);
+	intx->unmask_at_wake = false;
 	spin_unlock_irqrestore(&intx->lock, flags);
 }
 

@@ -3,7 +3,8 @@
  * Writes to BARs that signals of event counters cause: VFIO_DEVICE_IOEVENTFD (IOMMUFD-VFIO-12).
  *
  * The write happens where the signal comes from. If code that forbids accesses has the lock of the
- * memory then, a work item waits for it. While memory is off the write does not happen.
+ * memory then, a work item waits for it. While memory is off, and in low power, the write does not
+ * happen.
  */
 #include <linux/bitops.h>
 #include <linux/err.h>
@@ -51,7 +52,7 @@ static void wd_vfio_ioeventfd_write(struct wd_vfio_ioeventfd *ioeventfd)
 	struct wd_vfio *wd = ioeventfd->wd;
 
 	lockdep_assert_held(&wd->memory_lock);
-	if (wd->memory)
+	if (wd->memory && !wd->low_power)
 		wd_vfio_io_write(wd->bars[write->bar].io + write->offset, write->size, write->data);
 }
 

@@ -15,6 +15,7 @@
 #include <linux/module.h>
 #include <linux/panic.h>
 #include <linux/pm.h>
+#include <linux/pm_runtime.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 
@@ -166,12 +167,14 @@ static void wd_vfio_disable(struct wd_vfio *wd)
  */
 static void wd_vfio_revoke(struct wd_vfio *wd)
 {
+	pm_runtime_get_sync(&wd->pdev->dev);
 	mutex_lock(&wd->lock);
 	WRITE_ONCE(wd->gone, true);
 	wd_vfio_signal(wd->request);
 	if (wd->owner)
 		wd_vfio_take_back(wd);
 	mutex_unlock(&wd->lock);
+	wd_vfio_power_put(wd);
 }
 
 static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
@@ -198,6 +201,8 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	if (ret)
 		goto err_put;
 	pci_set_drvdata(pdev, wd);
+	/* The machine's sleep must not leave out a suspended function, whose owner is to be told. */
+	dev_pm_set_driver_flags(&pdev->dev, DPM_FLAG_NO_DIRECT_COMPLETE);
 	ret = wd_vfio_group_join(wd);
 	if (ret)
 		goto err_disable;
@@ -205,6 +210,8 @@ static int wd_vfio_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	ret = wd_vfio_files_add(wd);
 	if (ret)
 		goto err_leave;
+	/* The PCI core's count for the probe keeps the function active, except in low power. */
+	pm_runtime_allow(&pdev->dev);
 	return 0;
 
 err_leave:
@@ -227,6 +234,7 @@ static void wd_vfio_remove(struct pci_dev *pdev)
 	wd_vfio_files_remove(wd);
 	wd_vfio_all_remove(wd);
 	wd_vfio_revoke(wd);
+	pm_runtime_forbid(&pdev->dev);
 	wd_vfio_group_leave(wd);
 	wd_vfio_disable(wd);
 	pci_set_drvdata(pdev, NULL);
@@ -270,7 +278,9 @@ static int wd_vfio_resume(struct device *dev)
 	return 0;
 }
 
-static DEFINE_SIMPLE_DEV_PM_OPS(wd_vfio_pm_ops, wd_vfio_suspend, wd_vfio_resume);
+static const struct dev_pm_ops wd_vfio_pm_ops = {
+	SYSTEM_SLEEP_PM_OPS(wd_vfio_suspend, wd_vfio_resume)
+		RUNTIME_PM_OPS(wd_vfio_runtime_suspend, wd_vfio_runtime_resume, NULL)};
 
 /* The PCI core calls this, or the driver of a dead IOMMU unit. */
 static pci_ers_result_t wd_vfio_error_detected(struct pci_dev *pdev, pci_channel_state_t state)
@@ -315,8 +325,7 @@ static void wd_vfio_reset_done(struct pci_dev *pdev)
 		mutex_lock(&wd->lock);
 		wd->in_reset = false;
 		wd_vfio_intx_sync(wd);
-		if (wd->memory)
-			wd_vfio_dmabufs_revoke(wd, false);
+		wd_vfio_dmabufs_allow(wd);
 		mutex_unlock(&wd->lock);
 	}
 }
@@ -332,7 +341,7 @@ static struct pci_driver wd_vfio_driver = {
 	.probe = wd_vfio_probe,
 	.remove = wd_vfio_remove,
 	.shutdown = wd_vfio_shutdown,
-	.driver.pm = pm_sleep_ptr(&wd_vfio_pm_ops),
+	.driver.pm = pm_ptr(&wd_vfio_pm_ops),
 	.err_handler = &wd_vfio_error_handlers,
 	.driver_managed_dma = true,
 };

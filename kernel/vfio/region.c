@@ -3,7 +3,8 @@
  * BARs: reads and writes through the file, mappings, and their revocation.
  *
  * While memory is off (by the command register, during a reset, or without an owner) reads and
- * writes fail with -EIO, and accesses to mappings raise SIGBUS. The driver inserts pages one by one
+ * writes fail with -EIO, and accesses to mappings raise SIGBUS. In low power reads and writes resume
+ * the function, but mappings cannot. The driver inserts pages one by one
  * on page faults. If mmap() inserted them, a revocation could run before the VMA is in the file's
  * tree, and miss them.
  */
@@ -119,8 +120,8 @@ void wd_vfio_set_memory(struct wd_vfio *wd, bool memory)
 		wd_vfio_zap(wd);
 	wd->memory = memory;
 	up_write(&wd->memory_lock);
-	if (!before && memory && !wd->in_reset)
-		wd_vfio_dmabufs_revoke(wd, false);
+	if (!before && memory)
+		wd_vfio_dmabufs_allow(wd);
 }
 
 /**
@@ -161,8 +162,7 @@ int wd_vfio_reset_pci(struct wd_vfio *wd)
 	wd_vfio_zap(wd);
 	ret = wd_vfio_reset_function(wd, pci_try_reset_function);
 	up_write(&wd->memory_lock);
-	if (wd->memory && !wd->in_reset)
-		wd_vfio_dmabufs_revoke(wd, false);
+	wd_vfio_dmabufs_allow(wd);
 	trace_wd_vfio_reset(&wd->pdev->dev, ret);
 	return ret;
 }
@@ -298,7 +298,7 @@ static vm_fault_t wd_vfio_fault(struct vm_fault *vmf)
 
 	page += (vmf->address - vma->vm_start) >> PAGE_SHIFT;
 	down_read(&wd->memory_lock);
-	if (wd->owner == vfile && wd->memory)
+	if (wd->owner == vfile && wd->memory && !wd->low_power)
 		ret = vmf_insert_pfn(vma, vmf->address,
 				     PHYS_PFN(pci_resource_start(wd->pdev, index)) + page);
 	up_read(&wd->memory_lock);

@@ -6,8 +6,8 @@
  * the removal of the driver, ends the ownership. After that the file has no mapping, no interrupt
  * and no attachment, and the function is reset.
  *
- * Lock order: the PCI device's lock, the lock of hot_reset.c, wd_vfio.lock, mmap_lock,
- * wd_vfio.memory_lock. No code touches user memory under the last two. dmabuf.c, group.c and
+ * Lock order: the PCI device's lock, the lock of hot_reset.c, a resume of the function,
+ * wd_vfio.lock, mmap_lock, wd_vfio.memory_lock. No code touches user memory under the last two. dmabuf.c, group.c and
  * intx.c have other locks inside wd_vfio.lock.
  */
 #ifndef _WD_VFIO_H
@@ -100,6 +100,9 @@ static inline bool wd_vfio_can_map(const struct wd_vfio_bar *bar, u64 start, u64
  * @nr_ioeventfds: their number
  * @memory_lock: held for reading by each access to @bars, for writing by code that forbids accesses
  * @memory: @owner may access @bars
+ * @low_power: @owner wants low power: nothing reaches @bars but requests through the file. Changed
+ *	with @lock held, too
+ * @wakeup: event counter for the end of low power, or NULL. Under @lock
  * @mapping: mapping of @owner's file, to find its VMAs of @bars
  * @resetter: thread that holds @lock and resets the function
  * @in_reset: another thread resets it, without @lock, and the dma-bufs are revoked. Under @lock
@@ -144,6 +147,8 @@ struct wd_vfio {
 
 	struct rw_semaphore memory_lock;
 	bool memory;
+	bool low_power;
+	struct eventfd_ctx *wakeup;
 	struct address_space *mapping;
 
 	struct task_struct *resetter;
@@ -218,8 +223,9 @@ int wd_vfio_reset_pci(struct wd_vfio *wd);
 int wd_vfio_feature_ioctl(struct wd_vfio_file *vfile, void __user *arg);
 
 /* dmabuf.c */
-int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, struct vfio_device_feature_dma_buf __user *arg);
+int wd_vfio_dmabuf_get(struct wd_vfio_file *vfile, void __user *arg);
 void wd_vfio_dmabufs_revoke(struct wd_vfio *wd, bool revoked);
+void wd_vfio_dmabufs_allow(struct wd_vfio *wd);
 void wd_vfio_dmabufs_forget(struct wd_vfio *wd);
 
 /* config.c */
@@ -248,10 +254,22 @@ void wd_vfio_intx_unmask(struct wd_vfio *wd);
 int wd_vfio_intx_unmask_by(struct wd_vfio *wd, int fd);
 void wd_vfio_intx_switch(struct wd_vfio *wd, bool disabled);
 void wd_vfio_intx_sync(struct wd_vfio *wd);
+void wd_vfio_intx_sleep(struct wd_vfio *wd);
+void wd_vfio_intx_wake(struct wd_vfio *wd);
 
 /* ioeventfd.c */
 int wd_vfio_ioeventfd_ioctl(struct wd_vfio_file *vfile, void __user *arg);
 void wd_vfio_ioeventfds_release(struct wd_vfio *wd);
+
+/* low_power.c */
+int wd_vfio_power_get(struct wd_vfio *wd);
+void wd_vfio_power_put(struct wd_vfio *wd);
+void wd_vfio_low_power_leave(struct wd_vfio *wd);
+int wd_vfio_low_power_entry(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_low_power_entry_wakeup(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_low_power_exit(struct wd_vfio_file *vfile, void __user *arg);
+int wd_vfio_runtime_suspend(struct device *dev);
+int wd_vfio_runtime_resume(struct device *dev);
 
 /* rom.c */
 void wd_vfio_rom_setup(struct wd_vfio *wd);

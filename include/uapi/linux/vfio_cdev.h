@@ -362,6 +362,27 @@ struct vfio_group_status {
 #define VFIO_GROUP_GET_DEVICE_FD _IO(VFIO_TYPE, VFIO_BASE + 6)
 #endif
 
+#ifndef VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY
+/* To SET, without data: let the function suspend whenever nobody uses its file. */
+#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY 3
+
+/**
+ * struct vfio_device_low_power_entry_with_wakeup - data of
+ *	VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP, to SET
+ * @wakeup_eventfd: event counter that is signalled when the function resumes, which also ends low
+ *	power
+ * @reserved: ignored
+ */
+struct vfio_device_low_power_entry_with_wakeup {
+	__s32 wakeup_eventfd;
+	__u32 reserved;
+};
+#define VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP 4
+
+/* To SET, without data: end low power. */
+#define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT 5
+#endif
+
 #ifndef VFIO_DEVICE_FEATURE_DMA_BUF
 /** struct vfio_region_dma_range - a part of a region. Both are in bytes, multiples of a page. */
 struct vfio_region_dma_range {

@@ -10,6 +10,8 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -381,6 +383,59 @@ static void write_by_event(void)
 	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_IOEVENTFD, &request) == 0, "remove the first");
 }
 
+static int set_feature(uint32_t feature)
+{
+	struct vfio_device_feature request = {.argsz = sizeof(request),
+					      .flags = feature | VFIO_DEVICE_FEATURE_SET};
+
+	return owner_ioctl(&owner, VFIO_DEVICE_FEATURE, &request);
+}
+
+static bool becomes_suspended(void)
+{
+	char path[128], status[32] = "";
+
+	snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/power/runtime_status", owner.address);
+	for (unsigned ms = 0; ms < TIMEOUT_MS; ms++) {
+		if (wd_host_sysfs_read(owner.host, path, status, sizeof(status)) < 0)
+			return false;
+		if (strncmp(status, "suspended", 9) == 0)
+			return true;
+		usleep(1000);
+	}
+	return false;
+}
+
+/* IOMMUFD-VFIO-14 */
+static void low_power(void)
+{
+	const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	uint32_t with_wakeup[4] = {
+		sizeof(with_wakeup),
+		VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP | VFIO_DEVICE_FEATURE_SET, fd};
+	eventfd_t count = 0;
+	uint32_t value = 0;
+
+	if (!restart())
+		return;
+	EXPECT(set_feature(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT) == 0, "exit without entry");
+	EXPECT(set_feature(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) == 0, "entry");
+	EXPECT(becomes_suspended(), "not suspended");
+	EXPECT(set_feature(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY) == -EINVAL, "entry twice");
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR2_REGION_INDEX, STORAGE, &value, 4) == 4, "read");
+	EXPECT(becomes_suspended(), "not suspended after a read");
+	EXPECT(set_feature(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT) == 0, "exit");
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_FEATURE, with_wakeup) == 0, "entry with wake-up");
+	EXPECT(becomes_suspended(), "not suspended with wake-up");
+	EXPECT(eventfd_read(fd, &count) != 0, "signalled before");
+	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_RESET, NULL) == 0, "reset");
+	EXPECT(eventfd_read(fd, &count) == 0 && count == 1, "not signalled");
+	EXPECT(set_feature(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT) == 0, "exit after the wake-up");
+	close(fd);
+	if (restart() && EXPECT(zip_queue(&zip, ZIP_COMPRESS) == 0, "queue"))
+		EXPECT(compress_once() > 0, "request after low power");
+}
+
 static bool device_is_there(const char *name)
 {
 	char names[1024];
@@ -416,6 +471,7 @@ static const struct ktap_case cases[] = {
 	{"a mapping in parts", mapping_in_parts},
 	{"reset of the bus", bus_reset},
 	{"a signal writes to a register", write_by_event},
+	{"low power", low_power},
 	{"given back under its owner", given_back},
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Power management of devices while the machine runs. One work item of a freezable queue suspends
- * devices; who gets a device resumes it. One lock is for the state of all devices. Callbacks run
+ * devices; a caller that gets a device resumes it. One lock is for the state of all devices. Callbacks run
  * without it: while one does, the status keeps others away.
  */
 #include "runtime_pm.h"

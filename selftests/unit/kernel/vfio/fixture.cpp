@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdexcept>
 
 #include "machine/pci_function.h"
@@ -147,6 +148,25 @@ int FunctionFile::dmaBuf(unsigned region, const std::vector<vfio_region_dma_rang
 	return ioctl(VFIO_DEVICE_FEATURE, feature);
 }
 
+int FunctionFile::set(uint32_t feature)
+{
+	vfio_device_feature request = {sizeof(request), feature | VFIO_DEVICE_FEATURE_SET};
+
+	return ioctl(VFIO_DEVICE_FEATURE, &request);
+}
+
+int FunctionFile::enterLowPower(int counter)
+{
+	if (counter < 0)
+		return set(VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY);
+	uint32_t words[4] = {sizeof(words),
+			     VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP |
+				     VFIO_DEVICE_FEATURE_SET,
+			     static_cast<uint32_t>(counter), 0};
+
+	return ioctl(VFIO_DEVICE_FEATURE, words);
+}
+
 ssize_t FunctionFile::read(unsigned region, uint64_t at, void *value, size_t size)
 {
 	return caller_->pread(fd, value, size, fileOffset(*this, region) + at);
@@ -241,6 +261,21 @@ int VfioTest::give(const char *driver, const char *address)
 	if (const int ret = write(device + "/driver_override", driver))
 		return ret;
 	return write("/sys/bus/pci/drivers/" + std::string(driver) + "/bind", address);
+}
+
+bool VfioTest::suspended(const char *address)
+{
+	std::string status;
+
+	hostkernel::sysfsRead(
+		"/sys/bus/pci/devices/" + std::string(address) + "/power/runtime_status", status);
+	return status == "suspended\n";
+}
+
+void VfioTest::untilSuspended(const char *address)
+{
+	while (!suspended(address))
+		sched_yield();
 }
 
 machine::PciFunction &VfioTest::function()

@@ -44,6 +44,11 @@ public:
 	/** A descriptor of a dma-buf of BAR @region, or -errno. */
 	int dmaBuf(unsigned region, const std::vector<vfio_region_dma_range> &ranges,
 		   unsigned flags = 0);
+	/** SET of a feature without data. */
+	int set(uint32_t feature);
+	/** LOW_POWER_ENTRY, or the one with wake-up if there is a counter. */
+	int enterLowPower(int counter = -1);
+	int leaveLowPower() { return set(VFIO_DEVICE_FEATURE_LOW_POWER_EXIT); }
 	/** Access to BAR2 by pread and pwrite. */
 	zip_registers registers();
 
@@ -129,6 +134,9 @@ protected:
 	static std::string nameOf(const char *address = hisitest::Rig::kSecond);
 	/** Take the function from its driver and give it to @driver. 0 or -errno. */
 	static int give(const char *driver, const char *address = hisitest::Rig::kSecond);
+	/** Is the function suspended? */
+	static bool suspended(const char *address = hisitest::Rig::kSecond);
+	static void untilSuspended(const char *address = hisitest::Rig::kSecond);
 	int open(FunctionFile &file) { return file.open(nameOf()); }
 	/** The model of the function that wd_vfio has. */
 	machine::PciFunction &function();

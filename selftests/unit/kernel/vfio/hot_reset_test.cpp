@@ -184,6 +184,43 @@ TEST_F(VfioHotReset, ResetsAllFunctions)
 	EXPECT_EQ(reset(second), 0);
 }
 
+/* IOMMUFD-VFIO-11, IOMMUFD-VFIO-14: functions in low power are resumed for the reset. */
+TEST_F(VfioHotReset, ResumesAllFunctions)
+{
+	Space space(caller_);
+	FunctionFile first(caller_), second(caller_);
+	Counter wakeup;
+
+	ASSERT_EQ(own(first, space, kFirst), 0);
+	ASSERT_EQ(own(second, space, kSecond), 0);
+	ASSERT_TRUE(mark(second));
+	ASSERT_EQ(first.enterLowPower(), 0);
+	ASSERT_EQ(second.enterLowPower(wakeup.fd), 0);
+	untilSuspended(kSecond);
+	EXPECT_EQ(reset(first), 0);
+	EXPECT_EQ(wakeup.take(), 1u);
+	EXPECT_EQ(marked(second), 0u);
+	EXPECT_EQ(second.enterLowPower(), 0) << "the wake-up has ended it";
+	untilSuspended(kFirst);
+	untilSuspended(kSecond);
+}
+
+/* IOMMUFD-VFIO-14 Attack: a program wakes the function of another one by a reset of the bus. */
+TEST_F(VfioHotReset, DoesNotWakeFunctionsOfOthers)
+{
+	Space mine(caller_), theirs(caller_);
+	FunctionFile first(caller_), second(caller_);
+	Counter wakeup;
+
+	ASSERT_EQ(own(first, mine, kFirst), 0);
+	ASSERT_EQ(own(second, theirs, kSecond), 0);
+	ASSERT_EQ(second.enterLowPower(wakeup.fd), 0);
+	untilSuspended(kSecond);
+	EXPECT_EQ(reset(first), -EINVAL);
+	EXPECT_TRUE(suspended(kSecond));
+	EXPECT_EQ(wakeup.take(0), 0u);
+}
+
 /* IOMMUFD-VFIO-11: dma-bufs are revoked, and can be mapped again. */
 TEST_F(VfioHotReset, RevokesOfAllFunctions)
 {

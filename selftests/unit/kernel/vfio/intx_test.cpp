@@ -3,6 +3,7 @@
 #include "fixture.h"
 
 #include <cerrno>
+#include <sched.h>
 #include <thread>
 
 #include "machine/pci_function.h"
@@ -543,6 +544,61 @@ TEST_F(VfioLine, InterruptDisableIsVirtual)
 	EXPECT_EQ(file_->reset(), 0);
 	EXPECT_EQ(unmask(), 0);
 	EXPECT_TRUE(quiet(counter_));
+}
+
+/* IOMMUFD-VFIO-14: a suspended function does not interrupt; what waits is signalled afterwards. */
+TEST_F(VfioPin, IsMaskedInLowPower)
+{
+	ASSERT_EQ(connect(counter_.fd), 0);
+	ASSERT_EQ(file_->enterLowPower(), 0);
+	untilSuspended();
+	EXPECT_TRUE(disabled());
+	function().barWrite(2, kErrorMask, 0, 4);
+	function().barWrite(2, kErrorSet, 1, 4);
+	EXPECT_TRUE(quiet(counter_));
+	ASSERT_EQ(file_->leaveLowPower(), 0);
+	EXPECT_EQ(counter_.take(), 1u);
+	EXPECT_TRUE(disabled()) << "masked by the signal";
+	serve();
+	EXPECT_EQ(unmask(), 0);
+	EXPECT_FALSE(disabled());
+}
+
+/* IOMMUFD-VFIO-14: an interrupt that the owner has masked stays so, until the owner unmasks it. */
+TEST_F(VfioPin, LowPowerKeepsTheMaskOfTheOwner)
+{
+	Counter unmasks;
+
+	ASSERT_EQ(connect(counter_.fd), 0);
+	ASSERT_EQ(unmaskBy(unmasks.fd), 0);
+	ASSERT_EQ(mask(), 0);
+	ASSERT_EQ(file_->enterLowPower(), 0);
+	untilSuspended();
+	ASSERT_EQ(file_->leaveLowPower(), 0);
+	EXPECT_TRUE(disabled());
+	ASSERT_EQ(file_->enterLowPower(), 0);
+	untilSuspended();
+	unmasks.add();
+	wd::test::settle();
+	EXPECT_TRUE(disabled()) << "it sleeps";
+	EXPECT_TRUE(suspended());
+	ASSERT_EQ(file_->leaveLowPower(), 0);
+	while (disabled())
+		sched_yield();
+}
+
+/* IOMMUFD-VFIO-14 */
+TEST_F(VfioLine, IsMaskedInLowPower)
+{
+	ASSERT_EQ(connect(counter_.fd), 0);
+	ASSERT_EQ(file_->enterLowPower(), 0);
+	untilSuspended(address_);
+	cause();
+	EXPECT_TRUE(quiet(counter_));
+	ASSERT_EQ(file_->leaveLowPower(), 0);
+	EXPECT_EQ(counter_.take(), 1u);
+	serve();
+	EXPECT_EQ(unmask(), 0);
 }
 
 } // namespace wd::vfiotest

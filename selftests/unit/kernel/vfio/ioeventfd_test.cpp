@@ -190,4 +190,25 @@ TEST_F(VfioIoeventfd, EndsWithTheOwnership)
 	EXPECT_EQ(value, 0u);
 }
 
+/* IOMMUFD-VFIO-14: a signal does not wake the function, and is lost. */
+TEST_F(VfioIoeventfd, ASignalInLowPowerIsLost)
+{
+	uint64_t count;
+
+	ASSERT_EQ(cause(kStorage, 1, 4, counter_), 0);
+	ASSERT_EQ(file_->enterLowPower(), 0);
+	untilSuspended();
+	signal();
+	while (!eventfd_read(counter_, &count))
+		signal();
+	EXPECT_TRUE(suspended());
+	/* This waits for a write that runs. It does not end low power. */
+	ASSERT_EQ(cause(kStorage, 1, 4, -1), 0);
+	ASSERT_EQ(file_->leaveLowPower(), 0);
+	EXPECT_EQ(value(kStorage), 0u);
+	ASSERT_EQ(cause(kStorage, 1, 4, counter_), 0);
+	signal();
+	waitFor(kStorage, 1);
+}
+
 } // namespace wd::vfiotest
