@@ -385,6 +385,17 @@ void World::writeByEvent(Input &input)
 	callFunction(input, VFIO_DEVICE_IOEVENTFD, request);
 }
 
+void World::lowPower(Input &input)
+{
+	std::array<uint32_t, 4> words = {};
+
+	words[0] = input.oneIn(16) ? 8 : sizeof(words);
+	words[1] = (VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY + input.below(3)) |
+		   (input.oneIn(16) ? VFIO_DEVICE_FEATURE_PROBE : VFIO_DEVICE_FEATURE_SET);
+	words[2] = static_cast<uint32_t>(input.oneIn(8) ? -1 : events_[1]);
+	callFunction(input, VFIO_DEVICE_FEATURE, words);
+}
+
 /* A part of a BAR as a dma-buf, of one range or of two. */
 void World::exportMemory(Input &input)
 {

@@ -43,6 +43,13 @@ bool isExport(const LastCall &call)
 	       call.as<vfio_device_feature>().flags & VFIO_DEVICE_FEATURE_GET;
 }
 
+bool isWithWakeup(const LastCall &call)
+{
+	return call.request == VFIO_DEVICE_FEATURE &&
+	       call.as<vfio_device_feature>().flags ==
+		       (VFIO_DEVICE_FEATURE_SET | VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
+}
+
 bool isIoeventfd(const LastCall &call)
 {
 	return call.request == VFIO_DEVICE_IOEVENTFD && call.as<vfio_device_ioeventfd>().fd >= 0;
@@ -114,6 +121,7 @@ std::vector<SeedScenario<World>> World::scenarios()
 		{"bus",
 		 kTable,
 		 {{&World::resetBus, isRequest<VFIO_DEVICE_GET_PCI_HOT_RESET_INFO>},
+		  {&World::lowPower, isWithWakeup},
 		  {&World::writeByEvent, isIoeventfd}}},
 		{"interrupts",
 		 kTable,

@@ -106,6 +106,7 @@ private:
 	void group(Input &input);
 	void resetBus(Input &input);
 	void writeByEvent(Input &input);
+	void lowPower(Input &input);
 	void exportMemory(Input &input);
 	void mapBuffer(Process &who, Input &input);
 	void allocate(Input &input);
@@ -148,6 +149,7 @@ public:
 		&World::requests,      &World::groupFile,     &World::group,
 		&World::exportMemory,  &World::exportMemory,  &World::interrupts,
 		&World::interrupts,    &World::resetBus,      &World::writeByEvent,
+		&World::lowPower,
 	};
 };
 
