@@ -106,13 +106,13 @@ struct io_pagetable {
  * @start_byte: offset of the first IOVA in @pages
  * @length: bytes; the same as in @node once the area has an IOVA
  * @prot: IOMMU_READ ...
+ * @filled: its pages are pinned and, unless they are revoked, in every page table. Changed with
+ *	domains_rwsem held: for reading by the thread that made it busy, or for writing
  * @busy: a thread builds or removes the area. Changes under iova_lock and domains_rwsem for
  *	reading. Code that holds domains_rwsem for writing skips busy areas: they are in no page
  *	table then
  * @leaving: an unmap waits for @pins to become 0, or the area is being divided: no new pins and
  *	visitors. Under iova_lock
- * @filled: its pages are pinned and, unless they are revoked, in every page table. Changed with domains_rwsem held: for
- *	reading by the thread that made it busy, or for writing
  * @visitors: calls of drivers that touch the memory right now (access_pages.c). Under iova_lock
  * @pins: ranges of drivers that lie in it, wholly or partly. Under iova_lock
  */
@@ -123,9 +123,10 @@ struct iopt_area {
 	unsigned long start_byte;
 	unsigned long length;
 	u8 prot;
+	bool filled;
+	/* One half word, since a compiler may read all of these at once: they have one lock. */
 	bool busy : 1;
 	bool leaving : 1;
-	bool filled;
 	u8 visitors;
 	u32 pins;
 };
