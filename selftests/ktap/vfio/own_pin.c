@@ -288,6 +288,8 @@ static void messages_later(void)
 
 	pin_off();
 	EXPECT(owner_ioctl(&owner, VFIO_DEVICE_RESET, NULL) == 0, "RESET");
+	/* A message is a write of the function. */
+	set_command(COMMAND_ON);
 	EXPECT(set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, 0, give, 1, -1) == 0, "enabled without a message");
 	EXPECT(set_irqs(VFIO_PCI_MSIX_IRQ_INDEX, 3, give, 1, later) == 0, "message 3");
 	cause();
