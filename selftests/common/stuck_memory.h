@@ -91,6 +91,11 @@ public:
 	{
 		uffdio_range range = {address(), length_};
 		::ioctl(fd_, UFFDIO_UNREGISTER, &range);
+		/*
+		 * Linux since 6.4 handles faults with the lock of one VMA. Such a fault can begin to
+		 * wait after UNREGISTER has woken the others, and would wait for ever.
+		 */
+		::ioctl(fd_, UFFDIO_WAKE, &range);
 	}
 
 	static constexpr int kPatienceMs = 300000;
