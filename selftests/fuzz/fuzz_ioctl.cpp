@@ -752,12 +752,6 @@ void World::requests(Input &input)
 	}
 }
 
-void World::step(int choice, Input &input)
-{
-	withFailure(choice, input,
-		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
-}
-
 } // namespace wd::fuzz
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

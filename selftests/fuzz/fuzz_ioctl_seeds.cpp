@@ -14,21 +14,10 @@ namespace wd::fuzz
 namespace
 {
 
-template <uint32_t Flag>
-bool isTableWith(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
-}
-
 bool isNestedTable(const LastCall &call)
 {
 	return call.request == IOMMU_HWPT_ALLOC &&
 	       call.as<iommu_hwpt_alloc>().data_type == IOMMU_HWPT_DATA_VTD_S1;
-}
-
-bool isFullInvalidation(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
 }
 
 bool isAtPasid(const LastCall &call)

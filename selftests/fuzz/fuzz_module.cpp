@@ -37,7 +37,6 @@ public:
 
 	explicit World(uint8_t how);
 	~World();
-	void step(int choice, Input &input);
 	static std::vector<SeedScenario<World>> scenarios();
 	/** No device sends requests. */
 	static std::unique_ptr<wd::machine::DmaAgent> agent() { return nullptr; }
@@ -488,24 +487,12 @@ void World::close(Input &input)
 	who.caller->close(who.files[input.below(kFiles)].exchange(-1));
 }
 
-void World::step(int choice, Input &input)
-{
-	withFailure(choice, input,
-		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
-}
-
 /* --- seeds: what upstream's tests of /dev/iommu do with the module of tests --- */
 
 template <uint32_t Op>
 bool isTest(const LastCall &call)
 {
 	return call.request == kTest && call.as<iommu_test_cmd>().op == Op;
-}
-
-template <uint32_t Flag>
-bool isTableWith(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
 }
 
 bool isDeviceWithPasids(const LastCall &call)
@@ -528,11 +515,6 @@ bool isReplaceByTable(const LastCall &call)
 
 	return isTest<IOMMU_TEST_OP_MOCK_DOMAIN_REPLACE>(call) &&
 	       call.as<iommu_test_cmd>().mock_domain_replace.pt_id == kTableId;
-}
-
-bool isFullInvalidation(const LastCall &call)
-{
-	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
 }
 
 std::vector<SeedScenario<World>> World::scenarios()

@@ -37,7 +37,6 @@ public:
 
 	explicit World(uint8_t how);
 	~World();
-	void step(int choice, Input &input);
 	static std::vector<SeedScenario<World>> scenarios();
 	/** No device sends requests. */
 	static std::unique_ptr<wd::machine::DmaAgent> agent() { return nullptr; }
@@ -321,12 +320,6 @@ void World::poll(Input &input)
 	pollfd state = {queue(who, input).fd, POLLIN, 0};
 
 	who.caller->poll(&state, 1, 0);
-}
-
-void World::step(int choice, Input &input)
-{
-	withFailure(choice, input,
-		    [&] { (this->*kOperations[choice % std::size(kOperations)])(input); });
 }
 
 /* --- seeds: what selftests/ktap/mover does --- */

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <memory>
 #include <optional>
 #include <sys/mman.h>
@@ -210,6 +211,15 @@ void withFailure(int choice, Input &input, Call &&call)
 	hostkernel::failNth(FailPoint::Pin, 0);
 }
 
+/** Run the operation of @world that @choice, the first byte of a call, stands for. */
+template <typename World>
+void step(World &world, int choice, Input &input)
+{
+	const auto operation = World::kOperations[choice % std::size(World::kOperations)];
+
+	withFailure(choice, input, [&] { (world.*operation)(input); });
+}
+
 /** Shut the hosted kernel down, and abort if something is left in it. */
 inline void requireNothingLeft()
 {
@@ -233,7 +243,7 @@ void runInput(const uint8_t *data, size_t size)
 		Input input(calls, length, world.agent());
 
 		for (int choice = input.next(); choice >= 0; choice = input.next())
-			world.step(choice, input);
+			step(world, choice, input);
 	};
 
 	if (data[0] % 2) {

@@ -28,7 +28,6 @@ public:
 
 	explicit World(uint8_t how);
 	~World();
-	void step(int choice, Input &input);
 	static std::vector<SeedScenario<World>> scenarios();
 	/** For the requests of one thread. */
 	std::unique_ptr<machine::DmaAgent> agent() { return unit_->createAgent(); }

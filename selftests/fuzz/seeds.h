@@ -14,6 +14,8 @@
 #include <string>
 #include <vector>
 
+#include <linux/iommufd.h>
+
 #include "ioctl_input.h"
 
 namespace wd::fuzz
@@ -33,6 +35,18 @@ struct SeedScenario {
 	uint8_t how; /* the first byte of the input; even */
 	std::vector<SeedCall<World>> calls;
 };
+
+template <uint32_t Flag>
+bool isTableWith(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_ALLOC && call.as<iommu_hwpt_alloc>().flags & Flag;
+}
+
+/** An invalidation with entries. An array without any only asks for the type. */
+inline bool isFullInvalidation(const LastCall &call)
+{
+	return call.request == IOMMU_HWPT_INVALIDATE && call.as<iommu_hwpt_invalidate>().entry_num;
+}
 
 template <unsigned long Request>
 bool isRequest(const LastCall &call)
@@ -57,7 +71,7 @@ bool addSeedCall(World &world, const SeedCall<World> &call, std::vector<uint8_t>
 		Input numbers(input, sizeof(input), world.agent());
 
 		lastCall = {};
-		world.step(numbers.next(), numbers);
+		step(world, numbers.next(), numbers);
 		found = lastCall.result >= 0;
 		if (found)
 			bytes.insert(bytes.end(), std::begin(input), std::end(input));
