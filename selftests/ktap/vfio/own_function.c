@@ -20,8 +20,7 @@
 #include <zlib.h>
 
 #include "../../common/child.h"
-#include "../../common/ktap.h"
-#include "owner.h"
+#include "owner_set_up.h"
 
 #define ARENA_IOVA 0x10000000ull
 #define SIZE (64ul << 10)
@@ -477,17 +476,10 @@ static const struct ktap_case cases[] = {
 
 static int take(void)
 {
-	int ret = owner_find(&device, owner.address);
+	int ret = owner_take(&device, &owner);
 
-	if (ret == -ENODEV) {
-		device_close(&device);
-		return ktap_skip_all("no second accelerator");
-	}
-	if (!ret)
-		ret = owner_give(device.host, owner.address, "wd_vfio");
 	if (ret)
 		return ret;
-	owner.host = device.host;
 	arena = pages_alloc(ARENA_SIZE);
 	for (size_t i = 0; i < SIZE; i++)
 		arena[AT_IN + i] = "abcdefghijklmnop"[(i * i >> 7) % 16];
@@ -508,18 +500,9 @@ static int set_up(void)
 {
 	int ret;
 
-	/*
-	 * Interrupts are not remapped. Allow that: in a hosted kernel before it boots, in a real
-	 * one now.
-	 */
-	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
-	ret = device_open(&device);
-	if (ret == -ENODEV)
-		return ktap_skip_all("no accelerator");
+	ret = owner_open_device(&device);
 	if (ret)
 		return ret;
-	wd_host_sysfs_write(device.host, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-			    "1");
 	ret = take();
 	if (ret)
 		return ret;

@@ -11,8 +11,7 @@
 
 #include <linux/vfio_cdev.h>
 
-#include "../../common/ktap.h"
-#include "owner.h"
+#include "owner_set_up.h"
 
 #define ARENA_IOVA 0x10000000ull
 #define SIZE (64ul << 10)
@@ -342,17 +341,10 @@ static int bind_function(void)
 
 static int take(void)
 {
-	int ret = owner_find(&device, owner.address);
+	int ret = owner_take(&device, &owner);
 
-	if (ret == -ENODEV) {
-		device_close(&device);
-		return ktap_skip_all("no second accelerator");
-	}
-	if (!ret)
-		ret = owner_give(device.host, owner.address, "wd_vfio");
 	if (ret)
 		return ret;
-	owner.host = device.host;
 	arena = pages_alloc(ARENA_SIZE);
 	registers = owner_registers(&owner);
 	event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -366,15 +358,9 @@ static int set_up(void)
 {
 	int ret;
 
-	/* Interrupts are not remapped: allow that before a hosted kernel boots, or now. */
-	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
-	ret = device_open(&device);
-	if (ret == -ENODEV)
-		return ktap_skip_all("no accelerator");
+	ret = owner_open_device(&device);
 	if (ret)
 		return ret;
-	wd_host_sysfs_write(device.host, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-			    "1");
 	return take();
 }
 

@@ -20,9 +20,8 @@
 
 #include <linux/vfio_cdev.h>
 
-#include "../../common/ktap.h"
 #include "../hisi_qm/sva.h"
-#include "owner.h"
+#include "owner_set_up.h"
 
 #define ARENA 0x10000000ull
 #define SIZE (64ul << 10)
@@ -261,14 +260,8 @@ static void comes_back(void)
 
 static int take(void)
 {
-	int ret = owner_find(&device, owner.address);
+	int ret = owner_take(&device, &owner);
 
-	if (ret == -ENODEV) {
-		device_close(&device);
-		return ktap_skip_all("no second accelerator");
-	}
-	if (!ret)
-		ret = owner_give(device.host, owner.address, "wd_vfio");
 	if (!ret)
 		ret = open_queues();
 	if (!ret)
@@ -280,14 +273,7 @@ static int set_up(void)
 {
 	int ret;
 
-	/*
-	 * Interrupts are not remapped. Allow that: in a hosted kernel before it boots, in a real
-	 * one now.
-	 */
-	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
-	ret = device_open(&device);
-	if (ret == -ENODEV)
-		return ktap_skip_all("no accelerator");
+	ret = owner_open_device(&device);
 	if (ret)
 		return ret;
 	if (strcmp(wd_host_kind(device.host), "hosted") && !getenv("WD_SLEEP")) {
@@ -298,14 +284,11 @@ static int set_up(void)
 		device_close(&device);
 		return ktap_skip_all("no shared addresses");
 	}
-	wd_host_sysfs_write(device.host, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-			    "1");
 	source = pages_alloc(SIZE);
 	dest = pages_alloc(SIZE);
 	arena = pages_alloc(ARENA_SIZE);
 	text_fill(source, SIZE, 1);
 	told = eventfd(0, EFD_NONBLOCK);
-	owner.host = device.host;
 	return take();
 }
 

@@ -13,8 +13,7 @@
 
 #include <linux/vfio_cdev.h>
 
-#include "../../common/ktap.h"
-#include "owner.h"
+#include "owner_set_up.h"
 
 #define DRIVER "/sys/bus/pci/drivers/wd_iommu"
 #define ARENA_IOVA 0x10000000ull
@@ -185,21 +184,11 @@ static int set_up(void)
 {
 	int ret;
 
-	setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
-	ret = device_open(&device);
-	if (ret == -ENODEV)
-		return ktap_skip_all("no accelerator");
+	ret = owner_open_device(&device);
 	if (ret)
 		return ret;
-	wd_host_sysfs_write(device.host, "/sys/module/iommufd/parameters/allow_unsafe_interrupts",
-			    "1");
 	memory = pages_alloc(2 * SIZE);
-	owner.host = device.host;
-	ret = owner_find(&device, owner.address);
-	if (ret == -ENODEV) {
-		device_close(&device);
-		return ktap_skip_all("no second accelerator");
-	}
+	ret = owner_choose(&device, &owner);
 	if (!ret)
 		ret = unit_find();
 	if (!ret)
