@@ -4,7 +4,6 @@
 
 #include <cerrno>
 #include <cstring>
-#include <linux/iommufd.h>
 
 namespace wd::vfiotest
 {
@@ -39,19 +38,8 @@ protected:
 	}
 	int map(uint64_t iova = kPeer, uint64_t length = kPage)
 	{
-		iommu_ioas_map_file map = {};
-
-		map.size = sizeof(map);
-		map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			    IOMMU_IOAS_MAP_WRITEABLE;
-		map.ioas_id = space_->ioas;
-		map.fd = buffer_;
-		map.length = length;
-		map.iova = iova;
-		return static_cast<int>(caller_->ioctl(space_->fd, IOMMU_IOAS_MAP_FILE,
-						       reinterpret_cast<uintptr_t>(&map)));
+		return mapBuffer(*space_, buffer_, iova, length);
 	}
-	int command(uint16_t value) { return file_->setConfig(0x04, value, 2) == 2 ? 0 : -EIO; }
 
 	int buffer_ = -1;
 };

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <linux/iommufd.h>
 #include <sched.h>
 #include <stdexcept>
 
@@ -300,6 +301,20 @@ int VfioTest::makeReady(FunctionFile &file, Space &space)
 	return ret;
 }
 
+int VfioTest::mapBuffer(Space &space, int buffer, uint64_t iova, uint64_t length)
+{
+	iommu_ioas_map_file map = {};
+
+	map.size = sizeof(map);
+	map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE | IOMMU_IOAS_MAP_WRITEABLE;
+	map.ioas_id = space.ioas;
+	map.fd = buffer;
+	map.length = length;
+	map.iova = iova;
+	return static_cast<int>(
+		caller_->ioctl(space.fd, IOMMU_IOAS_MAP_FILE, reinterpret_cast<uintptr_t>(&map)));
+}
+
 void VfioOwner::SetUp()
 {
 	VfioTest::SetUp();
@@ -322,6 +337,11 @@ int VfioOwner::start()
 	const int ret = zip_start(&zip_, &registers, arena_.memory, kArena);
 
 	return ret ? ret : zip_queue(&zip_, ZIP_COMPRESS);
+}
+
+int VfioOwner::command(uint16_t value)
+{
+	return file_->setConfig(0x04, value, 2) == 2 ? 0 : -EIO;
 }
 
 int VfioOwner::compress()

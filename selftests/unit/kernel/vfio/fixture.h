@@ -142,6 +142,8 @@ protected:
 	machine::PciFunction &function();
 	/** Open it, bind it to @space, attach its requester id there, and turn bus mastering on. */
 	int makeReady(FunctionFile &file, Space &space);
+	/** Map @length bytes of dma-buf @buffer at @iova of @space. 0 or -errno. */
+	int mapBuffer(Space &space, int buffer, uint64_t iova, uint64_t length = kPage);
 };
 
 /** An owner of the second accelerator, with a driver in user space whose memory is mapped at kArena. */
@@ -154,12 +156,19 @@ protected:
 
 	/** @arenaSize: bytes of the driver's memory, at least ZIP_MEMORY */
 	explicit VfioOwner(size_t arenaSize) : arena_(arenaSize) {}
+	VfioOwner(size_t arenaSize, machine::MachineDescription description)
+		: VfioTest(std::move(description)),
+		  arena_(arenaSize)
+	{
+	}
 	void SetUp() override;
 	void TearDown() override;
 	/** Reset the device as at power on, and start its driver in user space. */
 	int start();
 	/** Compress kSize bytes at kIn to kOut. @return as zip_run() */
 	int compress();
+	/** Write the command register. 0 or -EIO. */
+	int command(uint16_t value);
 
 	Pages arena_;
 	std::unique_ptr<Space> space_;

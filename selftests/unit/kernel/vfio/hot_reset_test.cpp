@@ -225,30 +225,22 @@ TEST_F(VfioHotReset, DoesNotWakeFunctionsOfOthers)
 TEST_F(VfioHotReset, RevokesOfAllFunctions)
 {
 	constexpr unsigned kDoorbells = VFIO_PCI_BAR4_REGION_INDEX;
+	constexpr uint64_t kPeer = 0x40000000;
 	Space space(caller_);
 	FunctionFile first(caller_), second(caller_);
-	iommu_ioas_map_file map = {};
 
 	ASSERT_EQ(own(first, space, kFirst), 0);
 	ASSERT_EQ(own(second, space, kSecond), 0);
 	const int buffer = second.dmaBuf(kDoorbells, {{0, kPage}});
 
 	ASSERT_GE(buffer, 0);
-	map.size = sizeof(map);
-	map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE;
-	map.ioas_id = space.ioas;
-	map.fd = buffer;
-	map.length = kPage;
-	map.iova = 0x40000000;
-	ASSERT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_MAP_FILE, reinterpret_cast<uintptr_t>(&map)),
-		  0);
+	ASSERT_EQ(mapBuffer(space, buffer, kPeer), 0);
 	void *page = nullptr;
 
 	ASSERT_EQ(second.map(kDoorbells, 0x2000, kPage, &page), 0);
 	ASSERT_EQ(reset(first), 0);
-	EXPECT_EQ(space.unmap(map.iova, kPage), 0);
-	EXPECT_EQ(caller_->ioctl(space.fd, IOMMU_IOAS_MAP_FILE, reinterpret_cast<uintptr_t>(&map)),
-		  0);
+	EXPECT_EQ(space.unmap(kPeer, kPage), 0);
+	EXPECT_EQ(mapBuffer(space, buffer, kPeer), 0);
 	EXPECT_EQ(second.unmap(page, kPage), 0);
 	EXPECT_EQ(caller_->close(buffer), 0);
 }

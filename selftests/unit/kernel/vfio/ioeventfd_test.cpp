@@ -62,7 +62,6 @@ protected:
 		while (value(at) != wanted)
 			sched_yield();
 	}
-	int command(uint16_t value) { return file_->setConfig(0x04, value, 2) == 2 ? 0 : -EIO; }
 
 	int counter_ = -1;
 };

@@ -7,7 +7,6 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
-#include <linux/iommufd.h>
 #include <thread>
 
 #include "machine/pci_function.h"
@@ -69,7 +68,6 @@ protected:
 	{
 		ASSERT_EQ(file_->write(kRegisters, kStorage, &value, sizeof(value)), 4);
 	}
-	int command(uint32_t value) { return file_->setConfig(0x04, value, 2) == 2 ? 0 : -EIO; }
 	/** The function suspends, and an access does not change that. */
 	void expectLowPower()
 	{
@@ -82,20 +80,6 @@ protected:
 	{
 		EXPECT_FALSE(suspended());
 		EXPECT_EQ(file_->enterLowPower(), 0);
-	}
-	int mapBuffer(int buffer, uint64_t iova)
-	{
-		iommu_ioas_map_file map = {};
-
-		map.size = sizeof(map);
-		map.flags = IOMMU_IOAS_MAP_FIXED_IOVA | IOMMU_IOAS_MAP_READABLE |
-			    IOMMU_IOAS_MAP_WRITEABLE;
-		map.ioas_id = space_->ioas;
-		map.fd = buffer;
-		map.length = kPage;
-		map.iova = iova;
-		return static_cast<int>(caller_->ioctl(space_->fd, IOMMU_IOAS_MAP_FILE,
-						       reinterpret_cast<uintptr_t>(&map)));
 	}
 };
 
@@ -221,34 +205,34 @@ TEST_F(VfioLowPower, RevokesDmaBufs)
 	Counter wakeup;
 
 	ASSERT_GE(first, 0);
-	ASSERT_EQ(mapBuffer(first, kPeer), 0);
+	ASSERT_EQ(mapBuffer(*space_, first, kPeer), 0);
 	ASSERT_EQ(file_->enterLowPower(), 0);
 	untilSuspended();
-	EXPECT_EQ(mapBuffer(first, 2 * kPeer), -ENODEV);
+	EXPECT_EQ(mapBuffer(*space_, first, 2 * kPeer), -ENODEV);
 	const int second = file_->dmaBuf(kDoorbells, {{0, kPage}});
 
 	ASSERT_GE(second, 0);
-	EXPECT_EQ(mapBuffer(second, 2 * kPeer), -ENODEV) << "exported in low power";
+	EXPECT_EQ(mapBuffer(*space_, second, 2 * kPeer), -ENODEV) << "exported in low power";
 	/* Nothing else allows them meanwhile. */
 	ASSERT_EQ(file_->reset(), 0);
 	ASSERT_EQ(Rig::reset(Rig::kSecond), 0);
 	ASSERT_EQ(command(kMaster), 0);
 	ASSERT_EQ(command(kMaster | kMemory), 0);
-	EXPECT_EQ(mapBuffer(first, 2 * kPeer), -ENODEV);
+	EXPECT_EQ(mapBuffer(*space_, first, 2 * kPeer), -ENODEV);
 	ASSERT_EQ(file_->leaveLowPower(), 0);
-	EXPECT_EQ(mapBuffer(first, 2 * kPeer), 0);
+	EXPECT_EQ(mapBuffer(*space_, first, 2 * kPeer), 0);
 	ASSERT_EQ(file_->enterLowPower(wakeup.fd), 0);
 	untilSuspended();
-	EXPECT_EQ(mapBuffer(second, 3 * kPeer), -ENODEV);
+	EXPECT_EQ(mapBuffer(*space_, second, 3 * kPeer), -ENODEV);
 	EXPECT_EQ(stored(), 0u);
-	EXPECT_EQ(mapBuffer(second, 3 * kPeer), 0);
+	EXPECT_EQ(mapBuffer(*space_, second, 3 * kPeer), 0);
 	/* Memory is off when low power ends. */
 	ASSERT_EQ(file_->enterLowPower(), 0);
 	ASSERT_EQ(command(kMaster), 0);
 	ASSERT_EQ(file_->leaveLowPower(), 0);
-	EXPECT_EQ(mapBuffer(first, 4 * kPeer), -ENODEV);
+	EXPECT_EQ(mapBuffer(*space_, first, 4 * kPeer), -ENODEV);
 	ASSERT_EQ(command(kMaster | kMemory), 0);
-	EXPECT_EQ(mapBuffer(first, 4 * kPeer), 0);
+	EXPECT_EQ(mapBuffer(*space_, first, 4 * kPeer), 0);
 	for (int buffer : {first, second})
 		EXPECT_EQ(caller_->close(buffer), 0);
 }

@@ -14,38 +14,22 @@ namespace
 {
 
 constexpr unsigned kRom = VFIO_PCI_ROM_REGION_INDEX;
-constexpr uint32_t kSize = 8192, kImage = 1024;
+constexpr uint32_t kRomSize = 8192, kImage = 1024;
 
 machine::MachineDescription withRom()
 {
 	machine::MachineDescription description = hisitest::describe(16, 2);
 
-	description.accelerators[1].romBytes = kSize;
+	description.accelerators[1].romBytes = kRomSize;
 	return description;
 }
 
-class VfioRom : public VfioTest
+class VfioRom : public VfioOwner
 {
 protected:
-	VfioRom() : VfioTest(withRom()) {}
-	void SetUp() override
-	{
-		VfioTest::SetUp();
-		space_ = std::make_unique<Space>(caller_);
-		file_ = std::make_unique<FunctionFile>(caller_);
-		ASSERT_EQ(makeReady(*file_, *space_), 0);
-	}
-	void TearDown() override
-	{
-		file_.reset();
-		space_.reset();
-		VfioTest::TearDown();
-	}
+	VfioRom() : VfioOwner(ZIP_MEMORY, withRom()) {}
 	/** Does the real function decode its ROM? */
 	bool decodes() { return function().configRead(0x30, 4) & 1; }
-
-	std::unique_ptr<Space> space_;
-	std::unique_ptr<FunctionFile> file_;
 };
 
 vfio_region_info infoOf(FunctionFile &file)
@@ -64,18 +48,18 @@ vfio_region_info infoOf(FunctionFile &file)
 TEST_F(VfioRom, CanBeRead)
 {
 	const vfio_region_info info = infoOf(*file_);
-	std::vector<uint8_t> rom(kSize + 16, 0x55);
+	std::vector<uint8_t> rom(kRomSize + 16, 0x55);
 
-	EXPECT_EQ(info.size, kSize);
+	EXPECT_EQ(info.size, kRomSize);
 	EXPECT_EQ(info.flags, uint32_t{VFIO_REGION_INFO_FLAG_READ});
-	ASSERT_EQ(file_->read(kRom, 0, rom.data(), rom.size()), ssize_t{kSize});
+	ASSERT_EQ(file_->read(kRom, 0, rom.data(), rom.size()), ssize_t{kRomSize});
 	EXPECT_EQ(rom[0], 0x55);
 	EXPECT_EQ(rom[1], 0xaa);
 	EXPECT_EQ(std::memcmp(&rom[rom[0x18]], "PCIR\xe5\x19\x50\xa2", 8), 0);
-	for (uint32_t i = 0; i < kSize; i++)
+	for (uint32_t i = 0; i < kRomSize; i++)
 		ASSERT_EQ(rom[i], static_cast<uint8_t>(function().romRead(i, 1))) << i;
 	EXPECT_EQ(rom[kImage], 0xff) << "nothing is behind the image";
-	EXPECT_EQ(rom[kSize], 0x55) << "more was written than returned";
+	EXPECT_EQ(rom[kRomSize], 0x55) << "more was written than returned";
 	EXPECT_FALSE(decodes()) << "only during the read";
 	uint8_t part[7] = {};
 
@@ -92,7 +76,7 @@ TEST_F(VfioRom, RefusesWhatIsNoRead)
 	void *page = nullptr;
 
 	EXPECT_EQ(file_->write(kRom, 0, &value, 4), -EINVAL);
-	EXPECT_EQ(file_->read(kRom, kSize, &value, 4), -EINVAL);
+	EXPECT_EQ(file_->read(kRom, kRomSize, &value, 4), -EINVAL);
 	EXPECT_EQ(file_->read(kRom, 0, nullptr, 4), -EFAULT);
 	EXPECT_EQ(file_->map(kRom, 0, kPage, &page), -EINVAL);
 	ASSERT_EQ(file_->setConfig(0x04, 4, 2), 2);
@@ -109,7 +93,7 @@ TEST_F(VfioRom, TheRegisterIsACopy)
 
 	EXPECT_EQ(file_->config(0x30), 0u) << "an address of the host";
 	ASSERT_EQ(file_->setConfig(0x30, ~0u, 4), 4);
-	EXPECT_EQ(file_->config(0x30), ~(kSize - 1) | 1);
+	EXPECT_EQ(file_->config(0x30), ~(kRomSize - 1) | 1);
 	ASSERT_EQ(file_->setConfig(0x30, 0xfe000001, 4), 4);
 	EXPECT_EQ(file_->config(0x30), 0xfe000001u);
 	EXPECT_EQ(function().configRead(0x30, 4), real);

@@ -2,7 +2,9 @@
 /* Machine descriptions: a wrong field is refused, and the error names it. */
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <string>
 #include <system_error>
+#include <vector>
 
 #include "../qm/rig.h"
 #include "machine/iommu_unit.h"
@@ -25,6 +27,24 @@ std::string problemOf(const std::string &text)
 		return error.what();
 	}
 	return "";
+}
+
+/** A description with @value at @pointer is refused, and the message names @field. */
+struct Wrong {
+	const char *pointer, *value, *field;
+};
+
+void expectWrong(const Json &good, const std::vector<Wrong> &cases)
+{
+	for (const Wrong &wrong : cases) {
+		Json bad = good;
+
+		bad[Json::json_pointer(wrong.pointer)] = Json::parse(wrong.value);
+		const std::string problem = problemOf(bad.dump());
+
+		EXPECT_NE(problem.find(std::string(": ") + wrong.field + ": "), std::string::npos)
+			<< wrong.pointer << " = " << wrong.value << " gives " << problem;
+	}
 }
 
 } // namespace
@@ -78,9 +98,7 @@ TEST(Description, NamesTheFieldThatIsWrong)
 {
 	const Json good = Json::parse(MachineDescription::preset("two-socket").toJson());
 	ASSERT_EQ(problemOf(good.dump()), "");
-	struct {
-		const char *pointer, *value, *field;
-	} cases[] = {
+	const std::vector<Wrong> cases = {
 		{"/name", "7", "name"},
 		{"/extra", "1", "extra"},
 		{"/nodes", "[]", "nodes"},
@@ -131,14 +149,7 @@ TEST(Description, NamesTheFieldThatIsWrong)
 		{"/engineThreads", "257", "engineThreads"},
 		{"/engineThreads", "true", "engineThreads"},
 	};
-	for (auto &test : cases) {
-		Json bad = good;
-		bad[Json::json_pointer(test.pointer)] = Json::parse(test.value);
-		EXPECT_NE(problemOf(bad.dump()).find(std::string(": ") + test.field + ": "),
-			  std::string::npos)
-			<< test.pointer << " = " << test.value << " gives "
-			<< problemOf(bad.dump());
-	}
+	expectWrong(good, cases);
 	for (const char *key : {"/name", "/nodes", "/iommu", "/accelerators", "/nodes/0/id",
 				"/nodes/0/distances", "/iommu/address", "/accelerators/0/node"}) {
 		const Json::json_pointer pointer(key);
@@ -165,9 +176,7 @@ TEST(Description, PortsHaveABusBelow)
 	ASSERT_EQ(machine.ports.size(), 2u);
 	EXPECT_EQ(machine.ports[1].bus, 0xb5);
 	EXPECT_EQ(MachineDescription::fromJson(machine.toJson()).toJson(), machine.toJson());
-	struct {
-		const char *pointer, *value, *field;
-	} cases[] = {
+	const std::vector<Wrong> cases = {
 		{"/ports", "{}", "ports"},
 		{"/ports/0/bus", "256", "ports[0].bus"},
 		{"/ports/0/bus", "0", "ports[0].bus"},
@@ -181,15 +190,7 @@ TEST(Description, PortsHaveABusBelow)
 		{"/accelerators/0/address", "\"0000:75:01.0\"", "accelerators[0].address"},
 		{"/iommu/address", "\"0000:75:00.1\"", "iommu.address"},
 	};
-	for (auto &test : cases) {
-		Json bad = good;
-
-		bad[Json::json_pointer(test.pointer)] = Json::parse(test.value);
-		EXPECT_NE(problemOf(bad.dump()).find(std::string(": ") + test.field + ": "),
-			  std::string::npos)
-			<< test.pointer << " = " << test.value << " gives "
-			<< problemOf(bad.dump());
-	}
+	expectWrong(good, cases);
 }
 
 TEST(Machine, FunctionsMayHaveARom)
