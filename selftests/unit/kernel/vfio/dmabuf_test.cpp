@@ -232,14 +232,13 @@ TEST_F(VfioDmaBuf, TheMsixTableCannotBeExported)
 /* IOMMUFD-VFIO-7 */
 TEST_F(VfioDmaBuf, FeaturesAreProbed)
 {
-	vfio_device_feature feature = {};
 	constexpr uint32_t kGet = VFIO_DEVICE_FEATURE_GET, kSet = VFIO_DEVICE_FEATURE_SET;
 	constexpr uint32_t kProbe = VFIO_DEVICE_FEATURE_PROBE;
 	constexpr uint32_t kBuf = VFIO_DEVICE_FEATURE_DMA_BUF;
 	const auto ask = [&](uint32_t flags, uint32_t argsz = sizeof(vfio_device_feature)) {
-		feature.argsz = argsz;
-		feature.flags = flags;
-		return file_->ioctl(VFIO_DEVICE_FEATURE, &feature);
+		uint32_t words[2] = {argsz, flags};
+
+		return file_->ioctl(VFIO_DEVICE_FEATURE, words);
 	};
 
 	EXPECT_EQ(file_->ioctl(VFIO_DEVICE_FEATURE, nullptr), -EFAULT);
