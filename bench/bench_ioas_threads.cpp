@@ -5,7 +5,7 @@
  *
  * Wall time says little on a machine that does other work, too. So the benchmarks count, for each
  * pair of map and unmap: "ran", the processor time of the thread; "blocked", the time in which it
- * slept, and how often: then it waited for a lock. Locks of the hosted kernel sleep. The time in
+ * slept, and how often: then it waited for a lock longer than it spins for one. The time in
  * which the thread waited for a processor is left out. "cores": so many processors the threads had.
  */
 #include <array>

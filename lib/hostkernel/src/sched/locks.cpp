@@ -79,11 +79,37 @@ void noteReleased(const void *lock)
 	}
 }
 
+/*
+ * How often a thread looks for a lock before it sleeps. To sleep and to be woken costs more than
+ * most critical sections take, so locks of Linux spin, too.
+ */
+constexpr unsigned kLooks = 200;
+
+/* Lock @mutex. @held: tells if it is taken, without an access that disturbs its owner. */
+template <typename Held> void lockHost(pthread_mutex_t *mutex, Held held)
+{
+	for (unsigned look = 0; look < kLooks; look++) {
+		if (!held() && !pthread_mutex_trylock(mutex))
+			return;
+		cpu_relax();
+	}
+	pthread_mutex_lock(mutex);
+}
+
+/* As above, for a lock that knows its owner. */
+void lockHost(pthread_mutex_t *mutex, const void *const &owner)
+{
+	lockHost(mutex, [&owner] { return ownerOf(owner) != nullptr; });
+}
+
 /* Holds the host mutex of a completion or rw semaphore, for a few instructions only. */
 class Guard
 {
 public:
-	explicit Guard(wd_host_mutex &m) : mutex_(native(&m)) { pthread_mutex_lock(mutex_); }
+	explicit Guard(wd_host_mutex &m) : mutex_(native(&m))
+	{
+		lockHost(mutex_, [] { return false; });
+	}
 	~Guard() { pthread_mutex_unlock(mutex_); }
 	Guard(const Guard &) = delete;
 	Guard &operator=(const Guard &) = delete;
@@ -167,7 +193,7 @@ void spin_lock(spinlock_t *lock)
 {
 	if (unlikely(ownerOf(lock->owner) == self()))
 		misuse("spinlock taken twice", lock);
-	pthread_mutex_lock(native(&lock->host));
+	lockHost(native(&lock->host), lock->owner);
 	setOwner(lock->owner, self());
 	threadState.spinSections += !threadState.spinDepth;
 	threadState.spinDepth++;
@@ -232,7 +258,7 @@ void mutex_lock(struct mutex *lock)
 {
 	might_sleep();
 	beforeTaking(lock);
-	pthread_mutex_lock(native(&lock->host));
+	lockHost(native(&lock->host), lock->owner);
 	noteTaken(lock);
 }
 
