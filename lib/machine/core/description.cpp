@@ -75,6 +75,13 @@ private:
 	std::set<std::string> taken_;
 };
 
+bool boolean(const Json &json, const std::string &field)
+{
+	if (!json.is_boolean())
+		fail(field, "must be true or false");
+	return json.get<bool>();
+}
+
 std::string element(const std::string &list, size_t index)
 {
 	return list + "[" + std::to_string(index) + "]";
@@ -342,6 +349,8 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 		    (accelerator.romBytes < 2048 || !std::has_single_bit(accelerator.romBytes)))
 			fail(fields.name("rom"), "must be 0 or a power of two from 2K to 16M");
 	}
+	if (const Json *acs = fields.find("acs"))
+		accelerator.acs = boolean(*acs, fields.name("acs"));
 	fields.finish();
 	return accelerator;
 }
@@ -524,7 +533,8 @@ std::string MachineDescription::toJson() const
 			 {"doorbells",
 			  accelerator.doorbells == DoorbellMode::Shared ? "shared" : "trapped"},
 			 {"interruptPin", pinName(accelerator.interruptPin)},
-			 {"rom", accelerator.romBytes}});
+			 {"rom", accelerator.romBytes},
+			 {"acs", accelerator.acs}});
 	for (const PortDescription &port : ports)
 		json["ports"].push_back({{"address", format(port.address)},
 					 {"node", port.numaNode},

@@ -43,6 +43,11 @@ auto order(const PciAddress &address)
 	return std::tuple(address.domain, address.bus, address.device, address.function);
 }
 
+auto deviceOf(const PciAddress &address)
+{
+	return std::tuple(address.domain, address.bus, address.device);
+}
+
 } // namespace
 
 /* Declared in the order of their construction: each member uses members above it. */
@@ -66,12 +71,34 @@ struct Machine::Impl {
 			functions.push_back(
 				{port.address, port.numaNode, ports.back().get(), true});
 		}
+		declareMultifunction();
 		std::sort(functions.begin(), functions.end(), [](const auto &a, const auto &b) {
 			return order(a.address) < order(b.address);
 		});
 	}
 
 	~Impl() { pool.stop(); }
+
+	/** Whether the description takes ACS from the function. */
+	bool hasAcs(const PciFunction *function) const
+	{
+		for (size_t i = 0; i < accelerators.size(); i++)
+			if (accelerators[i].get() == function)
+				return description.accelerators[i].acs;
+		return true;
+	}
+
+	void declareMultifunction()
+	{
+		for (const MachineFunction &one : functions) {
+			const auto inDevice = [&one](const MachineFunction &other) {
+				return deviceOf(other.address) == deviceOf(one.address);
+			};
+
+			if (std::count_if(functions.begin(), functions.end(), inDevice) > 1)
+				one.function->setMultifunction(hasAcs(one.function));
+		}
+	}
 
 	std::vector<PciFunction *> below(const PortDescription &port) const
 	{

@@ -18,6 +18,8 @@ namespace
 {
 
 constexpr unsigned kFirstExtended = 0x100;
+constexpr uint8_t kMultifunction = 0x80;
+constexpr unsigned kAcsLength = 8;
 constexpr uint16_t kStatusCapabilities = 0x10;
 
 /* MSI capability (PCI 3.0 6.8.1), 64-bit address with per-vector masking. */
@@ -332,6 +334,14 @@ unsigned PciFunction::addExtendedCapability(uint16_t id, uint8_t version, unsign
 	lastExtended_ = offset;
 	nextExtended_ = (offset + length + 3) & ~3u;
 	return offset;
+}
+
+void PciFunction::setMultifunction(bool acs)
+{
+	configSet(pci::kHeaderType, configRead(pci::kHeaderType, 1) | kMultifunction, 1);
+	/* PCI Express 7.7.11: without any of its controls, since there is nothing to control. */
+	if (acs)
+		addExtendedCapability(pci::kExtCapAcs, 1, kAcsLength);
 }
 
 void PciFunction::addMsi(unsigned vectors)

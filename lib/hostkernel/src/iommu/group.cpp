@@ -180,15 +180,6 @@ int iommu_group_for_each_dev(iommu_group *group, void *data, int (*fn)(device *,
 	return 0;
 }
 
-/*
- * Each function is a group of its own: the machine's functions are root-complex integrated
- * endpoints, which have requester ids of their own, no aliases and no peer-to-peer path.
- */
-iommu_group *pci_device_group(device *)
-{
-	return iommu_group_alloc();
-}
-
 iommu_group *generic_device_group(device *)
 {
 	return iommu_group_alloc();

@@ -164,7 +164,12 @@ void releaseDevice(device *dev)
 	iommu_device_unlink(dev->iommu->iommu_dev, dev);
 	if (ops->release_device)
 		ops->release_device(dev);
-	iommu_group_remove_device(dev);
+	{
+		/* device_group() of another device may just have found this group. */
+		MutexLock lock(probeMutex);
+
+		iommu_group_remove_device(dev);
+	}
 	module_put(ops->owner);
 	freeDevIommu(dev);
 }

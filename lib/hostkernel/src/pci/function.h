@@ -11,7 +11,6 @@
 #include <atomic>
 #include <memory>
 #include <mutex>
-#include <shared_mutex>
 #include <string>
 
 #include "irq_lines.h"
@@ -63,9 +62,6 @@ extern const attribute_group *pciBusGroups[];
 
 /** What the bus does when the machine sleeps; it calls the drivers' callbacks. */
 extern const dev_pm_ops pciPowerOps;
-
-/** While the caller has this, no bus gets or loses a device. Drivers' callbacks may run meanwhile. */
-std::shared_lock<std::shared_mutex> pciHoldBuses();
 
 /** Note whether the function decodes memory now. */
 inline void noteDecode(PciSlotState &slot)

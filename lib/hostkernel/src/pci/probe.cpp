@@ -18,6 +18,7 @@
 #include "core/immortal.h"
 #include "driver_core/runtime_pm.h"
 #include "function.h"
+#include "hold.h"
 #include "hostkernel/kernel.h"
 #include "io_window.h"
 #include "iommu/dma_counter.h"

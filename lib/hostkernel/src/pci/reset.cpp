@@ -8,6 +8,7 @@
 #include <linux/delay.h>
 
 #include "function.h"
+#include "hold.h"
 #include "msi.h"
 
 using namespace wd::hostkernel;

@@ -86,7 +86,8 @@ void noteReleased(const void *lock)
 constexpr unsigned kLooks = 200;
 
 /* Lock @mutex. @held: tells if it is taken, without an access that disturbs its owner. */
-template <typename Held> void lockHost(pthread_mutex_t *mutex, Held held)
+template <typename Held>
+void lockHost(pthread_mutex_t *mutex, Held held)
 {
 	for (unsigned look = 0; look < kLooks; look++) {
 		if (!held() && !pthread_mutex_trylock(mutex))

@@ -45,6 +45,8 @@ struct AcceleratorDescription {
 	DoorbellMode doorbells = DoorbellMode::Shared;
 	unsigned interruptPin = 0; /**< 1 to 4 for INTA to INTD, 0 = none, as real ones */
 	uint64_t romBytes = 0;	   /**< expansion ROM, a power of two; 0 = none */
+	/** Access control services: the function does not send to others of its device. */
+	bool acs = true;
 };
 
 struct IommuDescription {

@@ -71,7 +71,7 @@ constexpr uint32_t kRomEnable = 1;
 constexpr uint16_t kCommandMemory = 0x2, kCommandMaster = 0x4, kCommandNoPin = 0x400;
 constexpr uint16_t kStatusInterrupt = 0x8;
 constexpr uint8_t kCapMsi = 0x05, kCapVendor = 0x09, kCapExpress = 0x10, kCapMsix = 0x11;
-constexpr uint16_t kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
+constexpr uint16_t kExtCapAcs = 0x0d, kExtCapAts = 0x0f, kExtCapPri = 0x13, kExtCapPasid = 0x1b;
 } // namespace pci
 
 /**
@@ -136,6 +136,12 @@ public:
 	 * the sink stays.
 	 */
 	void powerOn();
+
+	/**
+	 * Declare that the function's device has several functions (PCI 6.2.1), before anybody uses
+	 * it. @param acs it has the ACS capability of a function that sends nothing to the others
+	 */
+	void setMultifunction(bool acs);
 
 	/** Number of messages of each kind; 0 = the function has no such capability. */
 	unsigned msiVectors() const { return msiVectors_; }

@@ -48,7 +48,10 @@ machine::MachineDescription belowAPort()
 class VfioHotReset : public VfioTest
 {
 protected:
-	VfioHotReset() : VfioTest(belowAPort()) {}
+	explicit VfioHotReset(const machine::MachineDescription &description = belowAPort())
+		: VfioTest(description)
+	{
+	}
 	void SetUp() override
 	{
 		setenv("WD_PARAM_iommufd_allow_unsafe_interrupts", "1", 1);
@@ -133,6 +136,65 @@ TEST_F(VfioHotReset, TellsWhatItAffects)
 		EXPECT_EQ(info.devices[i].bus, 0x75u);
 		EXPECT_EQ(info.devices[i].devfn, i);
 	}
+}
+
+namespace
+{
+
+/** Both functions in one IOMMU group. */
+class VfioSharedGroup : public VfioHotReset
+{
+protected:
+	VfioSharedGroup() : VfioHotReset(inOneGroup()) {}
+
+private:
+	static machine::MachineDescription inOneGroup()
+	{
+		machine::MachineDescription description = belowAPort();
+
+		for (machine::AcceleratorDescription &accelerator : description.accelerators)
+			accelerator.acs = false;
+		return description;
+	}
+};
+
+} // namespace
+
+/* IOMMUFD-VFIO-10, IOMMUFD-VFIO-11: nobody else can own a function of the caller's group. */
+TEST_F(VfioSharedGroup, UnboundFunctionsOfTheGroupAreOwned)
+{
+	constexpr auto kOwnedOnly = static_cast<uint32_t>(VFIO_PCI_DEVID_OWNED);
+	Space space(caller_), others(caller_);
+	FunctionFile first(caller_), second(caller_);
+	Info info;
+
+	ASSERT_EQ(own(first, space, kFirst), 0);
+	ASSERT_TRUE(mark(first));
+	ASSERT_EQ(first.ioctl(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info), 0);
+	EXPECT_EQ(info.flags, kOwned);
+	EXPECT_EQ(info.devices[0].devid, first.deviceId);
+	EXPECT_EQ(info.devices[1].devid, kOwnedOnly);
+	ASSERT_EQ(second.open(nameOf(kSecond)), 0);
+	EXPECT_EQ(second.bind(others.fd), -EPERM) << "of another context";
+	EXPECT_EQ(reset(first), 0);
+	EXPECT_EQ(marked(first), 0u);
+	ASSERT_EQ(second.bind(space.fd), 0);
+	ASSERT_EQ(second.ioctl(VFIO_DEVICE_GET_PCI_HOT_RESET_INFO, &info), 0);
+	EXPECT_EQ(info.devices[1].devid, second.deviceId);
+}
+
+/* IOMMUFD-VFIO-10 Attack: a driver of the kernel works on one of the group's functions. */
+TEST_F(VfioSharedGroup, AKernelDriverKeepsTheGroup)
+{
+	Space space(caller_);
+	FunctionFile first(caller_);
+
+	ASSERT_EQ(give("hisi_zip", kSecond), 0);
+	ASSERT_EQ(first.open(nameOf(kFirst)), 0);
+	EXPECT_EQ(first.bind(space.fd), -EPERM);
+	ASSERT_EQ(give("wd_vfio", kSecond), 0);
+	ASSERT_EQ(first.bind(space.fd), 0);
+	EXPECT_NE(give("hisi_zip", kSecond), 0) << "the group has an owner";
 }
 
 /* IOMMUFD-VFIO-10: the caller learns how much room it needs. */

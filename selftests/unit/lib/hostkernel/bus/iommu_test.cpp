@@ -22,11 +22,20 @@ const std::string kFirst = "0000:01:00.0", kSecond = "0000:01:00.1";
 class IommuTest : public BusTest
 {
 protected:
-	void SetUp() override
+	void SetUp() override { bootAll(); }
+
+	void bootAll()
 	{
-		BusTest::SetUp();
+		boot();
 		dev_ = pci_get_domain_bus_and_slot(0, 1, 0);
 		other_ = pci_get_domain_bus_and_slot(0, 1, 1);
+	}
+
+	void shutdownAll()
+	{
+		pci_dev_put(dev_);
+		pci_dev_put(other_);
+		shutdown();
 	}
 
 	void TearDown() override
@@ -340,6 +349,43 @@ TEST_F(IommuTest, BindingADriverOwnsTheGroup)
 	EXPECT_NE(dev_->driver, nullptr);
 	pci_unregister_driver(&driver);
 	iommu_group_release_dma_owner(group(dev_));
+}
+
+/* LINUX-DOM-6 */
+TEST_F(IommuTest, FunctionsOfADeviceShareAGroupWithoutAcs)
+{
+	for (const bool acs : {false, true}) {
+		shutdownAll();
+		first.setMultifunction(acs);
+		second.setMultifunction(acs);
+		bootAll();
+		ASSERT_EQ(toy_.start(), 0);
+		ASSERT_NE(group(dev_), nullptr);
+		EXPECT_EQ(group(dev_) == group(other_), !acs);
+		toy_.stop();
+	}
+	EXPECT_TRUE(dev_->multifunction);
+}
+
+/* LINUX-DOM-6: the group stays while one of the functions is there. */
+TEST_F(IommuTest, AFunctionComesBackIntoItsGroup)
+{
+	shutdownAll();
+	first.setMultifunction(false);
+	second.setMultifunction(false);
+	bootAll();
+	ASSERT_EQ(toy_.start(), 0);
+	iommu_group *const common = group(dev_);
+	pci_bus *const bus = dev_->bus;
+
+	pci_stop_and_remove_bus_device_locked(dev_);
+	pci_dev_put(dev_);
+	EXPECT_EQ(group(other_), common);
+	EXPECT_EQ(pci_rescan_bus(bus), 1u);
+	dev_ = pci_get_domain_bus_and_slot(0, 1, 0);
+	ASSERT_NE(dev_, nullptr);
+	EXPECT_EQ(group(dev_), common);
+	EXPECT_NE(dev_->dev.dma_ops, nullptr) << "attached to the group's domain";
 }
 
 /* LINUX-OWN-4 */

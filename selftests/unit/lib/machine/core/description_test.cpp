@@ -143,6 +143,7 @@ TEST(Description, NamesTheFieldThatIsWrong)
 		{"/accelerators/1/interruptPin", "\"AB\"", "accelerators[1].interruptPin"},
 		{"/accelerators/1/interruptPin", "\"\"", "accelerators[1].interruptPin"},
 		{"/accelerators/1/interruptPin", "1", "accelerators[1].interruptPin"},
+		{"/accelerators/1/acs", "0", "accelerators[1].acs"},
 		{"/accelerators/0/rom", "1024", "accelerators[0].rom"},
 		{"/accelerators/1/rom", "3072", "accelerators[1].rom"},
 		{"/accelerators/1/rom", "\"32M\"", "accelerators[1].rom"},
@@ -217,6 +218,37 @@ TEST(Machine, FunctionsMayHaveARom)
 	EXPECT_EQ(with.configRead(0x30, 4), 0u);
 	EXPECT_EQ(without.romSize(), 0u);
 	EXPECT_EQ(without.configRead(0x30, 4), 0u);
+}
+
+/* Functions of one device have ACS, unless the description says otherwise. */
+TEST(Machine, FunctionsOfOneDeviceTellSo)
+{
+	constexpr uint32_t kAcs = 0x1000d;
+	const auto findAcs = [](PciFunction &function) {
+		unsigned at = 0x100;
+
+		while (at && (function.configRead(at, 4) & 0xfffff) != kAcs)
+			at = function.configRead(at, 4) >> 20;
+		return at;
+	};
+	SparseMemory memory(0x1000000, 0x1000000);
+	auto description = MachineDescription::preset("two-socket");
+
+	description.accelerators[1].address = {0, 0x75, 0, 1};
+	description.accelerators[1].numaNode = description.accelerators[0].numaNode;
+	description.accelerators[1].acs = false;
+	Machine machine(MachineDescription::fromJson(description.toJson()), memory);
+	PciFunction &unit = *machine.functions()[0].function;
+	PciFunction &with = *machine.functions()[1].function;
+	PciFunction &without = *machine.functions()[2].function;
+
+	EXPECT_EQ(unit.configRead(0x0e, 1), 0u) << "alone";
+	EXPECT_EQ(findAcs(unit), 0u);
+	EXPECT_EQ(with.configRead(0x0e, 1), 0x80u);
+	EXPECT_EQ(without.configRead(0x0e, 1), 0x80u);
+	ASSERT_NE(findAcs(with), 0u);
+	EXPECT_EQ(with.configRead(findAcs(with) + 4, 4), 0u) << "nothing to control";
+	EXPECT_EQ(findAcs(without), 0u);
 }
 
 /* Bridge Control resets the functions below the port, and no others. */
