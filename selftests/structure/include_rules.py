@@ -41,7 +41,7 @@ ALLOWED = {
     "tools/wdctl": ("lib/wd", "lib/base", "lib/machine"),
     "tools/wdmachine": ("lib/vfio_user", "lib/base", "lib/machine"),
     "examples/vmm": ("lib/vmm", "lib/wd", "lib/base"),
-    "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/machine", "lib/base", "include/uapi"),
+    "bench": ("examples/vmm", "lib/vmm", "lib/wd", "lib/vfio_user", "lib/machine", "lib/base", "include/uapi"),
     # Programs for both hosts: they must not know the host, so they include no header of the hosted kernel.
     "selftests": ("examples/vmm", "lib/wd", "lib/wd/hosted", "lib/machine", "lib/base", "include/uapi",
                   "kernel/selftest"),

@@ -12,6 +12,7 @@
 #include <new>
 #include <stdexcept>
 
+#include "base/bits.h"
 #include "base/shared_words.h"
 
 namespace wd::machine
@@ -24,11 +25,6 @@ void checkRange(uint64_t base, uint64_t length)
 {
 	if ((base | length) % SparseMemory::kPageSize || base + length < base)
 		throw std::invalid_argument("sparse memory range is not whole pages");
-}
-
-bool naturallyAligned(uint64_t pa, unsigned size)
-{
-	return (size == 1 || size == 2 || size == 4 || size == 8) && pa % size == 0;
 }
 
 } // namespace
@@ -193,7 +189,7 @@ bool SparseMemory::write(uint64_t pa, const void *src, size_t len) noexcept
 
 bool SparseMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
 {
-	if (!naturallyAligned(pa, size))
+	if (!isWord(pa, size))
 		return false;
 	std::shared_lock lock(mutex_);
 	Page *page = findPage(pa / kPageSize);
@@ -209,7 +205,7 @@ bool SparseMemory::load(uint64_t pa, unsigned size, uint64_t &value) noexcept
 
 bool SparseMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 {
-	if (!naturallyAligned(pa, size))
+	if (!isWord(pa, size))
 		return false;
 	bool ok;
 	auto lock = lockForWrite(pa, size, ok);
@@ -225,7 +221,7 @@ bool SparseMemory::store(uint64_t pa, unsigned size, uint64_t value) noexcept
 bool SparseMemory::compareExchange(uint64_t pa, uint64_t &expected, uint64_t desired,
 				   bool &exchanged) noexcept
 {
-	if (!naturallyAligned(pa, 8))
+	if (!isWord(pa, 8))
 		return false;
 	bool ok;
 	auto lock = lockForWrite(pa, 8, ok);

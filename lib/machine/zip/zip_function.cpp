@@ -43,11 +43,6 @@ constexpr unsigned kPriAllocation = 12;
 constexpr uint16_t kPriEnable = 1u << 0, kPriReset = 1u << 1;
 constexpr uint16_t kPriErrors = 3, kPriStopped = 1u << 8, kPriResponsePasid = 1u << 15;
 
-bool naturallyAligned(uint64_t offset, unsigned size)
-{
-	return std::has_single_bit(size) && size <= 8 && offset % size == 0;
-}
-
 unsigned formatsOf(const std::vector<std::string> &algorithms)
 {
 	unsigned formats = 0;
@@ -261,7 +256,7 @@ ZipFunction::~ZipFunction() = default;
 
 uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 {
-	if (!naturallyAligned(offset, size) || offset >= this->bar(bar).size)
+	if (!isWord(offset, size) || offset >= this->bar(bar).size)
 		return 0;
 	if (bar == kDoorbellBar)
 		return impl_->manager.readWindow(offset, size);
@@ -278,7 +273,7 @@ uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 
 void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
 {
-	if (!naturallyAligned(offset, size) || offset >= this->bar(bar).size)
+	if (!isWord(offset, size) || offset >= this->bar(bar).size)
 		return;
 	if (bar == kDoorbellBar)
 		return impl_->manager.writeWindow(offset, value, size);

@@ -10,6 +10,7 @@
 #include <set>
 #include <unistd.h>
 
+#include "base/bits.h"
 #include "base/error.h"
 #include "base/shared_words.h"
 #include "mapped_file.h"
@@ -23,10 +24,13 @@ namespace
 /* More than any guest has. Without this limit a sparse file could ask for a mapping of any size. */
 constexpr uint64_t kMaxFile = uint64_t{1} << 42;
 
-bool naturallyAligned(uint64_t pa, unsigned size)
-{
-	return (size == 1 || size == 2 || size == 4 || size == 8) && pa % size == 0;
-}
+/** Where the thread has found an address the last time. */
+struct Hint {
+	uint64_t snapshot;
+	size_t piece;
+};
+
+constinit thread_local Hint hint = {~uint64_t{0}, 0};
 
 } // namespace
 
@@ -49,6 +53,7 @@ struct GuestMemory::Piece {
 };
 
 struct GuestMemory::Snapshot {
+	uint64_t number = 0;	   /**< of the snapshot; no other one in this process has it */
 	std::vector<Piece> pieces; /**< ascending */
 	std::vector<std::shared_ptr<const MappedFile>> files;
 };
@@ -141,6 +146,7 @@ bool GuestMemory::distrusted() const noexcept
 /* Called with mutex_ held. Between two neighbouring boundaries the set of claims is constant. */
 void GuestMemory::publish()
 {
+	static std::atomic<uint64_t> snapshots{0};
 	auto next = std::make_unique<Snapshot>();
 	std::set<uint64_t> boundaries; /* firsts, and lasts + 1 unless that wraps around */
 	std::map<uint64_t, std::vector<Claim>> begins, ends;
@@ -180,6 +186,7 @@ void GuestMemory::publish()
 		}
 		next->pieces.push_back(piece);
 	}
+	next->number = snapshots.fetch_add(1, std::memory_order_relaxed) + 1;
 	const std::unique_ptr<const Snapshot> old(
 		snapshot_.exchange(next.release(), std::memory_order_seq_cst));
 
@@ -187,16 +194,32 @@ void GuestMemory::publish()
 }
 
 /* Inside a lease. */
-const GuestMemory::Piece *GuestMemory::find(uint64_t pa) const noexcept
+inline const GuestMemory::Piece *GuestMemory::find(uint64_t pa) const noexcept
 {
-	const auto &pieces = snapshot_.load(std::memory_order_seq_cst)->pieces;
+	const Snapshot *snapshot = snapshot_.load(std::memory_order_seq_cst);
+
+	if (hint.snapshot == snapshot->number) {
+		const Piece &last = snapshot->pieces[hint.piece];
+
+		if (pa >= last.first && pa <= last.last)
+			return &last;
+	}
+	return search(*snapshot, pa);
+}
+
+const GuestMemory::Piece *GuestMemory::search(const Snapshot &snapshot, uint64_t pa) noexcept
+{
+	const auto &pieces = snapshot.pieces;
 	const auto after =
 		std::upper_bound(pieces.begin(), pieces.end(), pa,
 				 [](uint64_t at, const Piece &piece) { return at < piece.first; });
 
 	if (after == pieces.begin() || std::prev(after)->last < pa)
 		return nullptr;
-	return &*std::prev(after);
+	const auto found = std::prev(after);
+
+	hint = {snapshot.number, static_cast<size_t>(found - pieces.begin())};
+	return &*found;
 }
 
 template <typename Copy>
@@ -243,9 +266,9 @@ bool GuestMemory::write(uint64_t pa, const void *src, size_t len) noexcept
 }
 
 /* Inside a lease. Pieces are whole pages, so an aligned word lies in one of them. */
-std::byte *GuestMemory::word(uint64_t pa, unsigned size, bool write) const noexcept
+inline std::byte *GuestMemory::word(uint64_t pa, unsigned size, bool write) const noexcept
 {
-	const Piece *piece = naturallyAligned(pa, size) ? find(pa) : nullptr;
+	const Piece *piece = isWord(pa, size) ? find(pa) : nullptr;
 
 	return piece && (piece->writable || !write) ? piece->base + (pa - piece->first) : nullptr;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Bit fields of 64-bit words, numbered as the specifications number them: bit 0 is the lowest. */
+/* Words, and their bit fields, numbered as the specifications number them: bit 0 is the lowest. */
 #pragma once
 
 #include <cstdint>
@@ -37,6 +37,13 @@ constexpr bool has(uint64_t word, unsigned n)
 constexpr uint64_t wide(uint32_t low, uint32_t high)
 {
 	return low | uint64_t{high} << 32;
+}
+
+/** Whether @address is that of a word of @size bytes: 1, 2, 4 or 8, and aligned to it. */
+constexpr bool isWord(uint64_t address, unsigned size)
+{
+	/* Not std::has_single_bit(), which calls a function where the processor has no such instruction. */
+	return size && size <= 8 && !(size & (size - 1)) && !(address & (size - 1));
 }
 
 } // namespace wd

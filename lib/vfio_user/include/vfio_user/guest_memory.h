@@ -93,6 +93,7 @@ private:
 	void checkOverlaps(const Entry &entry) const;
 	void publish();
 	const Piece *find(uint64_t pa) const noexcept;
+	static const Piece *search(const Snapshot &snapshot, uint64_t pa) noexcept;
 	std::byte *word(uint64_t pa, unsigned size, bool write) const noexcept;
 	template <typename Copy>
 	bool forEachPiece(uint64_t pa, size_t len, bool write, Copy &&copy) noexcept;

@@ -6,89 +6,101 @@
 
 #include <array>
 #include <atomic>
-#include <chrono>
 #include <cstdint>
-#include <thread>
 
 namespace wd::vfio_user
 {
 
+namespace detail
+{
+
+/**
+ * The slot of the calling thread in every gate, 0 before its first lease. A slot other than
+ * kSharedSlot belongs to one living thread.
+ */
+constexpr unsigned kSlots = 64, kSharedSlot = kSlots - 1;
+inline constinit thread_local unsigned threadSlot = 0;
+
+/** Give the thread a slot. kSharedSlot if all others are taken, or without processBarrier(). */
+unsigned takeSlot() noexcept;
+
+} // namespace detail
+
 /**
  * Usage: a reader enters, loads an atomic pointer, uses the object, leaves. A writer stores a new
- * pointer, calls synchronize(), and then frees the old object.
+ * pointer, calls synchronize(), and then frees the old object. The load and the store of the
+ * pointer are sequentially consistent.
  *
- * Why this is safe: a reader reads the phase, counts itself in that phase, and only then loads the
- * pointer. If it counts itself after the writer has looked at that counter, it loads the new
- * pointer (sequential consistency). The reader may have read the phase long before, so it can count
- * itself in the phase that is not current. Therefore synchronize() drains that phase, too, before
- * it makes it current. Readers that arrive while it drains count in the other phase, so they cannot
- * delay it for ever.
+ * Why this is safe: a reader counts itself, and only then loads the pointer. The writer stores the
+ * pointer, and only then looks at the counters. If it does not see that the reader has counted
+ * itself, the reader loads the new pointer. That needs a full barrier between the two steps on
+ * either side. Readers are frequent, so processBarrier() of the writer is the barrier of both sides;
+ * readers in the shared slot have one of their own.
+ *
+ * A reader counts itself in one of two phases, so that those that arrive while the writer waits
+ * cannot delay it for ever. It may have read the phase long before, so the writer waits for both.
  */
 class ReadGate
 {
 public:
-	/** RAII: enters, and leaves at its end. Any thread may have several at once. */
+	/**
+	 * RAII: enters, and leaves at its end. A thread may have several at once, which end on it in
+	 * reverse order.
+	 */
 	class Lease
 	{
 	public:
-		explicit Lease(ReadGate &gate) noexcept : users_(gate.enter()) {}
-		~Lease() { users_.fetch_sub(1, std::memory_order_release); }
+		explicit Lease(ReadGate &gate) noexcept
+			: shared_(inSharedSlot()),
+			  users_(gate.users()),
+			  before_(users_.load(std::memory_order_relaxed))
+		{
+			if (shared_) {
+				users_.fetch_add(1, std::memory_order_seq_cst);
+				return;
+			}
+			users_.store(before_ + 1, std::memory_order_relaxed);
+			/* For the processor, the writer's processBarrier() does the same. */
+			std::atomic_signal_fence(std::memory_order_seq_cst);
+		}
+		~Lease()
+		{
+			if (shared_)
+				users_.fetch_sub(1, std::memory_order_release);
+			else
+				users_.store(before_, std::memory_order_release);
+		}
 		Lease(const Lease &) = delete;
 		Lease &operator=(const Lease &) = delete;
 
 	private:
+		static bool inSharedSlot() noexcept
+		{
+			const unsigned slot = detail::threadSlot;
+
+			return (slot ? slot : detail::takeSlot()) == detail::kSharedSlot;
+		}
+
+		const bool shared_;
 		std::atomic<uint32_t> &users_;
+		const uint32_t before_; /**< of the thread's own slot */
 	};
 
 	/** Returns when every lease that began before the call has ended. One caller at a time. */
-	void synchronize() noexcept
-	{
-		const unsigned phase = phase_.load(std::memory_order_relaxed);
-
-		drain(phase ^ 1);
-		phase_.store(phase ^ 1, std::memory_order_seq_cst);
-		drain(phase);
-	}
+	void synchronize() noexcept;
 
 private:
-	/* If there are more threads, some share a slot, which only costs time. */
-	static constexpr unsigned kSlots = 32;
-
 	struct alignas(64) Slot {
 		std::array<std::atomic<uint32_t>, 2> users{};
 	};
 
-	static unsigned ownSlot() noexcept
+	std::atomic<uint32_t> &users() noexcept
 	{
-		static std::atomic<unsigned> next{0};
-		thread_local const unsigned slot =
-			next.fetch_add(1, std::memory_order_relaxed) % kSlots;
-
-		return slot;
+		return slots_[detail::threadSlot].users[phase_.load(std::memory_order_relaxed)];
 	}
+	void drain(unsigned phase) noexcept;
 
-	std::atomic<uint32_t> &enter() noexcept
-	{
-		auto &users = slots_[ownSlot()].users[phase_.load(std::memory_order_seq_cst)];
-
-		users.fetch_add(1, std::memory_order_seq_cst);
-		return users;
-	}
-
-	void drain(unsigned phase) noexcept
-	{
-		for (Slot &slot : slots_)
-			for (unsigned spins = 0; slot.users[phase].load(std::memory_order_seq_cst);
-			     spins++) {
-				/* A usual lease copies about a page. If it lasts longer, sleep. */
-				if (spins < 100)
-					std::this_thread::yield();
-				else
-					std::this_thread::sleep_for(std::chrono::microseconds(50));
-			}
-	}
-
-	std::array<Slot, kSlots> slots_{};
+	std::array<Slot, detail::kSlots> slots_{};
 	std::atomic<unsigned> phase_{0};
 };
 

@@ -2,6 +2,8 @@
 /* Several connections announce memory: what the machine sees of it. */
 #include <fcntl.h>
 #include <system_error>
+#include <thread>
+#include <vector>
 
 #include "base/bits.h"
 #include "client.h"
@@ -255,7 +257,7 @@ TEST(ReadGate, NobodyUsesWhatWasReplaced)
 	std::atomic<unsigned> violations{0};
 	const auto use = [&] {
 		while (!stop) {
-			ReadGate::Lease lease(gate);
+			ReadGate::Lease outer(gate), lease(gate);
 			const unsigned mine = current;
 
 			for (unsigned i = 0; i < 20; i++)
@@ -274,6 +276,44 @@ TEST(ReadGate, NobodyUsesWhatWasReplaced)
 	}
 	stop = true;
 	EXPECT_EQ(violations, 0u);
+}
+
+/* Threads that have no slot of their own share one. Slots of threads that have ended are free. */
+TEST(ReadGate, ServesMoreThreadsThanItHasSlots)
+{
+	constexpr unsigned kThreads = 2 * detail::kSlots;
+	ReadGate gate;
+
+	for (unsigned round = 0; round < 2; round++) {
+		std::atomic<unsigned> inside{0}, shared{0};
+		std::atomic<bool> leave{false}, done{false};
+		std::vector<std::jthread> threads;
+
+		for (unsigned i = 0; i < kThreads; i++)
+			threads.emplace_back([&] {
+				ReadGate::Lease lease(gate);
+
+				shared += detail::threadSlot == detail::kSharedSlot;
+				inside++;
+				inside.notify_all();
+				leave.wait(false);
+			});
+		for (unsigned now = inside; now < kThreads; now = inside)
+			inside.wait(now);
+		EXPECT_GE(shared, kThreads - detail::kSlots);
+		EXPECT_LE(shared, kThreads - detail::kSlots + 8) << "slots were given back";
+		std::jthread writer([&] {
+			gate.synchronize();
+			done = true;
+		});
+
+		EXPECT_FALSE(done);
+		leave = true;
+		leave.notify_all();
+		threads.clear();
+		writer.join();
+		EXPECT_TRUE(done);
+	}
 }
 
 } // namespace wd::vfio_user::test
