@@ -150,7 +150,7 @@ void doorbell(benchmark::State &state, bool shared)
 			bench.startQueue(*bench.functions[(i + 1) / kQueues], queue, kRings);
 	}
 	bench.startQueue(f, 0, kRings);
-	auto *words = static_cast<std::atomic<uint64_t> *>(f.barShared(4, 0x2000, 4096)->address);
+	auto *words = static_cast<std::atomic<uint64_t> *>(f.barShared(1, 0, 4096)->address);
 	for (unsigned slot = 0; slot < kDepth; slot++) {
 		uint32_t sqe[32] = {};
 		sqe[4] = sqe[14] = 64;

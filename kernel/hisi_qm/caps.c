@@ -66,9 +66,34 @@ static int qm_read_depths(struct qm *qm)
 	return 0;
 }
 
-/* Return: the offset of the doorbell words, or 0 (Documentation/design/machine/pci.rst). */
-static u32 qm_find_words(struct pci_dev *pdev)
+/*
+ * Find the pages of doorbell words, one for each queue (Documentation/design/machine/pci.rst).
+ * Return: 0, also if there are none; -ENOMEM
+ */
+static int qm_map_words(struct qm *qm, u32 where)
 {
+	unsigned int bar = FIELD_GET(QM_VSEC_WORDS_BAR, where);
+	resource_size_t offset = where & QM_VSEC_WORDS_OFFSET, length;
+
+	/* Users get whole pages of their queue alone. */
+	if (PAGE_SIZE != QM_WORDS_PAGE || bar >= PCI_STD_NUM_BARS ||
+	    where & ~(QM_VSEC_WORDS_BAR | QM_VSEC_WORDS_OFFSET))
+		return 0;
+	length = pci_resource_len(qm->pdev, bar);
+	if (length < offset || length - offset < (resource_size_t)qm->qp_num * QM_WORDS_PAGE ||
+	    !(pci_resource_flags(qm->pdev, bar) & IORESOURCE_MEM))
+		return 0;
+	qm->words =
+		pci_iomap_range(qm->pdev, bar, offset, (unsigned long)qm->qp_num * QM_WORDS_PAGE);
+	if (!qm->words)
+		return -ENOMEM;
+	qm->words_start = pci_resource_start(qm->pdev, bar) + offset;
+	return 0;
+}
+
+static int qm_find_words(struct qm *qm)
+{
+	struct pci_dev *pdev = qm->pdev;
 	u8 pos = pci_find_capability(pdev, PCI_CAP_ID_VNDR);
 	u32 signature, flags, words;
 	u8 length, version;
@@ -81,11 +106,8 @@ static u32 qm_find_words(struct pci_dev *pdev)
 		pci_read_config_dword(pdev, pos + QM_VSEC_SIGNATURE, &signature);
 		pci_read_config_dword(pdev, pos + QM_VSEC_FLAGS, &flags);
 		pci_read_config_dword(pdev, pos + QM_VSEC_WORDS, &words);
-		if (signature != QM_VSEC_MAGIC || !(flags & QM_VSEC_FLAG_WORDS))
-			continue;
-		if (!IS_ALIGNED(words, QM_WORDS_PAGE) || words > QM_DB_WINDOW - QM_WORDS_PAGE)
-			continue;
-		return words;
+		if (signature == QM_VSEC_MAGIC && flags & QM_VSEC_FLAG_WORDS)
+			return qm_map_words(qm, words);
 	}
 	return 0;
 }
@@ -93,6 +115,7 @@ static u32 qm_find_words(struct pci_dev *pdev)
 static int qm_map_doorbells(struct qm *qm)
 {
 	resource_size_t windows;
+	int ret;
 
 	qm->isolated = qm_read(qm, QM_QUE_ISO_CFG) & QM_QUE_ISO_DOORBELL;
 	if (!qm->isolated)
@@ -102,8 +125,22 @@ static int qm_map_doorbells(struct qm *qm)
 		return -ENOMEM;
 	windows = pci_resource_len(qm->pdev, 4) / QM_DB_WINDOW;
 	qm->qp_num = min_t(resource_size_t, qm->qp_num, windows);
-	qm->words = qm_find_words(qm->pdev);
-	return 0;
+	ret = qm_find_words(qm);
+	if (ret)
+		pci_iounmap(qm->pdev, qm->doorbells);
+	return ret;
+}
+
+/**
+ * qm_doorbells_unmap() - undo what qm_caps_read() has mapped
+ * @qm: function
+ */
+void qm_doorbells_unmap(struct qm *qm)
+{
+	if (qm->words)
+		pci_iounmap(qm->pdev, qm->words);
+	if (qm->doorbells)
+		pci_iounmap(qm->pdev, qm->doorbells);
 }
 
 /**
@@ -138,8 +175,7 @@ int qm_caps_read(struct qm *qm)
 	/* The kernel needs one queue, and there must be one for users. */
 	if (qm->qp_num < 2) {
 		dev_err(&qm->pdev->dev, "only %u queues\n", qm->qp_num);
-		if (qm->doorbells)
-			pci_iounmap(qm->pdev, qm->doorbells);
+		qm_doorbells_unmap(qm);
 		return -ENODEV;
 	}
 	return 0;

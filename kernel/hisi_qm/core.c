@@ -89,8 +89,7 @@ err_mailbox:
 err_kernel_qp:
 	qm_drop_kernel_qp(qm);
 err_doorbells:
-	if (qm->doorbells)
-		pci_iounmap(qm->pdev, qm->doorbells);
+	qm_doorbells_unmap(qm);
 	return ret;
 }
 EXPORT_SYMBOL_GPL(qm_init);
@@ -118,8 +117,7 @@ void qm_exit(struct qm *qm)
 	qm_drop_kernel_qp(qm);
 	qm_events_cleanup(qm);
 	qm_mailbox_cleanup(qm);
-	if (qm->doorbells)
-		pci_iounmap(qm->pdev, qm->doorbells);
+	qm_doorbells_unmap(qm);
 }
 EXPORT_SYMBOL_GPL(qm_exit);
 

@@ -26,6 +26,7 @@ struct device_attribute;
 
 /* caps.c */
 int qm_caps_read(struct qm *qm);
+void qm_doorbells_unmap(struct qm *qm);
 
 /* reset.c */
 int qm_start(struct qm *qm);

@@ -207,7 +207,11 @@ struct qm_cqe {
 #define QM_VSEC_WORDS 0x10
 #define QM_VSEC_SIZE 0x14
 #define QM_VSEC_MAGIC 0x4d524457
-#define QM_VSEC_FLAG_WORDS BIT(0)
+#define QM_VSEC_FLAG_WORDS BIT(2)
+#define QM_VSEC_WORDS_BAR GENMASK(2, 0)
+#define QM_VSEC_WORDS_OFFSET GENMASK(31, 12)
 #define QM_WORDS_PAGE 0x1000
+/* Where users find the page of words in the region of their doorbells. */
+#define QM_WORDS_IN_REGION 0x2000
 
 #endif /* _WD_QM_REGS_H */

@@ -25,13 +25,13 @@ static void __iomem *qm_qp_window(struct qm_qp *qp)
 }
 
 /*
- * Write a doorbell word. If the device has words the driver uses them: where the windows are plain
- * shared memory, the device polls the words, and does not see a store to the doorbell register
+ * Write a doorbell word. If the device has words the driver uses them: where their pages are plain
+ * shared memory, a store costs nothing else, and the device polls them
  * (Documentation/design/machine/pci.rst).
  */
 static void qm_qp_word(struct qm_qp *qp, unsigned int kind, u64 value)
 {
-	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
+	void __iomem *words = qp->qm->words + (size_t)qp->id * QM_WORDS_PAGE;
 
 	writeq(value, words + HISI_QM_DOORBELL_WORD(qp->id, kind));
 }
@@ -66,13 +66,11 @@ void qm_qp_doorbell(struct qm_qp *qp, unsigned int command, u16 index, u64 bits)
  */
 static void qm_qp_clear_words(struct qm_qp *qp)
 {
-	void __iomem *words = qm_qp_window(qp) + qp->qm->words;
-
-	if (!qp->qm->isolated || !qp->qm->words)
+	if (!qp->qm->words)
 		return;
-	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_SQ));
-	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_CQ));
-	writeq(0, words + HISI_QM_DOORBELL_WORD(qp->id, HISI_QM_WORD_CQ_ARM));
+	qm_qp_word(qp, HISI_QM_WORD_SQ, 0);
+	qm_qp_word(qp, HISI_QM_WORD_CQ, 0);
+	qm_qp_word(qp, HISI_QM_WORD_CQ_ARM, 0);
 }
 
 /*

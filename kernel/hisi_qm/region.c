@@ -53,20 +53,29 @@ void qm_queue_revoke_doorbells(struct qm_queue *queue)
 			    QM_DB_WINDOW, 1);
 }
 
+/* A page of the queue's window. The page of its words takes the place of one that has no doorbell. */
+static unsigned long qm_doorbell_pfn(struct qm_qp *qp, unsigned long page)
+{
+	struct qm *qm = qp->qm;
+	phys_addr_t at;
+
+	if (page >= WD_DOORBELL_PAGES)
+		return 0;
+	if (qm->words && page == QM_WORDS_IN_REGION >> PAGE_SHIFT)
+		at = qm->words_start + (phys_addr_t)qp->id * QM_WORDS_PAGE;
+	else
+		at = pci_resource_start(qm->pdev, 4) + (phys_addr_t)qp->id * QM_DB_WINDOW +
+		     (page << PAGE_SHIFT);
+	return PHYS_PFN(at);
+}
+
 /* Return: the page frame number of a page of a region; 0 if there is none. */
 static unsigned long qm_region_pfn(struct qm_queue *queue, unsigned int region, unsigned long page)
 {
-	struct qm *qm = queue->qm;
-	resource_size_t window;
-
 	lockdep_assert_held(&queue->qp->lock);
 	switch (region) {
 	case UACCE_QFRT_MMIO:
-		if (queue->dead || page >= WD_DOORBELL_PAGES)
-			return 0;
-		window = pci_resource_start(qm->pdev, 4) +
-			 (resource_size_t)queue->qp->id * QM_DB_WINDOW;
-		return PHYS_PFN(window) + page;
+		return queue->dead ? 0 : qm_doorbell_pfn(queue->qp, page);
 	case UACCE_QFRT_DUS:
 		return qm_dus_pfn(queue->qp, page);
 	default:

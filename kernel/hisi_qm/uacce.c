@@ -89,7 +89,7 @@ static DEVICE_ATTR_RO(region_dus_size);
 
 static ssize_t doorbell_words_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "%u\n", to_qm(dev)->words);
+	return sysfs_emit(buf, "%u\n", QM_WORDS_IN_REGION);
 }
 static DEVICE_ATTR_RO(doorbell_words);
 

@@ -154,7 +154,8 @@ enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED }
  * @aeq_depth: entries of the asynchronous event queue
  * @features: feature register, QM_CAP_*
  * @isolated: each queue has doorbells of its own
- * @words: offset of the doorbell words in a queue's window, 0 = the device has none
+ * @words: pages of doorbell words, one for each queue; NULL: the device has none
+ * @words_start: physical address of @words
  * @dus_size: bytes of a queue's DUS region
  * @doorbells: BAR4, if @isolated
  * @qps: the hardware queues, by number
@@ -217,7 +218,8 @@ struct qm {
 	unsigned int aeq_depth;
 	u32 features;
 	bool isolated;
-	u32 words;
+	void __iomem *words;
+	phys_addr_t words_start;
 	size_t dus_size;
 	void __iomem *doorbells;
 	struct qm_qp *qps;

@@ -381,7 +381,7 @@ void PciFunction::addInterruptPin(unsigned pin)
 	pin_ = pin;
 }
 
-void PciFunction::addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset)
+void PciFunction::addVendorCapability(uint32_t flags, uint32_t doorbellWords)
 {
 	vendor_ = addCapability(pci::kCapVendor, kVendorLength);
 	configSet(vendor_ + 2, kVendorLength, 1);
@@ -389,7 +389,7 @@ void PciFunction::addVendorCapability(uint32_t flags, uint32_t doorbellWordOffse
 	configSet(vendor_ + 4, kVendorSignature, 4);
 	configSet(vendor_ + 8, flags, 4);
 	configWritable(vendor_ + kVendorRouting, kRoutingValid | 0xffff, 4);
-	configSet(vendor_ + 0x10, doorbellWordOffset, 4);
+	configSet(vendor_ + 0x10, doorbellWords, 4);
 }
 
 void PciFunction::setBar(unsigned index, const BarInfo &info)

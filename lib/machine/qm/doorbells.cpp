@@ -38,11 +38,11 @@ uint64_t accessMask(unsigned size, unsigned shift)
 namespace qm
 {
 
-DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
+DoorbellPages::DoorbellPages(unsigned queues, bool shared)
 {
 	if (!shared)
 		return;
-	size_ = queues * kDoorbellWindow;
+	size_ = queues * kDoorbellPage;
 	UniqueFd fd(awayFromStandard(
 		memfd_create("hisi_zip-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING)));
 
@@ -63,7 +63,7 @@ DoorbellWindow::DoorbellWindow(unsigned queues, bool shared)
 	fd_ = fd.release();
 }
 
-DoorbellWindow::~DoorbellWindow()
+DoorbellPages::~DoorbellPages()
 {
 	if (address_)
 		munmap(address_, size_);
@@ -71,14 +71,14 @@ DoorbellWindow::~DoorbellWindow()
 		close(fd_);
 }
 
-std::atomic<uint64_t> *DoorbellWindow::word(uint64_t offset) const
+std::atomic<uint64_t> *DoorbellPages::word(uint64_t offset) const
 {
 	if (!address_ || offset >= size_)
 		return nullptr;
 	return reinterpret_cast<std::atomic<uint64_t> *>(address_ + (offset & ~uint64_t{7}));
 }
 
-DoorbellWords *DoorbellWindow::words(unsigned queue) const
+DoorbellWords *DoorbellPages::words(unsigned queue) const
 {
 	if (!address_)
 		return nullptr;
@@ -86,7 +86,7 @@ DoorbellWords *DoorbellWindow::words(unsigned queue) const
 }
 
 /* QM-DB-5 */
-std::optional<SharedPages> DoorbellWindow::pages(uint64_t offset, size_t length) const
+std::optional<SharedPages> DoorbellPages::pages(uint64_t offset, size_t length) const
 {
 	const uint64_t page = static_cast<uint64_t>(sysconf(_SC_PAGESIZE));
 
@@ -152,43 +152,55 @@ void QueueManager::Impl::latchDoorbell(uint64_t offset, uint32_t value, unsigned
 		ring(wide(doorbellLatch[0], doorbellLatch[1]), -1);
 }
 
-uint64_t QueueManager::readWindow(uint64_t offset, unsigned size)
-{
-	const unsigned queue = offset / kDoorbellWindow, shift = 8 * (offset & 7);
-	const uint64_t words = qm::doorbellWordsOffset(queue);
-	std::atomic<uint64_t> *word = impl_->window.word(offset);
-
-	if (queue >= impl_->config.queues)
-		return 0;
-	if (!word && offset >= words && offset < words + sizeof(qm::DoorbellWords))
-		word = &impl_->queues[queue].words().sq + (offset - words) / 8;
-	return word ? (word->load() & accessMask(size, shift)) >> shift : 0;
-}
-
+/* QM-DB-2. Doorbells cannot be read. */
 void QueueManager::writeWindow(uint64_t offset, uint64_t value, unsigned size)
 {
 	const unsigned queue = offset / kDoorbellWindow, shift = 8 * (offset & 7);
+
+	if (queue >= impl_->config.queues ||
+	    (offset & ~uint64_t{7}) != queue * kDoorbellWindow + kArchitected)
+		return;
+	auto &latch = impl_->queues[queue].latch();
+
+	mergeWord(latch, value << shift, accessMask(size, shift));
+	if (shift / 8 + size == 8)
+		impl_->ring(latch, queue);
+}
+
+/* The 8-byte word of BAR1 at @offset; nullptr if there is no memory. */
+std::atomic<uint64_t> *QueueManager::Impl::wordAt(uint64_t offset)
+{
+	const unsigned queue = offset / kDoorbellPage;
 	const uint64_t words = qm::doorbellWordsOffset(queue);
 
-	if (queue >= impl_->config.queues)
-		return;
-	if ((offset & ~uint64_t{7}) == queue * kDoorbellWindow + kArchitected) {
-		auto &latch = impl_->queues[queue].latch();
+	if (queue >= config.queues)
+		return nullptr;
+	if (pages.shared())
+		return pages.word(offset);
+	if (offset < words || offset >= words + sizeof(qm::DoorbellWords))
+		return nullptr;
+	return &queues[queue].words().sq + (offset - words) / 8;
+}
 
-		mergeWord(latch, value << shift, accessMask(size, shift));
-		if (shift / 8 + size == 8)
-			impl_->ring(latch, queue);
-		return;
-	}
-	std::atomic<uint64_t> *word = impl_->window.word(offset);
-	const bool bell = offset >= words && offset < words + sizeof(qm::DoorbellWords);
+uint64_t QueueManager::readWords(uint64_t offset, unsigned size)
+{
+	const unsigned shift = 8 * (offset & 7);
+	const std::atomic<uint64_t> *word = impl_->wordAt(offset);
 
-	if (!word && bell)
-		word = &impl_->queues[queue].words().sq + (offset - words) / 8;
+	return word ? (word->load() & accessMask(size, shift)) >> shift : 0;
+}
+
+void QueueManager::writeWords(uint64_t offset, uint64_t value, unsigned size)
+{
+	const unsigned queue = offset / kDoorbellPage, shift = 8 * (offset & 7);
+	const uint64_t words = qm::doorbellWordsOffset(queue);
+	std::atomic<uint64_t> *word = impl_->wordAt(offset);
+
 	if (!word)
 		return;
 	mergeWord(*word, value << shift, accessMask(size, shift));
-	if (bell && impl_->queues[queue].active())
+	if (offset >= words && offset < words + sizeof(qm::DoorbellWords) &&
+	    impl_->queues[queue].active())
 		impl_->queues[queue].kick();
 }
 

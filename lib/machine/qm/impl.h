@@ -9,7 +9,7 @@
 
 #include "core/register_file.h"
 #include "machine/queue_manager.h"
-#include "qm/doorbell_window.h"
+#include "qm/doorbell_words.h"
 #include "qm/event_queue.h"
 #include "qm/layout.h"
 #include "qm/queue_pair.h"
@@ -37,6 +37,7 @@ struct QueueManager::Impl {
 	/* doorbells.cpp; @window: the queue in whose window software wrote, or -1. */
 	void ring(uint64_t value, int window);
 	void latchDoorbell(uint64_t offset, uint32_t value, unsigned bytes);
+	std::atomic<uint64_t> *wordAt(uint64_t offset);
 
 	/* mailbox.cpp */
 	void writeMailbox(unsigned word, uint32_t value, unsigned bytes);
@@ -72,7 +73,7 @@ struct QueueManager::Impl {
 	std::unique_ptr<DmaAgent> translatedAgent, directAgent;
 	std::array<std::atomic<uint32_t>, 2> doorbellLatch{};
 
-	qm::DoorbellWindow window;
+	qm::DoorbellPages pages;
 	std::unique_ptr<qm::QueuePair[]> queues;
 };
 

@@ -16,13 +16,13 @@ QueueManager::Impl::Impl(const QueueManagerConfig &config, QueueManagerHost &hos
 	  engine(engine),
 	  translatedAgent(translated.createAgent()),
 	  directAgent(direct.createAgent()),
-	  window(config.queues, config.sharedDoorbells),
+	  pages(config.queues, config.sharedDoorbells),
 	  queues(std::make_unique<qm::QueuePair[]>(config.queues))
 {
 	if (!config.queues || config.queues > qm::kMaxQueues)
 		throw std::invalid_argument("a queue manager has 1 to 1024 queues");
 	for (unsigned i = 0; i < config.queues; i++) {
-		queues[i].init(*this, i, window.words(i));
+		queues[i].init(*this, i, pages.words(i));
 		pool.adopt(queues[i]);
 	}
 	resetRegisters();
@@ -100,9 +100,9 @@ void QueueManager::writeDoorbell(uint64_t, uint64_t value)
 	impl_->ring(value, -1);
 }
 
-std::optional<SharedPages> QueueManager::sharedWindow(uint64_t offset, size_t length)
+std::optional<SharedPages> QueueManager::sharedWords(uint64_t offset, size_t length)
 {
-	return impl_->window.pages(offset, length);
+	return impl_->pages.pages(offset, length);
 }
 
 /* QM-MB-7. deactivate() takes the queue's mutex, so it waits for the request that is running. */

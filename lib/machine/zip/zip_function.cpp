@@ -18,9 +18,9 @@ namespace
 /* QM-FUNC-1 to QM-FUNC-3; Documentation/design/machine/pci.rst. */
 constexpr uint16_t kVendor = 0x19e5, kDevice = 0xa250;
 constexpr uint32_t kClass = 0x120000;
-constexpr unsigned kMessages = 4, kTableBar = 0, kRegisterBar = 2, kDoorbellBar = 4;
+constexpr unsigned kMessages = 4, kTableBar = 0, kWordsBar = 1, kRegisterBar = 2, kDoorbellBar = 4;
 constexpr uint64_t kTableSize = 4096, kRegisterSize = 4u << 20;
-constexpr uint32_t kWordPerKind = 1;
+constexpr uint32_t kWordPerKind = 4;
 
 /* Registers of the engine (QM-REG-4). */
 constexpr uint64_t kEngineBase = 0x300000, kMasterReturn = 0x300150;
@@ -229,6 +229,7 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 	  impl_(std::make_unique<Impl>(*this, description, pool, translated, direct))
 {
 	setBar(kTableBar, {kTableSize, false, false});
+	setBar(kWordsBar, {std::bit_ceil(description.queues * kDoorbellPage), false, false});
 	setBar(kRegisterBar, {kRegisterSize, true, true});
 	setBar(kDoorbellBar, {std::bit_ceil(description.queues * kDoorbellWindow), true, true});
 	const unsigned express = addCapability(pci::kCapExpress, kExpressLength);
@@ -240,7 +241,7 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 	configWritable(express + 0x28, 0xffff, 2);
 	addMsi(kMessages);
 	addMsix(kMessages, kTableBar);
-	addVendorCapability(kWordPerKind, kDoorbellWords);
+	addVendorCapability(kWordPerKind, kWordsBar);
 	const unsigned pasid = addExtendedCapability(pci::kExtCapPasid, 1, 8);
 
 	configSet(pasid + 4, kPasidBits << 8, 2);
@@ -259,7 +260,9 @@ uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 	if (!isWord(offset, size) || offset >= this->bar(bar).size)
 		return 0;
 	if (bar == kDoorbellBar)
-		return impl_->manager.readWindow(offset, size);
+		return 0;
+	if (bar == kWordsBar)
+		return impl_->manager.readWords(offset, size);
 	auto dword = [&](uint64_t at) {
 		return bar == kTableBar ? impl_->table.read(at) : impl_->read(at);
 	};
@@ -277,6 +280,8 @@ void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsign
 		return;
 	if (bar == kDoorbellBar)
 		return impl_->manager.writeWindow(offset, value, size);
+	if (bar == kWordsBar)
+		return impl_->manager.writeWords(offset, value, size);
 	if (bar == kRegisterBar && size == 8 && (offset == 0x1000 || offset == 0x2000))
 		return impl_->manager.writeDoorbell(offset, value);
 	auto dword = [&](uint64_t at, uint32_t word, unsigned bytes) {
@@ -298,7 +303,7 @@ void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsign
 
 std::optional<SharedPages> ZipFunction::barShared(unsigned bar, uint64_t offset, size_t length)
 {
-	return bar == kDoorbellBar ? impl_->manager.sharedWindow(offset, length) : std::nullopt;
+	return bar == kWordsBar ? impl_->manager.sharedWords(offset, length) : std::nullopt;
 }
 
 AtsEndpoint &ZipFunction::ats()

@@ -579,7 +579,7 @@ static void *mapped;
 static int step_map(void)
 {
 	uint64_t offset;
-	const int64_t size = owner_region(&reach.owner, VFIO_PCI_BAR4_REGION_INDEX, &offset);
+	const int64_t size = owner_region(&reach.owner, VFIO_PCI_BAR1_REGION_INDEX, &offset);
 
 	if (size < 0)
 		return (int)size;

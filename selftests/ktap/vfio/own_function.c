@@ -30,8 +30,8 @@
 #define ARENA_SIZE (AT_BACK + SIZE)
 #define OTHER_IOVA 0x40000000ull
 #define TIMEOUT_MS 20000
-/* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
-#define UNUSED_WORD 0x12000
+/* In BAR1, on the page of the doorbell words of queue 1: the first word, which is unused. */
+#define UNUSED_WORD 0x1000
 /* In BAR2: a register of the engine that is storage, and 0 after a reset. */
 #define STORAGE 0x300040
 
@@ -250,21 +250,21 @@ static void mapping(void)
 	void *address;
 
 	sigaction(SIGBUS, &action, &before);
-	owner_region(&owner, VFIO_PCI_BAR4_REGION_INDEX, &offset);
+	owner_region(&owner, VFIO_PCI_BAR1_REGION_INDEX, &offset);
 	if (!EXPECT(wd_host_mmap(owner.host, PAGE, PROT_READ | PROT_WRITE, owner.fd,
 				 offset + UNUSED_WORD, &address) == 0,
 		    "mmap"))
 		return;
 	word = address;
 	*word = 0x1234;
-	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD, &value, 8) == 8 &&
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR1_REGION_INDEX, UNUSED_WORD, &value, 8) == 8 &&
 		       value == 0x1234,
 	       "the mapping is not the device's memory: %#lx", (unsigned long)value);
 	EXPECT(kept_from_children(word, 1), "a child has the registers");
 	EXPECT(set_command(4) == 0, "memory off");
 	EXPECT(peek(word) == 0, "reachable with memory off");
 	EXPECT(kept_from_children(word, 1), "a child has them with memory off");
-	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD, &value, 8) == -EIO,
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR1_REGION_INDEX, UNUSED_WORD, &value, 8) == -EIO,
 	       "read with memory off");
 	EXPECT(set_command(6) == 0, "memory on");
 	EXPECT(wd_host_munmap(owner.host, address, PAGE) == 0, "munmap");
@@ -282,7 +282,7 @@ static void mapping_in_parts(void)
 	uint8_t *pages;
 	void *address;
 
-	owner_region(&owner, VFIO_PCI_BAR4_REGION_INDEX, &offset);
+	owner_region(&owner, VFIO_PCI_BAR1_REGION_INDEX, &offset);
 	if (!EXPECT(wd_host_mmap(owner.host, 4 * PAGE, PROT_READ | PROT_WRITE, owner.fd,
 				 offset + UNUSED_WORD, &address) == 0,
 		    "mmap"))
@@ -290,7 +290,7 @@ static void mapping_in_parts(void)
 	pages = address;
 	EXPECT(mprotect(pages, PAGE, PROT_READ) == 0, "the first page read-only");
 	*(volatile uint64_t *)(pages + 2 * PAGE) = 0x5678;
-	EXPECT(owner_read(&owner, VFIO_PCI_BAR4_REGION_INDEX, UNUSED_WORD + 2 * PAGE, &value, 8) ==
+	EXPECT(owner_read(&owner, VFIO_PCI_BAR1_REGION_INDEX, UNUSED_WORD + 2 * PAGE, &value, 8) ==
 			       8 &&
 		       value == 0x5678,
 	       "the third page is another one: %#lx", (unsigned long)value);

@@ -180,7 +180,7 @@ protected:
 	/** @pin: 1 to 4 for INTA to INTD. @throws std::logic_error for another number. */
 	void addInterruptPin(unsigned pin);
 	/** The capability of Documentation/design/machine/pci.rst, with these two words. */
-	void addVendorCapability(uint32_t flags, uint32_t doorbellWordOffset);
+	void addVendorCapability(uint32_t flags, uint32_t doorbellWords);
 	/**
 	 * @info.size is 0 or a power of two of at least 16 bytes. @throws std::logic_error if it is
 	 * not.

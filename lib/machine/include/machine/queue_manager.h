@@ -84,8 +84,8 @@ struct QueueManagerConfig {
 	uint32_t kernelAlgorithms = 0x30; /**< register 0x3144 */
 };
 
-/** Bytes of a queue's doorbell window, and of the page in it with one word per kind. */
-constexpr uint64_t kDoorbellWindow = 0x10000, kDoorbellWords = 0x2000;
+/** Bytes of a queue's doorbell window in BAR4, and of its page in BAR1 with one word per kind. */
+constexpr uint64_t kDoorbellWindow = 0x10000, kDoorbellPage = 0x1000;
 
 /** Thread-safe. Stop the pool before you destroy the queue manager. */
 class QueueManager
@@ -106,11 +106,13 @@ public:
 	/** A 64-bit store to the doorbell registers of BAR2 (0x1000 and 0x2000). */
 	void writeDoorbell(uint64_t offset, uint64_t value);
 
-	/** BAR4, size 1, 2, 4 or 8, not crossing an 8-byte boundary. */
-	uint64_t readWindow(uint64_t offset, unsigned size);
+	/** BAR4, size 1, 2, 4 or 8, not crossing an 8-byte boundary. It reads as 0. */
 	void writeWindow(uint64_t offset, uint64_t value, unsigned size);
-	/** As PciFunction::barShared() for BAR4. */
-	std::optional<SharedPages> sharedWindow(uint64_t offset, size_t length);
+	/** BAR1, size 1, 2, 4 or 8, not crossing an 8-byte boundary. */
+	uint64_t readWords(uint64_t offset, unsigned size);
+	void writeWords(uint64_t offset, uint64_t value, unsigned size);
+	/** As PciFunction::barShared() for BAR1. */
+	std::optional<SharedPages> sharedWords(uint64_t offset, size_t length);
 
 	/** Function-level reset: drain, drop every queue, registers to their reset values. */
 	void reset();

@@ -11,7 +11,7 @@ namespace
 
 constexpr uint64_t kMailbox = 0x300, kMailboxHigh = 0x308;
 constexpr uint32_t kBusy = 1u << 13, kFailed = 3u << 9;
-constexpr unsigned kRegisters = 2, kWordsOffset = 0x2000, kRouting = 0x0c;
+constexpr unsigned kRegisters = 2, kWords = 4, kWordsBar = 1, kRouting = 0x0c;
 constexpr unsigned kVendorMsixControl = 2;
 constexpr uint32_t kMsixEnable = 1u << 15;
 /* Too short for its version. The driver must not read on into the capability that follows. */
@@ -51,7 +51,7 @@ FaultyZip::FaultyZip(PciFunction &inner)
 	addMsix(inner.msixVectors(), 0);
 	addInterruptPin(1);
 	configWritable(pci::kCommand, pci::kCommandMemory | pci::kCommandMaster, 2);
-	addVendorCapability(1, kWordsOffset);
+	addVendorCapability(kWords, kWordsBar);
 	vendor_ = findCapability(*this, pci::kCapVendor);
 	innerVendor_ = findCapability(inner, pci::kCapVendor);
 	const unsigned pasid = addExtendedCapability(pci::kExtCapPasid, 1, 8);

@@ -14,9 +14,9 @@ namespace
 using hisitest::Rig;
 
 constexpr uint64_t kPeer = 0x40000000;
-constexpr unsigned kDoorbells = VFIO_PCI_BAR4_REGION_INDEX;
-/* In BAR4: the page of the doorbell words of queue 1. */
-constexpr uint64_t kWords = 0x12000;
+constexpr unsigned kDoorbells = VFIO_PCI_BAR1_REGION_INDEX;
+/* In BAR1: the page of the doorbell words of queue 1. */
+constexpr uint64_t kWords = 0x1000;
 constexpr uint16_t kMemory = 2, kMaster = 4;
 
 /** An owner that has exported a part of its function. */
@@ -212,7 +212,7 @@ TEST_F(VfioDmaBuf, RefusesRanges)
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{kPage, wrap}}), -EOVERFLOW);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, kPage}, {uint64_t{1} << 40, kPage}}), -EINVAL);
 	EXPECT_EQ(file_->dmaBuf(kDoorbells, {{0, kPage}}, 1), -EINVAL);
-	EXPECT_EQ(file_->dmaBuf(VFIO_PCI_BAR1_REGION_INDEX, {{0, kPage}}), -ENODEV);
+	EXPECT_EQ(file_->dmaBuf(VFIO_PCI_BAR3_REGION_INDEX, {{0, kPage}}), -ENODEV);
 	EXPECT_EQ(file_->dmaBuf(VFIO_PCI_ROM_REGION_INDEX, {{0, kPage}}), -ENODEV);
 	EXPECT_EQ(file_->dmaBuf(~0u, {{0, kPage}}), -ENODEV);
 }

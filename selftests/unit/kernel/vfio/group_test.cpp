@@ -227,7 +227,7 @@ TEST_F(VfioGroup, AFunctionHasSeveralFiles)
 	ASSERT_GE(first.fd, 0);
 	ASSERT_GE(second.fd, 0);
 	EXPECT_NE(first.fd, second.fd);
-	ASSERT_EQ(second.map(VFIO_PCI_BAR4_REGION_INDEX, 0x12000, kPage, &page), 0);
+	ASSERT_EQ(second.map(VFIO_PCI_BAR1_REGION_INDEX, 0x1000, kPage, &page), 0);
 	auto *word = static_cast<volatile uint32_t *>(page);
 
 	*word = 0x5a5a5a5a;
@@ -276,7 +276,7 @@ TEST_F(VfioGroup, MemoryOffZapsItsMappings)
 	ASSERT_EQ(setContainer(), 0);
 	file.fd = getDevice();
 	ASSERT_GE(file.fd, 0);
-	ASSERT_EQ(file.map(VFIO_PCI_BAR4_REGION_INDEX, 0x12000, kPage, &page), 0);
+	ASSERT_EQ(file.map(VFIO_PCI_BAR1_REGION_INDEX, 0x1000, kPage, &page), 0);
 	/* Hosted, a page that was taken away reads as 0. The first word is unused. */
 	auto *word = static_cast<volatile uint32_t *>(page);
 

@@ -287,7 +287,7 @@ TEST_F(VfioHotReset, DoesNotWakeFunctionsOfOthers)
 /* IOMMUFD-VFIO-11: dma-bufs are revoked, and can be mapped again. */
 TEST_F(VfioHotReset, RevokesOfAllFunctions)
 {
-	constexpr unsigned kDoorbells = VFIO_PCI_BAR4_REGION_INDEX;
+	constexpr unsigned kDoorbells = VFIO_PCI_BAR1_REGION_INDEX;
 	constexpr uint64_t kPeer = 0x40000000;
 	Space space(caller_);
 	FunctionFile first(caller_), second(caller_);

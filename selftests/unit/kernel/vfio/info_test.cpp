@@ -90,12 +90,12 @@ TEST_F(VfioInfo, Regions)
 	EXPECT_EQ(info.cap_offset, 0u);
 	EXPECT_EQ(region(0).size, 4096u);
 	EXPECT_EQ(region(0).flags, rw) << "all of it is the MSI-X table's page";
-	EXPECT_EQ(region(1).size, 0u);
-	EXPECT_EQ(region(1).flags, 0u);
+	EXPECT_EQ(region(1).size, 16u * kPage);
+	EXPECT_EQ(region(1).flags, rw | VFIO_REGION_INFO_FLAG_MMAP);
 	EXPECT_EQ(region(2).size, 4u << 20);
 	EXPECT_EQ(region(2).flags & rw, rw);
 	EXPECT_EQ(region(4).size, 16u * 0x10000);
-	EXPECT_EQ(region(4).flags, rw | VFIO_REGION_INFO_FLAG_MMAP);
+	EXPECT_EQ(region(4).flags, rw);
 	EXPECT_EQ(region(6).size, 0u) << "ROM";
 	EXPECT_EQ(region(7).size, 4096u);
 	EXPECT_EQ(region(7).flags, rw);
@@ -263,7 +263,7 @@ TEST_F(VfioInfo, NoMemoryNoAccess)
 	uint64_t value = 0;
 	void *address;
 
-	ASSERT_EQ(file_->map(4, 0x2000, kPage, &address), 0);
+	ASSERT_EQ(file_->map(1, 0x2000, kPage, &address), 0);
 	static_cast<volatile uint64_t *>(address)[0] = 1;
 	file_->setConfig(kCommand, 0, 2);
 	EXPECT_EQ(file_->read(2, 0, &value, 4), -EIO);
@@ -274,7 +274,7 @@ TEST_F(VfioInfo, NoMemoryNoAccess)
 	static_cast<volatile uint64_t *>(address)[0] = 77;
 	file_->setConfig(kCommand, kMemory, 2);
 	EXPECT_EQ(file_->read(2, 0, &value, 4), 4);
-	EXPECT_EQ(file_->read(4, 0x2000, &value, 8), 8);
+	EXPECT_EQ(file_->read(1, 0x2000, &value, 8), 8);
 	EXPECT_EQ(value, 1u) << "written after memory went off";
 	EXPECT_EQ(file_->unmap(address, kPage), 0);
 }
@@ -370,7 +370,7 @@ TEST_F(VfioInfo, FieldsOfTheHeader)
 		{0x0c, 1, 0, 0xff},
 		{0x0d, 1, 0, 0xff},
 		{0x10, 4, 0, 0xfffff000},
-		{0x14, 4, 0, 0},
+		{0x14, 4, 0, 0xffff0000},
 		{0x20, 4, 0xc, 0xfff0000c},
 		{0x24, 4, 0, ~0u},
 		{0x28, 4, 0, 0},
@@ -391,7 +391,7 @@ TEST_F(VfioInfo, FieldsOfTheHeader)
 /* Bytes of any length at any offset, in the words of the doorbells, which hold what is written. */
 TEST_F(VfioInfo, AccessesOfEveryLength)
 {
-	constexpr uint64_t kBase = 0x12000;
+	constexpr uint64_t kBase = 0x1000;
 
 	for (unsigned offset = 0; offset < 8; offset++)
 		for (unsigned length = 1; length < 24; length++) {
@@ -399,21 +399,21 @@ TEST_F(VfioInfo, AccessesOfEveryLength)
 
 			for (unsigned i = 0; i < sizeof(sent); i++)
 				sent[i] = static_cast<uint8_t>(1 + i + length);
-			ASSERT_EQ(file_->write(4, kBase, zeros, sizeof(zeros)), 32);
-			ASSERT_EQ(file_->write(4, kBase + offset, sent, length), length);
-			ASSERT_EQ(file_->read(4, kBase, seen, sizeof(seen)), 32);
+			ASSERT_EQ(file_->write(1, kBase, zeros, sizeof(zeros)), 32);
+			ASSERT_EQ(file_->write(1, kBase + offset, sent, length), length);
+			ASSERT_EQ(file_->read(1, kBase, seen, sizeof(seen)), 32);
 			for (unsigned i = 0; i < sizeof(seen); i++) {
 				const bool within = i >= offset && i < offset + length;
 				ASSERT_EQ(seen[i], within ? sent[i - offset] : 0)
 					<< i << " of " << length << " at " << offset;
 			}
 			std::memset(seen, 0, sizeof(seen));
-			ASSERT_EQ(file_->read(4, kBase + offset, seen, length), length);
+			ASSERT_EQ(file_->read(1, kBase + offset, seen, length), length);
 			ASSERT_EQ(std::memcmp(seen, sent, length), 0);
 		}
 	uint64_t zero = 0;
 	for (unsigned at = 0; at < 32; at += 8)
-		file_->write(4, kBase + at, &zero, 8);
+		file_->write(1, kBase + at, &zero, 8);
 }
 
 TEST_F(VfioInfo, AccessesOfBars)
@@ -423,37 +423,37 @@ TEST_F(VfioInfo, AccessesOfBars)
 
 	EXPECT_EQ(file_->read(2, 4 << 20, bytes, 4), -EINVAL) << "behind the end";
 	EXPECT_EQ(file_->read(2, (4 << 20) - 8, bytes, 64), 8) << "cut at the end";
-	EXPECT_EQ(file_->read(1, 0, bytes, 4), -EINVAL) << "no such BAR";
+	EXPECT_EQ(file_->read(3, 0, bytes, 4), -EINVAL) << "no such BAR";
 	EXPECT_EQ(file_->read(2, 0, nullptr, 4), -EFAULT);
 	EXPECT_EQ(file_->write(2, 0, nullptr, 4), -EFAULT);
 	EXPECT_EQ(file_->read(2, 3, bytes, 9), 9) << "unaligned";
 	EXPECT_EQ(caller_->pread(file_->fd, bytes, 4, 1ull << 62), -EINVAL);
 	value = 0x0123456789abcdef;
-	EXPECT_EQ(file_->write(4, 0x2000, &value, 8), 8);
+	EXPECT_EQ(file_->write(1, 0x2000, &value, 8), 8);
 	value = 0;
-	EXPECT_EQ(file_->read(4, 0x2000, &value, 8), 8);
+	EXPECT_EQ(file_->read(1, 0x2000, &value, 8), 8);
 	EXPECT_EQ(value, 0x0123456789abcdefull);
 }
 
 TEST_F(VfioInfo, Mappings)
 {
-	const size_t size = 16 * 0x10000;
+	const size_t size = 16 * kPage;
 	void *address;
 
-	EXPECT_EQ(file_->map(4, 0, size + kPage, &address), -EINVAL) << "longer than the BAR";
-	EXPECT_EQ(file_->map(4, size, kPage, &address), -EINVAL) << "behind it";
-	EXPECT_EQ(file_->map(4, size - kPage, 2 * kPage, &address), -EINVAL);
-	EXPECT_EQ(file_->map(1, 0, kPage, &address), -EINVAL);
+	EXPECT_EQ(file_->map(1, 0, size + kPage, &address), -EINVAL) << "longer than the BAR";
+	EXPECT_EQ(file_->map(1, size, kPage, &address), -EINVAL) << "behind it";
+	EXPECT_EQ(file_->map(1, size - kPage, 2 * kPage, &address), -EINVAL);
+	EXPECT_EQ(file_->map(3, 0, kPage, &address), -EINVAL);
 	EXPECT_EQ(file_->map(7, 0, kPage, &address), -EINVAL) << "configuration space";
-	EXPECT_EQ(file_->map(4, 0, kPage, &address, PROT_READ, MAP_PRIVATE), -EINVAL);
-	EXPECT_EQ(file_->map(4, 0, kPage, &address, PROT_READ | PROT_EXEC), -EPERM);
+	EXPECT_EQ(file_->map(1, 0, kPage, &address, PROT_READ, MAP_PRIVATE), -EINVAL);
+	EXPECT_EQ(file_->map(1, 0, kPage, &address, PROT_READ | PROT_EXEC), -EPERM);
 	EXPECT_EQ(caller_->mmap(kPage, PROT_READ, MAP_SHARED, file_->fd, 99ull << 40, &address),
 		  -EINVAL);
-	ASSERT_EQ(file_->map(4, 0, size, &address), 0);
+	ASSERT_EQ(file_->map(1, 0, size, &address), 0);
 	auto *words = static_cast<volatile uint64_t *>(address);
 	uint64_t value = 0;
-	words[0x12000 / 8] = 42;
-	EXPECT_EQ(file_->read(4, 0x12000, &value, 8), 8);
+	words[0x1000 / 8] = 42;
+	EXPECT_EQ(file_->read(1, 0x1000, &value, 8), 8);
 	EXPECT_EQ(value, 42u);
 	EXPECT_EQ(file_->unmap(address, size), 0);
 }

@@ -126,7 +126,7 @@ TEST_F(VfioIoeventfd, ChecksItsArgument)
 	EXPECT_EQ(cause(kEnd - 4, 0, 8, counter_), -EINVAL);
 	EXPECT_EQ(cause(kEnd - 4, 0, 4, counter_), 0);
 	EXPECT_EQ(cause((uint64_t{1} << 40) - 4, 0, 4, counter_), -EINVAL);
-	EXPECT_EQ(cause(0, 0, 4, counter_, VFIO_PCI_BAR1_REGION_INDEX), -EINVAL) << "no such BAR";
+	EXPECT_EQ(cause(0, 0, 4, counter_, VFIO_PCI_BAR3_REGION_INDEX), -EINVAL) << "no such BAR";
 	EXPECT_EQ(cause(4, 0, 2, counter_, kConfig), -EINVAL);
 	EXPECT_EQ(cause(0, 0, 4, counter_, 1 << 20), -EINVAL);
 	EXPECT_EQ(cause(0, 0, 4, counter_, kTable), -EINVAL);

@@ -20,9 +20,9 @@ namespace
 using hisitest::Rig;
 
 constexpr unsigned kRegisters = VFIO_PCI_BAR2_REGION_INDEX;
-constexpr unsigned kDoorbells = VFIO_PCI_BAR4_REGION_INDEX;
+constexpr unsigned kDoorbells = VFIO_PCI_BAR1_REGION_INDEX;
 /* Doorbell words of queue 1, and a register of the engine that is storage. */
-constexpr uint64_t kWords = 0x12000, kStorage = 0x300040, kPeer = 0x40000000;
+constexpr uint64_t kWords = 0x1000, kStorage = 0x300040, kPeer = 0x40000000;
 constexpr uint32_t kMemory = 2, kMaster = 4;
 constexpr uint32_t kEntry = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY;
 constexpr uint32_t kWakeup = VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP;

@@ -17,8 +17,8 @@ namespace
 {
 
 constexpr uint64_t kOther = 0x40000000;
-/* In BAR4, among the doorbell words of queue 1: the first word, which is unused. */
-constexpr uint64_t kUnused = 0x12000;
+/* In BAR1, among the doorbell words of queue 1: the first word, which is unused. */
+constexpr uint64_t kUnused = 0x1000;
 constexpr unsigned kMsixIndex = VFIO_PCI_MSIX_IRQ_INDEX, kMsiIndex = VFIO_PCI_MSI_IRQ_INDEX;
 
 class VfioUse : public VfioOwner
@@ -275,7 +275,7 @@ TEST_F(VfioUse, PartsOfAMappingKeepTheirPages)
 	void *address;
 
 	ASSERT_EQ(start(), 0);
-	ASSERT_EQ(file_->map(4, kUnused, kPages * kPage, &address), 0);
+	ASSERT_EQ(file_->map(1, kUnused, kPages * kPage, &address), 0);
 	auto *bytes = static_cast<uint8_t *>(address);
 
 	ASSERT_EQ(file_->unmap(bytes, kPage), 0);
@@ -285,7 +285,7 @@ TEST_F(VfioUse, PartsOfAMappingKeepTheirPages)
 		uint64_t seen = 0;
 
 		*word = page;
-		EXPECT_EQ(file_->read(4, kUnused + page * kPage, &seen, sizeof(seen)), 8);
+		EXPECT_EQ(file_->read(1, kUnused + page * kPage, &seen, sizeof(seen)), 8);
 		EXPECT_EQ(seen, page);
 		*word = 0;
 	}
@@ -299,7 +299,7 @@ TEST_F(VfioUse, ResetForgetsWhatTheDeviceWasTold)
 
 	ASSERT_EQ(start(), 0);
 	ASSERT_GT(compress(), 0);
-	ASSERT_EQ(file_->map(4, kUnused, kPage, &address), 0);
+	ASSERT_EQ(file_->map(1, kUnused, kPage, &address), 0);
 	auto *word = static_cast<volatile uint64_t *>(address);
 	*word = 3;
 	ASSERT_EQ(file_->reset(), 0);
@@ -319,7 +319,7 @@ TEST_F(VfioUse, LosesEverythingWhenTheDriverGoes)
 	uint32_t value, table = space_->ioas;
 
 	ASSERT_EQ(start(), 0);
-	ASSERT_EQ(file_->map(4, kUnused, kPage, &address), 0);
+	ASSERT_EQ(file_->map(1, kUnused, kPage, &address), 0);
 	ASSERT_EQ(file_->signal(VFIO_PCI_REQ_IRQ_INDEX, 0, {request.fd}), 0);
 	ASSERT_EQ(file_->signal(kMsixIndex, 0, {message.fd}), 0);
 	auto *word = static_cast<volatile uint64_t *>(address);
@@ -393,7 +393,7 @@ TEST_F(VfioUse, AllAtOnce)
 	});
 	loop([&] {
 		void *address;
-		ASSERT_EQ(file_->map(4, 0, 4 * kPage, &address), 0);
+		ASSERT_EQ(file_->map(1, 0, 4 * kPage, &address), 0);
 		EXPECT_EQ(file_->unmap(address, 4 * kPage), 0);
 	});
 	loop([&] {
@@ -437,7 +437,7 @@ TEST_F(VfioUse, GoesWhileItIsUsed)
 	});
 	untilGone([&]() -> ssize_t {
 		void *address;
-		const int ret = file_->map(4, 0, 4 * kPage, &address);
+		const int ret = file_->map(1, 0, 4 * kPage, &address);
 
 		if (!ret)
 			file_->unmap(address, 4 * kPage);

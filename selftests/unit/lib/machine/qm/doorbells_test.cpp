@@ -142,29 +142,30 @@ INSTANTIATE_TEST_SUITE_P(Modes, Doorbells,
 TEST(DoorbellPages, AreSharedOnlyInSharedMode)
 {
 	Rig shared(describe(8, DoorbellMode::Shared)), trapped(describe(8, DoorbellMode::Trapped));
-	auto pages = shared.zip.barShared(4, 0x30000, 0x10000);
+	auto pages = shared.zip.barShared(1, 0x3000, 0x1000);
 	ASSERT_TRUE(pages);
 	EXPECT_GE(pages->fd, 0);
-	EXPECT_EQ(pages->length, 0x10000u);
-	EXPECT_TRUE(shared.zip.barShared(4, 0, 8 * 0x10000));
-	EXPECT_FALSE(shared.zip.barShared(4, 0, 8 * 0x10000 + 4096));
-	EXPECT_FALSE(shared.zip.barShared(4, 8, 4096));
-	EXPECT_FALSE(shared.zip.barShared(4, 0, 100));
-	EXPECT_FALSE(shared.zip.barShared(4, 0, 0));
-	EXPECT_FALSE(shared.zip.barShared(4, ~0xfffull, 0x2000));
+	EXPECT_EQ(pages->length, 0x1000u);
+	EXPECT_TRUE(shared.zip.barShared(1, 0, 8 * 0x1000));
+	EXPECT_FALSE(shared.zip.barShared(1, 0, 8 * 0x1000 + 4096));
+	EXPECT_FALSE(shared.zip.barShared(1, 8, 4096));
+	EXPECT_FALSE(shared.zip.barShared(1, 0, 100));
+	EXPECT_FALSE(shared.zip.barShared(1, 0, 0));
+	EXPECT_FALSE(shared.zip.barShared(1, ~0xfffull, 0x2000));
 	EXPECT_FALSE(shared.zip.barShared(2, 0, 4096));
-	EXPECT_FALSE(trapped.zip.barShared(4, 0, 0x10000));
+	EXPECT_FALSE(shared.zip.barShared(4, 0, 4096)) << "the architected doorbells always trap";
+	EXPECT_FALSE(trapped.zip.barShared(1, 0, 0x1000));
 	/* Trapped accesses and the shared pages are the same memory. */
-	shared.zip.barWrite(4, 0x30100, 0x1122334455667788, 8);
+	shared.zip.barWrite(1, 0x3100, 0x1122334455667788, 8);
 	EXPECT_EQ(*reinterpret_cast<uint64_t *>(static_cast<char *>(pages->address) + 0x100),
 		  0x1122334455667788u);
 	/* Words read back as written in both modes. */
 	for (Rig *rig : {&shared, &trapped}) {
-		rig->zip.barWrite(4, Rig::words(3) + 16, 0xabcdef, 8);
-		EXPECT_EQ(rig->zip.barRead(4, Rig::words(3) + 16, 8), 0xabcdefu);
-		EXPECT_EQ(rig->zip.barRead(4, Rig::words(3) + 17, 1), 0xcdu);
+		rig->zip.barWrite(1, Rig::words(3) + 16, 0xabcdef, 8);
+		EXPECT_EQ(rig->zip.barRead(1, Rig::words(3) + 16, 8), 0xabcdefu);
+		EXPECT_EQ(rig->zip.barRead(1, Rig::words(3) + 17, 1), 0xcdu);
 	}
-	EXPECT_EQ(trapped.zip.barRead(4, 0x30100, 8), 0u);
+	EXPECT_EQ(trapped.zip.barRead(1, 0x3100, 8), 0u);
 }
 
 } // namespace wd::machine::test

@@ -293,12 +293,12 @@ public:
 		ASSERT_EQ(loadSq(q, type, pasid, entries), 0u);
 		/* pci.rst: software zeroes the words before it starts a queue. */
 		for (unsigned kind = 0; kind < 3; kind++)
-			zip.barWrite(4, words(q) + 8 * kind, 0, 8);
+			zip.barWrite(1, words(q) + 8 * kind, 0, 8);
 		ASSERT_EQ(loadCq(q, entries, armed), 0u);
 	}
 
 	/* Doorbells --------------------------------------------------------------------------- */
-	static uint64_t words(unsigned q) { return q * 0x10000 + 0x2000 + q % 32 * 128; }
+	static uint64_t words(unsigned q) { return q * 0x1000 + q % 32 * 128; }
 	void ring(Bell bell, unsigned q, unsigned kind, uint16_t index, uint64_t third = 0)
 	{
 		const uint64_t value = uint64_t{index} << 32 | kind << 12 | q;
@@ -309,9 +309,9 @@ public:
 		case Bell::Registers:
 			return zip.barWrite(2, 0x1000, value, 8);
 		case Bell::TrappedWord:
-			return zip.barWrite(4, words(q) + 8 * kind, index, 8);
+			return zip.barWrite(1, words(q) + 8 * kind, index, 8);
 		case Bell::SharedWord: {
-			auto pages = zip.barShared(4, words(q) & ~0xfffull, 4096);
+			auto pages = zip.barShared(1, words(q) & ~0xfffull, 4096);
 			auto *p = static_cast<char *>(pages->address) + (words(q) & 0xfff);
 			reinterpret_cast<std::atomic<uint64_t> *>(p)[kind].store(
 				index, std::memory_order_release);
@@ -330,9 +330,9 @@ public:
 		case Bell::Registers:
 			return zip.barWrite(2, 0x1000, value, 8);
 		case Bell::TrappedWord:
-			return zip.barWrite(4, words(q) + 16, word, 8);
+			return zip.barWrite(1, words(q) + 16, word, 8);
 		case Bell::SharedWord: {
-			auto pages = zip.barShared(4, words(q) & ~0xfffull, 4096);
+			auto pages = zip.barShared(1, words(q) & ~0xfffull, 4096);
 			auto *p = static_cast<char *>(pages->address) + (words(q) & 0xfff);
 			reinterpret_cast<std::atomic<uint64_t> *>(p)[2].store(
 				word, std::memory_order_release);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The memory of BAR4 if doorbell pages are shared (Documentation/design/machine/pci.rst). */
+/* The memory of BAR1 if the pages of doorbell words are shared (Documentation/design/machine/pci.rst). */
 #pragma once
 
 #include <atomic>
@@ -13,14 +13,14 @@ namespace wd::machine::qm
 {
 
 /** A sparse memfd that is mapped in this process; or nothing, if every access traps. */
-class DoorbellWindow
+class DoorbellPages
 {
 public:
 	/** @throws std::system_error if the memory cannot be allocated or mapped. */
-	DoorbellWindow(unsigned queues, bool shared);
-	~DoorbellWindow();
-	DoorbellWindow(const DoorbellWindow &) = delete;
-	DoorbellWindow &operator=(const DoorbellWindow &) = delete;
+	DoorbellPages(unsigned queues, bool shared);
+	~DoorbellPages();
+	DoorbellPages(const DoorbellPages &) = delete;
+	DoorbellPages &operator=(const DoorbellPages &) = delete;
 
 	bool shared() const { return address_; }
 	/** @queue's doorbell words; nullptr if accesses trap. */
@@ -35,10 +35,10 @@ private:
 	std::byte *address_ = nullptr;
 };
 
-/** Byte offset of @queue's words in BAR4. */
+/** Byte offset of @queue's words in BAR1. */
 constexpr uint64_t doorbellWordsOffset(unsigned queue)
 {
-	return queue * kDoorbellWindow + kDoorbellWords + queue % 32 * 128;
+	return queue * kDoorbellPage + queue % 32 * 128;
 }
 
 } // namespace wd::machine::qm
