@@ -17,7 +17,7 @@ static void qm_reserve_kernel_qp(struct qm *qm)
 	mutex_lock(&qm->lock);
 	qp = qm_qp_get(qm);
 	mutex_unlock(&qm->lock);
-	qp->kernel = true;
+	WRITE_ONCE(qp->kernel, true);
 }
 
 /* Give the queue back. It is stopped, or the whole function is. */

@@ -89,7 +89,7 @@ static void iopt_dmabuf_move_notify(struct dma_buf_attachment *attach)
 	struct iopt_dmabuf_use *use, *next;
 
 	mutex_lock(&buffer->pages.mutex);
-	buffer->pages.revoked = true;
+	WRITE_ONCE(buffer->pages.revoked, true);
 	list_for_each_entry_safe (use, next, &buffer->uses, item)
 		iopt_dmabuf_end_use(use);
 	mutex_unlock(&buffer->pages.mutex);

@@ -469,7 +469,8 @@ int iopt_set_large_pages(struct io_pagetable *iopt, bool enable)
 		if (rc)
 			goto out;
 	}
-	iopt->large_pages = enable;
+	/* iommufd_compat_cut() looks without a lock. */
+	WRITE_ONCE(iopt->large_pages, enable);
 	iopt->alignment = iopt_wanted_alignment(iopt);
 out:
 	mutex_unlock(&iopt->iova_lock);

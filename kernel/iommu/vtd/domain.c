@@ -121,7 +121,7 @@ static bool vtd_enforce_cache_coherency(struct iommu_domain *domain)
 	list_for_each_entry (on, &paging->units, node)
 		able &= !!(on->unit->ecap & VTD_ECAP_SC);
 	if (able)
-		paging->force_snoop = true;
+		WRITE_ONCE(paging->force_snoop, true);
 	spin_unlock_irqrestore(&paging->lock, flags);
 	return able;
 }

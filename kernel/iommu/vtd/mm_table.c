@@ -186,7 +186,7 @@ static int vtd_mm_table_install(struct vtd_mm_table *table, struct vtd_dev *dev,
 static void vtd_mm_table_place(struct vtd_mm_table *table, struct vtd_dev *dev, u32 pasid, u16 did)
 {
 	spin_lock_irq(&table->lock);
-	table->dev = dev;
+	WRITE_ONCE(table->dev, dev);
 	table->pasid = pasid;
 	table->did = did;
 	spin_unlock_irq(&table->lock);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Requests of VFIO containers on /dev/iommu. */
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 #include <linux/vfio.h>
@@ -341,6 +342,30 @@ TEST_F(VfioCompatTest, WhileTheIoasGoes)
 		unmapDma(0, 0, nullptr, VFIO_DMA_UNMAP_FLAG_ALL);
 	}
 	destroys.join();
+}
+
+/* Attack: the container gets its type, which forbids large pages, while others unmap from it. */
+TEST_F(VfioCompatTest, WhileItGetsItsType)
+{
+	std::atomic<bool> done{false};
+	std::thread unmaps([&] {
+		while (!done)
+			EXPECT_EQ(0, unmapDma(kPage, kPage));
+	});
+
+	for (unsigned i = 0; i < 300; i++) {
+		iommu_option option = {};
+
+		EXPECT_EQ(0, ask(VFIO_SET_IOMMU, VFIO_TYPE1_IOMMU));
+		option.size = sizeof(option);
+		option.option_id = IOMMU_OPTION_HUGE_PAGES;
+		option.op = IOMMU_OPTION_OP_SET;
+		option.object_id = ioas_;
+		option.val64 = 1;
+		EXPECT_EQ(0, iommufd_->ioctl(IOMMU_OPTION, &option));
+	}
+	done = true;
+	unmaps.join();
 }
 
 } // namespace kernel_iommufd
