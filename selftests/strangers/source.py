@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Programs of Linux's own tests, compiled unmodified from Debian's package with the kernel's sources.
+"""Programs of Linux's own tests, and drivers, compiled unmodified from Debian's packages with the kernel's sources.
 
 Debian 12 has no linux-source-7.2, so it comes from trixie-backports, by an apt of its own, which checks
 signatures as always. Only the folders that the tests need are unpacked. Nothing of it is in the repository.
 """
 
 import os
+import pathlib
 import shutil
 import subprocess
 
@@ -20,6 +21,16 @@ FOLDERS = ("tools/testing/selftests/iommu", "tools/testing/selftests/vfio", "too
            "include/uapi/linux/idxd.h")
 VFIO_PROGRAMS = ("vfio_dma_mapping_test", "vfio_dma_mapping_mmio_test", "vfio_iommufd_setup_test",
                  "vfio_pci_device_test", "vfio_pci_device_init_perf_test")
+# Linux's driver of the accelerators, in Debian 12's package for its kernel.
+DRIVER_ARCHIVE = pathlib.Path("/usr/src/linux-source-6.1.tar.xz")
+DRIVER_FOLDERS = ("drivers/crypto/hisilicon", "drivers/misc/uacce")
+DRIVER_KBUILD = """# SPDX-License-Identifier: GPL-2.0-only
+ccflags-y := -DCONFIG_UACCE_MODULE=1 -DCONFIG_CRYPTO_DEV_HISI_QM_MODULE=1
+obj-m := uacce.o hisi_qm.o hisi_zip.o
+uacce-y := drivers/misc/uacce/uacce.o
+hisi_qm-y := drivers/crypto/hisilicon/qm.o drivers/crypto/hisilicon/sgl.o drivers/crypto/hisilicon/debugfs.o
+hisi_zip-y := drivers/crypto/hisilicon/zip/zip_main.o drivers/crypto/hisilicon/zip/zip_crypto.o
+"""
 TIMEOUT_S = 1800
 
 
@@ -100,3 +111,14 @@ def vfio_programs(build, target):
              *(f"-I{path}" for path in includes), "-o", target / name, folder / f"{name}.c", *library, "-luuid",
              "-lpthread"])
     return target
+
+
+def driver_modules(kernel, target):
+    """Compiles Linux's modules uacce, hisi_qm and hisi_zip for @kernel to the folder @target."""
+    target.mkdir(parents=True, exist_ok=True)
+    top = DRIVER_ARCHIVE.name.split(".tar", maxsplit=1)[0]
+    run(["tar", "-xf", DRIVER_ARCHIVE, "-C", target, "--strip-components=1",
+         *(f"{top}/{name}" for name in DRIVER_FOLDERS)])
+    (target / "Kbuild").write_text(DRIVER_KBUILD, encoding="ascii")
+    run(["make", "-C", kernel.headers, f"M={target}", f"-j{os.cpu_count()}", "modules"])
+    return [target / f"{name}.ko" for name in ("uacce", "hisi_qm", "hisi_zip")]

@@ -25,6 +25,7 @@
 #define PCI_DRIVER "/sys/bus/pci/drivers/hisi_zip/"
 #define PAGE 4096ul
 #define MEBIBYTE 1048576ul
+#define LINUX_COUNTERS "/sys/kernel/debug/hisi_zip" /* of Linux's own driver */
 #define MAX_DEVICES 8
 
 #ifndef MADV_PAGEOUT
@@ -36,22 +37,29 @@ static char devices[MAX_DEVICES][32];
 static unsigned device_count;
 static bool devices_stay; /* argument "stay": take no device away */
 
-/* Number of requests that the kernel's queues of all accelerators have completed. */
-static long kernel_requests(void)
+/* The sum of the numbers in the files @name below the folders in @top. */
+static long sum_of(const char *top, const char *name)
 {
-	DIR *folder = opendir("/sys/class/uacce");
+	DIR *folder = opendir(top);
 	struct dirent *entry;
 	char path[512];
 	long total = 0;
 
 	while (folder && (entry = readdir(folder))) {
-		snprintf(path, sizeof(path), "/sys/class/uacce/%s/kernel_requests", entry->d_name);
+		snprintf(path, sizeof(path), "%s/%.200s/%s", top, entry->d_name, name);
 		if (entry->d_name[0] != '.')
 			total += file_number(path);
 	}
 	if (folder)
 		closedir(folder);
 	return total;
+}
+
+/* Number of requests that the kernel's queues of all accelerators have completed. */
+static long kernel_requests(void)
+{
+	return sum_of("/sys/class/uacce", "kernel_requests") +
+	       sum_of(LINUX_COUNTERS, "zip_dfx/recv_cnt");
 }
 
 static int by_address(const void *a, const void *b)
