@@ -53,6 +53,7 @@ BAD = re.compile("|".join((
     r"\bOut of memory: ",
     r"\bCall Trace:",
     r"\bKernel panic\b",
+    r"\bFailed to allocate default IOMMU domain\b",
 )))
 PANIC = re.compile(r"\bKernel panic\b")
 # A normal boot of a stock kernel prints these, although they look like trouble.

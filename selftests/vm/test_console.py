@@ -32,6 +32,7 @@ BUG: Bad rss-counter state mm:00000000a9b7e1d7 type:MM_ANONPAGES val:1
 BUG: workqueue lockup - pool cpus=0 node=0 flags=0x0 nice=0 stuck for 35s!
 watchdog: BUG: soft lockup - CPU#2 stuck for 22s! [kworker/2:1:55]
 kernel BUG at kernel/iommufd/pages.c:88!
+iommu: Failed to allocate default IOMMU domain of type 11 for group (null) - Falling back to IOMMU_DOMAIN_DMA
 Oops: 0000 [#1] PREEMPT SMP KASAN NOPTI
 general protection fault, probably for non-canonical address 0xdead000000000108: 0000 [#1]
 invalid opcode: 0000 [#1] PREEMPT SMP

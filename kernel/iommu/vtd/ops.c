@@ -204,8 +204,20 @@ static bool vtd_capable(struct device *dev, enum iommu_cap cap)
 	return cap == IOMMU_CAP_CACHE_COHERENCY;
 }
 
+/*
+ * LINUX-DOM-1: the first domain of a device is a strict one, which the core would take in the end,
+ * with a complaint. Later the administrator may choose.
+ */
+static int vtd_def_domain_type(struct device *dev)
+{
+	if (iommu_get_domain_for_dev(dev) || iommu_default_passthrough())
+		return 0;
+	return IOMMU_DOMAIN_DMA;
+}
+
 const struct iommu_ops vtd_iommu_ops = {
 	.capable = vtd_capable,
+	.def_domain_type = vtd_def_domain_type,
 	.domain_alloc = vtd_domain_alloc,
 	.probe_device = vtd_probe_device,
 	.release_device = vtd_release_device,

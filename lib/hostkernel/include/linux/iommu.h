@@ -236,6 +236,7 @@ bool device_iommu_capable(struct device *dev, enum iommu_cap cap);
 
 void iommu_domain_free(struct iommu_domain *domain);
 struct iommu_domain *iommu_get_domain_for_dev(struct device *dev);
+bool iommu_default_passthrough(void);
 struct iommu_domain *iommu_get_dma_domain(struct device *dev);
 
 /**

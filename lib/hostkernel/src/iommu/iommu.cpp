@@ -407,6 +407,11 @@ void iommuExit()
 
 } // namespace wd::hostkernel
 
+bool iommu_default_passthrough(void)
+{
+	return iommuDefaultType() == IOMMU_DOMAIN_IDENTITY;
+}
+
 int iommu_device_register(iommu_device *iommu, const iommu_ops *ops, device *hwdev)
 {
 	/* An IOMMU driver of the hosted kernel is always a module, so it has an owner. */
