@@ -81,6 +81,7 @@ int qm_init(struct qm *qm)
 
 err_irqs:
 	qm_irqs_cleanup(qm);
+	qm_reset_cancel(qm);
 err_events:
 	wd_iommu_clear_master(qm->pdev);
 	qm_events_cleanup(qm);
@@ -109,6 +110,7 @@ void qm_exit(struct qm *qm)
 		qm_write_back(qm);
 	}
 	qm_irqs_cleanup(qm);
+	qm_reset_cancel(qm);
 	wd_iommu_clear_master(qm->pdev);
 	qm_mend_all(qm);
 	/* The kernel queue may not have stopped after the self test. */

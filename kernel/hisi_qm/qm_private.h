@@ -64,6 +64,12 @@ void qm_error_enable(struct qm *qm);
 void qm_error_disable(struct qm *qm);
 void qm_error_log(struct qm *qm);
 
+#define QM_ISOLATE_MAX 65535u
+void qm_reset_setup(struct qm *qm);
+void qm_reset_schedule(struct qm *qm);
+void qm_reset_cancel(struct qm *qm);
+int qm_isolate_strategy(struct qm *qm, unsigned int resets);
+
 /* qp.c */
 int qm_qps_setup(struct qm *qm);
 void qm_qps_cleanup(struct qm *qm);

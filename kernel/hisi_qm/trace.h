@@ -172,6 +172,20 @@ TRACE_EVENT(hisi_qm_error,
 		  __get_str(dev), __entry->status)
 );
 
+TRACE_EVENT(hisi_qm_error_reset,
+	TP_PROTO(const struct device *dev, int ret),
+	TP_ARGS(dev, ret),
+	TP_STRUCT__entry(
+		__string(dev, dev_name(dev))
+		__field(int, ret)
+	),
+	TP_fast_assign(
+		wd_assign_str(dev, dev_name(dev));
+		__entry->ret = ret;
+	),
+	TP_printk("dev=%s ret=%d", __get_str(dev), __entry->ret)
+);
+
 /* clang-format on */
 
 #endif /* _HISI_QM_TRACE_H */

@@ -6,9 +6,11 @@
 #include <linux/device.h>
 #include <linux/fs.h>
 #include <linux/idr.h>
+#include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/slab.h>
 #include <linux/sysfs.h>
+#include <linux/topology.h>
 
 #include <misc/uacce/hisi_qm.h>
 #include <misc/uacce/uacce.h>
@@ -93,12 +95,46 @@ static ssize_t doorbell_words_show(struct device *dev, struct device_attribute *
 }
 static DEVICE_ATTR_RO(doorbell_words);
 
-/* This driver does not isolate a device after repeated hardware errors. */
 static ssize_t isolate_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
-	return sysfs_emit(buf, "0\n");
+	return sysfs_emit(buf, "%d\n", READ_ONCE(to_qm(dev)->isolate));
 }
 static DEVICE_ATTR_RO(isolate);
+
+static ssize_t isolate_strategy_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%u\n", READ_ONCE(to_qm(dev)->isolate_strategy));
+}
+
+static ssize_t isolate_strategy_store(struct device *dev, struct device_attribute *attr,
+				      const char *buf, size_t count)
+{
+	unsigned int resets;
+	int ret;
+
+	if (kstrtouint(buf, 0, &resets))
+		return -EINVAL;
+	ret = qm_isolate_strategy(to_qm(dev), resets);
+	return ret ? ret : count;
+}
+static DEVICE_ATTR_RW(isolate_strategy);
+
+/* Older UADK asks for the next two. */
+static ssize_t node_id_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	return sysfs_emit(buf, "%d\n", dev_to_node(&to_qm(dev)->pdev->dev));
+}
+static DEVICE_ATTR_RO(node_id);
+
+/* From the processor of the caller, as in the ACPI table of distances; 0 = not known. */
+static ssize_t numa_distance_show(struct device *dev, struct device_attribute *attr, char *buf)
+{
+	int node = dev_to_node(&to_qm(dev)->pdev->dev);
+
+	return sysfs_emit(buf, "%d\n",
+			  node == NUMA_NO_NODE ? 0 : node_distance(numa_node_id(), node));
+}
+static DEVICE_ATTR_RO(numa_distance);
 
 static ssize_t selftest_show(struct device *dev, struct device_attribute *attr, char *buf)
 {
@@ -132,6 +168,9 @@ static struct attribute *qm_attrs[] = {
 	&dev_attr_doorbell_words.attr,
 	&dev_attr_dma_mode.attr,
 	&dev_attr_isolate.attr,
+	&dev_attr_isolate_strategy.attr,
+	&dev_attr_node_id.attr,
+	&dev_attr_numa_distance.attr,
 	&dev_attr_selftest.attr,
 	&dev_attr_kernel_requests.attr,
 	NULL,
@@ -205,6 +244,7 @@ struct qm *qm_alloc(struct pci_dev *pdev, void __iomem *io, const struct qm_ops 
 	INIT_LIST_HEAD(&qm->users);
 	init_waitqueue_head(&qm->thaw);
 	qm_ask_setup(qm);
+	qm_reset_setup(qm);
 	ida_init(&qm->pasids);
 
 	device_initialize(&qm->dev);

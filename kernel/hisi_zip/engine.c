@@ -61,18 +61,25 @@ static void zip_engine_exit(struct qm *qm)
 	qm_modify(qm, ZIP_CONTROL, ZIP_CONTROL_AXI_SHUTDOWN, 0);
 }
 
-static void zip_error_log(struct qm *qm)
+/* Return: whether the engine needs a reset (QM-RAS-1) */
+static bool zip_error_log(struct qm *qm)
 {
 	u32 status = qm_read(qm, ZIP_INT_STATUS);
 	unsigned int bit;
 
 	if (!status)
-		return;
+		return false;
 	for (bit = 0; bit < ARRAY_SIZE(zip_error_names); bit++)
 		if (status & BIT(bit))
 			dev_err_ratelimited(&qm->pdev->dev, "engine error: %s\n",
 					    zip_error_names[bit]);
+	if (status & qm_capability(qm, QM_CAP_ALG_RESET_MASK, QM_DEFAULT_ALG_RESET_MASK)) {
+		qm_write(qm, ZIP_RAS_NFE_ENABLE,
+			 qm_capability(qm, QM_CAP_ALG_NFE_MASK, QM_DEFAULT_ALG_NFE_MASK) & ~status);
+		return true;
+	}
 	qm_write(qm, ZIP_INT_SOURCE, status);
+	return false;
 }
 
 /* ZIP-SQE-3: there is no request of type 0, so the engine refuses it. */

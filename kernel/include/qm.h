@@ -26,11 +26,13 @@
  * Capability registers for qm_capability(), and their defaults (QM-REG-1).
  */
 #define QM_CAP_ALG_NFE_MASK 0x3130
+#define QM_CAP_ALG_RESET_MASK 0x3134
 #define QM_CAP_ALG_CE_MASK 0x3138
 #define QM_CAP_CORES 0x313c
 #define QM_CAP_CORE_ENABLE 0x3140
 #define QM_CAP_DEVICE_ALG 0x3148
 #define QM_DEFAULT_ALG_NFE_MASK 0x1ffe
+#define QM_DEFAULT_ALG_RESET_MASK 0x7fe
 #define QM_DEFAULT_ALG_CE_MASK 0x1
 #define QM_DEFAULT_DEVICE_ALG 0x3f
 
@@ -106,14 +108,16 @@ struct qm_qp {
  * @engine_init: set the engine's registers up. The memories of the QM are initialised, but the QM
  *	is not started yet. Called again after a reset
  * @engine_exit: undo @engine_init; cannot fail
- * @error_log: read, log and clear the engine's error registers; called in the interrupt thread
+ * @error_log: read and log the engine's error registers, and clear them. Called in the interrupt
+ *	thread. It returns true if the engine needs a reset, and then leaves the registers: the reset
+ *	clears them
  * @sqe_void: change a descriptor in a ring so that the engine refuses it, but keep results and tag.
  *	The device may read the descriptor at the same time, and its user may write it
  */
 struct qm_ops {
 	int (*engine_init)(struct qm *qm);
 	void (*engine_exit)(struct qm *qm);
-	void (*error_log)(struct qm *qm);
+	bool (*error_log)(struct qm *qm);
 	void (*sqe_void)(void *sqe);
 };
 
@@ -180,6 +184,14 @@ enum qm_selftest { QM_SELFTEST_NOT_RUN, QM_SELFTEST_PASSED, QM_SELFTEST_FAILED }
  * @irqs_off: these interrupts are disabled
  * @error_nfe: errors that the device reports as non-fatal
  * @error_ce: errors that the device reports as corrected
+ * @error_reset: errors that only a reset mends
+ * @reset_work: resets the function after such an error (controller_reset.c)
+ * @reset_wanted: the work has not begun the reset yet
+ * @isolate_lock: protects the next four; the innermost lock
+ * @isolate_strategy: number of controller resets in an hour that a device may have; 0 = any
+ * @isolate: the device had more, or a reset failed
+ * @resets: struct qm_reset_time, the oldest first
+ * @nr_resets: length of @resets
  * @ask: work that asks the device whether queues have stopped by now (broken.c)
  * @ask_ms: time to the next @ask
  * @state: see enum qm_state; qm_init(), qm_halt(), qm_restart() and qm_lose() change it, and
@@ -246,6 +258,14 @@ struct qm {
 	bool irqs_off;
 	u32 error_nfe;
 	u32 error_ce;
+	u32 error_reset;
+	struct delayed_work reset_work;
+	bool reset_wanted;
+	struct mutex isolate_lock;
+	unsigned int isolate_strategy;
+	bool isolate;
+	struct list_head resets;
+	unsigned int nr_resets;
 
 	struct delayed_work ask;
 	unsigned int ask_ms;

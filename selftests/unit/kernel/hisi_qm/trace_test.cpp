@@ -229,6 +229,16 @@ TEST_F(Traced, AnErrorOfTheDevice)
 	}));
 }
 
+TEST_F(Traced, AResetAfterAnError)
+{
+	constexpr uint64_t kErrorSet = 0x10000c;
+
+	rig_.zip().barWrite(2, kErrorSet, 1u << 2, 4);
+	EXPECT_TRUE(test::eventually([&] {
+		return file_.count("hisi_qm:hisi_qm_error_reset", "dev=0000:75:00\\.0 ret=0") == 1;
+	}));
+}
+
 TEST_F(Traced, EveryQueueThatIsOpenedIsClosed)
 {
 	const std::string any = "dev=0000:75:00\\.0 qp=[0-9]+", kernels = "dev=0000:75:00\\.0 qp=0";
