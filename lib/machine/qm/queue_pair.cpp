@@ -19,8 +19,6 @@ namespace
  * being executed.
  */
 constexpr auto kDrainTime = std::chrono::milliseconds(100);
-/* Status of such a request (ZIP-SQE-7). */
-constexpr uint32_t kStatusStopped = 0x04;
 
 constexpr unsigned kSqeShift = 7, kCqeShift = 4;
 constexpr size_t kCompletionBody = 14;
@@ -373,12 +371,6 @@ void QueuePair::answered(uint64_t token, PageResponse response) noexcept
 		owner()->wake(*this);
 }
 
-void QueuePair::abandon(Task &task)
-{
-	task.words[0] = task.words[1] = task.words[2] = 0;
-	task.words[3] = kStatusStopped;
-}
-
 /* @return whether anything was done; false if the request only has to wait again. */
 bool QueuePair::runOne(EngineThread &thread)
 {
@@ -401,7 +393,7 @@ bool QueuePair::runOne(EngineThread &thread)
 			       trace::Pasid(task.stream).text, index_, sqHead_, task.words[9],
 			       parked_);
 		if (overdue())
-			abandon(task);
+			manager_->engine.abandon(task);
 		else if (!execute(task))
 			return awaitsPages();
 		if (ticket_.load(std::memory_order_relaxed))

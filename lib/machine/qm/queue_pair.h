@@ -81,7 +81,6 @@ private:
 	bool runOne(EngineThread &thread);
 	bool execute(Task &task);
 	DmaResult writeBack(EngineThread &thread, const Task &task);
-	static void abandon(Task &task);
 	void postEvent(EngineThread &thread);
 	void fault(EngineThread &thread);
 	void finishStop();

@@ -18,7 +18,7 @@ constexpr uint64_t kDoorbellSqCq = 0x1000, kDoorbellEvents = 0x2000;
 constexpr uint64_t kEqcCopy = 0x8000, kAeqcCopy = 0x8020, kCopySize = sizeof(qm::EventContext);
 
 /* Capabilities (QM-REG-1). */
-constexpr uint64_t kCapabilities = 0x3100;
+constexpr uint64_t kCapabilities = 0x3100, kEngineCapabilities = 0x3130;
 
 /* The common block, which only the physical function has. */
 constexpr uint64_t kErrorSource = 0x100000, kErrorMask = 0x100004, kErrorStatus = 0x100008;
@@ -60,6 +60,12 @@ uint32_t capability(uint64_t offset, const QueueManagerConfig &config)
 		0x00001ffe, 0x000007fe, 0x00000001, 0x12050203, 0x001c0003, 0x00000000,
 		0x00000000, 0x00000015, 0x00000015, 0x0000002a, 0x0000002a, 0x0000002a};
 
+	if (!config.engineCapabilities.empty() && offset >= kEngineCapabilities) {
+		const size_t index = (offset - kEngineCapabilities) / 4;
+
+		return index < config.engineCapabilities.size() ? config.engineCapabilities[index]
+								: 0;
+	}
 	switch (offset) {
 	case 0x3144:
 		return config.kernelAlgorithms;

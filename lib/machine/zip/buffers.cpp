@@ -45,7 +45,7 @@ Status BufferList::setFlat(uint64_t address, uint32_t length)
 
 Status BufferList::append(uint64_t address, uint32_t length, uint32_t &skip, uint32_t want)
 {
-	if (length > kMaxBuffer)
+	if (length > maxEntry_)
 		return kStatusMalformed;
 	if (wraps(address, length))
 		return kStatusBusError;

@@ -78,6 +78,9 @@ struct Segment {
 class BufferList
 {
 public:
+	/** @maxEntry: bytes that an entry of a list has at most. */
+	explicit BufferList(uint32_t maxEntry = kMaxBuffer) : maxEntry_(maxEntry) {}
+
 	/** One piece. */
 	Status setFlat(uint64_t address, uint32_t length);
 
@@ -98,6 +101,7 @@ public:
 private:
 	Status append(uint64_t address, uint32_t length, uint32_t &skip, uint32_t want);
 
+	const uint32_t maxEntry_;
 	std::vector<Segment> segments_;
 	uint32_t length_ = 0;
 	std::array<std::byte, 255 * 32> entries_;

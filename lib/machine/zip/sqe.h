@@ -46,14 +46,14 @@ constexpr unsigned kQueueCompress = 0, kQueueDecompress = 1;
 constexpr uint32_t kMaxBuffer = 8u << 20, kNoOperationRoom = 0x10;
 
 /*
- * Status byte (ZIP-SQE-6). Codes 1 to 6 exist only in this model (ZIP-SQE-7); the queue manager
- * uses code 4.
+ * Status byte (ZIP-SQE-6). Codes 1 to 6 exist only in this model (ZIP-SQE-7).
  */
 enum Status : uint32_t {
 	kStatusOk = 0x00,
 	kStatusUnsupported = 0x01,
 	kStatusMalformed = 0x02,
 	kStatusBusError = 0x03,
+	kStatusStopped = 0x04, /* before it began */
 	kStatusNoStream = 0x05,
 	kStatusNoProgress = 0x06,
 	kStatusNegative = 0x0d,

@@ -309,6 +309,11 @@ void finish(Task &task, Status status)
 
 } // namespace
 
+void ZipEngine::abandon(Task &task) noexcept
+{
+	finish(task, kStatusStopped);
+}
+
 /* ZIP-SQE-2: words of the descriptor that hold no result stay as they are. */
 bool ZipEngine::execute(Task &task) noexcept
 {

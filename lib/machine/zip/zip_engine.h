@@ -44,6 +44,7 @@ public:
 	ZipEngine(unsigned queues, unsigned formats);
 
 	bool execute(Task &task) noexcept override;
+	void abandon(Task &task) noexcept override;
 	void forget(unsigned queue) noexcept override;
 
 private:

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "machine/dma.h"
 #include "machine/engine_pool.h"
@@ -21,7 +22,7 @@ namespace wd::machine
 /** One request on its way through an engine. */
 struct Task {
 	unsigned queue;
-	unsigned type; /**< queue type, SQC w13[11:8]; ZIP: 0 compress, 1 decompress */
+	unsigned type; /**< queue type, SQC w13[11:8]; ZIP: 0 compress, 1 decompress; SEC: 0 */
 	EngineThread &thread;
 	DmaAgent &agent; /**< for data, with @stream */
 	StreamId stream;
@@ -52,6 +53,8 @@ public:
 	 * are there.
 	 */
 	virtual bool execute(Task &task) noexcept = 0;
+	/** @task is not executed, because its queue stops: leave that in its status. */
+	virtual void abandon(Task &task) noexcept = 0;
 	/** @queue starts or ends: drop its state. Not called while the queue executes a task. */
 	virtual void forget(unsigned queue) noexcept = 0;
 };
@@ -82,6 +85,8 @@ struct QueueManagerConfig {
 	bool sharedDoorbells = true;
 	uint32_t deviceAlgorithms = 0x3f; /**< register 0x3148 */
 	uint32_t kernelAlgorithms = 0x30; /**< register 0x3144 */
+	/** Registers from 0x3130 on of another kind than ZIP, in place of the two above. */
+	std::vector<uint32_t> engineCapabilities;
 };
 
 /** Bytes of a queue's doorbell window in BAR4, and of its page in BAR1 with one word per kind. */

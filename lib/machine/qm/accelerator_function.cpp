@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "machine/zip_function.h"
+#include "machine/accelerator_function.h"
 
 #include <algorithm>
 #include <bit>
@@ -7,7 +7,6 @@
 
 #include "base/bits.h"
 #include "core/register_file.h"
-#include "zip/zip_engine.h"
 
 namespace wd::machine
 {
@@ -16,13 +15,13 @@ namespace
 {
 
 /* QM-FUNC-1 to QM-FUNC-3; Documentation/design/machine/pci.rst. */
-constexpr uint16_t kVendor = 0x19e5, kDevice = 0xa250;
+constexpr uint16_t kVendor = 0x19e5;
 constexpr uint32_t kClass = 0x120000;
 constexpr unsigned kMessages = 4, kTableBar = 0, kWordsBar = 1, kRegisterBar = 2, kDoorbellBar = 4;
 constexpr uint64_t kTableSize = 4096, kRegisterSize = 4u << 20;
 constexpr uint32_t kWordPerKind = 4;
 
-/* Registers of the engine (QM-REG-4). */
+/* Registers of the engine (QM-REG-4); those of the ZIP, unless the kind brings its own. */
 constexpr uint64_t kEngineBase = 0x300000, kMasterReturn = 0x300150;
 constexpr uint64_t kErrorSource = 0x3010a0, kErrorMask = 0x3010a4, kErrorSet = 0x3010a8;
 constexpr uint64_t kErrorStatus = 0x3010ac, kSramInfo = 0x301148, kRasInfo = 0x30116c;
@@ -43,46 +42,16 @@ constexpr unsigned kPriAllocation = 12;
 constexpr uint16_t kPriEnable = 1u << 0, kPriReset = 1u << 1;
 constexpr uint16_t kPriErrors = 3, kPriStopped = 1u << 8, kPriResponsePasid = 1u << 15;
 
-unsigned formatsOf(const std::vector<std::string> &algorithms)
-{
-	unsigned formats = 0;
-
-	for (const auto &name : algorithms)
-		formats |= name == "deflate" ? 1u << zip::kRequestDeflate
-			   : name == "zlib"  ? 1u << zip::kRequestZlib
-			   : name == "gzip"  ? 1u << zip::kRequestGzip
-					     : 0;
-	return formats;
-}
-
-/* QM-REG-1: two bits each, [1:0] zlib, [3:2] gzip, [5:4] deflate. */
-uint32_t algorithmBits(unsigned formats)
-{
-	return (formats & 1u << zip::kRequestZlib ? 0x3u : 0) |
-	       (formats & 1u << zip::kRequestGzip ? 0xcu : 0) |
-	       (formats & 1u << zip::kRequestDeflate ? 0x30u : 0);
-}
-
-QueueManagerConfig configOf(const AcceleratorDescription &description)
-{
-	QueueManagerConfig config;
-
-	config.queues = description.queues;
-	config.sharedDoorbells = description.doorbells == DoorbellMode::Shared;
-	config.deviceAlgorithms = algorithmBits(formatsOf(description.algorithms));
-	config.kernelAlgorithms = config.deviceAlgorithms & 0x30;
-	return config;
-}
-
 } // namespace
 
-struct ZipFunction::Impl final : QueueManagerHost {
-	Impl(ZipFunction &function, const AcceleratorDescription &description, EnginePool &pool,
+struct AcceleratorFunction::Impl final : QueueManagerHost {
+	Impl(AcceleratorFunction &function, AcceleratorParts parts, EnginePool &pool,
 	     DmaRoute &translated, DmaRoute &direct)
 		: function(function),
 		  route(translated),
-		  engine(description.queues, formatsOf(description.algorithms)),
-		  manager(configOf(description), *this, engine, pool, translated, direct)
+		  own(std::move(parts.registers)),
+		  engine(std::move(parts.engine)),
+		  manager(parts.config, *this, *engine, pool, translated, direct)
 	{
 		errors.reset(kAllErrors);
 	}
@@ -105,12 +74,13 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	void atsChanged();
 	void showStatus(const AtsEndpoint::StatusChange &change);
 
-	ZipFunction &function;
+	AcceleratorFunction &function;
 	DmaRoute &route;
 	ErrorUnit errors;
 	RegisterStorage table{0, kTableSize}, registers{kEngineBase, kCoreDebug - kEngineBase};
 	std::atomic<bool> wasMaster{false};
-	zip::ZipEngine engine;
+	const std::unique_ptr<EngineRegisters> own;
+	const std::unique_ptr<TaskEngine> engine;
 	QueueManager manager;
 	/* Declared after the queues: it calls them back, so it is destroyed before them. */
 	std::shared_ptr<AtsEndpoint> ats = std::make_shared<AtsEndpoint>(
@@ -120,7 +90,7 @@ struct ZipFunction::Impl final : QueueManagerHost {
 	std::optional<Rid> attached;
 };
 
-void ZipFunction::Impl::declareAts()
+void AcceleratorFunction::Impl::declareAts()
 {
 	const unsigned at = function.addExtendedCapability(pci::kExtCapAts, 1, kAtsLength);
 
@@ -138,14 +108,14 @@ void ZipFunction::Impl::declareAts()
 }
 
 /* The endpoint calls this with its mutex held. */
-void ZipFunction::Impl::showStatus(const AtsEndpoint::StatusChange &change)
+void AcceleratorFunction::Impl::showStatus(const AtsEndpoint::StatusChange &change)
 {
 	function.configChange(priAt + kPriStatus, change.set, change.clear, 2);
 	if (change.disable)
 		function.configChange(priAt + kPriControl, 0, kPriEnable, 2);
 }
 
-void ZipFunction::Impl::atsChanged()
+void AcceleratorFunction::Impl::atsChanged()
 {
 	std::lock_guard lock(atsMutex);
 	const auto rid = function.routing();
@@ -172,10 +142,12 @@ void ZipFunction::Impl::atsChanged()
 	ats->configure(settings);
 }
 
-uint32_t ZipFunction::Impl::read(uint64_t offset)
+uint32_t AcceleratorFunction::Impl::read(uint64_t offset)
 {
 	if (offset < kEngineBase)
 		return manager.readRegister(offset);
+	if (own && offset != kMasterReturn)
+		return own->read(offset);
 	switch (offset) {
 	case kMasterReturn:
 		return 3;
@@ -190,13 +162,15 @@ uint32_t ZipFunction::Impl::read(uint64_t offset)
 	}
 }
 
-void ZipFunction::Impl::write(uint64_t offset, uint32_t value, unsigned bytes)
+void AcceleratorFunction::Impl::write(uint64_t offset, uint32_t value, unsigned bytes)
 {
 	const uint32_t written = value & byteMask(bytes);
 	bool signal = false;
 
 	if (offset < kEngineBase)
 		return manager.writeRegister(offset, value, bytes);
+	if (own && offset != kMasterReturn)
+		return own->write(offset, value, bytes);
 	switch (offset) {
 	case kErrorSource:
 		errors.clear(written);
@@ -223,10 +197,11 @@ void ZipFunction::Impl::write(uint64_t offset, uint32_t value, unsigned bytes)
 	causeCleared();
 }
 
-ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &pool,
-			 DmaRoute &translated, DmaRoute &direct)
-	: PciFunction(kVendor, kDevice, static_cast<uint8_t>(description.revision), kClass),
-	  impl_(std::make_unique<Impl>(*this, description, pool, translated, direct))
+AcceleratorFunction::AcceleratorFunction(const AcceleratorDescription &description,
+					 AcceleratorParts parts, EnginePool &pool,
+					 DmaRoute &translated, DmaRoute &direct)
+	: PciFunction(kVendor, parts.device, static_cast<uint8_t>(description.revision), kClass),
+	  impl_(std::make_unique<Impl>(*this, std::move(parts), pool, translated, direct))
 {
 	setBar(kTableBar, {kTableSize, false, false});
 	setBar(kWordsBar, {std::bit_ceil(description.queues * kDoorbellPage), false, false});
@@ -253,9 +228,9 @@ ZipFunction::ZipFunction(const AcceleratorDescription &description, EnginePool &
 		addRom(description.romBytes);
 }
 
-ZipFunction::~ZipFunction() = default;
+AcceleratorFunction::~AcceleratorFunction() = default;
 
-uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
+uint64_t AcceleratorFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 {
 	if (!isWord(offset, size) || offset >= this->bar(bar).size)
 		return 0;
@@ -274,7 +249,7 @@ uint64_t ZipFunction::barRead(unsigned bar, uint64_t offset, unsigned size)
 	return value & ((uint64_t{1} << (8 * size)) - 1);
 }
 
-void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
+void AcceleratorFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsigned size)
 {
 	if (!isWord(offset, size) || offset >= this->bar(bar).size)
 		return;
@@ -301,22 +276,23 @@ void ZipFunction::barWrite(unsigned bar, uint64_t offset, uint64_t value, unsign
 	}
 }
 
-std::optional<SharedPages> ZipFunction::barShared(unsigned bar, uint64_t offset, size_t length)
+std::optional<SharedPages> AcceleratorFunction::barShared(unsigned bar, uint64_t offset,
+							  size_t length)
 {
 	return bar == kWordsBar ? impl_->manager.sharedWords(offset, length) : std::nullopt;
 }
 
-AtsEndpoint &ZipFunction::ats()
+AtsEndpoint &AcceleratorFunction::ats()
 {
 	return *impl_->ats;
 }
 
-bool ZipFunction::interruptCause() const noexcept
+bool AcceleratorFunction::interruptCause() const noexcept
 {
 	return impl_->manager.interruptPending() || impl_->errors.status();
 }
 
-void ZipFunction::resetDevice()
+void AcceleratorFunction::resetDevice()
 {
 	impl_->manager.reset();
 	{
@@ -326,6 +302,8 @@ void ZipFunction::resetDevice()
 	}
 	impl_->errors.reset(kAllErrors);
 	impl_->registers.clear();
+	if (impl_->own)
+		impl_->own->clear();
 	impl_->table.clear();
 }
 
@@ -334,7 +312,7 @@ void ZipFunction::resetDevice()
  * Without bus mastering every write waits for what runs, not only the first: two threads may write,
  * and neither returns too early.
  */
-void ZipFunction::configChanged()
+void AcceleratorFunction::configChanged()
 {
 	if (!impl_)
 		return;
