@@ -13,7 +13,8 @@ BINARIES = {"libwd.so.1": "lib/wd/libwd.so", "libwd-vmm.so.1": "lib/vmm/libwd-vm
             "libwd-hosted.so": "lib/wd/warpdrive/libwd-hosted.so", "_warpdrive": "lib/python/_warpdrive.*.so",
             **{name: path for name, path in PROGRAMS.items() if name != "vmm"}}
 SYSTEM = re.compile(r"(libstdc\+\+|libgcc_s|libc|libm|ld-linux-x86-64)\.so\.\d+")
-LIBRARIES = {"libfmt": "libfmt", "liburcu-bp": "liburcu-bp", "libisal": "ISA-L", "libz": "zlib"}
+LIBRARIES = {"libfmt": "libfmt", "liburcu-bp": "liburcu-bp", "libisal": "ISA-L", "libcrypto": "OpenSSL",
+             "libz": "zlib"}
 HEADERS = {"CLI11": " CLI::", "JSON for Modern C++": "nlohmann::", "pybind11": "pybind11::"}
 
 

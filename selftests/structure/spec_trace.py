@@ -23,7 +23,7 @@ import sys
 PAGES = "Documentation/spec/"
 TESTS = "selftests/"
 CODE = ("kernel/", "lib/", "include/", "tools/", "examples/", "bench/")
-AREA = r"\b(?:IOMMUFD|VTD|QM|ZIP|LINUX|VFIOUSER)-[A-Z]+"
+AREA = r"\b(?:IOMMUFD|VTD|QM|ZIP|SEC|LINUX|VFIOUSER)-[A-Z]+"
 ID = re.compile(AREA + r"-\d+\b")
 RANGE = re.compile(rf"({AREA})-(\d+) to \1-(\d+)\b")
 EXAMPLES = "selftests/structure/"

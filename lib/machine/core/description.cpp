@@ -282,15 +282,43 @@ IommuDescription parseIommu(const Json &json, const MachineDescription &descript
 	return iommu;
 }
 
-std::vector<std::string> algorithms(const Json &json, const std::string &field)
+/* All algorithms of a kind, and how the text of an error names them. */
+struct KindOfAlgorithms {
+	std::string_view name;
+	std::vector<std::string> algorithms;
+	std::string_view choice;
+};
+
+const KindOfAlgorithms &algorithmsOf(AcceleratorKind kind)
+{
+	static const KindOfAlgorithms kinds[] = {
+		{"zip", {"zlib", "gzip", "deflate"}, R"("zlib", "gzip" or "deflate")"},
+		{"sec", {"cipher", "digest", "aead"}, R"("cipher", "digest" or "aead")"}};
+
+	return kinds[static_cast<size_t>(kind)];
+}
+
+AcceleratorKind kindOf(const Json &json, const std::string &field)
+{
+	const std::string name = text(json, field);
+
+	for (AcceleratorKind kind : {AcceleratorKind::Zip, AcceleratorKind::Sec})
+		if (name == algorithmsOf(kind).name)
+			return kind;
+	fail(field, "must be \"zip\" or \"sec\"");
+}
+
+std::vector<std::string> algorithms(const Json &json, const std::string &field,
+				    const KindOfAlgorithms &kind)
 {
 	std::vector<std::string> result;
 
 	for (size_t i = 0; i < list(json, field).size(); i++) {
 		const std::string name = text(json[i], element(field, i));
 
-		if (name != "zlib" && name != "gzip" && name != "deflate")
-			fail(element(field, i), "must be \"zlib\", \"gzip\" or \"deflate\"");
+		if (std::find(kind.algorithms.begin(), kind.algorithms.end(), name) ==
+		    kind.algorithms.end())
+			fail(element(field, i), "must be " + std::string(kind.choice));
 		if (std::find(result.begin(), result.end(), name) != result.end())
 			fail(element(field, i), "is there twice");
 		result.push_back(name);
@@ -331,8 +359,13 @@ AcceleratorDescription parseAccelerator(const Json &json, const std::string &pat
 	if (const Json *queues = fields.find("queues"))
 		accelerator.queues =
 			static_cast<unsigned>(number(*queues, fields.name("queues"), 1, 1024));
+	if (const Json *kind = fields.find("kind"))
+		accelerator.kind = kindOf(*kind, fields.name("kind"));
+	const KindOfAlgorithms &offered = algorithmsOf(accelerator.kind);
+
+	accelerator.algorithms = offered.algorithms;
 	if (const Json *names = fields.find("algorithms"))
-		accelerator.algorithms = algorithms(*names, fields.name("algorithms"));
+		accelerator.algorithms = algorithms(*names, fields.name("algorithms"), offered);
 	if (const Json *doorbells = fields.find("doorbells")) {
 		const std::string mode = text(*doorbells, fields.name("doorbells"));
 
@@ -527,6 +560,7 @@ std::string MachineDescription::toJson() const
 		json["accelerators"].push_back(
 			{{"address", format(accelerator.address)},
 			 {"node", accelerator.numaNode},
+			 {"kind", algorithmsOf(accelerator.kind).name},
 			 {"revision", accelerator.revision},
 			 {"queues", accelerator.queues},
 			 {"algorithms", accelerator.algorithms},

@@ -11,6 +11,7 @@
 #include "machine/iommu_unit.h"
 #include "machine/pci_function.h"
 #include "machine/root_port.h"
+#include "machine/sec_function.h"
 #include "machine/zip_function.h"
 
 namespace wd::machine
@@ -61,8 +62,7 @@ struct Machine::Impl {
 		functions.push_back(
 			{description.iommu.address, description.iommu.numaNode, &iommu});
 		for (const auto &accelerator : description.accelerators) {
-			accelerators.push_back(
-				std::make_unique<ZipFunction>(accelerator, pool, iommu, direct));
+			accelerators.push_back(make(accelerator));
 			functions.push_back({accelerator.address, accelerator.numaNode,
 					     accelerators.back().get()});
 		}
@@ -78,6 +78,13 @@ struct Machine::Impl {
 	}
 
 	~Impl() { pool.stop(); }
+
+	std::unique_ptr<AcceleratorFunction> make(const AcceleratorDescription &accelerator)
+	{
+		if (accelerator.kind == AcceleratorKind::Sec)
+			return std::make_unique<SecFunction>(accelerator, pool, iommu, direct);
+		return std::make_unique<ZipFunction>(accelerator, pool, iommu, direct);
+	}
 
 	/** Whether the description takes ACS from the function. */
 	bool hasAcs(const PciFunction *function) const
@@ -114,7 +121,7 @@ struct Machine::Impl {
 	DirectRoute direct;
 	IommuUnit iommu;
 	EnginePool pool;
-	std::vector<std::unique_ptr<ZipFunction>> accelerators;
+	std::vector<std::unique_ptr<AcceleratorFunction>> accelerators;
 	std::vector<std::unique_ptr<RootPort>> ports;
 	std::vector<MachineFunction> functions;
 };

@@ -36,11 +36,16 @@ struct PciAddress {
 
 enum class DoorbellMode { Shared, Trapped };
 
+/** Zip compresses, Sec has ciphers and digests. */
+enum class AcceleratorKind { Zip, Sec };
+
 struct AcceleratorDescription {
 	PciAddress address;
 	int numaNode = 0;
+	AcceleratorKind kind = AcceleratorKind::Zip;
 	unsigned revision = 0x30;
 	unsigned queues = 1024;
+	/** Of a Sec: "cipher", "digest", "aead". */
 	std::vector<std::string> algorithms = {"zlib", "gzip", "deflate"};
 	DoorbellMode doorbells = DoorbellMode::Shared;
 	unsigned interruptPin = 0; /**< 1 to 4 for INTA to INTD, 0 = none, as real ones */

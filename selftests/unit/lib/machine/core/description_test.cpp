@@ -49,6 +49,20 @@ void expectWrong(const Json &good, const std::vector<Wrong> &cases)
 
 } // namespace
 
+TEST(Description, KindChoosesTheAlgorithms)
+{
+	Json json = Json::parse(MachineDescription::preset("two-socket").toJson());
+
+	EXPECT_EQ(json["accelerators"][0]["kind"], "zip");
+	json["accelerators"][0]["kind"] = "sec";
+	json["accelerators"][0].erase("algorithms");
+	const auto machine = MachineDescription::fromJson(json.dump());
+	EXPECT_EQ(machine.accelerators[0].kind, AcceleratorKind::Sec);
+	EXPECT_EQ(machine.accelerators[0].algorithms,
+		  (std::vector<std::string>{"cipher", "digest", "aead"}));
+	EXPECT_EQ(MachineDescription::fromJson(machine.toJson()).toJson(), machine.toJson());
+}
+
 TEST(Description, PresetIsTheMachineOfTheDocument)
 {
 	const auto names = MachineDescription::presetNames();
@@ -136,6 +150,8 @@ TEST(Description, NamesTheFieldThatIsWrong)
 		{"/accelerators/1/queues", "1025", "accelerators[1].queues"},
 		{"/accelerators/1/algorithms", "[]", "accelerators[1].algorithms"},
 		{"/accelerators/1/algorithms", "[\"lz4\"]", "accelerators[1].algorithms[0]"},
+		{"/accelerators/1/algorithms", "[\"cipher\"]", "accelerators[1].algorithms[0]"},
+		{"/accelerators/1/kind", "\"hpre\"", "accelerators[1].kind"},
 		{"/accelerators/1/algorithms", "[\"zlib\", \"zlib\"]",
 		 "accelerators[1].algorithms[1]"},
 		{"/accelerators/1/doorbells", "\"loud\"", "accelerators[1].doorbells"},

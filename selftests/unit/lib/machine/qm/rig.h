@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A ZIP function with memory, a route that can refuse requests, and a minimal driver. */
+/* An accelerator, mostly a ZIP, with memory, a route that can refuse requests, and a minimal driver. */
 #pragma once
 
 #include <array>
@@ -19,6 +19,7 @@
 #include "machine/direct_route.h"
 #include "machine/engine_pool.h"
 #include "machine/iommu_unit.h"
+#include "machine/sec_function.h"
 #include "machine/sparse_memory.h"
 #include "machine/zip_function.h"
 
@@ -175,7 +176,8 @@ public:
 				: nullptr),
 		  direct(memory),
 		  pool(threads, route(), direct, policy),
-		  zip(description, pool, route(), direct),
+		  function(make(description)),
+		  zip(*function),
 		  queues(description.queues)
 	{
 		memory.addRange(kBase, kLength);
@@ -418,7 +420,8 @@ public:
 	DirectRoute direct;
 	CountingSink sink;
 	EnginePool pool;
-	ZipFunction zip;
+	std::unique_ptr<AcceleratorFunction> function;
+	AcceleratorFunction &zip;
 	unsigned queues;
 	/** false: outside the IOMMU's scope. */
 	bool routed = true;
@@ -427,6 +430,13 @@ public:
 	std::array<unsigned, 1024> next{}, depth{};
 
 private:
+	std::unique_ptr<AcceleratorFunction> make(const AcceleratorDescription &description)
+	{
+		if (description.kind == AcceleratorKind::Sec)
+			return std::make_unique<SecFunction>(description, pool, route(), direct);
+		return std::make_unique<ZipFunction>(description, pool, route(), direct);
+	}
+
 	uint32_t eventDepth_ = 2048;
 };
 
