@@ -46,7 +46,6 @@ int qm_mailbox_stop_qp(struct qm *qm, u16 queue);
 bool qm_mailbox_busy(struct qm *qm);
 
 /* vft.c */
-int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value);
 int qm_vft_set(struct qm *qm, unsigned int function, unsigned int first, unsigned int number);
 
 /* event.c */

@@ -4,6 +4,7 @@
  */
 #include <linux/bitfield.h>
 #include <linux/delay.h>
+#include <linux/export.h>
 
 #include "qm_private.h"
 #include "wd_budget.h"
@@ -32,6 +33,7 @@ int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value)
 	}
 	return 0;
 }
+EXPORT_SYMBOL_GPL(qm_poll_register);
 
 static int qm_vft_write(struct qm *qm, u32 type, unsigned int function, u64 entry)
 {

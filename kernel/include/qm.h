@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queue Manager core (module hisi_qm), for the drivers of accelerators (module hisi_zip).
+ * Queue Manager core (module hisi_qm), for the drivers of accelerators (modules hisi_zip and hisi_sec).
  *
  * Objects: a struct qm is the queue manager of one PCI function. It has a struct qm_qp for each
  * hardware queue. A struct qm_queue is an open queue file, which has one struct qm_qp from open()
@@ -50,7 +50,7 @@ struct qm_ss;
  * @kernel: used by the kernel, not by a queue file; the interrupt thread reads it without a lock
  * @wait: threads that poll the completion queue
  * @lock: protects the members below
- * @type: kind of its requests (SQC w13); for ZIP 0 = compress, 1 = decompress
+ * @type: kind of its requests (SQC w13); for ZIP 0 = compress, 1 = decompress; for SEC 0
  * @pasid: PASID of its data accesses, 0 = none
  * @started: the device has its contexts
  * @broken: the device did not stop it, and may still use @dus and its PASID
@@ -299,6 +299,7 @@ void qm_lose(struct qm *qm);
 int qm_register(struct qm *qm);
 void qm_unregister(struct qm *qm);
 u32 qm_capability(struct qm *qm, u32 offset, u32 fallback);
+int qm_poll_register(struct qm *qm, u32 offset, u32 mask, u32 value);
 bool qm_serves_users(const struct qm *qm);
 
 struct qm_qp *qm_kernel_qp(struct qm *qm);

@@ -14,6 +14,7 @@ MODULES = [m.name for m in kernel_calls.modules()]
 # Prefixes of names that other files, of the same module or of others, can use; coding-style.rst explains them.
 PREFIXES = {
     "hisi_qm": ("qm_", "dev_attr_"),
+    "hisi_sec": ("sec_",),
     "hisi_zip": ("zip_",),
     "iommu": ("wd_", "vtd_", "dev_attr_"),
     "iommufd": ("iommufd_", "iopt_", "vfio_verbs_"),

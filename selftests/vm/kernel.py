@@ -13,7 +13,7 @@ from . import cache
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 OUR_MODULES = ("iommu/wd_iommu.ko", "iommufd/iommufd.ko", "hisi_qm/hisi_qm.ko",
-               "hisi_zip/hisi_zip.ko", "vfio/wd_vfio.ko", "mover/wd_mover.ko",
+               "hisi_zip/hisi_zip.ko", "hisi_sec/hisi_sec.ko", "vfio/wd_vfio.ko", "mover/wd_mover.ko",
                "selftest/wd_acomp_test.ko", "selftest/wd_chipset_test.ko", "selftest/wd_iommufd_test.ko")
 BUILD_TIMEOUT_S = 900
 

@@ -14,7 +14,7 @@ from vm.console import is_bad
 from vm.leaks import has_option, lost_objects
 from vm.machine import Machine, default_config
 
-OURS = re.compile(r"\[(?:hisi_qm|hisi_zip|iommufd|wd_iommu|wd_mover|wd_vfio)\]")
+OURS = re.compile(r"\[(?:hisi_qm|hisi_sec|hisi_zip|iommufd|wd_iommu|wd_mover|wd_vfio)\]")
 
 
 def traces(lines):

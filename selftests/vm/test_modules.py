@@ -8,7 +8,7 @@ import pytest
 from vm.machine import OFF_TIMEOUT_S
 
 pytestmark = pytest.mark.only_on("vm", reason="about the guest's kernel")
-MODULES = ("wd_iommu", "iommufd", "hisi_qm", "hisi_zip", "wd_vfio", "wd_mover")
+MODULES = ("wd_iommu", "iommufd", "hisi_qm", "hisi_zip", "hisi_sec", "wd_vfio", "wd_mover")
 
 
 def loaded(host):
@@ -62,7 +62,7 @@ def holder(host, *paths):
 
 
 def test_an_open_iommufd_keeps_its_module(host):
-    host.sh("rmmod wd_mover wd_vfio hisi_zip hisi_qm")
+    host.sh("rmmod wd_mover wd_vfio hisi_sec hisi_zip hisi_qm")
     with holder(host, "/dev/iommu") as process:
         assert host.run(["rmmod", "iommufd"]).returncode != 0
         process.send_signal(signal.SIGKILL)

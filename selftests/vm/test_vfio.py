@@ -93,7 +93,7 @@ def test_vfio_pci_loses_its_function_before_the_unit_goes(host, build, tmp_path)
     unit = os.path.basename(host.sh("readlink -f /sys/class/iommu/wd-iommu0/device").strip())
     prepare(host)
     bind(host, address, "vfio-pci")
-    host.sh("rmmod wd_mover wd_vfio hisi_zip hisi_qm iommufd")
+    host.sh("rmmod wd_mover wd_vfio hisi_sec hisi_zip hisi_qm iommufd")
     host.sh(f"echo {unit} >/sys/bus/pci/drivers/wd_iommu/unbind")
     assert host.run(["test", "-e", f"/sys/bus/pci/devices/{address}/driver"]).returncode
     assert not int(host.sh(f"od -An -tu1 -j4 -N1 /sys/bus/pci/devices/{address}/config")) & 4

@@ -289,11 +289,19 @@ void QueueFile::send(uint64_t source, uint32_t length, uint64_t dest, uint32_t s
 	sqe[19] = static_cast<uint32_t>(source >> 32);
 	sqe[20] = static_cast<uint32_t>(dest);
 	sqe[21] = static_cast<uint32_t>(dest >> 32);
-	std::memcpy(dus + tail_ * kSqe, sqe, kSqe);
+	sendRaw(sqe);
+}
+
+unsigned QueueFile::sendRaw(const void *descriptor)
+{
+	const unsigned slot = tail_;
+
+	std::memcpy(dus + slot * kSqe, descriptor, kSqe);
 	tail_ = (tail_ + 1) % depth;
 	auto *bell = reinterpret_cast<uint64_t *>(mmio + Rig::number("doorbell_words") +
 						  HISI_QM_DOORBELL_WORD(number, HISI_QM_WORD_SQ));
 	std::atomic_ref(*bell).store(tail_, std::memory_order_release);
+	return slot;
 }
 
 int QueueFile::wait(unsigned timeoutMs)

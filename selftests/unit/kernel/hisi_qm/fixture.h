@@ -90,8 +90,11 @@ public:
 	int map();
 	int start(unsigned type = 0);
 	int put();
+	/** Compress from @source to @dest. */
 	void send(uint64_t source, uint32_t length, uint64_t dest, uint32_t space);
-	/** Status of the next completion, or -ETIMEDOUT. */
+	/** Send a descriptor of 128 bytes. @return its slot. */
+	unsigned sendRaw(const void *descriptor);
+	/** Status of the next completion, word 3, or -ETIMEDOUT. */
 	int wait(unsigned timeoutMs = 120000);
 	int poll(int timeoutMs);
 
