@@ -36,8 +36,8 @@ enum wd_op_type { WD_OP_COMPRESS = 0, WD_OP_DECOMPRESS = 1 };
 
 /**
  * struct wd_capa - required capabilities of a queue
- * @alg: algorithm, "zlib", "gzip" or "deflate"
- * @op_type: enum wd_op_type
+ * @alg: algorithm, "zlib", "gzip" or "deflate"; or of wd/sec.h
+ * @op_type: enum wd_op_type; 0 for wd/sec.h
  * @throughput: hint 0..10: 10 = prefer the device with the most free queues
  * @latency: hint 0..10: 10 = prefer the device nearest to this thread (also if both are 0)
  */

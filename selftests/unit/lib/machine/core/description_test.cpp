@@ -66,7 +66,8 @@ TEST(Description, KindChoosesTheAlgorithms)
 TEST(Description, PresetIsTheMachineOfTheDocument)
 {
 	const auto names = MachineDescription::presetNames();
-	ASSERT_EQ(names, std::vector<std::string>{"two-socket"});
+	ASSERT_EQ(names, (std::vector<std::string>{"two-socket", "with-sec"}));
+	EXPECT_EQ(MachineDescription::preset(names[1]).accelerators[1].kind, AcceleratorKind::Sec);
 	const auto machine = MachineDescription::preset("two-socket");
 	EXPECT_EQ(machine.nodes.size(), 4u);
 	EXPECT_EQ(machine.nodes[1].memoryBytes, 64ull << 30);
