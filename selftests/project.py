@@ -7,7 +7,8 @@ import subprocess
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Programs below a build folder.
 PROGRAMS = {"wdctl": "tools/wdctl/wdctl", "wdmachine": "tools/wdmachine/wdmachine",
-            "wd_zip": "lib/wd/samples/wd_zip", "vmm": "examples/vmm/example_vmm"}
+            "wd_zip": "lib/wd/samples/wd_zip",
+            "wd_crypt": "lib/wd/samples/wd_crypt", "vmm": "examples/vmm/example_vmm"}
 
 
 def tracked():

@@ -70,6 +70,7 @@ def programs(build):
     found = [p for p in sorted((build / "selftests/ktap").glob("*/*"))
              if "." not in p.name and p.is_file() and os.access(p, os.X_OK)]
     tools = [p for p in (build / "tools/wdctl/wdctl", build / "lib/wd/samples/wd_zip",
+                         build / "lib/wd/samples/wd_crypt",
                          build / "selftests/ktap/vfio/compare/map_compare",
                          build / "examples/vmm/example_vmm",
                          build / "selftests/soak/soak") if p.exists()]
