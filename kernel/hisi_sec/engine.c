@@ -84,18 +84,24 @@ static void sec_engine_exit(struct qm *qm)
 	qm_write(qm, SEC_RAS_NFE_ENABLE, 0);
 }
 
-static void sec_error_log(struct qm *qm)
+/* Return: whether the engine needs a reset (QM-RAS-1) */
+static bool sec_error_log(struct qm *qm)
 {
 	u32 status = qm_read(qm, SEC_INT_STATUS);
 	unsigned int bit;
 
 	if (!status)
-		return;
+		return false;
 	for (bit = 0; bit < ARRAY_SIZE(sec_error_names); bit++)
 		if ((status & BIT(bit)) && sec_error_names[bit])
 			dev_err_ratelimited(&qm->pdev->dev, "engine error: %s\n",
 					    sec_error_names[bit]);
+	if (status & qm_capability(qm, QM_CAP_ALG_RESET_MASK, SEC_DEFAULT_RESET_MASK)) {
+		qm_write(qm, SEC_RAS_NFE_ENABLE, sec_nfe_mask(qm) & ~status);
+		return true;
+	}
 	qm_write(qm, SEC_INT_SOURCE, status);
+	return false;
 }
 
 /* SEC-BD-1: there is no descriptor of type 0, so the engine refuses it. */
