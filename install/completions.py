@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 # Values of options (words, files or folders), because --help does not tell them.
 VALUES = {
-    "--alg": ["zlib", "gzip", "deflate"],
+    "--alg": ["zlib", "gzip", "deflate",
+              *(f"aes-{bits}-{mode}" for bits in (128, 192, 256) for mode in ("ecb", "cbc", "ctr"))],
     "--host": ["auto", "native", "hosted"],
     "--pasid": ["auto"],
     "--progress": ["auto", "always", "never"],

@@ -123,6 +123,7 @@ def test_completion_of_values(build):
     assert {"list", "bind", "unbind"} <= in_fish(build / "install" / "wdctl.fish", "wdctl vfio ")
     assert "(list bind unbind)" in (build / "install" / "_wdctl").read_text()
     assert in_bash(build / "install" / "wd_zip", "wd_zip --alg ") == {"gzip", "zlib"}
+    assert len(in_bash(build / "install" / "wd_crypt", "wd_crypt --alg aes-")) == 9
     assert in_fish(build / "install" / "wdctl.fish", "wdctl --host ") == {"auto", "native", "hosted"}
 
 

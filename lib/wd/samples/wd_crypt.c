@@ -272,8 +272,8 @@ static int help(void)
 	       "Options:\n"
 	       "  -h,--help                   Print this help message and exit\n"
 	       "  -d                          decrypt\n"
-	       "  --alg TEXT                  aes-{128,192,256}-{ecb,cbc,ctr} (default: "
-	       "aes-256-cbc)\n"
+	       "  --alg TEXT                  aes-256-cbc (default), aes-192-cbc, aes-128-cbc, "
+	       "aes-256-ctr, aes-192-ctr, aes-128-ctr, aes-256-ecb, aes-192-ecb, aes-128-ecb\n"
 	       "  --key TEXT                  the key, in hexadecimal\n"
 	       "  --iv TEXT                   the IV, in hexadecimal; not for ecb\n");
 	return fflush(stdout) ? complain("standard output", strerror(errno)) : 0;
