@@ -371,9 +371,12 @@ def test_programs(installed):
 
 
 def test_machine_presets(installed):
-    (preset,) = (installed.prefix / "share/warpdrive/machines").glob("*.json")
-    run = installed.run(installed.prefix / "bin/wdctl", "--machine", preset, "topology", "--nearest")
-    assert run.returncode == 0 and run.stdout == b"hisi_zip-0\n", run.stderr
+    presets = sorted((installed.prefix / "share/warpdrive/machines").glob("*.json"))
+    assert [preset.stem for preset in presets] == ["two-socket", "with-sec"]
+    for preset in presets:
+        run = installed.run(installed.prefix / "bin/wdctl", "--machine", preset, "topology", "--nearest", "--alg",
+                            "gzip")
+        assert run.returncode == 0 and run.stdout == b"hisi_zip-0\n", run.stderr
 
 
 def test_no_path_of_the_build(installed, root):
