@@ -191,6 +191,15 @@ Error scatter(const DataPort &port, Workspace &workspace, const Job &job)
 
 } // namespace
 
+/*
+ * A device does not depend on the OpenSSL configuration of the machine that it is modelled on. And
+ * reading it on an engine thread leaks what OpenSSL keeps for that thread.
+ */
+SecEngine::SecEngine(unsigned classes) : classes_(classes)
+{
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+}
+
 Error SecEngine::attempt(Task &task, Workspace &workspace, Job &job) const
 {
 	/* SEC-BD-8 */

@@ -16,7 +16,7 @@ class SecEngine final : public TaskEngine
 {
 public:
 	/** @classes: bits of Class. */
-	explicit SecEngine(unsigned classes) : classes_(classes) {}
+	explicit SecEngine(unsigned classes);
 
 	bool execute(Task &task) noexcept override;
 	void abandon(Task &task) noexcept override;
