@@ -104,7 +104,7 @@ def test_qemu_takes_every_function_without_a_word(build, sockets, memory):
         lines = machine.end().splitlines()
     assert len(lines) == len(ZIPS)
     for line, address in zip(sorted(lines), ZIPS):
-        assert address in line and "BAR 4 mmaps[0] [0x0 - 0x3ffffff]" in line
+        assert address in line and "BAR 1 mmaps[0] [0x0 - 0x3fffff]" in line
     assert sockets[1].read_text() == ""
 
 
