@@ -36,12 +36,17 @@ protected:
 	void SetUp() override
 	{
 		HisiTest::SetUp();
-		rig_.zip().onReset = [&] { resets_++; };
+		rig_.zip().onReset = [&] {
+			resets_++;
+			if (breaks_)
+				rig_.zip().breakMailbox(kMailboxEqc, FaultyZip::Fault::Status);
+		};
 	}
 	void TearDown() override
 	{
-		rig_.zip().onReset = nullptr;
 		HisiTest::TearDown();
+		/* A work item of the kernel calls it, so not before the kernel has gone. */
+		rig_.zip().onReset = nullptr;
 	}
 	void raise(uint64_t reg, uint32_t bit)
 	{
@@ -70,6 +75,8 @@ protected:
 	}
 
 	std::atomic<unsigned> resets_{0};
+	/* The device does not start again after its reset. */
+	std::atomic<bool> breaks_{false};
 };
 
 int work(QueueFile &queue)
@@ -222,12 +229,10 @@ TEST_F(HisiControllerReset, IsolatesADeviceThatNeedsItTooOften)
 /* QM-RAS-3: a reset that fails isolates at once. */
 TEST_F(HisiControllerReset, AFailedResetIsolates)
 {
-	rig_.zip().onReset = [&] {
-		rig_.zip().breakMailbox(kMailboxEqc, FaultyZip::Fault::Status);
-	};
+	breaks_ = true;
 	raise(kQmSet, 2);
 	EXPECT_TRUE(test::eventually([] { return Rig::number("isolate") == 1; }));
-	rig_.zip().onReset = nullptr;
+	breaks_ = false;
 	rig_.zip().repair();
 	QueueFile queue(caller_);
 
