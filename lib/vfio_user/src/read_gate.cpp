@@ -20,13 +20,8 @@ struct TakenSlots {
 	std::bitset<detail::kSlots> taken{1};
 };
 
-TakenSlots &takenSlots() noexcept
-{
-	/* Not destroyed, because threads may end later. */
-	static auto *const slots = new TakenSlots;
-
-	return *slots;
-}
+/* Needs no destructor: threads may end later. */
+constinit TakenSlots takenSlots;
 
 /** Gives the slot back when the thread ends. */
 struct SlotOwner {
@@ -34,20 +29,18 @@ struct SlotOwner {
 
 	SlotOwner() noexcept
 	{
-		TakenSlots &slots = takenSlots();
-		std::lock_guard lock(slots.mutex);
+		std::lock_guard lock(takenSlots.mutex);
 
 		for (unsigned i = 1; i < detail::kSharedSlot && slot == detail::kSharedSlot; i++)
-			if (!slots.taken[i])
-				slots.taken[slot = i] = true;
+			if (!takenSlots.taken[i])
+				takenSlots.taken[slot = i] = true;
 	}
 	~SlotOwner()
 	{
-		TakenSlots &slots = takenSlots();
-		std::lock_guard lock(slots.mutex);
+		std::lock_guard lock(takenSlots.mutex);
 
 		if (slot != detail::kSharedSlot)
-			slots.taken[slot] = false;
+			takenSlots.taken[slot] = false;
 		/* For leases in destructors of other objects of the thread. */
 		detail::threadSlot = detail::kSharedSlot;
 	}
