@@ -51,7 +51,10 @@ static void qm_isolate(struct qm *qm)
 	dev_err(&qm->pdev->dev, "isolated, until its driver is bound anew\n");
 }
 
-/* Note a controller reset that is to come, and isolate the device if the last hour had enough of them before. */
+/*
+ * Note a controller reset that is to come, and isolate the device if the last hour had enough of
+ * them before.
+ */
 static void qm_count_reset(struct qm *qm)
 {
 	struct qm_reset_time *entry = kmalloc(sizeof(*entry), GFP_KERNEL);
@@ -75,31 +78,44 @@ out:
 	kfree(entry);
 }
 
+/*
+ * Reset the function, with the device's lock held. One that is halted stays so: it sleeps, and is
+ * reset before it works again; or the machine shuts down, and it must access no memory any more.
+ */
+static int qm_reset_locked(struct qm *qm)
+{
+	int ret;
+
+	if (qm->state != QM_RUNNING)
+		return -ECANCELED;
+	ret = pci_reset_function_locked(qm->pdev);
+	return !ret && qm->state == QM_LOST ? -EIO : ret;
+}
+
 static void qm_reset_work(struct work_struct *work)
 {
 	struct qm *qm = container_of(to_delayed_work(work), struct qm, reset_work);
+	struct device *dev = &qm->pdev->dev;
 	int ret;
 
-	WRITE_ONCE(qm->reset_wanted, false);
-	/* Removal holds the device's lock and waits for this work, so only try to take it. */
-	ret = pci_try_reset_function(qm->pdev);
-	if (ret == -EAGAIN) {
-		WRITE_ONCE(qm->reset_wanted, true);
+	/* Removal holds the lock and waits for this work. */
+	if (!device_trylock(dev)) {
 		schedule_delayed_work(&qm->reset_work, msecs_to_jiffies(QM_RESET_AGAIN_MS));
 		return;
 	}
-	trace_hisi_qm_error_reset(&qm->pdev->dev, ret);
-	if (!ret && READ_ONCE(qm->state) == QM_LOST)
-		ret = -EIO;
-	if (!ret)
+	WRITE_ONCE(qm->reset_wanted, false);
+	ret = qm_reset_locked(qm);
+	device_unlock(dev);
+	trace_hisi_qm_error_reset(dev, ret);
+	if (!ret || ret == -ECANCELED)
 		return;
-	dev_err(&qm->pdev->dev, "reset after a hardware error failed: %d\n", ret);
+	dev_err(dev, "reset after a hardware error failed: %d\n", ret);
 	mutex_lock(&qm->isolate_lock);
 	qm_isolate(qm);
 	mutex_unlock(&qm->isolate_lock);
 }
 
-/* The device needs a reset. Only the interrupt thread calls this; several calls lead to one reset. */
+/* The device needs a reset. Only the interrupt thread calls this; several calls lead to one. */
 void qm_reset_schedule(struct qm *qm)
 {
 	if (!READ_ONCE(qm->reset_wanted))

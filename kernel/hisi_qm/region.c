@@ -53,7 +53,9 @@ void qm_queue_revoke_doorbells(struct qm_queue *queue)
 			    QM_DB_WINDOW, 1);
 }
 
-/* A page of the queue's window. The page of its words takes the place of one that has no doorbell. */
+/*
+ * A page of the queue's window. The page of its words takes the place of one that has no doorbell.
+ */
 static unsigned long qm_doorbell_pfn(struct qm_qp *qp, unsigned long page)
 {
 	struct qm *qm = qp->qm;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Self test at probe: the kernel queue encrypts one block, and decrypts it again (SP 800-38A F.2.1).
+ * Self test at probe: the kernel queue encrypts one block, and decrypts it again (SP 800-38A,
+ * F.2.1).
  * This tests DMA without PASID, doorbells, completions and the event interrupt.
  */
 #include <linux/bitfield.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Queue Manager core (module hisi_qm), for the drivers of accelerators (modules hisi_zip and hisi_sec).
+ * Queue Manager core (module hisi_qm), for the drivers of accelerators (modules hisi_zip and
+ * hisi_sec).
  *
  * Objects: a struct qm is the queue manager of one PCI function. It has a struct qm_qp for each
  * hardware queue. A struct qm_queue is an open queue file, which has one struct qm_qp from open()

@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 /* Hardware errors that need a reset, the reset by the driver, and isolated devices. */
 #include "../../../common/asleep.h"
+#include "../../../common/trace_file.h"
 #include "buffers.h"
 
 #include <atomic>
 #include <cerrno>
+#include <optional>
 #include <poll.h>
 #include <string>
 #include <thread>
+#include <unistd.h>
 #include <vector>
 
 #include "../hisi_zip/crypto_side.h"
@@ -77,6 +80,17 @@ protected:
 	std::atomic<unsigned> resets_{0};
 	/* The device does not start again after its reset. */
 	std::atomic<bool> breaks_{false};
+};
+
+class HisiControllerResetTraced : public HisiControllerReset
+{
+protected:
+	unsigned resets(int ret) const
+	{
+		return file_.count("hisi_qm:hisi_qm_error_reset",
+				   "dev=0000:75:00\\.0 ret=" + std::to_string(ret));
+	}
+	TraceFile file_{"all"};
 };
 
 int work(QueueFile &queue)
@@ -195,6 +209,30 @@ TEST_F(HisiControllerReset, EndsWithTheDriver)
 	ASSERT_EQ(buffers.error, 0);
 	ASSERT_EQ(makeReady(queue, space), 0);
 	EXPECT_EQ(work(queue), 0);
+}
+
+/* QM-RAS-2: the machine shuts down while the reset waits for the device's lock. */
+TEST_F(HisiControllerResetTraced, NotAfterAShutdown)
+{
+	std::optional<HeldDevice> held(Rig::kAddress);
+	std::atomic<pid_t> shutdown{0};
+
+	raise(kQmSet, 2);
+	ASSERT_TRUE(test::eventually(
+		[&] { return file_.count("hisi_qm:hisi_qm_error", "dev=.*") == 1; }));
+	std::thread machine([&] {
+		shutdown = gettid();
+		hostkernel::systemShutdown();
+	});
+
+	while (!shutdown)
+		std::this_thread::yield();
+	test::untilAsleep(shutdown);
+	held.reset();
+	machine.join();
+	EXPECT_TRUE(test::eventually([&] { return resets(-ECANCELED) == 1; }));
+	EXPECT_FALSE(rig_.zip().busMaster());
+	EXPECT_EQ(resets_, 0u);
 }
 
 /* QM-RAS-3 */

@@ -18,6 +18,18 @@ bool hasAlgorithm(const char *name)
 	return crypto_has_acomp(name, 0, 0);
 }
 
+HeldDevice::HeldDevice(const std::string &address)
+	: device_(bus_find_device_by_name(&pci_bus_type, nullptr, address.c_str()))
+{
+	device_lock(device_);
+}
+
+HeldDevice::~HeldDevice()
+{
+	device_unlock(device_);
+	put_device(device_);
+}
+
 HiddenRing::HiddenRing(const std::string &device, uint64_t context)
 {
 	struct device *dev = bus_find_device_by_name(&pci_bus_type, nullptr, device.c_str());

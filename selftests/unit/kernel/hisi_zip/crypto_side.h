@@ -15,6 +15,7 @@
 struct acomp_req;
 struct crypto_acomp;
 struct crypto_wait;
+struct device;
 struct iommu_domain;
 struct scatterlist;
 
@@ -25,6 +26,19 @@ constexpr const char *kHisiDriver = "hisi-deflate-acomp", *kSoftwareDriver = "de
 
 /** True if an algorithm or driver of this name is registered and has passed its tests. */
 bool hasAlgorithm(const char *name);
+
+/** Holds the lock of a device of the PCI bus, as the kernel does while it calls the driver. */
+class HeldDevice
+{
+public:
+	explicit HeldDevice(const std::string &address);
+	~HeldDevice();
+	HeldDevice(const HeldDevice &) = delete;
+	HeldDevice &operator=(const HeldDevice &) = delete;
+
+private:
+	struct device *device_;
+};
 
 /**
  * Hides the ring of a queue: a page in the device's own address space that the device cannot reach
