@@ -85,32 +85,31 @@ void noteReleased(const void *lock)
  */
 constexpr unsigned kLooks = 200;
 
-/* Lock @mutex. @held: tells if it is taken, without an access that disturbs its owner. */
-template <typename Held>
-void lockHost(pthread_mutex_t *mutex, Held held)
+/*
+ * Try to lock @mutex without sleeping. @owner: of a lock that knows it, so that the thread need not
+ * disturb it; or nullptr.
+ */
+bool spinForHost(pthread_mutex_t *mutex, const void *const *owner)
 {
 	for (unsigned look = 0; look < kLooks; look++) {
-		if (!held() && !pthread_mutex_trylock(mutex))
-			return;
+		if (!(owner && ownerOf(*owner)) && !pthread_mutex_trylock(mutex))
+			return true;
 		cpu_relax();
 	}
-	pthread_mutex_lock(mutex);
+	return false;
 }
 
-/* As above, for a lock that knows its owner. */
-void lockHost(pthread_mutex_t *mutex, const void *const &owner)
+void lockHost(pthread_mutex_t *mutex, const void *const *owner = nullptr)
 {
-	lockHost(mutex, [&owner] { return ownerOf(owner) != nullptr; });
+	if (!spinForHost(mutex, owner))
+		pthread_mutex_lock(mutex);
 }
 
 /* Holds the host mutex of a completion or rw semaphore, for a few instructions only. */
 class Guard
 {
 public:
-	explicit Guard(wd_host_mutex &m) : mutex_(native(&m))
-	{
-		lockHost(mutex_, [] { return false; });
-	}
+	explicit Guard(wd_host_mutex &m) : mutex_(native(&m)) { lockHost(mutex_); }
 	~Guard() { pthread_mutex_unlock(mutex_); }
 	Guard(const Guard &) = delete;
 	Guard &operator=(const Guard &) = delete;
@@ -194,7 +193,7 @@ void spin_lock(spinlock_t *lock)
 {
 	if (unlikely(ownerOf(lock->owner) == self()))
 		misuse("spinlock taken twice", lock);
-	lockHost(native(&lock->host), lock->owner);
+	lockHost(native(&lock->host), &lock->owner);
 	setOwner(lock->owner, self());
 	threadState.spinSections += !threadState.spinDepth;
 	threadState.spinDepth++;
@@ -259,7 +258,7 @@ void mutex_lock(struct mutex *lock)
 {
 	might_sleep();
 	beforeTaking(lock);
-	lockHost(native(&lock->host), lock->owner);
+	lockHost(native(&lock->host), &lock->owner);
 	noteTaken(lock);
 }
 
@@ -285,7 +284,7 @@ int mutex_lock_killable(struct mutex *lock)
 {
 	might_sleep();
 	beforeTaking(lock);
-	while (pthread_mutex_trylock(native(&lock->host))) {
+	while (!spinForHost(native(&lock->host), &lock->owner)) {
 		timespec at;
 
 		if (fatal_signal_pending(get_current()))
